@@ -1,0 +1,222 @@
+"""What happened: the events that an experiment writes to its log, one tagged struct each.
+
+Imports without torch. Sizes are in bytes, durations in seconds, accuracies in 0..1. Readers ignore fields and
+events they do not know, so that a log of a newer version can still be read.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Literal
+
+from msgspec import Struct
+
+from engine.spec import Experiment
+
+Stage = Literal["weights", "decoding", "features", "training", "validating"]
+Action = Literal["pause", "resume", "stop", "skip"]
+RunEnd = Literal["finished", "stopped", "skipped"]
+
+
+class Metrics(Struct, frozen=True):
+    """Means over ``images`` images: cross-entropy ``loss`` (natural logarithm) and ``accuracy`` in 0..1."""
+
+    loss: float
+    accuracy: float
+    images: int
+
+
+class Memory(Struct, frozen=True, omit_defaults=True):
+    """Memory in use, in bytes.
+
+    ``rss`` and ``peak_rss`` are the process's resident memory. On a CUDA device, ``allocated``, ``reserved`` and
+    ``peak_allocated`` are PyTorch's own, ``device_used`` and ``device_total`` the card's, all processes together.
+    Peaks are since the run began.
+    """
+
+    rss: int
+    peak_rss: int
+    allocated: int | None = None
+    reserved: int | None = None
+    peak_allocated: int | None = None
+    device_used: int | None = None
+    device_total: int | None = None
+
+
+class DataSummary(Struct, frozen=True):
+    """The data set: image counts by class name, and in words how train and validation were divided."""
+
+    name: str
+    path: str
+    kind: Literal["folders", "csv", "demo"]
+    classes: tuple[str, ...]
+    train: dict[str, int]
+    val: dict[str, int]
+    split: str
+
+
+class Device(Struct, frozen=True):
+    """Where training runs: torch's name (``cuda:0``), the hardware's name, and its memory in bytes."""
+
+    torch_name: str
+    hardware: str
+    memory: int
+
+
+class Event(Struct, frozen=True, kw_only=True, tag_field="event"):
+    """Something that happened; the log stamps ``time`` (UTC) and ``elapsed`` (since the experiment began)."""
+
+    time: datetime | None = None
+    elapsed: float = 0.0
+
+
+class ExperimentStarted(Event, frozen=True, kw_only=True):
+    """The first event of every log."""
+
+    name: str
+    spec: Experiment
+    data: DataSummary
+    device: Device
+    versions: dict[str, str]
+
+
+class DataDecoded(Event, frozen=True, kw_only=True):
+    """Every image was read once; ``left_out`` could not be."""
+
+    train: int
+    val: int
+    left_out: int
+
+
+class RunStarted(Event, frozen=True, kw_only=True):
+    """One strategy with one seed begins. ``weights`` says in words where they came from, ``none`` if random."""
+
+    run: str
+    strategy: str
+    seed: int
+    weights: str
+    parameters_total: int
+    parameters_trainable: int
+    precision: str
+    learning_rates: tuple[float, ...]
+    memory: Memory
+
+
+class StageChanged(Event, frozen=True, kw_only=True):
+    """What the experiment does now; ``run`` is empty for what all runs share."""
+
+    run: str = ""
+    stage: Stage
+    detail: str = ""
+
+
+class Progress(Event, frozen=True, kw_only=True):
+    """Steps done of a stage, at most five times a second; ``loss`` is the mean over the epoch so far."""
+
+    run: str = ""
+    stage: Stage
+    step: int
+    steps: int
+    epoch: int = 0
+    loss: float | None = None
+    images_per_second: float | None = None
+
+
+class EpochFinished(Event, frozen=True, kw_only=True):
+    """An epoch (counted from 1) and its validation are over.
+
+    ``train`` is measured while the epoch trains (with augmentation and dropout), ``val`` after it.
+    ``seconds`` includes validation; ``train_seconds`` and ``images_per_second`` are of the training part.
+    ``is_best``: the best validation accuracy so far, ties by lower loss.
+    """
+
+    run: str
+    epoch: int
+    train: Metrics
+    val: Metrics
+    learning_rate: float
+    seconds: float
+    train_seconds: float
+    images_per_second: float
+    memory: Memory
+    is_best: bool
+
+
+class MemorySampled(Event, frozen=True, kw_only=True):
+    """Memory once a second; also the sign that the writer is alive."""
+
+    run: str = ""
+    memory: Memory
+
+
+class FileSaved(Event, frozen=True, kw_only=True):
+    """A file beside the log is whole. ``path`` is relative to the experiment's folder."""
+
+    run: str
+    kind: Literal["best", "predictions"]
+    path: str
+    epoch: int
+
+
+class RunFinished(Event, frozen=True, kw_only=True):
+    """A run ended without an error; ``seconds`` and ``cpu_seconds`` are its own, pauses left out."""
+
+    run: str
+    end: RunEnd
+    seconds: float
+    cpu_seconds: float
+    memory: Memory
+
+
+class RunFailed(Event, frozen=True, kw_only=True):
+    """A run ended by an error: its ``kind``, a message in one line, and what to do about it."""
+
+    run: str
+    kind: str
+    message: str
+    advice: str = ""
+
+
+class Warned(Event, frozen=True, kw_only=True):
+    """Something a person should know that stops nothing."""
+
+    run: str = ""
+    message: str
+
+
+class CommandApplied(Event, frozen=True, kw_only=True):
+    """A person's command took effect."""
+
+    action: Action
+    run: str = ""
+
+
+class ExperimentFinished(Event, frozen=True, kw_only=True):
+    """The last event. ``error`` is the one line that says why, where the experiment could not go on."""
+
+    end: Literal["finished", "stopped", "failed"]
+    error: str = ""
+
+
+class Command(Struct, frozen=True):
+    """What a person asks of a running experiment."""
+
+    action: Action
+    time: datetime | None = None
+
+
+AnyEvent = (
+    ExperimentStarted
+    | DataDecoded
+    | RunStarted
+    | StageChanged
+    | Progress
+    | EpochFinished
+    | MemorySampled
+    | FileSaved
+    | RunFinished
+    | RunFailed
+    | Warned
+    | CommandApplied
+    | ExperimentFinished
+)

@@ -1,0 +1,47 @@
+"""An experiment's folder: its name, the files in it, and finding those that are there. Imports without torch."""
+
+from __future__ import annotations
+
+import re
+from datetime import datetime
+from pathlib import Path
+
+from engine.log import EVENTS
+
+SPEC = "experiment.toml"
+ENGINE_LOG = "engine.log"
+DEFAULT_OUT = Path("runs")
+
+
+def create(out: Path, data_name: str, now: datetime) -> Path:
+    """A new folder ``out/DATA-YYYYMMDD-HHMMSS``, readable by its owner alone; ``-2`` and so on where it exists."""
+    name = f"{slug(data_name)}-{now:%Y%m%d-%H%M%S}"
+    out.mkdir(parents=True, exist_ok=True)
+    number = 1
+    while True:
+        folder = out / (name if number == 1 else f"{name}-{number}")
+        try:
+            folder.mkdir(mode=0o700)
+        except FileExistsError:
+            number += 1
+        else:
+            return folder
+
+
+def slug(name: str) -> str:
+    """A name as it can stand in a file name: ASCII letters, digits and dashes, 40 characters at most."""
+    return re.sub(r"[^A-Za-z0-9]+", "-", name).strip("-").lower()[:40] or "experiment"
+
+
+def experiments(out: Path) -> list[Path]:
+    """The experiments in a folder, newest first (by the time at which their log was begun)."""
+    if not out.is_dir():
+        return []
+    found = [path.parent for path in out.glob(f"*/{EVENTS}")]
+    return sorted(found, key=lambda folder: (_began(folder), folder.name), reverse=True)
+
+
+def _began(folder: Path) -> str:
+    """The time in the experiment's name, so that copying a folder does not reorder it."""
+    match = re.search(r"(\d{8}-\d{6})(-\d+)?$", folder.name)
+    return match[0] if match else ""

@@ -1,0 +1,282 @@
+"""What was asked: data source, strategies and experiment, to and from TOML.
+
+Imports without torch. Every error is a :class:`SpecError` whose text is one line for a person.
+"""
+
+from __future__ import annotations
+
+import tomllib
+from collections.abc import Iterable, Mapping
+from importlib import resources
+from pathlib import Path
+from typing import Annotated, Any, Literal, TypeVar
+
+import msgspec
+import platformdirs
+import tomli_w
+from msgspec import Meta, Struct
+
+Count = Annotated[int, Meta(ge=1)]
+Positive = Annotated[float, Meta(gt=0)]
+Fraction = Annotated[float, Meta(gt=0, lt=1)]
+UpToOne = Annotated[float, Meta(gt=0, le=1)]
+Momentum = Annotated[float, Meta(ge=0, lt=1)]
+NotNegative = Annotated[float, Meta(ge=0)]
+Seed = Annotated[int, Meta(ge=0, lt=2**31)]
+Name = Annotated[str, Meta(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,79}$")]
+
+Precision = Literal["auto", "fp32", "bf16"]
+DEFAULT_STRATEGIES = ("resnet18-finetune", "mobilenetv3-extract")
+T = TypeVar("T")
+LARGEST_TOML = 1_000_000
+
+
+class SpecError(ValueError):
+    """What was asked cannot be done as written; the text is one line that says what and where."""
+
+
+class SGD(Struct, frozen=True, forbid_unknown_fields=True, tag_field="name"):
+    """Stochastic gradient descent, ``torch.optim.SGD``."""
+
+    lr: Positive = 1e-3
+    momentum: Momentum = 0.9
+    weight_decay: NotNegative = 0.0
+
+
+class AdamW(Struct, frozen=True, forbid_unknown_fields=True, tag_field="name"):
+    """Adam with decoupled weight decay, ``torch.optim.AdamW``."""
+
+    lr: Positive = 1e-3
+    weight_decay: NotNegative = 0.01
+
+
+class StepLR(Struct, frozen=True, forbid_unknown_fields=True, tag_field="name"):
+    """The rate times ``gamma`` every ``step_size`` epochs."""
+
+    step_size: Count = 7
+    gamma: UpToOne = 0.1
+
+
+class ExponentialLR(Struct, frozen=True, forbid_unknown_fields=True, tag_field="name"):
+    """The rate times ``gamma`` every epoch."""
+
+    gamma: UpToOne = 0.9
+
+
+class CosineAnnealingLR(Struct, frozen=True, forbid_unknown_fields=True, tag_field="name"):
+    """Half a cosine from the rate down to ``eta_min`` over the run's epochs."""
+
+    eta_min: NotNegative = 0.0
+
+
+class Constant(Struct, frozen=True, forbid_unknown_fields=True, tag_field="name"):
+    """The same rate in every epoch."""
+
+
+Optimizer = SGD | AdamW
+Schedule = StepLR | ExponentialLR | CosineAnnealingLR | Constant
+
+
+class Augmentation(Struct, frozen=True, forbid_unknown_fields=True):
+    """What is varied in training images.
+
+    ``crop_area``: smallest share of the image's area that a random crop takes; 1 is the central crop that
+    validation sees. ``flip``: mirror half of the images left to right.
+    """
+
+    crop_area: UpToOne = 1.0
+    flip: bool = False
+
+    @property
+    def is_none(self) -> bool:
+        """Whether training images are the same in every epoch."""
+        return self.crop_area == 1 and not self.flip
+
+
+class Strategy(Struct, frozen=True, forbid_unknown_fields=True):
+    """One way to transfer: backbone × what trains × optimizer × schedule × augmentation × epochs.
+
+    ``backbone`` is a torchvision classification model; ``trains`` is ``all`` (fine-tuning) or ``head``
+    (feature extraction); ``image_size`` in pixels, the backbone's own where None.
+    """
+
+    name: Name
+    backbone: str = "resnet18"
+    trains: Literal["all", "head"] = "all"
+    epochs: Count = 5
+    batch_size: Count = 32
+    image_size: Annotated[int, Meta(ge=32, le=1024)] | None = None
+    optimizer: Optimizer = SGD()
+    schedule: Schedule = StepLR()
+    augmentation: Augmentation = Augmentation()
+
+
+class DataSource(Struct, frozen=True, forbid_unknown_fields=True):
+    """Where the labelled images are.
+
+    ``path``: a folder or a CSV file; the demo set where None. ``validation``: a second CSV for validation.
+    ``images``: the folder that a CSV's paths are relative to (the CSV's own where None).
+    ``val_fraction`` and ``split_seed`` say how to split data that comes without a validation part.
+    """
+
+    path: str | None = None
+    validation: str | None = None
+    images: str | None = None
+    val_fraction: Fraction = 0.2
+    split_seed: Seed = 0
+
+
+class Experiment(Struct, frozen=True, forbid_unknown_fields=True):
+    """Everything that decides a comparison: every strategy runs once for every seed on the same data.
+
+    ``weights``: ``default`` (pretrained, found or fetched), ``none`` (random), or a folder or file.
+    ``device``: ``auto`` or a torch device such as ``cpu`` or ``cuda:1``.
+    """
+
+    strategies: Annotated[tuple[Strategy, ...], Meta(min_length=1)]
+    data: DataSource = DataSource()
+    seeds: Annotated[tuple[Seed, ...], Meta(min_length=1)] = (0,)
+    weights: str = "default"
+    device: str = "auto"
+    precision: Precision = "auto"
+
+    def __post_init__(self) -> None:
+        if twice := _repeated(strategy.name for strategy in self.strategies):
+            raise ValueError(f"strategy {twice!r} is there twice; give one of them another name")
+        if twice := _repeated(str(seed) for seed in self.seeds):
+            raise ValueError(f"seed {twice} is there twice")
+
+
+def run_id(strategy: Strategy, seed: int) -> str:
+    """The name of one run, unique within its experiment: ``resnet18-finetune-0``."""
+    return f"{strategy.name}-{seed}"
+
+
+def presets() -> dict[str, Strategy]:
+    """The strategies that ship, by name."""
+    text = resources.files("engine").joinpath("presets.toml").read_text(encoding="utf-8")
+    return strategies_from(_parse(text, "presets.toml"), {}, "presets.toml")
+
+
+def own_strategies_file() -> Path:
+    """The file in which a person keeps strategies of their own (it need not exist)."""
+    return platformdirs.user_config_path("tl-tui") / "strategies.toml"
+
+
+def known_strategies() -> dict[str, Strategy]:
+    """The strategies that ship and a person's own, by name; an own one replaces a shipped one of its name."""
+    known = presets()
+    own = own_strategies_file()
+    if own.is_file():
+        known |= strategies_from(read_toml(own), known, str(own))
+    return known
+
+
+def read_toml(path: Path) -> dict[str, Any]:
+    """The tables of a TOML file; :class:`SpecError` where it is missing, too large or not TOML."""
+    try:
+        with path.open("rb") as file:
+            raw = file.read(LARGEST_TOML + 1)
+    except OSError as error:
+        raise SpecError(f"{path}: {error.strerror or error}") from None
+    if len(raw) > LARGEST_TOML:
+        raise SpecError(f"{path}: larger than {LARGEST_TOML:,} bytes, which no configuration is")
+    try:
+        return _parse(raw.decode("utf-8"), str(path))
+    except UnicodeDecodeError:
+        raise SpecError(f"{path}: not UTF-8 text") from None
+
+
+def strategies_from(
+    tables: Mapping[str, Any], known: Mapping[str, Strategy], where: str
+) -> dict[str, Strategy]:
+    """The strategies under ``[[strategies]]``, by name; ``based_on`` may name a known or an earlier one."""
+    entries = tables.get("strategies", [])
+    if not isinstance(entries, list) or not all(isinstance(entry, dict) for entry in entries):
+        raise SpecError(f"{where}: strategies must be written as [[strategies]] tables")
+    found: dict[str, Strategy] = {}
+    for number, entry in enumerate(entries):
+        values = dict(entry)
+        base = values.pop("based_on", None)
+        if base is not None:
+            if base not in (named := {**known, **found}):
+                raise SpecError(
+                    f"{where}: strategies[{number}].based_on: no strategy {base!r}; there are {', '.join(named)}"
+                )
+            values = _merged(msgspec.to_builtins(named[base]), values)
+        strategy = _convert(values, Strategy, f"{where}: strategies[{number}]")
+        if strategy.name in found:
+            raise SpecError(f"{where}: strategies[{number}]: the name {strategy.name!r} is there twice")
+        found[strategy.name] = strategy
+    return found
+
+
+def load_experiment(path: Path, known: Mapping[str, Strategy]) -> Experiment:
+    """The experiment that a TOML file describes; both default strategies where it names none."""
+    tables = read_toml(path)
+    own = strategies_from(tables, known, str(path))
+    chosen = own or {name: known[name] for name in DEFAULT_STRATEGIES}
+    values = {**tables, "strategies": [msgspec.to_builtins(strategy) for strategy in chosen.values()]}
+    return _convert(values, Experiment, str(path))
+
+
+def changed(experiment: Experiment, **values: object) -> Experiment:
+    """The experiment with other values, checked like one that was read from a file."""
+    return _convert(msgspec.to_builtins(experiment) | msgspec.to_builtins(values), Experiment, "experiment")
+
+
+def changed_strategy(strategy: Strategy, **values: object) -> Strategy:
+    """The strategy with other values, checked; nested tables are merged, so ``optimizer={"lr": 0.1}`` works."""
+    return _convert(_merged(msgspec.to_builtins(strategy), values), Strategy, f"strategy {strategy.name}")
+
+
+def to_toml(experiment: Experiment) -> str:
+    """The experiment as TOML that :func:`load_experiment` reads back to an equal one."""
+    return tomli_w.dumps(_without_none(msgspec.to_builtins(experiment)))
+
+
+def _parse(text: str, where: str) -> dict[str, Any]:
+    try:
+        return tomllib.loads(text)
+    except (tomllib.TOMLDecodeError, RecursionError) as error:
+        raise SpecError(f"{where}: not valid TOML: {error}") from None
+
+
+def _convert(values: object, type_: type[T], where: str) -> T:
+    try:
+        return msgspec.convert(values, type_)
+    except msgspec.ValidationError as error:
+        message, _, place = str(error).partition(" - at `$")
+        place = place.rstrip("`").lstrip(".")
+        raise SpecError(f"{where}: {place + ': ' if place else ''}{message}") from None
+
+
+def _merged(base: Mapping[str, Any], values: Mapping[str, Any]) -> dict[str, Any]:
+    """``values`` over ``base``, table by table; a table that names another kind replaces the whole table."""
+    result = dict(base)
+    for key, value in values.items():
+        old = base.get(key)
+        merge = (
+            isinstance(old, dict)
+            and isinstance(value, dict)
+            and value.get("name", old.get("name")) == old.get("name")
+        )
+        result[key] = _merged(old, value) if merge and old is not None else value
+    return result
+
+
+def _without_none(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {key: _without_none(item) for key, item in value.items() if item is not None}
+    if isinstance(value, list | tuple):
+        return [_without_none(item) for item in value]
+    return value
+
+
+def _repeated(names: Iterable[str]) -> str | None:
+    seen: set[str] = set()
+    for name in names:
+        if name in seen:
+            return name
+        seen.add(name)
+    return None

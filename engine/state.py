@@ -1,0 +1,272 @@
+"""What the events mean: the state of an experiment as a fold over its log. Pure; imports without torch."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from datetime import datetime
+from functools import reduce, singledispatch
+from typing import Literal
+
+from msgspec import Struct
+from msgspec.structs import replace
+
+from engine import events as ev
+from engine.events import AnyEvent, DataSummary, Device, EpochFinished, Memory, Stage
+from engine.spec import Experiment, Strategy, run_id
+
+RunStatus = Literal["waiting", "running", "finished", "stopped", "skipped", "failed"]
+MEMORY_POINTS = 400
+"""Memory samples kept of a run; when there are more, every second one is dropped."""
+
+
+class MemoryPoint(Struct, frozen=True):
+    """Memory at a moment, in seconds since the experiment began."""
+
+    elapsed: float
+    memory: Memory
+
+
+class Failure(Struct, frozen=True):
+    """Why a run ended by an error, and what to do about it."""
+
+    kind: str
+    message: str
+    advice: str = ""
+
+
+class StageProgress(Struct, frozen=True):
+    """How far a stage is; ``steps`` is 0 while that is not known. ``since``: when it began, elapsed seconds."""
+
+    stage: Stage
+    since: float
+    detail: str = ""
+    step: int = 0
+    steps: int = 0
+    epoch: int = 0
+    loss: float | None = None
+    images_per_second: float | None = None
+
+
+class RunState(Struct, frozen=True):
+    """One run: a strategy with a seed. Times are elapsed seconds of the experiment."""
+
+    run: str
+    strategy: Strategy
+    seed: int
+    status: RunStatus = "waiting"
+    weights: str = ""
+    parameters_total: int = 0
+    parameters_trainable: int = 0
+    precision: str = ""
+    learning_rates: tuple[float, ...] = ()
+    progress: StageProgress | None = None
+    epochs: tuple[EpochFinished, ...] = ()
+    memory: tuple[MemoryPoint, ...] = ()
+    memory_at_start: Memory | None = None
+    memory_at_end: Memory | None = None
+    started: float | None = None
+    ended: float | None = None
+    seconds: float | None = None
+    cpu_seconds: float | None = None
+    failure: Failure | None = None
+
+    @property
+    def is_over(self) -> bool:
+        """Whether nothing more will happen in this run."""
+        return self.status not in ("waiting", "running")
+
+    @property
+    def best(self) -> EpochFinished | None:
+        """The epoch of best validation accuracy (ties: lower loss), None before the first epoch ended."""
+        return next((epoch for epoch in reversed(self.epochs) if epoch.is_best), None)
+
+    @property
+    def latest(self) -> EpochFinished | None:
+        """The last epoch that ended."""
+        return self.epochs[-1] if self.epochs else None
+
+
+class ExperimentState(Struct, frozen=True):
+    """An experiment as its events tell it; ``spec`` is None until the first event was read."""
+
+    name: str = ""
+    spec: Experiment | None = None
+    data: DataSummary | None = None
+    device: Device | None = None
+    versions: dict[str, str] = {}
+    runs: tuple[RunState, ...] = ()
+    stage: StageProgress | None = None
+    decoded: ev.DataDecoded | None = None
+    warnings: tuple[ev.Warned, ...] = ()
+    files: tuple[ev.FileSaved, ...] = ()
+    paused: bool = False
+    end: Literal["finished", "stopped", "failed"] | None = None
+    error: str = ""
+    began: datetime | None = None
+    heard: datetime | None = None
+    elapsed: float = 0.0
+
+    def run(self, name: str) -> RunState:
+        """The run of this id; ``KeyError`` where there is none."""
+        for run in self.runs:
+            if run.run == name:
+                return run
+        raise KeyError(name)
+
+    @property
+    def current(self) -> RunState | None:
+        """The run that is going on now."""
+        return next((run for run in self.runs if run.status == "running"), None)
+
+
+def fold(events: Iterable[AnyEvent], state: ExperimentState | None = None) -> ExperimentState:
+    """The state after these events, starting from ``state`` or from nothing."""
+    return reduce(step, events, ExperimentState() if state is None else state)
+
+
+def step(state: ExperimentState, event: AnyEvent) -> ExperimentState:
+    """The state after one more event."""
+    heard = replace(state, heard=event.time or state.heard, elapsed=max(state.elapsed, event.elapsed))
+    return _apply(event, heard)
+
+
+@singledispatch
+def _apply(event: object, state: ExperimentState) -> ExperimentState:  # noqa: ARG001 - an event that changes nothing
+    return state
+
+
+@_apply.register
+def _(event: ev.ExperimentStarted, state: ExperimentState) -> ExperimentState:
+    spec = event.spec
+    runs = tuple(
+        RunState(run_id(strategy, seed), strategy, seed)
+        for seed in spec.seeds
+        for strategy in spec.strategies
+    )
+    return replace(
+        state,
+        name=event.name,
+        spec=spec,
+        data=event.data,
+        device=event.device,
+        versions=event.versions,
+        runs=runs,
+        began=event.time,
+    )
+
+
+@_apply.register
+def _(event: ev.DataDecoded, state: ExperimentState) -> ExperimentState:
+    return replace(state, decoded=event, stage=None)
+
+
+@_apply.register
+def _(event: ev.StageChanged, state: ExperimentState) -> ExperimentState:
+    progress = StageProgress(event.stage, event.elapsed, event.detail)
+    if not event.run:
+        return replace(state, stage=progress)
+    return _with_run(state, event.run, status="running", progress=progress)
+
+
+@_apply.register
+def _(event: ev.Progress, state: ExperimentState) -> ExperimentState:
+    before = _run(state, event.run).progress if _has(state, event.run) else state.stage
+    same = before is not None and before.stage == event.stage
+    progress = StageProgress(
+        event.stage,
+        before.since if same and before else event.elapsed,
+        before.detail if same and before else "",
+        event.step,
+        event.steps,
+        event.epoch,
+        event.loss,
+        event.images_per_second,
+    )
+    if not event.run:
+        return replace(state, stage=progress)
+    return _with_run(state, event.run, progress=progress)
+
+
+@_apply.register
+def _(event: ev.RunStarted, state: ExperimentState) -> ExperimentState:
+    return _with_run(
+        state,
+        event.run,
+        status="running",
+        weights=event.weights,
+        parameters_total=event.parameters_total,
+        parameters_trainable=event.parameters_trainable,
+        precision=event.precision,
+        learning_rates=event.learning_rates,
+        started=event.elapsed,
+        memory_at_start=event.memory,
+    )
+
+
+@_apply.register
+def _(event: ev.EpochFinished, state: ExperimentState) -> ExperimentState:
+    if not _has(state, event.run):
+        return state
+    return _with_run(state, event.run, epochs=(*_run(state, event.run).epochs, event))
+
+
+@_apply.register
+def _(event: ev.MemorySampled, state: ExperimentState) -> ExperimentState:
+    if not _has(state, event.run):
+        return state
+    points = (*_run(state, event.run).memory, MemoryPoint(event.elapsed, event.memory))
+    return _with_run(state, event.run, memory=points[::2] if len(points) > MEMORY_POINTS else points)
+
+
+@_apply.register
+def _(event: ev.FileSaved, state: ExperimentState) -> ExperimentState:
+    return replace(state, files=(*state.files, event))
+
+
+@_apply.register
+def _(event: ev.RunFinished, state: ExperimentState) -> ExperimentState:
+    return _with_run(
+        state,
+        event.run,
+        status=event.end,
+        progress=None,
+        ended=event.elapsed,
+        seconds=event.seconds,
+        cpu_seconds=event.cpu_seconds,
+        memory_at_end=event.memory,
+    )
+
+
+@_apply.register
+def _(event: ev.RunFailed, state: ExperimentState) -> ExperimentState:
+    failure = Failure(event.kind, event.message, event.advice)
+    return _with_run(state, event.run, status="failed", progress=None, ended=event.elapsed, failure=failure)
+
+
+@_apply.register
+def _(event: ev.Warned, state: ExperimentState) -> ExperimentState:
+    return replace(state, warnings=(*state.warnings, event))
+
+
+@_apply.register
+def _(event: ev.CommandApplied, state: ExperimentState) -> ExperimentState:
+    return replace(state, paused=event.action == "pause")
+
+
+@_apply.register
+def _(event: ev.ExperimentFinished, state: ExperimentState) -> ExperimentState:
+    runs = tuple(run if run.is_over else replace(run, status="skipped", progress=None) for run in state.runs)
+    return replace(state, runs=runs, stage=None, paused=False, end=event.end, error=event.error)
+
+
+def _has(state: ExperimentState, name: str) -> bool:
+    return any(run.run == name for run in state.runs)
+
+
+def _run(state: ExperimentState, name: str) -> RunState:
+    return state.run(name)
+
+
+def _with_run(state: ExperimentState, name: str, **values: object) -> ExperimentState:
+    runs: Sequence[RunState] = [replace(run, **values) if run.run == name else run for run in state.runs]
+    return replace(state, runs=tuple(runs))
