@@ -187,9 +187,7 @@ def read_toml(path: Path) -> dict[str, Any]:
         raise SpecError(f"{path}: not UTF-8 text") from None
 
 
-def strategies_from(
-    tables: Mapping[str, Any], known: Mapping[str, Strategy], where: str
-) -> dict[str, Strategy]:
+def strategies_from(tables: Mapping[str, Any], known: Mapping[str, Strategy], where: str) -> dict[str, Strategy]:
     """The strategies under ``[[strategies]]``, by name; ``based_on`` may name a known or an earlier one."""
     entries = tables.get("strategies", [])
     if not isinstance(entries, list) or not all(isinstance(entry, dict) for entry in entries):
@@ -257,9 +255,7 @@ def _merged(base: Mapping[str, Any], values: Mapping[str, Any]) -> dict[str, Any
     for key, value in values.items():
         old = base.get(key)
         merge = (
-            isinstance(old, dict)
-            and isinstance(value, dict)
-            and value.get("name", old.get("name")) == old.get("name")
+            isinstance(old, dict) and isinstance(value, dict) and value.get("name", old.get("name")) == old.get("name")
         )
         result[key] = _merged(old, value) if merge and old is not None else value
     return result

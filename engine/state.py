@@ -139,9 +139,7 @@ def _apply(event: object, state: ExperimentState) -> ExperimentState:  # noqa: A
 def _(event: ev.ExperimentStarted, state: ExperimentState) -> ExperimentState:
     spec = event.spec
     runs = tuple(
-        RunState(run_id(strategy, seed), strategy, seed)
-        for seed in spec.seeds
-        for strategy in spec.strategies
+        RunState(run_id(strategy, seed), strategy, seed) for seed in spec.seeds for strategy in spec.strategies
     )
     return replace(
         state,

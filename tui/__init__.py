@@ -1,0 +1,1 @@
+"""Everything of tl-tui that a person sees."""

@@ -1,0 +1,1 @@
+"""Finding, decoding, splitting and augmenting labelled images."""

@@ -1,0 +1,1 @@
+"""The comparison as text, one module a format."""

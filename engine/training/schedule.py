@@ -1,0 +1,27 @@
+"""The learning rate of every epoch, as torch's schedulers give it. Imports without torch."""
+
+from __future__ import annotations
+
+import math
+
+from engine.spec import Constant, CosineAnnealingLR, ExponentialLR, Schedule, StepLR
+
+
+def planned_rates(lr: float, schedule: Schedule, epochs: int) -> tuple[float, ...]:
+    """The rate at which each epoch trains, from the initial ``lr``.
+
+    The closed forms of ``torch.optim.lr_scheduler``, stepped once after every epoch.
+    """
+    return tuple(_rate(lr, schedule, epoch, epochs) for epoch in range(epochs))
+
+
+def _rate(lr: float, schedule: Schedule, epoch: int, epochs: int) -> float:
+    match schedule:
+        case StepLR(step_size=size, gamma=gamma):
+            return lr * gamma ** (epoch // size)
+        case ExponentialLR(gamma=gamma):
+            return lr * gamma**epoch
+        case CosineAnnealingLR(eta_min=low):
+            return low + (lr - low) * (1 + math.cos(math.pi * epoch / epochs)) / 2
+        case Constant():
+            return lr

@@ -1,0 +1,1 @@
+"""The four modes of the app and its dialogs."""
