@@ -1,1 +1,32 @@
-"""The comparison as text, one module a format."""
+"""The comparison as text, one module a format. Imports without torch."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from pathlib import Path
+
+from engine.compare import Comparison
+from engine.export.to_csv import to_csv
+from engine.export.to_json import to_json
+from engine.export.to_markdown import to_markdown
+
+FORMATS: dict[str, Callable[[Comparison], str]] = {"csv": to_csv, "json": to_json, "md": to_markdown}
+
+
+def write(comparison: Comparison, folder: Path) -> list[Path]:
+    """Writes ``comparison.csv``, ``.json`` and ``.md`` into the folder and returns their paths."""
+    paths = [folder / f"comparison.{suffix}" for suffix in FORMATS]
+    for path, render in zip(paths, FORMATS.values(), strict=True):
+        write_text(path, render(comparison))
+    return paths
+
+
+def write_text(path: Path, text: str) -> None:
+    """Writes the text under a temporary name and renames it, so that the file is whole or not there."""
+    partial = path.with_name(f".{path.name}.{os.getpid()}")
+    try:
+        partial.write_text(text, encoding="utf-8")
+        partial.replace(path)
+    finally:
+        partial.unlink(missing_ok=True)

@@ -1,0 +1,150 @@
+"""The comparison as data: one measured row a run. No prose, no rendering; imports without torch."""
+
+from __future__ import annotations
+
+from statistics import mean
+from typing import Literal
+
+from msgspec import Struct
+
+from engine.events import EpochFinished
+from engine.state import ExperimentState, RunState, RunStatus
+
+CONFIDENCE = 0.95
+
+
+class DataCounts(Struct, frozen=True):
+    """Images used for training and for validation (unreadable ones left out), and the class names."""
+
+    train: int
+    val: int
+    classes: tuple[str, ...]
+
+
+class Row(Struct, frozen=True):
+    """What was measured of one run; None where it was not (yet).
+
+    Accuracies are in 0..1 and losses mean cross-entropies in nats, all at ``best_epoch`` (best validation accuracy,
+    ties by lower loss, counted from 1). docs: README, "The comparison, field by field".
+    """
+
+    run: str
+    strategy: str
+    backbone: str
+    trains: Literal["all", "head"]
+    seed: int
+    weights: str
+    parameters_total: int
+    parameters_trainable: int
+    epochs: int
+    epochs_planned: int
+    best_epoch: int | None
+    val_accuracy: float | None
+    val_accuracy_low: float | None
+    val_accuracy_high: float | None
+    val_loss: float | None
+    train_accuracy: float | None
+    generalisation_gap: float | None
+    seconds_total: float | None
+    seconds_per_epoch: float | None
+    cpu_seconds: float | None
+    images_per_second: float | None
+    peak_memory_bytes: int | None
+    memory_at_start_bytes: int | None
+    memory_kind: str
+    precision: str
+    device: str
+    state: RunStatus
+    error: str
+
+
+class Comparison(Struct, frozen=True):
+    """Every run of an experiment side by side."""
+
+    experiment: str
+    data: DataCounts
+    runs: tuple[Row, ...]
+
+
+def compare(state: ExperimentState) -> Comparison:
+    """The runs of an experiment as rows; also while it still runs."""
+    if state.data is None:
+        return Comparison(state.name, DataCounts(0, 0, ()), ())
+    if state.decoded is not None:
+        train, val = state.decoded.train, state.decoded.val
+    else:
+        train, val = sum(state.data.train.values()), sum(state.data.val.values())
+    hardware = state.device.hardware if state.device else ""
+    return Comparison(
+        state.name, DataCounts(train, val, state.data.classes), tuple(_row(run, hardware) for run in state.runs)
+    )
+
+
+def accuracy_interval(accuracy: float, images: int) -> tuple[float, float]:
+    """The 95 % Wilson score interval of an accuracy measured on so many images."""
+    from scipy.stats import binomtest  # noqa: PLC0415 - half a second that only a comparison needs
+
+    interval = binomtest(round(accuracy * images), images).proportion_ci(CONFIDENCE, method="wilson")
+    return float(interval.low), float(interval.high)
+
+
+def _row(run: RunState, hardware: str) -> Row:
+    best = run.best
+    low, high = accuracy_interval(best.val.accuracy, best.val.images) if best else (None, None)
+    peak, kind = _peak_memory(run)
+    return Row(
+        run=run.run,
+        strategy=run.strategy.name,
+        backbone=run.strategy.backbone,
+        trains=run.strategy.trains,
+        seed=run.seed,
+        weights=run.weights,
+        parameters_total=run.parameters_total,
+        parameters_trainable=run.parameters_trainable,
+        epochs=len(run.epochs),
+        epochs_planned=run.strategy.epochs,
+        best_epoch=best.epoch if best else None,
+        val_accuracy=best.val.accuracy if best else None,
+        val_accuracy_low=low,
+        val_accuracy_high=high,
+        val_loss=best.val.loss if best else None,
+        train_accuracy=best.train.accuracy if best else None,
+        generalisation_gap=best.train.accuracy - best.val.accuracy if best else None,
+        seconds_total=run.seconds if run.seconds is not None else _seconds(run.epochs),
+        seconds_per_epoch=mean(epoch.seconds for epoch in run.epochs) if run.epochs else None,
+        cpu_seconds=run.cpu_seconds,
+        images_per_second=_images_per_second(run.epochs),
+        peak_memory_bytes=peak,
+        memory_at_start_bytes=_at_start(run, kind),
+        memory_kind=kind,
+        precision=run.precision,
+        device=hardware,
+        state=run.status,
+        error=run.failure.message if run.failure else "",
+    )
+
+
+def _peak_memory(run: RunState) -> tuple[int | None, str]:
+    """The largest peak of the run and what it is a peak of."""
+    seen = [epoch.memory for epoch in run.epochs] + [point.memory for point in run.memory]
+    seen += [memory for memory in (run.memory_at_start, run.memory_at_end) if memory is not None]
+    on_device = [memory.peak_allocated for memory in seen if memory.peak_allocated is not None]
+    if on_device:
+        return max(on_device), "CUDA allocated"
+    return max((memory.peak_rss for memory in seen), default=None), "process RSS"
+
+
+def _at_start(run: RunState, kind: str) -> int | None:
+    memory = run.memory_at_start
+    if memory is None:
+        return None
+    return memory.rss if kind == "process RSS" else memory.allocated
+
+
+def _seconds(epochs: tuple[EpochFinished, ...]) -> float | None:
+    return sum(epoch.seconds for epoch in epochs) if epochs else None
+
+
+def _images_per_second(epochs: tuple[EpochFinished, ...]) -> float | None:
+    seconds = sum(epoch.train_seconds for epoch in epochs)
+    return sum(epoch.train.images for epoch in epochs) / seconds if seconds else None
