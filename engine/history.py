@@ -1,0 +1,145 @@
+"""What became of every experiment in a folder, each in a few facts. Imports without torch."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from datetime import datetime
+from pathlib import Path
+from typing import Literal
+
+import msgspec
+from msgspec import Struct
+
+from engine.events import AnyEvent
+from engine.folder import experiments
+from engine.log import EVENTS, is_being_written
+from engine.state import ExperimentState, fold
+
+Status = Literal["running", "finished", "stopped", "failed", "interrupted", "damaged"]
+FREQUENT = (b'{"event":"Progress"', b'{"event":"MemorySampled"')
+"""How lines begin that a summary does not need; they are most of a log."""
+
+
+class Summary(Struct, frozen=True):
+    """One experiment: when it ``began``, on what ``data``, and how it ended.
+
+    ``best``: the best validation accuracy (0..1) by run id, of the runs that finished an epoch. ``seconds``: from the
+    first event to the last. ``status``: ``interrupted`` if its writer is gone without a last event, ``damaged`` if the
+    log tells nothing; ``note`` says more in one line. ``stamp``: size (bytes) and time of change (ns) of the log.
+    """
+
+    folder: Path
+    name: str
+    began: datetime | None = None
+    data: str = ""
+    strategies: tuple[str, ...] = ()
+    seeds: tuple[int, ...] = ()
+    best: dict[str, float] = {}
+    seconds: float = 0.0
+    status: Status = "damaged"
+    note: str = ""
+    stamp: tuple[int, int] = (0, 0)
+
+    def accuracies(self, strategy: str) -> list[float]:
+        """The best validation accuracy (0..1) of each of the strategy's runs that finished an epoch, by seed."""
+        runs = (f"{strategy}-{seed}" for seed in self.seeds)
+        return [self.best[run] for run in runs if run in self.best]
+
+
+def summaries(out: Path, known: Iterable[Summary] = ()) -> list[Summary]:
+    """A summary of every experiment in ``out``, newest first.
+
+    Logs that have not changed since one of the ``known`` summaries was made are not read again.
+    ``OSError`` where the folder itself cannot be listed.
+    """
+    made = {summary.folder: summary for summary in known}
+    return [_renewed(folder, made) for folder in experiments(out)]
+
+
+def summary(folder: Path) -> Summary:
+    """What the experiment's log tells; never an error: an unreadable log is ``damaged`` with a note."""
+    stamp = _stamp(folder)
+    try:
+        state, unread = _read(folder / EVENTS)
+    except OSError as error:
+        return Summary(folder, folder.name, note=f"cannot be read: {error.strerror or error}", stamp=stamp)
+    if state.spec is None:
+        if not unread and _is_being_written(folder):
+            return Summary(folder, folder.name, status="running", note="just begun", stamp=stamp)
+        note = "the log is empty" if not unread else "the log holds nothing that could be read"
+        return Summary(folder, folder.name, note=note, stamp=stamp)
+    return Summary(
+        folder=folder,
+        name=folder.name,
+        began=state.began,
+        data=state.data.name if state.data else "",
+        strategies=tuple(strategy.name for strategy in state.spec.strategies),
+        seeds=state.spec.seeds,
+        best={run.run: run.best.val.accuracy for run in state.runs if run.best},
+        seconds=state.elapsed,
+        status=_status(state, folder),
+        note=_note(state, unread),
+        stamp=stamp,
+    )
+
+
+def _renewed(folder: Path, made: Mapping[Path, Summary]) -> Summary:
+    before = made.get(folder)
+    if before is None or before.stamp != _stamp(folder) or before.status == "running":
+        return summary(folder)
+    # The log of an interrupted experiment does not change when it is resumed and has not yet written.
+    if before.status == "interrupted" and _is_being_written(folder):
+        return summary(folder)
+    return before
+
+
+def _read(log: Path) -> tuple[ExperimentState, int]:
+    """The state without progress and memory, and how many lines could not be read."""
+    decoder: msgspec.json.Decoder[AnyEvent] = msgspec.json.Decoder(AnyEvent)
+    state, unread, passed = ExperimentState(), 0, b""
+    with log.open("rb") as lines:
+        for line in lines:
+            if not line.endswith(b"\n"):
+                break  # torn: not written to its end
+            if line.startswith(FREQUENT):
+                passed = line
+                continue
+            try:
+                state = fold([decoder.decode(line)], state)
+            except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
+                unread += 1
+    try:
+        last = decoder.decode(passed).elapsed if passed else 0.0
+    except (msgspec.MsgspecError, UnicodeDecodeError):
+        last = 0.0
+    return msgspec.structs.replace(state, elapsed=max(state.elapsed, last)), unread
+
+
+def _status(state: ExperimentState, folder: Path) -> Status:
+    if state.end is None:
+        return "running" if _is_being_written(folder) else "interrupted"
+    return "failed" if any(run.failure for run in state.runs) else state.end
+
+
+def _note(state: ExperimentState, unread: int) -> str:
+    if state.error:
+        return state.error
+    failed = next((run for run in state.runs if run.failure), None)
+    if failed and failed.failure:
+        return f"{failed.run}: {failed.failure.message}"
+    return f"{unread} line{'s' if unread > 1 else ''} of the log could not be read" if unread else ""
+
+
+def _is_being_written(folder: Path) -> bool:
+    try:
+        return is_being_written(folder)
+    except OSError:
+        return False  # a folder of someone else's, in which no lock may be tried
+
+
+def _stamp(folder: Path) -> tuple[int, int]:
+    try:
+        found = (folder / EVENTS).stat()
+    except OSError:
+        return 0, 0
+    return found.st_size, found.st_mtime_ns

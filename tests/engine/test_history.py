@@ -1,0 +1,147 @@
+"""Summaries of the experiments in a folder."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+from engine import events as ev
+from engine import history
+from engine.log import EVENTS, EventLog
+from engine.spec import DEFAULT_STRATEGIES, Experiment, presets
+
+MEMORY = ev.Memory(rss=1, peak_rss=1)
+
+
+def start(name: str = "ants-bees", seeds: tuple[int, ...] = (0,)) -> ev.ExperimentStarted:
+    spec = Experiment(tuple(presets()[strategy] for strategy in DEFAULT_STRATEGIES), seeds=seeds)
+    data = ev.DataSummary(name, "/data", "folders", ("ant", "bee"), {"ant": 2}, {"ant": 1}, "as in the folders")
+    return ev.ExperimentStarted(
+        name=name, spec=spec, data=data, device=ev.Device("cpu", "a processor", 1), versions={"torch": "2"}
+    )
+
+
+def epoch(run: str, number: int, accuracy: float, *, is_best: bool) -> ev.EpochFinished:
+    metrics = ev.Metrics(0.5, accuracy, 10)
+    return ev.EpochFinished(
+        run=run,
+        epoch=number,
+        train=metrics,
+        val=metrics,
+        learning_rate=0.1,
+        seconds=1,
+        train_seconds=1,
+        images_per_second=10,
+        memory=MEMORY,
+        is_best=is_best,
+    )
+
+
+def write(out: Path, name: str, *events: ev.Event) -> Path:
+    folder = out / name
+    folder.mkdir(parents=True)
+    with EventLog(folder) as log:
+        for event in events:
+            log.append(event)
+    return folder
+
+
+def test_a_finished_experiment(tmp_path: Path) -> None:
+    first, second = f"{DEFAULT_STRATEGIES[0]}-0", f"{DEFAULT_STRATEGIES[0]}-1"
+    folder = write(
+        tmp_path,
+        "ants-bees-20260101-000000",
+        start(seeds=(0, 1)),
+        epoch(first, 1, 0.9, is_best=True),
+        ev.Progress(run=first, stage="training", step=1, steps=2),
+        epoch(first, 2, 0.8, is_best=False),
+        epoch(second, 1, 0.7, is_best=True),
+        ev.ExperimentFinished(end="finished"),
+    )
+    found = history.summary(folder)
+    assert (found.status, found.data, found.seeds, found.strategies) == (
+        "finished",
+        "ants-bees",
+        (0, 1),
+        DEFAULT_STRATEGIES,
+    )
+    assert found.best == {first: 0.9, second: 0.7}
+    assert found.accuracies(DEFAULT_STRATEGIES[0]) == [0.9, 0.7]
+    assert found.accuracies(DEFAULT_STRATEGIES[1]) == []
+    assert found.began is not None
+
+
+def test_without_a_last_event_it_is_running_while_its_writer_lives(tmp_path: Path) -> None:
+    folder = tmp_path / "a"
+    folder.mkdir()
+    with EventLog(folder) as log:
+        log.append(start())
+        before = history.summaries(tmp_path)
+        assert [found.status for found in before] == ["running"]
+    assert [found.status for found in history.summaries(tmp_path, before)] == ["interrupted"]
+
+
+def test_a_failed_run_makes_it_failed_and_says_why(tmp_path: Path) -> None:
+    run = f"{DEFAULT_STRATEGIES[0]}-0"
+    failed = ev.RunFailed(run=run, kind="MemoryError", message="out of memory")
+    folder = write(tmp_path, "a", start(), failed, ev.ExperimentFinished(end="finished"))
+    found = history.summary(folder)
+    assert found.status == "failed"
+    assert found.note == f"{run}: out of memory"
+
+
+def test_time_counts_to_the_last_sign_of_life(tmp_path: Path) -> None:
+    folder = write(tmp_path, "a", start())
+    with (folder / EVENTS).open("ab") as log:
+        log.write(b'{"event":"MemorySampled","elapsed":41.5,"memory":{"rss":1,"peak_rss":1}}\n')
+        log.write(b'{"event":"MemorySampled","elapsed":99')
+    assert history.summary(folder).seconds == 41.5
+
+
+@pytest.mark.parametrize(
+    ("content", "note"),
+    [
+        (b"", "the log is empty"),
+        (b'\x00\xff\n[1, 2]\n{"event": "Unheard"}\n', "the log holds nothing that could be read"),
+        (b"[" * 100_000 + b"\n", "the log holds nothing that could be read"),
+    ],
+)
+def test_a_log_that_tells_nothing_is_damaged(tmp_path: Path, content: bytes, note: str) -> None:
+    (tmp_path / "a").mkdir()
+    (tmp_path / "a" / EVENTS).write_bytes(content)
+    (found,) = history.summaries(tmp_path)
+    assert (found.status, found.note) == ("damaged", note)
+
+
+def test_a_log_that_is_a_folder_is_damaged(tmp_path: Path) -> None:
+    (tmp_path / "a" / EVENTS).mkdir(parents=True)
+    (found,) = history.summaries(tmp_path)
+    assert found.status == "damaged"
+    assert found.note.startswith("cannot be read: ")
+
+
+def test_damaged_lines_are_counted(tmp_path: Path) -> None:
+    folder = write(tmp_path, "a", start(), ev.ExperimentFinished(end="stopped"))
+    with (folder / EVENTS).open("ab") as log:
+        log.write(b"nonsense\n")
+    found = history.summary(folder)
+    assert (found.status, found.note) == ("stopped", "1 line of the log could not be read")
+
+
+def test_only_what_changed_is_read_again(tmp_path: Path) -> None:
+    for name in ("a-20260101-000000", "b-20260102-000000"):
+        write(tmp_path, name, start(name), ev.ExperimentFinished(end="finished"))
+    before = history.summaries(tmp_path)
+    assert [found.data for found in before] == ["b-20260102-000000", "a-20260101-000000"]
+    changed = tmp_path / "a-20260101-000000" / EVENTS
+    changed.write_bytes(b"")
+    os.utime(changed, ns=(1, 1))
+    after = history.summaries(tmp_path, before)
+    assert after[0] is before[0]
+    assert after[1].status == "damaged"
+
+
+def test_no_folder_no_experiments(tmp_path: Path) -> None:
+    assert history.summaries(tmp_path / "none") == []
