@@ -1,0 +1,266 @@
+"""Backbones: any torchvision classification model, given a new head and frozen or not."""
+
+from __future__ import annotations
+
+import difflib
+import hashlib
+import inspect
+import re
+from collections.abc import Mapping
+from functools import cache
+from types import MethodType
+from typing import Any, Literal, NamedTuple
+
+import torch
+import torchvision
+from msgspec import Struct
+from torch import Tensor, nn
+
+from engine.spec import SpecError
+
+Trains = Literal["all", "head"]
+IMAGENET_CLASSES = 1000
+AUXILIARY = ("AuxLogits.", "aux1.", "aux2.")
+"""Classifiers that Inception and GoogLeNet trained beside the last one; their weights are in torchvision's files."""
+DENSENET_NAME = re.compile(r"(\.denselayer\d+\.(?:norm|conv))\.([12]\.)")
+"""How torchvision's DenseNet files spell names like ``denselayer1.norm1``."""
+
+
+class Preprocessing(Struct, frozen=True):
+    """How images become a backbone's input: the shorter side resized to ``resize`` pixels, a central square of
+    ``crop`` pixels, values in 0..1 minus ``mean``, divided by ``std``, for each of red, green and blue.
+    """
+
+    resize: int
+    crop: int
+    mean: tuple[float, float, float]
+    std: tuple[float, float, float]
+
+
+class Network(NamedTuple):
+    """A backbone with a head of its own: images (N, 3, H, W) to logits (N, classes).
+
+    ``head`` is the last layer of ``module``, under the name ``head_name``; ``head(features(...))`` gives the logits.
+    ``dropout`` is the probability of a Dropout directly before the head, 0 where there is none.
+    """
+
+    module: nn.Module
+    head: nn.Module
+    head_name: str
+    dropout: float
+
+
+class Parameters(NamedTuple):
+    """Numbers of parameters."""
+
+    total: int
+    trainable: int
+
+
+class ConvHead(nn.Conv2d):
+    """SqueezeNet's last layer: a 1×1 convolution, ReLU and the mean over positions, (N, C, H, W) to (N, classes)."""
+
+    def forward(self, input: Tensor) -> Tensor:  # noqa: A002 - torch's name
+        """Logits of feature maps."""
+        return super().forward(input).relu().mean((2, 3))
+
+
+@cache
+def backbone_names() -> tuple[str, ...]:
+    """The names of torchvision's classification models, sorted."""
+    return tuple(sorted(torchvision.models.list_models(module=torchvision.models)))
+
+
+def default_weights(backbone: str) -> Any:
+    """The member of torchvision's weights enumeration that it takes by default for this backbone.
+
+    :class:`engine.spec.SpecError` where torchvision has no such classification model.
+    """
+    if backbone not in backbone_names():
+        close = difflib.get_close_matches(backbone, backbone_names(), n=3)
+        advice = f"did you mean {' or '.join(close)}?" if close else "such as resnet18 or mobilenet_v3_small"
+        raise SpecError(f"backbone: torchvision has no classification model {backbone!r}; {advice}")
+    return torchvision.models.get_model_weights(backbone).DEFAULT
+
+
+def preprocessing(backbone: str, image_size: int | None) -> Preprocessing:
+    """What the backbone's default weights were trained with; another ``image_size`` (pixels) keeps the proportion.
+
+    :class:`engine.spec.SpecError` where the backbone is unknown or cannot take images of that size.
+    """
+    weights = default_weights(backbone)
+    transforms = weights.transforms()
+    resize, crop = transforms.resize_size[0], transforms.crop_size[0]
+    size = crop if image_size is None else image_size
+    smallest = weights.meta["min_size"][0]
+    if _family(backbone) in ("vision_transformer", "maxvit") and size != crop:
+        raise SpecError(f"image_size: {backbone} takes images of {crop} pixels only, not {size}")
+    if size < smallest:
+        raise SpecError(f"image_size: {backbone} needs images of at least {smallest} pixels, not {size}")
+    return Preprocessing(max(size, round(size * resize / crop)), size, tuple(transforms.mean), tuple(transforms.std))
+
+
+def build(backbone: str, classes: int, trains: Trains, pretrained: Mapping[str, Tensor] | None, seed: int) -> Network:
+    """The backbone on the CPU in fp32, its last layer replaced by a new one of ``classes`` outputs.
+
+    ``pretrained`` is a state dict of torchvision's model (its last layer may have any number of outputs), None for
+    random initialisation. What is initialised at random depends on ``seed`` alone, and the process's own random
+    state is left as it was. Where only the head trains, the backbone is in eval mode and stays so through every
+    ``module.train()``. ``ValueError`` where ``pretrained`` does not fit.
+    """
+    default_weights(backbone)
+    with torch.random.fork_rng(devices=[]):
+        torch.default_generator.manual_seed(seed)
+        module = _bare(backbone, pretrained is not None)
+        if pretrained is not None:
+            _load(module, backbone, pretrained)
+        torch.default_generator.manual_seed(seed)
+        network = _with_head(module, classes)
+    if trains == "head":
+        for parameter in module.parameters():
+            parameter.requires_grad_(False)
+        for parameter in network.head.parameters():
+            parameter.requires_grad_(True)
+        module.train = MethodType(_train_what_is_trainable, module)  # type: ignore[method-assign]
+    set_training_mode(network)
+    return network
+
+
+def set_training_mode(network: Network) -> None:
+    """Training mode for what trains; a frozen backbone stays in eval mode."""
+    network.module.train()
+
+
+def features(network: Network, images: Tensor) -> Tensor:
+    """What the head gets for images (N, 3, H, W), with the network as it is (eval mode for a frozen backbone).
+
+    (N, D) for a linear head, (N, C, H, W) for SqueezeNet's convolution. No gradient; the head can train on it.
+    """
+    inputs: list[Tensor] = []
+    hook = network.head.register_forward_pre_hook(lambda _, arguments: inputs.append(arguments[0]))
+    try:
+        # not inference_mode: its tensors cannot be saved for the head's backward pass
+        with torch.no_grad():
+            network.module(images)
+    finally:
+        hook.remove()
+    return inputs[0]
+
+
+def count_parameters(module: nn.Module) -> Parameters:
+    """How many parameters there are, and how many of them train."""
+    sizes = [(parameter.numel(), parameter.requires_grad) for parameter in module.parameters()]
+    return Parameters(sum(size for size, _ in sizes), sum(size for size, trains in sizes if trains))
+
+
+def state_hash(module: nn.Module, exclude_prefix: str = "") -> str:
+    """SHA-256 (hex) of every parameter and buffer: name, type, shape and values, on whatever device they are.
+
+    Those of the submodule ``exclude_prefix`` (such as a network's ``head_name``) are left out.
+    """
+    digest = hashlib.sha256()
+    for name, tensor in [*module.named_parameters(), *module.named_buffers()]:
+        if exclude_prefix and name.startswith(f"{exclude_prefix}."):
+            continue
+        digest.update(f"{name} {tensor.dtype} {tuple(tensor.shape)}\n".encode())
+        digest.update(tensor.detach().cpu().contiguous().reshape(-1).view(torch.uint8).numpy().data)
+    return digest.hexdigest()
+
+
+def misfit(backbone: str, state: Mapping[str, Tensor]) -> str:
+    """Why a state dict does not fit the backbone (the last layer's number of outputs aside), empty where it does."""
+    with torch.random.fork_rng(devices=[]):
+        return _misfit(_bare(backbone, pretrained=True), backbone, state)
+
+
+def _family(backbone: str) -> str:
+    """The torchvision module that defines the backbone: ``resnet``, ``vision_transformer``."""
+    module = inspect.getmodule(torchvision.models.get_model_builder(backbone))
+    return module.__name__.rpartition(".")[2] if module else ""
+
+
+def _bare(backbone: str, pretrained: bool) -> nn.Module:
+    """torchvision's model as its default weights need it, randomly initialised, without auxiliary classifiers."""
+    arguments: dict[str, object] = {}
+    match _family(backbone):
+        case "inception" | "googlenet":
+            # the pretrained ones normalise their input in another way, and convert from the usual one
+            arguments = {"aux_logits": False, "init_weights": not pretrained, "transform_input": pretrained}
+        case "vision_transformer":
+            arguments = {"image_size": default_weights(backbone).meta["min_size"][0]}
+    module: nn.Module = torchvision.models.get_model(backbone, weights=None, **arguments)
+    return module
+
+
+def _with_head(module: nn.Module, classes: int) -> Network:
+    name, old = _last_layer(module)
+    new: nn.Module
+    if isinstance(old, nn.Conv2d):
+        new = ConvHead(old.in_channels, classes, kernel_size=1)
+    else:
+        new = nn.Linear(old.in_features, classes)
+    parent_name, _, key = name.rpartition(".")
+    parent = module.get_submodule(parent_name)
+    dropout = 0.0
+    if isinstance(parent, nn.Sequential):
+        place = list(parent).index(old)
+        before = parent[place - 1] if place else None
+        dropout = before.p if isinstance(before, nn.Dropout) else 0.0
+        if isinstance(new, ConvHead):
+            del parent[place + 1 :]  # the ReLU and the mean that it has itself
+    setattr(parent, key, new)
+    return Network(module, new, name, dropout)
+
+
+def _last_layer(module: nn.Module) -> tuple[str, nn.Linear | nn.Conv2d]:
+    """The layer that gives the logits: the last one with as many outputs as ImageNet has classes."""
+    found: tuple[str, nn.Linear | nn.Conv2d] | None = None
+    for name, layer in module.named_modules():
+        linear = isinstance(layer, nn.Linear) and layer.out_features == IMAGENET_CLASSES
+        convolution = isinstance(layer, nn.Conv2d) and layer.out_channels == IMAGENET_CLASSES
+        if isinstance(layer, nn.Linear | nn.Conv2d) and (linear or convolution):
+            found = name, layer
+    if found is None:
+        raise ValueError(f"{type(module).__name__} has no layer of {IMAGENET_CLASSES} outputs to replace")
+    return found
+
+
+def _load(module: nn.Module, backbone: str, state: Mapping[str, Tensor]) -> None:
+    """Take the state's values for everything but the last layer."""
+    if problem := _misfit(module, backbone, state):
+        raise ValueError(problem)
+    own = module.state_dict()
+    head = f"{_last_layer(module)[0]}."
+    values = {name: tensor for name, tensor in _renamed(state).items() if name in own and not name.startswith(head)}
+    own.update(values)  # keeps the format versions beside the values, without which MNASNet does not load
+    module.load_state_dict(own)
+
+
+def _misfit(module: nn.Module, backbone: str, state: Mapping[str, Tensor]) -> str:
+    head = f"{_last_layer(module)[0]}."
+    given = {name: tensor for name, tensor in _renamed(state).items() if not name.startswith((head, *AUXILIARY))}
+    wanted = {name: tensor for name, tensor in module.state_dict().items() if not name.startswith(head)}
+    # files from before batch norm counted its batches lack that count, which nothing needs
+    missing = [name for name in wanted if name not in given and not name.endswith(".num_batches_tracked")]
+    unknown = [name for name in given if name not in wanted]
+    if missing or unknown:
+        lacks = f"lacks {missing[0]} ({len(missing)} in all)" if missing else ""
+        has = f"has {unknown[0]} ({len(unknown)} in all), which the model lacks" if unknown else ""
+        return f"not the weights of {backbone}: it {' and '.join(filter(None, (lacks, has)))}"
+    for name, tensor in given.items():
+        if not isinstance(tensor, Tensor) or tensor.shape != wanted[name].shape:
+            shape = tuple(tensor.shape) if isinstance(tensor, Tensor) else type(tensor).__name__
+            return f"not the weights of {backbone}: {name} is {shape}, not {tuple(wanted[name].shape)}"
+    return ""
+
+
+def _renamed(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    return {DENSENET_NAME.sub(r"\1\2", name): tensor for name, tensor in state.items()}
+
+
+def _train_what_is_trainable(module: nn.Module, mode: bool = True) -> nn.Module:
+    """In place of ``module.train``: training mode only for parts all of whose parameters train."""
+    for part in module.modules():
+        parameters = list(part.parameters())
+        part.training = mode and bool(parameters) and all(parameter.requires_grad for parameter in parameters)
+    return module
