@@ -75,6 +75,11 @@ class Constant(Struct, frozen=True, forbid_unknown_fields=True, tag_field="name"
 
 Optimizer = SGD | AdamW
 Schedule = StepLR | ExponentialLR | CosineAnnealingLR | Constant
+CHOICES = {
+    "optimizer": ("SGD", "AdamW"),
+    "schedule": ("StepLR", "ExponentialLR", "CosineAnnealingLR", "Constant"),
+}
+"""The names of the kinds of optimizer and of schedule."""
 
 
 class Augmentation(Struct, frozen=True, forbid_unknown_fields=True):
@@ -213,9 +218,34 @@ def load_experiment(path: Path, known: Mapping[str, Strategy]) -> Experiment:
     """The experiment that a TOML file describes; both default strategies where it names none."""
     tables = read_toml(path)
     own = strategies_from(tables, known, str(path))
-    chosen = own or {name: known[name] for name in DEFAULT_STRATEGIES}
-    values = {**tables, "strategies": [msgspec.to_builtins(strategy) for strategy in chosen.values()]}
+    chosen = own.values() or default_experiment(known).strategies
+    values = {**tables, "strategies": msgspec.to_builtins(tuple(chosen))}
     return _convert(values, Experiment, str(path))
+
+
+def default_experiment(known: Mapping[str, Strategy]) -> Experiment:
+    """The comparison that the project exists for, on the demo set."""
+    return Experiment(strategies=tuple(known[name] for name in DEFAULT_STRATEGIES))
+
+
+def named(name: str, known: Mapping[str, Strategy]) -> Strategy:
+    """The strategy of this name; ``SpecError`` that lists those there are."""
+    if name not in known:
+        raise SpecError(f"there is no strategy {name!r}; there are {', '.join(known)}")
+    return known[name]
+
+
+def with_absolute_paths(experiment: Experiment) -> Experiment:
+    """The experiment with paths that mean the same from any folder."""
+    source = {
+        field: str(Path(value).expanduser().absolute())
+        for field in ("path", "validation", "images")
+        if (value := getattr(experiment.data, field)) is not None
+    }
+    weights = experiment.weights
+    if weights not in ("default", "none"):
+        weights = str(Path(weights).expanduser().absolute())
+    return msgspec.structs.replace(experiment, data=msgspec.structs.replace(experiment.data, **source), weights=weights)
 
 
 def changed(experiment: Experiment, **values: object) -> Experiment:
@@ -246,6 +276,8 @@ def _convert(values: object, type_: type[T], where: str) -> T:
     except msgspec.ValidationError as error:
         message, _, place = str(error).partition(" - at `$")
         place = place.rstrip("`").lstrip(".")
+        if choices := next((names for table, names in CHOICES.items() if place.endswith(f"{table}.name")), None):
+            message = f"{message}; there are {', '.join(choices)}"
         raise SpecError(f"{where}: {place + ': ' if place else ''}{message}") from None
 
 

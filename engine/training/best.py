@@ -1,0 +1,95 @@
+"""The best epoch of a run: a copy of what it moved, and what it said of the validation images."""
+
+from __future__ import annotations
+
+import json
+import os
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import msgspec
+from safetensors.torch import save_file
+from torch import Tensor
+
+from engine.events import FileSaved, Metrics
+from engine.training.fit import Run
+
+
+@dataclass
+class Best:
+    """Keeps a run's epoch of best validation accuracy; among equals that of lower loss, then the earlier one.
+
+    :meth:`save` writes it below ``folder``, the experiment's.
+    """
+
+    run: Run
+    folder: Path
+    classes: tuple[str, ...]
+    epoch: int = 0
+    val: Metrics | None = None
+    state: dict[str, Tensor] = field(default_factory=dict)
+    logits: Tensor | None = None
+    saved_epoch: int = 0
+
+    def offer(self, epoch: int, val: Metrics, logits: Tensor) -> bool:
+        """Whether this epoch is the best so far; if so, copies the weights that trained (to the CPU) and its logits."""
+        if self.val and (val.accuracy, -val.loss) <= (self.val.accuracy, -self.val.loss):
+            return False
+        self.epoch, self.val = epoch, val
+        self.logits = logits.detach().to("cpu", copy=True)
+        self.state = {name: tensor.detach().to("cpu", copy=True) for name, tensor in self._moving().items()}
+        return True
+
+    def full_state(self) -> dict[str, Tensor]:
+        """The whole network's state at the best epoch; what is frozen is the network's own."""
+        state = self.run.network.module.state_dict()
+        return {name: self.state.get(name, tensor.detach().cpu()).contiguous() for name, tensor in state.items()}
+
+    def save(self) -> list[FileSaved]:
+        """Writes the best epoch's weights and validation logits; nothing where that is done already.
+
+        ``checkpoints/RUN/best.safetensors``: the network's state dict; its metadata has what is needed to use it
+        (strategy, classes, preprocessing). ``predictions/RUN.safetensors``: ``logits`` (images, classes) and
+        ``labels`` (images,) of the validation images in file order, whose paths are in its metadata.
+        """
+        if self.epoch == self.saved_epoch or self.logits is None:
+            return []
+        run, val = self.run, self.run.images.val
+        described = {"classes": json.dumps(self.classes), "epoch": str(self.epoch)}
+        weights, predictions = (
+            Path("checkpoints", run.name, "best.safetensors"),
+            Path("predictions", f"{run.name}.safetensors"),
+        )
+        strategy = msgspec.json.encode(run.strategy).decode()
+        view = msgspec.json.encode(run.images.preprocessing).decode()
+        _write(self.folder / weights, self.full_state(), {**described, "strategy": strategy, "preprocessing": view})
+        _write(
+            self.folder / predictions,
+            {"logits": self.logits, "labels": val.labels},
+            {**described, "paths": json.dumps([sample.path for sample in val.samples])},
+        )
+        self.saved_epoch = self.epoch
+        return [
+            FileSaved(run=run.name, kind="best", path=str(weights), epoch=self.epoch),
+            FileSaved(run=run.name, kind="predictions", path=str(predictions), epoch=self.epoch),
+        ]
+
+    def _moving(self) -> dict[str, Tensor]:
+        network = self.run.network
+        state = network.module.state_dict()
+        if self.run.strategy.trains == "all":
+            return state
+        return {name: tensor for name, tensor in state.items() if name.startswith(f"{network.head_name}.")}
+
+
+def _write(path: Path, tensors: dict[str, Tensor], metadata: dict[str, str]) -> None:
+    """Writes under a temporary name, makes it durable, then renames: the file is whole or the earlier one."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    partial = path.with_name(f".{path.name}.{os.getpid()}")
+    try:
+        save_file(tensors, partial, metadata)
+        with partial.open("rb") as file:
+            os.fsync(file.fileno())
+        partial.replace(path)
+    finally:
+        partial.unlink(missing_ok=True)

@@ -1,0 +1,39 @@
+"""Loss and accuracy over many batches, summed on the device so that no step waits for it."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+from engine.events import Metrics
+
+
+class Tally:
+    """Sums over images; :meth:`metrics` gives means per image, not per batch."""
+
+    def __init__(self, device: torch.device) -> None:
+        self._loss = torch.zeros((), dtype=torch.float64, device=device)
+        self._correct = torch.zeros((), dtype=torch.int64, device=device)
+        self.images = 0
+
+    def add(self, logits: Tensor, labels: Tensor, mean_loss: Tensor) -> None:
+        """Counts a batch: logits (B, classes), labels (B,), and the batch's mean loss."""
+        self._loss += mean_loss.detach().double() * len(labels)
+        self._correct += (logits.detach().argmax(1) == labels).sum()
+        self.images += len(labels)
+
+    def loss(self) -> float:
+        """The mean loss so far; waits for the device."""
+        return float(self._loss) / max(self.images, 1)
+
+    def metrics(self) -> Metrics:
+        """The means so far; waits for the device."""
+        return Metrics(self.loss(), int(self._correct) / max(self.images, 1), self.images)
+
+
+def evaluate(logits: Tensor, labels: Tensor) -> Metrics:
+    """Metrics of all images at once: logits (N, classes), labels (N,)."""
+    tally = Tally(logits.device)
+    tally.add(logits, labels, functional.cross_entropy(logits.double(), labels))
+    return tally.metrics()

@@ -1,0 +1,158 @@
+import subprocess
+import sys
+import threading
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+
+from engine import events as ev
+from engine.log import (
+    COMMANDS,
+    EVENTS,
+    EventLog,
+    LogBusyError,
+    command_reader,
+    event_reader,
+    is_being_written,
+    send_command,
+)
+from engine.spec import default_experiment, presets
+
+MEMORY = ev.Memory(rss=1, peak_rss=2, allocated=3)
+METRICS = ev.Metrics(loss=0.5, accuracy=0.75, images=4)
+EVERY_EVENT: list[ev.AnyEvent] = [
+    ev.ExperimentStarted(
+        name="x",
+        spec=default_experiment(presets()),
+        data=ev.DataSummary("d", "/d", "folders", ("a", "b"), {"a": 1}, {"b": 1}, "given"),
+        device=ev.Device("cpu", "some CPU", 10),
+        versions={"torch": "2.15"},
+    ),
+    ev.DataDecoded(train=1, val=1, left_out=0),
+    ev.RunStarted(
+        run="r-0",
+        strategy="r",
+        seed=0,
+        weights="none",
+        parameters_total=3,
+        parameters_trainable=1,
+        precision="fp32",
+        learning_rates=(0.1, 0.01),
+        memory=MEMORY,
+    ),
+    ev.StageChanged(run="r-0", stage="training"),
+    ev.Progress(run="r-0", stage="training", step=1, steps=2, epoch=1, loss=0.3),
+    ev.EpochFinished(
+        run="r-0",
+        epoch=1,
+        train=METRICS,
+        val=METRICS,
+        learning_rate=0.1,
+        seconds=2.0,
+        train_seconds=1.0,
+        images_per_second=4.0,
+        memory=MEMORY,
+        is_best=True,
+    ),
+    ev.MemorySampled(run="r-0", memory=MEMORY),
+    ev.FileSaved(run="r-0", kind="best", path="checkpoints/r-0/best.safetensors", epoch=1),
+    ev.RunFinished(run="r-0", end="finished", seconds=3.0, cpu_seconds=4.0, memory=MEMORY),
+    ev.RunFailed(run="r-0", kind="weights", message="no [bold]weights[/]\n\x1b[31m", advice="find some"),
+    ev.Warned(message="careful"),
+    ev.CommandApplied(action="pause", run="r-0"),
+    ev.ExperimentFinished(end="finished"),
+]
+
+
+def test_every_kind_of_event_is_tried_here() -> None:
+    kinds = set(ev.AnyEvent.__args__)  # type: ignore[attr-defined]
+    assert {type(event) for event in EVERY_EVENT} == kinds
+
+
+def test_events_come_back_as_they_were_written(tmp_path: Path) -> None:
+    with EventLog(tmp_path) as log:
+        written = [log.append(event) for event in EVERY_EVENT]
+    assert event_reader(tmp_path).read() == written
+    elapsed = [event.elapsed for event in written]
+    assert elapsed == sorted(elapsed)
+    assert all(event.time and event.time.tzinfo == UTC for event in written)
+
+
+def test_a_reader_follows_a_growing_log_and_waits_for_a_torn_line(tmp_path: Path) -> None:
+    reader = event_reader(tmp_path)
+    assert reader.read() == []
+    path = tmp_path / EVENTS
+    path.write_bytes(b'{"event":"Warned","message":"one"}\n{"event":"War')
+    assert [event.message for event in reader.read()] == ["one"]
+    assert reader.read() == []
+    with path.open("ab") as file:
+        file.write(b'ned","message":"two"}\n')
+    assert [event.message for event in reader.read()] == ["two"]
+    assert reader.skipped == 0
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        b'{"event":"FromTheFuture","x":1}',
+        b'{"event":"Warned"}',
+        b"\x00\x00\x00\x00",
+        b"\xff\xfe",
+        b"[" * 100_000,
+        b"null",
+    ],
+    ids=["newer", "incomplete", "zeros", "not text", "deep", "null"],
+)
+def test_a_line_that_cannot_be_understood_is_passed_over(tmp_path: Path, line: bytes) -> None:
+    good = b'{"event":"Warned","message":"good","added_later":5}\n'
+    (tmp_path / EVENTS).write_bytes(good + line + b"\n" + good)
+    reader = event_reader(tmp_path)
+    assert [event.message for event in reader.read()] == ["good", "good"]
+    assert reader.skipped == 1
+
+
+def test_a_log_has_one_writer(tmp_path: Path) -> None:
+    assert not is_being_written(tmp_path)
+    with EventLog(tmp_path):
+        code = "import sys; from pathlib import Path; from engine.log import EventLog; EventLog(Path(sys.argv[1]))"
+        other = subprocess.run(
+            [sys.executable, "-c", code, str(tmp_path)], capture_output=True, text=True, check=False
+        )
+        assert "LogBusyError" in other.stderr
+        assert "is being written by process" in other.stderr
+        assert is_being_written(tmp_path)
+        with pytest.raises(LogBusyError):
+            EventLog(tmp_path)
+    assert not is_being_written(tmp_path)
+
+
+def test_threads_may_append_at_once(tmp_path: Path) -> None:
+    with EventLog(tmp_path) as log:
+
+        def write() -> None:
+            for _ in range(200):
+                log.append(ev.Warned(message="x" * 500))
+
+        threads = [threading.Thread(target=write) for _ in range(4)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+    reader = event_reader(tmp_path)
+    assert len(reader.read()) == 800
+    assert reader.skipped == 0
+
+
+def test_commands_are_read_once_in_order(tmp_path: Path) -> None:
+    reader = command_reader(tmp_path)
+    send_command(tmp_path, "pause")
+    send_command(tmp_path, "resume")
+    assert [command.action for command in reader.read()] == ["pause", "resume"]
+    with (tmp_path / COMMANDS).open("a") as file:
+        file.write('{"action":"dance"}\n')
+    send_command(tmp_path, "stop")
+    commands = reader.read()
+    assert [command.action for command in commands] == ["stop"]
+    assert commands[0].time is not None
+    assert commands[0].time <= datetime.now(UTC)

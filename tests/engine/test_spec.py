@@ -1,0 +1,128 @@
+from pathlib import Path
+
+import pytest
+
+from engine import spec
+from engine.spec import SGD, DataSource, Experiment, ExponentialLR, SpecError, StepLR
+
+
+def write(folder: Path, text: str) -> Path:
+    path = folder / "some.toml"
+    path.write_text(text, encoding="utf-8")
+    return path
+
+
+def test_the_two_presets_are_what_they_stand_for() -> None:
+    fine_tuning, extraction = (spec.presets()[name] for name in spec.DEFAULT_STRATEGIES)
+    assert (fine_tuning.backbone, fine_tuning.trains) == ("resnet18", "all")
+    assert isinstance(fine_tuning.optimizer, SGD)
+    assert fine_tuning.optimizer.momentum == 0.9
+    assert isinstance(fine_tuning.schedule, StepLR)
+    assert fine_tuning.schedule.step_size < fine_tuning.epochs, "a step that never comes is no schedule"
+    assert (extraction.backbone, extraction.trains) == ("mobilenet_v3_small", "head")
+    assert isinstance(extraction.optimizer, SGD)
+    assert extraction.optimizer.momentum == 0.9
+    assert isinstance(extraction.schedule, ExponentialLR)
+
+
+def test_an_experiment_survives_toml(tmp_path: Path) -> None:
+    known = spec.presets()
+    experiment = Experiment(
+        strategies=tuple(known.values()),
+        data=DataSource(path="/some/where [red]x[/]", images="/images", val_fraction=0.3),
+        seeds=(3, 1),
+        weights="none",
+        device="cpu",
+        precision="fp32",
+    )
+    assert spec.load_experiment(write(tmp_path, spec.to_toml(experiment)), {}) == experiment
+
+
+def test_a_file_without_strategies_means_the_default_ones(tmp_path: Path) -> None:
+    known = spec.presets()
+    experiment = spec.load_experiment(write(tmp_path, "seeds = [7]"), known)
+    assert tuple(strategy.name for strategy in experiment.strategies) == spec.DEFAULT_STRATEGIES
+    assert experiment.seeds == (7,)
+
+
+def test_based_on_takes_the_other_values() -> None:
+    known = spec.presets()
+    mine = spec.strategies_from(
+        {
+            "strategies": [
+                {"name": "a", "based_on": "resnet18-finetune", "epochs": 9, "optimizer": {"lr": 0.5}},
+                {"name": "b", "based_on": "a", "schedule": {"name": "ExponentialLR", "gamma": 0.5}},
+            ]
+        },
+        known,
+        "here",
+    )
+    assert mine["a"].epochs == 9
+    assert mine["a"].optimizer == SGD(lr=0.5, momentum=0.9)
+    assert mine["a"].schedule == known["resnet18-finetune"].schedule
+    assert mine["b"].schedule == ExponentialLR(gamma=0.5)
+    assert mine["b"].optimizer == mine["a"].optimizer
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("seeds = [1, 1]", "seed 1 is there twice"),
+        ("seeds = []", "seeds: Expected `array` of length >= 1"),
+        ("colour = 'red'", "unknown field `colour`"),
+        ("precision = 'fp8'", "precision: Invalid enum value 'fp8'"),
+        ("[[strategies]]\nname = 'x'\nepochs = 0", "strategies[0]: epochs: Expected `int` >= 1"),
+        ("[[strategies]]\nname = 'x'\noptimizer = { name = 'SGD', lr = -1.0 }", "optimizer.lr: Expected `float` > 0"),
+        ("[[strategies]]\nname = 'x'\nschedule = { name = 'Nope' }", "schedule.name: Invalid value 'Nope'; there are StepLR, Exp"),
+        ("[[strategies]]\nname = '../x'", "strategies[0]: name"),
+        ("[[strategies]]\nbased_on = 'nobody'\nname = 'x'", "no strategy 'nobody'; there are resnet18-finetune"),
+        ("[[strategies]]\nname = 'x'\n[[strategies]]\nname = 'x'", "the name 'x' is there twice"),
+        ("strategies = 3", "strategies must be written as [[strategies]] tables"),
+        ("not toml at all", "not valid TOML"),
+        ("a = " + "[" * 5000, "not valid TOML"),
+        ("# " + "x" * spec.LARGEST_TOML, "larger than"),
+    ],
+)
+def test_a_wrong_file_is_one_line_that_says_where(tmp_path: Path, text: str, message: str) -> None:
+    path = write(tmp_path, text)
+    with pytest.raises(SpecError) as caught:
+        spec.load_experiment(path, spec.presets())
+    assert message in str(caught.value)
+    assert str(path) in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+def test_a_missing_file_and_one_that_is_no_text_are_told(tmp_path: Path) -> None:
+    with pytest.raises(SpecError, match=r"no\.toml: No such file"):
+        spec.read_toml(tmp_path / "no.toml")
+    (tmp_path / "raw.toml").write_bytes(b"\xff\xfe")
+    with pytest.raises(SpecError, match="not UTF-8"):
+        spec.read_toml(tmp_path / "raw.toml")
+
+
+def test_own_strategies_are_added_to_those_that_ship(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    own = write(tmp_path, "[[strategies]]\nname = 'mine'\nbased_on = 'resnet18-finetune'\nepochs = 2")
+    monkeypatch.setattr(spec, "own_strategies_file", lambda: own)
+    known = spec.known_strategies()
+    assert known["mine"].epochs == 2
+    assert set(spec.DEFAULT_STRATEGIES) < set(known)
+
+
+def test_changed_values_are_checked_like_read_ones() -> None:
+    strategy = spec.presets()["resnet18-finetune"]
+    assert spec.changed_strategy(strategy, optimizer={"lr": 0.25}).optimizer == SGD(lr=0.25, momentum=0.9)
+    with pytest.raises(SpecError, match=r"strategy resnet18-finetune: batch_size: Expected `int` >= 1"):
+        spec.changed_strategy(strategy, batch_size=0)
+    experiment = spec.default_experiment(spec.presets())
+    with pytest.raises(SpecError, match="seeds"):
+        spec.changed(experiment, seeds=(-1,))
+
+
+def test_paths_are_made_absolute(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    experiment = spec.changed(spec.default_experiment(spec.presets()), data={"path": "x"}, weights="w")
+    moved = spec.with_absolute_paths(experiment)
+    assert moved.data.path == str(tmp_path / "x")
+    assert moved.data.images is None
+    assert moved.weights == str(tmp_path / "w")
+    assert spec.with_absolute_paths(spec.default_experiment(spec.presets())).weights == "default"

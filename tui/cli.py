@@ -1,0 +1,220 @@
+"""The ``tl-tui`` command. Imports what a command needs only when it runs, so that ``--help`` answers at once."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import click
+
+if TYPE_CHECKING:
+    from engine.spec import Experiment
+
+F = TypeVar("F", bound=Callable[..., Any])
+HELP = """A terminal lab for transfer learning.
+
+\b
+tl-tui             the app, on the demo set that tl-tui draws itself
+tl-tui DATA        the app, on your images
+tl-tui run DATA    the same comparison without the app
+
+DATA is a folder with train/CLASS/* and val/CLASS/*, a folder of class folders, or a CSV file with a path column and a
+label column. Exit status: 0 done, 1 a run failed, 2 wrong usage or unusable input.
+"""
+
+
+class AppByDefault(click.Group):
+    """A group whose command is ``app`` where the first word is none of its commands: ``tl-tui DATA``."""
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        """Puts ``app`` in front of arguments that name no command."""
+        if not args or (args[0] not in self.commands and args[0] not in ("--help", "-h", "--version")):
+            args = ["app", *args]
+        return super().parse_args(ctx, args)
+
+
+def experiment_options(command: F) -> F:
+    """The options that say what to run, shared by the app and ``run``."""
+    options = [
+        click.argument("data", required=False),
+        click.option("--validation", metavar="CSV", help="A second CSV file, for validation."),
+        click.option("--images", metavar="DIR", help="The folder that a CSV's paths are relative to."),
+        click.option(
+            "--strategy",
+            "-s",
+            "strategies",
+            multiple=True,
+            metavar="NAME",
+            help="A strategy to run; may be repeated. Both of the two default ones if not given.",
+        ),
+        click.option("--epochs", type=int, help="Epochs of every strategy."),
+        click.option("--batch-size", type=int, help="Images a training step."),
+        click.option("--lr", type=float, help="Initial learning rate of every strategy."),
+        click.option(
+            "--seed",
+            "seeds",
+            type=int,
+            multiple=True,
+            help="A seed; may be repeated: each strategy runs once for each.",
+        ),
+        click.option("--weights", metavar="default|none|DIR|FILE", help="Pretrained weights to start from."),
+        click.option("--device", metavar="NAME", help="auto, cpu, cuda, cuda:1, …"),
+        click.option(
+            "--precision", type=click.Choice(["auto", "fp32", "bf16"]), help="Precision of the network's arithmetic."
+        ),
+        click.option(
+            "--config",
+            type=click.Path(path_type=Path),
+            metavar="FILE",
+            help="A TOML file: an experiment, or strategies of your own.",
+        ),
+        out_option,
+    ]
+    for option in reversed(options):
+        command = option(command)
+    return command
+
+
+out_option = click.option(
+    "--out",
+    type=click.Path(path_type=Path),
+    default=Path("runs"),
+    show_default=True,
+    metavar="DIR",
+    help="The folder of experiments.",
+)
+
+
+@click.group(cls=AppByDefault, help=HELP, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(package_name="tl-tui", message="tl-tui %(version)s")
+def cli() -> None:
+    """Only a group; see :data:`HELP`."""
+
+
+@cli.command()
+@experiment_options
+def app(out: Path, **asked: Any) -> int:
+    """Open the app (what `tl-tui DATA` does)."""
+    experiment = _experiment(**asked)
+    if not (sys.stdin.isatty() and sys.stdout.isatty()):
+        from tui.headless import run_headless
+
+        return run_headless(experiment, out, as_json=False)
+    from tui.session import open_app
+
+    return open_app(experiment, out)
+
+
+@cli.command()
+@experiment_options
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object on stdout at the end, all else on stderr.")
+def run(out: Path, as_json: bool, **asked: Any) -> int:
+    """Run the comparison without the app."""
+    from tui.headless import run_headless
+
+    return run_headless(_experiment(**asked), out, as_json=as_json)
+
+
+@cli.command()
+@out_option
+def runs(out: Path) -> int:
+    """List the experiments, newest first."""
+    from tui.listings import print_runs
+
+    return print_runs(out)
+
+
+@cli.command()
+@click.argument("experiment", required=False)
+@click.option(
+    "--format", "format_", type=click.Choice(["table", "json", "csv", "md"]), default="table", show_default=True
+)
+@click.option(
+    "-o", "--output", type=click.Path(path_type=Path), metavar="FILE", help="Write there instead of on the screen."
+)
+@out_option
+def compare(experiment: str | None, format_: str, output: Path | None, out: Path) -> int:
+    """Show the comparison of an EXPERIMENT (a folder, or a name below --out; the newest if not given)."""
+    from tui.listings import print_comparison
+
+    return print_comparison(experiment, format_, output, out)
+
+
+@cli.command()
+def presets() -> int:
+    """List the strategies that ship and your own."""
+    from tui.listings import print_presets
+
+    return print_presets()
+
+
+@cli.command()
+def doctor() -> int:
+    """Say what tl-tui finds on this machine: versions, device, precision, weights."""
+    from tui.listings import print_doctor
+
+    return print_doctor()
+
+
+def main() -> None:
+    """The console entry point: errors become one line and an exit status."""
+    sys.exit(status(sys.argv[1:]))
+
+
+def status(arguments: list[str]) -> int:
+    """Runs a command line and returns its exit status; usage and input errors print one line and give 2."""
+    from engine.data.discover import DataError
+
+    from engine.spec import SpecError
+
+    try:
+        return int(cli.main(arguments, prog_name="tl-tui", standalone_mode=False) or 0)
+    except click.ClickException as error:
+        error.show()
+        return 2
+    except (SpecError, DataError) as error:
+        click.echo(f"tl-tui: {error}", err=True)
+        return 2
+    except (click.Abort, KeyboardInterrupt):
+        return 130
+    except BrokenPipeError:
+        sys.stderr.close()
+        return 0
+    except OSError as error:
+        click.echo(f"tl-tui: {error.filename or ''}: {error.strerror or error}", err=True)
+        return 2
+
+
+def _experiment(
+    data: str | None,
+    validation: str | None,
+    images: str | None,
+    strategies: tuple[str, ...],
+    epochs: int | None,
+    batch_size: int | None,
+    lr: float | None,
+    seeds: tuple[int, ...],
+    config: Path | None,
+    **values: str | None,
+) -> Experiment:
+    """The experiment that the options describe, over that of ``--config`` or the default one."""
+    import msgspec
+
+    from engine import spec
+
+    known = spec.known_strategies()
+    experiment = spec.load_experiment(config, known) if config else spec.default_experiment(known)
+    known |= {strategy.name: strategy for strategy in experiment.strategies}
+    chosen = [spec.named(name, known) for name in strategies] or list(experiment.strategies)
+    settings = {"epochs": epochs, "batch_size": batch_size, "optimizer": {"lr": lr} if lr is not None else None}
+    given = {name: value for name, value in settings.items() if value is not None}
+    given_source = {"path": data, "validation": validation, "images": images}
+    return spec.changed(
+        experiment,
+        strategies=[spec.changed_strategy(strategy, **given) for strategy in chosen],
+        data=msgspec.structs.replace(experiment.data, **{n: v for n, v in given_source.items() if v is not None}),
+        **({"seeds": seeds} if seeds else {}),
+        **{name: value for name, value in values.items() if value is not None},
+    )

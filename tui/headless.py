@@ -1,0 +1,164 @@
+"""An experiment without the app: Rich progress on a terminal, plain lines otherwise."""
+
+from __future__ import annotations
+
+import signal
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from types import FrameType
+
+from rich.console import Console
+from rich.markup import escape
+from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
+
+from engine import events as ev
+from engine.aspects import duration, percent, size, speed
+from engine.compare import compare
+from engine.data.discover import DataError
+from engine.events import AnyEvent
+from engine.export.to_json import to_json
+from engine.hosts import thread
+from engine.log import event_reader
+from engine.spec import Experiment, SpecError
+from engine.state import ExperimentState, fold
+from engine.text import shown
+from tui.tables import comparison_table
+
+POLL_SECONDS = 0.1
+STAGES = {
+    "weights": "finding weights",
+    "decoding": "decoding images",
+    "features": "extracting features",
+    "training": "training",
+    "validating": "validating",
+}
+
+
+def run_headless(experiment: Experiment, out: Path, *, as_json: bool) -> int:
+    """Runs the experiment and prints what happens, then the comparison; returns the exit status.
+
+    Raises ``DataError`` or ``SpecError`` where the input is unusable. A first Ctrl-C or SIGTERM saves and ends, a
+    second one ends at once.
+    """
+    console = Console(stderr=as_json, highlight=False, soft_wrap=not sys.stdout.isatty())
+    host = thread.start(experiment, out)
+    with _interruptible(host, console), _display(console) as display:
+        state = _follow(host, display)
+    if isinstance(host.failure, SpecError | DataError):
+        raise host.failure
+    if host.failure is not None:
+        console.print(f"[red]The experiment could not go on:[/] {escape(shown(host.error, 400))}")
+        console.print(f"The full traceback is in {escape(str(host.folder / 'engine.log'))}")
+        return 1
+    comparison = compare(state)
+    console.print()
+    console.print(comparison_table(comparison))
+    console.print(f"\n{escape(str(host.folder))}")
+    if as_json:
+        sys.stdout.write(to_json(comparison))
+    if any(run.status == "failed" for run in state.runs):
+        return 1
+    return 130 if state.end == "stopped" else 0
+
+
+class Display:
+    """Prints events as they come; on a terminal with a bar for what goes on now."""
+
+    def __init__(self, console: Console, progress: Progress | None) -> None:
+        self.console = console
+        self.progress = progress
+        self.task: TaskID | None = progress.add_task("starting", total=None, speed="") if progress else None
+
+    def show(self, event: AnyEvent, state: ExperimentState) -> None:
+        """Prints the line that belongs to an event, and moves the bar."""
+        for line in lines(event, state):
+            self.console.print(line)
+        if self.progress is None or self.task is None:
+            return
+        match event:
+            case ev.StageChanged(run=run, stage=stage, detail=detail):
+                text = " · ".join(part for part in (shown(run), STAGES[stage], shown(detail)) if part)
+                self.progress.reset(self.task, total=None, description=escape(text), speed="")
+            case ev.Progress(step=step, steps=steps, images_per_second=images_per_second):
+                said = speed(images_per_second) if images_per_second else ""
+                self.progress.update(self.task, completed=step, total=steps or None, speed=said)
+
+
+def lines(event: AnyEvent, state: ExperimentState) -> Iterator[str]:
+    """What is printed when this happens, as Rich markup."""
+    match event:
+        case ev.ExperimentStarted(data=data, device=device):
+            counts = f"{sum(data.train.values())} train / {sum(data.val.values())} val · {len(data.classes)} classes"
+            yield f"[bold]{escape(shown(data.name))}[/] · {counts} · {escape(device.hardware)} ({size(device.memory)})"
+        case ev.DataDecoded(left_out=left_out) if left_out:
+            yield f"[yellow]{left_out} images could not be read and are left out[/]"
+        case ev.Warned(message=message):
+            yield f"[yellow]warning:[/] {escape(shown(message, 400))}"
+        case ev.RunStarted(run=run, parameters_trainable=trainable, precision=precision, weights=weights):
+            yield f"[bold]{escape(run)}[/] · {trainable:,} parameters train · {precision} · {escape(shown(weights))}"
+        case ev.EpochFinished(run=run, epoch=epoch, train=train, val=val, learning_rate=rate):
+            epochs = state.run(run).strategy.epochs
+            yield (
+                f"{escape(run)} · epoch {epoch}/{epochs} · "
+                f"train {percent(train.accuracy)} loss {train.loss:.3f} · "
+                f"val [bold]{percent(val.accuracy)}[/] loss {val.loss:.3f}{' · best' if event.is_best else ''} · "
+                f"lr {rate:.2g} · {duration(event.seconds)} · {speed(event.images_per_second)}"
+            )
+        case ev.RunFailed(run=run, kind=kind, message=message, advice=advice):
+            yield f"[red]{escape(run)} failed ({escape(kind)}):[/] {escape(shown(message, 400))} {escape(advice)}".rstrip()
+        case ev.RunFinished(run=run, end=end, seconds=seconds):
+            yield f"{escape(run)} · {end} after {duration(seconds)}"
+
+
+def _follow(host: thread.ThreadHost, display: Display) -> ExperimentState:
+    """Shows every event until the experiment is over, and returns its final state."""
+    reader = event_reader(host.folder)
+    state = ExperimentState()
+    while True:
+        alive = host.is_alive()  # asked before reading, so that nothing written at the end is missed
+        for event in reader.read():
+            state = fold([event], state)
+            display.show(event, state)
+        if not alive:
+            return state
+        time.sleep(POLL_SECONDS)
+
+
+@contextmanager
+def _display(console: Console) -> Iterator[Display]:
+    if not console.is_terminal:
+        yield Display(console, None)
+        return
+    columns = (
+        TextColumn("{task.description}"),
+        BarColumn(),
+        TextColumn("{task.completed:.0f}/{task.total}"),
+        TextColumn("{task.fields[speed]}"),
+        TimeElapsedColumn(),
+    )
+    with Progress(*columns, console=console, transient=True, refresh_per_second=5) as progress:
+        yield Display(console, progress)
+
+
+@contextmanager
+def _interruptible(host: thread.ThreadHost, console: Console) -> Iterator[None]:
+    """Ctrl-C and SIGTERM ask the experiment to save and end; a second one ends the process."""
+    asked = threading.Event()
+
+    def ask(_signal: int, _frame: FrameType | None) -> None:
+        if asked.is_set():
+            raise SystemExit(130)
+        asked.set()
+        host.stop()
+        console.print("[yellow]stopping: what was learnt is being saved; once more ends at once[/]")
+
+    handlers = {number: signal.signal(number, ask) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield
+    finally:
+        for number, handler in handlers.items():
+            signal.signal(number, handler)

@@ -1,0 +1,150 @@
+"""What the short commands print: runs, compare, presets, doctor."""
+
+from __future__ import annotations
+
+import io
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import msgspec
+from msgspec import Struct
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from engine import folder as folders
+from engine.aspects import UNKNOWN, duration, percent
+from engine.log import EVENTS
+from engine.spec import SpecError, Strategy
+from engine.text import shown
+
+if TYPE_CHECKING:
+    from engine.compare import Comparison
+
+
+def print_runs(out: Path) -> int:
+    """A line an experiment, newest first."""
+    from engine.history import summaries
+
+    found = summaries(out)
+    if not found:
+        print_line(f"There is no experiment in {out} yet; `tl-tui` or `tl-tui run` makes one.")
+        return 0
+    table = _table("experiment", "data", "state", "time", "best validation accuracy")
+    for summary in found:
+        best = ", ".join(f"{run} {percent(accuracy)}" for run, accuracy in summary.best.items())
+        seconds = duration(summary.seconds) if summary.seconds else UNKNOWN
+        table.add_row(*map(_plain, (summary.name, summary.data, summary.status, seconds, best or UNKNOWN)))
+    Console().print(table)
+    return 0
+
+
+def print_comparison(experiment: str | None, format_: str, output: Path | None, out: Path) -> int:
+    """The comparison of an experiment in a format, on stdout or into a file."""
+    from engine.compare import compare
+    from engine.export import FORMATS, write_text
+    from engine.log import event_reader
+    from engine.state import fold
+
+    folder = find_experiment(experiment, out)
+    comparison = compare(fold(event_reader(folder).read()))
+    if format_ in FORMATS:
+        text = FORMATS[format_](comparison)
+    elif output is None:
+        from tui.tables import comparison_table
+
+        Console().print(comparison_table(comparison))
+        return 0
+    else:
+        text = _table_as_text(comparison)
+    if output is None:
+        sys.stdout.write(text)
+    else:
+        write_text(output, text)
+        print_line(f"wrote {output}")
+    return 0
+
+
+def find_experiment(name: str | None, out: Path) -> Path:
+    """The folder of an experiment: a path, a name below ``out``, or the newest; ``SpecError`` where there is none."""
+    if name is None:
+        found = folders.experiments(out)
+        if not found:
+            raise SpecError(f"there is no experiment in {out}; `tl-tui run` makes one, --out names another folder")
+        return found[0]
+    for folder in (Path(name), out / name):
+        if (folder / EVENTS).is_file():
+            return folder
+    raise SpecError(f"there is no experiment {name!r}, neither as a folder nor in {out}; `tl-tui runs` lists them")
+
+
+def print_presets() -> int:
+    """A line a strategy, and where a person's own ones belong."""
+    from engine.spec import known_strategies, own_strategies_file, presets
+
+    shipped = presets()
+    table = _table("strategy", "backbone", "trains", "optimizer", "schedule", "epochs × batch", "augmentation")
+    for strategy in known_strategies().values():
+        mark = "" if shipped.get(strategy.name) == strategy else " (own)"
+        table.add_row(*map(_plain, (strategy.name + mark, *_described(strategy))))
+    Console().print(table)
+    print_line(f"Your own strategies belong in {own_strategies_file()}, or in a file given with --config.")
+    return 0
+
+
+def print_doctor() -> int:
+    """What tl-tui finds on this machine; status 1 where the weights of a strategy are not at hand."""
+    from engine.doctor import examine
+
+    report = examine()
+    table = Table(show_header=False, box=None, padding=(0, 2, 0, 0))
+    for title, value in report.facts():
+        table.add_row(_plain(title), _plain(value))
+    Console().print(table)
+    return 0
+
+
+def print_line(text: str) -> None:
+    """A line that is never read as markup."""
+    Console(soft_wrap=True).print(text, markup=False, highlight=False)
+
+
+def _described(strategy: Strategy) -> tuple[str, ...]:
+    augmentation = strategy.augmentation
+    crop = f"crops of {percent(augmentation.crop_area)} and more" if augmentation.crop_area < 1 else ""
+    flip = "flips" if augmentation.flip else ""
+    return (
+        strategy.backbone,
+        "every layer" if strategy.trains == "all" else "last layer",
+        _settings(strategy.optimizer),
+        _settings(strategy.schedule),
+        f"{strategy.epochs} × {strategy.batch_size}",
+        ", ".join(part for part in (crop, flip) if part) or "none",
+    )
+
+
+def _settings(choice: Struct) -> str:
+    """An optimizer or a schedule as ``SGD lr 0.001, momentum 0.9``."""
+    values = msgspec.to_builtins(choice)
+    return f"{values.pop('name')} {', '.join(f'{name} {value:g}' for name, value in values.items())}".strip()
+
+
+def _table(*columns: str) -> Table:
+    table = Table(box=None, padding=(0, 2, 0, 0), header_style="bold")
+    for column in columns:
+        table.add_column(column, overflow="fold")
+    return table
+
+
+def _plain(text: str) -> Text:
+    return Text(shown(text, 400))
+
+
+def _table_as_text(comparison: Comparison) -> str:
+    from tui.tables import comparison_table
+
+    console = Console(file=io.StringIO(), width=120, color_system=None)
+    with console.capture() as capture:
+        console.print(comparison_table(comparison))
+    return capture.get()

@@ -1,0 +1,28 @@
+"""One session of the app, and what it leaves on the normal screen."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from rich.console import Console
+
+from engine.compare import compare
+from engine.spec import Experiment
+from tui.app import TlTui
+from tui.tables import comparison_table
+
+
+def open_app(experiment: Experiment, out: Path) -> int:
+    """Runs the app; afterwards prints the comparison it showed, so that it stays in the scrollback.
+
+    Returns the exit status: 1 where a run of an experiment that was started here failed.
+    """
+    app = TlTui(out, experiment.data, experiment)
+    app.run()
+    if app.return_code:
+        return app.return_code
+    console = Console()
+    if app.folder is not None and any(run.epochs for run in app.state.runs):
+        console.print(comparison_table(compare(app.state)))
+        console.print(f"{app.folder}", markup=False, highlight=False)
+    return 1 if any(run.status == "failed" for run in app.state.runs) else 0
