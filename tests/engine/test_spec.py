@@ -73,7 +73,10 @@ def test_based_on_takes_the_other_values() -> None:
         ("precision = 'fp8'", "precision: Invalid enum value 'fp8'"),
         ("[[strategies]]\nname = 'x'\nepochs = 0", "strategies[0]: epochs: Expected `int` >= 1"),
         ("[[strategies]]\nname = 'x'\noptimizer = { name = 'SGD', lr = -1.0 }", "optimizer.lr: Expected `float` > 0"),
-        ("[[strategies]]\nname = 'x'\nschedule = { name = 'Nope' }", "schedule.name: Invalid value 'Nope'; there are StepLR, Exp"),
+        (
+            "[[strategies]]\nname = 'x'\nschedule = { name = 'Nope' }",
+            "schedule.name: Invalid value 'Nope'; there are StepLR, Exp",
+        ),
         ("[[strategies]]\nname = '../x'", "strategies[0]: name"),
         ("[[strategies]]\nbased_on = 'nobody'\nname = 'x'", "no strategy 'nobody'; there are resnet18-finetune"),
         ("[[strategies]]\nname = 'x'\n[[strategies]]\nname = 'x'", "the name 'x' is there twice"),

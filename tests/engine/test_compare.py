@@ -1,0 +1,257 @@
+import csv
+import io
+import json
+from pathlib import Path
+
+import msgspec
+import pytest
+
+from engine import events as ev
+from engine.aspects import aspects, duration, percent, points, size, speed
+from engine.compare import Comparison, DataCounts, Row, accuracy_interval, compare
+from engine.events import Memory, Metrics
+from engine.export import FORMATS, write
+from engine.spec import default_experiment, presets
+from engine.state import fold
+from engine.verdict import choices, verdict
+
+
+def row(strategy: str, accuracy: float | None, images: int = 153, **values: object) -> Row:
+    low, high = accuracy_interval(accuracy, images) if accuracy is not None else (None, None)
+    base = Row(
+        run=f"{strategy}-0",
+        strategy=strategy,
+        backbone="resnet18",
+        trains="all",
+        seed=0,
+        weights="some weights",
+        parameters_total=100,
+        parameters_trainable=100,
+        epochs=5,
+        epochs_planned=5,
+        best_epoch=None if accuracy is None else 4,
+        val_accuracy=accuracy,
+        val_accuracy_low=low,
+        val_accuracy_high=high,
+        val_loss=None if accuracy is None else 0.2,
+        train_accuracy=None if accuracy is None else accuracy + 0.01,
+        generalisation_gap=None if accuracy is None else 0.01,
+        seconds_total=100.0,
+        seconds_per_epoch=20.0,
+        cpu_seconds=190.0,
+        images_per_second=15.0,
+        peak_memory_bytes=2 * 2**30,
+        memory_at_start_bytes=2**30,
+        memory_kind="process RSS",
+        precision="fp32",
+        device="some CPU",
+        state="finished",
+        error="",
+    )
+    return msgspec.structs.replace(base, **values)
+
+
+def comparison(*rows: Row, images: int = 153) -> Comparison:
+    return Comparison("ants-1", DataCounts(244, images, ("ants", "bees")), rows)
+
+
+def measured_state() -> Comparison:
+    """A comparison folded from events, one run finished and one waiting."""
+    memories = [Memory(rss=10, peak_rss=rss) for rss in (20, 50, 40)]
+    run = "resnet18-finetune-0"
+    epochs = [
+        ev.EpochFinished(
+            run=run,
+            epoch=number,
+            train=Metrics(0.5, train, 200),
+            val=Metrics(0.4, val, 50),
+            learning_rate=0.1,
+            seconds=3.0 + number,
+            train_seconds=2.0,
+            images_per_second=100.0,
+            memory=memories[number],
+            is_best=best,
+        )
+        for number, train, val, best in ((1, 0.8, 0.9, True), (2, 0.95, 0.88, False))
+    ]
+    return compare(
+        fold(
+            [
+                ev.ExperimentStarted(
+                    name="x",
+                    spec=default_experiment(presets()),
+                    data=ev.DataSummary(
+                        "d", "/d", "folders", ("a", "b"), {"a": 100, "b": 101}, {"a": 25, "b": 25}, "given"
+                    ),
+                    device=ev.Device("cpu", "some CPU", 10),
+                    versions={},
+                ),
+                ev.DataDecoded(train=200, val=50, left_out=1),
+                ev.RunStarted(
+                    run=run,
+                    strategy="resnet18-finetune",
+                    seed=0,
+                    weights="w",
+                    parameters_total=11,
+                    parameters_trainable=11,
+                    precision="fp32",
+                    learning_rates=(0.1,),
+                    memory=memories[0],
+                ),
+                *epochs,
+                ev.RunFinished(run=run, end="finished", seconds=9.5, cpu_seconds=18.0, memory=memories[0]),
+            ]
+        )
+    )
+
+
+def test_rows_hold_what_was_measured_at_the_best_epoch() -> None:
+    result = measured_state()
+    assert result.data == DataCounts(200, 50, ("a", "b"))
+    done, waiting = result.runs
+    assert (done.best_epoch, done.epochs, done.epochs_planned) == (1, 2, 5)
+    assert (done.val_accuracy, done.train_accuracy) == (0.9, 0.8)
+    assert done.generalisation_gap == pytest.approx(-0.1)
+    assert (done.seconds_total, done.seconds_per_epoch, done.cpu_seconds) == (9.5, 4.5, 18.0)
+    assert done.images_per_second == pytest.approx(100.0)
+    assert (done.peak_memory_bytes, done.memory_at_start_bytes, done.memory_kind) == (50, 10, "process RSS")
+    assert (waiting.state, waiting.val_accuracy, waiting.seconds_total, waiting.best_epoch) == (
+        "waiting",
+        None,
+        None,
+        None,
+    )
+
+
+def test_memory_on_a_device_is_what_torch_allocated_there() -> None:
+    result = fold([])
+    assert compare(result).runs == ()
+    memory = Memory(rss=1, peak_rss=2, allocated=3, reserved=9, peak_allocated=7, device_used=11, device_total=12)
+    started = msgspec.structs.replace(
+        ev.RunStarted(
+            run="resnet18-finetune-0",
+            strategy="resnet18-finetune",
+            seed=0,
+            weights="w",
+            parameters_total=1,
+            parameters_trainable=1,
+            precision="bf16",
+            learning_rates=(),
+            memory=memory,
+        )
+    )
+    state = fold(
+        [
+            ev.ExperimentStarted(
+                name="x",
+                spec=default_experiment(presets()),
+                data=ev.DataSummary("d", "/d", "folders", ("a", "b"), {"a": 1}, {"b": 1}, "given"),
+                device=ev.Device("cuda:0", "some GPU", 12),
+                versions={},
+            ),
+            started,
+        ]
+    )
+    first = compare(state).runs[0]
+    assert (first.peak_memory_bytes, first.memory_at_start_bytes, first.memory_kind) == (7, 3, "CUDA allocated")
+
+
+def test_the_interval_is_wilsons() -> None:
+    low, high = accuracy_interval(0.9, 100)
+    assert (low, high) == pytest.approx((0.8256, 0.9448), abs=1e-4)  # Newcombe (1998), formula 3
+    assert accuracy_interval(1.0, 10)[1] == pytest.approx(1.0)
+
+
+def test_json_has_every_field_and_a_verdict() -> None:
+    text = FORMATS["json"](comparison(row("a", 0.95), row("b", 0.9)))
+    read = json.loads(text)
+    assert list(read) == ["experiment", "data", "runs", "verdict", "choices"]
+    assert read["data"] == {"train": 244, "val": 153, "classes": ["ants", "bees"]}
+    assert list(read["runs"][0]) == list(Row.__struct_fields__)
+    assert read["runs"][1]["val_accuracy"] == 0.9
+    assert read["verdict"].startswith("a reaches 95.0 %")
+
+
+def test_csv_has_a_line_a_run_and_no_formula() -> None:
+    text = FORMATS["csv"](comparison(row("a", 0.95, weights="=cmd()"), row("b", None)))
+    lines = list(csv.DictReader(io.StringIO(text)))
+    assert [line["run"] for line in lines] == ["a-0", "b-0"]
+    assert float(lines[0]["val_accuracy"]) == 0.95
+    assert lines[0]["weights"] == "'=cmd()"
+    assert lines[1]["val_accuracy"] == ""
+    assert float(lines[0]["generalisation_gap"]) == 0.01
+
+
+def test_markdown_is_a_table_that_text_from_outside_cannot_break() -> None:
+    text = FORMATS["md"](comparison(row("a", 0.95, weights="x | y\n<b>"), row("b", 0.9)))
+    table = [line for line in text.splitlines() if line.startswith("|")]
+    assert {line.replace("\\|", "").count("|") for line in table} == {4}
+    assert "x \\| y \\<b\\>" in text
+    assert "**a**: Choose it when" in text
+
+
+def test_exports_are_written_whole(tmp_path: Path) -> None:
+    result = comparison(row("a", 0.95), row("b", 0.9))
+    paths = write(result, tmp_path)
+    assert sorted(path.name for path in paths) == ["comparison.csv", "comparison.json", "comparison.md"]
+    assert {path.name for path in tmp_path.iterdir()} == {path.name for path in paths}
+    for path in paths:
+        assert path.read_text(encoding="utf-8") == FORMATS[path.suffix[1:]](result)
+
+
+def test_the_better_value_of_a_line_is_marked() -> None:
+    lines = {aspect.title: aspect for aspect in aspects(comparison(row("a", 0.95, seconds_total=50.0), row("b", 0.9)))}
+    assert lines["validation accuracy"].values == ("95.0 %", "90.0 %")
+    assert lines["validation accuracy"].best == (True, False)
+    assert lines["time in all"].best == (True, False)
+    assert lines["time an epoch"].best == (False, False), "equal values have no better one"
+    assert lines["generalisation gap"].best == (False, False)
+    assert lines["peak memory (process RSS)"].values == ("2.0 GiB", "2.0 GiB")
+
+
+def test_a_difference_within_the_uncertainty_is_no_difference() -> None:
+    said = verdict(comparison(row("a", 0.935), row("b", 0.922, seconds_total=2.7)))
+    assert "no difference that this data can show" in said
+    assert "b takes 1/37 of the time" in said
+    sentences = {choice.strategy: choice.sentence for choice in choices(comparison(row("a", 0.935), row("b", 0.922)))}
+    assert "which this many images cannot confirm" in sentences["a"]
+    assert sentences["b"] == "Nothing measured here speaks for it."
+
+
+def test_a_difference_beyond_chance_is_said_to_be_one() -> None:
+    a, b = row("a", 0.95, images=2000), row("b", 0.9, images=2000, seconds_total=90.0)
+    said = verdict(comparison(a, b, images=2000))
+    assert "a is more accurate, beyond what chance explains" in said
+    assert "about the same time" in said
+    assert "cannot confirm" not in choices(comparison(a, b, images=2000))[0].sentence
+
+
+def test_overfitting_is_said_of_the_strategy_that_does() -> None:
+    result = comparison(row("a", 0.9, generalisation_gap=0.08), row("b", 0.85, peak_memory_bytes=2**30))
+    sentences = {choice.strategy: choice.sentence for choice in choices(result)}
+    assert "It overfits: training accuracy is 8.0 points higher" in sentences["a"]
+    assert "overfits" not in sentences["b"]
+    assert "memory is short (50 % of the memory)" in sentences["b"]
+
+
+def test_verdicts_without_two_results() -> None:
+    assert verdict(comparison(row("a", None), row("b", None))) == "No run has a result yet."
+    assert "nothing to compare it with" in verdict(comparison(row("a", 0.9), row("b", None)))
+    assert choices(comparison(row("a", 0.9))) == ()
+
+
+def test_random_weights_and_short_runs_are_told() -> None:
+    assert "no transfer learning" in verdict(comparison(row("a", 0.6, weights="none (random)"), row("b", 0.6)))
+    assert "Not every run trained all its epochs" in verdict(comparison(row("a", 0.6, epochs=2), row("b", 0.6)))
+
+
+def test_seeds_of_a_strategy_are_averaged() -> None:
+    result = comparison(row("a", 0.9), row("a", 0.8, seed=1, run="a-1"), row("b", 0.7))
+    assert "a reaches 85.0 %" in verdict(result)
+
+
+def test_numbers_as_a_person_reads_them() -> None:
+    assert [duration(s) for s in (0.0044, 8.31, 59.4, 92, 7384)] == ["0.004 s", "8.3 s", "59.4 s", "1:32", "2:03:04"]
+    assert (percent(0.93464), points(-0.031)) == ("93.5 %", "-3.1 points")
+    assert (size(812 * 2**20), size(12.4 * 2**30)) == ("812 MiB", "12.4 GiB")
+    assert (speed(4.25), speed(10300)) == ("4.2 images/s", "10,300 images/s")
