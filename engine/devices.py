@@ -1,0 +1,177 @@
+"""Where training runs and in which precision, and how much memory it takes there."""
+
+from __future__ import annotations
+
+import contextlib
+import ctypes
+import gc
+import platform
+import re
+from pathlib import Path
+from typing import Literal, NamedTuple
+
+import psutil
+import torch
+
+from engine.events import Device, Memory
+from engine.spec import Precision, SpecError
+
+STATUS = Path("/proc/self/status")
+CLEAR_REFS = Path("/proc/self/clear_refs")
+RESET_PEAK_RSS = "5"
+
+
+def choose_device(asked: str) -> torch.device:
+    """The device to train on; ``auto`` is the first CUDA device, else Apple's GPU, else the CPU.
+
+    On CUDA, fp32 is made to mean IEEE fp32 in the whole process (no TF32), so that the precision that is reported
+    is the one that is computed in. :class:`engine.spec.SpecError` where the device is unknown or not there.
+    """
+    if asked == "auto":
+        name = "cuda" if torch.cuda.is_available() else "mps" if torch.backends.mps.is_available() else "cpu"
+    else:
+        name = asked
+    try:
+        device = torch.device(name)
+    except (RuntimeError, ValueError):
+        raise SpecError(f"device: torch knows no device {asked!r}; use auto, cpu, cuda, cuda:1 or mps") from None
+    match device.type:
+        case "cpu":
+            return torch.device("cpu")
+        case "cuda":
+            return _cuda(device, asked)
+        case "mps" if torch.backends.mps.is_available():
+            return torch.device("mps")
+    raise SpecError(f"device: {asked} is not available here; use auto or cpu")
+
+
+def describe(device: torch.device) -> Device:
+    """The device's name in torch, its hardware's name, and its memory in bytes (the machine's, for a CPU)."""
+    if device.type == "cuda":
+        properties = torch.cuda.get_device_properties(device)
+        return Device(str(device), properties.name, properties.total_memory)
+    hardware = _cpu_name() if device.type == "cpu" else f"{platform.machine()} GPU"
+    return Device(str(device), hardware, psutil.virtual_memory().total)
+
+
+class Bf16(NamedTuple):
+    """Whether a device computes in bf16 in hardware, and why that is said."""
+
+    in_hardware: bool
+    why: str
+
+
+def bf16_of(device: torch.device) -> Bf16:
+    """Whether bf16 is in the device's hardware: CUDA from compute capability 8.0 on, CPUs with AMX or AVX-512 BF16."""
+    if device.type == "cuda":
+        major, minor = torch.cuda.get_device_capability(device)
+        has = major >= 8
+        return Bf16(has, f"compute capability {major}.{minor} {'has' if has else 'lacks'} bf16 (8.0 and later have it)")
+    if device.type == "cpu":
+        # every CPU with AMX-BF16 has AVX512-BF16 as well
+        has = torch.cpu._is_avx512_bf16_supported()
+        return Bf16(has, "the CPU has AVX512-BF16" if has else "the CPU has neither AMX-BF16 nor AVX512-BF16")
+    return Bf16(False, f"bf16 is not used on {device.type}")
+
+
+def choose_precision(device: torch.device, asked: Precision) -> Literal["fp32", "bf16"]:
+    """The precision to train in; ``auto`` is bf16 where the hardware has it, else fp32.
+
+    ``bf16`` may be asked of any CPU, where it is emulated, slowly, if it is not in the hardware; on other devices
+    without it :class:`engine.spec.SpecError`.
+    """
+    has, why = bf16_of(device)
+    if asked == "auto":
+        return "bf16" if has else "fp32"
+    if asked == "bf16" and not has and device.type != "cpu":
+        raise SpecError(f"precision: {why}; use auto or fp32")
+    return asked
+
+
+def autocast(device: torch.device, precision: Literal["fp32", "bf16"]) -> torch.autocast:
+    """The context in which a forward pass runs in this precision; parameters stay in fp32."""
+    return torch.autocast(device.type, dtype=torch.bfloat16, enabled=precision == "bf16")
+
+
+class MemoryProbe:
+    """Measures the memory of this process, and of a CUDA device, with peaks since the last reset.
+
+    The peak of resident memory is the kernel's on Linux; elsewhere it is the largest sample.
+    """
+
+    def __init__(self, device: torch.device) -> None:
+        self._device = device
+        self._process = psutil.Process()
+        self._largest = 0
+        self._kernel_counts = False
+        self.reset_peak()
+
+    def reset_peak(self) -> None:
+        """Peaks begin anew from what is in use now."""
+        self._largest = 0
+        try:
+            CLEAR_REFS.write_text(RESET_PEAK_RSS, encoding="ascii")
+            self._kernel_counts = True
+        except OSError:
+            self._kernel_counts = False
+        if self._device.type == "cuda":
+            torch.cuda.reset_peak_memory_stats(self._device)
+
+    def sample(self) -> Memory:
+        """Memory in use now, in bytes."""
+        rss = self._process.memory_info().rss
+        peak = _kernel_peak_rss() if self._kernel_counts else 0
+        self._largest = max(self._largest, rss, peak)
+        if self._device.type != "cuda":
+            return Memory(rss, self._largest)
+        free, total = torch.cuda.mem_get_info(self._device)
+        return Memory(
+            rss,
+            self._largest,
+            allocated=torch.cuda.memory_allocated(self._device),
+            reserved=torch.cuda.memory_reserved(self._device),
+            peak_allocated=torch.cuda.max_memory_allocated(self._device),
+            device_used=total - free,
+            device_total=total,
+        )
+
+
+def release_memory() -> None:
+    """Give what is no longer used back to the system, so that the next run's memory is its own."""
+    gc.collect()
+    if torch.cuda.is_available():
+        torch.cuda.empty_cache()
+    # only glibc has it; without it freed tensors stay with the process and count as the next run's
+    with contextlib.suppress(AttributeError, OSError, TypeError):
+        ctypes.CDLL(None).malloc_trim(0)
+
+
+def _cuda(device: torch.device, asked: str) -> torch.device:
+    count = torch.cuda.device_count() if torch.cuda.is_available() else 0
+    index = device.index or 0
+    if not count:
+        raise SpecError(f"device: {asked} is not available: torch {torch.__version__} finds no GPU; use auto or cpu")
+    if index >= count:
+        there = "only cuda:0" if count == 1 else f"cuda:0 to cuda:{count - 1}"
+        raise SpecError(f"device: there is no {asked}, {there}")
+    torch.backends.cuda.matmul.fp32_precision = "ieee"
+    torch.backends.cudnn.conv.fp32_precision = "ieee"  # type: ignore[attr-defined]
+    return torch.device("cuda", index)
+
+
+def _kernel_peak_rss() -> int:
+    """The largest resident memory that the kernel saw since it was told to begin anew; 0 if it does not say."""
+    try:
+        match = re.search(r"^VmHWM:\s*(\d+) kB", STATUS.read_text(encoding="ascii", errors="replace"), re.MULTILINE)
+    except OSError:
+        return 0
+    return int(match[1]) * 1024 if match else 0
+
+
+def _cpu_name() -> str:
+    try:
+        text = Path("/proc/cpuinfo").read_text(encoding="utf-8", errors="replace")
+    except OSError:
+        text = ""
+    match = re.search(r"^model name\s*: (.+)$", text, re.MULTILINE)
+    return match[1].strip() if match else platform.processor() or platform.machine()
