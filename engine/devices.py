@@ -155,7 +155,9 @@ def _cuda(device: torch.device, asked: str) -> torch.device:
         there = "only cuda:0" if count == 1 else f"cuda:0 to cuda:{count - 1}"
         raise SpecError(f"device: there is no {asked}, {there}")
     torch.backends.cuda.matmul.fp32_precision = "ieee"
+    # both kinds: torch refuses to tell whether cuDNN may use TF32 where they differ
     torch.backends.cudnn.conv.fp32_precision = "ieee"  # type: ignore[attr-defined]
+    torch.backends.cudnn.rnn.fp32_precision = "ieee"  # type: ignore[attr-defined]
     return torch.device("cuda", index)
 
 
