@@ -154,11 +154,15 @@ def _cuda(device: torch.device, asked: str) -> torch.device:
     if index >= count:
         there = "only cuda:0" if count == 1 else f"cuda:0 to cuda:{count - 1}"
         raise SpecError(f"device: there is no {asked}, {there}")
-    torch.backends.cuda.matmul.fp32_precision = "ieee"
-    # both kinds: torch refuses to tell whether cuDNN may use TF32 where they differ
-    torch.backends.cudnn.conv.fp32_precision = "ieee"  # type: ignore[attr-defined]
-    torch.backends.cudnn.rnn.fp32_precision = "ieee"  # type: ignore[attr-defined]
+    _exact_fp32()
     return torch.device("cuda", index)
+
+
+def _exact_fp32() -> None:
+    """No TF32 in matrix products and convolutions."""
+    torch.set_float32_matmul_precision("highest")
+    # not cudnn.conv.fp32_precision: once that is set, torch's own cudnn.flags() and torch.compile raise (2.10 to 2.15)
+    torch.backends.cudnn.allow_tf32 = False
 
 
 def _kernel_peak_rss() -> int:
