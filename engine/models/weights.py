@@ -86,11 +86,12 @@ def find(backbone: str, choice: str) -> Found:
         return Found(None, NONE)
     if choice != "default":
         return _at(Path(choice).expanduser(), backbone)
-    if found := _cached(backbone, []):
+    problems: list[str] = []
+    if found := _cached(backbone, problems):
         return found
     other = MIRRORS.get(official.file)
     index = f", or package index ({other.package} {other.version})" if other else ""
-    return Found(None, f"{official.title}, not here yet: download{index}")
+    return Found(None, f"{official.title}, {'; '.join(problems) or 'not here yet'}: download{index}")
 
 
 def fetch(backbone: str, choice: str) -> Generator[FetchProgress, None, Pretrained]:

@@ -1,0 +1,94 @@
+"""What this machine offers: versions, device, precision and where each backbone's weights would come from."""
+
+from __future__ import annotations
+
+import platform
+from pathlib import Path
+
+import platformdirs
+import psutil
+import torch
+import torchvision
+from msgspec import Struct
+
+from engine.devices import bf16_of, choose_device, choose_precision, describe
+from engine.events import Device
+from engine.models.weights import WeightsError, find, hub_cache
+from engine.spec import SpecError, known_strategies
+
+
+class WeightsSource(Struct, frozen=True):
+    """Where a backbone's weights would come from; ``here`` is whether that needs no network."""
+
+    backbone: str
+    origin: str
+    here: bool
+
+
+class Report(Struct, frozen=True):
+    """What was found. ``precision`` is what ``auto`` picks, ``precision_reason`` why; ``cpus`` is how many this
+    process may use; folders are named whether they exist or not.
+    """
+
+    python: str
+    platform: str
+    torch: str
+    torchvision: str
+    device: Device
+    precision: str
+    precision_reason: str
+    cpus: int
+    threads: int
+    weights: tuple[WeightsSource, ...]
+    weights_folder: Path
+    cache_folder: Path
+
+    def facts(self) -> list[tuple[str, str]]:
+        """Everything as title and value, in the order in which a person reads it."""
+        return [
+            ("Python", f"{self.python}, {self.platform}"),
+            ("torch", self.torch),
+            ("torchvision", self.torchvision),
+            ("device", f"{self.device.torch_name}: {self.device.hardware}, {self.device.memory / 2**30:.1f} GiB"),
+            ("precision", f"{self.precision}: {self.precision_reason}"),
+            ("CPUs", f"{self.cpus}, torch uses {self.threads} threads"),
+            *((f"weights of {source.backbone}", source.origin) for source in self.weights),
+            ("weights folder", str(self.weights_folder)),
+            ("cache folder", str(self.cache_folder)),
+        ]
+
+
+def examine() -> Report:
+    """Looks at this machine; uses no network and changes nothing.
+
+    :class:`engine.spec.SpecError` where a person's own strategies cannot be read.
+    """
+    device = choose_device("auto")
+    backbones = dict.fromkeys(strategy.backbone for strategy in known_strategies().values())
+    return Report(
+        python=platform.python_version(),
+        platform=platform.platform(),
+        torch=torch.__version__,
+        torchvision=torchvision.__version__,
+        device=describe(device),
+        precision=choose_precision(device, "auto"),
+        precision_reason=bf16_of(device).why,
+        cpus=_usable_cpus(),
+        threads=torch.get_num_threads(),
+        weights=tuple(_source(backbone) for backbone in backbones),
+        weights_folder=hub_cache(),
+        cache_folder=platformdirs.user_cache_path("tl-tui"),
+    )
+
+
+def _source(backbone: str) -> WeightsSource:
+    try:
+        found = find(backbone, "default")
+    except (SpecError, WeightsError) as error:
+        return WeightsSource(backbone, str(error), here=False)
+    return WeightsSource(backbone, found.origin, here=found.path is not None)
+
+
+def _usable_cpus() -> int:
+    process = psutil.Process()
+    return len(process.cpu_affinity()) if hasattr(process, "cpu_affinity") else psutil.cpu_count() or 1
