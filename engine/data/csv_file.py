@@ -1,0 +1,237 @@
+"""Data as a CSV file: a column of paths, a column of labels, maybe one that says which part. Imports without torch."""
+
+from __future__ import annotations
+
+import csv
+import io
+import os
+from collections.abc import Iterable
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from msgspec import Struct
+
+from engine.data.dataset import DataError
+from engine.data.folders import EXTENSIONS, Found, unreadable
+from engine.data.splits import PARTS, Labelled, Part, part_called
+from engine.text import listed, shown
+
+if TYPE_CHECKING:
+    import _csv
+
+PATH_COLUMNS = (
+    *("file_path", "filepath", "path", "image_path", "img_path", "file", "file_name", "filename"),
+    *("image", "img", "image_name", "image_id", "img_id", "id_code", "id"),
+)
+LABEL_COLUMNS = (
+    *("label", "labels", "class", "class_name", "label_name", "target", "category"),
+    *("diagnosis", "dx", "y", "class_id"),
+)
+SPLIT_COLUMNS = ("split", "subset", "partition")
+DELIMITERS = ",;\t|"
+LARGEST_CSV = 500_000_000
+
+
+class _Row(Struct, frozen=True):
+    """One line: its number in the file, and what stands in the columns, stripped."""
+
+    line: int
+    path: str
+    label: str
+    split: str
+
+
+class _Table(Struct, frozen=True):
+    """The rows of a CSV file; ``has_split`` where it has a split column."""
+
+    where: str
+    rows: list[_Row]
+    has_split: bool
+    warnings: tuple[str, ...]
+
+
+def read_csv(path: Path, images: Path, validation: Path | None) -> Found:
+    """The images that a CSV file lists, or two, the second for validation; paths are relative to ``images``.
+
+    Listed files that are not there are left out with a warning. ``DataError`` where the columns, the labels or all
+    the files are missing, or a path leads out of ``images``.
+    """
+    table = _read(path)
+    if validation is None and table.has_split:
+        return _by_split_column(table, images)
+    train, warnings = _labelled(table.where, table.rows, images)
+    warnings = (*table.warnings, *warnings)
+    if validation is None:
+        return Found(train, None, "", warnings)
+    second = _read(validation)
+    val, more = _labelled(second.where, second.rows, images)
+    for one in (table, second):
+        if one.has_split:
+            warnings += (f"{one.where}: the split column is not used, because a second CSV file is for validation",)
+    split = f"given: {shown(path.name)} and {shown(validation.name)}"
+    return Found(train, val, split, (*warnings, *second.warnings, *more))
+
+
+def _by_split_column(table: _Table, images: Path) -> Found:
+    parts: dict[Part, list[_Row]] = {}
+    for row in table.rows:
+        part = part_called(row.split)
+        if part is None:
+            found = f"split {shown(row.split, 60)}" if row.split else "no split"
+            raise DataError(f"{table.where}: line {row.line}: {found}; a split is one of {', '.join(PARTS)}")
+        parts.setdefault(part, []).append(row)
+    if "train" not in parts:
+        raise DataError(f"{table.where}: no row whose split is train")
+    train, warnings = _labelled(table.where, parts["train"], images)
+    warnings = (*table.warnings, *warnings)
+    val_part: Part | None = "val" if "val" in parts else "test" if "test" in parts else None
+    if val_part is None:
+        return Found(train, None, "", warnings)
+    val, more = _labelled(table.where, parts[val_part], images)
+    if val_part == "val" and "test" in parts:
+        more += (f"{table.where}: {len(parts['test']):,} rows whose split is test are not used",)
+    return Found(train, val, f"given: split column, train and {val_part}", (*warnings, *more))
+
+
+def _read(path: Path) -> _Table:
+    where = shown(str(path))
+    try:
+        with path.open("rb") as file:
+            raw = file.read(LARGEST_CSV + 1)
+    except OSError as error:
+        raise unreadable(path, error) from None
+    if len(raw) > LARGEST_CSV:
+        raise DataError(f"{where}: larger than {LARGEST_CSV:,} bytes")
+    try:
+        text = raw.decode("utf-8-sig")
+    except UnicodeDecodeError:
+        raise DataError(f"{where}: not UTF-8 text, so not a CSV file that can be read; save it as UTF-8") from None
+    if not text.strip():
+        raise DataError(f"{where}: the file is empty")
+    try:
+        return _parsed(text, where)
+    except csv.Error as error:
+        raise DataError(f"{where}: not valid CSV: {shown(str(error))}") from None
+
+
+def _parsed(text: str, where: str) -> _Table:
+    # The delimiter is the one that makes the header's columns known: csv.Sniffer also looks at the cells,
+    # and is misled by those with spaces and commas.
+    headers = {delimiter: _normal(next(_reader(text, delimiter), [])) for delimiter in DELIMITERS}
+    delimiter = max(headers, key=lambda one: (_knows(headers[one], PATH_COLUMNS, LABEL_COLUMNS), len(headers[one])))
+    header = headers[delimiter]
+    path_column, path_note = _column(header, PATH_COLUMNS, "paths", where)
+    label_column, label_note = _column(header, LABEL_COLUMNS, "labels", where)
+    split_column = next((header.index(name) for name in SPLIT_COLUMNS if name in header), None)
+    reader = _reader(text, delimiter)
+    next(reader)
+    rows = []
+    for cells in reader:
+        values = [cell.strip() for cell in cells]
+        if not any(values):
+            continue
+        values += [""] * (len(header) - len(values))
+        split = "" if split_column is None else values[split_column]
+        rows.append(_Row(reader.line_num, values[path_column], values[label_column], split))
+    if not rows:
+        raise DataError(f"{where}: a header and no rows")
+    return _Table(where, rows, split_column is not None, tuple(filter(None, (path_note, label_note))))
+
+
+def _reader(text: str, delimiter: str) -> _csv.Reader:
+    return csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, skipinitialspace=True, strict=True)
+
+
+def _normal(header: Iterable[str]) -> list[str]:
+    return [name.strip().lower().replace(" ", "_").replace("-", "_") for name in header]
+
+
+def _knows(header: list[str], *columns: Iterable[str]) -> int:
+    return sum(any(name in header for name in names) for names in columns)
+
+
+def _column(header: list[str], names: tuple[str, ...], of_what: str, where: str) -> tuple[int, str]:
+    """The number of the first known column, and a note where others could be meant."""
+    known = [name for name in names if name in header]
+    if not known:
+        raise DataError(
+            f"{where}: no column of {of_what}; the columns are {listed(header, 12)}; "
+            f"a column of {of_what} is called {', '.join(names)}"
+        )
+    if len(known) == 1:
+        return header.index(known[0]), ""
+    return header.index(known[0]), f"{where}: {of_what} are read from column {known[0]}, not from {listed(known[1:])}"
+
+
+def _labelled(where: str, rows: list[_Row], images: Path) -> tuple[list[Labelled], tuple[str, ...]]:
+    """The images of these rows that are there, each once, sorted by path, and warnings."""
+    for column in ("path", "label"):
+        if lines := [row.line for row in rows if not getattr(row, column)]:
+            raise DataError(f"{where}: line {lines[0]}: no {column} ({len(lines):,} such rows of {len(rows):,})")
+    files = _Files(images)
+    labels: dict[str, str] = {}
+    missing: list[str] = []
+    twice: set[str] = set()
+    torn: set[str] = set()
+    for row in rows:
+        path = files.find(row, where)
+        if path is None:
+            missing.append(row.path)
+        elif path in labels:
+            (twice if labels[path] == row.label else torn).add(path)
+        else:
+            labels[path] = row.label
+    if not labels:
+        raise DataError(
+            f"{where}: none of the {len(missing):,} files listed is in {shown(str(images))}: {listed(missing)}"
+        )
+    if len(torn) == len(labels):
+        raise DataError(f"{where}: every image is listed with different labels: {_names(torn)}")
+    warnings = (
+        f"{where}: {len(missing):,} listed files are not in {shown(str(images))}: {listed(missing)}" if missing else "",
+        f"{where}: {len(torn):,} images left out, listed with different labels: {_names(torn)}" if torn else "",
+        f"{where}: {len(twice - torn):,} images are listed more than once: {_names(twice)}" if twice - torn else "",
+    )
+    found = [image for image in labels.items() if image[0] not in torn]
+    return sorted(found), tuple(filter(None, warnings))
+
+
+def _names(paths: Iterable[str]) -> str:
+    return listed([Path(path).name for path in sorted(paths)])
+
+
+class _Files:
+    """Finds files under a folder; each folder is listed once, which is faster than asking for every file."""
+
+    def __init__(self, images: Path) -> None:
+        self._root = str(images)
+        self._names: dict[str, frozenset[str]] = {}
+
+    def find(self, row: _Row, where: str) -> str | None:
+        """The absolute path of a row's file, None where it is not there.
+
+        A backslash may stand for a slash, and the name may lack its ending. ``DataError`` where the path leads out
+        of the folder.
+        """
+        for written in dict.fromkeys((row.path, row.path.replace("\\", "/"))):
+            path = os.path.normpath(os.path.join(self._root, written))  # noqa: PTH118 - pathlib keeps ".."
+            if not path.startswith(self._root.rstrip(os.sep) + os.sep):
+                raise DataError(
+                    f"{where}: line {row.line}: {shown(row.path, 120)} lies outside {shown(self._root)}, "
+                    "the folder of images; name the folder that holds them all (images)"
+                )
+            folder, name = os.path.split(path)
+            names = self._listing(folder)
+            for ending in ("", *EXTENSIONS):
+                if name + ending in names:
+                    return path + ending
+        return None
+
+    def _listing(self, folder: str) -> frozenset[str]:
+        if folder not in self._names:
+            try:
+                with os.scandir(folder) as entries:
+                    self._names[folder] = frozenset(entry.name for entry in entries if not entry.is_dir())
+            except (OSError, ValueError):
+                self._names[folder] = frozenset()
+        return self._names[folder]

@@ -1,0 +1,57 @@
+"""What a data set is: classes, and labelled images for training and for validation. Imports without torch."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from typing import Literal
+
+from msgspec import Struct
+
+from engine.events import DataSummary
+
+
+class DataError(ValueError):
+    """The data cannot be used; the text is one line that says what is wrong and where."""
+
+
+class Sample(Struct, frozen=True):
+    """One labelled image: the absolute path of its file, and ``label``, the number of its class."""
+
+    path: str
+    label: int
+
+
+class DataSet(Struct, frozen=True):
+    """Labelled images divided into training and validation.
+
+    A sample's ``label`` is an index into ``classes``, which are sorted by name. ``split`` says in words how the images
+    were divided; ``warnings`` is what a person should know about them, one line each.
+    """
+
+    name: str
+    path: str
+    kind: Literal["folders", "csv", "demo"]
+    classes: tuple[str, ...]
+    train: tuple[Sample, ...]
+    val: tuple[Sample, ...]
+    split: str
+    warnings: tuple[str, ...]
+
+
+def summary(dataset: DataSet) -> DataSummary:
+    """The facts about a data set that its log keeps; classes without an image count 0."""
+    return DataSummary(
+        name=dataset.name,
+        path=dataset.path,
+        kind=dataset.kind,
+        classes=dataset.classes,
+        train=_counts(dataset.classes, dataset.train),
+        val=_counts(dataset.classes, dataset.val),
+        split=dataset.split,
+    )
+
+
+def _counts(classes: Sequence[str], samples: Sequence[Sample]) -> dict[str, int]:
+    counts = Counter(sample.label for sample in samples)
+    return {name: counts[label] for label, name in enumerate(classes)}

@@ -1,0 +1,183 @@
+"""Data as folders: ``train/CLASS/*`` and ``val/CLASS/*``, or ``CLASS/*`` alone. Imports without torch."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+from msgspec import Struct
+
+from engine.data.dataset import DataError
+from engine.data.splits import Labelled, Part, part_called
+from engine.text import listed, shown
+
+EXTENSIONS = (".jpg", ".jpeg", ".png", ".webp", ".bmp", ".tif", ".tiff")
+"""The names that images end in, in small letters."""
+
+
+class Found(Struct, frozen=True):
+    """Labelled images as they were given; ``val`` is None where no part for validation was."""
+
+    train: list[Labelled]
+    val: list[Labelled] | None
+    split: str
+    warnings: tuple[str, ...]
+
+
+class _Listing(Struct):
+    """The files under a folder: images, files that are none by their name, images whose name is not UTF-8."""
+
+    images: list[str]
+    others: list[str]
+    unnameable: list[str]
+
+
+def read_folders(folder: Path) -> Found:
+    """The images in a folder of class folders, or in its train and val folders.
+
+    Hidden files and folders do not count; folders inside a class folder do. ``DataError`` where there is no image.
+    """
+    children = _subfolders(folder)
+    parts = _parts(folder, children)
+    if "train" not in parts:
+        images, warnings = _labelled(folder, children)
+        return Found(images, None, "", warnings)
+    val_part: Part | None = "val" if "val" in parts else "test" if "test" in parts else None
+    train_folder = parts["train"]
+    train, warnings = _labelled(train_folder, _subfolders(train_folder))
+    used = {train_folder.name}
+    val, split = None, ""
+    if val_part is not None:
+        val_folder = parts[val_part]
+        val, more = _labelled(val_folder, _subfolders(val_folder))
+        warnings += more
+        used.add(val_folder.name)
+        split = f"given: folders {shown(train_folder.name)} and {shown(val_folder.name)}"
+    if unused := [child.name for child in children if child.name not in used]:
+        warnings += (f"{shown(str(folder))}: not used beside {' and '.join(sorted(used))}: {listed(unused)}",)
+    return Found(train, val, split, warnings)
+
+
+def _parts(folder: Path, children: list[Path]) -> dict[Part, Path]:
+    """The folders among ``children`` that are parts of a data set; none where they are classes."""
+    named: dict[Part, Path] = {}
+    for child in children:
+        if part := part_called(child.name):
+            named.setdefault(part, child)
+    divided = {part: child for part, child in named.items() if _subfolders(child)}
+    if "train" in named and (len(named) > 1 or divided):  # a train alone may be a class beside bus and car
+        return named
+    if "train" not in named and divided:
+        names = " and ".join(shown(child.name) for child in divided.values())
+        raise DataError(f"{shown(str(folder))}: has {names} with class folders, but no folder train")
+    return {}
+
+
+def _labelled(folder: Path, class_folders: list[Path]) -> tuple[list[Labelled], tuple[str, ...]]:
+    """The images of each class folder, sorted by path, and warnings."""
+    where = shown(str(folder))
+    images: list[Labelled] = []
+    others: list[str] = []
+    unnameable: list[str] = []
+    empty: list[str] = []
+    for class_folder in class_folders:
+        listing = _files_below(class_folder)
+        if not listing.images:
+            empty.append(class_folder.name)
+        elif not is_text(class_folder.name):
+            raise DataError(f"{where}: the folder name {shown(class_folder.name)} is not valid UTF-8; rename it")
+        images += ((path, class_folder.name) for path in listing.images)
+        others += listing.others
+        unnameable += listing.unnameable
+    if not images:
+        raise DataError(f"{where}: {_why_no_images(folder, class_folders, others)}")
+    warnings = (
+        _left_out(folder, others, "not an image by its name"),
+        _left_out(folder, unnameable, "the name is not valid UTF-8"),
+        f"{where}: no images in {listed(empty)}, so not a class" if empty else "",
+    )
+    return sorted(images), tuple(filter(None, warnings))
+
+
+def _left_out(folder: Path, paths: list[str], why: str) -> str:
+    if not paths:
+        return ""
+    names = [os.path.relpath(path, folder) for path in sorted(paths)]
+    return f"{shown(str(folder))}: {len(paths):,} left out ({why}): {listed(names)}"
+
+
+def _why_no_images(folder: Path, class_folders: list[Path], others: list[str]) -> str:
+    endings = " ".join(ending[1:] for ending in EXTENSIONS)
+    if not class_folders:
+        loose = any(is_image(child.name) for child in folder.iterdir())
+        found = "has images but no class folders" if loose else "no class folders in it"
+        return f"{found}; images belong in one folder a class, as in {shown(folder.name)}/CLASS/image.jpg"
+    also = f" (files of other kinds: {len(others):,})" if others else ""
+    return f"no images in its {len(class_folders):,} folders{also}; images end in {endings}"
+
+
+def is_image(name: str) -> bool:
+    """Whether a file of this name counts as an image."""
+    return name.lower().endswith(EXTENSIONS)
+
+
+def is_text(name: str) -> bool:
+    """Whether a name from the file system is valid UTF-8, so that it can be written to a log."""
+    try:
+        name.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
+def _subfolders(folder: Path) -> list[Path]:
+    """The folders in a folder that are not hidden, sorted by name."""
+    try:
+        with os.scandir(folder) as entries:
+            return sorted(Path(entry.path) for entry in entries if _visible(entry.name) and entry.is_dir())
+    except OSError as error:
+        raise unreadable(folder, error) from None
+
+
+def _files_below(folder: Path) -> _Listing:
+    """Every file under a folder that is not hidden; links to folders are followed, each folder once."""
+    listing = _Listing([], [], [])
+    seen: set[tuple[int, int]] = set()
+    waiting = [str(folder)]
+    while waiting:
+        current = waiting.pop()
+        try:
+            status = Path(current).stat()
+            if (identity := (status.st_dev, status.st_ino)) in seen:
+                continue
+            seen.add(identity)
+            with os.scandir(current) as entries:
+                for entry in entries:
+                    if not _visible(entry.name):
+                        continue
+                    if entry.is_dir():
+                        waiting.append(entry.path)
+                    else:
+                        _sort_in(listing, entry)
+        except OSError as error:
+            raise unreadable(current, error) from None
+    return listing
+
+
+def _sort_in(listing: _Listing, entry: os.DirEntry[str]) -> None:
+    # A link that leads nowhere is kept: decoding will name it. A pipe is not: opening it would wait for ever.
+    if not (entry.is_file() or entry.is_symlink()) or not is_image(entry.name):
+        listing.others.append(entry.path)
+    elif not is_text(entry.name):
+        listing.unnameable.append(entry.path)
+    else:
+        listing.images.append(entry.path)
+
+
+def _visible(name: str) -> bool:
+    return not name.startswith(".") and name != "__MACOSX"
+
+
+def unreadable(path: str | Path, error: OSError) -> DataError:
+    """What to tell a person about a file or folder that cannot be read."""
+    return DataError(f"{shown(str(path))}: {(error.strerror or str(error)).lower()}")
