@@ -1,0 +1,77 @@
+"""What a network sees of decoded images: central squares, random views, normalised values.
+
+Works on whole batches, on the device that they are on.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+from engine.spec import Augmentation
+
+ASPECT = (3 / 4, 4 / 3)
+TRIES = 10
+
+
+def central(pixels: Tensor, crop: int) -> Tensor:
+    """The central squares: uint8 (B, 3, S, S) to (B, 3, crop, crop), with crop ≤ S."""
+    side = pixels.shape[-1]
+    if crop > side:
+        raise ValueError(f"a crop of {crop} pixels does not fit into images of {side}")
+    start = round((side - crop) / 2)
+    return pixels[..., start : start + crop, start : start + crop]
+
+
+def random_views(pixels: Tensor, crop: int, augmentation: Augmentation, generator: torch.Generator) -> Tensor:
+    """A random view of each image: uint8 (B, 3, S, S) to float32 (B, 3, crop, crop) in 0..255.
+
+    A part of the image (its area uniform in ``crop_area``..1 of the whole, its width to height log-uniform in
+    3/4..4/3, like torchvision's ``RandomResizedCrop``), resampled bilinearly; with ``flip`` every second one mirrored.
+    ``crop_area`` 1 is the central square. All randomness comes from ``generator``, which is on the CPU.
+    """
+    count = len(pixels)
+    mirrored = (
+        torch.rand(count, generator=generator) < 0.5 if augmentation.flip else torch.zeros(count, dtype=torch.bool)
+    )
+    if augmentation.crop_area == 1:
+        views = central(pixels, crop).float()
+        return torch.where(mirrored.to(pixels.device)[:, None, None, None], views.flip(-1), views)
+    left, top, width, height = _random_boxes(count, augmentation.crop_area, generator)
+    theta = torch.zeros(count, 2, 3)
+    theta[:, 0, 0] = torch.where(mirrored, -width, width)
+    theta[:, 1, 1] = height
+    theta[:, 0, 2] = 2 * left + width - 1
+    theta[:, 1, 2] = 2 * top + height - 1
+    grid = functional.affine_grid(theta.to(pixels.device), [count, 3, crop, crop], align_corners=False)
+    return functional.grid_sample(pixels.float(), grid, "bilinear", "border", align_corners=False)
+
+
+def normalise(pixels: Tensor, mean: Sequence[float], std: Sequence[float], dtype: torch.dtype) -> Tensor:
+    """Pixels (B, 3, H, W) in 0..255 as a backbone's input: scaled to 0..1, minus ``mean``, divided by ``std``.
+
+    In ``dtype`` and in the channels_last memory format.
+    """
+    # In 0..255 throughout, so that the division by 255 costs no pass of its own.
+    shift, scale = (torch.tensor(values, device=pixels.device).mul(255).view(1, 3, 1, 1) for values in (mean, std))
+    return pixels.float().sub(shift).div_(scale).to(dtype, memory_format=torch.channels_last)
+
+
+def _random_boxes(count: int, crop_area: float, generator: torch.Generator) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+    """Left, top, width and height of boxes within a square of side 1, each (count,)."""
+    area = crop_area + (1 - crop_area) * torch.rand(TRIES, count, generator=generator)
+    low, high = (math.log(aspect) for aspect in ASPECT)
+    aspect = (low + (high - low) * torch.rand(TRIES, count, generator=generator)).exp()
+    widths, heights = (area * aspect).sqrt(), (area / aspect).sqrt()
+    fits = (widths <= 1) & (heights <= 1)
+    # The first try that fits, the whole image where none does: drawing all tries at once keeps this one batch.
+    first = fits.int().argmax(0)
+    some = fits.any(0)
+    number = torch.arange(count)
+    width, height = (torch.where(some, sizes[first, number], 1.0) for sizes in (widths, heights))
+    left, top = (torch.rand(count, generator=generator) * (1 - size) for size in (width, height))
+    return left, top, width, height
