@@ -178,7 +178,8 @@ def _rgb(image: Image.Image) -> Image.Image:
 def _stretched(values: NDArray[np.float64]) -> NDArray[np.uint8]:
     finite = np.nan_to_num(values, nan=0.0, posinf=0.0, neginf=0.0)
     low, high = finite.min(), finite.max()
-    return ((finite - low) / max(high - low, 1e-12) * 255).round().astype(np.uint8)
+    shares: NDArray[np.float64] = (finite - low) / max(high - low, 1e-12)
+    return (shares * 255).round().astype(np.uint8)
 
 
 def _reason(path: str, error: Exception) -> str:

@@ -1,0 +1,93 @@
+"""The demo set: synthetic pictures that tl-tui draws itself into the user's cache. Imports without torch."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+from typing import Literal, get_args
+
+import numpy as np
+import platformdirs
+from filelock import FileLock, Timeout
+from PIL import Image
+
+from engine.data.dataset import DataError
+from engine.data.phantom import Kind, mass, view
+from engine.text import shown
+
+VERSION = "demo-v1"
+"""Another name whenever the pictures change, so that a cache never mixes two."""
+PATIENTS: dict[Literal["train", "val"], int] = {"train": 60, "val": 40}
+VIEWS = 4
+LOCK_SECONDS = 120
+README = "README.txt"
+NOTICE = """\
+tl-tui demo set: synthetic, not medical
+
+Every picture here was drawn by tl-tui from random numbers: a mass with a smooth outline ("benign") or with rays
+("malignant") on noise that stands for tissue. The patients are invented; no picture comes from a person, and nothing
+learnt from them says anything about one. All views of a patient are in the same part, train or val.
+"""
+
+
+def demo_folder() -> Path:
+    """The folder of the demo set, ``train/CLASS`` and ``val/CLASS``, drawn at the first call in a few seconds.
+
+    The same pictures on every machine. ``DataError`` where the cache folder cannot be written.
+    """
+    folder = platformdirs.user_cache_path("tl-tui") / VERSION
+    if _is_whole(folder):
+        return folder
+    try:
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        with FileLock(folder.with_name(f"{VERSION}.lock"), timeout=LOCK_SECONDS):
+            if not _is_whole(folder):  # another process may have drawn it meanwhile
+                _replace(folder)
+    except Timeout:
+        raise DataError(f"{shown(str(folder))}: another process has been drawing the demo set for too long") from None
+    except OSError as error:
+        reason = (error.strerror or str(error)).lower()
+        raise DataError(f"the demo set cannot be drawn into {shown(str(folder))}: {reason}") from None
+    return folder
+
+
+def _replace(folder: Path) -> None:
+    """Draws under another name first, so that a folder of the right name is always whole."""
+    partial = folder.with_name(f"{VERSION}.partial")
+    shutil.rmtree(partial, ignore_errors=True)
+    draw(partial)
+    shutil.rmtree(folder, ignore_errors=True)
+    partial.rename(folder)
+
+
+def draw(folder: Path) -> None:
+    """Draws the whole demo set into a new folder."""
+    folder.mkdir()
+    for part, kind, patient in _patients():
+        place = folder / part / kind
+        place.mkdir(parents=True, exist_ok=True)
+        rng = np.random.default_rng(patient)
+        one = mass(kind, rng)
+        for number in range(1, VIEWS + 1):
+            Image.fromarray(view(one, rng)).save(place / _file_name(patient, number), compress_level=1)
+    (folder / README).write_text(NOTICE, encoding="utf-8")
+
+
+def _patients() -> list[tuple[str, Kind, int]]:
+    """The part, the kind of mass and the number of each patient."""
+    kinds: tuple[Kind, ...] = get_args(Kind)
+    parts = [part for part, count in PATIENTS.items() for _ in range(count)]
+    return [(part, kinds[number % 2], number) for number, part in enumerate(parts, start=1)]
+
+
+def _file_name(patient: int, number: int) -> str:
+    return f"patient-{patient:03}-view-{number}.png"
+
+
+def _is_whole(folder: Path) -> bool:
+    wanted = {
+        folder / part / kind / _file_name(patient, number)
+        for part, kind, patient in _patients()
+        for number in range(1, VIEWS + 1)
+    }
+    return (folder / README).is_file() and wanted <= set(folder.glob("*/*/*.png"))
