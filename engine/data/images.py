@@ -22,7 +22,7 @@ from torch import Tensor
 from engine.data.dataset import DataError, Sample
 from engine.text import shown
 
-FORMATS = ("JPEG", "MPO", "PNG", "WEBP", "BMP", "TIFF", "GIF", "PPM")
+FORMATS = ("JPEG", "PNG", "WEBP", "BMP", "TIFF", "GIF", "PPM")
 """What is tried on a file, whatever its name; not all that Pillow knows, since some of it starts other programs."""
 MOST_WORKERS = 16
 DRAFT_REDUCES_TO = 2
