@@ -13,6 +13,7 @@ import re
 import time
 from collections.abc import Generator
 from pathlib import Path
+from typing import Any
 
 import filelock
 import safetensors
@@ -127,7 +128,10 @@ class _Official(Struct, frozen=True):
 
 
 def _official(backbone: str) -> _Official:
-    weights = default_weights(backbone)
+    return _file_of(default_weights(backbone))
+
+
+def _file_of(weights: Any) -> _Official:
     return _Official(weights.url.rpartition("/")[2], weights.url, f"torchvision {weights.name}")
 
 
@@ -146,7 +150,7 @@ def _at(path: Path, backbone: str) -> Found:
     elif not path.is_file():
         raise WeightsError(f"{path}: no such file or folder; give another with --weights, or use --weights none")
     members = type(default_weights(backbone)).__members__.values()
-    titles = {member.url.rpartition("/")[2]: f"torchvision {member.name}" for member in members}
+    titles = {file.file: file.title for file in (*map(_file_of, members), official)}
     expected = _hash_in(path.name) if path.name in titles else ""
     try:
         found = sha256_of(path)
@@ -259,7 +263,7 @@ def _acquired(lock: filelock.BaseFileLock) -> bool:
 
 def _read(path: Path) -> dict[str, Tensor]:
     """The state dict in a file of torch.save or safetensors."""
-    advice = "give a state dict saved by torch.save or safetensors"
+    advice = "give --weights a state dict saved by torch.save or safetensors, or none"
     try:
         if path.suffix == ".safetensors":
             return safetensors.torch.load_file(path)
