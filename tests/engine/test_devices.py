@@ -1,0 +1,164 @@
+import gc
+import platform
+from pathlib import Path
+
+import psutil
+import pytest
+import torch
+
+from engine import devices
+from engine.devices import (
+    Bf16,
+    MemoryProbe,
+    autocast,
+    bf16_of,
+    choose_device,
+    choose_precision,
+    describe,
+    release_memory,
+)
+from engine.spec import SpecError
+
+CPU = torch.device("cpu")
+CUDA = torch.device("cuda", 0)
+SIZE = 100 * 2**20
+SLACK = 20 * 2**20
+LINUX = pytest.mark.skipif(not Path("/proc/self/clear_refs").exists(), reason="Linux counts the peak, this is another")
+
+
+@pytest.fixture
+def without_gpu(monkeypatch):
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    monkeypatch.setattr(torch.backends.mps, "is_available", lambda: False)
+
+
+@pytest.fixture
+def two_gpus(monkeypatch):
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
+    monkeypatch.setattr(devices, "_exact_fp32", lambda: None)
+
+
+def test_auto_is_the_cpu_where_there_is_nothing_else(without_gpu):
+    assert choose_device("auto") == CPU
+    assert choose_device("cpu") == CPU
+
+
+def test_auto_is_the_first_gpu(two_gpus):
+    assert choose_device("auto") == CUDA
+    assert str(choose_device("cuda")) == "cuda:0"
+    assert str(choose_device("cuda:1")) == "cuda:1"
+
+
+@pytest.mark.parametrize("asked", ["cuda", "cuda:1", "mps", "meta", "gpu", "", "cuda:x", "cpu:-3"])
+def test_a_device_that_is_not_there_is_one_line(without_gpu, asked):
+    with pytest.raises(SpecError, match=r"^device: ") as caught:
+        choose_device(asked)
+    assert "\n" not in str(caught.value)
+
+
+def test_a_gpu_too_many(two_gpus):
+    with pytest.raises(SpecError, match="there is no cuda:2, cuda:0 to cuda:1"):
+        choose_device("cuda:2")
+
+
+def test_the_cpu_in_words():
+    found = describe(CPU)
+    assert found.torch_name == "cpu"
+    assert found.hardware
+    assert found.memory == psutil.virtual_memory().total
+
+
+@pytest.mark.parametrize(("has", "auto"), [(True, "bf16"), (False, "fp32")])
+def test_auto_precision_is_the_hardwares(monkeypatch, has, auto):
+    monkeypatch.setattr(devices, "bf16_of", lambda _: Bf16(has, "why"))
+    assert choose_precision(CPU, "auto") == auto
+    assert choose_precision(CPU, "fp32") == "fp32"
+    assert choose_precision(CPU, "bf16") == "bf16"
+
+
+def test_bf16_of_a_gpu(monkeypatch):
+    monkeypatch.setattr(torch.cuda, "get_device_capability", lambda _: (8, 0))
+    assert choose_precision(CUDA, "auto") == "bf16"
+    monkeypatch.setattr(torch.cuda, "get_device_capability", lambda _: (7, 5))
+    assert choose_precision(CUDA, "auto") == "fp32"
+    with pytest.raises(SpecError, match=r"precision: compute capability 7\.5 lacks bf16"):
+        choose_precision(CUDA, "bf16")
+
+
+@pytest.mark.skipif(not Path("/proc/cpuinfo").exists(), reason="only Linux lists the CPU's features in a file")
+def test_bf16_of_this_cpu_agrees_with_the_kernel():
+    flags = Path("/proc/cpuinfo").read_text(encoding="utf-8").split()
+    assert bf16_of(CPU).in_hardware == ("avx512_bf16" in flags)
+
+
+@pytest.mark.parametrize(("precision", "dtype"), [("fp32", torch.float32), ("bf16", torch.bfloat16)])
+def test_autocast(precision, dtype):
+    layer = torch.nn.Linear(4, 2)
+    with autocast(CPU, precision):
+        assert layer(torch.ones(1, 4)).dtype == dtype
+    assert layer.weight.dtype == torch.float32
+
+
+def test_exact_fp32_in_a_way_that_torch_can_read():
+    before = torch.backends.cudnn.allow_tf32
+    try:
+        devices._exact_fp32()
+        with torch.backends.cudnn.flags(enabled=True, allow_tf32=False):
+            pass
+        assert not torch.backends.cudnn.allow_tf32
+        assert not torch.backends.cuda.matmul.allow_tf32
+        assert torch.get_float32_matmul_precision() == "highest"
+    finally:
+        torch.backends.cudnn.allow_tf32 = before
+
+
+@LINUX
+def test_the_peak_is_the_kernels():
+    probe = MemoryProbe(CPU)
+    before = probe.sample()
+    data = torch.ones(SIZE // 4)
+    del data
+    after = probe.sample()
+    assert after.rss < before.rss + SLACK
+    assert after.peak_rss > before.rss + SIZE - SLACK
+    assert after.allocated is None
+    probe.reset_peak()
+    assert probe.sample().peak_rss < before.rss + SLACK
+
+
+def test_without_the_kernel_the_peak_is_the_largest_sample(monkeypatch, tmp_path):
+    monkeypatch.setattr(devices, "CLEAR_REFS", tmp_path / "no" / "such")
+    probe = MemoryProbe(CPU)
+    before = probe.sample()
+    data = torch.ones(SIZE // 4)
+    largest = probe.sample()
+    del data
+    assert largest.peak_rss == largest.rss > before.rss + SIZE - SLACK
+    assert probe.sample().peak_rss == largest.rss
+    probe.reset_peak()
+    assert probe.sample().peak_rss < before.rss + SLACK
+
+
+def test_memory_of_a_gpu(monkeypatch):
+    numbers = {"memory_allocated": 1, "memory_reserved": 2, "max_memory_allocated": 3, "mem_get_info": (10, 14)}
+    reset = []
+    for name, number in numbers.items():
+        monkeypatch.setattr(torch.cuda, name, lambda device, number=number: number)
+    monkeypatch.setattr(torch.cuda, "reset_peak_memory_stats", reset.append)
+    found = MemoryProbe(CUDA).sample()
+    assert reset == [CUDA]
+    assert (found.allocated, found.reserved, found.peak_allocated) == (1, 2, 3)
+    assert (found.device_used, found.device_total) == (4, 14)
+
+
+@pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="only glibc can be told to give memory back")
+def test_freed_memory_goes_back():
+    small = [b"x" * (60_000 + number) for number in range(SIZE // 60_000)]
+    last = small[-1]  # it lies above the others, so that freeing them alone gives nothing back
+    del small
+    gc.collect()
+    freed = psutil.Process().memory_info().rss
+    release_memory()
+    assert psutil.Process().memory_info().rss < freed - SIZE + SLACK
+    del last
