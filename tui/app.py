@@ -1,0 +1,302 @@
+"""The app: its four modes, the experiment that they show, and the keys that work in all of them."""
+
+from __future__ import annotations
+
+import traceback
+from collections.abc import Callable
+from datetime import datetime
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, ClassVar, Literal
+
+import platformdirs
+from rich.text import Text
+from textual import on
+from textual.app import App
+from textual.binding import Binding, BindingType
+from textual.screen import Screen
+from textual.widgets import Footer, Static
+from textual.worker import get_current_worker
+
+from engine.events import Action
+from engine.log import send_command
+from engine.spec import DataSource, Experiment, SpecError, changed, default_experiment, known_strategies, presets
+from engine.state import ExperimentState
+from engine.text import shown
+from tui import follow, help
+from tui.ascii import Ascii, wanted
+from tui.messages import HostStarted, StartFailed, StateRead
+from tui.screens.compare import CompareScreen
+from tui.screens.dialogs import Leaving, Question, Reading
+from tui.screens.live import LiveScreen
+from tui.screens.runs import RunsScreen
+from tui.screens.setup import SetupScreen
+from tui.theme import THEME
+from tui.widgets.header import MODES, Header, Tabs
+
+if TYPE_CHECKING:
+    from engine.hosts.thread import ThreadHost
+
+SMALLEST = (60, 16)
+
+
+class TlTui(App[None], inherit_bindings=False):
+    """Shows one experiment at a time: ``state`` is what the log in ``folder`` tells, nothing where none is open.
+
+    ``out``: the folder of experiments. ``data`` and ``experiment`` are what Setup begins with. ``clock`` tells the time.
+    """
+
+    CSS_PATH = "app.tcss"
+    TITLE = "tl-tui"
+    ENABLE_COMMAND_PALETTE = False
+    HORIZONTAL_BREAKPOINTS: ClassVar[list[tuple[int, str]]] = [(0, "-too-narrow"), (SMALLEST[0], "-wide-enough")]
+    VERTICAL_BREAKPOINTS: ClassVar[list[tuple[int, str]]] = [(0, "-too-low"), (SMALLEST[1], "-high-enough")]
+
+    BINDINGS: ClassVar[list[BindingType]] = [
+        *(
+            Binding(str(number), f"go('{mode}')", name, show=False, id=f"app.{mode}", tooltip=f"go to {name}")
+            for number, (mode, name) in enumerate(MODES.items(), start=1)
+        ),
+        Binding("e", "export", "Export", id="app.export", tooltip="write the comparison as CSV, JSON and Markdown"),
+        Binding("question_mark", "help", "Help", key_display="?", id="app.help", tooltip="show every key"),
+        Binding("q,ctrl+c", "quit", "Quit", id="app.quit", tooltip="leave tl-tui; asks first while a run trains"),
+    ]
+
+    def __init__(
+        self,
+        out: Path,
+        data: DataSource | None = None,
+        experiment: Experiment | None = None,
+        *,
+        clock: Callable[[], datetime] = datetime.now,
+    ) -> None:
+        super().__init__()
+        self.out = out
+        self.clock = clock
+        self.state = ExperimentState()
+        self.folder: Path | None = None
+        self.interrupted = False
+        self.host: ThreadHost | None = None
+        self._starting = False
+        self._setup = experiment or _with_data(data or DataSource())
+        self.register_theme(THEME)
+        self.theme = THEME.name
+        if wanted():
+            self._filters.append(Ascii())
+
+    def on_mount(self) -> None:
+        """Opens Setup."""
+        screens: dict[str, Callable[[], Screen[None]]] = {
+            "setup": lambda: SetupScreen(self._setup),
+            "live": LiveScreen,
+            "compare": CompareScreen,
+            "runs": RunsScreen,
+        }
+        for mode, screen in screens.items():
+            self.add_mode(mode, partial(framed, mode, screen))
+        self.set_interval(1, self._tick)
+        self.call_later(self.action_go, "setup")
+
+    # What is shown
+
+    def open_experiment(self, folder: Path, mode: Literal["live", "compare"] = "live") -> None:
+        """Shows the experiment in ``folder``, from its beginning to now and as it goes on."""
+        if folder != self.folder:
+            self.folder, self.state, self.interrupted = folder, ExperimentState(), False
+            self.run_worker(partial(self._follow, folder), thread=True, exclusive=True, group="follow")
+        self.call_later(self.action_go, mode)
+
+    def start_experiment(self, experiment: Experiment) -> None:
+        """Starts the experiment in the background and shows it in Live; says why where it cannot."""
+        if self._starting or self.is_training:
+            self.notify("An experiment is running: stop it first (2 Live, then s).", severity="warning", markup=False)
+            return
+        self._starting = True
+        self.run_worker(partial(self._start, experiment), thread=True, group="start", exit_on_error=False)
+
+    @property
+    def is_training(self) -> bool:
+        """Whether an experiment runs in this process."""
+        return self.host is not None and self.host.is_alive()
+
+    def _follow(self, folder: Path) -> None:
+        worker = get_current_worker()
+        for message in follow.follow(folder, lambda: worker.is_cancelled):
+            self.post_message(message)
+
+    def _start(self, experiment: Experiment) -> None:
+        try:
+            from engine.hosts import thread  # noqa: PLC0415 - finds images, which nobody needs before
+
+            self.post_message(HostStarted(thread.start(experiment, self.out)))
+        except (ValueError, OSError) as error:
+            self.post_message(StartFailed(str(error)))
+        except Exception as error:  # a person wants to know, and to go on
+            self.post_message(StartFailed(f"{type(error).__name__}: {error} (details in {record_error()})"))
+
+    @on(HostStarted)
+    def _started(self, message: HostStarted) -> None:
+        self._starting = False
+        self.host = message.host
+        self.open_experiment(message.host.folder)
+
+    @on(StartFailed)
+    def _start_failed(self, message: StartFailed) -> None:
+        self._starting = False
+        self.notify(shown(message.reason), title="Cannot start", severity="error", markup=False, timeout=20)
+
+    @on(StateRead)
+    def _read(self, message: StateRead) -> None:
+        if message.folder == self.folder:
+            self.state, self.interrupted = message.state, message.interrupted
+            self._show()
+
+    def _show(self) -> None:
+        """Brings the present mode up to date; an error in it is told and recorded, and the app goes on."""
+        screen = self.screen_stack[0]
+        try:
+            with self.batch_update():
+                for header in screen.query(Header):
+                    header.show(self.state, self.interrupted)
+                if isinstance(screen, SetupScreen | LiveScreen | CompareScreen | RunsScreen):
+                    screen.show(self.state)
+                screen.refresh_bindings()
+        except Exception as error:
+            if self.is_headless:
+                raise
+            where = record_error()
+            self.notify(f"{type(error).__name__} in the display; details in {where}", severity="error", markup=False)
+
+    def _tick(self) -> None:
+        time = f"{self.clock():%H:%M:%S}"
+        for header in self.screen_stack[0].query(Header):
+            header.show_time(time)
+
+    # Keys
+
+    async def action_go(self, mode: str) -> None:
+        """Goes to a mode and brings it up to date."""
+        if isinstance(self.screen, Question | Reading):
+            return
+        await self.switch_mode(mode)
+        self._tick()
+        self._show()
+
+    @on(Tabs.Chosen)
+    def _tab_chosen(self, message: Tabs.Chosen) -> None:
+        self.call_later(self.action_go, message.mode)
+
+    def action_pause(self) -> None:
+        """Pauses the experiment, or goes on with it."""
+        self._send("resume" if self.state.paused else "pause")
+
+    def action_skip(self) -> None:
+        """Ends the present run and goes on to the next."""
+        self._send("skip")
+
+    def action_stop(self) -> None:
+        """Asks, then ends the experiment."""
+        self.push_screen(
+            Question(
+                "Stop the experiment?",
+                "The run that trains keeps its best epoch so far; runs that wait are skipped.",
+                "Stop (y)",
+                "Keep going (n)",
+            ),
+            lambda yes: self._send("stop") if yes else None,
+        )
+
+    def _send(self, action: Action) -> None:
+        if self.folder is None or not self._is_live():
+            return
+        try:
+            send_command(self.folder, action)
+        except OSError as error:
+            self.notify(f"{self.folder}: {error.strerror or error}", severity="error", markup=False)
+
+    def _is_live(self) -> bool:
+        return self.folder is not None and self.state.end is None and not self.interrupted and bool(self.state.runs)
+
+    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
+        """Keys that would do nothing now are grey, those of another mode are not shown."""
+        del parameters
+        if action in ("pause", "stop", "skip"):
+            return True if self._is_live() else None
+        if action == "export":
+            if not isinstance(self.screen_stack[0], LiveScreen | CompareScreen):
+                return False
+            return True if any(run.epochs for run in self.state.runs) else None
+        return True
+
+    def action_export(self) -> None:
+        """Writes the comparison into the experiment's folder and says where."""
+        if self.folder is None:
+            return
+        from engine import export  # noqa: PLC0415 - scipy
+        from engine.compare import compare  # noqa: PLC0415
+
+        try:
+            paths = export.write(compare(self.state), self.folder)
+        except OSError as error:
+            self.notify(f"{self.folder}: {error.strerror or error}", title="Export", severity="error", markup=False)
+            return
+        names = ", ".join(path.name for path in paths)
+        self.notify(shown(f"{names} in {self.folder}"), title="Exported", markup=False, timeout=10)
+
+    def action_help(self) -> None:
+        """Shows every key that works now."""
+        self.push_screen(Reading("Keys", help.help_text(self.screen.active_bindings.values())))
+
+    def action_warnings(self) -> None:
+        """Shows every warning."""
+        lines = [
+            Text.assemble((f"{shown(warned.run, 60)}: " if warned.run else "", "bold"), shown(warned.message, 400))
+            for warned in self.state.warnings
+        ]
+        self.push_screen(Reading("Warnings", Text("\n").join(lines) if lines else Text("There are none.")))
+
+    async def action_quit(self) -> None:
+        """Leaves the app, after asking where a run trains."""
+        host = self.host
+        if host is None or not host.is_alive():
+            self.exit()
+        elif not isinstance(self.screen, Leaving):
+            self.push_screen(Leaving(host.stop, host.is_alive), self._leave)
+
+    def _leave(self, leave: bool | None) -> None:
+        """Quits with the last state of what was trained, which is what the command line prints."""
+        if leave and self.host is not None:
+            self.folder = self.host.folder
+            self.state = follow.read(self.folder)
+            self.exit()
+
+    def _fatal_error(self) -> None:
+        """What Textual calls where the app cannot go on: one line instead of a traceback."""
+        self.panic(Text(f"tl-tui: the app failed and had to end; details in {record_error()}"))
+
+
+def framed(mode: str, make: Callable[[], Screen[None]]) -> Screen[None]:
+    """A mode's screen with the header above, the keys below, and a line for windows that are too small."""
+    screen = make()
+    screen.compose_add_child(Header(mode))
+    screen.compose_add_child(
+        Static(f"tl-tui needs at least {SMALLEST[0]} × {SMALLEST[1]} characters", id="too-small", markup=False)
+    )
+    screen.compose_add_child(Footer(show_command_palette=False))
+    return screen
+
+
+def record_error() -> Path:
+    """Appends the traceback of the present error to the app's log and returns its path."""
+    path = platformdirs.user_log_path("tl-tui", ensure_exists=True) / "app.log"
+    with path.open("a", encoding="utf-8") as file:
+        file.write(f"{datetime.now().isoformat(timespec='seconds')}\n{traceback.format_exc()}\n")
+    return path
+
+
+def _with_data(data: DataSource) -> Experiment:
+    try:
+        known = known_strategies()
+    except SpecError:
+        known = presets()  # Setup says what is wrong with a person's own file
+    return changed(default_experiment(known), data=data)

@@ -1,0 +1,121 @@
+"""What the four charts of a run show: curves from its state. Pure."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+
+from engine.aspects import duration, percent, size
+from engine.events import Memory
+from engine.state import RunState
+from tui.theme import AMBER, BLUE, GREEN, GREY, ROSE, Colour
+from tui.widgets.chart import Curves, Point, Series, steps
+
+MEMORY_SERIES: tuple[tuple[str, Callable[[Memory], int | None], Colour, bool], ...] = (
+    ("device", lambda memory: memory.device_used, GREY, True),
+    ("reserved", lambda memory: memory.reserved, AMBER, True),
+    ("peak", lambda memory: memory.peak_allocated, ROSE, False),
+    ("allocated", lambda memory: memory.allocated, BLUE, False),
+)
+"""Memory on a CUDA device: label, value, colour, whether dotted."""
+DECADES_WORTH_A_LOG = 20
+"""A learning rate that falls by more than this factor is drawn on a logarithmic axis."""
+
+
+def all_curves(run: RunState) -> tuple[Curves, ...]:
+    """Accuracy, loss, learning rate and memory, in this order."""
+    return accuracy(run), loss(run), learning_rate(run), memory(run)
+
+
+def accuracy(run: RunState) -> Curves:
+    """Accuracy by epoch, 0..1, the axis from the ten per cent below the lowest."""
+    train = tuple((float(epoch.epoch), epoch.train.accuracy) for epoch in run.epochs)
+    val = tuple((float(epoch.epoch), epoch.val.accuracy) for epoch in run.epochs)
+    low = min((value for _, value in train + val), default=0.5)
+    bottom = min(0.9, max(0.0, math.floor(10 * low - 1e-9) / 10))
+    return Curves("accuracy", _train_and_val(train, val, percent), _epochs(run), (bottom, 1.0), "{:.0%}".format)
+
+
+def loss(run: RunState) -> Curves:
+    """Cross-entropy by epoch, the axis from nought."""
+    train = tuple((float(epoch.epoch), epoch.train.loss) for epoch in run.epochs)
+    val = tuple((float(epoch.epoch), epoch.val.loss) for epoch in run.epochs)
+    top = rounded_up(max((value for _, value in train + val), default=1.0))
+    return Curves("loss", _train_and_val(train, val, "{:.3f}".format), _epochs(run), (0.0, top), "{:.3g}".format)
+
+
+def learning_rate(run: RunState) -> Curves:
+    """The rate of every epoch as steps: solid up to the present epoch, dotted after it."""
+    rates = run.learning_rates
+    past = len(run.epochs) + (run.status == "running" and len(run.epochs) < len(rates))
+    series = (
+        Series("past", steps(rates[:past]), AMBER),
+        Series("planned", steps(rates[past:], past + 1), AMBER, "dotted"),
+    )
+    drawn = tuple(part for part in series if part.points)
+    top, low = max(rates, default=1.0), min(rates, default=0.0)
+    logarithmic = low > 0 and top / low > DECADES_WORTH_A_LOG
+    y = (low / 1.5, top * 1.2) if logarithmic else (0.0, rounded_up(top))
+    return Curves(
+        "learning rate",
+        drawn,
+        (0.0, float(max(1, len(rates)))),
+        y,
+        "{:.0e}".format if logarithmic else "{:.2g}".format,
+        logarithmic=logarithmic,
+    )
+
+
+def memory(run: RunState) -> Curves:
+    """Memory by seconds since the run's first sample: the card's where there is one, else the process's."""
+    points = run.memory
+    began = points[0].elapsed if points else 0.0
+    if points and points[-1].memory.allocated is not None:
+        series = tuple(
+            Series(label, known, colour, "dotted" if dotted else "solid", size(known[-1][1]))
+            for label, value, colour, dotted in MEMORY_SERIES
+            if (known := _memory_points(run, value, began))
+        )
+    elif points:
+        rss = _memory_points(run, lambda memory: memory.rss, began)
+        peak = max(point.memory.peak_rss for point in points)
+        series = (Series("process RSS", rss, GREEN, value=f"{size(rss[-1][1])}, peak {size(peak)}"),)
+    else:
+        series = ()
+    top = max((value for part in series for _, value in part.points), default=1.0)
+    seconds = max(1.0, points[-1].elapsed - began) if points else 1.0
+    return Curves("memory", series, (0.0, seconds), (0.0, _rounded_size(top)), size, x_label=_seconds, whole_x=False)
+
+
+def rounded_up(value: float) -> float:
+    """The next of 1, 1.5, 2, 3, 5, 8 times a power of ten: an axis that does not change with every point."""
+    if value <= 0:
+        return 1.0
+    power = 10.0 ** math.floor(math.log10(value))
+    return next(step * power for step in (1, 1.5, 2, 3, 5, 8, 10) if step * power >= value * (1 - 1e-9))
+
+
+def _rounded_size(value: float) -> float:
+    unit = 2.0**30 if value >= 1000 * 2**20 else 2.0**20
+    return rounded_up(value / unit) * unit
+
+
+def _seconds(value: float) -> str:
+    return duration(value) if value else "0"
+
+
+def _epochs(run: RunState) -> tuple[float, float]:
+    return 1.0, float(max(2, run.strategy.epochs))
+
+
+def _train_and_val(
+    train: tuple[Point, ...], val: tuple[Point, ...], words: Callable[[float], str]
+) -> tuple[Series, Series]:
+    latest = [words(points[-1][1]) if points else "" for points in (train, val)]
+    return Series("train", train, GREY, "dotted", latest[0]), Series("val", val, BLUE, "solid", latest[1])
+
+
+def _memory_points(run: RunState, value: Callable[[Memory], int | None], began: float) -> tuple[Point, ...]:
+    return tuple(
+        (point.elapsed - began, float(known)) for point in run.memory if (known := value(point.memory)) is not None
+    )

@@ -1,0 +1,53 @@
+"""Following an experiment's log in a thread, so that no disk and no long log can hold up the screen."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+from engine.log import event_reader, is_being_written
+from engine.state import ExperimentState, fold
+from tui.messages import StateRead
+
+POLL_SECONDS = 0.125
+SILENT_SECONDS = 3.0
+"""A writer that lives says something every second; only a log that is silent longer is checked for its writer."""
+
+
+def follow(folder: Path, over: Callable[[], bool], poll: float = POLL_SECONDS) -> Iterator[StateRead]:
+    """The experiment's state whenever it changed, until ``over()``, the first one at once.
+
+    Looks for the log's writer as soon as a log without an end falls silent, and every few seconds from then on.
+    """
+    reader = event_reader(folder)
+    state, interrupted = ExperimentState(), False
+    heard, first = 0.0, True
+    while not over():
+        events = reader.read()
+        now = time.monotonic()
+        changed = bool(events) or first
+        if events:
+            state = fold(events, state)
+        if events and not first:
+            heard, interrupted = now, False
+        elif state.end is None and now - heard > SILENT_SECONDS:
+            heard = now
+            gone = not _has_writer(folder)
+            changed, interrupted = changed or gone != interrupted, gone
+        if changed:
+            yield StateRead(folder, state, interrupted)
+        first = False
+        time.sleep(poll)
+
+
+def read(folder: Path) -> ExperimentState:
+    """The experiment's state now."""
+    return fold(event_reader(folder).read())
+
+
+def _has_writer(folder: Path) -> bool:
+    try:
+        return is_being_written(folder)
+    except OSError:
+        return False  # someone else's folder, in which no lock may be tried

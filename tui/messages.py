@@ -1,0 +1,40 @@
+"""What the app's threads tell the app."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from textual.message import Message
+
+if TYPE_CHECKING:
+    from engine.hosts.thread import ThreadHost
+    from engine.state import ExperimentState
+
+
+@dataclass
+class StateRead(Message):
+    """The experiment in ``folder`` as its log tells it now. ``interrupted``: nobody writes it though it has no end."""
+
+    folder: Path
+    state: ExperimentState
+    interrupted: bool = False
+
+    def can_replace(self, message: Message) -> bool:
+        """A newer state makes an unread older one needless, so a slow screen is never behind."""
+        return isinstance(message, StateRead)
+
+
+@dataclass
+class HostStarted(Message):
+    """An experiment runs in the background of this process."""
+
+    host: ThreadHost
+
+
+@dataclass
+class StartFailed(Message):
+    """An experiment could not be started, and why."""
+
+    reason: str

@@ -1,0 +1,154 @@
+"""Live: the runs of an experiment while they train, or as they ended."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, ClassVar
+
+from rich.text import Text
+from textual import on
+from textual.app import ComposeResult
+from textual.binding import Binding, BindingType
+from textual.containers import Horizontal
+from textual.events import Resize
+from textual.screen import Screen
+from textual.widgets import Static
+
+from engine.text import shown
+from tui.screens.host import app_of
+from tui.theme import AMBER, ROSE, rgb
+from tui.widgets.run_list import RunList
+from tui.widgets.run_pane import RunPane
+
+if TYPE_CHECKING:
+    from engine.state import ExperimentState
+
+PANE_WIDTH = 58
+EMPTY = "Nothing is open.\n\nPress 1 to choose data and strategies and start, or 4 to open an earlier experiment."
+STARTING = "Starting: loading PyTorch and reading the images …"
+
+
+class LiveScreen(Screen[None]):
+    """As many panes as have room side by side; every run as a line where that is not all of them."""
+
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("space", "app.pause", "Pause/resume", id="live.pause", tooltip="pause training, or go on"),
+        Binding("s", "app.stop", "Stop", id="live.stop", tooltip="save what was learnt and end the experiment"),
+        Binding("k", "app.skip", "Skip", id="live.skip", tooltip="end this run and go on to the next"),
+        Binding("c", "charts", "Charts", id="live.charts", tooltip="show the charts that have no room now"),
+        Binding("right,l", "next(1)", "Run →", show=False, id="live.next", tooltip="the next run"),
+        Binding("left,h", "next(-1)", "Run ←", show=False, id="live.previous", tooltip="the run before"),
+        Binding("w", "app.warnings", "Warnings", show=False, id="live.warnings", tooltip="read every warning"),
+    ]
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.panes: list[RunPane] = []
+        self.runs = RunList()
+        self.notice = Static(id="notice", markup=False)
+        self.empty = Static(EMPTY, id="empty", markup=False)
+        self.state: ExperimentState | None = None
+        self.chosen: int | None = None
+        self.first_chart_steps = 0
+
+    def compose(self) -> ComposeResult:
+        """A line for warnings, the panes, the other runs."""
+        yield self.notice
+        yield self.empty
+        yield Horizontal(id="panes")
+        yield self.runs
+
+    def show(self, state: ExperimentState) -> None:
+        """Shows the experiment as it stands now."""
+        if self.state is not None and self.state.name != state.name:
+            self.chosen = None
+        self.state = state
+        app = app_of(self)
+        self.empty.display = not state.runs
+        self.empty.update(empty_text(state, app.folder is not None, app.interrupted))
+        self._show_notice(state)
+        self._show_runs(state, app.interrupted)
+
+    def on_resize(self, event: Resize) -> None:
+        """As many panes as there is room for now."""
+        del event
+        if self.state is not None:
+            self.call_after_refresh(self.show, self.state)
+
+    def action_charts(self) -> None:
+        """Shows the next charts in every pane."""
+        for pane in self.panes:
+            pane.cycle()
+
+    def action_next(self, step: int) -> None:
+        """Selects the next run or the one before."""
+        if self.state is not None and self.state.runs:
+            self._choose((self.selected + step) % len(self.state.runs))
+
+    @on(RunList.Selected)
+    def _clicked(self, event: RunList.Selected) -> None:
+        self._choose(event.index)
+
+    @property
+    def selected(self) -> int:
+        """The run that a person chose, else the one that trains, else the first."""
+        runs = self.state.runs if self.state is not None else ()
+        if self.chosen is not None and self.chosen < len(runs):
+            return self.chosen
+        going = [number for number, run in enumerate(runs) if run.status == "running"]
+        begun = [number for number, run in enumerate(runs) if run.status != "waiting"]
+        if going:
+            return going[0]
+        return begun[-1] if begun and self.state is not None and self.state.end is None else 0
+
+    def _choose(self, index: int) -> None:
+        if self.state is None:
+            return
+        self.chosen = None
+        self.chosen = None if self.selected == index else index
+        self.show(self.state)
+
+    def _show_notice(self, state: ExperimentState) -> None:
+        text = notice(state, max(20, self.size.width - 2))
+        self.notice.display = bool(text)
+        self.notice.update(text)
+
+    def _show_runs(self, state: ExperimentState, interrupted: bool) -> None:
+        panes = min(len(state.runs), max(1, self.size.width // PANE_WIDTH))
+        while len(self.panes) < panes:
+            pane = RunPane()
+            self.panes.append(pane)
+            self.query_one("#panes").mount(pane)
+        first = max(0, min(self.selected // max(1, panes) * panes, len(state.runs) - panes))
+        for number, pane in enumerate(self.panes):
+            pane.display = number < panes
+            if pane.display:
+                pane.set_class(first + number == self.selected and len(state.runs) > 1, "-selected")
+                pane.show(state.runs[first + number], state, interrupted)
+        self.runs.display = len(state.runs) > panes
+        if self.runs.display:
+            self.runs.show(state, interrupted, range(first, first + panes), self.selected)
+
+
+def empty_text(state: ExperimentState, is_open: bool, interrupted: bool) -> str:
+    """What is said where there are no runs to show."""
+    if not is_open:
+        return EMPTY
+    if state.error:
+        return shown(state.error, 600)
+    if interrupted:
+        return "The log of this experiment is empty and nobody writes it: it was interrupted before it began."
+    return STARTING
+
+
+def notice(state: ExperimentState, width: int) -> Text:
+    """One line: why the experiment failed, or how many warnings there are with the latest; empty where neither."""
+    if state.error:
+        text = Text.assemble(("The experiment failed: ", f"bold {rgb(ROSE)}"), shown(state.error, 400))
+    elif state.warnings:
+        number = len(state.warnings)
+        count = f"{number} warnings (w)" if number > 1 else "Warning (w)"
+        text = Text.assemble((f"! {count}: ", f"bold {rgb(AMBER)}"), shown(state.warnings[-1].message, 400))
+    else:
+        return Text("")
+    text.truncate(width, overflow="ellipsis")
+    return text

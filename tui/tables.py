@@ -1,0 +1,95 @@
+"""The comparison as a Rich table, for the app and for the terminal."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+from rich import box
+from rich.console import Console, ConsoleOptions, RenderableType
+from rich.table import Table
+from rich.text import Text
+
+from engine.aspects import Aspect, aspects
+from engine.compare import Comparison, Row
+from engine.text import shown
+from engine.verdict import Choice, choices, verdict
+from tui.theme import BLUE, GREEN, GREY, rgb
+
+BEST = "★"
+ASPECT_WIDTH = 24
+RUN_WIDTH = 26
+"""Cells that a run's column needs to be readable; more runs than have room go into a table below."""
+GROUPS = ("validation accuracy", "time in all")
+"""A blank line stands before these aspects."""
+
+
+def comparison_table(comparison: Comparison) -> RenderableType:
+    """The comparison, its verdict and when each strategy is the better choice; it fits the width it is drawn in."""
+    if not comparison.runs:
+        return Text("There is nothing to compare yet.")
+    return _ComparisonTable(comparison, verdict(comparison), choices(comparison))
+
+
+class _ComparisonTable:
+    """Rich asks it for its parts and tells it the width."""
+
+    def __init__(self, comparison: Comparison, verdict_: str, choices_: Sequence[Choice]) -> None:
+        self.comparison = comparison
+        self.verdict = verdict_
+        self.choices = choices_
+
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> Iterator[RenderableType]:
+        del console
+        comparison = self.comparison
+        per_table = max(1, (options.max_width - ASPECT_WIDTH) // RUN_WIDTH)
+        lines = aspects(comparison)
+        yield heading(comparison)
+        yield Text()
+        for first in range(0, len(comparison.runs), per_table):
+            yield _table(comparison.runs, lines, range(first, min(first + per_table, len(comparison.runs))))
+            yield Text()
+        if any(any(line.best) for line in lines):
+            yield Text(f"{BEST} best of its line", rgb(GREY))
+            yield Text()
+        yield Text(self.verdict, "bold")
+        if self.choices:
+            yield Text()
+            yield _choices(self.choices)
+
+
+def heading(comparison: Comparison) -> Text:
+    """What was compared, on which data: one line."""
+    data = comparison.data
+    names = ", ".join(shown(name, 40) for name in data.classes[:6]) + (" …" if len(data.classes) > 6 else "")
+    return Text.assemble(
+        (shown(comparison.experiment, 80), "bold"),
+        (f"  {data.train:,} train / {data.val:,} val images, {len(data.classes)} classes: {names}", rgb(GREY)),
+    )
+
+
+def _table(rows: Sequence[Row], lines: Sequence[Aspect], columns: range) -> Table:
+    table = Table(box=box.SIMPLE_HEAD, padding=(0, 1), pad_edge=False, show_edge=False, header_style="")
+    table.add_column("", min_width=ASPECT_WIDTH - 2, style=rgb(GREY), no_wrap=True)
+    seeds = len({row.seed for row in rows}) > 1
+    for index in columns:
+        name = f"{rows[index].strategy} · seed {rows[index].seed}" if seeds else rows[index].strategy
+        table.add_column(Text(shown(name), f"bold {rgb(BLUE)}"), overflow="fold", max_width=44)
+    for line in lines:
+        if line.title in GROUPS:
+            table.add_row()
+        table.add_row(Text(line.title), *(_cell(line.values[index], line.best[index]) for index in columns))
+    return table
+
+
+def _cell(value: str, best: bool) -> Text:
+    text = Text(shown(value, 200))
+    return text if not best else Text(f"{text.plain} {BEST}", f"bold {rgb(GREEN)}")
+
+
+def _choices(said: Sequence[Choice]) -> Table:
+    table = Table(box=None, padding=(0, 2, 0, 0), show_header=False, pad_edge=False)
+    table.add_column(no_wrap=True, style=rgb(BLUE))
+    table.add_column()
+    for choice in said:
+        table.add_row(Text(shown(choice.strategy)), Text(choice.sentence))
+    return table

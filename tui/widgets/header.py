@@ -1,0 +1,124 @@
+"""The two lines at the top of every mode: the experiment and the device, then the modes."""
+
+from __future__ import annotations
+
+from rich.text import Text
+from textual.app import ComposeResult
+from textual.containers import Horizontal, Vertical
+from textual.events import Click, Resize
+from textual.message import Message
+from textual.widgets import Static
+
+from engine.aspects import size
+from engine.events import Memory
+from engine.state import ExperimentState
+from engine.text import shown
+from tui.theme import AMBER, BLUE, GREY, rgb
+from tui.words import images
+
+MODES = {"setup": "Setup", "live": "Live", "compare": "Compare", "runs": "Runs"}
+"""The modes in the order of their keys, 1 to 4."""
+
+
+class Tabs(Static):
+    """The modes with their keys, the present one marked; a click goes to one."""
+
+    class Chosen(Message):
+        """A mode was clicked."""
+
+        def __init__(self, mode: str) -> None:
+            super().__init__()
+            self.mode = mode
+
+    def on_click(self, event: Click) -> None:
+        """Tells which mode was clicked."""
+        end = 0
+        for mode, name in MODES.items():
+            begin, end = end, end + len(name) + 4
+            if begin <= event.x < end:
+                self.post_message(self.Chosen(mode))
+
+
+class Header(Vertical):
+    """The experiment, the device and the time of day. The time is a widget of its own: each second costs a few cells."""
+
+    DEFAULT_CSS = """
+    Header { dock: top; height: 2; padding: 0 1; background: $panel; }
+    Header > Horizontal { height: 1; }
+    Header #experiment { width: 1fr; height: 1; }
+    Header #clock { width: 8; height: 1; color: $text-muted; }
+    Header Tabs { height: 1; margin: 0 0 0 -1; }
+    """
+
+    def __init__(self, mode: str) -> None:
+        super().__init__()
+        self.mode = mode
+        self.experiment = Static(id="experiment", markup=False)
+        self.clock = Static(id="clock", markup=False)
+        self._line: tuple[ExperimentState, bool] = (ExperimentState(), False)
+
+    def compose(self) -> ComposeResult:
+        """Two lines."""
+        with Horizontal():
+            yield self.experiment
+            yield self.clock
+        yield Tabs(tabs(self.mode), markup=False)
+
+    def show(self, state: ExperimentState, interrupted: bool) -> None:
+        """Shows the experiment; draws nothing where nothing changed."""
+        self._line = (state, interrupted)
+        line = first_line(state, interrupted, max(20, self.experiment.size.width - 2))
+        if line != self.experiment.content:
+            self.experiment.update(line, layout=False)
+
+    def show_time(self, time: str) -> None:
+        """Shows the time of day, ``HH:MM:SS``."""
+        self.clock.update(time, layout=False)
+
+    def on_resize(self, event: Resize) -> None:
+        """Fits the new width."""
+        del event
+        self.call_after_refresh(lambda: self.show(*self._line))
+
+
+def tabs(present: str) -> Text:
+    """The modes with their keys."""
+    text = Text(no_wrap=True)
+    for number, (mode, name) in enumerate(MODES.items(), start=1):
+        if mode == present:
+            text.append(f" {number} {name} ", f"bold reverse {rgb(AMBER)}")
+        else:
+            text.append(f" {number} ", rgb(AMBER)).append(f"{name} ", rgb(GREY))
+    return text
+
+
+def first_line(state: ExperimentState, interrupted: bool, width: int) -> Text:
+    """The experiment at the left, the device at the right where both fit in ``width`` cells."""
+    left = Text.assemble(("tl-tui", f"bold {rgb(BLUE)}"), no_wrap=True)
+    if state.data is not None:
+        train, val = images(state)
+        left.append("  ").append(shown(state.data.name, 40), "bold")
+        left.append(f" · {train:,} train / {val:,} val · {len(state.data.classes)} classes", rgb(GREY))
+    for said, when in (("paused", state.paused), ("interrupted", interrupted), (state.end or "", bool(state.end))):
+        if when:
+            left.append(f" · {said}", rgb(GREY) if said == "finished" else f"bold {rgb(AMBER)}")
+    right = next((text for text in device_in_words(state) if left.cell_len + len(text) + 2 <= width), "")
+    left.truncate(width, overflow="ellipsis")
+    return left.append(" " * (width - left.cell_len - len(right))).append(right, rgb(GREY))
+
+
+def device_in_words(state: ExperimentState) -> tuple[str, ...]:
+    """The device and how much of its memory is in use, at length and short: ``NVIDIA H200 · 12.4 GiB of 139.0 GiB``."""
+    if state.device is None:
+        return ()
+    name, memory = shown(state.device.hardware, 30), _latest_memory(state)
+    if memory is None:
+        return (name, state.device.torch_name)
+    used, total = (memory.device_used, memory.device_total) if memory.device_used else (memory.rss, None)
+    amount = f"{size(used)} of {size(total or state.device.memory)}"
+    return f"{name} · {amount}", f"{state.device.torch_name} · {amount}", state.device.torch_name
+
+
+def _latest_memory(state: ExperimentState) -> Memory | None:
+    points = [run.memory[-1] for run in state.runs if run.memory]
+    return max(points, key=lambda point: point.elapsed).memory if points else None

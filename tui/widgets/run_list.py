@@ -1,0 +1,51 @@
+"""The runs as one line each, where not all of them have a pane."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from rich.text import Text
+from textual.events import Click
+from textual.message import Message
+from textual.widgets import Static
+
+from engine.state import ExperimentState
+from tui import words
+
+MOST_LINES = 6
+
+
+class RunList(Static):
+    """At most six lines around the selected run; a click selects."""
+
+    DEFAULT_CSS = """
+    RunList { height: auto; padding: 0 1; }
+    """
+
+    class Selected(Message):
+        """The run at ``index`` was clicked."""
+
+        def __init__(self, index: int) -> None:
+            super().__init__()
+            self.index = index
+
+    def __init__(self) -> None:
+        super().__init__(markup=False)
+        self.first = 0
+
+    def show(self, state: ExperimentState, interrupted: bool, visible: Sequence[int], selected: int) -> None:
+        """Shows the runs; those that have a pane are marked."""
+        lines = min(MOST_LINES, len(state.runs))
+        self.first = max(0, min(selected - lines // 2, len(state.runs) - lines))
+        text = Text(no_wrap=True)
+        for index in range(self.first, self.first + lines):
+            mark = "▸ " if index == selected else "▹ " if index in visible else "  "
+            line = words.line(state.runs[index], state, interrupted, max(20, self.size.width - 4))
+            if index == selected:
+                line.stylize("bold")
+            text.append("\n" if text else "").append(mark).append_text(line)
+        self.update(text)
+
+    def on_click(self, event: Click) -> None:
+        """Selects the run of the line."""
+        self.post_message(self.Selected(self.first + event.y))

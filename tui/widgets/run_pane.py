@@ -1,0 +1,140 @@
+"""One run: what it does, how well, and its curves."""
+
+from __future__ import annotations
+
+from rich.text import Text
+from textual.app import ComposeResult
+from textual.containers import Grid
+from textual.events import Resize
+from textual.widget import Widget
+from textual.widgets import Static
+
+from engine.state import ExperimentState, RunState
+from engine.text import shown
+from tui import words
+from tui.curves import all_curves
+from tui.theme import ROSE, STYLES, rgb
+from tui.widgets.chart import Chart
+
+HEAD_LINES = 4
+CHART_HEIGHT = 7
+TWO_COLUMNS = 70
+
+
+class RunPane(Widget):
+    """A run of the experiment; :meth:`show` tells it which and how it stands."""
+
+    DEFAULT_CSS = """
+    RunPane { width: 1fr; height: 1fr; border: round $surface-lighten-2; border-title-color: $foreground;
+              border-title-style: bold; border-subtitle-color: $text-muted; padding: 0 1; }
+    RunPane.-selected { border: round $primary; }
+    RunPane #head { height: 4; text-wrap: nowrap; text-overflow: ellipsis; }
+    RunPane #charts { grid-size: 1; grid-gutter: 0 2; height: 1fr; }
+    RunPane #failure { height: 1fr; padding: 1 0; }
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.head = Static(id="head", markup=False)
+        self.failure = Static(id="failure", markup=False)
+        self.charts = tuple(Chart() for _ in range(4))
+        self.grid = Grid(*self.charts, id="charts")
+        self.first_chart = 0
+        self._shown: tuple[RunState, ExperimentState, bool] | None = None
+        self._room: tuple[int, int] = (0, 0)
+
+    def compose(self) -> ComposeResult:
+        """Four lines of words, then curves or the reason of a failure."""
+        yield self.head
+        yield self.failure
+        yield self.grid
+
+    def show(self, run: RunState, state: ExperimentState, interrupted: bool) -> None:
+        """Shows the run as it stands now."""
+        before = self._shown[0] if self._shown else None
+        self._shown = (run, state, interrupted)
+        self.border_title = Text(words.title(run))
+        self.border_subtitle = Text(f"{shown(run.strategy.name, 50)} · seed {run.seed}")
+        self.head.update(head(run, state, interrupted, max(20, self.content_size.width)), layout=False)
+        self.failure.display = run.failure is not None
+        self.grid.display = run.failure is None
+        if run.failure is not None:
+            self.failure.update(failure(run))
+        elif before is None or curves_differ(before, run):
+            for chart, curves in zip(self.charts, all_curves(run), strict=True):
+                chart.curves = curves
+
+    def on_resize(self, event: Resize) -> None:
+        """Lays out as many charts as have room."""
+        del event
+        if self._shown is not None:
+            self.show(*self._shown)
+        self.place_charts()
+
+    def cycle(self) -> None:
+        """Shows the next charts where not all of them have room."""
+        columns, rows = layout(*self._charts_size())
+        self.first_chart = (self.first_chart + columns * rows) % len(self.charts)
+        self.place_charts()
+
+    def place_charts(self) -> None:
+        """Shows the charts that have room, beginning with ``first_chart``."""
+        columns, rows = layout(*self._charts_size())
+        room = columns * rows
+        first = 0 if room >= len(self.charts) else self.first_chart // room * room
+        for number, chart in enumerate(self.charts):
+            chart.display = first <= number < first + room
+        self.grid.styles.grid_size_columns = columns
+
+    def _charts_size(self) -> tuple[int, int]:
+        return self.content_size.width, self.content_size.height - HEAD_LINES
+
+
+def layout(width: int, height: int) -> tuple[int, int]:
+    """Columns and rows of charts that have room: all four, two, or one."""
+    columns = 2 if width >= TWO_COLUMNS else 1
+    rows = max(1, height // CHART_HEIGHT)
+    if columns * rows >= 4:
+        return columns, 4 // columns
+    return (columns, 1) if columns == 2 or rows == 1 else (1, 2)
+
+
+def head(run: RunState, state: ExperimentState, interrupted: bool, width: int) -> Text:
+    """Four lines of at most ``width`` cells: status with a bar, activity, results, facts."""
+    status = words.status(run, state, interrupted)
+    time = words.time(run, state, interrupted)
+    epoch = "" if run.status == "waiting" else words.epoch(run)
+    room = width - status.cell_len - len(epoch) - len(time) - 6
+    style = STYLES[words.condition(run, state, interrupted)].replace("bold ", "")
+    first = Text.assemble(status, "  ", (epoch, ""))
+    if room >= 4 and run.status != "waiting":
+        first.append("  ")
+        first.append_text(words.bar(words.overall(run), room, style))
+    first.append("  ")
+    first.append(time)
+    lines = [first, words.activity(run, state, interrupted), words.results(run), words.facts(run)]
+    for line in lines:
+        line.truncate(width, overflow="ellipsis")
+    return Text("\n", no_wrap=True).join(lines)
+
+
+def failure(run: RunState) -> Text:
+    """Why a run failed and what to do about it."""
+    if run.failure is None:
+        return Text("")
+    text = Text.assemble(
+        (f"Failed: {shown(run.failure.kind, 60)}", f"bold {rgb(ROSE)}"), "\n\n", shown(run.failure.message, 600)
+    )
+    if run.failure.advice:
+        text.append("\n\nWhat to do: ", "bold").append(shown(run.failure.advice, 300))
+    return text
+
+
+def curves_differ(before: RunState, after: RunState) -> bool:
+    """Whether the curves of a run have to be drawn again."""
+    return (before.run, before.status, before.epochs, before.learning_rates) != (
+        after.run,
+        after.status,
+        after.epochs,
+        after.learning_rates,
+    ) or before.memory != after.memory

@@ -1,0 +1,179 @@
+"""A run's state in words. Pure."""
+
+from __future__ import annotations
+
+from rich.text import Text
+
+from engine.aspects import duration, percent, speed
+from engine.eta import fraction_done, remaining_seconds
+from engine.state import ExperimentState, RunState, StageProgress
+from engine.text import shown
+from tui.theme import AMBER, BLUE, GREY, SIGNS, STYLES, Condition, rgb
+
+STAGES = {
+    "weights": "finding weights",
+    "decoding": "decoding images",
+    "features": "extracting features",
+    "training": "training",
+    "validating": "validating",
+}
+TRAINS = {"all": "fine-tune all", "head": "extract features"}
+MUTED = rgb(GREY)
+
+
+def title(run: RunState) -> str:
+    """``resnet18 · fine-tune all``."""
+    return f"{shown(run.strategy.backbone, 40)} · {TRAINS[run.strategy.trains]}"
+
+
+def condition(run: RunState, state: ExperimentState, interrupted: bool) -> Condition:
+    """The run's status as a person sees it."""
+    if run.status == "running" and interrupted:
+        return "interrupted"
+    if run.status == "running" and state.paused:
+        return "paused"
+    return run.status
+
+
+def status(run: RunState, state: ExperimentState, interrupted: bool) -> Text:
+    """Sign and word: ``● training``."""
+    now = condition(run, state, interrupted)
+    word = STAGES[run.progress.stage] if now == "running" and run.progress else now
+    return Text(f"{SIGNS[now]} {word}", STYLES[now])
+
+
+def epoch(run: RunState) -> str:
+    """``epoch 7/25``: the one under way, or how many are done."""
+    present = len(run.epochs) + (run.status == "running" and len(run.epochs) < run.strategy.epochs)
+    return f"epoch {present}/{run.strategy.epochs}"
+
+
+def clock(seconds: float) -> str:
+    """A coming duration: ``0:07``, ``1:32``, ``2:03:04``."""
+    minutes, rest = divmod(max(0, round(seconds)), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"
+
+
+def time(run: RunState, state: ExperimentState, interrupted: bool) -> str:
+    """How long it took, or how long it will still take; empty where nobody knows."""
+    if run.seconds is not None:
+        return duration(run.seconds)
+    if run.is_over or interrupted:
+        return ""
+    left = remaining_seconds(run, *images(state))
+    return "" if left is None else f"ETA {clock(left)}"
+
+
+def images(state: ExperimentState) -> tuple[int, int]:
+    """Images that an epoch trains on and validates, unreadable ones left out once that is known."""
+    if state.decoded is not None:
+        return state.decoded.train, state.decoded.val
+    if state.data is not None:
+        return sum(state.data.train.values()), sum(state.data.val.values())
+    return 0, 0
+
+
+def bar(fraction: float, width: int, style: str = rgb(BLUE)) -> Text:
+    """A bar of ``width`` cells."""
+    full = round(max(0.0, min(1.0, fraction)) * width)
+    return Text.assemble(("━" * full, style), ("─" * (width - full), "#3a4150"))
+
+
+def results(run: RunState) -> Text:
+    """Latest and best validation accuracy, and the loss."""
+    if run.latest is None or run.best is None:
+        return Text("no epoch has ended yet" if run.status == "running" else "", MUTED)
+    return Text.assemble(
+        ("val accuracy ", MUTED),
+        (percent(run.latest.val.accuracy), "bold"),
+        ("   best ", MUTED),
+        (percent(run.best.val.accuracy), f"bold {rgb(BLUE)}"),
+        (f" @{run.best.epoch}", MUTED),
+        ("   loss ", MUTED),
+        f"{run.latest.val.loss:.3f}",
+    )
+
+
+def activity(run: RunState, state: ExperimentState, interrupted: bool) -> Text:
+    """What goes on within the run: the stage's own steps, its speed, its loss."""
+    progress = run.progress
+    if run.status == "waiting":
+        return waiting(state)
+    if progress is None or interrupted:
+        return _afterwards(run)
+    parts = [_steps(progress)]
+    if progress.images_per_second:
+        parts.append(speed(progress.images_per_second))
+    if progress.loss is not None:
+        parts.append(f"loss {progress.loss:.3f}")
+    return Text(" · ".join(part for part in parts if part), MUTED)
+
+
+def waiting(state: ExperimentState) -> Text:
+    """What a run waits for: another run, or what all runs share."""
+    if state.stage is not None and state.stage.stage == "decoding":
+        parts = [STAGES["decoding"], _steps(state.stage)]
+        return Text(" · ".join(part for part in parts if part), MUTED)
+    if state.current is not None:
+        return Text(f"after {shown(state.current.run, 60)}", MUTED)
+    return Text("")
+
+
+def facts(run: RunState) -> Text:
+    """Trainable parameters, precision and where the weights came from; random ones cannot be overlooked."""
+    if not run.parameters_total:
+        return Text("")
+    trainable, total = count(run.parameters_trainable), count(run.parameters_total)
+    which = f"all {total}" if run.parameters_trainable == run.parameters_total else f"{trainable} of {total}"
+    text = Text(f"{which} parameters train · {run.precision} · ", MUTED)
+    if run.weights.startswith("none"):
+        return text.append("random initialisation", f"bold {rgb(AMBER)}")
+    return text.append(shown(run.weights, 100))
+
+
+def count(number: int) -> str:
+    """A count in a few characters: ``2,050``, ``1.52 M``."""
+    return f"{number:,}" if number < 100_000 else f"{number / 1e6:.3g} M"
+
+
+def line(run: RunState, state: ExperimentState, interrupted: bool, width: int) -> Text:
+    """The run in one line of at most ``width`` cells: status, name, epoch, best accuracy, time."""
+    now = condition(run, state, interrupted)
+    longest = max((len(other.run) for other in state.runs), default=0)
+    name = Text(f"{SIGNS[now]} {shown(run.run, 60)}", STYLES[now])
+    name.truncate(max(8, min(longest + 2, width - 30)), overflow="ellipsis", pad=True)
+    parts = [f"{status(run, state, interrupted).plain[2:]:<19}"] if width >= 70 else []
+    done = epoch(run).removeprefix("epoch ") if run.status != "waiting" else ""
+    parts.append(f"{done:>5}")
+    parts.append(f"best {percent(run.best.val.accuracy):<7}" if run.best is not None else " " * 12)
+    parts.append(time(run, state, interrupted))
+    text = Text.assemble(name, " ", (" ".join(parts), MUTED), no_wrap=True)
+    text.truncate(width, overflow="ellipsis")
+    return text
+
+
+def overall(run: RunState) -> float:
+    """How much of the run is done, 0..1; before training, how much of the stage."""
+    if run.status == "finished":
+        return 1.0
+    progress = run.progress
+    if progress is not None and progress.stage not in ("training", "validating"):
+        return progress.step / progress.steps if progress.steps else 0.0
+    return fraction_done(run)
+
+
+def _steps(progress: StageProgress) -> str:
+    detail = shown(progress.detail, 60)
+    if not progress.steps:
+        return detail
+    if progress.stage == "weights":
+        return f"{detail} {100 * progress.step / progress.steps:.0f} %"
+    unit = "step" if progress.stage in ("training", "validating") else "image"
+    return f"{unit} {progress.step:,}/{progress.steps:,}"
+
+
+def _afterwards(run: RunState) -> Text:
+    if run.latest is None:
+        return Text("")
+    return Text(f"train accuracy {percent(run.latest.train.accuracy)} · {speed(run.latest.images_per_second)}", MUTED)
