@@ -13,7 +13,7 @@ from pathlib import Path
 from engine import devices
 from engine import events as ev
 from engine.controls import Controls, Interrupted, Stopwatch
-from engine.data.discover import DataError, DataSet, summary
+from engine.data.dataset import DataError, DataSet, summary
 from engine.events import Action, Event
 from engine.folder import ENGINE_LOG
 from engine.log import EventLog

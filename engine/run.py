@@ -7,18 +7,19 @@ import time
 from collections.abc import Generator
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Literal
 
 import torch
 
 from engine import events as ev
 from engine.controls import PROGRESS_SECONDS, Interrupted, Stopwatch, every
-from engine.data.discover import DataError, DataSet, Sample
+from engine.data.dataset import DataError, DataSet, Sample
 from engine.data.images import Decoded, decode
 from engine.devices import MemoryProbe, release_memory
 from engine.events import Event
-from engine.models.backbones import Preprocessing, build, parameter_counts
+from engine.models.backbones import Preprocessing, build, count_parameters
 from engine.models.weights import Pretrained, WeightsError, fetch
-from engine.spec import Precision, Strategy, run_id
+from engine.spec import Strategy, run_id
 from engine.text import shown
 from engine.training.batches import Images
 from engine.training.best import Best
@@ -37,7 +38,7 @@ class Shared:
     folder: Path
     weights: str
     device: torch.device
-    precision: Precision
+    precision: Literal["fp32", "bf16"]
     memory: MemoryProbe
     clock: Stopwatch
     decoded: dict[int, tuple[Decoded, Decoded]] = field(default_factory=dict)
@@ -64,14 +65,14 @@ def run_events(shared: Shared, strategy: Strategy, seed: int, view: Preprocessin
         train, val = yield from _decoded(shared, view.resize)
         pretrained = yield from _pretrained(shared, strategy, name)
         network = build(strategy.backbone, len(shared.dataset.classes), strategy.trains, pretrained.state, seed)
-        network.module.to(shared.device, memory_format=torch.channels_last)
+        network.module.to(shared.device).to(memory_format=torch.channels_last)
         images = Images(train, val, view, shared.device)
         run = Run(name, strategy, seed, network, images, shared.precision, shared.memory, clock)
         best = Best(run, shared.folder, shared.dataset.classes)
         release_memory()
         shared.memory.reset_peak()
         began, cpu_began = clock(), time.process_time()
-        total, trainable = parameter_counts(network.module)
+        total, trainable = count_parameters(network.module)
         yield ev.RunStarted(
             run=name,
             strategy=strategy.name,

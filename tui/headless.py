@@ -18,7 +18,7 @@ from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedCo
 from engine import events as ev
 from engine.aspects import duration, percent, size, speed
 from engine.compare import compare
-from engine.data.discover import DataError
+from engine.data.dataset import DataError
 from engine.events import AnyEvent
 from engine.export.to_json import to_json
 from engine.hosts import thread

@@ -7,7 +7,8 @@ from datetime import datetime
 from pathlib import Path
 
 from engine import folder as folders
-from engine.data.discover import DataSet, discover
+from engine.data.dataset import DataSet
+from engine.data.discover import discover
 from engine.export import write_text
 from engine.log import send_command
 from engine.spec import Experiment, to_toml, with_absolute_paths

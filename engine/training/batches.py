@@ -64,7 +64,7 @@ def derived_seed(*parts: int) -> int:
 
 def split(order: Tensor, batch_size: int) -> list[Tensor]:
     """The order cut into batches; a last batch of one image joins the one before, since batch norm needs two."""
-    batches = list(order.split(batch_size))
+    batches = list(torch.split(order, batch_size))
     if len(batches) > 1 and len(batches[-1]) == 1:
         batches[-2:] = [torch.cat(batches[-2:])]
     return batches
@@ -83,7 +83,7 @@ def image_feed(images: Images, strategy: Strategy, seed: int, network: Network) 
             yield images.seen(views), images.train.labels[index].to(images.device)
 
     def val() -> Iterator[Batch]:
-        for index in torch.arange(len(images.val.labels)).split(size):
+        for index in torch.split(torch.arange(len(images.val.labels)), size):
             yield images.central(images.val, index)
 
     return Feed(train, val, network.module, _steps(count, size), -(-len(images.val.labels) // size))
@@ -131,7 +131,7 @@ def _extract(
     images: Images, decoded: Decoded, size: int, run_backbone: Callable[[Tensor], Tensor], done: int, total: int
 ) -> Generator[tuple[int, int], None, Tensor]:
     parts = []
-    for index in torch.arange(len(decoded.labels)).split(size):
+    for index in torch.split(torch.arange(len(decoded.labels)), size):
         inputs, _ = images.central(decoded, index)
         parts.append(run_backbone(inputs))
         done += len(index)

@@ -10,6 +10,7 @@ import time
 from collections.abc import Callable, Generator
 from dataclasses import dataclass
 from functools import partial
+from typing import Literal
 
 import torch
 from torch import Tensor
@@ -21,7 +22,7 @@ from engine.controls import PROGRESS_SECONDS, every
 from engine.devices import MemoryProbe, autocast
 from engine.events import Event, Metrics
 from engine.models.backbones import Network, features, set_training_mode
-from engine.spec import Precision, Strategy
+from engine.spec import Strategy
 from engine.training.batches import Feed, Images, feature_feed, image_feed
 from engine.training.metrics import Tally, evaluate
 from engine.training.optim import make_optimizer, make_scheduler
@@ -40,7 +41,7 @@ class Run:
     seed: int
     network: Network
     images: Images
-    precision: Precision
+    precision: Literal["fp32", "bf16"]
     memory: MemoryProbe
     clock: Callable[[], float] = time.perf_counter
 
@@ -52,7 +53,7 @@ def fit(run: Run, offer: Callable[[int, Metrics, Tensor], bool]) -> Generator[Ev
 
     Raises :class:`DivergedError` where the loss is not finite, and what torch raises.
     """
-    set_training_mode(run.network, run.strategy.trains)
+    set_training_mode(run.network)
     feed = yield from _feed(run)
     optimizer = make_optimizer(run.strategy, run.network.module.parameters())
     scheduler = make_scheduler(run.strategy, optimizer)
@@ -107,7 +108,7 @@ def _frozen_features(run: Run, network: Network, inputs: Tensor) -> Tensor:
 
 
 def _train(run: Run, feed: Feed, optimizer: Optimizer, epoch: int) -> Generator[Event, None, Metrics]:
-    set_training_mode(run.network, run.strategy.trains)
+    set_training_mode(run.network)
     device = run.images.device
     tally, due, began = Tally(device), every(PROGRESS_SECONDS, run.clock), run.clock()
     for step, (inputs, labels) in enumerate(feed.train(epoch), start=1):
@@ -116,7 +117,7 @@ def _train(run: Run, feed: Feed, optimizer: Optimizer, epoch: int) -> Generator[
         logits = logits.float()
         loss = functional.cross_entropy(logits, labels)
         optimizer.zero_grad(set_to_none=True)
-        loss.backward()
+        torch.autograd.backward(loss)
         optimizer.step()
         tally.add(logits, labels, loss)
         if due():

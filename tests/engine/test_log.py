@@ -116,9 +116,7 @@ def test_a_log_has_one_writer(tmp_path: Path) -> None:
     assert not is_being_written(tmp_path)
     with EventLog(tmp_path):
         code = "import sys; from pathlib import Path; from engine.log import EventLog; EventLog(Path(sys.argv[1]))"
-        other = subprocess.run(
-            [sys.executable, "-c", code, str(tmp_path)], capture_output=True, text=True, check=False
-        )
+        other = subprocess.run([sys.executable, "-c", code, str(tmp_path)], capture_output=True, text=True, check=False)
         assert "LogBusyError" in other.stderr
         assert "is being written by process" in other.stderr
         assert is_being_written(tmp_path)

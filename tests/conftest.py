@@ -1,0 +1,39 @@
+"""Small generated image sets that stand for a person's own."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+os.environ["OMP_NUM_THREADS"] = "1"  # two test processes on two cores; also for the processes that they start
+
+COLOURS = {"cold": (40, 60, 200), "warm": (210, 70, 40), "green": (50, 190, 60)}
+
+
+def draw(path: Path, colour: tuple[int, int, int], seed: int, size: tuple[int, int] = (48, 40)) -> None:
+    """A noisy image of about this colour."""
+    noise = np.random.default_rng(seed).integers(-40, 40, (size[1], size[0], 3))
+    pixels = np.clip(np.array(colour) + noise, 0, 255).astype(np.uint8)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    Image.fromarray(pixels).save(path)
+
+
+@pytest.fixture
+def image_folder(tmp_path: Path) -> Callable[..., Path]:
+    """Makes ``tmp_path/NAME`` with ``train/CLASS`` and ``val/CLASS``, so many images a class."""
+
+    def make(name: str = "images", train: int = 6, val: int = 4, classes: tuple[str, ...] = ("cold", "warm")) -> Path:
+        root = tmp_path / name
+        for label, class_name in enumerate(classes):
+            for part, count in (("train", train), ("val", val)):
+                for number in range(count):
+                    seed = 1000 * label + 100 * (part == "val") + number
+                    draw(root / part / class_name / f"{number}.png", COLOURS[class_name], seed)
+        return root
+
+    return make

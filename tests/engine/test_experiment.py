@@ -1,0 +1,215 @@
+"""Whole experiments on tiny images with random weights, through the log."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from engine import events as ev
+from engine.compare import compare
+from engine.data.dataset import DataError
+from engine.data.discover import discover
+from engine.experiment import run
+from engine.hosts import thread
+from engine.log import event_reader, is_being_written, send_command
+from engine.spec import DataSource, Experiment, SpecError, changed_strategy, load_experiment, presets
+from engine.state import ExperimentState, fold
+
+SECONDS = 60.0
+FINE_TUNING, EXTRACTION = "resnet18-finetune-0", "mobilenetv3-extract-0"
+
+
+def experiment(data: Path, **values: object) -> Experiment:
+    """Both presets, small and without pretrained weights."""
+    small = {"epochs": 2, "batch_size": 4, "image_size": 32}
+    strategies = tuple(changed_strategy(strategy, **small) for strategy in presets().values())
+    given = {"strategies": strategies, "data": DataSource(path=str(data)), "weights": "none", "device": "cpu"}
+    return Experiment(**{**given, "precision": "fp32", **values})
+
+
+def state_of(folder: Path) -> ExperimentState:
+    return fold(event_reader(folder).read())
+
+
+def wait_for(condition: Callable[[], bool]) -> None:
+    end = time.monotonic() + SECONDS
+    while not condition():
+        assert time.monotonic() < end, "it did not happen"
+        time.sleep(0.02)
+
+
+def test_both_strategies_from_start_to_end(image_folder: Callable[..., Path], tmp_path: Path) -> None:
+    asked = experiment(image_folder())
+    host = thread.start(asked, tmp_path / "runs")
+    assert host.wait(SECONDS)
+    assert host.failure is None
+    assert load_experiment(host.folder / "experiment.toml", {}) == asked
+    state = state_of(host.folder)
+    assert state.end == "finished"
+    assert [run.run for run in state.runs] == [FINE_TUNING, EXTRACTION]
+    for run_state in state.runs:
+        assert run_state.status == "finished"
+        assert [epoch.epoch for epoch in run_state.epochs] == [1, 2]
+        assert [epoch.learning_rate for epoch in run_state.epochs] == pytest.approx(run_state.learning_rates)
+        assert run_state.best
+    for saved in state.files:
+        assert (host.folder / saved.path).stat().st_size > 0
+    assert {(saved.run, saved.kind) for saved in state.files} == {
+        (run, kind) for run in (FINE_TUNING, EXTRACTION) for kind in ("best", "predictions")
+    }
+    fine_tuning, extraction = compare(state).runs
+    assert fine_tuning.parameters_trainable == fine_tuning.parameters_total
+    assert extraction.parameters_trainable == 2 * 1024 + 2
+    assert fine_tuning.peak_memory_bytes
+    assert any("no transfer learning" in warning.message for warning in state.warnings)
+    assert not is_being_written(host.folder)
+
+
+def test_seeds_run_one_after_the_other(image_folder: Callable[..., Path], tmp_path: Path) -> None:
+    strategies = (changed_strategy(presets()["mobilenetv3-extract"], epochs=1, image_size=32),)
+    host = thread.start(experiment(image_folder(), strategies=strategies, seeds=(2, 1)), tmp_path)
+    assert host.wait(SECONDS)
+    events = event_reader(host.folder).read()
+    started = [event.run for event in events if isinstance(event, ev.RunStarted)]
+    assert started == ["mobilenetv3-extract-2", "mobilenetv3-extract-1"]
+    assert sum(isinstance(event, ev.DataDecoded) for event in events) == 1, "decoded once for all"
+
+
+def test_an_unreadable_image_is_named_and_left_out(image_folder: Callable[..., Path], tmp_path: Path) -> None:
+    data = image_folder()
+    (data / "train" / "cold" / "broken.png").write_bytes(b"this is no image")
+    host = thread.start(experiment(data), tmp_path / "runs")
+    assert host.wait(SECONDS)
+    state = state_of(host.folder)
+    assert state.end == "finished"
+    assert state.decoded
+    assert (state.decoded.train, state.decoded.val, state.decoded.left_out) == (12, 8, 1)
+    assert any("broken.png" in warning.message for warning in state.warnings)
+
+
+def test_a_failed_run_does_not_keep_the_next_from_running(image_folder: Callable[..., Path], tmp_path: Path) -> None:
+    first, second = experiment(image_folder()).strategies
+    diverging = changed_strategy(first, optimizer={"lr": 1e12})
+    host = thread.start(experiment(image_folder(), strategies=(diverging, second)), tmp_path / "runs")
+    assert host.wait(SECONDS)
+    state = state_of(host.folder)
+    failed = state.run(FINE_TUNING)
+    assert failed.status == "failed"
+    assert failed.failure
+    assert (failed.failure.kind, failed.failure.advice) == ("diverged", "lower the learning rate")
+    assert state.run(EXTRACTION).status == "finished"
+    assert state.end == "finished"
+
+
+def test_an_unexpected_error_is_one_line_and_its_traceback_is_kept(
+    image_folder: Callable[..., Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def broken(*_: object) -> None:
+        raise RuntimeError("first line\nsecond line [red]")
+
+    monkeypatch.setattr("engine.run.fit", broken)
+    host = thread.start(experiment(image_folder()), tmp_path / "runs")
+    assert host.wait(SECONDS)
+    failure = state_of(host.folder).run(FINE_TUNING).failure
+    assert failure
+    assert failure.message == "RuntimeError: first line second line [red]"
+    assert "Traceback" in (host.folder / "engine.log").read_text()
+
+
+def test_weights_that_are_not_there_fail_the_runs(image_folder: Callable[..., Path], tmp_path: Path) -> None:
+    host = thread.start(experiment(image_folder(), weights=str(tmp_path / "nowhere")), tmp_path / "runs")
+    assert host.wait(SECONDS)
+    failure = state_of(host.folder).run(FINE_TUNING).failure
+    assert failure
+    assert failure.kind == "weights"
+    assert "nowhere" in failure.message
+
+
+def test_an_unknown_backbone_is_recorded_and_raised(image_folder: Callable[..., Path], tmp_path: Path) -> None:
+    unknown = (changed_strategy(presets()["resnet18-finetune"], backbone="resnet19"),)
+    asked = experiment(image_folder(), strategies=unknown)
+    with pytest.raises(SpecError, match="resnet19"):
+        run(asked, discover(asked.data), tmp_path)
+    state = state_of(tmp_path)
+    assert state.end == "failed"
+    assert "resnet19" in state.error
+
+
+def test_a_class_without_readable_images_ends_it(image_folder: Callable[..., Path], tmp_path: Path) -> None:
+    data = image_folder()
+    for path in (data / "train" / "warm").iterdir():
+        path.write_bytes(b"broken")
+    asked = experiment(data)
+    with pytest.raises(DataError, match="no training image of class warm can be read"):
+        run(asked, discover(asked.data), tmp_path)
+    assert state_of(tmp_path).end == "failed"
+
+
+def test_data_that_is_not_there_is_told_before_anything_is_made(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match="nowhere"):
+        thread.start(experiment(tmp_path / "nowhere"), tmp_path / "runs")
+    assert not (tmp_path / "runs").exists()
+
+
+class TestCommands:
+    @pytest.fixture
+    def host(self, image_folder: Callable[..., Path], tmp_path: Path) -> thread.ThreadHost:
+        """Two runs that would go on for a very long time."""
+        first, second = experiment(image_folder()).strategies
+        long = tuple(changed_strategy(strategy, epochs=100_000) for strategy in (first, second))
+        host = thread.start(experiment(image_folder(), strategies=long), tmp_path / "runs")
+        wait_for(lambda: bool(self.epochs(host)))
+        return host
+
+    def epochs(self, host: thread.ThreadHost) -> int:
+        state = state_of(host.folder)
+        return sum(len(run.epochs) for run in state.runs)
+
+    def test_skip_goes_on_to_the_next_and_stop_ends(self, host: thread.ThreadHost) -> None:
+        send_command(host.folder, "skip")
+        wait_for(lambda: bool(state_of(host.folder).run(EXTRACTION).epochs))
+        host.stop()
+        assert host.wait(SECONDS)
+        state = state_of(host.folder)
+        assert (state.run(FINE_TUNING).status, state.run(EXTRACTION).status) == ("skipped", "stopped")
+        assert state.end == "stopped"
+        for run_state in state.runs:
+            assert (host.folder / "checkpoints" / run_state.run / "best.safetensors").exists()
+            assert run_state.seconds
+
+    def test_a_pause_holds_and_does_not_count_as_training_time(self, host: thread.ThreadHost) -> None:
+        send_command(host.folder, "pause")
+        wait_for(lambda: state_of(host.folder).paused)
+        before = self.epochs(host)
+        time.sleep(1.5)
+        assert self.epochs(host) == before
+        send_command(host.folder, "resume")
+        wait_for(lambda: self.epochs(host) > before)
+        host.stop()
+        assert host.wait(SECONDS)
+        state = state_of(host.folder)
+        assert not state.paused
+        run_state = state.run(FINE_TUNING)
+        assert run_state.seconds is not None
+        assert run_state.started is not None
+        assert run_state.ended is not None
+        assert run_state.ended - run_state.started - run_state.seconds > 1.0
+        applied = [event.action for event in event_reader(host.folder).read() if isinstance(event, ev.CommandApplied)]
+        assert applied == ["pause", "resume", "stop"]
+
+    def test_stopping_while_paused(self, host: thread.ThreadHost) -> None:
+        send_command(host.folder, "pause")
+        wait_for(lambda: state_of(host.folder).paused)
+        host.stop()
+        assert host.wait(SECONDS)
+        assert state_of(host.folder).end == "stopped"
+
+    def test_memory_is_sampled_beside_training(self, host: thread.ThreadHost) -> None:
+        wait_for(lambda: bool(state_of(host.folder).run(FINE_TUNING).memory))
+        host.stop()
+        assert host.wait(SECONDS)
+        assert not [thread for thread in threading.enumerate() if thread.name == "heartbeat"]

@@ -1,0 +1,309 @@
+"""The two presets proven faithful, on tiny images and random weights."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from functools import cache
+from pathlib import Path
+
+import msgspec
+import pytest
+import torch
+from safetensors import safe_open
+from safetensors.torch import load_file
+from torch import Tensor, nn
+from torch.nn import functional
+
+from engine import events as ev
+from engine.data.dataset import Sample
+from engine.data.images import Decoded
+from engine.devices import MemoryProbe
+from engine.events import Event
+from engine.models.backbones import Preprocessing, build, state_hash
+from engine.spec import Augmentation, Strategy, changed_strategy, presets
+from engine.training.batches import Images, derived_seed, image_feed, split
+from engine.training.best import Best
+from engine.training.fit import DivergedError, Run, fit
+
+SIDE, CROP, CLASSES = 40, 32, ("cold", "warm")
+VIEW = Preprocessing(SIDE, CROP, (0.485, 0.456, 0.406), (0.229, 0.224, 0.225))
+
+
+def decoded(count: int, seed: int) -> Decoded:
+    """Noise, bluish for class 0 and reddish for class 1."""
+    generator = torch.Generator().manual_seed(seed)
+    labels = torch.arange(count) % 2
+    pixels = torch.randint(0, 160, (count, 3, SIDE, SIDE), generator=generator, dtype=torch.uint8)
+    pixels[labels == 0, 2] += 80
+    pixels[labels == 1, 0] += 80
+    samples = tuple(Sample(f"/images/{number}.jpg", int(label)) for number, label in enumerate(labels))
+    return Decoded(pixels, labels, samples, ())
+
+
+@cache
+def warmed_up(backbone: str) -> dict[str, Tensor]:
+    """Random weights whose batch norms have seen noise: in eval mode, fresh ones let hardly any signal through."""
+    network = build(backbone, 1000, "all", None, 0)
+    generator = torch.Generator().manual_seed(0)
+    with torch.no_grad():
+        for module in network.module.modules():
+            if isinstance(module, nn.BatchNorm2d):
+                module.momentum = None  # the plain mean of what it sees
+        for _ in range(3):
+            network.module(torch.randn(16, 3, CROP, CROP, generator=generator))
+    return network.module.state_dict()
+
+
+def make_run(strategy: Strategy, seed: int = 0, train: int = 21, val: int = 10) -> Run:
+    cpu = torch.device("cpu")
+    images = Images(decoded(train, 1), decoded(val, 2), VIEW, cpu)
+    network = build(strategy.backbone, len(CLASSES), strategy.trains, warmed_up(strategy.backbone), seed)
+    return Run(strategy.name, strategy, seed, network, images, "fp32", MemoryProbe(cpu))
+
+
+def fine_tuning(**values: object) -> Strategy:
+    return changed_strategy(presets()["resnet18-finetune"], **{"epochs": 2, "batch_size": 8, **values})
+
+
+def extraction(**values: object) -> Strategy:
+    return changed_strategy(presets()["mobilenetv3-extract"], **{"epochs": 3, "batch_size": 8, **values})
+
+
+def without_dropout_of(run: Run) -> Run:
+    return replace(run, network=run.network._replace(dropout=0.0))
+
+
+def never_best(_epoch: int, _val: ev.Metrics, _logits: Tensor) -> bool:
+    return False
+
+
+def epochs_of(events: Iterator[Event]) -> list[ev.EpochFinished]:
+    return [event for event in events if isinstance(event, ev.EpochFinished)]
+
+
+def parameters(run: Run) -> dict[str, Tensor]:
+    return {name: parameter.detach().clone() for name, parameter in run.network.module.named_parameters()}
+
+
+def test_fine_tuning_moves_every_layer() -> None:
+    run = make_run(fine_tuning(optimizer={"lr": 0.05}))
+    before = parameters(run)
+    list(fit(run, never_best))
+    still = [name for name, now in parameters(run).items() if torch.equal(now, before[name])]
+    assert still == []
+
+
+def test_extraction_moves_the_last_layer_and_nothing_else() -> None:
+    run = make_run(extraction())
+    before, backbone = parameters(run), state_hash(run.network.module, run.network.head_name)
+    list(fit(run, never_best))
+    moved = {name for name, now in parameters(run).items() if not torch.equal(now, before[name])}
+    assert moved == {f"{run.network.head_name}.weight", f"{run.network.head_name}.bias"}
+    assert state_hash(run.network.module, run.network.head_name) == backbone, "buffers moved"
+
+
+def test_extraction_with_augmentation_leaves_the_backbone_alone_too() -> None:
+    run = make_run(extraction(augmentation={"flip": True, "crop_area": 0.5}))
+    backbone = state_hash(run.network.module, run.network.head_name)
+    head = run.network.head.weight.detach().clone()
+    list(fit(run, never_best))
+    assert state_hash(run.network.module, run.network.head_name) == backbone
+    assert not torch.equal(run.network.head.weight, head)
+
+
+@pytest.mark.parametrize("strategy", [fine_tuning(epochs=4), extraction(epochs=4)], ids=lambda s: s.name)
+def test_every_epoch_trains_at_the_rate_of_torchs_scheduler(strategy: Strategy) -> None:
+    run = make_run(strategy)
+    rates = [epoch.learning_rate for epoch in epochs_of(fit(run, never_best))]
+    parameter = nn.Parameter(torch.zeros(1))
+    sgd = torch.optim.SGD([parameter], lr=strategy.optimizer.lr, momentum=0.9)
+    if strategy.name == "resnet18-finetune":
+        scheduler: torch.optim.lr_scheduler.LRScheduler = torch.optim.lr_scheduler.StepLR(sgd, 3, 0.1)
+    else:
+        scheduler = torch.optim.lr_scheduler.ExponentialLR(sgd, 0.9)
+    expected = []
+    for _ in range(4):
+        expected.append(sgd.param_groups[0]["lr"])
+        sgd.step()
+        scheduler.step()
+    assert rates == pytest.approx(expected)
+
+
+def test_extraction_equals_a_plain_loop_over_the_whole_network() -> None:
+    """Features computed once, then the head, is the textbook loop with a frozen backbone (dropout aside)."""
+    strategy = extraction(epochs=3)
+    run = make_run(strategy)
+    epochs = epochs_of(fit(without_dropout_of(run), never_best))
+
+    network = build(strategy.backbone, 2, "head", warmed_up(strategy.backbone), 0)
+    network.module.eval()
+    sgd = torch.optim.SGD(network.head.parameters(), lr=strategy.optimizer.lr, momentum=0.9)
+    scheduler = torch.optim.lr_scheduler.ExponentialLR(sgd, 0.9)
+    losses = []
+    for epoch in range(1, 4):
+        order = torch.randperm(21, generator=torch.Generator().manual_seed(derived_seed(0, epoch)))
+        for index in split(order, 8):
+            inputs, labels = run.images.central(run.images.train, index)
+            loss = functional.cross_entropy(network.module(inputs), labels)
+            sgd.zero_grad()
+            loss.backward()
+            sgd.step()
+        scheduler.step()
+        with torch.no_grad():
+            inputs, labels = run.images.central(run.images.val, torch.arange(10))
+            losses.append(functional.cross_entropy(network.module(inputs), labels).item())
+    assert [epoch.val.loss for epoch in epochs] == pytest.approx(losses, rel=1e-4)
+
+
+def test_dropout_before_the_head_acts_in_training_alone() -> None:
+    assert make_run(extraction()).network.dropout == 0.2
+    with_dropout, without = make_run(extraction()), without_dropout_of(make_run(extraction()))
+    first = epochs_of(fit(with_dropout, never_best))[0]
+    second = epochs_of(fit(without, never_best))[0]
+    assert first.train.loss != second.train.loss
+
+
+def test_losses_are_means_per_image_not_per_batch() -> None:
+    """21 images in batches of 8: batches of 8, 8 and 5; a learning rate of almost nothing leaves the head as it was."""
+    run = without_dropout_of(make_run(extraction(epochs=1, optimizer={"lr": 1e-12, "momentum": 0.0})))
+    epoch = epochs_of(fit(run, never_best))[0]
+    run.network.module.eval()
+    with torch.no_grad():
+        for part, metrics in ((run.images.train, epoch.train), (run.images.val, epoch.val)):
+            inputs, labels = run.images.central(part, torch.arange(len(part.labels)))
+            logits = run.network.module(inputs)
+            assert metrics.loss == pytest.approx(functional.cross_entropy(logits, labels).item(), rel=1e-4)
+            assert metrics.accuracy == pytest.approx((logits.argmax(1) == labels).float().mean().item())
+            assert metrics.images == len(labels)
+
+
+def test_it_learns() -> None:
+    run = make_run(fine_tuning(epochs=4, optimizer={"lr": 0.02}), train=48, val=24)
+    epochs = epochs_of(fit(run, never_best))
+    assert epochs[-1].train.loss < epochs[0].train.loss
+    assert epochs[-1].val.accuracy >= 0.9
+
+
+@pytest.mark.parametrize("strategy", [fine_tuning(), extraction()], ids=lambda s: s.name)
+def test_the_same_seed_gives_the_same_run_bit_for_bit(strategy: Strategy) -> None:
+    def outcome(seed: int) -> tuple[list[tuple[float, float]], str]:
+        run = make_run(strategy, seed)
+        torch.manual_seed(torch.seed() % 1000)  # whatever the process did before
+        epochs = epochs_of(fit(run, never_best))
+        return [(epoch.train.loss, epoch.val.loss) for epoch in epochs], state_hash(run.network.module)
+
+    assert outcome(3) == outcome(3)
+    assert outcome(3) != outcome(4)
+
+
+def test_batches_depend_on_seed_epoch_and_step_alone() -> None:
+    run = make_run(fine_tuning())
+    feed = image_feed(run.images, run.strategy, 5, run.network)
+    second_epoch = [inputs for inputs, _ in feed.train(2)]
+    torch.rand(7)
+    again = [inputs for inputs, _ in feed.train(2)]
+    assert all(torch.equal(one, other) for one, other in zip(second_epoch, again, strict=True))
+    assert not torch.equal(second_epoch[0], next(feed.train(1))[0])
+
+
+def test_no_image_is_repeated_or_left_out_in_an_epoch() -> None:
+    run = make_run(fine_tuning(augmentation={"crop_area": 1.0, "flip": False}), train=17)
+    feed = image_feed(run.images, run.strategy, 0, run.network)
+    batches = [inputs for inputs, _ in feed.train(1)]
+    assert [len(batch) for batch in batches] == [8, 9], "one left-over image joins the batch before"
+    assert feed.train_steps == 2
+    seen = {tuple(image.flatten()[:50].tolist()) for batch in batches for image in batch}
+    every, _ = run.images.central(run.images.train, torch.arange(17))
+    assert seen == {tuple(image.flatten()[:50].tolist()) for image in every}
+
+
+def test_a_loss_that_is_not_finite_ends_the_run() -> None:
+    run = make_run(fine_tuning(optimizer={"lr": 1e12}, augmentation={"flip": False, "crop_area": 1.0}))
+    with pytest.raises(DivergedError, match="epoch"):
+        list(fit(run, never_best))
+
+
+def test_closing_the_generator_stops_between_two_steps() -> None:
+    run = make_run(fine_tuning(epochs=50))
+    events = fit(run, never_best)
+    for event in events:
+        if isinstance(event, ev.EpochFinished):
+            break
+    events.close()
+    assert list(events) == []
+
+
+def test_a_clock_that_stands_still_leaves_pauses_out() -> None:
+    @dataclass
+    class Clock:
+        now: float = 0.0
+
+        def __call__(self) -> float:
+            self.now += 1e-3
+            return self.now
+
+    clock = Clock()
+    strategy = extraction()
+    images = make_run(strategy).images
+    network = build(strategy.backbone, 2, "head", warmed_up(strategy.backbone), 0)
+    run = Run("x", strategy, 0, network, images, "fp32", MemoryProbe(images.device), clock)
+    total = sum(epoch.seconds for epoch in epochs_of(fit(run, never_best)))
+    assert total <= clock.now
+
+
+class TestBest:
+    def best(self, tmp_path: Path, strategy: Strategy) -> Best:
+        return Best(make_run(strategy), tmp_path, CLASSES)
+
+    def test_best_is_by_accuracy_then_lower_loss_then_earlier(self, tmp_path: Path) -> None:
+        best = self.best(tmp_path, extraction())
+        logits = torch.zeros(10, 2)
+        offered = [(0.5, 0.7), (0.6, 0.9), (0.6, 0.8), (0.6, 0.8), (0.55, 0.1)]
+        taken = [best.offer(number, ev.Metrics(loss, acc, 10), logits) for number, (acc, loss) in enumerate(offered, 1)]
+        assert taken == [True, True, True, False, False]
+        assert best.epoch == 3
+
+    @pytest.mark.parametrize("strategy", [fine_tuning(), extraction()], ids=lambda s: s.name)
+    def test_it_is_a_copy_of_live_tensors(self, tmp_path: Path, strategy: Strategy) -> None:
+        best = self.best(tmp_path, strategy)
+        logits = torch.zeros(10, 2)
+        best.offer(1, ev.Metrics(1.0, 0.5, 10), logits)
+        kept = {name: tensor.clone() for name, tensor in best.full_state().items()}
+        logits += 1
+        with torch.no_grad():
+            for parameter in best.run.network.module.parameters():
+                if parameter.requires_grad:
+                    parameter.add_(1)
+        assert all(torch.equal(tensor, kept[name]) for name, tensor in best.full_state().items())
+        assert best.logits is not None
+        assert not best.logits.any()
+
+    def test_the_saved_network_gives_the_saved_logits(self, tmp_path: Path) -> None:
+        best = self.best(tmp_path, extraction())
+        epochs = epochs_of(fit(best.run, best.offer))
+        saved = best.save()
+        assert [file.kind for file in saved] == ["best", "predictions"]
+        assert best.save() == [], "saved once"
+
+        network = build("mobilenet_v3_small", 2, "head", None, 99)
+        network.module.load_state_dict(load_file(tmp_path / saved[0].path))
+        network.module.eval()
+        inputs, labels = best.run.images.central(best.run.images.val, torch.arange(10))
+        predictions = load_file(tmp_path / saved[1].path)
+        with torch.no_grad():
+            torch.testing.assert_close(network.module(inputs), predictions["logits"])
+        assert torch.equal(predictions["labels"], labels)
+        accuracy = (predictions["logits"].argmax(1) == labels).float().mean().item()
+        assert accuracy == pytest.approx(max(epoch.val.accuracy for epoch in epochs))
+        with safe_open(tmp_path / saved[0].path, "pt") as file:
+            described = file.metadata()
+        assert msgspec.json.decode(described["strategy"], type=Strategy) == best.run.strategy
+        assert msgspec.json.decode(described["classes"]) == list(CLASSES)
+        with safe_open(tmp_path / saved[1].path, "pt") as file:
+            paths = msgspec.json.decode(file.metadata()["paths"])
+        assert paths == [sample.path for sample in best.run.images.val.samples]
+
+
+def test_augmentation_of_the_presets() -> None:
+    assert presets()["mobilenetv3-extract"].augmentation.is_none, "features are computed once"
+    assert not presets()["resnet18-finetune"].augmentation.is_none
+    assert Augmentation().is_none
