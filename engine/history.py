@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from datetime import datetime
 from pathlib import Path
 from typing import Literal
@@ -50,10 +50,15 @@ def summaries(out: Path, known: Iterable[Summary] = ()) -> list[Summary]:
     """A summary of every experiment in ``out``, newest first.
 
     Logs that have not changed since one of the ``known`` summaries was made are not read again.
-    ``OSError`` where the folder itself cannot be listed.
     """
+    return list(each(out, known))
+
+
+def each(out: Path, known: Iterable[Summary] = ()) -> Iterator[Summary]:
+    """:func:`summaries` one by one, for a reader who shows the newest while the others are being read."""
     made = {summary.folder: summary for summary in known}
-    return [_renewed(folder, made) for folder in experiments(out)]
+    for folder in experiments(out):
+        yield _renewed(folder, made)
 
 
 def summary(folder: Path) -> Summary:

@@ -1,0 +1,96 @@
+"""A folder tree from which the data are picked."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from pathlib import Path
+from typing import ClassVar
+
+from rich.text import Text
+from textual import on
+from textual.app import ComposeResult
+from textual.binding import Binding, BindingType
+from textual.containers import Vertical
+from textual.screen import ModalScreen
+from textual.widgets import DirectoryTree, Footer
+
+from engine.text import shown
+
+
+class _Tree(DirectoryTree):
+    """Folders and CSV files; Enter picks, → opens and ← closes."""
+
+    ICON_NODE = "▸ "
+    ICON_NODE_EXPANDED = "▾ "
+    ICON_FILE = "  "
+
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("enter", "select_cursor", "Pick", id="folders.pick", tooltip="use this folder or CSV file"),
+        Binding("right", "open", "Open", key_display="→", id="folders.open", tooltip="show what is inside"),
+        Binding("left", "close", "Close", key_display="←", id="folders.close", tooltip="close it, or go to its parent"),
+        Binding("backspace", "up", "Folder above", id="folders.up", tooltip="begin at the folder above"),
+    ]
+
+    def filter_paths(self, paths: Iterable[Path]) -> Iterable[Path]:
+        """What can be picked, hidden entries left out."""
+        return [path for path in paths if not path.name.startswith(".") and _can_be_picked(path)]
+
+    def process_label(self, label: str | Text) -> Text:
+        """Names as they are, control characters made visible, never markup."""
+        return Text(shown(str(label)), no_wrap=True)
+
+    def action_open(self) -> None:
+        """Opens the folder under the cursor."""
+        if self.cursor_node is not None and self.cursor_node.allow_expand:
+            self.cursor_node.expand()
+
+    def action_close(self) -> None:
+        """Closes the folder under the cursor, or goes to its parent."""
+        node = self.cursor_node
+        if node is not None and node.is_expanded and node is not self.root:
+            node.collapse()
+        else:
+            self.action_cursor_parent()
+
+    def action_up(self) -> None:
+        """Begins at the folder above."""
+        self.path = Path(self.path).absolute().parent
+
+
+def _can_be_picked(path: Path) -> bool:
+    try:
+        return path.suffix.lower() == ".csv" or path.is_dir()
+    except OSError:
+        return False
+
+
+class PickFolder(ModalScreen[Path | None]):
+    """Answers with the folder or CSV file that was picked, None where nothing was."""
+
+    DEFAULT_CSS = """
+    PickFolder { align: center middle; }
+    PickFolder > Vertical { width: 90%; max-width: 90; height: 90%; border: round $primary; background: $surface; }
+    PickFolder _Tree { background: transparent; padding: 0 1; }
+    """
+
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("escape", "dismiss", "Cancel", id="folders.cancel", tooltip="change nothing"),
+    ]
+
+    def __init__(self, start: Path) -> None:
+        super().__init__()
+        self.start = start
+
+    def compose(self) -> ComposeResult:
+        """The tree in a frame."""
+        with Vertical() as frame:
+            frame.border_title = "Pick a folder of images or a CSV file"
+            tree = _Tree(self.start)
+            tree.auto_expand = False
+            yield tree
+            yield Footer()
+
+    @on(DirectoryTree.DirectorySelected)
+    @on(DirectoryTree.FileSelected)
+    def _selected(self, event: DirectoryTree.DirectorySelected | DirectoryTree.FileSelected) -> None:
+        self.dismiss(event.path)

@@ -1,0 +1,145 @@
+"""Runs: every earlier experiment in the folder of experiments."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, ClassVar, Literal
+
+from rich.text import Text
+from textual import on, work
+from textual.app import ComposeResult
+from textual.binding import Binding, BindingType
+from textual.screen import Screen
+from textual.widgets import Static
+from textual.worker import get_current_worker
+
+from engine import history
+from engine.history import Summary
+from engine.text import shown
+from tui.screens.host import app_of
+from tui.text import middle
+from tui.theme import AMBER, ROSE, rgb
+from tui.widgets.runs_table import RunsTable
+
+if TYPE_CHECKING:
+    from engine.state import ExperimentState
+
+SHOWN_EVERY = 0.3
+"""Seconds between two drawings while many logs are being read."""
+
+
+class RunsScreen(Screen[None]):
+    """The experiments, and of the one under the cursor where it is and why it ended."""
+
+    DEFAULT_CSS = """
+    RunsScreen #runs-empty {
+        height: 1fr; padding: 0 4; content-align: center middle; text-align: center; color: $text-muted;
+    }
+    RunsScreen #runs-detail { height: 2; padding: 0 1; color: $text-muted; text-wrap: nowrap; text-overflow: ellipsis; }
+    """
+
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("c", "compare", "Compare", id="runs.compare", tooltip="open the experiment in Compare"),
+        Binding("r", "refresh", "Read again", id="runs.refresh", tooltip="look for new experiments and results"),
+    ]
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.table = RunsTable(id="runs")
+        self.table.display = False
+        self.empty = Static("reading …", markup=False, id="runs-empty")
+        self.detail = Static(markup=False, id="runs-detail")
+        self.known: tuple[Summary, ...] = ()
+        self._last_seen: object = None
+
+    def compose(self) -> ComposeResult:
+        """The table, or what to do where there is nothing to show."""
+        yield self.table
+        yield self.empty
+        yield self.detail
+
+    def on_screen_resume(self) -> None:
+        """Looks again whenever the person comes here."""
+        self.action_refresh()
+
+    def on_resize(self) -> None:
+        """The folder's name fits the width."""
+        self._say()
+
+    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
+        """Nothing can be compared before there is something."""
+        del parameters
+        return None if action == "compare" and not self.known else True
+
+    def show(self, state: ExperimentState) -> None:
+        """Looks again when an epoch or the experiment ended."""
+        seen = (state.name, state.end, sum(len(run.epochs) for run in state.runs))
+        if seen != self._last_seen:
+            self._last_seen = seen
+            self.action_refresh()
+
+    def action_refresh(self) -> None:
+        """Reads the logs that have changed."""
+        self._read(app_of(self).out, self.known)
+
+    def action_compare(self) -> None:
+        """Opens the experiment under the cursor in Compare."""
+        self._open("compare")
+
+    @on(RunsTable.RowSelected)
+    def _selected(self) -> None:
+        self._open("live")
+
+    @on(RunsTable.RowHighlighted)
+    def _highlighted(self) -> None:
+        self._say()
+
+    def _open(self, mode: Literal["live", "compare"]) -> None:
+        summary = self.table.current
+        if summary is None:
+            return
+        if summary.status == "damaged":
+            self.notify(f"{shown(summary.name)}: {shown(summary.note)}", severity="warning", markup=False)
+            return
+        app_of(self).open_experiment(summary.folder, mode)
+
+    @work(thread=True, exclusive=True, group="runs")
+    def _read(self, out: Path, known: Sequence[Summary]) -> None:
+        worker = get_current_worker()
+        read: list[Summary] = []
+        drawn = time.monotonic()
+        for summary in history.each(out, known):
+            if worker.is_cancelled:
+                return
+            read.append(summary)
+            if not known and time.monotonic() - drawn > SHOWN_EVERY:
+                drawn = time.monotonic()
+                self.app.call_from_thread(self._put, tuple(read))
+        if not worker.is_cancelled:
+            self.app.call_from_thread(self._put, tuple(read))
+
+    def _put(self, summaries: tuple[Summary, ...]) -> None:
+        if summaries == self.known and self.table.display:
+            return
+        self.known = summaries
+        self.table.display = bool(summaries)
+        self.empty.display = not summaries
+        out = middle(shown(str(app_of(self).out)), 50)
+        self.empty.update(f"No experiments in {out} yet.\nPress 1 for Setup, then Enter to start the first one.")
+        self.table.put(summaries)
+        if summaries:
+            self.table.focus()
+        self._say()
+        self.refresh_bindings()
+
+    def _say(self) -> None:
+        summary = self.table.current
+        if summary is None:
+            self.detail.update("")
+            return
+        text = Text(middle(shown(str(summary.folder)), max(20, self.size.width - 2)))
+        if summary.note:
+            text.append(f"\n{shown(summary.note)}", rgb(ROSE if summary.status in ("failed", "damaged") else AMBER))
+        self.detail.update(text)

@@ -1,0 +1,244 @@
+"""Setup: choose the data and the strategies, then start."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, ClassVar
+
+from textual import on
+from textual.app import ComposeResult
+from textual.binding import Binding, BindingType
+from textual.containers import Horizontal, Vertical
+from textual.screen import Screen
+from textual.widget import Widget
+from textual.widgets import Button, Input, Static
+
+from engine.spec import Experiment, SpecError, Strategy, changed, default_experiment, known_strategies, presets
+from engine.text import shown
+from tui.screens.host import app_of
+from tui.screens.pick_folder import PickFolder
+from tui.widgets.data_picker import DataPicker
+from tui.widgets.run_options import RunOptions
+from tui.widgets.schedule_preview import SchedulePreview, preview
+from tui.widgets.strategy_form import OTHER_SIZE, StrategyForm, with_value
+from tui.widgets.strategy_list import StrategyList
+
+if TYPE_CHECKING:
+    from engine.state import ExperimentState
+
+
+class SetupScreen(Screen[None]):
+    """The data, the strategies, what holds for every run, and the highlighted strategy's parameters."""
+
+    DEFAULT_CSS = """
+    SetupScreen #setup { height: 1fr; }
+    SetupScreen #setup > Vertical { width: 1fr; height: 1fr; }
+    SetupScreen #setup > #left { margin: 0 1 0 0; }
+    SetupScreen #data-panel { height: 1fr; max-height: 18; }
+    SetupScreen .panel {
+        border-top: solid $surface-lighten-2; border-title-color: $text-muted; border-title-style: bold;
+    }
+    SetupScreen .panel:focus-within { border-top: solid $primary; border-title-color: $text-primary; }
+    SetupScreen #strategies-panel { height: auto; max-height: 10; }
+    SetupScreen #run-panel { height: auto; }
+    SetupScreen #parameters-panel { height: 15fr; max-height: 16; }
+    SetupScreen #start-line { height: 1; padding: 0 1; }
+    SetupScreen #start { min-width: 9; }
+    SetupScreen #message {
+        width: 1fr; height: 1; padding: 0 1; color: $text-muted; text-wrap: nowrap; text-overflow: ellipsis;
+    }
+    SetupScreen #message.-problem { color: $text-error; }
+    """
+
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding(
+            "ctrl+r,f5", "start", "Start", show=False, id="setup.start", tooltip="start the comparison, from anywhere"
+        ),
+        Binding("ctrl+o", "browse", "Browse", id="setup.browse", tooltip="pick the data from a folder tree"),
+        Binding(
+            "b", "other_size", "Small/large", id="setup.size", tooltip="MobileNetV3: the small or the large backbone"
+        ),
+        Binding(
+            "escape", "leave", "Strategies", id="setup.leave", tooltip="leave a field; from the list every key works"
+        ),
+        Binding("up", "app.focus_previous", "Previous field", show=False, id="setup.previous"),
+        Binding("down", "app.focus_next", "Next field", show=False, id="setup.next"),
+    ]
+
+    def __init__(self, experiment: Experiment | None = None) -> None:
+        super().__init__()
+        known, self.problem_with_known = _known()
+        self.experiment = experiment or default_experiment(known)
+        self.strategies = StrategyList(known, self.experiment.strategies, id="strategies")
+        self.data = DataPicker(self.experiment.data, id="data")
+        self.options = RunOptions(self.experiment, id="options")
+        self.form = StrategyForm(self.experiment.strategies[0], id="parameters")
+        self.preview = SchedulePreview(preview(self.experiment.strategies[0]), id="preview")
+        self.message = Static(markup=False, id="message")
+
+    def compose(self) -> ComposeResult:
+        """Left what is compared, right the highlighted strategy."""
+        with Horizontal(id="setup"):
+            with Vertical(id="left"):
+                yield _panel("Data", self.data, id_="data-panel")
+                unknown = Static(shown(self.problem_with_known), markup=False, classes="-problem")
+                unknown.display = bool(self.problem_with_known)
+                yield _panel("Strategies", unknown, self.strategies, id_="strategies-panel")
+                yield _panel("Every run", self.options, id_="run-panel")
+                with Horizontal(id="start-line"):
+                    yield Button("Start", id="start", variant="success", compact=True)
+                    yield self.message
+            with Vertical(id="right"):
+                yield _panel(self.form.strategy.name, self.form, id_="parameters-panel")
+                yield self.preview
+
+    def on_mount(self) -> None:
+        """Enter starts at once."""
+        self.strategies.highlighted = list(self.strategies.strategies).index(self.experiment.strategies[0].name)
+        self.strategies.focus()
+        self._say()
+
+    def show(self, state: ExperimentState) -> None:
+        """Nothing of a running experiment is shown here."""
+        del state
+
+    def action_start(self) -> None:
+        """Starts the comparison, or says why not."""
+        problem = self._problem()
+        if app_of(self).is_training:
+            problem = "an experiment is running: stop it first (2, then s)"
+        elif not problem and self.data.found is None:
+            problem = "still looking at the data; try again in a moment"
+        elif not problem:
+            try:
+                app_of(self).start_experiment(self.asked())
+            except SpecError as error:
+                problem = str(error)
+        self._say(problem)
+        if problem:
+            self.app.bell()
+
+    def asked(self) -> Experiment:
+        """The experiment as it is set up now; :class:`SpecError` where it cannot be."""
+        return self.options.applied(changed(self.experiment, strategies=self.strategies.chosen, data=self.data.source))
+
+    def _problem(self) -> str:
+        if self.data.problem:
+            return "the data cannot be used, see above"
+        for owner, problems in ((self.form.strategy.name, self.form.problems), ("every run", self.options.problems)):
+            for label, problem in problems.items():
+                return f"{owner}, {label}: {problem}"
+        return "" if self.strategies.chosen else "no strategy is ticked: space ticks one"
+
+    def action_browse(self) -> None:
+        """Opens the folder tree where the path points."""
+        self.app.push_screen(PickFolder(_nearest(self.data.source.path)), self._picked)
+
+    def _picked(self, path: Path | None) -> None:
+        if path is not None:
+            self.data.put(path)
+
+    def action_other_size(self) -> None:
+        """Changes the highlighted strategy between the small and the large MobileNetV3."""
+        strategy = self.strategies.current
+        if strategy is not None and strategy.backbone in OTHER_SIZE:
+            self._changed(with_value(strategy, "backbone", OTHER_SIZE[strategy.backbone]))
+
+    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
+        """The small or large backbone is a choice for MobileNetV3 alone; only a field can be left."""
+        del parameters
+        if action == "leave":
+            return self.focused is not self.strategies
+        if action == "other_size":
+            strategy = self.strategies.current
+            return True if strategy is not None and strategy.backbone in OTHER_SIZE else None
+        return True
+
+    def action_leave(self) -> None:
+        """Goes to the strategies, where keys are keys again."""
+        self.strategies.focus()
+
+    @on(StrategyList.Start)
+    @on(Button.Pressed, "#start")
+    def _start(self) -> None:
+        self.action_start()
+
+    @on(StrategyList.Edit)
+    def _edit(self) -> None:
+        self.form.focus_first()
+
+    @on(StrategyList.Highlighted)
+    def _highlighted(self, event: StrategyList.Highlighted) -> None:
+        self._present(self.strategies.strategies[event.name])
+
+    @on(StrategyList.Ticked)
+    @on(DataPicker.Changed)
+    @on(RunOptions.Changed)
+    def _settled(self) -> None:
+        self._say()
+
+    @on(StrategyForm.Changed)
+    def _edited(self, event: StrategyForm.Changed) -> None:
+        self._changed(event.strategy)
+
+    @on(Input.Submitted)
+    def _entered(self) -> None:
+        self.focus_next()
+
+    def _changed(self, strategy: Strategy) -> None:
+        self.strategies.put(strategy)
+        self._present(strategy)
+        self._say()
+
+    def _present(self, strategy: Strategy) -> None:
+        self.form.load(strategy)
+        self.preview.show(strategy)
+        changed = "" if strategy == self.strategies.known.get(strategy.name) else " (changed)"
+        self.query_one("#parameters-panel").border_title = shown(strategy.name) + changed
+        self.refresh_bindings()
+
+    def _say(self, problem: str = "") -> None:
+        """Shows why it cannot start, or what would start."""
+        problem = problem or self._problem()
+        self.message.set_class(bool(problem), "-problem")
+        self.message.tooltip = shown(problem) or None
+        if problem:
+            self.message.update(f"! {shown(problem)}")
+        elif self.data.found is None:
+            self.message.update("looking at the data …")
+        else:
+            self.message.update(f"{_runs(len(self.strategies.chosen), self.options.count)} · ctrl+r starts")
+
+
+def _runs(strategies: int, seeds: int) -> str:
+    runs = strategies * seeds
+    if seeds > 1:
+        return f"{strategies} × {seeds} seeds = {runs} runs"
+    return f"{runs} run{'s' if runs > 1 else ''}"
+
+
+def _panel(title: str, *content: Widget, id_: str) -> Vertical:
+    panel = Vertical(*content, id=id_, classes="panel")
+    panel.border_title = shown(title)
+    return panel
+
+
+def _known() -> tuple[dict[str, Strategy], str]:
+    """The known strategies; the shipped ones and a line that says why where a person's own file is broken."""
+    try:
+        return known_strategies(), ""
+    except SpecError as error:
+        return presets(), f"! {error}"
+
+
+def _nearest(path: str | None) -> Path:
+    """The folder to begin at: the path's nearest that exists, or the working folder."""
+    if path is None:
+        return Path.cwd()
+    for folder in (place := Path(path).absolute(), *place.parents):
+        try:
+            if folder.is_dir():
+                return folder
+        except (OSError, ValueError):
+            continue
+    return Path.cwd()

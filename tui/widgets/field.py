@@ -1,0 +1,64 @@
+"""One line of a form: a label, a control, and beside it a hint or what is wrong."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+from textual.app import ComposeResult
+from textual.binding import Binding, BindingType
+from textual.containers import Horizontal
+from textual.widget import Widget
+from textual.widgets import Label, Select
+
+
+class Choice(Select[str]):
+    """One of a few values in one line; Enter or space opens the menu, ↑ and ↓ move on as in any field."""
+
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("up", "app.focus_previous", "Previous field", show=False, id="choice.previous"),
+        Binding("down", "app.focus_next", "Next field", show=False, id="choice.next"),
+        Binding("enter,space", "show_overlay", "Open the menu", show=False, id="choice.open"),
+    ]
+
+    def __init__(self, options: list[tuple[str, str]], value: str, *, id: str = "") -> None:  # noqa: A002 - Textual's name
+        super().__init__(options, value=value, allow_blank=False, compact=True, id=id or None)
+
+
+class Field(Horizontal):
+    """A labelled control; :meth:`say` shows an error in place of the hint."""
+
+    DEFAULT_CSS = """
+    Field { height: 1; width: 1fr; padding: 0 1 0 0; }
+    Field > .field-label { width: 15; color: $text-muted; padding: 0 1; text-overflow: ellipsis; }
+    Field > Input, Field > Select { width: 20; max-width: 50%; }
+    Field.-short > Input, Field.-short > Select { width: 10; }
+    Field.-wide > Input { width: 1fr; max-width: 100%; }
+    Field > Input { background: $surface; padding: 0 1; }
+    Field > Input:focus { background: $primary-muted; }
+    Field SelectCurrent { background: $surface; padding: 0 1; }
+    Field > Select:focus > SelectCurrent { background: $primary-muted; }
+    Field > .field-note {
+        width: 1fr; color: $text-disabled; padding: 0 0 0 1; text-wrap: nowrap; text-overflow: ellipsis;
+    }
+    Field.-wide > .field-note { width: auto; }
+    Field.-wrong > .field-note { color: $text-error; width: 1fr; }
+    """
+
+    def __init__(self, label: str, control: Widget, hint: str = "", *, classes: str = "") -> None:
+        super().__init__(classes=classes)
+        self.label = label
+        self.control = control
+        self.hint = hint
+        self.note = Label(hint, markup=False, classes="field-note")
+
+    def compose(self) -> ComposeResult:
+        """Label, control, note."""
+        yield Label(self.label, markup=False, classes="field-label")
+        yield self.control
+        yield self.note
+
+    def say(self, problem: str) -> None:
+        """Shows what is wrong with the value, or the hint where the problem is empty."""
+        self.set_class(bool(problem), "-wrong")
+        self.note.update(f"! {problem}" if problem else self.hint)
+        self.note.tooltip = problem or None

@@ -1,0 +1,85 @@
+"""An input for a path that completes folders and CSV files."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from collections.abc import Sequence
+from typing import ClassVar
+
+from textual.binding import Binding, BindingType
+from textual.suggester import Suggester
+from textual.widgets import Input
+
+MOST_ENTRIES = 20_000
+"""A folder with more entries than this is not searched to its end: completion must stay quick."""
+
+
+def completion(value: str, words: Sequence[str] = ()) -> str | None:
+    """``value`` completed to the first matching word, folder (ending in ``/``) or CSV file; None if nothing matches.
+
+    Hidden entries match only where their dot was typed; names with unprintable characters never do.
+    """
+    if not value:
+        return None
+    for word in words:
+        if word.startswith(value) and word != value:
+            return word
+    folder, _, start = value.rpartition("/")
+    listed = os.path.expanduser(folder + "/" if "/" in value else ".")  # noqa: PTH111 - keeps what was typed as it is
+    matches = sorted(_matches(listed, start))
+    return f"{folder}/{matches[0]}" if matches and "/" in value else next(iter(matches), None)
+
+
+def _matches(folder: str, start: str) -> list[str]:
+    found: list[str] = []
+    try:
+        with os.scandir(folder) as entries:
+            for number, entry in enumerate(entries):
+                if number >= MOST_ENTRIES:
+                    break
+                name = entry.name
+                if not name.startswith(start) or not name.isprintable() or (name.startswith(".") and not start):
+                    continue
+                if entry.is_dir():
+                    found.append(name + "/")
+                elif name.lower().endswith(".csv") and name != start:
+                    found.append(name)
+    except OSError:
+        return []
+    return found
+
+
+class _PathSuggester(Suggester):
+    def __init__(self, words: Sequence[str]) -> None:
+        super().__init__(use_cache=False, case_sensitive=True)
+        self.words = words
+
+    async def get_suggestion(self, value: str) -> str | None:
+        return await asyncio.to_thread(completion, value, self.words)
+
+
+class PathInput(Input):
+    """A path; Tab or → takes the completion that is shown, Tab without one moves on."""
+
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("tab", "complete", "Complete", show=False, id="path.complete", tooltip="take the completion shown"),
+    ]
+
+    def __init__(self, value: str = "", *, placeholder: str = "", words: Sequence[str] = (), id: str = "") -> None:  # noqa: A002 - Textual's name
+        super().__init__(
+            value,
+            placeholder=placeholder,
+            suggester=_PathSuggester(words),
+            compact=True,
+            select_on_focus=False,
+            id=id or None,
+        )
+
+    def action_complete(self) -> None:
+        """Takes the completion, or moves on where there is none."""
+        before = self.value
+        if self.cursor_at_end:
+            self.action_cursor_right()
+        if self.value == before:
+            self.screen.focus_next()

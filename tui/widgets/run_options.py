@@ -1,0 +1,129 @@
+"""What holds for every run: seeds, weights, device and precision."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from pathlib import Path
+
+from textual import on
+from textual.app import ComposeResult
+from textual.containers import Vertical
+from textual.message import Message
+from textual.suggester import SuggestFromList
+from textual.widgets import Input
+
+from engine.spec import Experiment, SpecError, changed
+from tui.widgets.field import Choice, Field
+from tui.widgets.path_input import PathInput
+
+MOST_SEEDS = 100
+PRECISIONS = ("auto", "fp32", "bf16")
+
+
+def seeds_from(text: str) -> tuple[int, ...]:
+    """The seeds in ``0``, ``0 1 2``, ``0,1`` or ``0-4``; :class:`SpecError` in a few words."""
+    seeds: list[int] = []
+    for part in re.split(r"[\s,]+", text.strip()):
+        found = re.fullmatch(r"(\d{1,10})(?:-(\d{1,10}))?", part)
+        if found is None:
+            raise SpecError("such as 0 or 0-4")
+        first, last = int(found[1]), int(found[2] or found[1])
+        if last >= 2**31:
+            raise SpecError("less than 2147483648")
+        if last - first >= MOST_SEEDS or len(seeds) >= MOST_SEEDS:
+            raise SpecError(f"at most {MOST_SEEDS}")
+        if last < first:
+            raise SpecError("such as 0 or 0-4")
+        seeds.extend(range(first, last + 1))
+    if len(set(seeds)) < len(seeds):
+        raise SpecError("one is there twice")
+    return tuple(seeds)
+
+
+def weights_from(text: str) -> str:
+    """``default``, ``none`` or an existing path; :class:`SpecError` where there is nothing of that name."""
+    if text in ("default", "none"):
+        return text
+    try:
+        path = Path(text).expanduser()
+        if text and path.exists():
+            return str(path)
+    except (OSError, ValueError, RuntimeError):
+        pass  # too long, not a name, or ~somebody whom nobody knows
+    raise SpecError("default, none, or a path that exists")
+
+
+def device_from(text: str) -> str:
+    """``auto`` or something that looks like a torch device; whether it exists is known when torch is loaded."""
+    if not re.fullmatch(r"auto|[a-z]+(:\d+)?", text):
+        raise SpecError("auto, cpu, cuda or cuda:1")
+    return text
+
+
+READERS: dict[str, Callable[[str], object]] = {"seeds": seeds_from, "weights": weights_from, "device": device_from}
+
+
+class RunOptions(Vertical):
+    """Seeds, weights, device and precision, one a line; ``problems`` in a few words by label."""
+
+    DEFAULT_CSS = """
+    RunOptions { height: auto; }
+    """
+
+    class Changed(Message):
+        """A value was changed."""
+
+    def __init__(self, experiment: Experiment, *, id: str = "") -> None:  # noqa: A002 - Textual's name
+        super().__init__(id=id or None)
+        self.problems: dict[str, str] = {}
+        self.seeds = Input(" ".join(map(str, experiment.seeds)), compact=True, id="run-seeds", max_length=200)
+        self.weights = PathInput(experiment.weights, words=("default", "none"), id="run-weights")
+        devices = SuggestFromList(["auto", "cpu", "cuda:0", "mps"])
+        self.device = Input(experiment.device, compact=True, id="run-device", suggester=devices, max_length=20)
+        self.precision = Choice([(name, name) for name in PRECISIONS], experiment.precision, id="run-precision")
+        self.fields = {
+            "seeds": Field("seeds", self.seeds, "or 0-4", classes="-short"),
+            "weights": Field("weights", self.weights, "or none, path", classes="-wide"),
+            "device": Field("device", self.device, "or cpu, cuda:1", classes="-short"),
+            "precision": Field("precision", self.precision, classes="-short"),
+        }
+
+    def compose(self) -> ComposeResult:
+        """One line a value."""
+        yield from self.fields.values()
+
+    @property
+    def count(self) -> int:
+        """How many seeds there are; 0 while what is typed is not seeds."""
+        try:
+            return len(seeds_from(self.seeds.value))
+        except SpecError:
+            return 0
+
+    def applied(self, experiment: Experiment) -> Experiment:
+        """The experiment with these values; :class:`SpecError` where one of them is wrong."""
+        return changed(
+            experiment,
+            seeds=seeds_from(self.seeds.value),
+            weights=weights_from(self.weights.value.strip()),
+            device=device_from(self.device.value.strip()),
+            precision=str(self.precision.value),
+        )
+
+    @on(Input.Changed)
+    def _typed(self, event: Input.Changed) -> None:
+        event.stop()
+        name = (event.input.id or "").removeprefix("run-")
+        self.problems.pop(name, None)
+        try:
+            READERS[name](event.value.strip())
+        except SpecError as error:
+            self.problems[name] = str(error)
+        self.fields[name].say(self.problems.get(name, ""))
+        self.post_message(self.Changed())
+
+    @on(Choice.Changed)
+    def _picked(self, event: Choice.Changed) -> None:
+        event.stop()
+        self.post_message(self.Changed())

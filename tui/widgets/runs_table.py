@@ -1,0 +1,120 @@
+"""Earlier experiments as a table, newest first."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+from pathlib import Path
+from typing import ClassVar
+
+from rich.text import Text
+from textual.binding import Binding, BindingType
+from textual.widgets import DataTable
+
+from engine.aspects import duration
+from engine.history import Status, Summary
+from engine.text import shown
+from tui.text import middle
+from tui.theme import GREY, ROSE, SIGNS, STYLES, rgb
+
+GAP = 2
+NUMBERS = ("val acc", "time")
+
+
+class RunsTable(DataTable[Text]):
+    """One row an experiment, in it one line a strategy."""
+
+    DEFAULT_CSS = """
+    RunsTable { height: 1fr; background: transparent; scrollbar-size-vertical: 1; overflow-x: hidden; padding: 0 1; }
+    """
+
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("enter", "select_cursor", "Open", id="runs.open", tooltip="open the experiment in Live"),
+    ]
+
+    def __init__(self, *, id: str = "") -> None:  # noqa: A002 - Textual's name
+        super().__init__(id=id or None, cursor_type="row", cell_padding=0, zebra_stripes=True)
+        self.summaries: tuple[Summary, ...] = ()
+        self._drawn_for = 0
+
+    @property
+    def current(self) -> Summary | None:
+        """The experiment under the cursor."""
+        return self.summaries[self.cursor_row] if 0 <= self.cursor_row < len(self.summaries) else None
+
+    def on_resize(self) -> None:
+        """The columns fit the width."""
+        if self.size.width != self._drawn_for:
+            self.redraw(self.current.folder if self.current else None)
+
+    def put(self, summaries: Sequence[Summary]) -> None:
+        """Shows these; the cursor stays with its experiment."""
+        folder = self.current.folder if self.current else None
+        self.summaries = tuple(summaries)
+        self.redraw(folder)
+
+    def redraw(self, folder: Path | None = None) -> None:
+        """Lays the rows out for the present width, with the cursor on the experiment in ``folder``."""
+        strategies = [[accuracy(summary.accuracies(name)) for name in summary.strategies] for summary in self.summaries]
+        widest = max((len(text) for texts in strategies for text in texts), default=0)
+        self._drawn_for = self.size.width
+        widths = _widths(self.size.width - 3, max(7, widest))
+        self.clear(columns=True)
+        for label, width in widths.items():
+            self.add_column(Text(f"{label:>{width}}" if label in NUMBERS else label), width=width + GAP, key=label)
+        for summary in self.summaries:
+            cells = _cells(summary, widths)
+            self.add_row(*cells, height=max(cell.plain.count("\n") + 1 for cell in cells))
+        places = [number for number, summary in enumerate(self.summaries) if summary.folder == folder]
+        self.move_cursor(row=places[0] if places else 0, animate=False)
+
+
+def _widths(room: int, accuracy_width: int) -> dict[str, int]:
+    """Column widths in cells; data and strategy share what the others leave."""
+    fixed = {"val acc": accuracy_width, "time": 7, "status": 13}
+    left = room - 11 - sum(fixed.values()) - GAP * 5
+    strategy = min(40, max(19, left * 3 // 5))
+    return {"when": 11, "data": min(40, max(8, left - strategy)), "strategy": strategy} | fixed
+
+
+def _cells(summary: Summary, widths: dict[str, int]) -> list[Text]:
+    strategies = [middle(shown(name), widths["strategy"]) for name in summary.strategies]
+    accuracies = [accuracy(summary.accuracies(name)) for name in summary.strategies]
+    data = Text(middle(shown(summary.data or summary.name), widths["data"]))
+    if summary.seeds:
+        seeds = f"seed {summary.seeds[0]}" if len(summary.seeds) == 1 else f"{len(summary.seeds)} seeds"
+        data.append(f"\n{seeds}", rgb(GREY))
+    return [
+        Text(when(summary.began, _this_year())),
+        data,
+        Text("\n".join(strategies) or "–"),
+        Text("\n".join(f"{text:>{widths['val acc']}}" for text in accuracies or ["–"])),
+        Text(f"{duration(summary.seconds):>{widths['time']}}"),
+        _status(summary.status),
+    ]
+
+
+def _status(status: Status) -> Text:
+    if status == "damaged":
+        return Text("? damaged", rgb(ROSE))
+    return Text(f"{SIGNS[status]} {status}", STYLES[status])
+
+
+def accuracy(values: Sequence[float]) -> str:
+    """Accuracies (0..1) in percent: one, or from the lowest to the highest of several seeds."""
+    if not values:
+        return "–"
+    low, high = f"{100 * min(values):.1f}", f"{100 * max(values):.1f}"
+    return f"{high} %" if low == high else f"{low}–{high} %"
+
+
+def when(began: datetime | None, year: int) -> str:
+    """Local time in this ``year``, the date in any other."""
+    if began is None:
+        return "–"
+    local = began.astimezone()
+    return f"{local:%m-%d %H:%M}" if local.year == year else f"{local:%Y-%m-%d}"
+
+
+def _this_year() -> int:
+    return datetime.now().astimezone().year

@@ -1,0 +1,32 @@
+"""The learning rate of every planned epoch, drawn before anything runs."""
+
+from __future__ import annotations
+
+from engine.spec import Strategy
+from engine.state import RunState
+from engine.training.schedule import planned_rates
+from tui import curves
+from tui.widgets.chart import Chart, Curves
+
+MOST_EPOCHS = 2_000
+"""More epochs than this are not drawn: a screen has no room for them, and typing must stay quick."""
+
+
+class SchedulePreview(Chart):
+    """A strategy's schedule as steps, one an epoch."""
+
+    DEFAULT_CSS = """
+    SchedulePreview { height: 6fr; min-height: 4; max-height: 14; padding: 0 1; }
+    """
+
+    def show(self, strategy: Strategy) -> None:
+        """Draws the schedule of this strategy."""
+        self.curves = preview(strategy)
+
+
+def preview(strategy: Strategy) -> Curves:
+    """The planned rates as the Live screen draws them before the first epoch."""
+    if strategy.epochs > MOST_EPOCHS:
+        return Curves("learning rate", (), (0.0, 1.0), (0.0, 1.0), str, empty="too many epochs to draw")
+    rates = planned_rates(strategy.optimizer.lr, strategy.schedule, strategy.epochs)
+    return curves.learning_rate(RunState("preview", strategy, 0, learning_rates=rates))

@@ -1,0 +1,268 @@
+"""The parameters of one strategy, each in a line that checks what is typed at once."""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Callable
+from typing import ClassVar, NamedTuple
+
+import msgspec
+from textual import on
+from textual.app import ComposeResult
+from textual.containers import VerticalScroll
+from textual.message import Message
+from textual.suggester import SuggestFromList
+from textual.widgets import Input
+
+from engine.spec import SpecError, Strategy, changed_strategy
+from tui.widgets.field import Choice, Field
+from tui.widgets.strategy_list import TRAINS
+
+COMMON_BACKBONES = (
+    "resnet18",
+    "resnet34",
+    "resnet50",
+    "resnet101",
+    "mobilenet_v3_small",
+    "mobilenet_v3_large",
+    "mobilenet_v2",
+    "efficientnet_b0",
+    "efficientnet_v2_s",
+    "convnext_tiny",
+    "densenet121",
+    "regnet_y_400mf",
+    "shufflenet_v2_x1_0",
+    "swin_t",
+    "vgg16",
+    "vit_b_16",
+)
+"""Suggestions; any other torchvision classification model works as well."""
+
+OTHER_SIZE = {"mobilenet_v3_small": "mobilenet_v3_large", "mobilenet_v3_large": "mobilenet_v3_small"}
+
+
+def _whole(text: str) -> int:
+    try:
+        return int(text)
+    except ValueError:
+        raise SpecError("whole number") from None
+
+
+def _whole_or_none(text: str) -> int | None:
+    return _whole(text) if text else None
+
+
+def _number(text: str) -> float:
+    try:
+        number = float(text)
+    except ValueError:
+        raise SpecError("number: 0.001") from None
+    if not math.isfinite(number):
+        raise SpecError("number: 0.001")
+    return number
+
+
+def _model(text: str) -> str:
+    if not re.fullmatch(r"[a-z][a-z0-9_]*", text):
+        raise SpecError("a torchvision model")
+    return text
+
+
+class Entry(NamedTuple):
+    """A parameter: where it is in a strategy, its label, how its text is read, and a hint."""
+
+    key: str
+    label: str
+    read: Callable[[str], object]
+    hint: str = ""
+    choices: tuple[tuple[str, str], ...] = ()
+
+
+def _same(*values: str) -> tuple[tuple[str, str], ...]:
+    return tuple((value, value) for value in values)
+
+
+ENTRIES = (
+    Entry("backbone", "backbone", _model),
+    Entry("trains", "trains", str, choices=tuple((words, value) for value, words in TRAINS.items())),
+    Entry("epochs", "epochs", _whole),
+    Entry("batch_size", "batch size", _whole, "images"),
+    Entry("image_size", "image size", _whole_or_none, "px"),
+    Entry("optimizer.name", "optimizer", str, choices=_same("SGD", "AdamW")),
+    Entry("optimizer.lr", "learning rate", _number),
+    Entry("optimizer.momentum", "momentum", _number),
+    Entry("optimizer.weight_decay", "weight decay", _number),
+    Entry(
+        "schedule.name",
+        "schedule",
+        str,
+        choices=_same("StepLR", "ExponentialLR", "CosineAnnealingLR", "Constant"),
+    ),
+    Entry("schedule.step_size", "  step", _whole, "epochs"),
+    Entry("schedule.gamma", "  gamma", _number, "factor"),
+    Entry("schedule.eta_min", "  lowest rate", _number),
+    Entry("augmentation.crop_area", "crop area", _number, "1: no crop"),
+    Entry("augmentation.flip", "flip", lambda text: text == "yes", choices=_same("yes", "no")),
+)
+
+
+def value_of(strategy: Strategy, key: str) -> object:
+    """The value at a dotted key; ``KeyError`` where this kind of optimizer or schedule does not have it."""
+    value: object = msgspec.to_builtins(strategy)
+    for part in key.split("."):
+        if not isinstance(value, dict):
+            raise KeyError(key)
+        value = value[part]
+    return value
+
+
+def with_value(strategy: Strategy, key: str, value: object) -> Strategy:
+    """The strategy with another value at a dotted key; :class:`SpecError` in a few words where it cannot be.
+
+    A new kind of optimizer keeps the learning rate; all else becomes that kind's default.
+    """
+    table, _, name = key.rpartition(".")
+    values: dict[str, object] = {name: value}
+    if key == "optimizer.name":
+        values["lr"] = strategy.optimizer.lr
+    try:
+        return changed_strategy(strategy, **({table: values} if table else values))
+    except SpecError as error:
+        raise SpecError(_brief(str(error), strategy.name, key)) from None
+
+
+def _brief(message: str, name: str, key: str) -> str:
+    """What is wrong, without the place, which the person is looking at."""
+    message = message.removeprefix(f"strategy {name}: ").removeprefix(f"{key}: ")
+    expected = re.fullmatch(r"Expected `(?:int|float)` ([<>]=?) (\S+?)(?:\.0)?", message)
+    return f"must be {expected[1]} {expected[2]}" if expected else message
+
+
+def _text(value: object) -> str:
+    if value is None:
+        return ""
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    return f"{value:g}" if isinstance(value, float) and float(f"{value:g}") == value else str(value)
+
+
+class StrategyForm(VerticalScroll, can_focus=False):
+    """Shows a strategy's parameters; checks what is typed.
+
+    ``problems``: what is wrong now, in a few words by the parameter's label.
+    """
+
+    DEFAULT_CSS = """
+    StrategyForm { height: 1fr; }
+    """
+
+    PREFIX: ClassVar[str] = "parameter-"
+
+    class Changed(Message):
+        """A parameter was changed, or is wrong now: ``strategy`` has the last valid values."""
+
+        def __init__(self, strategy: Strategy) -> None:
+            super().__init__()
+            self.strategy = strategy
+
+    def __init__(self, strategy: Strategy, *, id: str = "") -> None:  # noqa: A002 - Textual's name
+        super().__init__(id=id or None)
+        self.strategy = strategy
+        self.problems: dict[str, str] = {}
+        self.fields = {entry.key: self._field(entry) for entry in ENTRIES}
+
+    def compose(self) -> ComposeResult:
+        """One line a parameter."""
+        yield from self.fields.values()
+
+    def on_mount(self) -> None:
+        """Shows the first strategy."""
+        self._fill()
+
+    def load(self, strategy: Strategy) -> None:
+        """Shows another strategy, or another state of the same one; what is being typed into this one stays."""
+        if strategy == self.strategy:
+            return
+        self.strategy = strategy
+        self.problems = {}
+        self._fill()
+
+    def focus_first(self) -> None:
+        """Puts the cursor into the first parameter."""
+        self.fields["epochs"].control.focus()
+
+    @on(Input.Changed)
+    def _typed(self, event: Input.Changed) -> None:
+        event.stop()
+        self._change(_key(event.input.id), event.value.strip())
+
+    @on(Choice.Changed)
+    def _picked(self, event: Choice.Changed) -> None:
+        event.stop()
+        self._change(_key(event.select.id), str(event.value))
+
+    def _change(self, key: str, text: str) -> None:
+        entry = next(entry for entry in ENTRIES if entry.key == key)
+        if key not in _keys(self.strategy) or text == _text(value_of(self.strategy, key)):
+            self._say(entry, "")
+            self.post_message(self.Changed(self.strategy))
+            return
+        try:
+            strategy = with_value(self.strategy, key, entry.read(text))
+        except SpecError as error:
+            self._say(entry, str(error))
+            self.post_message(self.Changed(self.strategy))
+            return
+        self._say(entry, "")
+        other_kind = key.endswith(".name") and strategy != self.strategy
+        self.strategy = strategy
+        if other_kind:
+            self._fill(key.partition(".")[0] + ".")
+        self.post_message(self.Changed(strategy))
+
+    def _say(self, entry: Entry, problem: str) -> None:
+        self.problems.pop(entry.label.strip(), None)
+        if problem:
+            self.problems[entry.label.strip()] = problem
+        self.fields[entry.key].say(problem)
+
+    def _fill(self, prefix: str = "") -> None:
+        """Shows the values whose key begins with ``prefix``; hides the lines that the strategy does not have."""
+        keys = _keys(self.strategy)
+        for entry in ENTRIES:
+            if not entry.key.startswith(prefix):
+                continue
+            field = self.fields[entry.key]
+            field.display = entry.key in keys
+            self._say(entry, "")
+            if entry.key not in keys:
+                continue
+            control = field.control
+            if isinstance(control, Input | Choice):
+                with control.prevent(Input.Changed, Choice.Changed):
+                    control.value = _text(value_of(self.strategy, entry.key))
+
+    def _field(self, entry: Entry) -> Field:
+        id_ = self.PREFIX + entry.key.replace(".", "-")
+        if entry.choices:
+            return Field(entry.label, Choice(list(entry.choices), entry.choices[0][1], id=id_), entry.hint)
+        suggester = SuggestFromList(COMMON_BACKBONES) if entry.key == "backbone" else None
+        placeholder = "the backbone's own" if entry.key == "image_size" else ""
+        control = Input(compact=True, id=id_, suggester=suggester, placeholder=placeholder, max_length=80)
+        return Field(
+            entry.label, control, entry.hint, classes="" if entry.key in ("backbone", "image_size") else "-short"
+        )
+
+
+def _keys(strategy: Strategy) -> set[str]:
+    tables = msgspec.to_builtins(strategy)
+    names = {name for name, value in tables.items() if not isinstance(value, dict)}
+    return names | {
+        f"{table}.{name}" for table, values in tables.items() if isinstance(values, dict) for name in values
+    }
+
+
+def _key(id_: str | None) -> str:
+    name = (id_ or "").removeprefix(StrategyForm.PREFIX)
+    return next(entry.key for entry in ENTRIES if entry.key.replace(".", "-") == name)

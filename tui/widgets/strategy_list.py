@@ -1,0 +1,117 @@
+"""The strategies that can be compared, each ticked or not."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import ClassVar
+
+from rich.text import Text
+from textual.binding import Binding, BindingType
+from textual.message import Message
+from textual.widgets import OptionList
+from textual.widgets.option_list import Option
+
+from engine.spec import Strategy
+
+TRAINS = {"all": "every layer", "head": "last layer"}
+
+
+class StrategyList(OptionList):
+    """Strategies by name; space ticks, Enter starts, → edits the highlighted one."""
+
+    DEFAULT_CSS = """
+    StrategyList { height: auto; max-height: 8; background: transparent; text-wrap: nowrap; text-overflow: ellipsis; }
+    StrategyList.-textual-compact { padding: 0 1; }
+    StrategyList:focus { background-tint: transparent; }
+    """
+
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("space", "tick", "Tick", id="strategies.tick", tooltip="compare this strategy, or leave it out"),
+        Binding("enter", "start", "Start", id="strategies.start", tooltip="start the comparison"),
+        Binding("right", "edit", "Edit", key_display="→", id="strategies.edit", tooltip="change its parameters"),
+    ]
+
+    class Start(Message):
+        """The person wants the comparison to start."""
+
+    class Edit(Message):
+        """The person wants to change the highlighted strategy."""
+
+    class Ticked(Message):
+        """A tick was set or taken away."""
+
+    class Highlighted(Message):
+        """Another strategy is highlighted."""
+
+        def __init__(self, name: str) -> None:
+            super().__init__()
+            self.name = name
+
+    def __init__(
+        self,
+        known: Mapping[str, Strategy],
+        chosen: Sequence[Strategy],
+        *,
+        id: str = "",  # noqa: A002 - Textual's name
+    ) -> None:
+        strategies = {**known, **{strategy.name: strategy for strategy in chosen}}
+        self.strategies = dict(strategies)
+        self.known = dict(known)
+        self.ticked = {strategy.name for strategy in chosen}
+        super().__init__(
+            *(Option(self._prompt(strategy), id=name) for name, strategy in strategies.items()),
+            compact=True,
+            markup=False,
+            id=id or None,
+        )
+
+    @property
+    def chosen(self) -> tuple[Strategy, ...]:
+        """The ticked strategies, in the order of the list."""
+        return tuple(strategy for name, strategy in self.strategies.items() if name in self.ticked)
+
+    @property
+    def current(self) -> Strategy | None:
+        """The highlighted strategy."""
+        option = self.highlighted_option
+        return self.strategies[option.id] if option and option.id else None
+
+    def put(self, strategy: Strategy) -> None:
+        """Shows an edited strategy in place of the one of its name."""
+        self.strategies[strategy.name] = strategy
+        self.replace_option_prompt(strategy.name, self._prompt(strategy))
+
+    def action_tick(self) -> None:
+        """Ticks the highlighted strategy, or takes the tick away."""
+        if (strategy := self.current) is not None:
+            self.ticked ^= {strategy.name}
+            self.put(strategy)
+            self.post_message(self.Ticked())
+
+    def action_start(self) -> None:
+        """Asks the screen to start."""
+        self.post_message(self.Start())
+
+    def action_edit(self) -> None:
+        """Asks the screen to go to the parameters."""
+        self.post_message(self.Edit())
+
+    def on_option_list_option_highlighted(self, event: OptionList.OptionHighlighted) -> None:
+        """Tells the screen by name."""
+        event.stop()
+        if event.option.id:
+            self.post_message(self.Highlighted(event.option.id))
+
+    def on_option_list_option_selected(self, event: OptionList.OptionSelected) -> None:
+        """A click ticks, as space does."""
+        event.stop()
+        self.action_tick()
+
+    def _prompt(self, strategy: Strategy) -> Text:
+        ticked = strategy.name in self.ticked
+        text = Text(no_wrap=True, overflow="ellipsis")
+        text.append("[x] " if ticked else "[ ] ", "bold" if ticked else "")
+        text.append(strategy.name)
+        text.append(" " if strategy == self.known.get(strategy.name) else "*")
+        text.append(f" {TRAINS[strategy.trains]}", "dim")
+        return text
