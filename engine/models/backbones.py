@@ -9,12 +9,13 @@ import re
 from collections.abc import Mapping
 from functools import cache
 from types import MethodType
-from typing import Any, Literal, NamedTuple
+from typing import Literal, NamedTuple
 
 import torch
 import torchvision
 from msgspec import Struct
 from torch import Tensor, nn
+from torchvision.models import WeightsEnum
 
 from engine.spec import SpecError
 
@@ -71,7 +72,7 @@ def backbone_names() -> tuple[str, ...]:
     return tuple(sorted(torchvision.models.list_models(module=torchvision.models)))
 
 
-def default_weights(backbone: str) -> Any:
+def default_weights(backbone: str) -> WeightsEnum:
     """The member of torchvision's weights enumeration that it takes by default for this backbone.
 
     :class:`engine.spec.SpecError` where torchvision has no such classification model.

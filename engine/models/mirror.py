@@ -8,6 +8,7 @@ import hashlib
 import io
 import os
 import pickle
+import re
 import shutil
 import subprocess
 import sys
@@ -25,6 +26,7 @@ from torch import Tensor
 from engine.models.download import FetchProgress, SourceError
 
 POLL_SECONDS = 0.2
+LABEL = re.compile(r"^(error|cause|caused by): *", re.IGNORECASE)
 
 
 class Mirror(Struct, frozen=True):
@@ -134,9 +136,9 @@ def _size(folder: Path) -> int:
 
 def _last_words(text: str) -> str:
     """The part of uv's error that names the cause, in one line."""
-    lines = [line.strip(" ×╰├─▶│") for line in text.splitlines()]
-    causes = [line.removeprefix("Caused by: ").removeprefix("error: ") for line in lines if line]
-    return causes[-1][:200] if causes else ""
+    lines = [LABEL.sub("", line.strip(" ×╰├─▶│")) for line in text.splitlines()]
+    causes = [line for line in lines if line]
+    return causes[-1][:200].rstrip(".") if causes else ""
 
 
 def _storage(raw: bytes) -> object:

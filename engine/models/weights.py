@@ -13,7 +13,6 @@ import re
 import time
 from collections.abc import Generator
 from pathlib import Path
-from typing import Any
 
 import filelock
 import safetensors
@@ -21,6 +20,7 @@ import safetensors.torch
 import torch
 from msgspec import Struct
 from torch import Tensor
+from torchvision.models import WeightsEnum
 
 from engine.models import mirror as package_index
 from engine.models.backbones import default_weights, misfit
@@ -131,7 +131,7 @@ def _official(backbone: str) -> _Official:
     return _file_of(default_weights(backbone))
 
 
-def _file_of(weights: Any) -> _Official:
+def _file_of(weights: WeightsEnum) -> _Official:
     return _Official(weights.url.rpartition("/")[2], weights.url, f"torchvision {weights.name}")
 
 
