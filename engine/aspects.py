@@ -106,7 +106,7 @@ def _parameters(row: Row) -> str:
     if not row.parameters_total:
         return UNKNOWN
     share = row.parameters_trainable / row.parameters_total
-    return f"{row.parameters_trainable:,} of {row.parameters_total:,} ({100 * share:.2g} %)"
+    return f"{row.parameters_trainable:,} of {row.parameters_total:,} ({100 * share:.3g} %)"
 
 
 def _epochs(row: Row) -> str:

@@ -2,20 +2,17 @@
 
 from __future__ import annotations
 
-import traceback
 from collections.abc import Callable
 from datetime import datetime
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar, Literal
 
-import platformdirs
 from rich.text import Text
 from textual import on
 from textual.app import App
 from textual.binding import Binding, BindingType
 from textual.screen import Screen
-from textual.widgets import Footer, Static
 from textual.worker import get_current_worker
 
 from engine.events import Action
@@ -23,11 +20,14 @@ from engine.log import send_command
 from engine.spec import DataSource, Experiment, SpecError, changed, default_experiment, known_strategies, presets
 from engine.state import ExperimentState
 from engine.text import shown
-from tui import follow, help
+from tui import follow
 from tui.ascii import Ascii, wanted
+from tui.errors import record_error, why
+from tui.help import help_text
 from tui.messages import HostStarted, StartFailed, StateRead
 from tui.screens.compare import CompareScreen
 from tui.screens.dialogs import Leaving, Question, Reading
+from tui.screens.frame import SMALLEST, framed
 from tui.screens.live import LiveScreen
 from tui.screens.runs import RunsScreen
 from tui.screens.setup import SetupScreen
@@ -37,20 +37,25 @@ from tui.widgets.header import MODES, Header, Tabs
 if TYPE_CHECKING:
     from engine.hosts.thread import ThreadHost
 
-SMALLEST = (60, 16)
+ASKED: dict[Action, str] = {
+    "pause": "Pausing after the present step",
+    "resume": "Going on",
+    "skip": "Skipping: the best epoch so far is being saved",
+    "stop": "Stopping: the best epoch so far is being saved",
+}
+"""What is said when a command was sent; the panes show when it took effect."""
 
 
 class TlTui(App[None], inherit_bindings=False):
     """Shows one experiment at a time: ``state`` is what the log in ``folder`` tells, nothing where none is open.
 
-    ``out``: the folder of experiments. ``data`` and ``experiment`` are what Setup begins with. ``clock`` tells the time.
+    ``out``: the folder of experiments. ``data`` or the whole ``experiment`` is what Setup begins with; ``clock`` tells
+    the time of day.
     """
 
-    CSS_PATH = "app.tcss"
+    CSS_PATH = Path(__file__).with_name("app.tcss")
     TITLE = "tl-tui"
     ENABLE_COMMAND_PALETTE = False
-    HORIZONTAL_BREAKPOINTS: ClassVar[list[tuple[int, str]]] = [(0, "-too-narrow"), (SMALLEST[0], "-wide-enough")]
-    VERTICAL_BREAKPOINTS: ClassVar[list[tuple[int, str]]] = [(0, "-too-low"), (SMALLEST[1], "-high-enough")]
 
     BINDINGS: ClassVar[list[BindingType]] = [
         *(
@@ -71,6 +76,8 @@ class TlTui(App[None], inherit_bindings=False):
         clock: Callable[[], datetime] = datetime.now,
     ) -> None:
         super().__init__()
+        self.HORIZONTAL_BREAKPOINTS = [(0, "-too-narrow"), (SMALLEST[0], "-wide-enough")]
+        self.VERTICAL_BREAKPOINTS = [(0, "-too-low"), (SMALLEST[1], "-high-enough")]
         self.out = out
         self.clock = clock
         self.state = ExperimentState()
@@ -120,8 +127,10 @@ class TlTui(App[None], inherit_bindings=False):
         return self.host is not None and self.host.is_alive()
 
     def _follow(self, folder: Path) -> None:
-        worker = get_current_worker()
-        for message in follow.follow(folder, lambda: worker.is_cancelled):
+        worker, host = get_current_worker(), self.host
+        own = host is not None and host.folder == folder
+        has_writer = host.is_alive if host is not None and own else partial(follow.somebody_writes, folder)
+        for message in follow.follow(folder, lambda: worker.is_cancelled, has_writer):
             self.post_message(message)
 
     def _start(self, experiment: Experiment) -> None:
@@ -211,8 +220,9 @@ class TlTui(App[None], inherit_bindings=False):
             return
         try:
             send_command(self.folder, action)
+            self.notify(ASKED[action], timeout=3, markup=False)
         except OSError as error:
-            self.notify(f"{self.folder}: {error.strerror or error}", severity="error", markup=False)
+            self.notify(why(self.folder, error), severity="error", markup=False)
 
     def _is_live(self) -> bool:
         return self.folder is not None and self.state.end is None and not self.interrupted and bool(self.state.runs)
@@ -230,22 +240,24 @@ class TlTui(App[None], inherit_bindings=False):
 
     def action_export(self) -> None:
         """Writes the comparison into the experiment's folder and says where."""
-        if self.folder is None:
-            return
-        from engine import export  # noqa: PLC0415 - scipy
+        if self.folder is not None:
+            self.run_worker(partial(self._export, self.state, self.folder), thread=True, group="export")
+
+    def _export(self, state: ExperimentState, folder: Path) -> None:
+        from engine import export  # noqa: PLC0415 - the first comparison loads scipy
         from engine.compare import compare  # noqa: PLC0415
 
         try:
-            paths = export.write(compare(self.state), self.folder)
+            paths = export.write(compare(state), folder)
         except OSError as error:
-            self.notify(f"{self.folder}: {error.strerror or error}", title="Export", severity="error", markup=False)
-            return
-        names = ", ".join(path.name for path in paths)
-        self.notify(shown(f"{names} in {self.folder}"), title="Exported", markup=False, timeout=10)
+            self.notify(why(folder, error), title="Export", severity="error", markup=False)
+        else:
+            said = f"{', '.join(path.name for path in paths)} in {shown(str(folder))}"
+            self.notify(said, title="Exported", markup=False, timeout=10)
 
     def action_help(self) -> None:
         """Shows every key that works now."""
-        self.push_screen(Reading("Keys", help.help_text(self.screen.active_bindings.values())))
+        self.push_screen(Reading("Keys", help_text(self.screen.active_bindings.values())))
 
     def action_warnings(self) -> None:
         """Shows every warning."""
@@ -273,25 +285,6 @@ class TlTui(App[None], inherit_bindings=False):
     def _fatal_error(self) -> None:
         """What Textual calls where the app cannot go on: one line instead of a traceback."""
         self.panic(Text(f"tl-tui: the app failed and had to end; details in {record_error()}"))
-
-
-def framed(mode: str, make: Callable[[], Screen[None]]) -> Screen[None]:
-    """A mode's screen with the header above, the keys below, and a line for windows that are too small."""
-    screen = make()
-    screen.compose_add_child(Header(mode))
-    screen.compose_add_child(
-        Static(f"tl-tui needs at least {SMALLEST[0]} × {SMALLEST[1]} characters", id="too-small", markup=False)
-    )
-    screen.compose_add_child(Footer(show_command_palette=False))
-    return screen
-
-
-def record_error() -> Path:
-    """Appends the traceback of the present error to the app's log and returns its path."""
-    path = platformdirs.user_log_path("tl-tui", ensure_exists=True) / "app.log"
-    with path.open("a", encoding="utf-8") as file:
-        file.write(f"{datetime.now().isoformat(timespec='seconds')}\n{traceback.format_exc()}\n")
-    return path
 
 
 def _with_data(data: DataSource) -> Experiment:

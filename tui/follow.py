@@ -15,10 +15,12 @@ SILENT_SECONDS = 3.0
 """A writer that lives says something every second; only a log that is silent longer is checked for its writer."""
 
 
-def follow(folder: Path, over: Callable[[], bool], poll: float = POLL_SECONDS) -> Iterator[StateRead]:
+def follow(
+    folder: Path, over: Callable[[], bool], has_writer: Callable[[], bool], poll: float = POLL_SECONDS
+) -> Iterator[StateRead]:
     """The experiment's state whenever it changed, until ``over()``, the first one at once.
 
-    Looks for the log's writer as soon as a log without an end falls silent, and every few seconds from then on.
+    Asks ``has_writer`` when a log without an end is found silent, and every few seconds while it stays so.
     """
     reader = event_reader(folder)
     state, interrupted = ExperimentState(), False
@@ -33,7 +35,7 @@ def follow(folder: Path, over: Callable[[], bool], poll: float = POLL_SECONDS) -
             heard, interrupted = now, False
         elif state.end is None and now - heard > SILENT_SECONDS:
             heard = now
-            gone = not _has_writer(folder)
+            gone = not has_writer()
             changed, interrupted = changed or gone != interrupted, gone
         if changed:
             yield StateRead(folder, state, interrupted)
@@ -46,7 +48,8 @@ def read(folder: Path) -> ExperimentState:
     return fold(event_reader(folder).read())
 
 
-def _has_writer(folder: Path) -> bool:
+def somebody_writes(folder: Path) -> bool:
+    """Whether a process, whichever, writes the experiment's log."""
     try:
         return is_being_written(folder)
     except OSError:

@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from rich.text import Text
-from textual.binding import Binding
-from textual.screen import ActiveBinding
+from textual.binding import ActiveBinding, Binding
 
 from tui.theme import AMBER, GREY, rgb
 
@@ -43,7 +42,6 @@ def help_text(active: Iterable[ActiveBinding]) -> Text:
         text.append(f"{'Everywhere' if name == 'app' else name.capitalize()}\n", "bold")
         for keys, binding, enabled in sections[name].values():
             text.append(f"  {', '.join(keys):<14} ", rgb(AMBER) if enabled else rgb(GREY))
-            said = f"{binding.description}: {binding.tooltip}" if binding.tooltip else binding.description
-            text.append(f"{said}\n", "" if enabled else rgb(GREY))
+            text.append(f"{binding.tooltip or binding.description}\n", "" if enabled else rgb(GREY))
     text.rstrip()
     return text

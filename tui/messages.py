@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING
 from textual.message import Message
 
 if TYPE_CHECKING:
+    from rich.console import RenderableType
+
     from engine.hosts.thread import ThreadHost
     from engine.state import ExperimentState
 
@@ -24,6 +26,13 @@ class StateRead(Message):
     def can_replace(self, message: Message) -> bool:
         """A newer state makes an unread older one needless, so a slow screen is never behind."""
         return isinstance(message, StateRead)
+
+
+@dataclass
+class TableMade(Message):
+    """A comparison is ready to be shown."""
+
+    table: RenderableType
 
 
 @dataclass

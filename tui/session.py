@@ -9,6 +9,8 @@ from rich.console import Console
 from engine.compare import compare
 from engine.spec import Experiment
 from tui.app import TlTui
+from tui.errors import app_log
+from tui.streams import native_output_to
 from tui.tables import comparison_table
 
 
@@ -18,7 +20,8 @@ def open_app(experiment: Experiment, out: Path) -> int:
     Returns the exit status: 1 where a run of an experiment that was started here failed.
     """
     app = TlTui(out, experiment.data, experiment)
-    app.run()
+    with native_output_to(app_log()):
+        app.run()
     if app.return_code:
         return app.return_code
     console = Console()

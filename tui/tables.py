@@ -17,44 +17,47 @@ from tui.theme import BLUE, GREEN, GREY, rgb
 
 BEST = "★"
 ASPECT_WIDTH = 24
-RUN_WIDTH = 26
+RUN_WIDTH = 24
 """Cells that a run's column needs to be readable; more runs than have room go into a table below."""
 GROUPS = ("validation accuracy", "time in all")
 """A blank line stands before these aspects."""
 
 
-def comparison_table(comparison: Comparison) -> RenderableType:
-    """The comparison, its verdict and when each strategy is the better choice; it fits the width it is drawn in."""
+def comparison_table(comparison: Comparison, *, verdict_first: bool = False) -> RenderableType:
+    """The comparison, its verdict and when each strategy is the better choice; it fits the width it is drawn in.
+
+    ``verdict_first``: the words stand above the table, for a window that begins at the top.
+    """
     if not comparison.runs:
         return Text("There is nothing to compare yet.")
-    return _ComparisonTable(comparison, verdict(comparison), choices(comparison))
+    return _ComparisonTable(comparison, verdict_first)
 
 
 class _ComparisonTable:
     """Rich asks it for its parts and tells it the width."""
 
-    def __init__(self, comparison: Comparison, verdict_: str, choices_: Sequence[Choice]) -> None:
+    def __init__(self, comparison: Comparison, verdict_first: bool) -> None:
         self.comparison = comparison
-        self.verdict = verdict_
-        self.choices = choices_
+        self.lines = aspects(comparison)
+        self.words: list[RenderableType] = [Text(verdict(comparison), "bold"), Text()]
+        if said := choices(comparison):
+            self.words += [_choices(said), Text()]
+        self.verdict_first = verdict_first
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> Iterator[RenderableType]:
         del console
-        comparison = self.comparison
-        per_table = max(1, (options.max_width - ASPECT_WIDTH) // RUN_WIDTH)
-        lines = aspects(comparison)
-        yield heading(comparison)
-        yield Text()
-        for first in range(0, len(comparison.runs), per_table):
-            yield _table(comparison.runs, lines, range(first, min(first + per_table, len(comparison.runs))))
-            yield Text()
-        if any(any(line.best) for line in lines):
-            yield Text(f"{BEST} best of its line", rgb(GREY))
-            yield Text()
-        yield Text(self.verdict, "bold")
-        if self.choices:
-            yield Text()
-            yield _choices(self.choices)
+        table = self._table(options.max_width)
+        parts = [*self.words, *table] if self.verdict_first else [*table, *self.words]
+        return iter([heading(self.comparison), Text(), *parts[:-1]])
+
+    def _table(self, width: int) -> list[RenderableType]:
+        runs, per_table = self.comparison.runs, max(1, (width - ASPECT_WIDTH) // RUN_WIDTH)
+        parts: list[RenderableType] = []
+        for first in range(0, len(runs), per_table):
+            parts += [_table(runs, self.lines, range(first, min(first + per_table, len(runs)))), Text()]
+        if any(any(line.best) for line in self.lines):
+            parts += [Text(f"{BEST} best of its line", rgb(GREY)), Text()]
+        return parts
 
 
 def heading(comparison: Comparison) -> Text:
@@ -68,8 +71,8 @@ def heading(comparison: Comparison) -> Text:
 
 
 def _table(rows: Sequence[Row], lines: Sequence[Aspect], columns: range) -> Table:
-    table = Table(box=box.SIMPLE_HEAD, padding=(0, 1), pad_edge=False, show_edge=False, header_style="")
-    table.add_column("", min_width=ASPECT_WIDTH - 2, style=rgb(GREY), no_wrap=True)
+    table = Table(box=box.SIMPLE_HEAD, padding=(0, 1), pad_edge=False, show_edge=False, border_style=rgb(GREY))
+    table.add_column("", min_width=ASPECT_WIDTH - 1, max_width=30, style=rgb(GREY))
     seeds = len({row.seed for row in rows}) > 1
     for index in columns:
         name = f"{rows[index].strategy} · seed {rows[index].seed}" if seeds else rows[index].strategy

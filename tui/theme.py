@@ -19,6 +19,12 @@ THEME = Theme(
     surface="#181c24",
     panel="#20252f",
     variables={
+        "scrollbar": "#3a4150",
+        "scrollbar-hover": "#4d566a",
+        "scrollbar-active": "#7aa2d6",
+        "scrollbar-background": "#161a21",
+        "scrollbar-background-hover": "#161a21",
+        "scrollbar-background-active": "#161a21",
         "footer-background": "#12151b",
         "footer-key-foreground": "#d9b26f",
         "footer-description-foreground": "#9aa3b2",

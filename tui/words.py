@@ -100,7 +100,8 @@ def activity(run: RunState, state: ExperimentState, interrupted: bool) -> Text:
     progress = run.progress
     if run.status == "waiting":
         return waiting(state)
-    if progress is None or interrupted:
+    epoch_without_steps = progress is not None and progress.stage in ("training", "validating") and not progress.steps
+    if progress is None or epoch_without_steps or interrupted:
         return _afterwards(run)
     parts = [_steps(progress)]
     if progress.images_per_second:
@@ -126,10 +127,10 @@ def facts(run: RunState) -> Text:
         return Text("")
     trainable, total = count(run.parameters_trainable), count(run.parameters_total)
     which = f"all {total}" if run.parameters_trainable == run.parameters_total else f"{trainable} of {total}"
-    text = Text(f"{which} parameters train · {run.precision} · ", MUTED)
+    network = f"trains {which} parameters · {run.precision}"
     if run.weights.startswith("none"):
-        return text.append("random initialisation", f"bold {rgb(AMBER)}")
-    return text.append(shown(run.weights, 100))
+        return Text.assemble(("random initialisation", f"bold {rgb(AMBER)}"), (f" · {network}", MUTED))
+    return Text(f"{network} · {shown(run.weights, 100)}", MUTED)
 
 
 def count(number: int) -> str:

@@ -100,7 +100,7 @@ def _run(strategy: Strategy, seed: int, weights: str, cuda: bool) -> Iterator[tu
             run=name,
             strategy=strategy.name,
             seed=seed,
-            weights="none" if weights == "none" else "torch hub cache",
+            weights="none" if weights == "none" else "torchvision IMAGENET1K_V1, torch hub cache",
             parameters_total=total,
             parameters_trainable=trainable,
             precision="bf16" if cuda else "fp32",

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, ClassVar
 
-from rich.console import RenderableType
-from textual import work
+from textual import on, work
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import VerticalScroll
 from textual.screen import Screen
 from textual.widgets import Static
 from textual.worker import get_current_worker
+
+from tui.messages import TableMade
 
 if TYPE_CHECKING:
     from engine.state import ExperimentState
@@ -45,9 +46,15 @@ class CompareScreen(Screen[None]):
     def show(self, state: ExperimentState) -> None:
         """Makes the table again when a run began, finished an epoch, or ended."""
         seen = (state.name, [(run.run, run.status, len(run.epochs), run.parameters_total) for run in state.runs])
-        if seen != self._seen:
-            self._seen = seen
+        if seen == self._seen:
+            return
+        self._seen = seen
+        if state.runs:
+            if self.table.content == EMPTY:
+                self.table.update("Comparing …")
             self._make(state)
+        else:
+            self.table.update(EMPTY)
 
     def action_scroll(self, lines: int) -> None:
         """Scrolls by so many lines."""
@@ -60,6 +67,10 @@ class CompareScreen(Screen[None]):
         from tui.tables import comparison_table  # noqa: PLC0415
 
         worker = get_current_worker()
-        table: RenderableType = comparison_table(compare(state)) if state.runs else EMPTY
+        table = comparison_table(compare(state), verdict_first=True)
         if not worker.is_cancelled:
-            self.app.call_from_thread(self.table.update, table)
+            self.post_message(TableMade(table))
+
+    @on(TableMade)
+    def _made(self, message: TableMade) -> None:
+        self.table.update(message.table)

@@ -43,18 +43,18 @@ class LiveScreen(Screen[None]):
     def __init__(self) -> None:
         super().__init__()
         self.panes: list[RunPane] = []
+        self.row = Horizontal(id="panes")
         self.runs = RunList()
         self.notice = Static(id="notice", markup=False)
         self.empty = Static(EMPTY, id="empty", markup=False)
         self.state: ExperimentState | None = None
         self.chosen: int | None = None
-        self.first_chart_steps = 0
 
     def compose(self) -> ComposeResult:
         """A line for warnings, the panes, the other runs."""
         yield self.notice
         yield self.empty
-        yield Horizontal(id="panes")
+        yield self.row
         yield self.runs
 
     def show(self, state: ExperimentState) -> None:
@@ -64,6 +64,7 @@ class LiveScreen(Screen[None]):
         self.state = state
         app = app_of(self)
         self.empty.display = not state.runs
+        self.row.display = bool(state.runs)
         self.empty.update(empty_text(state, app.folder is not None, app.interrupted))
         self._show_notice(state)
         self._show_runs(state, app.interrupted)
@@ -78,6 +79,13 @@ class LiveScreen(Screen[None]):
         """Shows the next charts in every pane."""
         for pane in self.panes:
             pane.cycle()
+
+    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
+        """The key for other charts is grey while all of them are there."""
+        del parameters
+        if action == "charts" and all(pane.shows_all_charts for pane in self.panes if pane.display):
+            return None
+        return True
 
     def action_next(self, step: int) -> None:
         """Selects the next run or the one before."""
@@ -117,7 +125,7 @@ class LiveScreen(Screen[None]):
         while len(self.panes) < panes:
             pane = RunPane()
             self.panes.append(pane)
-            self.query_one("#panes").mount(pane)
+            self.row.mount(pane)
         first = max(0, min(self.selected // max(1, panes) * panes, len(state.runs) - panes))
         for number, pane in enumerate(self.panes):
             pane.display = number < panes

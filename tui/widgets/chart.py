@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Literal
 
 from rich.text import Text
@@ -65,9 +66,10 @@ def draw(curves: Curves, width: int, height: int) -> Text:
 
 def legend(curves: Curves, width: int) -> Text:
     """The title and what each line means: with values if they fit in ``width`` cells, else as many names as do."""
-    with_values = _legend(curves.title, curves.series, True)
-    if with_values.cell_len <= width:
-        return with_values
+    for gap in (2, 1):
+        with_values = _legend(curves.title, curves.series, True, gap)
+        if with_values.cell_len <= width:
+            return with_values
     for number in range(len(curves.series), 0, -1):
         text = _legend(curves.title, curves.series[:number], False)
         if text.cell_len <= width:
@@ -77,11 +79,11 @@ def legend(curves: Curves, width: int) -> Text:
     return text
 
 
-def _legend(title: str, series: Sequence[Series], values: bool) -> Text:
+def _legend(title: str, series: Sequence[Series], values: bool, gap: int = 2) -> Text:
     text = Text.assemble((title, "bold"), no_wrap=True)
     for one in series:
         sign = "━" if one.line == "solid" else "┄"
-        text.append(f"  {sign} ", rgb(one.colour))
+        text.append(f"{' ' * gap}{sign} ", rgb(one.colour))
         text.append(f"{one.name} {one.value}".rstrip() if values else one.name, rgb(GREY))
     return text
 
@@ -177,7 +179,7 @@ def _dots(points: Sequence[Point], span: Point, columns: int) -> list[Point]:
     """Points along the line through ``points``, one a column of the canvas, so that it looks dotted."""
     distance = (span[1] - span[0]) / max(1, columns - 1)
     dots: list[Point] = []
-    for (x0, y0), (x1, y1) in zip(points, points[1:], strict=False):
+    for (x0, y0), (x1, y1) in pairwise(points):
         if x1 <= x0:
             continue
         number = math.ceil((x0 - span[0]) / distance - 1e-9)

@@ -40,14 +40,14 @@ class Tabs(Static):
 
 
 class Header(Vertical):
-    """The experiment, the device and the time of day. The time is a widget of its own: each second costs a few cells."""
+    """The experiment, the device and the time of day, which is a widget of its own: a second costs a few cells."""
 
     DEFAULT_CSS = """
-    Header { dock: top; height: 2; padding: 0 1; background: $panel; }
-    Header > Horizontal { height: 1; }
+    Header { dock: top; height: 2; background: $panel; }
+    Header > Horizontal { height: 1; padding: 0 1; }
     Header #experiment { width: 1fr; height: 1; }
     Header #clock { width: 8; height: 1; color: $text-muted; }
-    Header Tabs { height: 1; margin: 0 0 0 -1; }
+    Header Tabs { height: 1; }
     """
 
     def __init__(self, mode: str) -> None:

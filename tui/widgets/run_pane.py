@@ -57,7 +57,7 @@ class RunPane(Widget):
         self.border_subtitle = Text(f"{shown(run.strategy.name, 50)} · seed {run.seed}")
         self.head.update(head(run, state, interrupted, max(20, self.content_size.width)), layout=False)
         self.failure.display = run.failure is not None
-        self.grid.display = run.failure is None
+        self.grid.display = run.failure is None and run.status != "waiting"
         if run.failure is not None:
             self.failure.update(failure(run))
         elif before is None or curves_differ(before, run):
@@ -85,6 +85,12 @@ class RunPane(Widget):
         for number, chart in enumerate(self.charts):
             chart.display = first <= number < first + room
         self.grid.styles.grid_size_columns = columns
+
+    @property
+    def shows_all_charts(self) -> bool:
+        """Whether there is room for every chart at once."""
+        columns, rows = layout(*self._charts_size())
+        return columns * rows >= len(self.charts)
 
     def _charts_size(self) -> tuple[int, int]:
         return self.content_size.width, self.content_size.height - HEAD_LINES

@@ -1,0 +1,29 @@
+"""What goes wrong in the app itself: in words for the screen, and in full in a file."""
+
+from __future__ import annotations
+
+import traceback
+from datetime import datetime
+from pathlib import Path
+
+import platformdirs
+
+from engine.text import shown
+
+
+def why(folder: Path, error: OSError) -> str:
+    """The error of a folder in one line."""
+    return shown(f"{folder}: {error.strerror or error}")
+
+
+def app_log() -> Path:
+    """The file for what goes wrong in the app; its folder is made."""
+    return platformdirs.user_log_path("tl-tui", ensure_exists=True) / "app.log"
+
+
+def record_error() -> Path:
+    """Appends the traceback of the present error to the app's log and returns its path."""
+    path = app_log()
+    with path.open("a", encoding="utf-8") as file:
+        file.write(f"{datetime.now().isoformat(timespec='seconds')}\n{traceback.format_exc()}\n")
+    return path

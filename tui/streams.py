@@ -1,0 +1,45 @@
+"""Keeping what native code prints off the screen."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from io import TextIOWrapper
+from pathlib import Path
+from typing import TextIO
+
+
+@contextmanager
+def native_output_to(path: Path) -> Iterator[None]:
+    """Sends what is written to the file descriptors 1 and 2 to the end of a file, while the app keeps the terminal.
+
+    Textual captures what Python prints; libraries in C (image decoders, CUDA) write past it, over the screen.
+    ``sys.__stdout__`` and ``sys.__stderr__``, through which Textual draws and asks for the size, stay the terminal.
+    """
+    sys.stdout.flush()
+    sys.stderr.flush()
+    kept = {1: os.dup(1), 2: os.dup(2)}
+    before = sys.__stdout__, sys.__stderr__
+    log = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
+    try:
+        terminals = [_writer(kept[1], sys.stdout), _writer(kept[2], sys.stderr)]
+        sys.__stdout__, sys.__stderr__ = terminals  # type: ignore[misc]  # Textual reads these
+        for number in kept:
+            os.dup2(log, number)
+        try:
+            yield
+        finally:
+            for terminal in terminals:
+                terminal.flush()
+    finally:
+        sys.__stdout__, sys.__stderr__ = before  # type: ignore[misc]
+        for number, terminal_number in kept.items():
+            os.dup2(terminal_number, number)
+            os.close(terminal_number)
+        os.close(log)
+
+
+def _writer(descriptor: int, like: TextIO) -> TextIOWrapper:
+    return open(descriptor, "w", encoding=like.encoding, errors=like.errors, closefd=False)
