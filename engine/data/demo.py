@@ -17,7 +17,7 @@ from engine.text import shown
 
 VERSION = "demo-v1"
 """Another name whenever the pictures change, so that a cache never mixes two."""
-PATIENTS: dict[Literal["train", "val"], int] = {"train": 60, "val": 40}
+PATIENTS: dict[Literal["train", "val"], int] = {"train": 40, "val": 28}
 VIEWS = 4
 LOCK_SECONDS = 120
 README = "README.txt"
