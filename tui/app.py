@@ -85,6 +85,7 @@ class TlTui(App[None], inherit_bindings=False):
         self.interrupted = False
         self.host: ThreadHost | None = None
         self._starting = False
+        self._keys: dict[Screen[None], tuple[tuple[str, bool], ...]] = {}
         self._setup = experiment or _with_data(data or DataSource())
         self.register_theme(THEME)
         self.theme = THEME.name
@@ -169,12 +170,19 @@ class TlTui(App[None], inherit_bindings=False):
                     header.show(self.state, self.interrupted)
                 if isinstance(screen, SetupScreen | LiveScreen | CompareScreen | RunsScreen):
                     screen.show(self.state)
-                screen.refresh_bindings()
+                self._refresh_keys(screen)
         except Exception as error:
             if self.is_headless:
                 raise
             where = record_error()
             self.notify(f"{type(error).__name__} in the display; details in {where}", severity="error", markup=False)
+
+    def _refresh_keys(self, screen: Screen[None]) -> None:
+        """Draws the footer again, which lays out the whole screen: only where another set of keys works."""
+        works = tuple((key, one.enabled) for key, one in screen.active_bindings.items())
+        if works != self._keys.get(screen):
+            self._keys[screen] = works
+            screen.refresh_bindings()
 
     def _tick(self) -> None:
         time = f"{self.clock():%H:%M:%S}"

@@ -65,7 +65,8 @@ class LiveScreen(Screen[None]):
         app = app_of(self)
         self.empty.display = not state.runs
         self.row.display = bool(state.runs)
-        self.empty.update(empty_text(state, app.folder is not None, app.interrupted))
+        if not state.runs:
+            self.empty.update(empty_text(state, app.folder is not None, app.interrupted))
         self._show_notice(state)
         self._show_runs(state, app.interrupted)
 
@@ -118,7 +119,8 @@ class LiveScreen(Screen[None]):
     def _show_notice(self, state: ExperimentState) -> None:
         text = notice(state, max(20, self.size.width - 2))
         self.notice.display = bool(text)
-        self.notice.update(text)
+        if text != self.notice.content:
+            self.notice.update(text, layout=False)
 
     def _show_runs(self, state: ExperimentState, interrupted: bool) -> None:
         panes = min(len(state.runs), max(1, self.size.width // PANE_WIDTH))

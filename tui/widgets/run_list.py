@@ -44,7 +44,8 @@ class RunList(Static):
             if index == selected:
                 line.stylize("bold")
             text.append("\n" if text else "").append(mark).append_text(line)
-        self.update(text)
+        if text != self.content:
+            self.update(text, layout=text.plain.count("\n") != str(self.content).count("\n"))
 
     def on_click(self, event: Click) -> None:
         """Selects the run of the line."""

@@ -53,9 +53,12 @@ class RunPane(Widget):
         """Shows the run as it stands now."""
         before = self._shown[0] if self._shown else None
         self._shown = (run, state, interrupted)
-        self.border_title = Text(words.title(run))
-        self.border_subtitle = Text(f"{shown(run.strategy.name, 50)} · seed {run.seed}")
-        self.head.update(head(run, state, interrupted, max(20, self.content_size.width)), layout=False)
+        if before is None or before.run != run.run:
+            self.border_title = Text(words.title(run))
+            self.border_subtitle = Text(f"{shown(run.strategy.name, 50)} · seed {run.seed}")
+        said = head(run, state, interrupted, max(20, self.content_size.width))
+        if said != self.head.content:
+            self.head.update(said, layout=False)
         self.failure.display = run.failure is not None
         self.grid.display = run.failure is None and run.status != "waiting"
         if run.failure is not None:
