@@ -117,19 +117,20 @@ def _read(path: Path) -> _Table:
 def _parsed(text: str, where: str) -> _Table:
     # The delimiter is the one that makes the header's columns known: csv.Sniffer also looks at the cells,
     # and is misled by those with spaces and commas.
-    headers = {delimiter: _normal(next(_reader(text, delimiter), [])) for delimiter in DELIMITERS}
-    delimiter = max(headers, key=lambda one: (_knows(headers[one], PATH_COLUMNS, LABEL_COLUMNS), len(headers[one])))
-    header = headers[delimiter]
+    headers = {delimiter: _header(_reader(text, delimiter)) for delimiter in DELIMITERS}
+    delimiter = max(headers, key=lambda one: (_known(headers[one]), len(headers[one])))
+    reader = _reader(text, delimiter)
+    header = _header(reader)
     path_column, path_note = _column(header, PATH_COLUMNS, "paths", where)
     label_column, label_note = _column(header, LABEL_COLUMNS, "labels", where)
-    split_column = next((header.index(name) for name in SPLIT_COLUMNS if name in header), None)
-    reader = _reader(text, delimiter)
-    next(reader)
+    split_column = next((number for number, name in enumerate(_normal(header)) if name in SPLIT_COLUMNS), None)
     rows = []
     for cells in reader:
         values = [cell.strip() for cell in cells]
         if not any(values):
             continue
+        if any(values[len(header) :]):
+            raise DataError(f"{where}: line {reader.line_num}: more cells than the header has; quote cells with commas")
         values += [""] * (len(header) - len(values))
         split = "" if split_column is None else values[split_column]
         rows.append(_Row(reader.line_num, values[path_column], values[label_column], split))
@@ -142,25 +143,31 @@ def _reader(text: str, delimiter: str) -> _csv.Reader:
     return csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, skipinitialspace=True, strict=True)
 
 
+def _header(reader: _csv.Reader) -> list[str]:
+    """The first line that is not empty, as it stands there."""
+    return next((cells for cells in reader if any(cells)), [])
+
+
 def _normal(header: Iterable[str]) -> list[str]:
     return [name.strip().lower().replace(" ", "_").replace("-", "_") for name in header]
 
 
-def _knows(header: list[str], *columns: Iterable[str]) -> int:
-    return sum(any(name in header for name in names) for names in columns)
+def _known(header: list[str]) -> int:
+    """How many of the two columns that are needed are there."""
+    return sum(not set(names).isdisjoint(_normal(header)) for names in (PATH_COLUMNS, LABEL_COLUMNS))
 
 
 def _column(header: list[str], names: tuple[str, ...], of_what: str, where: str) -> tuple[int, str]:
     """The number of the first known column, and a note where others could be meant."""
-    known = [name for name in names if name in header]
+    normal = _normal(header)
+    known = [name for name in names if name in normal]
     if not known:
         raise DataError(
             f"{where}: no column of {of_what}; the columns are {listed(header, 12)}; "
             f"a column of {of_what} is called {', '.join(names)}"
         )
-    if len(known) == 1:
-        return header.index(known[0]), ""
-    return header.index(known[0]), f"{where}: {of_what} are read from column {known[0]}, not from {listed(known[1:])}"
+    note = f"{where}: {of_what} are read from column {known[0]}, not from {listed(known[1:])}" if known[1:] else ""
+    return normal.index(known[0]), note
 
 
 def _labelled(where: str, rows: list[_Row], images: Path) -> tuple[list[Labelled], tuple[str, ...]]:

@@ -1,0 +1,36 @@
+import pytest
+
+from engine.text import listed, shown
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("ants", "ants"),
+        ("two words", "two words"),
+        ("a\nb", "a\\nb"),
+        ("\x1b[31mred", "\\x1b[31mred"),
+        ("\x9b2J", "\\x9b2J"),
+        ("left\u202eright", "left\\u202eright"),
+        ("not utf-8: \udcff", "not utf-8: \\udcff"),
+        ("Käfer 蟻 🐜", "Käfer 蟻 🐜"),
+        ("[red]x[/]", "[red]x[/]"),
+    ],
+)
+def test_what_a_terminal_would_obey_becomes_visible(text: str, expected: str) -> None:
+    assert shown(text) == expected
+    assert shown(shown(text)) == expected
+
+
+@pytest.mark.parametrize("limit", [3, 4, 9, 10])
+def test_long_text_loses_its_middle(limit: int) -> None:
+    line = shown("/data/" + "x" * 50 + "/ants", limit)
+    assert len(line) == limit
+    assert line.startswith("/")
+    assert "…" in line
+    assert line.endswith("s")
+
+
+def test_a_list_names_the_first_and_counts_the_rest() -> None:
+    assert listed(["a", "b"]) == "a, b"
+    assert listed(["a", "b\n", "c", "d", "e"]) == "a, b\\n, c and 2 more"
