@@ -1,0 +1,78 @@
+"""The app on made-up logs, with a clock that stands still."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Iterator
+from datetime import datetime
+from pathlib import Path
+
+import pytest
+from textual.pilot import Pilot
+
+from engine.events import AnyEvent
+from engine.log import EventLog
+from tests.tui import logs
+from tui.app import TlTui
+
+NAME = "ants-bees-20261123-120000"
+
+
+@pytest.fixture(autouse=True)
+def plain_surroundings(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nothing of the person's own settings counts, and the app's log is the test's."""
+    home = tmp_path_factory.mktemp("home")
+    monkeypatch.setenv("XDG_STATE_HOME", str(home / "state"))
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(home / "config"))
+    monkeypatch.setenv("TERM", "xterm-256color")
+    for name in ("NO_COLOR", "TL_TUI_ASCII"):
+        monkeypatch.delenv(name, raising=False)
+
+
+@pytest.fixture
+def app(tmp_path: Path) -> TlTui:
+    """The app; it is 12:04:31."""
+    return TlTui(tmp_path, clock=lambda: datetime(2026, 11, 23, 12, 4, 31))
+
+
+@pytest.fixture
+def past(tmp_path: Path) -> Callable[[list[AnyEvent]], Path]:
+    """Writes a log that nobody goes on writing, and returns its folder."""
+    return lambda events: logs.write(tmp_path / NAME, events)
+
+
+@pytest.fixture
+def present(tmp_path: Path) -> Iterator[Callable[[list[AnyEvent]], Path]]:
+    """Writes to a log that is being written as long as the test runs, and returns its folder."""
+    folder = tmp_path / NAME
+    folder.mkdir()
+    with EventLog(folder):
+        yield lambda events: logs.write(folder, events)
+
+
+async def until(pilot: Pilot[None], condition: Callable[[], bool]) -> None:
+    """Waits until the condition holds, then until the screen shows it."""
+    for _ in range(1500):
+        if condition():
+            break
+        await asyncio.sleep(0.02)
+    else:
+        raise AssertionError("it did not come true in 30 seconds")
+    await pilot.pause()
+
+
+async def opened(pilot: Pilot[None], app: TlTui, folder: Path, mode: str = "live") -> None:
+    """Opens an experiment and waits until the mode shows it."""
+    assert mode in ("live", "compare")
+    app.open_experiment(folder, mode)  # type: ignore[arg-type]
+    await until(pilot, lambda: bool(app.state.runs) and app.current_mode == mode)
+    await app.workers.wait_for_complete([worker for worker in app.workers if worker.group == "compare"])
+    await pilot.pause()
+
+
+def text_of(app: TlTui) -> str:
+    """What the screen shows, line by line, blanks at the ends left out."""
+    width, height = app.size
+    strips = app.screen._compositor.render_strips()
+    assert (len(strips), width) == (height, app.size.width)
+    return "\n".join(strip.text.rstrip() for strip in strips)

@@ -1,0 +1,136 @@
+import pytest
+
+from engine.state import fold
+from tests.tui import logs
+from tui import curves
+from tui.theme import BLUE, GREY
+from tui.widgets.chart import LABEL_WIDTH, Chart, Curves, Series, decades, draw, legend, steps, thinned, ticks
+
+
+def rows(text: object) -> list[str]:
+    return [row.rstrip() for row in str(text).split("\n")]
+
+
+def rising(epochs: int = 3) -> Curves:
+    points = tuple((float(epoch), epoch / epochs) for epoch in range(1, epochs + 1))
+    return Curves("accuracy", (Series("val", points, BLUE, value="100.0 %"),), (1, epochs), (0, 1), "{:.0%}".format)
+
+
+def test_a_rising_line() -> None:
+    assert rows(draw(rising(), 30, 8)) == [
+        "accuracy  ━ val 100.0 %",
+        "   100%┤                ⢀⣀⠤⠤⠒⠊",
+        "       │         ⢀⣀⠤⠤⠒⠊⠉⠁",
+        "    50%┤   ⢀⣀⠤⠔⠒⠉⠁",
+        "       │⠒⠒⠉⠁",
+        "     0%┤",
+        "       └┬────────────────────┬",
+        "        1                    3",
+    ]
+
+
+@pytest.mark.parametrize(("width", "height"), [(20, 5), (37, 13), (56, 7), (116, 15), (16, 4)])
+def test_it_has_exactly_the_size_asked_for(width: int, height: int) -> None:
+    lines = draw(rising(), width, height).split("\n")
+    assert len(lines) == height
+    assert max(line.cell_len for line in lines) <= width
+
+
+def test_too_small_or_empty_is_words_not_a_mess() -> None:
+    empty = Curves("loss", (Series("val", (), BLUE),), (1, 5), (0, 1), str, empty="nothing yet")
+    lines = rows(draw(empty, 40, 7))
+    assert len(lines) == 7 and lines[0] == "loss  ━ val"
+    assert [line.strip() for line in lines if line][1:] == ["nothing yet"]
+    assert rows(draw(rising(), 5, 7))[0] == "accur"
+
+
+def test_a_single_epoch_is_a_dot() -> None:
+    one = Curves("loss", (Series("val", ((1.0, 0.5),), BLUE),), (1, 5), (0, 1), str)
+    assert str(draw(one, 40, 8)).count("•") == 1
+
+
+def test_the_learning_rate_falls_in_steps() -> None:
+    run = fold(logs.until("EpochFinished", 6, logs.events())).runs[0]
+    chart = curves.learning_rate(run)
+    past, planned = chart.series
+    assert past.points == steps(run.learning_rates[:7]) and past.line == "solid"
+    assert planned.points == steps(run.learning_rates[7:], 8) and planned.line == "dotted"
+    drawn = rows(draw(chart, 60, 10))
+    levels = [row[LABEL_WIDTH + 1 :].strip() for row in drawn[1:-2]]
+    flat = [level for level in levels if len(level) > 8]
+    assert len(flat) == 4  # 12 epochs, divided by ten after every third: no slope anywhere
+    assert [label.strip() for label in (row[:LABEL_WIDTH] for row in drawn[1:-2]) if label.strip()] == [
+        "1e-03",
+        "1e-04",
+        "1e-05",
+        "1e-06",
+    ]
+
+
+def test_memory_of_a_card_has_its_four_kinds_and_of_a_process_one() -> None:
+    card = curves.memory(fold(logs.events(cuda=True)).runs[0])
+    assert [series.name for series in card.series] == ["device", "reserved", "peak", "allocated"]
+    assert str(legend(card, 56)) == "memory  ┄ device  ┄ reserved  ━ peak  ━ allocated"
+    process = curves.memory(fold(logs.events()).runs[0])
+    assert [series.name for series in process.series] == ["process RSS"]
+    assert str(legend(process, 56)) == "memory  ━ process RSS 1.4 GiB, peak 1.4 GiB"
+
+
+def test_the_legend_gives_way() -> None:
+    series = (Series("train", (), GREY, "dotted", "90.6 %"), Series("val", (), BLUE, value="93.5 %"))
+    wide = Curves("accuracy", series, (1, 2), (0, 1), str)
+    assert [str(legend(wide, width)) for width in (60, 37, 30, 18, 5)] == [
+        "accuracy  ┄ train 90.6 %  ━ val 93.5 %",
+        "accuracy ┄ train 90.6 % ━ val 93.5 %",
+        "accuracy  ┄ train  ━ val",
+        "accuracy  ┄ train",
+        "accur",
+    ]
+
+
+def test_thinning_keeps_the_extremes() -> None:
+    points = [(float(x), 0.0) for x in range(10_000)]
+    points[4321] = (4321.0, 9.0)
+    kept = thinned(points, 50)
+    assert len(kept) <= 100 and (4321.0, 9.0) in kept and kept == sorted(kept)
+    assert thinned(points[:20], 50) == points[:20]
+
+
+def test_ticks_are_whole_and_hold_both_ends() -> None:
+    assert ticks(1, 25, 5) == [1, 7, 13, 19, 25]
+    assert ticks(1, 12, 5) == [1, 4, 7, 12]
+    assert ticks(1, 2, 5) == [1, 2]
+    assert ticks(0, 1000, 5) == [0, 250, 500, 750, 1000]
+    assert decades(-6.2, -2.9) == [-6, -5, -4, -3]
+    assert len(decades(-30, 0)) <= 5
+
+
+def test_axes_change_seldom() -> None:
+    assert [curves.rounded_up(value) for value in (0.81, 0.9, 1.0, 1.2, 0.05, 0)] == [1.0, 1.0, 1.0, 1.5, 0.05, 1.0]
+
+
+async def test_it_is_drawn_again_only_when_its_curves_change(monkeypatch: pytest.MonkeyPatch) -> None:
+    from textual.app import App
+
+    from tui.widgets import chart
+
+    drawn: list[Curves] = []
+    real = draw
+    monkeypatch.setattr(chart, "draw", lambda shown, *size: drawn.append(shown) or real(shown, *size))
+    widget = Chart(rising())
+
+    class Alone(App[None]):
+        def compose(self):
+            yield widget
+
+    async with Alone().run_test(size=(60, 20)) as pilot:
+        before = len(drawn)
+        widget.curves = rising()
+        await pilot.pause()
+        assert len(drawn) == before
+        widget.curves = rising(4)
+        await pilot.pause()
+        assert len(drawn) == before + 1
+        await pilot.resize_terminal(50, 20)
+        await pilot.pause()
+        assert len(drawn) == before + 2
