@@ -37,7 +37,7 @@ def aspects(comparison: Comparison) -> tuple[Aspect, ...]:
         _number("validation accuracy", rows, lambda row: row.val_accuracy, percent, "higher"),
         _words("  95 % interval", rows, _interval),
         _number("validation loss", rows, lambda row: row.val_loss, lambda loss: f"{loss:.3f}", "lower"),
-        _number("training accuracy", rows, lambda row: row.train_accuracy, percent, None),
+        _number("training accuracy (while training)", rows, lambda row: row.train_accuracy, percent, None),
         _number("generalisation gap", rows, lambda row: row.generalisation_gap, points, None),
         _number("time in all", rows, lambda row: row.seconds_total, duration, "lower"),
         _number("time an epoch", rows, lambda row: row.seconds_per_epoch, duration, "lower"),

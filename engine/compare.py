@@ -25,7 +25,7 @@ class Row(Struct, frozen=True):
     """What was measured of one run; None where it was not (yet).
 
     Accuracies are in 0..1 and losses mean cross-entropies in nats, all at ``best_epoch`` (best validation accuracy,
-    ties by lower loss, counted from 1). docs: README, "The comparison, field by field".
+    ties by lower loss, counted from 1). The README describes every field, with its unit.
     """
 
     run: str

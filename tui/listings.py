@@ -94,7 +94,7 @@ def print_presets() -> int:
 
 
 def print_doctor() -> int:
-    """What tl-tui finds on this machine; status 1 where the weights of a strategy are not at hand."""
+    """What tl-tui finds on this machine."""
     from engine.doctor import examine
 
     report = examine()
@@ -132,8 +132,8 @@ def _settings(choice: Struct) -> str:
 
 def _table(*columns: str) -> Table:
     table = Table(box=None, padding=(0, 2, 0, 0), header_style="bold")
-    for column in columns:
-        table.add_column(column, overflow="fold")
+    for number, column in enumerate(columns):
+        table.add_column(column, overflow="fold", no_wrap=number == 0)  # a name is to be copied whole
     return table
 
 

@@ -1,0 +1,213 @@
+"""The command line as scripts and people use it."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from engine import folder as folders
+from engine.compare import Row
+from engine.log import event_reader
+from engine.state import fold
+from tui.cli import status
+
+SMALL = ["--weights", "none", "--epochs", "1", "--batch-size", "4", "--device", "cpu", "--config"]
+
+
+@pytest.fixture
+def config(tmp_path: Path) -> Path:
+    """Both strategies at 32 pixels, so that a run takes a second."""
+    path = tmp_path / "small.toml"
+    path.write_text(
+        "".join(
+            f'[[strategies]]\nname = "{name}"\nbased_on = "{base}"\nimage_size = 32\n'
+            for name, base in (("tuned", "resnet18-finetune"), ("extracted", "mobilenetv3-extract"))
+        )
+    )
+    return path
+
+
+@pytest.fixture(autouse=True)
+def no_settings_of_this_machine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "config"))
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    monkeypatch.setenv("COLUMNS", "120")
+    monkeypatch.chdir(tmp_path)
+
+
+def only_experiment(out: Path) -> Path:
+    (folder,) = folders.experiments(out)
+    return folder
+
+
+def test_run_and_every_way_to_read_it(
+    image_folder: Callable[..., Path], config: Path, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    assert status(["run", str(image_folder()), *SMALL, str(config)]) == 0
+    said = capsys.readouterr().out
+    assert "tuned-0 · epoch 1/1" in said
+    assert "validation accuracy" in said
+    assert "extracted reaches" in said or "tuned reaches" in said
+
+    folder = only_experiment(tmp_path / "runs")
+    assert status(["compare"]) == 0
+    assert "validation accuracy" in capsys.readouterr().out
+
+    assert status(["compare", folder.name, "--format", "json"]) == 0
+    read = json.loads(capsys.readouterr().out)
+    assert read["experiment"] == folder.name
+    assert read["data"] == {"train": 12, "val": 8, "classes": ["cold", "warm"]}
+    assert [run["strategy"] for run in read["runs"]] == ["tuned", "extracted"]
+    assert {run["state"] for run in read["runs"]} == {"finished"}
+    assert all(0 <= run["val_accuracy"] <= 1 for run in read["runs"])
+    assert all(run["weights"].startswith("none") for run in read["runs"])
+    assert "no transfer learning" in read["verdict"]
+
+    assert status(["compare", str(folder), "--format", "csv"]) == 0
+    lines = list(csv.DictReader(io.StringIO(capsys.readouterr().out)))
+    assert [line["run"] for line in lines] == ["tuned-0", "extracted-0"]
+    assert set(Row.__struct_fields__) <= set(lines[0])
+
+    assert status(["compare", "--format", "md", "-o", "table.md"]) == 0
+    assert "| validation accuracy |" in (tmp_path / "table.md").read_text(encoding="utf-8")
+    assert status(["compare", "-o", "table.txt"]) == 0
+    assert "validation accuracy" in (tmp_path / "table.txt").read_text(encoding="utf-8")
+    capsys.readouterr()
+
+    assert status(["runs"]) == 0
+    listed = capsys.readouterr().out
+    assert folder.name in listed
+    assert "finished" in listed
+
+
+def test_an_experiment_runs_again_from_its_own_file(
+    image_folder: Callable[..., Path], config: Path, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    assert status(["run", str(image_folder()), "--strategy", "extracted", "--seed", "5", *SMALL, str(config)]) == 0
+    first = only_experiment(tmp_path / "runs")
+    assert status(["run", "--config", str(first / "experiment.toml"), "--out", "again"]) == 0
+    second = only_experiment(tmp_path / "again")
+    losses = [fold(event_reader(folder).read()).run("extracted-5").epochs[0].val.loss for folder in (first, second)]
+    assert losses[0] == losses[1], "the same spec on the same machine is the same run"
+    capsys.readouterr()
+
+
+def test_json_alone_is_on_stdout(
+    image_folder: Callable[..., Path], config: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    arguments = ["run", str(image_folder()), "--json", "-s", "extracted", *SMALL, str(config)]
+    assert status(arguments) == 0
+    said = capfd.readouterr()
+    assert json.loads(said.out)["runs"][0]["strategy"] == "extracted"
+    assert "epoch 1/1" in said.err
+
+
+def test_a_failed_run_is_status_1(
+    image_folder: Callable[..., Path], config: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert status(["run", str(image_folder()), "--lr", "1e30", *SMALL, str(config)]) == 1
+    assert "diverged" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["run", "nowhere"], "nowhere"),
+        (["run", "--strategy", "nobody"], "there is no strategy 'nobody'; there are resnet18-finetune"),
+        (["run", "--epochs", "0"], "epochs: Expected `int` >= 1"),
+        (["run", "--lr", "-1"], "lr"),
+        (["run", "--seed", "1", "--seed", "1"], "seed 1 is there twice"),
+        (["run", "--precision", "fp8"], "fp8"),
+        (["run", "--config", "none.toml"], "none.toml: No such file"),
+        (["run", "--nonsense"], "--nonsense"),
+        (["compare"], "there is no experiment in runs"),
+        (["compare", "nobody"], "there is no experiment 'nobody'"),
+        (["compare", "--format", "xml"], "xml"),
+        (["nowhere"], "nowhere"),
+    ],
+    ids=lambda value: " ".join(value) if isinstance(value, list) else "",
+)
+def test_wrong_usage_is_one_line_and_status_2(
+    arguments: list[str], said: str, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    assert status(arguments) == 2
+    printed = capsys.readouterr()
+    assert said in printed.err
+    assert "Traceback" not in printed.err
+    assert printed.out == ""
+    assert not (tmp_path / "runs").exists()
+
+
+def test_an_unknown_backbone_or_device_is_status_2(
+    image_folder: Callable[..., Path], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    wrong = tmp_path / "wrong.toml"
+    wrong.write_text('[[strategies]]\nname = "x"\nbackbone = "resnet19"')
+    assert status(["run", str(image_folder()), "--config", str(wrong)]) == 2
+    assert "resnet19" in capsys.readouterr().err
+    assert status(["run", str(image_folder()), "--device", "cuda:7"]) == 2
+    assert "cuda:7" in capsys.readouterr().err
+
+
+def test_listings(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    own = tmp_path / "config" / "tl-tui" / "strategies.toml"
+    own.parent.mkdir(parents=True)
+    own.write_text('[[strategies]]\nname = "mine"\nbased_on = "resnet18-finetune"')
+    assert status(["presets"]) == 0
+    said = capsys.readouterr().out
+    assert "resnet18-finetune" in said
+    assert "mine (own)" in said
+    assert "StepLR" in said
+    assert status(["runs"]) == 0
+    assert "no experiment in runs yet" in capsys.readouterr().out
+    assert status(["doctor"]) == 0
+    said = capsys.readouterr().out
+    assert "torchvision" in said
+    assert "fp32" in said
+    assert status(["--help"]) == 0
+    assert status(["--version"]) == 0
+
+
+def test_ctrl_c_saves_and_ends(image_folder: Callable[..., Path], config: Path, tmp_path: Path) -> None:
+    """The real command, the real signal."""
+    arguments = ["run", str(image_folder()), *SMALL, str(config), "--epochs", "100000", "--out", str(tmp_path / "out")]
+    command = [Path(sys.executable).parent / "tl-tui", *arguments]
+    with subprocess.Popen(
+        command, stdout=subprocess.PIPE, text=True, env={**os.environ, "OMP_NUM_THREADS": "1"}
+    ) as process:
+        assert process.stdout
+        for line in process.stdout:
+            if "epoch 1/" in line:
+                break
+        process.send_signal(signal.SIGINT)
+        rest = process.stdout.read()
+        assert process.wait(60) == 130
+    assert "being saved" in rest
+    assert "validation accuracy" in rest
+    folder = only_experiment(tmp_path / "out")
+    assert fold(event_reader(folder).read()).end == "stopped"
+    assert (folder / "checkpoints" / "tuned-0" / "best.safetensors").exists()
+
+
+def test_without_a_terminal_the_app_is_run(image_folder: Callable[..., Path], config: Path, tmp_path: Path) -> None:
+    arguments = [str(image_folder()), "-s", "extracted", *SMALL, str(config), "--out", str(tmp_path / "out")]
+    done = subprocess.run(
+        [Path(sys.executable).parent / "tl-tui", *arguments],
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=120,
+    )
+    assert done.returncode == 0, done.stderr
+    assert "extracted-0 · epoch 1/1" in done.stdout
+    assert "\x1b" not in done.stdout
