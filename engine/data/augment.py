@@ -35,9 +35,7 @@ def random_views(pixels: Tensor, crop: int, augmentation: Augmentation, generato
     ``crop_area`` 1 is the central square. All randomness comes from ``generator``, which is on the CPU.
     """
     count = len(pixels)
-    mirrored = (
-        torch.rand(count, generator=generator) < 0.5 if augmentation.flip else torch.zeros(count, dtype=torch.bool)
-    )
+    mirrored = torch.rand(count, generator=generator) < (0.5 if augmentation.flip else 0.0)
     if augmentation.crop_area == 1:
         views = central(pixels, crop).float()
         return torch.where(mirrored.to(pixels.device)[:, None, None, None], views.flip(-1), views)

@@ -43,7 +43,7 @@ def mass(kind: Kind, rng: np.random.Generator) -> Mass:
     widths = rng.uniform(0.06, 0.16, number)
     return Mass(
         radius=rng.uniform(18, 30),
-        contrast=rng.uniform(0.2, 0.42),
+        contrast=rng.uniform(0.24, 0.5),
         edge=rng.uniform(0.06, 0.24),
         bumps=tuple((rng.normal() * bumpiness, rng.uniform(0, 2 * math.pi)) for _ in range(3)),
         spicules=tuple(zip(angles.tolist(), lengths.tolist(), widths.tolist(), strict=True)),
@@ -52,7 +52,7 @@ def mass(kind: Kind, rng: np.random.Generator) -> Mass:
 
 def view(one: Mass, rng: np.random.Generator) -> NDArray[np.uint8]:
     """A view of the mass, turned and shifted, in tissue of its own: uint8 (SIDE, SIDE) grey."""
-    picture = 0.34 + 0.07 * _tissue(rng) + _strands(rng)
+    picture = 0.42 + 0.10 * _tissue(rng) + _strands(rng)
     picture += one.contrast * rng.uniform(0.8, 1.2) * _shape(one, rng)
     picture += 0.025 * rng.standard_normal(picture.shape, np.float32)
     return (picture.clip(0, 1) * 255).round().astype(np.uint8)

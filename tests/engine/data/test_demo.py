@@ -1,0 +1,115 @@
+import re
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import numpy as np
+import platformdirs
+import pytest
+from PIL import Image
+
+from engine.data import demo
+from engine.data.dataset import DataError
+from engine.data.demo import demo_folder
+from engine.data.discover import discover, summary
+from engine.data.phantom import SIDE, mass, view
+from engine.spec import DataSource
+
+
+@pytest.fixture
+def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The user's cache folder, elsewhere, and a demo set of few patients."""
+    monkeypatch.setattr(platformdirs, "user_cache_path", lambda name: tmp_path / "cache" / name)
+    monkeypatch.setattr(demo, "PATIENTS", {"train": 4, "val": 2})
+    monkeypatch.setattr(demo, "VIEWS", 2)
+    return tmp_path / "cache" / "tl-tui"
+
+
+def contents(folder: Path) -> dict[str, bytes]:
+    return {str(path.relative_to(folder)): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+
+
+def test_the_set_that_ships() -> None:
+    patients = demo._patients()
+    assert len(patients) == sum(demo.PATIENTS.values()) == len({number for _, _, number in patients})
+    for part, count in demo.PATIENTS.items():
+        kinds = [kind for its_part, kind, _ in patients if its_part == part]
+        assert kinds.count("benign") == kinds.count("malignant") == count / 2
+
+
+def test_no_data_means_the_demo_set(cache: Path) -> None:
+    dataset = discover(DataSource())
+    assert dataset.kind == "demo"
+    assert "synthetic" in dataset.name
+    assert "not medical" in dataset.name
+    assert dataset.path == str(cache / "demo-v1")
+    assert dataset.warnings == ()
+    facts = summary(dataset)
+    assert facts.classes == ("benign", "malignant")
+    assert (facts.train, facts.val) == ({"benign": 4, "malignant": 4}, {"benign": 2, "malignant": 2})
+    assert "synthetic, not medical" in (cache / "demo-v1" / "README.txt").read_text(encoding="utf-8")
+    with Image.open(dataset.train[0].path) as image:
+        assert (image.mode, image.size) == ("L", (SIDE, SIDE))
+    with pytest.raises(DataError, match="no data was named"):
+        discover(DataSource(images="/x"))
+
+
+def test_a_patient_is_in_one_part_only(cache: Path) -> None:
+    dataset = discover(DataSource())
+    number = re.compile(r"patient-(\d+)-view-\d+\.png$")
+    in_train, in_val = (
+        {match[1] for sample in part if (match := number.search(sample.path))} for part in (dataset.train, dataset.val)
+    )
+    assert len(in_train) == 4
+    assert len(in_val) == 2
+    assert not in_train & in_val
+
+
+def test_drawn_again_it_is_the_same(cache: Path, tmp_path: Path) -> None:
+    first = contents(demo_folder())
+    demo.draw(tmp_path / "again")
+    assert contents(tmp_path / "again") == first
+
+
+def test_what_is_whole_is_kept_and_what_is_not_is_drawn_again(cache: Path) -> None:
+    before = contents(demo_folder())
+    picture = next((cache / "demo-v1" / "val").rglob("*.png"))
+    time = picture.stat().st_mtime_ns
+    demo_folder()
+    assert picture.stat().st_mtime_ns == time
+    picture.unlink()
+    (cache / "demo-v1.partial").mkdir()  # as a process that was killed leaves it
+    assert contents(demo_folder()) == before
+    assert not (cache / "demo-v1.partial").exists()
+
+
+def test_two_at_once_do_not_clash(cache: Path) -> None:
+    with ThreadPoolExecutor(4) as pool:
+        folders = list(pool.map(lambda _: demo_folder(), range(4)))
+    assert len(set(folders)) == 1
+    assert demo._is_whole(folders[0])
+
+
+def test_a_cache_that_cannot_be_written(cache: Path) -> None:
+    cache.parent.mkdir(parents=True)
+    cache.write_text("a file where a folder should be")
+    with pytest.raises(DataError, match=r"the demo set cannot be drawn into .*demo-v1"):
+        demo_folder()
+
+
+def test_views_of_a_mass_differ_and_masses_stand_out() -> None:
+    rng = np.random.default_rng(1)
+    one = mass("malignant", rng)
+    first, second = (view(one, rng).astype(int) for _ in range(2))
+    assert np.abs(first - second).mean() > 5
+    middle = slice(SIDE // 2 - 6, SIDE // 2 + 6)
+    assert first[middle, middle].mean() > first.mean() + 20
+
+
+def test_malignant_masses_have_more_and_longer_rays() -> None:
+    rng = np.random.default_rng(0)
+    total = {
+        kind: [sum(length for _, length, _ in mass(kind, rng).spicules) for _ in range(60)]
+        for kind in ("benign", "malignant")
+    }
+    assert np.median(total["malignant"]) > 4 * np.median(total["benign"])
+    assert max(total["benign"]) > 0, "benign ones have a few, too"
