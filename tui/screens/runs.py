@@ -52,6 +52,7 @@ class RunsScreen(Screen[None]):
         self.empty = Static("reading …", markup=False, id="runs-empty")
         self.detail = Static(markup=False, id="runs-detail")
         self.known: tuple[Summary, ...] = ()
+        self.has_read = False
         self._last_seen: object = None
 
     def compose(self) -> ComposeResult:
@@ -121,8 +122,9 @@ class RunsScreen(Screen[None]):
             self.app.call_from_thread(self._put, tuple(read))
 
     def _put(self, summaries: tuple[Summary, ...]) -> None:
-        if summaries == self.known and self.table.display:
+        if summaries == self.known and self.has_read:
             return
+        self.has_read = True
         self.known = summaries
         self.table.display = bool(summaries)
         self.empty.display = not summaries

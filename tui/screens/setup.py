@@ -106,9 +106,9 @@ class SetupScreen(Screen[None]):
         """Starts the comparison, or says why not."""
         problem = self._problem()
         if app_of(self).is_training:
-            problem = "an experiment is running: stop it first (2, then s)"
+            problem = "one is running: stop it (2, then s)"
         elif not problem and self.data.found is None:
-            problem = "still looking at the data; try again in a moment"
+            problem = "still looking at the data"
         elif not problem:
             try:
                 app_of(self).start_experiment(self.asked())
@@ -124,7 +124,7 @@ class SetupScreen(Screen[None]):
 
     def _problem(self) -> str:
         if self.data.problem:
-            return "the data cannot be used, see above"
+            return "the data cannot be used"
         for owner, problems in ((self.form.strategy.name, self.form.problems), ("every run", self.options.problems)):
             for label, problem in problems.items():
                 return f"{owner}, {label}: {problem}"

@@ -31,7 +31,8 @@ class Field(Horizontal):
     Field { height: 1; width: 1fr; padding: 0 1 0 0; }
     Field > .field-label { width: 15; color: $text-muted; padding: 0 1; text-overflow: ellipsis; }
     Field > Input, Field > Select { width: 20; max-width: 50%; }
-    Field.-short > Input, Field.-short > Select { width: 10; }
+    Field.-short > Input { width: 8; }
+    Field.-short > Select { width: 10; }
     Field.-wide > Input { width: 1fr; max-width: 100%; }
     Field > Input { background: $surface; padding: 0 1; }
     Field > Input:focus { background: $primary-muted; }

@@ -85,7 +85,7 @@ class RunOptions(Vertical):
         self.fields = {
             "seeds": Field("seeds", self.seeds, "or 0-4", classes="-short"),
             "weights": Field("weights", self.weights, "or none, path", classes="-wide"),
-            "device": Field("device", self.device, "or cpu, cuda:1", classes="-short"),
+            "device": Field("device", self.device, "or cuda:1", classes="-short"),
             "precision": Field("precision", self.precision, classes="-short"),
         }
 

@@ -30,6 +30,8 @@ class RunsTable(DataTable[Text]):
 
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("enter", "select_cursor", "Open", id="runs.open", tooltip="open the experiment in Live"),
+        Binding("home", "scroll_top", "Newest", show=False, id="runs.newest", tooltip="go to the newest experiment"),
+        Binding("end", "scroll_bottom", "Oldest", show=False, id="runs.oldest", tooltip="go to the oldest experiment"),
     ]
 
     def __init__(self, *, id: str = "") -> None:  # noqa: A002 - Textual's name
@@ -58,7 +60,7 @@ class RunsTable(DataTable[Text]):
         strategies = [[accuracy(summary.accuracies(name)) for name in summary.strategies] for summary in self.summaries]
         widest = max((len(text) for texts in strategies for text in texts), default=0)
         self._drawn_for = self.size.width
-        widths = _widths(self.size.width - 3, max(7, widest))
+        widths = _widths(self.size.width - 1, max(7, widest))
         self.clear(columns=True)
         for label, width in widths.items():
             self.add_column(Text(f"{label:>{width}}" if label in NUMBERS else label), width=width + GAP, key=label)
@@ -89,7 +91,7 @@ def _cells(summary: Summary, widths: dict[str, int]) -> list[Text]:
         data,
         Text("\n".join(strategies) or "–"),
         Text("\n".join(f"{text:>{widths['val acc']}}" for text in accuracies or ["–"])),
-        Text(f"{duration(summary.seconds):>{widths['time']}}"),
+        Text(f"{duration(summary.seconds) if summary.began else '–':>{widths['time']}}"),
         _status(summary.status),
     ]
 

@@ -39,6 +39,7 @@ COMMON_BACKBONES = (
 )
 """Suggestions; any other torchvision classification model works as well."""
 
+BOUNDS = {">": "above", ">=": "at least", "<": "below", "<=": "at most"}
 OTHER_SIZE = {"mobilenet_v3_small": "mobilenet_v3_large", "mobilenet_v3_large": "mobilenet_v3_small"}
 
 
@@ -136,7 +137,7 @@ def _brief(message: str, name: str, key: str) -> str:
     """What is wrong, without the place, which the person is looking at."""
     message = message.removeprefix(f"strategy {name}: ").removeprefix(f"{key}: ")
     expected = re.fullmatch(r"Expected `(?:int|float)` ([<>]=?) (\S+?)(?:\.0)?", message)
-    return f"must be {expected[1]} {expected[2]}" if expected else message
+    return f"{BOUNDS[expected[1]]} {expected[2]}" if expected else message
 
 
 def _text(value: object) -> str:

@@ -1,0 +1,216 @@
+"""Runs in the app: earlier experiments, from their logs."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable
+from datetime import datetime
+from pathlib import Path
+
+import msgspec
+import pytest
+from textual.pilot import Pilot
+
+import tui.app
+from engine import events as ev
+from engine.log import EventLog
+from engine.spec import DataSource, changed
+from engine.state import ExperimentState
+from tests.tui import logs
+from tui.app import TlTui
+from tui.screens.runs import RunsScreen
+from tui.widgets import runs_table
+from tui.widgets.runs_table import accuracy, when
+
+SIZES = [(80, 24), (120, 40)]
+OUT = Path("runs")
+
+
+class App(TlTui):
+    """The app, which keeps what it was asked to open."""
+
+    CSS_PATH = str(Path(tui.app.__file__).with_name("app.tcss"))
+
+    def __init__(self) -> None:
+        super().__init__(OUT, DataSource(path="nowhere"), clock=lambda: datetime(2026, 11, 23, 12, 0))
+        self.opened: list[tuple[str, str]] = []
+
+    def open_experiment(self, folder: Path, mode: str = "live") -> None:
+        self.opened.append((folder.name, mode))
+
+    @property
+    def runs(self) -> RunsScreen:
+        screen = self.screen_stack[0]
+        assert isinstance(screen, RunsScreen)
+        return screen
+
+
+@pytest.fixture(autouse=True)
+def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Everything relative to a folder of the test's own, in one time zone, in one year."""
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "config"))
+    monkeypatch.setenv("TZ", "UTC")
+    time.tzset()
+    monkeypatch.setattr(runs_table, "_this_year", lambda: 2026)
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+def write_all() -> None:
+    """Experiments that ended in every way, the newest first by name."""
+    told = logs.events()
+    end = told[-1]
+    assert isinstance(end, ev.ExperimentFinished)
+    out_of_memory = ev.RunFailed(
+        run="resnet18-finetune-0", kind="OutOfMemory", message="out of memory [red]x[/red] \x1b[31m", time=logs.BEGAN
+    )
+    logs.write(OUT / "a-20261123-120000", told)
+    logs.write(OUT / "b-20261122-120000", logs.until("EpochFinished", 3, told))
+    logs.write(OUT / "c-20261121-120000", logs.events(changed(logs.two_strategies(), seeds=(0, 1, 2))))
+    logs.write(
+        OUT / "d-20261120-120000", [*logs.until("EpochFinished", 14, told), msgspec.structs.replace(end, end="stopped")]
+    )
+    logs.write(OUT / "e-20261119-120000", [*logs.until("EpochFinished", 2, told), out_of_memory, end])
+    broken = OUT / "[bold]broken[bold]"
+    broken.mkdir()
+    (broken / "events.jsonl").write_bytes(b"\x00\xff\n")
+
+
+async def opened(pilot: Pilot[None]) -> None:
+    """Goes to Runs and waits until the logs are read."""
+    await pilot.pause()
+    await pilot.press("4")
+    app = pilot.app
+    for _ in range(500):
+        await asyncio.sleep(0.02)
+        screen = app.screen_stack[0]
+        if isinstance(screen, RunsScreen) and screen.has_read:
+            break
+    await pilot.pause()
+
+
+def shown(app: App) -> str:
+    """The screen as lines of text."""
+    return "\n".join("".join(segment.text for segment in strip) for strip in app.screen._compositor.render_strips())
+
+
+async def test_every_end_is_told() -> None:
+    write_all()
+    app = App()
+    async with app.run_test(size=SIZES[1]) as pilot:
+        await opened(pilot)
+        assert [found.status for found in app.runs.known] == [
+            "finished",
+            "interrupted",
+            "finished",
+            "stopped",
+            "failed",
+            "damaged",
+        ]
+        screen = shown(app)
+        for words in ("11-23 12:00", "ants-bees", "seed 0", "3 seeds", "mobilenetv3-extract", "95.4 %", "42.3 s"):
+            assert words in screen
+        assert "[bold]broken[bold]" in screen
+        await pilot.press("down", "down", "down", "down")
+        await pilot.pause()
+        assert r"resnet18-finetune-0: out of memory [red]x[/red] \x1b[31m" in shown(app)
+
+
+async def test_enter_opens_in_live_and_c_in_compare() -> None:
+    write_all()
+    app = App()
+    async with app.run_test(size=SIZES[0]) as pilot:
+        await opened(pilot)
+        await pilot.press("enter", "down", "c", "end", "enter")
+        assert app.opened == [("a-20261123-120000", "live"), ("b-20261122-120000", "compare")]
+
+
+async def test_nothing_there_says_what_to_do() -> None:
+    app = App()
+    async with app.run_test(size=SIZES[0]) as pilot:
+        await opened(pilot)
+        assert "No experiments in runs yet." in shown(app)
+        await pilot.press("enter", "c")
+        assert app.opened == []
+        logs.write(OUT / "a-20261123-120000", logs.events())
+        await pilot.press("r")
+        for _ in range(100):
+            await asyncio.sleep(0.02)
+            if app.runs.known:
+                break
+        await pilot.press("enter")
+        assert app.opened == [("a-20261123-120000", "live")]
+
+
+async def test_a_running_experiment_is_followed() -> None:
+    told = logs.events()
+    folder = OUT / "a-20261123-120000"
+    folder.mkdir(parents=True)
+    app = App()
+    with EventLog(folder) as log:
+        log.append(told[0])
+        async with app.run_test(size=SIZES[0]) as pilot:
+            await opened(pilot)
+            assert [found.status for found in app.runs.known] == ["running"]
+            first_epoch = next(event for event in told if isinstance(event, ev.EpochFinished))
+            log.append(first_epoch)
+            app.runs.show(ExperimentState(name="a", end=None))
+            for _ in range(100):
+                await asyncio.sleep(0.02)
+                if app.runs.known[0].best:
+                    break
+            assert app.runs.known[0].best == {first_epoch.run: first_epoch.val.accuracy}
+
+
+async def test_the_cursor_stays_with_its_experiment() -> None:
+    logs.write(OUT / "a-20261120-120000", logs.events())
+    app = App()
+    async with app.run_test(size=SIZES[0]) as pilot:
+        await opened(pilot)
+        logs.write(OUT / "b-20261121-120000", logs.events())
+        await pilot.press("r")
+        for _ in range(100):
+            await asyncio.sleep(0.02)
+            if len(app.runs.known) == 2:
+                break
+        await pilot.pause()
+        assert app.runs.table.cursor_row == 1
+        await pilot.resize_terminal(120, 40)
+        await pilot.pause()
+        assert app.runs.table.cursor_row == 1
+        await pilot.press("enter")
+        assert app.opened == [("a-20261120-120000", "live")]
+
+
+async def test_every_key_of_runs_is_explained() -> None:
+    write_all()
+    app = App()
+    async with app.run_test(size=SIZES[0]) as pilot:
+        await opened(pilot)
+        keys = {key: active.binding for key, active in app.screen.active_bindings.items()}
+    for key in ("enter", "c", "r"):
+        assert keys[key].id, key
+        assert keys[key].tooltip, key
+
+
+@pytest.mark.parametrize("size", SIZES, ids=lambda size: f"{size[0]}x{size[1]}")
+def test_runs_look_right(snap_compare: Callable[..., bool], size: tuple[int, int]) -> None:
+    write_all()
+    assert snap_compare(App(), terminal_size=size, run_before=opened)
+
+
+def test_no_runs_look_right(snap_compare: Callable[..., bool]) -> None:
+    assert snap_compare(App(), terminal_size=SIZES[0], run_before=opened)
+
+
+def test_accuracy_of_one_seed_and_of_several() -> None:
+    assert accuracy([]) == "–"
+    assert accuracy([0.9542]) == "95.4 %"
+    assert accuracy([0.93, 0.9542, 0.94]) == "93.0–95.4 %"
+
+
+def test_another_year_is_told_by_its_date() -> None:
+    assert when(logs.BEGAN, 2026) == "11-23 12:00"
+    assert when(logs.BEGAN, 2027) == "2026-11-23"
+    assert when(None, 2026) == "–"

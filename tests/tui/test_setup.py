@@ -1,0 +1,373 @@
+"""Setup in the app: choosing data and strategies with keys alone."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from datetime import datetime
+from pathlib import Path
+
+import pytest
+from textual.events import Paste
+from textual.pilot import Pilot
+from textual.widgets import Input
+
+import tui.app
+from engine.spec import (
+    DEFAULT_STRATEGIES,
+    AdamW,
+    Constant,
+    DataSource,
+    Experiment,
+    StepLR,
+    own_strategies_file,
+    presets,
+)
+from tui.app import TlTui
+from tui.screens.pick_folder import PickFolder
+from tui.screens.setup import SetupScreen
+
+SIZES = [(80, 24), (120, 40)]
+Keys = Pilot[None]
+
+
+class App(TlTui):
+    """The app, which keeps what it was asked to start instead of training it."""
+
+    CSS_PATH = str(Path(tui.app.__file__).with_name("app.tcss"))
+
+    def __init__(self, source: DataSource | None = None) -> None:
+        super().__init__(Path("runs"), source, clock=lambda: datetime(2026, 11, 23, 12, 0))
+        self.started: list[Experiment] = []
+        self.trains = False
+
+    @property
+    def is_training(self) -> bool:
+        return self.trains
+
+    def start_experiment(self, experiment: Experiment) -> None:
+        self.started.append(experiment)
+
+    @property
+    def setup(self) -> SetupScreen:
+        screen = self.screen_stack[0]
+        assert isinstance(screen, SetupScreen)
+        return screen
+
+
+@pytest.fixture(autouse=True)
+def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Everything relative to a folder of the test's own, no settings from outside."""
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "config"))
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+@pytest.fixture
+def images(image_folder: Callable[..., Path]) -> DataSource:
+    image_folder("ants-bees")
+    return DataSource(path="ants-bees")
+
+
+async def settled(pilot: Keys) -> None:
+    """Waits for what is looked at after a pause in typing."""
+    app = pilot.app
+    assert isinstance(app, App)
+    for _ in range(500):
+        await asyncio.sleep(0.02)
+        screen = app.screen_stack[0]
+        if isinstance(screen, SetupScreen) and (screen.data.found is not None or screen.data.problem):
+            break
+    await pilot.pause()
+
+
+async def typed(pilot: Keys, text: str) -> None:
+    """Replaces the text of the focused field by a pasted one."""
+    await pilot.press("end", "ctrl+u")
+    assert pilot.app.focused is not None
+    pilot.app.focused.post_message(Paste(text))
+    await pilot.pause()
+
+
+def shown(app: App) -> str:
+    """The screen as lines of text."""
+    width, height = app.size
+    strips = app.screen._compositor.render_strips()
+    return "\n".join("".join(segment.text for segment in strip)[:width].rstrip() for strip in strips[:height])
+
+
+async def test_enter_starts_both_defaults(images: DataSource) -> None:
+    app = App(images)
+    async with app.run_test(size=SIZES[0]) as pilot:
+        await settled(pilot)
+        screen = shown(app)
+        for words in ("12 train · 8 val · 2 classes", "cold", "20 PNG", "[x] resnet18-finetune", "2 runs"):
+            assert words in screen
+        await pilot.press("enter")
+    (experiment,) = app.started
+    assert tuple(strategy.name for strategy in experiment.strategies) == DEFAULT_STRATEGIES
+    assert experiment.data == images
+    assert experiment.seeds == (0,)
+
+
+async def test_space_leaves_a_strategy_out_and_none_cannot_start(images: DataSource) -> None:
+    app = App(images)
+    async with app.run_test(size=SIZES[0]) as pilot:
+        await settled(pilot)
+        await pilot.press("space", "enter")
+        assert [strategy.name for strategy in app.started[0].strategies] == ["mobilenetv3-extract"]
+        await pilot.press("down", "space", "enter")
+        assert len(app.started) == 1
+        assert "no strategy is ticked" in shown(app)
+
+
+@pytest.mark.parametrize(
+    ("path", "why"),
+    [("nowhere", "no such file"), ("ants-bees/train/cold/0.png", "not a CSV"), ("ants-bees/val/cold", "")],
+)
+async def test_unusable_data_are_told_in_place_and_do_not_start(images: DataSource, path: str, why: str) -> None:
+    app = App(DataSource(path=path))
+    async with app.run_test(size=SIZES[1]) as pilot:
+        await settled(pilot)
+        assert app.setup.data.problem
+        assert why in app.setup.data.problem
+        await pilot.press("enter", "ctrl+r", "f5")
+        assert not app.started
+        assert "the data cannot be used" in shown(app)
+
+
+async def test_another_path_is_looked_at_after_a_pause(images: DataSource) -> None:
+    app = App(DataSource(path="nowhere"))
+    async with app.run_test(size=SIZES[0]) as pilot:
+        await settled(pilot)
+        await pilot.press("shift+tab")
+        assert app.focused is app.setup.data.path
+        await typed(pilot, "ants-b")
+        await pilot.press("ctrl+r")
+        assert not app.started
+        await pilot.pause(0.2)
+        await pilot.press("tab")
+        assert app.setup.data.path.value == "ants-bees/"
+        await settled(pilot)
+        await pilot.press("ctrl+r")
+        assert [experiment.data.path for experiment in app.started] == ["ants-bees"]
+
+
+async def test_a_csv_asks_for_its_images_and_a_second_csv(images: DataSource, home: Path) -> None:
+    rows = [f"cold/{number}.png,cold\nwarm/{number}.png,warm" for number in range(6)]
+    (home / "labels.csv").write_text("file_path,label\n" + "\n".join(rows) + "\n", encoding="utf-8")
+    app = App(DataSource(path="labels.csv"))
+    async with app.run_test(size=SIZES[0]) as pilot:
+        await settled(pilot)
+        assert app.setup.data.problem
+        assert app.setup.data.images.is_on_screen
+        await pilot.press("shift+tab", "shift+tab")
+        assert app.focused is app.setup.data.images
+        await typed(pilot, "ants-bees/train")
+        await settled(pilot)
+        assert app.setup.data.problem == ""
+        await pilot.press("ctrl+r")
+        (experiment,) = app.started
+        assert experiment.data == DataSource(path="labels.csv", images="ants-bees/train")
+        app.setup.data.path.focus()
+        await typed(pilot, "ants-bees")
+        await settled(pilot)
+        assert not app.setup.data.images.is_on_screen
+        await pilot.press("ctrl+r")
+        assert app.started[1].data == images
+
+
+async def test_parameters_are_edited_and_checked(images: DataSource) -> None:
+    app = App(images)
+    async with app.run_test(size=SIZES[0]) as pilot:
+        await settled(pilot)
+        await pilot.press("right")
+        assert app.focused is app.setup.form.fields["epochs"].control
+        await typed(pilot, "0")
+        assert "! at least 1" in shown(app)
+        await pilot.press("ctrl+r")
+        assert not app.started
+        await typed(pilot, "12")
+        app.setup.form.fields["optimizer.lr"].control.focus()
+        await typed(pilot, "nan")
+        assert "number: 0.001" in shown(app)
+        await typed(pilot, "0.02")
+        assert "resnet18-finetune*" in shown(app)
+        await pilot.press("ctrl+r")
+    first, second = app.started[0].strategies
+    assert (first.epochs, first.optimizer.lr) == (12, 0.02)
+    assert second == presets()["mobilenetv3-extract"]
+
+
+async def test_another_kind_has_its_own_parameters(images: DataSource) -> None:
+    app = App(images)
+    async with app.run_test(size=SIZES[1]) as pilot:
+        await settled(pilot)
+        form = app.setup.form
+        assert form.fields["schedule.step_size"].display
+        form.fields["schedule.name"].control.focus()
+        await pilot.press("enter", "end", "enter")
+        assert form.strategy.schedule == Constant()
+        assert not form.fields["schedule.gamma"].display
+        form.fields["optimizer.name"].control.focus()
+        await pilot.press("space", "end", "enter")
+        assert form.strategy.optimizer == AdamW(lr=1e-3)
+        assert not form.fields["optimizer.momentum"].display
+        form.fields["schedule.name"].control.focus()
+        await pilot.press("enter", "home", "enter")
+        assert form.strategy.schedule == StepLR()
+        assert form.fields["schedule.gamma"].display
+
+
+async def test_b_changes_the_size_of_mobilenet_alone(images: DataSource) -> None:
+    app = App(images)
+    async with app.run_test(size=SIZES[0]) as pilot:
+        await settled(pilot)
+        await pilot.press("b", "down", "b")
+        assert [strategy.backbone for strategy in app.setup.strategies.chosen] == ["resnet18", "mobilenet_v3_large"]
+        await pilot.press("b")
+        assert app.setup.strategies.chosen[1].backbone == "mobilenet_v3_small"
+
+
+async def test_digits_type_in_a_field_and_change_modes_elsewhere(images: DataSource) -> None:
+    app = App(images)
+    async with app.run_test(size=SIZES[0]) as pilot:
+        await settled(pilot)
+        await pilot.press("tab")
+        assert isinstance(app.focused, Input)
+        await typed(pilot, "4 2")
+        assert app.current_mode == "setup"
+        await pilot.press("escape")
+        assert app.focused is app.setup.strategies
+        await pilot.press("enter", "4")
+        await pilot.pause()
+        assert app.current_mode == "runs"
+    assert app.started[0].seeds == (4, 2)
+
+
+async def test_what_holds_for_every_run_is_checked(images: DataSource) -> None:
+    app = App(images)
+    async with app.run_test(size=SIZES[1]) as pilot:
+        await settled(pilot)
+        for control, wrong, right in (
+            (app.setup.options.seeds, "2-x", "0-2"),
+            (app.setup.options.weights, "no-such-file", "none"),
+            (app.setup.options.device, "GPU 1", "cuda:1"),
+        ):
+            control.focus()
+            await typed(pilot, wrong)
+            await pilot.press("ctrl+r")
+            assert not app.started
+            await typed(pilot, right)
+        assert "2 × 3 seeds = 6 runs" in shown(app)
+        app.setup.options.precision.focus()
+        await pilot.press("enter", "end", "enter", "ctrl+r")
+    (experiment,) = app.started
+    assert (experiment.seeds, experiment.weights, experiment.device, experiment.precision) == (
+        (0, 1, 2),
+        "none",
+        "cuda:1",
+        "bf16",
+    )
+
+
+async def test_a_running_experiment_is_not_joined_by_another(images: DataSource) -> None:
+    app = App(images)
+    async with app.run_test(size=SIZES[0]) as pilot:
+        await settled(pilot)
+        app.trains = True
+        await pilot.press("enter")
+        assert not app.started
+        assert "one is running: stop it" in shown(app)
+
+
+async def test_a_broken_file_of_own_strategies_is_told(images: DataSource) -> None:
+    own_strategies_file().parent.mkdir(parents=True)
+    own_strategies_file().write_text("[[strategies]]\nname = 'a'\nepochs = 0\n", encoding="utf-8")
+    app = App(images)
+    async with app.run_test(size=(200, 40)) as pilot:
+        await settled(pilot)
+        assert "epochs: Expected `int` >= 1" in shown(app)
+        await pilot.press("enter")
+    assert len(app.started[0].strategies) == 2
+
+
+async def test_own_strategies_are_listed_unticked(images: DataSource) -> None:
+    own_strategies_file().parent.mkdir(parents=True)
+    own_strategies_file().write_text(
+        "[[strategies]]\nname = 'slow'\nbased_on = 'resnet18-finetune'\nepochs = 50\n", encoding="utf-8"
+    )
+    app = App(images)
+    async with app.run_test(size=SIZES[0]) as pilot:
+        await settled(pilot)
+        assert "[ ] slow" in shown(app)
+        await pilot.press("down", "down", "space", "enter")
+    assert [strategy.name for strategy in app.started[0].strategies] == [*DEFAULT_STRATEGIES, "slow"]
+
+
+async def test_the_data_are_picked_from_the_tree(images: DataSource, home: Path) -> None:
+    (home / "a [red]x[b]").mkdir()
+    app = App(DataSource(path="nowhere"))
+    async with app.run_test(size=SIZES[0]) as pilot:
+        await settled(pilot)
+        await pilot.press("ctrl+o")
+        assert isinstance(app.screen, PickFolder)
+        for _ in range(100):
+            await asyncio.sleep(0.02)
+            if "[red]" in shown(app):
+                break
+        assert "a [red]x[b]" in shown(app)
+        await pilot.press("down", "down", "enter")
+        await settled(pilot)
+        assert app.setup.data.path.value == str(home / "ants-bees")
+        assert app.setup.data.found is not None
+
+
+async def test_names_from_outside_are_shown_as_they_are(image_folder: Callable[..., Path]) -> None:
+    folder = image_folder("[red]x[b]")
+    for part in ("train", "val"):
+        (folder / part / "cold").rename(folder / part / "[bold]cold[b]")
+        (folder / part / "warm").rename(folder / part / "warm\x1b[31m")
+    app = App(DataSource(path="[red]x[b]"))
+    async with app.run_test(size=SIZES[1]) as pilot:
+        await settled(pilot)
+        screen = shown(app)
+        assert "[red]x[b]" in screen
+        assert "[bold]cold[b]" in screen
+        assert r"warm\x1b[31m" in screen
+
+
+async def test_every_key_of_setup_is_explained(images: DataSource) -> None:
+    app = App(images)
+    async with app.run_test(size=SIZES[0]) as pilot:
+        await settled(pilot)
+        keys = {key: active.binding for key, active in app.screen.active_bindings.items()}
+    for key in ("ctrl+r", "f5", "ctrl+o", "b", "space", "enter", "right", "1", "4"):
+        assert keys[key].id, key
+        assert keys[key].tooltip, key
+    assert not {"ctrl+b", "ctrl+s", "ctrl+q", "ctrl+z", "ctrl+j"} & set(keys)
+
+
+@pytest.mark.parametrize("size", SIZES, ids=lambda size: f"{size[0]}x{size[1]}")
+def test_setup_looks_right(
+    snap_compare: Callable[..., bool], images: DataSource, size: tuple[int, int], tmp_path: Path
+) -> None:
+    assert snap_compare(App(images), terminal_size=size, run_before=settled)
+
+
+@pytest.mark.parametrize("size", SIZES, ids=lambda size: f"{size[0]}x{size[1]}")
+def test_wrong_values_look_right(snap_compare: Callable[..., bool], images: DataSource, size: tuple[int, int]) -> None:
+    async def wrong(pilot: Keys) -> None:
+        await settled(pilot)
+        await pilot.press("right")
+        await typed(pilot, "many")
+        assert isinstance(pilot.app.focused, Input)
+        pilot.app.focused.cursor_blink = False
+        await pilot.pause()
+
+    assert snap_compare(App(images), terminal_size=size, run_before=wrong)
+
+
+def test_unusable_data_look_right(snap_compare: Callable[..., bool], home: Path) -> None:
+    app = App(DataSource(path="~nobody-of-this-name/images"))
+    assert snap_compare(app, terminal_size=SIZES[0], run_before=settled)
