@@ -8,7 +8,7 @@ from datetime import datetime
 from pathlib import Path
 
 import pytest
-from textual.events import Paste
+from textual.events import Key, Paste
 from textual.pilot import Pilot
 from textual.widgets import Input
 
@@ -243,6 +243,26 @@ async def test_digits_type_in_a_field_and_change_modes_elsewhere(images: DataSou
         await pilot.pause()
         assert app.current_mode == "runs"
     assert app.started[0].seeds == (4, 2)
+
+
+async def test_keys_that_arrive_together_keep_their_order(images: DataSource) -> None:
+    app = App(images)
+    async with app.run_test(size=SIZES[0]) as pilot:
+        await settled(pilot)
+        seeds = app.setup.options.seeds
+        seeds.focus()
+        await pilot.pause()
+        for key, character in (
+            ("7", "7"),
+            ("ctrl+u", "\x15"),
+            ("1", "1"),
+            ("2", "2"),
+            ("backspace", "\x08"),
+            ("5", "5"),
+        ):
+            app.post_message(Key(key, character))
+        await pilot.pause()
+        assert seeds.value == "15"
 
 
 async def test_what_holds_for_every_run_is_checked(images: DataSource) -> None:

@@ -9,7 +9,8 @@ from typing import ClassVar
 
 from textual.binding import Binding, BindingType
 from textual.suggester import Suggester
-from textual.widgets import Input
+
+from tui.widgets.text_input import TextInput
 
 MOST_ENTRIES = 20_000
 """A folder with more entries than this is not searched to its end: completion must stay quick."""
@@ -59,7 +60,7 @@ class _PathSuggester(Suggester):
         return await asyncio.to_thread(completion, value, self.words)
 
 
-class PathInput(Input):
+class PathInput(TextInput):
     """A path; Tab or → takes the completion that is shown, Tab without one moves on."""
 
     BINDINGS: ClassVar[list[BindingType]] = [

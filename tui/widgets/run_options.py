@@ -16,6 +16,7 @@ from textual.widgets import Input
 from engine.spec import Experiment, SpecError, changed
 from tui.widgets.field import Choice, Field
 from tui.widgets.path_input import PathInput
+from tui.widgets.text_input import TextInput
 
 MOST_SEEDS = 100
 PRECISIONS = ("auto", "fp32", "bf16")
@@ -77,10 +78,10 @@ class RunOptions(Vertical):
     def __init__(self, experiment: Experiment, *, id: str = "") -> None:  # noqa: A002 - Textual's name
         super().__init__(id=id or None)
         self.problems: dict[str, str] = {}
-        self.seeds = Input(" ".join(map(str, experiment.seeds)), compact=True, id="run-seeds", max_length=200)
+        self.seeds = TextInput(" ".join(map(str, experiment.seeds)), compact=True, id="run-seeds", max_length=200)
         self.weights = PathInput(experiment.weights, words=("default", "none"), id="run-weights")
         devices = SuggestFromList(["auto", "cpu", "cuda:0", "mps"])
-        self.device = Input(experiment.device, compact=True, id="run-device", suggester=devices, max_length=20)
+        self.device = TextInput(experiment.device, compact=True, id="run-device", suggester=devices, max_length=20)
         self.precision = Choice([(name, name) for name in PRECISIONS], experiment.precision, id="run-precision")
         self.fields = {
             "seeds": Field("seeds", self.seeds, "or 0-4", classes="-short"),

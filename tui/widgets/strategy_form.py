@@ -18,6 +18,7 @@ from textual.widgets import Input
 from engine.spec import SpecError, Strategy, changed_strategy
 from tui.widgets.field import Choice, Field
 from tui.widgets.strategy_list import TRAINS
+from tui.widgets.text_input import TextInput
 
 COMMON_BACKBONES = (
     "resnet18",
@@ -250,7 +251,7 @@ class StrategyForm(VerticalScroll, can_focus=False):
             return Field(entry.label, Choice(list(entry.choices), entry.choices[0][1], id=id_), entry.hint)
         suggester = SuggestFromList(COMMON_BACKBONES) if entry.key == "backbone" else None
         placeholder = "the backbone's own" if entry.key == "image_size" else ""
-        control = Input(compact=True, id=id_, suggester=suggester, placeholder=placeholder, max_length=80)
+        control = TextInput(compact=True, id=id_, suggester=suggester, placeholder=placeholder, max_length=80)
         return Field(
             entry.label, control, entry.hint, classes="" if entry.key in ("backbone", "image_size") else "-short"
         )

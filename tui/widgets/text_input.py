@@ -1,0 +1,23 @@
+"""A one-line input that keeps the order of keys."""
+
+from __future__ import annotations
+
+from textual.events import Key
+from textual.widgets import Input
+
+
+class TextInput(Input):
+    """Handles its editing keys itself.
+
+    Textual inserts printable keys at once but lets the others rise to the app first, so that of keys that arrive
+    together, as they do over a slow connection, ctrl+u or backspace would act after what was typed later.
+    """
+
+    async def _on_key(self, event: Key) -> None:
+        if event.is_printable:
+            return
+        for binding in self._bindings.key_to_bindings.get(event.key, ()):
+            event.stop()
+            event.prevent_default()
+            await self.run_action(binding.action)
+            return
