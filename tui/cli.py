@@ -166,7 +166,6 @@ def main() -> None:
 def status(arguments: list[str]) -> int:
     """Runs a command line and returns its exit status; usage and input errors print one line and give 2."""
     from engine.data.dataset import DataError
-
     from engine.spec import SpecError
 
     try:

@@ -1,0 +1,26 @@
+"""Draws docs/live.svg: the app's Live screen at 120×40 with an experiment's log.  python docs/picture.py FOLDER"""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+from datetime import datetime
+from pathlib import Path
+
+from engine.log import event_reader
+from engine.state import fold
+from tui.app import TlTui
+
+
+async def picture(folder: Path) -> str:
+    """The Live screen as SVG, with the clock at the log's last event."""
+    heard = fold(event_reader(folder).read()).heard or datetime.now()
+    app = TlTui(folder.parent, clock=lambda: heard)
+    async with app.run_test(size=(120, 40)) as pilot:
+        app.open_experiment(folder)
+        await app.workers.wait_for_complete()
+        await pilot.pause(1)
+        return app.export_screenshot(title="tl-tui")
+
+
+Path(__file__).with_name("live.svg").write_text(asyncio.run(picture(Path(sys.argv[1]))), encoding="utf-8")
