@@ -65,10 +65,10 @@ def verdict(comparison: Comparison) -> str:
     elif first.accuracy == second.accuracy:
         said = f"{numbers}: no difference in accuracy."
     else:
-        margin = (first.high - first.low) / 2
+        margin = max(first.high - first.low, second.high - second.low) / 2
         said = (
             f"{numbers}: no difference that this data can show, "
-            f"since each is known only to about ±{100 * margin:.1f} points."
+            f"which tells an accuracy only to about ±{100 * margin:.1f} points."
         )
     return " ".join(part for part in (said, _cost(first, second), _caveat(comparison, results)) if part)
 

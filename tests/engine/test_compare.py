@@ -211,6 +211,7 @@ def test_the_better_value_of_a_line_is_marked() -> None:
 
 def test_a_difference_within_the_uncertainty_is_no_difference() -> None:
     said = verdict(comparison(row("a", 0.935), row("b", 0.922, seconds_total=2.7)))
+    assert "±4.3 points" in said
     assert "no difference that this data can show" in said
     assert "b takes 1/37 of the time" in said
     sentences = {choice.strategy: choice.sentence for choice in choices(comparison(row("a", 0.935), row("b", 0.922)))}
