@@ -9,9 +9,12 @@ from pathlib import Path
 
 import pytest
 from textual.pilot import Pilot
+from textual.screen import Screen
 
 from engine.events import AnyEvent
 from engine.log import EventLog
+from engine.spec import Experiment
+from engine.state import ExperimentState
 from tests.tui import logs
 from tui.app import TlTui
 
@@ -29,10 +32,28 @@ def plain_surroundings(tmp_path_factory: pytest.TempPathFactory, monkeypatch: py
         monkeypatch.delenv(name, raising=False)
 
 
+class NoSetup(Screen[None]):
+    """Stands in for Setup where a test is about another mode: mounting its many fields takes a second."""
+
+    def __init__(self, experiment: Experiment) -> None:
+        super().__init__()
+        self.experiment = experiment
+
+    def show(self, state: ExperimentState) -> None:
+        """Nothing."""
+
+
 @pytest.fixture
-def app(tmp_path: Path) -> TlTui:
+def whole_app(tmp_path: Path) -> TlTui:
     """The app; it is 12:04:31."""
     return TlTui(tmp_path, clock=lambda: datetime(2026, 11, 23, 12, 4, 31))
+
+
+@pytest.fixture
+def app(whole_app: TlTui, monkeypatch: pytest.MonkeyPatch) -> TlTui:
+    """The app with an empty Setup."""
+    monkeypatch.setattr("tui.app.SetupScreen", NoSetup)
+    return whole_app
 
 
 @pytest.fixture
@@ -66,8 +87,7 @@ async def opened(pilot: Pilot[None], app: TlTui, folder: Path, mode: str = "live
     assert mode in ("live", "compare")
     app.open_experiment(folder, mode)  # type: ignore[arg-type]
     await until(pilot, lambda: bool(app.state.runs) and app.current_mode == mode)
-    await app.workers.wait_for_complete([worker for worker in app.workers if worker.group == "compare"])
-    await pilot.pause()
+    await until(pilot, lambda: all(worker.is_finished for worker in app.workers if worker.group == "compare"))
 
 
 def text_of(app: TlTui) -> str:

@@ -1,9 +1,11 @@
 import pytest
+from textual.app import App, ComposeResult
 
 from engine.state import fold
 from tests.tui import logs
 from tui import curves
 from tui.theme import BLUE, GREY
+from tui.widgets import chart
 from tui.widgets.chart import LABEL_WIDTH, Chart, Curves, Series, decades, draw, legend, steps, thinned, ticks
 
 
@@ -51,11 +53,11 @@ def test_a_single_epoch_is_a_dot() -> None:
 
 def test_the_learning_rate_falls_in_steps() -> None:
     run = fold(logs.until("EpochFinished", 6, logs.events())).runs[0]
-    chart = curves.learning_rate(run)
-    past, planned = chart.series
+    rates = curves.learning_rate(run)
+    past, planned = rates.series
     assert past.points == steps(run.learning_rates[:7]) and past.line == "solid"
     assert planned.points == steps(run.learning_rates[7:], 8) and planned.line == "dotted"
-    drawn = rows(draw(chart, 60, 10))
+    drawn = rows(draw(rates, 60, 10))
     levels = [row[LABEL_WIDTH + 1 :].strip() for row in drawn[1:-2]]
     flat = [level for level in levels if len(level) > 8]
     assert len(flat) == 4  # 12 epochs, divided by ten after every third: no slope anywhere
@@ -110,17 +112,13 @@ def test_axes_change_seldom() -> None:
 
 
 async def test_it_is_drawn_again_only_when_its_curves_change(monkeypatch: pytest.MonkeyPatch) -> None:
-    from textual.app import App
-
-    from tui.widgets import chart
-
     drawn: list[Curves] = []
     real = draw
     monkeypatch.setattr(chart, "draw", lambda shown, *size: drawn.append(shown) or real(shown, *size))
     widget = Chart(rising())
 
     class Alone(App[None]):
-        def compose(self):
+        def compose(self) -> ComposeResult:
             yield widget
 
     async with Alone().run_test(size=(60, 20)) as pilot:

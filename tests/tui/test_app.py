@@ -1,0 +1,363 @@
+"""The app through its keys, on made-up logs."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import msgspec
+import pytest
+
+from engine import events as ev
+from engine import spec
+from engine.events import AnyEvent
+from engine.hosts import thread
+from engine.log import command_reader
+from engine.spec import Experiment
+from tests.tui import logs
+from tests.tui.conftest import opened, text_of, until
+from tui.app import TlTui
+from tui.errors import app_log
+from tui.screens.dialogs import Leaving, Question, Reading
+from tui.screens.live import LiveScreen
+from tui.screens.setup import SetupScreen
+
+Log = Callable[[list[AnyEvent]], Path]
+SIZES = pytest.mark.parametrize("size", [(80, 24), (120, 40)], ids=["80x24", "120x40"])
+
+
+def sent(folder: Path) -> list[str]:
+    return [command.action for command in command_reader(folder).read()]
+
+
+class Host:
+    """Stands for an experiment that trains in this process until it is told to stop."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder, self.error, self.alive, self.stops = folder, "", True, 0
+
+    def is_alive(self) -> bool:
+        return self.alive
+
+    def stop(self) -> None:
+        self.stops += 1
+
+
+@SIZES
+async def test_every_mode_is_a_key_away(whole_app: TlTui, past: Log, size: tuple[int, int]) -> None:
+    app = whole_app
+    async with app.run_test(size=size) as pilot:
+        await until(pilot, lambda: app.current_mode == "setup")
+        await opened(pilot, app, past(logs.events()))
+        for key, mode in (("3", "compare"), ("4", "runs"), ("2", "live"), ("1", "setup"), ("2", "live")):
+            await pilot.press(key)
+            await until(pilot, lambda mode=mode: app.current_mode == mode)
+            assert "ants-bees · 244 train / 153 val · 2 classes" in text_of(app).splitlines()[0]
+
+
+@SIZES
+async def test_a_run_that_trains(app: TlTui, present: Log, size: tuple[int, int]) -> None:
+    folder = present(logs.until("Progress", 10, logs.events()))
+    async with app.run_test(size=size) as pilot:
+        await opened(pilot, app, folder)
+        shown = text_of(app)
+        for words in (
+            "resnet18 · fine-tune all",
+            "● training",
+            "epoch 4/12",
+            "step 6/8 · 91 images/s",
+            "best 83.0 % @3",
+            "ETA 0:",
+            "trains all 11.2 M parameters · fp32",
+        ):
+            assert words in shown, words
+        assert "interrupted" not in shown
+        logs.write(folder, logs.events()[len(logs.until("Progress", 10, logs.events())) :])
+        await until(pilot, lambda: app.state.end == "finished")
+        shown = text_of(app)
+        assert "✓ finished" in shown and "95.4 %" in shown and "38.8 s" in shown
+
+
+async def test_wide_shows_both_runs_and_all_four_charts_of_each(app: TlTui, past: Log) -> None:
+    async with app.run_test(size=(120, 40)) as pilot:
+        await opened(pilot, app, past(logs.events()))
+        titles = [line.split()[1::][0] for line in text_of(app).splitlines() if line.count("━") and line[0] == "│"]
+        assert titles[1:] == ["accuracy", "loss", "learning", "memory"]
+        assert "mobilenet_v3_small · extract features" in text_of(app)
+
+
+async def test_small_turns_through_charts_and_runs(app: TlTui, past: Log) -> None:
+    async with app.run_test(size=(80, 24)) as pilot:
+        await opened(pilot, app, past(logs.events()))
+        assert "accuracy ┄" in text_of(app) and "memory " not in text_of(app)
+        await pilot.press("c")
+        await pilot.pause()
+        assert "learning rate" in text_of(app) and "memory " in text_of(app) and "accuracy ┄" not in text_of(app)
+        assert "resnet18 · fine-tune all" in text_of(app)
+        await pilot.press("right")
+        await pilot.pause()
+        assert "mobilenet_v3_small · extract features" in text_of(app)
+        assert "▸ ✓ mobilenetv3-extract-0" in text_of(app)
+        await pilot.press("right")
+        await pilot.pause()
+        assert "resnet18 · fine-tune all" in text_of(app)
+
+
+async def test_many_runs_are_a_list_around_the_selected_one(app: TlTui, past: Log) -> None:
+    many = spec.changed(logs.two_strategies(3), seeds=list(range(5)))
+    async with app.run_test(size=(120, 30)) as pilot:
+        await opened(pilot, app, past(logs.events(many)))
+        await pilot.press("left")  # from the first to the last
+        await pilot.pause()
+        shown = text_of(app)
+        assert "▸ ✓ mobilenetv3-extract-4" in shown and "▹ ✓ resnet18-finetune-4" in shown
+        assert "resnet18-finetune · seed 4" in shown and "resnet18-finetune-0" not in shown
+
+
+async def test_growing_and_shrinking_while_it_trains(app: TlTui, present: Log) -> None:
+    everything = logs.events()
+    folder = present(logs.until("EpochFinished", 3, everything))
+    async with app.run_test(size=(120, 40)) as pilot:
+        await opened(pilot, app, folder)
+        await pilot.resize_terminal(40, 10)
+        await pilot.pause()
+        assert "tl-tui needs at least 60 × 16" in " ".join(text_of(app).split()) and "accuracy" not in text_of(app)
+        logs.write(folder, everything[len(logs.until("EpochFinished", 3, everything)) : -1])
+        await pilot.resize_terminal(80, 24)
+        await until(pilot, lambda: all(run.is_over for run in app.state.runs))
+        await pilot.pause()
+        assert max(map(len, text_of(app).splitlines())) <= 80
+        assert "best 94.8 % @10" in text_of(app) and "needs at least" not in text_of(app)
+
+
+async def test_pause_resume_skip_and_stop_are_sent(app: TlTui, present: Log) -> None:
+    folder = present(logs.until("EpochFinished", 2, logs.events()))
+    async with app.run_test(size=(80, 24)) as pilot:
+        await opened(pilot, app, folder)
+        await pilot.press("space")
+        assert sent(folder) == ["pause"]
+        logs.write(folder, [ev.CommandApplied(action="pause", run="resnet18-finetune-0", elapsed=50)])
+        await until(pilot, lambda: app.state.paused)
+        assert "‖ paused" in text_of(app)
+        await pilot.press("space", "k")
+        assert sent(folder) == ["pause", "resume", "skip"]
+        await pilot.press("s")
+        await until(pilot, lambda: isinstance(app.screen, Question))
+        await pilot.press("enter")  # the harmless answer is the one that Enter gives
+        await until(pilot, lambda: not isinstance(app.screen, Question))
+        assert sent(folder) == ["pause", "resume", "skip"]
+        await pilot.press("s")
+        await until(pilot, lambda: isinstance(app.screen, Question))
+        await pilot.press("y")
+        await until(pilot, lambda: not isinstance(app.screen, Question))
+        assert sent(folder) == ["pause", "resume", "skip", "stop"]
+
+
+async def test_commands_do_nothing_once_it_is_over(app: TlTui, past: Log) -> None:
+    folder = past(logs.events())
+    async with app.run_test() as pilot:
+        await opened(pilot, app, folder)
+        await pilot.press("space", "k", "s", "x", "z", "f1", "tab", "left")
+        assert sent(folder) == [] and isinstance(app.screen, LiveScreen)
+
+
+async def test_nobody_writes_an_unfinished_log_interrupted(app: TlTui, past: Log) -> None:
+    folder = past(logs.until("EpochFinished", 5, logs.events()))
+    async with app.run_test(size=(80, 24)) as pilot:
+        await opened(pilot, app, folder)
+        await until(pilot, lambda: app.interrupted)
+        assert "! interrupted" in text_of(app) and "ETA" not in text_of(app)
+        await pilot.press("space")
+        assert sent(folder) == []
+
+
+async def test_a_failed_run_says_why_and_what_to_do(app: TlTui, past: Log) -> None:
+    failed = ev.RunFailed(
+        run="resnet18-finetune-0",
+        kind="out of memory",
+        message="CUDA out of memory [red]\x1b[2J",
+        advice="a smaller batch size needs less memory",
+    )
+    async with app.run_test(size=(80, 24)) as pilot:
+        await opened(pilot, app, past([*logs.until("RunStarted", 1, logs.events()), failed]))
+        shown = text_of(app)
+        assert "✗ failed" in shown and "Failed: out of memory" in shown
+        assert "CUDA out of memory [red]\\x1b[2J" in shown
+        assert "What to do: a smaller batch size needs less memory" in shown
+        assert "learning rate" not in shown
+
+
+async def test_an_experiment_that_could_not_go_on_says_why(app: TlTui, past: Log) -> None:
+    end = ev.ExperimentFinished(end="failed", error="no training image of class be[e]s can be read")
+    async with app.run_test(size=(80, 24)) as pilot:
+        await opened(pilot, app, past([*logs.until("StageChanged", 1, logs.events()), end]))
+        assert "The experiment failed: no training image of class be[e]s can be read" in text_of(app)
+
+
+async def test_names_from_outside_are_no_markup(app: TlTui, past: Log) -> None:
+    events = logs.events()
+    started = events[0]
+    assert isinstance(started, ev.ExperimentStarted)
+    named = msgspec.structs.replace(started.data, name="[bold]a\x1b]0;x\x07[/]", classes=("[red]", "[/x]"))
+    events[0] = msgspec.structs.replace(started, data=named)
+    events.insert(1, ev.Warned(message="left out [link=x]\x9b2J.png: [not] an image"))
+    folder = past(events)
+    async with app.run_test(size=(120, 40)) as pilot:
+        await opened(pilot, app, folder)
+        assert "[bold]a\\x1b]0;x\\x07[/]" in text_of(app)
+        await pilot.press("w")
+        await until(pilot, lambda: isinstance(app.screen, Reading))
+        assert "left out [link=x]\\x9b2J.png: [not] an image" in text_of(app)
+        await pilot.press("escape")
+        await opened(pilot, app, folder, "compare")
+        await until(pilot, lambda: "[red], [/x]" in text_of(app))
+
+
+async def test_random_weights_cannot_be_overlooked(app: TlTui, past: Log) -> None:
+    random = spec.changed(logs.two_strategies(2), weights="none")
+    async with app.run_test(size=(80, 24)) as pilot:
+        await opened(pilot, app, past(logs.events(random)))
+        assert "random initialisation" in text_of(app)
+
+
+@SIZES
+async def test_compare_while_it_still_runs_and_at_the_end(app: TlTui, present: Log, size: tuple[int, int]) -> None:
+    everything = logs.events()
+    begun = logs.until("EpochFinished", 7, everything)
+    folder = present(begun)
+    async with app.run_test(size=size) as pilot:
+        await opened(pilot, app, folder, "compare")
+        await until(pilot, lambda: "there is nothing to compare it with" in " ".join(text_of(app).split()))
+        logs.write(folder, everything[len(begun) :])
+        await until(pilot, lambda: "no difference that this data can show" in " ".join(text_of(app).split()))
+        await pilot.press("end")
+        await pilot.pause()
+        assert "★ best of its line" in text_of(app)
+
+
+async def test_export_says_where(app: TlTui, past: Log) -> None:
+    folder = past(logs.events())
+    async with app.run_test(size=(120, 40), notifications=True) as pilot:
+        await opened(pilot, app, folder)
+        await pilot.press("e")
+        await until(pilot, lambda: (folder / "comparison.md").exists() and "Exported" in text_of(app))
+        assert {path.name for path in folder.glob("comparison.*")} == {
+            "comparison.csv",
+            "comparison.json",
+            "comparison.md",
+        }
+        assert json.loads((folder / "comparison.json").read_text())["runs"][0]["val_accuracy"] == pytest.approx(
+            146 / 153
+        )
+
+
+async def test_help_shows_the_keys_that_work_here(app: TlTui, past: Log) -> None:
+    async with app.run_test(size=(120, 40)) as pilot:
+        await opened(pilot, app, past(logs.events()))
+        live = {binding.tooltip for binding in LiveScreen.BINDINGS if not isinstance(binding, tuple)}
+        await pilot.press("question_mark")
+        await until(pilot, lambda: isinstance(app.screen, Reading))
+        shown = text_of(app)
+        assert all(tooltip in shown for tooltip in live) and "leave tl-tui" in shown
+        await pilot.press("question_mark")
+        await until(pilot, lambda: isinstance(app.screen, LiveScreen))
+
+
+async def test_every_key_has_a_name_for_settings_and_an_explanation(app: TlTui, past: Log) -> None:
+    async with app.run_test(size=(120, 40)) as pilot:
+        await opened(pilot, app, past(logs.events()))
+        own = [app, *(app.screen_stack[0],)]
+        for node in own:
+            for bindings in node._bindings.key_to_bindings.values():
+                for binding in bindings:
+                    ours = binding.action not in ("screen.copy_text", "app.focus_next", "app.focus_previous")
+                    assert not ours or (binding.id and binding.tooltip), binding
+        keys = {key for node in own for key in node._bindings.key_to_bindings}
+        assert not keys & {"ctrl+b", "ctrl+s", "ctrl+q", "ctrl+z", "ctrl+j", "ctrl+p"}
+
+
+@pytest.mark.parametrize("key", ["q", "ctrl+c"])
+async def test_leaving_is_immediate_while_nothing_trains(app: TlTui, past: Log, key: str) -> None:
+    async with app.run_test() as pilot:
+        await opened(pilot, app, past(logs.events()))
+        await pilot.press(key)
+        await pilot.pause()
+    assert app.return_code == 0 and app.folder is not None and app.state.end == "finished"
+
+
+async def test_leaving_while_a_run_trains_asks_stops_and_waits(app: TlTui, present: Log) -> None:
+    everything = logs.events()
+    begun = logs.until("EpochFinished", 7, everything)
+    folder = present(begun)
+    host = Host(folder)
+    async with app.run_test(size=(80, 24)) as pilot:
+        app.host = host  # type: ignore[assignment]
+        await opened(pilot, app, folder)
+        for no in ("escape", "n", "enter"):
+            await pilot.press("q")
+            await until(pilot, lambda: isinstance(app.screen, Leaving))
+            await pilot.press(no)
+            await until(pilot, lambda: isinstance(app.screen, LiveScreen))
+        assert host.stops == 0
+        await pilot.press("ctrl+c")
+        await until(pilot, lambda: isinstance(app.screen, Leaving))
+        await pilot.press("y")
+        await until(pilot, lambda: "Stopping" in text_of(app))
+        await pilot.press("escape", "y", "n")
+        assert host.stops == 1 and isinstance(app.screen, Leaving)
+        logs.write(folder, everything[len(begun) :])
+        host.alive = False
+        await until(pilot, lambda: app._exit)
+    assert app.folder == folder and app.state.end == "finished"  # what the command line prints
+
+
+async def test_starting_shows_it_in_live_and_only_one_at_a_time(
+    app: TlTui, present: Log, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = present(logs.until("EpochFinished", 1, logs.events()))
+    asked: list[Experiment] = []
+    monkeypatch.setattr(thread, "start", lambda experiment, out: asked.append(experiment) or Host(folder))
+    async with app.run_test(size=(80, 24)) as pilot:
+        await until(pilot, lambda: app.current_mode == "setup")
+        app.start_experiment(logs.two_strategies())
+        app.start_experiment(logs.two_strategies())
+        await until(pilot, lambda: bool(app.state.runs) and app.current_mode == "live")
+        assert app.folder == folder and app.is_training
+        app.start_experiment(logs.two_strategies())
+        assert asked == [logs.two_strategies()]
+
+
+async def test_data_that_cannot_be_used_is_said_in_setup(whole_app: TlTui, tmp_path: Path) -> None:
+    app = whole_app
+    nowhere = spec.changed(logs.two_strategies(), data=spec.DataSource(path=str(tmp_path / "no[where]")))
+    async with app.run_test(size=(120, 40), notifications=True) as pilot:
+        await until(pilot, lambda: app.current_mode == "setup")
+        app.start_experiment(nowhere)
+        await until(pilot, lambda: "no such file or folder" in " ".join(text_of(app).split()))
+        assert isinstance(app.screen, SetupScreen) and not app.is_training
+
+
+async def test_nothing_open_says_what_to_press(app: TlTui) -> None:
+    async with app.run_test(size=(80, 24)) as pilot:
+        await until(pilot, lambda: app.current_mode == "setup")
+        for key, words in (("2", "Nothing is open."), ("3", "Nothing to compare")):
+            await pilot.press(key)
+            await until(pilot, lambda words=words: words in text_of(app))
+
+
+async def test_an_error_in_a_screen_is_recorded_not_a_traceback(
+    app: TlTui, past: Log, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def broken(self: LiveScreen) -> None:
+        raise RuntimeError("broken on purpose")
+
+    monkeypatch.setattr(LiveScreen, "action_charts", broken)
+    with pytest.raises(RuntimeError, match="broken on purpose"):
+        async with app.run_test(size=(80, 24)) as pilot:
+            await opened(pilot, app, past(logs.events()))
+            await pilot.press("c")
+            await pilot.pause()
+    assert "broken on purpose" in app_log().read_text(encoding="utf-8")
+    said = capsys.readouterr().err
+    assert "tl-tui: the app failed and had to end" in said and "Traceback" not in said
