@@ -35,9 +35,9 @@ class Mass(Struct, frozen=True):
 def mass(kind: Kind, rng: np.random.Generator) -> Mass:
     """A mass of this kind; the ranges of the two kinds overlap."""
     if kind == "benign":
-        bumpiness, number, reach = rng.uniform(0.02, 0.06), rng.integers(0, 5), rng.uniform(0.1, 0.4)
+        bumpiness, number, reach = rng.uniform(0.02, 0.06), rng.integers(0, 5), rng.uniform(0.1, 0.35)
     else:
-        bumpiness, number, reach = rng.uniform(0.04, 0.1), rng.integers(8, 19), rng.uniform(0.35, 1.0)
+        bumpiness, number, reach = rng.uniform(0.04, 0.1), rng.integers(9, 21), rng.uniform(0.4, 1.1)
     angles = rng.uniform(0, 2 * math.pi, number)
     lengths = reach * rng.uniform(0.5, 1.3, number)
     widths = rng.uniform(0.06, 0.16, number)
