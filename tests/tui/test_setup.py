@@ -263,6 +263,14 @@ async def test_keys_that_arrive_together_keep_their_order(images: DataSource) ->
             app.post_message(Key(key, character))
         await pilot.pause()
         assert seeds.value == "15"
+        app.setup.form.focus_first()
+        await pilot.pause()
+        for key in ("backspace", "7", "x"):
+            app.post_message(Key(key, key if len(key) == 1 else None))
+        await pilot.pause()
+        assert "! epochs: whole number" in shown(app)
+        await pilot.press("ctrl+r")
+        assert not app.started
 
 
 async def test_what_holds_for_every_run_is_checked(images: DataSource) -> None:

@@ -125,9 +125,8 @@ class SetupScreen(Screen[None]):
     def _problem(self) -> str:
         if self.data.problem:
             return "the data cannot be used"
-        for owner, problems in ((self.form.strategy.name, self.form.problems), ("every run", self.options.problems)):
-            for label, problem in problems.items():
-                return f"{owner}, {label}: {problem}"
+        for label, problem in (self.form.problems | self.options.problems).items():
+            return f"{label}: {problem}"
         return "" if self.strategies.chosen else "no strategy is ticked: space ticks one"
 
     def action_browse(self) -> None:
@@ -142,7 +141,10 @@ class SetupScreen(Screen[None]):
         """Changes the highlighted strategy between the small and the large MobileNetV3."""
         strategy = self.strategies.current
         if strategy is not None and strategy.backbone in OTHER_SIZE:
-            self._changed(with_value(strategy, "backbone", OTHER_SIZE[strategy.backbone]))
+            other = with_value(strategy, "backbone", OTHER_SIZE[strategy.backbone])
+            self.strategies.put(other)
+            self._present(other)
+            self._say()
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
         """The small or large backbone is a choice for MobileNetV3 alone; only a field can be left."""
@@ -178,20 +180,21 @@ class SetupScreen(Screen[None]):
         self._say()
 
     @on(StrategyForm.Changed)
-    def _edited(self, event: StrategyForm.Changed) -> None:
-        self._changed(event.strategy)
+    def _edited(self) -> None:
+        # Not what the message could carry: by now more may have been typed.
+        self.strategies.put(self.form.strategy)
+        self._describe(self.form.strategy)
+        self._say()
 
     @on(Input.Submitted)
     def _entered(self) -> None:
         self.focus_next()
 
-    def _changed(self, strategy: Strategy) -> None:
-        self.strategies.put(strategy)
-        self._present(strategy)
-        self._say()
-
     def _present(self, strategy: Strategy) -> None:
         self.form.load(strategy)
+        self._describe(strategy)
+
+    def _describe(self, strategy: Strategy) -> None:
         self.preview.show(strategy)
         changed = "" if strategy == self.strategies.known.get(strategy.name) else " (changed)"
         self.query_one("#parameters-panel").border_title = shown(strategy.name) + changed

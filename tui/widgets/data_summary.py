@@ -94,7 +94,7 @@ def _table(classes: tuple[tuple[str, int, int], ...], width: int) -> Text:
 
 def _files(found: DataFound) -> str:
     formats = ", ".join(f"{count:,} {name}" for name, count in found.formats[:4])
-    if found.size is None or not formats:
+    if found.size is None or found.size < 2**20 or not formats:
         return formats
     return f"{formats} · {size(found.size)}"
 

@@ -162,11 +162,7 @@ class StrategyForm(VerticalScroll, can_focus=False):
     PREFIX: ClassVar[str] = "parameter-"
 
     class Changed(Message):
-        """A parameter was changed, or is wrong now: ``strategy`` has the last valid values."""
-
-        def __init__(self, strategy: Strategy) -> None:
-            super().__init__()
-            self.strategy = strategy
+        """What is in a field was changed; the form's ``strategy`` has the last valid values."""
 
     def __init__(self, strategy: Strategy, *, id: str = "") -> None:  # noqa: A002 - Textual's name
         super().__init__(id=id or None)
@@ -208,20 +204,20 @@ class StrategyForm(VerticalScroll, can_focus=False):
         entry = next(entry for entry in ENTRIES if entry.key == key)
         if key not in _keys(self.strategy) or text == _text(value_of(self.strategy, key)):
             self._say(entry, "")
-            self.post_message(self.Changed(self.strategy))
+            self.post_message(self.Changed())
             return
         try:
             strategy = with_value(self.strategy, key, entry.read(text))
         except SpecError as error:
             self._say(entry, str(error))
-            self.post_message(self.Changed(self.strategy))
+            self.post_message(self.Changed())
             return
         self._say(entry, "")
         other_kind = key.endswith(".name") and strategy != self.strategy
         self.strategy = strategy
         if other_kind:
             self._fill(key.partition(".")[0] + ".")
-        self.post_message(self.Changed(strategy))
+        self.post_message(self.Changed())
 
     def _say(self, entry: Entry, problem: str) -> None:
         self.problems.pop(entry.label.strip(), None)

@@ -1,0 +1,122 @@
+"""What Setup reads from text and what it says: the parts without a screen."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from engine.spec import CosineAnnealingLR, SpecError, presets
+from tui.text import middle
+from tui.widgets.data_summary import DataFound, described
+from tui.widgets.path_input import completion
+from tui.widgets.run_options import device_from, seeds_from, weights_from
+from tui.widgets.schedule_preview import preview
+from tui.widgets.strategy_form import value_of, with_value
+
+FINE_TUNE = presets()["resnet18-finetune"]
+
+
+@pytest.mark.parametrize(
+    ("text", "seeds"),
+    [("0", (0,)), (" 3, 1 ", (3, 1)), ("0-2", (0, 1, 2)), ("7 0-1", (7, 0, 1)), ("2147483647", (2**31 - 1,))],
+)
+def test_seeds(text: str, seeds: tuple[int, ...]) -> None:
+    assert seeds_from(text) == seeds
+
+
+@pytest.mark.parametrize("text", ["", "x", "-1", "1.5", "3-1", "0 0", "0-1 1", "0-100000", "2147483648", "99999999999"])
+def test_wrong_seeds(text: str) -> None:
+    with pytest.raises(SpecError):
+        seeds_from(text)
+
+
+def test_weights_are_a_word_or_a_path_that_exists(tmp_path: Path) -> None:
+    assert [weights_from(text) for text in ("default", "none", str(tmp_path))] == ["default", "none", str(tmp_path)]
+    for text in ("", "None", str(tmp_path / "no"), "a\0b", "x" * 5000, "~nobody-of-this-name/x"):
+        with pytest.raises(SpecError):
+            weights_from(text)
+
+
+def test_devices_look_like_torch_devices() -> None:
+    assert [device_from(text) for text in ("auto", "cpu", "cuda:1")] == ["auto", "cpu", "cuda:1"]
+    for text in ("", "CUDA", "cuda:", "cuda 1"):
+        with pytest.raises(SpecError):
+            device_from(text)
+
+
+def test_a_value_is_put_where_it_belongs() -> None:
+    changed = with_value(FINE_TUNE, "optimizer.momentum", 0.5)
+    assert value_of(changed, "optimizer.momentum") == 0.5
+    assert value_of(changed, "optimizer.lr") == FINE_TUNE.optimizer.lr
+    assert with_value(FINE_TUNE, "schedule.name", "CosineAnnealingLR").schedule == CosineAnnealingLR()
+    with pytest.raises(KeyError):
+        value_of(FINE_TUNE, "schedule.eta_min")
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "said"),
+    [
+        ("epochs", 0, "at least 1"),
+        ("optimizer.lr", -1.0, "above 0"),
+        ("optimizer.momentum", 1.0, "below 1"),
+        ("image_size", 5000, "at most 1024"),
+    ],
+)
+def test_a_wrong_value_is_told_in_a_few_words(key: str, value: float, said: str) -> None:
+    with pytest.raises(SpecError, match=f"^{said}$"):
+        with_value(FINE_TUNE, key, value)
+
+
+def test_paths_complete_to_folders_and_csv_files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("images", "imagery", ".hidden", "bad\nname"):
+        (tmp_path / name).mkdir()
+    for name in ("labels.csv", "labels.txt"):
+        (tmp_path / name).touch()
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("HOME", str(tmp_path))
+    assert completion("im") == "imagery/"
+    assert completion("images") == "images/"
+    assert completion(f"{tmp_path}/l") == f"{tmp_path}/labels.csv"
+    assert completion("~/la") == "~/labels.csv"
+    assert completion(".h") == ".hidden/"
+    assert completion("no", ("default", "none")) == "none"
+    for nothing in ("", "bad", "labels.csv", "labels.t", "no/such/folder/x", "~nobody-of-this-name/x"):
+        assert completion(nothing) is None, nothing
+
+
+def test_many_classes_are_cut_short_and_all_are_counted() -> None:
+    found = DataFound(
+        tuple((f"class {number:03}", 10, 2) for number in range(98)), "given", (("JPEG", 1176),), 3 * 2**20
+    )
+    lines = described(found, 36).plain.splitlines()
+    assert lines[0] == "980 train · 196 val · 98 classes"
+    assert "… 90 more" in lines
+    assert lines[-1] == "1,176 JPEG · 3 MiB"
+    assert sum(line.startswith("class 0") for line in lines) == 8
+
+
+def test_names_and_warnings_are_made_harmless_and_fit() -> None:
+    found = DataFound((("\x1b[31m" + "long" * 30, 1, 1), ("日本語" * 20, 1, 1)), "given", warnings=tuple("abcde"))
+    text = described(found, 36)
+    assert "\x1b" not in text.plain
+    assert "… 2 more warnings" in text.plain
+    assert all(line.cell_len <= 36 for line in text.split())
+
+
+@pytest.mark.parametrize(
+    ("text", "width", "cut"), [("short", 5, "short"), ("abcdefghij", 5, "ab…ij"), ("日本語日本語", 6, "日…語")]
+)
+def test_the_middle_is_left_out(text: str, width: int, cut: str) -> None:
+    assert middle(text, width) == cut
+
+
+def test_the_preview_has_one_level_step_an_epoch() -> None:
+    points = [point for series in preview(FINE_TUNE).series for point in series.points]
+    rates = [1e-3] * 3 + [1e-4] * 2
+    assert [x for x, _ in points] == [0, 1, 1, 2, 2, 3, 3, 4, 4, 5]
+    assert [y for _, y in points] == pytest.approx([rate for rate in rates for _ in range(2)])
+
+
+def test_more_epochs_than_a_screen_has_are_not_drawn() -> None:
+    assert preview(with_value(FINE_TUNE, "epochs", 10**18)).series == ()
