@@ -108,7 +108,7 @@ class Strategy(Struct, frozen=True, forbid_unknown_fields=True):
     name: Name
     backbone: str = "resnet18"
     trains: Literal["all", "head"] = "all"
-    epochs: Count = 5
+    epochs: Annotated[int, Meta(ge=1, le=100_000)] = 5
     batch_size: Count = 32
     image_size: Annotated[int, Meta(ge=32, le=1024)] | None = None
     optimizer: Optimizer = SGD()
