@@ -33,17 +33,10 @@ from tui.screens.runs import RunsScreen
 from tui.screens.setup import SetupScreen
 from tui.theme import THEME
 from tui.widgets.header import MODES, Header, Tabs
+from tui.words import ASKED
 
 if TYPE_CHECKING:
     from engine.hosts.thread import ThreadHost
-
-ASKED: dict[Action, str] = {
-    "pause": "Pausing after the present step",
-    "resume": "Going on",
-    "skip": "Skipping: the best epoch so far is being saved",
-    "stop": "Stopping: the best epoch so far is being saved",
-}
-"""What is said when a command was sent; the panes show when it took effect."""
 
 
 class TlTui(App[None], inherit_bindings=False):
@@ -84,6 +77,7 @@ class TlTui(App[None], inherit_bindings=False):
         self.folder: Path | None = None
         self.interrupted = False
         self.host: ThreadHost | None = None
+        self._told: ThreadHost | None = None
         self._starting = False
         self._keys: dict[Screen[None], tuple[tuple[str, bool], ...]] = {}
         self._setup = experiment or _with_data(data or DataSource())
@@ -163,7 +157,9 @@ class TlTui(App[None], inherit_bindings=False):
 
     def _show(self) -> None:
         """Brings the present mode up to date; an error in it is told and recorded, and the app goes on."""
-        screen = self.screen_stack[0]
+        screen = self._mode_screen
+        if screen is None:
+            return
         try:
             with self.batch_update():
                 for header in screen.query(Header):
@@ -177,6 +173,11 @@ class TlTui(App[None], inherit_bindings=False):
             where = record_error()
             self.notify(f"{type(error).__name__} in the display; details in {where}", severity="error", markup=False)
 
+    @property
+    def _mode_screen(self) -> Screen[None] | None:
+        """The present mode's screen, whatever window lies over it; None while the app closes."""
+        return self.screen_stack[0] if self.screen_stack else None
+
     def _refresh_keys(self, screen: Screen[None]) -> None:
         """Draws the footer again, which lays out the whole screen: only where another set of keys works."""
         works = tuple((key, one.enabled) for key, one in screen.active_bindings.items())
@@ -185,9 +186,19 @@ class TlTui(App[None], inherit_bindings=False):
             screen.refresh_bindings()
 
     def _tick(self) -> None:
-        time = f"{self.clock():%H:%M:%S}"
-        for header in self.screen_stack[0].query(Header):
-            header.show_time(time)
+        if self._mode_screen is None:
+            return
+        for header in self._mode_screen.query(Header):
+            header.show_time(f"{self.clock():%H:%M:%S}")
+        self._tell_failure()
+
+    def _tell_failure(self) -> None:
+        """Says, once, why an experiment of this process ended without a last event in its log."""
+        host = self.host
+        if host is None or host is self._told or host.is_alive() or not host.error or self.state.end is not None:
+            return
+        self._told = host
+        self.notify(shown(host.error), title="The experiment failed", severity="error", markup=False, timeout=60)
 
     # Keys
 
@@ -241,7 +252,7 @@ class TlTui(App[None], inherit_bindings=False):
         if action in ("pause", "stop", "skip"):
             return True if self._is_live() else None
         if action == "export":
-            if not isinstance(self.screen_stack[0], LiveScreen | CompareScreen):
+            if not isinstance(self._mode_screen, LiveScreen | CompareScreen):
                 return False
             return True if any(run.epochs for run in self.state.runs) else None
         return True

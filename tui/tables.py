@@ -72,11 +72,13 @@ def heading(comparison: Comparison) -> Text:
 
 def _table(rows: Sequence[Row], lines: Sequence[Aspect], columns: range) -> Table:
     table = Table(box=box.SIMPLE_HEAD, padding=(0, 1), pad_edge=False, show_edge=False, border_style=rgb(GREY))
-    table.add_column("", min_width=ASPECT_WIDTH - 1, max_width=30, style=rgb(GREY))
+    table.add_column("", min_width=ASPECT_WIDTH - 1, max_width=34, style=rgb(GREY))
     seeds = len({row.seed for row in rows}) > 1
     for index in columns:
-        name = f"{rows[index].strategy} · seed {rows[index].seed}" if seeds else rows[index].strategy
-        table.add_column(Text(shown(name), f"bold {rgb(BLUE)}"), overflow="fold", max_width=44)
+        name = Text(shown(rows[index].strategy), f"bold {rgb(BLUE)}")
+        if seeds:
+            name.append(f"\nseed {rows[index].seed}")
+        table.add_column(name, overflow="fold", max_width=44)
     for line in lines:
         if line.title in GROUPS:
             table.add_row()

@@ -6,6 +6,7 @@ from rich.text import Text
 
 from engine.aspects import duration, percent, speed
 from engine.eta import fraction_done, remaining_seconds
+from engine.events import Action
 from engine.state import ExperimentState, RunState, StageProgress
 from engine.text import shown
 from tui.theme import AMBER, BLUE, GREY, SIGNS, STYLES, Condition, rgb
@@ -18,6 +19,13 @@ STAGES = {
     "validating": "validating",
 }
 TRAINS = {"all": "fine-tune all", "head": "extract features"}
+ASKED: dict[Action, str] = {
+    "pause": "Pausing after the present step",
+    "resume": "Going on",
+    "skip": "Skipping: the best epoch so far is being saved",
+    "stop": "Stopping: the best epoch so far is being saved",
+}
+"""What is said when a command was sent; the panes show when it took effect."""
 MUTED = rgb(GREY)
 
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -336,6 +338,28 @@ async def test_data_that_cannot_be_used_is_said_in_setup(whole_app: TlTui, tmp_p
         app.start_experiment(nowhere)
         await until(pilot, lambda: "no such file or folder" in " ".join(text_of(app).split()))
         assert isinstance(app.screen, SetupScreen) and not app.is_training
+
+
+async def test_an_experiment_that_cannot_even_write_its_log_says_why(app: TlTui, tmp_path: Path) -> None:
+    host = Host(tmp_path / "gone")
+    host.alive, host.error = False, "No space left on [device]"
+    async with app.run_test(size=(120, 40), notifications=True) as pilot:
+        app.host = host  # type: ignore[assignment]
+        await until(pilot, lambda: "No space left on [device]" in text_of(app))
+
+
+async def test_the_clock_may_tick_while_the_app_closes(app: TlTui) -> None:
+    async with app.run_test() as pilot:
+        await until(pilot, lambda: app.current_mode == "setup")
+    assert not app.screen_stack
+    app._tick()
+    app._show()
+
+
+def test_the_first_paint_waits_for_neither_torch_nor_curves() -> None:
+    heavy = "{'torch', 'torchvision', 'plotext', 'scipy', 'numpy', 'PIL'}"
+    code = f"import sys, tui.app; assert not {heavy} & set(sys.modules), {heavy} & set(sys.modules)"
+    subprocess.run([sys.executable, "-c", code], check=True)
 
 
 async def test_nothing_open_says_what_to_press(app: TlTui) -> None:

@@ -1,104 +1,68 @@
-"""The real ``tl-tui`` in a real pseudo-terminal, driven by keys and read from its screen."""
+"""What reaches the terminal: ASCII where there is no more, and nothing from native code."""
 
 from __future__ import annotations
 
 import os
+import pty
+import subprocess
 import sys
-import time
-from collections.abc import Callable, Iterator
 from pathlib import Path
 
-import pexpect
-import pyte
 import pytest
+from rich.cells import cell_len
 
-from engine import folder as folders
-from engine.log import event_reader
 from engine.state import fold
-
-SECONDS = 90.0
-
-
-class Terminal:
-    """The command in a pseudo-terminal of so many columns and rows."""
-
-    def __init__(self, arguments: list[str], columns: int, rows: int, folder: Path) -> None:
-        environment = {
-            **os.environ,
-            "TERM": "xterm-256color",
-            "XDG_CONFIG_HOME": str(folder / "config"),
-            "XDG_CACHE_HOME": str(folder / "cache"),
-        }
-        command = str(Path(sys.executable).parent / "tl-tui")
-        self.child: pexpect.spawn[bytes] = pexpect.spawn(
-            command, arguments, dimensions=(rows, columns), env=environment, cwd=str(folder), timeout=SECONDS
-        )
-        self.screen = pyte.HistoryScreen(columns, rows, history=1000)
-        self.stream = pyte.ByteStream(self.screen)
-
-    def text(self) -> str:
-        return "\n".join(self.screen.display)
-
-    def read(self) -> bool:
-        """Takes in what was written; whether the command is still there."""
-        try:
-            self.stream.feed(self.child.read_nonblocking(65536, timeout=0.1))
-        except pexpect.TIMEOUT:
-            return True
-        except pexpect.EOF:
-            return False
-        return True
-
-    def wait_for(self, *texts: str) -> str:
-        end = time.monotonic() + SECONDS
-        while not all(text in self.text() for text in texts):
-            assert self.read() or all(text in self.text() for text in texts), f"it ended:\n{self.text()}"
-            assert time.monotonic() < end, f"{texts} did not appear:\n{self.text()}"
-        return self.text()
-
-    def press(self, keys: str) -> None:
-        self.child.send(keys)
-
-    def wait_for_end(self) -> str:
-        """The exit of the command; what is then on the normal screen and above it."""
-        end = time.monotonic() + SECONDS
-        while self.read():
-            assert time.monotonic() < end, f"it does not end:\n{self.text()}"
-        self.child.close()
-        above = ["".join(line[column].data for column in sorted(line)) for line in self.screen.history.top]
-        return "\n".join([*above, self.text()])
+from tests.tui import logs
+from tui import ascii as plain
+from tui.curves import all_curves
+from tui.widgets.chart import draw
 
 
-@pytest.fixture(params=[(80, 24), (120, 40)], ids=["80x24", "120x40"])
-def terminal(request: pytest.FixtureRequest, image_folder: Callable[..., Path], tmp_path: Path) -> Iterator[Terminal]:
-    config = tmp_path / "small.toml"
-    config.write_text(
-        "".join(
-            f'[[strategies]]\nname = "{name}"\nbased_on = "{base}"\nimage_size = 32\nepochs = 2\n'
-            for name, base in (("tuned", "resnet18-finetune"), ("extracted", "mobilenetv3-extract"))
-        )
-    )
-    arguments = [str(image_folder()), "--weights", "none", "--device", "cpu", "--config", str(config)]
-    started = Terminal(arguments, *request.param, tmp_path)
-    yield started
-    started.child.close(force=True)
+def test_everything_drawn_has_an_ascii_form_of_the_same_width() -> None:
+    for curves in all_curves(fold(logs.events(cuda=True)).runs[0]):
+        for line in str(draw(curves, 60, 10)).split("\n"):
+            ascii_line = plain.to_ascii(line)
+            assert ascii_line.isascii() and cell_len(ascii_line) == cell_len(line)
 
 
-def test_from_setup_to_the_table_with_keys_alone(terminal: Terminal, tmp_path: Path) -> None:
-    terminal.wait_for("Setup", "cold", "warm")
-    terminal.press("\x1b[15~")  # F5: start from anywhere
-    terminal.wait_for("finished", "2/2")
-    while fold(event_reader(folders.experiments(tmp_path / "runs")[0]).read()).end is None:
-        terminal.read()
-    terminal.press("3")
-    terminal.wait_for("what trains", "tuned", "extracted")
-    terminal.press("?")
-    terminal.wait_for("quit")
-    terminal.press("\x1b")
-    terminal.press("q")
-    left = terminal.wait_for_end()
-    assert terminal.child.exitstatus == 0
-    assert "validation accuracy" in left, "the table stays in the scrollback"
-    assert "Traceback" not in left
-    state = fold(event_reader(folders.experiments(tmp_path / "runs")[0]).read())
-    assert [run.status for run in state.runs] == ["finished", "finished"]
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [("● ✓ ━┄", "* + =."), ("╭─╮│", "+-+|"), ("⣿⠉⣀⠀", ":'. "), ("é", "e"), ("蟻 ½", "?? ?"), ("plain", "plain")],
+)
+def test_ascii(text: str, expected: str) -> None:
+    assert plain.to_ascii(text) == expected
+
+
+def test_ascii_is_chosen_for_terminals_that_have_no_more(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(plain.locale, "getpreferredencoding", lambda _: "UTF-8")
+    assert not plain.wanted()
+    monkeypatch.setenv("TERM", "linux")
+    assert plain.wanted()
+    monkeypatch.setenv("TERM", "xterm")
+    monkeypatch.setattr(plain.locale, "getpreferredencoding", lambda _: "ISO-8859-1")
+    assert plain.wanted()
+
+
+SCRIPT = """
+import os, sys
+from pathlib import Path
+from tui.streams import native_output_to
+with native_output_to(Path(sys.argv[1])):
+    os.write(1, b"native out\\n")
+    os.write(2, b"native err\\n")
+    sys.__stderr__.write("drawn\\n")
+    sys.__stderr__.flush()
+    print(os.get_terminal_size(sys.__stdout__.fileno()).columns > 0, file=sys.__stdout__, flush=True)
+os.write(2, b"back again\\n")
+"""
+
+
+def test_native_output_goes_to_the_file_and_the_app_keeps_the_terminal(tmp_path: Path) -> None:
+    log, (ours, theirs) = tmp_path / "app.log", pty.openpty()
+    subprocess.run(["stty", "cols", "80", "rows", "24"], stdin=theirs, check=True)
+    subprocess.run([sys.executable, "-c", SCRIPT, str(log)], stdout=theirs, stderr=theirs, check=True)
+    os.close(theirs)
+    seen = os.read(ours, 10_000).decode().replace("\r\n", "\n")
+    os.close(ours)
+    assert seen == "drawn\nTrue\nback again\n"
+    assert log.read_text() == "native out\nnative err\n"

@@ -1,0 +1,62 @@
+"""Following a log that grows."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from engine.log import EVENTS
+from tests.tui import logs
+from tui import follow
+from tui.messages import StateRead
+
+EVENTS_OF_TWO = logs.events()
+
+
+def test_states_come_when_something_changed(tmp_path: Path) -> None:
+    begun = logs.until("EpochFinished", 2, EVENTS_OF_TWO)
+    logs.write(tmp_path, begun)
+    looks = iter(range(100))
+    states = follow.follow(tmp_path, lambda: next(looks) > 20, lambda: True, poll=0)
+    first = next(states)
+    assert len(first.state.runs[0].epochs) == 2 and not first.interrupted
+    logs.write(tmp_path, EVENTS_OF_TWO[len(begun) :])
+    assert [message.state.end for message in states] == ["finished"]  # nothing more though it looked again
+
+
+def test_a_torn_line_waits_for_its_end(tmp_path: Path) -> None:
+    logs.write(tmp_path, EVENTS_OF_TWO)
+    whole = (tmp_path / EVENTS).read_bytes()
+    (tmp_path / EVENTS).write_bytes(whole[:-20])
+    looks = iter(range(100))
+    states = follow.follow(tmp_path, lambda: next(looks) > 20, lambda: True, poll=0)
+    assert next(states).state.end is None
+    (tmp_path / EVENTS).write_bytes(whole)
+    assert next(states).state.end == "finished"
+
+
+def test_an_unfinished_log_without_a_writer_is_interrupted_until_it_goes_on(tmp_path: Path) -> None:
+    begun = logs.until("EpochFinished", 2, EVENTS_OF_TWO)
+    logs.write(tmp_path, begun)
+    writers = iter([False, True])
+    looks = iter(range(100))
+    states = follow.follow(tmp_path, lambda: next(looks) > 20, lambda: next(writers), poll=0)
+    assert next(states).interrupted
+    logs.write(tmp_path, EVENTS_OF_TWO[len(begun) : len(begun) + 3])
+    assert not next(states).interrupted
+
+
+def test_a_finished_log_is_not_asked_for_its_writer(tmp_path: Path) -> None:
+    logs.write(tmp_path, EVENTS_OF_TWO)
+
+    def ask() -> bool:
+        raise AssertionError
+
+    looks = iter(range(100))
+    (message,) = follow.follow(tmp_path, lambda: next(looks) > 5, ask, poll=0)
+    assert not message.interrupted
+
+
+def test_a_newer_state_replaces_an_unread_one(tmp_path: Path) -> None:
+    logs.write(tmp_path, EVENTS_OF_TWO)
+    state = follow.read(tmp_path)
+    assert StateRead(tmp_path, state).can_replace(StateRead(tmp_path, state))
