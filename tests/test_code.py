@@ -17,7 +17,7 @@ ROOT = Path(__file__).parent.parent
         ["mypy"],
         ["lint-imports"],
     ],
-    ids=lambda command: " ".join(command),
+    ids=" ".join,
 )
 def test_tool_finds_nothing(command: list[str]) -> None:
     tool = Path(sys.executable).parent / command[0]
@@ -42,7 +42,10 @@ def test_command_line_loads_without_textual() -> None:
 
 def test_version_pins_lie_within_the_ranges() -> None:
     done = subprocess.run(
-        [sys.executable, "-c", "from uv import find_uv_bin; print(find_uv_bin())"], capture_output=True, text=True, check=True
+        [sys.executable, "-c", "from uv import find_uv_bin; print(find_uv_bin())"],
+        capture_output=True,
+        text=True,
+        check=True,
     )
     check = [done.stdout.strip(), "pip", "check", "--quiet", "--python", sys.executable]
     checked = subprocess.run(check, capture_output=True, text=True, check=False)

@@ -109,7 +109,8 @@ def lines(event: AnyEvent, state: ExperimentState) -> Iterator[str]:
                 f"lr {rate:.2g} · {duration(event.seconds)} · {speed(event.images_per_second)}"
             )
         case ev.RunFailed(run=run, kind=kind, message=message, advice=advice):
-            yield f"[red]{escape(run)} failed ({escape(kind)}):[/] {escape(shown(message, 400))} {escape(advice)}".rstrip()
+            said = escape(shown(" ".join((message, advice)).strip(), 400))
+            yield f"[red]{escape(run)} failed ({escape(kind)}):[/] {said}"
         case ev.RunFinished(run=run, end=end, seconds=seconds):
             yield f"{escape(run)} · {end} after {duration(seconds)}"
 

@@ -28,4 +28,5 @@ def open_app(experiment: Experiment, out: Path) -> int:
     if app.folder is not None and any(run.epochs for run in app.state.runs):
         console.print(comparison_table(compare(app.state)))
         console.print(f"{app.folder}", markup=False, highlight=False)
-    return 1 if any(run.status == "failed" for run in app.state.runs) else 0
+    started_here = app.host is not None and app.host.folder == app.folder
+    return 1 if started_here and any(run.status == "failed" for run in app.state.runs) else 0
