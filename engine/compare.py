@@ -54,7 +54,7 @@ class Row(Struct, frozen=True):
     memory_kind: str
     precision: str
     device: str
-    state: RunStatus
+    state: RunStatus | Literal["interrupted"]
     error: str
 
 
@@ -66,8 +66,11 @@ class Comparison(Struct, frozen=True):
     runs: tuple[Row, ...]
 
 
-def compare(state: ExperimentState) -> Comparison:
-    """The runs of an experiment as rows; also while it still runs."""
+def compare(state: ExperimentState, *, interrupted: bool = False) -> Comparison:
+    """The runs of an experiment as rows; also while it still runs.
+
+    ``interrupted``: whoever ran it is gone, so a run without an end will not get one by itself.
+    """
     if state.data is None:
         return Comparison(state.name, DataCounts(0, 0, ()), ())
     if state.decoded is not None:
@@ -76,7 +79,9 @@ def compare(state: ExperimentState) -> Comparison:
         train, val = sum(state.data.train.values()), sum(state.data.val.values())
     hardware = state.device.hardware if state.device else ""
     return Comparison(
-        state.name, DataCounts(train, val, state.data.classes), tuple(_row(run, hardware) for run in state.runs)
+        state.name,
+        DataCounts(train, val, state.data.classes),
+        tuple(_row(run, hardware, interrupted) for run in state.runs),
     )
 
 
@@ -88,7 +93,7 @@ def accuracy_interval(accuracy: float, images: int) -> tuple[float, float]:
     return float(interval.low), float(interval.high)
 
 
-def _row(run: RunState, hardware: str) -> Row:
+def _row(run: RunState, hardware: str, interrupted: bool) -> Row:
     best = run.best
     low, high = accuracy_interval(best.val.accuracy, best.val.images) if best else (None, None)
     peak, kind = _peak_memory(run)
@@ -119,7 +124,7 @@ def _row(run: RunState, hardware: str) -> Row:
         memory_kind=kind,
         precision=run.precision,
         device=hardware,
-        state=run.status,
+        state="interrupted" if interrupted and not run.is_over else run.status,
         error=run.failure.message if run.failure else "",
     )
 

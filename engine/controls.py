@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import time
+from collections import deque
 from collections.abc import Callable
 from pathlib import Path
 
-from engine.events import Action, CommandApplied
+from engine.events import Action, Command, CommandApplied
 from engine.log import EventLog, command_reader
 
 POLL_SECONDS = 0.05
@@ -50,6 +51,7 @@ class Controls:
     def __init__(self, folder: Path, log: EventLog, clock: Stopwatch) -> None:
         self._reader = command_reader(folder)
         self._reader.read()  # commands to an earlier process are not for this one
+        self._waiting: deque[Command] = deque()
         self._log = log
         self._clock = clock
 
@@ -57,7 +59,9 @@ class Controls:
         """``stop`` or ``skip`` if a person asked for it since the last call; while paused, does not return."""
         paused = False
         while True:
-            for command in self._reader.read():
+            self._waiting.extend(self._reader.read())
+            while self._waiting:
+                command = self._waiting.popleft()
                 if command.action == "pause" and not paused:
                     paused = True
                     self._clock.pause()

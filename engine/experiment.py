@@ -82,7 +82,8 @@ def _drive(events: Generator[Event, None, None], log: EventLog, controls: Contro
         while True:
             log.append(event)
             asked = controls.obey(run_name)
-            if asked is None:
+            if asked is None or interruption is not None:  # once it is ending, only a stop still matters
+                interruption = "stop" if asked == "stop" else interruption
                 event = next(events)
             else:
                 interruption = asked

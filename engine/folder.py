@@ -10,7 +10,6 @@ from engine.log import EVENTS
 
 SPEC = "experiment.toml"
 ENGINE_LOG = "engine.log"
-DEFAULT_OUT = Path("runs")
 
 
 def create(out: Path, data_name: str, now: datetime) -> Path:

@@ -71,6 +71,8 @@ def summary(folder: Path) -> Summary:
     if state.spec is None:
         if not unread and _is_being_written(folder):
             return Summary(folder, folder.name, status="running", note="just begun", stamp=stamp)
+        if state.error:
+            return Summary(folder, folder.name, status="failed", note=state.error, stamp=stamp)
         note = "the log is empty" if not unread else "the log holds nothing that could be read"
         return Summary(folder, folder.name, note=note, stamp=stamp)
     return Summary(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Generator
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
@@ -23,7 +24,7 @@ from engine.spec import Strategy, run_id
 from engine.text import shown
 from engine.training.batches import Images
 from engine.training.best import Best
-from engine.training.fit import DivergedError, Run, fit
+from engine.training.fit import DivergedError, Run, fit, warm_up
 from engine.training.schedule import planned_rates
 
 SAVE_SECONDS = 30.0
@@ -60,7 +61,7 @@ def run_events(shared: Shared, strategy: Strategy, seed: int, view: Preprocessin
             run=name, end=end, seconds=seconds, cpu_seconds=cpu_seconds, memory=shared.memory.sample()
         )
 
-    last: Event
+    last: ev.RunFinished | ev.RunFailed
     try:
         train, val = yield from _decoded(shared, view.resize)
         pretrained = yield from _pretrained(shared, strategy, name)
@@ -69,6 +70,7 @@ def run_events(shared: Shared, strategy: Strategy, seed: int, view: Preprocessin
         images = Images(train, val, view, shared.device)
         run = Run(name, strategy, seed, network, images, shared.precision, shared.memory, clock)
         best = Best(run, shared.folder, shared.dataset.classes)
+        warm_up(run)
         release_memory()
         shared.memory.reset_peak()
         began, cpu_began = clock(), time.process_time()
@@ -97,9 +99,21 @@ def run_events(shared: Shared, strategy: Strategy, seed: int, view: Preprocessin
     except Exception as error:  # whatever happened in this run, the others can go on
         logger.exception("run %s failed", name)
         last = failure(name, error)
-    if best is not None:
-        yield from best.save()
-    yield last
+    ending, last = _saved(best, last)
+    for event in (*ending, last):
+        with suppress(Interrupted):  # it is ending already; nothing of it may be lost
+            yield event
+
+
+def _saved(
+    best: Best | None, last: ev.RunFinished | ev.RunFailed
+) -> tuple[list[ev.FileSaved], ev.RunFinished | ev.RunFailed]:
+    """Saves the best epoch; where that fails, the run's last event says so."""
+    try:
+        return (best.save() if best is not None else []), last
+    except OSError as error:
+        logger.exception("saving failed")
+        return [], last if isinstance(last, ev.RunFailed) else failure(last.run, error)
 
 
 def failure(run: str, error: Exception) -> ev.RunFailed:
@@ -113,6 +127,9 @@ def failure(run: str, error: Exception) -> ev.RunFailed:
         case torch.OutOfMemoryError() | MemoryError():
             advice = "a smaller batch size or image size needs less memory"
             return ev.RunFailed(run=run, kind="out of memory", message=message, advice=advice)
+        case OSError():
+            advice = "is the disk full or read-only? what was measured is in the log"
+            return ev.RunFailed(run=run, kind="writing", message=message, advice=advice)
         case _:
             advice = "the full traceback is in engine.log beside the experiment's log"
             return ev.RunFailed(run=run, kind="error", message=f"{type(error).__name__}: {message}", advice=advice)

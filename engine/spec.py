@@ -16,12 +16,12 @@ import platformdirs
 import tomli_w
 from msgspec import Meta, Struct
 
-Count = Annotated[int, Meta(ge=1)]
-Positive = Annotated[float, Meta(gt=0)]
+Count = Annotated[int, Meta(ge=1, le=1_000_000)]
+Positive = Annotated[float, Meta(gt=0, le=1e30)]
 Fraction = Annotated[float, Meta(gt=0, lt=1)]
 UpToOne = Annotated[float, Meta(gt=0, le=1)]
 Momentum = Annotated[float, Meta(ge=0, lt=1)]
-NotNegative = Annotated[float, Meta(ge=0)]
+NotNegative = Annotated[float, Meta(ge=0, le=1e30)]
 Seed = Annotated[int, Meta(ge=0, lt=2**31)]
 Name = Annotated[str, Meta(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,79}$")]
 
@@ -202,7 +202,8 @@ def strategies_from(tables: Mapping[str, Any], known: Mapping[str, Strategy], wh
         values = dict(entry)
         base = values.pop("based_on", None)
         if base is not None:
-            if base not in (named := {**known, **found}):
+            named = {**known, **found}
+            if not isinstance(base, str) or base not in named:
                 raise SpecError(
                     f"{where}: strategies[{number}].based_on: no strategy {base!r}; there are {', '.join(named)}"
                 )
@@ -236,7 +237,7 @@ def named(name: str, known: Mapping[str, Strategy]) -> Strategy:
 
 
 def with_absolute_paths(experiment: Experiment) -> Experiment:
-    """The experiment with paths that mean the same from any folder."""
+    """The experiment with paths that mean the same from any folder; ``SpecError`` where the weights are not there."""
     source = {
         field: str(Path(value).expanduser().absolute())
         for field in ("path", "validation", "images")
@@ -245,6 +246,8 @@ def with_absolute_paths(experiment: Experiment) -> Experiment:
     weights = experiment.weights
     if weights not in ("default", "none"):
         weights = str(Path(weights).expanduser().absolute())
+        if not Path(weights).exists():
+            raise SpecError(f"weights: {weights} is not there; name a file or a folder, or say default or none")
     return msgspec.structs.replace(experiment, data=msgspec.structs.replace(experiment.data, **source), weights=weights)
 
 

@@ -7,16 +7,15 @@ from statistics import mean
 
 from msgspec import Struct
 
+from engine.aspects import percent
 from engine.compare import Comparison, Row, accuracy_interval
 
 NOTICEABLE = 1.2
 """A time or a memory that is this many times another's is worth a word."""
-OVERFITTING_GAP = 0.05
-"""A training accuracy this far above the validation accuracy is called overfitting."""
 
 
 class Measured(Struct, frozen=True):
-    """A strategy's means over its seeds. ``total_seconds`` and ``seconds_per_epoch`` are of one run."""
+    """A strategy's means over its seeds; ``memory``: the peak less what was in use when the run began, in bytes."""
 
     strategy: str
     accuracy: float
@@ -25,7 +24,6 @@ class Measured(Struct, frozen=True):
     gap: float
     total_seconds: float
     memory: float
-    trainable: int
     random_weights: bool
 
 
@@ -52,12 +50,12 @@ def verdict(comparison: Comparison) -> str:
     images = comparison.data.val
     if not rest:
         return (
-            f"{first.strategy} reaches {_percent(first.accuracy)} on {images} validation images "
-            f"(95 % interval {_percent(first.low)} to {_percent(first.high)}); there is nothing to compare it with."
+            f"{first.strategy} reaches {percent(first.accuracy)} on {images} validation images "
+            f"(95 % interval {percent(first.low)} to {percent(first.high)}); there is nothing to compare it with."
         )
     second = rest[0]
     numbers = (
-        f"{first.strategy} reaches {_percent(first.accuracy)} and {second.strategy} {_percent(second.accuracy)} "
+        f"{first.strategy} reaches {percent(first.accuracy)} and {second.strategy} {percent(second.accuracy)} "
         f"on {images} validation images"
     )
     if separable(first, second):
@@ -95,16 +93,18 @@ def _choice(mine: Measured, results: Sequence[Measured]) -> str:
         sure = "" if separable(mine, best_other) else ", which this many images cannot confirm"
         reasons.append(f"accuracy counts most (+{difference:.1f} points{sure})")
     reasons += _cheaper(mine, others, "time counts", lambda result: result.total_seconds, "of the time")
-    reasons += _cheaper(mine, others, "memory is short", lambda result: result.memory, "of the memory")
+    reasons += _cheaper(
+        mine, others, "memory is short", lambda result: result.memory, "of the memory beyond the process's own"
+    )
     against = f" It overfits: training accuracy is {100 * mine.gap:.1f} points higher." if overfits(mine) else ""
     if not reasons:
         return f"Nothing measured here speaks for it.{against}"
-    return f"Choose it when {_listed(reasons)}.{against}"
+    return f"Choose it when {_either(reasons)}.{against}"
 
 
 def overfits(result: Measured) -> bool:
-    """Whether training accuracy is clearly above validation accuracy at the best epoch."""
-    return result.gap > OVERFITTING_GAP
+    """Whether training accuracy at the best epoch is above what validation can be, by its 95 % interval."""
+    return result.accuracy + result.gap > result.high
 
 
 def _cheaper(
@@ -148,18 +148,13 @@ def _measured(rows: Sequence[Row], comparison: Comparison) -> Measured | None:
         high=high,
         gap=mean(row.generalisation_gap or 0.0 for row in done),
         total_seconds=mean(row.seconds_total or 0.0 for row in done),
-        memory=mean(row.peak_memory_bytes or 0.0 for row in done),
-        trainable=done[0].parameters_trainable,
+        memory=mean((row.peak_memory_bytes or 0) - (row.memory_at_start_bytes or 0) for row in done),
         random_weights=any(row.weights.startswith("none") for row in done),
     )
 
 
-def _listed(parts: Sequence[str]) -> str:
-    return parts[0] if len(parts) == 1 else f"{', '.join(parts[:-1])} and {parts[-1]}"
-
-
-def _percent(share: float) -> str:
-    return f"{100 * share:.1f} %"
+def _either(parts: Sequence[str]) -> str:
+    return parts[0] if len(parts) == 1 else f"{', '.join(parts[:-1])} or {parts[-1]}"
 
 
 def _share(ratio: float) -> str:

@@ -267,7 +267,7 @@ class TlTui(App[None], inherit_bindings=False):
         from engine.compare import compare  # noqa: PLC0415
 
         try:
-            paths = export.write(compare(state), folder)
+            paths = export.write(compare(state, interrupted=self.interrupted), folder)
         except OSError as error:
             self.notify(why(folder, error), title="Export", severity="error", markup=False)
         else:

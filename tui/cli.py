@@ -129,13 +129,20 @@ def runs(out: Path) -> int:
 @cli.command()
 @click.argument("experiment", required=False)
 @click.option(
-    "--format", "format_", type=click.Choice(["table", "json", "csv", "md"]), default="table", show_default=True
+    "--format",
+    "format_",
+    type=click.Choice(["table", "json", "csv", "md"]),
+    help="table if not given, or what FILE's ending says.",
 )
 @click.option(
-    "-o", "--output", type=click.Path(path_type=Path), metavar="FILE", help="Write there instead of on the screen."
+    "-o",
+    "--output",
+    type=click.Path(path_type=Path, dir_okay=False),
+    metavar="FILE",
+    help="Write there instead of on the screen.",
 )
 @out_option
-def compare(experiment: str | None, format_: str, output: Path | None, out: Path) -> int:
+def compare(experiment: str | None, format_: str | None, output: Path | None, out: Path) -> int:
     """Show the comparison of an EXPERIMENT (a folder, or a name below --out; the newest if not given)."""
     from tui.listings import print_comparison
 
@@ -209,11 +216,14 @@ def _experiment(
     chosen = [spec.named(name, known) for name in strategies] or list(experiment.strategies)
     settings = {"epochs": epochs, "batch_size": batch_size, "optimizer": {"lr": lr} if lr is not None else None}
     given = {name: value for name, value in settings.items() if value is not None}
-    given_source = {"path": data, "validation": validation, "images": images}
+    source = experiment.data
+    if data is not None:  # other data: what the configuration says of its own does not belong to it
+        source = spec.DataSource(path=data, val_fraction=source.val_fraction, split_seed=source.split_seed)
+    files = {"validation": validation, "images": images}
     return spec.changed(
         experiment,
         strategies=[spec.changed_strategy(strategy, **given) for strategy in chosen],
-        data=msgspec.structs.replace(experiment.data, **{n: v for n, v in given_source.items() if v is not None}),
+        data=msgspec.structs.replace(source, **{name: path for name, path in files.items() if path is not None}),
         **({"seeds": seeds} if seeds else {}),
         **{name: value for name, value in values.items() if value is not None},
     )

@@ -27,15 +27,9 @@ from engine.spec import Experiment, SpecError
 from engine.state import ExperimentState, fold
 from engine.text import shown
 from tui.tables import comparison_table
+from tui.words import STAGES
 
 POLL_SECONDS = 0.1
-STAGES = {
-    "weights": "finding weights",
-    "decoding": "decoding images",
-    "features": "extracting features",
-    "training": "training",
-    "validating": "validating",
-}
 
 
 def run_headless(experiment: Experiment, out: Path, *, as_json: bool) -> int:
@@ -60,9 +54,9 @@ def run_headless(experiment: Experiment, out: Path, *, as_json: bool) -> int:
     console.print(f"\n{escape(str(host.folder))}")
     if as_json:
         sys.stdout.write(to_json(comparison))
-    if any(run.status == "failed" for run in state.runs):
-        return 1
-    return 130 if state.end == "stopped" else 0
+    if state.end == "stopped":
+        return 130
+    return 0 if state.end == "finished" and all(run.status != "failed" for run in state.runs) else 1
 
 
 class Display:
@@ -95,7 +89,7 @@ def lines(event: AnyEvent, state: ExperimentState) -> Iterator[str]:
             counts = f"{sum(data.train.values())} train / {sum(data.val.values())} val · {len(data.classes)} classes"
             yield f"[bold]{escape(shown(data.name))}[/] · {counts} · {escape(device.hardware)} ({size(device.memory)})"
         case ev.DataDecoded(left_out=left_out) if left_out:
-            yield f"[yellow]{left_out} images could not be read and are left out[/]"
+            yield f"[yellow]images left out because they could not be read: {left_out}[/]"
         case ev.Warned(message=message):
             yield f"[yellow]warning:[/] {escape(shown(message, 400))}"
         case ev.RunStarted(run=run, parameters_trainable=trainable, precision=precision, weights=weights):

@@ -13,7 +13,6 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from engine import folder as folders
 from engine.aspects import UNKNOWN, duration, percent
 from engine.log import EVENTS
 from engine.spec import SpecError, Strategy
@@ -40,15 +39,20 @@ def print_runs(out: Path) -> int:
     return 0
 
 
-def print_comparison(experiment: str | None, format_: str, output: Path | None, out: Path) -> int:
+def print_comparison(experiment: str | None, format_: str | None, output: Path | None, out: Path) -> int:
     """The comparison of an experiment in a format, on stdout or into a file."""
     from engine.compare import compare
     from engine.export import FORMATS, write_text
-    from engine.log import event_reader
+    from engine.log import event_reader, is_being_written
     from engine.state import fold
 
     folder = find_experiment(experiment, out)
-    comparison = compare(fold(event_reader(folder).read()))
+    state = fold(event_reader(folder).read())
+    if not state.runs:
+        raise SpecError(f"{folder.name} has nothing to compare: {shown(state.error) or 'it has only just begun'}")
+    comparison = compare(state, interrupted=state.end is None and not is_being_written(folder))
+    if format_ is None:
+        format_ = output.suffix[1:] if output is not None and output.suffix[1:] in FORMATS else "table"
     if format_ in FORMATS:
         text = FORMATS[format_](comparison)
     elif output is None:
@@ -69,10 +73,12 @@ def print_comparison(experiment: str | None, format_: str, output: Path | None, 
 def find_experiment(name: str | None, out: Path) -> Path:
     """The folder of an experiment: a path, a name below ``out``, or the newest; ``SpecError`` where there is none."""
     if name is None:
-        found = folders.experiments(out)
-        if not found:
+        from engine.history import each
+
+        newest = next((summary.folder for summary in each(out) if summary.strategies), None)
+        if newest is None:
             raise SpecError(f"there is no experiment in {out}; `tl-tui run` makes one, --out names another folder")
-        return found[0]
+        return newest
     for folder in (Path(name), out / name):
         if (folder / EVENTS).is_file():
             return folder

@@ -26,7 +26,7 @@ def open_app(experiment: Experiment, out: Path) -> int:
         return app.return_code
     console = Console()
     if app.folder is not None and any(run.epochs for run in app.state.runs):
-        console.print(comparison_table(compare(app.state)))
+        console.print(comparison_table(compare(app.state, interrupted=app.interrupted)))
         console.print(f"{app.folder}", markup=False, highlight=False)
     started_here = app.host is not None and app.host.folder == app.folder
     return 1 if started_here and any(run.status == "failed" for run in app.state.runs) else 0

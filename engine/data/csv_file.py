@@ -21,13 +21,17 @@ if TYPE_CHECKING:
 
 PATH_COLUMNS = (
     *("file_path", "filepath", "path", "image_path", "img_path", "file", "file_name", "filename"),
+    *("image_file_path", "image_file", "image_filename", "img_name", "fname"),
     *("image", "img", "image_name", "image_id", "img_id", "id_code", "id"),
 )
 LABEL_COLUMNS = (
     *("label", "labels", "class", "class_name", "label_name", "target", "category"),
+    *("pathology", "classification", "species", "finding", "cls"),
     *("diagnosis", "dx", "y", "class_id"),
 )
 SPLIT_COLUMNS = ("split", "subset", "partition")
+MAYBE_SPLIT_COLUMNS = ("set", "data_split", "dataset", "part", "phase", "fold")
+"""Names that mean a split only where every value is the name of a part."""
 DELIMITERS = ",;\t|"
 LARGEST_CSV = 500_000_000
 
@@ -123,20 +127,33 @@ def _parsed(text: str, where: str) -> _Table:
     header = _header(reader)
     path_column, path_note = _column(header, PATH_COLUMNS, "paths", where)
     label_column, label_note = _column(header, LABEL_COLUMNS, "labels", where)
-    split_column = next((number for number, name in enumerate(_normal(header)) if name in SPLIT_COLUMNS), None)
+    lines = [(reader.line_num, cells) for cells in reader]
+    split_column = _split_column(header, [cells for _, cells in lines])
     rows = []
-    for cells in reader:
+    for line, cells in lines:
         values = [cell.strip() for cell in cells]
         if not any(values):
             continue
         if any(values[len(header) :]):
-            raise DataError(f"{where}: line {reader.line_num}: more cells than the header has; quote cells with commas")
+            raise DataError(f"{where}: line {line}: more cells than the header has; quote cells with commas")
         values += [""] * (len(header) - len(values))
         split = "" if split_column is None else values[split_column]
-        rows.append(_Row(reader.line_num, values[path_column], values[label_column], split))
+        rows.append(_Row(line, values[path_column], values[label_column], split))
     if not rows:
         raise DataError(f"{where}: a header and no rows")
     return _Table(where, rows, split_column is not None, tuple(filter(None, (path_note, label_note))))
+
+
+def _split_column(header: list[str], lines: list[list[str]]) -> int | None:
+    normal = _normal(header)
+    for number, name in enumerate(normal):
+        if name in SPLIT_COLUMNS:
+            return number
+        if name in MAYBE_SPLIT_COLUMNS:
+            values = {cells[number].strip() for cells in lines if len(cells) > number}
+            if values and all(part_called(value) for value in values):
+                return number
+    return None
 
 
 def _reader(text: str, delimiter: str) -> _csv.Reader:
@@ -172,9 +189,10 @@ def _column(header: list[str], names: tuple[str, ...], of_what: str, where: str)
 
 def _labelled(where: str, rows: list[_Row], images: Path) -> tuple[list[Labelled], tuple[str, ...]]:
     """The images of these rows that are there, each once, sorted by path, and warnings."""
-    for column in ("path", "label"):
-        if lines := [row.line for row in rows if not getattr(row, column)]:
-            raise DataError(f"{where}: line {lines[0]}: no {column} ({len(lines):,} such rows of {len(rows):,})")
+    torn_rows = [row.line for row in rows if not row.path or not row.label]
+    if len(torn_rows) == len(rows):
+        raise DataError(f"{where}: line {torn_rows[0]}: no path or no label, nor in any other row")
+    rows = [row for row in rows if row.path and row.label]
     files = _Files(images)
     labels: dict[str, str] = {}
     missing: list[str] = []
@@ -195,6 +213,9 @@ def _labelled(where: str, rows: list[_Row], images: Path) -> tuple[list[Labelled
     if len(torn) == len(labels):
         raise DataError(f"{where}: every image is listed with different labels: {_names(torn)}")
     warnings = (
+        f"{where}: {len(torn_rows):,} rows without a path or a label are left out, the first in line {torn_rows[0]}"
+        if torn_rows
+        else "",
         f"{where}: {len(missing):,} listed files are not in {shown(str(images))}: {listed(missing)}" if missing else "",
         f"{where}: {len(torn):,} images left out, listed with different labels: {_names(torn)}" if torn else "",
         f"{where}: {len(twice - torn):,} images are listed more than once: {_names(twice)}" if twice - torn else "",
@@ -220,12 +241,14 @@ class _Files:
         A backslash may stand for a slash, and the name may lack its ending. ``DataError`` where the path leads out
         of the folder.
         """
-        for written in dict.fromkeys((row.path, row.path.replace("\\", "/"))):
+        slashed = row.path.replace("\\", "/")
+        inside = slashed.removeprefix(f"{os.path.basename(self._root)}/")  # noqa: PTH119 - written from one folder up
+        for written in dict.fromkeys((row.path, slashed, inside)):
             path = os.path.normpath(os.path.join(self._root, written))  # noqa: PTH118 - pathlib keeps ".."
             if not path.startswith(self._root.rstrip(os.sep) + os.sep):
                 raise DataError(
                     f"{where}: line {row.line}: {shown(row.path, 120)} lies outside {shown(self._root)}, "
-                    "the folder of images; name the folder that holds them all (images)"
+                    "the folder of images; name the folder that holds them all with --images DIR"
                 )
             folder, name = os.path.split(path)
             names = self._listing(folder)

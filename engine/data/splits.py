@@ -15,6 +15,9 @@ PARTS: dict[str, Part] = {
     "val": "val",
     "valid": "val",
     "validation": "val",
+    "dev": "val",
+    "eval": "val",
+    "holdout": "test",
     "test": "test",
     "testing": "test",
 }

@@ -23,10 +23,15 @@ def write(comparison: Comparison, folder: Path) -> list[Path]:
 
 
 def write_text(path: Path, text: str) -> None:
-    """Writes the text under a temporary name and renames it, so that the file is whole or not there."""
+    """Writes the text under a temporary name and renames it, so that the file is whole or not there.
+
+    ``OSError`` names ``path``.
+    """
     partial = path.with_name(f".{path.name}.{os.getpid()}")
     try:
         partial.write_text(text, encoding="utf-8")
         partial.replace(path)
+    except OSError as error:
+        raise OSError(error.errno, error.strerror, str(path)) from None
     finally:
         partial.unlink(missing_ok=True)

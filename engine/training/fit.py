@@ -5,6 +5,7 @@ Closing it stops the run; not asking for the next event pauses it.
 
 from __future__ import annotations
 
+import copy
 import math
 import time
 from collections.abc import Callable, Generator
@@ -80,6 +81,20 @@ def fit(run: Run, offer: Callable[[int, Metrics, Tensor], bool]) -> Generator[Ev
             memory=run.memory.sample(),
             is_best=is_best,
         )
+
+
+def warm_up(run: Run) -> None:
+    """One step of a copy of the network, thrown away: what is paid only once (loading and choosing kernels) is then
+    not counted as the time of the run that happens to come first.
+    """
+    network = copy.deepcopy(run.network)
+    set_training_mode(network)
+    index = torch.arange(min(run.strategy.batch_size, len(run.images.train.labels)))
+    inputs, labels = run.images.central(run.images.train, index)
+    with autocast(run.images.device, run.precision):
+        logits = network.module(inputs)
+    torch.autograd.backward(functional.cross_entropy(logits.float(), labels))
+    make_optimizer(run.strategy, network.module.parameters()).step()
 
 
 def _feed(run: Run) -> Generator[Event, None, Feed]:

@@ -55,7 +55,7 @@ def comparison(*rows: Row, images: int = 153) -> Comparison:
     return Comparison("ants-1", DataCounts(244, images, ("ants", "bees")), rows)
 
 
-def measured_state() -> Comparison:
+def measured_state(*, interrupted: bool = False) -> Comparison:
     """A comparison folded from events, one run finished and one waiting."""
     memories = [Memory(rss=10, peak_rss=rss) for rss in (20, 50, 40)]
     run = "resnet18-finetune-0"
@@ -101,7 +101,8 @@ def measured_state() -> Comparison:
                 *epochs,
                 ev.RunFinished(run=run, end="finished", seconds=9.5, cpu_seconds=18.0, memory=memories[0]),
             ]
-        )
+        ),
+        interrupted=interrupted,
     )
 
 
@@ -232,7 +233,19 @@ def test_overfitting_is_said_of_the_strategy_that_does() -> None:
     sentences = {choice.strategy: choice.sentence for choice in choices(result)}
     assert "It overfits: training accuracy is 8.0 points higher" in sentences["a"]
     assert "overfits" not in sentences["b"]
-    assert "memory is short (50 % of the memory)" in sentences["b"]
+
+
+def test_memory_is_compared_beyond_what_the_process_held_before() -> None:
+    result = comparison(row("a", 0.9), row("b", 0.9, peak_memory_bytes=3 * 2**29, seconds_total=1.0))
+    sentences = {choice.strategy: choice.sentence for choice in choices(result)}
+    assert "Choose it when time counts (1/100 of the time) or memory is short (50 % of" in sentences["b"]
+
+
+def test_a_run_that_nobody_goes_on_with_is_interrupted() -> None:
+    state = fold([])
+    assert compare(state, interrupted=True).runs == ()
+    rows = measured_state(interrupted=True).runs
+    assert [row.state for row in rows] == ["finished", "interrupted"]
 
 
 def test_verdicts_without_two_results() -> None:

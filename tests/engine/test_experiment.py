@@ -120,7 +120,26 @@ def test_an_unexpected_error_is_one_line_and_its_traceback_is_kept(
     assert "Traceback" in (host.folder / "engine.log").read_text()
 
 
-def test_weights_that_are_not_there_fail_the_runs(image_folder: Callable[..., Path], tmp_path: Path) -> None:
+def test_weights_that_are_not_there_are_told_at_once(image_folder: Callable[..., Path], tmp_path: Path) -> None:
+    with pytest.raises(SpecError, match="nowhere is not there"):
+        thread.start(experiment(image_folder(), weights=str(tmp_path / "nowhere")), tmp_path / "runs")
+    assert not (tmp_path / "runs").exists()
+
+
+def test_results_that_cannot_be_saved_fail_their_run_alone(image_folder: Callable[..., Path], tmp_path: Path) -> None:
+    asked = experiment(image_folder())
+    (tmp_path / "checkpoints").write_text("a file where a folder has to be")
+    assert run(asked, discover(asked.data), tmp_path).end == "finished"
+    state = state_of(tmp_path)
+    for run_state in state.runs:
+        assert run_state.status == "failed"
+        assert run_state.failure
+        assert run_state.failure.kind == "writing"
+        assert len(run_state.epochs) == 2, "what was measured is not lost"
+
+
+def test_weights_that_do_not_fit_fail_the_runs(image_folder: Callable[..., Path], tmp_path: Path) -> None:
+    (tmp_path / "nowhere").mkdir()
     host = thread.start(experiment(image_folder(), weights=str(tmp_path / "nowhere")), tmp_path / "runs")
     assert host.wait(SECONDS)
     failure = state_of(host.folder).run(FINE_TUNING).failure
@@ -200,6 +219,19 @@ class TestCommands:
         assert run_state.ended - run_state.started - run_state.seconds > 1.0
         applied = [event.action for event in event_reader(host.folder).read() if isinstance(event, ev.CommandApplied)]
         assert applied == ["pause", "resume", "stop"]
+
+    def test_impatience_loses_nothing(self, host: thread.ThreadHost) -> None:
+        """Several skips and a stop at once: the first run ends with its files, the experiment with the stop."""
+        for action in ("skip", "skip", "stop"):
+            send_command(host.folder, action)
+        assert host.wait(SECONDS)
+        state = state_of(host.folder)
+        assert state.end == "stopped"
+        assert state.run(FINE_TUNING).seconds
+        assert [(saved.run, saved.kind) for saved in state.files] == [
+            (FINE_TUNING, "best"),
+            (FINE_TUNING, "predictions"),
+        ]
 
     def test_stopping_while_paused(self, host: thread.ThreadHost) -> None:
         send_command(host.folder, "pause")

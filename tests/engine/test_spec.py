@@ -80,6 +80,13 @@ def test_based_on_takes_the_other_values() -> None:
         ("[[strategies]]\nname = '../x'", "strategies[0]: name"),
         ("[[strategies]]\nbased_on = 'nobody'\nname = 'x'", "no strategy 'nobody'; there are resnet18-finetune"),
         ("[[strategies]]\nname = 'x'\n[[strategies]]\nname = 'x'", "the name 'x' is there twice"),
+        ("[[strategies]]\nbased_on = ['a']\nname = 'x'", "no strategy ['a']"),
+        (
+            "[[strategies]]\nname = 'x'\noptimizer = { name = 'SGD', lr = inf }",
+            "optimizer.lr: Expected `float` <= 1e+30",
+        ),
+        ("[[strategies]]\nname = 'x'\noptimizer = { name = 'SGD', lr = nan }", "optimizer.lr: Expected `float`"),
+        ("[[strategies]]\nname = 'x'\nbatch_size = 99999999999999999999", "batch_size"),
         ("strategies = 3", "strategies must be written as [[strategies]] tables"),
         ("not toml at all", "not valid TOML"),
         ("a = " + "[" * 5000, "not valid TOML"),
@@ -123,6 +130,7 @@ def test_changed_values_are_checked_like_read_ones() -> None:
 
 def test_paths_are_made_absolute(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
+    (tmp_path / "w").mkdir()
     experiment = spec.changed(spec.default_experiment(spec.presets()), data={"path": "x"}, weights="w")
     moved = spec.with_absolute_paths(experiment)
     assert moved.data.path == str(tmp_path / "x")

@@ -79,6 +79,10 @@ def test_run_and_every_way_to_read_it(
 
     assert status(["compare", "--format", "md", "-o", "table.md"]) == 0
     assert "| validation accuracy |" in (tmp_path / "table.md").read_text(encoding="utf-8")
+    assert status(["compare", "-o", "table.csv"]) == 0
+    assert (tmp_path / "table.csv").read_text(encoding="utf-8").startswith("experiment,")
+    assert status(["compare", "-o", "nowhere/x.csv"]) == 2
+    assert f"{Path('nowhere/x.csv')}: No such file or directory" in capsys.readouterr().err
     assert status(["compare", "-o", "table.txt"]) == 0
     assert "validation accuracy" in (tmp_path / "table.txt").read_text(encoding="utf-8")
     capsys.readouterr()
@@ -123,6 +127,9 @@ def test_a_failed_run_is_status_1(
     [
         (["run", "nowhere"], "nowhere"),
         (["run", "--strategy", "nobody"], "there is no strategy 'nobody'; there are resnet18-finetune"),
+        (["run", "--lr", "inf"], "lr"),
+        (["run", "--weights", "nowhere"], "nowhere is not there"),
+        (["compare", "--format", "csv", "-o", "."], "'.' is a directory"),
         (["run", "--epochs", "0"], "epochs: Expected `int` >= 1"),
         (["run", "--lr", "-1"], "lr"),
         (["run", "--seed", "1", "--seed", "1"], "seed 1 is there twice"),

@@ -56,6 +56,12 @@ class Terminal:
             assert time.monotonic() < end, f"{texts} did not appear:\n{self.text()}"
         return self.text()
 
+    def wait_until_gone(self, text: str) -> None:
+        end = time.monotonic() + SECONDS
+        while text in self.text():
+            assert self.read(), f"it ended:\n{self.text()}"
+            assert time.monotonic() < end, f"{text} stays:\n{self.text()}"
+
     def press(self, keys: str) -> None:
         self.child.send(keys)
 
@@ -93,8 +99,9 @@ def test_from_setup_to_the_table_with_keys_alone(terminal: Terminal, tmp_path: P
     terminal.press("3")
     terminal.wait_for("what trains", "tuned", "extracted")
     terminal.press("?")
-    terminal.wait_for("quit")
+    terminal.wait_for("Everywhere", "leave tl-tui")
     terminal.press("\x1b")
+    terminal.wait_until_gone("Everywhere")  # Escape and q at once would be Alt+q
     terminal.press("q")
     left = terminal.wait_for_end()
     assert terminal.child.exitstatus == 0

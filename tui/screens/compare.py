@@ -16,6 +16,7 @@ from tui.messages import TableMade
 
 if TYPE_CHECKING:
     from engine.state import ExperimentState
+from tui.screens.host import app_of
 
 EMPTY = "Nothing to compare: press 1 to start a comparison, or 4 to open an earlier one."
 
@@ -45,14 +46,19 @@ class CompareScreen(Screen[None]):
 
     def show(self, state: ExperimentState) -> None:
         """Makes the table again when a run began, finished an epoch, or ended."""
-        seen = (state.name, [(run.run, run.status, len(run.epochs), run.parameters_total) for run in state.runs])
+        interrupted = app_of(self).interrupted
+        seen = (
+            state.name,
+            interrupted,
+            [(run.run, run.status, len(run.epochs), run.parameters_total) for run in state.runs],
+        )
         if seen == self._seen:
             return
         self._seen = seen
         if state.runs:
             if self.table.content == EMPTY:
                 self.table.update("Comparing …")
-            self._make(state)
+            self._make(state, interrupted)
         else:
             self.table.update(EMPTY)
 
@@ -61,13 +67,13 @@ class CompareScreen(Screen[None]):
         self.body.scroll_relative(y=lines, animate=False)
 
     @work(thread=True, exclusive=True, group="compare")
-    def _make(self, state: ExperimentState) -> None:
+    def _make(self, state: ExperimentState, interrupted: bool) -> None:
         # In a thread: the first comparison loads scipy.
         from engine.compare import compare  # noqa: PLC0415
         from tui.tables import comparison_table  # noqa: PLC0415
 
         worker = get_current_worker()
-        table = comparison_table(compare(state), verdict_first=True)
+        table = comparison_table(compare(state, interrupted=interrupted), verdict_first=True)
         if not worker.is_cancelled:
             self.post_message(TableMade(table))
 

@@ -35,6 +35,33 @@ FOUR = ("images/1.jpg,cat", "images/2.jpg,cat", "images/3.jpg,dog", "images/4.jp
 LABELS = {"1.jpg": "cat", "2.jpg": "cat", "3.jpg": "dog", "4.jpg": "dog"}
 
 
+def test_rows_without_a_path_or_a_label_are_left_out(root: Path) -> None:
+    dataset = found(write(root / "pets.csv", "path,label", *FOUR, "images/5.jpg,", ",dog"))
+    assert rows(dataset) == LABELS
+    assert any(
+        "2 rows without a path or a label are left out, the first in line 6" in text for text in dataset.warnings
+    )
+
+
+@pytest.mark.parametrize("column", ["split", "set", "Data Split", "phase"])
+def test_a_given_split_is_used_whatever_its_column_is_called(root: Path, column: str) -> None:
+    parts = ("train", "dev", "train", "dev")
+    lines = [f"{line},{part}" for line, part in zip(FOUR, parts, strict=True)]
+    dataset = found(write(root / "pets.csv", f"path,label,{column}", *lines))
+    assert dataset.split == "given: split column, train and val"
+    assert [Path(sample.path).name for sample in dataset.val] == ["2.jpg", "4.jpg"]
+
+
+def test_a_column_that_is_no_split_for_all_its_name_is_none(root: Path) -> None:
+    lines = [f"{line},{number}" for number, line in enumerate(FOUR)]
+    assert found(write(root / "pets.csv", "path,label,fold", *lines)).split.startswith("split here")
+
+
+def test_paths_may_begin_with_the_folders_own_name(root: Path) -> None:
+    lines = [f"{root.name}/{line}" for line in FOUR]
+    assert rows(found(write(root / "pets.csv", "image file path,pathology", *lines))) == LABELS
+
+
 def test_paths_and_labels(root: Path) -> None:
     dataset = found(write(root / "pets.csv", "file_path,label", *FOUR))
     assert (dataset.name, dataset.kind, dataset.path) == ("pets", "csv", str(root / "pets.csv"))
@@ -125,8 +152,8 @@ def test_what_is_odd_in_the_rows_is_a_warning(root: Path) -> None:
         (FOUR, "no column of paths; the columns are images/1.jpg, cat;"),
         (("path,label",), "a header and no rows"),
         (("", ""), "the file is empty"),
-        (("path,label", FOUR[0], "images/2.jpg,", "images/3.jpg"), "line 3: no label (2 such rows of 3)"),
-        (("", "path,label", FOUR[0], ",cat"), "line 4: no path (1 such rows of 2)"),
+        (("path,label", "images/2.jpg,", "images/3.jpg"), "line 2: no path or no label, nor in any other row"),
+        (("", "path,label", ",dog", ",cat"), "line 3: no path or no label, nor in any other row"),
         (("path,label", "a.jpg,cat", "b.jpg,dog"), "none of the 2 files listed is in"),
         (("path,label", "images/1.jpg,a", "images/1.jpg,b"), "every image is listed with different labels: 1.jpg"),
         (("path,label", *FOUR[:2]), "only one class (cat)"),
@@ -135,7 +162,7 @@ def test_what_is_odd_in_the_rows_is_a_warning(root: Path) -> None:
         (("path,label", *FOUR, "/etc/passwd,cat"), "line 6: /etc/passwd lies outside"),
         (("path,label", *FOUR, "..\\..\\secret.jpg,cat"), "lies outside"),
         (("path,label", *FOUR, ".,cat"), "lies outside"),
-        (("path,label,split", f"{FOUR[0]},dev"), "line 2: split dev; a split is one of train,"),
+        (("path,label,split", f"{FOUR[0]},7"), "line 2: split 7; a split is one of train,"),
         (("path,label,split", FOUR[0]), "line 2: no split; a split is one of"),
         (("path,label,split", f"{FOUR[0]},val"), "no row whose split is train"),
         (("path,label", 'images/1.jpg,"cat'), "not valid CSV"),
