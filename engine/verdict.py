@@ -66,7 +66,7 @@ def verdict(comparison: Comparison) -> str:
         margin = max(first.high - first.low, second.high - second.low) / 2
         said = (
             f"{numbers}: no difference that this data can show, "
-            f"which tells an accuracy only to about ±{100 * margin:.1f} points."
+            f"since so many images tell an accuracy to about ±{100 * margin:.1f} points."
         )
     return " ".join(part for part in (said, _cost(first, second), _caveat(comparison, results)) if part)
 
