@@ -18,7 +18,8 @@ async def picture(folder: Path) -> str:
     app = TlTui(folder.parent, clock=lambda: heard)
     async with app.run_test(size=(120, 40)) as pilot:
         app.open_experiment(folder)
-        await app.workers.wait_for_complete()
+        while not app.state.runs:
+            await pilot.pause(0.1)
         await pilot.pause(1)
         return app.export_screenshot(title="tl-tui")
 
