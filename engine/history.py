@@ -69,7 +69,7 @@ def summary(folder: Path) -> Summary:
     except OSError as error:
         return Summary(folder, folder.name, note=f"cannot be read: {error.strerror or error}", stamp=stamp)
     if state.spec is None:
-        if not unread and _is_being_written(folder):
+        if not unread and is_being_written(folder):
             return Summary(folder, folder.name, status="running", note="just begun", stamp=stamp)
         if state.error:
             return Summary(folder, folder.name, status="failed", note=state.error, stamp=stamp)
@@ -95,7 +95,7 @@ def _renewed(folder: Path, made: Mapping[Path, Summary]) -> Summary:
     if before is None or before.stamp != _stamp(folder) or before.status == "running":
         return summary(folder)
     # The log of an interrupted experiment does not change when it is resumed and has not yet written.
-    if before.status == "interrupted" and _is_being_written(folder):
+    if before.status == "interrupted" and is_being_written(folder):
         return summary(folder)
     return before
 
@@ -124,7 +124,7 @@ def _read(log: Path) -> tuple[ExperimentState, int]:
 
 def _status(state: ExperimentState, folder: Path) -> Status:
     if state.end is None:
-        return "running" if _is_being_written(folder) else "interrupted"
+        return "running" if is_being_written(folder) else "interrupted"
     return "failed" if any(run.failure for run in state.runs) else state.end
 
 
@@ -135,13 +135,6 @@ def _note(state: ExperimentState, unread: int) -> str:
     if failed and failed.failure:
         return f"{failed.run}: {failed.failure.message}"
     return f"{unread} line{'s' if unread > 1 else ''} of the log could not be read" if unread else ""
-
-
-def _is_being_written(folder: Path) -> bool:
-    try:
-        return is_being_written(folder)
-    except OSError:
-        return False  # a folder of someone else's, in which no lock may be tried
 
 
 def _stamp(folder: Path) -> tuple[int, int]:

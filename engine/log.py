@@ -128,7 +128,7 @@ def send_command(folder: Path, action: Action) -> None:
 
 
 def is_being_written(folder: Path) -> bool:
-    """Whether a process holds the experiment's writer lock now."""
+    """Whether a process holds the experiment's writer lock now; no where the lock may not even be tried."""
     path = folder / WRITER_LOCK
     if not path.exists():
         return False
@@ -137,6 +137,8 @@ def is_being_written(folder: Path) -> bool:
         lock.acquire(blocking=False)
     except filelock.Timeout:
         return True
+    except OSError:
+        return False  # someone else's folder
     lock.release()
     return False
 

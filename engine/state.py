@@ -168,7 +168,7 @@ def _(event: ev.StageChanged, state: ExperimentState) -> ExperimentState:
 
 @_apply.register
 def _(event: ev.Progress, state: ExperimentState) -> ExperimentState:
-    before = _run(state, event.run).progress if _has(state, event.run) else state.stage
+    before = state.run(event.run).progress if _has(state, event.run) else state.stage
     same = before is not None and before.stage == event.stage
     progress = StageProgress(
         event.stage,
@@ -205,14 +205,14 @@ def _(event: ev.RunStarted, state: ExperimentState) -> ExperimentState:
 def _(event: ev.EpochFinished, state: ExperimentState) -> ExperimentState:
     if not _has(state, event.run):
         return state
-    return _with_run(state, event.run, epochs=(*_run(state, event.run).epochs, event))
+    return _with_run(state, event.run, epochs=(*state.run(event.run).epochs, event))
 
 
 @_apply.register
 def _(event: ev.MemorySampled, state: ExperimentState) -> ExperimentState:
     if not _has(state, event.run):
         return state
-    points = (*_run(state, event.run).memory, MemoryPoint(event.elapsed, event.memory))
+    points = (*state.run(event.run).memory, MemoryPoint(event.elapsed, event.memory))
     return _with_run(state, event.run, memory=points[::2] if len(points) > MEMORY_POINTS else points)
 
 
@@ -259,10 +259,6 @@ def _(event: ev.ExperimentFinished, state: ExperimentState) -> ExperimentState:
 
 def _has(state: ExperimentState, name: str) -> bool:
     return any(run.run == name for run in state.runs)
-
-
-def _run(state: ExperimentState, name: str) -> RunState:
-    return state.run(name)
 
 
 def _with_run(state: ExperimentState, name: str, **values: object) -> ExperimentState:

@@ -16,7 +16,7 @@ from textual.screen import Screen
 from textual.worker import get_current_worker
 
 from engine.events import Action
-from engine.log import send_command
+from engine.log import is_being_written, send_command
 from engine.spec import DataSource, Experiment, SpecError, changed, default_experiment, known_strategies, presets
 from engine.state import ExperimentState
 from engine.text import shown
@@ -124,7 +124,7 @@ class TlTui(App[None], inherit_bindings=False):
     def _follow(self, folder: Path) -> None:
         worker, host = get_current_worker(), self.host
         own = host is not None and host.folder == folder
-        has_writer = host.is_alive if host is not None and own else partial(follow.somebody_writes, folder)
+        has_writer = host.is_alive if host is not None and own else partial(is_being_written, folder)
         for message in follow.follow(folder, lambda: worker.is_cancelled, has_writer):
             self.post_message(message)
 

@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-from engine.log import event_reader, is_being_written
+from engine.log import event_reader
 from engine.state import ExperimentState, fold
 from tui.messages import StateRead
 
@@ -46,11 +46,3 @@ def follow(
 def read(folder: Path) -> ExperimentState:
     """The experiment's state now."""
     return fold(event_reader(folder).read())
-
-
-def somebody_writes(folder: Path) -> bool:
-    """Whether a process, whichever, writes the experiment's log."""
-    try:
-        return is_being_written(folder)
-    except OSError:
-        return False  # someone else's folder, in which no lock may be tried
