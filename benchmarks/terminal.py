@@ -1,0 +1,393 @@
+"""How fast the app is: ``python benchmarks/terminal.py``, on the real ``tl-tui`` in a pseudo-terminal.
+
+Beside it a bare Textual app (``bare_app.py``) as the yardstick, and ``tl-tui run`` for the cost that the app adds to
+training. Absolute times on a shared machine mean little: read the ratios.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import random
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from statistics import median, quantiles
+
+import numpy as np
+from PIL import Image
+
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
+
+from benchmarks.pseudo_terminal import PseudoTerminal, Size, terminal
+from benchmarks.report import header, spread, table
+from engine import folder as folders
+from engine.events import AnyEvent, EpochFinished, ExperimentFinished, ExperimentStarted, Progress
+from engine.log import event_reader
+
+TL_TUI = str(Path(sys.executable).parent / "tl-tui")
+BARE = (sys.executable, str(Path(__file__).with_name("bare_app.py")))
+TRAIN_IMAGES, VAL_IMAGES, SIDE = 160, 40, 64
+SHORT_EPOCHS, LONG_EPOCHS = 6, 4000
+KEY_SECONDS = 0.25
+"""Between two keys, and a random part of as much again, so that keys fall anywhere in a training step."""
+TICK = "\x12"
+"""ctrl+r: start."""
+
+
+@dataclass
+class Measured:
+    """Every single value, by what was measured and the terminal's size (empty where it has none)."""
+
+    values: dict[tuple[str, str], list[float]] = field(default_factory=dict)
+
+    def add(self, what: str, size: str, *values: float) -> None:
+        """Adds values in seconds, bytes a second or images a second."""
+        self.values.setdefault((what, size), []).extend(values)
+
+    def of(self, what: str, size: str) -> list[float]:
+        """The values; none where it was not measured."""
+        return self.values.get((what, size), [])
+
+
+@dataclass(frozen=True)
+class Work:
+    """What is done how often; ``folder`` holds the images, the configurations and the experiments."""
+
+    folder: Path
+    data: Path
+    repeats: int
+    keys: int
+    training_seconds: float
+    idle_seconds: float
+
+    def app(self, config: str) -> list[str]:
+        """The command that opens the app on the data with a configuration."""
+        return [TL_TUI, str(self.data), "--config", str(self.folder / config), "--device", "cpu", "--weights", "none"]
+
+    def run(self, config: str) -> list[str]:
+        """The command that does the same without the app."""
+        return [TL_TUI, "run", *self.app(config)[1:]]
+
+
+def main() -> None:
+    """Measures and prints."""
+    options = _options()
+    with tempfile.TemporaryDirectory(prefix="tl-tui-benchmark-") as name:
+        folder = Path(name)
+        work = Work(
+            folder,
+            options.data.resolve() if options.data else write_images(folder / "images"),
+            options.repeats,
+            options.keys,
+            6 if options.quick else 20,
+            5 if options.quick else 15,
+        )
+        _write_configurations(folder)
+        measured = Measured()
+        for part in (throughput, short_commands):
+            if not options.only or part.__name__ in options.only:
+                _say(part.__name__)
+                part(work, measured)
+        for size in options.size:
+            for sized in (starting, idle, training, yardstick):
+                if not options.only or sized.__name__ in options.only:
+                    _say(f"{sized.__name__} at {_name(size)}")
+                    sized(work, size, measured)
+    print(header())
+    for rows in tables(measured, [_name(size) for size in options.size]):
+        print(f"\n{rows}")
+    if options.json:
+        values = [
+            {"what": what, "size": size, "values": found} for (what, size), found in sorted(measured.values.items())
+        ]
+        options.json.write_text(json.dumps(values, indent=1) + "\n", encoding="utf-8")
+
+
+# What is measured
+
+
+def starting(work: Work, size: Size, measured: Measured) -> None:
+    """From the command to the first frame of Setup, and to an experiment whose engine has loaded PyTorch."""
+    for _ in range(work.repeats):
+        out = _empty(work.folder / "runs")
+        with terminal(work.app("long.toml"), size, work.folder) as shown:
+            painted = shown.wait_for(_is_setup)
+            shown.wait_for(lambda text: "ctrl+r starts" in text)
+            shown.press(TICK)
+            _wait_for_event(out, ExperimentStarted)
+            measured.add("first paint", _name(size), painted - shown.began)
+            measured.add("ready", _name(size), time.perf_counter() - shown.began)
+
+
+def idle(work: Work, size: Size, measured: Measured) -> None:
+    """Keys and bytes where nothing trains: in Setup, and with a finished experiment in Live and in Compare."""
+    _finished_experiment(work)
+    with terminal(work.app("long.toml"), size, work.folder) as shown:
+        shown.wait_for(lambda text: "ctrl+r starts" in text)
+        time.sleep(2)
+        measured.add("idle, Setup", _name(size), _bytes_a_second(shown, work.idle_seconds))
+        measured.add("key ?, Setup", _name(size), *latencies(shown, HELP, work.keys))
+        shown.press("4")
+        shown.wait_for(lambda text: "Read again" in text and "finished" in text)
+        shown.press("\r")
+        shown.wait_for(lambda text: "Pause" in text and "finished" in text)
+        time.sleep(2)
+        measured.add("idle, Live", _name(size), _bytes_a_second(shown, work.idle_seconds))
+        shown.press("3")
+        shown.wait_for(lambda text: "what trains" in text)
+        time.sleep(2)
+        measured.add("idle, Compare", _name(size), _bytes_a_second(shown, work.idle_seconds))
+        measured.add("keys 2 3, idle", _name(size), *latencies(shown, MODES, work.keys))
+
+
+def training(work: Work, size: Size, measured: Measured) -> None:
+    """Keys and bytes while resnet18 trains, in Live."""
+    out = _empty(work.folder / "runs")
+    with terminal(work.app("long.toml"), size, work.folder) as shown:
+        shown.wait_for(lambda text: "ctrl+r starts" in text)
+        shown.press(TICK)
+        _wait_for_event(out, EpochFinished, 2)
+        measured.add("training, Live", _name(size), _bytes_a_second(shown, work.training_seconds))
+        measured.add("key ?, training", _name(size), *latencies(shown, HELP, work.keys))
+        measured.add("keys 3 2, training", _name(size), *latencies(shown, MODES[::-1], work.keys))
+        _still_training(out)
+
+
+def yardstick(work: Work, size: Size, measured: Measured) -> None:
+    """A bare Textual app: its first paint, and its key alone and beside a training thread."""
+    for _ in range(work.repeats):
+        with terminal(BARE, size, work.folder) as shown:
+            painted = shown.wait_for(lambda text: "bare" in text and "Other" in text)
+            measured.add("bare app, first paint", _name(size), painted - shown.began)
+    other = [("?", lambda text: "other" in text), ("?", lambda text: "bare" in text)]
+    with terminal(BARE, size, work.folder) as shown:
+        shown.wait_for(lambda text: "bare" in text and "Other" in text)
+        measured.add("bare app, key ?", _name(size), *latencies(shown, other, work.keys))
+    with terminal([*BARE, "train"], size, work.folder) as shown:
+        shown.wait_for(lambda text: "trains" in text)
+        measured.add("bare app, key ?, training", _name(size), *latencies(shown, other, work.keys))
+
+
+def throughput(work: Work, measured: Measured) -> None:
+    """Training images a second in the app (Live is open) and without it, one after the other."""
+    for _ in range(work.repeats):
+        out = _empty(work.folder / "runs")
+        with terminal(work.app("short.toml"), (120, 40), work.folder) as shown:
+            shown.wait_for(lambda text: "ctrl+r starts" in text)
+            shown.press(TICK)
+            _wait_for_event(out, ExperimentFinished)
+        measured.add("in the app", "", _images_a_second(out))
+        out = _empty(work.folder / "runs")
+        subprocess.run(work.run("short.toml"), cwd=work.folder, check=True, capture_output=True, timeout=300)
+        measured.add("tl-tui run", "", _images_a_second(out))
+
+
+def short_commands(work: Work, measured: Measured) -> None:
+    """The commands that answer without the app, in a folder of twenty experiments."""
+    _finished_experiment(work)
+    for _ in range(max(5, work.repeats)):
+        for command in ("--help", "runs", "presets"):
+            began = time.perf_counter()
+            subprocess.run([TL_TUI, command], cwd=work.folder, check=True, capture_output=True, timeout=60)
+            measured.add(f"tl-tui {command}", "", time.perf_counter() - began)
+
+
+Answer = tuple[str, Callable[[str], bool]]
+"""A key and whether the screen shows what it does."""
+HELP: Sequence[Answer] = (
+    ("?", lambda text: "esc close" in text),
+    ("?", lambda text: "esc close" not in text),
+)
+MODES: Sequence[Answer] = (
+    ("2", lambda text: "Pause" in text.splitlines()[-1]),
+    ("3", lambda text: "Pause" not in text.splitlines()[-1]),
+)
+
+
+def latencies(shown: PseudoTerminal, answers: Sequence[Answer], count: int) -> list[float]:
+    """Seconds from writing a key to the arrival of the bytes that show what it does, for ``count`` keys in turn."""
+    dice = random.Random(0)
+    found = []
+    for number in range(count):
+        key, answered = answers[number % len(answers)]
+        for _ in shown.moments():
+            pass
+        if answered(shown.text()):
+            raise RuntimeError(f"{key!r} would change nothing:\n{shown.text()}")
+        pressed = shown.press(key)
+        time.sleep(KEY_SECONDS * (1 + dice.random()))
+        found.append(shown.wait_for(answered, 10) - pressed)
+    return found
+
+
+def _bytes_a_second(shown: PseudoTerminal, seconds: float) -> float:
+    began = time.perf_counter()
+    time.sleep(seconds)
+    return shown.bytes_between(began, began + seconds) / seconds
+
+
+def _images_a_second(out: Path) -> float:
+    """Of the training parts of every epoch but the first."""
+    epochs = [event for event in _events(out) if isinstance(event, EpochFinished)][1:]
+    return sum(epoch.train.images for epoch in epochs) / sum(epoch.train_seconds for epoch in epochs)
+
+
+# What it is measured on
+
+
+def write_images(folder: Path) -> Path:
+    """Noise of two brightnesses, as PNG files in class folders."""
+    dice = np.random.default_rng(0)
+    for part, number in (("train", TRAIN_IMAGES), ("val", VAL_IMAGES)):
+        for label, name in enumerate(("dark", "light")):
+            target = folder / part / name
+            target.mkdir(parents=True)
+            for index in range(number // 2):
+                pixels = dice.integers(40 * label, 200 + 40 * label, (SIDE, SIDE, 3), dtype=np.uint8)
+                Image.fromarray(pixels).save(target / f"{index}.png", compress_level=1)
+    return folder
+
+
+def _write_configurations(folder: Path) -> None:
+    """``short.toml``: one run of some ten seconds. ``long.toml``: resnet18 that never ends, and a run that waits."""
+    tuned = f'[[strategies]]\nname = "tuned"\nbased_on = "resnet18-finetune"\nimage_size = {SIDE}\nepochs = '
+    waits = f'[[strategies]]\nname = "waits"\nbased_on = "mobilenetv3-extract"\nimage_size = {SIDE}\n'
+    (folder / "short.toml").write_text(f"{tuned}{SHORT_EPOCHS}\n", encoding="utf-8")
+    (folder / "long.toml").write_text(f"{tuned}{LONG_EPOCHS}\n{waits}", encoding="utf-8")
+
+
+def _finished_experiment(work: Work) -> None:
+    """Makes sure that the folder holds twenty finished experiments: one and its copies."""
+    kept = work.folder / "kept"
+    if not kept.exists():
+        command = [*work.run("short.toml"), "--out", str(kept)]
+        subprocess.run(command, cwd=work.folder, check=True, capture_output=True, timeout=300)
+    out = _empty(work.folder / "runs")
+    (first,) = folders.experiments(kept)
+    for number in range(20):
+        copy = out / f"images-20260101-0000{number:02}"
+        copy.mkdir(parents=True)
+        for path in first.iterdir():
+            if path.is_file():
+                shutil.copy(path, copy / path.name)
+
+
+def _empty(out: Path) -> Path:
+    shutil.rmtree(out, ignore_errors=True)
+    return out
+
+
+def _events(out: Path) -> list[AnyEvent]:
+    found = folders.experiments(out)
+    return event_reader(found[0]).read() if found else []
+
+
+def _wait_for_event(out: Path, kind: type[AnyEvent], number: int = 1, seconds: float = 180.0) -> None:
+    """Returns within some milliseconds of the moment at which the log of the only experiment has ``number`` of them."""
+    end = time.perf_counter() + seconds
+    while time.perf_counter() < end:
+        if sum(isinstance(event, kind) for event in _events(out)) >= number:
+            return
+        time.sleep(0.01)
+    raise TimeoutError(f"{kind.__name__} was not in the log after {seconds:.0f} s")
+
+
+def _still_training(out: Path) -> None:
+    """The keys count only if they were pressed beside a training run."""
+    before = sum(isinstance(event, Progress | EpochFinished) for event in _events(out))
+    _wait_for_event(out, EpochFinished, sum(isinstance(event, EpochFinished) for event in _events(out)) + 1)
+    if sum(isinstance(event, Progress | EpochFinished) for event in _events(out)) <= before:
+        raise RuntimeError("the run did not train while keys were pressed")
+
+
+def _is_setup(text: str) -> bool:
+    return "Strategies" in text and "Start " in text and "learning rate" in text
+
+
+# How it is told
+
+
+def tables(measured: Measured, sizes: Sequence[str]) -> list[str]:
+    """Markdown tables: start-up, keys, bytes, throughput; without the rows that were not measured."""
+    names = list(dict.fromkeys(what for what, _ in measured.values))
+    start = [what for what in names if what in ("first paint", "ready", "bare app, first paint")]
+    keys = [what for what in names if "key" in what]
+    wire = [what for what in names if what.startswith(("idle,", "training,"))]
+    commands = [what for what in names if what.startswith("tl-tui -") or what in ("tl-tui runs", "tl-tui presets")]
+    parts = [
+        _sized(["seconds", *sizes], start, lambda what, size: spread(measured.of(what, size), ".2f")),
+        _keys(measured, keys, sizes),
+        _sized(["bytes a second", *sizes], wire, lambda what, size: spread(measured.of(what, size), ".0f")),
+        _sized(["seconds", "no screen"], commands, lambda what, _: spread(measured.of(what, ""), ".2f")),
+        _throughput(measured),
+    ]
+    return [part for part in parts if part]
+
+
+def _sized(head: Sequence[str], names: Sequence[str], cell: Callable[[str, str], str]) -> str:
+    return table(head, [[what, *(cell(what, size) for size in head[1:])] for what in names]) if names else ""
+
+
+def _keys(measured: Measured, names: Sequence[str], sizes: Sequence[str]) -> str:
+    rows = []
+    for what in names:
+        for size in sizes:
+            values = measured.of(what, size)
+            if len(values) > 1:
+                cuts = quantiles(values, n=100, method="inclusive")
+                ranks = (cuts[49], cuts[94], cuts[98], max(values))
+                rows.append([f"{what}, {size}", str(len(values)), *(f"{1000 * rank:.1f}" for rank in ranks)])
+    return table(["key to screen, milliseconds", "keys", "p50", "p95", "p99", "most"], rows) if rows else ""
+
+
+def _throughput(measured: Measured) -> str:
+    app, headless = measured.of("in the app", ""), measured.of("tl-tui run", "")
+    if not app:
+        return ""
+    ratios = [ours / theirs for ours, theirs in zip(app, headless, strict=True)]
+    rows = [
+        ["in the app", spread(app, ".0f"), f"{median(app) / median(headless):.3f}"],
+        ["tl-tui run", spread(headless, ".0f"), "1"],
+        ["in the app by tl-tui run, pair by pair", spread(ratios, ".3f"), ""],
+    ]
+    return table(["resnet18, images a second", "median (range)", "ratio"], rows)
+
+
+def _name(size: Size) -> str:
+    return f"{size[0]}×{size[1]}"
+
+
+def _say(text: str) -> None:
+    print(f"… {text}", file=sys.stderr, flush=True)
+
+
+def _size(text: str) -> Size:
+    columns, rows = text.lower().replace("×", "x").split("x")
+    return int(columns), int(rows)
+
+
+def _options() -> argparse.Namespace:
+    parts = ("throughput", "short_commands", "starting", "idle", "training", "yardstick")
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--size", type=_size, action="append", metavar="120x40", help="may be repeated")
+    parser.add_argument("--data", type=Path, help="a folder of images instead of the generated one")
+    parser.add_argument("--repeats", type=int, default=5)
+    parser.add_argument("--keys", type=int, default=100)
+    parser.add_argument("--only", action="append", choices=parts, help="may be repeated")
+    parser.add_argument("--quick", action="store_true", help="two repeats, 20 keys, short windows: a trial")
+    parser.add_argument("--json", type=Path, metavar="FILE", help="every single value")
+    options = parser.parse_args()
+    options.size = options.size or [(120, 40), (80, 24)]
+    if options.quick:
+        options.repeats, options.keys = 2, 20
+    return options
+
+
+if __name__ == "__main__":
+    main()
