@@ -8,13 +8,13 @@ import gc
 import platform
 import re
 from pathlib import Path
-from typing import Literal, NamedTuple
+from typing import NamedTuple
 
 import psutil
 import torch
 
 from engine.events import Device, Memory
-from engine.spec import Precision, SpecError
+from engine.spec import Arithmetic, Precision, SpecError
 
 STATUS = Path("/proc/self/status")
 CLEAR_REFS = Path("/proc/self/clear_refs")
@@ -24,8 +24,7 @@ RESET_PEAK_RSS = "5"
 def choose_device(asked: str) -> torch.device:
     """The device to train on; ``auto`` is the first CUDA device, else Apple's GPU, else the CPU.
 
-    On CUDA, fp32 is made to mean IEEE fp32 in the whole process (no TF32), so that the precision that is reported
-    is the one that is computed in. :class:`engine.spec.SpecError` where the device is unknown or not there.
+    :class:`engine.spec.SpecError` where it is unknown or not there.
     """
     if asked == "auto":
         name = "cuda" if torch.cuda.is_available() else "mps" if torch.backends.mps.is_available() else "cpu"
@@ -74,23 +73,45 @@ def bf16_of(device: torch.device) -> Bf16:
     return Bf16(False, f"bf16 is not used on {device.type}")
 
 
-def choose_precision(device: torch.device, asked: Precision) -> Literal["fp32", "bf16"]:
-    """The precision to train in; ``auto`` is bf16 where the hardware has it, else fp32.
+def choose_precision(device: torch.device, asked: Precision) -> Arithmetic:
+    """The precision to train in, set up for the whole process.
 
-    ``bf16`` may be asked of any CPU, where it is emulated, slowly, if it is not in the hardware; on other devices
-    without it :class:`engine.spec.SpecError`.
+    ``auto`` is bf16 where the hardware has it, else fp16 on CUDA cards with tensor cores for it (compute capability
+    7.0 and 7.5), else fp32. On CUDA ``fp32`` is IEEE fp32 and ``tf32`` shortens the factors of products to 10 bits, so
+    that what is reported is what is computed in. ``bf16`` may be asked of any CPU, where it is emulated, slowly, if
+    it is not in the hardware. :class:`engine.spec.SpecError` where the device has no such precision.
     """
-    has, why = bf16_of(device)
-    if asked == "auto":
-        return "bf16" if has else "fp32"
-    if asked == "bf16" and not has and device.type != "cpu":
+    chosen = _automatic(device) if asked == "auto" else asked
+    has_bf16, why = bf16_of(device)
+    if chosen == "bf16" and not has_bf16 and device.type != "cpu":
         raise SpecError(f"precision: {why}; use auto or fp32")
-    return asked
+    if chosen in ("fp16", "tf32") and device.type != "cuda":
+        raise SpecError(f"precision: {chosen} is for CUDA devices, not {device.type}; use auto or fp32")
+    if chosen == "tf32" and not has_bf16:  # the same cards have both
+        raise SpecError("precision: tf32 needs a card of compute capability 8.0 or later; use auto or fp32")
+    if device.type == "cuda":
+        _set_tf32(chosen == "tf32")
+        torch.backends.cudnn.benchmark = True  # every batch has the same shape: the fastest algorithm is worth a search
+    return chosen
 
 
-def autocast(device: torch.device, precision: Literal["fp32", "bf16"]) -> torch.autocast:
+def autocast(device: torch.device, precision: Arithmetic) -> torch.autocast:
     """The context in which a forward pass runs in this precision; parameters stay in fp32."""
-    return torch.autocast(device.type, dtype=torch.bfloat16, enabled=precision == "bf16")
+    dtype = torch.float16 if precision == "fp16" else torch.bfloat16
+    return torch.autocast(device.type, dtype=dtype, enabled=precision in ("bf16", "fp16"))
+
+
+def gradient_scaler(device: torch.device, precision: Arithmetic) -> torch.amp.GradScaler:
+    """Keeps small gradients from vanishing in fp16; does nothing in other precisions."""
+    return torch.amp.GradScaler(device.type, enabled=precision == "fp16")
+
+
+def wait_for(device: torch.device) -> None:
+    """Returns when the device has done all it was given: only then is a time that was taken the time of the work."""
+    if device.type == "cuda":
+        torch.cuda.synchronize(device)
+    elif device.type == "mps":
+        torch.mps.synchronize()
 
 
 class MemoryProbe:
@@ -154,15 +175,20 @@ def _cuda(device: torch.device, asked: str) -> torch.device:
     if index >= count:
         there = "only cuda:0" if count == 1 else f"cuda:0 to cuda:{count - 1}"
         raise SpecError(f"device: there is no {asked}, {there}")
-    _exact_fp32()
     return torch.device("cuda", index)
 
 
-def _exact_fp32() -> None:
-    """No TF32 in matrix products and convolutions."""
-    torch.set_float32_matmul_precision("highest")
+def _automatic(device: torch.device) -> Arithmetic:
+    if bf16_of(device).in_hardware:
+        return "bf16"
+    return "fp16" if device.type == "cuda" and torch.cuda.get_device_capability(device) >= (7, 0) else "fp32"
+
+
+def _set_tf32(on: bool) -> None:
+    """Whether TF32 is used in matrix products and convolutions."""
+    torch.set_float32_matmul_precision("high" if on else "highest")
     # not cudnn.conv.fp32_precision: once that is set, torch's own cudnn.flags() and torch.compile raise (2.10 to 2.15)
-    torch.backends.cudnn.allow_tf32 = False
+    torch.backends.cudnn.allow_tf32 = on
 
 
 def _kernel_peak_rss() -> int:

@@ -13,7 +13,7 @@ from msgspec import Struct
 
 from engine.spec import Experiment
 
-Stage = Literal["weights", "decoding", "features", "training", "validating"]
+Stage = Literal["weights", "decoding", "warming up", "features", "training", "validating"]
 Action = Literal["pause", "resume", "stop", "skip"]
 RunEnd = Literal["finished", "stopped", "skipped"]
 
@@ -81,11 +81,12 @@ class ExperimentStarted(Event, frozen=True, kw_only=True):
 
 
 class DataDecoded(Event, frozen=True, kw_only=True):
-    """Every image was read once; ``left_out`` could not be."""
+    """Every image was read once; ``left_out`` could not be. ``kept`` says where the decoded ones are."""
 
     train: int
     val: int
     left_out: int
+    kept: str = ""
 
 
 class RunStarted(Event, frozen=True, kw_only=True):

@@ -6,6 +6,7 @@ import logging
 import platform
 import threading
 from collections.abc import Generator, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from importlib import metadata
 from pathlib import Path
@@ -20,6 +21,7 @@ from engine.log import EventLog
 from engine.models.backbones import preprocessing
 from engine.run import Shared, run_events
 from engine.spec import Experiment, SpecError, run_id
+from engine.training.features import FeatureStore
 
 HEARTBEAT_SECONDS = 1.0
 logger = logging.getLogger("engine")
@@ -48,7 +50,6 @@ def _run(experiment: Experiment, dataset: DataSet, folder: Path, log: EventLog) 
     precision = devices.choose_precision(device, experiment.precision)
     views = [preprocessing(strategy.backbone, strategy.image_size) for strategy in experiment.strategies]
     clock, memory = Stopwatch(), devices.MemoryProbe(device)
-    shared = Shared(dataset, folder, experiment.weights, device, precision, memory, clock)
     controls = Controls(folder, log, clock)
     log.append(
         ev.ExperimentStarted(
@@ -63,14 +64,27 @@ def _run(experiment: Experiment, dataset: DataSet, folder: Path, log: EventLog) 
         log.append(ev.Warned(message=message))
     if experiment.weights == "none":
         log.append(ev.Warned(message="weights are random at the start (weights: none): this is no transfer learning"))
-    for seed in experiment.seeds:
-        for strategy, view in zip(experiment.strategies, views, strict=True):
-            name = run_id(strategy, seed)
-            with _heartbeat(log, memory, name):
-                action = _drive(run_events(shared, strategy, seed, view), log, controls, name)
-            devices.release_memory()
-            if action == "stop":
-                return ev.ExperimentFinished(end="stopped")
+    with ThreadPoolExecutor(1, thread_name_prefix="cache") as later:
+        shared = Shared(
+            dataset=dataset,
+            folder=folder,
+            weights=experiment.weights,
+            device=device,
+            precision=precision,
+            compile=experiment.compile,
+            memory=memory,
+            clock=clock,
+            later=later,
+            features=FeatureStore(later),
+        )
+        for seed in experiment.seeds:
+            for strategy, view in zip(experiment.strategies, views, strict=True):
+                name = run_id(strategy, seed)
+                with _heartbeat(log, memory, name):
+                    action = _drive(run_events(shared, strategy, seed, view), log, controls, name)
+                devices.release_memory()
+                if action == "stop":
+                    return ev.ExperimentFinished(end="stopped")
     return ev.ExperimentFinished(end="finished")
 
 

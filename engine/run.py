@@ -5,25 +5,28 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Generator
+from concurrent.futures import Executor
 from contextlib import suppress
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
-from typing import Literal
 
 import torch
 
 from engine import events as ev
-from engine.controls import PROGRESS_SECONDS, Interrupted, Stopwatch, every
-from engine.data.dataset import DataError, DataSet, Sample
-from engine.data.images import Decoded, decode
+from engine.controls import Interrupted, Stopwatch, every
+from engine.data.dataset import DataError, DataSet
+from engine.data.prepare import Prepared, prepare
 from engine.devices import MemoryProbe, release_memory
 from engine.events import Event
 from engine.models.backbones import Preprocessing, build, count_parameters
 from engine.models.weights import Pretrained, WeightsError, fetch
-from engine.spec import Strategy, run_id
+from engine.progress import told
+from engine.spec import Arithmetic, Strategy, run_id
 from engine.text import shown
 from engine.training.batches import Images
 from engine.training.best import Best
+from engine.training.features import FeatureStore, extracted
 from engine.training.fit import DivergedError, Run, fit, warm_up
 from engine.training.schedule import planned_rates
 
@@ -33,16 +36,23 @@ logger = logging.getLogger("engine")
 
 @dataclass(frozen=True)
 class Shared:
-    """What the runs of an experiment share; ``decoded`` holds training and validation images by side in pixels."""
+    """What the runs of an experiment share.
+
+    ``prepared`` holds its images by their side in pixels, one size at a time; ``features`` those of frozen backbones.
+    ``later`` writes to the cache beside the training.
+    """
 
     dataset: DataSet
     folder: Path
     weights: str
     device: torch.device
-    precision: Literal["fp32", "bf16"]
+    precision: Arithmetic
+    compile: bool
     memory: MemoryProbe
     clock: Stopwatch
-    decoded: dict[int, tuple[Decoded, Decoded]] = field(default_factory=dict)
+    later: Executor
+    features: FeatureStore
+    prepared: dict[int, Prepared] = field(default_factory=dict)
 
 
 def run_events(shared: Shared, strategy: Strategy, seed: int, view: Preprocessing) -> Generator[Event, None, None]:
@@ -63,18 +73,16 @@ def run_events(shared: Shared, strategy: Strategy, seed: int, view: Preprocessin
 
     last: ev.RunFinished | ev.RunFailed
     try:
-        train, val = yield from _decoded(shared, view.resize)
-        pretrained = yield from _pretrained(shared, strategy, name)
-        network = build(strategy.backbone, len(shared.dataset.classes), strategy.trains, pretrained.state, seed)
-        network.module.to(shared.device).to(memory_format=torch.channels_last)
-        images = Images(train, val, view, shared.device)
-        run = Run(name, strategy, seed, network, images, shared.precision, shared.memory, clock)
+        prepared = yield from _prepared(shared, view.resize)
+        pretrained = yield from told(fetch(strategy.backbone, shared.weights), "weights", clock, name)
+        run = _run(shared, prepared, strategy, seed, view, pretrained)
         best = Best(run, shared.folder, shared.dataset.classes)
+        yield ev.StageChanged(run=name, stage="warming up", detail="torch.compile" if shared.compile else "")
         warm_up(run)
         release_memory()
         shared.memory.reset_peak()
         began, cpu_began = clock(), time.process_time()
-        total, trainable = count_parameters(network.module)
+        total, trainable = count_parameters(run.network.module)
         yield ev.RunStarted(
             run=name,
             strategy=strategy.name,
@@ -135,65 +143,36 @@ def failure(run: str, error: Exception) -> ev.RunFailed:
             return ev.RunFailed(run=run, kind="error", message=f"{type(error).__name__}: {message}", advice=advice)
 
 
-def _decoded(shared: Shared, side: int) -> Generator[Event, None, tuple[Decoded, Decoded]]:
-    """Training and validation images, decoded at the first call for this side length."""
-    if side in shared.decoded:
-        return shared.decoded[side]
-    dataset = shared.dataset
-    steps = len(dataset.train) + len(dataset.val)
-    yield ev.StageChanged(stage="decoding", detail=f"{steps} images")
-    train = yield from _decode_part(shared, dataset.train, side, 0, steps)
-    val = yield from _decode_part(shared, dataset.val, side, len(dataset.train), steps)
-    left_out = (*train.unreadable, *val.unreadable)
-    for unreadable in left_out:
-        yield ev.Warned(message=f"left out {shown(unreadable.path)}: {unreadable.reason}")
-    yield ev.DataDecoded(train=len(train.labels), val=len(val.labels), left_out=len(left_out))
-    _check_usable(dataset, train, val)
-    shared.decoded.clear()  # one size at a time: memory has a bound
-    shared.decoded[side] = train, val
-    return train, val
+def _run(
+    shared: Shared, prepared: Prepared, strategy: Strategy, seed: int, view: Preprocessing, pretrained: Pretrained
+) -> Run:
+    network = build(strategy.backbone, len(shared.dataset.classes), strategy.trains, pretrained.state, seed)
+    network.module.to(shared.device).to(memory_format=torch.channels_last)
+    images = Images(prepared, view, shared.device)
+    fine_tuned = strategy.trains == "all"
+    return Run(
+        run_id(strategy, seed),
+        strategy,
+        seed,
+        network,
+        torch.compile(network.module) if shared.compile and fine_tuned else network.module,
+        images,
+        shared.precision,
+        shared.memory,
+        shared.clock,
+        None if fine_tuned else partial(extracted, shared.features, images, strategy, network, shared.precision),
+    )
 
 
-def _decode_part(
-    shared: Shared, samples: tuple[Sample, ...], side: int, before: int, steps: int
-) -> Generator[Event, None, Decoded]:
-    due, began = every(PROGRESS_SECONDS, shared.clock), shared.clock()
-    decoding = decode(samples, side)
-    while True:
-        try:
-            done = next(decoding)
-        except StopIteration as finished:
-            decoded: Decoded = finished.value
-            return decoded
-        if due():
-            speed = done / max(shared.clock() - began, 1e-9)
-            yield ev.Progress(stage="decoding", step=before + done, steps=steps, images_per_second=speed)
-
-
-def _check_usable(dataset: DataSet, train: Decoded, val: Decoded) -> None:
-    for label, class_name in enumerate(dataset.classes):
-        if not bool((train.labels == label).any()):
-            raise DataError(f"{dataset.path}: no training image of class {shown(class_name)} can be read")
-    if not len(val.labels):
-        raise DataError(f"{dataset.path}: no validation image can be read")
-
-
-def _pretrained(shared: Shared, strategy: Strategy, run: str) -> Generator[Event, None, Pretrained]:
-    yield ev.StageChanged(run=run, stage="weights", detail=strategy.backbone)
-    due = every(PROGRESS_SECONDS, shared.clock)
-    fetching = fetch(strategy.backbone, shared.weights)
-    detail = ""
-    try:
-        while True:
-            try:
-                progress = next(fetching)
-            except StopIteration as finished:
-                pretrained: Pretrained = finished.value
-                return pretrained
-            if progress.detail != detail:
-                detail = progress.detail
-                yield ev.StageChanged(run=run, stage="weights", detail=detail)
-            if due():
-                yield ev.Progress(run=run, stage="weights", step=progress.done, steps=progress.total)
-    finally:
-        fetching.close()
+def _prepared(shared: Shared, side: int) -> Generator[Event, None, Prepared]:
+    """The images as squares of this side, decoded at the first call for it."""
+    if side not in shared.prepared:
+        shared.prepared.clear()  # one size at a time: memory has a bound
+        prepared = yield from told(prepare(shared.dataset, side, shared.device, shared.later), "decoding", shared.clock)
+        left_out = (*prepared.train.unreadable, *prepared.val.unreadable)
+        for unreadable in left_out:
+            yield ev.Warned(message=f"left out {shown(unreadable.path)}: {unreadable.reason}")
+        train, val = len(prepared.train.labels), len(prepared.val.labels)
+        yield ev.DataDecoded(train=train, val=val, left_out=len(left_out), kept=prepared.pixels.kept)
+        shared.prepared[side] = prepared
+    return shared.prepared[side]

@@ -25,7 +25,8 @@ NotNegative = Annotated[float, Meta(ge=0, le=1e30)]
 Seed = Annotated[int, Meta(ge=0, lt=2**31)]
 Name = Annotated[str, Meta(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,79}$")]
 
-Precision = Literal["auto", "fp32", "bf16"]
+Arithmetic = Literal["fp32", "tf32", "bf16", "fp16"]
+Precision = Literal["auto", "fp32", "tf32", "bf16", "fp16"]
 DEFAULT_STRATEGIES = ("resnet18-finetune", "mobilenetv3-extract")
 T = TypeVar("T")
 LARGEST_TOML = 1_000_000
@@ -86,11 +87,13 @@ class Augmentation(Struct, frozen=True, forbid_unknown_fields=True):
     """What is varied in training images.
 
     ``crop_area``: smallest share of the image's area that a random crop takes; 1 is the central crop that
-    validation sees. ``flip``: mirror half of the images left to right.
+    validation sees. ``flip``: mirror half of the images left to right. ``views``: how many such views of an image a
+    frozen backbone extracts, of which each epoch draws one; 1 is none. Fine-tuning sees a new view in every epoch.
     """
 
     crop_area: UpToOne = 1.0
     flip: bool = False
+    views: Annotated[int, Meta(ge=1, le=1000)] = 8
 
     @property
     def is_none(self) -> bool:
@@ -135,7 +138,8 @@ class Experiment(Struct, frozen=True, forbid_unknown_fields=True):
     """Everything that decides a comparison: every strategy runs once for every seed on the same data.
 
     ``weights``: ``default`` (pretrained, found or fetched), ``none`` (random), or a folder or file.
-    ``device``: ``auto`` or a torch device such as ``cpu`` or ``cuda:1``.
+    ``device``: ``auto`` or a torch device such as ``cpu`` or ``cuda:1``. ``compile``: fine-tuned networks go through
+    ``torch.compile``, which costs seconds to minutes at the start of a run.
     """
 
     strategies: Annotated[tuple[Strategy, ...], Meta(min_length=1)]
@@ -144,6 +148,7 @@ class Experiment(Struct, frozen=True, forbid_unknown_fields=True):
     weights: str = "default"
     device: str = "auto"
     precision: Precision = "auto"
+    compile: bool = False
 
     def __post_init__(self) -> None:
         if twice := _repeated(strategy.name for strategy in self.strategies):

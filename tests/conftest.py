@@ -23,6 +23,14 @@ def draw(path: Path, colour: tuple[int, int, int], seed: int, size: tuple[int, i
     Image.fromarray(pixels).save(path)
 
 
+@pytest.fixture(autouse=True)
+def empty_cache(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """What a test prepares is found by no other, and nothing is left in the person's own cache."""
+    folder = tmp_path_factory.mktemp("cache")
+    monkeypatch.setenv("TL_TUI_CACHE", str(folder))
+    return folder
+
+
 @pytest.fixture
 def image_folder(tmp_path: Path) -> Callable[..., Path]:
     """Makes ``tmp_path/NAME`` with ``train/CLASS`` and ``val/CLASS``, so many images a class."""

@@ -27,25 +27,32 @@ def central(pixels: Tensor, crop: int) -> Tensor:
     return pixels[..., start : start + crop, start : start + crop]
 
 
-def random_views(pixels: Tensor, crop: int, augmentation: Augmentation, generator: torch.Generator) -> Tensor:
-    """A random view of each image: uint8 (B, 3, S, S) to float32 (B, 3, crop, crop) in 0..255.
+def draw_views(count: int, augmentation: Augmentation, generator: torch.Generator) -> Tensor:
+    """What :func:`random_views` is to show of so many images: affine matrices float32 (count, 2, 3), on the CPU.
 
-    A part of the image (its area uniform in ``crop_area``..1 of the whole, its width to height log-uniform in
-    3/4..4/3, like torchvision's ``RandomResizedCrop``), resampled bilinearly; with ``flip`` every second one mirrored.
-    ``crop_area`` 1 is the central square. All randomness comes from ``generator``, which is on the CPU.
+    A part of each image (its area uniform in ``crop_area``..1 of the whole, its width to height log-uniform in
+    3/4..4/3, like torchvision's ``RandomResizedCrop``); with ``flip`` every second one mirrored. All randomness comes
+    from ``generator``, which is on the CPU.
     """
-    count = len(pixels)
     mirrored = torch.rand(count, generator=generator) < (0.5 if augmentation.flip else 0.0)
+    left, top, width, height = _random_boxes(count, augmentation.crop_area, generator)
+    matrices = torch.zeros(count, 2, 3)
+    matrices[:, 0, 0] = torch.where(mirrored, -width, width)
+    matrices[:, 1, 1] = height
+    matrices[:, 0, 2] = 2 * left + width - 1
+    matrices[:, 1, 2] = 2 * top + height - 1
+    return matrices
+
+
+def random_views(pixels: Tensor, crop: int, augmentation: Augmentation, matrices: Tensor) -> Tensor:
+    """The views that were drawn, resampled bilinearly: uint8 (B, 3, S, S) to float32 (B, 3, crop, crop) in 0..255.
+
+    ``matrices`` (B, 2, 3) on the device of the pixels. ``crop_area`` 1 is the central square, mirrored or not.
+    """
     if augmentation.crop_area == 1:
         views = central(pixels, crop).float()
-        return torch.where(mirrored.to(pixels.device)[:, None, None, None], views.flip(-1), views)
-    left, top, width, height = _random_boxes(count, augmentation.crop_area, generator)
-    theta = torch.zeros(count, 2, 3)
-    theta[:, 0, 0] = torch.where(mirrored, -width, width)
-    theta[:, 1, 1] = height
-    theta[:, 0, 2] = 2 * left + width - 1
-    theta[:, 1, 2] = 2 * top + height - 1
-    grid = functional.affine_grid(theta.to(pixels.device), [count, 3, crop, crop], align_corners=False)
+        return torch.where((matrices[:, 0, 0] < 0)[:, None, None, None], views.flip(-1), views)
+    grid = functional.affine_grid(matrices, [len(pixels), 3, crop, crop], align_corners=False)
     return functional.grid_sample(pixels.float(), grid, "bilinear", "border", align_corners=False)
 
 

@@ -1,4 +1,4 @@
-"""Decoding image files, each once, in threads, into one array of equal squares."""
+"""Decoding image files in threads into equal squares."""
 
 from __future__ import annotations
 
@@ -6,21 +6,20 @@ import logging
 import os
 import warnings
 from collections import deque
-from collections.abc import Generator, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from collections.abc import Callable, Generator, Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from itertools import islice
 from pathlib import Path
+from typing import TypeVar
 
 import numpy as np
-import psutil
-import torch
-from msgspec import Struct
 from numpy.typing import NDArray
 from PIL import Image, ImageOps, UnidentifiedImageError
-from torch import Tensor
 
-from engine.data.dataset import DataError, Sample
 from engine.text import shown
+
+T = TypeVar("T")
 
 FORMATS = ("JPEG", "PNG", "WEBP", "BMP", "TIFF", "GIF", "PPM")
 """What is tried on a file, whatever its name; not all that Pillow knows, since some of it starts other programs."""
@@ -30,83 +29,50 @@ DRAFT_REDUCES_TO = 2
 BACKGROUND = (255, 255, 255, 255)
 
 
-class Unreadable(Struct, frozen=True):
-    """A file that could not be decoded, and why, in a few words."""
+def decode(
+    paths: Sequence[str], out: Iterable[NDArray[np.uint8]], workers: int | None = None
+) -> Generator[int, None, list[str]]:
+    """Decodes every file into its place of ``out``, N times uint8 (3, side, side); yields the number of files done.
 
-    path: str
-    reason: str
-
-
-class Decoded(Struct, frozen=True):
-    """Decoded images in the order of their samples.
-
-    ``pixels``: uint8 (N, 3, side, side), contiguous, red green blue. ``labels``: int64 (N,). ``samples``: the N that
-    could be decoded; ``unreadable``: those left out.
-    """
-
-    pixels: Tensor
-    labels: Tensor
-    samples: tuple[Sample, ...]
-    unreadable: tuple[Unreadable, ...]
-
-
-def decode(samples: Sequence[Sample], side: int, workers: int | None = None) -> Generator[int, None, Decoded]:
-    """Decodes every sample to a square of ``side`` pixels; yields the number of images done and returns them all.
-
+    Returns why each could not be decoded, in a few words, empty where it could; its place is then left as it was.
     The shorter side is resized to ``side`` (bilinear, antialiased), then the central square is taken, as torchvision's
     ``Resize`` and ``CenterCrop`` do on a Pillow image. Closing the generator ends its threads as soon as the images in
-    their hands are done. ``DataError`` where the images would not fit into the memory there is.
+    their hands are done.
     """
-    _check_memory(len(samples), side)
-    _prepare_pillow()
-    array = np.empty((len(samples), 3, side, side), np.uint8)
+    prepare_pillow()
     reasons: list[str] = []
-    threads = workers or min(MOST_WORKERS, _cores())
-    with ThreadPoolExecutor(threads, thread_name_prefix="decode") as pool:
+    tasks = (partial(decode_into, place, path) for place, path in zip(out, paths, strict=True))
+    for reason in in_order(tasks, workers or cores()):
+        reasons.append(reason)
+        yield len(reasons)
+    return reasons
+
+
+def in_order(tasks: Iterable[Callable[[], T]], workers: int) -> Generator[T, None, None]:
+    """The results of the tasks in their order, computed in threads a little ahead.
+
+    Closing it ends the threads as soon as what is in their hands is done.
+    """
+    with ThreadPoolExecutor(workers, thread_name_prefix="decode") as pool:
         try:
-            todo = iter(zip(samples, array, strict=True))
-            # A window of tasks rather than all: it keeps progress in order and a cancelled pool short.
-            running: deque[Future[str]] = deque()
-            for sample, out in islice(todo, 4 * threads):
-                running.append(pool.submit(_decode_into, out, sample.path))
+            todo = iter(tasks)
+            # A window of tasks rather than all: it bounds what is ready and not yet taken, and what closing waits for.
+            running = deque(pool.submit(task) for task in islice(todo, 4 * workers))
             while running:
-                reasons.append(running.popleft().result())
-                for sample, out in islice(todo, 1):
-                    running.append(pool.submit(_decode_into, out, sample.path))
-                yield len(reasons)
+                result = running.popleft().result()
+                running.extend(pool.submit(task) for task in islice(todo, 1))
+                yield result
         finally:
             pool.shutdown(wait=True, cancel_futures=True)
-    return _without_unreadable(array, samples, reasons)
 
 
-def _without_unreadable(array: NDArray[np.uint8], samples: Sequence[Sample], reasons: Sequence[str]) -> Decoded:
-    readable = [number for number, reason in enumerate(reasons) if not reason]
-    for place, number in enumerate(readable):  # in place: a second array might not fit
-        if place != number:
-            array[place] = array[number]
-    kept = tuple(samples[number] for number in readable)
-    return Decoded(
-        torch.from_numpy(array[: len(kept)]),
-        torch.tensor([sample.label for sample in kept], dtype=torch.int64),
-        kept,
-        tuple(Unreadable(sample.path, reason) for sample, reason in zip(samples, reasons, strict=True) if reason),
-    )
+def cores() -> int:
+    """The number of threads that decode: the cores this process may use, at most 16."""
+    there = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    return min(MOST_WORKERS, there)
 
 
-def _check_memory(images: int, side: int) -> None:
-    needed, free = images * 3 * side * side, psutil.virtual_memory().available
-    if needed > free:
-        raise DataError(
-            f"{images:,} images of {side} × {side} pixels need {needed / 2**30:.1f} GiB of memory decoded, "
-            f"{free / 2**30:.1f} GiB are free; use fewer images or a smaller image size"
-        )
-
-
-def _cores() -> int:
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-
-
-def _prepare_pillow() -> None:
+def prepare_pillow() -> None:
     """Loads the decoders before threads race for it, and keeps Pillow's remarks on odd files off the terminal."""
     Image.init()
     # For good, not with catch_warnings: that is not safe where other threads run.
@@ -116,7 +82,7 @@ def _prepare_pillow() -> None:
         pillow.addHandler(logging.NullHandler())
 
 
-def _decode_into(out: NDArray[np.uint8], path: str) -> str:
+def decode_into(out: NDArray[np.uint8], path: str) -> str:
     """Writes a file's image into ``out`` (3, side, side); the reason where that cannot be done, else nothing."""
     try:
         out[:] = square(path, out.shape[-1]).transpose(2, 0, 1)

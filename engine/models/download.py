@@ -12,7 +12,7 @@ from collections.abc import Generator
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from msgspec import Struct
+from engine.progress import WorkDone
 
 CONNECT_SECONDS = 6.0
 """How long a server may take to answer, all of its addresses together: behind a firewall none ever does."""
@@ -21,22 +21,14 @@ POLL_SECONDS = 0.1
 CHUNK = 1 << 16
 
 
-class FetchProgress(Struct, frozen=True):
-    """What fetching does now, in words, and the bytes done of a total (0 while that is not known)."""
-
-    detail: str
-    done: int = 0
-    total: int = 0
-
-
 class SourceError(RuntimeError):
     """A source that gave nothing usable; the text is the reason in a few words."""
 
 
-def download(url: str, into: Path) -> Generator[FetchProgress, None, None]:
+def download(url: str, into: Path) -> Generator[WorkDone, None, None]:
     """The file at ``url`` into a file; :class:`SourceError` where it cannot be had or stops coming."""
     host = urlsplit(url).netloc
-    yield FetchProgress(f"connecting to {host}")
+    yield WorkDone(f"connecting to {host}")
     response = yield from _opened(url, host)
     done = 0
     told = time.monotonic()
@@ -47,12 +39,12 @@ def download(url: str, into: Path) -> Generator[FetchProgress, None, None]:
             done += len(chunk)
             if time.monotonic() - told >= POLL_SECONDS:
                 told = time.monotonic()
-                yield FetchProgress(f"downloading from {host}", done, total)
+                yield WorkDone(f"downloading from {host}", done, total)
     if done < total:
         raise SourceError(f"{host} broke off after {done:,} of {total:,} bytes")
 
 
-def _opened(url: str, host: str) -> Generator[FetchProgress, None, http.client.HTTPResponse]:
+def _opened(url: str, host: str) -> Generator[WorkDone, None, http.client.HTTPResponse]:
     """The response, opened in a thread: neither looking up the name nor connecting can be interrupted."""
     answers: queue.SimpleQueue[http.client.HTTPResponse | Exception] = queue.SimpleQueue()
     left = threading.Event()
@@ -79,7 +71,7 @@ def _opened(url: str, host: str) -> Generator[FetchProgress, None, http.client.H
             except queue.Empty:
                 if time.monotonic() > deadline:
                     raise SourceError(f"{host} did not answer within {CONNECT_SECONDS:.0f} s") from None
-                yield FetchProgress(f"connecting to {host}")
+                yield WorkDone(f"connecting to {host}")
     except BaseException:
         left.set()
         while not answers.empty():

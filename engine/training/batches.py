@@ -1,25 +1,26 @@
 """What a model is fed: batches of images, or of features where the backbone is frozen.
 
 The order of images, the augmentation and dropout derive from (seed, epoch, step) alone, so a batch is the same
-however the process got to it.
+however the process got to it. Nothing here waits for the device.
 """
 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Generator, Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 import torch
-from torch import Tensor
-from torch.nn import functional
+from torch import Tensor, nn
 
-from engine.data.augment import central, normalise, random_views
-from engine.data.images import Decoded
+from engine.data.augment import central, draw_views, normalise, random_views
+from engine.data.prepare import Prepared
 from engine.models.backbones import Network, Preprocessing
 from engine.spec import Strategy
 
 Batch = tuple[Tensor, Tensor]
+EVALUATION_BATCH = {"cpu": 32, "cuda": 512}
+"""Images a forward pass where nothing is learnt from it: larger ones gain nothing on a CPU's caches."""
 
 
 @dataclass(frozen=True)
@@ -39,10 +40,9 @@ class Feed:
 
 @dataclass(frozen=True)
 class Images:
-    """Decoded images and how a backbone wants to see them."""
+    """Prepared images and how a backbone wants to see them."""
 
-    train: Decoded
-    val: Decoded
+    prepared: Prepared
     preprocessing: Preprocessing
     device: torch.device
 
@@ -50,10 +50,10 @@ class Images:
         """Pixels (B, 3, crop, crop) in 0..255 as the backbone's normalised input."""
         return normalise(pixels, self.preprocessing.mean, self.preprocessing.std, torch.float32)
 
-    def central(self, decoded: Decoded, index: Tensor) -> Batch:
-        """The images of these numbers as validation sees them, with their labels."""
-        pixels = central(decoded.pixels[index].to(self.device), self.preprocessing.crop)
-        return self.seen(pixels), decoded.labels[index].to(self.device)
+    def central(self, rows: Tensor) -> Iterator[Tensor]:
+        """The images of these rows as validation sees them, in batches of :data:`EVALUATION_BATCH`."""
+        for pixels in self.prepared.pixels.batches(rows, evaluation_sizes(len(rows), self.device)):
+            yield self.seen(central(pixels, self.preprocessing.crop))
 
 
 def derived_seed(*parts: int) -> int:
@@ -62,86 +62,80 @@ def derived_seed(*parts: int) -> int:
     return int.from_bytes(digest) >> 1
 
 
-def split(order: Tensor, batch_size: int) -> list[Tensor]:
-    """The order cut into batches; a last batch of one image joins the one before, since batch norm needs two."""
-    batches = list(torch.split(order, batch_size))
-    if len(batches) > 1 and len(batches[-1]) == 1:
-        batches[-2:] = [torch.cat(batches[-2:])]
-    return batches
+def batch_sizes(count: int, size: int) -> list[int]:
+    """So many images cut into batches; a last batch of one image joins the one before, since batch norm needs two."""
+    full, rest = divmod(count, size)
+    sizes = [size] * full + ([rest] if rest else [])
+    if len(sizes) > 1 and sizes[-1] == 1:
+        sizes[-2:] = [sizes[-2] + 1]
+    return sizes
 
 
-def image_feed(images: Images, strategy: Strategy, seed: int, network: Network) -> Feed:
-    """Batches of images for a network in which every layer trains, or whose features change with augmentation."""
-    count, size = len(images.train.labels), strategy.batch_size
+def evaluation_sizes(count: int, device: torch.device) -> list[int]:
+    """So many images cut into batches for a forward pass alone."""
+    size = EVALUATION_BATCH.get(device.type, EVALUATION_BATCH["cpu"])
+    full, rest = divmod(count, size)
+    return [size] * full + ([rest] if rest else [])
+
+
+def image_feed(images: Images, strategy: Strategy, seed: int, model: Callable[[Tensor], Tensor]) -> Feed:
+    """Batches of images, seen anew in every epoch, for a network whose layers all train."""
+    part, device = images.prepared.train, images.device
+    sizes = batch_sizes(len(part.labels), strategy.batch_size)
+    labels, val_labels = part.labels.to(device), images.prepared.val.labels.to(device)
 
     def train(epoch: int) -> Iterator[Batch]:
-        for step, index in enumerate(split(_order(count, seed, epoch), size)):
-            generator = torch.Generator().manual_seed(derived_seed(seed, epoch, step))
-            pixels = images.train.pixels[index].to(images.device)
-            views = random_views(pixels, images.preprocessing.crop, strategy.augmentation, generator)
-            torch.manual_seed(derived_seed(seed, epoch, step, 1))
-            yield images.seen(views), images.train.labels[index].to(images.device)
+        order = epoch_order(len(labels), seed, epoch)
+        drawn = draw_views(len(labels), strategy.augmentation, generator(seed, epoch, 1)).to(device)
+        pieces = zip(torch.split(drawn, sizes), torch.split(labels[order.to(device)], sizes), strict=True)
+        batches = images.prepared.pixels.batches(part.rows[order], sizes)
+        for step, (pixels, (matrices, target)) in enumerate(zip(batches, pieces, strict=True)):
+            views = random_views(pixels, images.preprocessing.crop, strategy.augmentation, matrices)
+            torch.manual_seed(derived_seed(seed, epoch, step))
+            yield images.seen(views), target
 
     def val() -> Iterator[Batch]:
-        for index in torch.split(torch.arange(len(images.val.labels)), size):
-            yield images.central(images.val, index)
+        targets = torch.split(val_labels, evaluation_sizes(len(val_labels), device))
+        yield from zip(images.central(images.prepared.val.rows), targets, strict=True)
 
-    return Feed(train, val, network.module, _steps(count, size), -(-len(images.val.labels) // size))
+    return Feed(train, val, model, len(sizes), len(evaluation_sizes(len(val_labels), device)))
 
 
-def feature_feed(
-    images: Images, strategy: Strategy, seed: int, network: Network, run_backbone: Callable[[Tensor], Tensor]
-) -> Generator[tuple[int, int], None, Feed]:
-    """Batches of a frozen backbone's features, computed once an image; augmented images anew in every epoch.
+def feature_feed(images: Images, strategy: Strategy, seed: int, network: Network, features: Tensor) -> Feed:
+    """Batches of a frozen backbone's ``features``, (views, rows, ...) on the device, for the head alone.
 
-    Yields (images done, images in all) while it extracts them. Dropout that stands before the last layer is applied
-    to the features in training, as the whole network in training mode would.
+    View 0 of a row is the central one, which validation sees; where there are more, each epoch draws one of the others
+    for every image. Dropout that stands before the last layer is applied to the features in training, as the whole
+    network in training mode would.
     """
-    total = len(images.val.labels) + (len(images.train.labels) if strategy.augmentation.is_none else 0)
-    val_features = yield from _extract(images, images.val, strategy.batch_size, run_backbone, 0, total)
-    done = len(val_features)
-    pixels_feed = image_feed(images, strategy, seed, network)
-    train_features = None
-    if strategy.augmentation.is_none:
-        train_features = yield from _extract(images, images.train, strategy.batch_size, run_backbone, done, total)
-    train_labels = images.train.labels.to(images.device)
-    val_labels = images.val.labels.to(images.device)
-    count, size = len(train_labels), strategy.batch_size
-
-    def dropped(batch: Tensor) -> Tensor:
-        return functional.dropout(batch, network.dropout) if network.dropout else batch
+    part, device, views = images.prepared.train, images.device, len(features)
+    sizes = batch_sizes(len(part.labels), strategy.batch_size)
+    rows, labels = part.rows.to(device), part.labels.to(device)
+    val_features, val_labels = features[0, images.prepared.val.rows.to(device)], images.prepared.val.labels.to(device)
+    drop: Callable[[Tensor], Tensor] = nn.Dropout(network.dropout) if network.dropout else nn.Identity()
 
     def train(epoch: int) -> Iterator[Batch]:
-        if train_features is None:
-            for inputs, labels in pixels_feed.train(epoch):
-                yield dropped(run_backbone(inputs)), labels
-            return
-        for step, index in enumerate(split(_order(count, seed, epoch), size)):
-            torch.manual_seed(derived_seed(seed, epoch, step, 1))
-            place = index.to(images.device)
-            yield dropped(train_features[place]), train_labels[place]
+        order = epoch_order(len(labels), seed, epoch)
+        view = torch.zeros_like(order)
+        if views > 1:
+            view = torch.randint(1, views, order.shape, generator=generator(seed, epoch, 1))
+        order, view = order.to(device), view.to(device)
+        pieces = zip(*(torch.split(one, sizes) for one in (view, rows[order], labels[order])), strict=True)
+        for step, (shown, place, target) in enumerate(pieces):
+            torch.manual_seed(derived_seed(seed, epoch, step))
+            yield drop(features[shown, place]), target
 
     def val() -> Iterator[Batch]:
         yield val_features, val_labels
 
-    return Feed(train, val, network.head, pixels_feed.train_steps, 1)
+    return Feed(train, val, network.head, len(sizes), 1)
 
 
-def _extract(
-    images: Images, decoded: Decoded, size: int, run_backbone: Callable[[Tensor], Tensor], done: int, total: int
-) -> Generator[tuple[int, int], None, Tensor]:
-    parts = []
-    for index in torch.split(torch.arange(len(decoded.labels)), size):
-        inputs, _ = images.central(decoded, index)
-        parts.append(run_backbone(inputs))
-        done += len(index)
-        yield done, total
-    return torch.cat(parts)
+def epoch_order(count: int, seed: int, epoch: int) -> Tensor:
+    """The order of so many images in an epoch: int64 (count,), on the CPU."""
+    return torch.randperm(count, generator=generator(seed, epoch))
 
 
-def _order(count: int, seed: int, epoch: int) -> Tensor:
-    return torch.randperm(count, generator=torch.Generator().manual_seed(derived_seed(seed, epoch)))
-
-
-def _steps(count: int, size: int) -> int:
-    return len(split(torch.arange(count), size))
+def generator(*parts: int) -> torch.Generator:
+    """A source of randomness on the CPU that depends on the parts alone."""
+    return torch.Generator().manual_seed(derived_seed(*parts))

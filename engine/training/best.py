@@ -32,18 +32,18 @@ class Best:
     saved_epoch: int = 0
 
     def offer(self, epoch: int, val: Metrics, logits: Tensor) -> bool:
-        """Whether this epoch is the best so far; if so, copies the weights that trained (to the CPU) and its logits."""
+        """Whether this epoch is the best so far; if so, copies its logits and the weights that trained."""
         if self.val and (val.accuracy, -val.loss) <= (self.val.accuracy, -self.val.loss):
             return False
         self.epoch, self.val = epoch, val
-        self.logits = logits.detach().to("cpu", copy=True)
-        self.state = {name: tensor.detach().to("cpu", copy=True) for name, tensor in self._moving().items()}
+        self.logits = logits.detach().clone()
+        self.state = {name: tensor.detach().clone() for name, tensor in self._moving().items()}
         return True
 
     def full_state(self) -> dict[str, Tensor]:
-        """The whole network's state at the best epoch; what is frozen is the network's own."""
+        """The whole network's state at the best epoch, on the CPU; what is frozen is the network's own."""
         state = self.run.network.module.state_dict()
-        return {name: self.state.get(name, tensor.detach().cpu()).contiguous() for name, tensor in state.items()}
+        return {name: self.state.get(name, tensor.detach()).cpu().contiguous() for name, tensor in state.items()}
 
     def save(self) -> list[FileSaved]:
         """Writes the best epoch's weights and validation logits; nothing where that is done already.
@@ -54,7 +54,7 @@ class Best:
         """
         if self.epoch == self.saved_epoch or self.logits is None:
             return []
-        run, val = self.run, self.run.images.val
+        run, val = self.run, self.run.images.prepared.val
         described = {"classes": json.dumps(self.classes), "epoch": str(self.epoch)}
         weights, predictions = (
             Path("checkpoints", run.name, "best.safetensors"),
@@ -65,7 +65,7 @@ class Best:
         _write(self.folder / weights, self.full_state(), {**described, "strategy": strategy, "preprocessing": view})
         _write(
             self.folder / predictions,
-            {"logits": self.logits, "labels": val.labels},
+            {"logits": self.logits.cpu(), "labels": val.labels},
             {**described, "paths": json.dumps([sample.path for sample in val.samples])},
         )
         self.saved_epoch = self.epoch

@@ -10,21 +10,21 @@ import math
 import time
 from collections.abc import Callable, Generator
 from dataclasses import dataclass
-from functools import partial
-from typing import Literal
 
 import torch
 from torch import Tensor
+from torch.amp import GradScaler
 from torch.nn import functional
 from torch.optim import Optimizer
 
 from engine import events as ev
 from engine.controls import PROGRESS_SECONDS, every
-from engine.devices import MemoryProbe, autocast
+from engine.devices import MemoryProbe, autocast, gradient_scaler, wait_for
 from engine.events import Event, Metrics
-from engine.models.backbones import Network, features, set_training_mode
-from engine.spec import Strategy
-from engine.training.batches import Feed, Images, feature_feed, image_feed
+from engine.models.backbones import Network, set_training_mode
+from engine.progress import WorkDone, told
+from engine.spec import Arithmetic, Strategy
+from engine.training.batches import Batch, Feed, Images, batch_sizes, evaluation_sizes, feature_feed, image_feed
 from engine.training.metrics import Tally, evaluate
 from engine.training.optim import make_optimizer, make_scheduler
 
@@ -35,16 +35,22 @@ class DivergedError(RuntimeError):
 
 @dataclass(frozen=True)
 class Run:
-    """Everything that one run needs. ``clock`` gives seconds and stands still while the run is paused."""
+    """Everything that one run needs. ``clock`` gives seconds and stands still while the run is paused.
+
+    ``model`` maps the backbone's input to logits: the network's module, or what ``torch.compile`` made of it.
+    ``features``: the work of getting a frozen backbone's, see :mod:`engine.training.features`; None where all trains.
+    """
 
     name: str
     strategy: Strategy
     seed: int
     network: Network
+    model: Callable[[Tensor], Tensor]
     images: Images
-    precision: Literal["fp32", "bf16"]
+    precision: Arithmetic
     memory: MemoryProbe
     clock: Callable[[], float] = time.perf_counter
+    features: Callable[[], Generator[WorkDone, None, Tensor]] | None = None
 
 
 def fit(run: Run, offer: Callable[[int, Metrics, Tensor], bool]) -> Generator[Event, None, None]:
@@ -58,11 +64,12 @@ def fit(run: Run, offer: Callable[[int, Metrics, Tensor], bool]) -> Generator[Ev
     feed = yield from _feed(run)
     optimizer = make_optimizer(run.strategy, run.network.module.parameters())
     scheduler = make_scheduler(run.strategy, optimizer)
+    scaler = gradient_scaler(run.images.device, run.precision)
     for epoch in range(1, run.strategy.epochs + 1):
         began = run.clock()
         rate = float(scheduler.get_last_lr()[0])
         yield ev.StageChanged(run=run.name, stage="training", detail=f"epoch {epoch}")
-        train = yield from _train(run, feed, optimizer, epoch)
+        train = yield from _train(run, feed, optimizer, scaler, epoch)
         trained = run.clock()
         yield ev.StageChanged(run=run.name, stage="validating", detail=f"epoch {epoch}")
         val, logits = yield from _validate(run, feed, epoch)
@@ -84,57 +91,54 @@ def fit(run: Run, offer: Callable[[int, Metrics, Tensor], bool]) -> Generator[Ev
 
 
 def warm_up(run: Run) -> None:
-    """One step of a copy of the network, thrown away: what is paid only once (loading and choosing kernels) is then
-    not counted as the time of the run that happens to come first.
+    """One step on blank images, undone: what is paid only once (loading, choosing and compiling kernels) is then not
+    counted as the time of the run that happens to come first.
     """
-    network = copy.deepcopy(run.network)
-    set_training_mode(network)
-    index = torch.arange(min(run.strategy.batch_size, len(run.images.train.labels)))
-    inputs, labels = run.images.central(run.images.train, index)
-    with autocast(run.images.device, run.precision):
-        logits = network.module(inputs)
-    torch.autograd.backward(functional.cross_entropy(logits.float(), labels))
-    make_optimizer(run.strategy, network.module.parameters()).step()
+    network, device, crop = run.network, run.images.device, run.images.preprocessing.crop
+    before = copy.deepcopy(network.module.state_dict())
+    optimizer, scaler = (
+        make_optimizer(run.strategy, network.module.parameters()),
+        gradient_scaler(device, run.precision),
+    )
+    train_sizes, val_sizes = _shapes(run)
+    for size in train_sizes:
+        set_training_mode(network)
+        blank = torch.zeros(size, 3, crop, crop, device=device).to(memory_format=torch.channels_last)
+        labels = torch.zeros(size, dtype=torch.int64, device=device)
+        _step(run, run.model, optimizer, scaler, (blank, labels))
+    network.module.eval()
+    for size in val_sizes:
+        blank = torch.zeros(size, 3, crop, crop, device=device).to(memory_format=torch.channels_last)
+        with torch.inference_mode(), autocast(device, run.precision):
+            run.model(blank)
+    optimizer.zero_grad(set_to_none=True)
+    network.module.load_state_dict(before)
+    wait_for(device)
+
+
+def _shapes(run: Run) -> tuple[list[int], list[int]]:
+    """The sizes of batches for which kernels are chosen or compiled; on a CPU two images load all there is."""
+    if run.images.device.type == "cpu" and run.model is run.network.module:
+        return [2], []
+    train = batch_sizes(len(run.images.prepared.train.labels), run.strategy.batch_size)
+    val = evaluation_sizes(len(run.images.prepared.val.labels), run.images.device)
+    return sorted(set(train)), sorted(set(val))
 
 
 def _feed(run: Run) -> Generator[Event, None, Feed]:
-    if run.strategy.trains == "all":
-        return image_feed(run.images, run.strategy, run.seed, run.network)
-    yield ev.StageChanged(run=run.name, stage="features", detail="every image once")
-    due = every(PROGRESS_SECONDS, run.clock)
-    began = run.clock()
-    extraction = feature_feed(
-        run.images, run.strategy, run.seed, run.network, partial(_frozen_features, run, run.network)
-    )
-    while True:
-        try:
-            done, total = next(extraction)
-        except StopIteration as finished:
-            feed: Feed = finished.value
-            return feed
-        if due():
-            speed = done / (run.clock() - began)
-            yield ev.Progress(run=run.name, stage="features", step=done, steps=total, images_per_second=speed)
+    if run.features is None:
+        return image_feed(run.images, run.strategy, run.seed, run.model)
+    features = yield from told(run.features(), "features", run.clock, run.name)
+    return feature_feed(run.images, run.strategy, run.seed, run.network, features)
 
 
-def _frozen_features(run: Run, network: Network, inputs: Tensor) -> Tensor:
-    with autocast(run.images.device, run.precision):
-        return features(network, inputs).float()
-
-
-def _train(run: Run, feed: Feed, optimizer: Optimizer, epoch: int) -> Generator[Event, None, Metrics]:
+def _train(
+    run: Run, feed: Feed, optimizer: Optimizer, scaler: GradScaler, epoch: int
+) -> Generator[Event, None, Metrics]:
     set_training_mode(run.network)
-    device = run.images.device
-    tally, due, began = Tally(device), every(PROGRESS_SECONDS, run.clock), run.clock()
-    for step, (inputs, labels) in enumerate(feed.train(epoch), start=1):
-        with autocast(device, run.precision):
-            logits = feed.model(inputs)
-        logits = logits.float()
-        loss = functional.cross_entropy(logits, labels)
-        optimizer.zero_grad(set_to_none=True)
-        torch.autograd.backward(loss)
-        optimizer.step()
-        tally.add(logits, labels, loss)
+    tally, due, began = Tally(run.images.device), every(PROGRESS_SECONDS, run.clock), run.clock()
+    for step, batch in enumerate(feed.train(epoch), start=1):
+        tally.add(*_step(run, feed.model, optimizer, scaler, batch))
         if due():
             yield ev.Progress(
                 run=run.name,
@@ -148,6 +152,22 @@ def _train(run: Run, feed: Feed, optimizer: Optimizer, epoch: int) -> Generator[
     metrics = tally.metrics()
     _finite(metrics.loss, epoch)
     return metrics
+
+
+def _step(
+    run: Run, model: Callable[[Tensor], Tensor], optimizer: Optimizer, scaler: GradScaler, batch: Batch
+) -> tuple[Tensor, Tensor, Tensor]:
+    """One step of the optimizer on a batch; its logits, labels and mean loss, for which nothing waits."""
+    inputs, labels = batch
+    with autocast(run.images.device, run.precision):
+        logits = model(inputs)
+    logits = logits.float()
+    loss = functional.cross_entropy(logits, labels)
+    optimizer.zero_grad(set_to_none=True)
+    torch.autograd.backward(scaler.scale(loss))
+    scaler.step(optimizer)
+    scaler.update()
+    return logits, labels, loss
 
 
 def _validate(run: Run, feed: Feed, epoch: int) -> Generator[Event, None, tuple[Metrics, Tensor]]:

@@ -45,7 +45,6 @@ def without_gpu(monkeypatch):
 def two_gpus(monkeypatch):
     monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
     monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
-    monkeypatch.setattr(devices, "_exact_fp32", lambda: None)
 
 
 def test_auto_is_the_cpu_where_there_is_nothing_else(without_gpu):
@@ -86,12 +85,24 @@ def test_auto_precision_is_the_hardwares(monkeypatch, has, auto):
     assert choose_precision(CPU, "bf16") == "bf16"
 
 
-def test_bf16_of_a_gpu(monkeypatch):
+@pytest.fixture
+def settings():
+    """What a precision on CUDA sets for the whole process is put back."""
+    before = torch.backends.cudnn.allow_tf32, torch.backends.cudnn.benchmark, torch.get_float32_matmul_precision()
+    yield
+    torch.backends.cudnn.allow_tf32, torch.backends.cudnn.benchmark = before[:2]
+    torch.set_float32_matmul_precision(before[2])
+
+
+@pytest.mark.usefixtures("settings")
+def test_precision_of_a_gpu(monkeypatch):
     monkeypatch.setattr(torch.cuda, "get_device_capability", lambda _: (8, 0))
     assert choose_precision(CUDA, "auto") == "bf16"
     monkeypatch.setattr(torch.cuda, "get_device_capability", lambda _: (7, 5))
+    assert choose_precision(CUDA, "auto") == "fp16"
+    monkeypatch.setattr(torch.cuda, "get_device_capability", lambda _: (6, 1))
     assert choose_precision(CUDA, "auto") == "fp32"
-    with pytest.raises(SpecError, match=r"precision: compute capability 7\.5 lacks bf16"):
+    with pytest.raises(SpecError, match=r"precision: compute capability 6\.1 lacks bf16"):
         choose_precision(CUDA, "bf16")
 
 
@@ -101,7 +112,26 @@ def test_bf16_of_this_cpu_agrees_with_the_kernel():
     assert bf16_of(CPU).in_hardware == ("avx512_bf16" in flags)
 
 
-@pytest.mark.parametrize(("precision", "dtype"), [("fp32", torch.float32), ("bf16", torch.bfloat16)])
+def test_what_only_gpus_have_is_refused_elsewhere():
+    for precision in ("fp16", "tf32"):
+        with pytest.raises(SpecError, match=f"precision: {precision} is for CUDA devices, not cpu"):
+            choose_precision(CPU, precision)
+
+
+@pytest.mark.usefixtures("settings")
+def test_tf32_where_the_card_has_it(monkeypatch):
+    monkeypatch.setattr(torch.cuda, "get_device_capability", lambda _: (8, 6))
+    assert choose_precision(CUDA, "tf32") == "tf32"
+    assert torch.backends.cudnn.allow_tf32
+    assert torch.get_float32_matmul_precision() == "high"
+    monkeypatch.setattr(torch.cuda, "get_device_capability", lambda _: (7, 5))
+    with pytest.raises(SpecError, match="tf32 needs a card"):
+        choose_precision(CUDA, "tf32")
+
+
+@pytest.mark.parametrize(
+    ("precision", "dtype"), [("fp32", torch.float32), ("bf16", torch.bfloat16), ("fp16", torch.float16)]
+)
 def test_autocast(precision, dtype):
     layer = torch.nn.Linear(4, 2)
     with autocast(CPU, precision):
@@ -109,17 +139,19 @@ def test_autocast(precision, dtype):
     assert layer.weight.dtype == torch.float32
 
 
-def test_exact_fp32_in_a_way_that_torch_can_read():
-    before = torch.backends.cudnn.allow_tf32
-    try:
-        devices._exact_fp32()
-        with torch.backends.cudnn.flags(enabled=True, allow_tf32=False):
-            pass
-        assert not torch.backends.cudnn.allow_tf32
-        assert not torch.backends.cuda.matmul.allow_tf32
-        assert torch.get_float32_matmul_precision() == "highest"
-    finally:
-        torch.backends.cudnn.allow_tf32 = before
+@pytest.mark.usefixtures("settings")
+def test_exact_fp32_in_a_way_that_torch_can_read(monkeypatch):
+    monkeypatch.setattr(torch.cuda, "get_device_capability", lambda _: (9, 0))
+    assert choose_precision(CUDA, "fp32") == "fp32"
+    with torch.backends.cudnn.flags(enabled=True, allow_tf32=False):
+        pass
+    assert not torch.backends.cudnn.allow_tf32
+    assert not torch.backends.cuda.matmul.allow_tf32
+    assert torch.get_float32_matmul_precision() == "highest"
+
+
+def test_only_fp16_scales_gradients():
+    assert [devices.gradient_scaler(CPU, one).is_enabled() for one in ("fp32", "bf16", "fp16")] == [False, False, True]
 
 
 @LINUX

@@ -6,7 +6,7 @@ from torch import Tensor
 from torchvision import transforms
 from torchvision.transforms import functional
 
-from engine.data.augment import _random_boxes, central, normalise, random_views
+from engine.data.augment import _random_boxes, central, draw_views, normalise, random_views
 from engine.spec import Augmentation
 
 
@@ -16,6 +16,10 @@ def pixels(count: int = 2, side: int = 32) -> Tensor:
 
 def seeded(seed: int) -> torch.Generator:
     return torch.Generator().manual_seed(seed)
+
+
+def seen(batch: Tensor, crop: int, augmentation: Augmentation, generator: torch.Generator) -> Tensor:
+    return random_views(batch, crop, augmentation, draw_views(len(batch), augmentation, generator))
 
 
 @pytest.mark.parametrize(("side", "crop"), [(256, 224), (32, 28), (33, 28), (32, 27), (32, 32)])
@@ -31,14 +35,14 @@ def test_a_crop_larger_than_the_image_is_an_error() -> None:
 
 def test_without_augmentation_training_sees_what_validation_sees() -> None:
     batch = pixels()
-    views = random_views(batch, 28, Augmentation(), seeded(1))
+    views = seen(batch, 28, Augmentation(), seeded(1))
     assert views.dtype == torch.float32
     assert torch.equal(views, central(batch, 28).float())
 
 
 def test_half_of_the_images_are_mirrored() -> None:
     batch = pixels(400, 8)
-    views = random_views(batch, 6, Augmentation(flip=True), seeded(0))
+    views = seen(batch, 6, Augmentation(flip=True), seeded(0))
     plain = central(batch, 6).float()
     mirrored = (views == plain.flip(-1)).flatten(1).all(1)
     assert ((views == plain).flatten(1).all(1) ^ mirrored).all()
@@ -48,7 +52,7 @@ def test_half_of_the_images_are_mirrored() -> None:
 @pytest.mark.parametrize("flip", [False, True])
 def test_a_view_is_the_box_resized(flip: bool) -> None:
     batch = pixels(6, 64)
-    views = random_views(batch, 64, Augmentation(0.3, flip), seeded(5))
+    views = seen(batch, 64, Augmentation(0.3, flip), seeded(5))
     generator = seeded(5)
     mirrored = torch.rand(6, generator=generator) < (0.5 if flip else 0)
     for number, (left, top, width, height) in enumerate(zip(*_random_boxes(6, 0.3, generator), strict=True)):
@@ -62,7 +66,7 @@ def test_a_view_is_the_box_resized(flip: bool) -> None:
 
 
 def test_views_stay_within_the_range_and_have_no_dark_rim() -> None:
-    views = random_views(torch.full((50, 3, 32, 32), 255, dtype=torch.uint8), 28, Augmentation(0.2, True), seeded(0))
+    views = seen(torch.full((50, 3, 32, 32), 255, dtype=torch.uint8), 28, Augmentation(0.2, True), seeded(0))
     assert views.shape == (50, 3, 28, 28)
     assert torch.allclose(views, torch.full_like(views, 255.0))
 
@@ -70,7 +74,7 @@ def test_views_stay_within_the_range_and_have_no_dark_rim() -> None:
 def test_views_depend_on_the_generator_alone() -> None:
     batch = pixels()
     augmentation = Augmentation(0.5, True)
-    one, two, other = (random_views(batch, 28, augmentation, seeded(seed)) for seed in (3, 3, 4))
+    one, two, other = (seen(batch, 28, augmentation, seeded(seed)) for seed in (3, 3, 4))
     assert torch.equal(one, two)
     assert not torch.equal(one, other)
 

@@ -1,8 +1,10 @@
 """The two presets proven faithful, on tiny images and random weights."""
 
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
-from functools import cache
+from functools import cache, partial
 from pathlib import Path
 
 import msgspec
@@ -15,28 +17,35 @@ from torch.nn import functional
 
 from engine import events as ev
 from engine.data.dataset import Sample
-from engine.data.images import Decoded
+from engine.data.pixels import InMemory
+from engine.data.prepare import Part, Prepared
 from engine.devices import MemoryProbe
 from engine.events import Event
-from engine.models.backbones import Preprocessing, build, state_hash
+from engine.models.backbones import Network, Preprocessing, build, state_hash
 from engine.spec import Augmentation, Strategy, changed_strategy, presets
-from engine.training.batches import Images, derived_seed, image_feed, split
+from engine.training.batches import Images, batch_sizes, derived_seed, image_feed
 from engine.training.best import Best
+from engine.training.features import FeatureStore, extracted
 from engine.training.fit import DivergedError, Run, fit
 
+CPU = torch.device("cpu")
 SIDE, CROP, CLASSES = 40, 32, ("cold", "warm")
 VIEW = Preprocessing(SIDE, CROP, (0.485, 0.456, 0.406), (0.229, 0.224, 0.225))
 
 
-def decoded(count: int, seed: int) -> Decoded:
+def prepared(train: int, val: int) -> Prepared:
     """Noise, bluish for class 0 and reddish for class 1."""
-    generator = torch.Generator().manual_seed(seed)
+    count = train + val
     labels = torch.arange(count) % 2
-    pixels = torch.randint(0, 160, (count, 3, SIDE, SIDE), generator=generator, dtype=torch.uint8)
+    pixels = torch.randint(
+        0, 160, (count, 3, SIDE, SIDE), generator=torch.Generator().manual_seed(1), dtype=torch.uint8
+    )
     pixels[labels == 0, 2] += 80
     pixels[labels == 1, 0] += 80
     samples = tuple(Sample(f"/images/{number}.jpg", int(label)) for number, label in enumerate(labels))
-    return Decoded(pixels, labels, samples, ())
+    rows = torch.arange(count)
+    parts = (Part(rows[part], labels[part], samples[part], ()) for part in (slice(train), slice(train, count)))
+    return Prepared(InMemory(pixels, CPU), *parts, count, f"noise-{train}-{val}")
 
 
 @cache
@@ -54,10 +63,23 @@ def warmed_up(backbone: str) -> dict[str, Tensor]:
 
 
 def make_run(strategy: Strategy, seed: int = 0, train: int = 21, val: int = 10) -> Run:
-    cpu = torch.device("cpu")
-    images = Images(decoded(train, 1), decoded(val, 2), VIEW, cpu)
+    images = Images(prepared(train, val), VIEW, CPU)
     network = build(strategy.backbone, len(CLASSES), strategy.trains, warmed_up(strategy.backbone), seed)
-    return Run(strategy.name, strategy, seed, network, images, "fp32", MemoryProbe(cpu))
+    return run_of(strategy, seed, network, images)
+
+
+def run_of(
+    strategy: Strategy, seed: int, network: Network, images: Images, clock: Callable[[], float] = time.perf_counter
+) -> Run:
+    store = FeatureStore(ThreadPoolExecutor(1))
+    features = None if strategy.trains == "all" else partial(extracted, store, images, strategy, network, "fp32")
+    model = network.module
+    return Run(strategy.name, strategy, seed, network, model, images, "fp32", MemoryProbe(CPU), clock, features)
+
+
+def whole(images: Images, part: Part) -> tuple[Tensor, Tensor]:
+    """All images of a part as validation sees them, and their labels."""
+    return torch.cat(list(images.central(part.rows))), part.labels
 
 
 def fine_tuning(**values: object) -> Strategy:
@@ -141,15 +163,15 @@ def test_extraction_equals_a_plain_loop_over_the_whole_network() -> None:
     losses = []
     for epoch in range(1, 4):
         order = torch.randperm(21, generator=torch.Generator().manual_seed(derived_seed(0, epoch)))
-        for index in split(order, 8):
-            inputs, labels = run.images.central(run.images.train, index)
+        for index in torch.split(order, batch_sizes(21, 8)):
+            inputs, labels = (one[index] for one in whole(run.images, run.images.prepared.train))
             loss = functional.cross_entropy(network.module(inputs), labels)
             sgd.zero_grad()
             loss.backward()
             sgd.step()
         scheduler.step()
         with torch.no_grad():
-            inputs, labels = run.images.central(run.images.val, torch.arange(10))
+            inputs, labels = whole(run.images, run.images.prepared.val)
             losses.append(functional.cross_entropy(network.module(inputs), labels).item())
     assert [epoch.val.loss for epoch in epochs] == pytest.approx(losses, rel=1e-4)
 
@@ -168,8 +190,8 @@ def test_losses_are_means_per_image_not_per_batch() -> None:
     epoch = epochs_of(fit(run, never_best))[0]
     run.network.module.eval()
     with torch.no_grad():
-        for part, metrics in ((run.images.train, epoch.train), (run.images.val, epoch.val)):
-            inputs, labels = run.images.central(part, torch.arange(len(part.labels)))
+        for part, metrics in ((run.images.prepared.train, epoch.train), (run.images.prepared.val, epoch.val)):
+            inputs, labels = whole(run.images, part)
             logits = run.network.module(inputs)
             assert metrics.loss == pytest.approx(functional.cross_entropy(logits, labels).item(), rel=1e-4)
             assert metrics.accuracy == pytest.approx((logits.argmax(1) == labels).float().mean().item())
@@ -177,7 +199,7 @@ def test_losses_are_means_per_image_not_per_batch() -> None:
 
 
 def test_it_learns() -> None:
-    run = make_run(fine_tuning(epochs=4, optimizer={"lr": 0.02}), train=48, val=24)
+    run = make_run(fine_tuning(epochs=4, optimizer={"lr": 0.003}), train=48, val=24)
     epochs = epochs_of(fit(run, never_best))
     assert epochs[-1].train.loss < epochs[0].train.loss
     assert epochs[-1].val.accuracy >= 0.9
@@ -197,7 +219,7 @@ def test_the_same_seed_gives_the_same_run_bit_for_bit(strategy: Strategy) -> Non
 
 def test_batches_depend_on_seed_epoch_and_step_alone() -> None:
     run = make_run(fine_tuning())
-    feed = image_feed(run.images, run.strategy, 5, run.network)
+    feed = image_feed(run.images, run.strategy, 5, run.model)
     second_epoch = [inputs for inputs, _ in feed.train(2)]
     torch.rand(7)
     again = [inputs for inputs, _ in feed.train(2)]
@@ -207,12 +229,12 @@ def test_batches_depend_on_seed_epoch_and_step_alone() -> None:
 
 def test_no_image_is_repeated_or_left_out_in_an_epoch() -> None:
     run = make_run(fine_tuning(augmentation={"crop_area": 1.0, "flip": False}), train=17)
-    feed = image_feed(run.images, run.strategy, 0, run.network)
+    feed = image_feed(run.images, run.strategy, 0, run.model)
     batches = [inputs for inputs, _ in feed.train(1)]
     assert [len(batch) for batch in batches] == [8, 9], "one left-over image joins the batch before"
     assert feed.train_steps == 2
     seen = {tuple(image.flatten()[:50].tolist()) for batch in batches for image in batch}
-    every, _ = run.images.central(run.images.train, torch.arange(17))
+    every, _ = whole(run.images, run.images.prepared.train)
     assert seen == {tuple(image.flatten()[:50].tolist()) for image in every}
 
 
@@ -245,7 +267,7 @@ def test_a_clock_that_stands_still_leaves_pauses_out() -> None:
     strategy = extraction()
     images = make_run(strategy).images
     network = build(strategy.backbone, 2, "head", warmed_up(strategy.backbone), 0)
-    run = Run("x", strategy, 0, network, images, "fp32", MemoryProbe(images.device), clock)
+    run = run_of(strategy, 0, network, images, clock)
     total = sum(epoch.seconds for epoch in epochs_of(fit(run, never_best)))
     assert total <= clock.now
 
@@ -287,7 +309,7 @@ class TestBest:
         network = build("mobilenet_v3_small", 2, "head", None, 99)
         network.module.load_state_dict(load_file(tmp_path / saved[0].path))
         network.module.eval()
-        inputs, labels = best.run.images.central(best.run.images.val, torch.arange(10))
+        inputs, labels = whole(best.run.images, best.run.images.prepared.val)
         predictions = load_file(tmp_path / saved[1].path)
         with torch.no_grad():
             torch.testing.assert_close(network.module(inputs), predictions["logits"])
@@ -300,7 +322,7 @@ class TestBest:
         assert msgspec.json.decode(described["classes"]) == list(CLASSES)
         with safe_open(tmp_path / saved[1].path, "pt") as file:
             paths = msgspec.json.decode(file.metadata()["paths"])
-        assert paths == [sample.path for sample in best.run.images.val.samples]
+        assert paths == [sample.path for sample in best.run.images.prepared.val.samples]
 
 
 def test_augmentation_of_the_presets() -> None:

@@ -1,0 +1,138 @@
+"""Where decoded images are kept, and how batches of them reach the training device.
+
+In memory or on the device while they fit; past that in a memory-mapped file; past the disk's limit they are decoded
+again whenever they are needed, by threads that read ahead.
+"""
+
+from __future__ import annotations
+
+import mmap
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Protocol
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from engine.data.dataset import DataError
+from engine.data.images import cores, decode_into, in_order
+from engine.text import shown
+
+DEVICE_SHARE = 0.5
+"""The share of a GPU's free memory that decoded images may take; the rest is for training."""
+
+
+class Pixels(Protocol):
+    """Decoded images: rows of uint8 (3, side, side), red green blue. ``kept`` says in words where they are."""
+
+    @property
+    def kept(self) -> str:
+        """Where they are, in words."""
+
+    def batches(self, rows: Tensor, sizes: Sequence[int]) -> Iterator[Tensor]:
+        """The images of ``rows``, int64 (N,) on the CPU, in consecutive batches of these sizes.
+
+        Each uint8 (B, 3, side, side) on the training device.
+        """
+
+
+@dataclass(frozen=True)
+class InMemory:
+    """Images in one tensor (N, 3, side, side), in the machine's memory or on the device."""
+
+    tensor: Tensor
+    device: torch.device
+
+    @property
+    def kept(self) -> str:
+        """Where they are, in words."""
+        return "in memory" if self.tensor.device.type == "cpu" else f"on {self.tensor.device}"
+
+    def batches(self, rows: Tensor, sizes: Sequence[int]) -> Iterator[Tensor]:
+        """See :class:`Pixels`."""
+        for index in torch.split(rows.to(self.tensor.device), list(sizes)):
+            yield on_device(self.tensor[index], self.device)
+
+
+@dataclass(frozen=True)
+class Mapped:
+    """Images in a memory-mapped ``.npy`` file, uint8 (N, 3, side, side); a batch of it at a time is in this process."""
+
+    array: NDArray[np.uint8]
+    device: torch.device
+
+    @property
+    def kept(self) -> str:
+        """Where they are, in words."""
+        return "in a memory-mapped file"
+
+    def batches(self, rows: Tensor, sizes: Sequence[int]) -> Iterator[Tensor]:
+        """See :class:`Pixels`."""
+        for index in torch.split(rows, list(sizes)):
+            batch = torch.from_numpy(self.array[index.numpy()])
+            unmap(self.array)
+            yield on_device(batch, self.device)
+
+
+@dataclass(frozen=True)
+class OnDemand:
+    """Images that are decoded from their files to squares of ``side`` pixels each time they are asked for."""
+
+    paths: tuple[str, ...]
+    side: int
+    device: torch.device
+
+    @property
+    def kept(self) -> str:
+        """Where they are, in words."""
+        return "decoded again in every epoch"
+
+    def batches(self, rows: Tensor, sizes: Sequence[int]) -> Iterator[Tensor]:
+        """See :class:`Pixels`; ``DataError`` where a file can no longer be decoded."""
+        images = in_order((partial(_square, self.paths[row], self.side) for row in rows.tolist()), cores())
+        try:
+            for size in sizes:
+                batch = np.stack([next(images) for _ in range(size)])
+                yield on_device(torch.from_numpy(batch), self.device)
+        finally:
+            images.close()
+
+
+def on_device(batch: Tensor, device: torch.device) -> Tensor:
+    """The batch on the device; the copy to a GPU goes on beside what the CPU does next."""
+    if batch.device == device:
+        return batch
+    return (batch.pin_memory() if device.type == "cuda" else batch).to(device, non_blocking=True)
+
+
+def in_memory(array: NDArray[np.uint8], device: torch.device) -> InMemory:
+    """Images (N, 3, side, side) on the device where they leave it enough room, else in the machine's memory."""
+    pixels = torch.from_numpy(array)
+    if device.type == "cuda":
+        free, _ = torch.cuda.mem_get_info(device)
+        if array.nbytes <= DEVICE_SHARE * free:
+            pixels = pixels.to(device)
+    return InMemory(pixels, device)
+
+
+def open_mapped(path: Path) -> NDArray[np.uint8]:
+    """The images of a ``.npy`` file, mapped; ``ValueError`` or ``OSError`` where it is not such a file."""
+    array: NDArray[np.uint8] = np.load(path, mmap_mode="r", allow_pickle=False)
+    return array
+
+
+def unmap(array: NDArray[np.uint8]) -> None:
+    """Takes a mapped array's pages out of this process's memory; the system may keep them as long as it has room."""
+    if isinstance(array.base, mmap.mmap) and hasattr(mmap, "MADV_DONTNEED"):
+        array.base.madvise(mmap.MADV_DONTNEED)
+
+
+def _square(path: str, side: int) -> NDArray[np.uint8]:
+    image = np.empty((3, side, side), np.uint8)
+    if reason := decode_into(image, path):
+        raise DataError(f"{shown(path)}: {reason}, though it could be read before; did the images change?")
+    return image

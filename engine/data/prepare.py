@@ -1,0 +1,242 @@
+"""Every image of a data set decoded once, kept where there is room, and found again by the next experiment."""
+
+from __future__ import annotations
+
+import logging
+import os
+from collections.abc import Generator, Sequence
+from concurrent.futures import Executor
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TypeVar
+
+import msgspec
+import numpy as np
+import PIL
+import psutil
+import torch
+from msgspec import Struct
+from numpy.typing import NDArray
+from torch import Tensor
+
+from engine import cache
+from engine.data.dataset import DataError, DataSet, Sample
+from engine.data.fingerprint import content_hashes
+from engine.data.images import cores, decode, decode_into, prepare_pillow
+from engine.data.pixels import Mapped, OnDemand, Pixels, in_memory, open_mapped, unmap
+from engine.progress import WorkDone
+from engine.text import shown
+
+DECODER = "1"
+"""Changes whenever the same file is to be decoded to other pixels."""
+RAM_SHARE = 0.5
+"""The share of the free memory that decoded images may take; the environment variable TL_TUI_RAM_SHARE replaces it."""
+UNMAP_EVERY = 256
+PIXELS, UNREADABLE = "pixels.npy", "unreadable.json"
+CGROUP = Path("/sys/fs/cgroup")
+logger = logging.getLogger("engine")
+T = TypeVar("T")
+
+
+class Unreadable(Struct, frozen=True):
+    """A file that could not be decoded, and why, in a few words."""
+
+    path: str
+    reason: str
+
+
+@dataclass(frozen=True)
+class Part:
+    """The images of a part that can be read, in the order of the data set.
+
+    ``rows``: int64 (N,), their places among the prepared images. ``labels``: int64 (N,). ``samples``: N.
+    ``unreadable``: those left out.
+    """
+
+    rows: Tensor
+    labels: Tensor
+    samples: tuple[Sample, ...]
+    unreadable: tuple[Unreadable, ...]
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """A data set's images as squares, each content once; ``key`` names them by what they show."""
+
+    pixels: Pixels
+    train: Part
+    val: Part
+    count: int
+    key: str
+
+
+def prepare(dataset: DataSet, side: int, device: torch.device, later: Executor) -> Generator[WorkDone, None, Prepared]:
+    """Decodes the data set's images to squares of ``side`` pixels, or finds them decoded.
+
+    What the next experiment can use is written by ``later``. ``DataError`` where a class of training images, or all of
+    validation, cannot be read.
+    """
+    samples = (*dataset.train, *dataset.val)
+    paths = [sample.path for sample in samples]
+    hashes = yield from _images("reading files", content_hashes(paths, cores()), len(paths))
+    path_of = {digest: path for digest, path in zip(hashes, paths, strict=True) if digest is not None}
+    digests = sorted(path_of)
+    files = tuple(path_of[digest] for digest in digests)
+    key = cache.key(DECODER, PIL.__version__, side, *digests)
+    pixels, reasons = yield from _decoded(dataset.name, key, files, side, device, later)
+    row_of = {digest: row for row, digest in enumerate(digests)}
+    rows = [None if digest is None else row_of[digest] for digest in hashes]
+    place = len(dataset.train)
+    train, val = (
+        _part(part, part_rows, reasons, side)
+        for part, part_rows in ((dataset.train, rows[:place]), (dataset.val, rows[place:]))
+    )
+    _check_usable(dataset, train, val)
+    return Prepared(pixels, train, val, len(files), key)
+
+
+def ram_bound() -> int:
+    """Bytes of memory that decoded images may take now: a share of what is free, in this process's own limits too."""
+    try:
+        share = float(os.environ.get("TL_TUI_RAM_SHARE", RAM_SHARE))
+    except ValueError:
+        raise DataError("TL_TUI_RAM_SHARE: a number from 0 to 1 is needed, such as 0.5") from None
+    free = [psutil.virtual_memory().available]
+    try:  # a container or a batch job may have less than the machine
+        limit, used = ((CGROUP / name).read_text(encoding="ascii") for name in ("memory.max", "memory.current"))
+        free.append(int(limit) - int(used))
+    except (OSError, ValueError):  # no such limit
+        pass
+    return int(share * max(0, min(free)))
+
+
+def _decoded(
+    name: str, key: str, files: tuple[str, ...], side: int, device: torch.device, later: Executor
+) -> Generator[WorkDone, None, tuple[Pixels, dict[int, str]]]:
+    """The pixels of the files, and why some rows could not be decoded."""
+    fits = len(files) * 3 * side * side <= ram_bound()
+    if found := _found(key, files, side, device, fits):
+        return found
+    description = f"{name}: {len(files)} images of {side} × {side} pixels"
+    if fits:
+        array = np.zeros((len(files), 3, side, side), np.uint8)
+        reasons = _reasons((yield from _images("decoding", decode(files, array), len(files))))
+        later.submit(_keep, key, description, array, reasons)
+        return in_memory(array, device), reasons
+    yield from _decoded_to_disk(key, description, files, side)
+    if found := _found(key, files, side, device, fits):
+        return found
+    nowhere = (np.empty((3, side, side), np.uint8) for _ in files)
+    reasons = _reasons((yield from _images("checking images", decode(files, nowhere), len(files))))
+    with cache.writing("decoded", key, f"{description}, only checked", 0) as folder:
+        if folder is not None:
+            (folder / UNREADABLE).write_bytes(msgspec.json.encode(reasons))
+    return OnDemand(files, side, device), reasons
+
+
+def _found(
+    key: str, files: tuple[str, ...], side: int, device: torch.device, fits: bool
+) -> tuple[Pixels, dict[int, str]] | None:
+    """What an earlier experiment left, unless it is not there or was removed this moment."""
+    folder = cache.find("decoded", key)
+    if folder is None:
+        return None
+    try:
+        reasons = msgspec.json.decode((folder / UNREADABLE).read_bytes(), type=dict[int, str])
+        if not (folder / PIXELS).exists():
+            # there was no room for them on the disk; in memory there may be now
+            return None if fits else (OnDemand(files, side, device), reasons)
+        array = open_mapped(folder / PIXELS)
+        if array.shape != (len(files), 3, side, side) or array.dtype != np.uint8:
+            return None
+        return (in_memory(np.array(array), device) if fits else Mapped(array, device)), reasons
+    except (OSError, ValueError, msgspec.DecodeError):
+        logger.warning("an entry of the cache cannot be read: %s", folder, exc_info=True)
+        return None
+
+
+def _keep(key: str, description: str, array: NDArray[np.uint8], reasons: dict[int, str]) -> None:
+    with cache.writing("decoded", key, description, array.nbytes) as folder:
+        if folder is not None:
+            np.save(folder / PIXELS, array, allow_pickle=False)
+            (folder / UNREADABLE).write_bytes(msgspec.json.encode(reasons))
+
+
+def _decoded_to_disk(key: str, description: str, files: Sequence[str], side: int) -> Generator[WorkDone, None, None]:
+    """Decodes into a mapped file of the cache, if the cache has room for it."""
+    shape = (len(files), 3, side, side)
+    with cache.writing("decoded", key, description, len(files) * 3 * side * side) as folder:
+        if folder is None:
+            return
+        array = _new_mapped(folder / PIXELS, shape)
+        decoding = decode(files, array)
+        done = yield from _images("decoding to the disk", _unmapping(decoding, array), len(files))
+        (folder / UNREADABLE).write_bytes(msgspec.json.encode(_reasons(done)))
+
+
+def _new_mapped(path: Path, shape: tuple[int, ...]) -> NDArray[np.uint8]:
+    """A new ``.npy`` file, mapped for writing; its room is taken first, since on a full disk writing there kills."""
+    array: NDArray[np.uint8] = np.lib.format.open_memmap(path, mode="w+", dtype=np.uint8, shape=shape)
+    if hasattr(os, "posix_fallocate"):
+        with path.open("r+b") as file:
+            os.posix_fallocate(file.fileno(), 0, path.stat().st_size)
+    return array
+
+
+def _unmapping(decoding: Generator[int, None, list[str]], array: NDArray[np.uint8]) -> Generator[int, None, list[str]]:
+    """The decoding, while the pages that it has filled leave this process's memory."""
+    while True:
+        try:
+            done = next(decoding)
+        except StopIteration as finished:
+            reasons: list[str] = finished.value
+            return reasons
+        if done % UNMAP_EVERY == 0:
+            unmap(array)
+        yield done
+
+
+def _images(detail: str, work: Generator[int, None, T], total: int) -> Generator[WorkDone, None, T]:
+    yield WorkDone(detail, 0, total, images=True)
+    while True:
+        try:
+            done = next(work)
+        except StopIteration as finished:
+            result: T = finished.value
+            return result
+        yield WorkDone(detail, done, total, images=True)
+
+
+def _reasons(reasons: Sequence[str]) -> dict[int, str]:
+    return {row: reason for row, reason in enumerate(reasons) if reason}
+
+
+def _part(samples: Sequence[Sample], rows: Sequence[int | None], reasons: dict[int, str], side: int) -> Part:
+    kept: list[tuple[int, Sample]] = []
+    unreadable: list[Unreadable] = []
+    for sample, row in zip(samples, rows, strict=True):
+        if row is not None and row not in reasons:
+            kept.append((row, sample))
+        else:
+            reason = _why_not(sample.path, side) if row is None else reasons[row]
+            unreadable.append(Unreadable(sample.path, reason))
+    return Part(
+        torch.tensor([row for row, _ in kept], dtype=torch.int64),
+        torch.tensor([sample.label for _, sample in kept], dtype=torch.int64),
+        tuple(sample for _, sample in kept),
+        tuple(unreadable),
+    )
+
+
+def _why_not(path: str, side: int) -> str:
+    """Why the bytes of a file could not be read."""
+    prepare_pillow()
+    return decode_into(np.empty((3, side, side), np.uint8), path) or "it changes while it is read"
+
+
+def _check_usable(dataset: DataSet, train: Part, val: Part) -> None:
+    for label, class_name in enumerate(dataset.classes):
+        if not bool((train.labels == label).any()):
+            raise DataError(f"{dataset.path}: no training image of class {shown(class_name)} can be read")
+    if not len(val.labels):
+        raise DataError(f"{dataset.path}: no validation image can be read")

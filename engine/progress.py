@@ -1,0 +1,51 @@
+"""Work that takes a while, told in the log as it goes on."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Generator
+from contextlib import closing
+from typing import TypeVar
+
+from msgspec import Struct
+
+from engine import events as ev
+from engine.controls import PROGRESS_SECONDS, every
+from engine.events import Event, Stage
+
+T = TypeVar("T")
+
+
+class WorkDone(Struct, frozen=True):
+    """How far work is: ``done`` of ``total`` units, 0 while that is not known, of what ``detail`` says.
+
+    ``images``: whether the units are images.
+    """
+
+    detail: str
+    done: int = 0
+    total: int = 0
+    images: bool = False
+
+
+def told(
+    work: Generator[WorkDone, None, T], stage: Stage, clock: Callable[[], float], run: str = ""
+) -> Generator[Event, None, T]:
+    """Does the work and returns its result; yields a ``StageChanged`` for each new detail, and throttled ``Progress``.
+
+    Closing it, or an exception that is thrown in, closes the work.
+    """
+    due = every(PROGRESS_SECONDS, clock)
+    detail, since, before = "", clock(), 0
+    with closing(work):
+        while True:
+            try:
+                now = next(work)
+            except StopIteration as finished:
+                result: T = finished.value
+                return result
+            if now.detail != detail:
+                detail, since, before = now.detail, clock(), now.done
+                yield ev.StageChanged(run=run, stage=stage, detail=detail)
+            elif due():
+                speed = (now.done - before) / max(clock() - since, 1e-9) if now.images else None
+                yield ev.Progress(run=run, stage=stage, step=now.done, steps=now.total, images_per_second=speed)

@@ -1,0 +1,143 @@
+"""A frozen backbone's features: computed once for all runs, seeds and later experiments that would get the same."""
+
+from __future__ import annotations
+
+from collections.abc import Generator, Iterator
+from concurrent.futures import Executor
+from dataclasses import dataclass, field
+from itertools import chain
+
+import msgspec
+import numpy as np
+import torch
+from torch import Tensor
+
+from engine import cache
+from engine.data.augment import draw_views, random_views
+from engine.devices import autocast
+from engine.models.backbones import Network, state_hash
+from engine.models.folding import folded
+from engine.progress import WorkDone
+from engine.spec import Arithmetic, Augmentation, Strategy
+from engine.training.batches import Images, evaluation_sizes, generator
+
+EXTRACTOR = "1"
+"""Changes whenever the same backbone is to give other features of the same images."""
+FEATURES = "features.npy"
+EVERY_SEED = 0
+
+
+@dataclass
+class FeatureStore:
+    """The features that the runs of an experiment share, by what decides them; ``later`` writes them to the cache."""
+
+    later: Executor
+    tables: dict[str, Tensor] = field(default_factory=dict)
+
+
+def number_of_views(augmentation: Augmentation) -> int:
+    """How many views of an image are extracted: the central one, and the random ones if there are any."""
+    return 1 if augmentation.is_none or augmentation.views == 1 else 1 + augmentation.views
+
+
+def extracted(
+    store: FeatureStore, images: Images, strategy: Strategy, network: Network, precision: Arithmetic
+) -> Generator[WorkDone, None, Tensor]:
+    """The features of every readable image: float32 (views, rows, ...) on the training device.
+
+    View 0 is the central one; the others, of training images only, are random and the same for every seed. Rows that
+    cannot be read are zero.
+    """
+    views = number_of_views(strategy.augmentation)
+    key = _key(images, strategy, network, precision, views)
+    if key not in store.tables:
+        table = _cached(key, (views, images.prepared.count))
+        if table is None:
+            table = yield from _extract(images, strategy.augmentation, network, precision, views)
+            many = f"{images.prepared.count} images" + (f", {views - 1} views" if views > 1 else "")
+            description = f"{strategy.backbone}: {many} of {images.preprocessing.crop} pixels"
+            store.later.submit(_keep, key, description, table.cpu().numpy())
+        store.tables[key] = table.to(images.device)
+    return store.tables[key]
+
+
+def _key(images: Images, strategy: Strategy, network: Network, precision: Arithmetic, views: int) -> str:
+    rows = images.prepared.train.rows.tolist()
+    augmentation = msgspec.json.encode((strategy.augmentation, rows)) if views > 1 else b""
+    return cache.key(
+        EXTRACTOR,
+        torch.__version__,
+        images.device.type,
+        precision,
+        state_hash(network.module, network.head_name),
+        msgspec.json.encode(images.preprocessing),
+        augmentation,
+        images.prepared.key,
+    )
+
+
+def _extract(
+    images: Images,
+    augmentation: Augmentation,
+    network: Network,
+    precision: Arithmetic,
+    views: int,
+) -> Generator[WorkDone, None, Tensor]:
+    training = torch.unique(images.prepared.train.rows)
+    rows = torch.unique(torch.cat((training, images.prepared.val.rows)))
+    detail = "every image once" if views == 1 else f"{views - 1} views of every training image"
+    total, done = len(rows) + (views - 1) * len(training), 0
+    yield WorkDone(detail, done, total, images=True)
+    run = folded(network, images.preprocessing.crop)
+    table = torch.empty(0)
+    for view, index, inputs in chain(_central(images, rows), _random(images, augmentation, training, views)):
+        with torch.inference_mode(), autocast(images.device, precision):
+            found = run(inputs).float()
+        if not done:
+            table = torch.zeros((views, images.prepared.count, *found.shape[1:]), device=found.device)
+        table[view, index] = found
+        done += len(index)
+        yield WorkDone(detail, done, total, images=True)
+    return table
+
+
+Views = Iterator[tuple[int, Tensor, Tensor]]
+"""The number of a view, the rows of a batch on the device, and the backbone's input."""
+
+
+def _central(images: Images, rows: Tensor) -> Views:
+    pieces = torch.split(rows.to(images.device), evaluation_sizes(len(rows), images.device))
+    for index, inputs in zip(pieces, images.central(rows), strict=True):
+        yield 0, index, inputs
+
+
+def _random(images: Images, augmentation: Augmentation, rows: Tensor, views: int) -> Views:
+    """Views 1 and up; every batch of images is read once for all of them."""
+    sizes = evaluation_sizes(len(rows), images.device)
+    drawn = [
+        torch.split(draw_views(len(rows), augmentation, generator(EVERY_SEED, view)).to(images.device), sizes)
+        for view in range(1, views)
+    ]
+    pieces = torch.split(rows.to(images.device), sizes)
+    batches = images.prepared.pixels.batches(rows, sizes) if drawn else ()
+    for step, (index, pixels) in enumerate(zip(pieces, batches)):  # noqa: B905 - no batches where no view is random
+        for view, matrices in enumerate(drawn, start=1):
+            views_seen = random_views(pixels, images.preprocessing.crop, augmentation, matrices[step])
+            yield view, index, images.seen(views_seen)
+
+
+def _cached(key: str, shape: tuple[int, int]) -> Tensor | None:
+    folder = cache.find("features", key)
+    if folder is None:
+        return None
+    try:
+        array = np.load(folder / FEATURES, allow_pickle=False)
+    except (OSError, ValueError):
+        return None
+    return torch.from_numpy(array) if array.dtype == np.float32 and array.shape[:2] == shape else None
+
+
+def _keep(key: str, description: str, table: np.ndarray) -> None:
+    with cache.writing("features", key, description, table.nbytes) as folder:
+        if folder is not None:
+            np.save(folder / FEATURES, table, allow_pickle=False)
