@@ -103,8 +103,10 @@ def _renewed(folder: Path, made: Mapping[Path, Summary]) -> Summary:
 def _read(log: Path) -> tuple[ExperimentState, int]:
     """The state without progress and memory, and how many lines could not be read."""
     decoder: msgspec.json.Decoder[AnyEvent] = msgspec.json.Decoder(AnyEvent)
-    state, unread, passed = ExperimentState(), 0, b""
-    with log.open("rb") as lines:
+    unread, passed = 0, b""
+
+    def events(lines: Iterable[bytes]) -> Iterator[AnyEvent]:
+        nonlocal unread, passed
         for line in lines:
             if not line.endswith(b"\n"):
                 break  # torn: not written to its end
@@ -112,9 +114,12 @@ def _read(log: Path) -> tuple[ExperimentState, int]:
                 passed = line
                 continue
             try:
-                state = fold([decoder.decode(line)], state)
+                yield decoder.decode(line)
             except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
                 unread += 1
+
+    with log.open("rb") as lines:
+        state = fold(events(lines))
     try:
         last = decoder.decode(passed).elapsed if passed else 0.0
     except (msgspec.MsgspecError, UnicodeDecodeError):

@@ -12,12 +12,14 @@ import time
 from datetime import UTC, datetime
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Generic, Self, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, Self, TypeVar
 
-import filelock
 import msgspec
 
 from engine.events import Action, AnyEvent, Command, Event
+
+if TYPE_CHECKING:
+    import filelock
 
 T = TypeVar("T")
 EVENTS = "events.jsonl"
@@ -37,10 +39,10 @@ class EventLog:
         self.folder = folder
         self._encoder = msgspec.json.Encoder()
         self._mutex = threading.Lock()
-        self._lock = filelock.FileLock(folder / WRITER_LOCK, thread_local=False)
+        self._lock = _lock(folder)
         try:
             self._lock.acquire(blocking=False)
-        except filelock.Timeout:
+        except TimeoutError:
             raise LogBusyError(f"{folder.name} is being written by {_writer(folder)}") from None
         (folder / WRITER_LOCK).write_text(f"{socket.gethostname()} {os.getpid()}\n", encoding="utf-8")
         self._file = (folder / EVENTS).open("ab")
@@ -129,18 +131,24 @@ def send_command(folder: Path, action: Action) -> None:
 
 def is_being_written(folder: Path) -> bool:
     """Whether a process holds the experiment's writer lock now; no where the lock may not even be tried."""
-    path = folder / WRITER_LOCK
-    if not path.exists():
+    if not (folder / WRITER_LOCK).exists():
         return False
-    lock = filelock.FileLock(path, thread_local=False)
+    lock = _lock(folder)
     try:
         lock.acquire(blocking=False)
-    except filelock.Timeout:
+    except TimeoutError:
         return True
     except OSError:
         return False  # someone else's folder
     lock.release()
     return False
+
+
+def _lock(folder: Path) -> filelock.BaseFileLock:
+    """The lock of the log's one writer; where another holds it, acquiring raises a ``TimeoutError``."""
+    import filelock  # noqa: PLC0415 - brings asyncio with it, which a look at finished experiments does not need
+
+    return filelock.FileLock(folder / WRITER_LOCK, thread_local=False)
 
 
 def _writer(folder: Path) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from datetime import datetime
-from functools import reduce, singledispatch
+from functools import singledispatch
 from typing import Literal
 
 from msgspec import Struct
@@ -120,14 +120,32 @@ class ExperimentState(Struct, frozen=True):
 
 
 def fold(events: Iterable[AnyEvent], state: ExperimentState | None = None) -> ExperimentState:
-    """The state after these events, starting from ``state`` or from nothing."""
-    return reduce(step, events, ExperimentState() if state is None else state)
+    """The state after these events, starting from ``state`` or from nothing.
+
+    Takes time in proportion to the events: a run's epochs are put together at the end, not copied for each.
+    """
+    state = ExperimentState() if state is None else state
+    epochs: dict[str, list[EpochFinished]] = {}
+    for event in events:
+        if isinstance(event, EpochFinished):
+            epochs.setdefault(event.run, []).append(event)
+            state = _heard(state, event)
+            continue
+        if isinstance(event, ev.ExperimentStarted):  # begins the runs anew, with epochs or without
+            state, epochs = _with_epochs(state, epochs), {}
+        state = _apply(event, _heard(state, event))
+    return _with_epochs(state, epochs)
 
 
-def step(state: ExperimentState, event: AnyEvent) -> ExperimentState:
-    """The state after one more event."""
-    heard = replace(state, heard=event.time or state.heard, elapsed=max(state.elapsed, event.elapsed))
-    return _apply(event, heard)
+def _heard(state: ExperimentState, event: AnyEvent) -> ExperimentState:
+    return replace(state, heard=event.time or state.heard, elapsed=max(state.elapsed, event.elapsed))
+
+
+def _with_epochs(state: ExperimentState, epochs: dict[str, list[EpochFinished]]) -> ExperimentState:
+    for name, finished in epochs.items():
+        if _has(state, name):
+            state = _with_run(state, name, epochs=(*state.run(name).epochs, *finished))
+    return state
 
 
 @singledispatch
@@ -199,13 +217,6 @@ def _(event: ev.RunStarted, state: ExperimentState) -> ExperimentState:
         started=event.elapsed,
         memory_at_start=event.memory,
     )
-
-
-@_apply.register
-def _(event: ev.EpochFinished, state: ExperimentState) -> ExperimentState:
-    if not _has(state, event.run):
-        return state
-    return _with_run(state, event.run, epochs=(*state.run(event.run).epochs, event))
 
 
 @_apply.register

@@ -172,15 +172,12 @@ def main() -> None:
 
 def status(arguments: list[str]) -> int:
     """Runs a command line and returns its exit status; usage and input errors print one line and give 2."""
-    from engine.data.dataset import DataError
-    from engine.spec import SpecError
-
     try:
         return int(cli.main(arguments, prog_name="tl-tui", standalone_mode=False) or 0)
     except click.ClickException as error:
         error.show()
         return 2
-    except (SpecError, DataError) as error:
+    except _input_errors() as error:
         click.echo(f"tl-tui: {error}", err=True)
         return 2
     except (click.Abort, KeyboardInterrupt):
@@ -191,6 +188,14 @@ def status(arguments: list[str]) -> int:
     except OSError as error:
         click.echo(f"tl-tui: {error.filename or ''}: {error.strerror or error}", err=True)
         return 2
+
+
+def _input_errors() -> tuple[type[Exception], ...]:
+    """What unusable input raises; asked for only when something was raised."""
+    from engine.data.dataset import DataError
+    from engine.spec import SpecError
+
+    return SpecError, DataError
 
 
 def _experiment(

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from engine.aspects import duration, percent, size
-from engine.events import Memory
+from engine.events import EpochFinished, Memory
 from engine.state import RunState
 from tui.theme import AMBER, BLUE, GREEN, GREY, ROSE, Colour
 from tui.widgets.chart import Curves, Point, Series, steps
@@ -20,17 +20,15 @@ MEMORY_SERIES: tuple[tuple[str, Callable[[Memory], int | None], Colour, bool], .
 """Memory on a CUDA device: label, value, colour, whether dotted."""
 DECADES_WORTH_A_LOG = 20
 """A learning rate that falls by more than this factor is drawn on a logarithmic axis."""
-
-
-def all_curves(run: RunState) -> tuple[Curves, ...]:
-    """Accuracy, loss, learning rate and memory, in this order."""
-    return accuracy(run), loss(run), learning_rate(run), memory(run)
+MOST_EPOCHS = 4000
+"""Many times what a screen has columns; looking at more each time one is added would hold up the keys."""
 
 
 def accuracy(run: RunState) -> Curves:
     """Accuracy by epoch, 0..1, the axis from the ten per cent below the lowest."""
-    train = tuple((float(epoch.epoch), epoch.train.accuracy) for epoch in run.epochs)
-    val = tuple((float(epoch.epoch), epoch.val.accuracy) for epoch in run.epochs)
+    epochs = drawn(run.epochs)
+    train = tuple((float(epoch.epoch), epoch.train.accuracy) for epoch in epochs)
+    val = tuple((float(epoch.epoch), epoch.val.accuracy) for epoch in epochs)
     low = min((value for _, value in train + val), default=0.5)
     bottom = min(0.9, max(0.0, math.floor(10 * low - 1e-9) / 10))
     return Curves("accuracy", _train_and_val(train, val, percent), _epochs(run), (bottom, 1.0), "{:.0%}".format)
@@ -38,19 +36,22 @@ def accuracy(run: RunState) -> Curves:
 
 def loss(run: RunState) -> Curves:
     """Cross-entropy by epoch, the axis from nought."""
-    train = tuple((float(epoch.epoch), epoch.train.loss) for epoch in run.epochs)
-    val = tuple((float(epoch.epoch), epoch.val.loss) for epoch in run.epochs)
+    epochs = drawn(run.epochs)
+    train = tuple((float(epoch.epoch), epoch.train.loss) for epoch in epochs)
+    val = tuple((float(epoch.epoch), epoch.val.loss) for epoch in epochs)
     top = rounded_up(max((value for _, value in train + val), default=1.0))
     return Curves("loss", _train_and_val(train, val, "{:.3f}".format), _epochs(run), (0.0, top), "{:.3g}".format)
 
 
 def learning_rate(run: RunState) -> Curves:
     """The rate of every epoch as steps: solid up to the present epoch, dotted after it."""
-    rates = run.learning_rates
-    past = len(run.epochs) + (run.status == "running" and len(run.epochs) < len(rates))
+    stride = max(1, math.ceil(len(run.learning_rates) / MOST_EPOCHS))
+    rates = run.learning_rates[::stride]
+    done = len(run.epochs) + (run.status == "running" and len(run.epochs) < len(run.learning_rates))
+    past = math.ceil(done / stride)
     series = (
-        Series("past", steps(rates[:past]), AMBER),
-        Series("planned", steps(rates[past:], past + 1), AMBER, "dotted"),
+        Series("past", steps(rates[:past], each=stride), AMBER),
+        Series("planned", steps(rates[past:], past + 1, each=stride), AMBER, "dotted"),
     )
     drawn = tuple(part for part in series if part.points)
     top, low = max(rates, default=1.0), min(rates, default=0.0)
@@ -59,7 +60,7 @@ def learning_rate(run: RunState) -> Curves:
     return Curves(
         "learning rate",
         drawn,
-        (0.0, float(max(1, len(rates)))),
+        (0.0, float(max(1, len(run.learning_rates)))),
         y,
         "{:.0e}".format if logarithmic else "{:.2g}".format,
         logarithmic=logarithmic,
@@ -85,6 +86,33 @@ def memory(run: RunState) -> Curves:
     top = max((value for part in series for _, value in part.points), default=1.0)
     seconds = max(1.0, points[-1].elapsed - began) if points else 1.0
     return Curves("memory", series, (0.0, seconds), (0.0, _rounded_size(top)), size, x_label=_seconds, whole_x=False)
+
+
+def _of_epochs(run: RunState) -> object:
+    return run.strategy.epochs, run.epochs
+
+
+def _of_rates(run: RunState) -> object:
+    return run.learning_rates, len(run.epochs), run.status
+
+
+def _of_memory(run: RunState) -> object:
+    return run.memory
+
+
+CHARTS: tuple[tuple[Callable[[RunState], Curves], Callable[[RunState], object]], ...] = (
+    (accuracy, _of_epochs),
+    (loss, _of_epochs),
+    (learning_rate, _of_rates),
+    (memory, _of_memory),
+)
+"""The charts of a run in their order: its curves, and what of the run they are made of."""
+
+
+def drawn(epochs: Sequence[EpochFinished]) -> Sequence[EpochFinished]:
+    """The epochs that curves are made of: all, or of very many every second, third … and the last."""
+    stride = math.ceil(len(epochs) / MOST_EPOCHS)
+    return epochs if stride <= 1 else (*epochs[:-1:stride], epochs[-1])
 
 
 def rounded_up(value: float) -> float:

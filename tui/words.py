@@ -14,6 +14,7 @@ from tui.theme import AMBER, BLUE, GREY, SIGNS, STYLES, Condition, rgb
 STAGES = {
     "weights": "finding weights",
     "decoding": "decoding images",
+    "warming up": "warming up",
     "features": "extracting features",
     "training": "training",
     "validating": "validating",

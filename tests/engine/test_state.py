@@ -139,6 +139,22 @@ def test_folding_in_pieces_is_folding_at_once() -> None:
     assert state == fold(events)
 
 
+def test_many_epochs_are_kept_in_order_however_they_arrive() -> None:
+    many = [epoch(run, number, 0.5, is_best=False) for number in range(1, 3001) for run in (FIRST, SECOND)]
+    events = at_seconds([started(), run_started(FIRST), *many, ev.Warned(message="w")])
+    at_once = fold(events)
+    assert [run.epochs for run in at_once.runs] == [tuple(many_of) for many_of in (events[2:-1:2], events[3:-1:2])]
+    in_pieces = ExperimentState()
+    for first in range(0, len(events), 700):
+        in_pieces = fold(events[first : first + 700], in_pieces)
+    assert in_pieces == at_once
+
+
+def test_a_second_start_begins_without_epochs() -> None:
+    events = at_seconds([started(), epoch(FIRST, 1, 0.5, is_best=True), started(), epoch(FIRST, 1, 0.6, is_best=True)])
+    assert [run.val.accuracy for run in fold(events).run(FIRST).epochs] == [0.6]
+
+
 def test_failure_pause_and_end() -> None:
     failed = fold([started(), run_started(FIRST), ev.RunFailed(run=FIRST, kind="diverged", message="m", advice="a")])
     run = failed.run(FIRST)

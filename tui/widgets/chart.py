@@ -9,9 +9,9 @@ from itertools import pairwise
 from typing import Literal
 
 from rich.text import Text
-from textual.events import Resize
+from textual.geometry import Size
 from textual.reactive import reactive
-from textual.widgets import Static
+from textual.widget import Widget
 
 from tui.theme import GREY, Colour, rgb
 
@@ -104,12 +104,15 @@ def _y(point: Point) -> float:
     return point[1]
 
 
-def steps(values: Sequence[float], first: int = 1) -> tuple[Point, ...]:
-    """A staircase: value ``i`` holds from epoch ``first + i - 1`` to ``first + i``, with nothing between two values."""
+def steps(values: Sequence[float], first: int = 1, each: int = 1) -> tuple[Point, ...]:
+    """A staircase: value ``i`` holds from epoch ``first + i - 1`` to ``first + i``, with nothing between two values.
+
+    ``each``: how many epochs a value stands for.
+    """
     return tuple(
-        point
-        for epoch, value in enumerate(values, start=first)
-        for point in ((epoch - 1.0, value), (float(epoch), value))
+        (float(epoch * each), value)
+        for number, value in enumerate(values, start=first)
+        for epoch in (number - 1, number)
     )
 
 
@@ -189,29 +192,25 @@ def _dots(points: Sequence[Point], span: Point, columns: int) -> list[Point]:
     return dots or list(points)
 
 
-class Chart(Static):
-    """Draws its curves again when they or its size change, and only while it can be seen."""
+class Chart(Widget):
+    """Shows its curves: drawn when they come into view, and again only for other curves or another size."""
 
     DEFAULT_CSS = """
     Chart { height: 1fr; }
     """
 
-    curves: reactive[Curves | None] = reactive(None, layout=False)
+    curves: reactive[Curves | None] = reactive(None)
 
     def __init__(self, curves: Curves | None = None, *, id: str | None = None) -> None:  # noqa: A002 - Textual's name
-        super().__init__(markup=False, id=id)
+        super().__init__(id=id)
         self.set_reactive(Chart.curves, curves)
+        self._drawn: tuple[Curves, Size, Text] | None = None
 
-    def watch_curves(self) -> None:
-        """Draws other curves."""
-        self._draw()
-
-    def on_resize(self, event: Resize) -> None:
-        """Draws for the size there is now."""
-        del event
-        self._draw()
-
-    def _draw(self) -> None:
-        width, height = self.content_size
-        if self.curves is not None and width and height:
-            self.update(draw(self.curves, width, height), layout=False)
+    def render(self) -> Text:
+        """The curves at the size there is now."""
+        size = self.content_size
+        if self.curves is None or not size.area:
+            return Text()
+        if self._drawn is None or self._drawn[0] is not self.curves or self._drawn[1] != size:
+            self._drawn = self.curves, size, draw(self.curves, *size)
+        return self._drawn[2]

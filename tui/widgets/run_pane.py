@@ -12,7 +12,7 @@ from textual.widgets import Static
 from engine.state import ExperimentState, RunState
 from engine.text import shown
 from tui import words
-from tui.curves import all_curves
+from tui.curves import CHARTS
 from tui.theme import ROSE, STYLES, rgb
 from tui.widgets.chart import Chart
 
@@ -37,11 +37,14 @@ class RunPane(Widget):
         super().__init__()
         self.head = Static(id="head", markup=False)
         self.failure = Static(id="failure", markup=False)
-        self.charts = tuple(Chart() for _ in range(4))
+        self.charts = tuple(Chart() for _ in CHARTS)
+        for chart in self.charts:
+            chart.display = False  # until it is known which have room
         self.grid = Grid(*self.charts, id="charts")
         self.first_chart = 0
         self._shown: tuple[RunState, ExperimentState, bool] | None = None
-        self._room: tuple[int, int] = (0, 0)
+        self._drawn: list[object] = [None] * len(self.charts)
+        self._room = 0
 
     def compose(self) -> ComposeResult:
         """Four lines of words, then curves or the reason of a failure."""
@@ -63,9 +66,18 @@ class RunPane(Widget):
         self.grid.display = run.failure is None and run.status != "waiting"
         if run.failure is not None:
             self.failure.update(failure(run))
-        elif before is None or curves_differ(before, run):
-            for chart, curves in zip(self.charts, all_curves(run), strict=True):
-                chart.curves = curves
+        self._draw()
+
+    def _draw(self) -> None:
+        """Gives the charts that are shown their curves, where what these are made of has changed."""
+        if self._shown is None or not self.grid.display:
+            return
+        run = self._shown[0]
+        for number, (chart, (curves, made_of)) in enumerate(zip(self.charts, CHARTS, strict=True)):
+            present = (run.run, made_of(run))
+            if chart.display and present != self._drawn[number]:
+                self._drawn[number] = present
+                chart.curves = curves(run)
 
     def on_resize(self, event: Resize) -> None:
         """Lays out as many charts as have room."""
@@ -88,6 +100,10 @@ class RunPane(Widget):
         for number, chart in enumerate(self.charts):
             chart.display = first <= number < first + room
         self.grid.styles.grid_size_columns = columns
+        self._draw()
+        if room != self._room:  # whether there are other charts to show
+            self._room = room
+            self.screen.refresh_bindings()
 
     @property
     def shows_all_charts(self) -> bool:
@@ -137,13 +153,3 @@ def failure(run: RunState) -> Text:
     if run.failure.advice:
         text.append("\n\nWhat to do: ", "bold").append(shown(run.failure.advice, 300))
     return text
-
-
-def curves_differ(before: RunState, after: RunState) -> bool:
-    """Whether the curves of a run have to be drawn again."""
-    return (before.run, before.status, before.epochs, before.learning_rates) != (
-        after.run,
-        after.status,
-        after.epochs,
-        after.learning_rates,
-    ) or before.memory != after.memory

@@ -1,0 +1,111 @@
+"""Charts are drawn for what has changed and can be seen, and for nothing else: draws are counted."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import msgspec
+import pytest
+from textual.pilot import Pilot
+
+from engine import events as ev
+from engine.events import AnyEvent, EpochFinished
+from engine.state import fold
+from tests.tui import logs
+from tests.tui.conftest import opened, until
+from tui import curves
+from tui.app import TlTui
+from tui.widgets import chart
+from tui.widgets.chart import Curves, draw
+
+Log = Callable[[list[AnyEvent]], Path]
+
+
+@pytest.fixture
+def drawn(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """The titles of the charts that were drawn."""
+    titles: list[str] = []
+
+    def counted(shown: Curves, width: int, height: int) -> object:
+        titles.append(shown.title)
+        return draw(shown, width, height)
+
+    monkeypatch.setattr(chart, "draw", counted)
+    return titles
+
+
+async def heard(pilot: Pilot[None], app: TlTui, folder: Path, *events: AnyEvent) -> None:
+    """Writes the events and waits until the app shows them."""
+    last = app.state.elapsed + len(events)
+    stamped = [
+        msgspec.structs.replace(event, elapsed=app.state.elapsed + number) for number, event in enumerate(events, 1)
+    ]
+    logs.write(folder, stamped)
+    await until(pilot, lambda: app.state.elapsed == last)
+
+
+def sample(bytes_: int = 10**9) -> AnyEvent:
+    return ev.MemorySampled(run="resnet18-finetune-0", memory=ev.Memory(bytes_, bytes_))
+
+
+def progress(step: int) -> AnyEvent:
+    return ev.Progress(run="resnet18-finetune-0", stage="training", step=step, steps=8, epoch=7, loss=0.3)
+
+
+async def test_only_the_chart_whose_data_changed_is_drawn(app: TlTui, present: Log, drawn: list[str]) -> None:
+    events = logs.events()
+    folder = present(logs.until("EpochFinished", 6, events))
+    async with app.run_test(size=(120, 40)) as pilot:
+        await opened(pilot, app, folder)
+        await until(pilot, lambda: set(drawn) == {"accuracy", "loss", "learning rate", "memory"})
+        drawn.clear()
+        await heard(pilot, app, folder, progress(2), progress(3))
+        assert not drawn
+        await heard(pilot, app, folder, sample())
+        assert drawn == ["memory"]
+        drawn.clear()
+        seventh = next(event for event in events if isinstance(event, EpochFinished) and event.epoch == 7)
+        await heard(pilot, app, folder, seventh)
+        assert sorted(drawn) == ["accuracy", "learning rate", "loss"]
+
+
+async def test_a_chart_that_cannot_be_seen_costs_nothing_until_it_can(
+    app: TlTui, present: Log, drawn: list[str]
+) -> None:
+    folder = present(logs.until("EpochFinished", 6, logs.events()))
+    async with app.run_test(size=(80, 24)) as pilot:
+        await opened(pilot, app, folder)
+        await until(pilot, lambda: bool(drawn))
+        assert "memory" not in drawn
+        await heard(pilot, app, folder, sample())
+        assert "memory" not in drawn
+        for _ in range(4):
+            await pilot.press("c")
+        assert "memory" in drawn
+        await pilot.press("3")
+        await until(pilot, lambda: app.current_mode == "compare")
+        drawn.clear()
+        await heard(pilot, app, folder, sample(2 * 10**9), progress(4))
+        assert not drawn
+
+
+def test_very_long_histories_are_thinned_before_they_are_plotted(monkeypatch: pytest.MonkeyPatch) -> None:
+    events = logs.events(logs.two_strategies(2))
+    one = next(event for event in events if isinstance(event, EpochFinished))
+    many = [msgspec.structs.replace(one, epoch=number) for number in range(1, 10_001)]
+    run = fold(many, fold(events[:1])).runs[0]
+    run = msgspec.structs.replace(run, learning_rates=(0.1,) * 9_000 + (0.01,) * 1_000)
+    assert len(run.epochs) == 10_000
+    for of in (curves.accuracy, curves.loss):
+        for series in of(run).series:
+            assert len(series.points) <= curves.MOST_EPOCHS + 1
+            assert series.points[0][0] == 1 and series.points[-1][0] == 10_000
+    rates = curves.learning_rate(run)
+    assert sum(len(series.points) for series in rates.series) <= 2 * (curves.MOST_EPOCHS + 1)
+    assert rates.series[0].points[-1] == (10_002.0, 0.01) and rates.x == (0.0, 10_000.0)
+    plotted: list[int] = []
+    real = chart.thinned
+    monkeypatch.setattr(chart, "thinned", lambda *asked: plotted.append(len(real(*asked))) or real(*asked))
+    draw(curves.accuracy(run), 58, 8)
+    assert len(plotted) == 2 and max(plotted) <= 2 * 58

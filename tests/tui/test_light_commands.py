@@ -1,0 +1,41 @@
+"""The commands that answer at once load nothing heavy."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.tui import logs
+
+HEAVY = ("torch", "torchvision", "textual", "scipy", "sklearn", "numpy", "PIL", "plotext")
+SCRIPT = """
+import json, sys
+from tui.cli import status
+code = status(sys.argv[1:])
+print(json.dumps([code, sorted({name.partition(".")[0] for name in sys.modules})]), file=sys.stderr)
+"""
+
+
+@pytest.mark.parametrize(
+    "arguments", [["--help"], ["--version"], ["run", "--help"], ["runs"], ["presets"]], ids=" ".join
+)
+def test_commands_without_a_screen_load_nothing_heavy(line: str, tmp_path: Path) -> None:
+    logs.write(tmp_path / "runs" / "ants-bees-20261123-120000", logs.events())
+    environment = {**os.environ, "XDG_CONFIG_HOME": str(tmp_path)}
+    done = subprocess.run(
+        [sys.executable, "-c", SCRIPT, *line.split()],
+        cwd=tmp_path,
+        env={**environment, "PYTHONPATH": str(Path(__file__).parents[2])},
+        capture_output=True,
+        text=True,
+        check=True,
+        timeout=60,
+    )
+    code, loaded = json.loads(done.stderr)
+    assert code == 0 and done.stdout.strip()
+    assert "tui" in loaded and not set(HEAVY) & set(loaded)
