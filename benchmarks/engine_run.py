@@ -1,0 +1,60 @@
+"""The side of tl-tui: an experiment of one strategy through the host that ``tl-tui run`` and the app start."""
+
+from __future__ import annotations
+
+import tempfile
+from collections import defaultdict
+from collections.abc import Sequence
+from pathlib import Path
+
+import engine.experiment  # noqa: F401 - what the host would import later is not to be counted as training
+from benchmarks.measure import Epoch, Task, Trained
+from engine import events as ev
+from engine.events import AnyEvent
+from engine.hosts import thread
+from engine.log import event_reader
+from engine.spec import DataSource, Experiment
+
+
+def train(task: Task) -> Trained:
+    """Runs the experiment and reads the figures from its log."""
+    experiment = Experiment(
+        strategies=(task.strategy,), data=DataSource(path=task.data), seeds=(task.seed,), weights=task.weights
+    )
+    with tempfile.TemporaryDirectory() as out:
+        host = thread.start(experiment, Path(out))
+        host.wait()
+        if host.failure is not None:
+            raise host.failure
+        return from_log(event_reader(host.folder).read())
+
+
+def from_log(events: Sequence[AnyEvent]) -> Trained:
+    """The figures in an experiment's events; ``RuntimeError`` where its run failed."""
+    failed = next((event for event in events if isinstance(event, ev.RunFailed)), None)
+    if failed is not None:
+        raise RuntimeError(f"{failed.run} failed: {failed.message}")
+    epochs = [event for event in events if isinstance(event, ev.EpochFinished)]
+    run = next(event for event in events if isinstance(event, ev.RunStarted))
+    kept = next((event.kept for event in events if isinstance(event, ev.DataDecoded)), "")
+    return Trained(
+        epochs=tuple(Epoch(epoch.seconds, epoch.val.accuracy) for epoch in epochs),
+        images=epochs[0].train.images + epochs[0].val.images,
+        weights=run.weights,
+        note=", ".join(part for part in (run.precision, f"images {kept}" if kept else "") if part),
+        stages=seconds_by_stage(events),
+    )
+
+
+def seconds_by_stage(events: Sequence[AnyEvent]) -> dict[str, float]:
+    """Seconds from the beginning of each stage to that of the next, summed by stage."""
+    seconds: defaultdict[str, float] = defaultdict(float)
+    stage, began = "starting", 0.0
+    for event in events:
+        following: str | None = event.stage if isinstance(event, ev.StageChanged) else None
+        if isinstance(event, ev.RunFinished):
+            following = "ending"
+        if following is not None:
+            seconds[stage] += event.elapsed - began
+            stage, began = following, event.elapsed
+    return dict(seconds)

@@ -1,0 +1,203 @@
+"""Training by tl-tui against the loop of PyTorch's tutorial, and against timm and fastai, as a table.
+
+``python -m benchmarks.training --data FOLDER --weights FOLDER --json FILE`` measures and prints; every run is appended
+to FILE as it ends, and what FILE holds already is not measured again, so that a call that was cut short goes on.
+"""
+
+from __future__ import annotations
+
+import argparse
+import signal
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator, Sequence
+from importlib.util import find_spec
+from pathlib import Path
+from types import FrameType
+
+import msgspec
+from msgspec import Struct
+
+from benchmarks.measure import SideFailedError, Task, measure
+from benchmarks.report import PACKAGES, ROOT, commit, header
+from benchmarks.training_table import Sample, training_table
+from engine.data.demo import draw
+from engine.log import LineReader
+from engine.spec import DEFAULT_STRATEGIES, Strategy, presets
+
+EXTRACTION_EPOCHS = 25
+SHORT_EPOCHS = 2
+Key = tuple[str, str, int, int, int]
+PEERS = {"timm": "peers_timm", "fastai": "peers_fastai"}
+FETCH = """
+import sys
+from benchmarks.plain_loop import pretrained_weights
+print(*(pretrained_weights(backbone, sys.argv[1]).origin for backbone in sys.argv[2:]), sep="; ")
+"""
+
+
+class Planned(Struct, frozen=True):
+    """A run to be measured: of ``side`` as the table names it, by ``module``. ``full`` as in :class:`Sample`."""
+
+    strategy: Strategy
+    side: str
+    module: str
+    repeat: int
+    seed: int
+    full: bool
+
+    @property
+    def key(self) -> Key:
+        """What tells it from the others on the same data, as :func:`key` of its sample."""
+        return self.strategy.name, self.side, self.repeat, self.seed, self.strategy.epochs
+
+
+def key(sample: Sample) -> Key:
+    """What tells a sample from the others on the same data."""
+    return sample.strategy, sample.side, sample.repeat, sample.seed, sample.epochs
+
+
+def plan(
+    strategies: Sequence[Strategy], seeds: Sequence[int], repeats: int, peers: Sequence[str]
+) -> Iterator[tuple[Planned, ...]]:
+    """The runs, in the order in which they are measured; those of one tuple share a cache and follow each other.
+
+    Every repeat runs all sides, forwards and backwards in turn. The first repeats, one for each seed, are of full
+    length; of fine-tuning, whose figure is that of an epoch, the others are shorter.
+    """
+    for repeat in range(repeats):
+        full = repeat < len(seeds)
+        seed = seeds[repeat] if full else max(seeds) + repeat
+        for strategy in strategies:
+            epochs = strategy.epochs
+            if not full and strategy.trains == "all":
+                epochs = min(epochs, SHORT_EPOCHS)
+            short = msgspec.structs.replace(strategy, epochs=epochs)
+            units: list[tuple[tuple[str, str], ...]] = [
+                (("plain", "plain_loop"),),
+                (("engine", "engine_run"), ("engine, second time", "engine_run")),
+            ]
+            units += [((peer, PEERS[peer]),) for peer in peers if peer != "timm" or strategy.trains == "all"]
+            for unit in units if repeat % 2 == 0 else reversed(units):
+                yield tuple(Planned(short, side, module, repeat, seed, full) for side, module in unit)
+
+
+def main() -> None:
+    """Measures what is asked and prints the table."""
+    options = _options()
+    signal.signal(signal.SIGTERM, _end)  # so that a side in its own session is ended as well
+    peers = _importable_peers() if options.peers else []
+    with tempfile.TemporaryDirectory(prefix="tl-tui-benchmark-") as scratch:
+        data = options.data or Path(scratch, "demo")
+        if options.data is None:
+            draw(data)
+        strategies = [_as_long_as_asked(presets()[name], options.epochs) for name in options.presets]
+        reader: LineReader[Sample] = LineReader(options.json or Path(scratch, "none"), Sample)
+        samples = [sample for sample in reader.read() if sample.data == data.name]
+        units = list(plan(strategies, options.seeds, options.repeats, peers))
+        wanted = {planned.key for unit in units for planned in unit}
+        done = {key(sample): sample for sample in samples if key(sample) in wanted}
+        todo = [unit for unit in units if any(planned.key not in done for planned in unit)]
+        if todo:
+            _fetch(options.weights, strategies)
+        for number, unit in enumerate(todo, start=1):
+            _say(f"{number}/{len(todo)} {unit[0].strategy.name} · {unit[0].side} · repeat {unit[0].repeat}")
+            for sample in _measured(unit, str(data), options.weights):
+                done[key(sample)] = sample
+                if options.json:
+                    _append(options.json, sample)
+    in_order = [done[planned.key] for unit in units for planned in unit if planned.key in done]
+    print(report(in_order, peers))
+
+
+def report(samples: Sequence[Sample], peers: Sequence[str]) -> str:
+    """Everything that is printed: machine, versions, data, table."""
+    commits = ", ".join(dict.fromkeys(sample.commit for sample in samples))
+    data = ", ".join(dict.fromkeys(f"{sample.counted.trained.images} images of {sample.data}" for sample in samples))
+    lines = (header((*PACKAGES, *peers)), f"- measured at commit {commits} on {data}")
+    return "\n".join(lines) + "\n\n" + training_table(samples)
+
+
+def _append(path: Path, sample: Sample) -> None:
+    with path.open("ab") as file:
+        file.write(msgspec.json.encode(sample) + b"\n")
+
+
+def _measured(unit: Sequence[Planned], data: str, weights: str) -> Iterator[Sample]:
+    """Measures the runs of a unit, whose cache is empty at first."""
+    with tempfile.TemporaryDirectory(prefix="tl-tui-benchmark-") as cache:
+        for planned in unit:
+            task = Task(planned.module, planned.strategy, data, weights, planned.seed)
+            try:
+                counted, watched = measure(task, {"TL_TUI_CACHE": cache})
+            except SideFailedError as error:
+                _say(f"{planned.strategy.name} · {planned.side}: {error}")
+                continue
+            yield Sample(
+                data=Path(data).name,
+                strategy=planned.strategy.name,
+                trains=planned.strategy.trains,
+                side=planned.side,
+                repeat=planned.repeat,
+                seed=planned.seed,
+                epochs=planned.strategy.epochs,
+                full=planned.full,
+                commit=commit(),
+                counted=counted,
+                watched=watched,
+            )
+
+
+def _as_long_as_asked(strategy: Strategy, epochs: int | None) -> Strategy:
+    default = strategy.epochs if strategy.trains == "all" else EXTRACTION_EPOCHS
+    return msgspec.structs.replace(strategy, epochs=default if epochs is None else epochs)
+
+
+def _fetch(weights: str, strategies: Sequence[Strategy]) -> None:
+    """Brings the weights here before anything is measured."""
+    command = [sys.executable, "-c", FETCH, weights, *(strategy.backbone for strategy in strategies)]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+    if done.returncode:
+        sys.exit(done.stderr.strip().rpartition("\n")[2])
+    _say(f"weights: {done.stdout.strip()}")
+
+
+def _importable_peers() -> list[str]:
+    found = [peer for peer in PEERS if find_spec(peer)]
+    for peer in PEERS:
+        if peer not in found:
+            _say(f"{peer} is not installed: pip install {peer}, or pip install -e '.[peers]'")
+    return found
+
+
+def _options() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.training", description=__doc__)
+    parser.add_argument("--presets", nargs="+", choices=list(presets()), default=list(DEFAULT_STRATEGIES))
+    parser.add_argument("--data", type=_folder, help="a folder with train and val; the demo set if not given")
+    parser.add_argument("--weights", default="default", help="default, none, or torchvision's file or its folder")
+    parser.add_argument("--seeds", nargs="+", type=int, default=[0, 1, 2], help="one full run each, if so many repeats")
+    parser.add_argument("--repeats", type=int, default=5)
+    parser.add_argument("--epochs", type=int, help=f"the preset's if not given, {EXTRACTION_EPOCHS} of extraction")
+    parser.add_argument("--peers", action="store_true", help="timm and fastai too, where they are installed")
+    parser.add_argument("--json", type=Path, metavar="FILE", help="keep every run there, and do not repeat those in it")
+    return parser.parse_args()
+
+
+def _folder(text: str) -> Path:
+    path = Path(text).expanduser().absolute()
+    if not (path / "train").is_dir() or not (path / "val").is_dir():
+        raise argparse.ArgumentTypeError(f"{text}: a folder with the folders train and val in it is needed")
+    return path
+
+
+def _end(_signal: int, _frame: FrameType | None) -> None:
+    sys.exit(143)
+
+
+def _say(text: str) -> None:
+    print(text, file=sys.stderr, flush=True)
+
+
+if __name__ == "__main__":
+    main()
