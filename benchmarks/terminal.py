@@ -15,9 +15,8 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
-from statistics import median, quantiles
 
 import numpy as np
 from PIL import Image
@@ -25,7 +24,8 @@ from PIL import Image
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 from benchmarks.pseudo_terminal import PseudoTerminal, Size, terminal
-from benchmarks.report import header, spread, table
+from benchmarks.report import header
+from benchmarks.terminal_table import Measured, tables
 from engine import folder as folders
 from engine.events import AnyEvent, EpochFinished, ExperimentFinished, ExperimentStarted, Progress
 from engine.log import event_reader
@@ -36,23 +36,8 @@ TRAIN_IMAGES, VAL_IMAGES, SIDE = 160, 40, 64
 SHORT_EPOCHS, LONG_EPOCHS = 6, 4000
 KEY_SECONDS = 0.25
 """Between two keys, and a random part of as much again, so that keys fall anywhere in a training step."""
-TICK = "\x12"
+START = "\x12"
 """ctrl+r: start."""
-
-
-@dataclass
-class Measured:
-    """Every single value, by what was measured and the terminal's size (empty where it has none)."""
-
-    values: dict[tuple[str, str], list[float]] = field(default_factory=dict)
-
-    def add(self, what: str, size: str, *values: float) -> None:
-        """Adds values in seconds, bytes a second or images a second."""
-        self.values.setdefault((what, size), []).extend(values)
-
-    def of(self, what: str, size: str) -> list[float]:
-        """The values; none where it was not measured."""
-        return self.values.get((what, size), [])
 
 
 @dataclass(frozen=True)
@@ -118,10 +103,11 @@ def starting(work: Work, size: Size, measured: Measured) -> None:
         out = _empty(work.folder / "runs")
         with terminal(work.app("long.toml"), size, work.folder) as shown:
             painted = shown.wait_for(_is_setup)
-            shown.wait_for(lambda text: "ctrl+r starts" in text)
-            shown.press(TICK)
+            complete = shown.wait_for(lambda text: "ctrl+r starts" in text and "momentum" in text)
+            shown.press(START)
             _wait_for_event(out, ExperimentStarted)
             measured.add("first paint", _name(size), painted - shown.began)
+            measured.add("every field, data counted", _name(size), complete - shown.began)
             measured.add("ready", _name(size), time.perf_counter() - shown.began)
 
 
@@ -151,7 +137,7 @@ def training(work: Work, size: Size, measured: Measured) -> None:
     out = _empty(work.folder / "runs")
     with terminal(work.app("long.toml"), size, work.folder) as shown:
         shown.wait_for(lambda text: "ctrl+r starts" in text)
-        shown.press(TICK)
+        shown.press(START)
         _wait_for_event(out, EpochFinished, 2)
         measured.add("training, Live", _name(size), _bytes_a_second(shown, work.training_seconds))
         measured.add("key ?, training", _name(size), *latencies(shown, HELP, work.keys))
@@ -180,7 +166,7 @@ def throughput(work: Work, measured: Measured) -> None:
         out = _empty(work.folder / "runs")
         with terminal(work.app("short.toml"), (120, 40), work.folder) as shown:
             shown.wait_for(lambda text: "ctrl+r starts" in text)
-            shown.press(TICK)
+            shown.press(START)
             _wait_for_event(out, ExperimentFinished)
         measured.add("in the app", "", _images_a_second(out))
         out = _empty(work.folder / "runs")
@@ -307,56 +293,7 @@ def _still_training(out: Path) -> None:
 
 
 def _is_setup(text: str) -> bool:
-    return "Strategies" in text and "Start " in text and "learning rate" in text
-
-
-# How it is told
-
-
-def tables(measured: Measured, sizes: Sequence[str]) -> list[str]:
-    """Markdown tables: start-up, keys, bytes, throughput; without the rows that were not measured."""
-    names = list(dict.fromkeys(what for what, _ in measured.values))
-    start = [what for what in names if what in ("first paint", "ready", "bare app, first paint")]
-    keys = [what for what in names if "key" in what]
-    wire = [what for what in names if what.startswith(("idle,", "training,"))]
-    commands = [what for what in names if what.startswith("tl-tui -") or what in ("tl-tui runs", "tl-tui presets")]
-    parts = [
-        _sized(["seconds", *sizes], start, lambda what, size: spread(measured.of(what, size), ".2f")),
-        _keys(measured, keys, sizes),
-        _sized(["bytes a second", *sizes], wire, lambda what, size: spread(measured.of(what, size), ".0f")),
-        _sized(["seconds", "no screen"], commands, lambda what, _: spread(measured.of(what, ""), ".2f")),
-        _throughput(measured),
-    ]
-    return [part for part in parts if part]
-
-
-def _sized(head: Sequence[str], names: Sequence[str], cell: Callable[[str, str], str]) -> str:
-    return table(head, [[what, *(cell(what, size) for size in head[1:])] for what in names]) if names else ""
-
-
-def _keys(measured: Measured, names: Sequence[str], sizes: Sequence[str]) -> str:
-    rows = []
-    for what in names:
-        for size in sizes:
-            values = measured.of(what, size)
-            if len(values) > 1:
-                cuts = quantiles(values, n=100, method="inclusive")
-                ranks = (cuts[49], cuts[94], cuts[98], max(values))
-                rows.append([f"{what}, {size}", str(len(values)), *(f"{1000 * rank:.1f}" for rank in ranks)])
-    return table(["key to screen, milliseconds", "keys", "p50", "p95", "p99", "most"], rows) if rows else ""
-
-
-def _throughput(measured: Measured) -> str:
-    app, headless = measured.of("in the app", ""), measured.of("tl-tui run", "")
-    if not app:
-        return ""
-    ratios = [ours / theirs for ours, theirs in zip(app, headless, strict=True)]
-    rows = [
-        ["in the app", spread(app, ".0f"), f"{median(app) / median(headless):.3f}"],
-        ["tl-tui run", spread(headless, ".0f"), "1"],
-        ["in the app by tl-tui run, pair by pair", spread(ratios, ".3f"), ""],
-    ]
-    return table(["resnet18, images a second", "median (range)", "ratio"], rows)
+    return "Strategies" in text and "[x] tuned" in text and "Start " in text and "1 Setup" in text
 
 
 def _name(size: Size) -> str:

@@ -25,11 +25,8 @@ from tui.ascii import Ascii, wanted
 from tui.errors import record_error, why
 from tui.help import help_text
 from tui.messages import HostStarted, StartFailed, StateRead
-from tui.screens.compare import CompareScreen
 from tui.screens.dialogs import Leaving, Question, Reading
-from tui.screens.frame import SMALLEST, framed
-from tui.screens.live import LiveScreen
-from tui.screens.runs import RunsScreen
+from tui.screens.frame import SMALLEST, Shows, framed
 from tui.screens.setup import SetupScreen
 from tui.theme import THEME
 from tui.widgets.header import MODES, Header, Tabs
@@ -90,9 +87,9 @@ class TlTui(App[None], inherit_bindings=False):
         """Opens Setup."""
         screens: dict[str, Callable[[], Screen[None]]] = {
             "setup": lambda: SetupScreen(self._setup),
-            "live": LiveScreen,
-            "compare": CompareScreen,
-            "runs": RunsScreen,
+            "live": _live,
+            "compare": _compare,
+            "runs": _runs,
         }
         for mode, screen in screens.items():
             self.add_mode(mode, partial(framed, mode, screen))
@@ -164,7 +161,7 @@ class TlTui(App[None], inherit_bindings=False):
             with self.batch_update():
                 for header in screen.query(Header):
                     header.show(self.state, self.interrupted)
-                if isinstance(screen, SetupScreen | LiveScreen | CompareScreen | RunsScreen):
+                if isinstance(screen, Shows):
                     screen.show(self.state)
                 self._refresh_keys(screen)
         except Exception as error:
@@ -252,7 +249,7 @@ class TlTui(App[None], inherit_bindings=False):
         if action in ("pause", "stop", "skip"):
             return True if self._is_live() else None
         if action == "export":
-            if not isinstance(self._mode_screen, LiveScreen | CompareScreen):
+            if self.current_mode not in ("live", "compare"):
                 return False
             return True if any(run.epochs for run in self.state.runs) else None
         return True
@@ -304,6 +301,27 @@ class TlTui(App[None], inherit_bindings=False):
     def _fatal_error(self) -> None:
         """What Textual calls where the app cannot go on: one line instead of a traceback."""
         self.panic(Text(f"tl-tui: the app failed and had to end; details in {record_error()}"))
+
+
+# The other modes are loaded at the first visit: the first frame of Setup does not wait for them.
+
+
+def _live() -> Screen[None]:
+    from tui.screens.live import LiveScreen  # noqa: PLC0415
+
+    return LiveScreen()
+
+
+def _compare() -> Screen[None]:
+    from tui.screens.compare import CompareScreen  # noqa: PLC0415
+
+    return CompareScreen()
+
+
+def _runs() -> Screen[None]:
+    from tui.screens.runs import RunsScreen  # noqa: PLC0415
+
+    return RunsScreen()
 
 
 def _with_data(data: DataSource) -> Experiment:

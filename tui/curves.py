@@ -133,7 +133,7 @@ def _seconds(value: float) -> str:
 
 
 def _epochs(run: RunState) -> tuple[float, float]:
-    return 1.0, float(max(2, run.strategy.epochs))
+    return 1.0, float(max(2, run.strategy.epochs, run.epochs[-1].epoch if run.epochs else 0))
 
 
 def _train_and_val(

@@ -6,12 +6,10 @@ from pathlib import Path
 
 from rich.console import Console
 
-from engine.compare import compare
 from engine.spec import Experiment
 from tui.app import TlTui
 from tui.errors import app_log
 from tui.streams import native_output_to
-from tui.tables import comparison_table
 
 
 def open_app(experiment: Experiment, out: Path) -> int:
@@ -26,6 +24,9 @@ def open_app(experiment: Experiment, out: Path) -> int:
         return app.return_code
     console = Console()
     if app.folder is not None and any(run.epochs for run in app.state.runs):
+        from engine.compare import compare  # noqa: PLC0415 - not needed to begin
+        from tui.tables import comparison_table  # noqa: PLC0415
+
         console.print(comparison_table(compare(app.state, interrupted=app.interrupted)))
         console.print(f"{app.folder}", markup=False, highlight=False)
     started_here = app.host is not None and app.host.folder == app.folder

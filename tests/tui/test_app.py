@@ -24,6 +24,7 @@ from tui.errors import app_log
 from tui.screens.dialogs import Leaving, Question, Reading
 from tui.screens.live import LiveScreen
 from tui.screens.setup import SetupScreen
+from tui.widgets.key_line import KeyLine
 
 Log = Callable[[list[AnyEvent]], Path]
 SIZES = pytest.mark.parametrize("size", [(80, 24), (120, 40)], ids=["80x24", "120x40"])
@@ -357,9 +358,26 @@ async def test_the_clock_may_tick_while_the_app_closes(app: TlTui) -> None:
 
 
 def test_the_first_paint_waits_for_neither_torch_nor_curves() -> None:
-    heavy = "{'torch', 'torchvision', 'plotext', 'scipy', 'numpy', 'PIL'}"
+    heavy = "{'torch', 'torchvision', 'plotext', 'scipy', 'numpy', 'PIL', 'tui.screens.live', 'tui.screens.runs'}"
     code = f"import sys, tui.app; assert not {heavy} & set(sys.modules), {heavy} & set(sys.modules)"
     subprocess.run([sys.executable, "-c", code], check=True)
+
+
+async def test_a_click_on_a_key_presses_it_unless_it_is_grey(app: TlTui, past: Log) -> None:
+    folder = past(logs.events())
+    async with app.run_test(size=(80, 24)) as pilot:
+        await opened(pilot, app, folder)
+        keys = app.screen.query_one(KeyLine)
+        line = str(keys.render())
+        assert "space Pause/resume" in line and "? Help" in line
+        assert {key.display: key.enabled for key in keys.keys} == {
+            **dict.fromkeys(("space", "s", "k"), False),
+            **dict.fromkeys(("c", "e", "?", "q"), True),
+        }
+        await pilot.click(KeyLine, offset=(line.index("Skip"), 0))
+        assert isinstance(app.screen, LiveScreen)
+        await pilot.click(KeyLine, offset=(line.index("? Help"), 0))
+        await until(pilot, lambda: isinstance(app.screen, Reading))
 
 
 async def test_nothing_open_says_what_to_press(app: TlTui) -> None:

@@ -21,9 +21,7 @@ print(json.dumps([code, sorted({name.partition(".")[0] for name in sys.modules})
 """
 
 
-@pytest.mark.parametrize(
-    "arguments", [["--help"], ["--version"], ["run", "--help"], ["runs"], ["presets"]], ids=" ".join
-)
+@pytest.mark.parametrize("line", ["--help", "--version", "run --help", "runs", "presets"])
 def test_commands_without_a_screen_load_nothing_heavy(line: str, tmp_path: Path) -> None:
     logs.write(tmp_path / "runs" / "ants-bees-20261123-120000", logs.events())
     environment = {**os.environ, "XDG_CONFIG_HOME": str(tmp_path)}

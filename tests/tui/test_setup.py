@@ -110,6 +110,26 @@ async def test_enter_starts_both_defaults(images: DataSource) -> None:
     assert experiment.seeds == (0,)
 
 
+async def test_the_first_frame_waits_for_no_field(images: DataSource, monkeypatch: pytest.MonkeyPatch) -> None:
+    first: list[tuple[str, int]] = []
+    complete = SetupScreen._complete
+
+    async def noted(screen: SetupScreen) -> None:
+        assert isinstance(screen.app, App)
+        first.append((shown(screen.app), len(screen.query("*"))))
+        await complete(screen)
+
+    monkeypatch.setattr(SetupScreen, "_complete", noted)
+    app = App(images)
+    async with app.run_test(size=SIZES[1]) as pilot:
+        await settled(pilot)
+        ((screen, widgets),) = first
+        for words in ("1 Setup", "[x] resnet18-finetune", "Every run", "Start", "Tick"):
+            assert words in screen
+        assert "momentum" not in screen and "momentum" in shown(app)
+        assert 4 * widgets < len(app.screen.query("*"))
+
+
 async def test_space_leaves_a_strategy_out_and_none_cannot_start(images: DataSource) -> None:
     app = App(images)
     async with app.run_test(size=SIZES[0]) as pilot:

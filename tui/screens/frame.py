@@ -3,14 +3,25 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Protocol, runtime_checkable
 
 from textual.screen import Screen
-from textual.widgets import Footer, Static
+from textual.widgets import Static
 
+from engine.state import ExperimentState
 from tui.widgets.header import Header
+from tui.widgets.key_line import KeyLine
 
 SMALLEST = (60, 16)
 """Columns and rows below which nothing else is shown."""
+
+
+@runtime_checkable
+class Shows(Protocol):
+    """A mode's screen."""
+
+    def show(self, state: ExperimentState) -> None:
+        """Shows the experiment as it stands now."""
 
 
 def framed(mode: str, make: Callable[[], Screen[None]]) -> Screen[None]:
@@ -20,5 +31,5 @@ def framed(mode: str, make: Callable[[], Screen[None]]) -> Screen[None]:
     screen.compose_add_child(
         Static(f"tl-tui needs at least {SMALLEST[0]} × {SMALLEST[1]} characters", id="too-small", markup=False)
     )
-    screen.compose_add_child(Footer(show_command_palette=False))
+    screen.compose_add_child(KeyLine())
     return screen

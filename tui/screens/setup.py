@@ -16,10 +16,9 @@ from textual.widgets import Button, Input, Static
 from engine.spec import Experiment, SpecError, Strategy, changed, default_experiment, known_strategies, presets
 from engine.text import shown
 from tui.screens.host import app_of
-from tui.screens.pick_folder import PickFolder
 from tui.widgets.data_picker import DataPicker
 from tui.widgets.run_options import RunOptions
-from tui.widgets.schedule_preview import SchedulePreview, preview
+from tui.widgets.schedule_preview import SchedulePreview
 from tui.widgets.strategy_form import OTHER_SIZE, StrategyForm, with_value
 from tui.widgets.strategy_list import StrategyList
 
@@ -73,7 +72,7 @@ class SetupScreen(Screen[None]):
         self.data = DataPicker(self.experiment.data, id="data")
         self.options = RunOptions(self.experiment, id="options")
         self.form = StrategyForm(self.experiment.strategies[0], id="parameters")
-        self.preview = SchedulePreview(preview(self.experiment.strategies[0]), id="preview")
+        self.preview = SchedulePreview(id="preview")
         self.message = Static(markup=False, id="message")
 
     def compose(self) -> ComposeResult:
@@ -97,6 +96,13 @@ class SetupScreen(Screen[None]):
         self.strategies.highlighted = list(self.strategies.strategies).index(self.experiment.strategies[0].name)
         self.strategies.focus()
         self._say()
+        self.call_after_refresh(self._complete)
+
+    async def _complete(self) -> None:
+        """Adds to the first frame what is not needed to choose and to start: that is most of the widgets."""
+        await self.options.complete()
+        await self.form.complete()
+        self.preview.show(self.strategies.current or self.form.strategy)
 
     def show(self, state: ExperimentState) -> None:
         """Nothing of a running experiment is shown here."""
@@ -131,6 +137,8 @@ class SetupScreen(Screen[None]):
 
     def action_browse(self) -> None:
         """Opens the folder tree where the path points."""
+        from tui.screens.pick_folder import PickFolder  # noqa: PLC0415 - not needed for the first frame
+
         self.app.push_screen(PickFolder(_nearest(self.data.source.path)), self._picked)
 
     def _picked(self, path: Path | None) -> None:
@@ -167,7 +175,7 @@ class SetupScreen(Screen[None]):
 
     @on(StrategyList.Edit)
     def _edit(self) -> None:
-        self.form.focus_first()
+        self.call_after_refresh(self.form.focus_first)
 
     @on(StrategyList.Highlighted)
     def _highlighted(self, event: StrategyList.Highlighted) -> None:
@@ -195,7 +203,8 @@ class SetupScreen(Screen[None]):
         self._describe(strategy)
 
     def _describe(self, strategy: Strategy) -> None:
-        self.preview.show(strategy)
+        if self.form.children:
+            self.preview.show(strategy)
         changed = "" if strategy == self.strategies.known.get(strategy.name) else " (changed)"
         self.query_one("#parameters-panel").border_title = shown(strategy.name) + changed
         self.refresh_bindings()

@@ -77,9 +77,10 @@ class DataPicker(Vertical):
             yield self.summary
 
     def on_mount(self) -> None:
-        """Looks at the data that were named at the start."""
+        """Looks at the data that were named at the start, once the first frame is there: it loads much."""
         self._show_csv_fields()
-        self._look()
+        self.summary.update(Text("looking …", "dim"))
+        self.call_after_refresh(self._look)
 
     @property
     def source(self) -> DataSource:

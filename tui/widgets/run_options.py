@@ -7,7 +7,6 @@ from collections.abc import Callable
 from pathlib import Path
 
 from textual import on
-from textual.app import ComposeResult
 from textual.containers import Vertical
 from textual.message import Message
 from textual.suggester import SuggestFromList
@@ -69,7 +68,7 @@ class RunOptions(Vertical):
     """Seeds, weights, device and precision, one a line; ``problems`` in a few words by label."""
 
     DEFAULT_CSS = """
-    RunOptions { height: auto; }
+    RunOptions { height: 4; }
     """
 
     class Changed(Message):
@@ -90,9 +89,9 @@ class RunOptions(Vertical):
             "precision": Field("precision", self.precision, classes="-short"),
         }
 
-    def compose(self) -> ComposeResult:
-        """One line a value."""
-        yield from self.fields.values()
+    async def complete(self) -> None:
+        """One line a value; not composed, so that the first frame does not wait for them."""
+        await self.mount(*self.fields.values())
 
     @property
     def count(self) -> int:

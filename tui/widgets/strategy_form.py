@@ -9,7 +9,6 @@ from typing import ClassVar, NamedTuple
 
 import msgspec
 from textual import on
-from textual.app import ComposeResult
 from textual.containers import VerticalScroll
 from textual.message import Message
 from textual.suggester import SuggestFromList
@@ -170,12 +169,11 @@ class StrategyForm(VerticalScroll, can_focus=False):
         self.problems: dict[str, str] = {}
         self.fields = {entry.key: self._field(entry) for entry in ENTRIES}
 
-    def compose(self) -> ComposeResult:
-        """One line a parameter."""
-        yield from self.fields.values()
-
-    def on_mount(self) -> None:
-        """Shows the first strategy."""
+    async def complete(self) -> None:
+        """One line a parameter; not composed, so that the first frame does not wait for them."""
+        for entry in ENTRIES:
+            self.fields[entry.key].display = entry.key in _keys(self.strategy)
+        await self.mount(*self.fields.values())
         self._fill()
 
     def load(self, strategy: Strategy) -> None:
@@ -184,7 +182,8 @@ class StrategyForm(VerticalScroll, can_focus=False):
             return
         self.strategy = strategy
         self.problems = {}
-        self._fill()
+        if self.children:
+            self._fill()
 
     def focus_first(self) -> None:
         """Puts the cursor into the first parameter."""

@@ -1,0 +1,74 @@
+"""What ``benchmarks/terminal.py`` measured, and how it is told."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from statistics import median, quantiles
+
+from benchmarks.report import spread, table
+
+STARTS = ("first paint", "every field, data counted", "ready", "bare app, first paint")
+
+
+@dataclass
+class Measured:
+    """Every single value, by what was measured and the terminal's size (empty where it has none)."""
+
+    values: dict[tuple[str, str], list[float]] = field(default_factory=dict)
+
+    def add(self, what: str, size: str, *values: float) -> None:
+        """Adds values in seconds, bytes a second or images a second."""
+        self.values.setdefault((what, size), []).extend(values)
+
+    def of(self, what: str, size: str) -> list[float]:
+        """The values; none where it was not measured."""
+        return self.values.get((what, size), [])
+
+
+def tables(measured: Measured, sizes: Sequence[str]) -> list[str]:
+    """Markdown tables: start-up, keys, bytes, throughput; without the rows that were not measured."""
+    names = list(dict.fromkeys(what for what, _ in measured.values))
+    start = [
+        what for what in names if what in ("first paint", "every field, data counted", "ready", "bare app, first paint")
+    ]
+    keys = [what for what in names if "key" in what]
+    wire = [what for what in names if what.startswith(("idle,", "training,"))]
+    commands = [what for what in names if what.startswith("tl-tui -") or what in ("tl-tui runs", "tl-tui presets")]
+    parts = [
+        _sized(["seconds", *sizes], start, lambda what, size: spread(measured.of(what, size), ".2f")),
+        _keys(measured, keys, sizes),
+        _sized(["bytes a second", *sizes], wire, lambda what, size: spread(measured.of(what, size), ".0f")),
+        _sized(["seconds", "no screen"], commands, lambda what, _: spread(measured.of(what, ""), ".2f")),
+        _throughput(measured),
+    ]
+    return [part for part in parts if part]
+
+
+def _sized(head: Sequence[str], names: Sequence[str], cell: Callable[[str, str], str]) -> str:
+    return table(head, [[what, *(cell(what, size) for size in head[1:])] for what in names]) if names else ""
+
+
+def _keys(measured: Measured, names: Sequence[str], sizes: Sequence[str]) -> str:
+    rows = []
+    for what in names:
+        for size in sizes:
+            values = measured.of(what, size)
+            if len(values) > 1:
+                cuts = quantiles(values, n=100, method="inclusive")
+                ranks = (cuts[49], cuts[94], cuts[98], max(values))
+                rows.append([f"{what}, {size}", str(len(values)), *(f"{1000 * rank:.1f}" for rank in ranks)])
+    return table(["key to screen, milliseconds", "keys", "p50", "p95", "p99", "most"], rows) if rows else ""
+
+
+def _throughput(measured: Measured) -> str:
+    app, headless = measured.of("in the app", ""), measured.of("tl-tui run", "")
+    if not app:
+        return ""
+    ratios = [ours / theirs for ours, theirs in zip(app, headless, strict=True)]
+    rows = [
+        ["in the app", spread(app, ".0f"), f"{median(app) / median(headless):.3f}"],
+        ["tl-tui run", spread(headless, ".0f"), "1"],
+        ["in the app by tl-tui run, pair by pair", spread(ratios, ".3f"), ""],
+    ]
+    return table(["resnet18, images a second", "median (range)", "ratio"], rows)
