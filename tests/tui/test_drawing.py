@@ -7,17 +7,19 @@ from pathlib import Path
 
 import msgspec
 import pytest
+from rich.text import Text
 from textual.pilot import Pilot
 
 from engine import events as ev
 from engine.events import AnyEvent, EpochFinished
 from engine.state import fold
 from tests.tui import logs
-from tests.tui.conftest import opened, until
+from tests.tui.conftest import opened, text_of, until
 from tui import curves
 from tui.app import TlTui
 from tui.widgets import chart
 from tui.widgets.chart import Curves, draw
+from tui.widgets.rows import changed_rows
 
 Log = Callable[[list[AnyEvent]], Path]
 
@@ -109,3 +111,29 @@ def test_very_long_histories_are_thinned_before_they_are_plotted(monkeypatch: py
     monkeypatch.setattr(chart, "thinned", lambda *asked: plotted.append(len(real(*asked))) or real(*asked))
     draw(curves.accuracy(run), 58, 8)
     assert len(plotted) == 2 and max(plotted) <= 2 * 58
+
+
+async def test_what_is_sent_in_rows_looks_like_what_is_drawn_anew(app: TlTui, present: Log) -> None:
+    events = logs.events()
+    folder = present(logs.until("EpochFinished", 3, events))
+    async with app.run_test(size=(120, 40)) as pilot:
+        await opened(pilot, app, folder)
+        before = text_of(app)
+        for epoch in (4, 5, 6):
+            finished = next(event for event in events if isinstance(event, EpochFinished) and event.epoch == epoch)
+            await heard(pilot, app, folder, progress(epoch), sample(epoch * 10**8), finished)
+            in_rows = text_of(app)
+            app.screen.refresh(layout=True)
+            for widget in app.screen.query("*"):
+                widget.refresh()
+            await pilot.pause()
+            assert in_rows == text_of(app) != before
+            before = in_rows
+
+
+def test_only_the_rows_that_differ_count() -> None:
+    before = Text.assemble("one\n", ("two", "bold"), "\nthree")
+    assert changed_rows(before, before.copy()) == []
+    assert changed_rows(before, Text.assemble("one\n", "two", "\nthree")) == [1]
+    assert changed_rows(before, Text.assemble("ONE\n", ("two", "bold"), "\nthree ")) == [0, 2]
+    assert changed_rows(before, Text("one\ntwo")) is None

@@ -124,10 +124,10 @@ async def test_the_first_frame_waits_for_no_field(images: DataSource, monkeypatc
     async with app.run_test(size=SIZES[1]) as pilot:
         await settled(pilot)
         ((screen, widgets),) = first
-        for words in ("1 Setup", "[x] resnet18-finetune", "Every run", "Start", "Tick"):
+        for words in ("1 Setup", "[x] resnet18-finetune", "Every run", "Start", "Browse"):
             assert words in screen
         assert "momentum" not in screen and "momentum" in shown(app)
-        assert 4 * widgets < len(app.screen.query("*"))
+        assert 3 * widgets < len(app.screen.query("*"))
 
 
 async def test_space_leaves_a_strategy_out_and_none_cannot_start(images: DataSource) -> None:

@@ -11,9 +11,9 @@ from typing import Literal
 from rich.text import Text
 from textual.geometry import Size
 from textual.reactive import reactive
-from textual.widget import Widget
 
 from tui.theme import GREY, Colour, rgb
+from tui.widgets.rows import Rows
 
 Point = tuple[float, float]
 LABEL_WIDTH = 7
@@ -192,19 +192,27 @@ def _dots(points: Sequence[Point], span: Point, columns: int) -> list[Point]:
     return dots or list(points)
 
 
-class Chart(Widget):
+class Chart(Rows):
     """Shows its curves: drawn when they come into view, and again only for other curves or another size."""
 
     DEFAULT_CSS = """
     Chart { height: 1fr; }
     """
 
-    curves: reactive[Curves | None] = reactive(None)
+    curves: reactive[Curves | None] = reactive(None, repaint=False)
 
     def __init__(self, curves: Curves | None = None, *, id: str | None = None) -> None:  # noqa: A002 - Textual's name
         super().__init__(id=id)
         self.set_reactive(Chart.curves, curves)
-        self._drawn: tuple[Curves, Size, Text] | None = None
+        self._drawn: tuple[Curves, Size] | None = None
+
+    def watch_curves(self) -> None:
+        """Draws other curves where they can be seen; elsewhere Textual asks for them when that changes."""
+        if self._drawn is None or self.curves is None or not self.is_on_screen or self._drawn[1] != self.content_size:
+            self.refresh()
+        else:
+            self._drawn = self.curves, self.content_size
+            self.put(draw(self.curves, *self.content_size))
 
     def render(self) -> Text:
         """The curves at the size there is now."""
@@ -212,5 +220,6 @@ class Chart(Widget):
         if self.curves is None or not size.area:
             return Text()
         if self._drawn is None or self._drawn[0] is not self.curves or self._drawn[1] != size:
-            self._drawn = self.curves, size, draw(self.curves, *size)
-        return self._drawn[2]
+            self._drawn = self.curves, size
+            self.content = draw(self.curves, *size)
+        return self.content

@@ -15,6 +15,7 @@ from tui import words
 from tui.curves import CHARTS
 from tui.theme import ROSE, STYLES, rgb
 from tui.widgets.chart import Chart
+from tui.widgets.rows import Rows
 
 HEAD_LINES = 4
 CHART_HEIGHT = 7
@@ -35,7 +36,7 @@ class RunPane(Widget):
 
     def __init__(self) -> None:
         super().__init__()
-        self.head = Static(id="head", markup=False)
+        self.head = Rows(id="head")
         self.failure = Static(id="failure", markup=False)
         self.charts = tuple(Chart() for _ in CHARTS)
         for chart in self.charts:
@@ -61,7 +62,7 @@ class RunPane(Widget):
             self.border_subtitle = Text(f"{shown(run.strategy.name, 50)} · seed {run.seed}")
         said = head(run, state, interrupted, max(20, self.content_size.width))
         if said != self.head.content:
-            self.head.update(said, layout=False)
+            self.head.put(said)
         self.failure.display = run.failure is not None
         self.grid.display = run.failure is None and run.status != "waiting"
         if run.failure is not None:
