@@ -74,6 +74,7 @@ class SetupScreen(Screen[None]):
         self.form = StrategyForm(self.experiment.strategies[0], id="parameters")
         self.preview = SchedulePreview(id="preview")
         self.message = Static(markup=False, id="message")
+        self._resumed = False
 
     def compose(self) -> ComposeResult:
         """Left what is compared, right the highlighted strategy."""
@@ -96,10 +97,16 @@ class SetupScreen(Screen[None]):
         self.strategies.highlighted = list(self.strategies.strategies).index(self.experiment.strategies[0].name)
         self.strategies.focus()
         self._say()
-        self.call_after_refresh(self._complete)
+
+    def on_screen_resume(self) -> None:
+        """The first time: goes on once the first frame is on the terminal."""
+        if not self._resumed:
+            self._resumed = True
+            self.call_after_refresh(self._complete)
 
     async def _complete(self) -> None:
-        """Adds to the first frame what is not needed to choose and to start: that is most of the widgets."""
+        """Adds what the first frame did not wait for: most of the widgets, and what is in the data."""
+        self.data.look()
         await self.options.complete()
         await self.form.complete()
         self.preview.show(self.strategies.current or self.form.strategy)

@@ -77,10 +77,9 @@ class DataPicker(Vertical):
             yield self.summary
 
     def on_mount(self) -> None:
-        """Looks at the data that were named at the start, once the first frame is there: it loads much."""
+        """The data that were named at the start are looked at when the screen asks for it: that loads much."""
         self._show_csv_fields()
         self.summary.update(Text("looking …", "dim"))
-        self.call_after_refresh(self._look)
 
     @property
     def source(self) -> DataSource:
@@ -109,7 +108,7 @@ class DataPicker(Vertical):
         self._forget()
         if self._pause is not None:
             self._pause.stop()
-        self._pause = self.set_timer(PAUSE, self._look)
+        self._pause = self.set_timer(PAUSE, self.look)
 
     def _forget(self) -> None:
         self._looked = None
@@ -121,7 +120,8 @@ class DataPicker(Vertical):
         for field in self.csv_fields:
             field.display = is_csv
 
-    def _look(self) -> None:
+    def look(self) -> None:
+        """Looks at what is typed now, in a thread."""
         source = self.source
         self._looked = source
         if source.path is None and source.validation is None:
