@@ -158,8 +158,13 @@ class MemoryProbe:
 
 
 def release_memory() -> None:
-    """Give what is no longer used back to the system, so that the next run's memory is its own."""
+    """Gives what is no longer used back to the system, cycles of objects too, so that a run's memory is its own."""
     gc.collect()
+    trim_memory()
+
+
+def trim_memory() -> None:
+    """Gives memory that was freed back to the system."""
     if torch.cuda.is_available():
         torch.cuda.empty_cache()
     # only glibc has it; without it freed tensors stay with the process and count as the next run's

@@ -82,7 +82,6 @@ def _run(experiment: Experiment, dataset: DataSet, folder: Path, log: EventLog) 
                 name = run_id(strategy, seed)
                 with _heartbeat(log, memory, name):
                     action = _drive(run_events(shared, strategy, seed, view), log, controls, name)
-                devices.release_memory()
                 if action == "stop":
                     return ev.ExperimentFinished(end="stopped")
     return ev.ExperimentFinished(end="finished")

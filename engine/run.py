@@ -17,7 +17,7 @@ from engine import events as ev
 from engine.controls import Interrupted, Stopwatch, every
 from engine.data.dataset import DataError, DataSet
 from engine.data.prepare import Prepared, prepare
-from engine.devices import MemoryProbe, release_memory
+from engine.devices import MemoryProbe, release_memory, trim_memory
 from engine.events import Event
 from engine.models.backbones import Preprocessing, build, count_parameters
 from engine.models.weights import Pretrained, WeightsError, fetch
@@ -72,6 +72,7 @@ def run_events(shared: Shared, strategy: Strategy, seed: int, view: Preprocessin
         )
 
     last: ev.RunFinished | ev.RunFailed
+    release_memory()
     try:
         prepared = yield from _prepared(shared, view.resize)
         pretrained = yield from told(fetch(strategy.backbone, shared.weights), "weights", clock, name)
@@ -79,7 +80,7 @@ def run_events(shared: Shared, strategy: Strategy, seed: int, view: Preprocessin
         best = Best(run, shared.folder, shared.dataset.classes)
         yield ev.StageChanged(run=name, stage="warming up", detail="torch.compile" if shared.compile else "")
         warm_up(run)
-        release_memory()
+        trim_memory()
         shared.memory.reset_peak()
         began, cpu_began = clock(), time.process_time()
         total, trainable = count_parameters(run.network.module)

@@ -12,7 +12,7 @@ from collections.abc import Callable, Generator
 from dataclasses import dataclass
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.amp import GradScaler
 from torch.nn import functional
 from torch.optim import Optimizer
@@ -135,7 +135,7 @@ def _feed(run: Run) -> Generator[Event, None, Feed]:
 def _train(
     run: Run, feed: Feed, optimizer: Optimizer, scaler: GradScaler, epoch: int
 ) -> Generator[Event, None, Metrics]:
-    set_training_mode(run.network)
+    _what_trains(run).train()
     tally, due, began = Tally(run.images.device), every(PROGRESS_SECONDS, run.clock), run.clock()
     for step, batch in enumerate(feed.train(epoch), start=1):
         tally.add(*_step(run, feed.model, optimizer, scaler, batch))
@@ -152,6 +152,11 @@ def _train(
     metrics = tally.metrics()
     _finite(metrics.loss, epoch)
     return metrics
+
+
+def _what_trains(run: Run) -> nn.Module:
+    """The part of the network that changes between training and evaluation; a frozen backbone does not."""
+    return run.network.module if run.features is None else run.network.head
 
 
 def _step(
@@ -172,7 +177,7 @@ def _step(
 
 def _validate(run: Run, feed: Feed, epoch: int) -> Generator[Event, None, tuple[Metrics, Tensor]]:
     """Metrics over the validation images, and their logits (images, classes) in file order."""
-    run.network.module.eval()
+    _what_trains(run).eval()
     due = every(PROGRESS_SECONDS, run.clock)
     parts: list[Tensor] = []
     labels: list[Tensor] = []
