@@ -97,10 +97,13 @@ def prepare(dataset: DataSet, side: int, device: torch.device, later: Executor) 
 
 def ram_bound() -> int:
     """Bytes of memory that decoded images may take now: a share of what is free, in this process's own limits too."""
+    asked = os.environ.get("TL_TUI_RAM_SHARE", str(RAM_SHARE))
     try:
-        share = float(os.environ.get("TL_TUI_RAM_SHARE", RAM_SHARE))
+        share = float(asked)
     except ValueError:
-        raise DataError("TL_TUI_RAM_SHARE: a number from 0 to 1 is needed, such as 0.5") from None
+        share = -1
+    if not 0 <= share <= 1:
+        raise DataError(f"TL_TUI_RAM_SHARE: {asked!r} is not a number from 0 to 1, such as 0.5")
     free = [psutil.virtual_memory().available]
     try:  # a container or a batch job may have less than the machine
         limit, used = ((CGROUP / name).read_text(encoding="ascii") for name in ("memory.max", "memory.current"))
@@ -150,7 +153,7 @@ def _found(
         if array.shape != (len(files), 3, side, side) or array.dtype != np.uint8:
             return None
         return (in_memory(np.array(array), device) if fits else Mapped(array, device)), reasons
-    except (OSError, ValueError, msgspec.DecodeError):
+    except (OSError, EOFError, ValueError, msgspec.DecodeError):
         logger.warning("an entry of the cache cannot be read: %s", folder, exc_info=True)
         return None
 

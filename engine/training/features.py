@@ -132,7 +132,7 @@ def _cached(key: str, shape: tuple[int, int]) -> Tensor | None:
         return None
     try:
         array = np.load(folder / FEATURES, allow_pickle=False)
-    except (OSError, ValueError):
+    except (OSError, EOFError, ValueError):
         return None
     return torch.from_numpy(array) if array.dtype == np.float32 and array.shape[:2] == shape else None
 

@@ -1,0 +1,244 @@
+"""Images are decoded once, kept where there is room, and are the same wherever that is."""
+
+import subprocess
+import sys
+import threading
+from collections.abc import Callable, Generator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import TypeVar
+
+import numpy as np
+import pytest
+import torch
+from torch import Tensor
+
+from engine import cache
+from engine.data import prepare as module
+from engine.data.dataset import DataError, DataSet
+from engine.data.discover import discover
+from engine.data.images import square
+from engine.data.pixels import InMemory, Mapped, OnDemand
+from engine.data.prepare import Prepared, prepare, ram_bound
+from engine.progress import WorkDone
+from engine.spec import DataSource
+
+SIDE, CPU = 24, torch.device("cpu")
+T = TypeVar("T")
+
+
+def result(work: Generator[WorkDone, None, T]) -> tuple[T, list[WorkDone]]:
+    said = []
+    while True:
+        try:
+            said.append(next(work))
+        except StopIteration as finished:
+            return finished.value, said
+
+
+def prepared(dataset: DataSet, side: int = SIDE) -> tuple[Prepared, list[str]]:
+    """The images, and the kinds of work that were needed for them; what is written later is written at the end."""
+    with ThreadPoolExecutor(1) as later:
+        images, said = result(prepare(dataset, side, CPU, later))
+    return images, list(dict.fromkeys(done.detail for done in said))
+
+
+def pixels_of(images: Prepared, rows: Tensor) -> Tensor:
+    sizes = [2] * (len(rows) // 2) + [1] * (len(rows) % 2)
+    return torch.cat(list(images.pixels.batches(rows, sizes)))
+
+
+@pytest.fixture
+def dataset(image_folder: Callable[..., Path]) -> DataSet:
+    return discover(DataSource(str(image_folder())))
+
+
+def expected(dataset: DataSet) -> Tensor:
+    return torch.from_numpy(np.stack([square(sample.path, SIDE).transpose(2, 0, 1) for sample in dataset.train]))
+
+
+def little_memory(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TL_TUI_RAM_SHARE", "0")
+
+
+def little_of_both(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TL_TUI_RAM_SHARE", "0")
+    monkeypatch.setenv("TL_TUI_CACHE_GIB", "0")
+
+
+def plenty(_: pytest.MonkeyPatch) -> None:
+    """Nothing is scarce."""
+
+
+PLACES = [(plenty, InMemory), (little_memory, Mapped), (little_of_both, OnDemand)]
+
+
+@pytest.mark.parametrize(("scarce", "kind"), PLACES, ids=lambda value: value.__name__)
+def test_the_pixels_are_the_same_wherever_they_are_kept(
+    dataset: DataSet, scarce: Callable[[pytest.MonkeyPatch], None], kind: type, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    scarce(monkeypatch)
+    images, _ = prepared(dataset)
+    assert isinstance(images.pixels, kind)
+    assert torch.equal(pixels_of(images, images.train.rows), expected(dataset))
+    assert images.train.labels.tolist() == [sample.label for sample in dataset.train]
+    backwards = images.train.rows.flip(0)
+    assert torch.equal(pixels_of(images, backwards), expected(dataset).flip(0))
+
+
+@pytest.mark.parametrize(
+    ("scarce", "second"), [(plenty, ["reading files"]), (little_memory, ["reading files"])], ids=["memory", "disk"]
+)
+def test_the_next_experiment_decodes_nothing(
+    dataset: DataSet,
+    scarce: Callable[[pytest.MonkeyPatch], None],
+    second: list[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    scarce(monkeypatch)
+    first, work = prepared(dataset)
+    assert len(work) == 2
+    monkeypatch.setattr(module, "decode", None)
+    again, work = prepared(dataset)
+    assert work == second
+    assert (again.key, again.pixels.kept) == (first.key, first.pixels.kept)
+    assert torch.equal(pixels_of(again, again.val.rows), pixels_of(first, first.val.rows))
+
+
+def test_what_was_only_checked_is_decoded_when_there_is_memory(
+    dataset: DataSet, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "ram_bound", lambda: 0)
+    monkeypatch.setattr(module, "_decoded_to_disk", lambda *_: iter(()))
+    images, work = prepared(dataset)
+    assert (type(images.pixels), work) == (OnDemand, ["reading files", "checking images"])
+    images, work = prepared(dataset)
+    assert (type(images.pixels), work) == (OnDemand, ["reading files"]), "checked once"
+    monkeypatch.setattr(module, "ram_bound", lambda: 10**9)
+    images, work = prepared(dataset)
+    assert (type(images.pixels), work[1:]) == (InMemory, ["decoding"])
+
+
+def test_names_labels_and_the_split_do_not_matter_content_does(image_folder: Callable[..., Path]) -> None:
+    one, other = image_folder("one"), image_folder("other")
+    (other / "train" / "cold" / "0.png").rename(other / "val" / "cold" / "renamed.png")
+    first, _ = prepared(discover(DataSource(str(one))))
+    second, work = prepared(discover(DataSource(str(other))))
+    assert (second.key, work) == (first.key, ["reading files"])
+    (other / "val" / "cold" / "renamed.png").unlink()
+    third, work = prepared(discover(DataSource(str(other))))
+    assert third.key != first.key
+    assert work == ["reading files", "decoding"]
+
+
+def test_the_same_image_twice_is_decoded_once(image_folder: Callable[..., Path]) -> None:
+    folder = image_folder()
+    (folder / "val" / "warm" / "copy.png").write_bytes((folder / "train" / "warm" / "1.png").read_bytes())
+    images, _ = prepared(discover(DataSource(str(folder))))
+    assert images.count == 12 + 8
+    assert len(images.val.rows) == 8 + 1
+    assert len(set(images.train.rows.tolist()) & set(images.val.rows.tolist())) == 1
+
+
+@pytest.mark.parametrize(("scarce", "kind"), PLACES, ids=lambda value: value.__name__)
+def test_what_cannot_be_read_is_named_and_left_out_also_the_second_time(
+    image_folder: Callable[..., Path],
+    scarce: Callable[[pytest.MonkeyPatch], None],
+    kind: type,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    scarce(monkeypatch)
+    folder = image_folder()
+    (folder / "train" / "cold" / "1.png").write_bytes(b"<html>")
+    dataset = discover(DataSource(str(folder)))
+    (folder / "val" / "warm" / "2.png").unlink()
+    for _ in range(2):
+        images, _ = prepared(dataset)
+        assert isinstance(images.pixels, kind)
+        left_out = {Path(one.path).relative_to(folder).as_posix(): one.reason for one in images.train.unreadable}
+        assert left_out == {"train/cold/1.png": "not an image in a format that can be read"}
+        assert len(images.train.rows) == len(images.train.samples) == 11
+        assert [one.reason for one in images.val.unreadable] == ["no such file or directory"]
+
+
+def test_a_class_of_which_nothing_can_be_read(image_folder: Callable[..., Path]) -> None:
+    folder = image_folder(train=2)
+    for path in (folder / "train" / "warm").iterdir():
+        path.write_bytes(b"")
+    with pytest.raises(DataError, match="no training image of class warm can be read"):
+        prepared(discover(DataSource(str(folder))))
+
+
+def test_an_image_that_vanishes_after_it_was_checked(dataset: DataSet, monkeypatch: pytest.MonkeyPatch) -> None:
+    little_of_both(monkeypatch)
+    images, _ = prepared(dataset)
+    Path(dataset.train[3].path).unlink()
+    with pytest.raises(DataError, match=r"3.png: no such file or directory, though it could be read before"):
+        pixels_of(images, images.train.rows)
+    assert not [thread for thread in threading.enumerate() if thread.name.startswith("decode")]
+
+
+@pytest.mark.parametrize("content", [b"", b"no array", None])
+def test_a_broken_entry_of_the_cache_is_made_anew(dataset: DataSet, content: bytes | None) -> None:
+    prepared(dataset)
+    (entry,) = (entry for entry in cache.entries() if entry.kind == "decoded")
+    if content is None:
+        np.save(entry.path / module.PIXELS, np.zeros((3, 3)))
+    else:
+        (entry.path / module.PIXELS).write_bytes(content)
+    images, work = prepared(dataset)
+    assert work == ["reading files", "decoding"]
+    assert torch.equal(pixels_of(images, images.train.rows), expected(dataset))
+
+
+def test_closing_while_it_decodes_to_the_disk_leaves_nothing(dataset: DataSet, monkeypatch: pytest.MonkeyPatch) -> None:
+    little_memory(monkeypatch)
+    with ThreadPoolExecutor(1) as later:
+        work = prepare(dataset, SIDE, CPU, later)
+        for done in work:
+            if done.detail == "decoding to the disk" and done.done == 2:
+                break
+        work.close()
+    assert [entry.kind for entry in cache.entries() if entry.kind == "decoded"] == []
+    assert not list(cache.folder().glob(".partial-*"))
+
+
+def test_the_share_of_memory(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setattr(module, "CGROUP", tmp_path)
+    monkeypatch.setattr(module.psutil, "virtual_memory", lambda: type("Memory", (), {"available": 1000}))
+    assert ram_bound() == 500
+    monkeypatch.setenv("TL_TUI_RAM_SHARE", "0.25")
+    assert ram_bound() == 250
+    (tmp_path / "memory.max").write_text("900\n")
+    (tmp_path / "memory.current").write_text("300\n")
+    assert ram_bound() == 150, "a container's limit counts"
+    (tmp_path / "memory.max").write_text("max\n")
+    assert ram_bound() == 250
+    for wrong in ("much", "-1", "2", "nan"):
+        monkeypatch.setenv("TL_TUI_RAM_SHARE", wrong)
+        with pytest.raises(DataError, match="TL_TUI_RAM_SHARE"):
+            ram_bound()
+
+
+RESIDENT = """
+import re, sys
+from pathlib import Path
+import numpy as np, torch
+from engine.data.pixels import Mapped, open_mapped
+def resident(): return int(re.search(r"VmRSS:\\s*(\\d+)", Path("/proc/self/status").read_text())[1]) / 1024
+array = open_mapped(Path(sys.argv[1]))
+images = Mapped(array, torch.device("cpu"))
+before, peak = resident(), 0.0
+for batch in images.batches(torch.randperm(len(array)), [50] * (len(array) // 50)):
+    peak = max(peak, resident())
+print(peak - before)
+"""
+
+
+@pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="only Linux says what is resident there")
+def test_a_mapped_file_never_fills_the_memory(tmp_path: Path) -> None:
+    """200 MiB of images pass through the process, 10 MiB at a time."""
+    np.save(tmp_path / "x.npy", np.ones((1000, 3, 264, 264), np.uint8))
+    command = [sys.executable, "-c", RESIDENT, str(tmp_path / "x.npy")]
+    done = subprocess.run(command, capture_output=True, text=True, check=True, timeout=100)
+    assert float(done.stdout) < 60

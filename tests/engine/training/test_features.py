@@ -1,0 +1,223 @@
+"""Features of a frozen backbone: computed once for what gives the same, and never for what does not."""
+
+from collections.abc import Generator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from typing import TypeVar
+
+import pytest
+import torch
+from torch import Tensor, nn
+from torchvision.models import ResNet
+
+from engine import cache
+from engine.data.dataset import Sample
+from engine.data.pixels import InMemory
+from engine.data.prepare import Part, Prepared
+from engine.models.backbones import Network, Preprocessing, build, features
+from engine.models.folding import TOLERANCE, folded
+from engine.progress import WorkDone
+from engine.spec import Strategy, changed_strategy, presets
+from engine.training import features as module
+from engine.training.batches import Images, feature_feed
+from engine.training.features import FeatureStore, extracted
+
+CPU, SIDE, CROP = torch.device("cpu"), 40, 32
+VIEW = Preprocessing(SIDE, CROP, (0.485, 0.456, 0.406), (0.229, 0.224, 0.225))
+TRAIN, VAL = 7, 4
+T = TypeVar("T")
+
+
+def images(key: str = "noise") -> Images:
+    """Noise; row 3 is no one's, as that of a file that cannot be read."""
+    pixels = torch.randint(0, 256, (12, 3, SIDE, SIDE), generator=torch.Generator().manual_seed(0), dtype=torch.uint8)
+    rows = torch.tensor([0, 1, 2, 4, 5, 6, 7, 8, 9, 10, 11])
+    parts = []
+    for part in (rows[:TRAIN], rows[TRAIN:]):
+        samples = tuple(Sample(f"/{row}.png", int(row) % 2) for row in part)
+        parts.append(Part(part, part % 2, samples, ()))
+    return Images(Prepared(InMemory(pixels, CPU), *parts, len(pixels), key), VIEW, CPU)
+
+
+def network(seed: int = 0) -> Network:
+    """Random weights whose batch norms have seen noise, which is what there is to fold."""
+    made = build("mobilenet_v3_small", 2, "head", None, seed)
+    made.module.train()
+    norms = [one for one in made.module.modules() if isinstance(one, nn.BatchNorm2d)]
+    for norm in norms:
+        norm.train()
+        norm.momentum = None
+    with torch.no_grad():
+        made.module(torch.randn(8, 3, CROP, CROP, generator=torch.Generator().manual_seed(1)))
+    for norm in norms:
+        norm.eval()
+    return made
+
+
+def strategy(**augmentation: object) -> Strategy:
+    return changed_strategy(presets()["mobilenetv3-extract"], augmentation=augmentation)
+
+
+def result(work: Generator[WorkDone, None, T]) -> tuple[T, list[WorkDone]]:
+    said = []
+    while True:
+        try:
+            said.append(next(work))
+        except StopIteration as finished:
+            return finished.value, said
+
+
+def table(
+    one: Strategy, seen: Images | None = None, net: Network | None = None, store: FeatureStore | None = None
+) -> tuple[Tensor, list[WorkDone]]:
+    with ThreadPoolExecutor(1) as later:
+        kept = replace(store, later=later) if store else FeatureStore(later)
+        return result(extracted(kept, seen or images(), one, net or network(), "fp32"))
+
+
+def test_every_image_once_as_validation_sees_it() -> None:
+    net, seen = network(), images()
+    found, said = table(strategy(), seen, net)
+    rows = torch.cat((seen.prepared.train.rows, seen.prepared.val.rows))
+    wanted = torch.cat([features(net, inputs) for inputs in seen.central(rows)])
+    assert found.shape == (1, 12, 1024)
+    torch.testing.assert_close(found[0, rows], wanted, rtol=1e-3, atol=1e-3)
+    assert not found[0, 3].any()
+    assert (said[-1].done, said[-1].total) == (11, 11)
+
+
+def test_random_views_of_training_images_each_of_them_once() -> None:
+    found, said = table(strategy(crop_area=0.5, flip=True, views=3))
+    assert found.shape == (4, 12, 1024)
+    assert (said[-1].done, said[-1].total) == (11 + 3 * TRAIN, 11 + 3 * TRAIN)
+    training, validation = images().prepared.train.rows, images().prepared.val.rows
+    distinct = {tuple(view[row, :8].tolist()) for view in found for row in training.tolist()}
+    assert len(distinct) == 4 * TRAIN
+    assert not found[1:, validation].any()
+    torch.testing.assert_close(found[0], table(strategy())[0][0])
+
+
+def test_flips_alone_are_the_flipped_image_or_the_image() -> None:
+    net, seen = network(), images()
+    found, _ = table(strategy(flip=True, views=6), seen, net)
+    rows = seen.prepared.train.rows
+    (inputs,) = seen.central(rows)
+    straight, mirrored = features(net, inputs), features(net, inputs.flip(-1))
+    for view in found[1:, rows]:
+        for row in range(TRAIN):
+            same = [torch.allclose(view[row], one[row], rtol=1e-2, atol=1e-3) for one in (straight, mirrored)]
+            assert any(same)
+    assert not torch.allclose(straight, mirrored, rtol=1e-2, atol=1e-3)
+
+
+@pytest.mark.parametrize("augmentation", [{}, {"flip": True, "views": 1}, {"crop_area": 1.0, "views": 9}])
+def test_one_view_is_no_augmentation(augmentation: dict[str, object]) -> None:
+    assert len(table(strategy(**augmentation))[0]) == 1
+
+
+def test_an_epoch_draws_one_view_of_every_image_by_seed_and_epoch() -> None:
+    one = strategy(crop_area=0.5, views=5)
+    net = network()._replace(dropout=0.0)
+    seen = images()
+    marked = torch.arange(6.0)[:, None, None].expand(6, 12, 1024) + torch.arange(12.0)[None, :, None] / 100
+    feed = feature_feed(seen, one, 3, net, marked)
+    epochs = [torch.cat([inputs[:, 0] for inputs, _ in feed.train(epoch)]) for epoch in (1, 2, 1)]
+    for drawn in epochs:
+        assert {round(100 * (value % 1)) for value in drawn.tolist()} == set(seen.prepared.train.rows.tolist())
+        assert drawn.min() >= 1, "never the central one"
+        assert drawn.max() < 6
+    assert torch.equal(epochs[0], epochs[2])
+    assert not torch.equal(epochs[0].sort()[0], epochs[1].sort()[0])
+    (val, _) = next(feed.val())
+    assert (val[:, 0] < 1).all(), "the central one"
+
+
+def test_seeds_and_later_experiments_extract_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    store = FeatureStore(ThreadPoolExecutor(1))
+    first, said = table(strategy(), store=store)
+    assert said
+    monkeypatch.setattr(module, "folded", None)
+    head_of_another_seed = network()._replace()
+    nn.init.ones_(head_of_another_seed.head.weight)
+    again, said = table(strategy(), net=head_of_another_seed, store=store)
+    assert (said, again is first) == ([], True)
+    again, said = table(strategy())
+    assert said == [], "from the disk"
+    assert torch.equal(again, first)
+
+
+CHANGES = {
+    "other images": (lambda: (strategy(), images("others"), network())),
+    "other weights": (lambda: (strategy(), images(), network(1))),
+    "another view": (lambda: (strategy(), replace(images(), preprocessing=replace_crop()), network())),
+    "random views": (lambda: (strategy(flip=True), images(), network())),
+}
+
+
+def replace_crop() -> Preprocessing:
+    return Preprocessing(SIDE, CROP, (0.5, 0.5, 0.5), VIEW.std)
+
+
+@pytest.mark.parametrize("change", CHANGES)
+def test_whatever_changes_them_they_are_extracted_anew(change: str) -> None:
+    table(strategy())
+    one, seen, net = CHANGES[change]()
+    assert table(one, seen, net)[1]
+    assert len([entry for entry in cache.entries() if entry.kind == "features"]) == 2
+
+
+@pytest.mark.parametrize("content", [b"", b"no array"])
+def test_a_broken_entry_is_extracted_anew(content: bytes) -> None:
+    first, _ = table(strategy())
+    (entry,) = cache.entries()
+    (entry.path / module.FEATURES).write_bytes(content)
+    again, said = table(strategy())
+    assert said
+    assert torch.equal(again, first)
+
+
+@pytest.mark.parametrize("backbone", ["mobilenet_v3_small", "resnet18", "efficientnet_b0", "densenet121", "googlenet"])
+def test_folding_batch_norm_changes_nothing_but_rounding(backbone: str) -> None:
+    net = build(backbone, 2, "head", None, 0)
+    random = torch.Generator().manual_seed(2)
+    noise = torch.randn(4, 3, 64, 64, generator=random)
+    norms = [one for one in net.module.modules() if isinstance(one, nn.BatchNorm2d)]
+    with torch.no_grad():
+        for norm in norms:
+            norm.train()
+            norm.momentum = None
+        net.module(noise)
+        for norm in norms:
+            norm.eval()
+            norm.weight.uniform_(0.5, 1.5, generator=random)
+            norm.bias.uniform_(-0.5, 0.5, generator=random)
+    run = folded(net, 64)
+    with torch.inference_mode():
+        wanted, found = features(net, noise), run(noise)
+    assert (wanted - found).abs().max() <= TOLERANCE * wanted.abs().max()
+    if backbone in ("mobilenet_v3_small", "resnet18"):
+        assert isinstance(run, torch.fx.GraphModule)
+        assert not [one for one in run.modules() if isinstance(one, nn.BatchNorm2d)]
+
+
+class Undecided(ResNet):
+    """What it does depends on the values it gets, which fx cannot trace."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        return super().forward(x) if x.sum() > -1e9 else x
+
+
+def test_what_cannot_be_folded_is_run_as_it_is() -> None:
+    squeeze = build("squeezenet1_1", 2, "head", None, 0)
+    assert not isinstance(folded(squeeze, 64), nn.Module)
+    odd = build("resnet18", 2, "head", None, 0)
+    odd.module.__class__ = Undecided
+    noise = torch.randn(2, 3, 64, 64)
+    with torch.inference_mode():
+        assert torch.equal(folded(odd, 64)(noise), features(odd, noise))
+
+
+def test_features_that_would_differ_are_not_folded(monkeypatch: pytest.MonkeyPatch) -> None:
+    net = network()
+    monkeypatch.setattr("engine.models.folding.fuse", lambda backbone: nn.Sequential(backbone, nn.Threshold(0, 1)))
+    assert not isinstance(folded(net, CROP), nn.Module)
