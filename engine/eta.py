@@ -1,26 +1,36 @@
-"""How long a run will still take. Pure; imports without torch."""
+"""How long a stage, a run and an experiment will still take. Pure; imports without torch."""
 
 from __future__ import annotations
 
-from statistics import median
+from statistics import mean, median
 
-from engine.state import RunState
+from engine.events import EpochFinished
+from engine.state import ExperimentState, RunState, StageProgress
 
-RECENT_EPOCHS = 5
+RECENT_EPOCHS = 8
+LONGEST = 1.5
+"""An epoch counts as at most this many times the median one: what held it up once is not to be expected again."""
+SLOW_FIRST = 1.2
+"""The first epoch counts where it took at most this many times the median of the others: it may have to warm up."""
+FIRST_STEPS, FIRST_SHARE = 3, 1 / 50
+"""Steps of the first epoch, and share of it, before which nothing is foretold: its first steps may take longer."""
 VALIDATION_COST = 1 / 3
 """Seconds to validate an image per second to train on one, before any epoch was measured: there is no backward pass."""
 
 
 def remaining_seconds(run: RunState, train_images: int, val_images: int) -> float | None:
-    """Seconds until the run ends, validation included; None where nothing was measured yet or it is over.
+    """Seconds until the run's last epoch ends, validation included; None where nothing was measured yet or it is over.
 
     ``train_images`` and ``val_images`` are what one epoch trains on and validates; they count only while the first
-    epoch is under way. Later the run's own epochs are the measure. Pauses do not count.
+    epoch is under way. Later the run's own epochs are the measure: the mean of the recent ones, since what is to come
+    is a sum. Weights, warming up and features do not count, nor do pauses, except that one in the first epoch's
+    training is taken for training until this epoch was validated.
     """
     if run.is_over:
         return None
     if run.epochs:
-        return _measured(run)
+        seconds = mean(_typical(run.epochs))
+        return seconds * run.strategy.epochs * (1 - fraction_done(run))
     return _estimated(run, train_images, val_images)
 
 
@@ -37,18 +47,66 @@ def fraction_done(run: RunState) -> float:
     return min(1.0, (len(run.epochs) + within) / run.strategy.epochs)
 
 
-def _measured(run: RunState) -> float:
-    epoch = median(finished.seconds for finished in run.epochs[-RECENT_EPOCHS:])
-    return epoch * run.strategy.epochs * (1 - fraction_done(run))
+def remaining_of_stage(progress: StageProgress) -> float | None:
+    """Seconds until a stage that counts images is done, at the speed that it had so far; None where it has none."""
+    if not progress.images_per_second or not progress.steps or progress.stage in ("training", "validating"):
+        return None
+    return max(0, progress.steps - progress.step) / progress.images_per_second
+
+
+def remaining_of_all(state: ExperimentState, train_images: int, val_images: int) -> float | None:
+    """Seconds until the last run ends; None unless each run that waits has a finished one of the same strategy.
+
+    A run that waits is taken to need what the epochs of that one took: it will find the images and features prepared.
+    """
+    total = 0.0
+    for run in state.runs:
+        if run.is_over:
+            continue
+        left = _of_the_same(run, state) if run.status == "waiting" else remaining_seconds(run, train_images, val_images)
+        if left is None:
+            return None
+        total += left
+    return total
+
+
+def _of_the_same(run: RunState, state: ExperimentState) -> float | None:
+    """What the epochs of the last finished run of this strategy took."""
+    took = [
+        sum(epoch.seconds for epoch in other.epochs)
+        for other in state.runs
+        if other.status == "finished" and other.strategy == run.strategy
+    ]
+    return took[-1] if took else None
+
+
+def _typical(epochs: tuple[EpochFinished, ...]) -> list[float]:
+    """Seconds of the recent epochs, without what is not to be expected again."""
+    recent = [epoch.seconds for epoch in epochs[-RECENT_EPOCHS:]]
+    if 1 < len(epochs) <= RECENT_EPOCHS and recent[0] > SLOW_FIRST * median(recent[1:]):
+        recent = recent[1:]
+    longest = LONGEST * median(recent)
+    return [min(seconds, longest) for seconds in recent]
 
 
 def _estimated(run: RunState, train_images: int, val_images: int) -> float | None:
+    """What the steps of the first epoch tell, with a guess of what validation will take."""
     progress = run.progress
-    if progress is None or progress.stage != "training" or not progress.images_per_second or not progress.steps:
+    if progress is None or not train_images:
         return None
-    epoch = (train_images + VALIDATION_COST * val_images) / progress.images_per_second
-    trained = progress.step / progress.steps * train_images / progress.images_per_second
-    return max(0.0, epoch * run.strategy.epochs - trained)
+    if progress.stage == "training":
+        if not progress.images_per_second or progress.step < max(FIRST_STEPS, FIRST_SHARE * progress.steps):
+            return None
+        training = train_images / progress.images_per_second
+        done = progress.step / progress.steps * training
+        validation = VALIDATION_COST * val_images / train_images * training
+    elif progress.stage == "validating" and run.started is not None and run.strategy.trains == "all":
+        training = progress.since - run.started  # nothing else comes between: only a frozen backbone has features
+        validation = VALIDATION_COST * val_images / train_images * training
+        done = training + validation * (progress.step / progress.steps if progress.steps else 0.0)
+    else:
+        return None
+    return max(0.0, (training + validation) * run.strategy.epochs - done)
 
 
 def _train_share(run: RunState) -> float:
