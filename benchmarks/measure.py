@@ -16,6 +16,7 @@ import tempfile
 import time
 from collections.abc import Mapping
 from pathlib import Path
+from types import FrameType
 from typing import Protocol
 
 import msgspec
@@ -80,11 +81,14 @@ class Counted(Struct, frozen=True):
 class Watched(Struct, frozen=True):
     """What was seen from outside: seconds from start to exit, and peaks in bytes of the main process's anonymous memory
     (what it allocated, mapped files left out) and of all its processes together (shared pages counted once).
+
+    ``others``: the share of the machine's processor time, in 0..1, that went to anything else meanwhile.
     """
 
     seconds: float
     peak_anonymous: int
     peak_together: int
+    others: float
 
 
 class Side(Protocol):
@@ -102,7 +106,7 @@ def measure(task: Task, environment: Mapping[str, str] | None = None) -> tuple[C
     """Trains in a new process, with further environment variables; :class:`SideFailedError` where that fails."""
     with tempfile.TemporaryDirectory(prefix="tl-tui-benchmark-") as folder, tempfile.TemporaryFile() as output:
         result = Path(folder, "counted.json")
-        began = time.perf_counter()
+        began, busy, own = time.perf_counter(), _machine_busy(), _cpu_seconds()
         process = subprocess.Popen(
             [sys.executable, "-m", __name__, str(result)],
             stdin=subprocess.PIPE,
@@ -126,8 +130,18 @@ def measure(task: Task, environment: Mapping[str, str] | None = None) -> tuple[C
             output.seek(0)
             said = output.read().decode(errors="replace")[-2000:]
             raise SideFailedError(f"{task.side} failed with status {process.returncode}:\n{said}")
+        others = (_machine_busy() - busy) - (_cpu_seconds() - own)
         counted = msgspec.json.decode(result.read_bytes(), type=Counted)
-        return counted, Watched(seconds, anonymous, together)
+        return counted, Watched(seconds, anonymous, together, max(0.0, others / seconds / (os.cpu_count() or 1)))
+
+
+def end_on_sigterm() -> None:
+    """Makes SIGTERM an exception, so that :func:`measure` ends the process that it started."""
+
+    def end(_signal: int, _frame: FrameType | None) -> None:
+        sys.exit(143)
+
+    signal.signal(signal.SIGTERM, end)
 
 
 def count(task: Task) -> Counted:
@@ -143,6 +157,12 @@ def _cpu_seconds() -> float:
     """Processor seconds of this process and of those of its processes that have ended."""
     times = os.times()
     return times.user + times.system + times.children_user + times.children_system
+
+
+def _machine_busy() -> float:
+    """Processor seconds that all processes of the machine, and machines beside it, have taken."""
+    times = psutil.cpu_times()
+    return float(sum(times) - times.idle - getattr(times, "iowait", 0.0) - getattr(times, "guest", 0.0))
 
 
 def _watch(process: subprocess.Popen[bytes]) -> tuple[int, int]:

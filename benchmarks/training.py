@@ -7,19 +7,17 @@ to FILE as it ends, and what FILE holds already is not measured again, so that a
 from __future__ import annotations
 
 import argparse
-import signal
 import subprocess
 import sys
 import tempfile
 from collections.abc import Iterator, Sequence
 from importlib.util import find_spec
 from pathlib import Path
-from types import FrameType
 
 import msgspec
 from msgspec import Struct
 
-from benchmarks.measure import SideFailedError, Task, measure
+from benchmarks.measure import SideFailedError, Task, end_on_sigterm, measure
 from benchmarks.report import PACKAGES, ROOT, commit, header
 from benchmarks.training_table import Sample, training_table
 from engine.data.demo import draw
@@ -86,7 +84,7 @@ def plan(
 def main() -> None:
     """Measures what is asked and prints the table."""
     options = _options()
-    signal.signal(signal.SIGTERM, _end)  # so that a side in its own session is ended as well
+    end_on_sigterm()
     peers = _importable_peers() if options.peers else []
     with tempfile.TemporaryDirectory(prefix="tl-tui-benchmark-") as scratch:
         data = options.data or Path(scratch, "demo")
@@ -189,10 +187,6 @@ def _folder(text: str) -> Path:
     if not (path / "train").is_dir() or not (path / "val").is_dir():
         raise argparse.ArgumentTypeError(f"{text}: a folder with the folders train and val in it is needed")
     return path
-
-
-def _end(_signal: int, _frame: FrameType | None) -> None:
-    sys.exit(143)
 
 
 def _say(text: str) -> None:

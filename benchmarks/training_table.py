@@ -42,7 +42,10 @@ Medians (smallest–largest) of the runs. *× faster*: the plain loop's seconds 
 
 
 class Sample(Struct, frozen=True):
-    """One measured run. ``data``: the folder's name. ``epochs``: planned; ``full``: as long as the comparison asks, not a shorter further repeat."""
+    """One measured run. ``data``: the folder's name; ``epochs``: planned; ``trains`` as in the strategy.
+
+    ``full``: as long as the comparison asks, not a shorter further repeat.
+    """
 
     data: str
     strategy: str
@@ -78,7 +81,9 @@ def training_table(samples: Sequence[Sample]) -> str:
         for side in _in_order(sample.side for sample in samples)
         if (group := [one for one in samples if (one.strategy, one.side) == (strategy, side)])
     ]
-    return "\n\n".join((table(HEAD, rows), NOTES, "\n".join(_details(samples))))
+    others = spread([100 * sample.watched.others for sample in samples], ".0f")
+    quiet = f"- Other processes took {others} % of the machine's processor time meanwhile."
+    return "\n\n".join((table(HEAD, rows), f"{NOTES}\n{quiet}", "\n".join(_details(samples))))
 
 
 def _row(group: Sequence[Sample], base: Sequence[Sample]) -> list[str]:
