@@ -11,12 +11,14 @@ import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from typing import get_args
 
 import pytest
 
 from engine import folder as folders
 from engine.compare import Row
 from engine.log import event_reader
+from engine.spec import Experiment, Precision
 from engine.state import fold
 from tui.cli import status
 
@@ -103,6 +105,23 @@ def test_an_experiment_runs_again_from_its_own_file(
     losses = [fold(event_reader(folder).read()).run("extracted-5").epochs[0].val.loss for folder in (first, second)]
     assert losses[0] == losses[1], "the same spec on the same machine is the same run"
     capsys.readouterr()
+
+
+def test_compiling_and_every_precision_can_be_asked_for(
+    image_folder: Callable[..., Path], config: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    asked: list[Experiment] = []
+    monkeypatch.setattr("tui.headless.run_headless", lambda experiment, *_, **__: asked.append(experiment))
+    for precision in get_args(Precision):
+        assert status(["run", str(image_folder()), "--precision", precision]) == 0
+    assert [experiment.precision for experiment in asked] == list(get_args(Precision))
+    assert not any(experiment.compile for experiment in asked)
+
+    compiled = tmp_path / "compiled.toml"
+    compiled.write_text(f"compile = true\n{config.read_text()}")
+    for arguments in (["--compile"], ["--config", str(compiled)]):
+        assert status(["run", str(image_folder()), *arguments]) == 0
+        assert asked[-1].compile
 
 
 def test_json_alone_is_on_stdout(

@@ -239,6 +239,28 @@ async def test_another_kind_has_its_own_parameters(images: DataSource) -> None:
         assert form.fields["schedule.gamma"].display
 
 
+async def test_views_are_asked_for_where_the_head_alone_trains(images: DataSource) -> None:
+    app = App(images)
+    async with app.run_test(size=SIZES[1]) as pilot:
+        await settled(pilot)
+        form = app.setup.form
+        views = form.fields["augmentation.views"]
+        assert not views.display
+        form.fields["trains"].control.focus()
+        await pilot.press("enter", "end", "enter")
+        assert form.strategy.trains == "head" and views.display
+        views.control.focus()
+        await typed(pilot, "0")
+        assert "! at least 1" in shown(app)
+        await typed(pilot, "4")
+        assert form.strategy.augmentation.views == 4
+        form.fields["trains"].control.focus()
+        await pilot.press("enter", "home", "enter")
+        assert form.strategy.trains == "all" and not views.display
+        await pilot.press("ctrl+r")
+    assert app.started[0].strategies[0].trains == "all"
+
+
 async def test_b_changes_the_size_of_mobilenet_alone(images: DataSource) -> None:
     app = App(images)
     async with app.run_test(size=SIZES[0]) as pilot:
@@ -315,7 +337,7 @@ async def test_what_holds_for_every_run_is_checked(images: DataSource) -> None:
         (0, 1, 2),
         "none",
         "cuda:1",
-        "bf16",
+        "fp16",
     )
 
 

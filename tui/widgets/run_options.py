@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 from pathlib import Path
+from typing import get_args
 
 from textual import on
 from textual.containers import Vertical
@@ -12,13 +13,13 @@ from textual.message import Message
 from textual.suggester import SuggestFromList
 from textual.widgets import Input
 
-from engine.spec import Experiment, SpecError, changed
+from engine.spec import Experiment, Precision, SpecError, changed
 from tui.widgets.field import Choice, Field
 from tui.widgets.path_input import PathInput
 from tui.widgets.text_input import TextInput
 
 MOST_SEEDS = 100
-PRECISIONS = ("auto", "fp32", "bf16")
+PRECISIONS: tuple[str, ...] = get_args(Precision)
 
 
 def seeds_from(text: str) -> tuple[int, ...]:

@@ -105,6 +105,7 @@ ENTRIES = (
     Entry("schedule.eta_min", "  lowest rate", _number),
     Entry("augmentation.crop_area", "crop area", _number, "1: no crop"),
     Entry("augmentation.flip", "flip", lambda text: text == "yes", choices=_same("yes", "no")),
+    Entry("augmentation.views", "views", _whole, "1: no random ones"),
 )
 
 
@@ -216,6 +217,8 @@ class StrategyForm(VerticalScroll, can_focus=False):
         self.strategy = strategy
         if other_kind:
             self._fill(key.partition(".")[0] + ".")
+        elif key == "trains":
+            self._fill("augmentation.views")
         self.post_message(self.Changed())
 
     def _say(self, entry: Entry, problem: str) -> None:
@@ -253,11 +256,11 @@ class StrategyForm(VerticalScroll, can_focus=False):
 
 
 def _keys(strategy: Strategy) -> set[str]:
+    """The parameters that this strategy has: views are extracted only where the head alone trains."""
     tables = msgspec.to_builtins(strategy)
     names = {name for name, value in tables.items() if not isinstance(value, dict)}
-    return names | {
-        f"{table}.{name}" for table, values in tables.items() if isinstance(values, dict) for name in values
-    }
+    names |= {f"{table}.{name}" for table, values in tables.items() if isinstance(values, dict) for name in values}
+    return names if strategy.trains == "head" else names - {"augmentation.views"}
 
 
 def _key(id_: str | None) -> str:
