@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -177,9 +176,6 @@ def doctor() -> int:
 
 def main() -> None:
     """The console entry point: errors become one line and an exit status."""
-    # Torch's threads wait for each other by spinning: beside anything else that wants a core, the app itself among it,
-    # a training step then takes up to eight times as long. GNU's OpenMP uses this count where cores are short.
-    os.environ.setdefault("GOMP_SPINCOUNT", "1000")
     sys.exit(status(sys.argv[1:]))
 
 

@@ -10,6 +10,7 @@ from engine import folder as folders
 from engine.data.dataset import DataSet
 from engine.data.discover import discover
 from engine.export import write_text
+from engine.hosts.tuning import tune_process
 from engine.log import send_command
 from engine.spec import Experiment, to_toml, with_absolute_paths
 
@@ -22,6 +23,7 @@ class ThreadHost:
         self.failure: Exception | None = None
         self._experiment = experiment
         self._dataset = dataset
+        tune_process()
         self._thread = threading.Thread(target=self._run, name="engine", daemon=True)
         self._thread.start()
 
