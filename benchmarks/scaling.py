@@ -44,9 +44,9 @@ HEAD = (
     "decoded images, MiB",
 )
 NOTES = """\
-*s in all*: weights, decoding, warm-up and training (epochs: {epochs}), from the imported libraries on. *Peak RSS* by the
-kernel's count, with whatever pages of mapped files happen to be in memory; *anonymous* without them, sampled 20 times a
-second. *Decoded images*: the bytes of all of them as the engine keeps them."""
+*s in all*: weights, decoding, warm-up and training (epochs: {epochs}), from the imported libraries on. *Peak RSS* by
+the kernel's count, with whatever pages of mapped files happen to be in memory; *anonymous* without them, sampled 20
+times a second. *Decoded images*: the bytes of all of them as the engine keeps them."""
 
 
 class Row(Struct, frozen=True):
