@@ -6,7 +6,6 @@ Works on whole batches, on the device that they are on.
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
 
 import torch
 from torch import Tensor
@@ -56,14 +55,15 @@ def random_views(pixels: Tensor, crop: int, augmentation: Augmentation, matrices
     return functional.grid_sample(pixels.float(), grid, "bilinear", "border", align_corners=False)
 
 
-def normalise(pixels: Tensor, mean: Sequence[float], std: Sequence[float], dtype: torch.dtype) -> Tensor:
+def normalise(pixels: Tensor, mean: Tensor, std: Tensor) -> Tensor:
     """Pixels (B, 3, H, W) in 0..255 as a backbone's input: scaled to 0..1, minus ``mean``, divided by ``std``.
 
-    In ``dtype`` and in the channels_last memory format.
+    ``mean`` and ``std``: float32 (3,), on the device of the pixels, since copying them there would wait for it. In the
+    channels_last memory format.
     """
     # In 0..255 throughout, so that the division by 255 costs no pass of its own.
-    shift, scale = (torch.tensor(values, device=pixels.device).mul(255).view(1, 3, 1, 1) for values in (mean, std))
-    return pixels.float().sub(shift).div_(scale).to(dtype, memory_format=torch.channels_last)
+    shift, scale = (values.mul(255).view(1, 3, 1, 1) for values in (mean, std))
+    return pixels.float().sub(shift).div_(scale).contiguous(memory_format=torch.channels_last)
 
 
 def _random_boxes(count: int, crop_area: float, generator: torch.Generator) -> tuple[Tensor, Tensor, Tensor, Tensor]:

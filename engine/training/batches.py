@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import cached_property
 
 import torch
 from torch import Tensor, nn
@@ -48,7 +49,12 @@ class Images:
 
     def seen(self, pixels: Tensor) -> Tensor:
         """Pixels (B, 3, crop, crop) in 0..255 as the backbone's normalised input."""
-        return normalise(pixels, self.preprocessing.mean, self.preprocessing.std, torch.float32)
+        return normalise(pixels, *self._mean_and_std)
+
+    @cached_property
+    def _mean_and_std(self) -> tuple[Tensor, Tensor]:
+        mean, std = (torch.tensor(values) for values in (self.preprocessing.mean, self.preprocessing.std))
+        return mean.to(self.device), std.to(self.device)
 
     def central(self, rows: Tensor) -> Iterator[Tensor]:
         """The images of these rows as validation sees them, in batches of :data:`EVALUATION_BATCH`."""

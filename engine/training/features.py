@@ -14,7 +14,7 @@ from torch import Tensor
 
 from engine import cache
 from engine.data.augment import draw_views, random_views
-from engine.devices import autocast
+from engine.devices import autocast, wait_for
 from engine.models.backbones import Network, state_hash
 from engine.models.folding import folded
 from engine.progress import WorkDone
@@ -97,6 +97,7 @@ def _extract(
             table = torch.zeros((views, images.prepared.count, *found.shape[1:]), device=found.device)
         table[view, index] = found
         done += len(index)
+        wait_for(images.device)  # so that the speed that is told is that of the work
         yield WorkDone(detail, done, total, images=True)
     return table
 

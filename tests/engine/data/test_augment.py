@@ -102,13 +102,12 @@ def test_boxes_are_distributed_as_torchvisions(crop_area: float) -> None:
 
 
 def test_normalised_as_torchvision_does() -> None:
-    mean, std = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
+    mean, std = torch.tensor([0.485, 0.456, 0.406]), torch.tensor([0.229, 0.224, 0.225])
     batch = pixels()
-    wanted = functional.normalize(functional.convert_image_dtype(batch), list(mean), list(std))
+    wanted = functional.normalize(functional.convert_image_dtype(batch), mean.tolist(), std.tolist())
     for given in (batch, batch.float()):
         before = given.clone()
-        result = normalise(given, mean, std, torch.float32)
+        result = normalise(given, mean, std)
         assert torch.allclose(result, wanted, atol=1e-5)
         assert result.is_contiguous(memory_format=torch.channels_last)
         assert torch.equal(given, before)
-    assert normalise(batch, mean, std, torch.bfloat16).dtype == torch.bfloat16

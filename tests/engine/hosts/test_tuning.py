@@ -35,7 +35,9 @@ def test_a_thread_that_allocates_the_same_again_and_again_causes_few_page_faults
 
 
 def test_a_persons_own_setting_stays() -> None:
-    code = "from engine.hosts.tuning import tune_process; tune_process(); import os; print(os.environ['GOMP_SPINCOUNT'])"
+    code = (
+        "from engine.hosts.tuning import tune_process; tune_process(); import os; print(os.environ['GOMP_SPINCOUNT'])"
+    )
     for given, wanted in (({"GOMP_SPINCOUNT": "7"}, "7"), ({}, "1000")):
         done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, env=given)
         assert done.stdout.strip() == wanted

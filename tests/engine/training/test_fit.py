@@ -13,7 +13,9 @@ import torch
 from safetensors import safe_open
 from safetensors.torch import load_file
 from torch import Tensor, nn
+from torch._ops import OpOverload
 from torch.nn import functional
+from torch.utils._python_dispatch import TorchDispatchMode
 
 from engine import events as ev
 from engine.data.dataset import Sample
@@ -26,7 +28,7 @@ from engine.spec import Augmentation, Strategy, changed_strategy, presets
 from engine.training.batches import Images, batch_sizes, derived_seed, image_feed
 from engine.training.best import Best
 from engine.training.features import FeatureStore, extracted
-from engine.training.fit import DivergedError, Run, fit
+from engine.training.fit import DivergedError, Run, fit, warm_up
 
 CPU = torch.device("cpu")
 SIDE, CROP, CLASSES = 40, 32, ("cold", "warm")
@@ -242,6 +244,55 @@ def test_a_loss_that_is_not_finite_ends_the_run() -> None:
     run = make_run(fine_tuning(optimizer={"lr": 1e12}, augmentation={"flip": False, "crop_area": 1.0}))
     with pytest.raises(DivergedError, match="epoch"):
         list(fit(run, never_best))
+
+
+class Waits(TorchDispatchMode):
+    """Counts what makes the CPU wait for a device: reading a value, or copying one there that was made here."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.count = 0
+
+    def __torch_dispatch__(
+        self, func: OpOverload, types: object, args: tuple[object, ...] = (), kwargs: dict[str, object] | None = None
+    ) -> object:
+        waits = ("aten::_local_scalar_dense", "aten::is_nonzero", "aten::nonzero", "aten::lift_fresh")
+        self.count += func.name() in waits
+        return func(*args, **(kwargs or {}))
+
+
+@pytest.mark.parametrize("strategy", [fine_tuning(epochs=1), extraction(epochs=1)], ids=lambda s: s.name)
+def test_no_step_waits_for_the_device(strategy: Strategy, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("engine.training.fit.every", lambda *_: lambda: False)  # progress may wait, and is throttled
+    counts = []
+    for images in (16, 48):
+        run = make_run(strategy, train=images, val=8)
+        with Waits() as waits:
+            list(fit(run, never_best))
+        counts.append(waits.count)
+    assert counts[0] == counts[1], "more steps, no more waiting"
+    assert counts[0] > 0, "the metrics of an epoch are read"
+
+
+def test_a_compiled_network_learns_the_same_and_is_saved_under_its_own_names(tmp_path: Path) -> None:
+    plain = make_run(fine_tuning(epochs=1))
+    compiled = make_run(fine_tuning(epochs=1))
+    compiled = replace(compiled, model=torch.compile(compiled.network.module, backend="eager"))
+    warm_up(compiled)
+    best = Best(compiled, tmp_path, CLASSES)
+    losses = [epochs_of(fit(run, offer))[0].val.loss for run, offer in ((plain, never_best), (compiled, best.offer))]
+    assert losses[0] == pytest.approx(losses[1], rel=1e-4)
+    saved = load_file(tmp_path / best.save()[0].path)
+    assert set(saved) == set(plain.network.module.state_dict())
+
+
+@pytest.mark.parametrize("strategy", [fine_tuning(), extraction()], ids=lambda s: s.name)
+def test_warming_up_leaves_everything_as_it_was(strategy: Strategy) -> None:
+    run = make_run(strategy)
+    before = state_hash(run.network.module)
+    warm_up(run)
+    assert state_hash(run.network.module) == before
+    assert all(parameter.grad is None for parameter in run.network.module.parameters())
 
 
 def test_closing_the_generator_stops_between_two_steps() -> None:
