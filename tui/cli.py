@@ -166,6 +166,25 @@ def presets() -> int:
     return print_presets()
 
 
+@cli.group(invoke_without_command=True)
+@click.pass_context
+def cache(context: click.Context) -> int:
+    """List what was prepared once for later experiments, and the room it takes; `tl-tui cache clear` removes it."""
+    if context.invoked_subcommand is not None:
+        return 0
+    from tui.listings import print_cache
+
+    return print_cache()
+
+
+@cache.command()
+def clear() -> int:
+    """Remove all of it; what is needed again is prepared again."""
+    from tui.listings import clear_cache
+
+    return clear_cache()
+
+
 @cli.command()
 def doctor() -> int:
     """Say what tl-tui finds on this machine: versions, device, precision, weights."""

@@ -1,4 +1,4 @@
-"""What the short commands print: runs, compare, presets, doctor."""
+"""What the short commands print: runs, compare, presets, cache, doctor."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from engine.aspects import UNKNOWN, duration, percent
+from engine.aspects import UNKNOWN, duration, percent, size
 from engine.log import EVENTS
 from engine.spec import SpecError, Strategy
 from engine.text import shown
@@ -99,6 +99,34 @@ def print_presets() -> int:
     return 0
 
 
+def print_cache() -> int:
+    """Where the cache is and how full; a line an entry, the last used first."""
+    from engine import cache
+
+    found, most = cache.entries(), cache.limit()
+    used = f"{_room(sum(entry.bytes for entry in found))} of at most {size(most)}" if most else "no room for a cache"
+    print_line(f"{shown(str(cache.folder()), 400)}: {used}")
+    if not found:
+        print_line("Nothing is prepared yet; the first experiment on your images does it.")
+        return 0
+    table = _table("kind", "what", "size", "last used")
+    for entry in found:
+        last = f"{entry.used.astimezone():%Y-%m-%d %H:%M}"
+        table.add_row(*map(_plain, (entry.kind, entry.description, _room(entry.bytes), last)))
+    Console().print(table)
+    print_line("`tl-tui cache clear` removes all of it.")
+    return 0
+
+
+def clear_cache() -> int:
+    """Empties the cache and says what that freed."""
+    from engine import cache
+
+    count, freed = cache.clear()
+    print_line(f"removed {count} {'entry' if count == 1 else 'entries'}, {_room(freed)}")
+    return 0
+
+
 def print_doctor() -> int:
     """What tl-tui finds on this machine."""
     from engine.doctor import examine
@@ -134,6 +162,11 @@ def _settings(choice: Struct) -> str:
     """An optimizer or a schedule as ``SGD lr 0.001, momentum 0.9``."""
     values = msgspec.to_builtins(choice)
     return f"{values.pop('name')} {', '.join(f'{name} {value:g}' for name, value in values.items())}".strip()
+
+
+def _room(count: int) -> str:
+    """Bytes on the disk, where a little is not nothing."""
+    return "< 1 MiB" if 0 < count < 2**20 else size(count)
 
 
 def _table(*columns: str) -> Table:
