@@ -5,15 +5,16 @@ from __future__ import annotations
 import signal
 import sys
 import threading
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from time import sleep
 from types import FrameType
 
 from rich.console import Console
 from rich.markup import escape
-from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
+from rich.progress import BarColumn, Progress, TaskID, TextColumn
+from rich.table import Column
 
 from engine import events as ev
 from engine.aspects import duration, percent, size, speed
@@ -24,12 +25,15 @@ from engine.export.to_json import to_json
 from engine.hosts import thread
 from engine.log import event_reader
 from engine.spec import Experiment, SpecError
-from engine.state import ExperimentState, fold
+from engine.state import ExperimentState, RunState, StageProgress, fold
 from engine.text import shown
 from tui.tables import comparison_table
-from tui.words import STAGES
+from tui.words import STAGES, detail, doing, epoch, going_on, kept, measured, time
 
 POLL_SECONDS = 0.1
+BAR_WIDTH = 10
+SILENT_SECONDS = 30.0
+"""In a log file: after so long without a line, one says what goes on."""
 
 
 def run_headless(experiment: Experiment, out: Path, *, as_json: bool) -> int:
@@ -60,26 +64,45 @@ def run_headless(experiment: Experiment, out: Path, *, as_json: bool) -> int:
 
 
 class Display:
-    """Prints events as they come; on a terminal with a bar for what goes on now."""
+    """Prints events as they come; what goes on now is a bar on a terminal, elsewhere a line where long nothing came."""
 
     def __init__(self, console: Console, progress: Progress | None) -> None:
         self.console = console
         self.progress = progress
-        self.task: TaskID | None = progress.add_task("starting", total=None, speed="") if progress else None
+        self.task: TaskID | None = progress.add_task("starting", total=None, said="") if progress else None
+        self.printed = 0.0
 
     def show(self, event: AnyEvent, state: ExperimentState) -> None:
-        """Prints the line that belongs to an event, and moves the bar."""
+        """Prints the lines that belong to an event, and shows what goes on."""
         for line in lines(event, state):
             self.console.print(line)
-        if self.progress is None or self.task is None:
+            self.printed = event.elapsed
+        if self.progress is not None and self.task is not None:
+            self._move(self.progress, self.task, event, state)
+        elif event.elapsed - self.printed >= SILENT_SECONDS and (now := going_on(state)):
+            self.console.print(escape(now))
+            self.printed = event.elapsed
+
+    def _move(self, bar: Progress, task: TaskID, event: AnyEvent, state: ExperimentState) -> None:
+        run = state.current
+        now = run.progress if run is not None else state.stage
+        if now is None or not isinstance(event, ev.StageChanged | ev.Progress | ev.MemorySampled):
             return
-        match event:
-            case ev.StageChanged(run=run, stage=stage, detail=detail):
-                text = " · ".join(part for part in (shown(run), STAGES[stage], shown(detail)) if part)
-                self.progress.reset(self.task, total=None, description=escape(text), speed="")
-            case ev.Progress(step=step, steps=steps, images_per_second=images_per_second):
-                said = speed(images_per_second) if images_per_second else ""
-                self.progress.update(self.task, completed=step, total=steps or None, speed=said)
+        if isinstance(event, ev.StageChanged):
+            bar.reset(task, total=None, description=escape(_title(now, run)))
+        parts = measured(now, state)
+        if run is not None:
+            parts += [time(run, state, False), detail(now)]
+        bar.update(task, completed=now.step, total=now.steps or None, said=escape(" · ".join(filter(None, parts))))
+
+
+def _title(stage: StageProgress, run: RunState | None) -> str:
+    """What stands before the bar; the run's name only until a line above says it."""
+    if run is None:
+        return doing(stage)
+    if run.started is None:
+        return f"{shown(run.run)} · {STAGES[stage.stage]}"
+    return f"{STAGES[stage.stage]} · {epoch(run)}" if stage.stage in ("training", "validating") else STAGES[stage.stage]
 
 
 def lines(event: AnyEvent, state: ExperimentState) -> Iterator[str]:
@@ -88,16 +111,19 @@ def lines(event: AnyEvent, state: ExperimentState) -> Iterator[str]:
         case ev.ExperimentStarted(data=data, device=device):
             counts = f"{sum(data.train.values())} train / {sum(data.val.values())} val · {len(data.classes)} classes"
             yield f"[bold]{escape(shown(data.name))}[/] · {counts} · {escape(device.hardware)} ({size(device.memory)})"
-        case ev.DataDecoded(left_out=left_out) if left_out:
-            yield f"[yellow]images left out because they could not be read: {left_out}[/]"
+        case ev.DataDecoded(left_out=left_out):
+            if left_out:
+                yield f"[yellow]images left out because they could not be read: {left_out}[/]"
+            if where := kept(state):
+                yield escape(where)
         case ev.Warned(message=message):
             yield f"[yellow]warning:[/] {escape(shown(message, 400))}"
         case ev.RunStarted(run=run, parameters_trainable=trainable, precision=precision, weights=weights):
             yield f"[bold]{escape(run)}[/] · {trainable:,} parameters train · {precision} · {escape(shown(weights))}"
-        case ev.EpochFinished(run=run, epoch=epoch, train=train, val=val, learning_rate=rate):
+        case ev.EpochFinished(run=run, epoch=number, train=train, val=val, learning_rate=rate):
             epochs = state.run(run).strategy.epochs
             yield (
-                f"{escape(run)} · epoch {epoch}/{epochs} · "
+                f"{escape(run)} · epoch {number}/{epochs} · "
                 f"train {percent(train.accuracy)} loss {train.loss:.3f} · "
                 f"val [bold]{percent(val.accuracy)}[/] loss {val.loss:.3f}{' · best' if event.is_best else ''} · "
                 f"lr {rate:.2g} · {duration(event.seconds)} · {speed(event.images_per_second)}"
@@ -120,7 +146,7 @@ def _follow(host: thread.ThreadHost, display: Display) -> ExperimentState:
             display.show(event, state)
         if not alive:
             return state
-        time.sleep(POLL_SECONDS)
+        sleep(POLL_SECONDS)
 
 
 @contextmanager
@@ -130,10 +156,8 @@ def _display(console: Console) -> Iterator[Display]:
         return
     columns = (
         TextColumn("{task.description}"),
-        BarColumn(),
-        TextColumn("{task.completed:.0f}/{task.total}"),
-        TextColumn("{task.fields[speed]}"),
-        TimeElapsedColumn(),
+        BarColumn(BAR_WIDTH, table_column=Column(min_width=BAR_WIDTH)),
+        TextColumn("{task.fields[said]}"),
     )
     with Progress(*columns, console=console, transient=True, refresh_per_second=5) as progress:
         yield Display(console, progress)

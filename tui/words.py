@@ -5,7 +5,7 @@ from __future__ import annotations
 from rich.text import Text
 
 from engine.aspects import duration, percent, speed
-from engine.eta import fraction_done, remaining_seconds
+from engine.eta import fraction_done, remaining_of_all, remaining_of_stage, remaining_seconds
 from engine.events import Action
 from engine.state import ExperimentState, RunState, StageProgress
 from engine.text import shown
@@ -27,6 +27,7 @@ ASKED: dict[Action, str] = {
     "stop": "Stopping: the best epoch so far is being saved",
 }
 """What is said when a command was sent; the panes show when it took effect."""
+COMPILING = ": this can take minutes"
 MUTED = rgb(GREY)
 
 
@@ -112,34 +113,89 @@ def activity(run: RunState, state: ExperimentState, interrupted: bool) -> Text:
     epoch_without_steps = progress is not None and progress.stage in ("training", "validating") and not progress.steps
     if progress is None or epoch_without_steps or interrupted:
         return _afterwards(run)
-    parts = [_steps(progress)]
-    if progress.images_per_second:
-        parts.append(speed(progress.images_per_second))
+    parts = measured(progress, state)
     if progress.loss is not None:
         parts.append(f"loss {progress.loss:.3f}")
-    return Text(" · ".join(part for part in parts if part), MUTED)
+    if said := detail(progress):
+        parts.append(said)
+    return Text(" · ".join(parts), MUTED)
 
 
 def waiting(state: ExperimentState) -> Text:
     """What a run waits for: another run, or what all runs share."""
     if state.stage is not None and state.stage.stage == "decoding":
-        parts = [STAGES["decoding"], _steps(state.stage)]
-        return Text(" · ".join(part for part in parts if part), MUTED)
+        return Text(" · ".join([doing(state.stage), *measured(state.stage, state)]), MUTED)
     if state.current is not None:
         return Text(f"after {shown(state.current.run, 60)}", MUTED)
     return Text("")
 
 
-def facts(run: RunState) -> Text:
-    """Trainable parameters, precision and where the weights came from; random ones cannot be overlooked."""
+def doing(progress: StageProgress) -> str:
+    """The stage and what of it goes on: ``extracting features (every image once)``."""
+    word, said = STAGES[progress.stage], detail(progress)
+    if progress.stage == "decoding":
+        return word if said in ("", "decoding") else said
+    return f"{word} ({said})" if said else word
+
+
+def detail(progress: StageProgress) -> str:
+    """What the stage says of itself; the epoch is said elsewhere."""
+    if progress.stage in ("training", "validating"):
+        return ""
+    return shown(progress.detail, 60) + (COMPILING if progress.detail == "torch.compile" else "")
+
+
+def measured(progress: StageProgress, state: ExperimentState) -> list[str]:
+    """How far a stage is, its speed, how long it will still take; where nothing is counted, how long it has taken."""
+    parts = [_steps(progress)] if progress.steps else []
+    if progress.images_per_second:
+        parts.append(speed(progress.images_per_second))
+    left, taken = remaining_of_stage(progress), state.elapsed - progress.since
+    if left is not None:
+        parts.append(f"{clock(left)} left")
+    elif not parts and taken >= 1 and progress.stage not in ("training", "validating"):
+        parts.append(clock(taken))
+    return parts
+
+
+def going_on(state: ExperimentState) -> str:
+    """What goes on now in one line, for those who see nothing else; empty where nothing does."""
+    run = state.current
+    progress = run.progress if run is not None else state.stage
+    if progress is None or state.paused:
+        return ""
+    parts = [doing(progress), *measured(progress, state)]
+    if run is not None:
+        trains = progress.stage in ("training", "validating")
+        parts = [shown(run.run), parts[0], *([epoch(run)] if trains else []), *parts[1:], time(run, state, False)]
+    return " · ".join(part for part in parts if part)
+
+
+def all_done(state: ExperimentState) -> str:
+    """When the last run ends, where runs wait and as many seconds as they need are known: ``all done in 12:03``."""
+    if state.end is not None or not any(run.status == "waiting" for run in state.runs):
+        return ""
+    left = remaining_of_all(state, *images(state))
+    return "" if left is None else f"all done in {clock(left)}"
+
+
+def kept(state: ExperimentState) -> str:
+    """Where the decoded images are, if not in memory as usual: ``images in a memory-mapped file``."""
+    where = state.decoded.kept if state.decoded is not None else ""
+    return "" if where in ("", "in memory") else f"images {shown(where, 60)}"
+
+
+def facts(run: RunState, state: ExperimentState) -> Text:
+    """Trainable parameters, precision, where weights came from and images are; random ones cannot be overlooked."""
     if not run.parameters_total:
         return Text("")
     trainable, total = count(run.parameters_trainable), count(run.parameters_total)
     which = f"all {total}" if run.parameters_trainable == run.parameters_total else f"{trainable} of {total}"
     network = f"trains {which} parameters · {run.precision}"
+    where = f" · {kept(state)}" if kept(state) else ""
     if run.weights.startswith("none"):
-        return Text.assemble(("random initialisation", f"bold {rgb(AMBER)}"), (f" · {network}", MUTED))
-    return Text(f"{network} · {shown(run.weights, 100)}", MUTED)
+        return Text.assemble(("random initialisation", f"bold {rgb(AMBER)}"), (f" · {network}{where}", MUTED))
+    return Text(f"{network} · {shown(run.weights, 100)}{where}", MUTED)
 
 
 def count(number: int) -> str:
@@ -174,11 +230,8 @@ def overall(run: RunState) -> float:
 
 
 def _steps(progress: StageProgress) -> str:
-    detail = shown(progress.detail, 60)
-    if not progress.steps:
-        return detail
     if progress.stage == "weights":
-        return f"{detail} {100 * progress.step / progress.steps:.0f} %"
+        return f"{100 * progress.step / progress.steps:.0f} %"
     unit = "step" if progress.stage in ("training", "validating") else "image"
     return f"{unit} {progress.step:,}/{progress.steps:,}"
 

@@ -14,7 +14,7 @@ from engine.events import Memory
 from engine.state import ExperimentState
 from engine.text import shown
 from tui.theme import AMBER, BLUE, GREY, rgb
-from tui.words import images
+from tui.words import all_done, images
 
 MODES = {"setup": "Setup", "live": "Live", "compare": "Compare", "runs": "Runs"}
 """The modes in the order of their keys, 1 to 4."""
@@ -102,6 +102,8 @@ def first_line(state: ExperimentState, interrupted: bool, width: int) -> Text:
     for said, when in (("paused", state.paused), ("interrupted", interrupted), (state.end or "", bool(state.end))):
         if when:
             left.append(f" · {said}", rgb(GREY) if said == "finished" else f"bold {rgb(AMBER)}")
+    if (done := all_done(state)) and left.cell_len + len(done) + 3 <= width:
+        left.append(f" · {done}", rgb(GREY))
     right = next((text for text in device_in_words(state) if left.cell_len + len(text) + 2 <= width), "")
     left.truncate(width, overflow="ellipsis")
     return left.append(" " * (width - left.cell_len - len(right))).append(right, rgb(GREY))

@@ -138,7 +138,7 @@ def head(run: RunState, state: ExperimentState, interrupted: bool, width: int) -
         first.append_text(words.bar(words.overall(run), room, style))
     first.append("  ")
     first.append(time)
-    lines = [first, words.activity(run, state, interrupted), words.results(run), words.facts(run)]
+    lines = [first, words.activity(run, state, interrupted), words.results(run), words.facts(run, state)]
     for line in lines:
         line.truncate(width, overflow="ellipsis")
     return Text("\n", no_wrap=True).join(lines)

@@ -105,7 +105,7 @@ ENTRIES = (
     Entry("schedule.eta_min", "  lowest rate", _number),
     Entry("augmentation.crop_area", "crop area", _number, "1: no crop"),
     Entry("augmentation.flip", "flip", lambda text: text == "yes", choices=_same("yes", "no")),
-    Entry("augmentation.views", "views", _whole, "1: no random ones"),
+    Entry("augmentation.views", "views", _whole, "1: none"),
 )
 
 

@@ -1,0 +1,99 @@
+"""What `tl-tui run` prints while it runs: a bar on a terminal, and lines that are never far apart elsewhere."""
+
+from __future__ import annotations
+
+import io
+from itertools import pairwise
+
+import msgspec
+import pytest
+from rich.console import Console
+
+from engine import events as ev
+from engine.events import AnyEvent
+from engine.state import ExperimentState, fold
+from tests.tui import logs
+from tui.headless import SILENT_SECONDS, Display, _display
+
+SLOWER = 40
+"""How many times slower than the made-up log: a stage then takes minutes."""
+
+
+def slow(some: list[AnyEvent]) -> list[AnyEvent]:
+    """The events with more time between them, and the memory once a second as in every log."""
+    found: list[AnyEvent] = []
+    for event in some:
+        before, now = (found[-1].elapsed if found else 0.0), event.elapsed * SLOWER
+        run = getattr(event, "run", "")
+        memory = logs._memory(0, False, False)
+        found += [ev.MemorySampled(run=run, memory=memory, elapsed=at) for at in range(int(before) + 1, int(now) + 1)]
+        found.append(msgspec.structs.replace(event, elapsed=now))
+    return found
+
+
+def test_a_log_file_is_never_silent_for_long() -> None:
+    file = io.StringIO()
+    display = Display(Console(file=file, width=200), None)
+    state, printed = ExperimentState(), [0.0]
+    for event in slow(logs.events()):
+        size = len(file.getvalue())
+        state = fold([event], state)
+        display.show(event, state)
+        if len(file.getvalue()) > size:
+            printed.append(event.elapsed)
+    gaps = [after - before for before, after in pairwise(printed)]
+    assert max(gaps) <= SILENT_SECONDS + 1
+    said = file.getvalue()
+    for line in (
+        "image 120/397 · 310 images/s",
+        "mobilenetv3-extract-0 · extracting features (every image once) · image 250/397 · 280 images/s · 0:01 left",
+        "resnet18-finetune-0 · training · epoch 2/12 · step 3/8 · 91 images/s · ETA ",
+        "resnet18-finetune-0 · epoch 2/12 · train ",
+    ):
+        assert line in said, line
+    assert "\x1b" not in said
+
+
+def test_what_is_quick_adds_no_lines() -> None:
+    file = io.StringIO()
+    display = Display(Console(file=file, width=200), None)
+    state = ExperimentState()
+    for event in logs.events():
+        state = fold([event], state)
+        display.show(event, state)
+    lines = file.getvalue().splitlines()
+    assert len(lines) == 1 + 1 + 1 + 2 * (1 + 12 + 1)  # data, a warning and how many were left out, of each run its own
+
+
+def test_where_images_are_is_one_line_unless_it_is_memory() -> None:
+    for kept, expected in (("in memory", ""), ("in a memory-mapped file", "images in a memory-mapped file\n")):
+        file = io.StringIO()
+        events = logs.until("ExperimentStarted", 1, logs.events())
+        decoded = ev.DataDecoded(train=244, val=153, left_out=0, kept=kept)
+        Display(Console(file=file, width=200), None).show(decoded, fold([*events, decoded]))
+        assert file.getvalue() == expected
+
+
+@pytest.mark.parametrize("width", [80, 120])
+def test_on_a_terminal_the_bar_tells_the_stage(width: int) -> None:
+    console = Console(file=io.StringIO(), width=width, force_terminal=True, color_system=None)
+    paper = Console(file=io.StringIO(), width=width, color_system=None)
+    state = ExperimentState()
+    bars: list[str] = []
+    with _display(console) as display:
+        assert display.progress is not None
+        for event in slow(logs.events()):
+            state = fold([event], state)
+            display.show(event, state)
+            with paper.capture() as capture:
+                paper.print(display.progress.get_renderable())
+            bars.append(capture.get().splitlines()[0].rstrip())
+    assert max(map(len, bars)) <= width
+
+    def some(*parts: str) -> bool:
+        return any(all(part in bar for part in parts) for bar in bars)
+
+    assert some("image 120/397", "310 images/s")
+    assert some("extracting features", "━", "image 250/397 · 280 images/s · 0:01 left")
+    assert some("training · epoch 4/12", "━", "step 6/8 · 91 images/s · ETA ")
+    assert some("resnet18-finetune-0 · finding weights")
