@@ -7,6 +7,7 @@ import time
 from collections.abc import Generator, Sequence
 from functools import partial
 from pathlib import Path
+from typing import NamedTuple
 
 import msgspec
 
@@ -14,14 +15,24 @@ from engine import cache
 from engine.data.images import in_order
 
 TRUSTED_AFTER_SECONDS = 2.0
-"""A file that changed later than this before it was hashed may change again without another time of change."""
+"""A file that changed later than this before it was read may change again without another time of change."""
 DIGESTS = "digests.json"
+
+
+class State(NamedTuple):
+    """What tells that a file did not change (times in ns); a program can set ``modified``, but not ``changed``."""
+
+    bytes: int
+    modified: int
+    changed: int
+    inode: int
 
 
 def content_hashes(paths: Sequence[str], workers: int) -> Generator[int, None, list[str | None]]:
     """BLAKE2b digests (hex) of the files' bytes, None where a file cannot be read; yields the number of files done.
 
-    Remembered by path, size, time of change and inode, so that files that did not change are not read again.
+    Remembered by path, size, times and inode, so that files that did not change are not read again. Nothing is
+    remembered where one cannot be read, or changes now or changed just before.
     """
     before = time.time_ns()
     states = [_state(path) for path in paths]
@@ -32,25 +43,26 @@ def content_hashes(paths: Sequence[str], workers: int) -> Generator[int, None, l
     for digest in in_order((partial(_digest, path) for path in paths), workers):
         found.append(digest)
         yield len(found)
-    latest = max((state[1] for state in states if state), default=0)
-    if None not in found and before - latest > TRUSTED_AFTER_SECONDS * 1e9:
+    latest = max((state.changed for state in states if state), default=0)
+    settled = before - latest > TRUSTED_AFTER_SECONDS * 1e9 and [_state(path) for path in paths] == states
+    if settled and None not in found:
         _remember(key, found)
     return found
 
 
-def _state(path: str) -> tuple[int, int, int] | None:
+def _state(path: str) -> State | None:
     try:
         status = Path(path).stat()
-    except OSError:
+    except (OSError, ValueError):  # ValueError: not a name that a file can have
         return None
-    return status.st_size, status.st_mtime_ns, status.st_ino
+    return State(status.st_size, status.st_mtime_ns, status.st_ctime_ns, status.st_ino)
 
 
 def _digest(path: str) -> str | None:
     try:
         with Path(path).open("rb") as file:
             return hashlib.file_digest(file, partial(hashlib.blake2b, digest_size=20)).hexdigest()
-    except OSError:
+    except (OSError, ValueError):
         return None
 
 
@@ -60,7 +72,7 @@ def _remembered(key: str, count: int) -> list[str | None] | None:
         return None
     try:
         known = msgspec.json.decode((folder / DIGESTS).read_bytes(), type=list[str])
-    except (OSError, msgspec.DecodeError):
+    except (OSError, ValueError, msgspec.MsgspecError):
         return None
     return list(known) if len(known) == count else None
 
