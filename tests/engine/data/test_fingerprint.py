@@ -1,0 +1,160 @@
+"""Digests of files, and when they may be remembered."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Generator
+from pathlib import Path
+
+import pytest
+
+from engine import cache
+from engine.data import fingerprint as module
+from engine.data.fingerprint import content_hashes
+
+
+def drained(work: Generator[int, None, list[str | None]]) -> tuple[list[str | None], list[int]]:
+    """The result of a generator, and what it yielded."""
+    seen = []
+    while True:
+        try:
+            seen.append(next(work))
+        except StopIteration as finished:
+            result: list[str | None] = finished.value
+            return result, seen
+
+
+def hashed(*paths: Path) -> tuple[list[str | None], list[int]]:
+    return drained(content_hashes([str(path) for path in paths], 2))
+
+
+@pytest.fixture
+def files(tmp_path: Path) -> list[Path]:
+    """Three files, two of the same bytes."""
+    paths = [tmp_path / name for name in ("a.png", "b.png", "again.jpg")]
+    for path, content in zip(paths, (b"first", b"second", b"first"), strict=True):
+        path.write_bytes(content)
+    return paths
+
+
+@pytest.fixture
+def settled(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As if every file of the test had been there for long."""
+    monkeypatch.setattr(module, "TRUSTED_AFTER_SECONDS", -3600)
+
+
+def remembered() -> list[str]:
+    return [entry.description for entry in cache.entries()]
+
+
+def test_the_same_bytes_have_the_same_digest_whatever_the_name(files: list[Path]) -> None:
+    digests, done = hashed(*files)
+    assert digests[0] == digests[2] != digests[1]
+    assert all(digest is not None and len(digest) == 40 for digest in digests)
+    assert done == [1, 2, 3]
+    assert hashed(*reversed(files))[0] == digests[::-1]
+
+
+@pytest.mark.usefixtures("settled")
+def test_what_is_remembered_is_not_read_again(files: list[Path], monkeypatch: pytest.MonkeyPatch) -> None:
+    first, _ = hashed(*files)
+    assert remembered() == ["digests of 3 files"]
+
+    def fail(path: str) -> str:
+        raise AssertionError(f"{path} is read")
+
+    monkeypatch.setattr(module, "_digest", fail)
+    assert hashed(*files) == (first, [])
+    with pytest.raises(AssertionError, match="is read"):
+        hashed(*files[:2])
+
+
+@pytest.mark.usefixtures("settled")
+def test_a_changed_file_is_read_again_though_its_size_and_time_are_as_before(files: list[Path]) -> None:
+    first, _ = hashed(*files)
+    before = files[1].stat()
+    files[1].write_bytes(b"SECOND")
+    os.utime(files[1], ns=(before.st_atime_ns, before.st_mtime_ns))
+    assert files[1].stat().st_mtime_ns == before.st_mtime_ns
+    again, done = hashed(*files)
+    assert done == [1, 2, 3]
+    assert again[1] != first[1] and again[::2] == first[::2]
+
+
+@pytest.mark.usefixtures("settled")
+def test_a_file_put_in_the_place_of_another_is_read(files: list[Path]) -> None:
+    first, _ = hashed(*files)
+    files[0].replace(files[1])
+    files[0].write_bytes(b"second")
+    again, done = hashed(*files)
+    assert done == [1, 2, 3]
+    assert again == [first[1], first[0], first[2]]
+
+
+def test_what_changed_just_before_is_not_remembered(files: list[Path], monkeypatch: pytest.MonkeyPatch) -> None:
+    os.utime(files[0], (0, 0))  # its own time says otherwise, but it was set
+    for _ in range(2):
+        assert hashed(*files)[1] == [1, 2, 3]
+    assert not remembered()
+    changed = max(path.stat().st_ctime_ns for path in files)
+    monkeypatch.setattr(module.time, "time_ns", lambda: changed + 2_000_000_000)
+    hashed(*files)
+    assert not remembered()
+    monkeypatch.setattr(module.time, "time_ns", lambda: changed + 2_000_000_001)
+    hashed(*files)
+    assert remembered()
+
+
+@pytest.mark.usefixtures("settled")
+def test_what_changes_while_it_is_read_is_not_remembered(files: list[Path]) -> None:
+    work = content_hashes([str(path) for path in files], 1)
+    assert next(work) == 1
+    files[0].write_bytes(b"longer than before")
+    drained(work)
+    assert not remembered()
+
+
+@pytest.mark.usefixtures("settled")
+@pytest.mark.parametrize("missing", ["nowhere.png", "", "nul\0"])
+def test_what_cannot_be_read_has_no_digest_and_nothing_is_remembered(
+    files: list[Path], tmp_path: Path, missing: str
+) -> None:
+    digests, done = drained(content_hashes([str(files[0]), f"{tmp_path}/{missing}", str(files[1])], 2))
+    assert digests[1] is None
+    assert digests[0] is not None and digests[2] is not None
+    assert done == [1, 2, 3]
+    assert not remembered()
+    assert hashed(files[0], files[1])[0] == digests[::2]
+
+
+@pytest.mark.usefixtures("settled")
+@pytest.mark.parametrize("content", [b"", b"{}", b'["one"]', b"[1, 2, 3]", b"\xff"])
+def test_a_broken_memory_is_made_anew(files: list[Path], content: bytes) -> None:
+    first, _ = hashed(*files)
+    (entry,) = cache.entries()
+    (entry.path / module.DIGESTS).write_bytes(content)
+    assert hashed(*files) == (first, [1, 2, 3])
+    assert hashed(*files) == (first, [])
+
+
+@pytest.mark.usefixtures("settled")
+def test_without_a_cache_everything_is_read(files: list[Path], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TL_TUI_CACHE_GIB", "0")
+    assert hashed(*files) == hashed(*files)
+    assert hashed(*files)[1] == [1, 2, 3]
+
+
+@pytest.mark.usefixtures("settled")
+def test_names_that_are_not_text(tmp_path: Path) -> None:
+    name = os.fsdecode(os.fsencode(str(tmp_path)) + b"/odd\xff.png")
+    try:
+        Path(name).write_bytes(b"first")
+    except OSError:
+        pytest.skip("this file system takes only text as names")
+    first = hashed(Path(name))
+    assert first[0] != [None]
+    assert hashed(Path(name)) == (first[0], [])
+
+
+def test_no_files() -> None:
+    assert hashed() == ([], [])
