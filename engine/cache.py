@@ -192,10 +192,11 @@ def _begin(place: Path, size: int) -> Writing | None:
         with _lock(folder()):
             if not _make_room(size, most):
                 return None
+            before = _inode(place)
             path = Path(tempfile.mkdtemp(prefix=f"{PARTIAL}{size}-", dir=folder()))
             lock = _lock(path, seconds=0)
             lock.acquire()
-            return Writing(path, lock, _inode(place), most)
+            return Writing(path, lock, before, most)
     except OSError:  # a lock that is not had in time among them
         logger.warning("nothing can be written to the cache", exc_info=True)
         return None

@@ -6,6 +6,7 @@ import os
 import signal
 import subprocess
 import sys
+import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -423,18 +424,50 @@ def test_a_folder_that_can_only_be_read_is_read(empty_cache: Path, caplog: pytes
         assert [entry.key for entry in cache.entries()] == [cache.key("a")]
 
 
-@pytest.mark.skipif(os.geteuid() == 0, reason="root may read and write everywhere")
-def test_a_folder_of_someone_else(empty_cache: Path) -> None:
+@contextmanager
+def unprivileged() -> Iterator[None]:
+    """Root, who may read and write everywhere, is nobody meanwhile."""
+    root = os.geteuid() == 0
+    if root:
+        os.seteuid(65534)
+    try:
+        yield
+    finally:
+        if root:
+            os.seteuid(0)
+
+
+def test_a_closed_folder_costs_only_the_entry(empty_cache: Path) -> None:
     assert put("a", 10)
     empty_cache.chmod(0)
     try:
-        assert cache.find("kind", cache.key("a")) is None
-        assert not put("b", 10)
-        with pytest.raises(PermissionError):
-            cache.entries()
+        with unprivileged():
+            assert cache.find("kind", cache.key("a")) is None
+            assert cache.limit() == 0
+            assert not put("b", 10)
+            for ask in (cache.entries, cache.clear):
+                with pytest.raises(PermissionError):
+                    ask()
     finally:
         empty_cache.chmod(0o700)
     assert there("a") and not there("b")
+
+
+def test_an_entry_of_someone_else_is_left_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    if os.geteuid() != 0:
+        pytest.skip("only root can be two people")
+    with tempfile.TemporaryDirectory() as shared:  # not below pytest's own, which nobody else may enter
+        Path(shared).chmod(0o1777)
+        monkeypatch.setenv("TL_TUI_CACHE", shared)
+        assert put("a", 10)
+        (Path(shared) / cache.LOCK).chmod(0o666)
+        with unprivileged():
+            assert cache.find("kind", cache.key("a")) is None
+            assert cache.entries() == []
+            assert not put("a", 10)
+            assert cache.clear() == (0, 0)
+            assert not hidden()
+        assert [entry.key for entry in cache.entries()] == [cache.key("a")]
 
 
 def test_a_full_disk_costs_only_the_entry(
