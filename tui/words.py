@@ -172,11 +172,11 @@ def going_on(state: ExperimentState) -> str:
 
 
 def all_done(state: ExperimentState) -> str:
-    """When the last run ends, where runs wait and as many seconds as they need are known: ``all done in 12:03``."""
+    """When the last run ends, where runs wait and as many seconds as they need are known: ``done in 12:03``."""
     if state.end is not None or not any(run.status == "waiting" for run in state.runs):
         return ""
     left = remaining_of_all(state, *images(state))
-    return "" if left is None else f"all done in {clock(left)}"
+    return "" if left is None else f"done in {clock(left)}"
 
 
 def kept(state: ExperimentState) -> str:
@@ -191,11 +191,11 @@ def facts(run: RunState, state: ExperimentState) -> Text:
         return Text("")
     trainable, total = count(run.parameters_trainable), count(run.parameters_total)
     which = f"all {total}" if run.parameters_trainable == run.parameters_total else f"{trainable} of {total}"
-    network = f"trains {which} parameters · {run.precision}"
-    where = f" · {kept(state)}" if kept(state) else ""
+    where = kept(state)
+    network = f"trains {which} parameters · {run.precision}" + (f" · {where}" if where else "")
     if run.weights.startswith("none"):
-        return Text.assemble(("random initialisation", f"bold {rgb(AMBER)}"), (f" · {network}{where}", MUTED))
-    return Text(f"{network} · {shown(run.weights, 100)}{where}", MUTED)
+        return Text.assemble(("random initialisation", f"bold {rgb(AMBER)}"), (f" · {network}", MUTED))
+    return Text(f"{network} · {shown(run.weights, 100)}", MUTED)
 
 
 def count(number: int) -> str:

@@ -98,7 +98,12 @@ def test_one_line_says_what_goes_on() -> None:
 
 @pytest.mark.parametrize(
     ("kept", "said"),
-    [("", ""), ("in memory", ""), ("on cuda:0", "images on cuda:0"), ("in a memory-mapped file",) * 2],
+    [
+        ("", ""),
+        ("in memory", ""),
+        ("on cuda:0", "images on cuda:0"),
+        ("in a memory-mapped file", "images in a memory-mapped file"),
+    ],
 )
 def test_where_images_are_is_said_unless_it_is_memory(kept: str, said: str) -> None:
     events = [
@@ -106,9 +111,10 @@ def test_where_images_are_is_said_unless_it_is_memory(kept: str, said: str) -> N
         for event in logs.until("RunStarted", 1, EVENTS)
     ]
     state = fold(events)
-    assert words.kept(state).endswith(said) and bool(words.kept(state)) == bool(said)
+    assert words.kept(state) == said
     facts = words.facts(state.run(TUNED), state).plain
-    assert facts.startswith("trains all 11.2 M parameters") and facts.endswith(said or "torch hub cache")
+    said = f"{said} · " if said else ""
+    assert facts == f"trains all 11.2 M parameters · fp32 · {said}torchvision IMAGENET1K_V1, torch hub cache"
 
 
 def test_the_header_says_when_all_is_done_once_that_is_known() -> None:
@@ -117,10 +123,8 @@ def test_the_header_says_when_all_is_done_once_that_is_known() -> None:
     def header(kind: str, number: int, width: int = 100) -> str:
         return first_line(fold(logs.until(kind, number, three)), False, width).plain
 
-    assert "all done" not in header("EpochFinished", 6)
-    assert "2 classes · all done in 1:08" in header(
-        "EpochFinished", 24 + 3
-    )  # 9 epochs, another run, and two short ones
-    assert "all done" not in header("EpochFinished", 24 + 3, width=60)
-    assert "all done" not in header("EpochFinished", 5 * 12 + 3)  # none waits: the run's own time says it
-    assert "all done" not in header("ExperimentFinished", 1)
+    assert "done in" not in header("EpochFinished", 6)
+    assert "2 classes · done in 1:08" in header("EpochFinished", 24 + 3)  # 9 epochs, another run, and two short ones
+    assert "done in" not in header("EpochFinished", 24 + 3, width=60)
+    assert "done in" not in header("EpochFinished", 5 * 12 + 3)  # none waits: the run's own time says it
+    assert "done in" not in header("ExperimentFinished", 1)
