@@ -149,13 +149,9 @@ def writing(kind: str, name: str, description: str, size: int) -> Iterator[Path 
 
 def entries() -> list[Entry]:
     """Every whole entry, the last used first; ``OSError`` where the cache's folder cannot be read."""
-    try:
-        kinds = _folders(folder())
-    except FileNotFoundError:
-        return []
-    found = []
-    for kind in kinds:
-        with suppress(OSError):
+    found: list[Entry] = []
+    for kind in _folders(folder()):
+        with suppress(OSError):  # a folder of someone else
             found += [entry for path in _folders(kind) if NAME.fullmatch(path.name) and (entry := _entry(path))]
     return sorted(found, key=lambda entry: entry.used, reverse=True)
 
@@ -165,7 +161,7 @@ def clear() -> tuple[int, int]:
 
     ``OSError`` where that cannot be done, a ``TimeoutError`` where others are busy there.
     """
-    if not folder().is_dir():
+    if not entries() and not _partials():
         return 0, 0
     with _lock(folder()):
         removed = [entry.bytes for entry in entries() if _remove(entry.path)]
@@ -286,8 +282,11 @@ def _entry(path: Path) -> Entry | None:
 
 
 def _folders(path: Path) -> list[Path]:
-    with os.scandir(path) as found:
-        return [Path(entry.path) for entry in found if entry.is_dir(follow_symlinks=False)]
+    try:
+        with os.scandir(path) as found:
+            return [Path(entry.path) for entry in found if entry.is_dir(follow_symlinks=False)]
+    except FileNotFoundError:
+        return []
 
 
 def _size(path: Path) -> int:

@@ -122,7 +122,10 @@ def clear_cache() -> int:
     """Empties the cache and says what that freed."""
     from engine import cache
 
-    count, freed = cache.clear()
+    try:
+        count, freed = cache.clear()
+    except TimeoutError:
+        raise SpecError(f"{cache.folder()} is busy: another tl-tui writes there; try again in a minute") from None
     print_line(f"removed {count} {'entry' if count == 1 else 'entries'}, {_room(freed)}")
     return 0
 

@@ -107,6 +107,34 @@ def test_wrong_usage_is_one_line_and_status_2(
     assert entry.exists()
 
 
+def test_a_busy_cache_is_told_in_one_line(
+    capsys: pytest.CaptureFixture[str], empty_cache: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    entry = prepare("kept", "kept", 10)
+    monkeypatch.setattr(cache._lock, "__defaults__", (0.1,))
+    with cache._lock(empty_cache):
+        assert status(["cache"]) == 0, "looking waits for nobody"
+        capsys.readouterr()
+        assert status(["cache", "clear"]) == 2
+    assert (
+        capsys.readouterr().err
+        == f"tl-tui: {empty_cache} is busy: another tl-tui writes there; try again in a minute\n"
+    )
+    assert entry.exists()
+
+
+@pytest.mark.parametrize("line", [["cache"], ["cache", "clear"]], ids=" ".join)
+def test_a_folder_that_is_none_is_told_in_one_line(
+    line: list[str], capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file = tmp_path / "file"
+    file.write_text("in the way")
+    monkeypatch.setenv("TL_TUI_CACHE", str(file))
+    assert status(line) == 2
+    assert capsys.readouterr().err == f"tl-tui: {file}: Not a directory\n"
+    assert file.read_text() == "in the way"
+
+
 @pytest.mark.parametrize("line", ["cache", "cache clear", "cache --help"])
 def test_it_loads_nothing_heavy(line: str, tmp_path: Path) -> None:
     prepare("a", "a", 10)
