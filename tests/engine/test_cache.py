@@ -114,6 +114,26 @@ def test_an_entry_is_found_as_it_was_written() -> None:
     assert not hidden()
 
 
+def test_entries_are_for_their_owner_only(empty_cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TL_TUI_CACHE", str(empty_cache / "new"))
+    assert put("a")
+    for path in (cache.folder(), cache.folder() / "kind", cache.folder() / "kind" / cache.key("a")):
+        assert path.stat().st_mode & 0o777 == 0o700
+
+
+def test_a_mapped_file_outlives_its_entry() -> None:
+    with cache.writing("kind", cache.key("a"), "a row", KIB) as folder:
+        assert folder is not None
+        mapped = np.lib.format.open_memmap(folder / "row.npy", mode="w+", dtype=np.uint8, shape=(KIB,))
+        mapped[:] = 7  # as the caller does: not flushed, still mapped when the block ends
+    found = cache.find("kind", cache.key("a"))
+    assert found is not None
+    row = np.load(found / "row.npy", mmap_mode="r", allow_pickle=False)
+    assert cache.clear()[0] == 1
+    assert cache.find("kind", cache.key("a")) is None and not found.exists()
+    assert row.sum() == 7 * KIB
+
+
 def test_keys_depend_on_the_parts_and_where_they_end() -> None:
     assert cache.key("a", "b", 1) == cache.key("a", "b", 1)
     assert len({cache.key(*parts) for parts in (("ab",), ("a", "b"), ("b", "a"), ("", "ab"), (b"a", 1))}) == 5
