@@ -22,6 +22,8 @@ from engine.training.schedule import planned_rates
 class Timed(fastai.Callback):
     """Sets the rate of every epoch, and notes its seconds and its validation accuracy."""
 
+    order = fastai.Recorder.order + 1  # after the callback that computes the accuracy
+
     def __init__(self, rates: tuple[float, ...]) -> None:
         self.rates = rates
         self.epochs: list[Epoch] = []
@@ -71,7 +73,7 @@ def train(task: Task) -> Trained:
         learn.unfreeze()
     with learn.no_bar():
         learn.fit(strategy.epochs, strategy.optimizer.lr)
-    note = f"its own head, {next(learn.model.parameters()).dtype}".replace("torch.", "")
+    note = "its own head, fp32"
     images = len(dls.train_ds) + len(dls.valid_ds)
     return Trained(tuple(timed.epochs), images, pretrained.origin, note)
 

@@ -61,7 +61,7 @@ def plan(
 ) -> Iterator[tuple[Planned, ...]]:
     """The runs, in the order in which they are measured; those of one tuple share a cache and follow each other.
 
-    Every repeat runs all sides, forwards and backwards in turn. The first repeats, one for each seed, are of full
+    The second time of the engine is another experiment on the same images. Every repeat runs all sides, forwards and backwards in turn. The first repeats, one for each seed, are of full
     length; of fine-tuning, whose figure is that of an epoch, the others are shorter.
     """
     for repeat in range(repeats):
@@ -72,11 +72,11 @@ def plan(
             if not full and strategy.trains == "all":
                 epochs = min(epochs, SHORT_EPOCHS)
             short = msgspec.structs.replace(strategy, epochs=epochs)
-            units: list[tuple[tuple[str, str], ...]] = [
-                (("plain", "plain_loop"),),
-                (("engine", "engine_run"), ("engine, second time", "engine_run")),
-            ]
-            units += [((peer, PEERS[peer]),) for peer in peers if peer != "timm" or strategy.trains == "all"]
+            engine: tuple[tuple[str, str], ...] = (("engine", "engine_run"),)
+            if strategy.trains == "head":  # of fine-tuning only the decoding is saved
+                engine += (("engine, second time", "engine_run"),)
+            units: list[tuple[tuple[str, str], ...]] = [(("plain", "plain_loop"),), engine]
+            units += [[(peer, PEERS[peer])] for peer in peers if peer != "timm" or strategy.trains == "all"]
             for unit in units if repeat % 2 == 0 else reversed(units):
                 yield tuple(Planned(short, side, module, repeat, seed, full) for side, module in unit)
 
