@@ -382,6 +382,8 @@ def test_clear_removes_entries_and_remains_but_not_what_is_being_written(empty_c
 
 
 def test_clearing_what_is_not_there(empty_cache: Path) -> None:
+    assert cache.clear() == (0, 0)
+    assert not list(empty_cache.iterdir())
     empty_cache.rmdir()
     assert cache.clear() == (0, 0)
     assert cache.entries() == []
@@ -391,6 +393,7 @@ def test_clearing_what_is_not_there(empty_cache: Path) -> None:
 def test_a_busy_cache_costs_only_the_entry(
     empty_cache: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
+    assert put("kept")
     monkeypatch.setattr(cache._lock, "__defaults__", (0.1,))
     with cache._lock(empty_cache):
         assert not put("a")
@@ -404,7 +407,7 @@ def test_a_busy_cache_costs_only_the_entry(
         busy.acquire()
     busy.release()
     assert "could not be put into the cache" in caplog.text
-    assert cache.entries() == [] and not hidden()
+    assert [entry.key for entry in cache.entries()] == [cache.key("kept")] and not hidden()
 
 
 def test_where_files_cannot_be_locked_nothing_is_written(
