@@ -61,8 +61,9 @@ def plan(
 ) -> Iterator[tuple[Planned, ...]]:
     """The runs, in the order in which they are measured; those of one tuple share a cache and follow each other.
 
-    The second time of the engine is another experiment on the same images. Every repeat runs all sides, forwards and backwards in turn. The first repeats, one for each seed, are of full
-    length; of fine-tuning, whose figure is that of an epoch, the others are shorter.
+    The engine's second time is another experiment on the same images. Every repeat runs all sides, forwards and
+    backwards in turn. The first repeats, one for each seed, are of full length; of fine-tuning, whose figure is that of
+    an epoch, the others are shorter.
     """
     for repeat in range(repeats):
         full = repeat < len(seeds)
@@ -76,7 +77,7 @@ def plan(
             if strategy.trains == "head":  # of fine-tuning only the decoding is saved
                 engine += (("engine, second time", "engine_run"),)
             units: list[tuple[tuple[str, str], ...]] = [(("plain", "plain_loop"),), engine]
-            units += [[(peer, PEERS[peer])] for peer in peers if peer != "timm" or strategy.trains == "all"]
+            units += [((peer, PEERS[peer]),) for peer in peers if peer != "timm" or strategy.trains == "all"]
             for unit in units if repeat % 2 == 0 else reversed(units):
                 yield tuple(Planned(short, side, module, repeat, seed, full) for side, module in unit)
 
