@@ -89,7 +89,7 @@ class Display:
         if now is None or not isinstance(event, ev.StageChanged | ev.Progress | ev.MemorySampled):
             return
         if isinstance(event, ev.StageChanged):
-            bar.reset(task, total=None, description=escape(_title(now, run)))
+            bar.reset(task, total=None, description=escape(_title(now, run)), said="")
         parts = measured(now, state)
         if run is not None:
             parts += [time(run, state, False), detail(now)]
