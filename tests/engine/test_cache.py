@@ -258,6 +258,7 @@ def test_another_writer_of_the_same_entry_who_was_first_is_kept() -> None:
     assert cache.entries() == [first]
     with cache.writing("kind", cache.key("a"), "third, with more", 20) as folder:
         assert folder is not None
+        assert put("a", 15, description="meanwhile, with less")
         (folder / "data").write_bytes(bytes(20))
     (entry,) = cache.entries()
     assert (entry.description, entry.bytes) == ("third, with more", 20)
