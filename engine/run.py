@@ -22,7 +22,7 @@ from engine.events import Event
 from engine.models.backbones import Preprocessing, build, count_parameters
 from engine.models.weights import Pretrained, WeightsError, fetch
 from engine.progress import told
-from engine.spec import Arithmetic, Strategy, run_id
+from engine.spec import Arithmetic, SpecError, Strategy, run_id
 from engine.text import shown
 from engine.training.batches import Images
 from engine.training.best import Best
@@ -59,7 +59,8 @@ def run_events(shared: Shared, strategy: Strategy, seed: int, view: Preprocessin
     """Everything that happens in one run, ending with ``RunFinished`` or ``RunFailed``.
 
     :class:`Interrupted` may be thrown in at any event: the run then saves its best epoch and ends early.
-    Raises ``DataError`` where the images cannot be used at all, since no other run could go on either.
+    Raises ``DataError`` or ``SpecError`` where the images or the settings cannot be used at all, since no other run
+    could go on either.
     """
     name, clock = run_id(strategy, seed), shared.clock
     best: Best | None = None
@@ -103,7 +104,7 @@ def run_events(shared: Shared, strategy: Strategy, seed: int, view: Preprocessin
         last = finished("finished")
     except Interrupted as interrupted:
         last = finished("skipped" if interrupted.action == "skip" else "stopped")
-    except DataError:
+    except (DataError, SpecError):
         raise
     except Exception as error:  # whatever happened in this run, the others can go on
         logger.exception("run %s failed", name)

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import logging
 import os
-from collections.abc import Generator, Sequence
+from collections.abc import Generator, Mapping, Sequence
 from concurrent.futures import Executor
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import msgspec
 import numpy as np
@@ -124,7 +124,7 @@ def _decoded(
     if fits:
         array = np.zeros((len(files), 3, side, side), np.uint8)
         reasons = _reasons((yield from _images("decoding", decode(files, array), len(files))))
-        later.submit(_keep, key, description, array, reasons)
+        later.submit(keep, "decoded", key, description, {PIXELS: array, UNREADABLE: msgspec.json.encode(reasons)})
         return in_memory(array, device), reasons
     yield from _decoded_to_disk(key, description, files, side)
     if found := _found(key, files, side, device, fits):
@@ -158,11 +158,19 @@ def _found(
         return None
 
 
-def _keep(key: str, description: str, array: NDArray[np.uint8], reasons: dict[int, str]) -> None:
-    with cache.writing("decoded", key, description, array.nbytes) as folder:
-        if folder is not None:
-            np.save(folder / PIXELS, array, allow_pickle=False)
-            (folder / UNREADABLE).write_bytes(msgspec.json.encode(reasons))
+def keep(kind: str, key: str, description: str, files: Mapping[str, NDArray[Any] | bytes]) -> None:
+    """Writes arrays and bytes to the cache under these file names; where that fails, it is only logged."""
+    size = sum(content.nbytes if isinstance(content, np.ndarray) else len(content) for content in files.values())
+    try:
+        with cache.writing(kind, key, description, size) as folder:
+            paths = {} if folder is None else {folder / name: content for name, content in files.items()}
+            for path, content in paths.items():
+                if isinstance(content, np.ndarray):
+                    np.save(path, content, allow_pickle=False)
+                else:
+                    path.write_bytes(content)
+    except OSError:
+        logger.warning("%s could not be kept for the next experiment", description, exc_info=True)
 
 
 def _decoded_to_disk(key: str, description: str, files: Sequence[str], side: int) -> Generator[WorkDone, None, None]:

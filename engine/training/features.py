@@ -14,6 +14,7 @@ from torch import Tensor
 
 from engine import cache
 from engine.data.augment import draw_views, random_views
+from engine.data.prepare import keep
 from engine.devices import autocast, wait_for
 from engine.models.backbones import Network, state_hash
 from engine.models.folding import folded
@@ -56,7 +57,7 @@ def extracted(
             table = yield from _extract(images, strategy.augmentation, network, precision, views)
             many = f"{images.prepared.count} images" + (f", {views - 1} views" if views > 1 else "")
             description = f"{strategy.backbone}: {many} of {images.preprocessing.crop} pixels"
-            store.later.submit(_keep, key, description, table.cpu().numpy())
+            store.later.submit(keep, "features", key, description, {FEATURES: table.cpu().numpy()})
         store.tables[key] = table.to(images.device)
     return store.tables[key]
 
@@ -136,9 +137,3 @@ def _cached(key: str, shape: tuple[int, int]) -> Tensor | None:
     except (OSError, EOFError, ValueError):
         return None
     return torch.from_numpy(array) if array.dtype == np.float32 and array.shape[:2] == shape else None
-
-
-def _keep(key: str, description: str, table: np.ndarray) -> None:
-    with cache.writing("features", key, description, table.nbytes) as folder:
-        if folder is not None:
-            np.save(folder / FEATURES, table, allow_pickle=False)

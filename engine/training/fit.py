@@ -178,15 +178,25 @@ def _step(
 def _validate(run: Run, feed: Feed, epoch: int) -> Generator[Event, None, tuple[Metrics, Tensor]]:
     """Metrics over the validation images, and their logits (images, classes) in file order."""
     _what_trains(run).eval()
-    due = every(PROGRESS_SECONDS, run.clock)
+    due, began, done = every(PROGRESS_SECONDS, run.clock), run.clock(), 0
     parts: list[Tensor] = []
     labels: list[Tensor] = []
     for step, (inputs, targets) in enumerate(feed.val(), start=1):
         with torch.inference_mode(), autocast(run.images.device, run.precision):
             parts.append(feed.model(inputs).float())
         labels.append(targets)
+        done += len(targets)
         if due():
-            yield ev.Progress(run=run.name, stage="validating", step=step, steps=feed.val_steps, epoch=epoch)
+            wait_for(run.images.device)
+            speed = done / (run.clock() - began)
+            yield ev.Progress(
+                run=run.name,
+                stage="validating",
+                step=step,
+                steps=feed.val_steps,
+                epoch=epoch,
+                images_per_second=speed,
+            )
     logits = torch.cat(parts)
     metrics = evaluate(logits, torch.cat(labels))
     _finite(metrics.loss, epoch)
