@@ -80,6 +80,8 @@ def _run(experiment: Experiment, dataset: DataSet, folder: Path, log: EventLog) 
         for seed in experiment.seeds:
             for strategy, view in zip(experiment.strategies, views, strict=True):
                 name = run_id(strategy, seed)
+                if shared.prepared:
+                    devices.release_memory()  # of the run before
                 with _heartbeat(log, memory, name):
                     action = _drive(run_events(shared, strategy, seed, view), log, controls, name)
                 if action == "stop":

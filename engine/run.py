@@ -17,7 +17,7 @@ from engine import events as ev
 from engine.controls import Interrupted, Stopwatch, every
 from engine.data.dataset import DataError, DataSet
 from engine.data.prepare import Prepared, prepare
-from engine.devices import MemoryProbe, release_memory, trim_memory
+from engine.devices import MemoryProbe, trim_memory
 from engine.events import Event
 from engine.models.backbones import Preprocessing, build, count_parameters
 from engine.models.weights import Pretrained, WeightsError, fetch
@@ -73,7 +73,6 @@ def run_events(shared: Shared, strategy: Strategy, seed: int, view: Preprocessin
         )
 
     last: ev.RunFinished | ev.RunFailed
-    release_memory()
     try:
         prepared = yield from _prepared(shared, view.resize)
         pretrained = yield from told(fetch(strategy.backbone, shared.weights), "weights", clock, name)

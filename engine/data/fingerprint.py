@@ -29,7 +29,7 @@ class State(NamedTuple):
 
 
 def content_hashes(paths: Sequence[str], workers: int) -> Generator[int, None, list[str | None]]:
-    """BLAKE2b digests (hex) of the files' bytes, None where a file cannot be read; yields the number of files done.
+    """SHA-256 digests (hex) of the files' bytes, None where a file cannot be read; yields the number of files done.
 
     Remembered by path, size, times and inode, so that files that did not change are not read again. Nothing is
     remembered where one cannot be read, or changes now or changed just before.
@@ -61,7 +61,7 @@ def _state(path: str) -> State | None:
 def _digest(path: str) -> str | None:
     try:
         with Path(path).open("rb") as file:
-            return hashlib.file_digest(file, partial(hashlib.blake2b, digest_size=20)).hexdigest()
+            return hashlib.file_digest(file, "sha256").hexdigest()
     except (OSError, ValueError):
         return None
 

@@ -135,6 +135,8 @@ def _rgb(image: Image.Image) -> Image.Image:
         return Image.fromarray((np.asarray(image) / 257).round().astype(np.uint8)).convert("RGB")
     if image.mode in ("I", "F"):
         return Image.fromarray(_stretched(np.asarray(image, np.float64))).convert("RGB")
+    if image.mode == "RGB" and "transparency" not in image.info:
+        return image  # convert() would copy it
     if image.has_transparency_data:
         layer = image.convert("RGBA")
         return Image.alpha_composite(Image.new("RGBA", layer.size, BACKGROUND), layer).convert("RGB")

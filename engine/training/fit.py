@@ -119,7 +119,7 @@ def warm_up(run: Run) -> None:
 def _shapes(run: Run) -> tuple[list[int], list[int]]:
     """The sizes of batches for which kernels are chosen or compiled; on a CPU two images load all there is."""
     if run.images.device.type == "cpu" and run.model is run.network.module:
-        return [2], []
+        return ([2] if run.features is None else []), []  # a frozen backbone is tried out where it is folded
     train = batch_sizes(len(run.images.prepared.train.labels), run.strategy.batch_size)
     val = evaluation_sizes(len(run.images.prepared.val.labels), run.images.device)
     return sorted(set(train)), sorted(set(val))
