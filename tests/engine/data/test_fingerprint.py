@@ -50,7 +50,7 @@ def remembered() -> list[str]:
 def test_the_same_bytes_have_the_same_digest_whatever_the_name(files: list[Path]) -> None:
     digests, done = hashed(*files)
     assert digests[0] == digests[2] != digests[1]
-    assert all(digest is not None and len(digest) == 40 for digest in digests)
+    assert all(digest is not None and len(digest) == 64 for digest in digests)
     assert done == [1, 2, 3]
     assert hashed(*reversed(files))[0] == digests[::-1]
 
