@@ -32,6 +32,10 @@ from tui.theme import THEME
 from tui.widgets.header import MODES, Header, Tabs
 from tui.words import ASKED
 
+NICE = 5
+"""How far training steps back, so that a key is answered while all cores train; only a process that wants a core too
+gains by it."""
+
 if TYPE_CHECKING:
     from engine.hosts.thread import ThreadHost
 
@@ -129,7 +133,7 @@ class TlTui(App[None], inherit_bindings=False):
         try:
             from engine.hosts import thread  # noqa: PLC0415 - finds images, which nobody needs before
 
-            self.post_message(HostStarted(thread.start(experiment, self.out)))
+            self.post_message(HostStarted(thread.start(experiment, self.out, NICE)))
         except (ValueError, OSError) as error:
             self.post_message(StartFailed(str(error)))
         except Exception as error:  # a person wants to know, and to go on

@@ -111,7 +111,10 @@ def app(out: Path, **asked: Any) -> int:
         from tui.headless import run_headless
 
         return run_headless(experiment, out, as_json=False)
-    from tui.session import open_app
+    from engine.hosts.tuning import uncollected
+
+    with uncollected():
+        from tui.session import open_app
 
     return open_app(experiment, out)
 

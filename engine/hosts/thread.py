@@ -10,19 +10,23 @@ from engine import folder as folders
 from engine.data.dataset import DataSet
 from engine.data.discover import discover
 from engine.export import write_text
-from engine.hosts.tuning import tune_process
+from engine.hosts.tuning import step_back, tune_process, uncollected
 from engine.log import send_command
 from engine.spec import Experiment, to_toml, with_absolute_paths
 
 
 class ThreadHost:
-    """Runs one experiment; ``failure`` is the exception that ended it, if one did."""
+    """Runs one experiment; ``failure`` is the exception that ended it, if one did.
 
-    def __init__(self, experiment: Experiment, dataset: DataSet, folder: Path) -> None:
+    ``nice``: how far its threads step back behind those of a screen, 0 not at all.
+    """
+
+    def __init__(self, experiment: Experiment, dataset: DataSet, folder: Path, nice: int = 0) -> None:
         self.folder = folder
         self.failure: Exception | None = None
         self._experiment = experiment
         self._dataset = dataset
+        self._nice = nice
         tune_process()
         self._thread = threading.Thread(target=self._run, name="engine", daemon=True)
         self._thread.start()
@@ -46,15 +50,17 @@ class ThreadHost:
         send_command(self.folder, "stop")
 
     def _run(self) -> None:
+        step_back(self._nice)
         try:
-            from engine.experiment import run  # noqa: PLC0415 - imports torch: seconds that no screen may wait for
+            with uncollected():
+                from engine.experiment import run  # noqa: PLC0415 - imports torch: seconds that no screen may wait for
 
             run(self._experiment, self._dataset, self.folder)
         except Exception as error:
             self.failure = error
 
 
-def start(experiment: Experiment, out: Path) -> ThreadHost:
+def start(experiment: Experiment, out: Path, nice: int = 0) -> ThreadHost:
     """Finds the data, makes the experiment's folder below ``out`` with its ``experiment.toml``, and starts it.
 
     Raises ``DataError`` at once where there is no usable data, and ``OSError`` where the folder cannot be made.
@@ -63,4 +69,4 @@ def start(experiment: Experiment, out: Path) -> ThreadHost:
     dataset = discover(experiment.data)
     folder = folders.create(out, dataset.name, datetime.now())
     write_text(folder / folders.SPEC, to_toml(experiment))
-    return ThreadHost(experiment, dataset, folder)
+    return ThreadHost(experiment, dataset, folder, nice)

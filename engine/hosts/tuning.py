@@ -1,10 +1,13 @@
-"""What a process that trains on a CPU sets once, before torch is loaded and before its threads allocate memory."""
+"""What a process that trains sets once, most of it before torch is loaded and before its threads allocate memory."""
 
 from __future__ import annotations
 
 import contextlib
-import ctypes
+import gc
 import os
+import sys
+import threading
+from collections.abc import Iterator
 
 M_TRIM_THRESHOLD, M_MMAP_MAX, M_ARENA_MAX = -1, -4, -8
 """glibc's numbers for ``mallopt``, from its malloc.h."""
@@ -18,9 +21,36 @@ def tune_process() -> None:
     take from the system and give back each time, a page fault for every 4 KiB: 55,000 faults a step of resnet18, a
     tenth of its time. ``engine.devices.trim_memory`` gives freed memory back between runs.
     """
+    import ctypes  # noqa: PLC0415 - not needed by commands that train nothing
+
     os.environ.setdefault("GOMP_SPINCOUNT", "1000")  # read when GNU's OpenMP is loaded
     with contextlib.suppress(AttributeError, OSError, TypeError):  # only glibc has it
         libc = ctypes.CDLL(None)
         libc.mallopt(M_MMAP_MAX, 0)
         libc.mallopt(M_TRIM_THRESHOLD, -1)
         libc.mallopt(M_ARENA_MAX, 1)  # the heaps of other arenas are too small to keep large blocks
+
+
+@contextlib.contextmanager
+def uncollected() -> Iterator[None]:
+    """For imports of large libraries: Python's collector does not look at their objects meanwhile, nor ever after.
+
+    Torch has hundreds of thousands that stay to the end; a look at all of them holds up every thread, a screen's among
+    them, for a tenth of a second and more.
+    """
+    gc.disable()
+    try:
+        yield
+    finally:
+        gc.freeze()
+        gc.enable()
+
+
+def step_back(nice: int) -> None:
+    """Lets other threads go before this one and those that it starts, by so many steps of 1..19; on Linux only.
+
+    Where every core trains, a screen would else wait for its share of one at each key.
+    """
+    if sys.platform == "linux":  # elsewhere a priority is that of the whole process
+        with contextlib.suppress(OSError):
+            os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), nice)

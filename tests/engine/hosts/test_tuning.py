@@ -1,9 +1,11 @@
-"""What is set for the whole process is looked at in processes of their own."""
+"""What is set for a whole process is looked at in processes of their own."""
 
 import subprocess
 import sys
 
 import pytest
+
+LINUX = pytest.mark.skipif(sys.platform != "linux", reason="only Linux, and only with glibc")
 
 FAULTS = """
 import resource, sys, threading
@@ -23,21 +25,57 @@ thread.start()
 thread.join()
 """
 
+PRIORITIES = """
+import os, threading
+from engine.hosts.tuning import step_back
+def mine(): return os.getpriority(os.PRIO_PROCESS, threading.get_native_id())
+def engine():
+    step_back(4)
+    child = threading.Thread(target=lambda: found.append(mine()))
+    child.start()
+    child.join()
+    found.append(mine())
+before, found = mine(), []
+thread = threading.Thread(target=engine)
+thread.start()
+thread.join()
+print([one - before for one in (mine(), *found)])
+"""
 
-def faults(tuned: str) -> int:
-    done = subprocess.run([sys.executable, "-c", FAULTS, tuned], capture_output=True, text=True, check=True, timeout=60)
-    return int(done.stdout)
+COLLECTOR = """
+import gc
+from engine.hosts.tuning import uncollected
+before = len(gc.get_objects())
+with uncollected():
+    assert not gc.isenabled()
+    kept = [[] for _ in range(50_000)]
+print(gc.isenabled(), gc.get_freeze_count() > before + 50_000, len(gc.get_objects()) < before)
+"""
 
 
-@pytest.mark.skipif(sys.platform != "linux", reason="only glibc can be told")
+def said(code: str, *arguments: str, environment: dict[str, str] | None = None) -> str:
+    command = [sys.executable, "-c", code, *arguments]
+    done = subprocess.run(command, capture_output=True, text=True, check=True, timeout=60, env=environment)
+    return done.stdout.strip()
+
+
+@LINUX
 def test_a_thread_that_allocates_the_same_again_and_again_causes_few_page_faults() -> None:
-    assert faults("tuned") < faults("plain") / 5
+    assert int(said(FAULTS, "tuned")) < int(said(FAULTS, "plain")) / 5
 
 
-def test_a_persons_own_setting_stays() -> None:
+@pytest.mark.parametrize(("given", "wanted"), [({"GOMP_SPINCOUNT": "7"}, "7"), ({}, "1000")])
+def test_a_persons_own_setting_stays(given: dict[str, str], wanted: str) -> None:
     code = (
-        "from engine.hosts.tuning import tune_process; tune_process(); import os; print(os.environ['GOMP_SPINCOUNT'])"
+        "import os; from engine.hosts.tuning import tune_process as tune; tune(); print(os.environ['GOMP_SPINCOUNT'])"
     )
-    for given, wanted in (({"GOMP_SPINCOUNT": "7"}, "7"), ({}, "1000")):
-        done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, env=given)
-        assert done.stdout.strip() == wanted
+    assert said(code, environment=given) == wanted
+
+
+@LINUX
+def test_a_thread_steps_back_with_those_that_it_starts_and_no_other() -> None:
+    assert said(PRIORITIES) == "[0, 4, 4]"
+
+
+def test_the_collector_leaves_out_what_was_imported() -> None:
+    assert said(COLLECTOR) == "True True True"
