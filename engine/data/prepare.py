@@ -149,10 +149,10 @@ def _found(
         if not (folder / PIXELS).exists():
             # there was no room for them on the disk; in memory there may be now
             return None if fits else (OnDemand(files, side, device), reasons)
-        array = open_mapped(folder / PIXELS)
+        array = np.load(folder / PIXELS, allow_pickle=False) if fits else open_mapped(folder / PIXELS)
         if array.shape != (len(files), 3, side, side) or array.dtype != np.uint8:
             return None
-        return (in_memory(np.array(array), device) if fits else Mapped(array, device)), reasons
+        return (in_memory(array, device) if fits else Mapped(array, device)), reasons
     except (OSError, EOFError, ValueError, msgspec.DecodeError):
         logger.warning("an entry of the cache cannot be read: %s", folder, exc_info=True)
         return None

@@ -320,7 +320,7 @@ async def test_starting_shows_it_in_live_and_only_one_at_a_time(
 ) -> None:
     folder = present(logs.until("EpochFinished", 1, logs.events()))
     asked: list[Experiment] = []
-    monkeypatch.setattr(thread, "start", lambda experiment, out: asked.append(experiment) or Host(folder))
+    monkeypatch.setattr(thread, "start", lambda experiment, out, nice: asked.append(experiment) or Host(folder))
     async with app.run_test(size=(80, 24)) as pilot:
         await until(pilot, lambda: app.current_mode == "setup")
         app.start_experiment(logs.two_strategies())
