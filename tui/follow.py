@@ -6,11 +6,14 @@ import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+from engine.events import MemorySampled, Progress
 from engine.log import event_reader
 from engine.state import ExperimentState, fold
 from tui.messages import StateRead
 
 POLL_SECONDS = 0.125
+PROGRESS_SECONDS = 0.5
+"""What only moves a number is shown this often: each time costs training on the same cores as much as drawing takes."""
 SILENT_SECONDS = 3.0
 """A writer that lives says something every second; only a log that is silent longer is checked for its writer."""
 
@@ -24,7 +27,7 @@ def follow(
     """
     reader = event_reader(folder)
     state, interrupted = ExperimentState(), False
-    heard, first = 0.0, True
+    heard, shown, waiting, first = 0.0, 0.0, False, True
     while not over():
         events = reader.read()
         now = time.monotonic()
@@ -37,7 +40,10 @@ def follow(
             heard = now
             gone = not has_writer()
             changed, interrupted = changed or gone != interrupted, gone
-        if changed:
+        waiting = waiting or changed
+        is_news = not events or not all(isinstance(event, Progress | MemorySampled) for event in events)
+        if waiting and ((changed and is_news) or now - shown >= PROGRESS_SECONDS):
+            shown, waiting = now, False
             yield StateRead(folder, state, interrupted)
         first = False
         time.sleep(poll)
