@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import atexit
 import contextlib
 import gc
 import os
@@ -44,6 +45,7 @@ def uncollected() -> Iterator[None]:
     finally:
         gc.freeze()
         gc.enable()
+        atexit.register(gc.unfreeze)  # else extension modules complain at the end of what nobody collected
 
 
 def step_back(nice: int) -> None:
