@@ -23,6 +23,7 @@ def follow(
 ) -> Iterator[StateRead]:
     """The experiment's state whenever it changed, until ``over()``, the first one at once.
 
+    Where only progress and memory did, every :data:`PROGRESS_SECONDS` at most.
     Asks ``has_writer`` when a log without an end is found silent, and every few seconds while it stays so.
     """
     reader = event_reader(folder)
@@ -41,8 +42,8 @@ def follow(
             gone = not has_writer()
             changed, interrupted = changed or gone != interrupted, gone
         waiting = waiting or changed
-        is_news = not events or not all(isinstance(event, Progress | MemorySampled) for event in events)
-        if waiting and ((changed and is_news) or now - shown >= PROGRESS_SECONDS):
+        is_news = changed and not (events and all(isinstance(event, Progress | MemorySampled) for event in events))
+        if is_news or (waiting and now - shown >= PROGRESS_SECONDS):
             shown, waiting = now, False
             yield StateRead(folder, state, interrupted)
         first = False

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import sys
 import threading
+from contextlib import nullcontext
 from datetime import datetime
 from pathlib import Path
 
@@ -52,7 +54,8 @@ class ThreadHost:
     def _run(self) -> None:
         step_back(self._nice)
         try:
-            with uncollected():
+            first = "engine.experiment" not in sys.modules  # later there is nothing to import, and runs to collect
+            with uncollected() if first else nullcontext():
                 from engine.experiment import run  # noqa: PLC0415 - imports torch: seconds that no screen may wait for
 
             run(self._experiment, self._dataset, self.folder)

@@ -94,13 +94,13 @@ def warm_up(run: Run) -> None:
     """One step on blank images, undone: what is paid only once (loading, choosing and compiling kernels) is then not
     counted as the time of the run that happens to come first.
     """
+    train_sizes, val_sizes = _shapes(run)
+    if not train_sizes and not val_sizes:
+        return
     network, device, crop = run.network, run.images.device, run.images.preprocessing.crop
     before = copy.deepcopy(network.module.state_dict())
-    optimizer, scaler = (
-        make_optimizer(run.strategy, network.module.parameters()),
-        gradient_scaler(device, run.precision),
-    )
-    train_sizes, val_sizes = _shapes(run)
+    optimizer = make_optimizer(run.strategy, network.module.parameters())
+    scaler = gradient_scaler(device, run.precision)
     for size in train_sizes:
         set_training_mode(network)
         blank = torch.zeros(size, 3, crop, crop, device=device).to(memory_format=torch.channels_last)

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pytest
+
+from engine import events as ev
 from engine.log import EVENTS
 from tests.tui import logs
 from tui import follow
@@ -21,6 +24,26 @@ def test_states_come_when_something_changed(tmp_path: Path) -> None:
     assert len(first.state.runs[0].epochs) == 2 and not first.interrupted
     logs.write(tmp_path, EVENTS_OF_TWO[len(begun) :])
     assert [message.state.end for message in states] == ["finished"]  # nothing more though it looked again
+
+
+def test_what_only_moves_a_number_waits_for_its_turn(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(follow, "PROGRESS_SECONDS", 3600)
+    begun = logs.until("EpochFinished", 2, EVENTS_OF_TWO)
+    logs.write(tmp_path, begun)
+    looks = iter(range(100))
+    states = follow.follow(tmp_path, lambda: next(looks) > 20, lambda: True, poll=0)
+    run = next(states).state.runs[0].run
+    logs.write(tmp_path, [ev.Progress(run=run, stage="training", step=step, steps=9) for step in (1, 2)])
+    assert list(states) == []
+
+    looks = iter(range(100))
+    states = follow.follow(tmp_path, lambda: next(looks) > 20, lambda: True, poll=0)
+    next(states)
+    logs.write(tmp_path, [ev.Progress(run=run, stage="training", step=3, steps=9), ev.Warned(message="news")])
+    (message,) = states
+    assert message.state.warnings[-1].message == "news"
+    progress = message.state.run(run).progress
+    assert progress is not None and progress.step == 3
 
 
 def test_a_torn_line_waits_for_its_end(tmp_path: Path) -> None:
