@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import platform
-import re
 import shutil
 import subprocess
 from collections.abc import Iterable, Sequence
@@ -14,6 +13,8 @@ from pathlib import Path
 from statistics import median
 
 import psutil
+
+from engine.cpu import cpu_name
 
 ROOT = Path(__file__).resolve().parent.parent
 PACKAGES = ("torch", "torchvision", "tl-tui", "textual")
@@ -35,7 +36,7 @@ def header(packages: Sequence[str] = PACKAGES) -> str:
 def machine() -> str:
     """CPU model, cores this process may use, memory, and the GPUs if there are any."""
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
-    parts = [_cpu_model(), f"{cores} cores", f"{psutil.virtual_memory().total / GIB:.0f} GiB of memory", *_gpus()]
+    parts = [cpu_name(), f"{cores} cores", f"{psutil.virtual_memory().total / GIB:.0f} GiB of memory", *_gpus()]
     return ", ".join(parts)
 
 
@@ -79,15 +80,6 @@ def _line(row: Sequence[str], widths: Sequence[int]) -> str:
         for number, (cell, width) in enumerate(zip(row, widths, strict=True))
     )
     return f"| {' | '.join((first, *rest))} |"
-
-
-def _cpu_model() -> str:
-    try:
-        text = Path("/proc/cpuinfo").read_text(encoding="utf-8", errors="replace")
-    except OSError:
-        text = ""
-    match = re.search(r"^model name\s*: (.+)$", text, re.MULTILINE)
-    return match[1].strip() if match else platform.processor() or platform.machine()
 
 
 def _gpus() -> list[str]:

@@ -13,6 +13,7 @@ from typing import NamedTuple
 import psutil
 import torch
 
+from engine.cpu import cpu_name
 from engine.events import Device, Memory
 from engine.spec import Arithmetic, Precision, SpecError
 
@@ -49,7 +50,7 @@ def describe(device: torch.device) -> Device:
     if device.type == "cuda":
         properties = torch.cuda.get_device_properties(device)
         return Device(str(device), properties.name, properties.total_memory)
-    hardware = _cpu_name() if device.type == "cpu" else f"{platform.machine()} GPU"
+    hardware = cpu_name() if device.type == "cpu" else f"{platform.machine()} GPU"
     return Device(str(device), hardware, psutil.virtual_memory().total)
 
 
@@ -203,12 +204,3 @@ def _kernel_peak_rss() -> int:
     except OSError:
         return 0
     return int(match[1]) * 1024 if match else 0
-
-
-def _cpu_name() -> str:
-    try:
-        text = Path("/proc/cpuinfo").read_text(encoding="utf-8", errors="replace")
-    except OSError:
-        text = ""
-    match = re.search(r"^model name\s*: (.+)$", text, re.MULTILINE)
-    return match[1].strip() if match else platform.processor() or platform.machine()

@@ -12,7 +12,9 @@ from engine import events as ev
 from engine.controls import PROGRESS_SECONDS, every
 from engine.events import Event, Stage
 
+S = TypeVar("S")
 T = TypeVar("T")
+U = TypeVar("U")
 
 
 class WorkDone(Struct, frozen=True):
@@ -25,6 +27,18 @@ class WorkDone(Struct, frozen=True):
     done: int = 0
     total: int = 0
     images: bool = False
+
+
+def each(work: Generator[S, None, T], change: Callable[[S], U]) -> Generator[U, None, T]:
+    """Does the work and returns its result, while ``change`` makes something else of what it yields."""
+    with closing(work):
+        while True:
+            try:
+                step = next(work)
+            except StopIteration as finished:
+                result: T = finished.value
+                return result
+            yield change(step)
 
 
 def told(

@@ -24,7 +24,7 @@ from engine.data.dataset import DataError, DataSet, Sample
 from engine.data.fingerprint import content_hashes
 from engine.data.images import cores, decode, decode_into, prepare_pillow
 from engine.data.pixels import Mapped, OnDemand, Pixels, in_memory, open_mapped, unmap
-from engine.progress import WorkDone
+from engine.progress import WorkDone, each
 from engine.text import shown
 
 DECODER = "1"
@@ -196,26 +196,18 @@ def _new_mapped(path: Path, shape: tuple[int, ...]) -> NDArray[np.uint8]:
 
 def _unmapping(decoding: Generator[int, None, list[str]], array: NDArray[np.uint8]) -> Generator[int, None, list[str]]:
     """The decoding, while the pages that it has filled leave this process's memory."""
-    while True:
-        try:
-            done = next(decoding)
-        except StopIteration as finished:
-            reasons: list[str] = finished.value
-            return reasons
+
+    def unmapped(done: int) -> int:
         if done % UNMAP_EVERY == 0:
             unmap(array)
-        yield done
+        return done
+
+    return each(decoding, unmapped)
 
 
 def _images(detail: str, work: Generator[int, None, T], total: int) -> Generator[WorkDone, None, T]:
     yield WorkDone(detail, 0, total, images=True)
-    while True:
-        try:
-            done = next(work)
-        except StopIteration as finished:
-            result: T = finished.value
-            return result
-        yield WorkDone(detail, done, total, images=True)
+    return (yield from each(work, lambda done: WorkDone(detail, done, total, images=True)))
 
 
 def _reasons(reasons: Sequence[str]) -> dict[int, str]:
