@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-import json
 import os
 import re
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 
 from engine import cache
-from tests.tui.test_light_commands import HEAVY, SCRIPT
+from tests.tui.test_light_commands import assert_light
 from tui.cli import status
 
 
@@ -138,15 +135,4 @@ def test_a_folder_that_is_none_is_told_in_one_line(
 @pytest.mark.parametrize("line", ["cache", "cache clear", "cache --help"])
 def test_it_loads_nothing_heavy(line: str, tmp_path: Path) -> None:
     prepare("a", "a", 10)
-    done = subprocess.run(
-        [sys.executable, "-c", SCRIPT, *line.split()],
-        cwd=tmp_path,
-        env={**os.environ, "PYTHONPATH": str(Path(__file__).parents[2])},
-        capture_output=True,
-        text=True,
-        check=True,
-        timeout=60,
-    )
-    code, loaded = json.loads(done.stderr)
-    assert code == 0 and done.stdout.strip()
-    assert "tui" in loaded and not set(HEAVY) & set(loaded)
+    assert_light(line, tmp_path, os.environ)

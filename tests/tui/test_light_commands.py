@@ -6,6 +6,7 @@ import json
 import os
 import subprocess
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
@@ -21,13 +22,11 @@ print(json.dumps([code, sorted({name.partition(".")[0] for name in sys.modules})
 """
 
 
-@pytest.mark.parametrize("line", ["--help", "--version", "run --help", "runs", "presets"])
-def test_commands_without_a_screen_load_nothing_heavy(line: str, tmp_path: Path) -> None:
-    logs.write(tmp_path / "runs" / "ants-bees-20261123-120000", logs.events())
-    environment = {**os.environ, "XDG_CONFIG_HOME": str(tmp_path)}
+def assert_light(line: str, folder: Path, environment: Mapping[str, str]) -> None:
+    """The command line, run in the folder by a process of its own, says something and loads nothing heavy."""
     done = subprocess.run(
         [sys.executable, "-c", SCRIPT, *line.split()],
-        cwd=tmp_path,
+        cwd=folder,
         env={**environment, "PYTHONPATH": str(Path(__file__).parents[2])},
         capture_output=True,
         text=True,
@@ -37,3 +36,9 @@ def test_commands_without_a_screen_load_nothing_heavy(line: str, tmp_path: Path)
     code, loaded = json.loads(done.stderr)
     assert code == 0 and done.stdout.strip()
     assert "tui" in loaded and not set(HEAVY) & set(loaded)
+
+
+@pytest.mark.parametrize("line", ["--help", "--version", "run --help", "runs", "presets"])
+def test_commands_without_a_screen_load_nothing_heavy(line: str, tmp_path: Path) -> None:
+    logs.write(tmp_path / "runs" / "ants-bees-20261123-120000", logs.events())
+    assert_light(line, tmp_path, {**os.environ, "XDG_CONFIG_HOME": str(tmp_path)})

@@ -3,10 +3,9 @@
 import subprocess
 import sys
 import threading
-from collections.abc import Callable, Generator
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import TypeVar
 
 import numpy as np
 import pytest
@@ -20,20 +19,10 @@ from engine.data.discover import discover
 from engine.data.images import square
 from engine.data.pixels import InMemory, Mapped, OnDemand
 from engine.data.prepare import Prepared, prepare, ram_bound
-from engine.progress import WorkDone
 from engine.spec import DataSource
+from tests.engine.work import result
 
 SIDE, CPU = 24, torch.device("cpu")
-T = TypeVar("T")
-
-
-def result(work: Generator[WorkDone, None, T]) -> tuple[T, list[WorkDone]]:
-    said = []
-    while True:
-        try:
-            said.append(next(work))
-        except StopIteration as finished:
-            return finished.value, said
 
 
 def prepared(dataset: DataSet, side: int = SIDE) -> tuple[Prepared, list[str]]:

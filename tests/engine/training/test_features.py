@@ -1,9 +1,7 @@
 """Features of a frozen backbone: computed once for what gives the same, and never for what does not."""
 
-from collections.abc import Generator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
-from typing import TypeVar
 
 import pytest
 import torch
@@ -21,11 +19,11 @@ from engine.spec import Strategy, changed_strategy, presets
 from engine.training import features as module
 from engine.training.batches import Images, feature_feed
 from engine.training.features import FeatureStore, extracted
+from tests.engine.work import result
 
 CPU, SIDE, CROP = torch.device("cpu"), 40, 32
 VIEW = Preprocessing(SIDE, CROP, (0.485, 0.456, 0.406), (0.229, 0.224, 0.225))
 TRAIN, VAL = 7, 4
-T = TypeVar("T")
 
 
 def images(key: str = "noise") -> Images:
@@ -56,15 +54,6 @@ def network(seed: int = 0) -> Network:
 
 def strategy(**augmentation: object) -> Strategy:
     return changed_strategy(presets()["mobilenetv3-extract"], augmentation=augmentation)
-
-
-def result(work: Generator[WorkDone, None, T]) -> tuple[T, list[WorkDone]]:
-    said = []
-    while True:
-        try:
-            said.append(next(work))
-        except StopIteration as finished:
-            return finished.value, said
 
 
 def table(

@@ -1,0 +1,18 @@
+"""Doing work that tells how far it is."""
+
+from collections.abc import Generator
+from typing import TypeVar
+
+from engine.progress import WorkDone
+
+T = TypeVar("T")
+
+
+def result(work: Generator[WorkDone, None, T]) -> tuple[T, list[WorkDone]]:
+    """What the work returns, and everything that it said."""
+    said = []
+    while True:
+        try:
+            said.append(next(work))
+        except StopIteration as finished:
+            return finished.value, said
