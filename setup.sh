@@ -23,9 +23,11 @@ if [ "$(cat "$venv/.made-from" 2>/dev/null)" != "$wanted" ]; then
             --constraint "$here/constraints.txt" uv || die "pip could not install uv; is a package index reachable?"
     fi
     echo "setup.sh: installing into $venv (about 5 GB the first time)" >&2
-    "$uv" pip install --quiet --python "$venv/bin/python" --constraints "$here/constraints.txt" \
+    # Compiled beforehand: where Python may not write, every start would compile all that it imports, for seconds.
+    "$uv" pip install --quiet --compile-bytecode --python "$venv/bin/python" --constraints "$here/constraints.txt" \
         --build-constraints "$here/constraints.txt" --editable "$here[dev]" ||
         die "the packages could not be installed; the reason is above"
+    "$venv/bin/python" -m compileall -q "$here/engine" "$here/tui" || die "tl-tui's own files could not be compiled"
     echo "$wanted" > "$venv/.made-from"
 fi
 

@@ -100,6 +100,10 @@ class TlTui(App[None], inherit_bindings=False):
         self.set_interval(1, self._tick)
         self.call_later(self.action_go, "setup")
 
+    def delay_update(self, delay: float = 0.05) -> None:
+        """Does nothing: Textual holds every frame back for ``delay`` at a change of mode, the first frame too."""
+        del delay
+
     # What is shown
 
     def open_experiment(self, folder: Path, mode: Literal["live", "compare"] = "live") -> None:
