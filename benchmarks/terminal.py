@@ -8,14 +8,17 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import random
 import shutil
+import signal
 import subprocess
 import sys
 import tempfile
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -27,13 +30,16 @@ from benchmarks.pseudo_terminal import PseudoTerminal, Size, terminal
 from benchmarks.report import header
 from benchmarks.terminal_table import Measured, tables
 from engine import folder as folders
-from engine.events import AnyEvent, EpochFinished, ExperimentFinished, ExperimentStarted, Progress
+from engine.events import AnyEvent, EpochFinished, ExperimentStarted, Progress
 from engine.log import event_reader
 
 TL_TUI = str(Path(sys.executable).parent / "tl-tui")
 BARE = (sys.executable, str(Path(__file__).with_name("bare_app.py")))
 TRAIN_IMAGES, VAL_IMAGES, SIDE = 160, 40, 64
 SHORT_EPOCHS, LONG_EPOCHS = 6, 4000
+STEADY_SIDE, BATCH_SIZE = 160, 16
+TURN_SECONDS, TURNS = 8.0, 3
+"""How long each side trains before the other does, and how often in a repeat."""
 KEY_SECONDS = 0.25
 """Between two keys, and a random part of as much again, so that keys fall anywhere in a training step."""
 START = "\x12"
@@ -161,17 +167,51 @@ def yardstick(work: Work, size: Size, measured: Measured) -> None:
 
 
 def throughput(work: Work, measured: Measured) -> None:
-    """Training images a second in the app (Live is open) and without it, one after the other."""
-    for _ in range(work.repeats):
-        out = _empty(work.folder / "runs")
-        with terminal(work.app("short.toml"), (120, 40), work.folder) as shown:
-            shown.wait_for(lambda text: "ctrl+r starts" in text)
-            shown.press(START)
-            _wait_for_event(out, ExperimentFinished)
-        measured.add("in the app", "", _images_a_second(out))
-        out = _empty(work.folder / "runs")
-        subprocess.run(work.run("short.toml"), cwd=work.folder, check=True, capture_output=True, timeout=300)
-        measured.add("tl-tui run", "", _images_a_second(out))
+    """Training images a second in the app (Live is open) and without it.
+
+    Both are started, and take turns of some seconds: the one whose turn it is not is stopped (SIGSTOP), so that what
+    else goes on in the machine meets both alike.
+    """
+    out, other = _empty(work.folder / "runs"), _empty(work.folder / "headless")
+    with terminal(work.app("steady.toml"), (120, 40), work.folder) as shown:
+        shown.wait_for(lambda text: "ctrl+r starts" in text)
+        shown.press(START)
+        _wait_for_event(out, EpochFinished, every=0.5)
+        app = shown.child.pid
+        os.kill(app, signal.SIGSTOP)
+        headless = subprocess.Popen(
+            [*work.run("steady.toml"), "--out", str(other)],
+            cwd=work.folder,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+        )
+        try:
+            _wait_for_event(other, EpochFinished, every=0.5)
+            os.kill(headless.pid, signal.SIGSTOP)
+            turns = [("in the app", app, out), ("tl-tui run", headless.pid, other)]
+            for _ in range(TURNS * work.repeats):
+                for what, process, log in turns:
+                    measured.add(what, "", _turn(process, log))
+                turns.reverse()
+        finally:
+            headless.kill()
+            headless.wait()
+        os.kill(app, signal.SIGCONT)
+
+
+def _turn(process: int, out: Path) -> float:
+    """Lets a stopped process train for a turn: the images a second of its training steps, without the first two."""
+    before = len(_events(out))
+    os.kill(process, signal.SIGCONT)
+    time.sleep(TURN_SECONDS)
+    os.kill(process, signal.SIGSTOP)
+    steps = [event for event in _events(out)[before:] if isinstance(event, Progress) and event.stage == "training"][2:]
+    pairs = [(one, two) for one, two in pairwise(steps) if one.epoch == two.epoch]
+    return (
+        BATCH_SIZE
+        * sum(two.step - one.step for one, two in pairs)
+        / sum(two.elapsed - one.elapsed for one, two in pairs)
+    )
 
 
 def short_commands(work: Work, measured: Measured) -> None:
@@ -218,12 +258,6 @@ def _bytes_a_second(shown: PseudoTerminal, seconds: float) -> float:
     return shown.bytes_between(began, began + seconds) / seconds
 
 
-def _images_a_second(out: Path) -> float:
-    """Of the training parts of every epoch but the first."""
-    epochs = [event for event in _events(out) if isinstance(event, EpochFinished)][1:]
-    return sum(epoch.train.images for epoch in epochs) / sum(epoch.train_seconds for epoch in epochs)
-
-
 # What it is measured on
 
 
@@ -241,10 +275,15 @@ def write_images(folder: Path) -> Path:
 
 
 def _write_configurations(folder: Path) -> None:
-    """``short.toml``: one run of some ten seconds. ``long.toml``: resnet18 that never ends, and a run that waits."""
+    """``short.toml``: one run of some ten seconds. ``long.toml``: resnet18 that never ends, and a run that waits.
+
+    ``steady.toml``: resnet18 that never ends, on larger images.
+    """
     tuned = f'[[strategies]]\nname = "tuned"\nbased_on = "resnet18-finetune"\nimage_size = {SIDE}\nepochs = '
     waits = f'[[strategies]]\nname = "waits"\nbased_on = "mobilenetv3-extract"\nimage_size = {SIDE}\n'
     (folder / "short.toml").write_text(f"{tuned}{SHORT_EPOCHS}\n", encoding="utf-8")
+    steady = tuned.replace(f"image_size = {SIDE}", f"image_size = {STEADY_SIDE}\nbatch_size = {BATCH_SIZE}")
+    (folder / "steady.toml").write_text(f"{steady}{LONG_EPOCHS}\n", encoding="utf-8")
     (folder / "long.toml").write_text(f"{tuned}{LONG_EPOCHS}\n{waits}", encoding="utf-8")
 
 
@@ -274,13 +313,18 @@ def _events(out: Path) -> list[AnyEvent]:
     return event_reader(found[0]).read() if found else []
 
 
-def _wait_for_event(out: Path, kind: type[AnyEvent], number: int = 1, seconds: float = 180.0) -> None:
-    """Returns within some milliseconds of the moment at which the log of the only experiment has ``number`` of them."""
+def _wait_for_event(
+    out: Path, kind: type[AnyEvent], number: int = 1, seconds: float = 180.0, every: float = 0.01
+) -> None:
+    """Returns within ``every`` seconds of the moment at which the log of the only experiment has ``number`` of them.
+
+    Each look reads the log, which takes a share of a core that what is measured then lacks: rarely, where that matters.
+    """
     end = time.perf_counter() + seconds
     while time.perf_counter() < end:
         if sum(isinstance(event, kind) for event in _events(out)) >= number:
             return
-        time.sleep(0.01)
+        time.sleep(every)
     raise TimeoutError(f"{kind.__name__} was not in the log after {seconds:.0f} s")
 
 

@@ -29,9 +29,7 @@ class Measured:
 def tables(measured: Measured, sizes: Sequence[str]) -> list[str]:
     """Markdown tables: start-up, keys, bytes, throughput; without the rows that were not measured."""
     names = list(dict.fromkeys(what for what, _ in measured.values))
-    start = [
-        what for what in names if what in ("first paint", "every field, data counted", "ready", "bare app, first paint")
-    ]
+    start = [what for what in names if what in STARTS]
     keys = [what for what in names if "key" in what]
     wire = [what for what in names if what.startswith(("idle,", "training,"))]
     commands = [what for what in names if what.startswith("tl-tui -") or what in ("tl-tui runs", "tl-tui presets")]
@@ -69,6 +67,6 @@ def _throughput(measured: Measured) -> str:
     rows = [
         ["in the app", spread(app, ".0f"), f"{median(app) / median(headless):.3f}"],
         ["tl-tui run", spread(headless, ".0f"), "1"],
-        ["in the app by tl-tui run, pair by pair", spread(ratios, ".3f"), ""],
+        ["in the app by tl-tui run, turn by turn", spread(ratios, ".3f"), ""],
     ]
     return table(["resnet18, images a second", "median (range)", "ratio"], rows)

@@ -12,7 +12,7 @@ from engine.state import ExperimentState, fold
 from tui.messages import StateRead
 
 POLL_SECONDS = 0.125
-PROGRESS_SECONDS = 0.5
+PROGRESS_SECONDS = 1.0
 """What only moves a number is shown this often: each time costs training on the same cores as much as drawing takes."""
 SILENT_SECONDS = 3.0
 """A writer that lives says something every second; only a log that is silent longer is checked for its writer."""
