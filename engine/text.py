@@ -4,16 +4,28 @@ from __future__ import annotations
 
 
 def shown(text: str, limit: int = 300) -> str:
-    """The text on one line without anything that a terminal would obey, at most ``limit`` characters (at least 3).
+    """The text :func:`visible` on one line of at most ``limit`` characters (at least 3), its middle left out if need be.
 
-    Control characters, newlines, invisible and unencodable characters become escapes such as ``\\x1b``; where the
-    text is too long its middle is left out. What was shown once stays the same when shown again.
+    What was shown once stays the same when shown again.
     """
-    line = "".join(character if character.isprintable() else _escape(character) for character in text)
+    if len(text) > 2 * limit:
+        text = text[:limit] + text[-limit:]  # what is between would be left out anyway
+    line = visible(text)
     if len(line) <= limit:
         return line
     head = (limit - 1) // 2
     return f"{line[:head]}…{line[head + 1 - limit :]}"
+
+
+def visible(text: str, keep: str = "") -> str:
+    """The text without anything that a terminal would obey, at any length.
+
+    Control characters, newlines, invisible and unencodable characters become escapes such as ``\\x1b``, but for those
+    in ``keep``.
+    """
+    if text.isprintable():
+        return text
+    return "".join(one if one.isprintable() or one in keep else _escape(one) for one in text)
 
 
 def listed(names: list[str], limit: int = 3) -> str:

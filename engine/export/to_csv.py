@@ -8,12 +8,16 @@ import io
 import msgspec
 
 from engine.compare import Comparison, Row
+from engine.text import visible
 
-FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r")
+FORMULA_STARTS = ("=", "+", "-", "@", "＝", "＋", "－", "＠")  # noqa: RUF001 - the wide ones start formulas too
 
 
 def to_csv(comparison: Comparison) -> str:
-    """One line a run after a line of column names; no cell is one that a spreadsheet would run as a formula."""
+    """One line a run after a line of column names; no cell is one that a spreadsheet would run as a formula.
+
+    Text from outside is :func:`engine.text.visible`: a terminal obeys none of it either.
+    """
     text = io.StringIO()
     columns = ["experiment", "train", "val", *Row.__struct_fields__]
     writer = csv.DictWriter(text, columns, lineterminator="\n")
@@ -26,4 +30,7 @@ def to_csv(comparison: Comparison) -> str:
 
 
 def _cell(value: object) -> object:
-    return f"'{value}" if isinstance(value, str) and value.startswith(FORMULA_STARTS) else value
+    if not isinstance(value, str):
+        return value
+    text = visible(value)  # which leaves no tab or carriage return to begin with
+    return f"'{text}" if text.startswith(FORMULA_STARTS) else text

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 import msgspec
@@ -20,5 +21,6 @@ def as_object(comparison: Comparison) -> dict[str, Any]:
 
 
 def to_json(comparison: Comparison) -> str:
-    """The comparison as indented JSON text."""
-    return msgspec.json.format(msgspec.json.encode(as_object(comparison)), indent=2).decode() + "\n"
+    """The comparison as indented JSON text, in which what a terminal would obey is written as ``\\u001b`` and the like."""
+    text = msgspec.json.format(msgspec.json.encode(as_object(comparison)), indent=2).decode() + "\n"
+    return "".join(one if one.isprintable() or one == "\n" else json.dumps(one)[1:-1] for one in text)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from engine.aspects import aspects
 from engine.compare import Comparison
+from engine.text import visible
 from engine.verdict import choices, verdict
 
 
@@ -30,7 +31,8 @@ def to_markdown(comparison: Comparison) -> str:
 
 
 def _cell(text: str) -> str:
-    """Text that stays inside a table cell and is not read as markup."""
-    for character in "\\|`*_[]<>":
+    """Text that stays inside a table cell and is not read as markup, nor obeyed by a terminal."""
+    text = visible(" ".join(text.split()))
+    for character in "\\|`*_[]<>&~":
         text = text.replace(character, f"\\{character}")
-    return " ".join(text.split())
+    return text
