@@ -36,7 +36,7 @@ def experiments(out: Path) -> list[Path]:
     """The experiments in a folder, newest first (by the time at which their log was begun)."""
     if not out.is_dir():
         return []
-    found = [path.parent for path in out.glob(f"*/{EVENTS}")]
+    found = [path.parent for path in out.glob(f"*/{EVENTS}") if path.is_file() or path.is_dir()]  # no pipe: it waits
     return sorted(found, key=lambda folder: (_began(folder), folder.name), reverse=True)
 
 

@@ -5,6 +5,8 @@ Imports without torch. Every error is a :class:`SpecError` whose text is one lin
 
 from __future__ import annotations
 
+import os
+import re
 import tomllib
 from collections.abc import Iterable, Mapping
 from importlib import resources
@@ -16,6 +18,8 @@ import platformdirs
 import tomli_w
 from msgspec import Meta, Struct
 
+from engine.text import shown
+
 Count = Annotated[int, Meta(ge=1, le=1_000_000)]
 Positive = Annotated[float, Meta(gt=0, le=1e30)]
 Fraction = Annotated[float, Meta(gt=0, lt=1)]
@@ -23,17 +27,22 @@ UpToOne = Annotated[float, Meta(gt=0, le=1)]
 Momentum = Annotated[float, Meta(ge=0, lt=1)]
 NotNegative = Annotated[float, Meta(ge=0, le=1e30)]
 Seed = Annotated[int, Meta(ge=0, lt=2**31)]
-Name = Annotated[str, Meta(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,79}$")]
+Name = Annotated[str, Meta(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,79}\Z")]
 
 Arithmetic = Literal["fp32", "tf32", "bf16", "fp16"]
 Precision = Literal["auto", "fp32", "tf32", "bf16", "fp16"]
 DEFAULT_STRATEGIES = ("resnet18-finetune", "mobilenetv3-extract")
 T = TypeVar("T")
 LARGEST_TOML = 1_000_000
+MOST_DOTS = 500
+"""In a key. No configuration has as many, and tomllib takes time by their square: for hours in a file of 1 MB."""
 
 
 class SpecError(ValueError):
     """What was asked cannot be done as written; the text is one line that says what and where."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__(shown(text, 2000))
 
 
 class SGD(Struct, frozen=True, forbid_unknown_fields=True, tag_field="name"):
@@ -192,7 +201,7 @@ def read_toml(path: Path) -> dict[str, Any]:
     if len(raw) > LARGEST_TOML:
         raise SpecError(f"{path}: larger than {LARGEST_TOML:,} bytes, which no configuration is")
     try:
-        return _parse(raw.decode("utf-8"), str(path))
+        return _parse(raw.decode("utf-8-sig"), str(path))
     except UnicodeDecodeError:
         raise SpecError(f"{path}: not UTF-8 text") from None
 
@@ -244,16 +253,27 @@ def named(name: str, known: Mapping[str, Strategy]) -> Strategy:
 def with_absolute_paths(experiment: Experiment) -> Experiment:
     """The experiment with paths that mean the same from any folder; ``SpecError`` where the weights are not there."""
     source = {
-        field: str(Path(value).expanduser().absolute())
+        field: _absolute(value, field)
         for field in ("path", "validation", "images")
         if (value := getattr(experiment.data, field)) is not None
     }
     weights = experiment.weights
     if weights not in ("default", "none"):
-        weights = str(Path(weights).expanduser().absolute())
-        if not Path(weights).exists():
+        weights = _absolute(weights, "weights")
+        if not os.path.exists(weights):  # noqa: PTH110 - Path.exists() raises where the name is too long
             raise SpecError(f"weights: {weights} is not there; name a file or a folder, or say default or none")
     return msgspec.structs.replace(experiment, data=msgspec.structs.replace(experiment.data, **source), weights=weights)
+
+
+def _absolute(text: str, field: str) -> str:
+    try:
+        path = str(Path(text).expanduser().absolute())
+        path.encode()
+    except UnicodeEncodeError:
+        raise SpecError(f"{field}: {text}: not valid UTF-8, so it cannot be written down; rename it") from None
+    except RuntimeError:  # ~somebody whom nobody knows
+        raise SpecError(f"{field}: {text}: nobody of that name has a home folder here") from None
+    return path
 
 
 def changed(experiment: Experiment, **values: object) -> Experiment:
@@ -272,15 +292,21 @@ def to_toml(experiment: Experiment) -> str:
 
 
 def _parse(text: str, where: str) -> dict[str, Any]:
+    if any(piece.count(".") > MOST_DOTS for piece in re.split(r"[=\n]", text)):
+        raise SpecError(f"{where}: more than {MOST_DOTS} dots in one key, which no configuration has")
     try:
         return tomllib.loads(text)
-    except (tomllib.TOMLDecodeError, RecursionError) as error:
+    except RecursionError:
+        raise SpecError(f"{where}: not valid TOML: nested too deeply") from None
+    except ValueError as error:  # also what int() says of 5,000 digits
         raise SpecError(f"{where}: not valid TOML: {error}") from None
 
 
 def _convert(values: object, type_: type[T], where: str) -> T:
     try:
         return msgspec.convert(values, type_)
+    except RecursionError:
+        raise SpecError(f"{where}: nested too deeply") from None
     except msgspec.ValidationError as error:
         message, _, place = str(error).partition(" - at `$")
         place = place.rstrip("`").lstrip(".")

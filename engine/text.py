@@ -4,9 +4,9 @@ from __future__ import annotations
 
 
 def shown(text: str, limit: int = 300) -> str:
-    """The text :func:`visible` on one line of at most ``limit`` characters (at least 3), its middle left out if need be.
+    """The text :func:`visible` on one line, at most ``limit`` characters of it (at least 3).
 
-    What was shown once stays the same when shown again.
+    Where it is too long its middle is left out. What was shown once stays the same when shown again.
     """
     if len(text) > 2 * limit:
         text = text[:limit] + text[-limit:]  # what is between would be left out anyway

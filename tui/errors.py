@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import os
 import traceback
 from datetime import datetime
 from pathlib import Path
 
 import platformdirs
 
-from engine.text import shown
+from engine.text import shown, visible
 
 
 def why(folder: Path, error: OSError) -> str:
@@ -24,6 +25,11 @@ def app_log() -> Path:
 def record_error() -> Path:
     """Appends the traceback of the present error to the app's log and returns its path."""
     path = app_log()
-    with path.open("a", encoding="utf-8") as file:
-        file.write(f"{datetime.now().isoformat(timespec='seconds')}\n{traceback.format_exc()}\n")
+    said = visible(traceback.format_exc(), keep="\n")
+    with open(path, "a", encoding="utf-8", opener=_private) as file:
+        file.write(f"{datetime.now().isoformat(timespec='seconds')}\n{said}\n")
     return path
+
+
+def _private(path: str, flags: int) -> int:
+    return os.open(path, flags, 0o600)

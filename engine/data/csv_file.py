@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import csv
-import io
 import os
-from collections.abc import Iterable
+import stat
+from collections.abc import Callable, Iterable, Iterator
+from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING
+from sys import intern
+from typing import TYPE_CHECKING, TextIO
 
 from msgspec import Struct
 
 from engine.data.dataset import DataError
-from engine.data.folders import EXTENSIONS, Found, unreadable
+from engine.data.folders import EXTENSIONS, Found, may_be_read, unreadable
 from engine.data.splits import PARTS, Labelled, Part, part_called
 from engine.text import listed, shown
 
@@ -34,6 +36,7 @@ MAYBE_SPLIT_COLUMNS = ("set", "data_split", "dataset", "part", "phase", "fold")
 """Names that mean a split only where every value is the name of a part."""
 DELIMITERS = ",;\t|"
 LARGEST_CSV = 500_000_000
+LONGEST_LINE = 1_000_000
 
 
 class _Row(Struct, frozen=True):
@@ -100,69 +103,83 @@ def _by_split_column(table: _Table, images: Path) -> Found:
 def _read(path: Path) -> _Table:
     where = shown(str(path))
     try:
-        with path.open("rb") as file:
-            raw = file.read(LARGEST_CSV + 1)
+        status = path.stat()
+        if not stat.S_ISREG(status.st_mode) and not path.is_dir():
+            raise DataError(f"{where}: not a file but something that may never end")
+        if status.st_size > LARGEST_CSV:
+            raise DataError(f"{where}: larger than {LARGEST_CSV:,} bytes")
+        with path.open(encoding="utf-8-sig", newline="") as file:
+            return _parsed(file, where)
     except OSError as error:
         raise unreadable(path, error) from None
-    if len(raw) > LARGEST_CSV:
-        raise DataError(f"{where}: larger than {LARGEST_CSV:,} bytes")
-    try:
-        text = raw.decode("utf-8-sig")
     except UnicodeDecodeError:
         raise DataError(f"{where}: not UTF-8 text, so not a CSV file that can be read; save it as UTF-8") from None
-    if not text.strip():
-        raise DataError(f"{where}: the file is empty")
-    try:
-        return _parsed(text, where)
     except csv.Error as error:
-        raise DataError(f"{where}: not valid CSV: {shown(str(error))}") from None
+        raise DataError(f"{where}: not valid CSV: {error}") from None
 
 
-def _parsed(text: str, where: str) -> _Table:
+def _parsed(file: TextIO, where: str) -> _Table:
     # The delimiter is the one that makes the header's columns known: csv.Sniffer also looks at the cells,
     # and is misled by those with spaces and commas.
-    headers = {delimiter: _header(_reader(text, delimiter)) for delimiter in DELIMITERS}
+    headers = {delimiter: _header(_reader(file, where, delimiter)) for delimiter in DELIMITERS}
+    if not any(headers.values()):
+        raise DataError(f"{where}: the file is empty")
     delimiter = max(headers, key=lambda one: (_known(headers[one]), len(headers[one])))
-    reader = _reader(text, delimiter)
-    header = _header(reader)
+    header = headers[delimiter]
     path_column, path_note = _column(header, PATH_COLUMNS, "paths", where)
     label_column, label_note = _column(header, LABEL_COLUMNS, "labels", where)
-    lines = [(reader.line_num, cells) for cells in reader]
-    split_column = _split_column(header, [cells for _, cells in lines])
+    split_column = _split_column(header, partial(_cells, file, where, delimiter))
     rows = []
-    for line, cells in lines:
-        values = [cell.strip() for cell in cells]
-        if not any(values):
-            continue
-        if any(values[len(header) :]):
+    for line, cells in _cells(file, where, delimiter):
+        if any(cells[len(header) :]):
             raise DataError(f"{where}: line {line}: more cells than the header has; quote cells with commas")
-        values += [""] * (len(header) - len(values))
-        split = "" if split_column is None else values[split_column]
-        rows.append(_Row(line, values[path_column], values[label_column], split))
+        cells += [""] * (len(header) - len(cells))  # noqa: PLW2901
+        # labels and splits are few and stand in every row: one of each is kept
+        split = "" if split_column is None else intern(cells[split_column])
+        rows.append(_Row(line, cells[path_column], intern(cells[label_column]), split))
     if not rows:
         raise DataError(f"{where}: a header and no rows")
     return _Table(where, rows, split_column is not None, tuple(filter(None, (path_note, label_note))))
 
 
-def _split_column(header: list[str], lines: list[list[str]]) -> int | None:
+def _split_column(header: list[str], rows: Callable[[], Iterator[tuple[int, list[str]]]]) -> int | None:
     normal = _normal(header)
     for number, name in enumerate(normal):
         if name in SPLIT_COLUMNS:
             return number
         if name in MAYBE_SPLIT_COLUMNS:
-            values = {cells[number].strip() for cells in lines if len(cells) > number}
-            if values and all(part_called(value) for value in values):
+            values = [cells[number] for _, cells in rows() if len(cells) > number]
+            if values and all(map(part_called, values)):
                 return number
     return None
 
 
-def _reader(text: str, delimiter: str) -> _csv.Reader:
-    return csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, skipinitialspace=True, strict=True)
+def _cells(file: TextIO, where: str, delimiter: str) -> Iterator[tuple[int, list[str]]]:
+    """The lines below the header that are not empty: their numbers, and their cells, stripped."""
+    reader = _reader(file, where, delimiter)
+    _header(reader)
+    for cells in reader:
+        values = [cell.strip() for cell in cells]
+        if any(values):
+            yield reader.line_num, values
+
+
+def _reader(file: TextIO, where: str, delimiter: str) -> _csv.Reader:
+    """A reader of the file from its beginning."""
+    file.seek(0)
+    return csv.reader(_lines(file, where), delimiter=delimiter, skipinitialspace=True, strict=True)
+
+
+def _lines(file: TextIO, where: str) -> Iterator[str]:
+    while line := file.readline(LONGEST_LINE + 1):
+        if len(line) > LONGEST_LINE:
+            raise DataError(f"{where}: has a line of more than {LONGEST_LINE:,} characters, so it is no list of images")
+        yield line
 
 
 def _header(reader: _csv.Reader) -> list[str]:
     """The first line that is not empty, as it stands there."""
-    return next((cells for cells in reader if any(cells)), [])
+    return next((cells for cells in reader if any(map(str.strip, cells))), [])
 
 
 def _normal(header: Iterable[str]) -> list[str]:
@@ -233,7 +250,9 @@ class _Files:
 
     def __init__(self, images: Path) -> None:
         self._root = str(images)
-        self._names: dict[str, frozenset[str]] = {}
+        self._base = os.path.basename(self._root) + "/"  # noqa: PTH119 - faster than pathlib, as what follows
+        self._top = self._root.rstrip("/") + "/"
+        self._folders: dict[str, tuple[str, frozenset[str]] | None] = {}
 
     def find(self, row: _Row, where: str) -> str | None:
         """The absolute path of a row's file, None where it is not there.
@@ -242,26 +261,37 @@ class _Files:
         of the folder.
         """
         slashed = row.path.replace("\\", "/")
-        inside = slashed.removeprefix(f"{os.path.basename(self._root)}/")  # noqa: PTH119 - written from one folder up
-        for written in dict.fromkeys((row.path, slashed, inside)):
-            path = os.path.normpath(os.path.join(self._root, written))  # noqa: PTH118 - pathlib keeps ".."
-            if not path.startswith(self._root.rstrip(os.sep) + os.sep):
+        inside = slashed.removeprefix(self._base)  # written from one folder up
+        for written in {row.path: None, slashed: None, inside: None}:
+            place, name = written[: (start := written.rfind("/") + 1)], written[start:]
+            if name in (".", ".."):
+                place, name = written, ""
+            found = self._folder(place)
+            if found is None or (not name and found[0] == self._top):
                 raise DataError(
                     f"{where}: line {row.line}: {shown(row.path, 120)} lies outside {shown(self._root)}, "
                     "the folder of images; name the folder that holds them all with --images DIR"
                 )
-            folder, name = os.path.split(path)
-            names = self._listing(folder)
-            for ending in ("", *EXTENSIONS):
+            folder, names = found
+            if name in names:
+                return folder + name
+            for ending in EXTENSIONS:
                 if name + ending in names:
-                    return path + ending
+                    return folder + name + ending
         return None
 
-    def _listing(self, folder: str) -> frozenset[str]:
-        if folder not in self._names:
-            try:
-                with os.scandir(folder) as entries:
-                    self._names[folder] = frozenset(entry.name for entry in entries if not entry.is_dir())
-            except (OSError, ValueError):
-                self._names[folder] = frozenset()
-        return self._names[folder]
+    def _folder(self, written: str) -> tuple[str, frozenset[str]] | None:
+        """The absolute path of a folder, ending in a slash, and the files in it; None where it lies outside."""
+        if written not in self._folders:
+            path = os.path.normpath(os.path.join(self._root, written))  # noqa: PTH118 - pathlib keeps ".."
+            folder = path.rstrip("/") + "/"
+            self._folders[written] = (folder, _listing(folder)) if folder.startswith(self._top) else None
+        return self._folders[written]
+
+
+def _listing(folder: str) -> frozenset[str]:
+    try:
+        with os.scandir(folder) as entries:
+            return frozenset(entry.name for entry in entries if may_be_read(entry))
+    except (OSError, ValueError):
+        return frozenset()

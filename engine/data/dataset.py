@@ -9,10 +9,14 @@ from typing import Literal
 from msgspec import Struct
 
 from engine.events import DataSummary
+from engine.text import shown
 
 
 class DataError(ValueError):
     """The data cannot be used; the text is one line that says what is wrong and where."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__(shown(text, 2000))
 
 
 class Sample(Struct, frozen=True):

@@ -10,7 +10,7 @@ from msgspec.structs import replace
 
 from engine.data.csv_file import read_csv
 from engine.data.dataset import DataError, DataSet, Sample, summary
-from engine.data.folders import Found, is_text, read_folders
+from engine.data.folders import Found, is_text, read_folders, unreadable
 from engine.data.splits import Labelled, stratified, stratified_in_words
 from engine.spec import DataSource
 from engine.text import listed, shown
@@ -27,9 +27,13 @@ def discover(source: DataSource) -> DataSet:
     ``DataError`` where they cannot be used: nothing there, fewer than two classes, a class of validation images that
     training lacks, a CSV file without the columns.
     """
-    if source.path is None:
-        return _demo(source)
-    path = _absolute(source.path)
+    try:
+        return _demo(source) if source.path is None else _given(source, _absolute(source.path))
+    except OSError as error:  # a name too long, a folder that may not be read
+        raise unreadable(error.filename or source.path or "", error) from None
+
+
+def _given(source: DataSource, path: Path) -> DataSet:
     name, where = path.name or str(path), shown(str(path))
     if path.is_dir():
         if unused := [option for option in ("validation", "images") if getattr(source, option) is not None]:
@@ -63,9 +67,12 @@ def _absolute(text: str) -> Path:
         raise DataError("the path of the data is empty" if is_text(text) else f"{shown(text)}: not valid UTF-8")
     try:
         # Not resolve(): a person knows a data set by the link that leads to it.
-        return Path(os.path.abspath(Path(text).expanduser()))  # noqa: PTH100
+        path = Path(os.path.abspath(Path(text).expanduser()))  # noqa: PTH100
     except (RuntimeError, ValueError) as error:  # ~somebody whom nobody knows; a null character
         raise DataError(f"{shown(text)}: {error}") from None
+    if not is_text(str(path)):  # the working folder's name
+        raise DataError(f"{shown(str(path))}: not valid UTF-8, so it cannot be written down; rename it")
+    return path
 
 
 def _dataset(empty: DataSet, found: Found, source: DataSource) -> DataSet:

@@ -165,13 +165,20 @@ def _files_below(folder: Path) -> _Listing:
 
 
 def _sort_in(listing: _Listing, entry: os.DirEntry[str]) -> None:
-    # A link that leads nowhere is kept: decoding will name it. A pipe is not: opening it would wait for ever.
-    if not (entry.is_file() or entry.is_symlink()) or not is_image(entry.name):
+    if not is_image(entry.name) or not may_be_read(entry):
         listing.others.append(entry.path)
     elif not is_text(entry.name):
         listing.unnameable.append(entry.path)
     else:
         listing.images.append(entry.path)
+
+
+def may_be_read(entry: os.DirEntry[str]) -> bool:
+    """Whether an entry of a folder is a file, or a link to one or to nowhere: decoding will name that.
+
+    Not a pipe or a device, nor a link to one: reading it might wait or go on for ever.
+    """
+    return entry.is_file() or (entry.is_symlink() and not os.path.exists(entry.path))  # noqa: PTH110 - no Path for each
 
 
 def _visible(name: str) -> bool:

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import logging
+import math
 import os
+import threading
 import warnings
 from collections import deque
-from collections.abc import Callable, Generator, Iterable, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from functools import partial
 from itertools import islice
 from pathlib import Path
@@ -27,6 +30,15 @@ MOST_WORKERS = 16
 DRAFT_REDUCES_TO = 2
 """JPEGs are decoded at no less than this many times the final side; the rest is left to a better filter."""
 BACKGROUND = (255, 255, 255, 255)
+LARGE = 16_000_000
+"""Pixels from which on an image is converted in strips, of about :data:`STRIP` pixels."""
+STRIP = 1_000_000
+MOST_PIXELS = 200_000_000
+"""Pixels that all threads together have in memory at a time, whatever their number; Pillow takes 1 to 4 bytes each."""
+Box = tuple[float, float, float, float]
+"""Left, top, right and bottom, in pixels."""
+_held: list[int] = []
+_may_change = threading.Condition()
 
 
 def decode(
@@ -94,14 +106,33 @@ def decode_into(out: NDArray[np.uint8], path: str) -> str:
 def square(path: str, side: int) -> NDArray[np.uint8]:
     """The image of a file as a square: uint8 (side, side, 3). Raises what Pillow raises."""
     with Image.open(path, formats=FORMATS) as image:
+        whole = image.size
+        if not all(whole):
+            raise ValueError("it has no pixels")
         if image.format in ("JPEG", "MPO"):
             image.draft(None, (DRAFT_REDUCES_TO * side, DRAFT_REDUCES_TO * side))
-        image.load()
-        upright = _upright(image)
-        return np.asarray(_rgb(upright).resize((side, side), Image.Resampling.BILINEAR, box=_box(upright.size, side)))
+        # libjpeg keeps all of a progressive image, whatever the scale
+        with _room_for(math.prod(whole if "progressive" in image.info else image.size)):
+            image.load()
+            small, box = _reduced(_upright(image), side)
+            return np.asarray(small.resize((side, side), Image.Resampling.BILINEAR, box=box))
 
 
-def _box(size: tuple[int, int], side: int) -> tuple[float, float, float, float]:
+@contextmanager
+def _room_for(pixels: int) -> Iterator[None]:
+    """Waits until so many more may be in memory: all threads hold :data:`MOST_PIXELS`, or one image of more."""
+    with _may_change:
+        _may_change.wait_for(lambda: not _held or sum(_held) + pixels <= MOST_PIXELS)
+        _held.append(pixels)
+    try:
+        yield
+    finally:
+        with _may_change:
+            _held.remove(pixels)
+            _may_change.notify_all()
+
+
+def _box(size: tuple[int, int], side: int) -> Box:
     """Left, top, right and bottom of what the central square shows, in pixels of the image before resizing.
 
     Resizing only that gives the pixels of resizing all and cropping (but for rounding: at most 1 of 255), and no huge
@@ -125,16 +156,50 @@ def _upright(image: Image.Image) -> Image.Image:
     return image
 
 
-def _rgb(image: Image.Image) -> Image.Image:
+def _reduced(image: Image.Image, side: int) -> tuple[Image.Image, Box]:
+    """The image in 8-bit RGB, and where its central square is in it; a large one is cropped and made smaller.
+
+    To no less than twice the ``side``, and in strips, so that beside it no second one of its size is in memory.
+    """
+    box = _box(image.size, side)
+    if math.prod(image.size) <= LARGE:
+        return _rgb(image, _range(image)), box
+    shorter = min(image.size)
+    factor = max(1, shorter // (DRAFT_REDUCES_TO * side))
+    around = shorter / side  # pixels beside the square that resizing looks at
+    left, top = (max(0, math.floor((edge - around) / factor) * factor) for edge in box[:2])
+    right, bottom = (min(most, math.ceil(edge + around)) for edge, most in zip(box[2:], image.size, strict=True))
+    small = Image.new("RGB", (math.ceil((right - left) / factor), math.ceil((bottom - top) / factor)))
+    grey, step = _range(image), factor * math.ceil(STRIP / (factor * (right - left)))
+    for start in range(top, bottom, step):
+        strip = image.crop((left, start, right, min(bottom, start + step)))
+        small.paste(_rgb(strip, grey).reduce(factor), (0, (start - top) // factor))
+    inside = ((box[0] - left) / factor, (box[1] - top) / factor, (box[2] - left) / factor, (box[3] - top) / factor)
+    return small, inside
+
+
+def _range(image: Image.Image) -> tuple[float, float]:
+    """The darkest and the brightest value of deep grey; other images do not need them."""
+    if image.mode not in ("I", "F"):
+        return 0.0, 0.0
+    rows = max(1, STRIP // image.width)
+    strips = (image.crop((0, top, image.width, min(image.height, top + rows))) for top in range(0, image.height, rows))
+    ranges = [(float(values.min()), float(values.max())) for values in map(_finite, strips)]
+    return min(low for low, _ in ranges), max(high for _, high in ranges)
+
+
+def _rgb(image: Image.Image, grey: tuple[float, float]) -> Image.Image:
     """The image in 8-bit RGB; what is transparent is shown on white.
 
     16-bit grey keeps its full range (65535 is white). Other deep grey (32-bit integer, floating point) says of no
-    value that it is white, so its own darkest and brightest are taken.
+    value that it is white, so the image's own darkest and brightest, ``grey``, are taken.
     """
     if image.mode.startswith("I;16"):
         return Image.fromarray((np.asarray(image) / 257).round().astype(np.uint8)).convert("RGB")
     if image.mode in ("I", "F"):
-        return Image.fromarray(_stretched(np.asarray(image, np.float64))).convert("RGB")
+        low, high = grey
+        shares = (_finite(image) - low) / max(high - low, 1e-12)
+        return Image.fromarray((shares * 255).round().astype(np.uint8)).convert("RGB")
     if image.mode == "RGB" and "transparency" not in image.info:
         return image  # convert() would copy it
     if image.has_transparency_data:
@@ -143,11 +208,9 @@ def _rgb(image: Image.Image) -> Image.Image:
     return image.convert("RGB")
 
 
-def _stretched(values: NDArray[np.float64]) -> NDArray[np.uint8]:
-    finite = np.nan_to_num(values, nan=0.0, posinf=0.0, neginf=0.0)
-    low, high = finite.min(), finite.max()
-    shares: NDArray[np.float64] = (finite - low) / max(high - low, 1e-12)
-    return (shares * 255).round().astype(np.uint8)
+def _finite(image: Image.Image) -> NDArray[np.float64]:
+    """The values of deep grey, 0 where they are no numbers."""
+    return np.nan_to_num(np.asarray(image, np.float64), nan=0.0, posinf=0.0, neginf=0.0)
 
 
 def _reason(path: str, error: Exception) -> str:

@@ -21,6 +21,6 @@ def as_object(comparison: Comparison) -> dict[str, Any]:
 
 
 def to_json(comparison: Comparison) -> str:
-    """The comparison as indented JSON text, in which what a terminal would obey is written as ``\\u001b`` and the like."""
+    """The comparison as indented JSON text; what a terminal would obey is written in escapes like ``\\u001b``."""
     text = msgspec.json.format(msgspec.json.encode(as_object(comparison)), indent=2).decode() + "\n"
     return "".join(one if one.isprintable() or one == "\n" else json.dumps(one)[1:-1] for one in text)

@@ -8,14 +8,12 @@ code is ever read.
 from __future__ import annotations
 
 import os
-import pickle
 import re
 import time
 from collections.abc import Generator
 from pathlib import Path
 
 import filelock
-import safetensors
 import safetensors.torch
 import torch
 from msgspec import Struct
@@ -26,7 +24,9 @@ from engine.models import mirror as package_index
 from engine.models.backbones import default_weights, misfit
 from engine.models.download import SourceError, download
 from engine.models.mirror import Mirror, sha256_of
+from engine.models.untrusted import UntrustedError, check
 from engine.progress import WorkDone
+from engine.text import shown
 
 __all__ = ["Found", "Pretrained", "WeightsError", "fetch", "find", "hub_cache"]
 
@@ -54,6 +54,9 @@ MIRRORS = {
 
 class WeightsError(RuntimeError):
     """Pretrained weights cannot be had; one line that says why and what to do."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__(shown(text, 2000))
 
 
 class Found(Struct, frozen=True):
@@ -109,7 +112,7 @@ def fetch(backbone: str, choice: str) -> Generator[WorkDone, None, Pretrained]:
     found = find(backbone, choice) if choice != "default" else (yield from _default(backbone))
     if found.path is None:
         raise WeightsError(f"{official.file} was not fetched")
-    state = _read(found.path)
+    state = _read(found.path, is_known=choice == "default")
     if choice != "default" and (problem := misfit(backbone, state)):
         raise WeightsError(f"{found.path}: {problem}; give a file of {backbone}, or use --weights none")
     return Pretrained(state, found.origin, found.sha256)
@@ -260,17 +263,23 @@ def _acquired(lock: filelock.BaseFileLock) -> bool:
     return True
 
 
-def _read(path: Path) -> dict[str, Tensor]:
-    """The state dict in a file of torch.save or safetensors."""
+def _read(path: Path, *, is_known: bool) -> dict[str, Tensor]:
+    """The state dict in a file of torch.save or safetensors; a stranger's is checked before it is read."""
     advice = "give --weights a state dict saved by torch.save or safetensors, or none"
     try:
         if path.suffix == ".safetensors":
             return safetensors.torch.load_file(path)
+        if not is_known:
+            check(path)
         state = torch.load(path, map_location="cpu", weights_only=True)
     except OSError as error:
         raise WeightsError(f"{path}: {error.strerror or error}; {advice}") from None
-    except (pickle.UnpicklingError, RuntimeError, ValueError, EOFError, KeyError, safetensors.SafetensorError):
+    except UntrustedError as error:
+        raise WeightsError(f"{path}: {error}; {advice}") from None
+    except Exception:  # what is broken can raise almost anything
         raise WeightsError(f"{path}: damaged, or holds more than plain tensors; {advice}") from None
-    if not isinstance(state, dict) or not all(isinstance(value, Tensor) for value in state.values()):
+    if not isinstance(state, dict) or not all(
+        isinstance(name, str) and isinstance(value, Tensor) for name, value in state.items()
+    ):
         raise WeightsError(f"{path}: holds no state dict; {advice}")
-    return {str(name): value.detach() for name, value in state.items()}
+    return {name: value.detach() for name, value in state.items()}
