@@ -5,14 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from datetime import datetime
 from pathlib import Path
-from typing import Literal
+from typing import IO, Literal
 
 import msgspec
 from msgspec import Struct
 
 from engine.events import AnyEvent
 from engine.folder import experiments
-from engine.log import EVENTS, is_being_written
+from engine.log import EVENTS, LONGEST_LINE, is_being_written
 from engine.state import ExperimentState, fold
 
 Status = Literal["running", "finished", "stopped", "failed", "interrupted", "damaged"]
@@ -119,12 +119,22 @@ def _read(log: Path) -> tuple[ExperimentState, int]:
                 unread += 1
 
     with log.open("rb") as lines:
-        state = fold(events(lines))
+        state = fold(events(_bounded(lines)))
     try:
         last = decoder.decode(passed).elapsed if passed else 0.0
-    except (msgspec.MsgspecError, UnicodeDecodeError):
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
         last = 0.0
     return msgspec.structs.replace(state, elapsed=max(state.elapsed, last)), unread
+
+
+def _bounded(file: IO[bytes]) -> Iterator[bytes]:
+    """The lines of a log; in place of one that is too long for an event, one that cannot be read."""
+    while line := file.readline(LONGEST_LINE):
+        if len(line) == LONGEST_LINE and not line.endswith(b"\n"):
+            while (rest := file.readline(LONGEST_LINE)) and not rest.endswith(b"\n"):
+                pass
+            line = b"?" + rest[-1:]
+        yield line
 
 
 def _status(state: ExperimentState, folder: Path) -> Status:

@@ -26,6 +26,8 @@ EVENTS = "events.jsonl"
 COMMANDS = "commands.jsonl"
 WRITER_LOCK = "writer.lock"
 CHUNK = 1 << 20
+LONGEST_LINE = 1 << 24
+"""Bytes, many times what an event takes; longer ones are not read into memory."""
 
 
 class LogBusyError(RuntimeError):
@@ -77,8 +79,8 @@ class EventLog:
 class LineReader(Generic[T]):
     """Reads the new whole lines of a growing JSON-lines file at each call of :meth:`read`.
 
-    A torn last line is left for the next call; a line that cannot be understood (damaged, or written by a newer
-    version) is counted in ``skipped`` and passed over.
+    A torn last line is left for the next call; a line that cannot be understood (damaged, too long, or written by a
+    newer version) is counted in ``skipped`` and passed over.
     """
 
     def __init__(self, path: Path, type_: Any) -> None:
@@ -87,6 +89,7 @@ class LineReader(Generic[T]):
         self._decoder: msgspec.json.Decoder[T] = msgspec.json.Decoder(type_)
         self._offset = 0
         self._partial = b""
+        self._in_long_line = False
 
     def read(self) -> list[T]:
         """What was appended since the last call; nothing where the file does not exist yet."""
@@ -97,7 +100,12 @@ class LineReader(Generic[T]):
                 while chunk := file.read(CHUNK):
                     self._offset += len(chunk)
                     *lines, self._partial = (self._partial + chunk).split(b"\n")
+                    if lines and self._in_long_line:
+                        lines, self._in_long_line = lines[1:], False
                     items.extend(item for line in lines if (item := self._decode(line)) is not None)
+                    if len(self._partial) > LONGEST_LINE:
+                        self.skipped += not self._in_long_line
+                        self._partial, self._in_long_line = b"", True
         except FileNotFoundError:
             return []
         return items

@@ -27,7 +27,7 @@ from engine.data.pixels import Mapped, OnDemand, Pixels, in_memory, open_mapped,
 from engine.progress import WorkDone, each
 from engine.text import shown
 
-DECODER = "1"
+DECODER = "2"
 """Changes whenever the same file is to be decoded to other pixels."""
 RAM_SHARE = 0.5
 """The share of the free memory that decoded images may take; the environment variable TL_TUI_RAM_SHARE replaces it."""
