@@ -192,7 +192,7 @@ def facts(run: RunState, state: ExperimentState) -> Text:
     trainable, total = count(run.parameters_trainable), count(run.parameters_total)
     which = f"all {total}" if run.parameters_trainable == run.parameters_total else f"{trainable} of {total}"
     where = kept(state)
-    network = f"trains {which} parameters · {run.precision}" + (f" · {where}" if where else "")
+    network = f"trains {which} parameters · {shown(run.precision, 12)}" + (f" · {where}" if where else "")
     if run.weights.startswith("none"):
         return Text.assemble(("random initialisation", f"bold {rgb(AMBER)}"), (f" · {network}", MUTED))
     return Text(f"{network} · {shown(run.weights, 100)}", MUTED)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
 
+from rich.text import Text
 from textual import on
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
@@ -220,7 +221,7 @@ class SetupScreen(Screen[None]):
         """Shows why it cannot start, or what would start."""
         problem = problem or self._problem()
         self.message.set_class(bool(problem), "-problem")
-        self.message.tooltip = shown(problem) or None
+        self.message.tooltip = Text(shown(problem)) if problem else None
         if problem:
             self.message.update(f"! {shown(problem)}")
         elif self.data.found is None:

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from typing import ClassVar
 
+from rich.text import Text
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Horizontal
 from textual.widget import Widget
 from textual.widgets import Label, Select
+
+from engine.text import shown
 
 
 class Choice(Select[str]):
@@ -61,5 +64,5 @@ class Field(Horizontal):
     def say(self, problem: str) -> None:
         """Shows what is wrong with the value, or the hint where the problem is empty."""
         self.set_class(bool(problem), "-wrong")
-        self.note.update(f"! {problem}" if problem else self.hint)
-        self.note.tooltip = problem or None
+        self.note.update(f"! {shown(problem)}" if problem else self.hint)
+        self.note.tooltip = Text(shown(problem)) if problem else None

@@ -113,12 +113,13 @@ def device_in_words(state: ExperimentState) -> tuple[str, ...]:
     """The device and how much of its memory is in use, at length and short: ``NVIDIA H200 · 12.4 GiB of 139.0 GiB``."""
     if state.device is None:
         return ()
-    name, memory = shown(state.device.hardware, 30), _latest_memory(state)
+    name, torch_name = shown(state.device.hardware, 30), shown(state.device.torch_name, 20)
+    memory = _latest_memory(state)
     if memory is None:
-        return (name, state.device.torch_name)
+        return (name, torch_name)
     used, total = (memory.device_used, memory.device_total) if memory.device_used else (memory.rss, None)
     amount = f"{size(used)} of {size(total or state.device.memory)}"
-    return f"{name} · {amount}", f"{state.device.torch_name} · {amount}", state.device.torch_name
+    return f"{name} · {amount}", f"{torch_name} · {amount}", torch_name
 
 
 def _latest_memory(state: ExperimentState) -> Memory | None:

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+from rich.text import Text
 from textual.events import Key
 from textual.widgets import Input
+
+UNPRINTABLE = "\ufffd"
+"""One cell in place of each character that a terminal would obey."""
 
 
 class TextInput(Input):
@@ -12,6 +16,12 @@ class TextInput(Input):
     Textual inserts printable keys at once but lets the others rise to the app first, so that of keys that arrive
     together, as they do over a slow connection, ctrl+u or backspace would act after what was typed later.
     """
+
+    @property
+    def _value(self) -> Text:
+        """What is drawn of the value: Textual would send the terminal whatever stands in it."""
+        drawn = "".join(one if one.isprintable() else UNPRINTABLE for one in self.value)
+        return Text(drawn, no_wrap=True, overflow="ignore", end="")
 
     async def _on_key(self, event: Key) -> None:
         if event.is_printable:
