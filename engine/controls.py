@@ -7,8 +7,9 @@ from collections import deque
 from collections.abc import Callable
 from pathlib import Path
 
-from engine.events import Action, Command, CommandApplied
+from engine.events import Action, CommandApplied
 from engine.log import EventLog, command_reader
+from engine.state import ExperimentState
 
 POLL_SECONDS = 0.05
 PROGRESS_SECONDS = 0.2
@@ -46,34 +47,50 @@ class Stopwatch:
 
 
 class Controls:
-    """Reads the commands sent to an experiment and records each in its log when it takes effect."""
+    """Reads the commands sent to an experiment and records each in its log when it takes effect.
 
-    def __init__(self, folder: Path, log: EventLog, clock: Stopwatch) -> None:
+    ``asked``: those of this process itself, which need no file. ``state`` is where the log stands: an experiment that
+    was handed over while it was paused stays so, and obeys what was sent to it meanwhile.
+    """
+
+    def __init__(
+        self, folder: Path, log: EventLog, clock: Stopwatch, asked: deque[Action], state: ExperimentState
+    ) -> None:
         self._reader = command_reader(folder)
-        self._reader.read()  # commands to an earlier process are not for this one
-        self._waiting: deque[Command] = deque()
+        sent = self._reader.read()
+        handed_over = max((place for place, command in enumerate(sent, 1) if command.action == "suspend"), default=0)
+        # commands to a process that was lost are not for this one
+        self._waiting: deque[Action] = deque(
+            command.action for command in (sent[handed_over:] if state.suspended and handed_over else ())
+        )
+        self._asked = asked
         self._log = log
         self._clock = clock
+        self._paused = state.paused
 
     def obey(self, run: str) -> Action | None:
-        """``stop`` or ``skip`` if a person asked for it since the last call; while paused, does not return."""
-        paused = False
+        """``stop``, ``skip`` or ``suspend`` if asked for since the last call; while paused, does not return."""
+        paused, self._paused = self._paused, False
+        if paused:
+            self._clock.pause()
         while True:
-            self._waiting.extend(self._reader.read())
+            self._waiting.extend(command.action for command in self._reader.read())
+            while self._asked:
+                self._waiting.append(self._asked.popleft())
             while self._waiting:
-                command = self._waiting.popleft()
-                if command.action == "pause" and not paused:
+                action = self._waiting.popleft()
+                if action == "pause" and not paused:
                     paused = True
                     self._clock.pause()
-                elif command.action == "resume" and paused:
+                elif action == "resume" and paused:
                     paused = False
                     self._clock.resume()
-                elif command.action in ("pause", "resume"):
+                elif action in ("pause", "resume"):
                     continue
-                self._log.append(CommandApplied(action=command.action, run=run))
-                if command.action in ("stop", "skip"):
+                self._log.append(CommandApplied(action=action, run=run))
+                if action not in ("pause", "resume"):
                     self._clock.resume()
-                    return command.action
+                    return action
             if not paused:
                 return None
             time.sleep(POLL_SECONDS)

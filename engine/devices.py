@@ -128,9 +128,9 @@ class MemoryProbe:
         self._kernel_counts = False
         self.reset_peak()
 
-    def reset_peak(self) -> None:
-        """Peaks begin anew from what is in use now."""
-        self._largest = 0
+    def reset_peak(self, floor: int = 0) -> None:
+        """Peaks begin anew from what is in use now; that of resident memory is at least ``floor`` bytes."""
+        self._largest = floor
         try:
             CLEAR_REFS.write_text(RESET_PEAK_RSS, encoding="ascii")
             self._kernel_counts = True

@@ -14,7 +14,8 @@ from msgspec import Struct
 from engine.spec import Experiment
 
 Stage = Literal["weights", "decoding", "warming up", "features", "training", "validating"]
-Action = Literal["pause", "resume", "stop", "skip"]
+Action = Literal["pause", "resume", "stop", "skip", "suspend"]
+"""``stop`` ends an experiment with what it has; ``suspend`` ends only the process, and another goes on from there."""
 RunEnd = Literal["finished", "stopped", "skipped"]
 
 
@@ -80,17 +81,33 @@ class ExperimentStarted(Event, frozen=True, kw_only=True):
     versions: dict[str, str]
 
 
+class ExperimentResumed(Event, frozen=True, kw_only=True):
+    """A process goes on with what an earlier one left: every run that is neither finished nor skipped."""
+
+    host: str
+    pid: int
+    device: Device
+    versions: dict[str, str]
+
+
 class DataDecoded(Event, frozen=True, kw_only=True):
-    """Every image was read once; ``left_out`` could not be. ``kept`` says where the decoded ones are."""
+    """Every image was read once; ``left_out`` could not be. ``kept`` says where the decoded ones are.
+
+    ``fingerprint``: a digest of what the images show, their labels and their split.
+    """
 
     train: int
     val: int
     left_out: int
     kept: str = ""
+    fingerprint: str = ""
 
 
 class RunStarted(Event, frozen=True, kw_only=True):
-    """One strategy with one seed begins. ``weights`` says in words where they came from, ``none`` if random."""
+    """One strategy with one seed begins, or goes on: with ``step`` steps of ``epoch`` done, and what came before it.
+
+    ``weights`` says in words where they came from, ``none`` if random.
+    """
 
     run: str
     strategy: str
@@ -101,6 +118,8 @@ class RunStarted(Event, frozen=True, kw_only=True):
     precision: str
     learning_rates: tuple[float, ...]
     memory: Memory
+    epoch: int = 1
+    step: int = 0
 
 
 class StageChanged(Event, frozen=True, kw_only=True):
@@ -208,6 +227,7 @@ class Command(Struct, frozen=True):
 
 AnyEvent = (
     ExperimentStarted
+    | ExperimentResumed
     | DataDecoded
     | RunStarted
     | StageChanged

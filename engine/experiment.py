@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import logging
+import os
 import platform
+import socket
 import threading
+from collections import deque
 from collections.abc import Generator, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
@@ -15,59 +18,60 @@ from engine import devices
 from engine import events as ev
 from engine.controls import Controls, Interrupted, Stopwatch
 from engine.data.dataset import DataError, DataSet, summary
-from engine.events import Action, Event
+from engine.events import Action, AnyEvent, Event
 from engine.folder import ENGINE_LOG
 from engine.log import EventLog
 from engine.models.backbones import preprocessing
-from engine.run import Shared, run_events
+from engine.run import ChangedError, Shared, run_events
 from engine.spec import Experiment, SpecError, run_id
+from engine.state import ExperimentState, fold, is_left
 from engine.training.features import FeatureStore
 
 HEARTBEAT_SECONDS = 1.0
 logger = logging.getLogger("engine")
 
 
-def run(experiment: Experiment, dataset: DataSet, folder: Path) -> ev.ExperimentFinished:
-    """Runs the experiment in its folder and returns the last event of its log.
+def run(
+    experiment: Experiment, dataset: DataSet, log: EventLog, asked: deque[Action], *, force: bool = False
+) -> ev.ExperimentFinished | None:
+    """Runs what is left of the experiment in the log's folder and returns the last event of its log.
 
+    None where it was suspended: another process can go on with it. ``asked`` is what this process itself asks for.
     A run that fails is recorded and the next one starts. What makes the whole experiment impossible is recorded too
-    and then raised: ``SpecError`` (say, a backbone that does not exist), ``DataError`` (unusable images).
+    and then raised: ``SpecError`` (say, a backbone that does not exist), ``DataError`` (unusable images). Where it only
+    cannot go on as it began, :class:`ChangedError` is raised and the log left as it is, unless by ``force``.
     """
-    with EventLog(folder) as log, _engine_log(folder):
+    with _engine_log(log.folder):
         try:
-            finished = _run(experiment, dataset, folder, log)
+            finished = _run(experiment, dataset, log, asked, force)
+        except ChangedError:
+            raise
         except Exception as error:
             if not isinstance(error, SpecError | DataError):
                 logger.exception("the experiment failed")
             log.append(ev.ExperimentFinished(end="failed", error=" ".join(str(error).split()) or type(error).__name__))
             raise
-        log.append(finished)
+        if finished is not None:
+            log.append(finished)
         return finished
 
 
-def _run(experiment: Experiment, dataset: DataSet, folder: Path, log: EventLog) -> ev.ExperimentFinished:
+def _run(
+    experiment: Experiment, dataset: DataSet, log: EventLog, asked: deque[Action], force: bool
+) -> ev.ExperimentFinished | None:
     device = devices.choose_device(experiment.device)
     precision = devices.choose_precision(device, experiment.precision)
     views = [preprocessing(strategy.backbone, strategy.image_size) for strategy in experiment.strategies]
     clock, memory = Stopwatch(), devices.MemoryProbe(device)
-    controls = Controls(folder, log, clock)
-    log.append(
-        ev.ExperimentStarted(
-            name=folder.name,
-            spec=experiment,
-            data=summary(dataset),
-            device=devices.describe(device),
-            versions=versions(),
-        )
-    )
-    for message in dataset.warnings:
-        log.append(ev.Warned(message=message))
-    if experiment.weights == "none":
-        log.append(ev.Warned(message="weights are random at the start (weights: none): this is no transfer learning"))
+    earlier = fold(log.earlier)
+    controls = Controls(log.folder, log, clock, asked, earlier)
+    state = _begin(experiment, dataset, log, devices.describe(device), earlier)
     with ThreadPoolExecutor(1, thread_name_prefix="cache") as later:
         shared = Shared(
             dataset=dataset,
-            folder=folder,
+            fingerprint="" if earlier.decoded is None else earlier.decoded.fingerprint,
+            force=force,
+            folder=log.folder,
             weights=experiment.weights,
             device=device,
             precision=precision,
@@ -80,25 +84,61 @@ def _run(experiment: Experiment, dataset: DataSet, folder: Path, log: EventLog) 
         for seed in experiment.seeds:
             for strategy, view in zip(experiment.strategies, views, strict=True):
                 name = run_id(strategy, seed)
+                if not is_left(state.run(name)):
+                    continue
                 if shared.prepared:
                     devices.release_memory()  # of the run before
                 with _heartbeat(log, memory, name):
-                    action = _drive(run_events(shared, strategy, seed, view), log, controls, name)
+                    known = len(state.run(name).epochs)
+                    action = _drive(run_events(shared, strategy, seed, view, known), log, controls, name)
+                if action == "suspend":
+                    return None
                 if action == "stop":
                     return ev.ExperimentFinished(end="stopped")
     return ev.ExperimentFinished(end="finished")
 
 
+def _begin(
+    experiment: Experiment, dataset: DataSet, log: EventLog, device: ev.Device, earlier: ExperimentState
+) -> ExperimentState:
+    """Logs that the experiment begins or goes on, and returns what there is to do."""
+    first: Event
+    if earlier.spec is None:
+        first = ev.ExperimentStarted(
+            name=log.folder.name, spec=experiment, data=summary(dataset), device=device, versions=versions()
+        )
+        warnings = [*dataset.warnings]
+        if experiment.weights == "none":
+            warnings.append("weights are random at the start (weights: none): this is no transfer learning")
+    else:
+        first = ev.ExperimentResumed(host=socket.gethostname(), pid=os.getpid(), device=device, versions=versions())
+        warnings = _changes(earlier, first)
+    written = [log.append(first), *(log.append(ev.Warned(message=message)) for message in warnings)]
+    return fold([event for event in written if isinstance(event, AnyEvent)], earlier)
+
+
+def _changes(earlier: ExperimentState, now: ev.ExperimentResumed) -> list[str]:
+    """In what the process that goes on differs from the one before, in words."""
+    found = [
+        f"resumed with {name} {version}; it was {earlier.versions[name]} before"
+        for name, version in now.versions.items()
+        if earlier.versions.get(name, version) != version
+    ]
+    if earlier.device is not None and earlier.device.hardware != now.device.hardware:
+        found.append(f"resumed on {now.device.hardware}; it was {earlier.device.hardware} before: times do not compare")
+    return found
+
+
 def _drive(events: Generator[Event, None, None], log: EventLog, controls: Controls, run_name: str) -> Action | None:
-    """Logs a run's events until it ends; a person's stop or skip is thrown into it and returned."""
+    """Logs a run's events until it ends; a person's stop, skip or suspend is thrown into it and returned."""
     interruption: Action | None = None
     with suppress(StopIteration, Interrupted):
         event = next(events)
         while True:
             log.append(event)
             asked = controls.obey(run_name)
-            if asked is None or interruption is not None:  # once it is ending, only a stop still matters
-                interruption = "stop" if asked == "stop" else interruption
+            if asked is None or interruption is not None:  # once it is ending, only what ends all still matters
+                interruption = asked if asked in ("stop", "suspend") else interruption
                 event = next(events)
             else:
                 interruption = asked

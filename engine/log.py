@@ -9,6 +9,7 @@ import os
 import socket
 import threading
 import time
+from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
 from types import TracebackType
@@ -16,7 +17,7 @@ from typing import TYPE_CHECKING, Any, Generic, Self, TypeVar
 
 import msgspec
 
-from engine.events import Action, AnyEvent, Command, Event
+from engine.events import Action, AnyEvent, Command, Event, MemorySampled, Progress
 
 if TYPE_CHECKING:
     import filelock
@@ -35,20 +36,26 @@ class LogBusyError(RuntimeError):
 
 
 class EventLog:
-    """The one writer of an experiment's events. Safe to append to from several threads of its process."""
+    """The one writer of an experiment's events. Safe to append to from several threads of its process.
 
-    def __init__(self, folder: Path) -> None:
+    ``earlier``: the events that another process left; times go on from the last of them. Where the log cannot be
+    written (a full disk), events wait in memory and are written as soon as that is possible again; ``problem`` is the
+    error meanwhile. Progress and memory do not wait.
+
+    :class:`LogBusyError` where another process writes the log, or one on another host may (``force``: it does not).
+    """
+
+    def __init__(self, folder: Path, *, force: bool = False) -> None:
         self.folder = folder
+        self.problem: OSError | None = None
         self._encoder = msgspec.json.Encoder()
         self._mutex = threading.Lock()
-        self._lock = _lock(folder)
-        try:
-            self._lock.acquire(blocking=False)
-        except TimeoutError:
-            raise LogBusyError(f"{folder.name} is being written by {_writer(folder)}") from None
-        (folder / WRITER_LOCK).write_text(f"{socket.gethostname()} {os.getpid()}\n", encoding="utf-8")
-        self._file = (folder / EVENTS).open("ab")
-        self._began = time.monotonic()
+        self._lock = _acquired(folder, force)
+        self.earlier = event_reader(folder).read()
+        self._file = open(folder / EVENTS, "ab", buffering=0, opener=private)  # noqa: SIM115 - until close()
+        # a line that was torn ends here
+        self._waiting = b"" if _ends_whole(folder / EVENTS) else b"\n"
+        self._began = time.monotonic() - max((event.elapsed for event in self.earlier), default=0.0)
 
     def append(self, event: Event) -> Event:
         """Stamps the event with the time, writes it as one line, and returns it as written."""
@@ -56,16 +63,34 @@ class EventLog:
             stamped = msgspec.structs.replace(
                 event, time=datetime.now(UTC), elapsed=round(time.monotonic() - self._began, 3)
             )
-            self._file.write(self._encoder.encode(stamped) + b"\n")
-            self._file.flush()
+            if self.problem is None or not isinstance(event, Progress | MemorySampled):
+                self._waiting += self._encoder.encode(stamped) + b"\n"
+            self._write()
             return stamped
 
     def close(self) -> None:
-        """Makes the log durable and lets another writer take over."""
+        """Makes the log durable and lets another writer take over; ``OSError`` where events could not be written."""
         with self._mutex:
-            os.fsync(self._file.fileno())
-            self._file.close()
-            self._lock.release()
+            try:
+                self._write()
+                with suppress(OSError):
+                    os.fsync(self._file.fileno())
+                self._file.close()
+                with suppress(OSError):
+                    (self.folder / WRITER_LOCK).write_bytes(b"")
+            finally:
+                self._lock.release()
+            if self.problem is not None:
+                raise self.problem
+
+    def _write(self) -> None:
+        """Writes what waits, as far as that is possible."""
+        try:
+            while self._waiting:
+                self._waiting = self._waiting[os.write(self._file.fileno(), self._waiting) :]
+            self.problem = None
+        except OSError as error:
+            self.problem = OSError(error.errno, error.strerror, str(self.folder / EVENTS))
 
     def __enter__(self) -> Self:
         return self
@@ -152,6 +177,48 @@ def is_being_written(folder: Path) -> bool:
     return False
 
 
+def writing_process(folder: Path) -> int | None:
+    """The id of the process of this host that writes the experiment's log; None where nobody here does."""
+    host, pid = _host_and_pid(folder)
+    return int(pid) if host == socket.gethostname() and pid.isdecimal() and is_being_written(folder) else None
+
+
+def writer(folder: Path) -> str:
+    """Who writes the experiment's log, or was the last to begin it, in words; empty where nobody does."""
+    host, pid = _host_and_pid(folder)
+    return f"process {pid} on {host}" if host else ""
+
+
+def _acquired(folder: Path, force: bool) -> filelock.BaseFileLock:
+    lock = _lock(folder)
+    try:
+        lock.acquire(blocking=False)
+    except TimeoutError:
+        raise LogBusyError(f"{folder.name} is being written by {writer(folder) or 'another process'}") from None
+    host, _ = _host_and_pid(folder)
+    if host not in ("", socket.gethostname()) and not force:
+        lock.release()
+        raise LogBusyError(
+            f"{folder.name} may still be written by {writer(folder)}; once that has ended, --force takes it over"
+        )
+    (folder / WRITER_LOCK).write_text(f"{socket.gethostname()} {os.getpid()}\n", encoding="utf-8")
+    return lock
+
+
+def private(path: str, flags: int) -> int:
+    """An ``opener`` for files that only their owner may read."""
+    return os.open(path, flags, 0o600)
+
+
+def _ends_whole(path: Path) -> bool:
+    """Whether the file ends with a whole line, or is empty."""
+    with path.open("rb") as file:
+        if file.seek(0, os.SEEK_END) == 0:
+            return True
+        file.seek(-1, os.SEEK_END)
+        return file.read(1) == b"\n"
+
+
 def _lock(folder: Path) -> filelock.BaseFileLock:
     """The lock of the log's one writer; where another holds it, acquiring raises a ``TimeoutError``."""
     import filelock  # noqa: PLC0415 - brings asyncio with it, which a look at finished experiments does not need
@@ -159,9 +226,10 @@ def _lock(folder: Path) -> filelock.BaseFileLock:
     return filelock.FileLock(folder / WRITER_LOCK, thread_local=False)
 
 
-def _writer(folder: Path) -> str:
+def _host_and_pid(folder: Path) -> tuple[str, str]:
+    """What the last writer said of itself; empty where it ended in order or said nothing."""
     try:
         host, pid = (folder / WRITER_LOCK).read_text(encoding="utf-8").split()
     except (OSError, ValueError):
-        return "another process"
-    return f"process {pid} on {host}"
+        return "", ""
+    return host, pid

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import time
 from collections.abc import Generator
 from concurrent.futures import Executor
 from contextlib import suppress
@@ -24,13 +23,18 @@ from engine.models.weights import Pretrained, WeightsError, fetch
 from engine.progress import told
 from engine.spec import Arithmetic, SpecError, Strategy, run_id
 from engine.text import shown
+from engine.training import checkpoint
 from engine.training.batches import Images
 from engine.training.best import Best
+from engine.training.checkpoint import CheckpointError, Course
 from engine.training.features import FeatureStore, extracted
-from engine.training.fit import DivergedError, Run, fit, warm_up
+from engine.training.fit import DivergedError, Run, at_the_start, fit, warm_up
 from engine.training.schedule import planned_rates
 
 SAVE_SECONDS = 30.0
+EPOCH_SECONDS, STEP_SECONDS, SAVING_SHARE = 1.0, 30.0, 20
+"""Where a run stands is saved at the end of an epoch after so many seconds, within one after so many; and at most a
+twentieth of the time is spent on it."""
 logger = logging.getLogger("engine")
 
 
@@ -38,11 +42,14 @@ logger = logging.getLogger("engine")
 class Shared:
     """What the runs of an experiment share.
 
+    ``fingerprint``: of the images that the experiment began with, empty where it begins now; ``force``: others will do.
     ``prepared`` holds its images by their side in pixels, one size at a time; ``features`` those of frozen backbones.
     ``later`` writes to the cache beside the training.
     """
 
     dataset: DataSet
+    fingerprint: str
+    force: bool
     folder: Path
     weights: str
     device: torch.device
@@ -55,71 +62,147 @@ class Shared:
     prepared: dict[int, Prepared] = field(default_factory=dict)
 
 
-def run_events(shared: Shared, strategy: Strategy, seed: int, view: Preprocessing) -> Generator[Event, None, None]:
-    """Everything that happens in one run, ending with ``RunFinished`` or ``RunFailed``.
+class ChangedError(SpecError):
+    """An experiment cannot go on as it began, since what it began with has changed; the text is one line."""
 
-    :class:`Interrupted` may be thrown in at any event: the run then saves its best epoch and ends early.
+
+def run_events(
+    shared: Shared, strategy: Strategy, seed: int, view: Preprocessing, known: int
+) -> Generator[Event, None, None]:
+    """Everything that happens in one run, ending with ``RunFinished`` or ``RunFailed``, or without where suspended.
+
+    Goes on from the run's checkpoint, if there is one; ``known`` of its epochs are in the log.
+    :class:`Interrupted` may be thrown in at any event: the run then saves its best epoch and where it stands, and ends.
     Raises ``DataError`` or ``SpecError`` where the images or the settings cannot be used at all, since no other run
     could go on either.
     """
     name, clock = run_id(strategy, seed), shared.clock
-    best: Best | None = None
-    began, cpu_began = clock(), time.process_time()
-
-    def finished(end: ev.RunEnd) -> ev.RunFinished:
-        seconds, cpu_seconds = clock() - began, time.process_time() - cpu_began
-        return ev.RunFinished(
-            run=name, end=end, seconds=seconds, cpu_seconds=cpu_seconds, memory=shared.memory.sample()
-        )
-
+    course: Course | None = None
     last: ev.RunFinished | ev.RunFailed
     try:
         prepared = yield from _prepared(shared, view.resize)
         pretrained = yield from told(fetch(strategy.backbone, shared.weights), "weights", clock, name)
         run = _run(shared, prepared, strategy, seed, view, pretrained)
-        best = Best(run, shared.folder, shared.dataset.classes)
         yield ev.StageChanged(run=name, stage="warming up", detail="torch.compile" if shared.compile else "")
         warm_up(run)
         trim_memory()
         shared.memory.reset_peak()
-        began, cpu_began = clock(), time.process_time()
-        total, trainable = count_parameters(run.network.module)
-        yield ev.RunStarted(
-            run=name,
-            strategy=strategy.name,
-            seed=seed,
-            weights=pretrained.origin,
-            parameters_total=total,
-            parameters_trainable=trainable,
-            precision=shared.precision,
-            learning_rates=planned_rates(strategy.optimizer.lr, strategy.schedule, strategy.epochs),
-            memory=shared.memory.sample(),
-        )
-        due = every(SAVE_SECONDS, clock)
-        for event in fit(run, best.offer):
-            yield event
-            if isinstance(event, ev.EpochFinished) and due():
-                yield from best.save()
-        last = finished("finished")
+        begun = Course(run, at_the_start(run), Best(run, shared.folder, shared.dataset.classes), prepared.fingerprint)
+        yield from _resume(shared, begun)
+        course = begun
+        yield _started(shared, course, pretrained)
+        yield from course.epochs[known:]  # what a full disk or a power cut took from the log
+        yield from _fit(shared, course)
+        last = _finished(shared, name, course, "finished")
     except Interrupted as interrupted:
-        last = finished("skipped" if interrupted.action == "skip" else "stopped")
+        if course is not None and (problem := _saved_standing(shared, course)):
+            with suppress(Interrupted):
+                yield problem
+        if interrupted.action == "suspend":
+            with suppress(Interrupted, OSError):
+                yield from course.best.save() if course is not None else ()
+            return
+        last = _finished(shared, name, course, "skipped" if interrupted.action == "skip" else "stopped")
     except (DataError, SpecError):
         raise
     except Exception as error:  # whatever happened in this run, the others can go on
         logger.exception("run %s failed", name)
         last = failure(name, error)
-    ending, last = _saved(best, last)
+    ending, last = _saved(course, last)
     for event in (*ending, last):
         with suppress(Interrupted):  # it is ending already; nothing of it may be lost
             yield event
+    if isinstance(last, ev.RunFinished) and last.end == "finished":
+        checkpoint.remove(shared.folder, name)
+
+
+def _resume(shared: Shared, course: Course) -> Generator[Event, None, None]:
+    """Brings the course to where an earlier process left it, if one did."""
+    name = course.run.name
+    try:
+        found = checkpoint.read(shared.folder, name)
+        if found is None:
+            return
+        changed = checkpoint.differences(found, course)
+        if changed and not shared.force:
+            raise ChangedError(f"{name} cannot go on as it began: {'; '.join(changed)}; --force goes on all the same")
+        checkpoint.restore(found, course)
+    except CheckpointError as error:
+        yield ev.Warned(run=name, message=f"begins anew: {error}")
+        return
+    if changed:
+        course.training.begin_epoch(course.training.epoch)
+        yield ev.Warned(run=name, message=f"goes on by force, at the beginning of its epoch: {'; '.join(changed)}")
+
+
+def _started(shared: Shared, course: Course, pretrained: Pretrained) -> ev.RunStarted:
+    run, strategy = course.run, course.run.strategy
+    total, trainable = count_parameters(run.network.module)
+    return ev.RunStarted(
+        run=run.name,
+        strategy=strategy.name,
+        seed=run.seed,
+        weights=pretrained.origin,
+        parameters_total=total,
+        parameters_trainable=trainable,
+        precision=shared.precision,
+        learning_rates=planned_rates(strategy.optimizer.lr, strategy.schedule, strategy.epochs),
+        memory=shared.memory.sample(),
+        epoch=course.training.epoch,
+        step=course.training.step,
+    )
+
+
+def _fit(shared: Shared, course: Course) -> Generator[Event, None, None]:
+    """Trains, and now and then saves the best epoch and where the run stands."""
+    clock, best = shared.clock, course.best
+    due, saved, cost = every(SAVE_SECONDS, clock), clock(), 0.0
+    for event in fit(course.run, course.training, best.offer):
+        epoch_ended = isinstance(event, ev.EpochFinished)
+        if isinstance(event, ev.EpochFinished):
+            course.epochs.append(event)
+        yield event
+        if clock() - saved >= max(EPOCH_SECONDS if epoch_ended else STEP_SECONDS, SAVING_SHARE * cost):
+            began = clock()
+            if problem := _saved_standing(shared, course):
+                yield problem
+            saved = clock()
+            cost = saved - began
+        if epoch_ended and due():
+            try:
+                yield from best.save()
+            except OSError as error:
+                yield ev.Warned(run=course.run.name, message=f"the best epoch could not be saved yet: {_why(error)}")
+
+
+def _saved_standing(shared: Shared, course: Course) -> ev.Warned | None:
+    """Saves where the run stands; what to say where that cannot be, the first time."""
+    try:
+        checkpoint.save(shared.folder, course)
+    except OSError as error:
+        first, course.unsaved = not course.unsaved, True
+        logger.warning("where %s stands could not be saved", course.run.name, exc_info=True)
+        message = f"where it stands could not be saved ({_why(error)}); training goes on, and tries again"
+        return ev.Warned(run=course.run.name, message=message) if first else None
+    course.unsaved = False
+    return None
+
+
+def _why(error: OSError) -> str:
+    return shown(f"{error.filename}: {error.strerror}" if error.filename else str(error))
+
+
+def _finished(shared: Shared, name: str, course: Course | None, end: ev.RunEnd) -> ev.RunFinished:
+    seconds, cpu_seconds = (0.0, 0.0) if course is None else (course.seconds(), course.cpu_seconds())
+    return ev.RunFinished(run=name, end=end, seconds=seconds, cpu_seconds=cpu_seconds, memory=shared.memory.sample())
 
 
 def _saved(
-    best: Best | None, last: ev.RunFinished | ev.RunFailed
+    course: Course | None, last: ev.RunFinished | ev.RunFailed
 ) -> tuple[list[ev.FileSaved], ev.RunFinished | ev.RunFailed]:
     """Saves the best epoch; where that fails, the run's last event says so."""
     try:
-        return (best.save() if best is not None else []), last
+        return (course.best.save() if course is not None else []), last
     except OSError as error:
         logger.exception("saving failed")
         return [], last if isinstance(last, ev.RunFailed) else failure(last.run, error)
@@ -170,10 +253,21 @@ def _prepared(shared: Shared, side: int) -> Generator[Event, None, Prepared]:
     if side not in shared.prepared:
         shared.prepared.clear()  # one size at a time: memory has a bound
         prepared = yield from told(prepare(shared.dataset, side, shared.device, shared.later), "decoding", shared.clock)
+        if shared.fingerprint not in ("", prepared.fingerprint):
+            changed = "the images, their labels or their split are not those that the experiment began with"
+            if not shared.force:
+                raise ChangedError(f"{changed}; --force goes on all the same")
+            yield ev.Warned(message=f"resumed by force: {changed}")
         left_out = (*prepared.train.unreadable, *prepared.val.unreadable)
         for unreadable in left_out:
             yield ev.Warned(message=f"left out {shown(unreadable.path)}: {unreadable.reason}")
         train, val = len(prepared.train.labels), len(prepared.val.labels)
-        yield ev.DataDecoded(train=train, val=val, left_out=len(left_out), kept=prepared.pixels.kept)
+        yield ev.DataDecoded(
+            train=train,
+            val=val,
+            left_out=len(left_out),
+            kept=prepared.pixels.kept,
+            fingerprint=prepared.fingerprint,
+        )
         shared.prepared[side] = prepared
     return shared.prepared[side]

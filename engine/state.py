@@ -100,6 +100,7 @@ class ExperimentState(Struct, frozen=True):
     warnings: tuple[ev.Warned, ...] = ()
     files: tuple[ev.FileSaved, ...] = ()
     paused: bool = False
+    suspended: bool = False
     end: Literal["finished", "stopped", "failed"] | None = None
     error: str = ""
     began: datetime | None = None
@@ -131,7 +132,7 @@ def fold(events: Iterable[AnyEvent], state: ExperimentState | None = None) -> Ex
             epochs.setdefault(event.run, []).append(event)
             state = _heard(state, event)
             continue
-        if isinstance(event, ev.ExperimentStarted):  # begins the runs anew, with epochs or without
+        if isinstance(event, ev.ExperimentStarted | ev.RunStarted):  # these begin anew, with epochs or without
             state, epochs = _with_epochs(state, epochs), {}
         state = _apply(event, _heard(state, event))
     return _with_epochs(state, epochs)
@@ -172,6 +173,15 @@ def _(event: ev.ExperimentStarted, state: ExperimentState) -> ExperimentState:
 
 
 @_apply.register
+def _(event: ev.ExperimentResumed, state: ExperimentState) -> ExperimentState:
+    waiting = {"status": "waiting", "progress": None, "failure": None, "ended": None}
+    runs = tuple(replace(run, **waiting) if is_left(run) else run for run in state.runs)
+    return replace(
+        state, runs=runs, stage=None, end=None, error="", device=event.device, versions=event.versions, suspended=False
+    )
+
+
+@_apply.register
 def _(event: ev.DataDecoded, state: ExperimentState) -> ExperimentState:
     return replace(state, decoded=event, stage=None)
 
@@ -205,17 +215,21 @@ def _(event: ev.Progress, state: ExperimentState) -> ExperimentState:
 
 @_apply.register
 def _(event: ev.RunStarted, state: ExperimentState) -> ExperimentState:
+    before = state.run(event.run) if _has(state, event.run) else None
+    goes_on = before is not None and (event.epoch, event.step) != (1, 0)
     return _with_run(
         state,
         event.run,
         status="running",
+        epochs=tuple(epoch for epoch in before.epochs if epoch.epoch < event.epoch) if before is not None else (),
+        memory=before.memory if before is not None and goes_on else (),
         weights=event.weights,
         parameters_total=event.parameters_total,
         parameters_trainable=event.parameters_trainable,
         precision=event.precision,
         learning_rates=event.learning_rates,
-        started=event.elapsed,
-        memory_at_start=event.memory,
+        started=before.started if before is not None and goes_on else event.elapsed,
+        memory_at_start=before.memory_at_start if before is not None and goes_on else event.memory,
     )
 
 
@@ -259,6 +273,8 @@ def _(event: ev.Warned, state: ExperimentState) -> ExperimentState:
 
 @_apply.register
 def _(event: ev.CommandApplied, state: ExperimentState) -> ExperimentState:
+    if event.action == "suspend":  # whoever goes on with it finds it paused, if it was
+        return replace(state, suspended=True)
     return replace(state, paused=event.action == "pause")
 
 
@@ -266,6 +282,15 @@ def _(event: ev.CommandApplied, state: ExperimentState) -> ExperimentState:
 def _(event: ev.ExperimentFinished, state: ExperimentState) -> ExperimentState:
     runs = tuple(run if run.is_over else replace(run, status="skipped", progress=None) for run in state.runs)
     return replace(state, runs=runs, stage=None, paused=False, end=event.end, error=event.error)
+
+
+def is_left(run: RunState) -> bool:
+    """Whether there is something left to do in a run that no process is at: all but those that finished, those that a
+    person skipped, and those that diverged, which would do so again.
+    """
+    diverged = run.failure is not None and run.failure.kind == "diverged"
+    skipped = run.status == "skipped" and run.ended is not None
+    return run.status != "finished" and not diverged and not skipped
 
 
 def _has(state: ExperimentState, name: str) -> bool:

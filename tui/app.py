@@ -43,8 +43,8 @@ if TYPE_CHECKING:
 class TlTui(App[None], inherit_bindings=False):
     """Shows one experiment at a time: ``state`` is what the log in ``folder`` tells, nothing where none is open.
 
-    ``out``: the folder of experiments. ``data`` or the whole ``experiment`` is what Setup begins with; ``clock`` tells
-    the time of day.
+    ``out``: the folder of experiments; ``shown``: that of the experiment to open at first. ``data`` or the whole
+    ``experiment`` is what Setup begins with; ``clock`` tells the time of day.
     """
 
     CSS_PATH = Path(__file__).with_name("app.tcss")
@@ -67,6 +67,7 @@ class TlTui(App[None], inherit_bindings=False):
         data: DataSource | None = None,
         experiment: Experiment | None = None,
         *,
+        shown: Path | None = None,
         clock: Callable[[], datetime] = datetime.now,
     ) -> None:
         super().__init__()
@@ -78,9 +79,11 @@ class TlTui(App[None], inherit_bindings=False):
         self.folder: Path | None = None
         self.interrupted = False
         self.host: ThreadHost | None = None
+        self.left = False  # by the person's wish: else what trains goes on without the screen
         self._told: ThreadHost | None = None
         self._starting = False
         self._keys: dict[Screen[None], tuple[tuple[str, bool], ...]] = {}
+        self._shown_first = shown
         self._setup = experiment or _with_data(data or DataSource())
         self.register_theme(THEME)
         self.theme = THEME.name
@@ -98,7 +101,10 @@ class TlTui(App[None], inherit_bindings=False):
         for mode, screen in screens.items():
             self.add_mode(mode, partial(framed, mode, screen))
         self.set_interval(1, self._tick)
-        self.call_later(self.action_go, "setup")
+        if self._shown_first is None:
+            self.call_later(self.action_go, "setup")
+        else:
+            self.open_experiment(self._shown_first)
 
     def delay_update(self, delay: float = 0.05) -> None:
         """Does nothing: Textual holds every frame back for ``delay`` at a change of mode, the first frame too."""
@@ -137,7 +143,8 @@ class TlTui(App[None], inherit_bindings=False):
         try:
             from engine.hosts import thread  # noqa: PLC0415 - finds images, which nobody needs before
 
-            self.post_message(HostStarted(thread.start(experiment, self.out, NICE)))
+            self.host = thread.start(experiment, self.out, NICE)  # at once: the app may be about to end
+            self.post_message(HostStarted(self.host))
         except (ValueError, OSError) as error:
             self.post_message(StartFailed(str(error)))
         except Exception as error:  # a person wants to know, and to go on
@@ -295,15 +302,17 @@ class TlTui(App[None], inherit_bindings=False):
         """Leaves the app, after asking where a run trains."""
         host = self.host
         if host is None or not host.is_alive():
+            self.left = True
             self.exit()
         elif not isinstance(self.screen, Leaving):
-            self.push_screen(Leaving(host.stop, host.is_alive), self._leave)
+            self.push_screen(Leaving(partial(host.ask, "stop"), host.is_alive), self._leave)
 
     def _leave(self, leave: bool | None) -> None:
         """Quits with the last state of what was trained, which is what the command line prints."""
         if leave and self.host is not None:
             self.folder = self.host.folder
             self.state = follow.read(self.folder)
+            self.left = True
             self.exit()
 
     def _fatal_error(self) -> None:

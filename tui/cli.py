@@ -11,6 +11,7 @@ import click
 
 if TYPE_CHECKING:
     from engine.spec import Experiment
+    from tui.control import Asked
 
 F = TypeVar("F", bound=Callable[..., Any])
 HELP = """A terminal lab for transfer learning.
@@ -119,14 +120,65 @@ def app(out: Path, **asked: Any) -> int:
     return open_app(experiment, out)
 
 
+json_option = click.option(
+    "--json", "as_json", is_flag=True, help="Print one JSON object on stdout at the end, all else on stderr."
+)
+detach_option = click.option("--detach", is_flag=True, help="Leave it to a process of its own, and print its name.")
+
+
 @cli.command()
 @experiment_options
-@click.option("--json", "as_json", is_flag=True, help="Print one JSON object on stdout at the end, all else on stderr.")
-def run(out: Path, as_json: bool, **asked: Any) -> int:
+@json_option
+@detach_option
+def run(out: Path, as_json: bool, detach: bool, **asked: Any) -> int:
     """Run the comparison without the app."""
-    from tui.headless import run_headless
+    from tui.headless import run_headless, start_detached
 
+    if detach:
+        return start_detached(_experiment(**asked), out)
     return run_headless(_experiment(**asked), out, as_json=as_json)
+
+
+@cli.command()
+@click.argument("experiment", required=False)
+@json_option
+@detach_option
+@click.option("--force", is_flag=True, help="Go on although the images have changed, or another host may be at it.")
+@out_option
+def resume(experiment: str | None, as_json: bool, detach: bool, force: bool, out: Path) -> int:
+    """Go on with an EXPERIMENT that was interrupted (the newest such if not given), exactly where it stood."""
+    from tui.headless import detach_headless, resume_headless
+    from tui.listings import find_interrupted
+
+    folder = find_interrupted(experiment, out)
+    return detach_headless(folder, force=force) if detach else resume_headless(folder, force=force, as_json=as_json)
+
+
+@cli.command()
+@click.argument("experiment", required=False)
+@out_option
+def attach(experiment: str | None, out: Path) -> int:
+    """Show an EXPERIMENT in the app and control it, whichever process runs it (the newest that runs if not given)."""
+    from engine.spec import default_experiment, known_strategies
+    from tui.listings import find_running
+    from tui.session import open_app
+
+    if not (sys.stdin.isatty() and sys.stdout.isatty()):
+        raise click.UsageError("attach needs a terminal; `tl-tui ctl EXPERIMENT status` needs none")
+    known = known_strategies()
+    return open_app(default_experiment(known), out, find_running(experiment, out))
+
+
+@cli.command()
+@click.argument("experiment")
+@click.argument("action", type=click.Choice(["pause", "resume", "stop", "skip", "status"]))
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
+@out_option
+def ctl(experiment: str, action: Asked, as_json: bool, out: Path) -> int:
+    """Control an EXPERIMENT that runs, without a screen, or ask how it stands."""
+    from tui.control import control
+
+    return control(experiment, action, out, as_json=as_json)
 
 
 @cli.command()
@@ -224,9 +276,10 @@ def status(arguments: list[str]) -> int:
 def _input_errors() -> tuple[type[Exception], ...]:
     """What unusable input raises; asked for only when something was raised."""
     from engine.data.dataset import DataError
+    from engine.log import LogBusyError
     from engine.spec import SpecError
 
-    return SpecError, DataError
+    return SpecError, DataError, LogBusyError
 
 
 def _experiment(

@@ -23,10 +23,12 @@ from engine.data.dataset import DataError
 from engine.events import AnyEvent
 from engine.export.to_json import to_json
 from engine.hosts import thread
+from engine.hosts.process import NotBegunError, detach
 from engine.log import event_reader
 from engine.spec import Experiment, SpecError
 from engine.state import ExperimentState, RunState, StageProgress, fold
 from engine.text import shown
+from tui.lost_terminal import output_may_end
 from tui.tables import comparison_table
 from tui.words import STAGES, detail, doing, epoch, going_on, kept, measured, time
 
@@ -36,29 +38,63 @@ SILENT_SECONDS = 30.0
 """In a log file: after so long without a line, one says what goes on."""
 
 
+@output_may_end()
 def run_headless(experiment: Experiment, out: Path, *, as_json: bool) -> int:
     """Runs the experiment and prints what happens, then the comparison; returns the exit status.
 
-    Raises ``DataError`` or ``SpecError`` where the input is unusable. A first Ctrl-C or SIGTERM saves and ends, a
-    second one ends at once.
+    Raises ``DataError`` or ``SpecError`` where the input is unusable. A first Ctrl-C or SIGTERM saves where it stands
+    and ends, a second one ends at once.
+    Goes on in silence where the terminal goes away, or who reads the output.
     """
+    return _shown(thread.start(experiment, out), as_json=as_json)
+
+
+@output_may_end()
+def resume_headless(folder: Path, *, force: bool, as_json: bool) -> int:
+    """Goes on with what is left of the experiment in a folder, as :func:`run_headless` does.
+
+    Raises what :func:`engine.hosts.thread.resume` does.
+    """
+    return _shown(thread.resume(folder, force=force), as_json=as_json)
+
+
+def start_detached(experiment: Experiment, out: Path) -> int:
+    """Starts the experiment in a process of its own session and prints its name."""
+    folder, _ = thread.create(experiment, out)
+    return detach_headless(folder, force=False)
+
+
+def detach_headless(folder: Path, *, force: bool) -> int:
+    """Goes on with the experiment in a process of its own session, and prints its name on stdout."""
+    try:
+        process = detach(folder, force=force)
+    except NotBegunError as error:
+        raise SpecError(f"{folder.name} could not be started: {error}") from None
+    sys.stdout.write(f"{folder.name}\n")
+    sys.stderr.write(f"process {process}; `tl-tui attach {folder.name}` shows it\n")
+    return 0
+
+
+def _shown(host: thread.ThreadHost, *, as_json: bool) -> int:
+    """Prints what happens in an experiment, then the comparison; returns the exit status."""
     console = Console(stderr=as_json, highlight=False, soft_wrap=not sys.stdout.isatty())
-    host = thread.start(experiment, out)
-    with _interruptible(host, console), _display(console) as display:
-        state = _follow(host, display)
+    with _interruptible(host) as ending, _display(console) as display:
+        state = _follow(host, display, ending)
     if isinstance(host.failure, SpecError | DataError):
         raise host.failure
     if host.failure is not None:
         console.print(f"[red]The experiment could not go on:[/] {escape(shown(host.error, 400))}")
         console.print(f"The full traceback is in {escape(str(host.folder / 'engine.log'))}")
         return 1
-    comparison = compare(state)
+    comparison = compare(state, interrupted=state.suspended)
     console.print()
     console.print(comparison_table(comparison))
     console.print(f"\n{escape(str(host.folder))}")
     if as_json:
         sys.stdout.write(to_json(comparison))
-    if state.end == "stopped":
+    if state.suspended and state.end is None:
+        console.print(f"Where it stands is saved: `tl-tui resume {escape(host.folder.name)}` goes on.")
+    if state.end == "stopped" or state.suspended:
         return 130
     return 0 if state.end == "finished" and all(run.status != "failed" for run in state.runs) else 1
 
@@ -118,8 +154,12 @@ def lines(event: AnyEvent, state: ExperimentState) -> Iterator[str]:
                 yield escape(where)
         case ev.Warned(message=message):
             yield f"[yellow]warning:[/] {escape(shown(message, 400))}"
+        case ev.ExperimentResumed():
+            yield f"[bold]{escape(shown(state.name))}[/] goes on"
         case ev.RunStarted(run=run, parameters_trainable=trainable, precision=precision, weights=weights):
             yield f"[bold]{escape(run)}[/] · {trainable:,} parameters train · {precision} · {escape(shown(weights))}"
+            if event.step or event.epoch > 1:
+                yield f"{escape(run)} · goes on in epoch {event.epoch} after {event.step} steps"
         case ev.EpochFinished(run=run, epoch=number, train=train, val=val, learning_rate=rate):
             epochs = state.run(run).strategy.epochs
             yield (
@@ -135,18 +175,33 @@ def lines(event: AnyEvent, state: ExperimentState) -> Iterator[str]:
             yield f"{escape(run)} · {end} after {duration(seconds)}"
 
 
-def _follow(host: thread.ThreadHost, display: Display) -> ExperimentState:
-    """Shows every event until the experiment is over, and returns its final state."""
+def _follow(host: thread.ThreadHost, display: Display, ending: threading.Event) -> ExperimentState:
+    """Shows every event from now on until the experiment is over, and returns its final state."""
     reader = event_reader(host.folder)
-    state = ExperimentState()
+    state, earlier, problem, said = ExperimentState(), host.earlier_events, "", False
     while True:
+        if ending.is_set() and not said:
+            said = True
+            display.console.print("[yellow]ending: where it stands is being saved; once more ends at once[/]")
         alive = host.is_alive()  # asked before reading, so that nothing written at the end is missed
+        if host.problem != problem:
+            problem = host.problem
+            display.console.print(f"[yellow]{escape(_about_log(problem))}[/]")
         for event in reader.read():
             state = fold([event], state)
-            display.show(event, state)
+            if earlier > 0:
+                earlier -= 1
+            else:
+                display.show(event, state)
         if not alive:
             return state
         sleep(POLL_SECONDS)
+
+
+def _about_log(problem: str) -> str:
+    if not problem:
+        return "the log can be written again; nothing that matters is missing"
+    return f"the log cannot be written ({shown(problem)}): training goes on, and it is tried again"
 
 
 @contextmanager
@@ -164,20 +219,22 @@ def _display(console: Console) -> Iterator[Display]:
 
 
 @contextmanager
-def _interruptible(host: thread.ThreadHost, console: Console) -> Iterator[None]:
-    """Ctrl-C and SIGTERM ask the experiment to save and end; a second one ends the process."""
+def _interruptible(host: thread.ThreadHost) -> Iterator[threading.Event]:
+    """Ctrl-C and SIGTERM ask the experiment to save where it stands and end; a second one ends the process.
+
+    Gives what is set then. Nothing is printed in a signal's handler: it may have interrupted a print.
+    """
     asked = threading.Event()
 
     def ask(_signal: int, _frame: FrameType | None) -> None:
         if asked.is_set():
             raise SystemExit(130)
         asked.set()
-        host.stop()
-        console.print("[yellow]stopping: what was learnt is being saved; once more ends at once[/]")
+        host.ask("suspend")
 
     handlers = {number: signal.signal(number, ask) for number in (signal.SIGINT, signal.SIGTERM)}
     try:
-        yield
+        yield asked
     finally:
         for number, handler in handlers.items():
             signal.signal(number, handler)

@@ -14,12 +14,14 @@ from rich.table import Table
 from rich.text import Text
 
 from engine.aspects import UNKNOWN, duration, percent, size
+from engine.folder import SPEC
 from engine.log import EVENTS
 from engine.spec import SpecError, Strategy
 from engine.text import shown
 
 if TYPE_CHECKING:
     from engine.compare import Comparison
+    from engine.history import Status
 
 
 def print_runs(out: Path) -> int:
@@ -83,6 +85,35 @@ def find_experiment(name: str | None, out: Path) -> Path:
         if (folder / EVENTS).is_file():
             return folder
     raise SpecError(f"there is no experiment {name!r}, neither as a folder nor in {out}; `tl-tui runs` lists them")
+
+
+def find_interrupted(name: str | None, out: Path) -> Path:
+    """The folder of the experiment to go on with: the named one, or the newest that was interrupted."""
+    if name is not None and (folder := _begun(name, out)) is not None:
+        return folder  # it has no log yet
+    return find_experiment(name, out) if name is not None else _newest("interrupted", out, "`tl-tui runs` lists all")
+
+
+def find_running(name: str | None, out: Path) -> Path:
+    """The folder of the experiment to watch: the named one, or the newest that a process is at."""
+    return find_experiment(name, out) if name is not None else _newest("running", out, "name one to look at it")
+
+
+def _newest(status: Status, out: Path, advice: str) -> Path:
+    from engine.history import each
+
+    newest = next((summary.folder for summary in each(out) if summary.status == status), None)
+    if newest is None:
+        raise SpecError(f"no experiment in {out} is {status}; {advice}")
+    return newest
+
+
+def _begun(name: str, out: Path) -> Path | None:
+    """The folder of an experiment of which there is a specification and nothing else yet."""
+    for folder in (Path(name), out / name):
+        if (folder / SPEC).is_file() and not (folder / EVENTS).is_file():
+            return folder
+    return None
 
 
 def print_presets() -> int:

@@ -61,13 +61,17 @@ class Part:
 
 @dataclass(frozen=True)
 class Prepared:
-    """A data set's images as squares, each content once; ``key`` names them by what they show."""
+    """A data set's images as squares, each content once; ``key`` names them by what they show.
+
+    ``fingerprint``: a digest of what they show in their order, their labels and their split; the same at every size.
+    """
 
     pixels: Pixels
     train: Part
     val: Part
     count: int
     key: str
+    fingerprint: str
 
 
 def prepare(dataset: DataSet, side: int, device: torch.device, later: Executor) -> Generator[WorkDone, None, Prepared]:
@@ -92,7 +96,9 @@ def prepare(dataset: DataSet, side: int, device: torch.device, later: Executor) 
         for part, part_rows in ((dataset.train, rows[:place]), (dataset.val, rows[place:]))
     )
     _check_usable(dataset, train, val)
-    return Prepared(pixels, train, val, len(files), key)
+    labels = [sample.label for sample in samples]
+    fingerprint = cache.key("data", repr(dataset.classes), repr(hashes), repr(labels), place)
+    return Prepared(pixels, train, val, len(files), key, fingerprint)
 
 
 def ram_bound() -> int:

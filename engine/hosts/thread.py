@@ -4,31 +4,42 @@ from __future__ import annotations
 
 import sys
 import threading
-from contextlib import nullcontext
+from collections import deque
+from contextlib import ExitStack, nullcontext
 from datetime import datetime
 from pathlib import Path
 
 from engine import folder as folders
 from engine.data.dataset import DataSet
 from engine.data.discover import discover
+from engine.events import Action
 from engine.export import write_text
 from engine.hosts.tuning import step_back, tune_process, uncollected
-from engine.log import send_command
-from engine.spec import Experiment, to_toml, with_absolute_paths
+from engine.log import EventLog
+from engine.spec import Experiment, SpecError, load_experiment, presets, to_toml, with_absolute_paths
+from engine.state import fold, is_left
 
 
 class ThreadHost:
-    """Runs one experiment; ``failure`` is the exception that ended it, if one did.
+    """Runs what is left of one experiment; ``failure`` is the exception that ended it, if one did.
 
-    ``nice``: how far its threads step back behind those of a screen, 0 not at all.
+    ``nice``: how far its threads step back behind those of a screen, 0 not at all. ``force``: goes on although the
+    data are no longer those it began with. ``earlier_events``: how many events of its log
+    are those of other processes.
     """
 
-    def __init__(self, experiment: Experiment, dataset: DataSet, folder: Path, nice: int = 0) -> None:
-        self.folder = folder
+    def __init__(
+        self, experiment: Experiment, dataset: DataSet, log: EventLog, nice: int = 0, *, force: bool = False
+    ) -> None:
+        self.folder = log.folder
         self.failure: Exception | None = None
         self._experiment = experiment
         self._dataset = dataset
+        self.earlier_events = len(log.earlier)
+        self._log = log
         self._nice = nice
+        self._force = force
+        self._asked: deque[Action] = deque()
         tune_process()
         self._thread = threading.Thread(target=self._run, name="engine", daemon=True)
         self._thread.start()
@@ -47,9 +58,15 @@ class ThreadHost:
         self._thread.join(seconds)
         return not self._thread.is_alive()
 
-    def stop(self) -> None:
-        """Asks the experiment to save what it has and to end; returns at once."""
-        send_command(self.folder, "stop")
+    @property
+    def problem(self) -> str:
+        """Why the log cannot be written now, in one line; empty where it can."""
+        problem = self._log.problem
+        return f"{problem.filename}: {problem.strerror}" if problem is not None else ""
+
+    def ask(self, action: Action) -> None:
+        """Asks the experiment for something, without a file; returns at once."""
+        self._asked.append(action)
 
     def _run(self) -> None:
         step_back(self._nice)
@@ -58,18 +75,42 @@ class ThreadHost:
             with uncollected() if first else nullcontext():
                 from engine.experiment import run  # noqa: PLC0415 - imports torch: seconds that no screen may wait for
 
-            run(self._experiment, self._dataset, self.folder)
+            with self._log:
+                run(self._experiment, self._dataset, self._log, self._asked, force=self._force)
         except Exception as error:
             self.failure = error
 
 
-def start(experiment: Experiment, out: Path, nice: int = 0) -> ThreadHost:
-    """Finds the data, makes the experiment's folder below ``out`` with its ``experiment.toml``, and starts it.
+def create(experiment: Experiment, out: Path) -> tuple[Path, DataSet]:
+    """Finds the data and makes the experiment's folder below ``out`` with its ``experiment.toml``.
 
-    Raises ``DataError`` at once where there is no usable data, and ``OSError`` where the folder cannot be made.
+    Raises ``DataError`` where there is no usable data, and ``OSError`` where the folder cannot be made.
     """
     experiment = with_absolute_paths(experiment)
     dataset = discover(experiment.data)
     folder = folders.create(out, dataset.name, datetime.now())
     write_text(folder / folders.SPEC, to_toml(experiment))
-    return ThreadHost(experiment, dataset, folder, nice)
+    return folder, dataset
+
+
+def start(experiment: Experiment, out: Path, nice: int = 0) -> ThreadHost:
+    """Makes the experiment's folder (see :func:`create`) and starts it."""
+    folder, dataset = create(experiment, out)
+    return ThreadHost(with_absolute_paths(experiment), dataset, EventLog(folder), nice)
+
+
+def resume(folder: Path, nice: int = 0, *, force: bool = False) -> ThreadHost:
+    """Goes on with what is left of the experiment in a folder, also where it never began.
+
+    Raises ``LogBusyError`` where another process is at it, ``DataError`` where its data are gone, ``SpecError`` where
+    nothing of it is left to do or the folder holds no experiment that can be read, and ``OSError``.
+    """
+    with ExitStack() as on_error:
+        log = on_error.enter_context(EventLog(folder, force=force))
+        state = fold(log.earlier)
+        if state.spec is not None and not any(is_left(run) for run in state.runs):
+            raise SpecError(f"{folder.name} is {state.end or 'finished'}: nothing of it is left to do")
+        experiment = state.spec or load_experiment(folder / folders.SPEC, presets())
+        dataset = discover(experiment.data)
+        on_error.pop_all()
+    return ThreadHost(experiment, dataset, log, nice, force=force)

@@ -168,6 +168,14 @@ def state_hash(module: nn.Module, exclude_prefix: str = "") -> str:
     return digest.hexdigest()
 
 
+def moving_state(network: Network, trains: Trains) -> dict[str, Tensor]:
+    """The parameters and buffers that training changes, the network's own tensors: all, or those of the head."""
+    state = network.module.state_dict()
+    if trains == "all":
+        return state
+    return {name: tensor for name, tensor in state.items() if name.startswith(f"{network.head_name}.")}
+
+
 def misfit(backbone: str, state: Mapping[str, Tensor]) -> str:
     """Why a state dict does not fit the backbone (the last layer's number of outputs aside), empty where it does."""
     with torch.random.fork_rng(devices=[]):

@@ -10,6 +10,7 @@ import hashlib
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import islice
 
 import torch
 from torch import Tensor, nn
@@ -28,11 +29,12 @@ EVALUATION_BATCH = {"cpu": 32, "cuda": 512}
 class Feed:
     """The inputs of the part that trains, and that part.
 
-    ``train(epoch)`` gives the batches of an epoch (counted from 1) in their order, ``val()`` those of validation;
+    ``train(epoch, first)`` gives the batches of an epoch (counted from 1) in their order, without so many first ones;
+    ``val()`` those of validation;
     ``model`` maps inputs to logits; ``train_steps`` and ``val_steps`` are their numbers of batches.
     """
 
-    train: Callable[[int], Iterator[Batch]]
+    train: Callable[[int, int], Iterator[Batch]]
     val: Callable[[], Iterator[Batch]]
     model: Callable[[Tensor], Tensor]
     train_steps: int
@@ -90,12 +92,13 @@ def image_feed(images: Images, strategy: Strategy, seed: int, model: Callable[[T
     sizes = batch_sizes(len(part.labels), strategy.batch_size)
     labels, val_labels = part.labels.to(device), images.prepared.val.labels.to(device)
 
-    def train(epoch: int) -> Iterator[Batch]:
-        order = epoch_order(len(labels), seed, epoch)
-        drawn = draw_views(len(labels), strategy.augmentation, generator(seed, epoch, 1)).to(device)
-        pieces = zip(torch.split(drawn, sizes), torch.split(labels[order.to(device)], sizes), strict=True)
-        batches = images.prepared.pixels.batches(part.rows[order], sizes)
-        for step, (pixels, (matrices, target)) in enumerate(zip(batches, pieces, strict=True)):
+    def train(epoch: int, first: int) -> Iterator[Batch]:
+        order, left, done = epoch_order(len(labels), seed, epoch), sizes[first:], sum(sizes[:first])
+        drawn = draw_views(len(labels), strategy.augmentation, generator(seed, epoch, 1))[done:].to(device)
+        order = order[done:]
+        pieces = zip(torch.split(drawn, left), torch.split(labels[order.to(device)], left), strict=True)
+        batches = images.prepared.pixels.batches(part.rows[order], left)
+        for step, (pixels, (matrices, target)) in enumerate(zip(batches, pieces, strict=True), start=first):
             views = random_views(pixels, images.preprocessing.crop, strategy.augmentation, matrices)
             seed_device(device, derived_seed(seed, epoch, step))
             yield images.seen(views), target
@@ -120,14 +123,14 @@ def feature_feed(images: Images, strategy: Strategy, seed: int, network: Network
     val_features, val_labels = features[0, images.prepared.val.rows.to(device)], images.prepared.val.labels.to(device)
     drop: Callable[[Tensor], Tensor] = nn.Dropout(network.dropout) if network.dropout else nn.Identity()
 
-    def train(epoch: int) -> Iterator[Batch]:
+    def train(epoch: int, first: int) -> Iterator[Batch]:
         order = epoch_order(len(labels), seed, epoch)
         view = torch.zeros_like(order)
         if views > 1:
             view = torch.randint(1, views, order.shape, generator=generator(seed, epoch, 1))
         order, view = order.to(device), view.to(device)
         pieces = zip(*(torch.split(one, sizes) for one in (view, rows[order], labels[order])), strict=True)
-        for step, (shown, place, target) in enumerate(pieces):
+        for step, (shown, place, target) in enumerate(islice(pieces, first, None), start=first):
             seed_device(device, derived_seed(seed, epoch, step))
             yield drop(features[shown, place]), target
 

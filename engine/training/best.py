@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import json
-import os
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import msgspec
-from safetensors.torch import save_file
 from torch import Tensor
 
 from engine.events import FileSaved, Metrics
+from engine.models.backbones import moving_state
+from engine.training import tensor_file
 from engine.training.fit import Run
 
 
@@ -37,7 +37,10 @@ class Best:
             return False
         self.epoch, self.val = epoch, val
         self.logits = logits.detach().clone()
-        self.state = {name: tensor.detach().clone() for name, tensor in self._moving().items()}
+        self.state = {
+            name: tensor.detach().clone()
+            for name, tensor in moving_state(self.run.network, self.run.strategy.trains).items()
+        }
         return True
 
     def full_state(self) -> dict[str, Tensor]:
@@ -62,8 +65,12 @@ class Best:
         )
         strategy = msgspec.json.encode(run.strategy).decode()
         view = msgspec.json.encode(run.images.preprocessing).decode()
-        _write(self.folder / weights, self.full_state(), {**described, "strategy": strategy, "preprocessing": view})
-        _write(
+        tensor_file.write(
+            self.folder / weights,
+            self.full_state(),
+            {**described, "strategy": strategy, "preprocessing": view},
+        )
+        tensor_file.write(
             self.folder / predictions,
             {"logits": self.logits.cpu(), "labels": val.labels},
             {**described, "paths": json.dumps([sample.path for sample in val.samples])},
@@ -73,23 +80,3 @@ class Best:
             FileSaved(run=run.name, kind="best", path=str(weights), epoch=self.epoch),
             FileSaved(run=run.name, kind="predictions", path=str(predictions), epoch=self.epoch),
         ]
-
-    def _moving(self) -> dict[str, Tensor]:
-        network = self.run.network
-        state = network.module.state_dict()
-        if self.run.strategy.trains == "all":
-            return state
-        return {name: tensor for name, tensor in state.items() if name.startswith(f"{network.head_name}.")}
-
-
-def _write(path: Path, tensors: dict[str, Tensor], metadata: dict[str, str]) -> None:
-    """Writes under a temporary name, makes it durable, then renames: the file is whole or the earlier one."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_name(f".{path.name}.{os.getpid()}")
-    try:
-        save_file(tensors, partial, metadata)
-        with partial.open("rb") as file:
-            os.fsync(file.fileno())
-        partial.replace(path)
-    finally:
-        partial.unlink(missing_ok=True)

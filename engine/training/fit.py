@@ -16,6 +16,7 @@ from torch import Tensor, nn
 from torch.amp import GradScaler
 from torch.nn import functional
 from torch.optim import Optimizer
+from torch.optim.lr_scheduler import LRScheduler
 
 from engine import events as ev
 from engine.controls import PROGRESS_SECONDS, every
@@ -53,8 +54,37 @@ class Run:
     features: Callable[[], Generator[WorkDone, None, Tensor]] | None = None
 
 
-def fit(run: Run, offer: Callable[[int, Metrics, Tensor], bool]) -> Generator[Event, None, None]:
-    """Trains and validates every epoch of the run.
+@dataclass
+class Training:
+    """What changes while a run trains, besides its network: whole and true whenever :func:`fit` yields.
+
+    The position is ``step`` steps into ``epoch`` (from 1); ``tally`` and ``seconds`` are of that epoch's training.
+    """
+
+    optimizer: Optimizer
+    scheduler: LRScheduler
+    scaler: GradScaler
+    tally: Tally
+    epoch: int = 1
+    step: int = 0
+    seconds: float = 0.0
+
+    def begin_epoch(self, epoch: int) -> None:
+        """Stands at the beginning of an epoch."""
+        self.epoch, self.step, self.seconds = epoch, 0, 0.0
+        self.tally = Tally(self.tally.device)
+
+
+def at_the_start(run: Run) -> Training:
+    """The training of a run before its first step."""
+    optimizer = make_optimizer(run.strategy, run.network.module.parameters())
+    device = run.images.device
+    scheduler = make_scheduler(run.strategy, optimizer)
+    return Training(optimizer, scheduler, gradient_scaler(device, run.precision), Tally(device))
+
+
+def fit(run: Run, training: Training, offer: Callable[[int, Metrics, Tensor], bool]) -> Generator[Event, None, None]:
+    """Trains and validates every epoch of the run that is left.
 
     ``offer(epoch, validation metrics, validation logits)`` is called after each and says whether it is the best yet.
 
@@ -62,20 +92,18 @@ def fit(run: Run, offer: Callable[[int, Metrics, Tensor], bool]) -> Generator[Ev
     """
     set_training_mode(run.network)
     feed = yield from _feed(run)
-    optimizer = make_optimizer(run.strategy, run.network.module.parameters())
-    scheduler = make_scheduler(run.strategy, optimizer)
-    scaler = gradient_scaler(run.images.device, run.precision)
-    for epoch in range(1, run.strategy.epochs + 1):
-        began = run.clock()
-        rate = float(scheduler.get_last_lr()[0])
+    while training.epoch <= run.strategy.epochs:
+        epoch, rate = training.epoch, float(training.scheduler.get_last_lr()[0])
         yield ev.StageChanged(run=run.name, stage="training", detail=f"epoch {epoch}")
-        train = yield from _train(run, feed, optimizer, scaler, epoch)
-        trained = run.clock()
+        yield from _train(run, training, feed)
+        train, train_seconds = training.tally.metrics(), training.seconds
+        began = run.clock()
         yield ev.StageChanged(run=run.name, stage="validating", detail=f"epoch {epoch}")
         val, logits = yield from _validate(run, feed, epoch)
-        seconds = run.clock() - began
-        scheduler.step()
+        seconds = train_seconds + run.clock() - began
+        training.scheduler.step()
         is_best = offer(epoch, val, logits)
+        training.begin_epoch(epoch + 1)
         yield ev.EpochFinished(
             run=run.name,
             epoch=epoch,
@@ -83,8 +111,8 @@ def fit(run: Run, offer: Callable[[int, Metrics, Tensor], bool]) -> Generator[Ev
             val=val,
             learning_rate=rate,
             seconds=seconds,
-            train_seconds=trained - began,
-            images_per_second=train.images / (trained - began),
+            train_seconds=train_seconds,
+            images_per_second=train.images / train_seconds,
             memory=run.memory.sample(),
             is_best=is_best,
         )
@@ -132,26 +160,28 @@ def _feed(run: Run) -> Generator[Event, None, Feed]:
     return feature_feed(run.images, run.strategy, run.seed, run.network, features)
 
 
-def _train(
-    run: Run, feed: Feed, optimizer: Optimizer, scaler: GradScaler, epoch: int
-) -> Generator[Event, None, Metrics]:
+def _train(run: Run, training: Training, feed: Feed) -> Generator[Event, None, None]:
+    """The steps of the epoch that are left."""
     _what_trains(run).train()
-    tally, due, began = Tally(run.images.device), every(PROGRESS_SECONDS, run.clock), run.clock()
-    for step, batch in enumerate(feed.train(epoch), start=1):
-        tally.add(*_step(run, feed.model, optimizer, scaler, batch))
+    tally, epoch = training.tally, training.epoch
+    due, began = every(PROGRESS_SECONDS, run.clock), run.clock() - training.seconds
+    for step, batch in enumerate(feed.train(epoch, training.step), start=training.step + 1):
+        tally.add(*_step(run, feed.model, training.optimizer, training.scaler, batch))
+        training.step = step
         if due():
+            loss = _finite(tally.loss(), epoch, step)
+            training.seconds = run.clock() - began
             yield ev.Progress(
                 run=run.name,
                 stage="training",
                 step=step,
                 steps=feed.train_steps,
                 epoch=epoch,
-                loss=_finite(tally.loss(), epoch),
-                images_per_second=tally.images / (run.clock() - began),
+                loss=loss,
+                images_per_second=tally.images / training.seconds,
             )
-    metrics = tally.metrics()
-    _finite(metrics.loss, epoch)
-    return metrics
+    _finite(tally.loss(), epoch, training.step)
+    training.seconds = run.clock() - began
 
 
 def _what_trains(run: Run) -> nn.Module:
@@ -199,11 +229,12 @@ def _validate(run: Run, feed: Feed, epoch: int) -> Generator[Event, None, tuple[
             )
     logits = torch.cat(parts)
     metrics = evaluate(logits, torch.cat(labels))
-    _finite(metrics.loss, epoch)
+    if not math.isfinite(metrics.loss):
+        raise DivergedError(f"the validation loss became {metrics.loss} in epoch {epoch}")
     return metrics, logits
 
 
-def _finite(loss: float, epoch: int) -> float:
+def _finite(loss: float, epoch: int, step: int) -> float:
     if not math.isfinite(loss):
-        raise DivergedError(f"the loss became {loss} in epoch {epoch}")
+        raise DivergedError(f"the loss became {loss} in epoch {epoch}, at step {step} or just before")
     return loss

@@ -13,6 +13,7 @@ class Tally:
     """Sums over images; :meth:`metrics` gives means per image, not per batch."""
 
     def __init__(self, device: torch.device) -> None:
+        self.device = device
         self._loss = torch.zeros((), dtype=torch.float64, device=device)
         self._correct = torch.zeros((), dtype=torch.int64, device=device)
         self.images = 0
@@ -22,6 +23,10 @@ class Tally:
         self._loss += mean_loss.detach().double() * len(labels)
         self._correct += (logits.detach().argmax(1) == labels).sum()
         self.images += len(labels)
+
+    def sums(self) -> dict[str, Tensor]:
+        """The sums themselves, which a checkpoint keeps and fills again."""
+        return {"loss": self._loss, "correct": self._correct}
 
     def loss(self) -> float:
         """The mean loss so far; waits for the device."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
+from collections import deque
 from collections.abc import Callable
 from pathlib import Path
 
@@ -15,7 +16,7 @@ from engine.data.dataset import DataError
 from engine.data.discover import discover
 from engine.experiment import run
 from engine.hosts import thread
-from engine.log import event_reader, is_being_written, send_command
+from engine.log import EventLog, event_reader, is_being_written, send_command
 from engine.spec import DataSource, Experiment, SpecError, changed_strategy, load_experiment, presets
 from engine.state import ExperimentState, fold
 
@@ -29,6 +30,12 @@ def experiment(data: Path, **values: object) -> Experiment:
     strategies = tuple(changed_strategy(strategy, **small) for strategy in presets().values())
     given = {"strategies": strategies, "data": DataSource(path=str(data)), "weights": "none", "device": "cpu"}
     return Experiment(**{**given, "precision": "fp32", **values})
+
+
+def run_in(folder: Path, asked: Experiment) -> ev.ExperimentFinished | None:
+    """Runs it in this thread."""
+    with EventLog(folder) as log:
+        return run(asked, discover(asked.data), log, deque())
 
 
 def state_of(folder: Path) -> ExperimentState:
@@ -129,7 +136,9 @@ def test_weights_that_are_not_there_are_told_at_once(image_folder: Callable[...,
 def test_results_that_cannot_be_saved_fail_their_run_alone(image_folder: Callable[..., Path], tmp_path: Path) -> None:
     asked = experiment(image_folder())
     (tmp_path / "checkpoints").write_text("a file where a folder has to be")
-    assert run(asked, discover(asked.data), tmp_path).end == "finished"
+    finished = run_in(tmp_path, asked)
+    assert finished is not None
+    assert finished.end == "finished"
     state = state_of(tmp_path)
     for run_state in state.runs:
         assert run_state.status == "failed"
@@ -152,7 +161,7 @@ def test_an_unknown_backbone_is_recorded_and_raised(image_folder: Callable[..., 
     unknown = (changed_strategy(presets()["resnet18-finetune"], backbone="resnet19"),)
     asked = experiment(image_folder(), strategies=unknown)
     with pytest.raises(SpecError, match="resnet19"):
-        run(asked, discover(asked.data), tmp_path)
+        run_in(tmp_path, asked)
     state = state_of(tmp_path)
     assert state.end == "failed"
     assert "resnet19" in state.error
@@ -164,7 +173,7 @@ def test_a_class_without_readable_images_ends_it(image_folder: Callable[..., Pat
         path.write_bytes(b"broken")
     asked = experiment(data)
     with pytest.raises(DataError, match="no training image of class warm can be read"):
-        run(asked, discover(asked.data), tmp_path)
+        run_in(tmp_path, asked)
     assert state_of(tmp_path).end == "failed"
 
 
@@ -191,7 +200,7 @@ class TestCommands:
     def test_skip_goes_on_to_the_next_and_stop_ends(self, host: thread.ThreadHost) -> None:
         send_command(host.folder, "skip")
         wait_for(lambda: bool(state_of(host.folder).run(EXTRACTION).epochs))
-        host.stop()
+        host.ask("stop")
         assert host.wait(SECONDS)
         state = state_of(host.folder)
         assert (state.run(FINE_TUNING).status, state.run(EXTRACTION).status) == ("skipped", "stopped")
@@ -208,7 +217,7 @@ class TestCommands:
         assert self.epochs(host) == before
         send_command(host.folder, "resume")
         wait_for(lambda: self.epochs(host) > before)
-        host.stop()
+        host.ask("stop")
         assert host.wait(SECONDS)
         state = state_of(host.folder)
         assert not state.paused
@@ -236,12 +245,12 @@ class TestCommands:
     def test_stopping_while_paused(self, host: thread.ThreadHost) -> None:
         send_command(host.folder, "pause")
         wait_for(lambda: state_of(host.folder).paused)
-        host.stop()
+        host.ask("stop")
         assert host.wait(SECONDS)
         assert state_of(host.folder).end == "stopped"
 
     def test_memory_is_sampled_beside_training(self, host: thread.ThreadHost) -> None:
         wait_for(lambda: bool(state_of(host.folder).run(FINE_TUNING).memory))
-        host.stop()
+        host.ask("stop")
         assert host.wait(SECONDS)
         assert not [thread for thread in threading.enumerate() if thread.name == "heartbeat"]

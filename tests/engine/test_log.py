@@ -41,6 +41,7 @@ EVERY_EVENT: list[ev.AnyEvent] = [
         learning_rates=(0.1, 0.01),
         memory=MEMORY,
     ),
+    ev.ExperimentResumed(host="box", pid=7, device=ev.Device("cpu", "a CPU", 5), versions={"torch": "2"}),
     ev.StageChanged(run="r-0", stage="training"),
     ev.Progress(run="r-0", stage="training", step=1, steps=2, epoch=1, loss=0.3),
     ev.EpochFinished(

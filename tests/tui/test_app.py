@@ -43,7 +43,8 @@ class Host:
     def is_alive(self) -> bool:
         return self.alive
 
-    def stop(self) -> None:
+    def ask(self, action: str) -> None:
+        assert action == "stop"
         self.stops += 1
 
 

@@ -220,8 +220,12 @@ def test_ctrl_c_saves_and_ends(image_folder: Callable[..., Path], config: Path, 
     assert "being saved" in rest
     assert "validation accuracy" in rest
     folder = only_experiment(tmp_path / "out")
-    assert fold(event_reader(folder).read()).end == "stopped"
+    state = fold(event_reader(folder).read())
+    assert state.suspended
+    assert state.end is None
+    assert f"tl-tui resume {folder.name}" in rest
     assert (folder / "checkpoints" / "tuned-0" / "best.safetensors").exists()
+    assert (folder / "checkpoints" / "tuned-0" / "last.safetensors").exists()
 
 
 def test_without_a_terminal_the_app_is_run(image_folder: Callable[..., Path], config: Path, tmp_path: Path) -> None:

@@ -1,0 +1,84 @@
+"""An experiment in a process of its own session, which outlives any terminal."""
+
+from __future__ import annotations
+
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from types import FrameType
+
+from engine.data.dataset import DataError
+from engine.folder import ENGINE_LOG
+from engine.hosts import thread
+from engine.log import LogBusyError, private, writing_process
+from engine.spec import SpecError
+
+BEGIN_SECONDS = 60.0
+POLL_SECONDS = 0.05
+
+
+class NotBegunError(RuntimeError):
+    """The process could not go on with the experiment; the text is the one line that it left."""
+
+
+def detach(folder: Path, *, force: bool = False) -> int:
+    """Starts a process that goes on with the experiment, and returns its id once it writes the log.
+
+    What it says goes to ``engine.log``. :class:`NotBegunError` where it ends at once, and ``OSError``.
+    """
+    folder = folder.resolve()
+    command = [sys.executable, "-m", __spec__.name, *(["--force"] if force else []), str(folder)]
+    with open(folder / ENGINE_LOG, "ab", opener=private) as log:
+        said_before = log.tell()
+        process = subprocess.Popen(
+            command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, cwd="/", start_new_session=True
+        )
+    end = time.monotonic() + BEGIN_SECONDS
+    while writing_process(folder) != process.pid:
+        if process.poll() is not None:
+            if process.returncode in (0, 1):  # it was that fast
+                break
+            raise NotBegunError(_last_line(folder / ENGINE_LOG, said_before) or f"it ended with {process.returncode}")
+        if time.monotonic() > end:
+            process.terminate()
+            raise NotBegunError(f"process {process.pid} did not begin within {BEGIN_SECONDS:.0f} s")
+        time.sleep(POLL_SECONDS)
+    return process.pid
+
+
+def main(arguments: list[str]) -> int:
+    """Goes on with what is left of an experiment; SIGTERM saves where it stands and ends.
+
+    Exit status: 0 all done, 1 a failure that is in the log, 2 it could not begin (one line on stderr).
+    """
+    *options, folder = arguments
+    try:
+        host = thread.resume(Path(folder), force="--force" in options)
+    except (SpecError, DataError, LogBusyError, OSError) as error:
+        sys.stderr.write(f"tl-tui: {error}\n")
+        return 2
+    signal.signal(signal.SIGHUP, signal.SIG_IGN)
+
+    def suspend(_signal: int, _frame: FrameType | None) -> None:
+        host.ask("suspend")
+
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, suspend)
+    while not host.wait(3600):
+        pass
+    if host.failure is not None:
+        sys.stderr.write(f"tl-tui: {host.error}\n")
+    return 1 if host.failure else 0
+
+
+def _last_line(path: Path, offset: int) -> str:
+    with path.open("rb") as file:
+        file.seek(offset)
+        lines = file.read(1 << 16).decode("utf-8", "replace").strip().splitlines()
+    return lines[-1].removeprefix("tl-tui: ") if lines else ""
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,264 @@
+"""Where a run stands, as a file from which it goes on exactly as if it had never ended.
+
+``checkpoints/RUN/last.safetensors`` holds everything that changes while the run trains: the weights that train, the
+optimizer, the schedule, the scaler, the place in the epoch, its sums so far, and the best epoch. The order of images,
+augmentation and dropout need no state: they derive from (seed, epoch, step).
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from contextlib import suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import torch
+from msgspec import Struct
+from safetensors import SafetensorError, safe_open
+from torch import Tensor, nn
+from torch.optim import Optimizer
+
+from engine.events import EpochFinished, Metrics
+from engine.models.backbones import moving_state, state_hash
+from engine.spec import Strategy
+from engine.training import tensor_file
+from engine.training.best import Best
+from engine.training.fit import Run, Training
+
+VERSION = 1
+LAST = "last.safetensors"
+STANDING = "standing"
+
+
+class CheckpointError(ValueError):
+    """A checkpoint cannot be used; the text is one line that says which and why."""
+
+
+class Standing(Struct, frozen=True, kw_only=True):
+    """All of a checkpoint but its tensors.
+
+    ``data``: the images' fingerprint. ``frozen``: a digest of the layers that do not train. The position is ``step``
+    steps into ``epoch`` (from 1), with ``images`` seen in it. ``seconds`` and ``cpu_seconds`` are the run's so far.
+    """
+
+    version: int = VERSION
+    run: str
+    strategy: Strategy
+    seed: int
+    data: str
+    frozen: str
+    epoch: int
+    step: int
+    images: int
+    epoch_seconds: float
+    seconds: float
+    cpu_seconds: float
+    peak_rss: int
+    epochs: tuple[EpochFinished, ...]
+    groups: list[dict[str, Any]]
+    schedule: dict[str, Any]
+    scaler: dict[str, Any]
+    best_epoch: int
+    best_val: Metrics | None
+
+
+@dataclass
+class Course:
+    """A run from its first step on, in however many processes; ``data`` is the fingerprint of its images.
+
+    ``epochs`` are those that ended. ``unsaved``: whether where it stands could not be saved the last time.
+    """
+
+    run: Run
+    training: Training
+    best: Best
+    data: str
+    epochs: list[EpochFinished] = field(default_factory=list)
+    unsaved: bool = False
+    began: float = field(init=False)
+    cpu_began: float = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.count_from(0.0, 0.0)
+
+    def count_from(self, seconds: float, cpu_seconds: float) -> None:
+        """The run took so long before now."""
+        self.began, self.cpu_began = self.run.clock() - seconds, time.process_time() - cpu_seconds
+
+    def seconds(self) -> float:
+        """Seconds of the run so far, without pauses."""
+        return self.run.clock() - self.began
+
+    def cpu_seconds(self) -> float:
+        """Processor seconds of the run so far."""
+        return time.process_time() - self.cpu_began
+
+
+class Checkpoint(Struct, frozen=True):
+    """A checkpoint as it was read."""
+
+    standing: Standing
+    tensors: dict[str, Tensor]
+
+
+def path_of(folder: Path, run: str) -> Path:
+    """Where the run's checkpoint is in the experiment's folder."""
+    return folder / "checkpoints" / run / LAST
+
+
+def save(folder: Path, course: Course) -> None:
+    """Writes where the run stands now; ``OSError`` where that cannot be."""
+    run, training, best = course.run, course.training, course.best
+    optimizer = training.optimizer.state_dict()
+    standing = Standing(
+        run=run.name,
+        strategy=run.strategy,
+        seed=run.seed,
+        data=course.data,
+        frozen=_frozen(run),
+        epoch=training.epoch,
+        step=training.step,
+        images=training.tally.images,
+        epoch_seconds=training.seconds,
+        seconds=course.seconds(),
+        cpu_seconds=course.cpu_seconds(),
+        peak_rss=run.memory.sample().peak_rss,
+        epochs=tuple(course.epochs),
+        groups=optimizer["param_groups"],
+        schedule={name: value for name, value in training.scheduler.state_dict().items() if _is_plain(value)},
+        scaler=training.scaler.state_dict(),
+        best_epoch=best.epoch,
+        best_val=best.val,
+    )
+    tensors = {f"weights/{name}": tensor for name, tensor in _moving(run).items()}
+    tensors |= {f"tally/{name}": tensor for name, tensor in training.tally.sums().items()}
+    for number, values in optimizer["state"].items():
+        tensors |= {f"optimizer/{number}/{name}": value for name, value in values.items() if value is not None}
+    tensors |= {f"best/{name}": tensor for name, tensor in best.state.items()}
+    if best.logits is not None:
+        tensors["logits"] = best.logits
+    tensor_file.write(
+        path_of(folder, run.name),
+        {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()},
+        {STANDING: msgspec.json.encode(standing).decode()},
+    )
+
+
+def remove(folder: Path, run: str) -> None:
+    """Removes the checkpoint of a run that is over."""
+    with suppress(OSError):
+        path_of(folder, run).unlink(missing_ok=True)
+
+
+def read(folder: Path, run: str) -> Checkpoint | None:
+    """The run's checkpoint, None where there is none; :class:`CheckpointError` where it is damaged or too new."""
+    path = path_of(folder, run)
+    if not path.exists():
+        return None
+    try:
+        with safe_open(path, framework="pt") as file:
+            standing = msgspec.json.decode((file.metadata() or {})[STANDING], type=Standing)
+            if standing.version != VERSION:
+                raise CheckpointError(f"{path}: written by another version of tl-tui (format {standing.version})")
+            return Checkpoint(standing, {name: file.get_tensor(name) for name in file.keys()})  # noqa: SIM118 - no dict
+    except (SafetensorError, KeyError, msgspec.MsgspecError, OSError, RecursionError) as error:
+        raise CheckpointError(f"{path}: damaged ({' '.join(str(error).split())[:200]})") from error
+
+
+def differences(checkpoint: Checkpoint, course: Course) -> list[str]:
+    """In what the run differs from the one that wrote the checkpoint, in words; empty where it can go on exactly."""
+    standing, run = checkpoint.standing, course.run
+    found = []
+    if standing.data != course.data:
+        found.append("the images, their labels or their split are not those it began with")
+    if standing.frozen != _frozen(run):
+        found.append("the pretrained weights are not those it began with")
+    if (standing.run, standing.strategy, standing.seed) != (run.name, run.strategy, run.seed):
+        found.append("its strategy or seed is another")
+    return found
+
+
+def restore(checkpoint: Checkpoint, course: Course) -> None:
+    """Brings the network, the training, the best epoch and the run's seconds to where they stood.
+
+    :class:`CheckpointError` where the checkpoint is of another network; nothing that trains has changed then.
+    """
+    standing, run, training = checkpoint.standing, course.run, course.training
+    _check(checkpoint, run, training)
+    _copy(checkpoint, "weights/", _moving(run))
+    _copy(checkpoint, "tally/", training.tally.sums())
+    training.optimizer.load_state_dict({"state": _optimizer_state(checkpoint), "param_groups": standing.groups})
+    _keep_layout(training.optimizer)
+    if standing.step or standing.epoch > 1:
+        training.optimizer._opt_called = True  # type: ignore[attr-defined] # what torch looks at before it warns of a schedule without steps
+    training.scheduler.load_state_dict(standing.schedule)
+    training.scaler.load_state_dict(standing.scaler)
+    training.tally.images, training.seconds = standing.images, standing.epoch_seconds
+    training.epoch, training.step = standing.epoch, standing.step
+    device, best = run.images.device, course.best
+    best.epoch, best.val = standing.best_epoch, standing.best_val
+    best.state = {name: tensor.to(device) for name, tensor in _below(checkpoint, "best/").items()}
+    logits = checkpoint.tensors.get("logits")
+    best.logits = None if logits is None else logits.to(device)
+    course.epochs = list(standing.epochs)
+    course.count_from(standing.seconds, standing.cpu_seconds)
+    run.memory.reset_peak(standing.peak_rss)
+
+
+def _check(checkpoint: Checkpoint, run: Run, training: Training) -> None:
+    """Raises where the checkpoint's tensors are not those of the run."""
+    for prefix, into in (("weights/", _moving(run)), ("tally/", training.tally.sums())):
+        found = _below(checkpoint, prefix)
+        if {name: tensor.shape for name, tensor in into.items()} != {name: one.shape for name, one in found.items()}:
+            raise CheckpointError(f"{path_of(Path(), run.name)}: of another network")
+    trained = [len(group["params"]) for group in training.optimizer.state_dict()["param_groups"]]
+    if [len(group.get("params", ())) for group in checkpoint.standing.groups] != trained:
+        raise CheckpointError(f"{path_of(Path(), run.name)}: of another optimizer")
+
+
+def _moving(run: Run) -> dict[str, Tensor]:
+    return moving_state(run.network, run.strategy.trains)
+
+
+def _frozen(run: Run) -> str:
+    network = run.network
+    return state_hash(network.module, network.head_name) if run.strategy.trains == "head" else ""
+
+
+def _is_plain(value: object) -> bool:
+    """Whether JSON can hold it: a schedule's state may name functions, which the strategy gives again."""
+    try:
+        msgspec.json.encode(value)
+    except TypeError:
+        return False
+    return True
+
+
+def _below(checkpoint: Checkpoint, prefix: str) -> dict[str, Tensor]:
+    return {name[len(prefix) :]: tensor for name, tensor in checkpoint.tensors.items() if name.startswith(prefix)}
+
+
+def _copy(checkpoint: Checkpoint, prefix: str, into: Mapping[str, Tensor]) -> None:
+    found = _below(checkpoint, prefix)
+    with torch.no_grad():
+        for name, tensor in into.items():
+            tensor.copy_(found[name])
+
+
+def _optimizer_state(checkpoint: Checkpoint) -> dict[int, dict[str, Tensor]]:
+    state: dict[int, dict[str, Tensor]] = {}
+    for name, tensor in _below(checkpoint, "optimizer/").items():
+        number, value = name.split("/", 1)
+        state.setdefault(int(number), {})[value] = tensor
+    return state
+
+
+def _keep_layout(optimizer: Optimizer) -> None:
+    """Gives what the optimizer remembers of a parameter the parameter's own layout, as it had before."""
+    for parameter, values in optimizer.state.items():
+        for name, value in values.items():
+            if isinstance(parameter, nn.Parameter) and isinstance(value, Tensor) and value.shape == parameter.shape:
+                values[name] = torch.empty_like(parameter, requires_grad=False).copy_(value)

@@ -1,0 +1,21 @@
+"""Killed and resumed runs are the same runs: a few of the kills that ``benchmarks/crash.py`` does by the hundred."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("seed", [1, 2])
+def test_what_was_killed_and_resumed_ends_bit_for_bit_as_if_it_had_not_been(seed: int) -> None:
+    command = [sys.executable, "-m", "benchmarks.crash", "--kills", "4", "--seed", str(seed), "--json"]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=280, check=False)
+    assert done.returncode == 0, done.stderr
+    found = json.loads(done.stdout)
+    assert found["kills"] == 4
+    assert found["identical"] == found["trials"] >= 1

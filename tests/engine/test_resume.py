@@ -1,0 +1,240 @@
+"""Going on with an experiment that an earlier process left, in whatever state it left it."""
+
+from __future__ import annotations
+
+import shutil
+import time
+from collections import deque
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from PIL import Image
+
+import engine.run
+from engine import events as ev
+from engine.data.discover import discover
+from engine.events import Action
+from engine.experiment import run
+from engine.hosts import thread
+from engine.log import EventLog, LogBusyError, event_reader, send_command
+from engine.run import ChangedError
+from engine.spec import DataSource, Experiment, SpecError, changed_strategy, presets
+from engine.state import ExperimentState, fold
+from engine.training.checkpoint import path_of
+
+FINE_TUNING, EXTRACTION = "resnet18-finetune-0", "mobilenetv3-extract-0"
+SECONDS = 90.0
+
+
+@pytest.fixture(autouse=True)
+def _saved_often(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("EPOCH_SECONDS", "STEP_SECONDS", "SAVING_SHARE"):
+        monkeypatch.setattr(engine.run, name, 0)
+
+
+def experiment(data: Path, *names: str, epochs: int = 3) -> Experiment:
+    small = {"epochs": epochs, "batch_size": 4, "image_size": 32, "backbone": "mobilenet_v3_small"}
+    strategies = tuple(changed_strategy(presets()[name], **small) for name in names or presets())
+    source = DataSource(path=str(data))
+    return Experiment(strategies=strategies, data=source, weights="none", device="cpu", precision="fp32")
+
+
+def state_of(folder: Path) -> ExperimentState:
+    return fold(event_reader(folder).read())
+
+
+def run_until(folder: Path, asked: Experiment, action: Action, when: Callable[[ev.Event], bool]) -> None:
+    """Runs the experiment in this thread, and asks for something at the first such event."""
+    orders: deque[Action] = deque()
+    waiting = [action]
+
+    class Noting(EventLog):
+        def append(self, event: ev.Event) -> ev.Event:
+            if waiting and when(event):
+                orders.append(waiting.pop())
+            return super().append(event)
+
+    with Noting(folder) as log:
+        run(asked, discover(asked.data), log, orders)
+
+
+def go_on(folder: Path, asked: Experiment, *, force: bool = False) -> ExperimentState:
+    with EventLog(folder) as log:
+        run(asked, discover(asked.data), log, deque(), force=force)
+    return state_of(folder)
+
+
+def ended(number: int) -> Callable[[ev.Event], bool]:
+    return lambda event: isinstance(event, ev.EpochFinished) and event.epoch == number
+
+
+def at(stage: str) -> Callable[[ev.Event], bool]:
+    return lambda event: isinstance(event, ev.StageChanged) and event.stage == stage
+
+
+def numbers(state: ExperimentState) -> list[list[tuple[object, ...]]]:
+    return [[(epoch.epoch, epoch.train, epoch.val, epoch.is_best) for epoch in one.epochs] for one in state.runs]
+
+
+@pytest.mark.parametrize(
+    "when",
+    [at("decoding"), at("warming up"), at("features"), at("training"), at("validating"), ended(1), ended(2)],
+    ids=["decoding", "warming up", "features", "training", "validating", "epoch 1", "epoch 2"],
+)
+def test_suspended_and_resumed_it_is_the_same_experiment(
+    image_folder: Callable[..., Path], tmp_path: Path, when: Callable[[ev.Event], bool]
+) -> None:
+    asked = experiment(image_folder())
+    whole, halved = tmp_path / "whole", tmp_path / "halved"
+    for folder in (whole, halved):
+        folder.mkdir()
+    run_until(halved, asked, "suspend", when)
+    left = state_of(halved)
+    assert left.suspended
+    assert left.end is None
+    state = go_on(halved, asked)
+    assert state.end == "finished"
+    assert not state.suspended
+    assert [one.status for one in state.runs] == ["finished", "finished"]
+    assert numbers(state) == numbers(go_on(whole, asked))
+    assert [one.epochs[-1].epoch for one in state.runs] == [3, 3]
+    elapsed = [event.elapsed for event in event_reader(halved).read()]
+    assert elapsed == sorted(elapsed)
+    assert not path_of(halved, FINE_TUNING).exists(), "what is over needs no checkpoint"
+
+
+def test_seconds_go_on_from_where_they_stood(image_folder: Callable[..., Path], tmp_path: Path) -> None:
+    asked = experiment(image_folder(), "resnet18-finetune")
+    run_until(tmp_path, asked, "suspend", ended(2))
+    before = sum(epoch.seconds for epoch in state_of(tmp_path).run(FINE_TUNING).epochs)
+    seconds = go_on(tmp_path, asked).run(FINE_TUNING).seconds
+    assert seconds is not None
+    assert seconds > before
+
+
+def test_what_a_person_stopped_can_be_resumed_and_what_was_skipped_stays_so(
+    image_folder: Callable[..., Path], tmp_path: Path
+) -> None:
+    asked = experiment(image_folder())
+    run_until(tmp_path, asked, "skip", ended(1))
+    assert [one.status for one in state_of(tmp_path).runs] == ["skipped", "finished"]
+    with pytest.raises(SpecError, match="nothing of it is left"):
+        thread.resume(tmp_path)
+    stopped = tmp_path / "stopped"
+    stopped.mkdir()
+    run_until(stopped, asked, "stop", ended(1))
+    assert state_of(stopped).end == "stopped"
+    state = go_on(stopped, asked)
+    assert state.end == "finished"
+    assert [len(one.epochs) for one in state.runs] == [3, 3]
+
+
+def test_a_pause_outlives_the_process_and_commands_meanwhile_are_obeyed(
+    image_folder: Callable[..., Path], tmp_path: Path
+) -> None:
+    asked = experiment(image_folder(), "resnet18-finetune")
+    orders: deque[Action] = deque(["pause"])
+    with EventLog(tmp_path) as log:
+        send_command(tmp_path, "suspend")
+        orders.append("suspend")
+        assert run(asked, discover(asked.data), log, orders) is None
+    assert state_of(tmp_path).paused
+    send_command(tmp_path, "resume")
+    state = go_on(tmp_path, asked)
+    assert state.end == "finished"
+    actions = [event.action for event in event_reader(tmp_path).read() if isinstance(event, ev.CommandApplied)]
+    assert actions == ["pause", "suspend", "resume"]
+
+
+def test_changed_images_are_refused_unless_forced(image_folder: Callable[..., Path], tmp_path: Path) -> None:
+    data = image_folder()
+    asked, folder = experiment(data, "resnet18-finetune"), tmp_path / "run"
+    folder.mkdir()
+    run_until(folder, asked, "suspend", ended(1))
+    picture = next((data / "train").rglob("*.png"))
+    Image.new("RGB", (40, 40), (1, 2, 3)).save(picture)
+    with pytest.raises(ChangedError, match="--force"):
+        go_on(folder, asked)
+    assert state_of(folder).end is None, "it can still be resumed"
+    state = go_on(folder, asked, force=True)
+    assert state.end == "finished"
+    assert [epoch.epoch for epoch in state.run(FINE_TUNING).epochs] == [1, 2, 3]
+    assert any("by force" in warning.message for warning in state.warnings)
+
+
+def test_other_versions_are_told(
+    image_folder: Callable[..., Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked = experiment(image_folder(), "mobilenetv3-extract")
+    monkeypatch.setattr("engine.experiment.versions", lambda: {"torch": "1.0"})
+    run_until(tmp_path, asked, "suspend", ended(1))
+    monkeypatch.undo()
+    state = go_on(tmp_path, asked)
+    assert any("torch" in warning.message and "1.0 before" in warning.message for warning in state.warnings)
+
+
+def test_a_damaged_checkpoint_is_told_and_the_run_begins_anew(
+    image_folder: Callable[..., Path], tmp_path: Path
+) -> None:
+    asked = experiment(image_folder(), "resnet18-finetune")
+    run_until(tmp_path, asked, "suspend", ended(2))
+    path = path_of(tmp_path, FINE_TUNING)
+    path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
+    state = go_on(tmp_path, asked)
+    assert state.end == "finished"
+    assert [epoch.epoch for epoch in state.run(FINE_TUNING).epochs] == [1, 2, 3]
+    assert any("begins anew" in warning.message for warning in state.warnings)
+
+
+def test_an_experiment_that_never_began_begins(image_folder: Callable[..., Path], tmp_path: Path) -> None:
+    folder, _ = thread.create(experiment(image_folder(), "mobilenetv3-extract"), tmp_path)
+    host = thread.resume(folder)
+    assert host.wait(SECONDS)
+    assert state_of(folder).end == "finished"
+
+
+def test_a_second_writer_is_refused_and_the_first_goes_on(image_folder: Callable[..., Path], tmp_path: Path) -> None:
+    host = thread.start(experiment(image_folder(), "resnet18-finetune"), tmp_path)
+    with pytest.raises(LogBusyError, match="is being written by process"):
+        thread.resume(host.folder)
+    assert host.wait(SECONDS)
+    assert state_of(host.folder).end == "finished"
+
+
+def test_a_lock_of_another_host_is_taken_over_only_by_force(image_folder: Callable[..., Path], tmp_path: Path) -> None:
+    folder, _ = thread.create(experiment(image_folder(), "mobilenetv3-extract"), tmp_path)
+    lock = folder / "writer.lock"
+    lock.write_text("elsewhere 4711\n")
+    with pytest.raises(LogBusyError, match=r"process 4711 on elsewhere.*--force"):
+        thread.resume(folder)
+    assert lock.read_text() == "elsewhere 4711\n"
+    host = thread.resume(folder, force=True)
+    assert host.wait(SECONDS)
+    assert host.failure is None
+
+
+def test_missing_data_are_refused_and_nothing_is_lost(image_folder: Callable[..., Path], tmp_path: Path) -> None:
+    data = image_folder()
+    asked, folder = experiment(data, "resnet18-finetune"), tmp_path / "run"
+    folder.mkdir()
+    run_until(folder, asked, "suspend", ended(1))
+    before = (folder / "events.jsonl").read_bytes()
+    data.rename(tmp_path / "moved")
+    with pytest.raises(ValueError, match="no such"):
+        thread.resume(folder)
+    assert (folder / "events.jsonl").read_bytes() == before
+    shutil.move(tmp_path / "moved", data)
+    assert go_on(folder, asked).end == "finished"
+
+
+def test_waits_are_short_enough_for_a_batch_system(image_folder: Callable[..., Path], tmp_path: Path) -> None:
+    host = thread.start(experiment(image_folder(), "resnet18-finetune", epochs=500), tmp_path)
+    end = time.monotonic() + SECONDS
+    while not state_of(host.folder).run(FINE_TUNING).epochs if state_of(host.folder).runs else True:
+        assert time.monotonic() < end
+        time.sleep(0.05)
+    host.ask("suspend")
+    assert host.wait(SECONDS)
+    assert state_of(host.folder).suspended
+    assert path_of(host.folder, FINE_TUNING).exists()

@@ -1,0 +1,108 @@
+"""``tl-tui ctl``: commands to an experiment that runs, and how it stands, without a screen."""
+
+from __future__ import annotations
+
+import sys
+import time
+from pathlib import Path
+from typing import Any, Literal
+
+import msgspec
+
+from engine.aspects import duration
+from engine.eta import remaining_of_all
+from engine.events import CommandApplied
+from engine.log import event_reader, is_being_written, send_command, writer
+from engine.spec import SpecError
+from engine.state import ExperimentState, RunState, fold
+from engine.text import shown
+from tui.listings import find_experiment, print_line
+from tui.words import epoch, images
+
+Asked = Literal["pause", "resume", "stop", "skip", "status"]
+ANSWER_SECONDS = 20.0
+"""How long an answer is waited for: a step, or a batch of validation, may be under way."""
+POLL_SECONDS = 0.05
+
+
+def control(experiment: str, action: Asked, out: Path, *, as_json: bool) -> int:
+    """Sends the command and waits until it was obeyed, or says how the experiment stands; the exit status.
+
+    0: obeyed, or what was asked for is so already; 1: not obeyed within :data:`ANSWER_SECONDS`. ``SpecError`` where no
+    process runs the experiment.
+    """
+    folder = find_experiment(experiment, out)
+    reader = event_reader(folder)
+    state = fold(reader.read())
+    obeyed = True
+    if action != "status":
+        if state.end is not None or not is_being_written(folder):
+            raise SpecError(f"{folder.name} does not run now ({_status(state, folder)}): {action} would do nothing")
+        if not (action in ("pause", "resume") and state.paused == (action == "pause")):
+            send_command(folder, action)
+            obeyed = False
+            end = time.monotonic() + ANSWER_SECONDS
+            while not obeyed and time.monotonic() < end:
+                time.sleep(POLL_SECONDS)
+                events = reader.read()
+                state = fold(events, state)
+                obeyed = any(isinstance(event, CommandApplied) and event.action == action for event in events)
+    if as_json:
+        sys.stdout.write(msgspec.json.format(msgspec.json.encode(_object(state, folder)), indent=2).decode() + "\n")
+    else:
+        for line in _lines(state, folder):
+            print_line(line)
+    if not obeyed:
+        sys.stderr.write(f"tl-tui: {action} was asked for; it has not taken effect yet\n")
+    return 0 if obeyed else 1
+
+
+def _status(state: ExperimentState, folder: Path) -> str:
+    if state.end is not None:
+        return state.end
+    if not is_being_written(folder):
+        return "interrupted"
+    return "paused" if state.paused else "running"
+
+
+def _lines(state: ExperimentState, folder: Path) -> list[str]:
+    by = f" by {writer(folder)}" if is_being_written(folder) else ""
+    left = _remaining(state, folder)
+    first = f"{folder.name} · {_status(state, folder)}{by}" + (f" · {duration(left)} left" if left is not None else "")
+    return [first, *(f"  {_line(run)}" for run in state.runs)]
+
+
+def _line(run: RunState) -> str:
+    parts = [run.run, run.status, epoch(run) if run.started is not None else ""]
+    if run.best is not None:
+        parts.append(f"best validation accuracy {run.best.val.accuracy:.3f} at epoch {run.best.epoch}")
+    if run.failure is not None:
+        parts.append(shown(run.failure.message))
+    return " · ".join(filter(None, parts))
+
+
+def _object(state: ExperimentState, folder: Path) -> dict[str, Any]:
+    return {
+        "experiment": folder.name,
+        "folder": str(folder.resolve()),
+        "status": _status(state, folder),
+        "writer": writer(folder) if is_being_written(folder) else None,
+        "remaining_seconds": _remaining(state, folder),
+        "runs": [
+            {
+                "run": run.run,
+                "status": run.status,
+                "epochs_done": len(run.epochs),
+                "epochs": run.strategy.epochs,
+                "stage": None if run.progress is None else run.progress.stage,
+                "best_val_accuracy": None if run.best is None else run.best.val.accuracy,
+                "best_epoch": None if run.best is None else run.best.epoch,
+                "failure": None if run.failure is None else run.failure.message,
+            }
+            for run in state.runs
+        ],
+    }
+
+
+def _remaining(state: ExperimentState, folder: Path) -> float | None:
+    return remaining_of_all(state, *images(state)) if _status(state, folder) == "running" else None
