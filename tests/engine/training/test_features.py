@@ -34,7 +34,7 @@ def images(key: str = "noise") -> Images:
     for part in (rows[:TRAIN], rows[TRAIN:]):
         samples = tuple(Sample(f"/{row}.png", int(row) % 2) for row in part)
         parts.append(Part(part, part % 2, samples, ()))
-    return Images(Prepared(InMemory(pixels, CPU), *parts, len(pixels), key), VIEW, CPU)
+    return Images(Prepared(InMemory(pixels, CPU), *parts, len(pixels), key, key), VIEW, CPU)
 
 
 def network(seed: int = 0) -> Network:
@@ -110,7 +110,7 @@ def test_an_epoch_draws_one_view_of_every_image_by_seed_and_epoch() -> None:
     seen = images()
     marked = torch.arange(6.0)[:, None, None].expand(6, 12, 1024) + torch.arange(12.0)[None, :, None] / 100
     feed = feature_feed(seen, one, 3, net, marked)
-    epochs = [torch.cat([inputs[:, 0] for inputs, _ in feed.train(epoch)]) for epoch in (1, 2, 1)]
+    epochs = [torch.cat([inputs[:, 0] for inputs, _ in feed.train(epoch, 0)]) for epoch in (1, 2, 1)]
     for drawn in epochs:
         assert {round(100 * (value % 1)) for value in drawn.tolist()} == set(seen.prepared.train.rows.tolist())
         assert drawn.min() >= 1, "never the central one"

@@ -28,7 +28,7 @@ from engine.spec import Augmentation, Strategy, changed_strategy, presets
 from engine.training.batches import Images, batch_sizes, derived_seed, image_feed
 from engine.training.best import Best
 from engine.training.features import FeatureStore, extracted
-from engine.training.fit import DivergedError, Run, fit, warm_up
+from engine.training.fit import DivergedError, Run, at_the_start, fit, warm_up
 
 CPU = torch.device("cpu")
 SIDE, CROP, CLASSES = 40, 32, ("cold", "warm")
@@ -47,7 +47,7 @@ def prepared(train: int, val: int) -> Prepared:
     samples = tuple(Sample(f"/images/{number}.jpg", int(label)) for number, label in enumerate(labels))
     rows = torch.arange(count)
     parts = (Part(rows[part], labels[part], samples[part], ()) for part in (slice(train), slice(train, count)))
-    return Prepared(InMemory(pixels, CPU), *parts, count, f"noise-{train}-{val}")
+    return Prepared(InMemory(pixels, CPU), *parts, count, f"noise-{train}-{val}", f"noise-{train}-{val}")
 
 
 @cache
@@ -96,6 +96,11 @@ def without_dropout_of(run: Run) -> Run:
     return replace(run, network=run.network._replace(dropout=0.0))
 
 
+def fitted(run: Run, offer: Callable[[int, ev.Metrics, Tensor], bool]) -> Iterator[Event]:
+    """The whole run, from its first step."""
+    return fit(run, at_the_start(run), offer)
+
+
 def never_best(_epoch: int, _val: ev.Metrics, _logits: Tensor) -> bool:
     return False
 
@@ -111,7 +116,7 @@ def parameters(run: Run) -> dict[str, Tensor]:
 def test_fine_tuning_moves_every_layer() -> None:
     run = make_run(fine_tuning(optimizer={"lr": 0.05}))
     before = parameters(run)
-    list(fit(run, never_best))
+    list(fitted(run, never_best))
     still = [name for name, now in parameters(run).items() if torch.equal(now, before[name])]
     assert still == []
 
@@ -119,7 +124,7 @@ def test_fine_tuning_moves_every_layer() -> None:
 def test_extraction_moves_the_last_layer_and_nothing_else() -> None:
     run = make_run(extraction())
     before, backbone = parameters(run), state_hash(run.network.module, run.network.head_name)
-    list(fit(run, never_best))
+    list(fitted(run, never_best))
     moved = {name for name, now in parameters(run).items() if not torch.equal(now, before[name])}
     assert moved == {f"{run.network.head_name}.weight", f"{run.network.head_name}.bias"}
     assert state_hash(run.network.module, run.network.head_name) == backbone, "buffers moved"
@@ -129,7 +134,7 @@ def test_extraction_with_augmentation_leaves_the_backbone_alone_too() -> None:
     run = make_run(extraction(augmentation={"flip": True, "crop_area": 0.5}))
     backbone = state_hash(run.network.module, run.network.head_name)
     head = run.network.head.weight.detach().clone()
-    list(fit(run, never_best))
+    list(fitted(run, never_best))
     assert state_hash(run.network.module, run.network.head_name) == backbone
     assert not torch.equal(run.network.head.weight, head)
 
@@ -137,7 +142,7 @@ def test_extraction_with_augmentation_leaves_the_backbone_alone_too() -> None:
 @pytest.mark.parametrize("strategy", [fine_tuning(epochs=4), extraction(epochs=4)], ids=lambda s: s.name)
 def test_every_epoch_trains_at_the_rate_of_torchs_scheduler(strategy: Strategy) -> None:
     run = make_run(strategy)
-    rates = [epoch.learning_rate for epoch in epochs_of(fit(run, never_best))]
+    rates = [epoch.learning_rate for epoch in epochs_of(fitted(run, never_best))]
     parameter = nn.Parameter(torch.zeros(1))
     sgd = torch.optim.SGD([parameter], lr=strategy.optimizer.lr, momentum=0.9)
     if strategy.name == "resnet18-finetune":
@@ -156,7 +161,7 @@ def test_extraction_equals_a_plain_loop_over_the_whole_network() -> None:
     """Features computed once, then the head, is the textbook loop with a frozen backbone (dropout aside)."""
     strategy = extraction(epochs=3)
     run = make_run(strategy)
-    epochs = epochs_of(fit(without_dropout_of(run), never_best))
+    epochs = epochs_of(fitted(without_dropout_of(run), never_best))
 
     network = build(strategy.backbone, 2, "head", warmed_up(strategy.backbone), 0)
     network.module.eval()
@@ -181,15 +186,15 @@ def test_extraction_equals_a_plain_loop_over_the_whole_network() -> None:
 def test_dropout_before_the_head_acts_in_training_alone() -> None:
     assert make_run(extraction()).network.dropout == 0.2
     with_dropout, without = make_run(extraction()), without_dropout_of(make_run(extraction()))
-    first = epochs_of(fit(with_dropout, never_best))[0]
-    second = epochs_of(fit(without, never_best))[0]
+    first = epochs_of(fitted(with_dropout, never_best))[0]
+    second = epochs_of(fitted(without, never_best))[0]
     assert first.train.loss != second.train.loss
 
 
 def test_losses_are_means_per_image_not_per_batch() -> None:
     """21 images in batches of 8: batches of 8, 8 and 5; a learning rate of almost nothing leaves the head as it was."""
     run = without_dropout_of(make_run(extraction(epochs=1, optimizer={"lr": 1e-12, "momentum": 0.0})))
-    epoch = epochs_of(fit(run, never_best))[0]
+    epoch = epochs_of(fitted(run, never_best))[0]
     run.network.module.eval()
     with torch.no_grad():
         for part, metrics in ((run.images.prepared.train, epoch.train), (run.images.prepared.val, epoch.val)):
@@ -202,7 +207,7 @@ def test_losses_are_means_per_image_not_per_batch() -> None:
 
 def test_it_learns() -> None:
     run = make_run(fine_tuning(epochs=4, optimizer={"lr": 0.003}), train=48, val=24)
-    epochs = epochs_of(fit(run, never_best))
+    epochs = epochs_of(fitted(run, never_best))
     assert epochs[-1].train.loss < epochs[0].train.loss
     assert epochs[-1].val.accuracy >= 0.9
 
@@ -212,7 +217,7 @@ def test_the_same_seed_gives_the_same_run_bit_for_bit(strategy: Strategy) -> Non
     def outcome(seed: int) -> tuple[list[tuple[float, float]], str]:
         run = make_run(strategy, seed)
         torch.manual_seed(torch.seed() % 1000)  # whatever the process did before
-        epochs = epochs_of(fit(run, never_best))
+        epochs = epochs_of(fitted(run, never_best))
         return [(epoch.train.loss, epoch.val.loss) for epoch in epochs], state_hash(run.network.module)
 
     assert outcome(3) == outcome(3)
@@ -222,17 +227,17 @@ def test_the_same_seed_gives_the_same_run_bit_for_bit(strategy: Strategy) -> Non
 def test_batches_depend_on_seed_epoch_and_step_alone() -> None:
     run = make_run(fine_tuning())
     feed = image_feed(run.images, run.strategy, 5, run.model)
-    second_epoch = [inputs for inputs, _ in feed.train(2)]
+    second_epoch = [inputs for inputs, _ in feed.train(2, 0)]
     torch.rand(7)
-    again = [inputs for inputs, _ in feed.train(2)]
+    again = [inputs for inputs, _ in feed.train(2, 0)]
     assert all(torch.equal(one, other) for one, other in zip(second_epoch, again, strict=True))
-    assert not torch.equal(second_epoch[0], next(feed.train(1))[0])
+    assert not torch.equal(second_epoch[0], next(feed.train(1, 0))[0])
 
 
 def test_no_image_is_repeated_or_left_out_in_an_epoch() -> None:
     run = make_run(fine_tuning(augmentation={"crop_area": 1.0, "flip": False}), train=17)
     feed = image_feed(run.images, run.strategy, 0, run.model)
-    batches = [inputs for inputs, _ in feed.train(1)]
+    batches = [inputs for inputs, _ in feed.train(1, 0)]
     assert [len(batch) for batch in batches] == [8, 9], "one left-over image joins the batch before"
     assert feed.train_steps == 2
     seen = {tuple(image.flatten()[:50].tolist()) for batch in batches for image in batch}
@@ -243,7 +248,7 @@ def test_no_image_is_repeated_or_left_out_in_an_epoch() -> None:
 def test_a_loss_that_is_not_finite_ends_the_run() -> None:
     run = make_run(fine_tuning(optimizer={"lr": 1e12}, augmentation={"flip": False, "crop_area": 1.0}))
     with pytest.raises(DivergedError, match="epoch"):
-        list(fit(run, never_best))
+        list(fitted(run, never_best))
 
 
 class Waits(TorchDispatchMode):
@@ -268,7 +273,7 @@ def test_no_step_waits_for_the_device(strategy: Strategy, monkeypatch: pytest.Mo
     for images in (16, 48):
         run = make_run(strategy, train=images, val=8)
         with Waits() as waits:
-            list(fit(run, never_best))
+            list(fitted(run, never_best))
         counts.append(waits.count)
     assert counts[0] == counts[1], "more steps, no more waiting"
     assert counts[0] > 0, "the metrics of an epoch are read"
@@ -280,7 +285,7 @@ def test_a_compiled_network_learns_the_same_and_is_saved_under_its_own_names(tmp
     compiled = replace(compiled, model=torch.compile(compiled.network.module, backend="eager"))
     warm_up(compiled)
     best = Best(compiled, tmp_path, CLASSES)
-    losses = [epochs_of(fit(run, offer))[0].val.loss for run, offer in ((plain, never_best), (compiled, best.offer))]
+    losses = [epochs_of(fitted(run, offer))[0].val.loss for run, offer in ((plain, never_best), (compiled, best.offer))]
     assert losses[0] == pytest.approx(losses[1], rel=1e-4)
     saved = load_file(tmp_path / best.save()[0].path)
     assert set(saved) == set(plain.network.module.state_dict())
@@ -297,7 +302,7 @@ def test_warming_up_leaves_everything_as_it_was(strategy: Strategy) -> None:
 
 def test_closing_the_generator_stops_between_two_steps() -> None:
     run = make_run(fine_tuning(epochs=50))
-    events = fit(run, never_best)
+    events = fitted(run, never_best)
     for event in events:
         if isinstance(event, ev.EpochFinished):
             break
@@ -319,7 +324,7 @@ def test_a_clock_that_stands_still_leaves_pauses_out() -> None:
     images = make_run(strategy).images
     network = build(strategy.backbone, 2, "head", warmed_up(strategy.backbone), 0)
     run = run_of(strategy, 0, network, images, clock)
-    total = sum(epoch.seconds for epoch in epochs_of(fit(run, never_best)))
+    total = sum(epoch.seconds for epoch in epochs_of(fitted(run, never_best)))
     assert total <= clock.now
 
 
@@ -352,7 +357,7 @@ class TestBest:
 
     def test_the_saved_network_gives_the_saved_logits(self, tmp_path: Path) -> None:
         best = self.best(tmp_path, extraction())
-        epochs = epochs_of(fit(best.run, best.offer))
+        epochs = epochs_of(fitted(best.run, best.offer))
         saved = best.save()
         assert [file.kind for file in saved] == ["best", "predictions"]
         assert best.save() == [], "saved once"
