@@ -1,33 +1,133 @@
-"""One session of the app, and what it leaves on the normal screen."""
+"""One session of the app: what it leaves on the normal screen, and what goes on without it."""
 
 from __future__ import annotations
 
+import signal
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
+from types import FrameType
+from typing import TYPE_CHECKING
 
 from rich.console import Console
 
 from engine.spec import Experiment
+from tui import follow
 from tui.app import TlTui
-from tui.errors import app_log
+from tui.errors import app_log, record_error
+from tui.lost_terminal import output_may_end, own_terminals, point_nowhere, watched
 from tui.streams import native_output_to
 
+if TYPE_CHECKING:
+    from engine.hosts.thread import ThreadHost
 
-def open_app(experiment: Experiment, out: Path) -> int:
+
+@output_may_end()
+def open_app(experiment: Experiment, out: Path, shown: Path | None = None) -> int:
     """Runs the app; afterwards prints the comparison it showed, so that it stays in the scrollback.
 
-    Returns the exit status: 1 where a run of an experiment that was started here failed.
+    ``shown``: the folder of the experiment that it shows at first.
+    What trains is left only by the person's own wish: where the terminal is lost (then nothing is printed), or the app
+    fails, this process goes on until the experiment is over. SIGTERM and Ctrl-C let the experiment save where it stands
+    and end, a second one ends at once. Returns the exit status: 1 where a run of an experiment that was started here
+    failed, 130 where it was ended by a signal.
     """
-    app = TlTui(out, experiment.data, experiment)
-    with native_output_to(app_log()):
-        app.run()
-    if app.return_code:
+    app = TlTui(out, experiment.data, experiment, shown=shown)
+    terminals = own_terminals()
+    with _ended_by_signals(app) as asked:
+        lost = _run(app)
+        if lost:
+            point_nowhere(terminals)
+        outlived = not app.left and app.host is not None and (lost or asked() or app.host.is_alive())
+        if app.host is not None and outlived:
+            _outlive(app.host, app, silent=lost or asked())
+    if not lost:
+        _print_comparison(app)
+    if asked() or (outlived and (app.state.suspended or app.state.end == "stopped")):
+        return 130
+    if app.return_code and not outlived:
         return app.return_code
-    console = Console()
-    if app.folder is not None and any(run.epochs for run in app.state.runs):
-        from engine.compare import compare  # noqa: PLC0415 - not needed to begin
-        from tui.tables import comparison_table  # noqa: PLC0415
-
-        console.print(comparison_table(compare(app.state, interrupted=app.interrupted)))
-        console.print(f"{app.folder}", markup=False, highlight=False)
     started_here = app.host is not None and app.host.folder == app.folder
-    return 1 if started_here and any(run.status == "failed" for run in app.state.runs) else 0
+    failed = started_here and any(run.status == "failed" for run in app.state.runs)
+    return 1 if failed or (outlived and app.state.end != "finished") else 0
+
+
+def _run(app: TlTui) -> bool:
+    """Runs the app until it ends; whether that was because the terminal was lost."""
+    lost = threading.Event()
+
+    def leave() -> None:
+        lost.set()
+        _leave(app)
+
+    try:
+        with watched(leave) as failed, native_output_to(app_log(), failed):
+            app.run()
+    except Exception:
+        if app.host is None or not app.host.is_alive():
+            raise
+        record_error()
+    finally:
+        for number in (signal.SIGTSTP, signal.SIGCONT):  # Textual's answers, which draw the app again
+            signal.signal(number, signal.SIG_DFL)
+    return lost.is_set()
+
+
+def _leave(app: TlTui) -> None:
+    """Lets the app end; to be called from another thread than its own."""
+    with suppress(RuntimeError):  # it has just ended
+        app.exit()
+
+
+def _outlive(host: ThreadHost, app: TlTui, *, silent: bool) -> None:
+    """Waits for what trains without the app, and lets that show how it ended."""
+    if not silent:
+        said = f"The experiment goes on in {host.folder}; Ctrl-C saves where it stands and ends."
+        Console(stderr=True).print(said, markup=False, highlight=False)
+    host.wait()
+    app.folder, app.state = host.folder, follow.read(host.folder)
+
+
+def _print_comparison(app: TlTui) -> None:
+    if app.folder is None or not any(run.epochs for run in app.state.runs):
+        return
+    from engine.compare import compare  # noqa: PLC0415 - not needed to begin
+    from tui.tables import comparison_table  # noqa: PLC0415
+
+    console = Console()
+    console.print(comparison_table(compare(app.state, interrupted=app.interrupted or app.state.suspended)))
+    console.print(f"{app.folder}", markup=False, highlight=False)
+    if app.state.suspended:
+        said = f"Where it stands is saved: `tl-tui resume {app.folder.name}` goes on."
+        console.print(said, markup=False, highlight=False)
+
+
+@contextmanager
+def _ended_by_signals(app: TlTui) -> Iterator[Callable[[], bool]]:
+    """SIGTERM and Ctrl-C let the app leave its screen, and what trains save and end; a second one ends at once.
+
+    Yields a question: whether that was asked. Asking it tells what has begun to train since.
+    """
+    signals: list[int] = []
+    told: list[ThreadHost] = []
+
+    def asked() -> bool:
+        if signals and app.host is not None and not told:
+            told.append(app.host)
+            app.host.ask("suspend")
+        return bool(signals)
+
+    def ask(number: int, _frame: FrameType | None) -> None:
+        if signals:
+            raise SystemExit(130)
+        signals.append(number)
+        asked()
+        threading.Thread(target=_leave, args=(app,)).start()  # the loop does not hear what a signal does inside it
+
+    handlers = {number: signal.signal(number, ask) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield asked
+    finally:
+        for number, handler in handlers.items():
+            signal.signal(number, handler)

@@ -4,19 +4,20 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from io import TextIOWrapper
 from pathlib import Path
-from typing import TextIO
+
+from tui.lost_terminal import LastingText
 
 
 @contextmanager
-def native_output_to(path: Path) -> Iterator[None]:
+def native_output_to(path: Path, failed: Callable[[OSError], None]) -> Iterator[None]:
     """Sends what is written to the file descriptors 1 and 2 to the end of a file, while the app keeps the terminal.
 
     Textual captures what Python prints; libraries in C (image decoders, CUDA) write past it, over the screen.
     ``sys.__stdout__`` and ``sys.__stderr__``, through which Textual draws and asks for the size, stay the terminal.
+    ``failed`` hears why the terminal takes nothing more; Textual, whose drawing would wait for ever, does not.
     """
     sys.stdout.flush()
     sys.stderr.flush()
@@ -24,7 +25,7 @@ def native_output_to(path: Path) -> Iterator[None]:
     before = sys.__stdout__, sys.__stderr__
     log = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
     try:
-        terminals = [_writer(kept[1], sys.stdout), _writer(kept[2], sys.stderr)]
+        terminals = [LastingText(kept[1], sys.stdout, failed), LastingText(kept[2], sys.stderr, failed)]
         sys.__stdout__, sys.__stderr__ = terminals  # type: ignore[misc]  # Textual reads these
         for number in kept:
             os.dup2(log, number)
@@ -39,7 +40,3 @@ def native_output_to(path: Path) -> Iterator[None]:
             os.dup2(terminal_number, number)
             os.close(terminal_number)
         os.close(log)
-
-
-def _writer(descriptor: int, like: TextIO) -> TextIOWrapper:
-    return open(descriptor, "w", encoding=like.encoding, errors=like.errors, closefd=False)

@@ -48,7 +48,7 @@ SCRIPT = """
 import os, sys
 from pathlib import Path
 from tui.streams import native_output_to
-with native_output_to(Path(sys.argv[1])):
+with native_output_to(Path(sys.argv[1]), lambda error: None):
     os.write(1, b"native out\\n")
     os.write(2, b"native err\\n")
     sys.__stderr__.write("drawn\\n")
