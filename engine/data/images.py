@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ctypes
 import logging
 import math
 import os
@@ -10,7 +11,7 @@ import warnings
 from collections import deque
 from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from functools import partial
 from itertools import islice
 from pathlib import Path
@@ -18,7 +19,7 @@ from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image, ImageOps, UnidentifiedImageError
+from PIL import Image, ImageOps, UnidentifiedImageError, _imaging
 
 from engine.text import shown
 
@@ -92,6 +93,8 @@ def prepare_pillow() -> None:
     pillow = logging.getLogger("PIL")
     if not pillow.handlers:
         pillow.addHandler(logging.NullHandler())
+    with suppress(AttributeError, OSError):  # libtiff prints what it finds wrong, past Python
+        ctypes.CDLL(_imaging.__file__).TIFFSetErrorHandler(None)
 
 
 def decode_into(out: NDArray[np.uint8], path: str) -> str:
