@@ -16,7 +16,8 @@ from textual.screen import Screen
 from textual.worker import get_current_worker
 
 from engine.events import Action
-from engine.log import is_being_written, send_command
+from engine.folder import experiments
+from engine.log import LogBusyError, is_being_written, send_command
 from engine.spec import DataSource, Experiment, SpecError, changed, default_experiment, known_strategies, presets
 from engine.state import ExperimentState
 from engine.text import shown
@@ -25,7 +26,7 @@ from tui.ascii import Ascii, wanted
 from tui.errors import record_error, why
 from tui.help import help_text
 from tui.messages import HostStarted, StartFailed, StateRead
-from tui.screens.dialogs import Leaving, Question, Reading
+from tui.screens.dialogs import Leaving, Question, Reading, Way
 from tui.screens.frame import SMALLEST, Shows, framed
 from tui.screens.setup import SetupScreen
 from tui.theme import THEME
@@ -43,8 +44,9 @@ if TYPE_CHECKING:
 class TlTui(App[None], inherit_bindings=False):
     """Shows one experiment at a time: ``state`` is what the log in ``folder`` tells, nothing where none is open.
 
-    ``out``: the folder of experiments; ``shown``: that of the experiment to open at first. ``data`` or the whole
-    ``experiment`` is what Setup begins with; ``clock`` tells the time of day.
+    ``out``: the folder of experiments; ``opened``: that of the experiment to open at first; ``seeks_running``: one
+    that is going on already is. ``data`` or the whole ``experiment`` is what Setup begins with; ``clock`` tells the
+    time of day.
     """
 
     CSS_PATH = Path(__file__).with_name("app.tcss")
@@ -67,7 +69,8 @@ class TlTui(App[None], inherit_bindings=False):
         data: DataSource | None = None,
         experiment: Experiment | None = None,
         *,
-        shown: Path | None = None,
+        opened: Path | None = None,
+        seeks_running: bool = False,
         clock: Callable[[], datetime] = datetime.now,
     ) -> None:
         super().__init__()
@@ -79,11 +82,14 @@ class TlTui(App[None], inherit_bindings=False):
         self.folder: Path | None = None
         self.interrupted = False
         self.host: ThreadHost | None = None
+        self.detached: int | None = None
         self.left = False  # by the person's wish: else what trains goes on without the screen
         self._told: ThreadHost | None = None
         self._starting = False
+        self._problem = ""
         self._keys: dict[Screen[None], tuple[tuple[str, bool], ...]] = {}
-        self._shown_first = shown
+        self._opened_first = opened
+        self._seeks_running = seeks_running
         self._setup = experiment or _with_data(data or DataSource())
         self.register_theme(THEME)
         self.theme = THEME.name
@@ -101,10 +107,12 @@ class TlTui(App[None], inherit_bindings=False):
         for mode, screen in screens.items():
             self.add_mode(mode, partial(framed, mode, screen))
         self.set_interval(1, self._tick)
-        if self._shown_first is None:
+        if self._opened_first is None:
             self.call_later(self.action_go, "setup")
+            if self._seeks_running:
+                self.run_worker(self._open_running, thread=True, group="seek", exit_on_error=False)
         else:
-            self.open_experiment(self._shown_first)
+            self.open_experiment(self._opened_first)
 
     def delay_update(self, delay: float = 0.05) -> None:
         """Does nothing: Textual holds every frame back for ``delay`` at a change of mode, the first frame too."""
@@ -125,7 +133,17 @@ class TlTui(App[None], inherit_bindings=False):
             self.notify("An experiment is running: stop it first (2 Live, then s).", severity="warning", markup=False)
             return
         self._starting = True
-        self.run_worker(partial(self._start, experiment), thread=True, group="start", exit_on_error=False)
+        begin = partial(_started_here, experiment, self.out)
+        self.run_worker(partial(self._start, begin), thread=True, group="start", exit_on_error=False)
+
+    def resume_experiment(self, folder: Path) -> None:
+        """Goes on with an interrupted experiment in the background and shows it in Live; says why where it cannot."""
+        if self._starting or self.is_training:
+            self.notify("An experiment is running here: stop or detach it first.", severity="warning", markup=False)
+            return
+        self._starting = True
+        begin = partial(_resumed_here, folder)
+        self.run_worker(partial(self._start, begin), thread=True, group="start", exit_on_error=False)
 
     @property
     def is_training(self) -> bool:
@@ -133,19 +151,26 @@ class TlTui(App[None], inherit_bindings=False):
         return self.host is not None and self.host.is_alive()
 
     def _follow(self, folder: Path) -> None:
-        worker, host = get_current_worker(), self.host
-        own = host is not None and host.folder == folder
-        has_writer = host.is_alive if host is not None and own else partial(is_being_written, folder)
-        for message in follow.follow(folder, lambda: worker.is_cancelled, has_writer):
+        worker = get_current_worker()
+        for message in follow.follow(folder, lambda: worker.is_cancelled, partial(self._has_writer, folder)):
             self.post_message(message)
 
-    def _start(self, experiment: Experiment) -> None:
-        try:
-            from engine.hosts import thread  # noqa: PLC0415 - finds images, which nobody needs before
+    def _has_writer(self, folder: Path) -> bool:
+        host = self.host
+        own = host is not None and host.folder == folder and host.is_alive()
+        return own or is_being_written(folder)
 
-            self.host = thread.start(experiment, self.out, NICE)  # at once: the app may be about to end
+    def _open_running(self) -> None:
+        """Opens an experiment that is going on already, if there is one, as nothing else was asked for."""
+        running = next((folder for folder in experiments(self.out) if is_being_written(folder)), None)
+        if running is not None and self.host is None and not self._starting:
+            self.call_from_thread(self.open_experiment, running)
+
+    def _start(self, begin: Callable[[], ThreadHost]) -> None:
+        try:
+            self.host = begin()  # at once: the app may be about to end
             self.post_message(HostStarted(self.host))
-        except (ValueError, OSError) as error:
+        except (ValueError, OSError, LogBusyError) as error:
             self.post_message(StartFailed(str(error)))
         except Exception as error:  # a person wants to know, and to go on
             self.post_message(StartFailed(f"{type(error).__name__}: {error} (details in {record_error()})"))
@@ -203,6 +228,17 @@ class TlTui(App[None], inherit_bindings=False):
         for header in self._mode_screen.query(Header):
             header.show_time(f"{self.clock():%H:%M:%S}")
         self._tell_failure()
+        self._tell_problem()
+
+    def _tell_problem(self) -> None:
+        """Says when the log of what trains here cannot be written, since the log cannot tell."""
+        problem = self.host.problem if self.host is not None and self.host.is_alive() else ""
+        if problem == self._problem:
+            return
+        self._problem = problem
+        if problem:
+            text = f"{shown(problem)}. Training goes on and writing is tried again; what you see here stands still."
+            self.notify(text, title="The log cannot be written", severity="error", markup=False, timeout=60)
 
     def _tell_failure(self) -> None:
         """Says, once, why an experiment of this process ended without a last event in its log."""
@@ -234,6 +270,16 @@ class TlTui(App[None], inherit_bindings=False):
         """Ends the present run and goes on to the next."""
         self._send("skip")
 
+    def action_resume(self) -> None:
+        """Goes on with the experiment that is shown."""
+        if self.folder is not None and self.interrupted:
+            self.resume_experiment(self.folder)
+
+    def action_detach(self) -> None:
+        """Hands what trains here over to a process of its own, and quits."""
+        if self.host is not None and self.is_training and not isinstance(self.screen, Leaving):
+            self.push_screen(Leaving(self.host.ask, self.host.is_alive, "suspend"), self._leave)
+
     def action_stop(self) -> None:
         """Asks, then ends the experiment."""
         self.push_screen(
@@ -262,7 +308,11 @@ class TlTui(App[None], inherit_bindings=False):
         """Keys that would do nothing now are grey, those of another mode are not shown."""
         del parameters
         if action in ("pause", "stop", "skip"):
-            return True if self._is_live() else None
+            return False if self.interrupted else True if self._is_live() else None
+        if action == "resume":
+            return self.interrupted
+        if action == "detach":
+            return False if self.interrupted else True if self.is_training else None
         if action == "export":
             if self.current_mode not in ("live", "compare"):
                 return False
@@ -305,19 +355,48 @@ class TlTui(App[None], inherit_bindings=False):
             self.left = True
             self.exit()
         elif not isinstance(self.screen, Leaving):
-            self.push_screen(Leaving(partial(host.ask, "stop"), host.is_alive), self._leave)
+            self.push_screen(Leaving(host.ask, host.is_alive), self._leave)
 
-    def _leave(self, leave: bool | None) -> None:
+    def _leave(self, way: Way | None) -> None:
         """Quits with the last state of what was trained, which is what the command line prints."""
-        if leave and self.host is not None:
-            self.folder = self.host.folder
-            self.state = follow.read(self.folder)
-            self.left = True
-            self.exit()
+        if way is None or self.host is None:
+            return
+        self.folder = self.host.folder
+        self.state = follow.read(self.folder)
+        if way == "suspend" and self.state.end is None:
+            self.run_worker(partial(self._hand_over, self.folder), thread=True, group="start", exit_on_error=False)
+            return
+        self.left = True
+        self.exit()
+
+    def _hand_over(self, folder: Path) -> None:
+        """Leaves the experiment to a process of its own and quits; where that fails, goes on with it here."""
+        from engine.hosts.process import NotBegunError, detach  # noqa: PLC0415 - not needed to begin
+
+        try:
+            self.detached = detach(folder)
+        except (NotBegunError, OSError) as error:
+            self.post_message(StartFailed(f"it could not be detached and goes on here: {error}"))
+            self.call_from_thread(self.resume_experiment, folder)
+            return
+        self.left = True
+        self.call_from_thread(self.exit)
 
     def _fatal_error(self) -> None:
         """What Textual calls where the app cannot go on: one line instead of a traceback."""
         self.panic(Text(f"tl-tui: the app failed and had to end; details in {record_error()}"))
+
+
+def _started_here(experiment: Experiment, out: Path) -> ThreadHost:
+    from engine.hosts import thread  # noqa: PLC0415 - finds images, which nobody needs before
+
+    return thread.start(experiment, out, NICE)
+
+
+def _resumed_here(folder: Path) -> ThreadHost:
+    from engine.hosts import thread  # noqa: PLC0415
+
+    return thread.resume(folder, NICE)
 
 
 # The other modes are loaded at the first visit: the first frame of Setup does not wait for them.

@@ -117,7 +117,7 @@ def app(out: Path, **asked: Any) -> int:
     with uncollected():
         from tui.session import open_app
 
-    return open_app(experiment, out)
+    return open_app(experiment, out, seeks_running=not any(asked.values()))
 
 
 json_option = click.option(

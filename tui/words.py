@@ -25,6 +25,7 @@ ASKED: dict[Action, str] = {
     "resume": "Going on",
     "skip": "Skipping: the best epoch so far is being saved",
     "stop": "Stopping: the best epoch so far is being saved",
+    "suspend": "Ending here: where the run stands is being saved",
 }
 """What is said when a command was sent; the panes show when it took effect."""
 COMPILING = ": this can take minutes"

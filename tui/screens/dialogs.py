@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import ClassVar
+from typing import ClassVar, Literal
 
 from rich.text import Text
 from textual import on
@@ -49,48 +49,93 @@ class Question(ModalScreen[bool]):
         self.dismiss(yes)
 
 
-class Leaving(Question):
-    """Asks whether to stop what trains and quit; if so, waits until it has saved what it learnt."""
+Way = Literal["stop", "suspend"]
+"""How an experiment is left: ended with what it has, or handed over to a process of its own."""
+LEAVING: dict[Way, str] = {
+    "stop": "Stopping: the best epoch is being saved …",
+    "suspend": "Detaching: where the run stands is being saved …",
+}
+
+
+class Leaving(ModalScreen[Way | None]):
+    """Asks how to leave what trains, unless the ``way`` is known, and waits until that is saved.
+
+    ``ask`` tells the experiment, ``is_alive`` whether it still goes on here. None: the person stays.
+    """
 
     BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("escape,n", "stay", "Keep going", id="leaving.stay", tooltip="change nothing"),
+        Binding("d", "leave('suspend')", "Detach", id="leaving.detach", tooltip="quit, and leave it training"),
+        Binding("y", "leave('stop')", "Stop", id="leaving.stop", tooltip="end the experiment and quit"),
         Binding("q,ctrl+c", "now", "Quit at once", id="leaving.now", tooltip="do not wait for the run to save"),
+        Binding("right", "app.focus_next", "Next", show=False, id="leaving.next", tooltip="the next button"),
+        Binding("left", "app.focus_previous", "Back", show=False, id="leaving.previous", tooltip="the button before"),
     ]
 
-    def __init__(self, stop: Callable[[], None], is_alive: Callable[[], bool]) -> None:
-        super().__init__(
-            "A run is training",
-            "Quitting stops it. Its best epoch so far is kept.",
-            "Stop and quit (y)",
-            "Keep going (n)",
-        )
-        self.stop, self.is_alive = stop, is_alive
-        self.waiting = False
+    def __init__(self, ask: Callable[[Way], None], is_alive: Callable[[], bool], way: Way | None = None) -> None:
+        super().__init__()
+        self.ask, self.is_alive, self.way = ask, is_alive, way
 
-    def action_answer(self, yes: bool) -> None:
-        """Goes back, or stops and waits."""
-        if not yes:
-            if not self.waiting:
-                self.dismiss(False)
-            return
-        if self.waiting:
-            return
-        self.waiting = True
-        self.stop()
-        self.query_one("#question", Static).update(
-            "Stopping: the best epoch is being saved …\nq quits without waiting."
-        )
+    def compose(self) -> ComposeResult:
+        """The question and three buttons, the harmless one focused."""
+        with Vertical(classes="dialog") as window:
+            window.border_title = Text("A run is training")
+            yield Static(
+                "Detach: it goes on in the background, and `tl-tui attach` shows it again.\n"
+                "Stop: it ends here; its best epoch so far is kept.",
+                markup=False,
+                id="question",
+            )
+            with Horizontal(classes="buttons"):
+                yield Button("Keep going (n)", id="stay", compact=True)
+                yield Button("Detach (d)", id="suspend", variant="success", compact=True)
+                yield Button("Stop (y)", id="stop", variant="warning", compact=True)
+
+    def on_mount(self) -> None:
+        """Enter means to stay."""
+        self.query_one("#stay").focus()
+        if self.way is not None:
+            self._wait(self.way)
+
+    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
+        """While it waits, only quitting at once is left."""
+        del parameters
+        if action in ("leave", "stay"):
+            return self.way is None
+        return action != "now" or self.way == "stop"
+
+    @on(Button.Pressed)
+    def _pressed(self, event: Button.Pressed) -> None:
+        match event.button.id:
+            case "stop" | "suspend":
+                self.action_leave(event.button.id)
+            case _:
+                self.action_stay()
+
+    def action_stay(self) -> None:
+        """Goes back."""
+        self.dismiss(None)
+
+    def action_leave(self, way: Way) -> None:
+        """Tells the experiment and waits."""
+        self.way = way
+        self._wait(way)
+
+    def action_now(self) -> None:
+        """Quits without waiting, once a stop was asked for."""
+        self.dismiss("stop")
+
+    def _wait(self, way: Way) -> None:
+        self.ask(way)
+        quits = "\nq quits without waiting." if way == "stop" else ""
+        self.query_one("#question", Static).update(LEAVING[way] + quits)
         self.query_one(".buttons").display = False
         self.refresh_bindings()
         self.set_interval(0.1, self._look)
 
-    def action_now(self) -> None:
-        """Quits without waiting, once a stop was asked for."""
-        if self.waiting:
-            self.dismiss(True)
-
     def _look(self) -> None:
         if not self.is_alive() and self.is_current:
-            self.dismiss(True)
+            self.dismiss(self.way)
 
 
 class Reading(ModalScreen[None]):

@@ -31,9 +31,11 @@ class LiveScreen(Screen[None]):
     """As many panes as have room side by side; every run as a line where that is not all of them."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("space", "app.pause", "Pause/resume", id="live.pause", tooltip="pause training, or go on"),
+        Binding("space", "app.pause", "Pause", id="live.pause", tooltip="pause training, or go on"),
+        Binding("r", "app.resume", "Resume", id="live.resume", tooltip="go on where the experiment was interrupted"),
         Binding("s", "app.stop", "Stop", id="live.stop", tooltip="save what was learnt and end the experiment"),
         Binding("k", "app.skip", "Skip", id="live.skip", tooltip="end this run and go on to the next"),
+        Binding("d", "app.detach", "Detach", id="live.detach", tooltip="quit, and leave it training in the background"),
         Binding("c", "charts", "Charts", id="live.charts", tooltip="show the charts that have no room now"),
         Binding("right,l", "next(1)", "Run →", show=False, id="live.next", tooltip="the next run"),
         Binding("left,h", "next(-1)", "Run ←", show=False, id="live.previous", tooltip="the run before"),

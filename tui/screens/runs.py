@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar, Literal
 
@@ -16,8 +17,10 @@ from textual.widgets import Static
 from textual.worker import get_current_worker
 
 from engine import history
+from engine.aspects import percent
 from engine.history import Summary
 from engine.text import shown
+from tui.screens.dialogs import Question
 from tui.screens.host import app_of
 from tui.text import middle
 from tui.theme import AMBER, ROSE, rgb
@@ -91,7 +94,27 @@ class RunsScreen(Screen[None]):
 
     @on(RunsTable.RowSelected)
     def _selected(self) -> None:
-        self._open("live")
+        summary = self.table.current
+        if summary is None or summary.status != "interrupted":
+            self._open("live")
+            return
+        best = ", ".join(f"{run} {percent(accuracy)}" for run, accuracy in summary.best.items())
+        so_far = f"Best validation accuracy so far: {best}" if best else "No epoch of it has ended."
+        self.app.push_screen(
+            Question(
+                "Go on with this experiment?",
+                f"{shown(summary.name)} was interrupted.\n{so_far}\nIt goes on exactly where it stood.",
+                "Resume (y)",
+                "Only look (n)",
+            ),
+            partial(self._answered, summary),
+        )
+
+    def _answered(self, summary: Summary, resume: bool | None) -> None:
+        if resume:
+            app_of(self).resume_experiment(summary.folder)
+        else:
+            app_of(self).open_experiment(summary.folder)
 
     @on(RunsTable.RowHighlighted)
     def _highlighted(self) -> None:
