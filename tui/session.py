@@ -16,6 +16,7 @@ from engine.spec import Experiment
 from tui import follow
 from tui.app import TlTui
 from tui.errors import app_log, record_error
+from tui.listings import print_line
 from tui.lost_terminal import output_may_end, own_terminals, point_nowhere, watched
 from tui.streams import native_output_to
 
@@ -24,16 +25,16 @@ if TYPE_CHECKING:
 
 
 @output_may_end()
-def open_app(experiment: Experiment, out: Path, shown: Path | None = None) -> int:
+def open_app(experiment: Experiment, out: Path, opened: Path | None = None, *, seeks_running: bool = False) -> int:
     """Runs the app; afterwards prints the comparison it showed, so that it stays in the scrollback.
 
-    ``shown``: the folder of the experiment that it shows at first.
+    ``opened``: the folder of the experiment that it shows at first; ``seeks_running``: one that is going on is, if any.
     What trains is left only by the person's own wish: where the terminal is lost (then nothing is printed), or the app
     fails, this process goes on until the experiment is over. SIGTERM and Ctrl-C let the experiment save where it stands
     and end, a second one ends at once. Returns the exit status: 1 where a run of an experiment that was started here
     failed, 130 where it was ended by a signal.
     """
-    app = TlTui(out, experiment.data, experiment, shown=shown)
+    app = TlTui(out, experiment.data, experiment, opened=opened, seeks_running=seeks_running)
     terminals = own_terminals()
     with _ended_by_signals(app) as asked:
         lost = _run(app)
@@ -44,6 +45,7 @@ def open_app(experiment: Experiment, out: Path, shown: Path | None = None) -> in
             _outlive(app.host, app, silent=lost or asked())
     if not lost:
         _print_comparison(app)
+        _print_whereabouts(app)
     if asked() or (outlived and (app.state.suspended or app.state.end == "stopped")):
         return 130
     if app.return_code and not outlived:
@@ -98,9 +100,17 @@ def _print_comparison(app: TlTui) -> None:
     console = Console()
     console.print(comparison_table(compare(app.state, interrupted=app.interrupted or app.state.suspended)))
     console.print(f"{app.folder}", markup=False, highlight=False)
-    if app.state.suspended:
-        said = f"Where it stands is saved: `tl-tui resume {app.folder.name}` goes on."
-        console.print(said, markup=False, highlight=False)
+
+
+def _print_whereabouts(app: TlTui) -> None:
+    """How to come back to an experiment that is not over."""
+    if app.folder is None:
+        return
+    if app.detached is not None:
+        name = app.folder.name
+        print_line(f"It goes on in the background (process {app.detached}): `tl-tui attach {name}` shows it.")
+    elif app.state.suspended and app.state.end is None:
+        print_line(f"Where it stands is saved: `tl-tui resume {app.folder.name}` goes on.")
 
 
 @contextmanager
