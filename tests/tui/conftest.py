@@ -88,6 +88,9 @@ async def opened(pilot: Pilot[None], app: TlTui, folder: Path, mode: str = "live
     app.open_experiment(folder, mode)  # type: ignore[arg-type]
     await until(pilot, lambda: bool(app.state.runs) and app.current_mode == mode)
     await until(pilot, lambda: all(worker.is_finished for worker in app.workers if worker.group == "compare"))
+    before = ""
+    while before != (before := text_of(app)):  # widgets that were added may be drawn a frame later
+        await pilot.pause(0.05)
 
 
 def text_of(app: TlTui) -> str:
