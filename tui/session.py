@@ -64,8 +64,11 @@ def _run(app: TlTui) -> bool:
         _leave(app)
 
     try:
-        with watched(leave) as failed, native_output_to(app_log(), failed):
-            app.run()
+        with watched(leave) as failed:
+            if 0 not in own_terminals():  # it was lost before: Textual would read its end again and again
+                return True
+            with native_output_to(app_log(), failed):
+                app.run()
     except Exception:
         if app.host is None or not app.host.is_alive():
             raise

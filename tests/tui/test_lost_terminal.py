@@ -250,6 +250,25 @@ def test_where_nothing_trains_it_just_exits(loss: str, arguments: list[str], tmp
     assert not app_log().exists() or not app_log().read_text()
 
 
+EARLY = """
+import os, signal
+from tui.app import TlTui
+from tui.cli import main
+begin = TlTui.__init__
+def hung_up_before(self, *arguments, **options):
+    os.kill(os.getpid(), signal.SIGHUP)
+    begin(self, *arguments, **options)
+TlTui.__init__ = hung_up_before
+main()
+"""
+
+
+def test_an_app_whose_terminal_is_lost_before_it_draws_just_exits(arguments: list[str], tmp_path: Path) -> None:
+    with session([sys.executable, "-c", EARLY, *arguments], tmp_path) as app:
+        assert app.wait_for_end() == 0
+        assert not app.written
+
+
 @pytest.mark.slow
 def test_sigterm_ends_in_order_what_goes_on_without_a_terminal(arguments: list[str], tmp_path: Path) -> None:
     with session([*arguments, "--epochs", "1000"], tmp_path) as app:
