@@ -47,6 +47,7 @@ def control(experiment: str, action: Asked, out: Path, *, as_json: bool) -> int:
                 events = reader.read()
                 state = fold(events, state)
                 obeyed = any(isinstance(event, CommandApplied) and event.action == action for event in events)
+                obeyed = obeyed or (action in ("pause", "resume") and state.paused == (action == "pause"))
     if as_json:
         sys.stdout.write(msgspec.json.format(msgspec.json.encode(_object(state, folder)), indent=2).decode() + "\n")
     else:

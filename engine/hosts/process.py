@@ -15,6 +15,8 @@ from engine.hosts import thread
 from engine.log import LogBusyError, private, writing_process
 from engine.spec import SpecError
 
+_started: list[subprocess.Popen[bytes]] = []
+"""Kept, since Python warns of a process that nobody holds and that still runs, which is what these are for."""
 BEGIN_SECONDS = 60.0
 POLL_SECONDS = 0.05
 
@@ -35,6 +37,7 @@ def detach(folder: Path, *, force: bool = False) -> int:
         process = subprocess.Popen(
             command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, cwd="/", start_new_session=True
         )
+    _started.append(process)
     end = time.monotonic() + BEGIN_SECONDS
     while writing_process(folder) != process.pid:
         if process.poll() is not None:

@@ -1,0 +1,77 @@
+"""An experiment in a process of its own session."""
+
+from __future__ import annotations
+
+import os
+import signal
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import psutil
+import pytest
+
+from engine.events import EpochFinished
+from engine.hosts import process, thread
+from engine.hosts.process import NotBegunError, detach
+from engine.log import event_reader, send_command, writing_process
+from engine.spec import DataSource, Experiment, changed_strategy, presets
+from engine.state import ExperimentState, fold
+
+SECONDS = 90.0
+
+
+def experiment(data: Path, epochs: int) -> Experiment:
+    small = {"epochs": epochs, "batch_size": 4, "image_size": 32}
+    strategies = (changed_strategy(presets()["mobilenetv3-extract"], **small),)
+    return Experiment(strategies=strategies, data=DataSource(path=str(data)), weights="none", device="cpu")
+
+
+def state_of(folder: Path) -> ExperimentState:
+    return fold(event_reader(folder).read())
+
+
+def wait_for(condition: Callable[[], bool]) -> None:
+    end = time.monotonic() + SECONDS
+    while not condition():
+        assert time.monotonic() < end, "it did not happen"
+        time.sleep(0.05)
+
+
+@pytest.mark.slow
+def test_it_runs_in_a_session_of_its_own_obeys_and_can_be_gone_on_with(
+    image_folder: Callable[..., Path], tmp_path: Path
+) -> None:
+    folder, _ = thread.create(experiment(image_folder(), 100_000), tmp_path)
+    pid = detach(folder)
+    assert writing_process(folder) == pid
+    assert os.getsid(pid) == pid != os.getsid(0)
+    assert psutil.Process(pid).terminal() is None
+    with pytest.raises(NotBegunError, match=f"is being written by process {pid}"):
+        detach(folder)
+    wait_for(lambda: any(isinstance(event, EpochFinished) for event in event_reader(folder).read()))
+    os.kill(pid, signal.SIGHUP)
+    os.kill(pid, signal.SIGTERM)
+    wait_for(lambda: writing_process(folder) is None)
+    assert state_of(folder).suspended
+    epochs = len(state_of(folder).runs[0].epochs)
+    second = detach(folder)
+    wait_for(lambda: len(state_of(folder).runs[0].epochs) > epochs)
+    send_command(folder, "stop")
+    wait_for(lambda: state_of(folder).end == "stopped")
+    wait_for(lambda: not psutil.pid_exists(second) or psutil.Process(second).status() == psutil.STATUS_ZOMBIE)
+    numbers = [epoch.epoch for epoch in state_of(folder).runs[0].epochs]
+    assert numbers == list(range(1, len(numbers) + 1)), "no epoch twice, none left out"
+
+
+def test_what_cannot_begin_says_why_in_a_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert process.main([str(tmp_path / "nowhere")]) == 2
+    assert len(capsys.readouterr().err.splitlines()) == 1
+
+
+def test_data_that_are_gone_are_told_by_the_one_who_detaches(image_folder: Callable[..., Path], tmp_path: Path) -> None:
+    data = image_folder()
+    folder, _ = thread.create(experiment(data, 1), tmp_path / "runs")
+    data.rename(tmp_path / "moved")
+    with pytest.raises(NotBegunError, match="no such"):
+        detach(folder)

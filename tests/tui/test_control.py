@@ -1,0 +1,79 @@
+"""``tl-tui ctl``: commands and questions without a screen."""
+
+from __future__ import annotations
+
+import json
+import threading
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from engine.hosts import thread
+from engine.log import event_reader
+from engine.spec import DataSource, Experiment, changed_strategy, presets
+from engine.state import ExperimentState, fold
+from tui.cli import status
+
+SECONDS = 60.0
+
+
+@pytest.fixture
+def host(image_folder: Callable[..., Path], tmp_path: Path) -> thread.ThreadHost:
+    small = {"epochs": 100_000, "batch_size": 4, "image_size": 32}
+    strategies = (changed_strategy(presets()["mobilenetv3-extract"], **small),)
+    source = DataSource(path=str(image_folder()))
+    asked = Experiment(strategies=strategies, data=source, weights="none", device="cpu", precision="fp32")
+    host = thread.start(asked, tmp_path / "runs")
+    end = time.monotonic() + SECONDS
+    while not any(run.epochs for run in state_of(host.folder).runs):
+        assert time.monotonic() < end
+        time.sleep(0.05)
+    return host
+
+
+def state_of(folder: Path) -> ExperimentState:
+    return fold(event_reader(folder).read())
+
+
+def test_every_command_and_what_is_said(
+    host: thread.ThreadHost, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out = ["--out", str(tmp_path / "runs")]
+    name = host.folder.name
+    assert status(["ctl", name, "pause", *out]) == 0
+    assert "paused by process" in capsys.readouterr().out
+    assert state_of(host.folder).paused
+    assert status(["ctl", name, "pause", *out]) == 0, "it is so already"
+    capsys.readouterr()
+    assert status(["ctl", name, "resume", "--json", *out]) == 0
+    told = json.loads(capsys.readouterr().out)
+    assert (told["experiment"], told["status"]) == (name, "running")
+    assert told["runs"][0]["epochs_done"] > 0
+    assert status(["ctl", name, "stop", *out]) == 0
+    assert host.wait(SECONDS)
+    assert state_of(host.folder).end == "stopped"
+    capsys.readouterr()
+    assert status(["ctl", name, "pause", *out]) == 2
+    assert "does not run now (stopped)" in capsys.readouterr().err
+    assert status(["ctl", name, "status", *out]) == 0
+    assert "stopped" in capsys.readouterr().out
+
+
+def test_commands_of_several_are_each_applied_once(host: thread.ThreadHost, tmp_path: Path) -> None:
+    out = ["--out", str(tmp_path / "runs")]
+    statuses: list[int] = []
+    askers = [
+        threading.Thread(target=lambda: statuses.append(status(["ctl", host.folder.name, "pause", *out])))
+        for _ in range(3)
+    ]
+    for asker in askers:
+        asker.start()
+    for asker in askers:
+        asker.join()
+    applied = [event for event in event_reader(host.folder).read() if getattr(event, "action", "") == "pause"]
+    assert len(applied) == 1
+    assert statuses.count(0) == 3
+    host.ask("stop")
+    assert host.wait(SECONDS)
