@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 import threading
 from collections import deque
-from contextlib import ExitStack, nullcontext
+from contextlib import nullcontext
 from datetime import datetime
 from pathlib import Path
 
@@ -15,7 +15,7 @@ from engine.data.discover import discover
 from engine.events import Action
 from engine.export import write_text
 from engine.hosts.tuning import step_back, tune_process, uncollected
-from engine.log import EventLog
+from engine.log import EventLog, event_reader
 from engine.spec import Experiment, SpecError, load_experiment, presets, to_toml, with_absolute_paths
 from engine.state import fold, is_left
 
@@ -105,12 +105,9 @@ def resume(folder: Path, nice: int = 0, *, force: bool = False) -> ThreadHost:
     Raises ``LogBusyError`` where another process is at it, ``DataError`` where its data are gone, ``SpecError`` where
     nothing of it is left to do or the folder holds no experiment that can be read, and ``OSError``.
     """
-    with ExitStack() as on_error:
-        log = on_error.enter_context(EventLog(folder, force=force))
-        state = fold(log.earlier)
-        if state.spec is not None and not any(is_left(run) for run in state.runs):
-            raise SpecError(f"{folder.name} is {state.end or 'finished'}: nothing of it is left to do")
-        experiment = state.spec or load_experiment(folder / folders.SPEC, presets())
-        dataset = discover(experiment.data)
-        on_error.pop_all()
-    return ThreadHost(experiment, dataset, log, nice, force=force)
+    state = fold(event_reader(folder).read())
+    if state.spec is not None and not any(is_left(run) for run in state.runs):
+        raise SpecError(f"{folder.name} is {state.end or 'finished'}: nothing of it is left to do")
+    experiment = state.spec or load_experiment(folder / folders.SPEC, presets())
+    dataset = discover(experiment.data)
+    return ThreadHost(experiment, dataset, EventLog(folder, force=force), nice, force=force)
