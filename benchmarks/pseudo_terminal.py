@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -89,7 +90,10 @@ class PseudoTerminal:
 
     def close(self) -> None:
         """Ends the command at once."""
-        self.child.close(force=True)
+        if self.child.isalive():
+            self.child.kill(signal.SIGKILL)  # the end of the terminal alone would not end what trains
+            self.child.wait()
+        self.child.close()
         self._reader.join(5)
 
 

@@ -102,6 +102,7 @@ def watched(tell: Callable[[], None]) -> Iterator[Callable[[OSError], None]]:
     def hung_up(_signal: int, _frame: FrameType | None) -> None:
         for number in (signal.SIGTTOU, signal.SIGTTIN):  # it may be another's by now: that stops nobody
             signal.signal(number, signal.SIG_IGN)
+        signal.signal(signal.SIGCONT, signal.SIG_DFL)  # comes with it: Textual would begin to draw again
         report()
 
     def failed(error: OSError) -> None:

@@ -129,6 +129,7 @@ def pty_closed(app: Session) -> None:
 
 def hung_up(app: Session) -> None:
     app.process.send_signal(signal.SIGHUP)
+    app.process.send_signal(signal.SIGCONT)  # as the kernel and shells do
 
 
 def input_ended(app: Session) -> None:
@@ -183,15 +184,15 @@ def assert_finished(app: Session, runs: list[str], status: int) -> None:
     assert not app_log().exists() or not app_log().read_text(), "nothing went wrong on the way"
 
 
-def cpu_seconds_of_the_app(process: int) -> float:
-    """Processor time of the main thread and every other that did not step back as the engine's do."""
+def cpu_seconds_of_the_app(process: int) -> dict[str, float]:
+    """Processor time by thread, of the main one and every other that did not step back as the engine's do."""
     spent = {}
     for task in Path(f"/proc/{process}/task").iterdir():
         with suppress(OSError):  # it has just ended
             fields = (task / "stat").read_text().rpartition(")")[2].split()
             spent[task.name] = (int(fields[16]), int(fields[11]) + int(fields[12]))
     nice = spent[str(process)][0]
-    return sum(ticks for its_nice, ticks in spent.values() if its_nice == nice) / os.sysconf("SC_CLK_TCK")
+    return {name: ticks / os.sysconf("SC_CLK_TCK") for name, (its_nice, ticks) in spent.items() if its_nice == nice}
 
 
 @pytest.mark.slow
@@ -205,9 +206,12 @@ def test_a_closed_terminal_ends_no_run_and_the_app_costs_nothing_from_then_on(
         app.wait_for(app.points_nowhere, "standard input, output and error are /dev/null")
         began, before = time.monotonic(), cpu_seconds_of_the_app(app.process.pid)
         app.wait_for_stage("training", 3)  # of tuned: two epochs
-        seconds, spent = time.monotonic() - began, cpu_seconds_of_the_app(app.process.pid) - before
+        seconds, after = time.monotonic() - began, cpu_seconds_of_the_app(app.process.pid)
         status = app.wait_for_end()
         assert_finished(app, ["tuned-0", "extracted-0"], status)
+    main = str(app.process.pid)
+    assert list(after) == [main], "only the main thread is left of the app, and waits"
+    spent = after[main] - before[main]
     assert spent <= 0.05 + seconds / 10, f"{spent:.2f} s in {seconds:.2f} s of training"
 
 
