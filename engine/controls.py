@@ -57,12 +57,9 @@ class Controls:
         self, folder: Path, log: EventLog, clock: Stopwatch, asked: deque[Action], state: ExperimentState
     ) -> None:
         self._reader = command_reader(folder)
+        since = state.suspended_at or log.opened  # commands to a process that was lost are not for this one
         sent = self._reader.read()
-        handed_over = max((place for place, command in enumerate(sent, 1) if command.action == "suspend"), default=0)
-        # commands to a process that was lost are not for this one
-        self._waiting: deque[Action] = deque(
-            command.action for command in (sent[handed_over:] if state.suspended and handed_over else ())
-        )
+        self._waiting = deque(command.action for command in sent if command.time and command.time > since)
         self._asked = asked
         self._log = log
         self._clock = clock

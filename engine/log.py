@@ -38,9 +38,9 @@ class LogBusyError(RuntimeError):
 class EventLog:
     """The one writer of an experiment's events. Safe to append to from several threads of its process.
 
-    ``earlier``: the events that another process left; times go on from the last of them. Where the log cannot be
-    written (a full disk), events wait in memory and are written as soon as that is possible again; ``problem`` is the
-    error meanwhile. Progress and memory do not wait.
+    ``earlier``: the events that another process left before this one ``opened`` it; times go on from the last of them.
+    Where the log cannot be written (a full disk), events wait in memory and are written as soon as that is possible
+    again; ``problem`` is the error meanwhile. Progress and memory do not wait.
 
     :class:`LogBusyError` where another process writes the log, or one on another host may (``force``: it does not).
     """
@@ -52,6 +52,7 @@ class EventLog:
         self._mutex = threading.Lock()
         self._lock = _acquired(folder, force)
         self.earlier = event_reader(folder).read()
+        self.opened = datetime.now(UTC)
         self._file = open(folder / EVENTS, "ab", buffering=0, opener=private)  # noqa: SIM115 - until close()
         # a line that was torn ends here
         self._waiting = b"" if _ends_whole(folder / EVENTS) else b"\n"

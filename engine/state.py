@@ -100,12 +100,17 @@ class ExperimentState(Struct, frozen=True):
     warnings: tuple[ev.Warned, ...] = ()
     files: tuple[ev.FileSaved, ...] = ()
     paused: bool = False
-    suspended: bool = False
+    suspended_at: datetime | None = None
     end: Literal["finished", "stopped", "failed"] | None = None
     error: str = ""
     began: datetime | None = None
     heard: datetime | None = None
     elapsed: float = 0.0
+
+    @property
+    def suspended(self) -> bool:
+        """Whether a process left it so that another can go on with it, and none does yet."""
+        return self.suspended_at is not None
 
     def run(self, name: str) -> RunState:
         """The run of this id; ``KeyError`` where there is none."""
@@ -177,7 +182,14 @@ def _(event: ev.ExperimentResumed, state: ExperimentState) -> ExperimentState:
     waiting = {"status": "waiting", "progress": None, "failure": None, "ended": None}
     runs = tuple(replace(run, **waiting) if is_left(run) else run for run in state.runs)
     return replace(
-        state, runs=runs, stage=None, end=None, error="", device=event.device, versions=event.versions, suspended=False
+        state,
+        runs=runs,
+        stage=None,
+        end=None,
+        error="",
+        device=event.device,
+        versions=event.versions,
+        suspended_at=None,
     )
 
 
@@ -274,7 +286,7 @@ def _(event: ev.Warned, state: ExperimentState) -> ExperimentState:
 @_apply.register
 def _(event: ev.CommandApplied, state: ExperimentState) -> ExperimentState:
     if event.action == "suspend":  # whoever goes on with it finds it paused, if it was
-        return replace(state, suspended=True)
+        return replace(state, suspended_at=event.time)
     return replace(state, paused=event.action == "pause")
 
 

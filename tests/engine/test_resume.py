@@ -136,7 +136,6 @@ def test_a_pause_outlives_the_process_and_commands_meanwhile_are_obeyed(
     asked = experiment(image_folder(), "resnet18-finetune")
     orders: deque[Action] = deque(["pause"])
     with EventLog(tmp_path) as log:
-        send_command(tmp_path, "suspend")
         orders.append("suspend")
         assert run(asked, discover(asked.data), log, orders) is None
     assert state_of(tmp_path).paused

@@ -1,0 +1,71 @@
+"""Leaving the app while a run trains, coming back to it, and ending it from there: with keys, in a real terminal."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+from pathlib import Path
+
+import psutil
+import pytest
+
+from engine import events as ev
+from engine import folder as folders
+from engine.log import event_reader, is_being_written, writing_process
+from engine.state import fold
+from tests.tui.real_terminal import Terminal
+
+START = "\x1b[15~"
+"""F5."""
+
+
+@pytest.fixture
+def arguments(image_folder: Callable[..., Path], tmp_path: Path) -> Iterator[list[str]]:
+    config = tmp_path / "long.toml"
+    config.write_text(
+        '[[strategies]]\nname = "tuned"\nbased_on = "resnet18-finetune"\nimage_size = 32\nepochs = 4000\n'
+    )
+    yield [str(image_folder()), "--weights", "none", "--device", "cpu", "--config", str(config)]
+    for folder in folders.experiments(tmp_path / "runs"):
+        if (pid := writing_process(folder)) is not None:
+            with suppress(psutil.NoSuchProcess):
+                psutil.Process(pid).kill()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("keys", ["d", "qd"], ids=["detach", "a choice when quitting"])
+def test_detach_look_again_and_stop(arguments: list[str], tmp_path: Path, keys: str) -> None:
+    first = Terminal(arguments, 80, 24, tmp_path)
+    first.wait_for("Setup", "cold", "warm")
+    first.press(START)
+    first.wait_for("2/4000")
+    for key in keys:
+        first.press(key)
+    left = first.wait_for_end()
+    assert first.child.exitstatus == 0
+    (folder,) = folders.experiments(tmp_path / "runs")
+    assert "It goes on in the background" in left
+    assert folder.name in left.replace("\n", "")
+    assert is_being_written(folder)
+
+    again = Terminal([], 80, 24, tmp_path)  # it opens what goes on
+    again.wait_for("resnet18", "training", "Pause")
+    again.press(" ")
+    again.wait_for("paused")
+    again.press(" ")
+    again.wait_until_gone("paused")
+    again.press("s")
+    again.wait_for("Stop the experiment?")
+    again.press("y")
+    again.wait_for("stopped")
+    again.press("q")
+    assert "validation accuracy" in again.wait_for_end()
+
+    events = event_reader(folder).read()
+    actions = [event.action for event in events if isinstance(event, ev.CommandApplied)]
+    assert actions == ["suspend", "pause", "resume", "stop"]
+    epochs = [epoch.epoch for epoch in fold(events).runs[0].epochs]
+    assert epochs == list(range(1, len(epochs) + 1)), "the curve has no seam"
+    started = [event for event in events if isinstance(event, ev.RunStarted)]
+    assert len(started) == 2
+    assert (started[1].epoch, started[1].step) >= (2, 0)
