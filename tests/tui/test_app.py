@@ -14,7 +14,7 @@ import pytest
 from engine import events as ev
 from engine import spec
 from engine.events import AnyEvent
-from engine.hosts import thread
+from engine.hosts import process, thread
 from engine.log import command_reader
 from engine.spec import Experiment
 from tests.tui import logs
@@ -38,14 +38,14 @@ class Host:
     """Stands for an experiment that trains in this process until it is told to stop."""
 
     def __init__(self, folder: Path) -> None:
-        self.folder, self.error, self.problem, self.alive, self.stops = folder, "", "", True, 0
+        self.folder, self.error, self.problem, self.alive = folder, "", "", True
+        self.asked: list[str] = []
 
     def is_alive(self) -> bool:
         return self.alive
 
     def ask(self, action: str) -> None:
-        assert action == "stop"
-        self.stops += 1
+        self.asked.append(action)
 
 
 @SIZES
@@ -305,17 +305,58 @@ async def test_leaving_while_a_run_trains_asks_stops_and_waits(app: TlTui, prese
             await until(pilot, lambda: isinstance(app.screen, Leaving))
             await pilot.press(no)
             await until(pilot, lambda: isinstance(app.screen, LiveScreen))
-        assert host.stops == 0
+        assert not host.asked
         await pilot.press("ctrl+c")
         await until(pilot, lambda: isinstance(app.screen, Leaving))
         await pilot.press("y")
         await until(pilot, lambda: "Stopping" in text_of(app))
         await pilot.press("escape", "y", "n")
-        assert host.stops == 1 and isinstance(app.screen, Leaving)
+        assert host.asked == ["stop"] and isinstance(app.screen, Leaving)
         logs.write(folder, everything[len(begun) :])
         host.alive = False
         await until(pilot, lambda: app._exit)
     assert app.folder == folder and app.state.end == "finished"  # what the command line prints
+
+
+@pytest.mark.parametrize("keys", [("d",), ("q", "d")])
+async def test_detaching_hands_over_and_quits(
+    app: TlTui, present: Log, monkeypatch: pytest.MonkeyPatch, keys: tuple[str, ...]
+) -> None:
+    folder = present(logs.until("EpochFinished", 7, logs.events()))
+    host = Host(folder)
+    monkeypatch.setattr(process, "detach", lambda given: 4711 if given == folder else None)
+    async with app.run_test(size=(80, 24)) as pilot:
+        app.host = host  # type: ignore[assignment]
+        await opened(pilot, app, folder)
+        for key in keys:
+            await pilot.press(key)
+            await until(pilot, lambda: isinstance(app.screen, Leaving))
+        await until(pilot, lambda: "Detaching" in text_of(app))
+        await pilot.press("escape", "y", "q")
+        assert host.asked == ["suspend"] and isinstance(app.screen, Leaving)
+        host.alive = False
+        await until(pilot, lambda: app._exit)
+    assert app.detached == 4711
+
+
+async def test_what_cannot_be_detached_goes_on_here(app: TlTui, present: Log, monkeypatch: pytest.MonkeyPatch) -> None:
+    folder = present(logs.until("EpochFinished", 7, logs.events()))
+    host, again = Host(folder), Host(folder)
+
+    def refuse(_folder: Path) -> int:
+        raise process.NotBegunError("no process can be started")
+
+    monkeypatch.setattr(process, "detach", refuse)
+    monkeypatch.setattr(thread, "resume", lambda *_given: again)
+    async with app.run_test(size=(80, 24), notifications=True) as pilot:
+        app.host = host  # type: ignore[assignment]
+        await opened(pilot, app, folder)
+        await pilot.press("d")
+        await until(pilot, lambda: isinstance(app.screen, Leaving))
+        host.alive = False
+        await until(pilot, lambda: app.host is again)  # type: ignore[comparison-overlap]
+        assert app.is_training and app.detached is None
+        await until(pilot, lambda: "no process can be started" in text_of(app))
 
 
 async def test_starting_shows_it_in_live_and_only_one_at_a_time(

@@ -19,6 +19,7 @@ from engine.spec import DataSource, changed
 from engine.state import ExperimentState
 from tests.tui import logs
 from tui.app import TlTui
+from tui.screens.dialogs import Question
 from tui.screens.runs import RunsScreen
 from tui.widgets import runs_table
 from tui.widgets.runs_table import accuracy, when
@@ -35,6 +36,10 @@ class App(TlTui):
     def __init__(self) -> None:
         super().__init__(OUT, DataSource(path="nowhere"), clock=lambda: datetime(2026, 11, 23, 12, 0))
         self.opened: list[tuple[str, str]] = []
+        self.resumed: list[str] = []
+
+    def resume_experiment(self, folder: Path) -> None:
+        self.resumed.append(folder.name)
 
     def open_experiment(self, folder: Path, mode: str = "live") -> None:
         self.opened.append((folder.name, mode))
@@ -115,6 +120,25 @@ async def test_every_end_is_told() -> None:
         await pilot.press("down", "down", "down", "down")
         await pilot.pause()
         assert r"resnet18-finetune-0: out of memory [red]x[/red] \x1b[31m" in shown(app)
+
+
+async def test_enter_on_an_interrupted_one_asks_whether_to_go_on() -> None:
+    write_all()
+    app = App()
+    async with app.run_test(size=SIZES[0]) as pilot:
+        await opened(pilot)
+        await pilot.press("down", "enter")
+        await pilot.pause()
+        assert isinstance(app.screen, Question)
+        assert "was interrupted" in shown(app) and "Best validation accuracy so far" in shown(app)
+        await pilot.press("enter")  # unthinking: changes nothing
+        await pilot.pause()
+        assert (app.opened, app.resumed) == ([("b-20261122-120000", "live")], [])
+        await pilot.press("enter")
+        await pilot.pause()
+        await pilot.press("y")
+        await pilot.pause()
+        assert app.resumed == ["b-20261122-120000"]
 
 
 async def test_enter_opens_in_live_and_c_in_compare() -> None:
