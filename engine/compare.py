@@ -86,7 +86,9 @@ def compare(state: ExperimentState, *, interrupted: bool = False) -> Comparison:
 
 
 def accuracy_interval(accuracy: float, images: int) -> tuple[float, float]:
-    """The 95 % Wilson score interval of an accuracy measured on so many images."""
+    """The 95 % Wilson score interval of an accuracy (0..1) measured on so many images; of none, all there is."""
+    if images < 1:  # as a damaged log may tell
+        return 0.0, 1.0
     from scipy.stats import binomtest  # noqa: PLC0415 - half a second that only a comparison needs
 
     interval = binomtest(round(accuracy * images), images).proportion_ci(CONFIDENCE, method="wilson")

@@ -7,9 +7,9 @@ events they do not know, so that a log of a newer version can still be read.
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Literal
+from typing import Annotated, Literal
 
-from msgspec import Struct
+from msgspec import Meta, Struct
 
 from engine.spec import Experiment
 
@@ -23,8 +23,8 @@ class Metrics(Struct, frozen=True):
     """Means over ``images`` images: cross-entropy ``loss`` (natural logarithm) and ``accuracy`` in 0..1."""
 
     loss: float
-    accuracy: float
-    images: int
+    accuracy: Annotated[float, Meta(ge=0, le=1)]
+    images: Annotated[int, Meta(ge=1)]
 
 
 class Memory(Struct, frozen=True, omit_defaults=True):

@@ -17,8 +17,9 @@ GLOBALS = {
     *(f"torch {kind}Storage" for kind in KINDS),
 }
 """What the pickle of a state dict asks for."""
-LARGEST_PICKLE = 16_000_000
+LARGEST_PICKLE = 2_000_000
 """Bytes; the tensors' values lie beside the pickle."""
+TOO_LARGE = f"its pickle is larger than {LARGEST_PICKLE:,} bytes"
 LEGACY_PICKLES = 5
 """In a file of torch.save before 1.6: a magic number, the protocol, the system, the state dict, the storages' names."""
 TUPLES = ("TUPLE", "TUPLE1", "TUPLE2", "TUPLE3")
@@ -51,6 +52,8 @@ def _check_archive(file: IO[bytes], size: int) -> None:
         pickles = [entry for entry in entries if entry.filename.lower().endswith("data.pkl")]
         if len(pickles) != 1:
             raise UntrustedError(f"an archive with {len(pickles)} pickles instead of one")
+        if pickles[0].file_size > LARGEST_PICKLE:
+            raise UntrustedError(TOO_LARGE)
         with archive.open(pickles[0]) as pickled:
             _check_pickle(pickled)
 
@@ -59,7 +62,7 @@ def _check_pickle(pickled: IO[bytes]) -> None:
     top, tuples = "", set()
     for opcode, argument, position in pickletools.genops(pickled):
         if position is not None and position > LARGEST_PICKLE:
-            raise UntrustedError(f"its pickle is larger than {LARGEST_PICKLE:,} bytes")
+            raise UntrustedError(TOO_LARGE)
         if opcode.name == "GLOBAL" and argument not in GLOBALS:
             raise UntrustedError(f"asks for {str(argument).replace(' ', '.')}, so it holds more than plain tensors")
         # Tuples of the same tuples, some dozens deep, take longer to hash than anybody lives.
