@@ -7,11 +7,10 @@ import time
 from pathlib import Path
 from typing import Any, Literal
 
-import msgspec
-
 from engine.aspects import duration
 from engine.eta import remaining_of_all
 from engine.events import CommandApplied
+from engine.export.to_json import json_text
 from engine.log import event_reader, is_being_written, send_command, writer
 from engine.spec import SpecError
 from engine.state import ExperimentState, RunState, fold
@@ -49,7 +48,7 @@ def control(experiment: str, action: Asked, out: Path, *, as_json: bool) -> int:
                 obeyed = any(isinstance(event, CommandApplied) and event.action == action for event in events)
                 obeyed = obeyed or (action in ("pause", "resume") and state.paused == (action == "pause"))
     if as_json:
-        sys.stdout.write(msgspec.json.format(msgspec.json.encode(_object(state, folder)), indent=2).decode() + "\n")
+        sys.stdout.write(json_text(_object(state, folder)))
     else:
         for line in _lines(state, folder):
             print_line(line)

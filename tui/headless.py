@@ -12,9 +12,9 @@ from time import sleep
 from types import FrameType
 
 from rich.console import Console
-from rich.markup import escape
 from rich.progress import BarColumn, Progress, TaskID, TextColumn
 from rich.table import Column
+from rich.text import Text
 
 from engine import events as ev
 from engine.aspects import duration, percent, size, speed
@@ -83,17 +83,17 @@ def _shown(host: thread.ThreadHost, *, as_json: bool) -> int:
     if isinstance(host.failure, SpecError | DataError):
         raise host.failure
     if host.failure is not None:
-        console.print(f"[red]The experiment could not go on:[/] {escape(shown(host.error, 400))}")
-        console.print(f"The full traceback is in {escape(str(host.folder / 'engine.log'))}")
+        console.print(Text.assemble(("The experiment could not go on:", "red"), f" {shown(host.error, 400)}"))
+        console.print(Text(f"The full traceback is in {shown(str(host.folder / 'engine.log'), 1000)}"))
         return 1
     comparison = compare(state, interrupted=state.suspended)
     console.print()
     console.print(comparison_table(comparison))
-    console.print(f"\n{escape(str(host.folder))}")
+    console.print(Text(f"\n{shown(str(host.folder), 1000)}"))
     if as_json:
         sys.stdout.write(to_json(comparison))
     if state.suspended and state.end is None:
-        console.print(f"Where it stands is saved: `tl-tui resume {escape(host.folder.name)}` goes on.")
+        console.print(Text(f"Where it stands is saved: `tl-tui resume {shown(host.folder.name)}` goes on."))
     if state.end == "stopped" or state.suspended:
         return 130
     return 0 if state.end == "finished" and all(run.status != "failed" for run in state.runs) else 1
@@ -116,7 +116,7 @@ class Display:
         if self.progress is not None and self.task is not None:
             self._move(self.progress, self.task, event, state)
         elif event.elapsed - self.printed >= SILENT_SECONDS and (now := going_on(state)):
-            self.console.print(escape(now))
+            self.console.print(Text(now))
             self.printed = event.elapsed
 
     def _move(self, bar: Progress, task: TaskID, event: AnyEvent, state: ExperimentState) -> None:
@@ -125,11 +125,11 @@ class Display:
         if now is None or not isinstance(event, ev.StageChanged | ev.Progress | ev.MemorySampled):
             return
         if isinstance(event, ev.StageChanged):
-            bar.reset(task, total=None, description=escape(_title(now, run)), said="")
+            bar.reset(task, total=None, description=_title(now, run), said="")
         parts = measured(now, state)
         if run is not None:
             parts += [time(run, state, False), detail(now)]
-        bar.update(task, completed=now.step, total=now.steps or None, said=escape(" · ".join(filter(None, parts))))
+        bar.update(task, completed=now.step, total=now.steps or None, said=" · ".join(filter(None, parts)))
 
 
 def _title(stage: StageProgress, run: RunState | None) -> str:
@@ -141,38 +141,40 @@ def _title(stage: StageProgress, run: RunState | None) -> str:
     return f"{STAGES[stage.stage]} · {epoch(run)}" if stage.stage in ("training", "validating") else STAGES[stage.stage]
 
 
-def lines(event: AnyEvent, state: ExperimentState) -> Iterator[str]:
-    """What is printed when this happens, as Rich markup."""
+def lines(event: AnyEvent, state: ExperimentState) -> Iterator[Text]:
+    """What is printed when this happens."""
     match event:
         case ev.ExperimentStarted(data=data, device=device):
             counts = f"{sum(data.train.values())} train / {sum(data.val.values())} val · {len(data.classes)} classes"
-            yield f"[bold]{escape(shown(data.name))}[/] · {counts} · {escape(device.hardware)} ({size(device.memory)})"
+            where = f"{shown(device.hardware)} ({size(device.memory)})"
+            yield Text.assemble((shown(data.name), "bold"), f" · {counts} · {where}")
         case ev.DataDecoded(left_out=left_out):
             if left_out:
-                yield f"[yellow]images left out because they could not be read: {left_out}[/]"
+                yield Text(f"images left out because they could not be read: {left_out}", "yellow")
             if where := kept(state):
-                yield escape(where)
+                yield Text(where)
         case ev.Warned(message=message):
-            yield f"[yellow]warning:[/] {escape(shown(message, 400))}"
+            yield Text.assemble(("warning:", "yellow"), f" {shown(message, 400)}")
         case ev.ExperimentResumed():
-            yield f"[bold]{escape(shown(state.name))}[/] goes on"
+            yield Text.assemble((shown(state.name), "bold"), " goes on")
         case ev.RunStarted(run=run, parameters_trainable=trainable, precision=precision, weights=weights):
-            yield f"[bold]{escape(run)}[/] · {trainable:,} parameters train · {precision} · {escape(shown(weights))}"
+            facts = f" · {trainable:,} parameters train · {shown(precision)} · {shown(weights)}"
+            yield Text.assemble((shown(run), "bold"), facts)
             if event.step or event.epoch > 1:
-                yield f"{escape(run)} · goes on in epoch {event.epoch} after {event.step} steps"
+                yield Text(f"{shown(run)} · goes on in epoch {event.epoch} after {event.step} steps")
         case ev.EpochFinished(run=run, epoch=number, train=train, val=val, learning_rate=rate):
-            epochs = state.run(run).strategy.epochs
-            yield (
-                f"{escape(run)} · epoch {number}/{epochs} · "
-                f"train {percent(train.accuracy)} loss {train.loss:.3f} · "
-                f"val [bold]{percent(val.accuracy)}[/] loss {val.loss:.3f}{' · best' if event.is_best else ''} · "
-                f"lr {rate:.2g} · {duration(event.seconds)} · {speed(event.images_per_second)}"
+            yield Text.assemble(
+                f"{shown(run)} · epoch {number}/{state.run(run).strategy.epochs} · "
+                f"train {percent(train.accuracy)} loss {train.loss:.3f} · val ",
+                (percent(val.accuracy), "bold"),
+                f" loss {val.loss:.3f}{' · best' if event.is_best else ''} · "
+                f"lr {rate:.2g} · {duration(event.seconds)} · {speed(event.images_per_second)}",
             )
         case ev.RunFailed(run=run, kind=kind, message=message, advice=advice):
-            said = escape(shown(" ".join((message, advice)).strip(), 400))
-            yield f"[red]{escape(run)} failed ({escape(kind)}):[/] {said}"
+            said = shown(" ".join((message, advice)).strip(), 400)
+            yield Text.assemble((f"{shown(run)} failed ({shown(kind)}):", "red"), f" {said}")
         case ev.RunFinished(run=run, end=end, seconds=seconds):
-            yield f"{escape(run)} · {end} after {duration(seconds)}"
+            yield Text(f"{shown(run)} · {end} after {duration(seconds)}")
 
 
 def _follow(host: thread.ThreadHost, display: Display, ending: threading.Event) -> ExperimentState:
@@ -186,7 +188,7 @@ def _follow(host: thread.ThreadHost, display: Display, ending: threading.Event) 
         alive = host.is_alive()  # asked before reading, so that nothing written at the end is missed
         if host.problem != problem:
             problem = host.problem
-            display.console.print(f"[yellow]{escape(_about_log(problem))}[/]")
+            display.console.print(Text(_about_log(problem), "yellow"))
         for event in reader.read():
             state = fold([event], state)
             if earlier > 0:
@@ -210,9 +212,9 @@ def _display(console: Console) -> Iterator[Display]:
         yield Display(console, None)
         return
     columns = (
-        TextColumn("{task.description}"),
+        TextColumn("{task.description}", markup=False),
         BarColumn(BAR_WIDTH, table_column=Column(min_width=BAR_WIDTH)),
-        TextColumn("{task.fields[said]}"),
+        TextColumn("{task.fields[said]}", markup=False),
     )
     with Progress(*columns, console=console, transient=True, refresh_per_second=5) as progress:
         yield Display(console, progress)

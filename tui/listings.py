@@ -17,7 +17,7 @@ from engine.aspects import UNKNOWN, duration, percent, size
 from engine.folder import SPEC
 from engine.log import EVENTS
 from engine.spec import SpecError, Strategy
-from engine.text import shown
+from engine.text import shown, visible
 
 if TYPE_CHECKING:
     from engine.compare import Comparison
@@ -174,8 +174,8 @@ def print_doctor() -> int:
 
 
 def print_line(text: str) -> None:
-    """A line that is never read as markup."""
-    Console(soft_wrap=True).print(text, markup=False, highlight=False)
+    """A line that is never read as markup, and of which a terminal obeys nothing."""
+    Console(soft_wrap=True).print(Text(visible(text, keep="\n")))
 
 
 def _described(strategy: Strategy) -> tuple[str, ...]:

@@ -102,7 +102,7 @@ def _print_comparison(app: TlTui) -> None:
 
     console = Console()
     console.print(comparison_table(compare(app.state, interrupted=app.interrupted or app.state.suspended)))
-    console.print(f"{app.folder}", markup=False, highlight=False)
+    print_line(str(app.folder))
 
 
 def _print_whereabouts(app: TlTui) -> None:

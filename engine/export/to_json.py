@@ -21,6 +21,11 @@ def as_object(comparison: Comparison) -> dict[str, Any]:
 
 
 def to_json(comparison: Comparison) -> str:
-    """The comparison as indented JSON text; what a terminal would obey is written in escapes like ``\\u001b``."""
-    text = msgspec.json.format(msgspec.json.encode(as_object(comparison)), indent=2).decode() + "\n"
+    """The comparison as indented JSON text."""
+    return json_text(as_object(comparison))
+
+
+def json_text(value: object) -> str:
+    """A value as indented JSON text, in which what a terminal would obey is written in escapes like ``\\u001b``."""
+    text = msgspec.json.format(msgspec.json.encode(value), indent=2).decode() + "\n"
     return "".join(one if one.isprintable() or one == "\n" else json.dumps(one)[1:-1] for one in text)
