@@ -175,7 +175,7 @@ def print_doctor() -> int:
 
 def print_line(text: str) -> None:
     """A line that is never read as markup, and of which a terminal obeys nothing."""
-    Console(soft_wrap=True).print(Text(visible(text, keep="\n")))
+    Console(soft_wrap=True).print(Text(visible(text)))
 
 
 def _described(strategy: Strategy) -> tuple[str, ...]:
