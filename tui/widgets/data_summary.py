@@ -56,7 +56,7 @@ def facts(data: DataSet) -> DataFound:
         split=data.split,
         formats=tuple(formats.most_common()),
         size=_size(paths),
-        warnings=tuple(warning.removeprefix(data.path).lstrip("/: ") for warning in data.warnings),
+        warnings=tuple(warning.removeprefix(shown(data.path)).lstrip("/: ") for warning in data.warnings),
         is_demo=data.kind == "demo",
     )
 
