@@ -167,7 +167,7 @@ def _heartbeat(log: EventLog, memory: devices.MemoryProbe, run_name: str) -> Ite
 @contextmanager
 def _engine_log(folder: Path) -> Iterator[None]:
     """Sends the engine's log records and Python warnings to ``engine.log``."""
-    handler = logging.FileHandler(folder / ENGINE_LOG, encoding="utf-8", delay=True)
+    handler = _LogFile(folder / ENGINE_LOG, encoding="utf-8", delay=True)
     handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(name)s: %(message)s"))
     loggers = (logger, logging.getLogger("py.warnings"))
     logging.captureWarnings(True)
@@ -180,7 +180,20 @@ def _engine_log(folder: Path) -> Iterator[None]:
         for one in loggers:
             one.removeHandler(handler)
         logging.captureWarnings(False)
-        handler.close()
+        with suppress(OSError):
+            handler.close()
+
+
+class _LogFile(logging.FileHandler):
+    """A file that, where it cannot be opened or written, costs its lines and nothing else."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Writes the record if that can be."""
+        with suppress(OSError):
+            super().emit(record)
+
+    def handleError(self, record: logging.LogRecord) -> None:  # noqa: N802 - the name that logging calls
+        """Says nothing: stderr is the terminal's."""
 
 
 def versions() -> dict[str, str]:

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any, Generic, Self, TypeVar
 
 import msgspec
 
-from engine.events import Action, AnyEvent, Command, Event, MemorySampled, Progress
+from engine.events import Action, AnyEvent, Command, Event, MemorySampled, Progress, Warned
 
 if TYPE_CHECKING:
     import filelock
@@ -61,9 +61,7 @@ class EventLog:
     def append(self, event: Event) -> Event:
         """Stamps the event with the time, writes it as one line, and returns it as written."""
         with self._mutex:
-            stamped = msgspec.structs.replace(
-                event, time=datetime.now(UTC), elapsed=round(time.monotonic() - self._began, 3)
-            )
+            stamped = self._stamped(event)
             if self.problem is None or not isinstance(event, Progress | MemorySampled):
                 self._waiting += self._encoder.encode(stamped) + b"\n"
             self._write()
@@ -91,7 +89,14 @@ class EventLog:
                 self._waiting = self._waiting[os.write(self._file.fileno(), self._waiting) :]
             self.problem = None
         except OSError as error:
-            self.problem = OSError(error.errno, error.strerror, str(self.folder / EVENTS))
+            first, self.problem = self.problem is None, OSError(error.errno, error.strerror, str(self.folder / EVENTS))
+            if first:
+                message = f"the log could not be written ({error.strerror}); what happened meanwhile waited in memory"
+                self._waiting += self._encoder.encode(self._stamped(Warned(message=message))) + b"\n"
+
+    def _stamped(self, event: Event) -> Event:
+        now = round(time.monotonic() - self._began, 3)
+        return msgspec.structs.replace(event, time=datetime.now(UTC), elapsed=now)
 
     def __enter__(self) -> Self:
         return self
@@ -202,7 +207,11 @@ def _acquired(folder: Path, force: bool) -> filelock.BaseFileLock:
         raise LogBusyError(
             f"{folder.name} may still be written by {writer(folder)}; once that has ended, --force takes it over"
         )
-    (folder / WRITER_LOCK).write_text(f"{socket.gethostname()} {os.getpid()}\n", encoding="utf-8")
+    try:
+        (folder / WRITER_LOCK).write_text(f"{socket.gethostname()} {os.getpid()}\n", encoding="utf-8")
+    except OSError:
+        lock.release()
+        raise
     return lock
 
 

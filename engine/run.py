@@ -23,12 +23,14 @@ from engine.models.weights import Pretrained, WeightsError, fetch
 from engine.progress import told
 from engine.spec import Arithmetic, SpecError, Strategy, run_id
 from engine.text import shown
-from engine.training import checkpoint
+from engine.training import checkpoint, saving
 from engine.training.batches import Images
 from engine.training.best import Best
 from engine.training.checkpoint import CheckpointError, Course
 from engine.training.features import FeatureStore, extracted
-from engine.training.fit import DivergedError, Run, at_the_start, fit, warm_up
+from engine.training.fit import fit, warm_up
+from engine.training.memory import DoesNotFitError, shortage
+from engine.training.run import DivergedError, Run, at_the_start
 from engine.training.schedule import planned_rates
 
 SAVE_SECONDS = 30.0
@@ -95,19 +97,18 @@ def run_events(
         yield from _fit(shared, course)
         last = _finished(shared, name, course, "finished")
     except Interrupted as interrupted:
-        if course is not None and (problem := _saved_standing(shared, course)):
-            with suppress(Interrupted):
-                yield problem
-        if interrupted.action == "suspend":
-            with suppress(Interrupted, OSError):
-                yield from course.best.save() if course is not None else ()
+        suspended = interrupted.action == "suspend"
+        with suppress(Interrupted):
+            yield from saving.before_leaving(course, best_too=suspended) if course is not None else ()
+        if suspended:
             return
         last = _finished(shared, name, course, "skipped" if interrupted.action == "skip" else "stopped")
     except (DataError, SpecError):
         raise
     except Exception as error:  # whatever happened in this run, the others can go on
         logger.exception("run %s failed", name)
-        last = failure(name, error)
+        standing = checkpoint.path_of(shared.folder, name)
+        last = failure(name, error, standing.relative_to(shared.folder) if standing.exists() else None)
     ending, last = _saved(course, last)
     for event in (*ending, last):
         with suppress(Interrupted):  # it is ending already; nothing of it may be lost
@@ -155,41 +156,20 @@ def _started(shared: Shared, course: Course, pretrained: Pretrained) -> ev.RunSt
 
 def _fit(shared: Shared, course: Course) -> Generator[Event, None, None]:
     """Trains, and now and then saves the best epoch and where the run stands."""
-    clock, best = shared.clock, course.best
+    clock = shared.clock
     due, saved, cost = every(SAVE_SECONDS, clock), clock(), 0.0
-    for event in fit(course.run, course.training, best.offer):
+    for event in fit(course.run, course.training, course.best.offer):
         epoch_ended = isinstance(event, ev.EpochFinished)
         if isinstance(event, ev.EpochFinished):
             course.epochs.append(event)
         yield event
         if clock() - saved >= max(EPOCH_SECONDS if epoch_ended else STEP_SECONDS, SAVING_SHARE * cost):
             began = clock()
-            if problem := _saved_standing(shared, course):
-                yield problem
+            yield from saving.standing(course)
             saved = clock()
             cost = saved - began
         if epoch_ended and due():
-            try:
-                yield from best.save()
-            except OSError as error:
-                yield ev.Warned(run=course.run.name, message=f"the best epoch could not be saved yet: {_why(error)}")
-
-
-def _saved_standing(shared: Shared, course: Course) -> ev.Warned | None:
-    """Saves where the run stands; what to say where that cannot be, the first time."""
-    try:
-        checkpoint.save(shared.folder, course)
-    except OSError as error:
-        first, course.unsaved = not course.unsaved, True
-        logger.warning("where %s stands could not be saved", course.run.name, exc_info=True)
-        message = f"where it stands could not be saved ({_why(error)}); training goes on, and tries again"
-        return ev.Warned(run=course.run.name, message=message) if first else None
-    course.unsaved = False
-    return None
-
-
-def _why(error: OSError) -> str:
-    return shown(f"{error.filename}: {error.strerror}" if error.filename else str(error))
+            yield from saving.best(course)
 
 
 def _finished(shared: Shared, name: str, course: Course | None, end: ev.RunEnd) -> ev.RunFinished:
@@ -199,28 +179,41 @@ def _finished(shared: Shared, name: str, course: Course | None, end: ev.RunEnd) 
 
 def _saved(
     course: Course | None, last: ev.RunFinished | ev.RunFailed
-) -> tuple[list[ev.FileSaved], ev.RunFinished | ev.RunFailed]:
-    """Saves the best epoch; where that fails, the run's last event says so."""
+) -> tuple[list[Event], ev.RunFinished | ev.RunFailed]:
+    """Saves the best epoch; where that fails, the run's last event says so, and where it stands may yet be saved."""
+    if course is None:
+        return [], last
     try:
-        return (course.best.save() if course is not None else []), last
-    except OSError as error:
+        return [*course.best.save()], last
+    except Exception as error:
+        if not saving.is_want_of_room(error):
+            raise
         logger.exception("saving failed")
-        return [], last if isinstance(last, ev.RunFailed) else failure(last.run, error)
+        if isinstance(last, ev.RunFailed):
+            return [], last
+        return [*saving.before_leaving(course)], failure(last.run, error)
 
 
-def failure(run: str, error: Exception) -> ev.RunFailed:
-    """What an exception in a run means to a person, and what to do about it."""
+def failure(run: str, error: Exception, standing: Path | None = None) -> ev.RunFailed:
+    """What an exception in a run means to a person, and what to do about it.
+
+    ``standing``: where the run's last checkpoint is, in the experiment's folder.
+    """
     message = shown(" ".join(str(error).split()) or type(error).__name__, 400)
     match error:
         case WeightsError():
             return ev.RunFailed(run=run, kind="weights", message=message)
         case DivergedError():
-            return ev.RunFailed(run=run, kind="diverged", message=message, advice="lower the learning rate")
-        case torch.OutOfMemoryError() | MemoryError():
-            advice = "a smaller batch size or image size needs less memory"
+            advice = "lower the learning rate" + (f"; the last good state is in {standing}" if standing else "")
+            return ev.RunFailed(run=run, kind="diverged", message=message, advice=advice)
+        case DoesNotFitError():
+            advice = "a smaller image size or backbone needs less memory, as does training the last layer alone"
+            return ev.RunFailed(run=run, kind="out of memory", message=message, advice=advice)
+        case _ if shortage(error):
+            advice = "a smaller batch size or image size needs less memory; is another program using it?"
             return ev.RunFailed(run=run, kind="out of memory", message=message, advice=advice)
         case OSError():
-            advice = "is the disk full or read-only? what was measured is in the log"
+            advice = "is the disk full or read-only? what was measured is in the log; once there is room, resume it"
             return ev.RunFailed(run=run, kind="writing", message=message, advice=advice)
         case _:
             advice = "the full traceback is in engine.log beside the experiment's log"

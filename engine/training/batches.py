@@ -7,10 +7,10 @@ however the process got to it. Nothing here waits for the device.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Generator, Iterator
+from dataclasses import dataclass, replace
 from functools import cached_property
-from itertools import islice
+from typing import NamedTuple, Self
 
 import torch
 from torch import Tensor, nn
@@ -26,19 +26,47 @@ EVALUATION_BATCH = {"cpu": 32, "cuda": 512}
 
 
 @dataclass(frozen=True)
+class MicroBatches:
+    """How a batch is cut where it does not fit into memory as a whole; the gradients of its parts are added up.
+
+    ``most``: images in a part, None for whole batches. ``least``: no part has fewer, unless the batch has; where batch
+    norm trains it is 2, and of an odd batch one part may then have one image more than ``most``.
+    """
+
+    most: int | None = None
+    least: int = 1
+
+    def sizes(self, batch: int) -> list[int]:
+        """A batch of so many images in parts that are as even as can be."""
+        count = 1 if self.most is None else max(1, min(-(-batch // self.most), batch // self.least))
+        return [batch // count + (number < batch % count) for number in range(count)]
+
+    def halved(self, batch: int) -> Self | None:
+        """Parts half as large as those of such a batch are now; None where there are no smaller ones."""
+        largest = max(self.sizes(batch))
+        smaller = replace(self, most=max(self.least, largest // 2))
+        return smaller if max(smaller.sizes(batch)) < largest else None
+
+
+@dataclass(frozen=True)
 class Feed:
     """The inputs of the part that trains, and that part.
 
-    ``train(epoch, first)`` gives the batches of an epoch (counted from 1) in their order, without so many first ones;
-    ``val()`` those of validation;
-    ``model`` maps inputs to logits; ``train_steps`` and ``val_steps`` are their numbers of batches.
+    ``train(epoch, first, micro_batches)`` gives the batches of an epoch (counted from 1) in their order, without so
+    many first ones, each in its parts; ``train_sizes`` are the images of every whole batch.
+    ``val(at_once)`` gives those of validation, with at most so many images where that is not None.
+    ``model`` maps inputs to logits.
     """
 
-    train: Callable[[int, int], Iterator[Batch]]
-    val: Callable[[], Iterator[Batch]]
+    train: Callable[[int, int, MicroBatches], Generator[Batch, None, None]]
+    val: Callable[[int | None], Iterator[Batch]]
     model: Callable[[Tensor], Tensor]
-    train_steps: int
-    val_steps: int
+    train_sizes: list[int]
+
+    @property
+    def train_steps(self) -> int:
+        """How many steps an epoch has."""
+        return len(self.train_sizes)
 
 
 @dataclass(frozen=True)
@@ -58,10 +86,13 @@ class Images:
         mean, std = (torch.tensor(values) for values in (self.preprocessing.mean, self.preprocessing.std))
         return mean.to(self.device), std.to(self.device)
 
-    def central(self, rows: Tensor) -> Iterator[Tensor]:
-        """The images of these rows as validation sees them, in batches of :data:`EVALUATION_BATCH`."""
-        for pixels in self.prepared.pixels.batches(rows, evaluation_sizes(len(rows), self.device)):
+    def central(self, rows: Tensor, at_once: int | None = None) -> Iterator[Tensor]:
+        """The images of these rows as validation sees them, in batches of :func:`evaluation_sizes`."""
+        for pixels in self.prepared.pixels.batches(rows, evaluation_sizes(len(rows), self.device, at_once)):
             yield self.seen(central(pixels, self.preprocessing.crop))
+
+
+WHOLE_BATCHES = MicroBatches()
 
 
 def derived_seed(*parts: int) -> int:
@@ -79,9 +110,9 @@ def batch_sizes(count: int, size: int) -> list[int]:
     return sizes
 
 
-def evaluation_sizes(count: int, device: torch.device) -> list[int]:
-    """So many images cut into batches for a forward pass alone."""
-    size = EVALUATION_BATCH.get(device.type, EVALUATION_BATCH["cpu"])
+def evaluation_sizes(count: int, device: torch.device, at_once: int | None = None) -> list[int]:
+    """So many images cut into batches for a forward pass alone; ``at_once`` None: of :data:`EVALUATION_BATCH`."""
+    size = at_once or EVALUATION_BATCH.get(device.type, EVALUATION_BATCH["cpu"])
     full, rest = divmod(count, size)
     return [size] * full + ([rest] if rest else [])
 
@@ -92,22 +123,24 @@ def image_feed(images: Images, strategy: Strategy, seed: int, model: Callable[[T
     sizes = batch_sizes(len(part.labels), strategy.batch_size)
     labels, val_labels = part.labels.to(device), images.prepared.val.labels.to(device)
 
-    def train(epoch: int, first: int) -> Iterator[Batch]:
-        order, left, done = epoch_order(len(labels), seed, epoch), sizes[first:], sum(sizes[:first])
-        drawn = draw_views(len(labels), strategy.augmentation, generator(seed, epoch, 1))[done:].to(device)
-        order = order[done:]
-        pieces = zip(torch.split(drawn, left), torch.split(labels[order.to(device)], left), strict=True)
+    def train(epoch: int, first: int, micro_batches: MicroBatches = WHOLE_BATCHES) -> Generator[Batch, None, None]:
+        parts, done = _parts(sizes, first, micro_batches), sum(sizes[:first])
+        left = [one.size for one in parts]
+        order = epoch_order(len(labels), seed, epoch)[done:]
+        drawn = draw_views(len(part.labels), strategy.augmentation, generator(seed, epoch, 1))[done:].to(device)
+        targets = zip(torch.split(drawn, left), torch.split(labels[order.to(device)], left), strict=True)
         batches = images.prepared.pixels.batches(part.rows[order], left)
-        for step, (pixels, (matrices, target)) in enumerate(zip(batches, pieces, strict=True), start=first):
+        for one, pixels, (matrices, target) in zip(parts, batches, targets, strict=True):
             views = random_views(pixels, images.preprocessing.crop, strategy.augmentation, matrices)
-            seed_device(device, derived_seed(seed, epoch, step))
+            if one.begins:
+                seed_device(device, derived_seed(seed, epoch, one.step))
             yield images.seen(views), target
 
-    def val() -> Iterator[Batch]:
-        targets = torch.split(val_labels, evaluation_sizes(len(val_labels), device))
-        yield from zip(images.central(images.prepared.val.rows), targets, strict=True)
+    def val(at_once: int | None = None) -> Iterator[Batch]:
+        targets = torch.split(val_labels, evaluation_sizes(len(val_labels), device, at_once))
+        yield from zip(images.central(images.prepared.val.rows, at_once), targets, strict=True)
 
-    return Feed(train, val, model, len(sizes), len(evaluation_sizes(len(val_labels), device)))
+    return Feed(train, val, model, sizes)
 
 
 def feature_feed(images: Images, strategy: Strategy, seed: int, network: Network, features: Tensor) -> Feed:
@@ -123,21 +156,42 @@ def feature_feed(images: Images, strategy: Strategy, seed: int, network: Network
     val_features, val_labels = features[0, images.prepared.val.rows.to(device)], images.prepared.val.labels.to(device)
     drop: Callable[[Tensor], Tensor] = nn.Dropout(network.dropout) if network.dropout else nn.Identity()
 
-    def train(epoch: int, first: int) -> Iterator[Batch]:
+    def train(epoch: int, first: int, micro_batches: MicroBatches = WHOLE_BATCHES) -> Generator[Batch, None, None]:
+        parts, done = _parts(sizes, first, micro_batches), sum(sizes[:first])
         order = epoch_order(len(labels), seed, epoch)
         view = torch.zeros_like(order)
         if views > 1:
             view = torch.randint(1, views, order.shape, generator=generator(seed, epoch, 1))
-        order, view = order.to(device), view.to(device)
-        pieces = zip(*(torch.split(one, sizes) for one in (view, rows[order], labels[order])), strict=True)
-        for step, (shown, place, target) in enumerate(islice(pieces, first, None), start=first):
-            seed_device(device, derived_seed(seed, epoch, step))
+        order, view = order[done:].to(device), view[done:].to(device)
+        left = [one.size for one in parts]
+        pieces = zip(*(torch.split(one, left) for one in (view, rows[order], labels[order])), strict=True)
+        for one, (shown, place, target) in zip(parts, pieces, strict=True):
+            if one.begins:
+                seed_device(device, derived_seed(seed, epoch, one.step))
             yield drop(features[shown, place]), target
 
-    def val() -> Iterator[Batch]:
-        yield val_features, val_labels
+    def val(at_once: int | None = None) -> Iterator[Batch]:
+        size = at_once or len(val_labels)
+        yield from zip(torch.split(val_features, size), torch.split(val_labels, size), strict=True)
 
-    return Feed(train, val, network.head, len(sizes), 1)
+    return Feed(train, val, network.head, sizes)
+
+
+class _Part(NamedTuple):
+    """A part of the batch of a step (counted from 0), whether it is the step's first, and its number of images."""
+
+    step: int
+    begins: bool
+    size: int
+
+
+def _parts(sizes: list[int], first: int, micro_batches: MicroBatches) -> list[_Part]:
+    """The parts of the batches of an epoch, without those of so many first batches."""
+    return [
+        _Part(step, number == 0, size)
+        for step, batch in enumerate(sizes[first:], start=first)
+        for number, size in enumerate(micro_batches.sizes(batch))
+    ]
 
 
 def seed_device(device: torch.device, seed: int) -> None:

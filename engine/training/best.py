@@ -12,7 +12,8 @@ from torch import Tensor
 from engine.events import FileSaved, Metrics
 from engine.models.backbones import moving_state
 from engine.training import tensor_file
-from engine.training.fit import Run
+from engine.training.run import Run
+from engine.training.tensor_file import TensorFile
 
 
 @dataclass
@@ -35,12 +36,10 @@ class Best:
         """Whether this epoch is the best so far; if so, copies its logits and the weights that trained."""
         if self.val and (val.accuracy, -val.loss) <= (self.val.accuracy, -self.val.loss):
             return False
-        self.epoch, self.val = epoch, val
-        self.logits = logits.detach().clone()
-        self.state = {
-            name: tensor.detach().clone()
-            for name, tensor in moving_state(self.run.network, self.run.strategy.trains).items()
-        }
+        moving = moving_state(self.run.network, self.run.strategy.trains)
+        state = {name: tensor.detach().clone() for name, tensor in moving.items()}
+        # all of it or, where memory runs out, nothing
+        self.epoch, self.val, self.state, self.logits = epoch, val, state, logits.detach().clone()
         return True
 
     def full_state(self) -> dict[str, Tensor]:
@@ -49,7 +48,7 @@ class Best:
         return {name: self.state.get(name, tensor.detach()).cpu().contiguous() for name, tensor in state.items()}
 
     def save(self) -> list[FileSaved]:
-        """Writes the best epoch's weights and validation logits; nothing where that is done already.
+        """Writes the best epoch's weights and validation logits, both or none; nothing where that is done already.
 
         ``checkpoints/RUN/best.safetensors``: the network's state dict; its metadata has what is needed to use it
         (strategy, classes, preprocessing). ``predictions/RUN.safetensors``: ``logits`` (images, classes) and
@@ -65,15 +64,16 @@ class Best:
         )
         strategy = msgspec.json.encode(run.strategy).decode()
         view = msgspec.json.encode(run.images.preprocessing).decode()
-        tensor_file.write(
-            self.folder / weights,
-            self.full_state(),
-            {**described, "strategy": strategy, "preprocessing": view},
-        )
-        tensor_file.write(
-            self.folder / predictions,
-            {"logits": self.logits.cpu(), "labels": val.labels},
-            {**described, "paths": json.dumps([sample.path for sample in val.samples])},
+        paths = json.dumps([sample.path for sample in val.samples])
+        tensor_file.write_together(
+            {
+                self.folder / weights: TensorFile(
+                    self.full_state(), {**described, "strategy": strategy, "preprocessing": view}
+                ),
+                self.folder / predictions: TensorFile(
+                    {"logits": self.logits.cpu(), "labels": val.labels}, {**described, "paths": paths}
+                ),
+            }
         )
         self.saved_epoch = self.epoch
         return [

@@ -7,10 +7,11 @@ augmentation and dropout need no state: they derive from (seed, epoch, step).
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Mapping
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -26,7 +27,7 @@ from engine.models.backbones import moving_state, state_hash
 from engine.spec import Strategy
 from engine.training import tensor_file
 from engine.training.best import Best
-from engine.training.fit import Run, Training
+from engine.training.run import DivergedError, Run, Training
 
 VERSION = 1
 LAST = "last.safetensors"
@@ -42,6 +43,8 @@ class Standing(Struct, frozen=True, kw_only=True):
 
     ``data``: the images' fingerprint. ``frozen``: a digest of the layers that do not train. The position is ``step``
     steps into ``epoch`` (from 1), with ``images`` seen in it. ``seconds`` and ``cpu_seconds`` are the run's so far.
+    ``micro_batch`` and ``at_once``: the most images that a part of a batch, and a forward pass alone, may have where
+    memory ran out before.
     """
 
     version: int = VERSION
@@ -63,13 +66,15 @@ class Standing(Struct, frozen=True, kw_only=True):
     scaler: dict[str, Any]
     best_epoch: int
     best_val: Metrics | None
+    micro_batch: int | None = None
+    at_once: int | None = None
 
 
 @dataclass
 class Course:
     """A run from its first step on, in however many processes; ``data`` is the fingerprint of its images.
 
-    ``epochs`` are those that ended. ``unsaved``: whether where it stands could not be saved the last time.
+    ``epochs`` are those that ended. ``unsaved``: what could not be saved the last time, in words.
     """
 
     run: Run
@@ -77,7 +82,7 @@ class Course:
     best: Best
     data: str
     epochs: list[EpochFinished] = field(default_factory=list)
-    unsaved: bool = False
+    unsaved: set[str] = field(default_factory=set)
     began: float = field(init=False)
     cpu_began: float = field(init=False)
 
@@ -110,7 +115,11 @@ def path_of(folder: Path, run: str) -> Path:
 
 
 def save(folder: Path, course: Course) -> None:
-    """Writes where the run stands now; ``OSError`` where that cannot be."""
+    """Writes where the run stands now; ``OSError`` where that cannot be.
+
+    :class:`DivergedError`, and what was written before is kept, where a step has made weights that are not finite: the
+    loss says so only at the next step.
+    """
     run, training, best = course.run, course.training, course.best
     optimizer = training.optimizer.state_dict()
     standing = Standing(
@@ -132,6 +141,8 @@ def save(folder: Path, course: Course) -> None:
         scaler=training.scaler.state_dict(),
         best_epoch=best.epoch,
         best_val=best.val,
+        micro_batch=training.micro_batches.most,
+        at_once=training.at_once,
     )
     tensors = {f"weights/{name}": tensor for name, tensor in _moving(run).items()}
     tensors |= {f"tally/{name}": tensor for name, tensor in training.tally.sums().items()}
@@ -140,11 +151,10 @@ def save(folder: Path, course: Course) -> None:
     tensors |= {f"best/{name}": tensor for name, tensor in best.state.items()}
     if best.logits is not None:
         tensors["logits"] = best.logits
-    tensor_file.write(
-        path_of(folder, run.name),
-        {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()},
-        {STANDING: msgspec.json.encode(standing).decode()},
-    )
+    tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
+    if not all(_is_finite(tensor) for name, tensor in tensors.items() if name.startswith(("weights/", "optimizer/"))):
+        raise DivergedError(f"the weights are no longer finite after step {training.step} of epoch {training.epoch}")
+    tensor_file.write(path_of(folder, run.name), tensors, {STANDING: msgspec.json.encode(standing).decode()})
 
 
 def remove(folder: Path, run: str) -> None:
@@ -198,6 +208,8 @@ def restore(checkpoint: Checkpoint, course: Course) -> None:
     training.scaler.load_state_dict(standing.scaler)
     training.tally.images, training.seconds = standing.images, standing.epoch_seconds
     training.epoch, training.step = standing.epoch, standing.step
+    training.micro_batches = replace(training.micro_batches, most=standing.micro_batch)
+    training.at_once = standing.at_once
     device, best = run.images.device, course.best
     best.epoch, best.val = standing.best_epoch, standing.best_val
     best.state = {name: tensor.to(device) for name, tensor in _below(checkpoint, "best/").items()}
@@ -235,6 +247,13 @@ def _is_plain(value: object) -> bool:
     except TypeError:
         return False
     return True
+
+
+def _is_finite(tensor: Tensor) -> bool:
+    if not tensor.is_floating_point() or not tensor.numel():
+        return True
+    low, high = torch.aminmax(tensor)  # both are NaN where any value is
+    return math.isfinite(low) and math.isfinite(high)
 
 
 def _below(checkpoint: Checkpoint, prefix: str) -> dict[str, Tensor]:

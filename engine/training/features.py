@@ -42,19 +42,24 @@ def number_of_views(augmentation: Augmentation) -> int:
 
 
 def extracted(
-    store: FeatureStore, images: Images, strategy: Strategy, network: Network, precision: Arithmetic
+    store: FeatureStore,
+    images: Images,
+    strategy: Strategy,
+    network: Network,
+    precision: Arithmetic,
+    at_once: int | None = None,
 ) -> Generator[WorkDone, None, Tensor]:
     """The features of every readable image: float32 (views, rows, ...) on the training device.
 
     View 0 is the central one; the others, of training images only, are random and the same for every seed. Rows that
-    cannot be read are zero.
+    cannot be read are zero. ``at_once``: images in a forward pass, where the usual number does not fit into memory.
     """
     views = number_of_views(strategy.augmentation)
     key = _key(images, strategy, network, precision, views)
     if key not in store.tables:
         table = _cached(key, (views, images.prepared.count))
         if table is None:
-            table = yield from _extract(images, strategy.augmentation, network, precision, views)
+            table = yield from _extract(images, strategy.augmentation, network, precision, views, at_once)
             many = f"{images.prepared.count} images" + (f", {views - 1} views" if views > 1 else "")
             description = f"{strategy.backbone}: {many} of {images.preprocessing.crop} pixels"
             store.later.submit(keep, "features", key, description, {FEATURES: table.cpu().numpy()})
@@ -83,6 +88,7 @@ def _extract(
     network: Network,
     precision: Arithmetic,
     views: int,
+    at_once: int | None,
 ) -> Generator[WorkDone, None, Tensor]:
     training = torch.unique(images.prepared.train.rows)
     rows = torch.unique(torch.cat((training, images.prepared.val.rows)))
@@ -91,7 +97,9 @@ def _extract(
     yield WorkDone(detail, done, total, images=True)
     run = folded(network, images.preprocessing.crop)
     table = torch.empty(0)
-    for view, index, inputs in chain(_central(images, rows), _random(images, augmentation, training, views)):
+    for view, index, inputs in chain(
+        _central(images, rows, at_once), _random(images, augmentation, training, views, at_once)
+    ):
         with torch.inference_mode(), autocast(images.device, precision):
             found = run(inputs).float()
         if not done:
@@ -107,15 +115,15 @@ Views = Iterator[tuple[int, Tensor, Tensor]]
 """The number of a view, the rows of a batch on the device, and the backbone's input."""
 
 
-def _central(images: Images, rows: Tensor) -> Views:
-    pieces = torch.split(rows.to(images.device), evaluation_sizes(len(rows), images.device))
-    for index, inputs in zip(pieces, images.central(rows), strict=True):
+def _central(images: Images, rows: Tensor, at_once: int | None) -> Views:
+    pieces = torch.split(rows.to(images.device), evaluation_sizes(len(rows), images.device, at_once))
+    for index, inputs in zip(pieces, images.central(rows, at_once), strict=True):
         yield 0, index, inputs
 
 
-def _random(images: Images, augmentation: Augmentation, rows: Tensor, views: int) -> Views:
+def _random(images: Images, augmentation: Augmentation, rows: Tensor, views: int, at_once: int | None) -> Views:
     """Views 1 and up; every batch of images is read once for all of them."""
-    sizes = evaluation_sizes(len(rows), images.device)
+    sizes = evaluation_sizes(len(rows), images.device, at_once)
     drawn = [
         torch.split(draw_views(len(rows), augmentation, generator(EVERY_SEED, view)).to(images.device), sizes)
         for view in range(1, views)

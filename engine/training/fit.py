@@ -6,81 +6,33 @@ Closing it stops the run; not asking for the next event pauses it.
 from __future__ import annotations
 
 import copy
+import logging
 import math
-import time
 from collections.abc import Callable, Generator
-from dataclasses import dataclass
+from typing import TypeVar
 
 import torch
-from torch import Tensor, nn
-from torch.amp import GradScaler
-from torch.nn import functional
-from torch.optim import Optimizer
-from torch.optim.lr_scheduler import LRScheduler
+from torch import Tensor
 
 from engine import events as ev
 from engine.controls import PROGRESS_SECONDS, every
-from engine.devices import MemoryProbe, autocast, gradient_scaler, wait_for
+from engine.devices import autocast, gradient_scaler, release_memory, wait_for
 from engine.events import Event, Metrics
-from engine.models.backbones import Network, set_training_mode
-from engine.progress import WorkDone, told
-from engine.spec import Arithmetic, Strategy
-from engine.training.batches import Batch, Feed, Images, batch_sizes, evaluation_sizes, feature_feed, image_feed
-from engine.training.metrics import Tally, evaluate
-from engine.training.optim import make_optimizer, make_scheduler
+from engine.models.backbones import set_training_mode
+from engine.progress import told
+from engine.training.batches import Batch, Feed, batch_sizes, evaluation_sizes, feature_feed, image_feed
+from engine.training.memory import DoesNotFitError, Shortage, do_without_onednn, shortage
+from engine.training.metrics import evaluate
+from engine.training.optim import make_optimizer
+from engine.training.run import DivergedError, Run, Training, what_trains
+from engine.training.step import Measured, attempt, gradients
 
-
-class DivergedError(RuntimeError):
-    """The loss is no longer a finite number."""
-
-
-@dataclass(frozen=True)
-class Run:
-    """Everything that one run needs. ``clock`` gives seconds and stands still while the run is paused.
-
-    ``model`` maps the backbone's input to logits: the network's module, or what ``torch.compile`` made of it.
-    ``features``: the work of getting a frozen backbone's, see :mod:`engine.training.features`; None where all trains.
-    """
-
-    name: str
-    strategy: Strategy
-    seed: int
-    network: Network
-    model: Callable[[Tensor], Tensor]
-    images: Images
-    precision: Arithmetic
-    memory: MemoryProbe
-    clock: Callable[[], float] = time.perf_counter
-    features: Callable[[], Generator[WorkDone, None, Tensor]] | None = None
-
-
-@dataclass
-class Training:
-    """What changes while a run trains, besides its network: whole and true whenever :func:`fit` yields.
-
-    The position is ``step`` steps into ``epoch`` (from 1); ``tally`` and ``seconds`` are of that epoch's training.
-    """
-
-    optimizer: Optimizer
-    scheduler: LRScheduler
-    scaler: GradScaler
-    tally: Tally
-    epoch: int = 1
-    step: int = 0
-    seconds: float = 0.0
-
-    def begin_epoch(self, epoch: int) -> None:
-        """Stands at the beginning of an epoch."""
-        self.epoch, self.step, self.seconds = epoch, 0, 0.0
-        self.tally = Tally(self.tally.device)
-
-
-def at_the_start(run: Run) -> Training:
-    """The training of a run before its first step."""
-    optimizer = make_optimizer(run.strategy, run.network.module.parameters())
-    device = run.images.device
-    scheduler = make_scheduler(run.strategy, optimizer)
-    return Training(optimizer, scheduler, gradient_scaler(device, run.precision), Tally(device))
+WITHOUT_ONEDNN = (
+    "oneDNN can make no more kernels in this process, so it goes on with PyTorch's own, which are slower; "
+    "a new process that has more memory can resume it"
+)
+logger = logging.getLogger("engine")
+T = TypeVar("T")
 
 
 def fit(run: Run, training: Training, offer: Callable[[int, Metrics, Tensor], bool]) -> Generator[Event, None, None]:
@@ -91,7 +43,7 @@ def fit(run: Run, training: Training, offer: Callable[[int, Metrics, Tensor], bo
     Raises :class:`DivergedError` where the loss is not finite, and what torch raises.
     """
     set_training_mode(run.network)
-    feed = yield from _feed(run)
+    feed = yield from _feed(run, training)
     while training.epoch <= run.strategy.epochs:
         epoch, rate = training.epoch, float(training.scheduler.get_last_lr()[0])
         yield ev.StageChanged(run=run.name, stage="training", detail=f"epoch {epoch}")
@@ -99,7 +51,7 @@ def fit(run: Run, training: Training, offer: Callable[[int, Metrics, Tensor], bo
         train, train_seconds = training.tally.metrics(), training.seconds
         began = run.clock()
         yield ev.StageChanged(run=run.name, stage="validating", detail=f"epoch {epoch}")
-        val, logits = yield from _validate(run, feed, epoch)
+        val, logits = yield from _validate(run, training, feed)
         seconds = train_seconds + run.clock() - began
         training.scheduler.step()
         is_best = offer(epoch, val, logits)
@@ -120,28 +72,39 @@ def fit(run: Run, training: Training, offer: Callable[[int, Metrics, Tensor], bo
 
 def warm_up(run: Run) -> None:
     """One step on blank images, undone: what is paid only once (loading, choosing and compiling kernels) is then not
-    counted as the time of the run that happens to come first.
+    counted as the time of the run that happens to come first. What does not fit into memory is left to the run.
     """
     train_sizes, val_sizes = _shapes(run)
     if not train_sizes and not val_sizes:
         return
+    before = copy.deepcopy(run.network.module.state_dict())
+    try:
+        _compute_blanks(run, train_sizes, val_sizes)
+    except Exception as error:
+        if not shortage(error):
+            raise
+        logger.warning("no memory to warm up with: %s", error)
+    run.network.module.zero_grad(set_to_none=True)
+    run.network.module.load_state_dict(before)
+    wait_for(run.images.device)
+
+
+def _compute_blanks(run: Run, train_sizes: list[int], val_sizes: list[int]) -> None:
     network, device, crop = run.network, run.images.device, run.images.preprocessing.crop
-    before = copy.deepcopy(network.module.state_dict())
     optimizer = make_optimizer(run.strategy, network.module.parameters())
     scaler = gradient_scaler(device, run.precision)
     for size in train_sizes:
         set_training_mode(network)
         blank = torch.zeros(size, 3, crop, crop, device=device).to(memory_format=torch.channels_last)
         labels = torch.zeros(size, dtype=torch.int64, device=device)
-        _step(run, run.model, optimizer, scaler, (blank, labels))
+        gradients(run.model, optimizer, scaler, run.precision, iter([(blank, labels)]), size)
+        scaler.step(optimizer)
+        scaler.update()
     network.module.eval()
     for size in val_sizes:
         blank = torch.zeros(size, 3, crop, crop, device=device).to(memory_format=torch.channels_last)
         with torch.inference_mode(), autocast(device, run.precision):
             run.model(blank)
-    optimizer.zero_grad(set_to_none=True)
-    network.module.load_state_dict(before)
-    wait_for(device)
 
 
 def _shapes(run: Run) -> tuple[list[int], list[int]]:
@@ -153,65 +116,136 @@ def _shapes(run: Run) -> tuple[list[int], list[int]]:
     return sorted(set(train)), sorted(set(val))
 
 
-def _feed(run: Run) -> Generator[Event, None, Feed]:
-    if run.features is None:
+def _feed(run: Run, training: Training) -> Generator[Event, None, Feed]:
+    work = run.features
+    if work is None:
         return image_feed(run.images, run.strategy, run.seed, run.model)
-    features = yield from told(run.features(), "features", run.clock, run.name)
+    features = yield from _fitting(
+        run,
+        training,
+        "extracting features",
+        lambda at_once: told(work(at_once), "features", run.clock, run.name),
+    )
     return feature_feed(run.images, run.strategy, run.seed, run.network, features)
 
 
 def _train(run: Run, training: Training, feed: Feed) -> Generator[Event, None, None]:
     """The steps of the epoch that are left."""
-    _what_trains(run).train()
-    tally, epoch = training.tally, training.epoch
+    what_trains(run).train()
+    tally, epoch, finite = training.tally, training.epoch, training.step
     due, began = every(PROGRESS_SECONDS, run.clock), run.clock() - training.seconds
-    for step, batch in enumerate(feed.train(epoch, training.step), start=training.step + 1):
-        tally.add(*_step(run, feed.model, training.optimizer, training.scaler, batch))
-        training.step = step
-        if due():
-            loss = _finite(tally.loss(), epoch, step)
+    batches = feed.train(epoch, training.step, training.micro_batches)
+    while training.step < feed.train_steps:
+        done = _step(run, training, feed, batches)
+        if isinstance(done, str):
+            batches.close()  # it holds a batch
             training.seconds = run.clock() - began
+            yield _smaller_steps(run, training, feed.train_sizes[training.step], done)
+            batches = feed.train(epoch, training.step, training.micro_batches)
+            continue
+        for measured in done:
+            tally.add(*measured)
+        training.step += 1
+        if due():
+            loss = _finite(tally.loss(), training, finite)
+            training.seconds, finite = run.clock() - began, training.step
             yield ev.Progress(
                 run=run.name,
                 stage="training",
-                step=step,
+                step=training.step,
                 steps=feed.train_steps,
                 epoch=epoch,
                 loss=loss,
                 images_per_second=tally.images / training.seconds,
             )
-    _finite(tally.loss(), epoch, training.step)
+    _finite(tally.loss(), training, finite)
     training.seconds = run.clock() - began
 
 
-def _what_trains(run: Run) -> nn.Module:
-    """The part of the network that changes between training and evaluation; a frozen backbone does not."""
-    return run.network.module if run.features is None else run.network.head
+def _step(run: Run, training: Training, feed: Feed, parts: Generator[Batch, None, None]) -> list[Measured] | Shortage:
+    """One step of the optimizer, or what there was no memory for."""
+    size = feed.train_sizes[training.step]
+    proven = size <= training.proven
+    done = attempt(
+        what_trains(run),
+        feed.model,
+        training.optimizer,
+        training.scaler,
+        run.precision,
+        parts,
+        size,
+        proven=proven,
+    )
+    if not proven and isinstance(done, list):
+        training.proven = size
+    return done
 
 
-def _step(
-    run: Run, model: Callable[[Tensor], Tensor], optimizer: Optimizer, scaler: GradScaler, batch: Batch
-) -> tuple[Tensor, Tensor, Tensor]:
-    """One step of the optimizer on a batch; its logits, labels and mean loss, for which nothing waits."""
-    inputs, labels = batch
-    with autocast(run.images.device, run.precision):
-        logits = model(inputs)
-    logits = logits.float()
-    loss = functional.cross_entropy(logits, labels)
-    optimizer.zero_grad(set_to_none=True)
-    torch.autograd.backward(scaler.scale(loss))
-    scaler.step(optimizer)
-    scaler.update()
-    return logits, labels, loss
+def _smaller_steps(run: Run, training: Training, size: int, short: Shortage) -> ev.Warned:
+    """Gives memory back and makes what a step needs smaller; :class:`DoesNotFitError` where that cannot be."""
+    release_memory()
+    where = f"at step {training.step + 1} of epoch {training.epoch}"
+    if short == "kernels":
+        do_without_onednn()
+        return ev.Warned(run=run.name, message=f"out of memory {where}: {WITHOUT_ONEDNN}")
+    before = max(training.micro_batches.sizes(size))
+    smaller = training.micro_batches.halved(size)
+    if smaller is None:
+        raise DoesNotFitError(f"a training step of {_images(before)} at once does not fit into memory, {where}")
+    training.micro_batches = smaller
+    parts = f"parts of at most {_images(max(smaller.sizes(size)))}, whose gradients are added up"
+    but = ", but for batch norm, whose statistics are those of the parts" if smaller.least > 1 else ""
+    message = f"out of memory {where}: from here on a batch of {size} is computed in {parts}; it teaches the same{but}"
+    return ev.Warned(run=run.name, message=message)
 
 
-def _validate(run: Run, feed: Feed, epoch: int) -> Generator[Event, None, tuple[Metrics, Tensor]]:
+def _fitting(
+    run: Run, training: Training, what: str, work: Callable[[int | None], Generator[Event, None, T]]
+) -> Generator[Event, None, T]:
+    """Does work that takes at most so many images at once, anew with half as many wherever memory runs out."""
+    while True:
+        try:
+            return (yield from work(training.at_once))
+        except Exception as error:
+            short = shortage(error)
+            if short is None:
+                raise
+            logger.warning("no memory while %s: %s", what, error)
+        release_memory()
+        if short == "kernels":
+            do_without_onednn()
+            yield ev.Warned(run=run.name, message=f"out of memory while {what}: {WITHOUT_ONEDNN}")
+            continue
+        before = max(evaluation_sizes(run.images.prepared.count, run.images.device, training.at_once))
+        if before == 1:
+            raise DoesNotFitError(f"a single image does not fit into memory while {what}")
+        training.at_once = before // 2
+        message = f"out of memory while {what}: from here on with at most {_images(before // 2)} at once"
+        yield ev.Warned(run=run.name, message=message)
+
+
+def _images(count: int) -> str:
+    return "1 image" if count == 1 else f"{count} images"
+
+
+def _validate(run: Run, training: Training, feed: Feed) -> Generator[Event, None, tuple[Metrics, Tensor]]:
     """Metrics over the validation images, and their logits (images, classes) in file order."""
-    _what_trains(run).eval()
+    what_trains(run).eval()
+    epoch = training.epoch
+    metrics, logits = yield from _fitting(
+        run, training, "validating", lambda at_once: _evaluated(run, feed, epoch, at_once)
+    )
+    if not math.isfinite(metrics.loss):
+        raise DivergedError(f"the validation loss became {metrics.loss} in epoch {epoch}, after step {training.step}")
+    return metrics, logits
+
+
+def _evaluated(run: Run, feed: Feed, epoch: int, at_once: int | None) -> Generator[Event, None, tuple[Metrics, Tensor]]:
     due, began, done = every(PROGRESS_SECONDS, run.clock), run.clock(), 0
     parts: list[Tensor] = []
     labels: list[Tensor] = []
-    for step, (inputs, targets) in enumerate(feed.val(), start=1):
+    total = len(run.images.prepared.val.labels)
+    for step, (inputs, targets) in enumerate(feed.val(at_once), start=1):
         with torch.inference_mode(), autocast(run.images.device, run.precision):
             parts.append(feed.model(inputs).float())
         labels.append(targets)
@@ -223,18 +257,18 @@ def _validate(run: Run, feed: Feed, epoch: int) -> Generator[Event, None, tuple[
                 run=run.name,
                 stage="validating",
                 step=step,
-                steps=feed.val_steps,
+                steps=step + -(-(total - done) // len(targets)),
                 epoch=epoch,
                 images_per_second=speed,
             )
     logits = torch.cat(parts)
-    metrics = evaluate(logits, torch.cat(labels))
-    if not math.isfinite(metrics.loss):
-        raise DivergedError(f"the validation loss became {metrics.loss} in epoch {epoch}")
-    return metrics, logits
+    return evaluate(logits, torch.cat(labels)), logits
 
 
-def _finite(loss: float, epoch: int, step: int) -> float:
+def _finite(loss: float, training: Training, finite: int) -> float:
+    """The loss after the step that was done last, where it is finite; it was so after step ``finite``."""
     if not math.isfinite(loss):
-        raise DivergedError(f"the loss became {loss} in epoch {epoch}, at step {step} or just before")
+        last = training.step
+        where = f"at step {last}" if last == finite + 1 else f"in one of the steps {finite + 1} to {last}"
+        raise DivergedError(f"the loss became {loss} in epoch {training.epoch}, {where}")
     return loss

@@ -4,31 +4,61 @@ from __future__ import annotations
 
 import os
 import re
+from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
+from typing import NamedTuple
 
 from safetensors import SafetensorError
 from safetensors.torch import save_file
 from torch import Tensor
 
 
-def write(path: Path, tensors: dict[str, Tensor], metadata: dict[str, str]) -> None:
-    """Writes under a temporary name, makes it durable, then renames; for the user alone.
+class TensorFile(NamedTuple):
+    """What a file is to hold."""
 
-    Only one process at a time may write in the file's folder. ``OSError`` names ``path``.
+    tensors: dict[str, Tensor]
+    metadata: dict[str, str]
+
+
+def write(path: Path, tensors: dict[str, Tensor], metadata: dict[str, str]) -> None:
+    """Writes one file, see :func:`write_together`."""
+    write_together({path: TensorFile(tensors, metadata)})
+
+
+def write_together(files: Mapping[Path, TensorFile]) -> None:
+    """Writes under temporary names, makes that durable, then renames; for the user alone.
+
+    Where writing fails, all of the files are still the earlier ones. Only one process at a time may write in their
+    folders. ``OSError`` names the file that could not be written.
     """
-    partial = path.with_name(f".{path.name}.partial")
+    path = next(iter(files))
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        _clear(path.parent)
-        _save(tensors, partial, metadata)
-        partial.chmod(0o600)
-        with partial.open("rb") as file:
-            os.fsync(file.fileno())
-        partial.replace(path)
-        _sync(path.parent)
+        for path in files:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            _clear(path.parent)
+        for path, file in files.items():
+            _write_partial(path, file)
+        for path in files:
+            _partial(path).replace(path)
+            _sync(path.parent)
     except OSError as error:
-        _clear(path.parent)
+        for one in files:
+            with suppress(OSError):
+                _clear(one.parent)
         raise OSError(error.errno, error.strerror, str(path)) from error
+
+
+def _partial(path: Path) -> Path:
+    return path.with_name(f".{path.name}.partial")
+
+
+def _write_partial(path: Path, file: TensorFile) -> None:
+    partial = _partial(path)
+    _save(file.tensors, partial, file.metadata)
+    partial.chmod(0o600)
+    with partial.open("rb") as written:
+        os.fsync(written.fileno())
 
 
 def _save(tensors: dict[str, Tensor], path: Path, metadata: dict[str, str]) -> None:

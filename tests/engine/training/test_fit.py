@@ -28,7 +28,8 @@ from engine.spec import Augmentation, Strategy, changed_strategy, presets
 from engine.training.batches import Images, batch_sizes, derived_seed, image_feed
 from engine.training.best import Best
 from engine.training.features import FeatureStore, extracted
-from engine.training.fit import DivergedError, Run, at_the_start, fit, warm_up
+from engine.training.fit import fit, warm_up
+from engine.training.run import DivergedError, Run, at_the_start
 
 CPU = torch.device("cpu")
 SIDE, CROP, CLASSES = 40, 32, ("cold", "warm")

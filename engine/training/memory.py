@@ -1,0 +1,42 @@
+"""Running out of memory: how it is told from other errors, and what there is to do."""
+
+from __future__ import annotations
+
+import errno
+import re
+from typing import Literal
+
+import torch
+
+OUT_OF_MEMORY = re.compile(r"out of memory|can't allocate memory|not enough memory|bad_alloc|ALLOC_FAILED", re.I)
+NO_KERNEL = re.compile(r"could not (create|execute) a ")
+
+Shortage = Literal["memory", "kernels"]
+"""What there was no memory for: the work itself, or the machine code that oneDNN makes for it on a CPU."""
+
+
+class DoesNotFitError(MemoryError):
+    """Not even the fewest images that can be computed at once fit into memory; the text is one line."""
+
+
+def shortage(error: BaseException) -> Shortage | None:
+    """What there was no memory for when this was raised; None where it says nothing of memory."""
+    match error:
+        case torch.OutOfMemoryError() | MemoryError():
+            return "memory"
+        case OSError():
+            return "memory" if error.errno == errno.ENOMEM else None
+        case RuntimeError() if OUT_OF_MEMORY.search(str(error)):  # of the allocators of a CPU, of MPS, of cuBLAS
+            return "memory"
+        case RuntimeError() if NO_KERNEL.search(str(error)) and torch.backends.mkldnn.enabled:
+            return "kernels"
+    return None
+
+
+def do_without_onednn() -> None:
+    """Turns oneDNN off for this process.
+
+    Once it had no memory for the code of one kernel, its code generator refuses to make any other in that thread,
+    however much memory there is by then. PyTorch's own kernels are slower.
+    """
+    torch.backends.mkldnn.set_flags(_enabled=False)  # type: ignore[no-untyped-call]

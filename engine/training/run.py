@@ -1,0 +1,88 @@
+"""A run: what it needs, and what changes while it trains."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Generator
+from dataclasses import dataclass
+
+from torch import Tensor, nn
+from torch.amp import GradScaler
+from torch.nn.modules.batchnorm import _BatchNorm
+from torch.optim import Optimizer
+from torch.optim.lr_scheduler import LRScheduler
+
+from engine.devices import MemoryProbe, gradient_scaler
+from engine.models.backbones import Network
+from engine.progress import WorkDone
+from engine.spec import Arithmetic, Strategy
+from engine.training.batches import WHOLE_BATCHES, Images, MicroBatches
+from engine.training.metrics import Tally
+from engine.training.optim import make_optimizer, make_scheduler
+
+
+class DivergedError(RuntimeError):
+    """The loss is no longer a finite number."""
+
+
+@dataclass(frozen=True)
+class Run:
+    """Everything that one run needs. ``clock`` gives seconds and stands still while the run is paused.
+
+    ``model`` maps the backbone's input to logits: the network's module, or what ``torch.compile`` made of it.
+    ``features``: the work of getting a frozen backbone's, at most so many images at once where that is not None, see
+    :mod:`engine.training.features`; None where all trains.
+    """
+
+    name: str
+    strategy: Strategy
+    seed: int
+    network: Network
+    model: Callable[[Tensor], Tensor]
+    images: Images
+    precision: Arithmetic
+    memory: MemoryProbe
+    clock: Callable[[], float] = time.perf_counter
+    features: Callable[[int | None], Generator[WorkDone, None, Tensor]] | None = None
+
+
+@dataclass
+class Training:
+    """What changes while a run trains, besides its network: whole and true whenever :func:`fit` yields.
+
+    The position is ``step`` steps into ``epoch`` (from 1); ``tally`` and ``seconds`` are of that epoch's training.
+    ``micro_batches`` and ``at_once``, the images of a forward pass alone, say what fits into memory; None is what is
+    usual. ``proven``: the largest batch that a step was done with in this process.
+    """
+
+    optimizer: Optimizer
+    scheduler: LRScheduler
+    scaler: GradScaler
+    tally: Tally
+    epoch: int = 1
+    step: int = 0
+    seconds: float = 0.0
+    micro_batches: MicroBatches = WHOLE_BATCHES
+    at_once: int | None = None
+    proven: int = 0
+
+    def begin_epoch(self, epoch: int) -> None:
+        """Stands at the beginning of an epoch."""
+        self.epoch, self.step, self.seconds = epoch, 0, 0.0
+        self.tally = Tally(self.tally.device)
+
+
+def at_the_start(run: Run) -> Training:
+    """The training of a run before its first step."""
+    optimizer = make_optimizer(run.strategy, run.network.module.parameters())
+    device = run.images.device
+    scheduler = make_scheduler(run.strategy, optimizer)
+    norms = any(isinstance(module, _BatchNorm) for module in what_trains(run).modules())
+    micro_batches = MicroBatches(least=2 if norms else 1)
+    scaler = gradient_scaler(device, run.precision)
+    return Training(optimizer, scheduler, scaler, Tally(device), micro_batches=micro_batches)
+
+
+def what_trains(run: Run) -> nn.Module:
+    """The part of the network that changes between training and evaluation; a frozen backbone does not."""
+    return run.network.module if run.features is None else run.network.head

@@ -1,0 +1,70 @@
+"""Saving what a run has reached while it goes on, as far as there is room: the events that say so."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Generator, Sequence
+
+from engine import events as ev
+from engine.events import Event
+from engine.text import shown
+from engine.training import checkpoint
+from engine.training.checkpoint import Course
+from engine.training.memory import shortage
+from engine.training.run import DivergedError
+
+GOES_ON = "; training goes on, and it is tried again"
+logger = logging.getLogger("engine")
+
+
+def standing(course: Course, then: str = GOES_ON) -> Generator[Event, None, None]:
+    """Saves where the run stands, unless that cannot be; :class:`DivergedError` where there is nothing good to save."""
+
+    def save() -> Sequence[Event]:
+        checkpoint.save(course.best.folder, course)
+        return ()
+
+    yield from _tried(course, "where it stands", save, then)
+
+
+def best(course: Course, then: str = GOES_ON) -> Generator[Event, None, None]:
+    """Saves the best epoch, unless that cannot be."""
+    yield from _tried(course, "the best epoch", course.best.save, then)
+
+
+def before_leaving(course: Course, *, best_too: bool = False) -> Generator[Event, None, None]:
+    """Saves where the run stands for the process that goes on with it, and the best epoch, unless that cannot be."""
+    try:
+        yield from standing(course, "")
+    except DivergedError as error:
+        yield ev.Warned(run=course.run.name, message=f"{error}; what was saved before is kept")
+    if best_too:
+        yield from best(course, "")
+
+
+def is_want_of_room(error: Exception) -> bool:
+    """Whether something could not be saved for want of room, of permission or of memory."""
+    return isinstance(error, OSError) or shortage(error) is not None
+
+
+def _tried(course: Course, what: str, save: Callable[[], Sequence[Event]], then: str) -> Generator[Event, None, None]:
+    """Saves something; where that cannot be, says so the first time."""
+    try:
+        saved = save()
+    except Exception as error:
+        if not is_want_of_room(error):
+            raise
+        logger.warning("%s of %s could not be saved: %s", what, course.run.name, error)
+        first = what not in course.unsaved
+        course.unsaved.add(what)
+        if first:
+            yield ev.Warned(run=course.run.name, message=f"{what} could not be saved ({_why(error)}){then}")
+        return
+    course.unsaved.discard(what)
+    yield from saved
+
+
+def _why(error: Exception) -> str:
+    if isinstance(error, OSError) and error.filename:
+        return shown(f"{error.filename}: {error.strerror}")
+    return "not enough memory" if shortage(error) else shown(str(error))

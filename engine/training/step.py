@@ -1,0 +1,88 @@
+"""One step of the optimizer, on a whole batch or on the parts of one that does not fit into memory."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Iterator
+
+import torch
+from torch import Tensor, nn
+from torch.amp import GradScaler
+from torch.nn import functional
+from torch.optim import Optimizer
+
+from engine.devices import autocast
+from engine.spec import Arithmetic
+from engine.training.batches import Batch
+from engine.training.memory import Shortage, shortage
+
+Measured = tuple[Tensor, Tensor, Tensor]
+"""A part of a batch as it was computed: logits (images, classes), labels (images,) and mean loss."""
+logger = logging.getLogger("engine")
+
+
+def gradients(
+    model: Callable[[Tensor], Tensor],
+    optimizer: Optimizer,
+    scaler: GradScaler,
+    precision: Arithmetic,
+    parts: Iterator[Batch],
+    size: int,
+) -> list[Measured]:
+    """Gradients of the mean loss over a batch of so many images, which comes in parts; nothing waits for the device."""
+    measured: list[Measured] = []
+    done = 0
+    while done < size:
+        inputs, labels = next(parts)
+        with autocast(inputs.device, precision):
+            logits = model(inputs)
+        logits = logits.float()
+        loss = functional.cross_entropy(logits, labels)
+        if not done:
+            optimizer.zero_grad(set_to_none=True)
+        weighted = loss if len(labels) == size else loss * (len(labels) / size)
+        torch.autograd.backward(scaler.scale(weighted))
+        measured.append((logits.detach(), labels, loss.detach()))
+        done += len(labels)
+    return measured
+
+
+def attempt(
+    trained: nn.Module,
+    model: Callable[[Tensor], Tensor],
+    optimizer: Optimizer,
+    scaler: GradScaler,
+    precision: Arithmetic,
+    parts: Iterator[Batch],
+    size: int,
+    *,
+    proven: bool,
+) -> list[Measured] | Shortage:
+    """One step of the optimizer over ``trained``; or what there was no memory for, and nothing has changed then.
+
+    ``proven``: a batch of that size did fit before. If memory ends all the same, since something else has taken it,
+    the running statistics of batch norm may have seen a part of this batch once more than they should: keeping a copy
+    of them before every step would cost all the others.
+    """
+    first = not optimizer.state
+    try:
+        kept = [] if proven else [(buffer, buffer.clone()) for buffer in trained.buffers()]
+        measured = gradients(model, optimizer, scaler, precision, parts, size)
+        scaler.step(optimizer)
+    except Exception as error:
+        short = shortage(error)
+        if short is None:
+            raise
+        logger.warning("no memory for a step: %s", error)
+    else:
+        scaler.update()
+        return measured
+    with torch.no_grad():
+        for buffer, before in kept:
+            buffer.copy_(before)
+    optimizer.zero_grad(set_to_none=True)
+    if first:  # what it remembers may have been made for some parameters and not for others
+        optimizer.state.clear()
+    for left in ("grad_scale", "found_inf"):  # of the scaler; the next step would multiply with it
+        vars(optimizer).pop(left, None)
+    return short
