@@ -20,6 +20,9 @@ from engine.spec import (
     DataSource,
     Experiment,
     StepLR,
+    changed,
+    changed_strategy,
+    default_experiment,
     own_strategies_file,
     presets,
 )
@@ -36,8 +39,8 @@ class App(TlTui):
 
     CSS_PATH = str(Path(tui.app.__file__).with_name("app.tcss"))
 
-    def __init__(self, source: DataSource | None = None) -> None:
-        super().__init__(Path("runs"), source, clock=lambda: datetime(2026, 11, 23, 12, 0))
+    def __init__(self, source: DataSource | None = None, experiment: Experiment | None = None) -> None:
+        super().__init__(Path("runs"), source, experiment, clock=lambda: datetime(2026, 11, 23, 12, 0))
         self.started: list[Experiment] = []
         self.trains = False
 
@@ -128,6 +131,27 @@ async def test_the_first_frame_waits_for_no_field(images: DataSource, monkeypatc
             assert words in screen
         assert "momentum" not in screen and "momentum" in shown(app)
         assert 3 * widgets < len(app.screen.query("*"))
+
+
+@pytest.mark.parametrize("name", ["mobilenetv3-extract", "own"])
+async def test_what_was_asked_for_is_what_is_started(images: DataSource, name: str) -> None:
+    known = presets()
+    own = changed_strategy(
+        known["mobilenetv3-extract"],
+        name="own",
+        optimizer={"name": "AdamW"},
+        schedule={"name": "CosineAnnealingLR"},
+        augmentation={"crop_area": 0.3, "views": 3},
+    )
+    strategy = {**known, "own": own}[name]
+    asked = changed(default_experiment(known), strategies=(strategy,), data=images, precision="bf16", seeds=(3, 4))
+    app = App(images, asked)
+    async with app.run_test(size=SIZES[1]) as pilot:
+        await settled(pilot)
+        await pilot.pause(0.5)
+        await pilot.press("enter")
+    (experiment,) = app.started
+    assert experiment == asked
 
 
 async def test_space_leaves_a_strategy_out_and_none_cannot_start(images: DataSource) -> None:

@@ -168,10 +168,11 @@ class StrategyForm(VerticalScroll, can_focus=False):
         super().__init__(id=id or None)
         self.strategy = strategy
         self.problems: dict[str, str] = {}
-        self.fields = {entry.key: self._field(entry) for entry in ENTRIES}
+        self.fields: dict[str, Field] = {}
 
     async def complete(self) -> None:
         """One line a parameter; not composed, so that the first frame does not wait for them."""
+        self.fields = {entry.key: self._field(entry) for entry in ENTRIES}
         for entry in ENTRIES:
             self.fields[entry.key].display = entry.key in _keys(self.strategy)
         await self.mount(*self.fields.values())
@@ -183,22 +184,23 @@ class StrategyForm(VerticalScroll, can_focus=False):
             return
         self.strategy = strategy
         self.problems = {}
-        if self.children:
+        if self.fields:
             self._fill()
 
     def focus_first(self) -> None:
         """Puts the cursor into the first parameter."""
-        self.fields["epochs"].control.focus()
+        if self.fields:
+            self.fields["epochs"].control.focus()
 
     @on(Input.Changed)
     def _typed(self, event: Input.Changed) -> None:
         event.stop()
-        self._change(_key(event.input.id), event.value.strip())
+        self._change(_key(event.input.id), event.input.value.strip())  # not what it was: it may have been filled since
 
     @on(Choice.Changed)
     def _picked(self, event: Choice.Changed) -> None:
         event.stop()
-        self._change(_key(event.select.id), str(event.value))
+        self._change(_key(event.select.id), str(event.select.value))
 
     def _change(self, key: str, text: str) -> None:
         entry = next(entry for entry in ENTRIES if entry.key == key)
@@ -244,12 +246,14 @@ class StrategyForm(VerticalScroll, can_focus=False):
                     control.value = _text(value_of(self.strategy, entry.key))
 
     def _field(self, entry: Entry) -> Field:
+        """The line of a parameter with the strategy's value: what a control first holds, it says has changed."""
+        value = _text(value_of(self.strategy, entry.key)) if entry.key in _keys(self.strategy) else ""
         id_ = self.PREFIX + entry.key.replace(".", "-")
         if entry.choices:
-            return Field(entry.label, Choice(list(entry.choices), entry.choices[0][1], id=id_), entry.hint)
+            return Field(entry.label, Choice(list(entry.choices), value or entry.choices[0][1], id=id_), entry.hint)
         suggester = SuggestFromList(COMMON_BACKBONES) if entry.key == "backbone" else None
         placeholder = "the backbone's own" if entry.key == "image_size" else ""
-        control = TextInput(compact=True, id=id_, suggester=suggester, placeholder=placeholder, max_length=80)
+        control = TextInput(value, compact=True, id=id_, suggester=suggester, placeholder=placeholder, max_length=80)
         return Field(
             entry.label, control, entry.hint, classes="" if entry.key in ("backbone", "image_size") else "-short"
         )
