@@ -25,6 +25,7 @@ from engine.models.backbones import preprocessing
 from engine.run import ChangedError, Shared, run_events
 from engine.spec import Experiment, SpecError, run_id
 from engine.state import ExperimentState, fold, is_left
+from engine.text import visible
 from engine.training.features import FeatureStore
 
 HEARTBEAT_SECONDS = 1.0
@@ -164,11 +165,19 @@ def _heartbeat(log: EventLog, memory: devices.MemoryProbe, run_name: str) -> Ite
         thread.join()
 
 
+class _Visible(logging.Formatter):
+    """Writes nothing that a terminal would obey when the file is looked at."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        """See ``logging.Formatter``."""
+        return visible(super().format(record), keep="\n")
+
+
 @contextmanager
 def _engine_log(folder: Path) -> Iterator[None]:
     """Sends the engine's log records and Python warnings to ``engine.log``."""
     handler = _LogFile(folder / ENGINE_LOG, encoding="utf-8", delay=True)
-    handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(name)s: %(message)s"))
+    handler.setFormatter(_Visible("%(asctime)s %(levelname)s %(name)s: %(message)s"))
     loggers = (logger, logging.getLogger("py.warnings"))
     logging.captureWarnings(True)
     for one in loggers:

@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any, Generic, Self, TypeVar
 import msgspec
 
 from engine.events import Action, AnyEvent, Command, Event, MemorySampled, Progress, Warned
+from engine.text import shown
 
 if TYPE_CHECKING:
     import filelock
@@ -192,7 +193,7 @@ def writing_process(folder: Path) -> int | None:
 def writer(folder: Path) -> str:
     """Who writes the experiment's log, or was the last to begin it, in words; empty where nobody does."""
     host, pid = _host_and_pid(folder)
-    return f"process {pid} on {host}" if host else ""
+    return shown(f"process {pid} on {host}", 200) if host else ""
 
 
 def _acquired(folder: Path, force: bool) -> filelock.BaseFileLock:

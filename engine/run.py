@@ -34,6 +34,8 @@ from engine.training.run import DivergedError, Run, at_the_start
 from engine.training.schedule import planned_rates
 
 SAVE_SECONDS = 30.0
+NAMED = 1000
+"""Images that cannot be read are named one by one up to so many; more are counted."""
 EPOCH_SECONDS, STEP_SECONDS, SAVING_SHARE = 1.0, 30.0, 20
 """Where a run stands is saved at the end of an epoch after so many seconds, within one after so many; and at most a
 twentieth of the time is spent on it."""
@@ -252,8 +254,10 @@ def _prepared(shared: Shared, side: int) -> Generator[Event, None, Prepared]:
                 raise ChangedError(f"{changed}; --force goes on all the same")
             yield ev.Warned(message=f"resumed by force: {changed}")
         left_out = (*prepared.train.unreadable, *prepared.val.unreadable)
-        for unreadable in left_out:
+        for unreadable in left_out[:NAMED]:
             yield ev.Warned(message=f"left out {shown(unreadable.path)}: {unreadable.reason}")
+        if len(left_out) > NAMED:
+            yield ev.Warned(message=f"left out {len(left_out) - NAMED:,} more images that could not be read")
         train, val = len(prepared.train.labels), len(prepared.val.labels)
         yield ev.DataDecoded(
             train=train,

@@ -269,7 +269,9 @@ def status(arguments: list[str]) -> int:
         sys.stderr.close()
         return 0
     except OSError as error:
-        click.echo(f"tl-tui: {error.filename or ''}: {error.strerror or error}", err=True)
+        from engine.text import shown
+
+        click.echo(f"tl-tui: {shown(f'{error.filename or ""}: {error.strerror or error}', 1000)}", err=True)
         return 2
 
 
