@@ -271,7 +271,8 @@ def status(arguments: list[str]) -> int:
     except OSError as error:
         from engine.text import shown
 
-        click.echo(f"tl-tui: {shown(f'{error.filename or ""}: {error.strerror or error}', 1000)}", err=True)
+        said = f"{error.filename}: {error.strerror}" if error.filename else str(error)
+        click.echo(f"tl-tui: {shown(said, 1000)}", err=True)
         return 2
 
 
