@@ -83,7 +83,7 @@ def warm_up(run: Run) -> None:
     except Exception as error:
         if not shortage(error):
             raise
-        logger.warning("no memory to warm up with: %s", error)
+        logger.warning("no memory to warm up with: %s", str(error))
     run.network.module.zero_grad(set_to_none=True)
     run.network.module.load_state_dict(before)
     wait_for(run.images.device)
@@ -210,7 +210,7 @@ def _fitting(
             short = shortage(error)
             if short is None:
                 raise
-            logger.warning("no memory while %s: %s", what, error)
+            logger.warning("no memory while %s: %s", what, str(error))
         release_memory()
         if short == "kernels":
             do_without_onednn()

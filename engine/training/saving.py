@@ -54,7 +54,7 @@ def _tried(course: Course, what: str, save: Callable[[], Sequence[Event]], then:
     except Exception as error:
         if not is_want_of_room(error):
             raise
-        logger.warning("%s of %s could not be saved: %s", what, course.run.name, error)
+        logger.warning("%s of %s could not be saved: %s", what, course.run.name, str(error))
         first = what not in course.unsaved
         course.unsaved.add(what)
         if first:

@@ -65,15 +65,17 @@ def attempt(
     of them before every step would cost all the others.
     """
     first = not optimizer.state
+    kept: list[tuple[Tensor, Tensor]] = []
     try:
-        kept = [] if proven else [(buffer, buffer.clone()) for buffer in trained.buffers()]
+        if not proven:
+            kept = [(buffer, buffer.clone()) for buffer in trained.buffers()]
         measured = gradients(model, optimizer, scaler, precision, parts, size)
         scaler.step(optimizer)
     except Exception as error:
         short = shortage(error)
         if short is None:
             raise
-        logger.warning("no memory for a step: %s", error)
+        logger.warning("no memory for a step: %s", str(error))  # a record that keeps the error keeps its memory
     else:
         scaler.update()
         return measured

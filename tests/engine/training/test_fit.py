@@ -1,10 +1,6 @@
 """The two presets proven faithful, on tiny images and random weights."""
 
-import time
-from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
-from functools import cache, partial
 from pathlib import Path
 
 import msgspec
@@ -12,106 +8,32 @@ import pytest
 import torch
 from safetensors import safe_open
 from safetensors.torch import load_file
-from torch import Tensor, nn
+from torch import nn
 from torch._ops import OpOverload
 from torch.nn import functional
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from engine import events as ev
-from engine.data.dataset import Sample
-from engine.data.pixels import InMemory
-from engine.data.prepare import Part, Prepared
-from engine.devices import MemoryProbe
-from engine.events import Event
-from engine.models.backbones import Network, Preprocessing, build, state_hash
-from engine.spec import Augmentation, Strategy, changed_strategy, presets
-from engine.training.batches import Images, batch_sizes, derived_seed, image_feed
+from engine.models.backbones import build, state_hash
+from engine.spec import Augmentation, Strategy, presets
+from engine.training.batches import batch_sizes, derived_seed, image_feed
 from engine.training.best import Best
-from engine.training.features import FeatureStore, extracted
-from engine.training.fit import fit, warm_up
-from engine.training.run import DivergedError, Run, at_the_start
-
-CPU = torch.device("cpu")
-SIDE, CROP, CLASSES = 40, 32, ("cold", "warm")
-VIEW = Preprocessing(SIDE, CROP, (0.485, 0.456, 0.406), (0.229, 0.224, 0.225))
-
-
-def prepared(train: int, val: int) -> Prepared:
-    """Noise, bluish for class 0 and reddish for class 1."""
-    count = train + val
-    labels = torch.arange(count) % 2
-    pixels = torch.randint(
-        0, 160, (count, 3, SIDE, SIDE), generator=torch.Generator().manual_seed(1), dtype=torch.uint8
-    )
-    pixels[labels == 0, 2] += 80
-    pixels[labels == 1, 0] += 80
-    samples = tuple(Sample(f"/images/{number}.jpg", int(label)) for number, label in enumerate(labels))
-    rows = torch.arange(count)
-    parts = (Part(rows[part], labels[part], samples[part], ()) for part in (slice(train), slice(train, count)))
-    return Prepared(InMemory(pixels, CPU), *parts, count, f"noise-{train}-{val}", f"noise-{train}-{val}")
-
-
-@cache
-def warmed_up(backbone: str) -> dict[str, Tensor]:
-    """Random weights whose batch norms have seen noise: in eval mode, fresh ones let hardly any signal through."""
-    network = build(backbone, 1000, "all", None, 0)
-    generator = torch.Generator().manual_seed(0)
-    with torch.no_grad():
-        for module in network.module.modules():
-            if isinstance(module, nn.BatchNorm2d):
-                module.momentum = None  # the plain mean of what it sees
-        for _ in range(3):
-            network.module(torch.randn(16, 3, CROP, CROP, generator=generator))
-    return network.module.state_dict()
-
-
-def make_run(strategy: Strategy, seed: int = 0, train: int = 21, val: int = 10) -> Run:
-    images = Images(prepared(train, val), VIEW, CPU)
-    network = build(strategy.backbone, len(CLASSES), strategy.trains, warmed_up(strategy.backbone), seed)
-    return run_of(strategy, seed, network, images)
-
-
-def run_of(
-    strategy: Strategy, seed: int, network: Network, images: Images, clock: Callable[[], float] = time.perf_counter
-) -> Run:
-    store = FeatureStore(ThreadPoolExecutor(1))
-    features = None if strategy.trains == "all" else partial(extracted, store, images, strategy, network, "fp32")
-    model = network.module
-    return Run(strategy.name, strategy, seed, network, model, images, "fp32", MemoryProbe(CPU), clock, features)
-
-
-def whole(images: Images, part: Part) -> tuple[Tensor, Tensor]:
-    """All images of a part as validation sees them, and their labels."""
-    return torch.cat(list(images.central(part.rows))), part.labels
-
-
-def fine_tuning(**values: object) -> Strategy:
-    return changed_strategy(presets()["resnet18-finetune"], **{"epochs": 2, "batch_size": 8, **values})
-
-
-def extraction(**values: object) -> Strategy:
-    return changed_strategy(presets()["mobilenetv3-extract"], **{"epochs": 3, "batch_size": 8, **values})
-
-
-def without_dropout_of(run: Run) -> Run:
-    return replace(run, network=run.network._replace(dropout=0.0))
-
-
-def fitted(run: Run, offer: Callable[[int, ev.Metrics, Tensor], bool]) -> Iterator[Event]:
-    """The whole run, from its first step."""
-    return fit(run, at_the_start(run), offer)
-
-
-def never_best(_epoch: int, _val: ev.Metrics, _logits: Tensor) -> bool:
-    return False
-
-
-def epochs_of(events: Iterator[Event]) -> list[ev.EpochFinished]:
-    return [event for event in events if isinstance(event, ev.EpochFinished)]
-
-
-def parameters(run: Run) -> dict[str, Tensor]:
-    return {name: parameter.detach().clone() for name, parameter in run.network.module.named_parameters()}
+from engine.training.fit import warm_up
+from engine.training.run import DivergedError
+from tests.engine.training.runs import (
+    CLASSES,
+    epochs_of,
+    extraction,
+    fine_tuning,
+    fitted,
+    make_run,
+    never_best,
+    parameters,
+    run_of,
+    warmed_up,
+    whole,
+    without_dropout_of,
+)
 
 
 def test_fine_tuning_moves_every_layer() -> None:
