@@ -27,7 +27,7 @@ from engine.models.backbones import moving_state, state_hash
 from engine.spec import Strategy
 from engine.training import tensor_file
 from engine.training.best import Best
-from engine.training.run import DivergedError, Run, Training
+from engine.training.run import Run, Training, gives_finite_logits
 
 VERSION = 1
 LAST = "last.safetensors"
@@ -36,6 +36,10 @@ STANDING = "standing"
 
 class CheckpointError(ValueError):
     """A checkpoint cannot be used; the text is one line that says which and why."""
+
+
+class PoisonedError(ValueError):
+    """Where a run stands is not worth going on from; the text says why in a few words."""
 
 
 class Standing(Struct, frozen=True, kw_only=True):
@@ -117,9 +121,11 @@ def path_of(folder: Path, run: str) -> Path:
 def save(folder: Path, course: Course) -> None:
     """Writes where the run stands now; ``OSError`` where that cannot be.
 
-    :class:`DivergedError`, and what was written before is kept, where a step has made weights that are not finite: the
-    loss says so only at the next step.
+    :class:`PoisonedError`, and what was written before is kept, where the last step has made the weights useless: the
+    loss says so only at the next one.
     """
+    if course.training.step and not gives_finite_logits(course.run):  # at the end of an epoch, validation has said so
+        raise PoisonedError("its weights no longer give finite logits")
     run, training, best = course.run, course.training, course.best
     optimizer = training.optimizer.state_dict()
     standing = Standing(
@@ -153,7 +159,7 @@ def save(folder: Path, course: Course) -> None:
         tensors["logits"] = best.logits
     tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
     if not all(_is_finite(tensor) for name, tensor in tensors.items() if name.startswith(("weights/", "optimizer/"))):
-        raise DivergedError(f"the weights are no longer finite after step {training.step} of epoch {training.epoch}")
+        raise PoisonedError("its weights are no longer finite")
     tensor_file.write(path_of(folder, run.name), tensors, {STANDING: msgspec.json.encode(standing).decode()})
 
 

@@ -8,7 +8,7 @@ from typing import Literal
 
 import torch
 
-OUT_OF_MEMORY = re.compile(r"out of memory|can't allocate memory|not enough memory|bad_alloc|ALLOC_FAILED", re.I)
+OUT_OF_MEMORY = re.compile(r"out of memory|(can't|cannot|not) (allocate|enough) memory|bad_alloc|ALLOC_FAILED", re.I)
 NO_KERNEL = re.compile(r"could not (create|execute) a ")
 
 Shortage = Literal["memory", "kernels"]
@@ -37,6 +37,8 @@ def do_without_onednn() -> None:
     """Turns oneDNN off for this process.
 
     Once it had no memory for the code of one kernel, its code generator refuses to make any other in that thread,
-    however much memory there is by then. PyTorch's own kernels are slower.
+    however much memory there is by then. PyTorch's own kernels are slower; NNPACK, which would come next, wants memory
+    that does not shrink with the batch.
     """
     torch.backends.mkldnn.set_flags(_enabled=False)  # type: ignore[no-untyped-call]
+    torch.backends.nnpack.set_flags(_enabled=False)  # type: ignore[no-untyped-call]

@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable, Generator
 from dataclasses import dataclass
 
+import torch
 from torch import Tensor, nn
 from torch.amp import GradScaler
 from torch.nn.modules.batchnorm import _BatchNorm
@@ -86,3 +87,16 @@ def at_the_start(run: Run) -> Training:
 def what_trains(run: Run) -> nn.Module:
     """The part of the network that changes between training and evaluation; a frozen backbone does not."""
     return run.network.module if run.features is None else run.network.head
+
+
+def gives_finite_logits(run: Run) -> bool:
+    """Whether the network as it is now maps two of the validation images to numbers, in evaluation mode."""
+    part = what_trains(run)
+    was_training = part.training
+    part.eval()
+    try:
+        with torch.inference_mode():
+            images = next(run.images.central(run.images.prepared.val.rows[:2]))
+            return bool(run.network.module(images).isfinite().all())
+    finally:
+        part.train(was_training)

@@ -9,16 +9,15 @@ from engine import events as ev
 from engine.events import Event
 from engine.text import shown
 from engine.training import checkpoint
-from engine.training.checkpoint import Course
+from engine.training.checkpoint import Course, PoisonedError
 from engine.training.memory import shortage
-from engine.training.run import DivergedError
 
 GOES_ON = "; training goes on, and it is tried again"
 logger = logging.getLogger("engine")
 
 
 def standing(course: Course, then: str = GOES_ON) -> Generator[Event, None, None]:
-    """Saves where the run stands, unless that cannot be; :class:`DivergedError` where there is nothing good to save."""
+    """Saves where the run stands, unless that cannot be or is not worth it."""
 
     def save() -> Sequence[Event]:
         checkpoint.save(course.best.folder, course)
@@ -34,10 +33,7 @@ def best(course: Course, then: str = GOES_ON) -> Generator[Event, None, None]:
 
 def before_leaving(course: Course, *, best_too: bool = False) -> Generator[Event, None, None]:
     """Saves where the run stands for the process that goes on with it, and the best epoch, unless that cannot be."""
-    try:
-        yield from standing(course, "")
-    except DivergedError as error:
-        yield ev.Warned(run=course.run.name, message=f"{error}; what was saved before is kept")
+    yield from standing(course, "")
     if best_too:
         yield from best(course, "")
 
@@ -52,7 +48,7 @@ def _tried(course: Course, what: str, save: Callable[[], Sequence[Event]], then:
     try:
         saved = save()
     except Exception as error:
-        if not is_want_of_room(error):
+        if not is_want_of_room(error) and not isinstance(error, PoisonedError):
             raise
         logger.warning("%s of %s could not be saved: %s", what, course.run.name, str(error))
         first = what not in course.unsaved
