@@ -11,9 +11,8 @@ ROOT = Path(__file__).resolve().parents[2]
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("seed", [1, 2])
-def test_what_was_killed_and_resumed_ends_bit_for_bit_as_if_it_had_not_been(seed: int) -> None:
-    command = [sys.executable, "-m", "benchmarks.crash", "--kills", "4", "--seed", str(seed), "--json"]
+def test_what_was_killed_and_resumed_ends_bit_for_bit_as_if_it_had_not_been() -> None:
+    command = [sys.executable, "-m", "benchmarks.crash", "--kills", "4", "--seed", "1", "--json"]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=280, check=False)
     assert done.returncode == 0, done.stderr
     found = json.loads(done.stdout)

@@ -88,9 +88,12 @@ async def opened(pilot: Pilot[None], app: TlTui, folder: Path, mode: str = "live
     app.open_experiment(folder, mode)  # type: ignore[arg-type]
     await until(pilot, lambda: bool(app.state.runs) and app.current_mode == mode)
     await until(pilot, lambda: all(worker.is_finished for worker in app.workers if worker.group == "compare"))
-    before = ""
-    while before != (before := text_of(app)):  # widgets that were added may be drawn a frame later
+    if mode == "live":  # the panes are added now and drawn some frames later, their charts last
+        await until(pilot, lambda: f"{app.state.runs[0].strategy.epochs}" in text_of(app) and "epoch" in text_of(app))
+    frames = ["", text_of(app)]
+    while len(set(frames[-4:])) > 1:
         await pilot.pause(0.05)
+        frames.append(text_of(app))
 
 
 def text_of(app: TlTui) -> str:
