@@ -16,6 +16,7 @@ import pytest
 
 from engine import cache
 from engine.spec import SpecError
+from tests.engine.disks import mounted, remount
 
 ROOT = Path(__file__).parents[2]
 KIB, MIB = 2**10, 2**20
@@ -83,22 +84,6 @@ def process(script: str, *arguments: str) -> Iterator[subprocess.Popen[str]]:
     finally:
         started.kill()
         started.communicate()
-
-
-@contextmanager
-def mounted(path: Path, options: str) -> Iterator[Path]:
-    """A file system of its own in memory; skips the test where this may not be mounted."""
-    path.mkdir(parents=True, exist_ok=True)
-    try:
-        done = subprocess.run(["mount", "-t", "tmpfs", "-o", options, "none", path], capture_output=True, check=False)
-    except OSError:
-        pytest.skip("there is no mount here")
-    if done.returncode:
-        pytest.skip("only root may mount a small disk")
-    try:
-        yield path
-    finally:
-        subprocess.run(["umount", path], check=True)
 
 
 def test_an_entry_is_found_as_it_was_written() -> None:
@@ -439,7 +424,7 @@ def test_a_folder_that_cannot_be_costs_only_the_entry(
 def test_a_folder_that_can_only_be_read_is_read(empty_cache: Path, caplog: pytest.LogCaptureFixture) -> None:
     with mounted(empty_cache, "size=4m"):
         assert put("a", 10)
-        subprocess.run(["mount", "-o", "remount,ro", empty_cache], check=True)
+        remount(empty_cache, "ro")
         assert cache.find("kind", cache.key("a")) is not None
         assert not put("b", 10)
         assert "Read-only file system" in caplog.text
