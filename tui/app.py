@@ -87,6 +87,8 @@ class TlTui(App[None], inherit_bindings=False):
         self._told: ThreadHost | None = None
         self._starting = False
         self._problem = ""
+        self._visited: set[str] = set()
+        self._is_first_visit = False
         self._keys: dict[Screen[None], tuple[tuple[str, bool], ...]] = {}
         self._opened_first = opened
         self._seeks_running = seeks_running
@@ -115,8 +117,12 @@ class TlTui(App[None], inherit_bindings=False):
             self.open_experiment(self._opened_first)
 
     def delay_update(self, delay: float = 0.05) -> None:
-        """Does nothing: Textual holds every frame back for ``delay`` at a change of mode, the first frame too."""
-        del delay
+        """Textual holds every frame back for ``delay`` at a change of mode, the app's first frame too.
+
+        That hides how widgets come one after the other, at the first visit to a mode; else it only makes keys slow.
+        """
+        if self._is_first_visit:
+            super().delay_update(delay)
 
     # What is shown
 
@@ -254,6 +260,8 @@ class TlTui(App[None], inherit_bindings=False):
         """Goes to a mode and brings it up to date."""
         if isinstance(self.screen, Question | Reading):
             return
+        self._is_first_visit = bool(self._visited) and mode not in self._visited
+        self._visited.add(mode)
         await self.switch_mode(mode)
         self._tick()
         self._show()

@@ -17,6 +17,7 @@ from engine.spec import Experiment
 from engine.state import ExperimentState
 from tests.tui import logs
 from tui.app import TlTui
+from tui.widgets.run_pane import RunPane
 
 NAME = "ants-bees-20261123-120000"
 
@@ -88,8 +89,8 @@ async def opened(pilot: Pilot[None], app: TlTui, folder: Path, mode: str = "live
     app.open_experiment(folder, mode)  # type: ignore[arg-type]
     await until(pilot, lambda: bool(app.state.runs) and app.current_mode == mode)
     await until(pilot, lambda: all(worker.is_finished for worker in app.workers if worker.group == "compare"))
-    if mode == "live":  # the panes are added now and drawn some frames later, their charts last
-        await until(pilot, lambda: f"{app.state.runs[0].strategy.epochs}" in text_of(app) and "epoch" in text_of(app))
+    if mode == "live":  # the panes are added now, and learn only some frames later how much room they have
+        await until(pilot, lambda: all(pane._room for pane in app.screen.query(RunPane)))
     frames = ["", text_of(app)]
     while len(set(frames[-4:])) > 1:
         await pilot.pause(0.05)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from rich.text import Text
 from textual import on
@@ -58,6 +58,14 @@ class LiveScreen(Screen[None]):
         yield self.empty
         yield self.row
         yield self.runs
+
+    def on_mount(self) -> None:
+        """Panes fit themselves after every layout: one that was just added may miss the event that tells its size."""
+        self.screen_layout_refresh_signal.subscribe(self, self._fit)
+
+    def _fit(self, _screen: Screen[Any]) -> None:
+        for pane in self.panes:
+            pane.fit()
 
     def show(self, state: ExperimentState) -> None:
         """Shows the experiment as it stands now."""

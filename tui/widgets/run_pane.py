@@ -5,7 +5,7 @@ from __future__ import annotations
 from rich.text import Text
 from textual.app import ComposeResult
 from textual.containers import Grid
-from textual.events import Resize
+from textual.geometry import Size
 from textual.widget import Widget
 from textual.widgets import Static
 
@@ -46,6 +46,7 @@ class RunPane(Widget):
         self._shown: tuple[RunState, ExperimentState, bool] | None = None
         self._drawn: list[object] = [None] * len(self.charts)
         self._room = 0
+        self._fits = Size(0, 0)
 
     def compose(self) -> ComposeResult:
         """Four lines of words, then curves or the reason of a failure."""
@@ -80,9 +81,11 @@ class RunPane(Widget):
                 self._drawn[number] = present
                 chart.curves = curves(run)
 
-    def on_resize(self, event: Resize) -> None:
-        """Lays out as many charts as have room."""
-        del event
+    def fit(self) -> None:
+        """Lays out as many charts as have room, where that has changed."""
+        if self.content_size == self._fits or not self.content_size.area:
+            return
+        self._fits = self.content_size
         if self._shown is not None:
             self.show(*self._shown)
         self.place_charts()
