@@ -83,8 +83,11 @@ class LiveScreen(Screen[None]):
     def on_resize(self, event: Resize) -> None:
         """As many panes as there is room for now."""
         del event
-        if self.state is not None:
-            self.call_after_refresh(self.show, self.state)
+        self.call_after_refresh(self._show_again)
+
+    def _show_again(self) -> None:
+        if self.state is not None:  # as it is now: it may have gone on since
+            self.show(self.state)
 
     def action_charts(self) -> None:
         """Shows the next charts in every pane."""
