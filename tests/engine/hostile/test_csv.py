@@ -1,4 +1,4 @@
-"""CSV files from strangers: paths that lead elsewhere, files that never end, a million rows."""
+"""CSV files from strangers: paths that lead elsewhere, files that never end, hundreds of thousands of rows."""
 
 from __future__ import annotations
 
@@ -146,11 +146,11 @@ def test_a_csv_that_is_too_large_is_not_read(root: Path) -> None:
 
 
 @pytest.mark.slow
-def test_a_million_rows_take_bounded_memory(root: Path) -> None:
+def test_many_rows_take_bounded_memory(root: Path) -> None:
     path = root / "list.csv"
     with path.open("w") as file:
         file.write("path,label,fold\n")
-        for number in range(1_000_000):
+        for number in range(300_000):
             image = number // 2 % 4 + 1
             name = f"sub/{number}" if number % 2 else f"{image}"
             file.write(f"{name}.jpg,{'cat' if image < 3 else 'dog'},train\n")
@@ -159,6 +159,6 @@ def test_a_million_rows_take_bounded_memory(root: Path) -> None:
         "data = discover(DataSource(path=sys.argv[1]))\nprint(len(data.train), len(data.val), *data.warnings, sep='|')",
         path,
     )
-    assert "499,999 listed files are not in" in printed
+    assert "149,999 listed files are not in" in printed
     assert "4 images are listed more than once: 1.jpg, 2.jpg, 3.jpg and 1 more" in printed
-    assert risen < 300 * MIB
+    assert risen < 130 * MIB
