@@ -40,7 +40,10 @@ def fit(run: Run, training: Training, offer: Callable[[int, Metrics, Tensor], bo
 
     ``offer(epoch, validation metrics, validation logits)`` is called after each and says whether it is the best yet.
 
-    Raises :class:`DivergedError` where the loss is not finite, and what torch raises.
+    Where memory runs out, it goes on with smaller parts of a batch, or fewer images at once, and warns of it.
+
+    Raises :class:`DivergedError` where the loss is not finite, :class:`DoesNotFitError` where not even the smallest
+    part fits into memory, and what torch raises.
     """
     set_training_mode(run.network)
     feed = yield from _feed(run, training)
@@ -124,6 +127,7 @@ def _feed(run: Run, training: Training) -> Generator[Event, None, Feed]:
         run,
         training,
         "extracting features",
+        run.images.prepared.count,
         lambda at_once: told(work(at_once), "features", run.clock, run.name),
     )
     return feature_feed(run.images, run.strategy, run.seed, run.network, features)
@@ -195,14 +199,16 @@ def _smaller_steps(run: Run, training: Training, size: int, short: Shortage) -> 
     training.micro_batches = smaller
     parts = f"parts of at most {_images(max(smaller.sizes(size)))}, whose gradients are added up"
     but = ", but for batch norm, whose statistics are those of the parts" if smaller.least > 1 else ""
-    message = f"out of memory {where}: from here on a batch of {size} is computed in {parts}; it teaches the same{but}"
+    message = (
+        f"out of memory {where}: from here on a batch of {size} is computed in {parts}; the step stays the same{but}"
+    )
     return ev.Warned(run=run.name, message=message)
 
 
 def _fitting(
-    run: Run, training: Training, what: str, work: Callable[[int | None], Generator[Event, None, T]]
+    run: Run, training: Training, what: str, count: int, work: Callable[[int | None], Generator[Event, None, T]]
 ) -> Generator[Event, None, T]:
-    """Does work that takes at most so many images at once, anew with half as many wherever memory runs out."""
+    """Does work on ``count`` images, at most so many at once, anew with half as many wherever memory runs out."""
     while True:
         try:
             return (yield from work(training.at_once))
@@ -216,7 +222,7 @@ def _fitting(
             do_without_onednn()
             yield ev.Warned(run=run.name, message=f"out of memory while {what}: {WITHOUT_ONEDNN}")
             continue
-        before = max(evaluation_sizes(run.images.prepared.count, run.images.device, training.at_once))
+        before = max(evaluation_sizes(count, run.images.device, training.at_once))
         if before == 1:
             raise DoesNotFitError(f"a single image does not fit into memory while {what}")
         training.at_once = before // 2
@@ -232,8 +238,9 @@ def _validate(run: Run, training: Training, feed: Feed) -> Generator[Event, None
     """Metrics over the validation images, and their logits (images, classes) in file order."""
     what_trains(run).eval()
     epoch = training.epoch
+    count = len(run.images.prepared.val.labels)
     metrics, logits = yield from _fitting(
-        run, training, "validating", lambda at_once: _evaluated(run, feed, epoch, at_once)
+        run, training, "validating", count, lambda at_once: _evaluated(run, feed, epoch, at_once)
     )
     if not math.isfinite(metrics.loss):
         raise DivergedError(f"the validation loss became {metrics.loss} in epoch {epoch}, after step {training.step}")

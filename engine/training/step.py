@@ -42,7 +42,7 @@ def gradients(
             optimizer.zero_grad(set_to_none=True)
         weighted = loss if len(labels) == size else loss * (len(labels) / size)
         torch.autograd.backward(scaler.scale(weighted))
-        measured.append((logits.detach(), labels, loss.detach()))
+        measured.append((logits, labels, loss))
         done += len(labels)
     return measured
 
