@@ -54,7 +54,7 @@ def _tried(course: Course, what: str, save: Callable[[], Sequence[Event]], then:
         first = what not in course.unsaved
         course.unsaved.add(what)
         if first:
-            yield ev.Warned(run=course.run.name, message=f"{what} could not be saved ({_why(error)}){then}")
+            yield ev.Warned(run=course.run.name, message=f"{what} could not be saved ({why(error)}){then}")
         return
     course.unsaved.discard(what)
     yield from saved
