@@ -209,9 +209,7 @@ def test_a_closed_terminal_ends_no_run_and_the_app_costs_nothing_from_then_on(
         seconds, after = time.monotonic() - began, cpu_seconds_of_the_app(app.process.pid)
         status = app.wait_for_end()
         assert_finished(app, ["tuned-0", "extracted-0"], status)
-    main = str(app.process.pid)
-    assert list(after) == [main], "only the main thread is left of the app, and waits"
-    spent = after[main] - before[main]
+    spent = sum(used - before.get(thread, 0) for thread, used in after.items())
     assert spent <= 0.05 + seconds / 10, f"{spent:.2f} s in {seconds:.2f} s of training"
 
 
