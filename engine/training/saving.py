@@ -60,7 +60,8 @@ def _tried(course: Course, what: str, save: Callable[[], Sequence[Event]], then:
     yield from saved
 
 
-def _why(error: Exception) -> str:
+def why(error: Exception) -> str:
+    """Why something could not be saved, in a few words, with the file's name."""
     if isinstance(error, OSError) and error.filename:
         return shown(f"{error.filename}: {error.strerror}")
     return "not enough memory" if shortage(error) else shown(str(error))
