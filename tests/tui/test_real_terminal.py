@@ -13,7 +13,7 @@ from engine.state import fold
 from tests.tui.real_terminal import Terminal
 
 
-@pytest.fixture(params=[(80, 24), (120, 40)], ids=["80x24", "120x40"])
+@pytest.fixture(params=[(80, 24)], ids=["80x24"])
 def terminal(request: pytest.FixtureRequest, image_folder: Callable[..., Path], tmp_path: Path) -> Iterator[Terminal]:
     config = tmp_path / "small.toml"
     config.write_text(
