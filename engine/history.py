@@ -5,14 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from datetime import datetime
 from pathlib import Path
-from typing import IO, Literal
+from typing import Literal
 
 import msgspec
 from msgspec import Struct
 
 from engine.events import AnyEvent
 from engine.folder import experiments
-from engine.log import EVENTS, LONGEST_LINE, is_being_written
+from engine.log import EVENTS, LineReader, is_being_written
 from engine.state import ExperimentState, fold
 
 Status = Literal["running", "finished", "stopped", "failed", "interrupted", "damaged"]
@@ -102,39 +102,10 @@ def _renewed(folder: Path, made: Mapping[Path, Summary]) -> Summary:
 
 def _read(log: Path) -> tuple[ExperimentState, int]:
     """The state without progress and memory, and how many lines could not be read."""
-    decoder: msgspec.json.Decoder[AnyEvent] = msgspec.json.Decoder(AnyEvent)
-    unread, passed = 0, b""
-
-    def events(lines: Iterable[bytes]) -> Iterator[AnyEvent]:
-        nonlocal unread, passed
-        for line in lines:
-            if not line.endswith(b"\n"):
-                break  # torn: not written to its end
-            if line.startswith(FREQUENT):
-                passed = line
-                continue
-            try:
-                yield decoder.decode(line)
-            except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
-                unread += 1
-
-    with log.open("rb") as lines:
-        state = fold(events(_bounded(lines)))
-    try:
-        last = decoder.decode(passed).elapsed if passed else 0.0
-    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
-        last = 0.0
-    return msgspec.structs.replace(state, elapsed=max(state.elapsed, last)), unread
-
-
-def _bounded(file: IO[bytes]) -> Iterator[bytes]:
-    """The lines of a log; in place of one that is too long for an event, one that cannot be read."""
-    while line := file.readline(LONGEST_LINE):
-        if len(line) == LONGEST_LINE and not line.endswith(b"\n"):
-            while (rest := file.readline(LONGEST_LINE)) and not rest.endswith(b"\n"):
-                pass
-            line = b"?" + rest[-1:]
-        yield line
+    reader: LineReader[AnyEvent] = LineReader(log, AnyEvent, FREQUENT)
+    state, unread = fold(reader.read()), reader.skipped
+    last = reader.decode(reader.passed)
+    return msgspec.structs.replace(state, elapsed=max(state.elapsed, last.elapsed if last else 0.0)), unread
 
 
 def _status(state: ExperimentState, folder: Path) -> Status:

@@ -112,12 +112,15 @@ class LineReader(Generic[T]):
     """Reads the new whole lines of a growing JSON-lines file at each call of :meth:`read`.
 
     A torn last line is left for the next call; a line that cannot be understood (damaged, too long, or written by a
-    newer version) is counted in ``skipped`` and passed over.
+    newer version) is counted in ``skipped`` and passed over. Lines that begin with one of ``without`` are not even
+    decoded; the last of them is ``passed``.
     """
 
-    def __init__(self, path: Path, type_: Any) -> None:
+    def __init__(self, path: Path, type_: Any, without: tuple[bytes, ...] = ()) -> None:
         self.path = path
         self.skipped = 0
+        self.passed = b""
+        self._without = without
         self._decoder: msgspec.json.Decoder[T] = msgspec.json.Decoder(type_)
         self._offset = 0
         self._partial = b""
@@ -134,7 +137,7 @@ class LineReader(Generic[T]):
                     *lines, self._partial = (self._partial + chunk).split(b"\n")
                     if lines and self._in_long_line:
                         lines, self._in_long_line = lines[1:], False
-                    items.extend(item for line in lines if (item := self._decode(line)) is not None)
+                    items.extend(item for line in lines if self._is_wanted(line) and (item := self.decode(line)))
                     if len(self._partial) > LONGEST_LINE:
                         self.skipped += not self._in_long_line
                         self._partial, self._in_long_line = b"", True
@@ -142,7 +145,14 @@ class LineReader(Generic[T]):
             return []
         return items
 
-    def _decode(self, line: bytes) -> T | None:
+    def _is_wanted(self, line: bytes) -> bool:
+        if not line.startswith(self._without):
+            return True
+        self.passed = line
+        return False
+
+    def decode(self, line: bytes) -> T | None:
+        """What a line says; None where it is empty, or cannot be understood and is counted."""
         if not line.strip():
             return None
         try:

@@ -29,8 +29,11 @@ class WorkDone(Struct, frozen=True):
     images: bool = False
 
 
-def each(work: Generator[S, None, T], change: Callable[[S], U]) -> Generator[U, None, T]:
-    """Does the work and returns its result, while ``change`` makes something else of what it yields."""
+def each(work: Generator[S, None, T], change: Callable[[S], U | None]) -> Generator[U, None, T]:
+    """Does the work and returns its result, while ``change`` makes something else of what it yields; None is left out.
+
+    Closing it, or an exception that is thrown in, closes the work.
+    """
     with closing(work):
         while True:
             try:
@@ -38,28 +41,25 @@ def each(work: Generator[S, None, T], change: Callable[[S], U]) -> Generator[U, 
             except StopIteration as finished:
                 result: T = finished.value
                 return result
-            yield change(step)
+            if (changed := change(step)) is not None:
+                yield changed
 
 
 def told(
     work: Generator[WorkDone, None, T], stage: Stage, clock: Callable[[], float], run: str = ""
 ) -> Generator[Event, None, T]:
-    """Does the work and returns its result; yields a ``StageChanged`` for each new detail, and throttled ``Progress``.
-
-    Closing it, or an exception that is thrown in, closes the work.
-    """
+    """Does the work and returns its result; yields ``StageChanged`` for a new detail, and throttled ``Progress``."""
     due = every(PROGRESS_SECONDS, clock)
     detail, since, before = "", clock(), 0
-    with closing(work):
-        while True:
-            try:
-                now = next(work)
-            except StopIteration as finished:
-                result: T = finished.value
-                return result
-            if now.detail != detail:
-                detail, since, before = now.detail, clock(), now.done
-                yield ev.StageChanged(run=run, stage=stage, detail=detail)
-            elif due():
-                speed = (now.done - before) / max(clock() - since, 1e-9) if now.images else None
-                yield ev.Progress(run=run, stage=stage, step=now.done, steps=now.total, images_per_second=speed)
+
+    def said(now: WorkDone) -> Event | None:
+        nonlocal detail, since, before
+        if now.detail != detail:
+            detail, since, before = now.detail, clock(), now.done
+            return ev.StageChanged(run=run, stage=stage, detail=detail)
+        if not due():
+            return None
+        speed = (now.done - before) / max(clock() - since, 1e-9) if now.images else None
+        return ev.Progress(run=run, stage=stage, step=now.done, steps=now.total, images_per_second=speed)
+
+    return (yield from each(work, said))
