@@ -47,10 +47,13 @@ def control(experiment: str, action: Asked, out: Path, *, as_json: bool) -> int:
                 state = fold(events, state)
                 obeyed = any(isinstance(event, CommandApplied) and event.action == action for event in events)
                 obeyed = obeyed or (action in ("pause", "resume") and state.paused == (action == "pause"))
+    status = _status(state, folder)
+    by = writer(folder) if status in ("running", "paused") else ""
+    left = remaining_of_all(state, *images(state)) if status == "running" else None
     if as_json:
-        sys.stdout.write(json_text(_object(state, folder)))
+        sys.stdout.write(json_text(_object(state, folder, status, by, left)))
     else:
-        for line in _lines(state, folder):
+        for line in _lines(state, folder, status, by, left):
             print_line(line)
     if not obeyed:
         sys.stderr.write(f"tl-tui: {action} was asked for; it has not taken effect yet\n")
@@ -65,10 +68,9 @@ def _status(state: ExperimentState, folder: Path) -> str:
     return "paused" if state.paused else "running"
 
 
-def _lines(state: ExperimentState, folder: Path) -> list[str]:
-    by = f" by {writer(folder)}" if is_being_written(folder) else ""
-    left = _remaining(state, folder)
-    first = f"{folder.name} · {_status(state, folder)}{by}" + (f" · {duration(left)} left" if left is not None else "")
+def _lines(state: ExperimentState, folder: Path, status: str, by: str, left: float | None) -> list[str]:
+    who, until = f" by {by}" if by else "", "" if left is None else f" · {duration(left)} left"
+    first = f"{folder.name} · {status}{who}{until}"
     return [first, *(f"  {_line(run)}" for run in state.runs)]
 
 
@@ -81,13 +83,13 @@ def _line(run: RunState) -> str:
     return " · ".join(filter(None, parts))
 
 
-def _object(state: ExperimentState, folder: Path) -> dict[str, Any]:
+def _object(state: ExperimentState, folder: Path, status: str, by: str, left: float | None) -> dict[str, Any]:
     return {
         "experiment": folder.name,
         "folder": str(folder.resolve()),
-        "status": _status(state, folder),
-        "writer": writer(folder) if is_being_written(folder) else None,
-        "remaining_seconds": _remaining(state, folder),
+        "status": status,
+        "writer": by or None,
+        "remaining_seconds": left,
         "runs": [
             {
                 "run": run.run,
@@ -102,7 +104,3 @@ def _object(state: ExperimentState, folder: Path) -> dict[str, Any]:
             for run in state.runs
         ],
     }
-
-
-def _remaining(state: ExperimentState, folder: Path) -> float | None:
-    return remaining_of_all(state, *images(state)) if _status(state, folder) == "running" else None

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import signal
 import sys
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from time import sleep
-from types import FrameType
 
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskID, TextColumn
@@ -29,6 +27,7 @@ from engine.spec import Experiment, SpecError
 from engine.state import ExperimentState, RunState, StageProgress, fold
 from engine.text import shown
 from tui.lost_terminal import output_may_end
+from tui.signals import asked_to_end
 from tui.tables import comparison_table
 from tui.words import STAGES, detail, doing, epoch, going_on, kept, measured, time
 
@@ -228,15 +227,9 @@ def _interruptible(host: thread.ThreadHost) -> Iterator[threading.Event]:
     """
     asked = threading.Event()
 
-    def ask(_signal: int, _frame: FrameType | None) -> None:
-        if asked.is_set():
-            raise SystemExit(130)
+    def ask() -> None:
         asked.set()
         host.ask("suspend")
 
-    handlers = {number: signal.signal(number, ask) for number in (signal.SIGINT, signal.SIGTERM)}
-    try:
+    with asked_to_end(ask):
         yield asked
-    finally:
-        for number, handler in handlers.items():
-            signal.signal(number, handler)

@@ -7,7 +7,6 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from types import FrameType
 from typing import TYPE_CHECKING
 
 from rich.console import Console
@@ -18,6 +17,7 @@ from tui.app import TlTui
 from tui.errors import app_log, record_error
 from tui.listings import print_line
 from tui.lost_terminal import output_may_end, own_terminals, point_nowhere, watched
+from tui.signals import asked_to_end
 from tui.streams import native_output_to
 
 if TYPE_CHECKING:
@@ -122,25 +122,19 @@ def _ended_by_signals(app: TlTui) -> Iterator[Callable[[], bool]]:
 
     Yields a question: whether that was asked. Asking it tells what has begun to train since.
     """
-    signals: list[int] = []
+    ending = threading.Event()
     told: list[ThreadHost] = []
 
     def asked() -> bool:
-        if signals and app.host is not None and not told:
+        if ending.is_set() and app.host is not None and not told:
             told.append(app.host)
             app.host.ask("suspend")
-        return bool(signals)
+        return ending.is_set()
 
-    def ask(number: int, _frame: FrameType | None) -> None:
-        if signals:
-            raise SystemExit(130)
-        signals.append(number)
+    def ask() -> None:
+        ending.set()
         asked()
         threading.Thread(target=_leave, args=(app,)).start()  # the loop does not hear what a signal does inside it
 
-    handlers = {number: signal.signal(number, ask) for number in (signal.SIGINT, signal.SIGTERM)}
-    try:
+    with asked_to_end(ask):
         yield asked
-    finally:
-        for number, handler in handlers.items():
-            signal.signal(number, handler)
