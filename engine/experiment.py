@@ -85,13 +85,13 @@ def _run(
         for seed in experiment.seeds:
             for strategy, view in zip(experiment.strategies, views, strict=True):
                 name = run_id(strategy, seed)
-                if not is_left(state.run(name)):
+                left = state.run(name)
+                if not is_left(left):
                     continue
                 if shared.prepared:
                     devices.release_memory()  # of the run before
                 with _heartbeat(log, memory, name):
-                    known = len(state.run(name).epochs)
-                    action = _drive(run_events(shared, strategy, seed, view, known), log, controls, name)
+                    action = _drive(run_events(shared, strategy, seed, view, len(left.epochs)), log, controls, name)
                 if action == "suspend":
                     return None
                 if action == "stop":

@@ -118,7 +118,7 @@ def path_of(folder: Path, run: str) -> Path:
     return folder / "checkpoints" / run / LAST
 
 
-def save(folder: Path, course: Course) -> None:
+def save(course: Course) -> None:
     """Writes where the run stands now; ``OSError`` where that cannot be.
 
     :class:`PoisonedError`, and what was written before is kept, where the last step has made the weights useless: the
@@ -160,7 +160,7 @@ def save(folder: Path, course: Course) -> None:
     tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
     if not all(_is_finite(tensor) for name, tensor in tensors.items() if name.startswith(("weights/", "optimizer/"))):
         raise PoisonedError("its weights are no longer finite")
-    tensor_file.write(path_of(folder, run.name), tensors, {STANDING: msgspec.json.encode(standing).decode()})
+    tensor_file.write(path_of(best.folder, run.name), tensors, {STANDING: msgspec.json.encode(standing).decode()})
 
 
 def remove(folder: Path, run: str) -> None:

@@ -20,7 +20,7 @@ def standing(course: Course, then: str = GOES_ON) -> Generator[Event, None, None
     """Saves where the run stands, unless that cannot be or is not worth it."""
 
     def save() -> Sequence[Event]:
-        checkpoint.save(course.best.folder, course)
+        checkpoint.save(course)
         return ()
 
     yield from _tried(course, "where it stands", save, then)

@@ -173,10 +173,9 @@ class StrategyForm(VerticalScroll, can_focus=False):
     async def complete(self) -> None:
         """One line a parameter; not composed, so that the first frame does not wait for them."""
         self.fields = {entry.key: self._field(entry) for entry in ENTRIES}
-        for entry in ENTRIES:
-            self.fields[entry.key].display = entry.key in _keys(self.strategy)
+        for key, field in self.fields.items():
+            field.display = key in _keys(self.strategy)
         await self.mount(*self.fields.values())
-        self._fill()
 
     def load(self, strategy: Strategy) -> None:
         """Shows another strategy, or another state of the same one; what is being typed into this one stays."""
