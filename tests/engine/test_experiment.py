@@ -18,7 +18,7 @@ from engine.experiment import run
 from engine.hosts import thread
 from engine.log import EventLog, event_reader, is_being_written, send_command
 from engine.spec import DataSource, Experiment, SpecError, changed_strategy, load_experiment, presets
-from engine.state import ExperimentState, fold
+from tests.engine.running import state_of, wait_for
 
 SECONDS = 60.0
 FINE_TUNING, EXTRACTION = "resnet18-finetune-0", "mobilenetv3-extract-0"
@@ -36,17 +36,6 @@ def run_in(folder: Path, asked: Experiment) -> ev.ExperimentFinished | None:
     """Runs it in this thread."""
     with EventLog(folder) as log:
         return run(asked, discover(asked.data), log, deque())
-
-
-def state_of(folder: Path) -> ExperimentState:
-    return fold(event_reader(folder).read())
-
-
-def wait_for(condition: Callable[[], bool]) -> None:
-    end = time.monotonic() + SECONDS
-    while not condition():
-        assert time.monotonic() < end, "it did not happen"
-        time.sleep(0.02)
 
 
 def test_both_strategies_from_start_to_end(image_folder: Callable[..., Path], tmp_path: Path) -> None:

@@ -26,9 +26,9 @@ from engine.hosts.thread import ThreadHost
 from engine.log import EventLog, event_reader, is_being_written
 from engine.models.backbones import build
 from engine.spec import DataSource, Experiment, Strategy, changed_strategy, presets
-from engine.state import ExperimentState, fold
 from engine.training.checkpoint import read
 from tests.engine.disks import empty, fill, mounted, remount, take_inodes
+from tests.engine.running import state_of
 from tests.engine.training.card import Card
 
 FINE_TUNING, EXTRACTION = "resnet18-finetune-0", "mobilenetv3-extract-0"
@@ -78,10 +78,6 @@ def ended(number: int, run_name: str = FINE_TUNING) -> Callable[[Event], bool]:
         return isinstance(event, ev.EpochFinished) and (event.epoch, event.run) == (number, run_name)
 
     return is_it
-
-
-def state_of(folder: Path) -> ExperimentState:
-    return fold(event_reader(folder).read())
 
 
 def undisturbed(asked: Experiment, folder: Path) -> Path:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import shutil
-import time
 from collections import deque
 from collections.abc import Callable
 from pathlib import Path
@@ -20,8 +19,9 @@ from engine.hosts import thread
 from engine.log import EventLog, LogBusyError, event_reader, send_command
 from engine.run import ChangedError
 from engine.spec import DataSource, Experiment, SpecError, changed_strategy, presets
-from engine.state import ExperimentState, fold
+from engine.state import ExperimentState
 from engine.training.checkpoint import path_of
+from tests.engine.running import state_of, wait_for
 
 FINE_TUNING, EXTRACTION = "resnet18-finetune-0", "mobilenetv3-extract-0"
 SECONDS = 90.0
@@ -38,10 +38,6 @@ def experiment(data: Path, *names: str, epochs: int = 3) -> Experiment:
     strategies = tuple(changed_strategy(presets()[name], **small) for name in names or presets())
     source = DataSource(path=str(data))
     return Experiment(strategies=strategies, data=source, weights="none", device="cpu", precision="fp32")
-
-
-def state_of(folder: Path) -> ExperimentState:
-    return fold(event_reader(folder).read())
 
 
 def run_until(folder: Path, asked: Experiment, action: Action, when: Callable[[ev.Event], bool]) -> None:
@@ -229,10 +225,7 @@ def test_missing_data_are_refused_and_nothing_is_lost(image_folder: Callable[...
 
 def test_waits_are_short_enough_for_a_batch_system(image_folder: Callable[..., Path], tmp_path: Path) -> None:
     host = thread.start(experiment(image_folder(), "resnet18-finetune", epochs=500), tmp_path)
-    end = time.monotonic() + SECONDS
-    while not state_of(host.folder).run(FINE_TUNING).epochs if state_of(host.folder).runs else True:
-        assert time.monotonic() < end
-        time.sleep(0.05)
+    wait_for(lambda: any(one.epochs for one in state_of(host.folder).runs))
     host.ask("suspend")
     assert host.wait(SECONDS)
     assert state_of(host.folder).suspended

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import threading
-import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -13,7 +12,7 @@ import pytest
 from engine.hosts import thread
 from engine.log import event_reader
 from engine.spec import DataSource, Experiment, changed_strategy, presets
-from engine.state import ExperimentState, fold
+from tests.engine.running import state_of, wait_for
 from tui.cli import status
 
 SECONDS = 60.0
@@ -26,15 +25,8 @@ def host(image_folder: Callable[..., Path], tmp_path: Path) -> thread.ThreadHost
     source = DataSource(path=str(image_folder()))
     asked = Experiment(strategies=strategies, data=source, weights="none", device="cpu", precision="fp32")
     host = thread.start(asked, tmp_path / "runs")
-    end = time.monotonic() + SECONDS
-    while not any(run.epochs for run in state_of(host.folder).runs):
-        assert time.monotonic() < end
-        time.sleep(0.05)
+    wait_for(lambda: any(run.epochs for run in state_of(host.folder).runs))
     return host
-
-
-def state_of(folder: Path) -> ExperimentState:
-    return fold(event_reader(folder).read())
 
 
 def test_every_command_and_what_is_said(

@@ -180,7 +180,7 @@ def test_code_in_weights_is_refused_and_does_not_run(tmp_path: Path, malicious: 
 
 def test_a_plain_pickle_is_refused(tmp_path: Path) -> None:
     (tmp_path / "x.pth").write_bytes(pickle.dumps(Malicious(ran)))
-    weights_refusal(tmp_path / "x.pth")
+    assert weights_refusal(tmp_path / "x.pth")
 
 
 def stored(pickled: bytes, *more: tuple[str, bytes], compression: int = zipfile.ZIP_STORED) -> bytes:
@@ -254,7 +254,7 @@ def test_tensors_that_claim_more_than_there_is_are_refused(tmp_path: Path) -> No
         entries = {entry.filename.partition("/")[2]: archive.read(entry) for entry in archive.infolist()}
     entries["data/0"] = entries["data/0"][:4]
     (tmp_path / "x.pth").write_bytes(stored(entries.pop("data.pkl"), ("data/0", entries["data/0"])))
-    weights_refusal(tmp_path / "x.pth")
+    assert weights_refusal(tmp_path / "x.pth")
 
 
 @pytest.mark.parametrize(

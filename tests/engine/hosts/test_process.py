@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import signal
-import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -16,26 +15,13 @@ from engine.hosts import process, thread
 from engine.hosts.process import NotBegunError, detach
 from engine.log import event_reader, send_command, writing_process
 from engine.spec import DataSource, Experiment, changed_strategy, presets
-from engine.state import ExperimentState, fold
-
-SECONDS = 90.0
+from tests.engine.running import state_of, wait_for
 
 
 def experiment(data: Path, epochs: int) -> Experiment:
     small = {"epochs": epochs, "batch_size": 4, "image_size": 32}
     strategies = (changed_strategy(presets()["mobilenetv3-extract"], **small),)
     return Experiment(strategies=strategies, data=DataSource(path=str(data)), weights="none", device="cpu")
-
-
-def state_of(folder: Path) -> ExperimentState:
-    return fold(event_reader(folder).read())
-
-
-def wait_for(condition: Callable[[], bool]) -> None:
-    end = time.monotonic() + SECONDS
-    while not condition():
-        assert time.monotonic() < end, "it did not happen"
-        time.sleep(0.05)
 
 
 @pytest.mark.slow
