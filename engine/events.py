@@ -45,7 +45,9 @@ class Memory(Struct, frozen=True, omit_defaults=True):
 
 
 class DataSummary(Struct, frozen=True):
-    """The data set: image counts by class name, and in words how train and validation were divided."""
+    """The data set: image counts by class name, in words how train and validation were divided, and what groups of
+    images are known, if any. ``test`` is empty where no part is set apart for it.
+    """
 
     name: str
     path: str
@@ -54,6 +56,8 @@ class DataSummary(Struct, frozen=True):
     train: dict[str, int]
     val: dict[str, int]
     split: str
+    test: dict[str, int] = {}
+    groups: str = ""
 
 
 class Device(Struct, frozen=True):
@@ -101,12 +105,14 @@ class DataDecoded(Event, frozen=True, kw_only=True):
     left_out: int
     kept: str = ""
     fingerprint: str = ""
+    test: int = 0
 
 
 class RunStarted(Event, frozen=True, kw_only=True):
     """One strategy with one seed begins, or goes on: with ``step`` steps of ``epoch`` done, and what came before it.
 
-    ``weights`` says in words where they came from, ``none`` if random.
+    ``weights`` says in words where they came from, ``none`` if random. ``fold`` is counted from 1.
+    ``multiply_adds``: of one image's forward pass, 0 where they could not be counted.
     """
 
     run: str
@@ -120,6 +126,8 @@ class RunStarted(Event, frozen=True, kw_only=True):
     memory: Memory
     epoch: int = 1
     step: int = 0
+    fold: int | None = None
+    multiply_adds: int = 0
 
 
 class StageChanged(Event, frozen=True, kw_only=True):
@@ -179,13 +187,19 @@ class FileSaved(Event, frozen=True, kw_only=True):
 
 
 class RunFinished(Event, frozen=True, kw_only=True):
-    """A run ended without an error; ``seconds`` and ``cpu_seconds`` are its own, pauses left out."""
+    """A run ended without an error; ``seconds`` and ``cpu_seconds`` are its own, pauses left out.
+
+    ``test``: of the best epoch, measured once, where there is a test part. ``joules``: the energy that the card took
+    meanwhile, other programs' included, where NVML tells it.
+    """
 
     run: str
     end: RunEnd
     seconds: float
     cpu_seconds: float
     memory: Memory
+    test: Metrics | None = None
+    joules: float | None = None
 
 
 class RunFailed(Event, frozen=True, kw_only=True):

@@ -23,7 +23,7 @@ from engine.folder import ENGINE_LOG
 from engine.log import EventLog
 from engine.models.backbones import preprocessing
 from engine.run import ChangedError, Shared, run_events
-from engine.spec import Experiment, SpecError, run_id
+from engine.spec import Experiment, SpecError, planned_runs
 from engine.state import ExperimentState, fold, is_left
 from engine.text import visible
 from engine.training.features import FeatureStore
@@ -62,7 +62,7 @@ def _run(
 ) -> ev.ExperimentFinished | None:
     device = devices.choose_device(experiment.device)
     precision = devices.choose_precision(device, experiment.precision)
-    views = [preprocessing(strategy.backbone, strategy.image_size) for strategy in experiment.strategies]
+    views = {one.name: preprocessing(one.backbone, one.image_size) for one in experiment.strategies}
     clock, memory = Stopwatch(), devices.MemoryProbe(device)
     earlier = fold(log.earlier)
     controls = Controls(log.folder, log, clock, asked, earlier)
@@ -82,20 +82,19 @@ def _run(
             later=later,
             features=FeatureStore(later),
         )
-        for seed in experiment.seeds:
-            for strategy, view in zip(experiment.strategies, views, strict=True):
-                name = run_id(strategy, seed)
-                left = state.run(name)
-                if not is_left(left):
-                    continue
-                if shared.prepared:
-                    devices.release_memory()  # of the run before
-                with _heartbeat(log, memory, name):
-                    action = _drive(run_events(shared, strategy, seed, view, len(left.epochs)), log, controls, name)
-                if action == "suspend":
-                    return None
-                if action == "stop":
-                    return ev.ExperimentFinished(end="stopped")
+        for planned in planned_runs(experiment):
+            left = state.run(planned.name)
+            if not is_left(left):
+                continue
+            if shared.prepared:
+                devices.release_memory()  # of the run before
+            events = run_events(shared, planned, views[planned.strategy.name], len(left.epochs))
+            with _heartbeat(log, memory, planned.name):
+                action = _drive(events, log, controls, planned.name)
+            if action == "suspend":
+                return None
+            if action == "stop":
+                return ev.ExperimentFinished(end="stopped")
     return ev.ExperimentFinished(end="finished")
 
 

@@ -21,7 +21,7 @@ from engine.events import Event
 from engine.models.backbones import Preprocessing, build, count_parameters
 from engine.models.weights import Pretrained, WeightsError, fetch
 from engine.progress import told
-from engine.spec import Arithmetic, SpecError, Strategy, run_id
+from engine.spec import Arithmetic, PlannedRun, SpecError
 from engine.text import shown
 from engine.training import checkpoint, saving
 from engine.training.batches import Images
@@ -70,9 +70,7 @@ class ChangedError(SpecError):
     """An experiment cannot go on as it began, since what it began with has changed; the text is one line."""
 
 
-def run_events(
-    shared: Shared, strategy: Strategy, seed: int, view: Preprocessing, known: int
-) -> Generator[Event, None, None]:
+def run_events(shared: Shared, planned: PlannedRun, view: Preprocessing, known: int) -> Generator[Event, None, None]:
     """Everything that happens in one run, ending with ``RunFinished`` or ``RunFailed``, or without where suspended.
 
     Goes on from the run's checkpoint, if there is one; ``known`` of its epochs are in the log.
@@ -80,13 +78,13 @@ def run_events(
     Raises ``DataError`` or ``SpecError`` where the images or the settings cannot be used at all, since no other run
     could go on either.
     """
-    name, clock = run_id(strategy, seed), shared.clock
+    name, strategy, clock = planned.name, planned.strategy, shared.clock
     course: Course | None = None
     last: ev.RunFinished | ev.RunFailed
     try:
         prepared = yield from _prepared(shared, view.resize)
         pretrained = yield from told(fetch(strategy.backbone, shared.weights), "weights", clock, name)
-        run = _run(shared, prepared, strategy, seed, view, pretrained)
+        run = _run(shared, prepared, planned, view, pretrained)
         yield ev.StageChanged(run=name, stage="warming up", detail="torch.compile" if shared.compile else "")
         warm_up(run)
         trim_memory()
@@ -94,7 +92,7 @@ def run_events(
         begun = Course(run, at_the_start(run), Best(run, shared.folder, shared.dataset.classes), prepared.fingerprint)
         yield from _resume(shared, begun)
         course = begun
-        yield _started(shared, course, pretrained)
+        yield _started(shared, planned, course, pretrained)
         yield from course.epochs[known:]  # what a full disk or a power cut took from the log
         yield from _fit(shared, course)
         last = _finished(shared, name, course, "finished")
@@ -138,13 +136,14 @@ def _resume(shared: Shared, course: Course) -> Generator[Event, None, None]:
         yield ev.Warned(run=name, message=f"goes on by force, at the beginning of its epoch: {'; '.join(changed)}")
 
 
-def _started(shared: Shared, course: Course, pretrained: Pretrained) -> ev.RunStarted:
-    run, strategy = course.run, course.run.strategy
+def _started(shared: Shared, planned: PlannedRun, course: Course, pretrained: Pretrained) -> ev.RunStarted:
+    run, strategy = course.run, planned.strategy
     total, trainable = count_parameters(run.network.module)
     return ev.RunStarted(
         run=run.name,
         strategy=strategy.name,
-        seed=run.seed,
+        seed=planned.seed,
+        fold=planned.fold,
         weights=pretrained.origin,
         parameters_total=total,
         parameters_trainable=trainable,
@@ -222,15 +221,14 @@ def failure(run: str, error: Exception, standing: Path | None = None) -> ev.RunF
             return ev.RunFailed(run=run, kind="error", message=f"{type(error).__name__}: {message}", advice=advice)
 
 
-def _run(
-    shared: Shared, prepared: Prepared, strategy: Strategy, seed: int, view: Preprocessing, pretrained: Pretrained
-) -> Run:
+def _run(shared: Shared, prepared: Prepared, planned: PlannedRun, view: Preprocessing, pretrained: Pretrained) -> Run:
+    strategy, seed = planned.strategy, planned.seed
     network = build(strategy.backbone, len(shared.dataset.classes), strategy.trains, pretrained.state, seed)
     network.module.to(shared.device).to(memory_format=torch.channels_last)
     images = Images(prepared, view, shared.device)
     fine_tuned = strategy.trains == "all"
     return Run(
-        run_id(strategy, seed),
+        planned.name,
         strategy,
         seed,
         network,

@@ -11,7 +11,7 @@ import tomllib
 from collections.abc import Iterable, Mapping
 from importlib import resources
 from pathlib import Path
-from typing import Annotated, Any, Literal, TypeVar
+from typing import Annotated, Any, Literal, NamedTuple, TypeVar
 
 import msgspec
 import platformdirs
@@ -27,6 +27,7 @@ UpToOne = Annotated[float, Meta(gt=0, le=1)]
 Momentum = Annotated[float, Meta(ge=0, lt=1)]
 NotNegative = Annotated[float, Meta(ge=0, le=1e30)]
 Seed = Annotated[int, Meta(ge=0, lt=2**31)]
+Folds = Annotated[int, Meta(ge=2, le=100)]
 Name = Annotated[str, Meta(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,79}\Z")]
 
 Arithmetic = Literal["fp32", "tf32", "bf16", "fp16"]
@@ -133,19 +134,30 @@ class DataSource(Struct, frozen=True, forbid_unknown_fields=True):
 
     ``path``: a folder or a CSV file; the demo set where None. ``validation``: a second CSV for validation.
     ``images``: the folder that a CSV's paths are relative to (the CSV's own where None).
-    ``val_fraction`` and ``split_seed`` say how to split data that comes without a validation part.
+
+    Images of one patient, animal, scene or video are a group. ``group``: the CSV column that names it;
+    ``group_pattern``: a regular expression whose first bracket finds it in an image's path below ``path``.
+    ``split``: ``given`` (divided here where the data comes undivided) or ``grouped`` (divided anew, groups whole).
+    ``val_fraction`` and ``split_seed`` say how to divide; ``test_fraction`` of the images is set apart first, for a
+    test at the end of every run, where the data comes without a test part.
     """
 
     path: str | None = None
     validation: str | None = None
     images: str | None = None
+    group: str | None = None
+    group_pattern: str | None = None
+    split: Literal["given", "grouped"] = "given"
     val_fraction: Fraction = 0.2
+    test_fraction: Fraction | None = None
     split_seed: Seed = 0
 
 
 class Experiment(Struct, frozen=True, forbid_unknown_fields=True):
     """Everything that decides a comparison: every strategy runs once for every seed on the same data.
 
+    ``folds``: training and validation images together are divided into so many parts, groups whole, and every seed
+    runs so many times, each time validated on another part; None: once, on the split as it is.
     ``weights``: ``default`` (pretrained, found or fetched), ``none`` (random), or a folder or file.
     ``device``: ``auto`` or a torch device such as ``cpu`` or ``cuda:1``. ``compile``: fine-tuned networks go through
     ``torch.compile``, which costs seconds to minutes at the start of a run.
@@ -154,6 +166,7 @@ class Experiment(Struct, frozen=True, forbid_unknown_fields=True):
     strategies: Annotated[tuple[Strategy, ...], Meta(min_length=1)]
     data: DataSource = DataSource()
     seeds: Annotated[tuple[Seed, ...], Meta(min_length=1)] = (0,)
+    folds: Folds | None = None
     weights: str = "default"
     device: str = "auto"
     precision: Precision = "auto"
@@ -166,9 +179,29 @@ class Experiment(Struct, frozen=True, forbid_unknown_fields=True):
             raise ValueError(f"seed {twice} is there twice")
 
 
-def run_id(strategy: Strategy, seed: int) -> str:
-    """The name of one run, unique within its experiment: ``resnet18-finetune-0``."""
-    return f"{strategy.name}-{seed}"
+class PlannedRun(NamedTuple):
+    """One run of an experiment; ``fold`` is counted from 1, None where there are none."""
+
+    strategy: Strategy
+    seed: int
+    fold: int | None
+
+    @property
+    def name(self) -> str:
+        """Unique within its experiment: ``resnet18-finetune-0``, ``resnet18-finetune-0-fold-2``."""
+        name = f"{self.strategy.name}-{self.seed}"
+        return name if self.fold is None else f"{name}-fold-{self.fold}"
+
+
+def planned_runs(experiment: Experiment) -> tuple[PlannedRun, ...]:
+    """Every run of an experiment in the order in which they run: strategies take turns."""
+    folds = (None,) if experiment.folds is None else range(1, experiment.folds + 1)
+    return tuple(
+        PlannedRun(strategy, seed, fold)
+        for seed in experiment.seeds
+        for fold in folds
+        for strategy in experiment.strategies
+    )
 
 
 def presets() -> dict[str, Strategy]:

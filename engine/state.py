@@ -11,8 +11,8 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from engine import events as ev
-from engine.events import AnyEvent, DataSummary, Device, EpochFinished, Memory, Stage
-from engine.spec import Experiment, Strategy, run_id
+from engine.events import AnyEvent, DataSummary, Device, EpochFinished, Memory, Metrics, Stage
+from engine.spec import Experiment, Strategy, planned_runs
 
 RunStatus = Literal["waiting", "running", "finished", "stopped", "skipped", "failed"]
 MEMORY_POINTS = 400
@@ -53,6 +53,7 @@ class RunState(Struct, frozen=True):
     run: str
     strategy: Strategy
     seed: int
+    fold: int | None = None
     status: RunStatus = "waiting"
     weights: str = ""
     parameters_total: int = 0
@@ -68,6 +69,9 @@ class RunState(Struct, frozen=True):
     ended: float | None = None
     seconds: float | None = None
     cpu_seconds: float | None = None
+    multiply_adds: int = 0
+    test: Metrics | None = None
+    joules: float | None = None
     failure: Failure | None = None
 
     @property
@@ -162,9 +166,7 @@ def _apply(event: object, state: ExperimentState) -> ExperimentState:  # noqa: A
 @_apply.register
 def _(event: ev.ExperimentStarted, state: ExperimentState) -> ExperimentState:
     spec = event.spec
-    runs = tuple(
-        RunState(run_id(strategy, seed), strategy, seed) for seed in spec.seeds for strategy in spec.strategies
-    )
+    runs = tuple(RunState(run.name, run.strategy, run.seed, run.fold) for run in planned_runs(spec))
     return replace(
         state,
         name=event.name,
@@ -238,6 +240,7 @@ def _(event: ev.RunStarted, state: ExperimentState) -> ExperimentState:
         weights=event.weights,
         parameters_total=event.parameters_total,
         parameters_trainable=event.parameters_trainable,
+        multiply_adds=event.multiply_adds,
         precision=event.precision,
         learning_rates=event.learning_rates,
         started=before.started if before is not None and goes_on else event.elapsed,
@@ -269,6 +272,8 @@ def _(event: ev.RunFinished, state: ExperimentState) -> ExperimentState:
         seconds=event.seconds,
         cpu_seconds=event.cpu_seconds,
         memory_at_end=event.memory,
+        test=event.test,
+        joules=event.joules,
     )
 
 

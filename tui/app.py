@@ -334,7 +334,7 @@ class TlTui(App[None], inherit_bindings=False):
 
     def _export(self, state: ExperimentState, folder: Path) -> None:
         from engine import export  # noqa: PLC0415 - the first comparison loads scipy
-        from engine.compare import compare  # noqa: PLC0415
+        from engine.comparison.rows import compare  # noqa: PLC0415
 
         try:
             paths = export.write(compare(state, interrupted=self.interrupted), folder)

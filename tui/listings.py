@@ -13,14 +13,14 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from engine.aspects import UNKNOWN, duration, percent, size
+from engine.comparison.aspects import UNKNOWN, duration, percent, size
 from engine.folder import SPEC
 from engine.log import EVENTS
 from engine.spec import SpecError, Strategy
 from engine.text import shown, visible
 
 if TYPE_CHECKING:
-    from engine.compare import Comparison
+    from engine.comparison.rows import Comparison
     from engine.history import Status
 
 
@@ -43,7 +43,7 @@ def print_runs(out: Path) -> int:
 
 def print_comparison(experiment: str | None, format_: str | None, output: Path | None, out: Path) -> int:
     """The comparison of an experiment in a format, on stdout or into a file."""
-    from engine.compare import compare
+    from engine.comparison.rows import compare
     from engine.export import FORMATS, write_text
     from engine.log import event_reader, is_being_written
     from engine.state import fold

@@ -97,7 +97,7 @@ def _outlive(host: ThreadHost, app: TlTui, *, silent: bool) -> None:
 def _print_comparison(app: TlTui) -> None:
     if app.folder is None or not any(run.epochs for run in app.state.runs):
         return
-    from engine.compare import compare  # noqa: PLC0415 - not needed to begin
+    from engine.comparison.rows import compare  # noqa: PLC0415 - not needed to begin
     from tui.tables import comparison_table  # noqa: PLC0415
 
     console = Console()

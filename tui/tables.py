@@ -9,10 +9,10 @@ from rich.console import Console, ConsoleOptions, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from engine.aspects import Aspect, aspects
-from engine.compare import Comparison, Row
+from engine.comparison.aspects import Aspect, aspects
+from engine.comparison.rows import Comparison, Row
+from engine.comparison.verdict import Choice, choices, verdict
 from engine.text import shown
-from engine.verdict import Choice, choices, verdict
 from tui.theme import BLUE, GREEN, GREY, rgb
 
 BEST = "★"

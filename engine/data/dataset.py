@@ -20,17 +20,22 @@ class DataError(ValueError):
 
 
 class Sample(Struct, frozen=True):
-    """One labelled image: the absolute path of its file, and ``label``, the number of its class."""
+    """One labelled image: the absolute path of its file, and ``label``, the number of its class.
+
+    ``group``: what it shares with other images (a patient, a scene), empty where no group is known.
+    """
 
     path: str
     label: int
+    group: str = ""
 
 
 class DataSet(Struct, frozen=True):
-    """Labelled images divided into training and validation.
+    """Labelled images divided into training and validation, and maybe a test part that no choice ever looks at.
 
     A sample's ``label`` is an index into ``classes``, which are sorted by name. ``split`` says in words how the images
-    were divided; ``warnings`` is what a person should know about them, one line each.
+    were divided, ``groups`` where their groups come from, empty where none are known; ``warnings`` is what a person
+    should know about them, one line each.
     """
 
     name: str
@@ -41,6 +46,8 @@ class DataSet(Struct, frozen=True):
     val: tuple[Sample, ...]
     split: str
     warnings: tuple[str, ...]
+    test: tuple[Sample, ...] = ()
+    groups: str = ""
 
 
 def summary(dataset: DataSet) -> DataSummary:
@@ -53,6 +60,8 @@ def summary(dataset: DataSet) -> DataSummary:
         train=_counts(dataset.classes, dataset.train),
         val=_counts(dataset.classes, dataset.val),
         split=dataset.split,
+        test=_counts(dataset.classes, dataset.test) if dataset.test else {},
+        groups=dataset.groups,
     )
 
 

@@ -6,7 +6,7 @@ import os
 from collections.abc import Callable
 from pathlib import Path
 
-from engine.compare import Comparison
+from engine.comparison.rows import Comparison
 from engine.export.to_csv import to_csv
 from engine.export.to_json import to_json
 from engine.export.to_markdown import to_markdown

@@ -7,7 +7,7 @@ import io
 
 import msgspec
 
-from engine.compare import Comparison, Row
+from engine.comparison.rows import Comparison, Row
 from engine.text import visible
 
 FORMULA_STARTS = ("=", "+", "-", "@", "＝", "＋", "－", "＠")  # noqa: RUF001 - the wide ones start formulas too

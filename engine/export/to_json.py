@@ -7,8 +7,8 @@ from typing import Any
 
 import msgspec
 
-from engine.compare import Comparison
-from engine.verdict import choices, verdict
+from engine.comparison.rows import Comparison
+from engine.comparison.verdict import choices, verdict
 
 
 def as_object(comparison: Comparison) -> dict[str, Any]:

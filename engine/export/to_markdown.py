@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from engine.aspects import aspects
-from engine.compare import Comparison
+from engine.comparison.aspects import aspects
+from engine.comparison.rows import Comparison
+from engine.comparison.verdict import choices, verdict
 from engine.text import visible
-from engine.verdict import choices, verdict
 
 
 def to_markdown(comparison: Comparison) -> str:

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from engine import events as ev
-from engine.compare import compare
+from engine.comparison.rows import compare
 from engine.data.dataset import DataError
 from engine.data.discover import discover
 from engine.experiment import run

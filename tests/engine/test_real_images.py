@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from engine.compare import Row, compare
+from engine.comparison.rows import Row, compare
 from engine.hosts import thread
 from engine.log import event_reader
 from engine.spec import DataSource, Experiment, changed_strategy, presets

@@ -11,7 +11,7 @@ import msgspec
 from engine import events as ev
 from engine.controls import PROGRESS_SECONDS
 from engine.events import AnyEvent, Memory, Metrics
-from engine.spec import Experiment, Strategy, run_id
+from engine.spec import Experiment, PlannedRun, Strategy
 
 NOTHING = Memory(0, 0)
 
@@ -87,7 +87,7 @@ def moments(timeline: Timeline) -> list[Moment]:
     for event in _shared(timeline, experiment, clocks):
         found.append(Moment(_stamped(event, clocks), "", 0.0, -1.0, 0.0))
     for seed in experiment.seeds:
-        name = run_id(strategy, seed)
+        name = PlannedRun(strategy, seed, None).name
         happened = [(_stamped(event, clocks), clocks.clock) for event in _run(timeline, name, clocks, random)]
         begin = next(at for event, at in happened if isinstance(event, ev.StageChanged) and event.stage == "training")
         end = happened[-1][1]

@@ -13,7 +13,7 @@ from engine import events as ev
 from engine import spec
 from engine.events import AnyEvent, Memory, Metrics
 from engine.log import EVENTS
-from engine.spec import Experiment, Strategy, run_id
+from engine.spec import Experiment, PlannedRun, Strategy
 
 BEGAN = datetime(2026, 11, 23, 12, 0, 0, tzinfo=UTC)
 MIB = 2**20
@@ -91,7 +91,7 @@ def _started(experiment: Experiment, cuda: bool) -> AnyEvent:
 
 
 def _run(strategy: Strategy, seed: int, weights: str, cuda: bool) -> Iterator[tuple[float, AnyEvent]]:
-    name, head = run_id(strategy, seed), strategy.trains == "head"
+    name, head = PlannedRun(strategy, seed, None).name, strategy.trains == "head"
     yield 0.1, ev.StageChanged(run=name, stage="weights", detail=strategy.backbone)
     total, trainable = (1_519_906, 2_050) if head else (11_177_538, 11_177_538)
     yield (

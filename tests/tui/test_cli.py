@@ -16,7 +16,7 @@ from typing import get_args
 import pytest
 
 from engine import folder as folders
-from engine.compare import Row
+from engine.comparison.rows import Row
 from engine.log import event_reader
 from engine.spec import Experiment, Precision
 from engine.state import fold

@@ -10,7 +10,7 @@ from rich.console import Console
 
 from engine import events as ev
 from engine import spec
-from engine.compare import compare
+from engine.comparison.rows import compare
 from engine.state import ExperimentState, fold
 from tests.tui import logs
 from tui.tables import comparison_table

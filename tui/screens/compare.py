@@ -69,7 +69,7 @@ class CompareScreen(Screen[None]):
     @work(thread=True, exclusive=True, group="compare")
     def _make(self, state: ExperimentState, interrupted: bool) -> None:
         # In a thread: the first comparison loads scipy.
-        from engine.compare import compare  # noqa: PLC0415
+        from engine.comparison.rows import compare  # noqa: PLC0415
         from tui.tables import comparison_table  # noqa: PLC0415
 
         worker = get_current_worker()

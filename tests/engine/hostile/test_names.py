@@ -16,7 +16,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from engine import folder as folders
-from engine.compare import Comparison, DataCounts, Row
+from engine.comparison.rows import Comparison, DataCounts, Row
 from engine.data.discover import DataError, DataSet, discover
 from engine.data.folders import is_text
 from engine.export import FORMATS, write

@@ -7,13 +7,13 @@ import msgspec
 import pytest
 
 from engine import events as ev
-from engine.aspects import aspects, duration, percent, points, size, speed
-from engine.compare import Comparison, DataCounts, Row, accuracy_interval, compare
+from engine.comparison.aspects import aspects, duration, percent, points, size, speed
+from engine.comparison.rows import Comparison, DataCounts, Row, accuracy_interval, compare
+from engine.comparison.verdict import choices, verdict
 from engine.events import Memory, Metrics
 from engine.export import FORMATS, write
 from engine.spec import default_experiment, presets
 from engine.state import fold
-from engine.verdict import choices, verdict
 
 
 def row(strategy: str, accuracy: float | None, images: int = 153, **values: object) -> Row:

@@ -7,7 +7,7 @@ from typing import Literal
 
 from msgspec import Struct
 
-from engine.compare import Comparison, Row
+from engine.comparison.rows import Comparison, Row
 
 Better = Literal["higher", "lower"]
 TRAINS = {"all": "every layer (fine-tuning)", "head": "last layer only (feature extraction)"}
