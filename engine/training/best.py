@@ -52,7 +52,7 @@ class Best:
 
         ``checkpoints/RUN/best.safetensors``: the network's state dict; its metadata has what is needed to use it
         (strategy, classes, preprocessing). ``predictions/RUN.safetensors``: ``logits`` (images, classes) and
-        ``labels`` (images,) of the validation images in file order, whose paths are in its metadata.
+        ``labels`` (images,) of the validation images in file order, whose paths and groups are in its metadata.
         """
         if self.epoch == self.saved_epoch or self.logits is None:
             return []
@@ -65,13 +65,14 @@ class Best:
         strategy = msgspec.json.encode(run.strategy).decode()
         view = msgspec.json.encode(run.images.preprocessing).decode()
         paths = json.dumps([sample.path for sample in val.samples])
+        groups = json.dumps([sample.group for sample in val.samples])
         tensor_file.write_together(
             {
                 self.folder / weights: TensorFile(
                     self.full_state(), {**described, "strategy": strategy, "preprocessing": view}
                 ),
                 self.folder / predictions: TensorFile(
-                    {"logits": self.logits.cpu(), "labels": val.labels}, {**described, "paths": paths}
+                    {"logits": self.logits.cpu(), "labels": val.labels}, {**described, "paths": paths, "groups": groups}
                 ),
             }
         )

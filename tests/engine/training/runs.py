@@ -38,7 +38,9 @@ def prepared(train: int, val: int) -> Prepared:
     )
     pixels[labels == 0, 2] += 80
     pixels[labels == 1, 0] += 80
-    samples = tuple(Sample(f"/images/{number}.jpg", int(label)) for number, label in enumerate(labels))
+    samples = tuple(
+        Sample(f"/images/{number}.jpg", int(label), f"scene {number // 2}") for number, label in enumerate(labels)
+    )
     rows = torch.arange(count)
     parts = (Part(rows[part], labels[part], samples[part], ()) for part in (slice(train), slice(train, count)))
     return Prepared(InMemory(pixels, CPU), *parts, count, f"noise-{train}-{val}", f"noise-{train}-{val}")

@@ -300,8 +300,9 @@ class TestBest:
         assert msgspec.json.decode(described["strategy"], type=Strategy) == best.run.strategy
         assert msgspec.json.decode(described["classes"]) == list(CLASSES)
         with safe_open(tmp_path / saved[1].path, "pt") as file:
-            paths = msgspec.json.decode(file.metadata()["paths"])
-        assert paths == [sample.path for sample in best.run.images.prepared.val.samples]
+            paths, groups = (msgspec.json.decode(file.metadata()[name]) for name in ("paths", "groups"))
+        samples = best.run.images.prepared.val.samples
+        assert (paths, groups) == ([sample.path for sample in samples], [sample.group for sample in samples])
 
 
 def test_augmentation_of_the_presets() -> None:
