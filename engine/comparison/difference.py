@@ -1,0 +1,42 @@
+"""The difference of two strategies on the same images, as data. Imports without numpy."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from msgspec import Struct
+
+
+class PairedDifference(Struct, frozen=True, kw_only=True):
+    """How much more accurate one strategy is than another on the same images, and how sure that is.
+
+    ``accuracies`` (0..1) are means over the runs, ``difference`` is the first less the second, ``low`` and ``high``
+    its 95 % interval. ``images`` counts distinct images, ``groups`` those they belong to (0 where unknown), ``runs``
+    the runs of each strategy, ``seeds`` and ``folds`` how they came about (1 fold: no cross-validation).
+    ``discordant``: how often only the first and only the second was right, summed over runs.
+
+    ``mcnemar_p``: of a single pair of runs without groups. ``corrected_t_p``: over folds. ``p`` is the largest of the
+    p-values that decide, ``p_adjusted`` that among all pairs compared (Holm). ``different``: whether this data shows
+    a difference. ``images_needed``: to show one of this size with 80 % power, None where there is none.
+    ``method``: in words.
+    """
+
+    strategies: tuple[str, str]
+    part: Literal["val", "test"]
+    accuracies: tuple[float, float]
+    difference: float
+    low: float
+    high: float
+    images: int
+    groups: int
+    runs: int
+    seeds: int
+    folds: int
+    discordant: tuple[int, int]
+    mcnemar_p: float | None
+    corrected_t_p: float | None
+    p: float
+    p_adjusted: float
+    different: bool
+    images_needed: int | None
+    method: str
