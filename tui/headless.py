@@ -16,7 +16,7 @@ from rich.text import Text
 
 from engine import events as ev
 from engine.comparison.aspects import duration, percent, size, speed
-from engine.comparison.rows import compare
+from engine.comparison.rows import Source, compare
 from engine.data.dataset import DataError
 from engine.events import AnyEvent
 from engine.export.to_json import to_json
@@ -85,7 +85,7 @@ def _shown(host: thread.ThreadHost, *, as_json: bool) -> int:
         console.print(Text.assemble(("The experiment could not go on:", "red"), f" {shown(host.error, 400)}"))
         console.print(Text(f"The full traceback is in {shown(str(host.folder / 'engine.log'), 1000)}"))
         return 1
-    comparison = compare(state, interrupted=state.suspended)
+    comparison = compare([Source(state, host.folder, state.suspended)])
     console.print()
     console.print(comparison_table(comparison))
     console.print(Text(f"\n{shown(str(host.folder), 1000)}"))

@@ -43,7 +43,7 @@ def print_runs(out: Path) -> int:
 
 def print_comparison(experiment: str | None, format_: str | None, output: Path | None, out: Path) -> int:
     """The comparison of an experiment in a format, on stdout or into a file."""
-    from engine.comparison.rows import compare
+    from engine.comparison.rows import Source, compare
     from engine.export import FORMATS, write_text
     from engine.log import event_reader, is_being_written
     from engine.state import fold
@@ -52,7 +52,7 @@ def print_comparison(experiment: str | None, format_: str | None, output: Path |
     state = fold(event_reader(folder).read())
     if not state.runs:
         raise SpecError(f"{folder.name} has nothing to compare: {shown(state.error) or 'it has only just begun'}")
-    comparison = compare(state, interrupted=state.end is None and not is_being_written(folder))
+    comparison = compare([Source(state, folder, state.end is None and not is_being_written(folder))])
     if format_ is None:
         format_ = output.suffix[1:] if output is not None and output.suffix[1:] in FORMATS else "table"
     if format_ in FORMATS:

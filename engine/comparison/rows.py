@@ -2,23 +2,43 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from pathlib import Path
 from statistics import mean
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 from msgspec import Struct
 
+from engine.comparison.difference import PairedDifference
 from engine.events import EpochFinished
 from engine.state import ExperimentState, RunState, RunStatus
+
+if TYPE_CHECKING:
+    from engine.comparison.scores import Scores
 
 CONFIDENCE = 0.95
 
 
+class Source(Struct, frozen=True):
+    """An experiment of which runs are compared.
+
+    ``folder``: where its predictions lie, None where they are not to be read. ``interrupted``: whoever ran it is gone,
+    so a run without an end will not get one by itself. ``runs``: the ids of those to compare, None for all.
+    """
+
+    state: ExperimentState
+    folder: Path | None = None
+    interrupted: bool = False
+    runs: frozenset[str] | None = None
+
+
 class DataCounts(Struct, frozen=True):
-    """Images used for training and for validation (unreadable ones left out), and the class names."""
+    """Images used for training, validation and the test (unreadable ones left out), and the class names."""
 
     train: int
     val: int
     classes: tuple[str, ...]
+    test: int = 0
 
 
 class Row(Struct, frozen=True):
@@ -31,7 +51,7 @@ class Row(Struct, frozen=True):
     run: str
     strategy: str
     backbone: str
-    trains: Literal["all", "head"]
+    trains: str
     seed: int
     weights: str
     parameters_total: int
@@ -56,33 +76,60 @@ class Row(Struct, frozen=True):
     device: str
     state: RunStatus | Literal["interrupted"]
     error: str
+    experiment: str = ""
+    fold: int | None = None
+    test_accuracy: float | None = None
+    test_accuracy_low: float | None = None
+    test_accuracy_high: float | None = None
+    test_loss: float | None = None
+    scores: Scores | None = None
+    test_scores: Scores | None = None
 
 
 class Comparison(Struct, frozen=True):
-    """Every run of an experiment side by side."""
+    """Runs side by side, of one experiment or of several (then ``experiment`` lists their names).
+
+    ``positive``: of two classes, the one that sensitivity is about; empty for more. ``fairness``: what differs between
+    the strategies besides what is compared, a sentence each. ``pairs``: differences on the same images.
+    ``data_differs``: where the runs were not measured on the same data, what differs, in a line; then there is no
+    verdict.
+    """
 
     experiment: str
     data: DataCounts
     runs: tuple[Row, ...]
+    positive: str = ""
+    fairness: tuple[str, ...] = ()
+    pairs: tuple[PairedDifference, ...] = ()
+    data_differs: str = ""
 
 
-def compare(state: ExperimentState, *, interrupted: bool = False) -> Comparison:
-    """The runs of an experiment as rows; also while it still runs.
+def compare(sources: Sequence[Source], positive: str | None = None) -> Comparison:
+    """The runs of one experiment, or of several on the same data, as rows; also while they still run.
 
-    ``interrupted``: whoever ran it is gone, so a run without an end will not get one by itself.
+    ``positive``: of two classes, the one that sensitivity is about; the second where None or unknown.
     """
-    if state.data is None:
-        return Comparison(state.name, DataCounts(0, 0, ()), ())
-    if state.decoded is not None:
-        train, val = state.decoded.train, state.decoded.val
-    else:
-        train, val = sum(state.data.train.values()), sum(state.data.val.values())
-    hardware = state.device.hardware if state.device else ""
-    return Comparison(
-        state.name,
-        DataCounts(train, val, state.data.classes),
-        tuple(_row(run, hardware, interrupted) for run in state.runs),
-    )
+    del positive
+    shown = [source for source in sources if source.state.data is not None]
+    if not shown:
+        return Comparison(sources[0].state.name if sources else "", DataCounts(0, 0, ()), ())
+    rows = [_row(source, run) for source in shown for run in _chosen(source)]
+    name = ", ".join(dict.fromkeys(source.state.name for source in shown))
+    return Comparison(name, _counts(shown[0].state), tuple(rows))
+
+
+def _chosen(source: Source) -> list[RunState]:
+    return [run for run in source.state.runs if source.runs is None or run.run in source.runs]
+
+
+def _counts(state: ExperimentState) -> DataCounts:
+    data, decoded = state.data, state.decoded
+    if data is None:
+        return DataCounts(0, 0, ())
+    if decoded is not None:
+        return DataCounts(decoded.train, decoded.val, data.classes, decoded.test)
+    train, val, test = (sum(part.values()) for part in (data.train, data.val, data.test))
+    return DataCounts(train, val, data.classes, test)
 
 
 def accuracy_interval(accuracy: float, images: int) -> tuple[float, float]:
@@ -95,9 +142,10 @@ def accuracy_interval(accuracy: float, images: int) -> tuple[float, float]:
     return float(interval.low), float(interval.high)
 
 
-def _row(run: RunState, hardware: str, interrupted: bool) -> Row:
-    best = run.best
+def _row(source: Source, run: RunState) -> Row:
+    best, test, device = run.best, run.test, source.state.device
     low, high = accuracy_interval(best.val.accuracy, best.val.images) if best else (None, None)
+    test_low, test_high = accuracy_interval(test.accuracy, test.images) if test else (None, None)
     peak, kind = _peak_memory(run)
     return Row(
         run=run.run,
@@ -125,9 +173,15 @@ def _row(run: RunState, hardware: str, interrupted: bool) -> Row:
         memory_at_start_bytes=_at_start(run, kind),
         memory_kind=kind,
         precision=run.precision,
-        device=hardware,
-        state="interrupted" if interrupted and not run.is_over else run.status,
+        device=device.hardware if device else "",
+        state="interrupted" if source.interrupted and not run.is_over else run.status,
         error=run.failure.message if run.failure else "",
+        experiment=source.state.name,
+        fold=run.fold,
+        test_accuracy=test.accuracy if test else None,
+        test_accuracy_low=test_low,
+        test_accuracy_high=test_high,
+        test_loss=test.loss if test else None,
     )
 
 

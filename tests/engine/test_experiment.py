@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from engine import events as ev
-from engine.comparison.rows import compare
+from engine.comparison.rows import Source, compare
 from engine.data.dataset import DataError
 from engine.data.discover import discover
 from engine.experiment import run
@@ -57,7 +57,7 @@ def test_both_strategies_from_start_to_end(image_folder: Callable[..., Path], tm
     assert {(saved.run, saved.kind) for saved in state.files} == {
         (run, kind) for run in (FINE_TUNING, EXTRACTION) for kind in ("best", "predictions")
     }
-    fine_tuning, extraction = compare(state).runs
+    fine_tuning, extraction = compare([Source(state)]).runs
     assert fine_tuning.parameters_trainable == fine_tuning.parameters_total
     assert extraction.parameters_trainable == 2 * 1024 + 2
     assert fine_tuning.peak_memory_bytes

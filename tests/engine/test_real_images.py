@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from engine.comparison.rows import Row, compare
+from engine.comparison.rows import Row, Source, compare
 from engine.hosts import thread
 from engine.log import event_reader
 from engine.spec import DataSource, Experiment, changed_strategy, presets
@@ -27,7 +27,7 @@ def result(out: Path, name: str, **values: object) -> Row:
     host = thread.start(asked, out)
     assert host.wait(600)
     assert host.failure is None
-    comparison = compare(fold(event_reader(host.folder).read()))
+    comparison = compare([Source(fold(event_reader(host.folder).read()), host.folder)])
     assert (comparison.data.train, comparison.data.val) == (244, 153)
     assert comparison.data.classes == ("ants", "bees")
     (row,) = comparison.runs

@@ -10,7 +10,7 @@ from rich.console import Console
 
 from engine import events as ev
 from engine import spec
-from engine.comparison.rows import compare
+from engine.comparison.rows import Source, compare
 from engine.state import ExperimentState, fold
 from tests.tui import logs
 from tui.tables import comparison_table
@@ -19,7 +19,7 @@ from tui.tables import comparison_table
 def printed(state: ExperimentState, width: int, *, verdict_first: bool = False) -> str:
     console = Console(file=io.StringIO(), width=width, color_system=None)
     with console.capture() as capture:
-        console.print(comparison_table(compare(state), verdict_first=verdict_first))
+        console.print(comparison_table(compare([Source(state)]), verdict_first=verdict_first))
     return capture.get()
 
 

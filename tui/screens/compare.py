@@ -69,11 +69,12 @@ class CompareScreen(Screen[None]):
     @work(thread=True, exclusive=True, group="compare")
     def _make(self, state: ExperimentState, interrupted: bool) -> None:
         # In a thread: the first comparison loads scipy.
-        from engine.comparison.rows import compare  # noqa: PLC0415
+        from engine.comparison.rows import Source, compare  # noqa: PLC0415
         from tui.tables import comparison_table  # noqa: PLC0415
 
         worker = get_current_worker()
-        table = comparison_table(compare(state, interrupted=interrupted), verdict_first=True)
+        source = Source(state, app_of(self).folder, interrupted)
+        table = comparison_table(compare([source]), verdict_first=True)
         if not worker.is_cancelled:
             self.post_message(TableMade(table))
 

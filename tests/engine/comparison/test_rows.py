@@ -8,7 +8,7 @@ import pytest
 
 from engine import events as ev
 from engine.comparison.aspects import aspects, duration, percent, points, size, speed
-from engine.comparison.rows import Comparison, DataCounts, Row, accuracy_interval, compare
+from engine.comparison.rows import Comparison, DataCounts, Row, Source, accuracy_interval, compare
 from engine.comparison.verdict import choices, verdict
 from engine.events import Memory, Metrics
 from engine.export import FORMATS, write
@@ -74,36 +74,34 @@ def measured_state(*, interrupted: bool = False) -> Comparison:
         )
         for number, train, val, best in ((1, 0.8, 0.9, True), (2, 0.95, 0.88, False))
     ]
-    return compare(
-        fold(
-            [
-                ev.ExperimentStarted(
-                    name="x",
-                    spec=default_experiment(presets()),
-                    data=ev.DataSummary(
-                        "d", "/d", "folders", ("a", "b"), {"a": 100, "b": 101}, {"a": 25, "b": 25}, "given"
-                    ),
-                    device=ev.Device("cpu", "some CPU", 10),
-                    versions={},
+    state = fold(
+        [
+            ev.ExperimentStarted(
+                name="x",
+                spec=default_experiment(presets()),
+                data=ev.DataSummary(
+                    "d", "/d", "folders", ("a", "b"), {"a": 100, "b": 101}, {"a": 25, "b": 25}, "given"
                 ),
-                ev.DataDecoded(train=200, val=50, left_out=1),
-                ev.RunStarted(
-                    run=run,
-                    strategy="resnet18-finetune",
-                    seed=0,
-                    weights="w",
-                    parameters_total=11,
-                    parameters_trainable=11,
-                    precision="fp32",
-                    learning_rates=(0.1,),
-                    memory=memories[0],
-                ),
-                *epochs,
-                ev.RunFinished(run=run, end="finished", seconds=9.5, cpu_seconds=18.0, memory=memories[0]),
-            ]
-        ),
-        interrupted=interrupted,
+                device=ev.Device("cpu", "some CPU", 10),
+                versions={},
+            ),
+            ev.DataDecoded(train=200, val=50, left_out=1),
+            ev.RunStarted(
+                run=run,
+                strategy="resnet18-finetune",
+                seed=0,
+                weights="w",
+                parameters_total=11,
+                parameters_trainable=11,
+                precision="fp32",
+                learning_rates=(0.1,),
+                memory=memories[0],
+            ),
+            *epochs,
+            ev.RunFinished(run=run, end="finished", seconds=9.5, cpu_seconds=18.0, memory=memories[0]),
+        ]
     )
+    return compare([Source(state, interrupted=interrupted)])
 
 
 def test_rows_hold_what_was_measured_at_the_best_epoch() -> None:
@@ -126,7 +124,7 @@ def test_rows_hold_what_was_measured_at_the_best_epoch() -> None:
 
 def test_memory_on_a_device_is_what_torch_allocated_there() -> None:
     result = fold([])
-    assert compare(result).runs == ()
+    assert compare([Source(result)]).runs == ()
     memory = Memory(rss=1, peak_rss=2, allocated=3, reserved=9, peak_allocated=7, device_used=11, device_total=12)
     started = msgspec.structs.replace(
         ev.RunStarted(
@@ -153,7 +151,7 @@ def test_memory_on_a_device_is_what_torch_allocated_there() -> None:
             started,
         ]
     )
-    first = compare(state).runs[0]
+    first = compare([Source(state)]).runs[0]
     assert (first.peak_memory_bytes, first.memory_at_start_bytes, first.memory_kind) == (7, 3, "CUDA allocated")
 
 
@@ -166,8 +164,8 @@ def test_the_interval_is_wilsons() -> None:
 def test_json_has_every_field_and_a_verdict() -> None:
     text = FORMATS["json"](comparison(row("a", 0.95), row("b", 0.9)))
     read = json.loads(text)
-    assert list(read) == ["experiment", "data", "runs", "verdict", "choices"]
-    assert read["data"] == {"train": 244, "val": 153, "classes": ["ants", "bees"]}
+    assert list(read) == [*Comparison.__struct_fields__, "verdict", "choices"]
+    assert read["data"] == {"train": 244, "val": 153, "classes": ["ants", "bees"], "test": 0}
     assert list(read["runs"][0]) == list(Row.__struct_fields__)
     assert read["runs"][1]["val_accuracy"] == 0.9
     assert read["verdict"].startswith("a reaches 95.0 %")
@@ -243,7 +241,7 @@ def test_memory_is_compared_beyond_what_the_process_held_before() -> None:
 
 def test_a_run_that_nobody_goes_on_with_is_interrupted() -> None:
     state = fold([])
-    assert compare(state, interrupted=True).runs == ()
+    assert compare([Source(state, interrupted=True)]).runs == ()
     rows = measured_state(interrupted=True).runs
     assert [row.state for row in rows] == ["finished", "interrupted"]
 

@@ -22,7 +22,7 @@ from hypothesis import strategies as st
 from engine import events as ev
 from engine import folder as folders
 from engine import history
-from engine.comparison.rows import compare
+from engine.comparison.rows import Source, compare
 from engine.events import AnyEvent
 from engine.export import FORMATS
 from engine.log import EVENTS, LineReader, event_reader, is_being_written
@@ -424,7 +424,7 @@ def hostile_log(seed: int) -> list[AnyEvent]:
 
 @pytest.mark.parametrize("seed", range(100))
 def test_any_log_can_be_compared_and_exported(seed: int) -> None:
-    comparison = compare(fold(hostile_log(seed)))
+    comparison = compare([Source(fold(hostile_log(seed)))])
     for render in FORMATS.values():
         assert not unsafe(render(comparison))
 

@@ -1,0 +1,69 @@
+"""What a run's best epoch said of every image, read from the file that the run left. numpy, no torch."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+from safetensors import SafetensorError, safe_open
+from scipy.special import softmax
+
+Part = Literal["val", "test"]
+
+
+@dataclass(frozen=True)
+class Predictions:
+    """What one run's best epoch said of N images of one part of the data, in file order.
+
+    ``groups``: what patient, animal or scene an image shows, empty where unknown. ``labels``: (N,), the index of an
+    image's true class. ``probabilities``: (N, classes), the softmax of the logits, so each row sums to 1.
+    """
+
+    run: str
+    part: Part
+    epoch: int
+    classes: tuple[str, ...]
+    paths: tuple[str, ...]
+    groups: tuple[str, ...]
+    labels: NDArray[np.int64]
+    probabilities: NDArray[np.float64]
+
+
+def path_of(folder: Path, run: str) -> Path:
+    """Where a run of the experiment in ``folder`` leaves its predictions."""
+    return folder / "predictions" / f"{run}.safetensors"
+
+
+def read(folder: Path, run: str, part: Part = "val") -> Predictions | None:
+    """The predictions of a run of the experiment in ``folder``; None where there are none, or none that make sense."""
+    path, prefix = path_of(folder, run), "test_" if part == "test" else ""
+    try:
+        if not path.is_file():  # a pipe would be waited for
+            return None
+        with safe_open(path, framework="numpy") as file:
+            described: dict[str, str] = file.metadata() or {}
+            logits = file.get_tensor(f"{prefix}logits").astype(np.float64)
+            labels = file.get_tensor(f"{prefix}labels").astype(np.int64)
+        classes, paths = _texts(described["classes"]), _texts(described[f"{prefix}paths"])
+        groups = _texts(described.get(f"{prefix}groups", "[]")) or ("",) * len(paths)
+        epoch = int(described["epoch"])
+    except (OSError, SafetensorError, KeyError, ValueError, TypeError, RecursionError):
+        return None
+    count = len(paths)
+    shapes = (logits.shape, labels.shape, len(groups)) == ((count, len(classes)), (count,), count)
+    if not shapes or count == 0 or not np.isfinite(logits).all():
+        return None
+    if labels.min() < 0 or labels.max() >= len(classes):
+        return None
+    return Predictions(run, part, epoch, classes, paths, groups, labels, softmax(logits, axis=1))
+
+
+def _texts(encoded: str) -> tuple[str, ...]:
+    values = json.loads(encoded)
+    if not isinstance(values, list) or not all(isinstance(value, str) for value in values):
+        raise TypeError("not a list of texts")
+    return tuple(values)

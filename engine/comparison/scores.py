@@ -1,0 +1,127 @@
+"""Measures of predictions beyond accuracy, by scikit-learn. numpy, no torch."""
+
+from __future__ import annotations
+
+import math
+from functools import lru_cache
+from pathlib import Path
+
+import numpy as np
+from msgspec import Struct
+from numpy.typing import NDArray
+from scipy.stats import binned_statistic
+from sklearn import metrics
+
+from engine.comparison import predictions
+from engine.comparison.predictions import Part, Predictions
+
+BINS = 15
+
+
+class ClassScores(Struct, frozen=True):
+    """Of one class: ``support``, its images; ``recall``, the share of them that was found; ``precision``, the share of
+    what was taken for it that is of it. In 0..1; None where that would be 0/0.
+    """
+
+    name: str
+    precision: float | None
+    recall: float | None
+    support: int
+
+
+class Scores(Struct, frozen=True):
+    """Measures of predictions, in 0..1 but for ``log_loss`` (nats); None where a class has no image, or is not two.
+
+    ``balanced_accuracy`` is the mean of the recalls, ``macro_f1`` the mean of the classes' F1. Of two classes,
+    ``roc_auc``, ``average_precision``, ``sensitivity`` and ``specificity`` are about the class ``positive``; of more,
+    the first two are means of each class against the rest. ``calibration_error``: the expected one, of 15 equal bins of
+    the top probability. ``confusion``: images by true class (row) and predicted class (column).
+    """
+
+    images: int
+    accuracy: float
+    balanced_accuracy: float
+    macro_f1: float
+    roc_auc: float | None
+    average_precision: float | None
+    positive: str
+    sensitivity: float | None
+    specificity: float | None
+    log_loss: float
+    calibration_error: float
+    classes: tuple[ClassScores, ...]
+    confusion: tuple[tuple[int, ...], ...]
+
+
+def scores(predicted: Predictions, positive: str = "") -> Scores:
+    """The measures of a run's predictions; ``positive``: one of two classes, the second of them if not given."""
+    names, labels = predicted.classes, predicted.labels
+    top = predicted.probabilities.argmax(axis=1)
+    every = np.arange(len(names))
+    precision, recall, _, support = metrics.precision_recall_fscore_support(
+        labels, top, labels=every, zero_division=np.nan
+    )
+    sure_of = names.index(positive) if positive in names else 1
+    auc, average_precision = _ranking(predicted, sure_of)
+    two = len(names) == 2
+    return Scores(
+        images=len(labels),
+        accuracy=float(metrics.accuracy_score(labels, top)),
+        balanced_accuracy=float(np.nanmean(recall)),
+        macro_f1=float(metrics.f1_score(labels, top, average="macro", zero_division=0)),
+        roc_auc=auc,
+        average_precision=average_precision,
+        positive=names[sure_of] if two else "",
+        sensitivity=_known(recall[sure_of]) if two else None,
+        specificity=_known(recall[1 - sure_of]) if two else None,
+        log_loss=float(metrics.log_loss(labels, predicted.probabilities, labels=every)),
+        calibration_error=calibration_error(predicted.probabilities.max(axis=1), top == labels),
+        classes=tuple(
+            ClassScores(name, _known(precision[index]), _known(recall[index]), int(support[index]))
+            for index, name in enumerate(names)
+        ),
+        confusion=tuple(map(tuple, metrics.confusion_matrix(labels, top, labels=every).tolist())),
+    )
+
+
+def scores_of(folder: Path, run: str, epoch: int, part: Part = "val", positive: str = "") -> Scores | None:
+    """The measures of a run of the experiment in ``folder`` at its best ``epoch``; None where no file tells them."""
+    try:
+        found = predictions.path_of(folder, run).stat()
+    except OSError:
+        return None
+    return _scores_of(folder, run, epoch, part, positive, (found.st_size, found.st_mtime_ns))
+
+
+def calibration_error(top: NDArray[np.float64], right: NDArray[np.bool_]) -> float:
+    """The expected calibration error: by how much the ``top`` probability (N,) and the share that is ``right`` (N,)
+    differ within each of 15 equal bins of it, averaged over the images.
+    """
+    sums, _, _ = binned_statistic(top, [right.astype(float), top], statistic="sum", bins=BINS, range=(0, 1))
+    return float(np.abs(sums[0] - sums[1]).sum() / len(top))
+
+
+@lru_cache(maxsize=256)
+def _scores_of(folder: Path, run: str, epoch: int, part: Part, positive: str, stamp: tuple[int, int]) -> Scores | None:
+    del stamp  # a file that has changed is read again
+    predicted = predictions.read(folder, run, part)
+    return scores(predicted, positive) if predicted is not None and predicted.epoch == epoch else None
+
+
+def _ranking(predicted: Predictions, positive: int) -> tuple[float | None, float | None]:
+    """The area under the ROC curve and the average precision; None where a class has no image or all of them."""
+    labels, probabilities = predicted.labels, predicted.probabilities
+    count = len(predicted.classes)
+    if len(np.unique(labels)) < max(count, 2):
+        return None, None
+    of_each = labels[:, None] == np.arange(count)
+    if count == 2:
+        of_each, probabilities = of_each[:, positive], probabilities[:, positive]
+    return (
+        float(metrics.roc_auc_score(of_each, probabilities, average="macro")),
+        float(metrics.average_precision_score(of_each, probabilities, average="macro")),
+    )
+
+
+def _known(value: float) -> float | None:
+    return None if math.isnan(value) else float(value)
