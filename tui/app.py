@@ -334,10 +334,10 @@ class TlTui(App[None], inherit_bindings=False):
 
     def _export(self, state: ExperimentState, folder: Path) -> None:
         from engine import export  # noqa: PLC0415 - the first comparison loads scipy
-        from engine.comparison.rows import compare  # noqa: PLC0415
+        from engine.comparison.rows import Source, compare  # noqa: PLC0415
 
         try:
-            paths = export.write(compare(state, interrupted=self.interrupted), folder)
+            paths = export.write(compare([Source(state, folder, self.interrupted)]), folder)
         except OSError as error:
             self.notify(why(folder, error), title="Export", severity="error", markup=False)
         else:
