@@ -33,11 +33,16 @@ def modules_after(statement: str) -> set[str]:
 
 def test_screens_load_without_torch() -> None:
     loaded = modules_after("import tui.app, tui.screens.setup, tui.screens.live, tui.screens.compare, tui.screens.runs")
-    assert not loaded & {"torch", "torchvision", "sklearn", "scipy", "PIL"}
+    assert not loaded & {"torch", "torchvision", "numpy", "sklearn", "scipy", "PIL"}
 
 
 def test_command_line_loads_without_textual() -> None:
-    assert not modules_after("import tui.cli, tui.listings") & {"torch", "textual", "scipy"}
+    assert not modules_after("import tui.cli, tui.listings") & {"torch", "textual", "numpy", "sklearn", "scipy"}
+
+
+def test_a_comparison_loads_its_libraries_once_it_is_made() -> None:
+    loaded = modules_after("import engine.comparison.rows, engine.comparison.verdict, engine.export, tui.tables")
+    assert not loaded & {"torch", "numpy", "sklearn", "scipy"}
 
 
 def test_version_pins_lie_within_the_ranges() -> None:
