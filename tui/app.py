@@ -6,7 +6,7 @@ from collections.abc import Callable
 from datetime import datetime
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, ClassVar, Literal
+from typing import ClassVar, Literal
 
 from rich.text import Text
 from textual import on
@@ -17,7 +17,7 @@ from textual.worker import get_current_worker
 
 from engine.events import Action
 from engine.folder import experiments
-from engine.log import LogBusyError, is_being_written, send_command
+from engine.log import is_being_written, send_command
 from engine.spec import DataSource, Experiment, SpecError, changed, default_experiment, known_strategies, presets
 from engine.state import ExperimentState
 from engine.text import shown
@@ -25,20 +25,14 @@ from tui import follow
 from tui.ascii import Ascii, wanted
 from tui.errors import record_error, why
 from tui.help import help_text
-from tui.messages import HostStarted, StartFailed, StateRead
+from tui.hosting import Hosting
+from tui.messages import HandedOver, HostStarted, StartFailed, StateRead
 from tui.screens.dialogs import Leaving, Question, Reading, Way
 from tui.screens.frame import SMALLEST, Shows, framed
 from tui.screens.setup import SetupScreen
 from tui.theme import THEME
 from tui.widgets.header import MODES, Header, Tabs
 from tui.words import ASKED
-
-NICE = 5
-"""How far training steps back, so that a key is answered while all cores train; only a process that wants a core too
-gains by it."""
-
-if TYPE_CHECKING:
-    from engine.hosts.thread import ThreadHost
 
 
 class TlTui(App[None], inherit_bindings=False):
@@ -81,12 +75,8 @@ class TlTui(App[None], inherit_bindings=False):
         self.state = ExperimentState()
         self.folder: Path | None = None
         self.interrupted = False
-        self.host: ThreadHost | None = None
-        self.detached: int | None = None
+        self.hosting = Hosting(self._in_thread, self.post_message)
         self.left = False  # by the person's wish: else what trains goes on without the screen
-        self._told: ThreadHost | None = None
-        self._starting = False
-        self._problem = ""
         self._visited: set[str] = set()
         self._is_first_visit = False
         self._keys: dict[Screen[None], tuple[tuple[str, bool], ...]] = {}
@@ -135,62 +125,44 @@ class TlTui(App[None], inherit_bindings=False):
 
     def start_experiment(self, experiment: Experiment) -> None:
         """Starts the experiment in the background and shows it in Live; says why where it cannot."""
-        if self._starting or self.is_training:
+        if self.hosting.is_busy:
             self.notify("An experiment is running: stop it first (2 Live, then s).", severity="warning", markup=False)
-            return
-        self._starting = True
-        begin = partial(_started_here, experiment, self.out)
-        self.run_worker(partial(self._start, begin), thread=True, group="start", exit_on_error=False)
+        else:
+            self.hosting.start(experiment, self.out)
 
     def resume_experiment(self, folder: Path) -> None:
         """Goes on with an interrupted experiment in the background and shows it in Live; says why where it cannot."""
-        if self._starting or self.is_training:
+        if self.hosting.is_busy:
             self.notify("An experiment is running here: stop or detach it first.", severity="warning", markup=False)
-            return
-        self._starting = True
-        begin = partial(_resumed_here, folder)
-        self.run_worker(partial(self._start, begin), thread=True, group="start", exit_on_error=False)
+        else:
+            self.hosting.resume(folder)
 
-    @property
-    def is_training(self) -> bool:
-        """Whether an experiment runs in this process."""
-        return self.host is not None and self.host.is_alive()
+    def _in_thread(self, work: Callable[[], None]) -> None:
+        self.run_worker(work, thread=True, group="hosting", exit_on_error=False)
 
     def _follow(self, folder: Path) -> None:
         worker = get_current_worker()
-        for message in follow.follow(folder, lambda: worker.is_cancelled, partial(self._has_writer, folder)):
+        for message in follow.follow(folder, lambda: worker.is_cancelled, partial(self.hosting.has_writer, folder)):
             self.post_message(message)
-
-    def _has_writer(self, folder: Path) -> bool:
-        host = self.host
-        own = host is not None and host.folder == folder and host.is_alive()
-        return own or is_being_written(folder)
 
     def _open_running(self) -> None:
         """Opens an experiment that is going on already, if there is one, as nothing else was asked for."""
         running = next((folder for folder in experiments(self.out) if is_being_written(folder)), None)
-        if running is not None and self.host is None and not self._starting:
+        if running is not None and self.hosting.host is None and not self.hosting.is_busy:
             self.call_from_thread(self.open_experiment, running)
-
-    def _start(self, begin: Callable[[], ThreadHost]) -> None:
-        try:
-            self.host = begin()  # at once: the app may be about to end
-            self.post_message(HostStarted(self.host))
-        except (ValueError, OSError, LogBusyError) as error:
-            self.post_message(StartFailed(str(error)))
-        except Exception as error:  # a person wants to know, and to go on
-            self.post_message(StartFailed(f"{type(error).__name__}: {error} (details in {record_error()})"))
 
     @on(HostStarted)
     def _started(self, message: HostStarted) -> None:
-        self._starting = False
-        self.host = message.host
         self.open_experiment(message.host.folder)
 
     @on(StartFailed)
     def _start_failed(self, message: StartFailed) -> None:
-        self._starting = False
         self.notify(shown(message.reason), title="Cannot start", severity="error", markup=False, timeout=20)
+
+    @on(HandedOver)
+    def _handed_over(self) -> None:
+        self.left = True
+        self.exit()
 
     @on(StateRead)
     def _read(self, message: StateRead) -> None:
@@ -233,26 +205,8 @@ class TlTui(App[None], inherit_bindings=False):
             return
         for header in self._mode_screen.query(Header):
             header.show_time(f"{self.clock():%H:%M:%S}")
-        self._tell_failure()
-        self._tell_problem()
-
-    def _tell_problem(self) -> None:
-        """Says when the log of what trains here cannot be written, since the log cannot tell."""
-        problem = self.host.problem if self.host is not None and self.host.is_alive() else ""
-        if problem == self._problem:
-            return
-        self._problem = problem
-        if problem:
-            text = f"{shown(problem)}. Training goes on and writing is tried again; what you see here stands still."
-            self.notify(text, title="The log cannot be written", severity="error", markup=False, timeout=60)
-
-    def _tell_failure(self) -> None:
-        """Says, once, why an experiment of this process ended without a last event in its log."""
-        host = self.host
-        if host is None or host is self._told or host.is_alive() or not host.error or self.state.end is not None:
-            return
-        self._told = host
-        self.notify(shown(host.error), title="The experiment failed", severity="error", markup=False, timeout=60)
+        for trouble in self.hosting.troubles(self.state):
+            self.notify(trouble.text, title=trouble.title, severity="error", markup=False, timeout=60)
 
     # Keys
 
@@ -285,8 +239,9 @@ class TlTui(App[None], inherit_bindings=False):
 
     def action_detach(self) -> None:
         """Hands what trains here over to a process of its own, and quits."""
-        if self.host is not None and self.is_training and not isinstance(self.screen, Leaving):
-            self.push_screen(Leaving(self.host.ask, self.host.is_alive, "suspend"), self._leave)
+        host = self.hosting.host
+        if host is not None and host.is_alive() and not isinstance(self.screen, Leaving):
+            self.push_screen(Leaving(host.ask, host.is_alive, "suspend"), self._leave)
 
     def action_stop(self) -> None:
         """Asks, then ends the experiment."""
@@ -320,7 +275,7 @@ class TlTui(App[None], inherit_bindings=False):
         if action == "resume":
             return self.interrupted
         if action == "detach":
-            return False if self.interrupted else True if self.is_training else None
+            return False if self.interrupted else True if self.hosting.is_training else None
         if action == "export":
             if self.current_mode not in ("live", "compare"):
                 return False
@@ -358,7 +313,7 @@ class TlTui(App[None], inherit_bindings=False):
 
     async def action_quit(self) -> None:
         """Leaves the app, after asking where a run trains."""
-        host = self.host
+        host = self.hosting.host
         if host is None or not host.is_alive():
             self.left = True
             self.exit()
@@ -367,44 +322,20 @@ class TlTui(App[None], inherit_bindings=False):
 
     def _leave(self, way: Way | None) -> None:
         """Quits with the last state of what was trained, which is what the command line prints."""
-        if way is None or self.host is None:
+        host = self.hosting.host
+        if way is None or host is None:
             return
-        self.folder = self.host.folder
-        self.state = follow.read(self.folder)
+        self.folder = host.folder
+        self.state = follow.read(host.folder)
         if way == "suspend" and self.state.end is None:
-            self.run_worker(partial(self._hand_over, self.folder), thread=True, group="start", exit_on_error=False)
+            self.hosting.hand_over(host.folder)
             return
         self.left = True
         self.exit()
 
-    def _hand_over(self, folder: Path) -> None:
-        """Leaves the experiment to a process of its own and quits; where that fails, goes on with it here."""
-        from engine.hosts.process import NotBegunError, detach  # noqa: PLC0415 - not needed to begin
-
-        try:
-            self.detached = detach(folder)
-        except (NotBegunError, OSError) as error:
-            self.post_message(StartFailed(f"it could not be detached and goes on here: {error}"))
-            self.call_from_thread(self.resume_experiment, folder)
-            return
-        self.left = True
-        self.call_from_thread(self.exit)
-
     def _fatal_error(self) -> None:
         """What Textual calls where the app cannot go on: one line instead of a traceback."""
         self.panic(Text(f"tl-tui: the app failed and had to end; details in {record_error()}"))
-
-
-def _started_here(experiment: Experiment, out: Path) -> ThreadHost:
-    from engine.hosts import thread  # noqa: PLC0415 - finds images, which nobody needs before
-
-    return thread.start(experiment, out, NICE)
-
-
-def _resumed_here(folder: Path) -> ThreadHost:
-    from engine.hosts import thread  # noqa: PLC0415
-
-    return thread.resume(folder, NICE)
 
 
 # The other modes are loaded at the first visit: the first frame of Setup does not wait for them.

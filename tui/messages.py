@@ -47,3 +47,8 @@ class StartFailed(Message):
     """An experiment could not be started, and why."""
 
     reason: str
+
+
+@dataclass
+class HandedOver(Message):
+    """Another process has taken over what trained here."""

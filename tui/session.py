@@ -40,9 +40,9 @@ def open_app(experiment: Experiment, out: Path, opened: Path | None = None, *, s
         lost = _run(app)
         if lost:
             point_nowhere(terminals)
-        outlived = not app.left and app.host is not None and (lost or asked() or app.host.is_alive())
-        if app.host is not None and outlived:
-            _outlive(app.host, app, silent=lost or asked())
+        outlived = not app.left and app.hosting.host is not None and (lost or asked() or app.hosting.host.is_alive())
+        if app.hosting.host is not None and outlived:
+            _outlive(app.hosting.host, app, silent=lost or asked())
     if not lost:
         _print_comparison(app)
         _print_whereabouts(app)
@@ -50,7 +50,7 @@ def open_app(experiment: Experiment, out: Path, opened: Path | None = None, *, s
         return 130
     if app.return_code and not outlived:
         return app.return_code
-    started_here = app.host is not None and app.host.folder == app.folder
+    started_here = app.hosting.host is not None and app.hosting.host.folder == app.folder
     failed = started_here and any(run.status == "failed" for run in app.state.runs)
     return 1 if failed or (outlived and app.state.end != "finished") else 0
 
@@ -70,7 +70,7 @@ def _run(app: TlTui) -> bool:
             with native_output_to(app_log(), failed):
                 app.run()
     except Exception:
-        if app.host is None or not app.host.is_alive():
+        if app.hosting.host is None or not app.hosting.host.is_alive():
             raise
         record_error()
     finally:
@@ -110,9 +110,9 @@ def _print_whereabouts(app: TlTui) -> None:
     """How to come back to an experiment that is not over."""
     if app.folder is None:
         return
-    if app.detached is not None:
+    if app.hosting.detached is not None:
         name = app.folder.name
-        print_line(f"It goes on in the background (process {app.detached}): `tl-tui attach {name}` shows it.")
+        print_line(f"It goes on in the background (process {app.hosting.detached}): `tl-tui attach {name}` shows it.")
     elif app.state.suspended and app.state.end is None:
         print_line(f"Where it stands is saved: `tl-tui resume {app.folder.name}` goes on.")
 
@@ -127,9 +127,9 @@ def _ended_by_signals(app: TlTui) -> Iterator[Callable[[], bool]]:
     told: list[ThreadHost] = []
 
     def asked() -> bool:
-        if ending.is_set() and app.host is not None and not told:
-            told.append(app.host)
-            app.host.ask("suspend")
+        if ending.is_set() and app.hosting.host is not None and not told:
+            told.append(app.hosting.host)
+            app.hosting.host.ask("suspend")
         return ending.is_set()
 
     def ask() -> None:

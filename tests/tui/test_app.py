@@ -298,7 +298,7 @@ async def test_leaving_while_a_run_trains_asks_stops_and_waits(app: TlTui, prese
     folder = present(begun)
     host = Host(folder)
     async with app.run_test(size=(80, 24)) as pilot:
-        app.host = host  # type: ignore[assignment]
+        app.hosting.host = host  # type: ignore[assignment]
         await opened(pilot, app, folder)
         for no in ("escape", "n", "enter"):
             await pilot.press("q")
@@ -326,7 +326,7 @@ async def test_detaching_hands_over_and_quits(
     host = Host(folder)
     monkeypatch.setattr(process, "detach", lambda given: 4711 if given == folder else None)
     async with app.run_test(size=(80, 24)) as pilot:
-        app.host = host  # type: ignore[assignment]
+        app.hosting.host = host  # type: ignore[assignment]
         await opened(pilot, app, folder)
         for key in keys:
             await pilot.press(key)
@@ -336,7 +336,7 @@ async def test_detaching_hands_over_and_quits(
         assert host.asked == ["suspend"] and isinstance(app.screen, Leaving)
         host.alive = False
         await until(pilot, lambda: app._exit)
-    assert app.detached == 4711
+    assert app.hosting.detached == 4711
 
 
 async def test_what_cannot_be_detached_goes_on_here(app: TlTui, present: Log, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -349,13 +349,13 @@ async def test_what_cannot_be_detached_goes_on_here(app: TlTui, present: Log, mo
     monkeypatch.setattr(process, "detach", refuse)
     monkeypatch.setattr(thread, "resume", lambda *_given: again)
     async with app.run_test(size=(80, 24), notifications=True) as pilot:
-        app.host = host  # type: ignore[assignment]
+        app.hosting.host = host  # type: ignore[assignment]
         await opened(pilot, app, folder)
         await pilot.press("d")
         await until(pilot, lambda: isinstance(app.screen, Leaving))
         host.alive = False
-        await until(pilot, lambda: app.host is again)  # type: ignore[comparison-overlap]
-        assert app.is_training and app.detached is None
+        await until(pilot, lambda: app.hosting.host is again)  # type: ignore[comparison-overlap]
+        assert app.hosting.is_training and app.hosting.detached is None
         await until(pilot, lambda: "no process can be started" in text_of(app))
 
 
@@ -370,7 +370,7 @@ async def test_starting_shows_it_in_live_and_only_one_at_a_time(
         app.start_experiment(logs.two_strategies())
         app.start_experiment(logs.two_strategies())
         await until(pilot, lambda: bool(app.state.runs) and app.current_mode == "live")
-        assert app.folder == folder and app.is_training
+        assert app.folder == folder and app.hosting.is_training
         app.start_experiment(logs.two_strategies())
         assert asked == [logs.two_strategies()]
 
@@ -382,14 +382,14 @@ async def test_data_that_cannot_be_used_is_said_in_setup(whole_app: TlTui, tmp_p
         await until(pilot, lambda: app.current_mode == "setup")
         app.start_experiment(nowhere)
         await until(pilot, lambda: "no such file or folder" in " ".join(text_of(app).split()))
-        assert isinstance(app.screen, SetupScreen) and not app.is_training
+        assert isinstance(app.screen, SetupScreen) and not app.hosting.is_training
 
 
 async def test_an_experiment_that_cannot_even_write_its_log_says_why(app: TlTui, tmp_path: Path) -> None:
     host = Host(tmp_path / "gone")
     host.alive, host.error = False, "No space left on [device]"
     async with app.run_test(size=(120, 40), notifications=True) as pilot:
-        app.host = host  # type: ignore[assignment]
+        app.hosting.host = host  # type: ignore[assignment]
         await until(pilot, lambda: "No space left on [device]" in text_of(app))
 
 

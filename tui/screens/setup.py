@@ -119,7 +119,7 @@ class SetupScreen(Screen[None]):
     def action_start(self) -> None:
         """Starts the comparison, or says why not."""
         problem = self._problem()
-        if app_of(self).is_training:
+        if app_of(self).hosting.is_training:
             problem = "one is running: stop it (2, then s)"
         elif not problem and self.data.found is None:
             problem = "still looking at the data"

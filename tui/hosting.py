@@ -1,0 +1,130 @@
+"""What trains in the app's own process: one experiment at a time, started, resumed and handed over in threads."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, NamedTuple
+
+from engine.log import LogBusyError, is_being_written
+from engine.spec import Experiment
+from engine.text import shown
+from tui.errors import record_error
+from tui.messages import HandedOver, HostStarted, StartFailed
+
+if TYPE_CHECKING:
+    from textual.message import Message
+
+    from engine.hosts.thread import ThreadHost
+    from engine.state import ExperimentState
+
+NICE = 5
+"""How far training steps back, so that a key is answered while all cores train; only a process that wants a core too
+gains by it."""
+
+
+class Trouble(NamedTuple):
+    """Something about what trains here that its log cannot tell."""
+
+    title: str
+    text: str
+
+
+class Hosting:
+    """The experiment of this process, if there is one: ``host`` from its start on, also after its end.
+
+    ``work`` runs a function in a thread; ``tell`` takes, from any thread, the messages that say what became of it.
+    ``detached``: the process that has taken the experiment over.
+    """
+
+    def __init__(self, work: Callable[[Callable[[], None]], object], tell: Callable[[Message], object]) -> None:
+        self.host: ThreadHost | None = None
+        self.detached: int | None = None
+        self._work = work
+        self._tell = tell
+        self._starting = False
+        self._failed: ThreadHost | None = None
+        self._problem = ""
+
+    @property
+    def is_training(self) -> bool:
+        """Whether an experiment runs in this process."""
+        return self.host is not None and self.host.is_alive()
+
+    @property
+    def is_busy(self) -> bool:
+        """Whether an experiment runs here or is about to."""
+        return self._starting or self.is_training
+
+    def has_writer(self, folder: Path) -> bool:
+        """Whether anybody, here or elsewhere, is at the experiment in this folder."""
+        own = self.host is not None and self.host.folder == folder and self.host.is_alive()
+        return own or is_being_written(folder)
+
+    def start(self, experiment: Experiment, out: Path) -> None:
+        """Starts the experiment below ``out``: ``HostStarted`` or ``StartFailed`` says whether it could."""
+        self._begin(partial(_started, experiment, out))
+
+    def resume(self, folder: Path) -> None:
+        """Goes on with what is left of an experiment, likewise."""
+        self._begin(partial(_resumed, folder))
+
+    def hand_over(self, folder: Path) -> None:
+        """Leaves the suspended experiment to a process of its own, ``HandedOver``, or goes on with it here."""
+        self._work(partial(self._hand_over, folder))
+
+    def troubles(self, state: ExperimentState) -> Iterator[Trouble]:
+        """What there is to tell since the last time; ``state``: of the experiment that is shown."""
+        host = self.host
+        if host is None:
+            return
+        problem = host.problem if host.is_alive() else ""
+        if problem and problem != self._problem:
+            goes_on = "Training goes on and writing is tried again; what you see here stands still."
+            yield Trouble("The log cannot be written", f"{shown(problem)}. {goes_on}")
+        self._problem = problem
+        # it ended without a last event in its log
+        if host is not self._failed and not host.is_alive() and host.error and state.end is None:
+            self._failed = host
+            yield Trouble("The experiment failed", shown(host.error))
+
+    def _begin(self, make: Callable[[], ThreadHost]) -> None:
+        self._starting = True  # at once: the thread may be late
+        self._work(partial(self._made, make))
+
+    def _made(self, make: Callable[[], ThreadHost]) -> None:
+        self._starting = True
+        try:
+            self.host = make()  # kept before anybody is told: the app may be about to end
+        except (ValueError, OSError, LogBusyError) as error:
+            self._tell(StartFailed(str(error)))
+        except Exception as error:  # a person wants to know, and to go on
+            self._tell(StartFailed(f"{type(error).__name__}: {error} (details in {record_error()})"))
+        else:
+            self._tell(HostStarted(self.host))
+        finally:
+            self._starting = False
+
+    def _hand_over(self, folder: Path) -> None:
+        from engine.hosts.process import NotBegunError, detach  # noqa: PLC0415 - not needed to begin
+
+        try:
+            self.detached = detach(folder)
+        except (NotBegunError, OSError) as error:
+            self._tell(StartFailed(f"it could not be detached and goes on here: {error}"))
+            self._made(partial(_resumed, folder))
+        else:
+            self._tell(HandedOver())
+
+
+def _started(experiment: Experiment, out: Path) -> ThreadHost:
+    from engine.hosts import thread  # noqa: PLC0415 - finds images, which nobody needs before
+
+    return thread.start(experiment, out, NICE)
+
+
+def _resumed(folder: Path) -> ThreadHost:
+    from engine.hosts import thread  # noqa: PLC0415
+
+    return thread.resume(folder, NICE)
