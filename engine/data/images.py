@@ -121,6 +121,36 @@ def square(path: str, side: int) -> NDArray[np.uint8]:
             return np.asarray(small.resize((side, side), Image.Resampling.BILINEAR, box=box))
 
 
+def thumbnail(path: str, size: tuple[int, int]) -> Image.Image:
+    """The whole image of a file, upright and in RGB, as large as fits into ``size`` (width and height, in pixels).
+
+    ``ValueError`` where it cannot be decoded, with the reason in a few words.
+    """
+    if Path(path).exists() and not Path(path).is_file():  # a pipe would be waited for
+        raise ValueError("not a file")
+    try:
+        return _contained(path, size)
+    except Exception as error:  # decoders raise almost anything on a broken file
+        raise ValueError(_reason(path, error)) from error
+
+
+def _contained(path: str, size: tuple[int, int]) -> Image.Image:
+    with Image.open(path, formats=FORMATS) as image:
+        whole = image.size
+        if not all(whole):
+            raise ValueError("it has no pixels")
+        if image.format in ("JPEG", "MPO"):
+            image.draft(None, (DRAFT_REDUCES_TO * size[0], DRAFT_REDUCES_TO * size[1]))
+        with _room_for(math.prod(whole if "progressive" in image.info else image.size)):
+            image.load()
+            upright = _upright(image)
+            times = max(has / most for has, most in zip(upright.size, size, strict=True))
+            factor = max(1, int(times / DRAFT_REDUCES_TO)) if math.prod(upright.size) > LARGE else 1
+            small = _in_strips(upright, (0, 0, *upright.size), factor)
+            width, height = (max(1, round(length / times)) for length in upright.size)
+            return small.resize((width, height), Image.Resampling.BILINEAR)
+
+
 @contextmanager
 def _room_for(pixels: int) -> Iterator[None]:
     """Waits until so many more may be in memory: all threads hold :data:`MOST_PIXELS`, or one image of more."""
@@ -172,13 +202,20 @@ def _reduced(image: Image.Image, side: int) -> tuple[Image.Image, Box]:
     around = shorter / side  # pixels beside the square that resizing looks at
     left, top = (max(0, math.floor((edge - around) / factor) * factor) for edge in box[:2])
     right, bottom = (min(most, math.ceil(edge + around)) for edge, most in zip(box[2:], image.size, strict=True))
+    small = _in_strips(image, (left, top, right, bottom), factor)
+    inside = ((box[0] - left) / factor, (box[1] - top) / factor, (box[2] - left) / factor, (box[3] - top) / factor)
+    return small, inside
+
+
+def _in_strips(image: Image.Image, area: tuple[int, int, int, int], factor: int) -> Image.Image:
+    """An area (left, top, right and bottom) in 8-bit RGB, each of its sides so many times shorter."""
+    left, top, right, bottom = area
     small = Image.new("RGB", (math.ceil((right - left) / factor), math.ceil((bottom - top) / factor)))
     grey, step = _range(image), factor * math.ceil(STRIP / (factor * (right - left)))
     for start in range(top, bottom, step):
         strip = image.crop((left, start, right, min(bottom, start + step)))
         small.paste(_rgb(strip, grey).reduce(factor), (0, (start - top) // factor))
-    inside = ((box[0] - left) / factor, (box[1] - top) / factor, (box[2] - left) / factor, (box[3] - top) / factor)
-    return small, inside
+    return small
 
 
 def _range(image: Image.Image) -> tuple[float, float]:

@@ -1,3 +1,4 @@
+import os
 import threading
 import warnings
 from pathlib import Path
@@ -10,7 +11,7 @@ from PIL import Image
 from torchvision import transforms
 
 from engine.data import images
-from engine.data.images import FORMATS, decode, square
+from engine.data.images import FORMATS, decode, square, thumbnail
 
 SIDE = 24
 
@@ -155,6 +156,53 @@ def test_exif_rotated(tmp_path: Path, orientation: int) -> None:
     exif[0x0112] = orientation
     stored.save(tmp_path / "x.jpg", exif=exif, quality=98, subsampling=0)
     assert np.abs(square(str(tmp_path / "x.jpg"), 60) - reference(image, 60)).max() <= 6
+
+
+@pytest.mark.parametrize(
+    ("width", "height", "wanted"),
+    [(90, 60, (45, 30)), (60, 90, (27, 40)), (10, 10, (40, 40)), (2000, 3, (60, 1)), (3, 2000, (1, 40))],
+)
+@pytest.mark.parametrize("ending", ["jpg", "png"])
+def test_thumbnails_show_the_whole_image(
+    tmp_path: Path, width: int, height: int, wanted: tuple[int, int], ending: str
+) -> None:
+    path = tmp_path / f"x.{ending}"
+    Image.fromarray(smooth(width, height)).save(path, **({"quality": 98, "subsampling": 0} if ending == "jpg" else {}))
+    small = thumbnail(str(path), (60, 40) if wanted != (45, 30) else (45, 33))
+    assert small.mode == "RGB" and small.size == wanted
+    expected = Image.fromarray(smooth(width, height)).resize(small.size, Image.Resampling.BILINEAR)
+    assert np.abs(np.asarray(small, np.int64) - np.asarray(expected, np.int64)).max() <= 8
+
+
+@pytest.mark.parametrize("mode", ["RGB", "L", "P", "RGBA", "I;16", "1"])
+def test_thumbnails_of_large_images_are_made_in_strips(
+    tmp_path: Path, mode: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(images, "LARGE", 1000)
+    monkeypatch.setattr(images, "STRIP", 2000)
+    image = Image.fromarray(smooth(400, 300).astype(np.uint16)[..., 0] * 257) if mode == "I;16" else None
+    image = Image.fromarray(smooth(400, 300)).convert(mode) if image is None else image
+    image.save(tmp_path / "x.png")
+    small = np.asarray(thumbnail(str(tmp_path / "x.png"), (20, 20)), np.int64)
+    assert small.shape == (15, 20, 3)
+    column = small[:, :, 0].mean(axis=0)
+    assert (np.diff(column) > 0).sum() >= 15, "it is brighter from left to right"
+
+
+def test_thumbnails_are_upright(tmp_path: Path) -> None:
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    Image.fromarray(smooth(90, 60)).save(tmp_path / "x.jpg", exif=exif)
+    assert thumbnail(str(tmp_path / "x.jpg"), (30, 30)).size == (20, 30)
+
+
+def test_why_there_is_no_thumbnail(broken: dict[str, Path], tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe.png")
+    files = {**broken, "not a file": tmp_path / "pipe.png"}
+    del files["is a directory"]
+    for reason, path in files.items():
+        with pytest.raises(ValueError, match=reason):
+            thumbnail(str(path), (20, 20))
 
 
 def test_broken_exif_harms_nothing(tmp_path: Path) -> None:
