@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Literal, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -33,14 +33,27 @@ class Predictions:
     probabilities: NDArray[np.float64]
 
 
-def path_of(folder: Path, run: str) -> Path:
-    """Where a run of the experiment in ``folder`` leaves its predictions."""
-    return folder / "predictions" / f"{run}.safetensors"
+class Saved(NamedTuple):
+    """A run's file of predictions as it is now: whose it is, its size in bytes and its time of change in ns."""
+
+    folder: Path
+    run: str
+    size: int
+    changed: int
+
+
+def saved(folder: Path, run: str) -> Saved | None:
+    """The predictions that a run of the experiment in ``folder`` has left so far; None where there are none."""
+    try:
+        found = _path(folder, run).stat()
+    except OSError:
+        return None
+    return Saved(folder, run, found.st_size, found.st_mtime_ns)
 
 
 def read(folder: Path, run: str, part: Part = "val") -> Predictions | None:
     """The predictions of a run of the experiment in ``folder``; None where there are none, or none that make sense."""
-    path, prefix = path_of(folder, run), "test_" if part == "test" else ""
+    path, prefix = _path(folder, run), "test_" if part == "test" else ""
     try:
         if not path.is_file():  # a pipe would be waited for
             return None
@@ -60,6 +73,10 @@ def read(folder: Path, run: str, part: Part = "val") -> Predictions | None:
     if labels.min() < 0 or labels.max() >= len(classes):
         return None
     return Predictions(run, part, epoch, classes, paths, groups, labels, softmax(logits, axis=1))
+
+
+def _path(folder: Path, run: str) -> Path:
+    return folder / "predictions" / f"{run}.safetensors"
 
 
 def _texts(encoded: str) -> tuple[str, ...]:

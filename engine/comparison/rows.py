@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 from statistics import mean
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Literal, NamedTuple
 
 from msgspec import Struct
+from msgspec.structs import replace
 
+from engine.comparison import costs
 from engine.comparison.difference import PairedDifference
-from engine.events import EpochFinished
+from engine.comparison.same_data import what_differs
 from engine.state import ExperimentState, RunState, RunStatus
 
 if TYPE_CHECKING:
+    from engine.comparison.predictions import Part, Saved
     from engine.comparison.scores import Scores
 
 CONFIDENCE = 0.95
@@ -41,21 +45,29 @@ class DataCounts(Struct, frozen=True):
     test: int = 0
 
 
-class Row(Struct, frozen=True):
+class Row(Struct, frozen=True, kw_only=True):
     """What was measured of one run; None where it was not (yet).
 
     Accuracies are in 0..1 and losses mean cross-entropies in nats, all at ``best_epoch`` (best validation accuracy,
-    ties by lower loss, counted from 1). The README describes every field, with its unit.
+    ties by lower loss, counted from 1). Those of the validation images flatter, since they chose the epoch; those of
+    the test part were measured once, at that epoch. The README describes every field, with its unit.
     """
 
+    experiment: str = ""
     run: str
     strategy: str
+    seed: int
+    fold: int | None = None
+    state: RunStatus | Literal["interrupted"]
+    error: str
     backbone: str
     trains: str
-    seed: int
     weights: str
     parameters_total: int
     parameters_trainable: int
+    multiply_adds: int | None = None
+    precision: str
+    device: str
     epochs: int
     epochs_planned: int
     best_epoch: int | None
@@ -63,27 +75,31 @@ class Row(Struct, frozen=True):
     val_accuracy_low: float | None
     val_accuracy_high: float | None
     val_loss: float | None
-    train_accuracy: float | None
-    generalisation_gap: float | None
-    seconds_total: float | None
-    seconds_per_epoch: float | None
-    cpu_seconds: float | None
-    images_per_second: float | None
-    peak_memory_bytes: int | None
-    memory_at_start_bytes: int | None
-    memory_kind: str
-    precision: str
-    device: str
-    state: RunStatus | Literal["interrupted"]
-    error: str
-    experiment: str = ""
-    fold: int | None = None
+    scores: Scores | None = None
     test_accuracy: float | None = None
     test_accuracy_low: float | None = None
     test_accuracy_high: float | None = None
     test_loss: float | None = None
-    scores: Scores | None = None
     test_scores: Scores | None = None
+    train_accuracy: float | None
+    generalisation_gap: float | None
+    gap_by_epoch: tuple[float, ...] = ()
+    val_loss_turned: int | None = None
+    val_loss_rise: float | None = None
+    seconds_total: float | None
+    seconds_per_epoch: float | None
+    seconds_to_target: float | None = None
+    target_accuracy: float | None = None
+    cpu_seconds: float | None
+    images_per_second: float | None
+    joules: float | None = None
+    peak_memory_bytes: int | None
+    memory_at_start_bytes: int | None
+    memory_kind: str
+    peak_rss_bytes: int | None = None
+    peak_allocated_bytes: int | None = None
+    peak_reserved_bytes: int | None = None
+    peak_device_bytes: int | None = None
 
 
 class Comparison(Struct, frozen=True):
@@ -107,29 +123,24 @@ class Comparison(Struct, frozen=True):
 def compare(sources: Sequence[Source], positive: str | None = None) -> Comparison:
     """The runs of one experiment, or of several on the same data, as rows; also while they still run.
 
-    ``positive``: of two classes, the one that sensitivity is about; the second where None or unknown.
+    ``positive``: of two classes, the one that sensitivity is about; the last by name where None or unknown. Files of
+    predictions that are missing or damaged leave their measures None.
     """
-    del positive
-    shown = [source for source in sources if source.state.data is not None]
-    if not shown:
+    known = [source for source in sources if source.state.data is not None]
+    if not known:
         return Comparison(sources[0].state.name if sources else "", DataCounts(0, 0, ()), ())
-    rows = [_row(source, run) for source in shown for run in _chosen(source)]
-    name = ", ".join(dict.fromkeys(source.state.name for source in shown))
-    return Comparison(name, _counts(shown[0].state), tuple(rows))
-
-
-def _chosen(source: Source) -> list[RunState]:
-    return [run for run in source.state.runs if source.runs is None or run.run in source.runs]
-
-
-def _counts(state: ExperimentState) -> DataCounts:
-    data, decoded = state.data, state.decoded
-    if data is None:
-        return DataCounts(0, 0, ())
-    if decoded is not None:
-        return DataCounts(decoded.train, decoded.val, data.classes, decoded.test)
-    train, val, test = (sum(part.values()) for part in (data.train, data.val, data.test))
-    return DataCounts(train, val, data.classes, test)
+    data = _counts(known[0].state)
+    positive = _positive(data.classes, positive)
+    chosen = _chosen(known)
+    differs = what_differs([source.state for source in known])
+    return Comparison(
+        experiment=", ".join(dict.fromkeys(one.experiment for one in chosen)),
+        data=data,
+        runs=_with_targets([_row(one, positive) for one in chosen], [one.run for one in chosen]),
+        positive=positive,
+        pairs=(),
+        data_differs=differs,
+    )
 
 
 def accuracy_interval(accuracy: float, images: int) -> tuple[float, float]:
@@ -142,20 +153,76 @@ def accuracy_interval(accuracy: float, images: int) -> tuple[float, float]:
     return float(interval.low), float(interval.high)
 
 
-def _row(source: Source, run: RunState) -> Row:
+class _Chosen(NamedTuple):
+    """A run that is compared; its experiment and its strategy by names that are unique in the comparison."""
+
+    source: Source
+    run: RunState
+    experiment: str
+    strategy: str
+
+    @property
+    def saved(self) -> Saved | None:
+        """Its file of predictions."""
+        from engine.comparison.predictions import saved  # noqa: PLC0415 - loads numpy
+
+        return saved(self.source.folder, self.run.run) if self.source.folder is not None else None
+
+
+def _chosen(sources: Sequence[Source]) -> list[_Chosen]:
+    experiments = Counter(source.state.name for source in sources)
+    strategies = Counter(name for source in sources for name in {run.strategy.name for run in source.state.runs})
+    chosen = []
+    for source in sources:
+        name = source.state.name if experiments[source.state.name] == 1 else str(source.folder)
+        for run in source.state.runs:
+            if source.runs is None or run.run in source.runs:
+                strategy = run.strategy.name
+                label = strategy if strategies[strategy] == 1 else f"{strategy} ({name})"
+                chosen.append(_Chosen(source, run, name, label))
+    return chosen
+
+
+def _positive(classes: tuple[str, ...], wanted: str | None) -> str:
+    if len(classes) != 2:
+        return ""
+    return wanted if wanted in classes else sorted(classes)[1]
+
+
+def _counts(state: ExperimentState) -> DataCounts:
+    data, decoded = state.data, state.decoded
+    if data is None:
+        return DataCounts(0, 0, ())
+    if decoded is not None:
+        return DataCounts(decoded.train, decoded.val, data.classes, decoded.test)
+    train, val, test = (sum(part.values()) for part in (data.train, data.val, data.test))
+    return DataCounts(train, val, data.classes, test)
+
+
+def _row(chosen: _Chosen, positive: str) -> Row:
+    source, run = chosen.source, chosen.run
     best, test, device = run.best, run.test, source.state.device
     low, high = accuracy_interval(best.val.accuracy, best.val.images) if best else (None, None)
     test_low, test_high = accuracy_interval(test.accuracy, test.images) if test else (None, None)
-    peak, kind = _peak_memory(run)
+    peak, turn = costs.peak_memory(run), costs.turn(run.epochs)
+    on_device = peak.allocated is not None
+    start = run.memory_at_start
     return Row(
+        experiment=chosen.experiment,
         run=run.run,
-        strategy=run.strategy.name,
+        strategy=chosen.strategy,
+        seed=run.seed,
+        fold=run.fold,
+        state="interrupted" if source.interrupted and not run.is_over else run.status,
+        error=run.failure.message if run.failure else "",
         backbone=run.strategy.backbone,
         trains=run.strategy.trains,
-        seed=run.seed,
         weights=run.weights,
         parameters_total=run.parameters_total,
         parameters_trainable=run.parameters_trainable,
+        multiply_adds=run.multiply_adds or None,
+        precision=run.precision,
+        device=device.hardware if device else "",
         epochs=len(run.epochs),
         epochs_planned=run.strategy.epochs,
         best_epoch=best.epoch if best else None,
@@ -163,49 +230,59 @@ def _row(source: Source, run: RunState) -> Row:
         val_accuracy_low=low,
         val_accuracy_high=high,
         val_loss=best.val.loss if best else None,
-        train_accuracy=best.train.accuracy if best else None,
-        generalisation_gap=best.train.accuracy - best.val.accuracy if best else None,
-        seconds_total=run.seconds if run.seconds is not None else _seconds(run.epochs),
-        seconds_per_epoch=mean(epoch.seconds for epoch in run.epochs) if run.epochs else None,
-        cpu_seconds=run.cpu_seconds,
-        images_per_second=_images_per_second(run.epochs),
-        peak_memory_bytes=peak,
-        memory_at_start_bytes=_at_start(run, kind),
-        memory_kind=kind,
-        precision=run.precision,
-        device=device.hardware if device else "",
-        state="interrupted" if source.interrupted and not run.is_over else run.status,
-        error=run.failure.message if run.failure else "",
-        experiment=source.state.name,
-        fold=run.fold,
+        scores=_scores(chosen, "val", positive),
         test_accuracy=test.accuracy if test else None,
         test_accuracy_low=test_low,
         test_accuracy_high=test_high,
         test_loss=test.loss if test else None,
+        test_scores=_scores(chosen, "test", positive) if test else None,
+        train_accuracy=best.train.accuracy if best else None,
+        generalisation_gap=best.train.accuracy - best.val.accuracy if best else None,
+        gap_by_epoch=tuple(epoch.train.accuracy - epoch.val.accuracy for epoch in run.epochs),
+        val_loss_turned=turn.epoch if turn else None,
+        val_loss_rise=turn.rise if turn else None,
+        seconds_total=costs.seconds_in_all(run),
+        seconds_per_epoch=mean(epoch.seconds for epoch in run.epochs) if run.epochs else None,
+        cpu_seconds=run.cpu_seconds,
+        images_per_second=costs.images_per_second(run.epochs),
+        joules=run.joules,
+        peak_memory_bytes=peak.allocated if on_device else peak.rss,
+        memory_at_start_bytes=None if start is None else start.allocated if on_device else start.rss,
+        memory_kind="CUDA allocated" if on_device else "process RSS",
+        peak_rss_bytes=peak.rss,
+        peak_allocated_bytes=peak.allocated,
+        peak_reserved_bytes=peak.reserved,
+        peak_device_bytes=peak.device,
     )
 
 
-def _peak_memory(run: RunState) -> tuple[int | None, str]:
-    """The largest peak of the run and what it is a peak of."""
-    seen = [epoch.memory for epoch in run.epochs] + [point.memory for point in run.memory]
-    seen += [memory for memory in (run.memory_at_start, run.memory_at_end) if memory is not None]
-    on_device = [memory.peak_allocated for memory in seen if memory.peak_allocated is not None]
-    if on_device:
-        return max(on_device), "CUDA allocated"
-    return max((memory.peak_rss for memory in seen), default=None), "process RSS"
+def _with_targets(rows: Sequence[Row], runs: Sequence[RunState]) -> tuple[Row, ...]:
+    """The rows with the time that each took to come near the best accuracy of the other strategies."""
+    done = []
+    for row, run in zip(rows, runs, strict=True):
+        others = [other.val_accuracy for other in rows if other.strategy != row.strategy and other.val_accuracy]
+        target = costs.GOOD_ENOUGH * max(others) if others else None
+        seconds = costs.seconds_to(run, target) if target is not None else None
+        done.append(replace(row, target_accuracy=target, seconds_to_target=seconds))
+    return tuple(done)
 
 
-def _at_start(run: RunState, kind: str) -> int | None:
-    memory = run.memory_at_start
-    if memory is None:
+def _scores(chosen: _Chosen, part: Part, positive: str) -> Scores | None:
+    best, saved = chosen.run.best, chosen.saved
+    if best is None or saved is None:
         return None
-    return memory.rss if kind == "process RSS" else memory.allocated
+    from engine.comparison.scores import scores_of  # noqa: PLC0415 - loads scikit-learn
+
+    return scores_of(saved, best.epoch, part, positive)
 
 
-def _seconds(epochs: tuple[EpochFinished, ...]) -> float | None:
-    return sum(epoch.seconds for epoch in epochs) if epochs else None
+def _pairs(chosen: Sequence[_Chosen]) -> tuple[PairedDifference, ...]:
+    from engine.comparison.pairs import Best, differences  # noqa: PLC0415 - loads scipy
 
-
-def _images_per_second(epochs: tuple[EpochFinished, ...]) -> float | None:
-    seconds = sum(epoch.train_seconds for epoch in epochs)
-    return sum(epoch.train.images for epoch in epochs) / seconds if seconds else None
+    return differences(
+        [
+            Best(one.strategy, one.run.seed, one.run.fold, best.epoch, saved, one.run.test is not None)
+            for one in chosen
+            if (best := one.run.best) is not None and (saved := one.saved) is not None
+        ]
+    )

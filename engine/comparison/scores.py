@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from functools import lru_cache
-from pathlib import Path
 
 import numpy as np
 from msgspec import Struct
@@ -13,7 +12,7 @@ from scipy.stats import binned_statistic
 from sklearn import metrics
 
 from engine.comparison import predictions
-from engine.comparison.predictions import Part, Predictions
+from engine.comparison.predictions import Part, Predictions, Saved
 
 BINS = 15
 
@@ -84,13 +83,11 @@ def scores(predicted: Predictions, positive: str = "") -> Scores:
     )
 
 
-def scores_of(folder: Path, run: str, epoch: int, part: Part = "val", positive: str = "") -> Scores | None:
-    """The measures of a run of the experiment in ``folder`` at its best ``epoch``; None where no file tells them."""
-    try:
-        found = predictions.path_of(folder, run).stat()
-    except OSError:
-        return None
-    return _scores_of(folder, run, epoch, part, positive, (found.st_size, found.st_mtime_ns))
+@lru_cache(maxsize=256)
+def scores_of(saved: Saved, epoch: int, part: Part, positive: str) -> Scores | None:
+    """The measures of a run at its best ``epoch``; None where the file does not tell them, or tells another epoch's."""
+    predicted = predictions.read(saved.folder, saved.run, part)
+    return scores(predicted, positive) if predicted is not None and predicted.epoch == epoch else None
 
 
 def calibration_error(top: NDArray[np.float64], right: NDArray[np.bool_]) -> float:
@@ -99,13 +96,6 @@ def calibration_error(top: NDArray[np.float64], right: NDArray[np.bool_]) -> flo
     """
     sums, _, _ = binned_statistic(top, [right.astype(float), top], statistic="sum", bins=BINS, range=(0, 1))
     return float(np.abs(sums[0] - sums[1]).sum() / len(top))
-
-
-@lru_cache(maxsize=256)
-def _scores_of(folder: Path, run: str, epoch: int, part: Part, positive: str, stamp: tuple[int, int]) -> Scores | None:
-    del stamp  # a file that has changed is read again
-    predicted = predictions.read(folder, run, part)
-    return scores(predicted, positive) if predicted is not None and predicted.epoch == epoch else None
 
 
 def _ranking(predicted: Predictions, positive: int) -> tuple[float | None, float | None]:

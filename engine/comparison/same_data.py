@@ -1,0 +1,40 @@
+"""Whether experiments were measured on the same data. Imports without torch."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from engine.state import ExperimentState
+
+
+def what_differs(states: Sequence[ExperimentState]) -> str:
+    """What differs between the data of the experiments, in a line; empty where they are the same.
+
+    The fingerprints of the decoded images decide, where both are known; else the classes and the counts of images do.
+    """
+    first = states[0]
+    for other in states[1:]:
+        if difference := _difference(first, other):
+            return f"{other.name} was not measured on the same data as {first.name}: {difference}"
+    return ""
+
+
+def _difference(one: ExperimentState, other: ExperimentState) -> str:
+    if one.data is None or other.data is None or one.spec is None or other.spec is None:
+        return "of one of them nothing is known yet"
+    if one.data.classes != other.data.classes:
+        return "other classes"
+    if one.spec.folds != other.spec.folds:
+        return f"{other.spec.folds or 'no'} folds instead of {one.spec.folds or 'no'}"
+    parts = (
+        ("training", one.data.train, other.data.train),
+        ("validation", one.data.val, other.data.val),
+        ("test", one.data.test, other.data.test),
+    )
+    for name, first, second in parts:
+        if sum(first.values()) != sum(second.values()):
+            return f"{sum(second.values()):,} instead of {sum(first.values()):,} {name} images"
+    known = [state.decoded.fingerprint for state in (one, other) if state.decoded and state.decoded.fingerprint]
+    if len(known) == 2:
+        return "" if known[0] == known[1] else "as many images, but other ones, other labels or another split"
+    return "" if all(first == second for _, first, second in parts) else "another number of images in a class"
