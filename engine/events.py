@@ -13,7 +13,7 @@ from msgspec import Meta, Struct
 
 from engine.spec import Experiment
 
-Stage = Literal["weights", "decoding", "warming up", "features", "training", "validating"]
+Stage = Literal["weights", "decoding", "warming up", "features", "training", "validating", "testing"]
 Action = Literal["pause", "resume", "stop", "skip", "suspend"]
 """``stop`` ends an experiment with what it has; ``suspend`` ends only the process, and another goes on from there."""
 RunEnd = Literal["finished", "stopped", "skipped"]

@@ -14,6 +14,8 @@ from contextlib import contextmanager, suppress
 from importlib import metadata
 from pathlib import Path
 
+import msgspec
+
 from engine import devices
 from engine import events as ev
 from engine.controls import Controls, Interrupted, Stopwatch
@@ -66,6 +68,8 @@ def _run(
     clock, memory = Stopwatch(), devices.MemoryProbe(device)
     earlier = fold(log.earlier)
     controls = Controls(log.folder, log, clock, asked, earlier)
+    if earlier.data is not None and not earlier.data.test:  # it began when no part was set apart for a test
+        dataset = msgspec.structs.replace(dataset, test=())
     state = _begin(experiment, dataset, log, devices.describe(device), earlier)
     with ThreadPoolExecutor(1, thread_name_prefix="cache") as later:
         shared = Shared(
@@ -137,12 +141,12 @@ def _drive(events: Generator[Event, None, None], log: EventLog, controls: Contro
         while True:
             log.append(event)
             asked = controls.obey(run_name)
-            if asked is None or interruption is not None:  # once it is ending, only what ends all still matters
-                interruption = asked if asked in ("stop", "suspend") else interruption
+            if asked is None:
                 event = next(events)
-            else:
+                continue
+            if interruption is None or asked in ("stop", "suspend"):  # what ends all outweighs what ends a run
                 interruption = asked
-                event = events.throw(Interrupted(asked))
+            event = events.throw(Interrupted(asked))
     return interruption
 
 

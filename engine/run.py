@@ -17,7 +17,7 @@ from engine.controls import Interrupted, Stopwatch, every
 from engine.data.dataset import DataError, DataSet
 from engine.data.prepare import Prepared, prepare
 from engine.devices import MemoryProbe, trim_memory
-from engine.events import Event
+from engine.events import Action, Event
 from engine.models.backbones import Preprocessing, build, count_parameters
 from engine.models.weights import Pretrained, WeightsError, fetch
 from engine.progress import told
@@ -26,12 +26,14 @@ from engine.text import shown
 from engine.training import checkpoint, saving
 from engine.training.batches import Images
 from engine.training.best import Best
-from engine.training.checkpoint import CheckpointError, Course
+from engine.training.checkpoint import CheckpointError
+from engine.training.course import Course, Spent
+from engine.training.evaluation import test
 from engine.training.features import FeatureStore, extracted
 from engine.training.fit import fit, warm_up
 from engine.training.memory import DoesNotFitError, shortage
 from engine.training.run import DivergedError, Run, at_the_start
-from engine.training.schedule import planned_rates
+from engine.training.schedule import rates_of
 
 SAVE_SECONDS = 30.0
 NAMED = 1000
@@ -78,31 +80,22 @@ def run_events(shared: Shared, planned: PlannedRun, view: Preprocessing, known: 
     Raises ``DataError`` or ``SpecError`` where the images or the settings cannot be used at all, since no other run
     could go on either.
     """
-    name, strategy, clock = planned.name, planned.strategy, shared.clock
+    name = planned.name
     course: Course | None = None
     last: ev.RunFinished | ev.RunFailed
     try:
-        prepared = yield from _prepared(shared, view.resize)
-        pretrained = yield from told(fetch(strategy.backbone, shared.weights), "weights", clock, name)
-        run = _run(shared, prepared, planned, view, pretrained)
-        yield ev.StageChanged(run=name, stage="warming up", detail="torch.compile" if shared.compile else "")
-        warm_up(run)
-        trim_memory()
-        shared.memory.reset_peak()
-        begun = Course(run, at_the_start(run), Best(run, shared.folder, shared.dataset.classes), prepared.fingerprint)
-        yield from _resume(shared, begun)
-        course = begun
-        yield _started(shared, planned, course, pretrained)
-        yield from course.epochs[known:]  # what a full disk or a power cut took from the log
-        yield from _fit(shared, course)
-        last = _finished(shared, name, course, "finished")
-    except Interrupted as interrupted:
-        suspended = interrupted.action == "suspend"
-        with suppress(Interrupted):
-            yield from saving.before_leaving(course, best_too=suspended) if course is not None else ()
-        if suspended:
-            return
-        last = _finished(shared, name, course, "skipped" if interrupted.action == "skip" else "stopped")
+        try:
+            course, pretrained = yield from _begun(shared, planned, view)
+            yield _started(shared, planned, course, pretrained)
+            yield from course.epochs[known:]  # what a full disk or a power cut took from the log
+            yield from _fit(shared, course)
+            yield from _test(course)
+            last = _finished(shared, name, course, "finished")
+        except Interrupted as interrupted:
+            action = yield from _leaving(course, interrupted.action)
+            if action == "suspend":
+                return
+            last = _finished(shared, name, course, "skipped" if action == "skip" else "stopped")
     except (DataError, SpecError):
         raise
     except Exception as error:  # whatever happened in this run, the others can go on
@@ -115,6 +108,46 @@ def run_events(shared: Shared, planned: PlannedRun, view: Preprocessing, known: 
             yield event
     if isinstance(last, ev.RunFinished) and last.end == "finished":
         checkpoint.remove(shared.folder, name)
+
+
+def _begun(
+    shared: Shared, planned: PlannedRun, view: Preprocessing
+) -> Generator[Event, None, tuple[Course, Pretrained]]:
+    """The run where its first step is to be done, or where an earlier process left it, and its pretrained weights."""
+    name = planned.name
+    prepared = yield from _prepared(shared, view.resize)
+    pretrained = yield from told(fetch(planned.strategy.backbone, shared.weights), "weights", shared.clock, name)
+    run = _run(shared, prepared, planned, view, pretrained)
+    yield ev.StageChanged(run=name, stage="warming up", detail="torch.compile" if shared.compile else "")
+    warm_up(run)
+    trim_memory()
+    shared.memory.reset_peak()
+    course = Course(run, at_the_start(run), Best(run, shared.folder, shared.dataset.classes), prepared.fingerprint)
+    yield from _resume(shared, course)
+    return course, pretrained
+
+
+def _leaving(course: Course | None, action: Action) -> Generator[Event, None, Action]:
+    """Saves where a run stands that a person ends, and tests what it has learnt; what the person wants in the end.
+
+    A wish while it is being tested ends the test, which is done where the run goes on some day.
+    """
+    if course is None:
+        return action
+    was_testing = course.spent is not None
+    try:
+        yield from saving.before_leaving(course, best_too=action == "suspend")
+        if action != "suspend" and not was_testing:
+            yield from _test(course)
+    except Interrupted as again:
+        return again.action if again.action == "suspend" else action
+    return action
+
+
+def _test(course: Course) -> Generator[Event, None, None]:
+    """The test at the end of a run, which does not count as its time."""
+    course.stop_counting()
+    yield from test(course.run, course.training, course.best)
 
 
 def _resume(shared: Shared, course: Course) -> Generator[Event, None, None]:
@@ -148,7 +181,7 @@ def _started(shared: Shared, planned: PlannedRun, course: Course, pretrained: Pr
         parameters_total=total,
         parameters_trainable=trainable,
         precision=shared.precision,
-        learning_rates=planned_rates(strategy.optimizer.lr, strategy.schedule, strategy.epochs),
+        learning_rates=rates_of(strategy),
         memory=shared.memory.sample(),
         epoch=course.training.epoch,
         step=course.training.step,
@@ -174,8 +207,15 @@ def _fit(shared: Shared, course: Course) -> Generator[Event, None, None]:
 
 
 def _finished(shared: Shared, name: str, course: Course | None, end: ev.RunEnd) -> ev.RunFinished:
-    seconds, cpu_seconds = (0.0, 0.0) if course is None else (course.seconds(), course.cpu_seconds())
-    return ev.RunFinished(run=name, end=end, seconds=seconds, cpu_seconds=cpu_seconds, memory=shared.memory.sample())
+    spent = Spent(0.0, 0.0, shared.memory.sample()) if course is None else course.taken()
+    return ev.RunFinished(
+        run=name,
+        end=end,
+        seconds=spent.seconds,
+        cpu_seconds=spent.cpu_seconds,
+        memory=spent.memory,
+        test=None if course is None else course.best.test,
+    )
 
 
 def _saved(
@@ -226,18 +266,17 @@ def _run(shared: Shared, prepared: Prepared, planned: PlannedRun, view: Preproce
     network = build(strategy.backbone, len(shared.dataset.classes), strategy.trains, pretrained.state, seed)
     network.module.to(shared.device).to(memory_format=torch.channels_last)
     images = Images(prepared, view, shared.device)
-    fine_tuned = strategy.trains == "all"
     return Run(
         planned.name,
         strategy,
         seed,
         network,
-        torch.compile(network.module) if shared.compile and fine_tuned else network.module,
+        torch.compile(network.module) if shared.compile and not strategy.on_features else network.module,
         images,
         shared.precision,
         shared.memory,
+        partial(extracted, shared.features, images, strategy, network, shared.precision),
         shared.clock,
-        None if fine_tuned else partial(extracted, shared.features, images, strategy, network, shared.precision),
     )
 
 
@@ -251,15 +290,15 @@ def _prepared(shared: Shared, side: int) -> Generator[Event, None, Prepared]:
             if not shared.force:
                 raise ChangedError(f"{changed}; --force goes on all the same")
             yield ev.Warned(message=f"resumed by force: {changed}")
-        left_out = (*prepared.train.unreadable, *prepared.val.unreadable)
+        left_out = (*prepared.train.unreadable, *prepared.val.unreadable, *prepared.test.unreadable)
         for unreadable in left_out[:NAMED]:
             yield ev.Warned(message=f"left out {shown(unreadable.path)}: {unreadable.reason}")
         if len(left_out) > NAMED:
             yield ev.Warned(message=f"left out {len(left_out) - NAMED:,} more images that could not be read")
-        train, val = len(prepared.train.labels), len(prepared.val.labels)
         yield ev.DataDecoded(
-            train=train,
-            val=val,
+            train=len(prepared.train.labels),
+            val=len(prepared.val.labels),
+            test=len(prepared.test.labels),
             left_out=len(left_out),
             kept=prepared.pixels.kept,
             fingerprint=prepared.fingerprint,

@@ -59,11 +59,16 @@ class Part:
     unreadable: tuple[Unreadable, ...]
 
 
+NO_IMAGES = Part(torch.empty(0, dtype=torch.int64), torch.empty(0, dtype=torch.int64), (), ())
+
+
 @dataclass(frozen=True)
 class Prepared:
     """A data set's images as squares, each content once; ``key`` names them by what they show.
 
     ``fingerprint``: a digest of what they show in their order, their labels and their split; the same at every size.
+    ``test`` is empty where no part is set apart for it. ``pool``: the rows of all images that some run of the
+    experiment trains on, where those are more than the ones of ``train``.
     """
 
     pixels: Pixels
@@ -72,15 +77,22 @@ class Prepared:
     count: int
     key: str
     fingerprint: str
+    test: Part = NO_IMAGES
+    pool: Tensor | None = None
+
+    @property
+    def trained(self) -> Tensor:
+        """The rows of all images that some run trains on: int64."""
+        return self.train.rows if self.pool is None else self.pool
 
 
 def prepare(dataset: DataSet, side: int, device: torch.device, later: Executor) -> Generator[WorkDone, None, Prepared]:
     """Decodes the data set's images to squares of ``side`` pixels, or finds them decoded.
 
     What the next experiment can use is written by ``later``. ``DataError`` where a class of training images, or all of
-    validation, cannot be read.
+    validation or of the test part, cannot be read.
     """
-    samples = (*dataset.train, *dataset.val)
+    samples = (*dataset.train, *dataset.val, *dataset.test)
     paths = [sample.path for sample in samples]
     hashes = yield from _images("reading files", content_hashes(paths, cores()), len(paths))
     path_of = {digest: path for digest, path in zip(hashes, paths, strict=True) if digest is not None}
@@ -90,15 +102,20 @@ def prepare(dataset: DataSet, side: int, device: torch.device, later: Executor) 
     pixels, reasons = yield from _decoded(dataset.name, key, files, side, device, later)
     row_of = {digest: row for row, digest in enumerate(digests)}
     rows = [None if digest is None else row_of[digest] for digest in hashes]
-    place = len(dataset.train)
-    train, val = (
+    place, end = len(dataset.train), len(dataset.train) + len(dataset.val)
+    train, val, test = (
         _part(part, part_rows, reasons, side)
-        for part, part_rows in ((dataset.train, rows[:place]), (dataset.val, rows[place:]))
+        for part, part_rows in (
+            (dataset.train, rows[:place]),
+            (dataset.val, rows[place:end]),
+            (dataset.test, rows[end:]),
+        )
     )
-    _check_usable(dataset, train, val)
+    _check_usable(dataset, train, val, test)
     labels = [sample.label for sample in samples]
-    fingerprint = cache.key("data", repr(dataset.classes), repr(hashes), repr(labels), place)
-    return Prepared(pixels, train, val, len(files), key, fingerprint)
+    ends = (place, end) if dataset.test else (place,)  # without a test part as it always was, so that logs go on
+    fingerprint = cache.key("data", repr(dataset.classes), repr(hashes), repr(labels), *ends)
+    return Prepared(pixels, train, val, len(files), key, fingerprint, test)
 
 
 def ram_bound() -> int:
@@ -243,9 +260,11 @@ def _why_not(path: str, side: int) -> str:
     return decode_into(np.empty((3, side, side), np.uint8), path) or "it changes while it is read"
 
 
-def _check_usable(dataset: DataSet, train: Part, val: Part) -> None:
+def _check_usable(dataset: DataSet, train: Part, val: Part, test: Part) -> None:
     for label, class_name in enumerate(dataset.classes):
         if not bool((train.labels == label).any()):
             raise DataError(f"{dataset.path}: no training image of class {shown(class_name)} can be read")
     if not len(val.labels):
         raise DataError(f"{dataset.path}: no validation image can be read")
+    if dataset.test and not len(test.labels):
+        raise DataError(f"{dataset.path}: no image of the test part can be read")

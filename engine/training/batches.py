@@ -16,7 +16,7 @@ import torch
 from torch import Tensor, nn
 
 from engine.data.augment import central, draw_views, normalise, random_views
-from engine.data.prepare import Prepared
+from engine.data.prepare import Part, Prepared
 from engine.models.backbones import Network, Preprocessing
 from engine.spec import Strategy
 
@@ -54,12 +54,13 @@ class Feed:
 
     ``train(epoch, first, micro_batches)`` gives the batches of an epoch (counted from 1) in their order, without so
     many first ones, each in its parts; ``train_sizes`` are the images of every whole batch.
-    ``val(at_once)`` gives those of validation, with at most so many images where that is not None.
+    ``still(part, at_once)`` gives those of a part as validation sees them, in file order, with at most so many images
+    where that is not None.
     ``model`` maps inputs to logits.
     """
 
     train: Callable[[int, int, MicroBatches], Generator[Batch, None, None]]
-    val: Callable[[int | None], Iterator[Batch]]
+    still: Callable[[Part, int | None], Iterator[Batch]]
     model: Callable[[Tensor], Tensor]
     train_sizes: list[int]
 
@@ -121,7 +122,7 @@ def image_feed(images: Images, strategy: Strategy, seed: int, model: Callable[[T
     """Batches of images, seen anew in every epoch, for a network whose layers all train."""
     part, device = images.prepared.train, images.device
     sizes = batch_sizes(len(part.labels), strategy.batch_size)
-    labels, val_labels = part.labels.to(device), images.prepared.val.labels.to(device)
+    labels = part.labels.to(device)
 
     def train(epoch: int, first: int, micro_batches: MicroBatches = WHOLE_BATCHES) -> Generator[Batch, None, None]:
         parts, done = _parts(sizes, first, micro_batches), sum(sizes[:first])
@@ -136,11 +137,11 @@ def image_feed(images: Images, strategy: Strategy, seed: int, model: Callable[[T
                 seed_device(device, derived_seed(seed, epoch, one.step))
             yield images.seen(views), target
 
-    def val(at_once: int | None = None) -> Iterator[Batch]:
-        targets = torch.split(val_labels, evaluation_sizes(len(val_labels), device, at_once))
-        yield from zip(images.central(images.prepared.val.rows, at_once), targets, strict=True)
+    def still(seen: Part, at_once: int | None = None) -> Iterator[Batch]:
+        targets = torch.split(seen.labels.to(device), evaluation_sizes(len(seen.labels), device, at_once))
+        yield from zip(images.central(seen.rows, at_once), targets, strict=True)
 
-    return Feed(train, val, model, sizes)
+    return Feed(train, still, model, sizes)
 
 
 def feature_feed(images: Images, strategy: Strategy, seed: int, network: Network, features: Tensor) -> Feed:
@@ -153,7 +154,6 @@ def feature_feed(images: Images, strategy: Strategy, seed: int, network: Network
     part, device, views = images.prepared.train, images.device, len(features)
     sizes = batch_sizes(len(part.labels), strategy.batch_size)
     rows, labels = part.rows.to(device), part.labels.to(device)
-    val_features, val_labels = features[0, images.prepared.val.rows.to(device)], images.prepared.val.labels.to(device)
     drop: Callable[[Tensor], Tensor] = nn.Dropout(network.dropout) if network.dropout else nn.Identity()
 
     def train(epoch: int, first: int, micro_batches: MicroBatches = WHOLE_BATCHES) -> Generator[Batch, None, None]:
@@ -170,14 +170,16 @@ def feature_feed(images: Images, strategy: Strategy, seed: int, network: Network
                 seed_device(device, derived_seed(seed, epoch, one.step))
             yield drop(features[shown, place]), target
 
-    def val(at_once: int | None = None) -> Iterator[Batch]:
-        size = at_once or len(val_labels)
-        yield from zip(torch.split(val_features, size), torch.split(val_labels, size), strict=True)
+    def still(seen: Part, at_once: int | None = None) -> Iterator[Batch]:
+        size = at_once or len(seen.labels)
+        both = (torch.split(one.to(device), size) for one in (seen.rows, seen.labels))
+        for places, target in zip(*both, strict=True):
+            yield features[0, places], target
 
-    return Feed(train, val, network.head, sizes)
+    return Feed(train, still, network.head, sizes)
 
 
-class _Part(NamedTuple):
+class _Piece(NamedTuple):
     """A part of the batch of a step (counted from 0), whether it is the step's first, and its number of images."""
 
     step: int
@@ -185,10 +187,10 @@ class _Part(NamedTuple):
     size: int
 
 
-def _parts(sizes: list[int], first: int, micro_batches: MicroBatches) -> list[_Part]:
+def _parts(sizes: list[int], first: int, micro_batches: MicroBatches) -> list[_Piece]:
     """The parts of the batches of an epoch, without those of so many first batches."""
     return [
-        _Part(step, number == 0, size)
+        _Piece(step, number == 0, size)
         for step, batch in enumerate(sizes[first:], start=first)
         for number, size in enumerate(micro_batches.sizes(batch))
     ]

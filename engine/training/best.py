@@ -1,16 +1,20 @@
-"""The best epoch of a run: a copy of what it moved, and what it said of the validation images."""
+"""The best epoch of a run: a copy of what it moved, and what it said of the validation and the test images."""
 
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import msgspec
+import torch
 from torch import Tensor
 
+from engine.data.dataset import Sample
 from engine.events import FileSaved, Metrics
-from engine.models.backbones import moving_state
+from engine.models.trained import moving_state
 from engine.training import tensor_file
 from engine.training.run import Run
 from engine.training.tensor_file import TensorFile
@@ -20,7 +24,8 @@ from engine.training.tensor_file import TensorFile
 class Best:
     """Keeps a run's epoch of best validation accuracy; among equals that of lower loss, then the earlier one.
 
-    :meth:`save` writes it below ``folder``, the experiment's.
+    :meth:`save` writes it below ``folder``, the experiment's. ``test`` and ``test_logits``: what this epoch says of the
+    test images, None before it was asked.
     """
 
     run: Run
@@ -30,17 +35,33 @@ class Best:
     val: Metrics | None = None
     state: dict[str, Tensor] = field(default_factory=dict)
     logits: Tensor | None = None
-    saved_epoch: int = 0
+    test: Metrics | None = None
+    test_logits: Tensor | None = None
+    saved: tuple[int, bool] = (0, False)
 
     def offer(self, epoch: int, val: Metrics, logits: Tensor) -> bool:
         """Whether this epoch is the best so far; if so, copies its logits and the weights that trained."""
         if self.val and (val.accuracy, -val.loss) <= (self.val.accuracy, -self.val.loss):
             return False
-        moving = moving_state(self.run.network, self.run.strategy.trains)
-        state = {name: tensor.detach().clone() for name, tensor in moving.items()}
+        state = _copied(self._moving())
         # all of it or, where memory runs out, nothing
         self.epoch, self.val, self.state, self.logits = epoch, val, state, logits.detach().clone()
+        self.test = self.test_logits = None
         return True
+
+    @contextmanager
+    def in_place(self) -> Iterator[None]:
+        """The network as it was at the best epoch; afterwards it is as it was before."""
+        moving = self._moving()
+        now = _copied(moving)
+        try:
+            _fill(moving, self.state)
+            yield
+        finally:
+            _fill(moving, now)
+
+    def _moving(self) -> dict[str, Tensor]:
+        return moving_state(self.run.network.module, self.run.network.trained)
 
     def full_state(self) -> dict[str, Tensor]:
         """The whole network's state at the best epoch, on the CPU; what is frozen is the network's own."""
@@ -48,15 +69,16 @@ class Best:
         return {name: self.state.get(name, tensor.detach()).cpu().contiguous() for name, tensor in state.items()}
 
     def save(self) -> list[FileSaved]:
-        """Writes the best epoch's weights and validation logits, both or none; nothing where that is done already.
+        """Writes the best epoch's weights and its logits, both or none; nothing where that is done already.
 
         ``checkpoints/RUN/best.safetensors``: the network's state dict; its metadata has what is needed to use it
         (strategy, classes, preprocessing). ``predictions/RUN.safetensors``: ``logits`` (images, classes) and
-        ``labels`` (images,) of the validation images in file order, whose paths and groups are in its metadata.
+        ``labels`` (images,) of the validation images in file order, whose paths and groups are in its metadata;
+        ``test_logits`` and ``test_labels``, with ``test_paths`` and ``test_groups``, once the test images were asked.
         """
-        if self.epoch == self.saved_epoch or self.logits is None:
+        if self.saved == (self.epoch, self.test is not None) or self.logits is None:
             return []
-        run, val = self.run, self.run.images.prepared.val
+        run = self.run
         described = {"classes": json.dumps(self.classes), "epoch": str(self.epoch)}
         weights, predictions = (
             Path("checkpoints", run.name, "best.safetensors"),
@@ -64,20 +86,45 @@ class Best:
         )
         strategy = msgspec.json.encode(run.strategy).decode()
         view = msgspec.json.encode(run.images.preprocessing).decode()
-        paths = json.dumps([sample.path for sample in val.samples])
-        groups = json.dumps([sample.group for sample in val.samples])
         tensor_file.write_together(
             {
                 self.folder / weights: TensorFile(
                     self.full_state(), {**described, "strategy": strategy, "preprocessing": view}
                 ),
-                self.folder / predictions: TensorFile(
-                    {"logits": self.logits.cpu(), "labels": val.labels}, {**described, "paths": paths, "groups": groups}
-                ),
+                self.folder / predictions: self._predictions(described),
             }
         )
-        self.saved_epoch = self.epoch
+        self.saved = (self.epoch, self.test is not None)
         return [
             FileSaved(run=run.name, kind="best", path=str(weights), epoch=self.epoch),
             FileSaved(run=run.name, kind="predictions", path=str(predictions), epoch=self.epoch),
         ]
+
+    def _predictions(self, described: Mapping[str, str]) -> TensorFile:
+        images = self.run.images.prepared
+        asked = (("", self.logits, images.val), ("test_", self.test_logits, images.test))
+        tensors: dict[str, Tensor] = {}
+        metadata = dict(described)
+        for prefix, logits, part in asked:
+            if logits is not None:
+                tensors |= {f"{prefix}logits": logits.cpu(), f"{prefix}labels": part.labels}
+                metadata |= {f"{prefix}{name}": text for name, text in _where(part.samples).items()}
+        return TensorFile(tensors, metadata)
+
+
+def _where(samples: Sequence[Sample]) -> dict[str, str]:
+    """The images' paths and groups, each as JSON."""
+    return {
+        "paths": json.dumps([sample.path for sample in samples]),
+        "groups": json.dumps([sample.group for sample in samples]),
+    }
+
+
+def _copied(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    return {name: tensor.detach().clone() for name, tensor in state.items()}
+
+
+def _fill(state: Mapping[str, Tensor], values: Mapping[str, Tensor]) -> None:
+    with torch.no_grad():
+        for name, tensor in state.items():
+            tensor.copy_(values[name])

@@ -8,10 +8,9 @@ augmentation and dropout need no state: they derive from (seed, epoch, step).
 from __future__ import annotations
 
 import math
-import time
 from collections.abc import Mapping
 from contextlib import suppress
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -23,10 +22,10 @@ from torch import Tensor, nn
 from torch.optim import Optimizer
 
 from engine.events import EpochFinished, Metrics
-from engine.models.backbones import moving_state, state_hash
+from engine.models.trained import frozen_hash, moving_state
 from engine.spec import Strategy
 from engine.training import tensor_file
-from engine.training.best import Best
+from engine.training.course import Course
 from engine.training.run import Run, Training, gives_finite_logits
 
 VERSION = 1
@@ -74,38 +73,6 @@ class Standing(Struct, frozen=True, kw_only=True):
     at_once: int | None = None
 
 
-@dataclass
-class Course:
-    """A run from its first step on, in however many processes; ``data`` is the fingerprint of its images.
-
-    ``epochs`` are those that ended. ``unsaved``: what could not be saved the last time, in words.
-    """
-
-    run: Run
-    training: Training
-    best: Best
-    data: str
-    epochs: list[EpochFinished] = field(default_factory=list)
-    unsaved: set[str] = field(default_factory=set)
-    began: float = field(init=False)
-    cpu_began: float = field(init=False)
-
-    def __post_init__(self) -> None:
-        self.count_from(0.0, 0.0)
-
-    def count_from(self, seconds: float, cpu_seconds: float) -> None:
-        """The run took so long before now."""
-        self.began, self.cpu_began = self.run.clock() - seconds, time.process_time() - cpu_seconds
-
-    def seconds(self) -> float:
-        """Seconds of the run so far, without pauses."""
-        return self.run.clock() - self.began
-
-    def cpu_seconds(self) -> float:
-        """Processor seconds of the run so far."""
-        return time.process_time() - self.cpu_began
-
-
 class Checkpoint(Struct, frozen=True):
     """A checkpoint as it was read."""
 
@@ -127,7 +94,7 @@ def save(course: Course) -> None:
     if course.training.step and not gives_finite_logits(course.run):  # at the end of an epoch, validation has said so
         raise PoisonedError("its weights no longer give finite logits")
     run, training, best = course.run, course.training, course.best
-    optimizer = training.optimizer.state_dict()
+    optimizer, spent = training.optimizer.state_dict(), course.taken()
     standing = Standing(
         run=run.name,
         strategy=run.strategy,
@@ -138,9 +105,9 @@ def save(course: Course) -> None:
         step=training.step,
         images=training.tally.images,
         epoch_seconds=training.seconds,
-        seconds=course.seconds(),
-        cpu_seconds=course.cpu_seconds(),
-        peak_rss=run.memory.sample().peak_rss,
+        seconds=spent.seconds,
+        cpu_seconds=spent.cpu_seconds,
+        peak_rss=spent.memory.peak_rss,
         epochs=tuple(course.epochs),
         groups=optimizer["param_groups"],
         schedule={name: value for name, value in training.scheduler.state_dict().items() if _is_plain(value)},
@@ -238,12 +205,11 @@ def _check(checkpoint: Checkpoint, run: Run, training: Training) -> None:
 
 
 def _moving(run: Run) -> dict[str, Tensor]:
-    return moving_state(run.network, run.strategy.trains)
+    return moving_state(run.network.module, run.network.trained)
 
 
 def _frozen(run: Run) -> str:
-    network = run.network
-    return state_hash(network.module, network.head_name) if run.strategy.trains == "head" else ""
+    return frozen_hash(run.network.module, run.network.trained)
 
 
 def _is_plain(value: object) -> bool:

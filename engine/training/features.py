@@ -16,8 +16,9 @@ from engine import cache
 from engine.data.augment import draw_views, random_views
 from engine.data.prepare import keep
 from engine.devices import autocast, wait_for
-from engine.models.backbones import Network, state_hash
+from engine.models.backbones import Network
 from engine.models.folding import folded
+from engine.models.trained import state_hash
 from engine.progress import WorkDone
 from engine.spec import Arithmetic, Augmentation, Strategy
 from engine.training.batches import Images, evaluation_sizes, generator
@@ -68,7 +69,7 @@ def extracted(
 
 
 def _key(images: Images, strategy: Strategy, network: Network, precision: Arithmetic, views: int) -> str:
-    rows = images.prepared.train.rows.tolist()
+    rows = images.prepared.trained.tolist()
     augmentation = msgspec.json.encode((strategy.augmentation, rows)) if views > 1 else b""
     return cache.key(
         EXTRACTOR,
@@ -90,8 +91,9 @@ def _extract(
     views: int,
     at_once: int | None,
 ) -> Generator[WorkDone, None, Tensor]:
-    training = torch.unique(images.prepared.train.rows)
-    rows = torch.unique(torch.cat((training, images.prepared.val.rows)))
+    prepared = images.prepared
+    training = torch.unique(prepared.trained)
+    rows = torch.unique(torch.cat((training, prepared.val.rows, prepared.test.rows)))
     detail = "every image once" if views == 1 else f"{views - 1} views of every training image"
     total, done = len(rows) + (views - 1) * len(training), 0
     yield WorkDone(detail, done, total, images=True)

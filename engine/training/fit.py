@@ -21,16 +21,12 @@ from engine.events import Event, Metrics
 from engine.models.backbones import set_training_mode
 from engine.progress import told
 from engine.training.batches import Batch, Feed, batch_sizes, evaluation_sizes, feature_feed, image_feed
+from engine.training.evaluation import WITHOUT_ONEDNN, evaluated, fitting, in_words
 from engine.training.memory import DoesNotFitError, Shortage, do_without_onednn, shortage
-from engine.training.metrics import evaluate
 from engine.training.optim import make_optimizer
 from engine.training.run import DivergedError, Run, Training, what_trains
 from engine.training.step import Measured, attempt, gradients
 
-WITHOUT_ONEDNN = (
-    "oneDNN can make no more kernels in this process, so it goes on with PyTorch's own, which are slower; "
-    "a new process that has more memory can resume it"
-)
 logger = logging.getLogger("engine")
 T = TypeVar("T")
 
@@ -46,7 +42,7 @@ def fit(run: Run, training: Training, offer: Callable[[int, Metrics, Tensor], bo
     part fits into memory, and what torch raises.
     """
     set_training_mode(run.network)
-    feed = yield from _feed(run, training)
+    training.feed = feed = yield from _feed(run, training)
     while training.epoch <= run.strategy.epochs:
         epoch, rate = training.epoch, float(training.scheduler.get_last_lr()[0])
         yield ev.StageChanged(run=run.name, stage="training", detail=f"epoch {epoch}")
@@ -94,7 +90,7 @@ def warm_up(run: Run) -> None:
 
 def _compute_blanks(run: Run, train_sizes: list[int], val_sizes: list[int]) -> None:
     network, device, crop = run.network, run.images.device, run.images.preprocessing.crop
-    optimizer = make_optimizer(run.strategy, network.module.parameters())
+    optimizer = make_optimizer(run.strategy, network)
     scaler = gradient_scaler(device, run.precision)
     for size in train_sizes:
         set_training_mode(network)
@@ -113,24 +109,31 @@ def _compute_blanks(run: Run, train_sizes: list[int], val_sizes: list[int]) -> N
 def _shapes(run: Run) -> tuple[list[int], list[int]]:
     """The sizes of batches for which kernels are chosen or compiled; on a CPU two images load all there is."""
     if run.images.device.type == "cpu" and run.model is run.network.module:
-        return ([2] if run.features is None else []), []  # a frozen backbone is tried out where it is folded
+        return ([] if run.strategy.on_features else [2]), []  # a frozen backbone is tried out where it is folded
     train = batch_sizes(len(run.images.prepared.train.labels), run.strategy.batch_size)
     val = evaluation_sizes(len(run.images.prepared.val.labels), run.images.device)
     return sorted(set(train)), sorted(set(val))
 
 
 def _feed(run: Run, training: Training) -> Generator[Event, None, Feed]:
-    work = run.features
-    if work is None:
+    if not run.strategy.on_features:
         return image_feed(run.images, run.strategy, run.seed, run.model)
-    features = yield from _fitting(
+    features = yield from _features(run, training)
+    return feature_feed(run.images, run.strategy, run.seed, run.network, features)
+
+
+def _features(run: Run, training: Training) -> Generator[Event, None, Tensor]:
+    """Those of the backbone as it is, in eval mode."""
+    run.network.module.eval()
+    features = yield from fitting(
         run,
         training,
         "extracting features",
         run.images.prepared.count,
-        lambda at_once: told(work(at_once), "features", run.clock, run.name),
+        lambda at_once: told(run.features(at_once), "features", run.clock, run.name),
     )
-    return feature_feed(run.images, run.strategy, run.seed, run.network, features)
+    set_training_mode(run.network)
+    return features
 
 
 def _train(run: Run, training: Training, feed: Feed) -> Generator[Event, None, None]:
@@ -195,9 +198,9 @@ def _smaller_steps(run: Run, training: Training, size: int, short: Shortage) -> 
     before = max(training.micro_batches.sizes(size))
     smaller = training.micro_batches.halved(size)
     if smaller is None:
-        raise DoesNotFitError(f"a training step of {_images(before)} at once does not fit into memory, {where}")
+        raise DoesNotFitError(f"a training step of {in_words(before)} at once does not fit into memory, {where}")
     training.micro_batches = smaller
-    parts = f"parts of at most {_images(max(smaller.sizes(size)))}, whose gradients are added up"
+    parts = f"parts of at most {in_words(max(smaller.sizes(size)))}, whose gradients are added up"
     but = ", but for batch norm, whose statistics are those of the parts" if smaller.least > 1 else ""
     message = (
         f"out of memory {where}: from here on a batch of {size} is computed in {parts}; the step stays the same{but}"
@@ -205,71 +208,20 @@ def _smaller_steps(run: Run, training: Training, size: int, short: Shortage) -> 
     return ev.Warned(run=run.name, message=message)
 
 
-def _fitting(
-    run: Run, training: Training, what: str, count: int, work: Callable[[int | None], Generator[Event, None, T]]
-) -> Generator[Event, None, T]:
-    """Does work on ``count`` images, at most so many at once, anew with half as many wherever memory runs out."""
-    while True:
-        try:
-            return (yield from work(training.at_once))
-        except Exception as error:
-            short = shortage(error)
-            if short is None:
-                raise
-            logger.warning("no memory while %s: %s", what, str(error))
-        release_memory()
-        if short == "kernels":
-            do_without_onednn()
-            yield ev.Warned(run=run.name, message=f"out of memory while {what}: {WITHOUT_ONEDNN}")
-            continue
-        before = max(evaluation_sizes(count, run.images.device, training.at_once))
-        if before == 1:
-            raise DoesNotFitError(f"a single image does not fit into memory while {what}")
-        training.at_once = before // 2
-        message = f"out of memory while {what}: from here on with at most {_images(before // 2)} at once"
-        yield ev.Warned(run=run.name, message=message)
-
-
-def _images(count: int) -> str:
-    return "1 image" if count == 1 else f"{count} images"
-
-
 def _validate(run: Run, training: Training, feed: Feed) -> Generator[Event, None, tuple[Metrics, Tensor]]:
     """Metrics over the validation images, and their logits (images, classes) in file order."""
     what_trains(run).eval()
-    epoch = training.epoch
-    count = len(run.images.prepared.val.labels)
-    metrics, logits = yield from _fitting(
-        run, training, "validating", count, lambda at_once: _evaluated(run, feed, epoch, at_once)
+    epoch, part = training.epoch, run.images.prepared.val
+    metrics, logits = yield from fitting(
+        run,
+        training,
+        "validating",
+        len(part.labels),
+        lambda at_once: evaluated(run, feed, part, "validating", epoch, at_once),
     )
     if not math.isfinite(metrics.loss):
         raise DivergedError(f"the validation loss became {metrics.loss} in epoch {epoch}, after step {training.step}")
     return metrics, logits
-
-
-def _evaluated(run: Run, feed: Feed, epoch: int, at_once: int | None) -> Generator[Event, None, tuple[Metrics, Tensor]]:
-    due, began, done = every(PROGRESS_SECONDS, run.clock), run.clock(), 0
-    parts: list[Tensor] = []
-    labels: list[Tensor] = []
-    total = len(run.images.prepared.val.labels)
-    for step, (inputs, targets) in enumerate(feed.val(at_once), start=1):
-        with torch.inference_mode(), autocast(run.images.device, run.precision):
-            parts.append(feed.model(inputs).float())
-        labels.append(targets)
-        done += len(targets)
-        if due():
-            wait_for(run.images.device)
-            speed = done / (run.clock() - began)
-            yield ev.Progress(
-                run=run.name,
-                stage="validating",
-                step=step,
-                steps=step + -(-(total - done) // len(targets)),
-                epoch=epoch,
-                images_per_second=speed,
-            )
-    logits = torch.cat(parts)
-    return evaluate(logits, torch.cat(labels)), logits
 
 
 def _finite(loss: float, training: Training, finite: int) -> float:

@@ -9,15 +9,15 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 from torch.amp import GradScaler
-from torch.nn.modules.batchnorm import _BatchNorm
 from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LRScheduler
 
 from engine.devices import MemoryProbe, gradient_scaler
 from engine.models.backbones import Network
+from engine.models.trained import trains_batch_norm
 from engine.progress import WorkDone
 from engine.spec import Arithmetic, Strategy
-from engine.training.batches import WHOLE_BATCHES, Images, MicroBatches
+from engine.training.batches import WHOLE_BATCHES, Feed, Images, MicroBatches
 from engine.training.metrics import Tally
 from engine.training.optim import make_optimizer, make_scheduler
 
@@ -31,8 +31,8 @@ class Run:
     """Everything that one run needs. ``clock`` gives seconds and stands still while the run is paused.
 
     ``model`` maps the backbone's input to logits: the network's module, or what ``torch.compile`` made of it.
-    ``features``: the work of getting a frozen backbone's, at most so many images at once where that is not None, see
-    :mod:`engine.training.features`; None where all trains.
+    ``features``: the work of getting those of the backbone as it is, at most so many images at once where that is not
+    None, see :mod:`engine.training.features`.
     """
 
     name: str
@@ -43,8 +43,8 @@ class Run:
     images: Images
     precision: Arithmetic
     memory: MemoryProbe
+    features: Callable[[int | None], Generator[WorkDone, None, Tensor]]
     clock: Callable[[], float] = time.perf_counter
-    features: Callable[[int | None], Generator[WorkDone, None, Tensor]] | None = None
 
 
 @dataclass
@@ -53,7 +53,8 @@ class Training:
 
     The position is ``step`` steps into ``epoch`` (from 1); ``tally`` and ``seconds`` are of that epoch's training.
     ``micro_batches`` and ``at_once``, the images of a forward pass alone, say what fits into memory; None is what is
-    usual. ``proven``: the largest batch that a step was done with in this process.
+    usual. ``proven``: the largest batch that a step was done with in this process. ``feed``: what the network is fed
+    in this process, None before training goes on in it.
     """
 
     optimizer: Optimizer
@@ -66,6 +67,7 @@ class Training:
     micro_batches: MicroBatches = WHOLE_BATCHES
     at_once: int | None = None
     proven: int = 0
+    feed: Feed | None = None
 
     def begin_epoch(self, epoch: int) -> None:
         """Stands at the beginning of an epoch."""
@@ -75,28 +77,27 @@ class Training:
 
 def at_the_start(run: Run) -> Training:
     """The training of a run before its first step."""
-    optimizer = make_optimizer(run.strategy, run.network.module.parameters())
+    optimizer = make_optimizer(run.strategy, run.network)
     device = run.images.device
     scheduler = make_scheduler(run.strategy, optimizer)
-    norms = any(isinstance(module, _BatchNorm) for module in what_trains(run).modules())
-    micro_batches = MicroBatches(least=2 if norms else 1)
+    micro_batches = MicroBatches(least=2 if trains_batch_norm(run.network.module, run.network.trained) else 1)
     scaler = gradient_scaler(device, run.precision)
     return Training(optimizer, scheduler, scaler, Tally(device), micro_batches=micro_batches)
 
 
 def what_trains(run: Run) -> nn.Module:
-    """The part of the network that changes between training and evaluation; a frozen backbone does not."""
-    return run.network.module if run.features is None else run.network.head
+    """What a step goes through, and what changes between training and evaluation: a frozen backbone is neither."""
+    return run.network.head if run.strategy.on_features else run.network.module
 
 
 def gives_finite_logits(run: Run) -> bool:
     """Whether the network as it is now maps two of the validation images to numbers, in evaluation mode."""
-    part = what_trains(run)
-    was_training = part.training
-    part.eval()
+    was_training = [(part, part.training) for part in run.network.module.modules()]
+    run.network.module.eval()
     try:
         with torch.inference_mode():
             images = next(run.images.central(run.images.prepared.val.rows[:2]))
             return bool(run.network.module(images).isfinite().all())
     finally:
-        part.train(was_training)
+        for part, training in was_training:
+            part.training = training

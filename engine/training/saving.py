@@ -9,7 +9,8 @@ from engine import events as ev
 from engine.events import Event
 from engine.text import shown
 from engine.training import checkpoint
-from engine.training.checkpoint import Course, PoisonedError
+from engine.training.checkpoint import PoisonedError
+from engine.training.course import Course
 from engine.training.memory import shortage
 
 GOES_ON = "; training goes on, and it is tried again"

@@ -41,6 +41,7 @@ def _saved_often(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in ("SAVE_SECONDS", "EPOCH_SECONDS", "STEP_SECONDS", "SAVING_SHARE"):
         monkeypatch.setattr(engine.run, name, 0)
     monkeypatch.setattr("engine.training.fit.PROGRESS_SECONDS", 0)
+    monkeypatch.setattr("engine.training.evaluation.PROGRESS_SECONDS", 0)
 
 
 def small(name: str, **values: object) -> Strategy:

@@ -14,7 +14,8 @@ from torch.nn import functional
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from engine import events as ev
-from engine.models.backbones import build, state_hash
+from engine.models.backbones import build
+from engine.models.trained import state_hash
 from engine.spec import Augmentation, Strategy, presets
 from engine.training.batches import batch_sizes, derived_seed, image_feed
 from engine.training.best import Best
@@ -191,7 +192,8 @@ class Waits(TorchDispatchMode):
 
 @pytest.mark.parametrize("strategy", [fine_tuning(epochs=1), extraction(epochs=1)], ids=lambda s: s.name)
 def test_no_step_waits_for_the_device(strategy: Strategy, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("engine.training.fit.every", lambda *_: lambda: False)  # progress may wait, and is throttled
+    for module in ("fit", "evaluation"):  # progress may wait, and is throttled
+        monkeypatch.setattr(f"engine.training.{module}.every", lambda *_: lambda: False)
     counts = []
     for images in (16, 48):
         run = make_run(strategy, train=images, val=8)

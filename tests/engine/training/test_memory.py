@@ -38,7 +38,7 @@ def network(*, norm: bool = False, dropout: float = 0.0) -> Network:
     head = nn.Linear(16, 2)
     layers = [nn.Conv2d(3, 16, 3), *([nn.BatchNorm2d(16)] if norm else []), nn.ReLU(), nn.Conv2d(16, 16, 3), nn.ReLU()]
     module = nn.Sequential(*layers, nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Dropout(dropout), head)
-    return Network(module, head, str(len(module) - 1), dropout)
+    return Network(module, head, str(len(module) - 1), dropout, frozenset(name for name, _ in module.named_modules()))
 
 
 def run_of(network: Network, strategy: Strategy = STRATEGY, train: int = 13, val: int = 6) -> Run:
@@ -174,6 +174,7 @@ def test_without_batch_norm_and_dropout_the_result_is_that_of_whole_batches() ->
 def test_memory_that_someone_else_takes_in_the_middle_of_an_epoch(monkeypatch: pytest.MonkeyPatch) -> None:
     """The step that fails is done in parts, those before it stay as they were."""
     monkeypatch.setattr("engine.training.fit.PROGRESS_SECONDS", 0)
+    monkeypatch.setattr("engine.training.evaluation.PROGRESS_SECONDS", 0)
 
     def run() -> Run:
         return run_of(network(dropout=0.5), train=24)

@@ -1,0 +1,55 @@
+"""A run from its first step to its end, in however many processes, and what it has taken so far."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass, field
+from typing import NamedTuple
+
+from engine.events import EpochFinished, Memory
+from engine.training.best import Best
+from engine.training.run import Run, Training
+
+
+class Spent(NamedTuple):
+    """What a run took: seconds, without pauses, and processor seconds, and its memory with the peaks."""
+
+    seconds: float
+    cpu_seconds: float
+    memory: Memory
+
+
+@dataclass
+class Course:
+    """A run from its first step on, in however many processes; ``data`` is the fingerprint of its images.
+
+    ``epochs`` are those that ended. ``unsaved``: what could not be saved the last time, in words. ``spent``: what it
+    took, once it is over but for the test.
+    """
+
+    run: Run
+    training: Training
+    best: Best
+    data: str
+    epochs: list[EpochFinished] = field(default_factory=list)
+    unsaved: set[str] = field(default_factory=set)
+    spent: Spent | None = None
+    began: float = field(init=False)
+    cpu_began: float = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.count_from(0.0, 0.0)
+
+    def count_from(self, seconds: float, cpu_seconds: float) -> None:
+        """The run took so long before now."""
+        self.began, self.cpu_began = self.run.clock() - seconds, time.process_time() - cpu_seconds
+
+    def taken(self) -> Spent:
+        """What the run took so far."""
+        if self.spent is not None:
+            return self.spent
+        return Spent(self.run.clock() - self.began, time.process_time() - self.cpu_began, self.run.memory.sample())
+
+    def stop_counting(self) -> None:
+        """What comes now is not counted: a test costs the same whatever was trained, and only where there is one."""
+        self.spent = self.taken()

@@ -1,0 +1,113 @@
+"""Forward passes alone: what a network says of the images of a part, and the test of the best epoch."""
+
+from __future__ import annotations
+
+import logging
+import math
+from collections.abc import Callable, Generator
+from typing import Literal, TypeVar
+
+import torch
+from torch import Tensor
+
+from engine import events as ev
+from engine.controls import PROGRESS_SECONDS, every
+from engine.data.prepare import Part
+from engine.devices import autocast, release_memory, wait_for
+from engine.events import Event, Metrics
+from engine.training.batches import Feed, evaluation_sizes
+from engine.training.best import Best
+from engine.training.memory import DoesNotFitError, do_without_onednn, shortage
+from engine.training.metrics import evaluate
+from engine.training.run import Run, Training, what_trains
+
+WITHOUT_ONEDNN = (
+    "oneDNN can make no more kernels in this process, so it goes on with PyTorch's own, which are slower; "
+    "a new process that has more memory can resume it"
+)
+logger = logging.getLogger("engine")
+T = TypeVar("T")
+
+
+def fitting(
+    run: Run, training: Training, what: str, count: int, work: Callable[[int | None], Generator[Event, None, T]]
+) -> Generator[Event, None, T]:
+    """Does work on ``count`` images, at most so many at once, anew with half as many wherever memory runs out."""
+    while True:
+        try:
+            return (yield from work(training.at_once))
+        except Exception as error:
+            short = shortage(error)
+            if short is None:
+                raise
+            logger.warning("no memory while %s: %s", what, str(error))
+        release_memory()
+        if short == "kernels":
+            do_without_onednn()
+            yield ev.Warned(run=run.name, message=f"out of memory while {what}: {WITHOUT_ONEDNN}")
+            continue
+        before = max(evaluation_sizes(count, run.images.device, training.at_once))
+        if before == 1:
+            raise DoesNotFitError(f"a single image does not fit into memory while {what}")
+        training.at_once = before // 2
+        message = f"out of memory while {what}: from here on with at most {in_words(before // 2)} at once"
+        yield ev.Warned(run=run.name, message=message)
+
+
+def in_words(count: int) -> str:
+    """``1 image``, ``32 images``."""
+    return "1 image" if count == 1 else f"{count} images"
+
+
+def evaluated(
+    run: Run, feed: Feed, part: Part, stage: Literal["validating", "testing"], epoch: int, at_once: int | None
+) -> Generator[Event, None, tuple[Metrics, Tensor]]:
+    """Metrics over the images of a part, and their logits (images, classes) in file order, with the network as it is.
+
+    Tells its progress in batches while validating, in images while testing.
+    """
+    due, began, done = every(PROGRESS_SECONDS, run.clock), run.clock(), 0
+    parts: list[Tensor] = []
+    labels: list[Tensor] = []
+    total = len(part.labels)
+    for step, (inputs, targets) in enumerate(feed.still(part, at_once), start=1):
+        with torch.inference_mode(), autocast(run.images.device, run.precision):
+            parts.append(feed.model(inputs).float())
+        labels.append(targets)
+        done += len(targets)
+        if due():
+            wait_for(run.images.device)
+            speed = done / (run.clock() - began)
+            yield ev.Progress(
+                run=run.name,
+                stage=stage,
+                step=done if stage == "testing" else step,
+                steps=total if stage == "testing" else step + -(-(total - done) // len(targets)),
+                epoch=epoch,
+                images_per_second=speed,
+            )
+    logits = torch.cat(parts)
+    return evaluate(logits, torch.cat(labels)), logits
+
+
+def test(run: Run, training: Training, best: Best) -> Generator[Event, None, None]:
+    """Measures the best epoch on the test part and keeps in ``best`` what it said; the network stays as it is.
+
+    Does nothing where there is no such part, no epoch has ended, or training has not begun in this process.
+    """
+    part, feed = run.images.prepared.test, training.feed
+    if feed is None or best.val is None or not len(part.labels):
+        return
+    yield ev.StageChanged(run=run.name, stage="testing", detail=f"epoch {best.epoch}")
+
+    def work(at_once: int | None) -> Generator[Event, None, tuple[Metrics, Tensor]]:
+        with best.in_place():
+            what_trains(run).eval()
+            return (yield from evaluated(run, feed, part, "testing", best.epoch, at_once))
+
+    metrics, logits = yield from fitting(run, training, "testing", len(part.labels), work)
+    if math.isfinite(metrics.loss):
+        best.test, best.test_logits = metrics, logits
+    else:
+        message = f"no test: the loss of the test images is {metrics.loss} at epoch {best.epoch}"
+        yield ev.Warned(run=run.name, message=message)
