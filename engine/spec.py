@@ -9,6 +9,7 @@ import os
 import re
 import tomllib
 from collections.abc import Iterable, Mapping
+from functools import cache
 from importlib import resources
 from pathlib import Path
 from typing import Annotated, Any, Literal, NamedTuple, TypeVar
@@ -32,9 +33,11 @@ Name = Annotated[str, Meta(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,79}\Z")]
 
 Arithmetic = Literal["fp32", "tf32", "bf16", "fp16"]
 Precision = Literal["auto", "fp32", "tf32", "bf16", "fp16"]
+Trains = Literal["all", "head", "batch-norm", "last-stage"]
 DEFAULT_STRATEGIES = ("resnet18-finetune", "mobilenetv3-extract")
 T = TypeVar("T")
 LARGEST_TOML = 1_000_000
+BACKBONE = re.compile(r"[a-z][a-z0-9_]{0,59}")
 MOST_DOTS = 500
 """In a key. No configuration has as many, and tomllib takes time by their square: for hours in a file of 1 MB."""
 
@@ -61,6 +64,18 @@ class AdamW(Struct, frozen=True, forbid_unknown_fields=True, tag_field="name"):
     weight_decay: NotNegative = 0.01
 
 
+class LBFGS(Struct, frozen=True, forbid_unknown_fields=True, tag_field="name"):
+    """The best last layer on a frozen backbone's features, a probe, found by L-BFGS; it has no epochs to train for.
+
+    It minimises the mean cross-entropy plus ``l2 / 2`` times the squared weights, where the features are divided by
+    their standard deviation, one number, so that the same values suit every backbone. Of several ``l2`` the one of
+    least cross-entropy in a cross-validation of ``folds`` parts within the training images is taken.
+    """
+
+    l2: Annotated[tuple[Positive, ...], Meta(min_length=1, max_length=100)] = (1.0, 0.3, 0.1, 0.03, 0.01, 0.003, 0.001)
+    folds: Folds = 5
+
+
 class StepLR(Struct, frozen=True, forbid_unknown_fields=True, tag_field="name"):
     """The rate times ``gamma`` every ``step_size`` epochs."""
 
@@ -84,10 +99,10 @@ class Constant(Struct, frozen=True, forbid_unknown_fields=True, tag_field="name"
     """The same rate in every epoch."""
 
 
-Optimizer = SGD | AdamW
+Optimizer = SGD | AdamW | LBFGS
 Schedule = StepLR | ExponentialLR | CosineAnnealingLR | Constant
 CHOICES = {
-    "optimizer": ("SGD", "AdamW"),
+    "optimizer": ("SGD", "AdamW", "LBFGS"),
     "schedule": ("StepLR", "ExponentialLR", "CosineAnnealingLR", "Constant"),
 }
 """The names of the kinds of optimizer and of schedule."""
@@ -114,19 +129,53 @@ class Augmentation(Struct, frozen=True, forbid_unknown_fields=True):
 class Strategy(Struct, frozen=True, forbid_unknown_fields=True):
     """One way to transfer: backbone × what trains × optimizer × schedule × augmentation × epochs.
 
-    ``backbone`` is a torchvision classification model; ``trains`` is ``all`` (fine-tuning) or ``head``
-    (feature extraction); ``image_size`` in pixels, the backbone's own where None.
+    ``backbone`` is a torchvision classification model; ``image_size`` in pixels, the backbone's own where None.
+    ``trains``: ``all`` (fine-tuning), ``head`` (feature extraction: the last layer alone), ``batch-norm`` (scale and
+    shift of the norm layers, and the head) or ``last-stage`` (what works at the last resolution, and the head).
+    ``head``: what the new last layer begins with, ``random`` values or those of a ``probe``, see :class:`LBFGS`.
+    ``layer_decay``: each stage from the head down trains at the rate of the one above it times this.
     """
 
     name: Name
     backbone: str = "resnet18"
-    trains: Literal["all", "head"] = "all"
+    trains: Trains = "all"
+    head: Literal["random", "probe"] = "random"
+    layer_decay: UpToOne = 1.0
     epochs: Annotated[int, Meta(ge=1, le=100_000)] = 5
     batch_size: Count = 32
     image_size: Annotated[int, Meta(ge=32, le=1024)] | None = None
     optimizer: Optimizer = SGD()
     schedule: Schedule = StepLR()
     augmentation: Augmentation = Augmentation()
+
+    def __post_init__(self) -> None:
+        if self.is_probe:
+            if self.trains != "head":
+                raise ValueError("LBFGS finds the best last layer; it needs trains = 'head'")
+            msgspec.structs.force_setattr(self, "epochs", 1)
+
+    @property
+    def is_probe(self) -> bool:
+        """Whether the last layer is solved for at once instead of trained epoch by epoch."""
+        return isinstance(self.optimizer, LBFGS)
+
+    @property
+    def on_features(self) -> bool:
+        """Whether the whole backbone is frozen, so that its features are computed once and epochs run on them."""
+        return self.trains == "head"
+
+    @property
+    def learning_rate(self) -> float | None:
+        """The initial, highest learning rate; None where L-BFGS searches for its steps itself."""
+        return None if isinstance(self.optimizer, LBFGS) else self.optimizer.lr
+
+
+class Rung(Struct, frozen=True):
+    """A strategy for any backbone: its name, what it is in a few words, and the values that it sets."""
+
+    name: str
+    about: str
+    values: dict[str, Any]
 
 
 class DataSource(Struct, frozen=True, forbid_unknown_fields=True):
@@ -204,10 +253,36 @@ def planned_runs(experiment: Experiment) -> tuple[PlannedRun, ...]:
     )
 
 
+@cache
+def rungs() -> dict[str, Rung]:
+    """From the least that can train to the most: the strategies for any backbone, by name."""
+    found: dict[str, Rung] = {}
+    for name, table in _shipped()["rungs"].items():
+        values = dict(table)
+        about, base = values.pop("about"), values.pop("based_on", None)
+        found[name] = Rung(name, about, _merged(found[base].values, values) if base else values)
+    return found
+
+
 def presets() -> dict[str, Strategy]:
-    """The strategies that ship, by name."""
-    text = resources.files("engine").joinpath("presets.toml").read_text(encoding="utf-8")
-    return strategies_from(_parse(text, "presets.toml"), {}, "presets.toml")
+    """The two strategies that are compared where nothing else is asked for, by name."""
+    return {name: named(name, {}) for name in DEFAULT_STRATEGIES}
+
+
+def on_rung(backbone: str, rung: str) -> Strategy:
+    """A rung's strategy for a backbone: ``resnet50-probe``; ``backbone`` may be one of the short names."""
+    values = {**rungs()[rung].values, "name": f"{backbone}-{rung}", "backbone": backbones().get(backbone, backbone)}
+    return _convert(values, Strategy, "presets.toml")
+
+
+def backbones() -> dict[str, str]:
+    """Short names of backbones in the names of strategies, and what they are short for."""
+    return dict(_shipped()["backbones"])
+
+
+@cache
+def _shipped() -> dict[str, Any]:
+    return _parse(resources.files("engine").joinpath("presets.toml").read_text(encoding="utf-8"), "presets.toml")
 
 
 def own_strategies_file() -> Path:
@@ -249,12 +324,10 @@ def strategies_from(tables: Mapping[str, Any], known: Mapping[str, Strategy], wh
         values = dict(entry)
         base = values.pop("based_on", None)
         if base is not None:
-            named = {**known, **found}
-            if not isinstance(base, str) or base not in named:
-                raise SpecError(
-                    f"{where}: strategies[{number}].based_on: no strategy {base!r}; there are {', '.join(named)}"
-                )
-            values = _merged(msgspec.to_builtins(named[base]), values)
+            try:
+                values = _merged(msgspec.to_builtins(named(base, {**known, **found})), values)
+            except SpecError as error:
+                raise SpecError(f"{where}: strategies[{number}].based_on: {error}") from None
         strategy = _convert(values, Strategy, f"{where}: strategies[{number}]")
         if strategy.name in found:
             raise SpecError(f"{where}: strategies[{number}]: the name {strategy.name!r} is there twice")
@@ -276,11 +349,16 @@ def default_experiment(known: Mapping[str, Strategy]) -> Experiment:
     return Experiment(strategies=tuple(known[name] for name in DEFAULT_STRATEGIES))
 
 
-def named(name: str, known: Mapping[str, Strategy]) -> Strategy:
-    """The strategy of this name; ``SpecError`` that lists those there are."""
-    if name not in known:
-        raise SpecError(f"there is no strategy {name!r}; there are {', '.join(known)}")
-    return known[name]
+def named(name: object, known: Mapping[str, Strategy]) -> Strategy:
+    """The known strategy of this name, or the one that ``BACKBONE-RUNG`` describes; else ``SpecError``."""
+    if isinstance(name, str):
+        if name in known:
+            return known[name]
+        backbone, _, rung = name.partition("-")
+        if rung in rungs() and BACKBONE.fullmatch(backbone):
+            return on_rung(backbone, rung)
+    there = [*known, f"BACKBONE-RUNG for any torchvision model, RUNG being {', '.join(rungs())}"]
+    raise SpecError(f"there is no strategy {name!r}; there are {', '.join(there)}")
 
 
 def with_absolute_paths(experiment: Experiment) -> Experiment:

@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import difflib
-import hashlib
 import inspect
 import re
 from collections.abc import Mapping
 from functools import cache
-from types import MethodType
-from typing import Literal, NamedTuple
+from typing import NamedTuple
 
 import torch
 import torchvision
@@ -17,9 +15,9 @@ from msgspec import Struct
 from torch import Tensor, nn
 from torchvision.models import WeightsEnum
 
-from engine.spec import SpecError
+from engine.models.trained import freeze_all_but, parts_that_train
+from engine.spec import SpecError, Trains
 
-Trains = Literal["all", "head"]
 IMAGENET_CLASSES = 1000
 AUXILIARY = ("AuxLogits.", "aux1.", "aux2.")
 """Classifiers that Inception and GoogLeNet trained beside the last one; their weights are in torchvision's files."""
@@ -42,13 +40,15 @@ class Network(NamedTuple):
     """A backbone with a head of its own: images (N, 3, H, W) to logits (N, classes).
 
     ``head`` is the last layer of ``module``, under the name ``head_name``; ``head(features(...))`` gives the logits.
-    ``dropout`` is the probability of a Dropout directly before the head, 0 where there is none.
+    ``dropout`` is the probability of a Dropout directly before the head, 0 where there is none. ``trained``: the names
+    of the parts that train, see :mod:`engine.models.trained`.
     """
 
     module: nn.Module
     head: nn.Module
     head_name: str
     dropout: float
+    trained: frozenset[str]
 
 
 class Parameters(NamedTuple):
@@ -106,8 +106,8 @@ def build(backbone: str, classes: int, trains: Trains, pretrained: Mapping[str, 
 
     ``pretrained`` is a state dict of torchvision's model (its last layer may have any number of outputs), None for
     random initialisation. What is initialised at random depends on ``seed`` alone, and the process's own random
-    state is left as it was. Where only the head trains, the backbone is in eval mode and stays so through every
-    ``module.train()``. ``ValueError`` where ``pretrained`` does not fit.
+    state is left as it was. What does not train is in eval mode and stays so through every ``module.train()``.
+    ``ValueError`` where ``pretrained`` does not fit, ``SpecError`` where the backbone has nothing such as is to train.
     """
     default_weights(backbone)
     with torch.random.fork_rng(devices=[]):
@@ -116,19 +116,18 @@ def build(backbone: str, classes: int, trains: Trains, pretrained: Mapping[str, 
         if pretrained is not None:
             _load(module, backbone, pretrained)
         torch.default_generator.manual_seed(seed)
-        network = _with_head(module, classes)
-    if trains == "head":
-        for parameter in module.parameters():
-            parameter.requires_grad_(False)
-        for parameter in network.head.parameters():
-            parameter.requires_grad_(True)
-        module.train = MethodType(_train_what_is_trainable, module)  # type: ignore[method-assign]
+        head, head_name, before_head = _with_head(module, classes)
+    size = preprocessing(backbone, None).crop
+    trained = parts_that_train(module, head_name, before_head, trains, size)
+    freeze_all_but(module, trained)
+    dropout = module.get_submodule(before_head) if before_head else None
+    network = Network(module, head, head_name, dropout.p if isinstance(dropout, nn.Dropout) else 0.0, trained)
     set_training_mode(network)
     return network
 
 
 def set_training_mode(network: Network) -> None:
-    """Training mode for what trains; a frozen backbone stays in eval mode."""
+    """Training mode for what trains; what is frozen stays in eval mode."""
     network.module.train()
 
 
@@ -152,28 +151,6 @@ def count_parameters(module: nn.Module) -> Parameters:
     """How many parameters there are, and how many of them train."""
     sizes = [(parameter.numel(), parameter.requires_grad) for parameter in module.parameters()]
     return Parameters(sum(size for size, _ in sizes), sum(size for size, trains in sizes if trains))
-
-
-def state_hash(module: nn.Module, exclude_prefix: str = "") -> str:
-    """SHA-256 (hex) of every parameter and buffer: name, type, shape and values, on whatever device they are.
-
-    Those of the submodule ``exclude_prefix`` (such as a network's ``head_name``) are left out.
-    """
-    digest = hashlib.sha256()
-    for name, tensor in [*module.named_parameters(), *module.named_buffers()]:
-        if exclude_prefix and name.startswith(f"{exclude_prefix}."):
-            continue
-        digest.update(f"{name} {tensor.dtype} {tuple(tensor.shape)}\n".encode())
-        digest.update(tensor.detach().cpu().contiguous().reshape(-1).view(torch.uint8).numpy().data)
-    return digest.hexdigest()
-
-
-def moving_state(network: Network, trains: Trains) -> dict[str, Tensor]:
-    """The parameters and buffers that training changes, the network's own tensors: all, or those of the head."""
-    state = network.module.state_dict()
-    if trains == "all":
-        return state
-    return {name: tensor for name, tensor in state.items() if name.startswith(f"{network.head_name}.")}
 
 
 def misfit(backbone: str, state: Mapping[str, Tensor]) -> str:
@@ -201,7 +178,8 @@ def _bare(backbone: str, pretrained: bool) -> nn.Module:
     return module
 
 
-def _with_head(module: nn.Module, classes: int) -> Network:
+def _with_head(module: nn.Module, classes: int) -> tuple[nn.Module, str, str]:
+    """Replaces the last layer: the new one, its name, and that of a Dropout directly before it, if there is one."""
     name, old = _last_layer(module)
     new: nn.Module
     if isinstance(old, nn.Conv2d):
@@ -210,15 +188,16 @@ def _with_head(module: nn.Module, classes: int) -> Network:
         new = nn.Linear(old.in_features, classes)
     parent_name, _, key = name.rpartition(".")
     parent = module.get_submodule(parent_name)
-    dropout = 0.0
+    before_head = ""
     if isinstance(parent, nn.Sequential):
-        place = list(parent).index(old)
-        before = parent[place - 1] if place else None
-        dropout = before.p if isinstance(before, nn.Dropout) else 0.0
+        keys = [other for other, _ in parent.named_children()]
+        place = keys.index(key)
+        if place and isinstance(parent[place - 1], nn.Dropout):
+            before_head = f"{parent_name}.{keys[place - 1]}"
         if isinstance(new, ConvHead):
             del parent[place + 1 :]  # the ReLU and the mean that it has itself
     setattr(parent, key, new)
-    return Network(module, new, name, dropout)
+    return new, name, before_head
 
 
 def _last_layer(module: nn.Module) -> tuple[str, nn.Linear | nn.Conv2d]:
@@ -265,11 +244,3 @@ def _misfit(module: nn.Module, backbone: str, state: Mapping[str, Tensor]) -> st
 
 def _renamed(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
     return {DENSENET_NAME.sub(r"\1\2", name): tensor for name, tensor in state.items()}
-
-
-def _train_what_is_trainable(module: nn.Module, mode: bool = True) -> nn.Module:
-    """In place of ``module.train``: training mode only for parts all of whose parameters train."""
-    for part in module.modules():
-        parameters = list(part.parameters())
-        part.training = mode and bool(parameters) and all(parameter.requires_grad for parameter in parameters)
-    return module

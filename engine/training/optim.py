@@ -2,23 +2,32 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from typing import Any
 
 import torch
 from torch import nn
 from torch.optim import Optimizer, lr_scheduler
 
-from engine.spec import SGD, AdamW, Constant, CosineAnnealingLR, ExponentialLR, StepLR, Strategy
+from engine.models.backbones import Network, preprocessing
+from engine.models.stages import stage_of, stages
+from engine.spec import LBFGS, SGD, AdamW, Constant, CosineAnnealingLR, ExponentialLR, StepLR, Strategy
+from engine.training.schedule import planned_rates
 
 
-def make_optimizer(strategy: Strategy, parameters: Iterable[nn.Parameter]) -> Optimizer:
-    """The strategy's optimizer over those of the parameters that train; one fused kernel for all of them."""
-    trained = [parameter for parameter in parameters if parameter.requires_grad]
+def make_optimizer(strategy: Strategy, network: Network) -> Optimizer:
+    """The strategy's optimizer over the parameters that train; one fused kernel for all of a learning rate.
+
+    Its first group has the highest rate. That of L-BFGS only stands for it: :mod:`engine.training.probe` solves for
+    many heads before one of them is taken.
+    """
     match strategy.optimizer:
         case SGD(lr=lr, momentum=momentum, weight_decay=decay):
-            return torch.optim.SGD(trained, lr=lr, momentum=momentum, weight_decay=decay, fused=True)
+            groups = _groups(strategy, lr, network)
+            return torch.optim.SGD(groups, lr=lr, momentum=momentum, weight_decay=decay, fused=True)
         case AdamW(lr=lr, weight_decay=decay):
-            return torch.optim.AdamW(trained, lr=lr, weight_decay=decay, fused=True)
+            return torch.optim.AdamW(_groups(strategy, lr, network), lr=lr, weight_decay=decay, fused=True)
+        case LBFGS():
+            return torch.optim.LBFGS(network.head.parameters())
 
 
 def make_scheduler(strategy: Strategy, optimizer: Optimizer) -> lr_scheduler.LRScheduler:
@@ -28,7 +37,31 @@ def make_scheduler(strategy: Strategy, optimizer: Optimizer) -> lr_scheduler.LRS
             return lr_scheduler.StepLR(optimizer, step_size=size, gamma=gamma)
         case ExponentialLR(gamma=gamma):
             return lr_scheduler.ExponentialLR(optimizer, gamma=gamma)
+        case CosineAnnealingLR(eta_min=low) if low and len(optimizer.param_groups) > 1:
+            # torch's would bring every group to the same lowest rate, and so some of them up
+            highest = float(optimizer.param_groups[0]["lr"])
+            rates = planned_rates(highest, strategy.schedule, strategy.epochs)
+            return lr_scheduler.LambdaLR(optimizer, lambda epoch: rates[min(epoch, len(rates) - 1)] / highest)
         case CosineAnnealingLR(eta_min=low):
             return lr_scheduler.CosineAnnealingLR(optimizer, T_max=strategy.epochs, eta_min=low)
         case Constant():
             return lr_scheduler.LambdaLR(optimizer, lambda _epoch: 1.0)
+
+
+def initial_rates(strategy: Strategy, optimizer: Optimizer) -> tuple[float, ...]:
+    """The rates at which training begins, the head's first, then of each stage below it; empty where all are alike."""
+    rates = tuple(float(group.get("initial_lr", group["lr"])) for group in optimizer.param_groups)
+    return rates if strategy.layer_decay < 1 and len(rates) > 1 else ()
+
+
+def _groups(strategy: Strategy, rate: float, network: Network) -> list[dict[str, Any]]:
+    """The parameters that train by their distance from the head, each stage of the network one further."""
+    named = [(name, one) for name, one in network.module.named_parameters() if one.requires_grad]
+    if strategy.layer_decay == 1:
+        return [{"params": [parameter for _, parameter in named]}]
+    found = stages(network.module, network.head_name, preprocessing(strategy.backbone, None).crop)
+    groups: dict[int, list[nn.Parameter]] = {}
+    for name, parameter in named:
+        in_head = name.startswith(f"{network.head_name}.")
+        groups.setdefault(0 if in_head else len(found) - stage_of(name, found), []).append(parameter)
+    return [{"params": groups[depth], "lr": rate * strategy.layer_decay**depth} for depth in sorted(groups)]

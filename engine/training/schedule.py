@@ -4,7 +4,13 @@ from __future__ import annotations
 
 import math
 
-from engine.spec import Constant, CosineAnnealingLR, ExponentialLR, Schedule, StepLR
+from engine.spec import Constant, CosineAnnealingLR, ExponentialLR, Schedule, StepLR, Strategy
+
+
+def rates_of(strategy: Strategy) -> tuple[float, ...]:
+    """The rate of every epoch, the highest where stages have rates of their own; empty for L-BFGS, which has none."""
+    rate = strategy.learning_rate
+    return () if rate is None else planned_rates(rate, strategy.schedule, strategy.epochs)
 
 
 def planned_rates(lr: float, schedule: Schedule, epochs: int) -> tuple[float, ...]:

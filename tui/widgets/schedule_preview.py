@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from engine.spec import Strategy
 from engine.state import RunState
-from engine.training.schedule import planned_rates
+from engine.training.schedule import rates_of
 from tui import curves
 from tui.widgets.chart import Chart, Curves
 
@@ -28,5 +28,4 @@ def preview(strategy: Strategy) -> Curves:
     """The planned rates as the Live screen draws them before the first epoch."""
     if strategy.epochs > MOST_EPOCHS:
         return Curves("learning rate", (), (0.0, 1.0), (0.0, 1.0), str, empty="too many epochs to draw")
-    rates = planned_rates(strategy.optimizer.lr, strategy.schedule, strategy.epochs)
-    return curves.learning_rate(RunState("preview", strategy, 0, learning_rates=rates))
+    return curves.learning_rate(RunState("preview", strategy, 0, learning_rates=rates_of(strategy)))

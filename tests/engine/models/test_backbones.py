@@ -14,8 +14,8 @@ from engine.models.backbones import (
     misfit,
     preprocessing,
     set_training_mode,
-    state_hash,
 )
+from engine.models.trained import state_hash
 from engine.spec import SpecError
 
 FAMILIES = [

@@ -70,9 +70,9 @@ def run_of(
     strategy: Strategy, seed: int, network: Network, images: Images, clock: Callable[[], float] = time.perf_counter
 ) -> Run:
     store = FeatureStore(ThreadPoolExecutor(1))
-    features = None if strategy.trains == "all" else partial(extracted, store, images, strategy, network, "fp32")
+    features = partial(extracted, store, images, strategy, network, "fp32")
     model = network.module
-    return Run(strategy.name, strategy, seed, network, model, images, "fp32", MemoryProbe(CPU), clock, features)
+    return Run(strategy.name, strategy, seed, network, model, images, "fp32", MemoryProbe(CPU), features, clock)
 
 
 def whole(images: Images, part: Part) -> tuple[Tensor, Tensor]:

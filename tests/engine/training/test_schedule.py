@@ -2,7 +2,7 @@ import pytest
 import torch
 
 from engine.spec import Constant, CosineAnnealingLR, ExponentialLR, Schedule, StepLR, changed_strategy, presets
-from engine.training.optim import make_optimizer, make_scheduler
+from engine.training.optim import make_scheduler
 from engine.training.schedule import planned_rates
 
 
@@ -20,7 +20,7 @@ from engine.training.schedule import planned_rates
 )
 def test_planned_rates_are_those_of_torch(schedule: Schedule) -> None:
     strategy = changed_strategy(presets()["resnet18-finetune"], epochs=12, schedule=schedule)
-    optimizer = make_optimizer(strategy, [torch.nn.Parameter(torch.zeros(1))])
+    optimizer = torch.optim.SGD([torch.nn.Parameter(torch.zeros(1))], lr=strategy.optimizer.lr)
     scheduler = make_scheduler(strategy, optimizer)
     rates = []
     for _ in range(strategy.epochs):
