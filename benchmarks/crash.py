@@ -23,11 +23,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-import numpy as np
-from PIL import Image
 from safetensors import safe_open
 
 import engine.run
+from benchmarks.images import write_images
 from benchmarks.report import header, table
 from engine.hosts import process, thread
 from engine.log import EventLog, event_reader
@@ -64,19 +63,6 @@ def experiment(data: Path) -> Experiment:
     )
     source = DataSource(path=str(data))
     return Experiment(strategies=strategies, data=source, weights="none", device="cpu", precision="fp32")
-
-
-def write_images(folder: Path) -> Path:
-    """Noise of two tints."""
-    dice = np.random.default_rng(0)
-    for part, count in (("train", TRAIN_IMAGES), ("val", VAL_IMAGES)):
-        for number in range(count):
-            target = folder / part / ("blue", "red")[number % 2]
-            target.mkdir(parents=True, exist_ok=True)
-            pixels = dice.integers(0, 180, (SIDE, SIDE, 3), dtype=np.uint8)
-            pixels[:, :, 2 * (1 - number % 2)] += 60
-            Image.fromarray(pixels).save(target / f"{number}.png")
-    return folder
 
 
 def outcome(folder: Path) -> dict[str, Any]:
@@ -146,7 +132,7 @@ def main() -> int:
     identical = trials = kills = 0
     failures: list[str] = []
     with tempfile.TemporaryDirectory(prefix="tl-tui-crash-") as scratch:
-        data = write_images(Path(scratch, "images"))
+        data = write_images(Path(scratch, "images"), train=TRAIN_IMAGES, val=VAL_IMAGES, side=SIDE)
         whole, _ = thread.create(experiment(data), Path(scratch, "whole"))
         if in_a_process(whole, None) != 0:
             raise SystemExit(f"the uninterrupted experiment failed: {(whole / 'engine.log').read_text()}")

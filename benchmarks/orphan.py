@@ -20,7 +20,7 @@ from statistics import median
 
 from benchmarks.pseudo_terminal import terminal
 from benchmarks.report import header, spread, table
-from benchmarks.terminal import START, TL_TUI, write_images
+from benchmarks.terminal import START, TL_TUI, benchmark_images
 from engine import folder as folders
 from engine.events import AnyEvent, EpochFinished, ExperimentFinished, RunFinished, StageChanged
 from engine.log import event_reader
@@ -134,7 +134,7 @@ def _arguments(folder: Path, epochs: int) -> list[str]:
         ),
         encoding="utf-8",
     )
-    images = write_images(folder / "images")
+    images = benchmark_images(folder / "images")
     return [str(images), "--config", str(config), "--device", "cpu", "--weights", "none"]
 
 

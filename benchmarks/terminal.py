@@ -21,11 +21,9 @@ from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
 
-import numpy as np
-from PIL import Image
-
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
+from benchmarks.images import write_images
 from benchmarks.pseudo_terminal import PseudoTerminal, Size, terminal
 from benchmarks.report import header
 from benchmarks.terminal_table import Measured, tables
@@ -73,7 +71,7 @@ def main() -> None:
         folder = Path(name)
         work = Work(
             folder,
-            options.data.resolve() if options.data else write_images(folder / "images"),
+            options.data.resolve() if options.data else benchmark_images(folder / "images"),
             options.repeats,
             options.keys,
             6 if options.quick else 20,
@@ -200,18 +198,20 @@ def throughput(work: Work, measured: Measured) -> None:
 
 
 def _turn(process: int, out: Path) -> float:
-    """Lets a stopped process train for a turn: the images a second of its training steps, without the first two."""
+    """Lets a stopped process train for a turn, or for more where the machine is so busy that nothing comes of one.
+
+    Returns the images a second of its training steps, without the first two.
+    """
     before = len(_events(out))
+    pairs: list[tuple[Progress, Progress]] = []
     os.kill(process, signal.SIGCONT)
-    time.sleep(TURN_SECONDS)
+    while not pairs:
+        time.sleep(TURN_SECONDS)
+        told = [event for event in _events(out)[before:] if isinstance(event, Progress) and event.stage == "training"]
+        pairs = [(one, two) for one, two in pairwise(told[2:]) if one.epoch == two.epoch]
     os.kill(process, signal.SIGSTOP)
-    steps = [event for event in _events(out)[before:] if isinstance(event, Progress) and event.stage == "training"][2:]
-    pairs = [(one, two) for one, two in pairwise(steps) if one.epoch == two.epoch]
-    return (
-        BATCH_SIZE
-        * sum(two.step - one.step for one, two in pairs)
-        / sum(two.elapsed - one.elapsed for one, two in pairs)
-    )
+    steps = sum(two.step - one.step for one, two in pairs)
+    return BATCH_SIZE * steps / sum(two.elapsed - one.elapsed for one, two in pairs)
 
 
 def short_commands(work: Work, measured: Measured) -> None:
@@ -261,17 +261,9 @@ def _bytes_a_second(shown: PseudoTerminal, seconds: float) -> float:
 # What it is measured on
 
 
-def write_images(folder: Path) -> Path:
-    """Noise of two brightnesses, as PNG files in class folders."""
-    dice = np.random.default_rng(0)
-    for part, number in (("train", TRAIN_IMAGES), ("val", VAL_IMAGES)):
-        for label, name in enumerate(("dark", "light")):
-            target = folder / part / name
-            target.mkdir(parents=True)
-            for index in range(number // 2):
-                pixels = dice.integers(40 * label, 200 + 40 * label, (SIDE, SIDE, 3), dtype=np.uint8)
-                Image.fromarray(pixels).save(target / f"{index}.png", compress_level=1)
-    return folder
+def benchmark_images(folder: Path) -> Path:
+    """The images that the app trains on here."""
+    return write_images(folder, train=TRAIN_IMAGES, val=VAL_IMAGES, side=SIDE)
 
 
 def _write_configurations(folder: Path) -> None:
