@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import csv
-import os
 import stat
 from collections.abc import Callable, Iterable, Iterator
 from functools import partial
@@ -12,10 +11,12 @@ from sys import intern
 from typing import TYPE_CHECKING, TextIO
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from engine.data.dataset import DataError
-from engine.data.folders import EXTENSIONS, Found, may_be_read, unreadable
-from engine.data.splits import PARTS, Labelled, Part, part_called
+from engine.data.folders import Found, unreadable
+from engine.data.listed_files import ListedFiles
+from engine.data.splits import PART_NAMES, PARTS, Labelled, Part, part_called
 from engine.text import listed, shown
 
 if TYPE_CHECKING:
@@ -46,6 +47,7 @@ class _Row(Struct, frozen=True):
     path: str
     label: str
     split: str
+    group: str
 
 
 class _Table(Struct, frozen=True):
@@ -57,29 +59,36 @@ class _Table(Struct, frozen=True):
     warnings: tuple[str, ...]
 
 
-def read_csv(path: Path, images: Path, validation: Path | None) -> Found:
+def read_csv(path: Path, images: Path, validation: Path | None, group: str | None = None) -> Found:
     """The images that a CSV file lists, or two, the second for validation; paths are relative to ``images``.
 
-    Listed files that are not there are left out with a warning. ``DataError`` where the columns, the labels or all
-    the files are missing, or a path leads out of ``images``.
+    ``group``: the column that says which images belong together. Listed files that are not there are left out with a
+    warning. ``DataError`` where the columns, the labels or all the files are missing, or a path leads out of
+    ``images``.
     """
-    table = _read(path)
+    table = _read(path, group)
+    groups: dict[str, str] = {}
     if validation is None and table.has_split:
-        return _by_split_column(table, images)
-    train, warnings = _labelled(table.where, table.rows, images)
-    warnings = (*table.warnings, *warnings)
-    if validation is None:
-        return Found(train, None, "", warnings)
-    second = _read(validation)
-    val, more = _labelled(second.where, second.rows, images)
+        found = _by_split_column(table, images, groups)
+    else:
+        train, warnings = _labelled(table.where, table.rows, images, groups)
+        found = Found(train, None, "", (*table.warnings, *warnings))
+        if validation is not None:
+            found = _with_second(found, table, _read(validation, group), images, groups)
+            found = replace(found, split=f"given: {shown(path.name)} and {shown(validation.name)}")
+    return replace(found, groups=None if group is None else groups)
+
+
+def _with_second(found: Found, table: _Table, second: _Table, images: Path, groups: dict[str, str]) -> Found:
+    val, more = _labelled(second.where, second.rows, images, groups)
+    warnings = found.warnings
     for one in (table, second):
         if one.has_split:
             warnings += (f"{one.where}: the split column is not used, because a second CSV file is for validation",)
-    split = f"given: {shown(path.name)} and {shown(validation.name)}"
-    return Found(train, val, split, (*warnings, *second.warnings, *more))
+    return Found(found.train, val, "", (*warnings, *second.warnings, *more))
 
 
-def _by_split_column(table: _Table, images: Path) -> Found:
+def _by_split_column(table: _Table, images: Path, groups: dict[str, str]) -> Found:
     parts: dict[Part, list[_Row]] = {}
     for row in table.rows:
         part = part_called(row.split)
@@ -89,18 +98,26 @@ def _by_split_column(table: _Table, images: Path) -> Found:
         parts.setdefault(part, []).append(row)
     if "train" not in parts:
         raise DataError(f"{table.where}: no row whose split is train")
-    train, warnings = _labelled(table.where, parts["train"], images)
-    warnings = (*table.warnings, *warnings)
-    val_part: Part | None = "val" if "val" in parts else "test" if "test" in parts else None
-    if val_part is None:
-        return Found(train, None, "", warnings)
-    val, more = _labelled(table.where, parts[val_part], images)
-    if val_part == "val" and "test" in parts:
-        more += (f"{table.where}: {len(parts['test']):,} rows whose split is test are not used",)
-    return Found(train, val, f"given: split column, train and {val_part}", (*warnings, *more))
+    given: dict[Part, list[Labelled]] = {}
+    warnings = table.warnings
+    for part in PART_NAMES:
+        if part not in parts:
+            continue
+        try:
+            given[part], more = _labelled(table.where, parts[part], images, groups)
+        except DataError as error:
+            if part != "test" or "val" not in given:
+                raise
+            more = (f"no test part, {len(parts[part]):,} rows: {error}",)  # often it comes without labels
+        warnings += more
+    used = " and ".join(part for part in PART_NAMES if part in given)
+    if "val" not in given and "test" in given:
+        given["val"] = given.pop("test")
+    split = f"given: split column, {used}" if "val" in given else ""
+    return Found(given["train"], given.get("val"), split, warnings, given.get("test"))
 
 
-def _read(path: Path) -> _Table:
+def _read(path: Path, group: str | None) -> _Table:
     where = shown(str(path))
     try:
         status = path.stat()
@@ -109,7 +126,7 @@ def _read(path: Path) -> _Table:
         if status.st_size > LARGEST_CSV:
             raise DataError(f"{where}: larger than {LARGEST_CSV:,} bytes")
         with path.open(encoding="utf-8-sig", newline="") as file:
-            return _parsed(file, where)
+            return _parsed(file, where, group)
     except OSError as error:
         raise unreadable(path, error) from None
     except UnicodeDecodeError:
@@ -118,7 +135,7 @@ def _read(path: Path) -> _Table:
         raise DataError(f"{where}: not valid CSV: {error}") from None
 
 
-def _parsed(file: TextIO, where: str) -> _Table:
+def _parsed(file: TextIO, where: str, group: str | None) -> _Table:
     # The delimiter is the one that makes the header's columns known: csv.Sniffer also looks at the cells,
     # and is misled by those with spaces and commas.
     headers = {delimiter: _header(_reader(file, where, delimiter)) for delimiter in DELIMITERS}
@@ -129,14 +146,15 @@ def _parsed(file: TextIO, where: str) -> _Table:
     path_column, path_note = _column(header, PATH_COLUMNS, "paths", where)
     label_column, label_note = _column(header, LABEL_COLUMNS, "labels", where)
     split_column = _split_column(header, partial(_cells, file, where, delimiter))
+    group_column = None if group is None else _named_column(header, group, where)
     rows = []
     for line, cells in _cells(file, where, delimiter):
         if any(cells[len(header) :]):
             raise DataError(f"{where}: line {line}: more cells than the header has; quote cells with commas")
         cells += [""] * (len(header) - len(cells))  # noqa: PLW2901
-        # labels and splits are few and stand in every row: one of each is kept
-        split = "" if split_column is None else intern(cells[split_column])
-        rows.append(_Row(line, cells[path_column], intern(cells[label_column]), split))
+        # labels, splits and groups stand in many rows: one of each is kept
+        split, name = ("" if one is None else intern(cells[one]) for one in (split_column, group_column))
+        rows.append(_Row(line, cells[path_column], intern(cells[label_column]), split, name))
     if not rows:
         raise DataError(f"{where}: a header and no rows")
     return _Table(where, rows, split_column is not None, tuple(filter(None, (path_note, label_note))))
@@ -204,25 +222,36 @@ def _column(header: list[str], names: tuple[str, ...], of_what: str, where: str)
     return normal.index(known[0]), note
 
 
-def _labelled(where: str, rows: list[_Row], images: Path) -> tuple[list[Labelled], tuple[str, ...]]:
-    """The images of these rows that are there, each once, sorted by path, and warnings."""
+def _named_column(header: list[str], name: str, where: str) -> int:
+    """The number of the column of this name, as it is written or in any usual spelling."""
+    for names, wanted in (([cell.strip() for cell in header], name.strip()), (_normal(header), *_normal([name]))):
+        if wanted in names:
+            return names.index(wanted)
+    raise DataError(f"{where}: no column {shown(name, 60)} to take groups from; the columns are {listed(header, 12)}")
+
+
+def _labelled(
+    where: str, rows: list[_Row], images: Path, groups: dict[str, str]
+) -> tuple[list[Labelled], tuple[str, ...]]:
+    """The images of these rows that are there, each once, sorted by path, and warnings; adds their ``groups``."""
     torn_rows = [row.line for row in rows if not row.path or not row.label]
     if len(torn_rows) == len(rows):
         raise DataError(f"{where}: line {torn_rows[0]}: no path or no label, nor in any other row")
     rows = [row for row in rows if row.path and row.label]
-    files = _Files(images)
+    files = ListedFiles(images)
     labels: dict[str, str] = {}
     missing: list[str] = []
     twice: set[str] = set()
     torn: set[str] = set()
     for row in rows:
-        path = files.find(row, where)
+        path = files.find(row.path, f"{where}: line {row.line}")
         if path is None:
             missing.append(row.path)
         elif path in labels:
             (twice if labels[path] == row.label else torn).add(path)
         else:
             labels[path] = row.label
+            groups.setdefault(path, row.group)
     if not labels:
         raise DataError(
             f"{where}: none of the {len(missing):,} files listed is in {shown(str(images))}: {listed(missing)}"
@@ -243,55 +272,3 @@ def _labelled(where: str, rows: list[_Row], images: Path) -> tuple[list[Labelled
 
 def _names(paths: Iterable[str]) -> str:
     return listed([Path(path).name for path in sorted(paths)])
-
-
-class _Files:
-    """Finds files under a folder; each folder is listed once, which is faster than asking for every file."""
-
-    def __init__(self, images: Path) -> None:
-        self._root = str(images)
-        self._base = os.path.basename(self._root) + "/"  # noqa: PTH119 - faster than pathlib, as what follows
-        self._top = self._root.rstrip("/") + "/"
-        self._folders: dict[str, tuple[str, frozenset[str]] | None] = {}
-
-    def find(self, row: _Row, where: str) -> str | None:
-        """The absolute path of a row's file, None where it is not there.
-
-        A backslash may stand for a slash, and the name may lack its ending. ``DataError`` where the path leads out
-        of the folder.
-        """
-        slashed = row.path.replace("\\", "/")
-        inside = slashed.removeprefix(self._base)  # written from one folder up
-        for written in {row.path: None, slashed: None, inside: None}:
-            place, name = written[: (start := written.rfind("/") + 1)], written[start:]
-            if name in (".", ".."):
-                place, name = written, ""
-            found = self._folder(place)
-            if found is None or (not name and found[0] == self._top):
-                raise DataError(
-                    f"{where}: line {row.line}: {shown(row.path, 120)} lies outside {shown(self._root)}, "
-                    "the folder of images; name the folder that holds them all with --images DIR"
-                )
-            folder, names = found
-            if name in names:
-                return folder + name
-            for ending in EXTENSIONS:
-                if name + ending in names:
-                    return folder + name + ending
-        return None
-
-    def _folder(self, written: str) -> tuple[str, frozenset[str]] | None:
-        """The absolute path of a folder, ending in a slash, and the files in it; None where it lies outside."""
-        if written not in self._folders:
-            path = os.path.normpath(os.path.join(self._root, written))  # noqa: PTH118 - pathlib keeps ".."
-            folder = path.rstrip("/") + "/"
-            self._folders[written] = (folder, _listing(folder)) if folder.startswith(self._top) else None
-        return self._folders[written]
-
-
-def _listing(folder: str) -> frozenset[str]:
-    try:
-        with os.scandir(folder) as entries:
-            return frozenset(entry.name for entry in entries if may_be_read(entry))
-    except (OSError, ValueError):
-        return frozenset()

@@ -15,10 +15,13 @@ from engine.data.dataset import DataError
 from engine.data.phantom import Kind, mass, view
 from engine.text import shown
 
-VERSION = "demo-v1"
-"""Another name whenever the pictures change, so that a cache never mixes two."""
-PATIENTS: dict[Literal["train", "val"], int] = {"train": 40, "val": 28}
+VERSION = "demo-v2"
+"""Another name whenever the pictures or their places change, so that a cache never mixes two."""
+PATIENTS: dict[Literal["train", "val", "both"], int] = {"train": 28, "both": 24, "val": 16}
+"""Of the patients in both parts every other view is in train, the others in val."""
 VIEWS = 4
+GROUP_PATTERN = r"patient-(\d+)"
+"""What finds the patient in a file's name."""
 LOCK_SECONDS = 120
 README = "README.txt"
 NOTICE = """\
@@ -26,7 +29,10 @@ tl-tui demo set: synthetic, not medical
 
 Every picture here was drawn by tl-tui from random numbers: a mass with a smooth outline ("benign") or with rays
 ("malignant") on noise that stands for tissue. The patients are invented; no picture comes from a person, and nothing
-learnt from them says anything about one. All views of a patient are in the same part, train or val.
+learnt from them says anything about one.
+
+The split into train and val is made badly on purpose, as it is in many public data sets: of 24 of the 68 patients half
+of the views are in train and the other half in val. `tl-tui check` shows that, and `--split grouped` mends it.
 """
 
 
@@ -63,21 +69,26 @@ def _replace(folder: Path) -> None:
 def draw(folder: Path) -> None:
     """Draws the whole demo set into a new folder."""
     folder.mkdir()
-    for part, kind, patient in _patients():
-        place = folder / part / kind
-        place.mkdir(parents=True, exist_ok=True)
+    for where, kind, patient in _patients():
         rng = np.random.default_rng(patient)
         one = mass(kind, rng)
         for number in range(1, VIEWS + 1):
+            place = folder / _part(where, number) / kind
+            place.mkdir(parents=True, exist_ok=True)
             Image.fromarray(view(one, rng)).save(place / _file_name(patient, number), compress_level=1)
     (folder / README).write_text(NOTICE, encoding="utf-8")
 
 
 def _patients() -> list[tuple[str, Kind, int]]:
-    """The part, the kind of mass and the number of each patient."""
+    """Where the views of each patient are, the kind of mass and the patient's number."""
     kinds: tuple[Kind, ...] = get_args(Kind)
-    parts = [part for part, count in PATIENTS.items() for _ in range(count)]
-    return [(part, kinds[number % 2], number) for number, part in enumerate(parts, start=1)]
+    places = [place for place, count in PATIENTS.items() for _ in range(count)]
+    return [(place, kinds[number % 2], number) for number, place in enumerate(places, start=1)]
+
+
+def _part(where: str, number: int) -> str:
+    """The folder that a view is in."""
+    return where if where != "both" else ("val", "train")[number % 2]
 
 
 def _file_name(patient: int, number: int) -> str:
@@ -86,8 +97,8 @@ def _file_name(patient: int, number: int) -> str:
 
 def _is_whole(folder: Path) -> bool:
     wanted = {
-        folder / part / kind / _file_name(patient, number)
-        for part, kind, patient in _patients()
+        folder / _part(where, number) / kind / _file_name(patient, number)
+        for where, kind, patient in _patients()
         for number in range(1, VIEWS + 1)
     }
     return (folder / README).is_file() and wanted <= set(folder.glob("*/*/*.png"))

@@ -8,7 +8,7 @@ from pathlib import Path
 from msgspec import Struct
 
 from engine.data.dataset import DataError
-from engine.data.splits import Labelled, Part, part_called
+from engine.data.splits import PART_NAMES, Labelled, Part, part_called
 from engine.text import listed, shown
 
 EXTENSIONS = (".jpg", ".jpeg", ".png", ".webp", ".bmp", ".tif", ".tiff")
@@ -16,12 +16,17 @@ EXTENSIONS = (".jpg", ".jpeg", ".png", ".webp", ".bmp", ".tif", ".tiff")
 
 
 class Found(Struct, frozen=True):
-    """Labelled images as they were given; ``val`` is None where no part for validation was."""
+    """Labelled images as they were given; ``val`` and ``test`` are None where no such part was.
+
+    ``groups``: what the column of groups says of an image, by its path; None where no column was asked for.
+    """
 
     train: list[Labelled]
     val: list[Labelled] | None
     split: str
     warnings: tuple[str, ...]
+    test: list[Labelled] | None = None
+    groups: dict[str, str] | None = None
 
 
 class _Listing(Struct):
@@ -33,7 +38,7 @@ class _Listing(Struct):
 
 
 def read_folders(folder: Path) -> Found:
-    """The images in a folder of class folders, or in its train and val folders.
+    """The images in a folder of class folders, or in its train, val and test folders; test is val where no val is.
 
     Hidden files and folders do not count; folders inside a class folder do. ``DataError`` where there is no image.
     """
@@ -42,20 +47,25 @@ def read_folders(folder: Path) -> Found:
     if "train" not in parts:
         images, warnings = _labelled(folder, children)
         return Found(images, None, "", warnings)
-    val_part: Part | None = "val" if "val" in parts else "test" if "test" in parts else None
-    train_folder = parts["train"]
-    train, warnings = _labelled(train_folder, _subfolders(train_folder))
-    used = {train_folder.name}
-    val, split = None, ""
-    if val_part is not None:
-        val_folder = parts[val_part]
-        val, more = _labelled(val_folder, _subfolders(val_folder))
+    given: dict[Part, list[Labelled]] = {}
+    warnings = ()
+    for part in PART_NAMES:
+        if part not in parts:
+            continue
+        try:
+            given[part], more = _labelled(parts[part], _subfolders(parts[part]))
+        except DataError as error:
+            if part != "test" or "val" not in given:
+                raise
+            more = (f"no test part: {error}",)  # often it comes without labels
         warnings += more
-        used.add(val_folder.name)
-        split = f"given: folders {shown(train_folder.name)} and {shown(val_folder.name)}"
-    if unused := [child.name for child in children if child.name not in used]:
-        warnings += (f"{shown(str(folder))}: not used beside {' and '.join(sorted(used))}: {listed(unused)}",)
-    return Found(train, val, split, warnings)
+    used = [parts[part].name for part in PART_NAMES if part in given]
+    if "val" not in given and "test" in given:
+        given["val"] = given.pop("test")
+    if unused := [child.name for child in children if child not in parts.values()]:
+        warnings += (f"{shown(str(folder))}: not used beside {listed(used)}: {listed(unused)}",)
+    split = f"given: folders {' and '.join(map(shown, used))}" if "val" in given else ""
+    return Found(given["train"], given.get("val"), split, warnings, given.get("test"))
 
 
 def _parts(folder: Path, children: list[Path]) -> dict[Part, Path]:

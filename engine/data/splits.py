@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Literal
+from typing import Literal, get_args
 
 from engine.data.dataset import DataError, Sample
 from engine.data.grouped import alone, deal
@@ -24,6 +24,8 @@ PARTS: dict[str, Part] = {
     "testing": "test",
 }
 """The names of folders and of values in a split column, in small letters."""
+
+PART_NAMES: tuple[Part, ...] = get_args(Part)
 
 Labelled = tuple[str, str]
 """An image's absolute path and the name of its class."""

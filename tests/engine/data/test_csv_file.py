@@ -115,7 +115,10 @@ def test_a_split_column(root: Path) -> None:
     assert [Path(one.path).name for one in dataset.train] == ["1.jpg", "3.jpg"]
     assert [Path(one.path).name for one in dataset.val] == ["2.jpg", "4.jpg"]
     assert dataset.split == "given: split column, train and val"
-    assert "1 rows whose split is test are not used" in dataset.warnings[0]
+    assert "no test part, 1 rows: " in dataset.warnings[0]
+    tested = found(write(root / "pets.csv", "file_path,label,Split", *lines[:2], f"{FOUR[2]},test", f"{FOUR[3]},train"))
+    assert [Path(one.path).name for one in tested.test] == ["3.jpg"]
+    assert tested.split == "given: split column, train and val and test"
     as_test = [line.replace("Validation", "test").replace("valid", "test") for line in lines]
     assert found(write(root / "pets.csv", "file_path,label,split", *as_test)).split.endswith("train and test")
     only_train = [f"{line},train" for line in FOUR]

@@ -8,7 +8,7 @@ import pytest
 from PIL import Image
 
 from engine.data import demo
-from engine.data.dataset import DataError
+from engine.data.dataset import DataError, Sample
 from engine.data.demo import demo_folder
 from engine.data.discover import discover, summary
 from engine.data.phantom import SIDE, mass, view
@@ -19,7 +19,7 @@ from engine.spec import DataSource
 def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """The user's cache folder, elsewhere, and a demo set of few patients."""
     monkeypatch.setattr(platformdirs, "user_cache_path", lambda name: tmp_path / "cache" / name)
-    monkeypatch.setattr(demo, "PATIENTS", {"train": 4, "val": 2})
+    monkeypatch.setattr(demo, "PATIENTS", {"train": 2, "both": 4, "val": 2})
     monkeypatch.setattr(demo, "VIEWS", 2)
     return tmp_path / "cache" / "tl-tui"
 
@@ -41,27 +41,31 @@ def test_no_data_means_the_demo_set(cache: Path) -> None:
     assert dataset.kind == "demo"
     assert "synthetic" in dataset.name
     assert "not medical" in dataset.name
-    assert dataset.path == str(cache / "demo-v1")
+    assert dataset.path == str(cache / "demo-v2")
     assert dataset.warnings == ()
     facts = summary(dataset)
     assert facts.classes == ("benign", "malignant")
-    assert (facts.train, facts.val) == ({"benign": 4, "malignant": 4}, {"benign": 2, "malignant": 2})
-    assert "synthetic, not medical" in (cache / "demo-v1" / "README.txt").read_text(encoding="utf-8")
+    assert (facts.train, facts.val) == ({"benign": 4, "malignant": 4}, {"benign": 4, "malignant": 4})
+    assert facts.groups == r"pattern patient-(\d+): 8 groups of 16 images"
+    assert "synthetic, not medical" in (cache / "demo-v2" / "README.txt").read_text(encoding="utf-8")
     with Image.open(dataset.train[0].path) as image:
         assert (image.mode, image.size) == ("L", (SIDE, SIDE))
     with pytest.raises(DataError, match="no data was named"):
         discover(DataSource(images="/x"))
 
 
-def test_a_patient_is_in_one_part_only(cache: Path) -> None:
-    dataset = discover(DataSource())
+def test_some_patients_are_in_both_parts_unless_the_split_is_grouped(cache: Path) -> None:
     number = re.compile(r"patient-(\d+)-view-\d+\.png$")
-    in_train, in_val = (
-        {match[1] for sample in part if (match := number.search(sample.path))} for part in (dataset.train, dataset.val)
-    )
-    assert len(in_train) == 4
-    assert len(in_val) == 2
-    assert not in_train & in_val
+
+    def patients(samples: tuple[Sample, ...]) -> set[str]:
+        for sample in samples:
+            assert sample.group == number.search(sample.path)[1]
+        return {sample.group for sample in samples}
+
+    given, grouped = (discover(DataSource(split=split)) for split in ("given", "grouped"))
+    assert patients(given.train) & patients(given.val) == {"003", "004", "005", "006"}
+    assert not patients(grouped.train) & patients(grouped.val)
+    assert len(grouped.train) + len(grouped.val) == 16
 
 
 def test_drawn_again_it_is_the_same(cache: Path, tmp_path: Path) -> None:
@@ -72,14 +76,14 @@ def test_drawn_again_it_is_the_same(cache: Path, tmp_path: Path) -> None:
 
 def test_what_is_whole_is_kept_and_what_is_not_is_drawn_again(cache: Path) -> None:
     before = contents(demo_folder())
-    picture = next((cache / "demo-v1" / "val").rglob("*.png"))
+    picture = next((cache / "demo-v2" / "val").rglob("*.png"))
     time = picture.stat().st_mtime_ns
     demo_folder()
     assert picture.stat().st_mtime_ns == time
     picture.unlink()
-    (cache / "demo-v1.partial").mkdir()  # as a process that was killed leaves it
+    (cache / "demo-v2.partial").mkdir()  # as a process that was killed leaves it
     assert contents(demo_folder()) == before
-    assert not (cache / "demo-v1.partial").exists()
+    assert not (cache / "demo-v2.partial").exists()
 
 
 def test_two_at_once_do_not_clash(cache: Path) -> None:
@@ -92,7 +96,7 @@ def test_two_at_once_do_not_clash(cache: Path) -> None:
 def test_a_cache_that_cannot_be_written(cache: Path) -> None:
     cache.parent.mkdir(parents=True)
     cache.write_text("a file where a folder should be")
-    with pytest.raises(DataError, match=r"the demo set cannot be drawn into .*demo-v1"):
+    with pytest.raises(DataError, match=r"the demo set cannot be drawn into .*demo-v2"):
         demo_folder()
 
 

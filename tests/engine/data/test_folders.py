@@ -63,7 +63,16 @@ def test_other_names_of_the_validation_folder(tmp_path: Path, name: str) -> None
 def test_val_goes_before_test_and_what_is_not_used_is_said(tmp_path: Path) -> None:
     dataset = found(touch(tmp_path, *BASE, "test/a/1.jpg", "extra/x.jpg"))
     assert all("/val/" in sample.path for sample in dataset.val)
-    assert "not used beside train and val: extra, test" in dataset.warnings[0]
+    assert relative(dataset, dataset.test) == ["test/a/1.jpg"]
+    assert dataset.split == "given: folders train and val and test"
+    assert "not used beside train, val, test: extra" in dataset.warnings[0]
+
+
+@pytest.mark.parametrize("name", ["test/1.jpg", "test/c/1.jpg", "test/notes.txt"])
+def test_a_test_folder_without_labels_that_are_known_is_no_test_part(tmp_path: Path, name: str) -> None:
+    dataset = found(touch(tmp_path, *BASE, name))
+    assert dataset.test == ()
+    assert any("no test part" in warning for warning in dataset.warnings)
 
 
 def test_a_train_folder_alone_is_split_here(tmp_path: Path) -> None:

@@ -1,0 +1,86 @@
+"""From images as they were found to training, validation and test. Imports without torch."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from msgspec import Struct
+
+from engine.data.dataset import DataError
+from engine.data.folders import Found
+from engine.data.grouped import alone, set_apart
+from engine.data.splits import Labelled, stratified, stratified_in_words
+from engine.spec import DataSource
+from engine.text import listed
+
+
+class Parts(Struct, frozen=True):
+    """The images of each part, sorted by path; ``words`` says how they were divided."""
+
+    train: list[Labelled]
+    val: list[Labelled]
+    test: list[Labelled]
+    words: str
+    warnings: tuple[str, ...] = ()
+
+
+def divide(found: Found, source: DataSource, groups: Mapping[str, str], where: str) -> Parts:
+    """The parts that were given, or divided here as the source asks; ``groups``: by path, where known.
+
+    A part for test is set apart first. ``DataError`` where a class or a group cannot be divided.
+    """
+    test, words = found.test or [], list[str]()
+    warnings: tuple[str, ...] = ()
+    if source.test_fraction is not None and found.test:
+        warnings = (f"{where}: comes with a part for test, so test_fraction is not used",)
+    elif source.test_fraction is not None:
+        found, test = _without_test(found, source.test_fraction, source.split_seed, groups, where)
+        how = f", groups whole, seed {source.split_seed}" if groups else f", seed {source.split_seed}"
+        words.append(f"{_percent(source.test_fraction)} of each class set apart here for test{how}")
+    if source.split == "grouped":
+        images = sorted({*found.train, *(found.val or ())})
+        train, val, more = _grouped(images, source.val_fraction, source.split_seed, groups, where)
+        warnings += more
+        share = _percent(len(val) / len(images))
+        words.insert(0, f"split here with groups whole: {share} of the images for validation, seed {source.split_seed}")
+    elif found.val is None:
+        train, val = stratified(found.train, source.val_fraction, source.split_seed, where)
+        words.insert(0, stratified_in_words(source.val_fraction, source.split_seed))
+    else:
+        train, val = found.train, found.val
+        words.insert(0, found.split)
+    return Parts(train, val, test, "; ".join(words), warnings)
+
+
+def _without_test(
+    found: Found, fraction: float, seed: int, groups: Mapping[str, str], where: str
+) -> tuple[Found, list[Labelled]]:
+    """What is left where a test part was set apart, of each class and each given part alike, and that test part."""
+    images = [(image, "train") for image in found.train] + [(image, "val") for image in found.val or ()]
+    strata = [(name, part) for (_, name), part in images]
+    apart = set_apart(strata, [groups.get(path, "") for (path, _), _ in images], fraction, seed)
+    kept = [one for index, one in enumerate(images) if index not in apart]
+    train, val = ([image for image, part in kept if part == which] for which in ("train", "val"))
+    if not apart or (found.val is not None and not val):
+        raise DataError(f"{where}: too few {'groups' if groups else 'images'} to set a part for test apart")
+    test = sorted({images[index][0] for index in apart})
+    return Found(train, None if found.val is None else val, found.split, found.warnings), test
+
+
+def _grouped(
+    images: Sequence[Labelled], fraction: float, seed: int, groups: Mapping[str, str], where: str
+) -> tuple[list[Labelled], list[Labelled], tuple[str, ...]]:
+    """Training and validation with groups whole, and a warning where a class is in one group only."""
+    names, group_of = [name for _, name in images], [groups.get(path, "") for path, _ in images]
+    chosen = set_apart(names, group_of, fraction, seed)
+    if not chosen:
+        raise DataError(f"{where}: cannot be split with groups whole: every group has a class that no other has")
+    train = [image for index, image in enumerate(images) if index not in chosen]
+    val = [image for index, image in enumerate(images) if index in chosen]
+    lonely = sorted(names[index] for index in alone(names, group_of))
+    warnings = (f"{where}: all images are of one group, so only in training: {listed(lonely)}",) if lonely else ()
+    return train, val, warnings
+
+
+def _percent(share: float) -> str:
+    return f"{100 * share:.3g} %"
