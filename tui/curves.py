@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Sequence
 
-from engine.comparison.aspects import duration, percent, size
+from engine.comparison.units import duration, percent, size
 from engine.events import EpochFinished, Memory
 from engine.state import RunState
 from tui.theme import AMBER, BLUE, GREEN, GREY, ROSE, Colour

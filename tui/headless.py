@@ -15,8 +15,8 @@ from rich.table import Column
 from rich.text import Text
 
 from engine import events as ev
-from engine.comparison.aspects import duration, percent, size, speed
 from engine.comparison.rows import Source, compare
+from engine.comparison.units import duration, percent, size, speed
 from engine.data.dataset import DataError
 from engine.events import AnyEvent
 from engine.export.to_json import to_json

@@ -13,7 +13,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from engine.comparison.aspects import UNKNOWN, duration, percent, size
+from engine.comparison.units import UNKNOWN, duration, percent, size
 from engine.folder import SPEC
 from engine.log import EVENTS
 from engine.spec import SpecError, Strategy

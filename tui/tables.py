@@ -1,4 +1,4 @@
-"""The comparison as a Rich table, for the app and for the terminal."""
+"""The comparison as Rich tables, for the app and for the terminal."""
 
 from __future__ import annotations
 
@@ -9,39 +9,43 @@ from rich.console import Console, ConsoleOptions, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from engine.comparison.aspects import Aspect, aspects
-from engine.comparison.rows import Comparison, Row
+from engine.comparison.aspects import PARTS, Section, sections
+from engine.comparison.columns import Column, columns
+from engine.comparison.confusion import matrices
+from engine.comparison.rows import Comparison
 from engine.comparison.verdict import Choice, choices, verdict
 from engine.text import shown
-from tui.theme import BLUE, GREEN, GREY, rgb
+from tui.confusion_tables import confusion_tables
+from tui.theme import AMBER, BLUE, GREEN, GREY, rgb
 
 BEST = "★"
 ASPECT_WIDTH = 24
-RUN_WIDTH = 24
-"""Cells that a run's column needs to be readable; more runs than have room go into a table below."""
-GROUPS = ("validation accuracy", "time in all")
-"""A blank line stands before these aspects."""
+COLUMN_WIDTH = 24
+"""Cells that a column needs to be readable; more columns than have room go into a table below."""
 
 
-def comparison_table(comparison: Comparison, *, verdict_first: bool = False) -> RenderableType:
+def comparison_table(
+    comparison: Comparison, *, verdict_first: bool = False, single_runs: bool = False
+) -> RenderableType:
     """The comparison, its verdict and when each strategy is the better choice; it fits the width it is drawn in.
 
-    ``verdict_first``: the words stand above the table, for a window that begins at the top.
+    ``verdict_first``: the words stand above the table, for a window that begins at the top. ``single_runs``: a column
+    a run instead of one a strategy.
     """
     if not comparison.runs:
         return Text("There is nothing to compare yet.")
-    return _ComparisonTable(comparison, verdict_first)
+    return _ComparisonTable(comparison, verdict_first, single_runs)
 
 
 class _ComparisonTable:
     """Rich asks it for its parts and tells it the width."""
 
-    def __init__(self, comparison: Comparison, verdict_first: bool) -> None:
+    def __init__(self, comparison: Comparison, verdict_first: bool, single_runs: bool) -> None:
         self.comparison = comparison
-        self.lines = aspects(comparison)
-        self.words: list[RenderableType] = [Text(verdict(comparison), "bold"), Text()]
-        if said := choices(comparison):
-            self.words += [_choices(said), Text()]
+        self.columns = columns(comparison, single_runs=single_runs)
+        self.sections = sections(comparison, self.columns)
+        self.matrices = matrices(self.columns)
+        self.words = _words(comparison)
         self.verdict_first = verdict_first
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> Iterator[RenderableType]:
@@ -51,44 +55,82 @@ class _ComparisonTable:
         return iter([heading(self.comparison), Text(), *parts[:-1]])
 
     def _table(self, width: int) -> list[RenderableType]:
-        runs, per_table = self.comparison.runs, max(1, (width - ASPECT_WIDTH) // RUN_WIDTH)
+        count, per_table = len(self.columns), max(1, (width - ASPECT_WIDTH) // COLUMN_WIDTH)
         parts: list[RenderableType] = []
-        for first in range(0, len(runs), per_table):
-            parts += [_table(runs, self.lines, range(first, min(first + per_table, len(runs)))), Text()]
-        if any(any(line.best) for line in self.lines):
-            parts += [Text(f"{BEST} best of its line", rgb(GREY)), Text()]
-        return parts
+        for first in range(0, count, per_table):
+            among = range(first, min(first + per_table, count))
+            parts += [_table(self.columns, self.sections, among), Text()]
+        parts += [Text(self._legend(), rgb(GREY)), Text()]
+        return [*parts, *confusion_tables(self.matrices, width)]
+
+    def _legend(self) -> str:
+        said = []
+        if any(any(line.best) for section in self.sections for line in section.lines):
+            said.append(f"{BEST} best of its line")
+        if any(len(column.rows) > 1 for column in self.columns):
+            said.append("mean ± standard deviation over the runs")
+        titles = {section.title for section in self.sections}
+        if PARTS["test"] in titles:
+            said.append("validation chose the epoch and flatters, test was measured once at that epoch")
+        else:
+            said.append("the validation images also chose the best epoch, so what they tell flatters a little")
+        return " · ".join(said)
 
 
 def heading(comparison: Comparison) -> Text:
     """What was compared, on which data: one line."""
     data = comparison.data
     names = ", ".join(shown(name, 40) for name in data.classes[:6]) + (" …" if len(data.classes) > 6 else "")
+    test = f" / {data.test:,} test" if data.test else ""
     return Text.assemble(
-        (shown(comparison.experiment, 80), "bold"),
-        (f"  {data.train:,} train / {data.val:,} val images, {len(data.classes)} classes: {names}", rgb(GREY)),
+        (shown(comparison.experiment, 160), "bold"),
+        (f"  {data.train:,} train / {data.val:,} val{test} images, {len(data.classes)} classes: {names}", rgb(GREY)),
     )
 
 
-def _table(rows: Sequence[Row], lines: Sequence[Aspect], columns: range) -> Table:
+def _words(comparison: Comparison) -> list[RenderableType]:
+    """The verdict, whether the comparison was fair, and what speaks for each strategy; a blank line after each."""
+    if comparison.data_differs:
+        return [Text(f"No verdict: {shown(comparison.data_differs, 400)}.", f"bold {rgb(AMBER)}"), Text()]
+    words: list[RenderableType] = [Text(verdict(comparison), "bold"), Text()]
+    if comparison.fairness:
+        words += [_listed("fair?", comparison.fairness), Text()]
+    if said := choices(comparison):
+        words += [_choices(said), Text()]
+    return words
+
+
+def _table(shown_columns: Sequence[Column], groups: Sequence[Section], among: range) -> Table:
     table = Table(box=box.SIMPLE_HEAD, padding=(0, 1), pad_edge=False, show_edge=False, border_style=rgb(GREY))
     table.add_column("", min_width=ASPECT_WIDTH - 1, max_width=34, style=rgb(GREY))
-    seeds = len({row.seed for row in rows}) > 1
-    for index in columns:
-        name = Text(shown(rows[index].strategy), f"bold {rgb(BLUE)}")
-        if seeds:
-            name.append(f"\nseed {rows[index].seed}")
+    for index in among:
+        column = shown_columns[index]
+        name = Text(shown(column.title), f"bold {rgb(BLUE)}")
+        if column.note:
+            name.append(f"\n{column.note}", "not bold")
         table.add_column(name, overflow="fold", max_width=44)
-    for line in lines:
-        if line.title in GROUPS:
+    for group in groups:
+        if group.title:
             table.add_row()
-        table.add_row(Text(line.title), *(_cell(line.values[index], line.best[index]) for index in columns))
+            table.add_row(Text(group.title, f"bold {rgb(BLUE)}"))
+        for line in group.lines:
+            cells = (_cell(line.values[index], line.best[index]) for index in among)
+            table.add_row(Text(shown(line.title, 80)), *cells)
     return table
 
 
 def _cell(value: str, best: bool) -> Text:
     text = Text(shown(value, 200))
     return text if not best else Text(f"{text.plain} {BEST}", f"bold {rgb(GREEN)}")
+
+
+def _listed(title: str, sentences: Sequence[str]) -> Table:
+    table = Table(box=None, padding=(0, 2, 0, 0), show_header=False, pad_edge=False)
+    table.add_column(no_wrap=True, style=rgb(BLUE))
+    table.add_column()
+    for index, sentence in enumerate(sentences):
+        table.add_row("" if index else title, Text(shown(sentence, 400)))
+    return table
 
 
 def _choices(said: Sequence[Choice]) -> Table:

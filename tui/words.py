@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from rich.text import Text
 
-from engine.comparison.aspects import duration, percent, speed
+from engine.comparison.units import duration, percent, speed
 from engine.eta import fraction_done, remaining_of_all, remaining_of_stage, remaining_seconds
 from engine.events import Action
 from engine.state import ExperimentState, RunState, StageProgress

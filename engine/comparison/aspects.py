@@ -1,105 +1,262 @@
-"""The comparison as a table of words: one aspect a line, one value a run. Shared by the terminal and the exports."""
+"""The comparison as a table of words: one aspect a line, one value a column. Shared by the terminal and the exports."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Literal
+from collections.abc import Callable, Iterable, Sequence
+from statistics import mean, stdev
+from typing import TYPE_CHECKING, Literal
 
 from msgspec import Struct
 
+from engine.comparison.columns import Column, columns
 from engine.comparison.rows import Comparison, Row
+from engine.comparison.units import (
+    UNKNOWN,
+    count,
+    duration,
+    energy,
+    percent,
+    points,
+    size,
+    speed,
+    spread,
+    three_digits,
+)
+
+if TYPE_CHECKING:
+    from engine.comparison.scores import Scores
 
 Better = Literal["higher", "lower"]
-TRAINS = {"all": "every layer (fine-tuning)", "head": "last layer only (feature extraction)"}
-UNKNOWN = "–"
+Value = Callable[[Row], float | None]
+TRAINS = {
+    "all": "every layer (fine-tuning)",
+    "head": "last layer only (feature extraction)",
+    "batch-norm": "batch norm and last layer",
+    "last-stage": "last stage and last layer",
+}
+PARTS = {"test": "Test: measured once", "val": "Validation: best epoch"}
+MOST_CLASSES = 8
+"""Classes that have a line of their own; of more, those that are found worst."""
 
 
 class Aspect(Struct, frozen=True):
-    """A line of the table: a value a run, in words, and which of them are the best (none where that means nothing)."""
+    """A line of the table: a value a column, in words, and which are the best (none where that means nothing)."""
 
     title: str
     values: tuple[str, ...]
     best: tuple[bool, ...]
 
 
-def aspects(comparison: Comparison) -> tuple[Aspect, ...]:
-    """Every line of the comparison table, in order."""
-    rows = comparison.runs
-    memory_kinds = {row.memory_kind for row in rows}
-    memory = f"peak memory ({memory_kinds.pop()})" if len(memory_kinds) == 1 else "peak memory"
-    return (
-        _words("state", rows, lambda row: f"{row.state}: {row.error}" if row.error else row.state),
-        _words("backbone", rows, lambda row: row.backbone),
-        _words("what trains", rows, lambda row: TRAINS[row.trains]),
-        _words("pretrained weights", rows, lambda row: row.weights or UNKNOWN),
-        _words("trainable parameters", rows, _parameters),
-        _words("epochs (best)", rows, _epochs),
-        _number("validation accuracy", rows, lambda row: row.val_accuracy, percent, "higher"),
-        _words("  95 % interval", rows, _interval),
-        _number("validation loss", rows, lambda row: row.val_loss, lambda loss: f"{loss:.3f}", "lower"),
-        _number("training accuracy (while training)", rows, lambda row: row.train_accuracy, percent, None),
-        _number("generalisation gap", rows, lambda row: row.generalisation_gap, points, None),
-        _number("time in all", rows, lambda row: row.seconds_total, duration, "lower"),
-        _number("time an epoch", rows, lambda row: row.seconds_per_epoch, duration, "lower"),
-        _number("training speed", rows, lambda row: row.images_per_second, speed, "higher"),
-        _number("processor time", rows, lambda row: row.cpu_seconds, duration, "lower"),
-        _number(memory, rows, lambda row: row.peak_memory_bytes, size, "lower"),
-        _number("  of it before the run", rows, lambda row: row.memory_at_start_bytes, size, None),
-        _words("precision, device", rows, lambda row: f"{row.precision}, {row.device}" if row.precision else UNKNOWN),
-    )
+class Section(Struct, frozen=True):
+    """Lines that belong together."""
+
+    title: str
+    lines: tuple[Aspect, ...]
 
 
-def percent(share: float) -> str:
-    """0.9346 as ``93.5 %``."""
-    return f"{100 * share:.1f} %"
+def sections(comparison: Comparison, shown: Sequence[Column]) -> tuple[Section, ...]:
+    """Every line of the table with these columns, in groups; lines and groups that have nothing to say are left out."""
+    made = [
+        Section("", (_words("state", shown, _states),)),
+        _result(comparison, shown, "test"),
+        _result(comparison, shown, "val"),
+        _classes(shown),
+        _overfitting(shown),
+        _cost(shown),
+        _trained(shown),
+    ]
+    return tuple(section for section in made if section.lines)
 
 
-def points(share: float) -> str:
-    """A difference of two shares in percentage points: 0.031 as ``+3.1 points``."""
-    return f"{100 * share:+.1f} points"
+def aspects(comparison: Comparison, *, single_runs: bool = False) -> tuple[Aspect, ...]:
+    """Every line of the table."""
+    shown = columns(comparison, single_runs=single_runs)
+    return tuple(line for section in sections(comparison, shown) for line in section.lines)
 
 
-def duration(seconds: float) -> str:
-    """Seconds as a person reads them: ``0.004 s``, ``8.3 s``, ``1:32``, ``2:03:04``."""
-    if seconds < 0.1:
-        return f"{seconds:.3f} s"
-    if seconds < 60:
-        return f"{seconds:.1f} s"
-    minutes, rest = divmod(round(seconds), 60)
-    hours, minutes = divmod(minutes, 60)
-    return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"
+def _result(comparison: Comparison, shown: Sequence[Column], part: Literal["test", "val"]) -> Section:
+    name = "test" if part == "test" else "validation"
+    two, about = comparison.positive, f" ({comparison.positive})" if comparison.positive else " (one vs rest)"
+
+    def scored(measure: Callable[[Scores], float | None]) -> Value:
+        def value(row: Row) -> float | None:
+            found = row.test_scores if part == "test" else row.scores
+            return measure(found) if found is not None else None
+
+        return value
+
+    accuracy: Value = lambda row: row.test_accuracy if part == "test" else row.val_accuracy  # noqa: E731
+    if part == "test" and all(accuracy(row) is None for row in comparison.runs):
+        return Section("", ())
+    scores = [
+        _number("balanced accuracy", shown, scored(lambda of: of.balanced_accuracy), percent, "higher"),
+        _number("macro F1", shown, scored(lambda of: of.macro_f1), three_digits, "higher"),
+        _number(f"ROC AUC{about}", shown, scored(lambda of: of.roc_auc), three_digits, "higher"),
+        _number(f"average precision{about}", shown, scored(lambda of: of.average_precision), three_digits, "higher"),
+        _number(f"sensitivity ({two})", shown, scored(lambda of: of.sensitivity), percent, "higher"),
+        _number(f"specificity ({two})", shown, scored(lambda of: of.specificity), percent, "higher"),
+        _number("calibration error", shown, scored(lambda of: of.calibration_error), percent, "lower"),
+    ]
+    loss: Value = lambda row: row.test_loss if part == "test" else row.val_loss  # noqa: E731
+    lines = [
+        _number(f"{name} accuracy", shown, accuracy, percent, "higher"),
+        _accuracy_range(shown, part, accuracy),
+        _number("log loss", shown, loss, three_digits, "lower"),
+    ]
+    return Section(PARTS[part], (*lines, *_told(scores)))
 
 
-def size(count: float) -> str:
-    """Bytes in binary units: ``812 MiB``, ``12.4 GiB``."""
-    mebibytes = count / 2**20
-    return f"{mebibytes:.0f} MiB" if mebibytes < 1000 else f"{mebibytes / 1024:.1f} GiB"
+def _classes(shown: Sequence[Column]) -> Section:
+    """Recall and precision of each class: of the test part where every run was tested, else of validation."""
+    rows = [row for column in shown for row in column.rows]
+    tested = all(row.test_scores is not None for row in rows)
+
+    def scores(column: Column) -> list[Scores]:
+        found = [row.test_scores if tested else row.scores for row in column.rows]
+        return [one for one in found if one is not None]
+
+    every = [one for column in shown for one in scores(column)]
+    if not every:
+        return Section("", ())
+
+    def recall(index: int) -> float:
+        return _mean(one.classes[index].recall for one in every) or 0.0
+
+    indices = sorted(range(len(every[0].classes)), key=recall)[:MOST_CLASSES]
+    lines = []
+    for index in sorted(indices):
+        images = sorted({one.classes[index].support for one in every})
+        values = []
+        for column in shown:
+            found = [one.classes[index] for one in scores(column)]
+            both = (_mean(one.recall for one in found), _mean(one.precision for one in found))
+            values.append(" / ".join(UNKNOWN if value is None else percent(value) for value in both))
+        title = f"{every[0].classes[index].name} ({_from_to(images)})"
+        lines.append(Aspect(title, tuple(values), (False,) * len(shown)))
+    worst = f", worst {MOST_CLASSES}" if len(every[0].classes) > MOST_CLASSES else ""
+    return Section(f"Recall / precision ({'test' if tested else 'val'}{worst})", tuple(lines))
 
 
-def speed(images_per_second: float) -> str:
-    """Images a second, without false digits."""
-    return f"{images_per_second:,.0f} images/s" if images_per_second >= 10 else f"{images_per_second:.1f} images/s"
+def _overfitting(shown: Sequence[Column]) -> Section:
+    lines = [
+        _number("accuracy while training", shown, lambda row: row.train_accuracy, percent, None),
+        _number("generalisation gap", shown, lambda row: row.generalisation_gap, points, None),
+        _words("validation loss turned", shown, _turns),
+    ]
+    return Section("Overfitting", tuple(lines))
 
 
-def _words(title: str, rows: tuple[Row, ...], text: Callable[[Row], str]) -> Aspect:
-    return Aspect(title, tuple(text(row) for row in rows), (False,) * len(rows))
+def _cost(shown: Sequence[Column]) -> Section:
+    memory: list[tuple[str, Value]] = [
+        ("peak memory (process RSS)", lambda row: row.peak_rss_bytes),
+        ("peak memory (CUDA allocated)", lambda row: row.peak_allocated_bytes),
+        ("peak memory (CUDA reserved)", lambda row: row.peak_reserved_bytes),
+        ("peak memory (the whole card)", lambda row: row.peak_device_bytes),
+    ]
+    lines = [
+        _number("time in all", shown, lambda row: row.seconds_total, duration, "lower"),
+        _number("time an epoch", shown, lambda row: row.seconds_per_epoch, duration, "lower"),
+        *_told([_words("time to 95 % of best other", shown, _to_target)]),
+        _number("training speed", shown, lambda row: row.images_per_second, speed, "higher"),
+        _number("processor time", shown, lambda row: row.cpu_seconds, duration, "lower"),
+        *_told([_number("energy of the card", shown, lambda row: row.joules, energy, "lower")]),
+        *_told([_number(title, shown, value, size, "lower") for title, value in memory]),
+        _number("  before the run", shown, lambda row: row.memory_at_start_bytes, size, None),
+    ]
+    return Section("Cost", tuple(lines))
+
+
+def _trained(shown: Sequence[Column]) -> Section:
+    lines = [
+        _words("backbone", shown, lambda rows: _distinct(row.backbone for row in rows)),
+        _words("what trains", shown, lambda rows: _distinct(TRAINS.get(row.trains, row.trains) for row in rows)),
+        _words("pretrained weights", shown, lambda rows: _distinct(row.weights or UNKNOWN for row in rows)),
+        _words("trainable parameters", shown, lambda rows: _distinct(map(_parameters, rows))),
+        *_told([_number("multiply-adds of an image", shown, lambda row: row.multiply_adds, count, "lower")]),
+        _words("epochs (best)", shown, _epochs),
+        _words("precision, device", shown, lambda rows: _distinct(map(_hardware, rows))),
+    ]
+    return Section("What was trained", tuple(lines))
+
+
+def _told(lines: Iterable[Aspect]) -> list[Aspect]:
+    return [line for line in lines if any(value != UNKNOWN for value in line.values)]
+
+
+def _words(title: str, shown: Sequence[Column], text: Callable[[Sequence[Row]], str]) -> Aspect:
+    return Aspect(title, tuple(text(column.rows) for column in shown), (False,) * len(shown))
 
 
 def _number(
     title: str,
-    rows: tuple[Row, ...],
-    value: Callable[[Row], float | None],
+    shown: Sequence[Column],
+    value: Value,
     text: Callable[[float], str],
     better: Better | None,
 ) -> Aspect:
-    """A line of numbers; the best are those that read the same as the best one."""
-    values = [value(row) for row in rows]
-    shown = tuple(UNKNOWN if number is None else text(number) for number in values)
-    known = [number for number in values if number is not None]
-    if better is None or len(known) < 2:
-        return Aspect(title, shown, (False,) * len(rows))
-    best = text(max(known) if better == "higher" else min(known))
-    return Aspect(title, shown, tuple(item == best for item in shown) if len(set(shown)) > 1 else (False,) * len(rows))
+    """A line of numbers, of several runs the mean ± standard deviation; the best are those that read the same as the
+    best one.
+    """
+    values, means = [], []
+    for column in shown:
+        known = [number for row in column.rows if (number := value(row)) is not None]
+        means.append(text(mean(known)) if known else UNKNOWN)
+        values.append(spread(mean(known), stdev(known), text) if len(known) > 1 else means[-1])
+    order = [_mean(map(value, column.rows)) for column in shown]
+    numbers = [number for number in order if number is not None]
+    if better is None or len(numbers) < 2 or len(set(means)) == 1:
+        return Aspect(title, tuple(values), (False,) * len(shown))
+    best = text(max(numbers) if better == "higher" else min(numbers))
+    return Aspect(title, tuple(values), tuple(item == best for item in means))
+
+
+def _accuracy_range(shown: Sequence[Column], part: Literal["test", "val"], accuracy: Value) -> Aspect:
+    """Below an accuracy: of a single run its 95 % interval, of several the least and the most."""
+    several = any(len(column.rows) > 1 for column in shown)
+
+    def text(rows: Sequence[Row]) -> str:
+        known = [number for row in rows if (number := accuracy(row)) is not None]
+        low, high = min(known, default=None), max(known, default=None)
+        if not several and len(rows) == 1:
+            row = rows[0]
+            if part == "test":
+                low, high = row.test_accuracy_low, row.test_accuracy_high
+            else:
+                low, high = row.val_accuracy_low, row.val_accuracy_high
+        return UNKNOWN if low is None or high is None else f"{percent(low)} to {percent(high)}"
+
+    return _words("  range of the runs" if several else "  95 % interval", shown, text)
+
+
+def _states(rows: Sequence[Row]) -> str:
+    texts = [f"{row.state}: {row.error}" if row.error else row.state for row in rows]
+    counts = {text: texts.count(text) for text in texts}
+    return texts[0] if len(texts) == 1 else ", ".join(f"{number} {text}" for text, number in counts.items())
+
+
+def _turns(rows: Sequence[Row]) -> str:
+    done = [row for row in rows if row.best_epoch is not None]
+    turned = [row for row in done if row.val_loss_turned is not None]
+    if not done:
+        return UNKNOWN
+    if not turned:
+        return "no"
+    epochs = _from_to(sorted(row.val_loss_turned for row in turned if row.val_loss_turned is not None))
+    rise = mean(row.val_loss_rise or 0.0 for row in turned)
+    of = f", {len(turned)} of {len(done)} runs" if len(rows) > 1 else ""
+    return f"after epoch {epochs} (+{rise:.3f}{of})"
+
+
+def _to_target(rows: Sequence[Row]) -> str:
+    asked = [row for row in rows if row.target_accuracy is not None and row.best_epoch is not None]
+    reached = [row.seconds_to_target for row in asked if row.seconds_to_target is not None]
+    if not asked:
+        return UNKNOWN
+    target = percent(asked[0].target_accuracy or 0.0)
+    if not reached:
+        return f"never ({target})"
+    of = f"{len(reached)} of {len(asked)} runs, " if len(asked) > 1 and len(reached) < len(asked) else ""
+    return f"{duration(mean(reached))} ({of}{target})"
 
 
 def _parameters(row: Row) -> str:
@@ -109,12 +266,27 @@ def _parameters(row: Row) -> str:
     return f"{row.parameters_trainable:,} of {row.parameters_total:,} ({100 * share:.3g} %)"
 
 
-def _epochs(row: Row) -> str:
-    done = f"{row.epochs}" if row.epochs == row.epochs_planned else f"{row.epochs} of {row.epochs_planned}"
-    return f"{done} (best: {row.best_epoch})" if row.best_epoch else done
+def _epochs(rows: Sequence[Row]) -> str:
+    done = _distinct(
+        f"{row.epochs}" if row.epochs == row.epochs_planned else f"{row.epochs} of {row.epochs_planned}" for row in rows
+    )
+    best = sorted(row.best_epoch for row in rows if row.best_epoch is not None)
+    return f"{done} (best: {_from_to(best)})" if best else done
 
 
-def _interval(row: Row) -> str:
-    if row.val_accuracy_low is None or row.val_accuracy_high is None:
-        return UNKNOWN
-    return f"{percent(row.val_accuracy_low)} to {percent(row.val_accuracy_high)}"
+def _hardware(row: Row) -> str:
+    return f"{row.precision}, {row.device}" if row.precision else UNKNOWN
+
+
+def _distinct(texts: Iterable[str]) -> str:
+    return ", ".join(dict.fromkeys(texts))
+
+
+def _from_to(numbers: Sequence[int]) -> str:
+    """Sorted numbers as ``4`` or ``2 to 5``."""
+    return f"{numbers[0]}" if numbers[0] == numbers[-1] else f"{numbers[0]} to {numbers[-1]}"
+
+
+def _mean(values: Iterable[float | None]) -> float | None:
+    known = [value for value in values if value is not None]
+    return mean(known) if known else None

@@ -15,6 +15,7 @@ from engine.comparison import costs
 from engine.comparison.difference import PairedDifference
 from engine.comparison.same_data import what_differs
 from engine.state import ExperimentState, RunState, RunStatus
+from engine.text import shown
 
 if TYPE_CHECKING:
     from engine.comparison.predictions import Part, Saved
@@ -178,7 +179,7 @@ def _chosen(sources: Sequence[Source]) -> list[_Chosen]:
         for run in source.state.runs:
             if source.runs is None or run.run in source.runs:
                 strategy = run.strategy.name
-                label = strategy if strategies[strategy] == 1 else f"{strategy} ({name})"
+                label = strategy if strategies[strategy] == 1 else f"{strategy} ({shown(name, 80)})"
                 chosen.append(_Chosen(source, run, name, label))
     return chosen
 

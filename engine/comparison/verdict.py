@@ -7,8 +7,8 @@ from statistics import mean
 
 from msgspec import Struct
 
-from engine.comparison.aspects import percent
 from engine.comparison.rows import Comparison, Row, accuracy_interval
+from engine.comparison.units import percent
 
 NOTICEABLE = 1.2
 """A time or a memory that is this many times another's is worth a word."""

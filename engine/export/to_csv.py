@@ -1,13 +1,12 @@
-"""The comparison as CSV: a line a run, the columns named as in the JSON."""
+"""The comparison as CSV: a line a run."""
 
 from __future__ import annotations
 
 import csv
 import io
 
-import msgspec
-
-from engine.comparison.rows import Comparison, Row
+from engine.comparison.rows import Comparison
+from engine.export.flat import flat
 from engine.text import visible
 
 FORMULA_STARTS = ("=", "+", "-", "@", "＝", "＋", "－", "＠")  # noqa: RUF001 - the wide ones start formulas too
@@ -18,14 +17,14 @@ def to_csv(comparison: Comparison) -> str:
 
     Text from outside is :func:`engine.text.visible`: a terminal obeys none of it either.
     """
+    data = comparison.data
+    shared = {"train": data.train, "val": data.val, "test": data.test, "positive": comparison.positive}
+    lines = [shared | flat(row, data.classes) for row in comparison.runs]
     text = io.StringIO()
-    columns = ["experiment", "train", "val", *Row.__struct_fields__]
-    writer = csv.DictWriter(text, columns, lineterminator="\n")
-    writer.writeheader()
-    shared = {"experiment": comparison.experiment, "train": comparison.data.train, "val": comparison.data.val}
-    for row in comparison.runs:
-        values = shared | msgspec.structs.asdict(row)
-        writer.writerow({column: _cell(value) for column, value in values.items()})
+    writer = csv.writer(text, lineterminator="\n")
+    if lines:
+        writer.writerow(map(_cell, lines[0]))
+    writer.writerows(map(_cell, line.values()) for line in lines)
     return text.getvalue()
 
 

@@ -8,13 +8,15 @@ from typing import Any
 import msgspec
 
 from engine.comparison.rows import Comparison
+from engine.comparison.strategies import summaries
 from engine.comparison.verdict import choices, verdict
 
 
 def as_object(comparison: Comparison) -> dict[str, Any]:
-    """The comparison, its verdict and its choices as plain values."""
+    """The comparison, each strategy over its runs, the verdict and the choices as plain values."""
     return {
         **msgspec.to_builtins(comparison),
+        "strategies": msgspec.to_builtins(summaries(comparison)),
         "verdict": verdict(comparison),
         "choices": msgspec.to_builtins(choices(comparison)),
     }

@@ -1,33 +1,70 @@
-"""The comparison as a Markdown table, one column a run, for a README or a message."""
+"""The comparison as Markdown tables, for a README or a message."""
 
 from __future__ import annotations
 
-from engine.comparison.aspects import aspects
+from collections.abc import Iterator, Sequence
+
+from engine.comparison.aspects import sections
+from engine.comparison.columns import Column, columns
+from engine.comparison.confusion import LARGEST, Matrix, matrices
 from engine.comparison.rows import Comparison
+from engine.comparison.units import percent
 from engine.comparison.verdict import choices, verdict
 from engine.text import visible
 
 
-def to_markdown(comparison: Comparison) -> str:
-    """A heading, the table of aspects, the verdict, and when to choose which."""
+def to_markdown(comparison: Comparison, *, single_runs: bool = False) -> str:
+    """A heading, the table, the verdict with what speaks for and against it, and the confusion matrices.
+
+    A column a strategy; with ``single_runs``, a column a run.
+    """
     data = comparison.data
+    test = f", {data.test} test" if data.test else ""
+    shown = columns(comparison, single_runs=single_runs)
     lines = [
         f"## {_cell(comparison.experiment)}",
         "",
-        f"{data.train} training and {data.val} validation images, {len(data.classes)} classes.",
+        f"{data.train} training, {data.val} validation{test} images, {len(data.classes)} classes.",
         "",
-        "| | " + " | ".join(_cell(row.run) for row in comparison.runs) + " |",
-        "| --- |" + " ---: |" * len(comparison.runs),
-        *(
-            "| " + " | ".join(_cell(text) for text in (aspect.title, *aspect.values)) + " |"
-            for aspect in aspects(comparison)
-        ),
+        *_table(comparison, shown),
         "",
-        verdict(comparison),
+        _cell(verdict(comparison)),
         "",
-        *(f"- **{_cell(choice.strategy)}**: {choice.sentence}" for choice in choices(comparison)),
+        *(f"- {_cell(sentence)}" for sentence in comparison.fairness),
+        "",
+        *(f"- **{_cell(choice.strategy)}**: {_cell(choice.sentence)}" for choice in choices(comparison)),
+        *(line for matrix in matrices(shown) for line in _matrix(matrix)),
     ]
-    return "\n".join(lines).rstrip() + "\n"
+    kept = [line for index, line in enumerate(lines) if line or (index and lines[index - 1])]
+    return "\n".join(kept).rstrip() + "\n"
+
+
+def _table(comparison: Comparison, shown: Sequence[Column]) -> Iterator[str]:
+    yield _row("", *(" ".join(filter(None, (column.title, column.note))) for column in shown))
+    yield "| --- |" + " ---: |" * len(shown)
+    for section in sections(comparison, shown):
+        if section.title:
+            yield f"| **{_cell(section.title)}** |" + " |" * len(shown)
+        for line in section.lines:
+            yield _row(line.title, *line.values)
+
+
+def _matrix(matrix: Matrix) -> Iterator[str]:
+    name = " ".join(filter(None, (matrix.column.title, matrix.column.note)))
+    yield from ("", f"Confusion of {_cell(name)} on the {matrix.part} images:", "")
+    if len(matrix.classes) > LARGEST:
+        for pair in matrix.most_confused:
+            share = percent(pair.images / pair.of)
+            yield f"- {_cell(pair.true)} taken for {_cell(pair.predicted)}: {pair.images} ({share})"
+        return
+    yield _row("true, predicted", *matrix.classes)
+    yield "| --- |" + " ---: |" * len(matrix.classes)
+    for true, counts in zip(matrix.classes, matrix.counts, strict=True):
+        yield _row(true, *map(str, counts))
+
+
+def _row(*texts: str) -> str:
+    return "| " + " | ".join(map(_cell, texts)) + " |"
 
 
 def _cell(text: str) -> str:

@@ -16,17 +16,17 @@ from tests.tui import logs
 from tui.tables import comparison_table
 
 
-def printed(state: ExperimentState, width: int, *, verdict_first: bool = False) -> str:
+def printed(state: ExperimentState, width: int, **how: bool) -> str:
     console = Console(file=io.StringIO(), width=width, color_system=None)
     with console.capture() as capture:
-        console.print(comparison_table(compare([Source(state)]), verdict_first=verdict_first))
+        console.print(comparison_table(compare([Source(state)]), **how))
     return capture.get()
 
 
 @pytest.mark.parametrize("width", [40, 80, 120, 200])
 def test_it_fits_and_every_run_is_there(width: int) -> None:
     many = spec.changed(logs.two_strategies(3), seeds=[0, 1, 2])
-    text = printed(fold(logs.events(many)), width)
+    text = printed(fold(logs.events(many)), width, single_runs=True)
     assert max(map(len, text.splitlines())) <= width
     together = " ".join(text.split())
     for strategy in ("resnet18-finetune", "mobilenetv3-extract"):

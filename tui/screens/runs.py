@@ -17,7 +17,7 @@ from textual.widgets import Static
 from textual.worker import get_current_worker
 
 from engine import history
-from engine.comparison.aspects import percent
+from engine.comparison.units import percent
 from engine.history import Summary
 from engine.text import shown
 from tui.screens.dialogs import Question

@@ -11,7 +11,7 @@ from msgspec import Struct
 from rich.cells import cell_len
 from rich.text import Text
 
-from engine.comparison.aspects import size
+from engine.comparison.units import size
 from engine.text import shown
 from tui.text import middle
 from tui.theme import AMBER, rgb

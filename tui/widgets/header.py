@@ -9,7 +9,7 @@ from textual.events import Click, Resize
 from textual.message import Message
 from textual.widgets import Static
 
-from engine.comparison.aspects import size
+from engine.comparison.units import size
 from engine.events import Memory
 from engine.state import ExperimentState
 from engine.text import shown

@@ -11,7 +11,7 @@ from rich.text import Text
 from textual.binding import Binding, BindingType
 from textual.widgets import DataTable
 
-from engine.comparison.aspects import duration
+from engine.comparison.units import duration
 from engine.history import Status, Summary
 from engine.text import shown
 from tui.text import middle

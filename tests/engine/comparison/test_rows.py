@@ -7,8 +7,9 @@ import msgspec
 import pytest
 
 from engine import events as ev
-from engine.comparison.aspects import aspects, duration, percent, points, size, speed
+from engine.comparison.aspects import aspects
 from engine.comparison.rows import Comparison, DataCounts, Row, Source, accuracy_interval, compare
+from engine.comparison.units import duration, percent, points, size, speed
 from engine.comparison.verdict import choices, verdict
 from engine.events import Memory, Metrics
 from engine.export import FORMATS, write
@@ -41,6 +42,7 @@ def row(strategy: str, accuracy: float | None, images: int = 153, **values: obje
         cpu_seconds=190.0,
         images_per_second=15.0,
         peak_memory_bytes=2 * 2**30,
+        peak_rss_bytes=2 * 2**30,
         memory_at_start_bytes=2**30,
         memory_kind="process RSS",
         precision="fp32",
@@ -164,7 +166,7 @@ def test_the_interval_is_wilsons() -> None:
 def test_json_has_every_field_and_a_verdict() -> None:
     text = FORMATS["json"](comparison(row("a", 0.95), row("b", 0.9)))
     read = json.loads(text)
-    assert list(read) == [*Comparison.__struct_fields__, "verdict", "choices"]
+    assert list(read) == [*Comparison.__struct_fields__, "strategies", "verdict", "choices"]
     assert read["data"] == {"train": 244, "val": 153, "classes": ["ants", "bees"], "test": 0}
     assert list(read["runs"][0]) == list(Row.__struct_fields__)
     assert read["runs"][1]["val_accuracy"] == 0.9

@@ -77,7 +77,8 @@ def comparison(text: str) -> Comparison:
         state="failed",
         error=text,
     )
-    return Comparison(text, DataCounts(10, 10, (text, "b")), (row, row))
+    other = msgspec.structs.replace(row, run="b-0", strategy="b")
+    return Comparison(text, DataCounts(10, 10, (text, "b")), (row, other))
 
 
 def as_logged(text: str) -> str:

@@ -1,0 +1,41 @@
+"""What stands side by side: strategies with all their runs, or runs one by one. Imports without numpy."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from msgspec import Struct
+
+from engine.comparison.rows import Comparison, Row
+
+
+class Column(Struct, frozen=True):
+    """What is compared: one run, or all the runs of a strategy together; ``note`` says which."""
+
+    title: str
+    note: str
+    rows: tuple[Row, ...]
+
+
+def columns(comparison: Comparison, *, single_runs: bool = False) -> tuple[Column, ...]:
+    """A column a strategy, in the order of the rows; with ``single_runs`` a column a run."""
+    strategies: dict[str, list[Row]] = {}
+    for row in comparison.runs:
+        strategies.setdefault(row.strategy, []).append(row)
+    if not single_runs:
+        return tuple(Column(name, _runs(rows), tuple(rows)) for name, rows in strategies.items())
+    several = len(strategies) < len(comparison.runs)
+    return tuple(Column(row.strategy, _run(row) if several else "", (row,)) for row in comparison.runs)
+
+
+def _run(row: Row) -> str:
+    return f"seed {row.seed}" if row.fold is None else f"seed {row.seed}, fold {row.fold}"
+
+
+def _runs(rows: Sequence[Row]) -> str:
+    """How many seeds and folds a strategy's runs have, where there are several."""
+    if len(rows) == 1:
+        return ""
+    seeds, folds = len({row.seed for row in rows}), len({row.fold for row in rows})
+    kinds = (f"{seeds} seeds" if seeds > 1 else "", f"{folds} folds" if folds > 1 else "")
+    return ", ".join(filter(None, kinds)) or f"{len(rows)} runs"

@@ -1,0 +1,64 @@
+"""Which classes are taken for which, by column of the comparison. Imports without numpy."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from msgspec import Struct
+
+from engine.comparison.columns import Column
+
+if TYPE_CHECKING:
+    from engine.comparison.scores import Scores
+
+LARGEST = 6
+"""Classes of which the whole matrix is shown; of more, the pairs that are confused most."""
+MOST_PAIRS = 6
+
+
+class Confused(Struct, frozen=True):
+    """Images of the class ``true`` that were taken for ``predicted``; ``images``: how many, ``of``: of how many."""
+
+    true: str
+    predicted: str
+    images: int
+    of: int
+
+
+class Matrix(Struct, frozen=True):
+    """Images by true class (row) and predicted class (column), added up over a column's runs."""
+
+    column: Column
+    part: str
+    classes: tuple[str, ...]
+    counts: tuple[tuple[int, ...], ...]
+
+    @property
+    def most_confused(self) -> tuple[Confused, ...]:
+        """The pairs of classes that are confused most, as a share of the true class."""
+        found = [
+            Confused(self.classes[true], self.classes[predicted], images, sum(row))
+            for true, row in enumerate(self.counts)
+            for predicted, images in enumerate(row)
+            if images and predicted != true
+        ]
+        return tuple(sorted(found, key=lambda one: -one.images / one.of)[:MOST_PAIRS])
+
+
+def matrices(shown: Sequence[Column]) -> tuple[Matrix, ...]:
+    """A confusion matrix a column that has one: of the test part where every run was tested, else of validation."""
+    tested = all(row.test_scores is not None for column in shown for row in column.rows)
+    made = []
+    for column in shown:
+        scores = [row.test_scores if tested else row.scores for row in column.rows]
+        known = [one for one in scores if one is not None]
+        if known:
+            classes = tuple(one.name for one in known[0].classes)
+            made.append(Matrix(column, "test" if tested else "validation", classes, _sum(known)))
+    return tuple(made)
+
+
+def _sum(scores: Sequence[Scores]) -> tuple[tuple[int, ...], ...]:
+    rows = zip(*(one.confusion for one in scores), strict=True)
+    return tuple(tuple(map(sum, zip(*row, strict=True))) for row in rows)

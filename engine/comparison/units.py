@@ -1,0 +1,64 @@
+"""Numbers as a person reads them. Imports without numpy."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+UNKNOWN = "–"
+
+
+def percent(share: float) -> str:
+    """0.9346 as ``93.5 %``."""
+    return f"{100 * share:.1f} %"
+
+
+def points(share: float) -> str:
+    """A difference of two shares in percentage points: 0.031 as ``+3.1 points``."""
+    return f"{100 * share:+.1f} points"
+
+
+def three_digits(number: float) -> str:
+    """A loss, or a measure in 0..1 that is not called a percentage: ``0.935``."""
+    return f"{number:.3f}"
+
+
+def duration(seconds: float) -> str:
+    """Seconds as a person reads them: ``0.004 s``, ``8.3 s``, ``1:32``, ``2:03:04``."""
+    if seconds < 0.1:
+        return f"{seconds:.3f} s"
+    if seconds < 60:
+        return f"{seconds:.1f} s"
+    minutes, rest = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"
+
+
+def size(count: float) -> str:
+    """Bytes in binary units: ``812 MiB``, ``12.4 GiB``."""
+    mebibytes = count / 2**20
+    return f"{mebibytes:.0f} MiB" if mebibytes < 1000 else f"{mebibytes / 1024:.1f} GiB"
+
+
+def speed(images_per_second: float) -> str:
+    """Images a second, without false digits."""
+    return f"{images_per_second:,.0f} images/s" if images_per_second >= 10 else f"{images_per_second:.1f} images/s"
+
+
+def count(number: float) -> str:
+    """A large count in thousands, millions or billions: ``1.82 billion``."""
+    for size_, name in ((1e9, "billion"), (1e6, "million"), (1e3, "thousand")):
+        if number >= size_:
+            return f"{number / size_:.3g} {name}"
+    return f"{number:.0f}"
+
+
+def energy(joules: float) -> str:
+    """Joules as ``812 J`` or ``12.4 kJ``."""
+    return f"{joules:.0f} J" if joules < 1000 else f"{joules / 1000:.1f} kJ"
+
+
+def spread(mean: float, deviation: float, text: Callable[[float], str]) -> str:
+    """A mean and its standard deviation as ``93.5 ± 0.8 %``, each in the unit that ``text`` gives it."""
+    number, _, unit = text(mean).partition(" ")
+    other, _, same = text(deviation).lstrip("+").partition(" ")
+    return f"{number} ± {other} {unit}".strip() if unit == same else f"{text(mean)} ± {text(deviation)}"
