@@ -2,13 +2,74 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from typing import NamedTuple
 
-from engine.comparison.difference import PairedDifference as PairedDifference
+import numpy as np
+from msgspec.structs import replace
+from numpy.typing import NDArray
+from scipy import stats
 
-if TYPE_CHECKING:
-    from engine.comparison.predictions import Predictions
+from engine.comparison.difference import PairedDifference
+from engine.comparison.predictions import Part, Predictions
+from engine.comparison.resampling import (
+    CONFIDENCE,
+    RESAMPLES,
+    Units,
+    bootstrap,
+    corrected_t_p,
+    design_effect,
+    images_needed,
+    interval,
+    sign_flip_p,
+    two_sided_p,
+)
+
+__all__ = ["PairedDifference", "holm", "paired_difference"]
+
+LEVEL = 1 - CONFIDENCE
+ONE_SEED_IMAGES = 1000
+"""What the seed adds where each strategy had one only: as much as measuring on so many images does."""
+ONE_SEED_STRICTER = 5
+"""Times the exact p-value of one seed each: it has to be below 1 %, since images alone do not tell of the seed."""
+Whole = NDArray[np.int64]
+
+
+class Folds(NamedTuple):
+    """The runs of two strategies by what they were measured on, all with the same images in one fold.
+
+    ``right``: a fold's (2, runs, images) array of what was predicted correctly. ``images`` and ``units``: the number
+    of each image, and of the group or image that is a unit, for each of a fold's images, as in ``right``.
+    """
+
+    right: tuple[NDArray[np.bool_], ...]
+    images: tuple[Whole, ...]
+    units: tuple[Whole, ...]
+    grouped: bool
+
+    @property
+    def runs(self) -> int:
+        """Of either strategy."""
+        return sum(int(right.shape[1]) for right in self.right)
+
+    @property
+    def seeds(self) -> int:
+        """Runs of either strategy on the same images; the fewest, where some are missing."""
+        return min(int(right.shape[1]) for right in self.right)
+
+    @property
+    def accuracies(self) -> tuple[float, float]:
+        """Means over the runs."""
+        total = sum(right[0].size for right in self.right)
+        first, second = (sum(int(right[side].sum()) for right in self.right) / total for side in (0, 1))
+        return first, second
+
+    @property
+    def discordant(self) -> tuple[int, int]:
+        """How often only the first and only the second was right."""
+        first, second = (sum(int(np.count_nonzero(r[i] & ~r[1 - i])) for r in self.right) for i in (0, 1))
+        return first, second
 
 
 def paired_difference(
@@ -16,12 +77,176 @@ def paired_difference(
 ) -> PairedDifference | None:
     """The difference of two strategies; None where their runs are not of the same images.
 
-    ``one``, ``other``: the runs of each, the i-th of both with the same seed and fold, on the same images.
-    ``strategies``: their names, those in the runs' names where None.
+    ``one``, ``other``: the runs of each, the i-th of both with the same seed and fold, on the same images; runs on
+    other images than the first are other folds. ``strategies``: their names, those in the runs' names where None.
+
+    The interval is a bootstrap of whole groups where any group is known, of images otherwise, widened by how much the
+    accuracies of several seeds vary. ``different`` says that p is below 5 %, where p is the largest of
+
+    - the sign-flip permutation test of the units (McNemar's exact test for a single pair of runs without groups),
+      five times over where there is one seed each;
+    - the bootstrap with the spread of seeds: with one seed each as much as 1,000 images would add, since the images
+      cannot tell; with several, Student's t of their standard error, 2 (seeds - 1) degrees of freedom;
+    - over folds, the corrected resampled t-test, whose interval is taken where it is the wider one.
+
+    SIMULATED
     """
-    raise NotImplementedError
+    folds = _folds(one, other)
+    if folds is None:
+        return None
+    swapped = _summed(folds.right, folds.units).difference < 0  # so that either way round gives the same numbers
+    if swapped:
+        folds = folds._replace(right=tuple(right[::-1] for right in folds.right))
+    found = _difference(folds, one[0].part)
+    names = strategies or (_strategy(one[0].run), _strategy(other[0].run))
+    return replace(_swapped(found) if swapped else found, strategies=names)
 
 
 def holm(pairs: Sequence[PairedDifference]) -> tuple[PairedDifference, ...]:
-    """The pairs with ``p_adjusted`` and ``different`` corrected for how many they are."""
-    raise NotImplementedError
+    """The pairs in their order, ``p_adjusted`` and ``different`` corrected for how many they are (Holm, 1979), so that
+    the best of six is not called better by chance.
+    """
+    adjusted, largest = list(pairs), 0.0
+    for rank, index in enumerate(sorted(range(len(pairs)), key=lambda index: pairs[index].p)):
+        largest = max(largest, min(1.0, (len(pairs) - rank) * pairs[index].p))
+        adjusted[index] = replace(pairs[index], p_adjusted=largest, different=largest < LEVEL)
+    return tuple(adjusted)
+
+
+def _folds(one: Sequence[Predictions], other: Sequence[Predictions]) -> Folds | None:
+    if not one or len(one) != len(other) or not all(_is_same(*pair) for pair in zip(one, other, strict=True)):
+        return None
+    if len({(predicted.part, predicted.classes) for predicted in one}) > 1:
+        return None
+    by_images: dict[tuple[str, ...], list[tuple[Predictions, Predictions]]] = {}
+    for pair in zip(one, other, strict=True):
+        by_images.setdefault(pair[0].paths, []).append(pair)
+    images: dict[str, int] = {}
+    units: dict[tuple[str, str], int] = {}
+    numbers, owners, rights = [], [], []
+    for paths, pairs in by_images.items():
+        known = next((run.groups for pair in pairs for run in pair if any(run.groups)), ("",) * len(paths))
+        keys = [("", group) if group else (path, "") for path, group in zip(paths, known, strict=True)]
+        numbers.append(np.array([images.setdefault(path, len(images)) for path in paths]))
+        owners.append(np.array([units.setdefault(key, len(units)) for key in keys]))
+        rights.append(np.array([[_right(pair[side]) for pair in pairs] for side in (0, 1)]))
+    grouped = any(group for _, group in units)
+    return Folds(tuple(rights), tuple(numbers), tuple(owners), grouped)
+
+
+def _is_same(one: Predictions, other: Predictions) -> bool:
+    return (
+        len(one.paths) > 0
+        and (one.part, one.paths, one.classes) == (other.part, other.paths, other.classes)
+        and np.array_equal(one.labels, other.labels)
+    )
+
+
+def _right(predicted: Predictions) -> NDArray[np.bool_]:
+    return np.asarray(predicted.probabilities.argmax(axis=1) == predicted.labels)
+
+
+def _summed(rights: Sequence[NDArray[np.bool_]], owners: Sequence[Whole]) -> Units:
+    count = 1 + max(int(owner.max()) for owner in owners)
+    sums, sizes = np.zeros(count, np.int64), np.zeros(count, np.int64)
+    for right, owner in zip(rights, owners, strict=True):
+        each = right.sum(axis=1, dtype=np.int64)
+        np.add.at(sums, owner, each[0] - each[1])
+        np.add.at(sizes, owner, right.shape[1])
+    return Units(sums, sizes)
+
+
+def _difference(folds: Folds, part: Part) -> PairedDifference:
+    units, images = _summed(folds.right, folds.units), _summed(folds.right, folds.images)
+    difference, count = units.difference, len(images.sums)
+    low, high, ps = -1.0, 1.0, [1.0]  # all that a single unit tells
+    if len(units.sums) > 1:
+        rng = np.random.default_rng(0)  # the same runs always give the same interval
+        draws = bootstrap(units, rng)
+        with_seeds = draws + _seed_noise(folds, rng)
+        low, high = interval(draws if folds.seeds == 1 else with_seeds)
+        exact = sign_flip_p(units.sums) * (ONE_SEED_STRICTER if folds.seeds == 1 else 1)
+        ps = [min(1.0, exact), two_sided_p(with_seeds)]
+    corrected = None
+    if len(folds.right) > 1:
+        corrected, half = _over_folds(folds, count)
+        low, high = min(low, max(-1.0, difference - half)), max(high, min(1.0, difference + half))
+        ps.append(corrected)
+    discordance = float(np.sum(images.sums**2 / images.sizes) / np.sum(images.sizes))
+    clustered = design_effect(units, (discordance - difference**2) / count) if folds.grouped else 1.0
+    single = folds.runs == 1 and not folds.grouped
+    return PairedDifference(
+        strategies=("", ""),
+        part=part,
+        accuracies=folds.accuracies,
+        difference=difference,
+        low=low,
+        high=high,
+        images=count,
+        groups=len(units.sums) if folds.grouped else 0,
+        runs=folds.runs,
+        seeds=folds.seeds,
+        folds=len(folds.right),
+        discordant=folds.discordant,
+        mcnemar_p=_mcnemar(*folds.discordant) if single else None,
+        corrected_t_p=corrected,
+        p=max(ps),
+        p_adjusted=max(ps),
+        different=max(ps) < LEVEL,
+        images_needed=images_needed(difference, discordance, clustered),
+        method=_method(folds, len(units.sums)),
+    )
+
+
+def _seed_noise(folds: Folds, rng: np.random.Generator) -> NDArray[np.float64]:
+    """Draws of what other seeds would add to the difference; of one seed each, an assumption."""
+    if folds.seeds == 1:
+        variance = sum(accuracy * (1 - accuracy) for accuracy in folds.accuracies) / ONE_SEED_IMAGES / folds.runs
+        return rng.normal(0.0, np.sqrt(variance), RESAMPLES)
+    total = sum(right.shape[2] for right in folds.right)
+    variance, freedom = 0.0, 0
+    for right in folds.right:
+        runs, images = right.shape[1:]
+        variance += (images / total) ** 2 * float(right.mean(axis=2).var(axis=1, ddof=1).sum()) / runs
+        freedom += 2 * (runs - 1)
+    return np.asarray(rng.standard_t(freedom, RESAMPLES) * np.sqrt(variance))
+
+
+def _over_folds(folds: Folds, images: int) -> tuple[float, float]:
+    """The corrected t-test's p-value and half width; each fold was trained on the images of all others."""
+    differences = [float(one - other) for right in folds.right for one, other in right.mean(axis=2).T]
+    tested = float(np.mean([right.shape[2] for right in folds.right for _ in range(right.shape[1])]))
+    return corrected_t_p(differences, tested / max(1.0, images - tested))
+
+
+def _mcnemar(first: int, second: int) -> float:
+    """The exact test of McNemar (1947): whether discordant images are as often one strategy's as the other's."""
+    return float(stats.binomtest(first, first + second).pvalue) if first + second else 1.0
+
+
+def _method(folds: Folds, units: int) -> str:
+    what = f"{units:,} groups" if folds.grouped else f"{units:,} images"
+    parts = [f"bootstrap of {what}"]
+    if folds.seeds > 1:
+        parts.append(f"spread of {folds.seeds} seeds by Student's t")
+    single = folds.runs == 1 and not folds.grouped
+    parts.append("McNemar's exact test" if single else "sign-flip permutation test")
+    if len(folds.right) > 1:
+        parts.append(f"corrected resampled t-test over {folds.runs} runs in {len(folds.right)} folds")
+    return ", ".join(parts)
+
+
+def _swapped(found: PairedDifference) -> PairedDifference:
+    return replace(
+        found,
+        accuracies=found.accuracies[::-1],
+        difference=-found.difference,
+        low=-found.high,
+        high=-found.low,
+        discordant=found.discordant[::-1],
+    )
+
+
+def _strategy(run: str) -> str:
+    """The strategy in a run's name, as :class:`engine.spec.PlannedRun` makes it."""
+    return re.sub(r"-\d+(-fold-\d+)?\Z", "", run)
