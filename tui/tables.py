@@ -90,9 +90,8 @@ def heading(comparison: Comparison) -> Text:
 
 def _words(comparison: Comparison) -> list[RenderableType]:
     """The verdict, whether the comparison was fair, and what speaks for each strategy; a blank line after each."""
-    if comparison.data_differs:
-        return [Text(f"No verdict: {shown(comparison.data_differs, 400)}.", f"bold {rgb(AMBER)}"), Text()]
-    words: list[RenderableType] = [Text(verdict(comparison), "bold"), Text()]
+    style = f"bold {rgb(AMBER)}" if comparison.data_differs else "bold"
+    words: list[RenderableType] = [Text(shown(verdict(comparison), 2000), style), Text()]
     if comparison.fairness:
         words += [_listed("fair?", comparison.fairness), Text()]
     if said := choices(comparison):

@@ -139,7 +139,7 @@ def compare(sources: Sequence[Source], positive: str | None = None) -> Compariso
         data=data,
         runs=_with_targets([_row(one, positive) for one in chosen], [one.run for one in chosen]),
         positive=positive,
-        pairs=(),
+        pairs=() if differs else _pairs(chosen),
         data_differs=differs,
     )
 

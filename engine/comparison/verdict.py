@@ -43,6 +43,8 @@ def measured(comparison: Comparison) -> list[Measured]:
 
 def verdict(comparison: Comparison) -> str:
     """One or two sentences: which strategy is more accurate, whether this many images can show it, and the cost."""
+    if comparison.data_differs:
+        return f"No verdict: {comparison.data_differs}."
     results = measured(comparison)
     if not results:
         return "No run has a result yet."
@@ -79,7 +81,7 @@ def separable(one: Measured, other: Measured) -> bool:
 def choices(comparison: Comparison) -> tuple[Choice, ...]:
     """For each strategy with a result, what speaks for it against the others and what does not."""
     results = measured(comparison)
-    if len(results) < 2:
+    if len(results) < 2 or comparison.data_differs:
         return ()
     return tuple(Choice(result.strategy, _choice(result, results)) for result in results)
 

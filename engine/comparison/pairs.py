@@ -1,0 +1,60 @@
+"""Which runs are compared on the same images, and what came of it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import lru_cache
+from itertools import combinations
+from typing import NamedTuple
+
+from engine.comparison import predictions
+from engine.comparison.paired import PairedDifference, holm, paired_difference
+from engine.comparison.predictions import Part, Predictions, Saved
+
+
+class Best(NamedTuple):
+    """A run's best epoch and the predictions that it left; ``tested``: of the test part as well."""
+
+    strategy: str
+    seed: int
+    fold: int | None
+    epoch: int
+    saved: Saved
+    tested: bool
+
+
+def differences(runs: Sequence[Best]) -> tuple[PairedDifference, ...]:
+    """The difference of every two strategies, over the seeds and folds that both have.
+
+    On the test part where all of those runs were tested, else on the validation images.
+    """
+    strategies: dict[str, dict[tuple[int, int | None], Best]] = {}
+    for run in runs:
+        strategies.setdefault(run.strategy, {})[run.seed, run.fold] = run
+    found = []
+    for one, other in combinations(strategies, 2):
+        both = [key for key in strategies[one] if key in strategies[other]]
+        first, second = (tuple(strategies[name][key] for key in both) for name in (one, other))
+        if both and (difference := _difference(first, second)) is not None:
+            found.append(difference)
+    return holm(found)
+
+
+@lru_cache(maxsize=256)
+def _difference(one: tuple[Best, ...], other: tuple[Best, ...]) -> PairedDifference | None:
+    part: Part = "test" if all(run.tested for run in one + other) else "val"
+    first, second = _read(one, part), _read(other, part)
+    if first is None or second is None:
+        return None
+    return paired_difference(first, second, (one[0].strategy, other[0].strategy))
+
+
+def _read(runs: Sequence[Best], part: Part) -> list[Predictions] | None:
+    """What the runs said; None where one of their files cannot be read or is of another epoch."""
+    read = []
+    for run in runs:
+        predicted = predictions.read(run.saved.folder, run.saved.run, part)
+        if predicted is None or predicted.epoch != run.epoch:
+            return None
+        read.append(predicted)
+    return read
