@@ -1,0 +1,136 @@
+"""Whether a comparison was fair: what differs between the strategies besides what is compared. Imports without torch.
+
+Backbone, what trains, optimizer and learning rates are what a strategy is; the rest ought to be the same, or known.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import NamedTuple
+
+from engine.spec import Strategy
+from engine.state import ExperimentState, RunState
+
+
+class Compared(NamedTuple):
+    """A run that is compared, its experiment, and what its strategy is called in the comparison."""
+
+    strategy: str
+    state: ExperimentState
+    run: RunState
+
+
+Knob = Callable[[Compared], str | None]
+
+
+def unfairness(runs: Sequence[Compared]) -> tuple[str, ...]:
+    """What differs between strategies, a sentence each, from what was recorded; empty where all of it is the same.
+
+    Runs without a result yet count as they were asked for.
+    """
+    if len({one.strategy for one in runs}) < 2:
+        return ()
+    sentences = [_sentence(title, _values(runs, knob)) for title, knob in _KNOBS.items()]
+    sentences.append(_sentence("Seeds", _seeds(runs)))
+    libraries = dict.fromkeys(library for one in runs for library in one.state.versions)
+    sentences += [_sentence(f"Version of {name}", _values(runs, _version(name))) for name in libraries]
+    return tuple(sentence for sentence in sentences if sentence)
+
+
+def _values(runs: Sequence[Compared], knob: Knob) -> dict[str, str]:
+    """Each strategy's value, or values where its runs differ; strategies of which it is not known are left out."""
+    found: dict[str, dict[str, None]] = {}
+    for one in runs:
+        if value := knob(one):
+            found.setdefault(one.strategy, {})[value] = None
+    return {strategy: " and ".join(sorted(values)) for strategy, values in found.items()}
+
+
+def _sentence(title: str, values: dict[str, str]) -> str:
+    by_value: dict[str, list[str]] = {}
+    for strategy, value in values.items():
+        by_value.setdefault(value, []).append(strategy)
+    if len(by_value) < 2:
+        return ""
+    return f"{title}: " + "; ".join(f"{value} for {_listed(names)}" for value, names in by_value.items()) + "."
+
+
+def _listed(names: Sequence[str]) -> str:
+    return names[0] if len(names) == 1 else f"{', '.join(names[:-1])} and {names[-1]}"
+
+
+def _seeds(runs: Sequence[Compared]) -> dict[str, str]:
+    """Each strategy's seeds that have a result, and their folds."""
+    found: dict[str, dict[int, set[int]]] = {}
+    for one in runs:
+        if one.run.best is not None:
+            folds = found.setdefault(one.strategy, {}).setdefault(one.run.seed, set())
+            folds |= {one.run.fold} if one.run.fold is not None else set()
+    return {strategy: _seeds_in_words(seeds) for strategy, seeds in found.items()}
+
+
+def _seeds_in_words(seeds: dict[int, set[int]]) -> str:
+    folds = {tuple(sorted(folds)) for folds in seeds.values()}
+    numbers = ", ".join(f"{seed}" for seed in sorted(seeds))
+    if folds == {()}:
+        return numbers
+    if len(folds) == 1:
+        return f"{numbers} (folds {', '.join(map(str, folds.pop()))})"
+    return ", ".join(f"{seed} (folds {', '.join(map(str, sorted(seeds[seed])))})" for seed in sorted(seeds))
+
+
+def _version(library: str) -> Knob:
+    return lambda one: one.state.versions.get(library)
+
+
+def _split(one: Compared) -> str | None:
+    return one.state.data.split if one.state.data else None
+
+
+def _fingerprint(one: Compared) -> str | None:
+    return one.state.decoded.fingerprint[:12] if one.state.decoded else None
+
+
+def _image_size(strategy: Strategy) -> str:
+    return f"{strategy.image_size} pixels" if strategy.image_size else "the backbone's own"
+
+
+def _augmentation(strategy: Strategy) -> str:
+    augmentation = strategy.augmentation
+    if augmentation.is_none or strategy.is_probe:
+        return "none"
+    crops = f"random crops from {100 * augmentation.crop_area:.0f} % of the area"
+    parts = [*([crops] if augmentation.crop_area < 1 else []), *(["mirroring"] if augmentation.flip else [])]
+    views = f" ({augmentation.views} views an image)" if strategy.on_features else ""
+    return " and ".join(parts) + views
+
+
+def _epochs(one: Compared) -> str | None:
+    """Planned epochs, and how many there were where a run ended early; a probe has none."""
+    planned = one.run.strategy.epochs
+    if one.run.strategy.is_probe:
+        return None
+    done = len(one.run.epochs)
+    return f"{done} of {planned}" if one.run.is_over and 0 < done < planned else f"{planned}"
+
+
+def _batch_size(one: Compared) -> str | None:
+    return None if one.run.strategy.is_probe else f"{one.run.strategy.batch_size}"
+
+
+def _weights(one: Compared) -> str:
+    """Which kind; the rest of the words names the file, which every backbone has its own of."""
+    return one.run.weights.partition(",")[0]
+
+
+_KNOBS: dict[str, Knob] = {
+    "Split": _split,
+    "Images (a digest of them, their labels and their split)": _fingerprint,
+    "Image size": lambda one: _image_size(one.run.strategy),
+    "Augmentation": lambda one: _augmentation(one.run.strategy),
+    "Epochs": _epochs,
+    "Batch size": _batch_size,
+    "Pretrained weights": _weights,
+    "Precision": lambda one: one.run.precision,
+    "Device": lambda one: one.state.device.hardware if one.state.device else None,
+}
