@@ -191,7 +191,9 @@ def runs(out: Path) -> int:
 
 
 @cli.command()
-@click.argument("experiment", required=False)
+@click.argument("experiments", nargs=-1, metavar="[EXPERIMENT[:RUN]]...")
+@click.option("--positive", metavar="CLASS", help="Of two classes, the one that sensitivity is about.")
+@click.option("--runs", "single_runs", is_flag=True, help="A column a run instead of one a strategy.")
 @click.option(
     "--format",
     "format_",
@@ -206,11 +208,21 @@ def runs(out: Path) -> int:
     help="Write there instead of on the screen.",
 )
 @out_option
-def compare(experiment: str | None, format_: str | None, output: Path | None, out: Path) -> int:
-    """Show the comparison of an EXPERIMENT (a folder, or a name below --out; the newest if not given)."""
-    from tui.listings import print_comparison
+def compare(
+    experiments: tuple[str, ...],
+    positive: str | None,
+    single_runs: bool,
+    format_: str | None,
+    output: Path | None,
+    out: Path,
+) -> int:
+    """Compare what EXPERIMENTs came to: folders, or names below --out; the newest if none is given.
 
-    return print_comparison(experiment, format_, output, out)
+    Several that were measured on the same data stand side by side; EXPERIMENT:RUN is one run of it.
+    """
+    from tui.comparisons import print_comparison
+
+    return print_comparison(experiments, format_, output, out, positive=positive, single_runs=single_runs)
 
 
 @cli.command()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from rich.console import RenderableType
+from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
@@ -15,6 +15,7 @@ from tui.theme import AMBER, BLUE, GREEN, GREY, rgb
 
 NAME_WIDTH = 12
 COUNT_WIDTH = 9
+PAIRS_WIDTH = 44
 GAP = 4
 
 
@@ -25,21 +26,26 @@ def confusion_tables(matrices: Sequence[Matrix], width: int) -> list[RenderableT
     """
     if not matrices:
         return []
-    whole = len(matrices[0].classes) <= LARGEST
-    needed = NAME_WIDTH + 2 + len(matrices[0].classes) * (COUNT_WIDTH + 2) if whole else 40
+    whole = all(len(matrix.classes) <= LARGEST for matrix in matrices)
+    needed = max(map(_width, matrices))
     per_row = max(1, (width + GAP) // (needed + GAP))
     title = f"Confusion on the {matrices[0].part} images" + (" (true class: a row)" if whole else ", the worst pairs")
     parts: list[RenderableType] = [Text(title, f"bold {rgb(BLUE)}")]
     for first in range(0, len(matrices), per_row):
         beside = Table.grid(padding=(0, GAP, 0, 0))
-        chosen = matrices[first : first + per_row]
-        beside.add_row(*(_matrix(one) if whole else _pairs(one) for one in chosen))
+        beside.add_row(*map(_titled, matrices[first : first + per_row]))
         parts += [beside, Text()]
     return parts
 
 
+def _width(matrix: Matrix) -> int:
+    """The most cells that it may take."""
+    counts = NAME_WIDTH + 2 + len(matrix.classes) * (COUNT_WIDTH + 2) if len(matrix.classes) <= LARGEST else PAIRS_WIDTH
+    return max(counts, len(matrix.column.title) + len(matrix.column.note) + 2)
+
+
 def _matrix(matrix: Matrix) -> Table:
-    table = _titled(matrix)
+    table = _table()
     table.add_column("", max_width=NAME_WIDTH, no_wrap=True, style=rgb(GREY))
     for name in matrix.classes:
         header = Text(shown(name, COUNT_WIDTH), rgb(GREY))
@@ -54,7 +60,7 @@ def _matrix(matrix: Matrix) -> Table:
 
 
 def _pairs(matrix: Matrix) -> Table:
-    table = _titled(matrix)
+    table = _table()
     table.add_column("true → taken for", header_style=rgb(GREY), max_width=26)
     table.add_column("images", header_style=rgb(GREY), justify="right", no_wrap=True)
     for pair in matrix.most_confused:
@@ -63,8 +69,12 @@ def _pairs(matrix: Matrix) -> Table:
     return table
 
 
-def _titled(matrix: Matrix) -> Table:
-    title = Text(shown(matrix.column.title, 40), rgb(BLUE))
+def _titled(matrix: Matrix) -> RenderableType:
+    title = Text(shown(matrix.column.title, 60), rgb(BLUE))
     if matrix.column.note:
         title.append(f"  {matrix.column.note}", rgb(GREY))
-    return Table(box=None, padding=(0, 2, 0, 0), pad_edge=False, title=title, title_justify="left")
+    return Group(title, _matrix(matrix) if len(matrix.classes) <= LARGEST else _pairs(matrix))
+
+
+def _table() -> Table:
+    return Table(box=None, padding=(0, 2, 0, 0), pad_edge=False)

@@ -1,9 +1,7 @@
-"""What the short commands print: runs, compare, presets, cache, doctor."""
+"""What the short commands print: runs, presets, cache, doctor; and how an experiment is found by its name."""
 
 from __future__ import annotations
 
-import io
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -20,7 +18,6 @@ from engine.spec import SpecError, Strategy
 from engine.text import shown, visible
 
 if TYPE_CHECKING:
-    from engine.comparison.rows import Comparison
     from engine.history import Status
 
 
@@ -38,37 +35,6 @@ def print_runs(out: Path) -> int:
         seconds = duration(summary.seconds) if summary.seconds else UNKNOWN
         table.add_row(*map(_plain, (summary.name, summary.data, summary.status, seconds, best or UNKNOWN)))
     Console().print(table)
-    return 0
-
-
-def print_comparison(experiment: str | None, format_: str | None, output: Path | None, out: Path) -> int:
-    """The comparison of an experiment in a format, on stdout or into a file."""
-    from engine.comparison.rows import Source, compare
-    from engine.export import FORMATS, write_text
-    from engine.log import event_reader, is_being_written
-    from engine.state import fold
-
-    folder = find_experiment(experiment, out)
-    state = fold(event_reader(folder).read())
-    if not state.runs:
-        raise SpecError(f"{folder.name} has nothing to compare: {shown(state.error) or 'it has only just begun'}")
-    comparison = compare([Source(state, folder, state.end is None and not is_being_written(folder))])
-    if format_ is None:
-        format_ = output.suffix[1:] if output is not None and output.suffix[1:] in FORMATS else "table"
-    if format_ in FORMATS:
-        text = FORMATS[format_](comparison)
-    elif output is None:
-        from tui.tables import comparison_table
-
-        Console().print(comparison_table(comparison))
-        return 0
-    else:
-        text = _table_as_text(comparison)
-    if output is None:
-        sys.stdout.write(text)
-    else:
-        write_text(output, text)
-        print_line(f"wrote {output}")
     return 0
 
 
@@ -212,12 +178,3 @@ def _table(*columns: str) -> Table:
 
 def _plain(text: str) -> Text:
     return Text(shown(text, 400))
-
-
-def _table_as_text(comparison: Comparison) -> str:
-    from tui.tables import comparison_table
-
-    console = Console(file=io.StringIO(), width=120, color_system=None)
-    with console.capture() as capture:
-        console.print(comparison_table(comparison))
-    return capture.get()

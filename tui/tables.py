@@ -79,11 +79,13 @@ class _ComparisonTable:
 
 def heading(comparison: Comparison) -> Text:
     """What was compared, on which data: one line."""
-    data = comparison.data
+    data, name = comparison.data, shown(comparison.experiment, 160)
+    if comparison.data_differs:
+        return Text(name, "bold")
     names = ", ".join(shown(name, 40) for name in data.classes[:6]) + (" …" if len(data.classes) > 6 else "")
     test = f" / {data.test:,} test" if data.test else ""
     return Text.assemble(
-        (shown(comparison.experiment, 160), "bold"),
+        (name, "bold"),
         (f"  {data.train:,} train / {data.val:,} val{test} images, {len(data.classes)} classes: {names}", rgb(GREY)),
     )
 
@@ -93,7 +95,7 @@ def _words(comparison: Comparison) -> list[RenderableType]:
     style = f"bold {rgb(AMBER)}" if comparison.data_differs else "bold"
     words: list[RenderableType] = [Text(shown(verdict(comparison), 2000), style), Text()]
     if comparison.fairness:
-        words += [_listed("fair?", comparison.fairness), Text()]
+        words += [_listed("not the same", comparison.fairness), Text()]
     if said := choices(comparison):
         words += [_choices(said), Text()]
     return words

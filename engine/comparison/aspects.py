@@ -7,6 +7,7 @@ from statistics import mean, stdev
 from typing import TYPE_CHECKING, Literal
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from engine.comparison.columns import Column, columns
 from engine.comparison.rows import Comparison, Row
@@ -24,7 +25,7 @@ from engine.comparison.units import (
 )
 
 if TYPE_CHECKING:
-    from engine.comparison.scores import Scores
+    from engine.comparison.scores import ClassScores, Scores
 
 Better = Literal["higher", "lower"]
 Value = Callable[[Row], float | None]
@@ -35,6 +36,17 @@ TRAINS = {
     "last-stage": "last stage and last layer",
 }
 PARTS = {"test": "Test: measured once", "val": "Validation: best epoch"}
+SCORES: tuple[tuple[str, str, Callable[[float], str], Better], ...] = (
+    ("balanced accuracy", "balanced_accuracy", percent, "higher"),
+    ("macro F1", "macro_f1", three_digits, "higher"),
+    ("ROC AUC", "roc_auc", three_digits, "higher"),
+    ("average precision", "average_precision", three_digits, "higher"),
+    ("sensitivity", "sensitivity", percent, "higher"),
+    ("specificity", "specificity", percent, "higher"),
+    ("calibration error", "calibration_error", percent, "lower"),
+)
+OF_POSITIVE = ("roc_auc", "average_precision", "sensitivity", "specificity")
+"""Measures about one class, where there are two."""
 MOST_CLASSES = 8
 """Classes that have a line of their own; of more, those that are found worst."""
 
@@ -65,6 +77,8 @@ def sections(comparison: Comparison, shown: Sequence[Column]) -> tuple[Section, 
         _cost(shown),
         _trained(shown),
     ]
+    if comparison.data_differs:  # then no value is better than another
+        made = [replace(one, lines=tuple(map(_without_best, one.lines))) for one in made]
     return tuple(section for section in made if section.lines)
 
 
@@ -75,35 +89,36 @@ def aspects(comparison: Comparison, *, single_runs: bool = False) -> tuple[Aspec
 
 
 def _result(comparison: Comparison, shown: Sequence[Column], part: Literal["test", "val"]) -> Section:
-    name = "test" if part == "test" else "validation"
-    two, about = comparison.positive, f" ({comparison.positive})" if comparison.positive else " (one vs rest)"
+    def accuracy(row: Row) -> float | None:
+        return row.test_accuracy if part == "test" else row.val_accuracy
 
-    def scored(measure: Callable[[Scores], float | None]) -> Value:
-        def value(row: Row) -> float | None:
-            found = row.test_scores if part == "test" else row.scores
-            return measure(found) if found is not None else None
+    def loss(row: Row) -> float | None:
+        return row.test_loss if part == "test" else row.val_loss
 
-        return value
-
-    accuracy: Value = lambda row: row.test_accuracy if part == "test" else row.val_accuracy  # noqa: E731
     if part == "test" and all(accuracy(row) is None for row in comparison.runs):
         return Section("", ())
-    scores = [
-        _number("balanced accuracy", shown, scored(lambda of: of.balanced_accuracy), percent, "higher"),
-        _number("macro F1", shown, scored(lambda of: of.macro_f1), three_digits, "higher"),
-        _number(f"ROC AUC{about}", shown, scored(lambda of: of.roc_auc), three_digits, "higher"),
-        _number(f"average precision{about}", shown, scored(lambda of: of.average_precision), three_digits, "higher"),
-        _number(f"sensitivity ({two})", shown, scored(lambda of: of.sensitivity), percent, "higher"),
-        _number(f"specificity ({two})", shown, scored(lambda of: of.specificity), percent, "higher"),
-        _number("calibration error", shown, scored(lambda of: of.calibration_error), percent, "lower"),
-    ]
-    loss: Value = lambda row: row.test_loss if part == "test" else row.val_loss  # noqa: E731
+    name, about = "test" if part == "test" else "validation", comparison.positive or "one vs rest"
     lines = [
         _number(f"{name} accuracy", shown, accuracy, percent, "higher"),
         _accuracy_range(shown, part, accuracy),
         _number("log loss", shown, loss, three_digits, "lower"),
     ]
-    return Section(PARTS[part], (*lines, *_told(scores)))
+    for title, field, text, better in SCORES:
+        full = f"{title} ({about})" if field in OF_POSITIVE else title
+        lines += _told([_number(full, shown, _scored(part, field, comparison.positive), text, better)])
+    return Section(PARTS[part], tuple(lines))
+
+
+def _scored(part: Literal["test", "val"], field: str, positive: str) -> Value:
+    def value(row: Row) -> float | None:
+        found = row.test_scores if part == "test" else row.scores
+        # other data may have another positive class: its measures do not belong in a line that names this one
+        if found is None or (field in OF_POSITIVE and found.positive != positive):
+            return None
+        measure: float | None = getattr(found, field)
+        return measure
+
+    return value
 
 
 def _classes(shown: Sequence[Column]) -> Section:
@@ -115,26 +130,21 @@ def _classes(shown: Sequence[Column]) -> Section:
         found = [row.test_scores if tested else row.scores for row in column.rows]
         return [one for one in found if one is not None]
 
-    every = [one for column in shown for one in scores(column)]
-    if not every:
-        return Section("", ())
-
-    def recall(index: int) -> float:
-        return _mean(one.classes[index].recall for one in every) or 0.0
-
-    indices = sorted(range(len(every[0].classes)), key=recall)[:MOST_CLASSES]
+    by_name: dict[str, list[ClassScores]] = {}
+    for one in (one for column in shown for found in scores(column) for one in found.classes):
+        by_name.setdefault(one.name, []).append(one)
+    worst = sorted(by_name, key=lambda name: _mean(one.recall for one in by_name[name]) or 0.0)[:MOST_CLASSES]
     lines = []
-    for index in sorted(indices):
-        images = sorted({one.classes[index].support for one in every})
+    for name in (name for name in by_name if name in worst):
         values = []
         for column in shown:
-            found = [one.classes[index] for one in scores(column)]
+            found = [one for scored in scores(column) for one in scored.classes if one.name == name]
             both = (_mean(one.recall for one in found), _mean(one.precision for one in found))
             values.append(" / ".join(UNKNOWN if value is None else percent(value) for value in both))
-        title = f"{every[0].classes[index].name} ({_from_to(images)})"
-        lines.append(Aspect(title, tuple(values), (False,) * len(shown)))
-    worst = f", worst {MOST_CLASSES}" if len(every[0].classes) > MOST_CLASSES else ""
-    return Section(f"Recall / precision ({'test' if tested else 'val'}{worst})", tuple(lines))
+        images = _from_to(sorted({one.support for one in by_name[name]}))
+        lines.append(Aspect(f"{name} ({images})", tuple(values), (False,) * len(shown)))
+    of_worst = f", worst {MOST_CLASSES}" if len(by_name) > MOST_CLASSES else ""
+    return Section(f"Recall / precision ({'test' if tested else 'val'}{of_worst})", tuple(lines))
 
 
 def _overfitting(shown: Sequence[Column]) -> Section:
@@ -148,15 +158,15 @@ def _overfitting(shown: Sequence[Column]) -> Section:
 
 def _cost(shown: Sequence[Column]) -> Section:
     memory: list[tuple[str, Value]] = [
-        ("peak memory (process RSS)", lambda row: row.peak_rss_bytes),
-        ("peak memory (CUDA allocated)", lambda row: row.peak_allocated_bytes),
-        ("peak memory (CUDA reserved)", lambda row: row.peak_reserved_bytes),
-        ("peak memory (the whole card)", lambda row: row.peak_device_bytes),
+        ("peak RSS of the process", lambda row: row.peak_rss_bytes),
+        ("peak CUDA allocated", lambda row: row.peak_allocated_bytes),
+        ("peak CUDA reserved", lambda row: row.peak_reserved_bytes),
+        ("peak of the whole card", lambda row: row.peak_device_bytes),
     ]
     lines = [
         _number("time in all", shown, lambda row: row.seconds_total, duration, "lower"),
         _number("time an epoch", shown, lambda row: row.seconds_per_epoch, duration, "lower"),
-        *_told([_words("time to 95 % of best other", shown, _to_target)]),
+        *_told([_words("to 95 % of best other", shown, _to_target)]),
         _number("training speed", shown, lambda row: row.images_per_second, speed, "higher"),
         _number("processor time", shown, lambda row: row.cpu_seconds, duration, "lower"),
         *_told([_number("energy of the card", shown, lambda row: row.joules, energy, "lower")]),
@@ -177,6 +187,10 @@ def _trained(shown: Sequence[Column]) -> Section:
         _words("precision, device", shown, lambda rows: _distinct(map(_hardware, rows))),
     ]
     return Section("What was trained", tuple(lines))
+
+
+def _without_best(line: Aspect) -> Aspect:
+    return replace(line, best=(False,) * len(line.best))
 
 
 def _told(lines: Iterable[Aspect]) -> list[Aspect]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
+from os.path import commonprefix
 from pathlib import Path
 from statistics import mean
 from typing import TYPE_CHECKING, Literal, NamedTuple
@@ -13,6 +14,7 @@ from msgspec.structs import replace
 
 from engine.comparison import costs
 from engine.comparison.difference import PairedDifference
+from engine.comparison.fairness import Compared, unfairness
 from engine.comparison.same_data import what_differs
 from engine.state import ExperimentState, RunState, RunStatus
 from engine.text import shown
@@ -131,14 +133,15 @@ def compare(sources: Sequence[Source], positive: str | None = None) -> Compariso
     if not known:
         return Comparison(sources[0].state.name if sources else "", DataCounts(0, 0, ()), ())
     data = _counts(known[0].state)
-    positive = _positive(data.classes, positive)
     chosen = _chosen(known)
     differs = what_differs([source.state for source in known])
+    rows = [_row(one, positive) for one in chosen]
     return Comparison(
         experiment=", ".join(dict.fromkeys(one.experiment for one in chosen)),
         data=data,
-        runs=_with_targets([_row(one, positive) for one in chosen], [one.run for one in chosen]),
-        positive=positive,
+        runs=tuple(rows) if differs else _with_targets(rows, [one.run for one in chosen]),
+        positive=_positive(data.classes, positive),
+        fairness=unfairness([Compared(one.strategy, one.source.state, one.run) for one in chosen]),
         pairs=() if differs else _pairs(chosen),
         data_differs=differs,
     )
@@ -171,16 +174,22 @@ class _Chosen(NamedTuple):
 
 
 def _chosen(sources: Sequence[Source]) -> list[_Chosen]:
-    experiments = Counter(source.state.name for source in sources)
-    strategies = Counter(name for source in sources for name in {run.strategy.name for run in source.state.runs})
+    """The runs that are compared. A strategy that several experiments have is called ``STRATEGY (EXPERIMENT)`` there,
+    without what the experiments' names begin with in common.
+    """
+    runs = [[run for run in one.state.runs if one.runs is None or run.run in one.runs] for one in sources]
+    strategies = Counter(name for some in runs for name in {run.strategy.name for run in some})
+    names = [source.state.name for source in sources]
+    if len(set(names)) < len(names):  # copies of one
+        names = [str(source.folder) for source in sources]
+    begin = len(commonprefix(names).rpartition("-")[0])  # noqa: RUF071 - names, of which letters count
     chosen = []
-    for source in sources:
-        name = source.state.name if experiments[source.state.name] == 1 else str(source.folder)
-        for run in source.state.runs:
-            if source.runs is None or run.run in source.runs:
-                strategy = run.strategy.name
-                label = strategy if strategies[strategy] == 1 else f"{strategy} ({shown(name, 80)})"
-                chosen.append(_Chosen(source, run, name, label))
+    for source, name, some in zip(sources, names, runs, strict=True):
+        short = shown(f"…{name[begin + 1 :]}" if begin else name, 60)
+        for run in some:
+            strategy = run.strategy.name
+            label = strategy if strategies[strategy] == 1 else f"{strategy} ({short})"
+            chosen.append(_Chosen(source, run, name, label))
     return chosen
 
 
@@ -200,8 +209,9 @@ def _counts(state: ExperimentState) -> DataCounts:
     return DataCounts(train, val, data.classes, test)
 
 
-def _row(chosen: _Chosen, positive: str) -> Row:
+def _row(chosen: _Chosen, wanted: str | None) -> Row:
     source, run = chosen.source, chosen.run
+    positive = _positive(source.state.data.classes if source.state.data else (), wanted)
     best, test, device = run.best, run.test, source.state.device
     low, high = accuracy_interval(best.val.accuracy, best.val.images) if best else (None, None)
     test_low, test_high = accuracy_interval(test.accuracy, test.images) if test else (None, None)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from engine.state import ExperimentState
+from engine.text import shown
 
 
 def what_differs(states: Sequence[ExperimentState]) -> str:
@@ -15,7 +16,7 @@ def what_differs(states: Sequence[ExperimentState]) -> str:
     first = states[0]
     for other in states[1:]:
         if difference := _difference(first, other):
-            return f"{other.name} was not measured on the same data as {first.name}: {difference}"
+            return f"{shown(other.name, 80)} was not measured on the same data as {shown(first.name, 80)}: {difference}"
     return ""
 
 

@@ -67,7 +67,7 @@ def test_run_and_every_way_to_read_it(
     assert status(["compare", folder.name, "--format", "json"]) == 0
     read = json.loads(capsys.readouterr().out)
     assert read["experiment"] == folder.name
-    assert read["data"] == {"train": 12, "val": 8, "classes": ["cold", "warm"]}
+    assert read["data"] == {"train": 12, "val": 8, "classes": ["cold", "warm"], "test": 0}
     assert [run["strategy"] for run in read["runs"]] == ["tuned", "extracted"]
     assert {run["state"] for run in read["runs"]} == {"finished"}
     assert all(0 <= run["val_accuracy"] <= 1 for run in read["runs"])

@@ -207,7 +207,7 @@ def test_the_better_value_of_a_line_is_marked() -> None:
     assert lines["time in all"].best == (True, False)
     assert lines["time an epoch"].best == (False, False), "equal values have no better one"
     assert lines["generalisation gap"].best == (False, False)
-    assert lines["peak memory (process RSS)"].values == ("2.0 GiB", "2.0 GiB")
+    assert lines["peak RSS of the process"].values == ("2.0 GiB", "2.0 GiB")
 
 
 def test_a_difference_within_the_uncertainty_is_no_difference() -> None:

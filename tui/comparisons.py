@@ -1,0 +1,111 @@
+"""``tl-tui compare``: the comparison of experiments, or of some of their runs, as a table or in a file's format."""
+
+from __future__ import annotations
+
+import io
+import sys
+from collections.abc import Callable, Sequence
+from functools import partial
+from pathlib import Path
+
+from rich.console import Console
+
+from engine.comparison.rows import Comparison, Source, compare
+from engine.export import FORMATS, write_text
+from engine.export.to_markdown import to_markdown
+from engine.log import event_reader, is_being_written
+from engine.spec import SpecError
+from engine.state import fold
+from engine.text import shown
+from tui.listings import find_experiment, print_line
+from tui.tables import comparison_table
+
+FILE_WIDTH = 120
+"""Cells that a table in a file is wide."""
+
+
+def print_comparison(
+    experiments: Sequence[str],
+    format_: str | None,
+    output: Path | None,
+    out: Path,
+    *,
+    positive: str | None = None,
+    single_runs: bool = False,
+) -> int:
+    """The comparison of experiments in a format, on stdout or into a file.
+
+    ``experiments``: each a folder, a name below ``out``, or either with ``:RUN`` behind it, a run or a strategy; the
+    newest where there are none. ``positive``: of two classes, the one that sensitivity is about. ``single_runs``: a
+    column a run. ``SpecError`` where one of them is not there.
+    """
+    sources = _sources(experiments, out)
+    comparison = compare(sources, positive)
+    if positive is not None and positive != comparison.positive:
+        raise SpecError(_not_positive(positive, comparison))
+    if format_ is None:
+        format_ = output.suffix[1:] if output is not None and output.suffix[1:] in FORMATS else "table"
+    renders: dict[str, Callable[[Comparison], str]] = {**FORMATS, "md": partial(to_markdown, single_runs=single_runs)}
+    if format_ in renders:
+        text = renders[format_](comparison)
+    elif output is None:
+        Console().print(comparison_table(comparison, single_runs=single_runs))
+        return 0
+    else:
+        text = _table_as_text(comparison, single_runs=single_runs)
+    if output is None:
+        sys.stdout.write(text)
+    else:
+        write_text(output, text)
+        print_line(f"wrote {output}")
+    return 0
+
+
+def _sources(experiments: Sequence[str], out: Path) -> list[Source]:
+    """What is to be compared, in the order in which it was named; an experiment named twice is there once."""
+    chosen: dict[Path, frozenset[str] | None] = {}
+    names: Sequence[str | None] = experiments or [None]
+    for name in names:
+        folder, run = _found(name, out)
+        before = chosen.get(folder, frozenset())
+        chosen[folder] = None if run is None or before is None else before | {run}
+    return [_source(folder, runs) for folder, runs in chosen.items()]
+
+
+def _found(name: str | None, out: Path) -> tuple[Path, str | None]:
+    """The experiment's folder and the run that is named behind the last colon, if any."""
+    try:
+        return find_experiment(name, out), None
+    except SpecError:
+        experiment, colon, run = (name or "").rpartition(":")
+        if not colon or not experiment:
+            raise
+    return find_experiment(experiment, out), run
+
+
+def _source(folder: Path, wanted: frozenset[str] | None) -> Source:
+    state = fold(event_reader(folder).read())
+    if not state.runs:
+        raise SpecError(f"{folder.name} has nothing to compare: {shown(state.error) or 'it has only just begun'}")
+    runs = None
+    if wanted is not None:
+        of_strategies = {run.run: run.strategy.name for run in state.runs}
+        known = {*of_strategies, *of_strategies.values()}
+        if missing := sorted(wanted - known):
+            raise SpecError(f"{folder.name} has no run {missing[0]!r}; there are {', '.join(of_strategies)}")
+        runs = frozenset(run for run, strategy in of_strategies.items() if wanted & {run, strategy})
+    return Source(state, folder, state.end is None and not is_being_written(folder), runs)
+
+
+def _not_positive(positive: str, comparison: Comparison) -> str:
+    classes = comparison.data.classes
+    if positive not in classes:
+        return f"--positive {positive!r} is no class of this data; there are {', '.join(classes)}"
+    return f"--positive means something where there are two classes; here there are {len(classes)}"
+
+
+def _table_as_text(comparison: Comparison, *, single_runs: bool) -> str:
+    console = Console(file=io.StringIO(), width=FILE_WIDTH, color_system=None)
+    with console.capture() as capture:
+        console.print(comparison_table(comparison, single_runs=single_runs))
+    return capture.get()
