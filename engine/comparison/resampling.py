@@ -15,7 +15,8 @@ from scipy import stats
 
 RESAMPLES = 9999
 CONFIDENCE = 0.95
-FEW_KINDS = 100
+ALIKE = 10
+"""Where there are more units than this to a kind, those alike are drawn together."""
 
 
 class Units(NamedTuple):
@@ -35,21 +36,19 @@ class Units(NamedTuple):
 def bootstrap(units: Units, rng: np.random.Generator) -> NDArray[np.float64]:
     """The difference in ``RESAMPLES`` bootstrap samples of the units (at least 2), with replacement.
 
-    Where few kinds of units are told apart, as of images, those alike are drawn together: ten thousand cost no more
-    than ten. Few units vary too little among themselves; their spread is widened as in Hesterberg (2015), "What
-    teachers should know about the bootstrap", by sqrt(U / (U - 1)) and from the normal to Student's t with U - 1
-    degrees of freedom.
+    Few units vary too little among themselves; their spread is widened as in Hesterberg (2015), "What teachers should
+    know about the bootstrap", by sqrt(U / (U - 1)) and from the normal to Student's t with U - 1 degrees of freedom.
     """
     kinds, counts = np.unique(np.stack(units, axis=1), axis=0, return_counts=True)
     count = len(units.sums)
-    pairs = kinds[:, 0] + 1j * kinds[:, 1]  # complex, so that one sum adds up both numbers
-    if len(kinds) <= FEW_KINDS:
-        totals = rng.multinomial(count, counts / count, size=RESAMPLES) @ pairs
+    if len(kinds) * ALIKE < count:  # as of images; those alike are drawn together: 10,000 cost no more than ten
+        drawn = rng.multinomial(count, counts / count, size=RESAMPLES).astype(float)
+        sums, sizes = (drawn @ kinds).T
     else:
-        each = np.repeat(pairs, counts)
-        blocks = np.array_split(np.arange(RESAMPLES), 20)
-        totals = np.concatenate([each[rng.integers(count, size=(len(block), count))].sum(axis=1) for block in blocks])
-    differences = totals.real / totals.imag
+        each = np.repeat(kinds.astype(np.float32), counts, axis=0).T.copy()
+        rows = rng.integers(count, size=(RESAMPLES, count), dtype=np.uint32)
+        sums, sizes = (numbers.take(rows).sum(axis=1, dtype=np.float64) for numbers in each)
+    differences = sums / sizes
     tail = (1 + CONFIDENCE) / 2
     wider = np.sqrt(count / (count - 1)) * stats.t.ppf(tail, count - 1) / stats.norm.ppf(tail)
     centre = units.difference

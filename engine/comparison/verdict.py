@@ -3,28 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from statistics import mean
 
 from msgspec import Struct
 
-from engine.comparison.rows import Comparison, Row, accuracy_interval
+from engine.comparison.caveats import Leak, caveats
+from engine.comparison.measured import Measured, images, measured, part, separable
+from engine.comparison.rows import Comparison
+from engine.comparison.said import PARTS, oriented, sentence
 from engine.comparison.units import percent
 
 NOTICEABLE = 1.2
 """A time or a memory that is this many times another's is worth a word."""
-
-
-class Measured(Struct, frozen=True):
-    """A strategy's means over its seeds; ``memory``: the peak less what was in use when the run began, in bytes."""
-
-    strategy: str
-    accuracy: float
-    low: float
-    high: float
-    gap: float
-    total_seconds: float
-    memory: float
-    random_weights: bool
 
 
 class Choice(Struct, frozen=True):
@@ -34,48 +23,29 @@ class Choice(Struct, frozen=True):
     sentence: str
 
 
-def measured(comparison: Comparison) -> list[Measured]:
-    """The strategies that have a result, most accurate first."""
-    names = dict.fromkeys(row.strategy for row in comparison.runs)
-    results = [_measured([row for row in comparison.runs if row.strategy == name], comparison) for name in names]
-    return sorted((result for result in results if result), key=lambda result: -result.accuracy)
+def verdict(comparison: Comparison, leak: Leak | None = None) -> str:
+    """Which of the two most accurate strategies is the better, whether this data can show it, the cost, and caveats.
 
-
-def verdict(comparison: Comparison) -> str:
-    """One or two sentences: which strategy is more accurate, whether this many images can show it, and the cost."""
+    On the same images where their predictions are known; else, as while they still train, by the interval of each.
+    ``leak``: groups of images in both training and validation, where that is known.
+    """
     if comparison.data_differs:
         return f"No verdict: {comparison.data_differs}."
     results = measured(comparison)
     if not results:
         return "No run has a result yet."
     first, *rest = results
-    images = comparison.data.val
     if not rest:
-        return (
-            f"{first.strategy} reaches {percent(first.accuracy)} on {images} validation images "
+        said = (
+            f"{first.strategy} reaches {percent(first.accuracy)} on {_images(comparison)} "
             f"(95 % interval {percent(first.low)} to {percent(first.high)}); there is nothing to compare it with."
         )
+        return " ".join([said, *caveats(comparison, leak)])
     second = rest[0]
-    numbers = (
-        f"{first.strategy} reaches {percent(first.accuracy)} and {second.strategy} {percent(second.accuracy)} "
-        f"on {images} validation images"
-    )
-    if separable(first, second):
-        said = f"{numbers}: {first.strategy} is more accurate, beyond what chance explains in this many images."
-    elif first.accuracy == second.accuracy:
-        said = f"{numbers}: no difference in accuracy."
-    else:
-        margin = max(first.high - first.low, second.high - second.low) / 2
-        said = (
-            f"{numbers}: no difference that this data can show, "
-            f"since so many images tell an accuracy to about ±{100 * margin:.1f} points."
-        )
-    return " ".join(part for part in (said, _cost(first, second), _caveat(comparison, results)) if part)
-
-
-def separable(one: Measured, other: Measured) -> bool:
-    """Whether the 95 % intervals of two accuracies do not overlap (a strict test: it errs towards "no")."""
-    return one.low > other.high or other.low > one.high
+    pair = oriented(comparison.pairs, first.strategy, second.strategy)
+    said = _by_intervals(first, second, comparison) if pair is None else sentence(pair, len(comparison.pairs))
+    parts = (said, _others(results, comparison), _cost(first, second), *caveats(comparison, leak))
+    return " ".join(part for part in parts if part)
 
 
 def choices(comparison: Comparison) -> tuple[Choice, ...]:
@@ -83,30 +53,67 @@ def choices(comparison: Comparison) -> tuple[Choice, ...]:
     results = measured(comparison)
     if len(results) < 2 or comparison.data_differs:
         return ()
-    return tuple(Choice(result.strategy, _choice(result, results)) for result in results)
+    return tuple(Choice(result.strategy, _choice(result, results, comparison)) for result in results)
 
 
-def _choice(mine: Measured, results: Sequence[Measured]) -> str:
+def _images(comparison: Comparison) -> str:
+    return f"{images(comparison):,} {PARTS[part(comparison)]} images"
+
+
+def _by_intervals(first: Measured, second: Measured, comparison: Comparison) -> str:
+    """What can be said without the predictions of the two."""
+    numbers = (
+        f"{first.strategy} reaches {percent(first.accuracy)} and {second.strategy} {percent(second.accuracy)} "
+        f"on {_images(comparison)}"
+    )
+    how = "judged by the interval of each, without their predictions of each image"
+    if separable(first, second):
+        return f"{numbers}: {first.strategy} is more accurate, beyond what chance explains in this many images ({how})."
+    if first.accuracy == second.accuracy:
+        return f"{numbers}: no difference in accuracy."
+    margin = max(first.high - first.low, second.high - second.low) / 2
+    return (
+        f"{numbers}: no difference that this data can show, since so many images tell an accuracy to about "
+        f"±{100 * margin:.1f} points ({how})."
+    )
+
+
+def _are_different(one: Measured, other: Measured, comparison: Comparison) -> bool:
+    pair = oriented(comparison.pairs, one.strategy, other.strategy)
+    return separable(one, other) if pair is None else pair.different
+
+
+def _others(results: Sequence[Measured], comparison: Comparison) -> str:
+    """Which of the strategies after the second the first is shown to be better than."""
+    first, _, *others = results
+    if not others:
+        return ""
+    told = [other.strategy for other in others if _are_different(first, other, comparison)]
+    untold = [other.strategy for other in others if other.strategy not in told]
+    said = []
+    if told:
+        said.append(f"{first.strategy} is shown to be more accurate than {_listed(told, 'and')}.")
+    if untold:
+        said.append(f"Not told apart from {first.strategy}: {_listed(untold, 'and')}.")
+    return " ".join(said)
+
+
+def _choice(mine: Measured, results: Sequence[Measured], comparison: Comparison) -> str:
     others = [result for result in results if result is not mine]
     best_other = max(others, key=lambda other: other.accuracy)
     reasons = []
     difference = 100 * (mine.accuracy - best_other.accuracy)
     if difference > 0:
-        sure = "" if separable(mine, best_other) else ", which this many images cannot confirm"
+        sure = "" if _are_different(mine, best_other, comparison) else ", which this many images cannot confirm"
         reasons.append(f"accuracy counts most (+{difference:.1f} points{sure})")
     reasons += _cheaper(mine, others, "time counts", lambda result: result.total_seconds, "of the time")
     reasons += _cheaper(
         mine, others, "memory is short", lambda result: result.memory, "of the memory beyond the process's own"
     )
-    against = f" It overfits: training accuracy is {100 * mine.gap:.1f} points higher." if overfits(mine) else ""
+    against = f" It overfits: training accuracy is {100 * mine.gap:.1f} points higher." if mine.overfits else ""
     if not reasons:
         return f"Nothing measured here speaks for it.{against}"
-    return f"Choose it when {_either(reasons)}.{against}"
-
-
-def overfits(result: Measured) -> bool:
-    """Whether training accuracy at the best epoch is above what validation can be, by its 95 % interval."""
-    return result.accuracy + result.gap > result.high
+    return f"Choose it when {_listed(reasons, 'or')}.{against}"
 
 
 def _cheaper(
@@ -129,34 +136,8 @@ def _cost(first: Measured, second: Measured) -> str:
     return f"{fast.strategy} takes {_share(1 / ratio)} of the time."
 
 
-def _caveat(comparison: Comparison, results: Sequence[Measured]) -> str:
-    if any(result.random_weights for result in results):
-        return "Weights were random at the start, so this is no transfer learning."
-    if any(row.epochs < row.epochs_planned for row in comparison.runs if row.best_epoch):
-        return "Not every run trained all its epochs."
-    return ""
-
-
-def _measured(rows: Sequence[Row], comparison: Comparison) -> Measured | None:
-    done = [row for row in rows if row.val_accuracy is not None]
-    if not done:
-        return None
-    accuracy = mean(row.val_accuracy for row in done if row.val_accuracy is not None)
-    low, high = accuracy_interval(accuracy, comparison.data.val)
-    return Measured(
-        strategy=done[0].strategy,
-        accuracy=accuracy,
-        low=low,
-        high=high,
-        gap=mean(row.generalisation_gap or 0.0 for row in done),
-        total_seconds=mean(row.seconds_total or 0.0 for row in done),
-        memory=mean((row.peak_memory_bytes or 0) - (row.memory_at_start_bytes or 0) for row in done),
-        random_weights=any(row.weights.startswith("none") for row in done),
-    )
-
-
-def _either(parts: Sequence[str]) -> str:
-    return parts[0] if len(parts) == 1 else f"{', '.join(parts[:-1])} or {parts[-1]}"
+def _listed(parts: Sequence[str], joint: str) -> str:
+    return parts[0] if len(parts) == 1 else f"{', '.join(parts[:-1])} {joint} {parts[-1]}"
 
 
 def _share(ratio: float) -> str:

@@ -1,0 +1,79 @@
+"""What each strategy reached, as means over its runs. Imports without numpy."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from statistics import mean
+from typing import Literal
+
+from msgspec import Struct
+
+from engine.comparison.rows import Comparison, Row, accuracy_interval
+
+
+class Measured(Struct, frozen=True):
+    """A strategy's means over its runs.
+
+    ``accuracy`` with its 95 % interval is of the ``part`` that counts, ``gap`` is training less validation accuracy.
+    ``overfits``: training accuracy is above what validation accuracy can be, by the 95 % interval of that. ``memory``:
+    the peak less what was in use when the run began, in bytes.
+    """
+
+    strategy: str
+    accuracy: float
+    low: float
+    high: float
+    gap: float
+    overfits: bool
+    total_seconds: float
+    memory: float
+    random_weights: bool
+
+
+def part(comparison: Comparison) -> Literal["val", "test"]:
+    """What accuracies are compared on: the test part where every run that has a result was tested, else validation."""
+    done = [row for row in comparison.runs if row.val_accuracy is not None]
+    return "test" if done and all(row.test_accuracy is not None for row in done) else "val"
+
+
+def images(comparison: Comparison) -> int:
+    """How many images that is; of folds all that were validated on by some run."""
+    if part(comparison) == "test":
+        return comparison.data.test
+    folded = any(row.fold is not None for row in comparison.runs)
+    return comparison.data.val + (comparison.data.train if folded else 0)
+
+
+def measured(comparison: Comparison) -> list[Measured]:
+    """The strategies that have a result, most accurate first."""
+    names = dict.fromkeys(row.strategy for row in comparison.runs)
+    results = [_measured([row for row in comparison.runs if row.strategy == name], comparison) for name in names]
+    return sorted((result for result in results if result), key=lambda result: -result.accuracy)
+
+
+def separable(one: Measured, other: Measured) -> bool:
+    """Whether the 95 % intervals of two accuracies do not overlap (a strict test: it errs towards "no")."""
+    return one.low > other.high or other.low > one.high
+
+
+def _measured(rows: Sequence[Row], comparison: Comparison) -> Measured | None:
+    done = [row for row in rows if row.val_accuracy is not None]
+    if not done:
+        return None
+    on_test, count = part(comparison) == "test", images(comparison)
+    validated = mean(row.val_accuracy for row in done if row.val_accuracy is not None)
+    tested = [row.test_accuracy for row in done if row.test_accuracy is not None]
+    accuracy = mean(tested) if on_test else validated
+    low, high = accuracy_interval(accuracy, count)
+    gap = mean(row.generalisation_gap or 0.0 for row in done)
+    return Measured(
+        strategy=done[0].strategy,
+        accuracy=accuracy,
+        low=low,
+        high=high,
+        gap=gap,
+        overfits=validated + gap > accuracy_interval(validated, comparison.data.val)[1],
+        total_seconds=mean(row.seconds_total or 0.0 for row in done),
+        memory=mean((row.peak_memory_bytes or 0) - (row.memory_at_start_bytes or 0) for row in done),
+        random_weights=any(row.weights.startswith("none") for row in done),
+    )

@@ -1,0 +1,101 @@
+"""What a paired difference says, in a sentence. Imports without numpy."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from math import floor, log10
+
+from msgspec.structs import replace
+
+from engine.comparison.difference import PairedDifference
+from engine.comparison.units import percent
+
+PARTS = {"val": "validation", "test": "test"}
+LEVEL = 0.05
+MOST_IMAGES = 1_000_000
+
+
+def oriented(pairs: Sequence[PairedDifference], first: str, second: str) -> PairedDifference | None:
+    """The difference of two strategies, the first less the second; None where there is none."""
+    for pair in pairs:
+        if pair.strategies == (first, second):
+            return pair
+        if pair.strategies == (second, first):
+            return replace(
+                pair,
+                strategies=(first, second),
+                accuracies=pair.accuracies[::-1],
+                difference=-pair.difference,
+                low=-pair.high,
+                high=-pair.low,
+                discordant=pair.discordant[::-1],
+            )
+    return None
+
+
+def sentence(pair: PairedDifference, pairs: int) -> str:
+    """How much more accurate the first strategy is, how sure that is, and what would make it surer.
+
+    ``pairs``: how many differences were looked at together.
+    """
+    first, second = pair.strategies
+    if pair.difference < 0:  # over the seeds that both have, it can be the other way round
+        return sentence(_turned(pair), pairs)
+    one, other = (percent(accuracy) for accuracy in pair.accuracies)
+    where = f"on the same {pair.images:,} {PARTS[pair.part]} images"
+    interval = f"(95 % interval {100 * pair.low:+.1f} to {100 * pair.high:+.1f}, {_runs(pair)})"
+    if pair.difference == 0:
+        numbers = f"{first} and {second} are equally accurate, {one}, {where} {interval}"
+    else:
+        size = f"{100 * pair.difference:.1f} points more accurate than {second}"
+        numbers = f"{first} is {size} {where}, {one} against {other} {interval}"
+    if not pair.different:
+        return "; ".join([f"{numbers}: no difference that this data can show", *_what_is_missing(pair, pairs)]) + "."
+    if pair.seeds == 1:
+        return (
+            f"{numbers}: more than chance explains in these images, and more than another seed usually changes; "
+            f"several seeds would make sure of it."
+        )
+    return f"{numbers}: more than chance explains in these images and these seeds."
+
+
+def about(count: int) -> str:
+    """A number of images without false digits: 1,873 as ``1,900``."""
+    if count >= MOST_IMAGES:
+        return "more than a million"
+    digits = max(0, floor(log10(count)) - 1)
+    return f"about {-(-count // 10**digits) * 10**digits:,}"
+
+
+def _turned(pair: PairedDifference) -> PairedDifference:
+    turned = oriented([pair], pair.strategies[1], pair.strategies[0])
+    assert turned is not None
+    return turned
+
+
+def _runs(pair: PairedDifference) -> str:
+    seeds = "one seed each" if pair.seeds == 1 else f"{pair.seeds} seeds each"
+    if pair.folds == 1 and pair.runs > pair.seeds:
+        seeds = f"{pair.runs} runs each"
+    folds = f", {pair.folds} folds" if pair.folds > 1 else ""
+    groups = f", {pair.groups:,} groups" if pair.groups else ""
+    return f"{seeds}{folds}{groups}"
+
+
+def _what_is_missing(pair: PairedDifference, pairs: int) -> list[str]:
+    """Why it is not shown where the interval alone would seem to, and what would show one of this size."""
+    missing: list[str] = []
+    if pair.difference == 0:
+        return missing
+    if pair.p < LEVEL:
+        missing.append(f"among {pairs} differences one as large comes by chance")
+    elif pair.low > 0 and pair.seeds == 1:
+        missing.append("with one seed each, another seed could change as much")
+    elif pair.low > 0:
+        missing.append("an exact test finds it possible by chance")
+    needed = pair.images_needed
+    if needed is not None and needed > pair.images:
+        missing.append(f"{about(needed)} images would be needed to show one of this size")
+    elif not missing or pair.seeds == 1:
+        missing.append("more seeds would tell more")
+    return missing
