@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from engine.events import Action, CommandApplied
@@ -24,37 +24,41 @@ class Interrupted(Exception):  # noqa: N818 - a person's wish, not an error
 
 
 class Stopwatch:
-    """Seconds since it was made, without those between :meth:`pause` and :meth:`resume`."""
+    """What ``read`` counts (seconds, if nothing else is said) since it was made, without what it counts between
+    :meth:`pause` and :meth:`resume`.
+    """
 
-    def __init__(self) -> None:
-        self._offset = -time.perf_counter()
+    def __init__(self, read: Callable[[], float] = time.perf_counter) -> None:
+        self._read = read
+        self._offset = -read()
         self._paused_at: float | None = None
 
     def __call__(self) -> float:
-        """Seconds that counted so far."""
-        now = self._paused_at if self._paused_at is not None else time.perf_counter()
+        """What counted so far."""
+        now = self._paused_at if self._paused_at is not None else self._read()
         return now + self._offset
 
     def pause(self) -> None:
         """Stands still from now on."""
-        self._paused_at = time.perf_counter()
+        self._paused_at = self._read()
 
     def resume(self) -> None:
         """Goes on from where it stood."""
         if self._paused_at is not None:
-            self._offset -= time.perf_counter() - self._paused_at
+            self._offset -= self._read() - self._paused_at
             self._paused_at = None
 
 
 class Controls:
     """Reads the commands sent to an experiment and records each in its log when it takes effect.
 
-    ``asked``: those of this process itself, which need no file. ``state`` is where the log stands: an experiment that
-    was handed over while it was paused stays so, and obeys what was sent to it meanwhile.
+    ``clocks`` stand still while it is paused. ``asked``: commands of this process itself, which need no file.
+    ``state`` is where the log stands: an experiment that was handed over while it was paused stays so, and obeys what
+    was sent to it meanwhile.
     """
 
     def __init__(
-        self, folder: Path, log: EventLog, clock: Stopwatch, asked: deque[Action], state: ExperimentState
+        self, folder: Path, log: EventLog, clocks: Sequence[Stopwatch], asked: deque[Action], state: ExperimentState
     ) -> None:
         self._reader = command_reader(folder)
         since = state.suspended_at or log.opened  # commands to a process that was lost are not for this one
@@ -62,14 +66,14 @@ class Controls:
         self._waiting = deque(command.action for command in sent if command.time and command.time > since)
         self._asked = asked
         self._log = log
-        self._clock = clock
+        self._clocks = clocks
         self._paused = state.paused
 
     def obey(self, run: str) -> Action | None:
         """``stop``, ``skip`` or ``suspend`` if asked for since the last call; while paused, does not return."""
         paused, self._paused = self._paused, False
         if paused:
-            self._clock.pause()
+            self._stop_clocks()
         while True:
             self._waiting.extend(command.action for command in self._reader.read())
             while self._asked:
@@ -78,19 +82,27 @@ class Controls:
                 action = self._waiting.popleft()
                 if action == "pause" and not paused:
                     paused = True
-                    self._clock.pause()
+                    self._stop_clocks()
                 elif action == "resume" and paused:
                     paused = False
-                    self._clock.resume()
+                    self._start_clocks()
                 elif action in ("pause", "resume"):
                     continue
                 self._log.append(CommandApplied(action=action, run=run))
                 if action not in ("pause", "resume"):
-                    self._clock.resume()
+                    self._start_clocks()
                     return action
             if not paused:
                 return None
             time.sleep(POLL_SECONDS)
+
+    def _stop_clocks(self) -> None:
+        for clock in self._clocks:
+            clock.pause()
+
+    def _start_clocks(self) -> None:
+        for clock in self._clocks:
+            clock.resume()
 
 
 def every(seconds: float, clock: Callable[[], float]) -> Callable[[], bool]:

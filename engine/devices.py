@@ -124,13 +124,13 @@ class MemoryProbe:
     def __init__(self, device: torch.device) -> None:
         self._device = device
         self._process = psutil.Process()
-        self._largest = 0
+        self._largest = self._largest_allocated = 0
         self._kernel_counts = False
         self.reset_peak()
 
-    def reset_peak(self, floor: int = 0) -> None:
-        """Peaks begin anew from what is in use now; that of resident memory is at least ``floor`` bytes."""
-        self._largest = floor
+    def reset_peak(self, rss: int = 0, allocated: int = 0) -> None:
+        """Peaks begin anew from what is in use now, but are at least so many bytes: what a run had before."""
+        self._largest, self._largest_allocated = rss, allocated
         try:
             CLEAR_REFS.write_text(RESET_PEAK_RSS, encoding="ascii")
             self._kernel_counts = True
@@ -152,7 +152,7 @@ class MemoryProbe:
             self._largest,
             allocated=torch.cuda.memory_allocated(self._device),
             reserved=torch.cuda.memory_reserved(self._device),
-            peak_allocated=torch.cuda.max_memory_allocated(self._device),
+            peak_allocated=max(self._largest_allocated, torch.cuda.max_memory_allocated(self._device)),
             device_used=total - free,
             device_total=total,
         )

@@ -20,11 +20,13 @@ from engine import devices
 from engine import events as ev
 from engine.controls import Controls, Interrupted, Stopwatch
 from engine.data.dataset import DataError, DataSet, summary
+from engine.energy import energy_meter
 from engine.events import Action, AnyEvent, Event
 from engine.folder import ENGINE_LOG
 from engine.log import EventLog
 from engine.models.backbones import preprocessing
-from engine.run import ChangedError, Shared, run_events
+from engine.run import run_events
+from engine.shared import ChangedError, Shared
 from engine.spec import Experiment, SpecError, planned_runs
 from engine.state import ExperimentState, fold, is_left
 from engine.text import visible
@@ -67,7 +69,9 @@ def _run(
     views = {one.name: preprocessing(one.backbone, one.image_size) for one in experiment.strategies}
     clock, memory = Stopwatch(), devices.MemoryProbe(device)
     earlier = fold(log.earlier)
-    controls = Controls(log.folder, log, clock, asked, earlier)
+    meter = energy_meter(device)
+    energy = None if meter is None else Stopwatch(meter)
+    controls = Controls(log.folder, log, [clock] if energy is None else [clock, energy], asked, earlier)
     if earlier.data is not None and not earlier.data.test:  # it began when no part was set apart for a test
         dataset = msgspec.structs.replace(dataset, test=())
     state = _begin(experiment, dataset, log, devices.describe(device), earlier)
@@ -83,8 +87,11 @@ def _run(
             compile=experiment.compile,
             memory=memory,
             clock=clock,
+            energy=energy,
             later=later,
             features=FeatureStore(later),
+            folds=experiment.folds,
+            split_seed=experiment.data.split_seed,
         )
         for planned in planned_runs(experiment):
             left = state.run(planned.name)

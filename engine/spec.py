@@ -205,8 +205,8 @@ class DataSource(Struct, frozen=True, forbid_unknown_fields=True):
 class Experiment(Struct, frozen=True, forbid_unknown_fields=True):
     """Everything that decides a comparison: every strategy runs once for every seed on the same data.
 
-    ``folds``: training and validation images together are divided into so many parts, groups whole, and every seed
-    runs so many times, each time validated on another part; None: once, on the split as it is.
+    ``folds``: every seed divides training and validation images together into so many parts, groups whole, and runs
+    so many times, each time validated on another part; None: once, on the split as it is.
     ``weights``: ``default`` (pretrained, found or fetched), ``none`` (random), or a folder or file.
     ``device``: ``auto`` or a torch device such as ``cpu`` or ``cuda:1``. ``compile``: fine-tuned networks go through
     ``torch.compile``, which costs seconds to minutes at the start of a run.

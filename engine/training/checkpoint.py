@@ -47,7 +47,7 @@ class Standing(Struct, frozen=True, kw_only=True):
     ``data``: the images' fingerprint. ``frozen``: a digest of the layers that do not train. The position is ``step``
     steps into ``epoch`` (from 1), with ``images`` seen in it. ``seconds`` and ``cpu_seconds`` are the run's so far.
     ``micro_batch`` and ``at_once``: the most images that a part of a batch, and a forward pass alone, may have where
-    memory ran out before.
+    memory ran out before. ``joules``: see :class:`engine.training.course.Spent`.
     """
 
     version: int = VERSION
@@ -71,6 +71,8 @@ class Standing(Struct, frozen=True, kw_only=True):
     best_val: Metrics | None
     micro_batch: int | None = None
     at_once: int | None = None
+    peak_allocated: int | None = None
+    joules: float | None = None
 
 
 class Checkpoint(Struct, frozen=True):
@@ -108,6 +110,8 @@ def save(course: Course) -> None:
         seconds=spent.seconds,
         cpu_seconds=spent.cpu_seconds,
         peak_rss=spent.memory.peak_rss,
+        peak_allocated=spent.memory.peak_allocated,
+        joules=spent.joules,
         epochs=tuple(course.epochs),
         groups=optimizer["param_groups"],
         schedule={name: value for name, value in training.scheduler.state_dict().items() if _is_plain(value)},
@@ -189,8 +193,8 @@ def restore(checkpoint: Checkpoint, course: Course) -> None:
     logits = checkpoint.tensors.get("logits")
     best.logits = None if logits is None else logits.to(device)
     course.epochs = list(standing.epochs)
-    course.count_from(standing.seconds, standing.cpu_seconds)
-    run.memory.reset_peak(standing.peak_rss)
+    course.count_from(standing.seconds, standing.cpu_seconds, standing.joules)
+    run.memory.reset_peak(standing.peak_rss, standing.peak_allocated or 0)
 
 
 def _check(checkpoint: Checkpoint, run: Run, training: Training) -> None:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import math
 import time
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
@@ -12,11 +14,15 @@ from engine.training.run import Run, Training
 
 
 class Spent(NamedTuple):
-    """What a run took: seconds, without pauses, and processor seconds, and its memory with the peaks."""
+    """What a run took: seconds and joules, without pauses, processor seconds, and its memory with the peaks.
+
+    ``joules`` is None where they were not told all the time.
+    """
 
     seconds: float
     cpu_seconds: float
     memory: Memory
+    joules: float | None = None
 
 
 @dataclass
@@ -24,7 +30,7 @@ class Course:
     """A run from its first step on, in however many processes; ``data`` is the fingerprint of its images.
 
     ``epochs`` are those that ended. ``unsaved``: what could not be saved the last time, in words. ``spent``: what it
-    took, once it is over but for the test.
+    took, once it is over but for the test. ``energy``: joules by a meter that stands still while the run is paused.
     """
 
     run: Run
@@ -34,21 +40,30 @@ class Course:
     epochs: list[EpochFinished] = field(default_factory=list)
     unsaved: set[str] = field(default_factory=set)
     spent: Spent | None = None
+    energy: Callable[[], float] | None = None
     began: float = field(init=False)
     cpu_began: float = field(init=False)
+    joules_began: float = field(init=False)
 
     def __post_init__(self) -> None:
-        self.count_from(0.0, 0.0)
+        self.count_from(0.0, 0.0, 0.0)
 
-    def count_from(self, seconds: float, cpu_seconds: float) -> None:
-        """The run took so long before now."""
+    def count_from(self, seconds: float, cpu_seconds: float, joules: float | None) -> None:
+        """The run took so much before now; ``joules`` None where nobody knows."""
         self.began, self.cpu_began = self.run.clock() - seconds, time.process_time() - cpu_seconds
+        self.joules_began = math.nan if self.energy is None or joules is None else self.energy() - joules
 
     def taken(self) -> Spent:
         """What the run took so far."""
         if self.spent is not None:
             return self.spent
-        return Spent(self.run.clock() - self.began, time.process_time() - self.cpu_began, self.run.memory.sample())
+        joules = math.nan if self.energy is None else self.energy() - self.joules_began
+        return Spent(
+            self.run.clock() - self.began,
+            time.process_time() - self.cpu_began,
+            self.run.memory.sample(),
+            None if math.isnan(joules) else joules,
+        )
 
     def stop_counting(self) -> None:
         """What comes now is not counted: a test costs the same whatever was trained, and only where there is one."""

@@ -17,7 +17,7 @@ from engine.events import Action
 from engine.experiment import run
 from engine.hosts import thread
 from engine.log import EventLog, LogBusyError, event_reader, send_command
-from engine.run import ChangedError
+from engine.shared import ChangedError
 from engine.spec import DataSource, Experiment, SpecError, changed_strategy, presets
 from engine.state import ExperimentState
 from engine.training.checkpoint import path_of

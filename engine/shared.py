@@ -1,0 +1,99 @@
+"""What the runs of an experiment share: settings, prepared images, features, one clock."""
+
+from __future__ import annotations
+
+from collections.abc import Generator
+from concurrent.futures import Executor
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import torch
+
+from engine import events as ev
+from engine.controls import Stopwatch
+from engine.data.cross_validation import Division, fold_of, pooled
+from engine.data.dataset import DataSet
+from engine.data.prepare import Prepared, prepare
+from engine.data.splits import folds
+from engine.devices import MemoryProbe
+from engine.events import Event
+from engine.progress import told
+from engine.spec import Arithmetic, PlannedRun, SpecError
+from engine.text import shown
+from engine.training.features import FeatureStore
+
+NAMED = 1000
+"""Images that cannot be read are named one by one up to so many; more are counted."""
+
+
+@dataclass(frozen=True)
+class Shared:
+    """What the runs of an experiment share.
+
+    ``fingerprint``: of the images that the experiment began with, empty where it begins now; ``force``: others will do.
+    ``prepared`` holds its images by their side in pixels, one size at a time; ``features`` those of frozen backbones.
+    ``later`` writes to the cache beside the training. ``energy`` counts joules, None where nothing tells them.
+    ``folds``: how many there are, None for the split as it is; ``divisions`` holds those of one side and one seed at a
+    time, drawn with ``split_seed`` and the run's own seed.
+    """
+
+    dataset: DataSet
+    fingerprint: str
+    force: bool
+    folder: Path
+    weights: str
+    device: torch.device
+    precision: Arithmetic
+    compile: bool
+    memory: MemoryProbe
+    clock: Stopwatch
+    energy: Stopwatch | None
+    later: Executor
+    features: FeatureStore
+    folds: int | None = None
+    split_seed: int = 0
+    prepared: dict[int, Prepared] = field(default_factory=dict)
+    divisions: dict[tuple[int, int], Division] = field(default_factory=dict)
+
+
+class ChangedError(SpecError):
+    """An experiment cannot go on as it began, since what it began with has changed; the text is one line."""
+
+
+def images_of(shared: Shared, planned: PlannedRun, side: int) -> Generator[Event, None, Prepared]:
+    """The images of a run as squares of this side: those of its fold, where it has one."""
+    prepared = yield from _prepared(shared, side)
+    if planned.fold is None or shared.folds is None:
+        return prepared
+    key = side, planned.seed
+    if key not in shared.divisions:
+        shared.divisions.clear()
+        shared.divisions[key] = folds(pooled(prepared).samples, shared.folds, shared.split_seed + planned.seed)
+    return fold_of(prepared, shared.divisions[key], planned.fold)
+
+
+def _prepared(shared: Shared, side: int) -> Generator[Event, None, Prepared]:
+    """The images as squares of this side, decoded at the first call for it."""
+    if side not in shared.prepared:
+        shared.prepared.clear()  # one size at a time: memory has a bound
+        prepared = yield from told(prepare(shared.dataset, side, shared.device, shared.later), "decoding", shared.clock)
+        if shared.fingerprint not in ("", prepared.fingerprint):
+            changed = "the images, their labels or their split are not those that the experiment began with"
+            if not shared.force:
+                raise ChangedError(f"{changed}; --force goes on all the same")
+            yield ev.Warned(message=f"resumed by force: {changed}")
+        left_out = (*prepared.train.unreadable, *prepared.val.unreadable, *prepared.test.unreadable)
+        for unreadable in left_out[:NAMED]:
+            yield ev.Warned(message=f"left out {shown(unreadable.path)}: {unreadable.reason}")
+        if len(left_out) > NAMED:
+            yield ev.Warned(message=f"left out {len(left_out) - NAMED:,} more images that could not be read")
+        yield ev.DataDecoded(
+            train=len(prepared.train.labels),
+            val=len(prepared.val.labels),
+            test=len(prepared.test.labels),
+            left_out=len(left_out),
+            kept=prepared.pixels.kept,
+            fingerprint=prepared.fingerprint,
+        )
+        shared.prepared[side] = prepared
+    return shared.prepared[side]

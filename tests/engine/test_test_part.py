@@ -1,0 +1,271 @@
+"""A test part is measured once, at the end, with the weights of the best epoch, whatever happens meanwhile."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Generator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import pytest
+import torch
+from safetensors import safe_open
+from safetensors.torch import load_file
+from torch.nn import functional
+
+import engine.experiment
+import engine.run
+from engine import events as ev
+from engine.data.dataset import DataError, DataSet
+from engine.data.prepare import prepare
+from engine.events import Action, Event
+from engine.experiment import run
+from engine.log import EventLog, event_reader
+from engine.models.backbones import build, preprocessing
+from engine.shared import ChangedError
+from engine.training import evaluation
+from engine.training.batches import Images
+from engine.training.checkpoint import path_of
+from tests.engine.parted import (
+    EXTRACTION,
+    FINE_TUNING,
+    assert_same_files,
+    at,
+    count,
+    data_set,
+    ended,
+    experiment,
+    numbers,
+    run_in,
+)
+from tests.engine.running import state_of
+from tests.engine.work import result
+
+CPU = torch.device("cpu")
+FIRST, SECOND = f"{FINE_TUNING}-0", f"{EXTRACTION}-0"
+
+
+@pytest.fixture(autouse=True)
+def _saved_often(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("EPOCH_SECONDS", "STEP_SECONDS", "SAVING_SHARE"):
+        monkeypatch.setattr(engine.run, name, 0)
+
+
+@pytest.fixture
+def dataset(image_folder: Callable[..., Path]) -> DataSet:
+    return data_set(image_folder(), image_folder("other", val=5))
+
+
+@pytest.mark.parametrize("name", [FINE_TUNING, EXTRACTION])
+def test_it_is_what_the_saved_network_says_of_the_test_images(name: str, dataset: DataSet, tmp_path: Path) -> None:
+    asked = experiment(name)
+    state = run_in(tmp_path / "run", asked, dataset)
+    (finished,) = state.runs
+    assert finished.test
+    assert finished.test.images == len(dataset.test) == 10
+    predictions = tmp_path / "run" / "predictions" / f"{name}-0.safetensors"
+    saved = load_file(predictions)
+    view = preprocessing("mobilenet_v3_small", 32)
+    with ThreadPoolExecutor(1) as later:
+        prepared, _ = result(prepare(dataset, view.resize, CPU, later))
+    network = build("mobilenet_v3_small", 2, "all", None, 7)
+    network.module.load_state_dict(load_file(tmp_path / "run" / "checkpoints" / f"{name}-0" / "best.safetensors"))
+    network.module.eval()
+    with torch.no_grad():
+        logits = network.module(torch.cat(list(Images(prepared, view, CPU).central(prepared.test.rows))))
+    labels = torch.tensor([sample.label for sample in dataset.test])
+    torch.testing.assert_close(saved["test_logits"], logits)
+    assert torch.equal(saved["test_labels"], labels)
+    assert finished.test.accuracy == pytest.approx((saved["test_logits"].argmax(1) == labels).double().mean().item())
+    assert finished.test.loss == pytest.approx(functional.cross_entropy(logits, labels).item(), rel=1e-4)
+    with safe_open(predictions, "pt") as file:
+        described = file.metadata()
+    assert msgspec.json.decode(described["test_paths"]) == [sample.path for sample in dataset.test]
+    assert msgspec.json.decode(described["test_groups"]) == [""] * 10
+    assert state.decoded
+    assert (state.decoded.train, state.decoded.val, state.decoded.test) == (12, 8, 10)
+
+
+@pytest.mark.slow
+def test_nothing_that_is_chosen_depends_on_it(dataset: DataSet, tmp_path: Path) -> None:
+    asked = experiment()
+    with_test = run_in(tmp_path / "with", asked, dataset)
+    without = run_in(tmp_path / "without", asked, msgspec.structs.replace(dataset, test=()))
+    for one, other in zip(with_test.runs, without.runs, strict=True):
+        assert one.test
+        assert other.test is None
+        assert [(epoch.train, epoch.val, epoch.is_best) for epoch in one.epochs] == [
+            (epoch.train, epoch.val, epoch.is_best) for epoch in other.epochs
+        ]
+        for path in (f"checkpoints/{one.run}/best.safetensors", f"predictions/{one.run}.safetensors"):
+            found, wanted = load_file(tmp_path / "with" / path), load_file(tmp_path / "without" / path)
+            assert all(torch.equal(found[name], tensor) for name, tensor in wanted.items())
+    assert count(tmp_path / "without", at("testing")) == 0
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("when", [at("testing"), ended(3), ended(2)], ids=["testing", "epoch 3", "epoch 2"])
+@pytest.mark.parametrize("action", ["suspend", "stop"])
+def test_left_at_the_end_and_resumed_it_is_done_and_the_same(
+    action: Action, when: Callable[[Event], bool], dataset: DataSet, tmp_path: Path
+) -> None:
+    asked = experiment()
+    left = run_in(tmp_path / "halved", asked, dataset, action, when=when)
+    assert left.suspended == (action == "suspend")
+    state = run_in(tmp_path / "halved", asked, dataset)
+    assert state.end == "finished"
+    assert numbers(state) == numbers(run_in(tmp_path / "whole", asked, dataset))
+    assert all(one.test for one in state.runs)
+    assert_same_files(tmp_path / "halved", tmp_path / "whole")
+    trained = [event.epoch for event in event_reader(tmp_path / "halved").read() if isinstance(event, ev.EpochFinished)]
+    assert sorted(trained) == [1, 1, 2, 2, 3, 3], "no epoch is trained again for the test"
+
+
+def test_killed_while_testing_the_test_is_done_again(dataset: DataSet, tmp_path: Path) -> None:
+    class Killed(BaseException):
+        pass
+
+    class Dying(EventLog):
+        def append(self, event: Event) -> Event:
+            if at("testing")(event):
+                raise Killed
+            return super().append(event)
+
+    asked, folder = experiment(FINE_TUNING), tmp_path / "halved"
+    folder.mkdir()
+    with pytest.raises(Killed), Dying(folder) as log:
+        run(asked, dataset, log, deque())
+    assert numbers(run_in(folder, asked, dataset)) == numbers(run_in(tmp_path / "whole", asked, dataset))
+    assert_same_files(folder, tmp_path / "whole")
+
+
+def test_paused_while_testing_it_goes_on(dataset: DataSet, tmp_path: Path) -> None:
+    asked = experiment(FINE_TUNING)
+    whole = numbers(run_in(tmp_path / "whole", asked, dataset))
+
+    def when(event: Event) -> bool:
+        return at("testing")(event) or (isinstance(event, ev.CommandApplied) and event.action == "pause")
+
+    assert numbers(run_in(tmp_path / "paused", asked, dataset, "pause", "resume", when=when)) == whole
+    actions = [one.action for one in event_reader(tmp_path / "paused").read() if isinstance(one, ev.CommandApplied)]
+    assert actions == ["pause", "resume"]
+
+
+@pytest.mark.parametrize(("action", "status"), [("stop", "stopped"), ("skip", "skipped")])
+def test_what_a_person_ends_is_tested_too(action: Action, status: str, dataset: DataSet, tmp_path: Path) -> None:
+    state = run_in(tmp_path / "run", experiment(), dataset, action, when=ended(2))
+    ended_run = state.run(FIRST)
+    assert ended_run.status == status
+    assert len(ended_run.epochs) == 2
+    assert ended_run.test
+    assert "test_logits" in load_file(tmp_path / "run" / "predictions" / f"{FIRST}.safetensors")
+    assert path_of(tmp_path / "run", FIRST).exists()
+
+
+def test_where_no_epoch_has_ended_there_is_nothing_to_test(dataset: DataSet, tmp_path: Path) -> None:
+    state = run_in(tmp_path / "run", experiment(), dataset, "stop", when=at("training"))
+    assert state.run(FIRST).test is None
+    assert count(tmp_path / "run", at("testing")) == 0
+
+
+def test_a_test_can_be_skipped(dataset: DataSet, tmp_path: Path) -> None:
+    state = run_in(tmp_path / "run", experiment(), dataset, "skip", when=at("testing"))
+    assert [(one.status, one.test is None, len(one.epochs)) for one in state.runs] == [
+        ("skipped", True, 3),
+        ("finished", False, 3),
+    ]
+    assert "test_logits" not in load_file(tmp_path / "run" / "predictions" / f"{FIRST}.safetensors")
+
+
+def test_a_signal_need_not_wait_for_the_test_of_what_was_stopped(dataset: DataSet, tmp_path: Path) -> None:
+    asked = experiment(FINE_TUNING)
+
+    def when(event: Event) -> bool:
+        return ended(2)(event) or at("testing")(event)
+
+    left = run_in(tmp_path / "run", asked, dataset, "stop", "suspend", when=when)
+    assert left.suspended
+    assert left.end is None
+    assert left.run(FIRST).test is None
+    state = run_in(tmp_path / "run", asked, dataset)
+    assert numbers(state) == numbers(run_in(tmp_path / "whole", asked, dataset))
+
+
+def test_where_memory_runs_out_it_is_tested_with_fewer_images_at_once(
+    dataset: DataSet, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked = experiment(FINE_TUNING)
+    evaluated, sizes = evaluation.evaluated, []
+
+    def short(*arguments: Any) -> Generator[Event, None, Any]:
+        _, _, _, stage, _, at_once = arguments
+        if stage == "testing":
+            sizes.append(at_once)
+            if at_once is None or at_once > 3:
+                raise torch.OutOfMemoryError("out of memory")
+        return (yield from evaluated(*arguments))
+
+    monkeypatch.setattr(evaluation, "evaluated", short)
+    state = run_in(tmp_path / "run", asked, dataset)
+    assert sizes == [None, 5, 2]
+    assert any("out of memory while testing" in warning.message for warning in state.warnings)
+    monkeypatch.undo()
+    (one,), (other,) = state.runs, run_in(tmp_path / "whole", asked, dataset).runs
+    assert one.test
+    assert other.test
+    assert one.test.accuracy == other.test.accuracy
+    assert one.test.loss == pytest.approx(other.test.loss)
+    assert path_of(tmp_path / "run", FIRST).exists() is False
+
+
+def test_its_time_is_not_the_run_s(dataset: DataSet, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    evaluated = evaluation.evaluated
+    now = [0.0]
+
+    def slow(*arguments: Any) -> Generator[Event, None, Any]:
+        now[0] += 1000 if arguments[3] == "testing" else 0
+        return (yield from evaluated(*arguments))
+
+    class Clock(engine.experiment.Stopwatch):
+        def __call__(self) -> float:
+            now[0] += 0.001
+            return now[0]
+
+    monkeypatch.setattr(evaluation, "evaluated", slow)
+    monkeypatch.setattr("engine.experiment.Stopwatch", Clock)
+    (finished,) = run_in(tmp_path / "run", experiment(EXTRACTION), dataset).runs
+    assert finished.test
+    assert finished.seconds is not None
+    assert finished.seconds < 1000
+
+
+def test_an_experiment_that_began_without_one_goes_on_without(dataset: DataSet, tmp_path: Path) -> None:
+    asked, before = experiment(), msgspec.structs.replace(dataset, test=())
+    run_in(tmp_path / "run", asked, before, "suspend", when=ended(1))
+    state = run_in(tmp_path / "run", asked, dataset)
+    assert state.end == "finished"
+    assert all(one.test is None for one in state.runs)
+    assert not any("by force" in warning.message for warning in state.warnings)
+
+
+def test_other_test_images_are_other_images(dataset: DataSet, tmp_path: Path) -> None:
+    asked = experiment(FINE_TUNING)
+    run_in(tmp_path / "run", asked, dataset, "suspend", when=ended(1))
+    changed = msgspec.structs.replace(dataset, test=dataset.test[1:])
+    with pytest.raises(ChangedError, match="--force"):
+        run_in(tmp_path / "run", asked, changed)
+    assert state_of(tmp_path / "run").end is None
+
+
+def test_test_images_that_cannot_be_read_are_named(dataset: DataSet, tmp_path: Path) -> None:
+    Path(dataset.test[0].path).write_bytes(b"broken")
+    state = run_in(tmp_path / "run", experiment(EXTRACTION), dataset)
+    assert state.runs[0].test
+    assert state.runs[0].test.images == 9
+    assert any(dataset.test[0].path in warning.message for warning in state.warnings)
+    for sample in dataset.test:
+        Path(sample.path).write_bytes(b"broken")
+    with pytest.raises(DataError, match="no image of the test part can be read"):
+        run_in(tmp_path / "broken", experiment(EXTRACTION), dataset)
