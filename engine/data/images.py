@@ -102,23 +102,25 @@ def decode_into(out: NDArray[np.uint8], path: str) -> str:
     try:
         out[:] = square(path, out.shape[-1]).transpose(2, 0, 1)
     except Exception as error:  # decoders raise almost anything on a broken file
-        return _reason(path, error)
+        return reason(path, error)
     return ""
 
 
 def square(path: str, side: int) -> NDArray[np.uint8]:
     """The image of a file as a square: uint8 (side, side, 3). Raises what Pillow raises."""
-    with Image.open(path, formats=FORMATS) as image:
-        whole = image.size
-        if not all(whole):
-            raise ValueError("it has no pixels")
-        if image.format in ("JPEG", "MPO"):
-            image.draft(None, (DRAFT_REDUCES_TO * side, DRAFT_REDUCES_TO * side))
-        # libjpeg keeps all of a progressive image, whatever the scale
-        with _room_for(math.prod(whole if "progressive" in image.info else image.size)):
-            image.load()
-            small, box = _reduced(_upright(image), side)
-            return np.asarray(small.resize((side, side), Image.Resampling.BILINEAR, box=box))
+    with _opened(path, (side, side)) as (image, _):
+        small, box = _reduced(image, side, _box(image.size, side))
+        return np.asarray(small.resize((side, side), Image.Resampling.BILINEAR, box=box))
+
+
+def squeezed(path: str, side: int) -> tuple[Image.Image, tuple[int, int]]:
+    """All of a file's image squeezed into a square, RGB (side, side), and its own width and height in pixels.
+
+    Raises what Pillow raises; :func:`reason` puts that in words.
+    """
+    with _opened(path, (side, side)) as (image, size):
+        small, box = _reduced(image, side, (0, 0, *image.size))
+        return small.resize((side, side), Image.Resampling.LANCZOS, box=box), size
 
 
 def thumbnail(path: str, size: tuple[int, int]) -> Image.Image:
@@ -131,24 +133,31 @@ def thumbnail(path: str, size: tuple[int, int]) -> Image.Image:
     try:
         return _contained(path, size)
     except Exception as error:  # decoders raise almost anything on a broken file
-        raise ValueError(_reason(path, error)) from error
+        raise ValueError(reason(path, error)) from error
 
 
 def _contained(path: str, size: tuple[int, int]) -> Image.Image:
+    with _opened(path, size) as (image, _):
+        times = max(has / most for has, most in zip(image.size, size, strict=True))
+        factor = max(1, int(times / DRAFT_REDUCES_TO)) if math.prod(image.size) > LARGE else 1
+        small = _in_strips(image, (0, 0, *image.size), factor)
+        width, height = (max(1, round(length / times)) for length in image.size)
+        return small.resize((width, height), Image.Resampling.BILINEAR)
+
+
+@contextmanager
+def _opened(path: str, size: tuple[int, int]) -> Iterator[tuple[Image.Image, tuple[int, int]]]:
+    """The image of a file, upright and large enough for ``size``, and the width and height that it has in the file."""
     with Image.open(path, formats=FORMATS) as image:
         whole = image.size
         if not all(whole):
             raise ValueError("it has no pixels")
         if image.format in ("JPEG", "MPO"):
             image.draft(None, (DRAFT_REDUCES_TO * size[0], DRAFT_REDUCES_TO * size[1]))
+        # libjpeg keeps all of a progressive image, whatever the scale
         with _room_for(math.prod(whole if "progressive" in image.info else image.size)):
             image.load()
-            upright = _upright(image)
-            times = max(has / most for has, most in zip(upright.size, size, strict=True))
-            factor = max(1, int(times / DRAFT_REDUCES_TO)) if math.prod(upright.size) > LARGE else 1
-            small = _in_strips(upright, (0, 0, *upright.size), factor)
-            width, height = (max(1, round(length / times)) for length in upright.size)
-            return small.resize((width, height), Image.Resampling.BILINEAR)
+            yield _upright(image), whole
 
 
 @contextmanager
@@ -189,12 +198,11 @@ def _upright(image: Image.Image) -> Image.Image:
     return image
 
 
-def _reduced(image: Image.Image, side: int) -> tuple[Image.Image, Box]:
-    """The image in 8-bit RGB, and where its central square is in it; a large one is cropped and made smaller.
+def _reduced(image: Image.Image, side: int, box: Box) -> tuple[Image.Image, Box]:
+    """The image in 8-bit RGB, and where the ``box`` is in it; a large one is cropped and made smaller.
 
     To no less than twice the ``side``, and in strips, so that beside it no second one of its size is in memory.
     """
-    box = _box(image.size, side)
     if math.prod(image.size) <= LARGE:
         return _rgb(image, _range(image)), box
     shorter = min(image.size)
@@ -253,7 +261,7 @@ def _finite(image: Image.Image) -> NDArray[np.float64]:
     return np.nan_to_num(np.asarray(image, np.float64), nan=0.0, posinf=0.0, neginf=0.0)
 
 
-def _reason(path: str, error: Exception) -> str:
+def reason(path: str, error: Exception) -> str:
     """Why a file could not be decoded, in a few words for a person."""
     match error:
         case UnidentifiedImageError():

@@ -1,0 +1,112 @@
+"""How every image file looks: its perceptual hashes, its size, whether it is grey. Imports without torch."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Generator, Sequence
+from functools import partial
+from typing import NamedTuple
+
+import msgspec
+import numpy as np
+import PIL
+from msgspec import Struct
+from numpy.typing import NDArray
+
+from engine import cache
+from engine.data.images import in_order, prepare_pillow, reason, squeezed
+
+SIDE = 64
+GREY_WITHIN = 12
+"""Levels of 255 that the colours of a grey picture may differ by, as JPEG makes them."""
+VERSION = "1"
+"""Changes whenever the same file is to look different."""
+LOOKS = "looks.msgpack"
+logger = logging.getLogger("engine")
+
+
+class Look(Struct, frozen=True, array_like=True):
+    """One image: hashes of 64 and 256 bits, width and height in pixels, whether it is grey.
+
+    ``unreadable`` says why it cannot be decoded; the rest is nothing then.
+    """
+
+    coarse: bytes = b""
+    fine: bytes = b""
+    width: int = 0
+    height: int = 0
+    grey: bool = False
+    unreadable: str = ""
+
+
+class Hashes(NamedTuple):
+    """Perceptual hashes of N images: uint64 (N,) and, finer, uint64 (N, 4)."""
+
+    coarse: NDArray[np.uint64]
+    fine: NDArray[np.uint64]
+
+
+def looks(files: Sequence[tuple[str, str]], workers: int) -> Generator[int, None, list[Look]]:
+    """How each file looks; yields the number of files done. ``files``: the digest of each one's bytes, and its path.
+
+    Remembered by the contents. Closing the generator ends its threads as soon as the images in their hands are done.
+    """
+    key = cache.key("looks", VERSION, PIL.__version__, *(digest for digest, _ in files))
+    if (known := _remembered(key, len(files))) is not None:
+        return known
+    prepare_pillow()
+    found: list[Look] = []
+    for one in in_order((partial(look, path) for _, path in files), workers):
+        found.append(one)
+        yield len(found)
+    _remember(key, found)
+    return found
+
+
+def look(path: str) -> Look:
+    """How the image of a file looks."""
+    # Imported here because it loads scipy, which nothing before a check needs.
+    import imagehash  # noqa: PLC0415
+
+    try:
+        picture, (width, height) = squeezed(path, SIDE)
+        pixels = np.asarray(picture, np.int16)
+        grey = int((pixels.max(axis=2) - pixels.min(axis=2)).max()) <= GREY_WITHIN
+        light = picture.convert("L")
+        coarse, fine = (_bits(imagehash.phash(light, size)) for size in (8, 16))
+    except Exception as error:  # decoders raise almost anything on a broken file
+        return Look(unreadable=reason(path, error))
+    return Look(coarse, fine, width, height, grey)
+
+
+def hashes(found: Sequence[Look]) -> Hashes:
+    """The hashes of readable images as arrays."""
+    coarse = np.frombuffer(b"".join(one.coarse for one in found), np.uint64)
+    fine = np.frombuffer(b"".join(one.fine for one in found), np.uint64)
+    return Hashes(coarse, fine.reshape(len(found), -1))
+
+
+def _bits(found: object) -> bytes:
+    bits: NDArray[np.bool_] = found.hash  # type: ignore[attr-defined]  # imagehash has no types
+    return np.packbits(bits.ravel()).tobytes()
+
+
+def _remembered(key: str, count: int) -> list[Look] | None:
+    folder = cache.find("looks", key)
+    if folder is None:
+        return None
+    try:
+        known = msgspec.msgpack.decode((folder / LOOKS).read_bytes(), type=list[Look])
+    except (OSError, ValueError, msgspec.MsgspecError):
+        return None
+    return known if len(known) == count else None
+
+
+def _remember(key: str, found: Sequence[Look]) -> None:
+    encoded = msgspec.msgpack.encode(found)
+    try:
+        with cache.writing("looks", key, f"perceptual hashes of {len(found)} images", len(encoded)) as folder:
+            if folder is not None:
+                (folder / LOOKS).write_bytes(encoded)
+    except OSError:
+        logger.warning("what images look like could not be kept", exc_info=True)
