@@ -44,9 +44,24 @@ class Memory(Struct, frozen=True, omit_defaults=True):
     device_total: int | None = None
 
 
+class Leak(Struct, frozen=True):
+    """What groups of images (a patient, a scene) in both training and validation give away.
+
+    ``shared`` of ``images`` validation images have their group in training. ``no_pixels``: the accuracy (0..1) of
+    predicting each validation image's label from its group's labels in training, the commonest class where its group
+    is not there; ``majority``: that of always saying the commonest class. ``groups`` are in both.
+    """
+
+    no_pixels: float
+    majority: float
+    shared: int
+    images: int
+    groups: int = 0
+
+
 class DataSummary(Struct, frozen=True):
     """The data set: image counts by class name, in words how train and validation were divided, and what groups of
-    images are known, if any. ``test`` is empty where no part is set apart for it.
+    images are known, if any, and what they give away. ``test`` is empty where no part is set apart for it.
     """
 
     name: str
@@ -58,6 +73,7 @@ class DataSummary(Struct, frozen=True):
     split: str
     test: dict[str, int] = {}
     groups: str = ""
+    leak: Leak | None = None
 
 
 class Device(Struct, frozen=True):

@@ -8,7 +8,7 @@ from typing import Literal
 
 from msgspec import Struct
 
-from engine.events import DataSummary
+from engine.events import DataSummary, Leak
 from engine.text import shown
 
 
@@ -62,7 +62,31 @@ def summary(dataset: DataSet) -> DataSummary:
         split=dataset.split,
         test=_counts(dataset.classes, dataset.test) if dataset.test else {},
         groups=dataset.groups,
+        leak=leak(dataset.train, dataset.val) if dataset.groups else None,
     )
+
+
+def leak(train: Sequence[Sample], others: Sequence[Sample]) -> Leak:
+    """What the groups of ``train`` give away about ``others``; an image without a group shares none.
+
+    Where training images of a group have several labels, or all training images, the most frequent one counts, of
+    several the first.
+    """
+    by_group: dict[str, Counter[int]] = {}
+    for sample in train:
+        if sample.group:
+            by_group.setdefault(sample.group, Counter())[sample.label] += 1
+    common = _commonest(Counter(sample.label for sample in train))
+    of_group = {group: _commonest(labels) for group, labels in by_group.items()}
+    guessed = sum(of_group.get(sample.group, common) == sample.label for sample in others)
+    shared = [sample.group for sample in others if sample.group in of_group]
+    most = sum(sample.label == common for sample in others)
+    count = max(len(others), 1)
+    return Leak(guessed / count, most / count, len(shared), len(others), len(set(shared)))
+
+
+def _commonest(labels: Counter[int]) -> int:
+    return min(labels, key=lambda label: (-labels[label], label))
 
 
 def _counts(classes: Sequence[str], samples: Sequence[Sample]) -> dict[str, int]:
