@@ -6,7 +6,7 @@ import csv
 import io
 
 from engine.comparison.rows import Comparison
-from engine.export.flat import flat
+from engine.export.flat import Flat, flat
 from engine.text import visible
 
 FORMULA_STARTS = ("=", "+", "-", "@", "＝", "＋", "－", "＠")  # noqa: RUF001 - the wide ones start formulas too
@@ -18,8 +18,8 @@ def to_csv(comparison: Comparison) -> str:
     Text from outside is :func:`engine.text.visible`: a terminal obeys none of it either.
     """
     data = comparison.data
-    shared = {"train": data.train, "val": data.val, "test": data.test, "positive": comparison.positive}
-    lines = [shared | flat(row, data.classes) for row in comparison.runs]
+    shared: dict[str, Flat] = {"train": data.train, "val": data.val, "test": data.test, "positive": comparison.positive}
+    lines = [{"experiment": row.experiment} | shared | flat(row, data.classes) for row in comparison.runs]
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
     if lines:

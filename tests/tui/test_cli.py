@@ -77,7 +77,9 @@ def test_run_and_every_way_to_read_it(
     assert status(["compare", str(folder), "--format", "csv"]) == 0
     lines = list(csv.DictReader(io.StringIO(capsys.readouterr().out)))
     assert [line["run"] for line in lines] == ["tuned-0", "extracted-0"]
-    assert set(Row.__struct_fields__) <= set(lines[0])
+    assert set(Row.__struct_fields__) - {"scores", "test_scores"} <= set(lines[0])
+    assert all(0 <= float(line["val_balanced_accuracy"]) <= 1 for line in lines), "its predictions were read"
+    assert {line["positive"] for line in lines} == {"warm"}
 
     assert status(["compare", "--format", "md", "-o", "table.md"]) == 0
     assert "| validation accuracy |" in (tmp_path / "table.md").read_text(encoding="utf-8")

@@ -1,0 +1,114 @@
+"""Reading what a run said of every image: old files, damaged files, files that make no sense."""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from safetensors.numpy import save_file
+
+from engine.comparison.predictions import read, saved
+from tests.engine.comparison.files import write_predictions
+
+QUICK = settings(
+    max_examples=80,
+    deadline=None,
+    derandomize=True,
+    database=None,
+    suppress_health_check=[HealthCheck.function_scoped_fixture],
+)
+
+
+def test_both_parts_are_read_in_file_order(tmp_path: Path) -> None:
+    write_predictions(tmp_path, "a-0", [0, 1, 1], [0, 1, 0], epoch=3, sure=np.log(3), groups=["p", "p", "q"], test=True)
+    for part in ("val", "test"):
+        found = read(tmp_path, "a-0", part)
+        assert found is not None
+        assert (found.run, found.part, found.epoch, found.classes) == ("a-0", part, 3, ("ants", "bees"))
+        assert found.paths == ("/0.jpg", "/1.jpg", "/2.jpg")
+        assert found.groups == ("p", "p", "q")
+        assert found.labels.tolist() == [0, 1, 1]
+        assert found.probabilities == pytest.approx(np.array([[0.75, 0.25], [0.25, 0.75], [0.75, 0.25]]))
+
+
+def test_a_file_without_groups_and_test_part_is_read(tmp_path: Path) -> None:
+    write_predictions(tmp_path, "a-0", [0, 1], [0, 1])
+    found = read(tmp_path, "a-0")
+    assert found is not None
+    assert found.groups == ("", "")
+    assert read(tmp_path, "a-0", "test") is None
+
+
+def test_there_are_none_where_there_is_no_file(tmp_path: Path) -> None:
+    assert read(tmp_path, "a-0") is None
+    assert saved(tmp_path, "a-0") is None
+    (tmp_path / "predictions").mkdir()
+    os.mkfifo(tmp_path / "predictions" / "pipe.safetensors")
+    assert read(tmp_path, "pipe") is None, "and nothing waits for it"
+    (tmp_path / "predictions" / "folder.safetensors").mkdir()
+    assert read(tmp_path, "folder") is None
+
+
+@QUICK
+@given(place=st.floats(0, 1, exclude_max=True), byte=st.integers(0, 255), length=st.integers(0, 400))
+def test_a_damaged_file_gives_predictions_that_make_sense_or_none(
+    tmp_path: Path, place: float, byte: int, length: int
+) -> None:
+    path = write_predictions(tmp_path, "a-0", [0, 1, 1], [0, 1, 0], groups=["p", "p", "q"])
+    whole = bytearray(path.read_bytes())
+    whole[int(place * len(whole))] = byte
+    path.write_bytes(whole[:length] if length < 200 else whole)
+    found = read(tmp_path, "a-0")
+    if found is not None:
+        assert len(found.paths) == len(found.groups) == len(found.labels) == len(found.probabilities)
+        assert np.isfinite(found.probabilities).all()
+        assert found.probabilities.sum(axis=1) == pytest.approx(1)
+        assert ((found.labels >= 0) & (found.labels < len(found.classes))).all()
+
+
+@pytest.mark.parametrize(
+    ("changed", "described"),
+    [
+        ({"labels": np.array([0, 2])}, {}),
+        ({"labels": np.array([0, -1])}, {}),
+        ({"labels": np.array([0])}, {}),
+        ({"logits": np.array([[0.0, np.nan], [0.0, 1.0]], np.float32)}, {}),
+        ({"logits": np.zeros((2, 3), np.float32)}, {}),
+        ({"logits": np.zeros(2, np.float32)}, {}),
+        ({"logits": np.zeros((0, 2), np.float32), "labels": np.zeros(0, np.int64)}, {"paths": "[]"}),
+        ({}, {"paths": '["a"]'}),
+        ({}, {"paths": "[1, 2]"}),
+        ({}, {"paths": '{"a": "b"}'}),
+        ({}, {"groups": '["p"]'}),
+        ({}, {"classes": "[" * 100_000}),
+        ({}, {"classes": '["ants"]'}),
+        ({}, {"epoch": "one"}),
+    ],
+    ids=str,
+)
+def test_what_makes_no_sense_is_not_taken(
+    tmp_path: Path, changed: dict[str, np.ndarray], described: dict[str, str]
+) -> None:
+    tensors = {"logits": np.zeros((2, 2), np.float32), "labels": np.array([0, 1])}
+    metadata = {"classes": json.dumps(["ants", "bees"]), "epoch": "1", "paths": json.dumps(["a", "b"])}
+    path = tmp_path / "predictions" / "a-0.safetensors"
+    path.parent.mkdir()
+    save_file(tensors, path, metadata)
+    assert read(tmp_path, "a-0") is not None
+    save_file(tensors | changed, path, metadata | described)
+    assert read(tmp_path, "a-0") is None
+
+
+@pytest.mark.parametrize("missing", ["classes", "epoch", "paths"])
+def test_a_file_that_does_not_say_what_it_is_is_not_taken(tmp_path: Path, missing: str) -> None:
+    metadata = {"classes": json.dumps(["ants", "bees"]), "epoch": "1", "paths": json.dumps(["a", "b"])}
+    del metadata[missing]
+    path = tmp_path / "predictions" / "a-0.safetensors"
+    path.parent.mkdir()
+    save_file({"logits": np.zeros((2, 2), np.float32), "labels": np.array([0, 1])}, path, metadata)
+    assert read(tmp_path, "a-0") is None
