@@ -1,0 +1,33 @@
+"""Made-up predictions: which of their images a run gets right is all that matters."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from engine.comparison.predictions import Part, Predictions
+
+
+def predicted(
+    right: Sequence[bool] | np.ndarray,
+    groups: Sequence[str] = (),
+    *,
+    run: str = "a-0",
+    first: int = 0,
+    part: Part = "val",
+) -> Predictions:
+    """A run's predictions of two classes; image ``i`` has the path ``/first + i``."""
+    count = len(right)
+    labels = np.arange(count) % 2
+    wrong = np.where(np.asarray(right, dtype=bool), labels, 1 - labels)
+    probabilities = np.where(np.arange(2) == wrong[:, None], 0.8, 0.2)
+    paths = tuple(f"/{first + index}" for index in range(count))
+    names = tuple(groups) or ("",) * count
+    return Predictions(run, part, 3, ("ant", "bee"), paths, names, labels, probabilities)
+
+
+def discordant(both: int, only_one: int, only_other: int, neither: int = 0) -> tuple[np.ndarray, np.ndarray]:
+    """What two runs get right, with so many images of each kind."""
+    counts = (both, only_one, only_other, neither)
+    return np.repeat([True, True, False, False], counts), np.repeat([True, False, True, False], counts)

@@ -1,0 +1,268 @@
+from itertools import combinations, product
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from msgspec.structs import replace
+from scipy import stats
+from statsmodels.stats.contingency_tables import mcnemar
+from statsmodels.stats.multitest import multipletests
+from statsmodels.stats.power import normal_sample_size_one_tail
+
+from benchmarks.calibration import WORLDS, rates
+from engine.comparison.paired import PairedDifference, holm, paired_difference
+from engine.comparison.resampling import Units, bootstrap, images_needed, sign_flip_p
+from tests.engine.comparison.predicted import discordant, predicted
+
+RNG = np.random.default_rng
+
+
+def difference(one: np.ndarray, other: np.ndarray, groups: tuple[str, ...] = ()) -> PairedDifference:
+    """Of two strategies, from (runs, images) of what they get right."""
+    first, second = (
+        [predicted(right, groups, run=f"{name}-{seed}") for seed, right in enumerate(np.atleast_2d(runs))]
+        for name, runs in (("a", one), ("b", other))
+    )
+    found = paired_difference(first, second)
+    assert found is not None
+    return found
+
+
+def random_runs(seed: int, images: int = 120, runs: int = 1) -> tuple[np.ndarray, np.ndarray]:
+    rng = RNG(seed)
+    easy = rng.beta(6, 1, size=images)
+    return rng.random((runs, images)) < easy, rng.random((runs, images)) < np.minimum(1, easy * rng.uniform(0.85, 1))
+
+
+@pytest.mark.parametrize("seed", range(15))
+def test_the_exact_test_of_a_single_pair_is_mcnemars(seed: int) -> None:
+    one, other = random_runs(seed)
+    found = difference(one, other)
+    table = [[np.sum(one & other), np.sum(one & ~other)], [np.sum(~one & other), np.sum(~one & ~other)]]
+    assert found.mcnemar_p == pytest.approx(mcnemar(table, exact=True).pvalue)
+    assert found.discordant == (table[0][1], table[1][0])
+    assert found.difference == pytest.approx(one.mean() - other.mean())
+    assert found.accuracies == pytest.approx((one.mean(), other.mean()))
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_the_interval_is_that_of_a_plain_bootstrap_of_images(seed: int) -> None:
+    one, other = random_runs(seed, images=300)
+    found, rng = difference(one, other), RNG(seed)
+    each = one[0].astype(float) - other[0]
+    samples = [each[rng.integers(300, size=300)].mean() for _ in range(4000)]
+    low, high = np.percentile(samples, [2.5, 97.5])
+    assert (found.low, found.high) == pytest.approx((low, high), abs=0.006)
+
+
+@pytest.mark.parametrize(("groups", "size"), [(40, 6), (1500, 1)])
+def test_the_interval_is_that_of_scipys_bootstrap_of_units(groups: int, size: int) -> None:
+    rng = RNG(groups)
+    sums, sizes = rng.integers(-size, size + 1, groups), np.full(groups, size) + (rng.random(groups) < 0.5) * (size > 1)
+    ours = np.percentile(bootstrap(Units(sums, sizes), rng), [2.5, 97.5])
+
+    def ratio(x: np.ndarray, y: np.ndarray, axis: int) -> np.ndarray:
+        return x.sum(axis=axis) / y.sum(axis=axis)
+
+    theirs = stats.bootstrap(
+        (sums, sizes), ratio, paired=True, vectorized=True, method="percentile", n_resamples=4000, rng=rng
+    ).confidence_interval
+    centre, width = sums.sum() / sizes.sum(), theirs.high - theirs.low
+    wider = np.sqrt(groups / (groups - 1)) * stats.t.ppf(0.975, groups - 1) / stats.norm.ppf(0.975)
+    expected = [centre + wider * (bound - centre) for bound in (theirs.low, theirs.high)]
+    assert ours == pytest.approx(expected, abs=0.06 * width)
+
+
+def test_groups_are_resampled_whole() -> None:
+    one, other = np.tile([True] * 8 + [False] * 4, 10), np.tile([True] * 4 + [False] * 4 + [True] * 4, 10)
+    alone = difference(one, other)
+    together = difference(one, other, tuple(f"patient {index // 4}" for index in range(120)))
+    assert (alone.groups, together.groups, together.images) == (0, 30, 120)
+    assert together.high - together.low == pytest.approx(2 * (alone.high - alone.low), rel=0.15)
+    assert (together.mcnemar_p, alone.images_needed) == (None, None)
+
+
+def test_images_without_a_group_stand_alone() -> None:
+    one, other = random_runs(1, images=20)
+    assert difference(one, other, ("p",) * 5 + ("",) * 15).groups == 16
+
+
+@pytest.mark.parametrize("seed", range(10))
+def test_the_sign_flip_test_counts_every_combination_of_signs(seed: int) -> None:
+    sums = RNG(seed).integers(-4, 6, size=9)
+    totals = [abs(np.dot(signs, sums)) for signs in product((-1, 1), repeat=len(sums))]
+    assert sign_flip_p(sums) == pytest.approx(np.mean(np.array(totals) >= abs(sums.sum())))
+
+
+def test_the_sign_flip_test_is_scipys_permutation_test() -> None:
+    sums = RNG(5).integers(-6, 9, size=200)
+    result = stats.permutation_test(
+        (sums, np.zeros(200)), lambda x, y, axis: (x - y).mean(axis=axis), permutation_type="samples", rng=RNG(0)
+    )
+    assert sign_flip_p(sums) == pytest.approx(result.pvalue, abs=0.01)
+
+
+def folded(seed: int, folds: int, seeds: int) -> tuple[list, list, np.ndarray, list[int]]:
+    """Two strategies over folds and seeds; with the differences of their accuracies, and the sizes of the folds."""
+    rng, sizes = RNG(seed), [30 + fold % 2 for fold in range(folds)]
+    one, other, differences = [], [], []
+    for run in range(seeds):
+        for fold, size in enumerate(sizes):
+            rights = rng.random(size) < 0.9, rng.random(size) < 0.8
+            for runs, right in zip((one, other), rights, strict=True):
+                runs.append(predicted(right, run=f"a-{run}-fold-{fold + 1}", first=1000 * fold))
+            differences.append(rights[0].mean() - rights[1].mean())
+    return one, other, np.array(differences), sizes
+
+
+@pytest.mark.parametrize(("folds", "seeds"), [(5, 1), (10, 1), (4, 3)])
+def test_over_folds_the_corrected_t_test_is_that_of_nadeau_and_bengio(folds: int, seeds: int) -> None:
+    one, other, differences, sizes = folded(folds, folds, seeds)
+    found = paired_difference(one, other)
+    assert found is not None
+    ratio = np.mean(sizes) / (sum(sizes) - np.mean(sizes))
+    error = np.sqrt((1 / len(differences) + ratio) * differences.var(ddof=1))
+    p = 2 * stats.t.sf(abs(differences.mean()) / error, len(differences) - 1)
+    assert found.corrected_t_p == pytest.approx(p)
+    assert found.p >= p
+    assert (found.folds, found.seeds, found.runs, found.images) == (folds, seeds, folds * seeds, sum(sizes))
+    half = stats.t.ppf(0.975, len(differences) - 1) * error
+    assert found.high - found.low >= 2 * half - 1e-9
+
+
+@pytest.mark.parametrize(("size", "share"), [(0.05, 0.12), (0.013, 0.06), (0.2, 0.2)])
+def test_images_needed_agree_with_statsmodels(size: float, share: float) -> None:
+    expected = normal_sample_size_one_tail(
+        size, 0.8, 0.025, std_null=share**0.5, std_alternative=(share - size**2) ** 0.5
+    )
+    assert images_needed(size, share) == int(np.ceil(expected))
+    assert images_needed(-size, share, 2.5) == int(np.ceil(2.5 * expected))
+
+
+def test_groups_that_agree_within_need_more_images() -> None:
+    one, other = np.repeat([True] * 8 + [False] * 2, 6), np.repeat([True] * 7 + [False] * 2 + [True], 6)
+    alone, groups = difference(one, other), tuple(f"{index // 6}" for index in range(60))
+    assert alone.images_needed is None  # as often one as the other
+    other = np.repeat([True] * 6 + [False] * 3 + [True], 6)
+    alone, together = difference(one, other), difference(one, other, groups)
+    assert alone.images_needed is not None
+    assert together.images_needed == pytest.approx(6 * 10 / 9 * 59 / 60 * alone.images_needed, rel=0.05)
+
+
+def test_seeds_that_differ_widen_the_interval() -> None:
+    one, other = discordant(80, 12, 4, 4)
+    alike = difference(np.tile(one, (3, 1)), np.tile(other, (3, 1)))
+    better, worse = one | (np.arange(100) > 97), one & (np.arange(100) > 4)
+    unlike = difference(np.stack([one, better, worse]), np.tile(other, (3, 1)))
+    assert (alike.seeds, alike.discordant) == (3, (36, 12))
+    assert unlike.high - unlike.low > 1.2 * (alike.high - alike.low)
+
+
+def test_few_discordant_images_show_nothing() -> None:
+    found = difference(*discordant(141, 9, 3))
+    assert found.images == 153
+    assert not found.different
+    assert found.images_needed is not None
+    assert found.images_needed > 300
+
+
+def test_many_discordant_images_show_a_difference() -> None:
+    found = difference(*discordant(400, 60, 10, 30))
+    assert found.different
+    assert found.low > 0.05
+    assert found.strategies == ("a", "b")
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "groups"),
+    [
+        ([True], [False], ()),
+        ([True], [True], ("p",)),
+        ([True, True], [False, False], ("p", "p")),
+        ([True] * 9, [False] * 9, ()),
+        ([True] * 9, [True] * 9, ()),
+        ([False] * 9, [False] * 9, ("p", "q", "r") * 3),
+        ([True] * 8 + [False], [True] * 9, ("p",) * 8 + ("q",)),
+    ],
+)
+@pytest.mark.parametrize("seeds", [1, 2])
+def test_what_hardly_varies_gives_finite_numbers(one: list, other: list, groups: tuple, seeds: int) -> None:
+    found = difference(np.tile(one, (seeds, 1)), np.tile(other, (seeds, 1)), groups)
+    assert -1 <= found.low <= found.difference <= found.high <= 1
+    assert 0 <= found.p <= 1
+    if len(set(groups or range(len(one)))) == 1:
+        assert (found.low, found.high, found.different) == (-1, 1, False)
+
+
+def test_runs_of_other_images_cannot_be_compared() -> None:
+    right = [True, False, True]
+    assert paired_difference([], []) is None
+    assert paired_difference([predicted(right)], [predicted(right, first=1)]) is None
+    assert paired_difference([predicted(right)], [predicted(right), predicted(right)]) is None
+    assert paired_difference([predicted(right)], [predicted(right, part="test")]) is None
+    assert paired_difference([predicted(right[:0])], [predicted(right[:0])]) is None
+
+
+runs = st.integers(1, 3).flatmap(
+    lambda seeds: st.integers(2, 30).flatmap(
+        lambda images: st.tuples(
+            *(st.lists(st.lists(st.booleans(), min_size=images, max_size=images), min_size=seeds, max_size=seeds),) * 2,
+            st.lists(st.sampled_from("pqrs"), min_size=images, max_size=images) | st.just([]),
+        )
+    )
+)
+
+
+@given(runs)
+@settings(max_examples=40, deadline=None)
+def test_swapping_the_strategies_flips_the_difference(drawn: tuple[list, list, list]) -> None:
+    one, other, groups = np.array(drawn[0]), np.array(drawn[1]), tuple(drawn[2])
+    found, swapped = difference(one, other, groups), difference(other, one, groups)
+    assert swapped.difference == -found.difference
+    assert swapped.accuracies == found.accuracies[::-1]
+    assert swapped.discordant == found.discordant[::-1]
+    near = 0 if found.difference else 0.15  # then either way round is as good, with draws of its own
+    assert (swapped.low, swapped.high) == pytest.approx((-found.high, -found.low), abs=near)
+    assert swapped.different == found.different
+
+
+@given(runs)
+@settings(max_examples=30, deadline=None)
+def test_names_of_groups_and_the_order_of_images_change_nothing(drawn: tuple[list, list, list]) -> None:
+    one, other, groups = np.array(drawn[0]), np.array(drawn[1]), tuple(drawn[2])
+    found = difference(one, other, groups)
+    assert difference(one, other, tuple(f"another {name}" for name in groups)) == found
+    order = RNG(0).permutation(one.shape[1])
+    moved = difference(one[:, order], other[:, order], tuple(groups[index] for index in order) if groups else ())
+    assert moved == found
+
+
+@given(runs)
+@settings(max_examples=20, deadline=None)
+def test_the_same_predictions_are_no_difference(drawn: tuple[list, list, list]) -> None:
+    one, groups = np.array(drawn[0])[:1], tuple(drawn[2])
+    found = difference(one, one, groups)
+    expected = (0, 0) if len(set(groups)) != 1 else (-1, 1)
+    assert (found.difference, found.low, found.high) == (0, *expected)
+    assert (found.different, found.p, found.images_needed) == (False, 1, None)
+
+
+def test_six_strategies_are_corrected_as_statsmodels_does() -> None:
+    base, rng = difference(*random_runs(0)), RNG(3)
+    pairs = [replace(base, p=p) for p in rng.uniform(0.0001, 0.03, size=len(list(combinations(range(6), 2))))]
+    corrected = holm(pairs)
+    rejected, adjusted, *_ = multipletests([pair.p for pair in pairs], method="holm")
+    assert [pair.p_adjusted for pair in corrected] == pytest.approx(list(adjusted))
+    assert [pair.different for pair in corrected] == list(rejected)
+    assert 0 < sum(rejected) < len(pairs)
+
+
+@pytest.mark.parametrize(("seeds", "grouped"), [(1, False), (3, True)])
+def test_the_same_strategy_twice_is_hardly_ever_different(seeds: int, grouped: bool) -> None:
+    assert rates(WORLDS[0], 153, seeds, grouped, 40).different <= 0.05
+
+
+def test_a_strategy_that_is_5_points_better_is_found_on_2000_images() -> None:
+    world = next(world for world in WORLDS if world.title == "5 points better")
+    assert rates(world, 2000, 3, False, 15).different > 0.9
