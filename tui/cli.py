@@ -36,12 +36,34 @@ class AppByDefault(click.Group):
         return super().parse_args(ctx, args)
 
 
-def experiment_options(command: F) -> F:
-    """The options that say what to run, shared by the app and ``run``."""
+def data_options(command: F) -> F:
+    """The data and how to divide it, shared by the app, ``run`` and ``check``."""
     options = [
         click.argument("data", required=False),
         click.option("--validation", metavar="CSV", help="A second CSV file, for validation."),
         click.option("--images", metavar="DIR", help="The folder that a CSV's paths are relative to."),
+        click.option("--group", metavar="COLUMN", help="The CSV column that names each image's patient, scene, …"),
+        click.option(
+            "--group-pattern",
+            metavar="REGEX",
+            help=r"What finds it in an image's path below DATA, in a bracket: 'patient-(\d+)'.",
+        ),
+        click.option(
+            "--split",
+            type=click.Choice(["given", "grouped"]),
+            help="grouped: divide training and validation anew, such groups whole.",
+        ),
+        click.option("--test-fraction", type=float, metavar="SHARE", help="Set so much apart for a test, such as 0.2."),
+    ]
+    for option in reversed(options):
+        command = option(command)
+    return command
+
+
+def experiment_options(command: F) -> F:
+    """The options that say what to run, shared by the app and ``run``."""
+    options = [
+        data_options,
         click.option(
             "--strategy",
             "-s",
@@ -123,6 +145,21 @@ def app(out: Path, **asked: Any) -> int:
 json_option = click.option(
     "--json", "as_json", is_flag=True, help="Print one JSON object on stdout at the end, all else on stderr."
 )
+
+
+@cli.command()
+@data_options
+@json_option
+def check(data: str | None, as_json: bool, **asked: Any) -> int:
+    """Is the DATA sound? Images twice, groups in both parts, what knowing groups alone would score, and more."""
+    from engine import spec
+    from tui.checks import print_check
+
+    named = {name: value for name, value in asked.items() if value is not None}
+    base = spec.default_experiment(spec.presets())
+    return print_check(spec.changed(base, data={"path": data, **named}).data, as_json=as_json)
+
+
 detach_option = click.option("--detach", is_flag=True, help="Leave it to a process of its own, and print its name.")
 
 
@@ -301,6 +338,10 @@ def _experiment(
     data: str | None,
     validation: str | None,
     images: str | None,
+    group: str | None,
+    group_pattern: str | None,
+    split: str | None,
+    test_fraction: float | None,
     strategies: tuple[str, ...],
     epochs: int | None,
     batch_size: int | None,
@@ -323,11 +364,14 @@ def _experiment(
     source = experiment.data
     if data is not None:  # other data: what the configuration says of its own does not belong to it
         source = spec.DataSource(path=data, val_fraction=source.val_fraction, split_seed=source.split_seed)
-    files = {"validation": validation, "images": images}
+    asked = {
+        **{"validation": validation, "images": images, "group": group, "group_pattern": group_pattern},
+        **{"split": split, "test_fraction": test_fraction},
+    }
     return spec.changed(
         experiment,
         strategies=[spec.changed_strategy(strategy, **given) for strategy in chosen],
-        data=msgspec.structs.replace(source, **{name: path for name, path in files.items() if path is not None}),
+        data=msgspec.structs.replace(source, **{name: value for name, value in asked.items() if value is not None}),
         **({"seeds": seeds} if seeds else {}),
         **{name: value for name, value in values.items() if value is not None},
     )

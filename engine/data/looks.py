@@ -83,7 +83,7 @@ def hashes(found: Sequence[Look]) -> Hashes:
     """The hashes of readable images as arrays."""
     coarse = np.frombuffer(b"".join(one.coarse for one in found), np.uint64)
     fine = np.frombuffer(b"".join(one.fine for one in found), np.uint64)
-    return Hashes(coarse, fine.reshape(len(found), -1))
+    return Hashes(coarse, fine.reshape(-1, 4))
 
 
 def _bits(found: object) -> bytes:

@@ -7,7 +7,7 @@ are compared, not all with all.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from functools import cache
 from itertools import combinations
 from typing import NamedTuple
@@ -42,8 +42,8 @@ class NearPairs(NamedTuple):
     all: bool
 
 
-def near_pairs(hashes: Hashes) -> Iterator[NearPairs | None]:
-    """Yields None whenever some of the search is done, then at last the pairs, sorted by the images' numbers.
+def near_pairs(hashes: Hashes) -> Generator[None, None, NearPairs]:
+    """The pairs, sorted by the images' numbers; yields whenever some of the search is done.
 
     Of images with the very same hash each is paired with the first of them alone, which stands for them all.
     """
@@ -55,7 +55,7 @@ def near_pairs(hashes: Hashes) -> Iterator[NearPairs | None]:
     standing = np.sort(first)
     coarse, fine = hashes.coarse[standing], hashes.fine[standing]
     for one, other in _candidates(coarse):
-        yield None
+        yield
         near = np.bitwise_count(coarse[one] ^ coarse[other]) <= COARSE_WITHIN
         one, other = one[near], other[near]  # noqa: PLW2901
         bits = np.bitwise_count(fine[one] ^ fine[other]).sum(axis=1, dtype=np.int64)
@@ -68,7 +68,7 @@ def near_pairs(hashes: Hashes) -> Iterator[NearPairs | None]:
             break
     order = sorted(found)[:MOST_PAIRS]
     pairs = np.asarray(order, np.int64).reshape(-1, 2)
-    yield NearPairs(pairs, np.asarray([found[pair] for pair in order], np.int64), whole)
+    return NearPairs(pairs, np.asarray([found[pair] for pair in order], np.int64), whole)
 
 
 def _candidates(coarse: NDArray[np.uint64]) -> Iterator[tuple[Places, Places]]:

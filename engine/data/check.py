@@ -1,0 +1,166 @@
+"""Is the data sound? What its groups give away, images that are there twice, and what the images are like.
+
+Imports without torch; a quick check opens no image and loads neither numpy nor Pillow.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Generator, Sequence
+from typing import TYPE_CHECKING, TypeVar
+
+from msgspec import Struct
+from msgspec.structs import replace
+
+from engine.data.dataset import DataSet, Sample, leak
+from engine.data.discover import image_root
+from engine.data.groups import below, compiled, group_in
+from engine.data.proposal import Proposal, propose
+from engine.events import Leak
+from engine.progress import WorkDone, each
+from engine.spec import DataSource
+
+if TYPE_CHECKING:
+    from engine.data.duplicates import Duplicates
+    from engine.data.looks import Look
+
+T = TypeVar("T")
+
+
+class Unreadable(Struct, frozen=True):
+    """A file that cannot be decoded, and why, in a few words."""
+
+    path: str
+    reason: str
+
+
+class Images(Struct, frozen=True):
+    """What the images that can be read are like: widths and heights in pixels, smallest, median and largest by area.
+
+    ``sizes``: how many different ones; ``grey``: images without colours, by class name, of those read of each.
+    """
+
+    read: int
+    sizes: int
+    smallest: tuple[int, int]
+    median: tuple[int, int]
+    largest: tuple[int, int]
+    grey: dict[str, tuple[int, int]]
+    unreadable: tuple[Unreadable, ...]
+
+
+class Report(Struct, frozen=True):
+    """What there is to know about a data set before anything is trained on it.
+
+    ``counts``: images by part, then by class name. ``leak``, ``test_leak``: what groups give away where they are known;
+    ``proposal``: groups that the names suggest where none are known, and then ``leak`` is as it would be with them.
+    ``duplicates`` and ``images`` are None where no image was opened. ``root``: the folder that a pattern for groups
+    sees the paths below.
+    """
+
+    name: str
+    path: str
+    root: str
+    counts: dict[str, dict[str, int]]
+    split: str
+    groups: str
+    leak: Leak | None
+    test_leak: Leak | None
+    proposal: Proposal | None
+    warnings: tuple[str, ...]
+    duplicates: Duplicates | None = None
+    images: Images | None = None
+
+
+def quick_check(dataset: DataSet, source: DataSource) -> Report:
+    """What names, labels and groups tell; no image is opened."""
+    root = image_root(dataset, source)
+    train, val, test = dataset.train, dataset.val, dataset.test
+    proposal = None if dataset.groups else propose(dataset, root)
+    if proposal is not None:
+        train, val, test = (_grouped(part, proposal.pattern, root) for part in (train, val, test))
+    known = bool(dataset.groups or proposal)
+    parts = {"train": train, "val": val, **({"test": test} if test else {})}
+    return Report(
+        name=dataset.name,
+        path=dataset.path,
+        root=root,
+        counts={part: _by_class(dataset, samples) for part, samples in parts.items()},
+        split=dataset.split,
+        groups=dataset.groups,
+        leak=leak(train, val) if known else None,
+        test_leak=leak((*train, *val), test) if known and test else None,
+        proposal=proposal,
+        warnings=dataset.warnings,
+    )
+
+
+def check(dataset: DataSet, source: DataSource, workers: int | None = None) -> Generator[WorkDone, None, Report]:
+    """The quick check, and every file read and decoded once; yields how far it is.
+
+    Memory grows by about 300 bytes an image. Closing the generator ends its threads as soon as the images in their
+    hands are done. ``workers``: threads, as many as there are cores where None.
+    """
+    # Imported here because a quick check needs neither numpy nor Pillow.
+    from engine.data.duplicates import duplicates  # noqa: PLC0415
+    from engine.data.fingerprint import content_hashes  # noqa: PLC0415
+    from engine.data.images import cores  # noqa: PLC0415
+    from engine.data.looks import hashes, looks  # noqa: PLC0415
+    from engine.data.near import near_pairs  # noqa: PLC0415
+
+    report, threads = quick_check(dataset, source), workers or cores()
+    samples = (*dataset.train, *dataset.val, *dataset.test)
+    paths = sorted({sample.path for sample in samples})
+    found = yield from _told("reading files", content_hashes(paths, threads), len(paths))
+    digests = {path: digest for path, digest in zip(paths, found, strict=True) if digest is not None}
+    path_of = {digest: path for path, digest in reversed(digests.items())}
+    files = sorted(path_of.items(), key=lambda item: item[1])
+    looked = yield from _told("looking at images", looks(files, threads), len(files))
+    look_of = {digest: one for (digest, _), one in zip(files, looked, strict=True)}
+    seen = [digest for digest, one in look_of.items() if not one.unreadable]
+    searching = near_pairs(hashes([look_of[digest] for digest in seen]))
+    near = yield from each(searching, lambda _: WorkDone("comparing images"))
+    return replace(
+        report,
+        duplicates=duplicates(dataset, digests, seen, near),
+        images=_images(dataset, samples, {path: look_of.get(digests.get(path, "")) for path in paths}),
+    )
+
+
+def _grouped(samples: Sequence[Sample], pattern: str, root: str) -> tuple[Sample, ...]:
+    """The samples with the groups that a pattern would give them."""
+    expression = compiled(pattern)
+    return tuple(replace(one, group=group_in(expression, below(one.path, root))) for one in samples)
+
+
+def _by_class(dataset: DataSet, samples: Sequence[Sample]) -> dict[str, int]:
+    counts = Counter(sample.label for sample in samples)
+    return {name: counts[label] for label, name in enumerate(dataset.classes)}
+
+
+def _images(dataset: DataSet, samples: Sequence[Sample], look_of: dict[str, Look | None]) -> Images:
+    read: dict[str, list[bool]] = {name: [] for name in dataset.classes}
+    sizes: list[tuple[int, int]] = []
+    unreadable = []
+    for sample in samples:
+        look = look_of[sample.path]
+        if look is None or look.unreadable:
+            unreadable.append(Unreadable(sample.path, look.unreadable if look else "the file cannot be read"))
+        else:
+            read[dataset.classes[sample.label]].append(look.grey)
+            sizes.append((look.width, look.height))
+    ordered = sorted(sizes, key=lambda size: (size[0] * size[1], size)) or [(0, 0)]
+    return Images(
+        read=len(sizes),
+        sizes=len(set(sizes)),
+        smallest=ordered[0],
+        median=ordered[len(ordered) // 2],
+        largest=ordered[-1],
+        grey={name: (sum(greys), len(greys)) for name, greys in read.items()},
+        unreadable=tuple(unreadable),
+    )
+
+
+def _told(detail: str, work: Generator[int, None, T], total: int) -> Generator[WorkDone, None, T]:
+    yield WorkDone(detail, 0, total, images=True)
+    return (yield from each(work, lambda done: WorkDone(detail, done, total, images=True)))

@@ -1,0 +1,150 @@
+"""What a report on data means, in sentences, the most alarming first, and what to do about it. Pure."""
+
+from __future__ import annotations
+
+import math
+import shlex
+from collections.abc import Iterator
+from typing import Literal
+
+from msgspec import Struct
+
+from engine.data.check import Report
+from engine.events import Leak
+from engine.spec import DataSource
+from engine.text import listed, shown
+
+Level = Literal["alarm", "warning", "note"]
+LEVELS: tuple[Level, ...] = ("alarm", "warning", "note")
+FAR_ABOVE = 0.05
+RULE = "at least 5 points, and more than two standard errors"
+"""What makes the no-pixels baseline far above the majority class."""
+UNEVEN, VERY_UNEVEN = 3.0, 10.0
+"""How many times as many images the largest class has as the smallest."""
+
+
+class Finding(Struct, frozen=True):
+    """One thing that was found: what, in a sentence, and what to do about it, empty where nothing."""
+
+    level: Level
+    text: str
+    advice: str = ""
+
+
+def is_far_above(leak: Leak) -> bool:
+    """Whether knowing groups, without any pixel, predicts far better than the commonest class: :data:`RULE`."""
+    error = math.sqrt(leak.majority * (1 - leak.majority) / max(leak.images, 1))
+    return leak.no_pixels - leak.majority >= max(FAR_ABOVE, 2 * error)
+
+
+def findings(report: Report, source: DataSource) -> tuple[Finding, ...]:
+    """Everything that a person should know about the data, the most alarming first; empty where all is well."""
+    found = [*_groups(report, source), *_duplicates(report), *_images(report), *_balance(report)]
+    return tuple(sorted(found, key=lambda one: LEVELS.index(one.level)))
+
+
+def no_pixels(leak: Leak) -> str:
+    """The baseline in words."""
+    return (
+        f"Guessing each validation image from its group, without a look at any pixel, is right for "
+        f"{_percent(leak.no_pixels)}; always saying the commonest class, for {_percent(leak.majority)}."
+    )
+
+
+def grouped_options(report: Report, source: DataSource) -> str:
+    """The options that divide this data with groups whole: ``--group-pattern '…' --split grouped``."""
+    options = []
+    if source.group is not None:
+        options = ["--group", source.group]
+    elif pattern := report.proposal.pattern if report.proposal else source.group_pattern:
+        options = ["--group-pattern", pattern]
+    return f"{shlex.join(options)} --split grouped".strip()
+
+
+def _groups(report: Report, source: DataSource) -> Iterator[Finding]:
+    leak, advice = report.leak, f"divide with groups whole: {grouped_options(report, source)}"
+    sure = report.proposal is None
+    if leak is not None and leak.shared:
+        whose = "" if sure else " If the names mean what they seem to,"
+        groups = f"{leak.groups:,} group{'s are' if leak.groups > 1 else ' is'}"
+        text = (
+            f"{whose} {groups} in both training and validation: {leak.shared:,} of {leak.images:,} validation images "
+            f"({_percent(leak.shared / leak.images)}). {no_pixels(leak)}"
+        ).strip()
+        if is_far_above(leak):
+            text += " Accuracy on this split measures memory as well."
+        yield Finding("alarm" if is_far_above(leak) and sure else "warning", text, advice)
+    elif report.proposal is not None:
+        yield Finding("note", f"Names look like {report.proposal}; none is in two parts.", _named(report))
+    elif leak is None:
+        yield Finding(
+            "note",
+            "No groups are known, so nobody can tell whether images of one patient, animal or scene are in two parts.",
+            "name them: --group-pattern REGEX, or --group COLUMN of a CSV file",
+        )
+    test = report.test_leak
+    if test is not None and test.shared:
+        text = f"{test.shared:,} of {test.images:,} test images share a group with training or validation."
+        yield Finding("alarm" if is_far_above(test) and sure else "warning", text, "take other images for the test")
+
+
+def _named(report: Report) -> str:
+    return "" if report.proposal is None else f"say so: {shlex.join(['--group-pattern', report.proposal.pattern])}"
+
+
+def _duplicates(report: Report) -> Iterator[Finding]:
+    found = report.duplicates
+    if found is None:
+        return
+    more = "" if found.all else "at least "
+    if found.val_copies:
+        total = sum(report.counts["val"].values())
+        yield Finding(
+            "alarm",
+            f"{more}{found.val_copies:,} of {total:,} validation images are in training too, exactly or nearly.",
+            "remove them from one of the two",
+        )
+    if found.test_copies:
+        text = f"{more}{found.test_copies:,} test images are in training or validation too, exactly or nearly."
+        yield Finding("alarm", text, "remove them from the test")
+    if found.conflicts:
+        text = f"{found.conflicts:,} pairs of the same or nearly the same image have two different labels."
+        yield Finding("alarm", text, "look at them: one of the labels is wrong")
+    within = len(found.exact) + len(found.near) - found.across
+    if within:
+        text = f"{more}{within:,} pairs of the same or nearly the same image are within one part."
+        yield Finding("note", text, "harmless to the split; but they count twice")
+
+
+def _images(report: Report) -> Iterator[Finding]:
+    images = report.images
+    if images is None:
+        return
+    if images.unreadable:
+        names = listed([f"{one.path} ({one.reason})" for one in images.unreadable])
+        yield Finding("warning", f"{len(images.unreadable):,} images cannot be read, so are left out: {names}.")
+    shares = {name: grey / count for name, (grey, count) in images.grey.items() if count}
+    if shares and max(shares.values()) - min(shares.values()) > 0.5:
+        said = ", ".join(f"{shown(name, 60)} {_percent(share)}" for name, share in shares.items())
+        yield Finding(
+            "alarm",
+            f"Whether a picture is grey gives its class away: grey are of {said}.",
+            "a network may learn that alone: make all of them grey",
+        )
+
+
+def _balance(report: Report) -> Iterator[Finding]:
+    train = report.counts["train"]
+    most, least = (which(train, key=lambda name: train[name]) for which in (max, min))
+    times = train[most] / max(train[least], 1)
+    if times >= UNEVEN:
+        text = (
+            f"Class {shown(most, 60)} has {times:.3g} times as many training images as {shown(least, 60)} "
+            f"({train[most]:,} and {train[least]:,})."
+        )
+        advice = "look at balanced accuracy and each class's recall rather than at accuracy"
+        yield Finding("warning" if times >= VERY_UNEVEN else "note", text, advice)
+
+
+def _percent(share: float) -> str:
+    return f"{100 * share:.1f} %"

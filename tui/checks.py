@@ -1,0 +1,199 @@
+"""What ``tl-tui check`` prints: the report on a data set, the most alarming first, and what to do."""
+
+from __future__ import annotations
+
+import os
+import shlex
+import sys
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, TypeVar
+
+import msgspec
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
+from rich.table import Table
+from rich.text import Text
+
+from engine.export.to_json import json_text
+from engine.progress import WorkDone
+from engine.spec import DataSource
+from engine.text import shown
+from tui.text import middle
+from tui.theme import AMBER, BLUE, GREEN, GREY, ROSE, rgb
+
+if TYPE_CHECKING:
+    from collections.abc import Generator
+
+    from engine.data.check import Images, Report
+    from engine.data.duplicates import Pair, Picture
+    from engine.data.findings import Finding, Level
+    from engine.data.proposal import Proposal
+
+T = TypeVar("T")
+
+SIGNS: dict[Level, tuple[str, str]] = {
+    "alarm": ("✗", f"bold {rgb(ROSE)}"),
+    "warning": ("!", f"bold {rgb(AMBER)}"),
+    "note": ("·", rgb(GREY)),
+}
+PAIRS_SHOWN = 10
+CLASSES_SHOWN = 20
+DIM = rgb(GREY)
+
+
+def print_check(source: DataSource, *, as_json: bool) -> int:
+    """Checks the data and prints the report; ``DataError`` where they cannot be used."""
+    from engine.data.check import check  # noqa: PLC0415 - the command line answers before numpy is loaded
+    from engine.data.discover import discover  # noqa: PLC0415
+    from engine.data.findings import findings  # noqa: PLC0415
+
+    dataset = discover(source)
+    console = Console(stderr=as_json)
+    report = _told(check(dataset, source), console)
+    found = findings(report, source)
+    if as_json:
+        sys.stdout.write(json_text({**msgspec.to_builtins(report), "findings": msgspec.to_builtins(found)}))
+        return 0
+    for part in (_head(report), *map(_finding, found), *_well(report), Text(), _classes(report, console.width)):
+        console.print(part)
+    sections = (_images(report.images), _pairs(report, console.width), _proposed(report.proposal))
+    for lines in map(list, sections):
+        if lines:
+            console.print(Text("\n").join([Text(), *lines]))
+    for line in _next(report, source):
+        console.print(line, soft_wrap=True)  # so that a command can be copied
+    return 0
+
+
+def _told(work: Generator[WorkDone, None, T], console: Console) -> T:
+    """Does the work; on a terminal says how far it is."""
+    columns = (TextColumn("{task.description}", markup=False), BarColumn(20), MofNCompleteColumn())
+    with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as progress:
+        task = progress.add_task("", total=None)
+        while True:
+            try:
+                now = next(work)
+            except StopIteration as finished:
+                result: T = finished.value
+                return result
+            progress.update(task, description=now.detail, completed=now.done, total=now.total or None)
+
+
+def _head(report: Report) -> Text:
+    images = sum(sum(counts.values()) for counts in report.counts.values())
+    text = Text.assemble(
+        (shown(report.name), "bold"), f"  {images:,} images, {len(report.counts['train']):,} classes\n"
+    )
+    text.append(f"{shown(report.split)}\n", DIM)
+    if report.groups:
+        text.append(f"groups: {shown(report.groups)}\n", DIM)
+    for warning in report.warnings:
+        text.append(f"! {shown(warning, 1000)}\n", rgb(AMBER))
+    return text
+
+
+def _finding(found: Finding) -> Table:
+    """The sign, and beside it the sentence with what to do below it."""
+    sign, style = SIGNS[found.level]
+    table = Table.grid(padding=(0, 1))
+    table.add_column(width=1)
+    table.add_column()
+    table.add_row(Text(sign, style), Text(shown(found.text, 2000), "" if found.level == "note" else "bold"))
+    if found.advice:
+        table.add_row(Text(), Text(f"→ {shown(found.advice, 2000)}", rgb(BLUE)))
+    return table
+
+
+def _well(report: Report) -> Iterator[Text]:
+    """What was looked for and not found."""
+    if report.proposal is None and report.leak is not None and not report.leak.shared:
+        yield Text("✓ No group is in both training and validation.", rgb(GREEN))
+    found = report.duplicates
+    if found is not None and not found.exact and not found.near:
+        yield Text("✓ No image is there twice, exactly or nearly.", rgb(GREEN))
+
+
+def _classes(report: Report, width: int) -> Table:
+    table = Table(box=None, header_style=DIM, pad_edge=False, title="")
+    table.add_column("class")
+    for part in report.counts:
+        table.add_column(part, justify="right")
+    names = list(report.counts["train"])
+    for name in names[:CLASSES_SHOWN]:
+        table.add_row(middle(shown(name), max(10, width - 40)), *(f"{one[name]:,}" for one in report.counts.values()))
+    if more := names[CLASSES_SHOWN:]:
+        table.add_row(f"{len(more):,} more", *(f"{sum(one[n] for n in more):,}" for one in report.counts.values()))
+    return table
+
+
+def _images(images: Images | None) -> Iterator[Text]:
+    if images is None or not images.read:
+        return
+    grey = sum(count for count, _ in images.grey.values())
+    sizes = " × ".join(map(str, images.smallest))
+    if images.sizes > 1:
+        middle_one, largest = (" × ".join(map(str, size)) for size in (images.median, images.largest))
+        sizes = f"{images.sizes:,} sizes from {sizes} to {largest}, median {middle_one}"
+    colours = (
+        "all grey" if grey == images.read else "all in colour" if not grey else f"{grey:,} grey, the others colour"
+    )
+    yield Text(f"{images.read:,} images read: {sizes} pixels; {colours}", DIM)
+
+
+def _pairs(report: Report, width: int) -> Iterator[Text]:
+    found = report.duplicates
+    if found is None:
+        return
+    for title, pairs in (("the same bytes", found.exact), ("nearly the same", found.near)):
+        if not pairs:
+            continue
+        yield Text.assemble((f"{title}: {len(pairs):,} pair{'s' * (len(pairs) > 1)}", "bold"))
+        for pair in pairs[:PAIRS_SHOWN]:
+            yield from _pair(pair, report.root, width)
+        if more := len(pairs) - PAIRS_SHOWN:
+            yield Text(f"  and {more:,} more: --json lists them" if more > 0 else "", DIM)
+
+
+def _pair(pair: Pair, root: str, width: int) -> Iterator[Text]:
+    said = [
+        word
+        for word, true in (
+            ("two labels", pair.conflict),
+            (f"{pair.first.part} and {pair.second.part}", pair.across),
+            (f"{pair.bits} of 256 bits differ", not pair.exact),
+        )
+        if true
+    ]
+    style = rgb(ROSE if pair.conflict else AMBER if pair.across else GREY)
+    yield Text(f"  {_place(pair.first, root, width - 4)}")
+    yield Text(f"  {_place(pair.second, root, width - 4)}")
+    if said:
+        yield Text(f"    {', '.join(said)}", style)
+
+
+def _place(picture: Picture, root: str, width: int) -> str:
+    return middle(shown(os.path.relpath(picture.path, root)), max(20, width))
+
+
+def _proposed(proposal: Proposal | None) -> Iterator[Text]:
+    if proposal is None:
+        return
+    yield Text.assemble(("names suggest groups", "bold"), f": {shown(proposal.pattern, 200)}")
+    yield Text(f"  {proposal}; nothing is done about it unless you say so", DIM)
+    for group, paths in proposal.examples:
+        yield Text.assemble("  ", (shown(group), rgb(BLUE)), (f"  {', '.join(map(shown, paths))}", DIM))
+
+
+def _next(report: Report, source: DataSource) -> Iterator[Text]:
+    """The exact commands, where the split is to be mended."""
+    from engine.data.findings import grouped_options  # noqa: PLC0415
+
+    if source.split == "grouped" or report.leak is None or not report.leak.shared:
+        return
+    share = None if source.test_fraction is None else f"{source.test_fraction:g}"
+    given = {"--validation": source.validation, "--images": source.images, "--test-fraction": share}
+    words = [source.path or "", *(word for name, value in given.items() if value for word in (name, value))]
+    options = " ".join(filter(None, (shlex.join(filter(None, words)), grouped_options(report, source))))
+    yield Text("\nwhat to do", "bold")
+    for command, what in (("tl-tui check", "the same with groups whole:"), ("tl-tui", "train on that:")):
+        yield Text.assemble((f"  {what:<28}", DIM), (shown(f"{command} {options}", 2000), rgb(BLUE)))
