@@ -1,0 +1,250 @@
+"""Several runs a strategy, several experiments: what stands side by side and what is said of it."""
+
+from __future__ import annotations
+
+import json
+import statistics
+from collections.abc import Iterable
+from pathlib import Path
+
+import pytest
+from msgspec.structs import replace
+
+from engine import events as ev
+from engine import spec
+from engine.comparison.aspects import PARTS, Aspect, sections
+from engine.comparison.columns import columns
+from engine.comparison.confusion import matrices
+from engine.comparison.difference import PairedDifference
+from engine.comparison.rows import Comparison, DataCounts, Row, Source, compare
+from engine.comparison.scores import ClassScores, Scores
+from engine.comparison.strategies import Spread, StrategySummary, summaries
+from engine.comparison.verdict import choices, verdict
+from engine.events import AnyEvent, Metrics
+from engine.export import FORMATS
+from engine.state import ExperimentState, fold
+from tests.engine.comparison.files import write_predictions
+from tests.tui import logs
+
+FINE, EXTRACT = "resnet18-finetune", "mobilenetv3-extract"
+
+
+def state(
+    seeds: Iterable[int] = (0,), name: str = "x-20261124-100000", fingerprint: str = "f", test: float | None = None
+) -> ExperimentState:
+    """An experiment of two strategies on ants and bees, 153 validation images."""
+    asked = spec.changed(logs.two_strategies(3), seeds=list(seeds))
+    return fold([_as(event, name, fingerprint, test) for event in logs.events(asked)])
+
+
+def _as(event: AnyEvent, name: str, fingerprint: str, test: float | None) -> AnyEvent:
+    match event:
+        case ev.ExperimentStarted():
+            return replace(event, name=name)
+        case ev.DataDecoded():
+            return replace(event, fingerprint=fingerprint)
+        case ev.RunFinished() if test is not None:
+            return replace(event, test=Metrics(0.3, test, 40), joules=1234.0)
+    return event
+
+
+def predict(folder: Path, of: ExperimentState, wrong: int = 3, *, test: bool = False) -> Path:
+    """Files of predictions of 20 images, of which so many are wrong, for every run at its best epoch."""
+    labels = [0, 1] * 10
+    for run in of.runs:
+        predicted = [1 - label for label in labels[:wrong]] + labels[wrong:]
+        assert run.best is not None
+        write_predictions(folder, run.run, labels, predicted, epoch=run.best.epoch, test=test)
+    return folder
+
+
+def lines(of: Comparison, *, single_runs: bool = False) -> dict[tuple[str, str], Aspect]:
+    shown = columns(of, single_runs=single_runs)
+    return {(section.title, line.title): line for section in sections(of, shown) for line in section.lines}
+
+
+def test_seeds_of_a_strategy_are_one_column_with_mean_deviation_and_range(tmp_path: Path) -> None:
+    five = state(range(5))
+    first, *rest = five.runs
+    best = first.best
+    assert best is not None
+    worse = replace(best, val=Metrics(0.5, 100 / 153, 153))
+    five = replace(five, runs=(replace(first, epochs=(worse,)), *rest))
+    made = compare([Source(five)])
+    shown = columns(made)
+    assert [(column.title, column.note) for column in shown] == [(FINE, "5 seeds"), (EXTRACT, "5 seeds")]
+    accuracies = [row.val_accuracy for row in made.runs if row.strategy == FINE]
+    known = [100 * accuracy for accuracy in accuracies if accuracy is not None]
+    line = lines(made)[PARTS["val"], "validation accuracy"]
+    assert line.values[0] == f"{statistics.mean(known):.1f} ± {statistics.stdev(known):.1f} %"
+    assert lines(made)[PARTS["val"], "  range of the runs"].values[0] == f"{min(known):.1f} % to {max(known):.1f} %"
+    (of_fine, _) = summaries(made)
+    spread = of_fine.measures["val_accuracy"]
+    assert (100 * spread.mean, spread.runs) == (pytest.approx(statistics.mean(known)), 5)
+    assert 100 * (spread.deviation or 0) == pytest.approx(statistics.stdev(known))
+    single = columns(made, single_runs=True)
+    assert [column.note for column in single[:2]] == ["seed 0", "seed 0"] and len(single) == 10
+    assert "  95 % interval" in {title for _, title in lines(made, single_runs=True)}
+
+
+def test_test_and_validation_are_told_apart(tmp_path: Path) -> None:
+    tested = state(test=0.8)
+    made = compare([Source(tested, predict(tmp_path, tested, test=True))])
+    row = made.runs[0]
+    assert (row.test_accuracy, row.test_loss) == (0.8, 0.3)
+    assert row.test_accuracy_low == pytest.approx(0.652, abs=1e-3)
+    assert row.scores is not None and row.test_scores is not None and row.scores.accuracy == 0.85
+    found = lines(made)
+    assert found[PARTS["test"], "test accuracy"].values == ("80.0 %", "80.0 %")
+    assert found[PARTS["val"], "validation accuracy"].values[0] != "80.0 %"
+    assert ("Recall / precision (test)", "ants (10)") in found
+    assert found["Cost", "energy of the card"].values == ("1.2 kJ", "1.2 kJ")
+    assert not any(section == PARTS["test"] for section, _ in lines(compare([Source(state())])))
+    assert {pair.part for pair in made.pairs} == {"test"}
+
+
+def test_a_comparison_without_its_files_has_no_scores_and_does_not_fail(tmp_path: Path) -> None:
+    whole = state()
+    predict(tmp_path, whole)
+    damaged = tmp_path / "predictions" / f"{whole.runs[0].run}.safetensors"
+    damaged.write_bytes(damaged.read_bytes()[:100])
+    made = compare([Source(whole, tmp_path)])
+    assert made.runs[0].scores is None and made.runs[1].scores is not None
+    assert made.pairs == ()
+    assert made.runs[0].val_accuracy is not None
+    for render in FORMATS.values():
+        assert render(made)
+
+
+def test_predictions_of_another_epoch_than_the_best_do_not_count(tmp_path: Path) -> None:
+    going_on = state()
+    predict(tmp_path, going_on)
+    best = going_on.runs[0].best
+    assert best is not None
+    write_predictions(tmp_path, going_on.runs[0].run, [0, 1], [0, 1], epoch=best.epoch + 1)
+    assert compare([Source(going_on, tmp_path)]).runs[0].scores is None
+
+
+def test_experiments_side_by_side_are_told_apart_by_their_names(tmp_path: Path) -> None:
+    first, second = state(), state(name="x-20261124-110000")
+    one, other = predict(tmp_path / "a", first), predict(tmp_path / "b", second, wrong=1)
+    chosen = frozenset({f"{FINE}-0"})
+    made = compare([Source(first, one), Source(second, other, runs=chosen)])
+    names = [f"{FINE} (…100000)", EXTRACT, f"{FINE} (…110000)"]
+    assert [row.strategy for row in made.runs] == names
+    assert [row.experiment[-6:] for row in made.runs] == ["100000", "100000", "110000"]
+    assert made.data_differs == ""
+    assert {pair.strategies for pair in made.pairs} == {
+        (names[0], names[1]),
+        (names[0], names[2]),
+        (names[1], names[2]),
+    }
+    assert [pair.difference for pair in made.pairs] == pytest.approx([0, -0.1, -0.1])
+    assert not verdict(made).startswith("No verdict")
+
+
+def test_copies_of_one_experiment_are_told_apart_by_their_folders(tmp_path: Path) -> None:
+    same = state()
+    made = compare([Source(same, tmp_path / "here"), Source(same, tmp_path / "there")])
+    assert len({row.strategy for row in made.runs}) == 4
+
+
+@pytest.mark.parametrize(
+    ("changed", "said"),
+    [
+        ({"classes": ("bees", "ants")}, "other classes"),
+        ({"val": {"ants": 71, "bees": 83}}, "154 instead of 153 validation images"),
+        ({"test": {"ants": 5}}, "5 instead of 0 test images"),
+    ],
+    ids=str,
+)
+def test_other_data_gives_rows_and_no_verdict(changed: dict[str, object], said: str) -> None:
+    first, second = state(), state(name="other")
+    assert second.data is not None
+    second = replace(second, data=replace(second.data, **changed))
+    made = compare([Source(first), Source(second)])
+    assert said in made.data_differs and len(made.runs) == 4
+    assert verdict(made) == f"No verdict: {made.data_differs}."
+    assert choices(made) == () and made.pairs == ()
+    assert not any(any(line.best) for line in lines(made).values()), "nothing is better than on other data"
+    assert {row.target_accuracy for row in made.runs} == {None}
+    assert said in FORMATS["md"](made) and said in FORMATS["json"](made)
+
+
+def test_other_images_of_the_same_number_are_other_data() -> None:
+    made = compare([Source(state()), Source(state(name="other", fingerprint="g"))])
+    assert "as many images, but other ones" in made.data_differs
+    folds = replace(state(name="other"), spec=spec.changed(logs.two_strategies(3), folds=5))
+    assert "5 folds instead of no" in compare([Source(state()), Source(folds)]).data_differs
+    unknown = compare([Source(state(fingerprint="")), Source(state(name="other"))])
+    assert unknown.data_differs == "", "an older log does not tell"
+
+
+def test_the_positive_class_is_asked_for_or_the_last_by_name(tmp_path: Path) -> None:
+    known = state()
+    source = Source(known, predict(tmp_path, known))
+    for wanted, positive in ((None, "bees"), ("ants", "ants"), ("wasps", "bees")):
+        made = compare([source], wanted)
+        assert made.positive == positive
+        assert {row.scores.positive for row in made.runs if row.scores} == {positive}
+        assert (PARTS["val"], f"sensitivity ({positive})") in lines(made)
+
+
+def test_time_to_come_near_the_others_best() -> None:
+    made = compare([Source(state())])
+    fine, extract = made.runs
+    assert fine.target_accuracy == pytest.approx(0.95 * (extract.val_accuracy or 0))
+    assert extract.target_accuracy == pytest.approx(0.95 * (fine.val_accuracy or 0))
+    assert extract.seconds_to_target is not None and fine.seconds_total is not None
+    assert extract.seconds_to_target < fine.seconds_total
+    alone = compare([Source(state(), runs=frozenset({f"{FINE}-0"}))])
+    assert alone.runs[0].target_accuracy is None
+    assert ("Cost", "to 95 % of best other") not in lines(alone)
+
+
+def test_confusion_is_added_up_over_runs_and_the_worst_pairs_come_first(tmp_path: Path) -> None:
+    two = state((0, 1))
+    predict(tmp_path, two, wrong=3)
+    (fine, _) = matrices(columns(compare([Source(two, tmp_path)])))
+    assert fine.counts == ((16, 4), (2, 18))
+    assert [(one.true, one.predicted, one.images, one.of) for one in fine.most_confused] == [
+        ("ants", "bees", 4, 20),
+        ("bees", "ants", 2, 20),
+    ]
+
+
+def test_of_many_classes_only_the_worst_have_a_line(tmp_path: Path) -> None:
+    known = state()
+    names = [f"class {number:02}" for number in range(20)]
+    labels = [number % 20 for number in range(200)]
+    predicted = [0 if label in (7, 11) else label for label in labels]
+    for run in known.runs:
+        assert run.best is not None
+        write_predictions(tmp_path, run.run, labels, predicted, names, epoch=run.best.epoch)
+    assert known.data is not None
+    known = replace(known, data=replace(known.data, classes=tuple(names)))
+    made = compare([Source(known, tmp_path)])
+    shown = [title for section, title in lines(made) if section.startswith("Recall")]
+    assert len(shown) == 8 and {"class 07 (10)", "class 11 (10)"} <= set(shown)
+    assert made.positive == "" and (PARTS["val"], "ROC AUC (one vs rest)") in lines(made)
+    assert "class 07 taken for class 00: 10 (100.0 %)" in FORMATS["md"](made)
+    cells = FORMATS["csv"](made).splitlines()[0].split(",")
+    assert {"val_recall_class 07", "val_support_class 19", "test_precision_class 00"} <= set(cells)
+
+
+def test_exports_hold_every_measure(tmp_path: Path) -> None:
+    tested = state(test=0.8)
+    made = compare([Source(tested, predict(tmp_path, tested, test=True))])
+    read = json.loads(FORMATS["json"](made))
+    assert read["runs"][0]["scores"]["confusion"] == [[8, 2], [1, 9]]
+    assert read["runs"][0]["test_scores"]["roc_auc"] is not None
+    assert read["strategies"][0]["measures"]["test_accuracy"]["mean"] == 0.8
+    header, first, _ = FORMATS["csv"](made).splitlines()
+    assert first.count(",") >= header.count(",") and "val_roc_auc" in header
+
+
+def test_the_readme_names_every_field() -> None:
+    text = (Path(__file__).parents[3] / "README.md").read_text(encoding="utf-8")
+    structs = (Comparison, DataCounts, Row, Scores, ClassScores, PairedDifference, StrategySummary, Spread)
+    fields = {field for struct in structs for field in struct.__struct_fields__}
+    assert {field for field in fields if f"`{field}`" not in text} == set()
