@@ -186,10 +186,13 @@ def test_memory_of_a_gpu(monkeypatch):
     for name, number in numbers.items():
         monkeypatch.setattr(torch.cuda, name, lambda device, number=number: number)
     monkeypatch.setattr(torch.cuda, "reset_peak_memory_stats", reset.append)
-    found = MemoryProbe(CUDA).sample()
+    probe = MemoryProbe(CUDA)
+    found = probe.sample()
     assert reset == [CUDA]
     assert (found.allocated, found.reserved, found.peak_allocated) == (1, 2, 3)
     assert (found.device_used, found.device_total) == (4, 14)
+    probe.reset_peak(0, 50)
+    assert probe.sample().peak_allocated == 50, "what an earlier process of the same run reached"
 
 
 @pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="only glibc can be told to give memory back")

@@ -1,0 +1,150 @@
+"""The energy of a card, by a library that is made up, and how much of it is a run's."""
+
+from __future__ import annotations
+
+import math
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from types import ModuleType, SimpleNamespace
+
+import pytest
+import torch
+
+from engine import events as ev
+from engine.controls import Stopwatch
+from engine.data.dataset import DataSet
+from engine.energy import energy_meter
+from engine.training import checkpoint
+from engine.training.best import Best
+from engine.training.course import Course
+from engine.training.run import at_the_start
+from tests.engine.parted import EXTRACTION, data_set, experiment, run_in
+from tests.engine.training.runs import CLASSES, fine_tuning, make_run
+
+CARD = torch.device("cuda", 0)
+
+
+class NVMLError(Exception):
+    pass
+
+
+@pytest.fixture
+def library(monkeypatch: pytest.MonkeyPatch) -> ModuleType:
+    """``pynvml`` with one card, whose millijoules are ``drawn``."""
+    module = ModuleType("pynvml")
+    module.drawn = 5000
+    module.NVMLError = NVMLError
+
+    def handle(uuid: str) -> str:
+        if uuid != "GPU-1234-abcd":
+            raise NVMLError
+        return uuid
+
+    def total(card: str) -> int:
+        assert card == "GPU-1234-abcd"
+        if module.drawn is None:
+            raise NVMLError
+        return module.drawn
+
+    module.nvmlInit = lambda: None
+    module.nvmlDeviceGetHandleByUUID = handle
+    module.nvmlDeviceGetTotalEnergyConsumption = total
+    monkeypatch.setitem(sys.modules, "pynvml", module)
+    monkeypatch.setattr(torch.cuda, "get_device_properties", lambda _: SimpleNamespace(uuid="1234-abcd"))
+    return module
+
+
+def test_it_tells_joules(library: ModuleType) -> None:
+    meter = energy_meter(CARD)
+    assert meter is not None
+    assert meter() == 5.0
+    library.drawn = 7500
+    assert meter() == 7.5
+    library.drawn = None
+    assert math.isnan(meter()), "the card is gone"
+
+
+def test_where_nothing_tells_it(library: ModuleType, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert energy_meter(torch.device("cpu")) is None
+    library.drawn = None
+    assert energy_meter(CARD) is None, "an old card"
+    library.drawn = 1
+    monkeypatch.setattr(torch.cuda, "get_device_properties", lambda _: SimpleNamespace(uuid="a-part"))
+    assert energy_meter(CARD) is None, "a part of a card"
+    monkeypatch.setitem(sys.modules, "pynvml", None)
+    assert energy_meter(CARD) is None, "not installed"
+
+
+def course(folder: Path, energy: Callable[[], float] | None) -> Course:
+    run = make_run(fine_tuning())
+    return Course(run, at_the_start(run), Best(run, folder, CLASSES), "data", energy=energy)
+
+
+def test_it_is_the_run_s_without_pauses_and_goes_on_in_another_process(tmp_path: Path) -> None:
+    joules = [100.0]
+    watch = Stopwatch(lambda: joules[0])
+    first = course(tmp_path, watch)
+    joules[0] += 30
+    watch.pause()
+    joules[0] += 1000
+    watch.resume()
+    joules[0] += 5
+    assert first.taken().joules == 35
+    checkpoint.save(first)
+    joules[0] = 7.0
+    second = course(tmp_path, Stopwatch(lambda: joules[0]))
+    standing = checkpoint.read(tmp_path, first.run.name)
+    assert standing is not None
+    checkpoint.restore(standing, second)
+    joules[0] += 2
+    assert second.taken().joules == 37
+    second.stop_counting()
+    joules[0] += 50
+    assert second.taken().joules == 37, "the test is not counted"
+
+
+@pytest.mark.parametrize("which", ["before", "now"])
+def test_what_was_told_only_in_part_is_not_told(which: str, tmp_path: Path) -> None:
+    first = course(tmp_path, None if which == "before" else (lambda: 1.0))
+    checkpoint.save(first)
+    second = course(tmp_path, None if which == "now" else (lambda: 1.0))
+    standing = checkpoint.read(tmp_path, first.run.name)
+    assert standing is not None
+    checkpoint.restore(standing, second)
+    assert second.taken().joules is None
+
+
+@pytest.fixture
+def dataset(image_folder: Callable[..., Path]) -> DataSet:
+    return data_set(image_folder())
+
+
+def test_it_is_in_the_log(dataset: DataSet, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def rising() -> Iterator[float]:
+        yield from map(float, range(10_000))
+
+    counter = rising()
+    monkeypatch.setattr("engine.experiment.energy_meter", lambda _: lambda: next(counter))
+    asked = experiment(EXTRACTION, epochs=2)
+    (one,) = run_in(tmp_path / "run", asked, dataset).runs
+    assert one.joules is not None
+    assert one.joules > 0
+    monkeypatch.undo()
+    (other,) = run_in(tmp_path / "other", asked, dataset).runs
+    assert other.joules is None
+    assert [(epoch.train, epoch.val) for epoch in one.epochs] == [(epoch.train, epoch.val) for epoch in other.epochs]
+
+
+def test_the_peak_of_a_card_goes_on_in_another_process(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What an earlier process reached is kept in the checkpoint and is the least that the next one reports."""
+    first, second = course(tmp_path, None), course(tmp_path, None)
+    memory = ev.Memory(10, 20, allocated=1, reserved=2, peak_allocated=3_000)
+    monkeypatch.setattr(type(first.run.memory), "sample", lambda _: memory)
+    checkpoint.save(first)
+    floors: list[tuple[int, int]] = []
+    monkeypatch.setattr(type(first.run.memory), "reset_peak", lambda _, *peaks: floors.append(peaks))
+    standing = checkpoint.read(tmp_path, first.run.name)
+    assert standing is not None
+    checkpoint.restore(standing, second)
+    assert floors == [(20, 3_000)]
