@@ -27,7 +27,7 @@ from tui.errors import record_error, why
 from tui.help import help_text
 from tui.hosting import Hosting
 from tui.messages import HandedOver, HostStarted, StartFailed, StateRead
-from tui.screens.dialogs import Leaving, Question, Reading, Way
+from tui.screens.dialogs import Leaving, Pick, Question, Reading, Way
 from tui.screens.frame import SMALLEST, Shows, framed
 from tui.screens.setup import SetupScreen
 from tui.theme import THEME
@@ -75,6 +75,7 @@ class TlTui(App[None], inherit_bindings=False):
         self.state = ExperimentState()
         self.folder: Path | None = None
         self.interrupted = False
+        self.marks: dict[Path, frozenset[str] | None] = {}  # what is to be compared, of each which runs: None for all
         self.hosting = Hosting(self._in_thread, self.post_message)
         self.left = False  # by the person's wish: else what trains goes on without the screen
         self._visited: set[str] = set()
@@ -212,7 +213,7 @@ class TlTui(App[None], inherit_bindings=False):
 
     async def action_go(self, mode: str) -> None:
         """Goes to a mode and brings it up to date."""
-        if isinstance(self.screen, Question | Reading):
+        if isinstance(self.screen, Question | Reading | Pick):
             return
         self._is_first_visit = bool(self._visited) and mode not in self._visited
         self._visited.add(mode)

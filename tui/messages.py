@@ -9,10 +9,11 @@ from typing import TYPE_CHECKING
 from textual.message import Message
 
 if TYPE_CHECKING:
-    from rich.console import RenderableType
+    from rich.text import Text
 
     from engine.hosts.thread import ThreadHost
     from engine.state import ExperimentState
+    from tui.compared import Compared
 
 
 @dataclass
@@ -29,10 +30,19 @@ class StateRead(Message):
 
 
 @dataclass
-class TableMade(Message):
-    """A comparison is ready to be shown."""
+class ComparisonMade(Message):
+    """A comparison is ready to be shown, with what it says in words; ``brief``: how many characters say the most."""
 
-    table: RenderableType
+    compared: Compared
+    words: Text
+    brief: int
+
+
+@dataclass
+class CompareFailed(Message):
+    """There is nothing to compare, and why."""
+
+    reason: str
 
 
 @dataclass

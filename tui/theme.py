@@ -33,11 +33,16 @@ THEME = Theme(
 )
 
 Colour = tuple[int, int, int]
+GROUND: Colour = (18, 21, 27)
+"""What everything stands on."""
 BLUE: Colour = (122, 162, 214)
 GREY: Colour = (136, 144, 160)
 AMBER: Colour = (217, 178, 111)
 GREEN: Colour = (143, 192, 138)
 ROSE: Colour = (217, 120, 138)
+VIOLET: Colour = (160, 140, 200)
+COLOURS: tuple[Colour, ...] = (BLUE, GREEN, AMBER, ROSE, VIOLET, GREY)
+"""Of things side by side."""
 
 Condition = Literal["waiting", "running", "finished", "stopped", "skipped", "failed", "paused", "interrupted"]
 """A run's status as a person sees it: also ``paused``, and ``interrupted`` where its process is gone."""

@@ -215,7 +215,7 @@ async def test_names_from_outside_are_no_markup(app: TlTui, past: Log) -> None:
         assert "left out [link=x]\\x9b2J.png: [not] an image" in text_of(app)
         await pilot.press("escape")
         await opened(pilot, app, folder, "compare")
-        await until(pilot, lambda: "[red], [/x]" in text_of(app))
+        await until(pilot, lambda: "[bold]a\\x1b]0;x\\x07[/]" in text_of(app) and "val acc" in text_of(app))
 
 
 async def test_random_weights_cannot_be_overlooked(app: TlTui, past: Log) -> None:
@@ -235,9 +235,10 @@ async def test_compare_while_it_still_runs_and_at_the_end(app: TlTui, present: L
         await until(pilot, lambda: "there is nothing to compare it with" in " ".join(text_of(app).split()))
         logs.write(folder, everything[len(begun) :])
         await until(pilot, lambda: "no difference that this data can show" in " ".join(text_of(app).split()))
-        await pilot.press("end")
+        assert "▾" not in text_of(app)
+        await pilot.press("s")
         await pilot.pause()
-        assert "★ best of its line" in text_of(app)
+        assert "val acc▾" in text_of(app)
 
 
 async def test_export_says_where(app: TlTui, past: Log) -> None:

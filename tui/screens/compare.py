@@ -1,83 +1,323 @@
-"""Compare: what the runs of an experiment came to, side by side."""
+"""Compare: what runs came to, side by side, and all that can be looked at behind it."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING, ClassVar, Literal
 
+from rich.text import Text
 from textual import on, work
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
-from textual.containers import VerticalScroll
+from textual.containers import Horizontal, Vertical
 from textual.screen import Screen
 from textual.widgets import Static
 from textual.worker import get_current_worker
 
-from tui.messages import TableMade
+from engine.text import shown
+from tui import bands
+from tui.compared import Compared
+from tui.messages import CompareFailed, ComparisonMade
+from tui.screens.dialogs import Reading
+from tui.screens.host import app_of
+from tui.spec_differences import SpecDifference, spec_differences
+from tui.text import middle
+from tui.theme import AMBER, GREY, rgb
+from tui.widgets.chart import Chart
+from tui.widgets.comparison_table import ComparisonTable
+from tui.widgets.cost_view import CostView
+from tui.widgets.detail import DetailView
+from tui.widgets.disagreements import DisagreementsView
 
 if TYPE_CHECKING:
     from engine.state import ExperimentState
-from tui.screens.host import app_of
 
 EMPTY = "Nothing to compare: press 1 to start a comparison, or 4 to open an earlier one."
+TALL = 30
+"""Rows from which on there is room below the table, and above it for more than the verdict."""
+View = Literal["table", "detail", "disagreements", "cost"]
 
 
 class CompareScreen(Screen[None]):
-    """The comparison table with its verdict; also while runs are still going on."""
+    """The verdict above a table of strategies; also while runs are still going on."""
+
+    DEFAULT_CSS = """
+    CompareScreen #compare-main { height: 1fr; padding: 0 1; }
+    CompareScreen #compare-words { height: auto; max-height: 40%; margin-bottom: 1; }
+    CompareScreen #compare-below { height: 1fr; min-height: 10; margin-top: 1; }
+    CompareScreen #compare-differences { width: auto; max-width: 60%; text-wrap: nowrap; text-overflow: ellipsis; }
+    CompareScreen #compare-chart { width: 1fr; padding-left: 2; }
+    CompareScreen #compare-foot { height: 1; color: $text-muted; text-wrap: nowrap; text-overflow: ellipsis; }
+    CompareScreen #compare-empty { height: 1fr; padding: 0 4; content-align: center middle; text-align: center;
+                                   color: $text-muted; }
+    """
 
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("up,k", "scroll(-1)", "Up", show=False, id="compare.up", tooltip="scroll up"),
-        Binding("down,j", "scroll(1)", "Down", show=False, id="compare.down", tooltip="scroll down"),
+        Binding(
+            "p",
+            "positive",
+            "Positive",
+            show=False,
+            id="compare.positive",
+            tooltip="make the other class the positive one",
+        ),
+        Binding("t", "cost", "Plot", id="compare.plot", tooltip="accuracy against time and memory"),
+        Binding("d", "disagreements", "Images", id="compare.disagree", tooltip="images that only one run gets right"),
+        Binding("v", "words", "Why", id="compare.words", tooltip="read the verdict, what was not fair, and the specs"),
     ]
 
     def __init__(self) -> None:
         super().__init__()
-        self.body = VerticalScroll(id="comparison")
-        self.table = Static(EMPTY, markup=False)
+        self.empty = Static(EMPTY, markup=False, id="compare-empty")
+        self.words = Static(markup=False, id="compare-words")
+        self.table = ComparisonTable()
+        self.differences = Static(markup=False, id="compare-differences")
+        self.foot = Static(markup=False, id="compare-foot")
+        self.chart = Chart(id="compare-chart")
+        self.below = Horizontal(self.differences, self.chart, id="compare-below")
+        self.main = Vertical(self.words, self.table, self.below, self.foot, id="compare-main")
+        self.detail, self.disagreements, self.cost = DetailView(), DisagreementsView(), CostView()
+        self.view: View = "table"
+        self.compared: Compared | None = None
+        self.verdict, self.brief = Text(), 0
+        self.positive: str | None = None
         self._seen: object = None
 
     def compose(self) -> ComposeResult:
-        """The table in a frame that scrolls."""
-        with self.body:
-            yield self.table
+        """The table; beside it, not shown, what it opens."""
+        yield self.empty
+        yield self.main
+        yield self.detail
+        yield self.disagreements
+        yield self.cost
 
     def on_mount(self) -> None:
-        """The keys that scroll work at once."""
-        self.body.focus()
+        """Nothing is there yet."""
+        self._turn_to("table")
+
+    def on_resize(self) -> None:
+        """What is below the table fits the window."""
+        self._say()
 
     def show(self, state: ExperimentState) -> None:
-        """Makes the table again when a run began, finished an epoch, or ended."""
-        interrupted = app_of(self).interrupted
+        """Compares again when a run began, finished an epoch, or ended, or when others were marked."""
+        app = app_of(self)
         seen = (
             state.name,
-            interrupted,
+            app.interrupted,
+            dict(app.marks),
+            self.positive,
             [(run.run, run.status, len(run.epochs), run.parameters_total) for run in state.runs],
         )
         if seen == self._seen:
             return
         self._seen = seen
-        if state.runs:
-            if self.table.content == EMPTY:
-                self.table.update("Comparing …")
-            self._make(state, interrupted)
+        if state.runs or app.marks:
+            if self.compared is None:
+                self.empty.update("Comparing …")
+            self._make(state)
         else:
-            self.table.update(EMPTY)
+            self.compared = None
+            self.empty.update(EMPTY)
+            self._turn_to("table")
 
-    def action_scroll(self, lines: int) -> None:
-        """Scrolls by so many lines."""
-        self.body.scroll_relative(y=lines, animate=False)
+    @work(thread=True, exclusive=True, group="compare", exit_on_error=False)
+    def _make(self, state: ExperimentState) -> None:
+        # In a thread: it reads files, and the first comparison loads scipy.
+        from tui.comparing import compare_all  # noqa: PLC0415
 
-    @work(thread=True, exclusive=True, group="compare")
-    def _make(self, state: ExperimentState, interrupted: bool) -> None:
-        # In a thread: the first comparison loads scipy.
-        from engine.comparison.rows import Source, compare  # noqa: PLC0415
-        from tui.tables import comparison_table  # noqa: PLC0415
-
-        worker = get_current_worker()
-        source = Source(state, app_of(self).folder, interrupted)
-        table = comparison_table(compare([source]), verdict_first=True)
+        app, worker = app_of(self), get_current_worker()
+        made = compare_all(state, app.folder, app.interrupted, dict(app.marks), self.positive)
         if not worker.is_cancelled:
-            self.post_message(TableMade(table))
+            self.post_message(made)
 
-    @on(TableMade)
-    def _made(self, message: TableMade) -> None:
-        self.table.update(message.table)
+    @on(ComparisonMade)
+    def _made(self, message: ComparisonMade) -> None:
+        self.compared, self.verdict, self.brief = message.compared, message.words, message.brief
+        self.table.show(message.compared.comparison)
+        self._turn_to(self.view)
+        self._say()
+        self._show_view()
+        self.refresh_bindings()
+
+    @on(CompareFailed)
+    def _failed(self, message: CompareFailed) -> None:
+        self.compared = None
+        self.empty.update(message.reason)
+        self._turn_to("table")
+
+    def _say(self) -> None:
+        """What stands above and below the table."""
+        if self.compared is None:
+            return
+        tall = self.size.height >= TALL
+        said = self.verdict if tall else self.verdict[: self.brief]
+        if self.words.content != said:
+            self.words.update(said)
+        self._place_table()
+        self.below.display = tall
+        if tall:
+            self._show_below()
+        self._explain()
+
+    def _place_table(self) -> None:
+        """The table is as high as its lines where something stands below it."""
+        self.table.styles.height = (
+            "1fr" if self.size.height < TALL else min(self.table.count + 1, self.size.height // 3)
+        )
+
+    def _show_below(self) -> None:
+        """In what the strategies differ, and how accurate they became."""
+        compared = self.compared
+        if compared is None:
+            return
+        found = self._spec_differences()
+        self.differences.display = bool(found)
+        self.differences.update(differences(compared.strategies, found, max(20, self.size.width * 6 // 10 - 2)))
+        runs = [(name, [compared.runs[place] for place in compared.rows_of(name)]) for name in compared.strategies]
+        self.chart.curves = bands.together(runs)
+
+    def _spec_differences(self) -> tuple[SpecDifference, ...]:
+        compared = self.compared
+        if compared is None:
+            return ()
+        return spec_differences(
+            [[compared.runs[place] for place in compared.rows_of(name)] for name in compared.strategies]
+        )
+
+    @on(ComparisonTable.Moved)
+    def _moved(self) -> None:
+        if self.size.height >= TALL:
+            self._place_table()
+
+    @on(ComparisonTable.Chosen)
+    def _explain(self) -> None:
+        one = self.table.measure
+        if one is not None:
+            several = " · mean ± sd" if one.spread and self._has_seeds() else ""
+            self.foot.update(Text.assemble((f"{one.title}: ", "bold"), f"{one.words}{several}"), layout=False)
+
+    def _has_seeds(self) -> bool:
+        return self.compared is not None and len(self.compared.strategies) < len(self.compared.runs)
+
+    # What it opens
+
+    def _turn_to(self, view: View) -> None:
+        """Shows one of the views and puts the keys there."""
+        there = self.compared is not None
+        self.view = view if there else "table"
+        self.empty.display = not there
+        parts = {"table": self.main, "detail": self.detail, "disagreements": self.disagreements, "cost": self.cost}
+        for name, part in parts.items():
+            part.display = there and name == self.view
+        if not there:
+            return
+        match self.view:
+            case "table":
+                self.table.focus()
+            case "detail":
+                self.detail.focus()
+            case "disagreements":
+                self.disagreements.take_focus()
+            case "cost":
+                self.cost.take_focus()
+
+    def _show_view(self) -> None:
+        """Gives the view that is shown what there is now."""
+        if self.compared is None:
+            return
+        match self.view:
+            case "detail" if self.table.current is not None:
+                self.detail.show(self.compared, self.table.current)
+            case "disagreements":
+                self.disagreements.show(self.compared)
+            case "cost":
+                self.cost.show(self.compared.comparison)
+            case _:
+                pass
+
+    def _open(self, view: View) -> None:
+        if self.compared is not None:
+            self._turn_to(view)
+            self._show_view()
+            self.refresh_bindings()
+
+    @on(ComparisonTable.Opened)
+    def _opened(self) -> None:
+        self._open("detail")
+        self.detail.take_focus()
+
+    @on(DetailView.Other)
+    def _other(self, event: DetailView.Other) -> None:
+        self.table.action_move(event.step)
+        self._show_view()
+
+    @on(DetailView.Back)
+    @on(DisagreementsView.Back)
+    @on(CostView.Back)
+    def _back(self) -> None:
+        self._open("table")
+
+    def action_cost(self) -> None:
+        """Shows accuracy against cost."""
+        self._open("cost")
+
+    def action_disagreements(self) -> None:
+        """Shows the images that only one of two runs gets right."""
+        self._open("disagreements")
+
+    def action_positive(self) -> None:
+        """Makes the other of two classes the positive one."""
+        if self.compared is None:
+            return
+        comparison = self.compared.comparison
+        self.positive = next(name for name in comparison.data.classes if name != comparison.positive)
+        self.notify(f"Positive class: {shown(self.positive, 60)}", markup=False, timeout=3)
+        self.show(app_of(self).state)
+
+    def action_words(self) -> None:
+        """Shows all the words, and in what the strategies differ."""
+        if self.compared is None:
+            return
+        text = self.verdict.copy()
+        if found := self._spec_differences():
+            text.append("\n\nThe strategies differ in\n", "bold")
+            text.append_text(differences(self.compared.strategies, found, min(78, self.size.width - 6)))
+        self.app.push_screen(Reading("The verdict", text))
+
+    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
+        """Keys of the table work where it is, and only once there is one."""
+        del parameters
+        if action not in ("positive", "cost", "disagreements", "words"):
+            return True
+        if self.view != "table":
+            return False
+        if self.compared is None or (action == "positive" and not self.compared.comparison.positive):
+            return None
+        return True
+
+
+def differences(strategies: tuple[str, ...], found: tuple[SpecDifference, ...], width: int) -> Text:
+    """A line a parameter, a column a strategy: values that are not the first strategy's stand out."""
+    names = max([len(one.parameter) for one in found] + [9])
+    room = max(8, (width - names) // max(1, len(strategies)) - 2)
+    cells = min(
+        room, 30, max([len(name) for name in strategies] + [len(value) for one in found for value in one.values])
+    )
+    head = Text.assemble((f"{'differ in':{names}}", rgb(GREY)))
+    for name in strategies:
+        head.append("  ").append(_fitted(name, cells), "bold")
+    lines = [head]
+    for one in found:
+        line = Text.assemble((f"{one.parameter:{names}}", rgb(GREY)))
+        for value in one.values:
+            line.append("  ").append(_fitted(value, cells), "" if value == one.values[0] else rgb(AMBER))
+        lines.append(line)
+    for line in lines:
+        line.truncate(width, overflow="ellipsis")
+    return Text("\n", no_wrap=True).join(lines)
+
+
+def _fitted(text: str, width: int) -> str:
+    cell = Text(middle(shown(text, 200), width))
+    cell.truncate(width, pad=True)
+    return cell.plain

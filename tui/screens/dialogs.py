@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import ClassVar, Literal
 
 from rich.text import Text
@@ -11,7 +11,7 @@ from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Horizontal, Vertical, VerticalScroll
 from textual.screen import ModalScreen
-from textual.widgets import Button, Static
+from textual.widgets import Button, OptionList, Static
 
 
 class Question(ModalScreen[bool]):
@@ -47,6 +47,35 @@ class Question(ModalScreen[bool]):
     def action_answer(self, yes: bool) -> None:
         """Closes the window with the answer."""
         self.dismiss(yes)
+
+
+class Pick(ModalScreen[int | None]):
+    """Answers the number of the chosen name, None where the person chose none."""
+
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("escape,q", "dismiss", "Close", id="pick.close", tooltip="change nothing"),
+    ]
+
+    def __init__(self, title: str, names: Sequence[str], present: int = 0) -> None:
+        super().__init__()
+        self.title_text, self.names, self.present = title, names, present
+
+    def compose(self) -> ComposeResult:
+        """The names in a frame, the present one under the cursor."""
+        with Vertical(classes="dialog pick") as window:
+            window.border_title = Text(self.title_text)
+            window.border_subtitle = Text("enter choose · esc close")
+            yield OptionList(*(Text(name, no_wrap=True, overflow="ellipsis") for name in self.names), compact=True)
+
+    def on_mount(self) -> None:
+        """The cursor begins where the person is."""
+        names = self.query_one(OptionList)
+        names.highlighted = self.present
+        names.focus()
+
+    @on(OptionList.OptionSelected)
+    def _chosen(self, event: OptionList.OptionSelected) -> None:
+        self.dismiss(event.option_index)
 
 
 Way = Literal["stop", "suspend"]

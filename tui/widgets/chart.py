@@ -12,7 +12,7 @@ from rich.text import Text
 from textual.geometry import Size
 from textual.reactive import reactive
 
-from tui.theme import GREY, Colour, rgb
+from tui.theme import GREY, GROUND, Colour, rgb
 from tui.widgets.rows import Rows
 
 Point = tuple[float, float]
@@ -22,13 +22,18 @@ LABEL_WIDTH = 7
 
 @dataclass(frozen=True)
 class Series:
-    """One curve: points (x, y) in order of x. ``name`` and ``value`` stand in the legend, the value where it fits."""
+    """One curve: points (x, y) in order of x. ``name`` and ``value`` stand in the legend, the value where it fits.
+
+    ``marker``: how a single point is drawn. ``band``: (x, low, high) in order of x, an area behind all curves.
+    """
 
     name: str
     points: tuple[Point, ...]
     colour: Colour
     line: Literal["solid", "dotted"] = "solid"
     value: str = ""
+    marker: str = "•"
+    band: tuple[tuple[float, float, float], ...] = ()
 
 
 @dataclass(frozen=True)
@@ -65,13 +70,17 @@ def draw(curves: Curves, width: int, height: int) -> Text:
 
 
 def legend(curves: Curves, width: int) -> Text:
-    """The title and what each line means: with values if they fit in ``width`` cells, else as many names as do."""
+    """The title and what each line means: with values if they fit in ``width`` cells, else as many names as do.
+
+    A curve without a name is left out.
+    """
+    named = [series for series in curves.series if series.name]
     for gap in (2, 1):
-        with_values = _legend(curves.title, curves.series, True, gap)
+        with_values = _legend(curves.title, named, True, gap)
         if with_values.cell_len <= width:
             return with_values
-    for number in range(len(curves.series), 0, -1):
-        text = _legend(curves.title, curves.series[:number], False)
+    for number in range(len(named), 0, -1):
+        text = _legend(curves.title, named[:number], False)
         if text.cell_len <= width:
             return text
     text = Text(curves.title, "bold", no_wrap=True)
@@ -149,6 +158,9 @@ def _plot(curves: Curves, drawn: Sequence[Series], width: int, rows: int) -> Tex
     plotext.yaxes(True, False)
     bottom, top = scale(curves.y[0]), scale(curves.y[1])
     for series in drawn:
+        if area := filled(series.band, curves.x, (bottom, top), columns, rows):
+            plotext.scatter(*_axes(area), marker="braille", color=faint(series.colour))
+    for series in drawn:
         points = [(x, min(max(scale(y), bottom), top)) for x, y in thinned(series.points, columns)]
         if series.line == "dotted" and len(points) > 1:
             points = _dots(points, curves.x, columns)
@@ -156,7 +168,7 @@ def _plot(curves: Curves, drawn: Sequence[Series], width: int, rows: int) -> Tex
         elif len(points) > 1:
             plotext.plot(*_axes(points), marker="braille", color=series.colour)
         else:
-            plotext.scatter(*_axes(points), marker="•", color=series.colour)
+            plotext.scatter(*_axes(points), marker=series.marker, color=series.colour)
     plotext.xlim(*curves.x)
     plotext.ylim(bottom, top)
     _label_axes(plotext, curves, bottom, top, columns, rows)
@@ -172,6 +184,27 @@ def _label_axes(plotext: object, curves: Curves, bottom: float, top: float, colu
     low, high = curves.x
     marks = ticks(low, high, columns // 10) if curves.whole_x else [low, (low + high) / 2, high]
     plotext.xticks(marks, [curves.x_label(mark) for mark in marks])  # type: ignore[attr-defined]
+
+
+def filled(band: Sequence[tuple[float, float, float]], x: Point, y: Point, columns: int, rows: int) -> list[Point]:
+    """Points that fill the area between low and high, one a dot of a canvas of so many cells with these axes."""
+    across, up = (x[1] - x[0]) / max(1, 2 * columns - 1), (y[1] - y[0]) / max(1, 4 * rows - 1)
+    points: list[Point] = []
+    for (x0, low0, high0), (x1, low1, high1) in pairwise(band):
+        for number in range(math.ceil((x0 - x[0]) / across - 1e-9), math.floor((x1 - x[0]) / across + 1e-9) + 1):
+            at = x[0] + number * across
+            share = (at - x0) / (x1 - x0) if x1 > x0 else 0.0
+            low, high = low0 + share * (low1 - low0), high0 + share * (high1 - high0)
+            first = math.ceil((max(low, y[0]) - y[0]) / up - 1e-9)
+            last = math.floor((min(high, y[1]) - y[0]) / up + 1e-9)
+            points += [(at, y[0] + dot * up) for dot in range(first, last + 1)]
+    return points
+
+
+def faint(colour: Colour) -> Colour:
+    """The colour of an area that lies behind a curve of this colour."""
+    red, green, blue = (round(0.38 * value + 0.62 * ground) for value, ground in zip(colour, GROUND, strict=True))
+    return red, green, blue
 
 
 def _axes(points: Sequence[Point]) -> tuple[list[float], list[float]]:

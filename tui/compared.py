@@ -1,0 +1,66 @@
+"""What the Compare screen shows: runs of one or more experiments, what was measured of them, and their pairs. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from statistics import mean
+
+from engine.comparison.rows import Comparison, Row, Source
+from engine.state import RunState
+
+
+@dataclass(frozen=True)
+class Compared:
+    """A comparison, and of each of its rows, in their order, the experiment and the run that it is of."""
+
+    comparison: Comparison
+    sources: tuple[Source, ...]
+    runs: tuple[RunState, ...]
+
+    @property
+    def strategies(self) -> tuple[str, ...]:
+        """The strategies' names, in the order in which they come."""
+        return tuple(dict.fromkeys(row.strategy for row in self.comparison.runs))
+
+    def rows_of(self, strategy: str) -> tuple[int, ...]:
+        """The places of a strategy's rows."""
+        return tuple(place for place, row in enumerate(self.comparison.runs) if row.strategy == strategy)
+
+
+def compared(comparison: Comparison, sources: Sequence[Source]) -> Compared:
+    """The comparison together with what it was made of, by :func:`engine.comparison.rows.compare`."""
+    known = [source for source in sources if source.state.data is not None]
+    of_rows = [
+        (source, run) for source in known for run in source.state.runs if source.runs is None or run.run in source.runs
+    ]
+    return Compared(comparison, tuple(source for source, _ in of_rows), tuple(run for _, run in of_rows))
+
+
+def seed_of(row: Row) -> str:
+    """What a run is called where its strategy is known: ``seed 1``, ``seed 0, fold 3``."""
+    return f"seed {row.seed}" + (f", fold {row.fold}" if row.fold is not None else "")
+
+
+def best_pair(shown: Compared) -> tuple[int, int] | None:
+    """The places of two rows to look at first, None where fewer than two have a result.
+
+    They are of the two strategies of highest mean validation accuracy (of a single one its first two runs), and have
+    the same seed and fold, the first that both have, if there is one.
+    """
+    rows = shown.comparison.runs
+    done = {name: [place for place in shown.rows_of(name) if rows[place].val_accuracy] for name in shown.strategies}
+    ranked = sorted((name for name in done if done[name]), key=lambda name: -_mean_accuracy(rows, done[name]))
+    if len(ranked) < 2:
+        alone = done[ranked[0]] if ranked else []
+        return (alone[0], alone[1]) if len(alone) > 1 else None
+    first, second = done[ranked[0]], done[ranked[1]]
+    for one in first:
+        for other in second:
+            if (rows[one].seed, rows[one].fold) == (rows[other].seed, rows[other].fold):
+                return one, other
+    return first[0], second[0]
+
+
+def _mean_accuracy(rows: Sequence[Row], places: Sequence[int]) -> float:
+    return mean(rows[place].val_accuracy or 0.0 for place in places)

@@ -1,0 +1,78 @@
+"""Compares what is asked for: reads logs and predictions, so it belongs into a thread."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from functools import lru_cache
+from pathlib import Path
+
+from rich.text import Text
+
+from engine.comparison.rows import Comparison, Source, compare
+from engine.comparison.verdict import choices, verdict
+from engine.log import EVENTS, is_being_written
+from engine.state import ExperimentState
+from engine.text import shown
+from tui import follow
+from tui.compared import compared
+from tui.messages import CompareFailed, ComparisonMade
+from tui.theme import AMBER, BLUE, rgb
+
+Marks = Mapping[Path, frozenset[str] | None]
+"""Experiments that are compared, by folder, and of each which runs: None for all."""
+
+
+def compare_all(
+    state: ExperimentState, folder: Path | None, interrupted: bool, marks: Marks, positive: str | None
+) -> ComparisonMade | CompareFailed:
+    """The marked runs, or where none are marked those of the open experiment, which ``state`` tells, side by side."""
+    if marks:
+        sources = [
+            Source(state, one, interrupted, runs) if one == folder and state.runs else _source(one, runs)
+            for one, runs in marks.items()
+        ]
+    else:
+        sources = [Source(state, folder, interrupted)]
+    comparison = compare(sources, positive)
+    if not comparison.runs:
+        return CompareFailed("Nothing of what is marked has a result yet.")
+    said = words(comparison, len(marks))
+    brief = len(said)
+    return ComparisonMade(compared(comparison, sources), said.append_text(in_favour(comparison)), brief)
+
+
+def words(comparison: Comparison, experiments: int) -> Text:
+    """The verdict and what was not fair."""
+    text = Text()
+    if experiments > 1:
+        text.append(f"{experiments} marked experiments: ", rgb(BLUE)).append(shown(comparison.experiment, 160) + "\n")
+    if comparison.data_differs:
+        return text.append(f"No verdict: {shown(comparison.data_differs, 400)}.", f"bold {rgb(AMBER)}")
+    said, stop, more = verdict(comparison).partition(". ")
+    text.append(said + stop, "bold").append(more)
+    for sentence in comparison.fairness:
+        text.append("\nunequal: ", rgb(AMBER)).append(shown(sentence, 400))
+    return text
+
+
+def in_favour(comparison: Comparison) -> Text:
+    """When each strategy is the better choice, a line each."""
+    text = Text()
+    for choice in () if comparison.data_differs else choices(comparison):
+        text.append(f"\n{shown(choice.strategy, 120)}: ", rgb(BLUE)).append(choice.sentence)
+    return text
+
+
+def _source(folder: Path, runs: frozenset[str] | None) -> Source:
+    try:
+        found = (folder / EVENTS).stat()
+        state = _state(folder, found.st_size, found.st_mtime_ns)
+    except OSError:
+        state = ExperimentState(folder.name)
+    return Source(state, folder, state.end is None and not is_being_written(folder), runs)
+
+
+@lru_cache(maxsize=16)
+def _state(folder: Path, size: int, changed: int) -> ExperimentState:
+    del size, changed  # only that it is read again when the log has grown
+    return follow.read(folder)

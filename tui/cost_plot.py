@@ -1,0 +1,132 @@
+"""Accuracy against what it costs: a mark a strategy, with the 95 % interval of its accuracy. Pure."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from statistics import mean
+from typing import Literal
+
+from rich.text import Text
+
+from engine.comparison.columns import columns
+from engine.comparison.rows import Comparison, Row
+from engine.comparison.units import duration, percent, size
+from engine.text import shown
+from tui.theme import COLOURS, GREY, Colour, rgb
+from tui.widgets.chart import Curves, Series
+
+Cost = Literal["time", "processor time", "memory"]
+COSTS: dict[Cost, tuple[Callable[[Row], float | None], Callable[[float], str]]] = {
+    "time": (lambda row: row.seconds_total, duration),
+    "processor time": (lambda row: row.cpu_seconds, duration),
+    "memory": (lambda row: row.peak_memory_bytes, size),
+}
+MARKS = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
+WORTH_A_LOG = 8
+"""Costs that differ by more than this factor are drawn on a logarithmic axis."""
+
+
+@dataclass(frozen=True)
+class Mark:
+    """A strategy: means over its runs of accuracy (0..1), of both ends of its 95 % interval, and of the cost."""
+
+    letter: str
+    strategy: str
+    accuracy: float
+    low: float
+    high: float
+    cost: float
+    colour: Colour
+    runs: int
+
+
+def marks(comparison: Comparison, cost: Cost) -> tuple[Mark, ...]:
+    """The strategies of which accuracy and cost are known; test accuracy where every one has been tested."""
+    value, _ = COSTS[cost]
+    found = []
+    tested = is_tested(comparison)
+    for number, column in enumerate(columns(comparison)):
+        rows = [row for row in column.rows if _accuracy(row, tested) is not None and value(row) is not None]
+        if not rows:
+            continue
+        lows = [_interval(row, tested)[0] for row in rows]
+        highs = [_interval(row, tested)[1] for row in rows]
+        found.append(
+            Mark(
+                MARKS[number % len(MARKS)],
+                column.title,
+                mean(_accuracy(row, tested) or 0.0 for row in rows),
+                mean(lows),
+                mean(highs),
+                mean(value(row) or 0.0 for row in rows),
+                COLOURS[number % len(COLOURS)],
+                len(rows),
+            )
+        )
+    return tuple(found)
+
+
+def is_tested(comparison: Comparison) -> bool:
+    """Whether every run that has a result was measured on a test part."""
+    done = [row for row in comparison.runs if row.val_accuracy is not None]
+    return bool(done) and all(row.test_accuracy is not None for row in done)
+
+
+def curves(found: Sequence[Mark], cost: Cost) -> Curves:
+    """The marks as a chart: an upright line an interval, a letter where the accuracy is."""
+    _, text = COSTS[cost]
+    costs = [mark.cost for mark in found if mark.cost > 0]
+    least, most = min(costs, default=1.0), max(costs, default=1.0)
+    logarithmic = most > WORTH_A_LOG * least
+    place: Callable[[float], float] = (lambda value: math.log10(max(value, least / 2))) if logarithmic else float
+    margin = 0.08 * (place(most) - place(least)) if logarithmic else 0.08 * most
+    left = place(least) - margin if logarithmic else 0.0
+    bottom = max(0.0, math.floor(20 * min((mark.low for mark in found), default=0.0)) / 20)
+    lines = [Series("", ((place(mark.cost), mark.low), (place(mark.cost), mark.high)), mark.colour) for mark in found]
+    letters = [Series("", ((place(mark.cost), mark.accuracy),), mark.colour, marker=mark.letter) for mark in found]
+    scale = ", logarithmic" if logarithmic else ""
+    return Curves(
+        f"accuracy against {cost}{scale}",
+        (*lines, *letters),
+        (left, place(most) + margin),
+        (bottom, 1.0),
+        "{:.0%}".format,
+        x_label=(lambda value: text(10**value)) if logarithmic else text,
+        whole_x=False,
+        empty="no run has a result yet",
+    )
+
+
+def key(found: Sequence[Mark], cost: Cost, width: int) -> Text:
+    """What the letters mean, a line each of at most ``width`` cells."""
+    _, text = COSTS[cost]
+    longest = max((len(shown(mark.strategy, 80)) for mark in found), default=0)
+    lines = []
+    for mark in sorted(found, key=lambda one: -one.accuracy):
+        name = Text(shown(mark.strategy, 80))
+        name.truncate(max(10, min(longest, width - 44)), overflow="ellipsis", pad=True)
+        several = f" ×{mark.runs}" if mark.runs > 1 else "   "
+        line = Text.assemble(
+            (f"{mark.letter} ", f"bold {rgb(mark.colour)}"),
+            name,
+            (several, rgb(GREY)),
+            (f"  {percent(mark.accuracy):>7}", "bold"),
+            (f"  {100 * mark.low:.1f}–{100 * mark.high:.1f}", rgb(GREY)),
+            f"  {text(mark.cost):>9}",
+        )
+        line.truncate(width, overflow="ellipsis")
+        lines.append(line)
+    return Text("\n", no_wrap=True).join(lines)
+
+
+def _accuracy(row: Row, tested: bool) -> float | None:
+    return row.test_accuracy if tested else row.val_accuracy
+
+
+def _interval(row: Row, tested: bool) -> tuple[float, float]:
+    low, high = (
+        (row.test_accuracy_low, row.test_accuracy_high) if tested else (row.val_accuracy_low, row.val_accuracy_high)
+    )
+    return (0.0 if low is None else low), (1.0 if high is None else high)

@@ -1,0 +1,190 @@
+"""What the columns of the Compare screen's table are, and how its lines are sorted. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from statistics import mean, stdev
+from typing import TYPE_CHECKING, Literal
+
+from engine.comparison.columns import Column, columns
+from engine.comparison.rows import Comparison, Row
+from engine.comparison.units import UNKNOWN, count, duration, energy, size
+
+if TYPE_CHECKING:
+    from engine.comparison.scores import Scores
+
+Number = Callable[[Row], float | None]
+
+
+@dataclass(frozen=True)
+class Measure:
+    """A column: a number a run, of several their mean. ``words`` explain it; ``better`` says which end is the good one.
+
+    ``spread``: several runs are told as mean ± standard deviation.
+    """
+
+    title: str
+    words: str
+    value: Number
+    text: Callable[[float], str]
+    better: Literal["higher", "lower"] | None = None
+    spread: bool = field(default=False, kw_only=True)
+
+    def number(self, rows: Sequence[Row]) -> float | None:
+        """The mean over the runs in which it was measured."""
+        known = [value for row in rows if (value := self.value(row)) is not None]
+        return mean(known) if known else None
+
+    def cell(self, rows: Sequence[Row]) -> str:
+        """In words: ``93.5``, ``93.5 ±0.4``."""
+        known = [value for row in rows if (value := self.value(row)) is not None]
+        if not known:
+            return UNKNOWN
+        said = self.text(mean(known))
+        return f"{said} ±{self.text(stdev(known)).lstrip('+')}" if self.spread and len(known) > 1 else said
+
+
+def _percent(share: float) -> str:
+    return f"{100 * share:.1f}"
+
+
+def _points(share: float) -> str:
+    return f"{100 * share:+.1f}"
+
+
+def _three(number: float) -> str:
+    return f"{number:.3f}"
+
+
+def _whole(number: float) -> str:
+    return f"{number:.0f}" if number == int(number) else f"{number:.1f}"
+
+
+def _large(number: float) -> str:
+    return count(number).replace(" thousand", " k").replace(" million", " M").replace(" billion", " G")
+
+
+def _scored(measure: Callable[[Scores], float | None]) -> Number:
+    return lambda row: measure(row.scores) if row.scores is not None else None
+
+
+def measures(comparison: Comparison) -> tuple[Measure, ...]:
+    """The columns that have something to say about these runs, the accuracies first."""
+    of = f" of {comparison.positive}" if comparison.positive else ", mean of each class against the rest"
+    other = " (p: the other class)" if comparison.positive else ""
+    every = (
+        Measure(
+            "test acc", "test accuracy, %: measured once, at the chosen epoch", _test, _percent, "higher", spread=True
+        ),
+        Measure(
+            "val acc",
+            "validation accuracy, %, at the best epoch, which it chose: it flatters",
+            lambda row: row.val_accuracy,
+            _percent,
+            "higher",
+            spread=True,
+        ),
+        Measure("low", "lower end of the accuracy's 95 % interval, %", lambda row: row.val_accuracy_low, _percent),
+        Measure("high", "upper end of the accuracy's 95 % interval, %", lambda row: row.val_accuracy_high, _percent),
+        Measure(
+            "balanced",
+            "balanced accuracy, %: mean of the recalls",
+            _scored(lambda of: of.balanced_accuracy),
+            _percent,
+            "higher",
+        ),
+        Measure("F1", "macro F1: mean of the classes' F1", _scored(lambda of: of.macro_f1), _three, "higher"),
+        Measure("AUC", f"area under the ROC curve{of}", _scored(lambda of: of.roc_auc), _three, "higher"),
+        Measure("AP", f"average precision{of}", _scored(lambda of: of.average_precision), _three, "higher"),
+        Measure(
+            "sens",
+            f"sensitivity, %: share{of} that is found{other}",
+            _scored(lambda of: of.sensitivity),
+            _percent,
+            "higher",
+        ),
+        Measure(
+            "spec",
+            f"specificity, %: share not{of} that is left alone{other}",
+            _scored(lambda of: of.specificity),
+            _percent,
+            "higher",
+        ),
+        Measure("loss", "validation log loss, nats", lambda row: row.val_loss, _three, "lower"),
+        Measure("ECE", "expected calibration error, %", _scored(lambda of: of.calibration_error), _percent, "lower"),
+        Measure("gap", "training less validation accuracy, points", lambda row: row.generalisation_gap, _points),
+        Measure("best", "epoch of best validation accuracy", lambda row: row.best_epoch, _whole),
+        Measure("turned", "epoch at which validation loss turned", lambda row: row.val_loss_turned, _whole),
+        Measure("time", "seconds in all", lambda row: row.seconds_total, duration, "lower"),
+        Measure(
+            "to 95 %", "time to 95 % of the other's best accuracy", lambda row: row.seconds_to_target, duration, "lower"
+        ),
+        Measure("CPU", "processor time, all cores", lambda row: row.cpu_seconds, duration, "lower"),
+        Measure("memory", "peak memory", lambda row: row.peak_memory_bytes, size, "lower"),
+        Measure("energy", "energy of the card", lambda row: row.joules, energy, "lower"),
+        Measure("params", "parameters of the network", lambda row: row.parameters_total or None, _large, "lower"),
+        Measure("trained", "parameters that train", lambda row: row.parameters_trainable or None, _large, "lower"),
+        Measure("mult-adds", "multiply-adds of one image", lambda row: row.multiply_adds, _large, "lower"),
+    )
+    accuracy = ("val acc",)
+    return tuple(
+        one for one in every if one.title in accuracy or any(one.value(row) is not None for row in comparison.runs)
+    )
+
+
+def _test(row: Row) -> float | None:
+    return row.test_accuracy
+
+
+@dataclass(frozen=True)
+class Line:
+    """A strategy with all its runs, or below it one of them."""
+
+    column: Column
+    name: str
+    is_run: bool = False
+    runs: int = 1
+
+
+@dataclass(frozen=True)
+class Order:
+    """By which measure lines are sorted (None: as they were run), and whether from the good end."""
+
+    title: str | None = None
+    best_first: bool = True
+
+
+def lines(comparison: Comparison, measures: Sequence[Measure], unfolded: frozenset[str], order: Order) -> list[Line]:
+    """The strategies in order, each with its runs below it where it is unfolded, in the same order."""
+    by = next((one for one in measures if one.title == order.title), None)
+    made: list[Line] = []
+    runs = columns(comparison, single_runs=True)
+    for column in _sorted(columns(comparison), by, order):
+        made.append(Line(column, column.title, runs=len(column.rows)))
+        if column.title in unfolded and len(column.rows) > 1:
+            mine = [one for one in runs if one.title == column.title]
+            made += [Line(one, one.note or one.rows[0].run, True) for one in _sorted(mine, by, order)]
+    return made
+
+
+def _sorted(some: Sequence[Column], by: Measure | None, order: Order) -> list[Column]:
+    """Those of which nothing is known come last, whatever the direction."""
+    if by is None:
+        return list(some)
+    sign = -1.0 if (by.better != "lower") == order.best_first else 1.0
+
+    def key(column: Column) -> tuple[bool, float]:
+        number = by.number(column.rows)
+        return number is None, 0.0 if number is None else sign * number
+
+    return sorted(some, key=key)
+
+
+def best_of(comparison: Comparison, measure: Measure) -> str | None:
+    """How the best strategy's number reads, None where nobody is better than another."""
+    numbers = [number for column in columns(comparison) if (number := measure.number(column.rows)) is not None]
+    if measure.better is None or len(numbers) < 2:
+        return None
+    texts = {measure.text(number) for number in numbers}
+    return measure.text(max(numbers) if measure.better == "higher" else min(numbers)) if len(texts) > 1 else None

@@ -1,0 +1,64 @@
+"""In what the strategies of a comparison differ, as they were asked for. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+
+import msgspec
+
+from engine.state import RunState
+
+UNSET = "–"
+
+
+@dataclass(frozen=True)
+class SpecDifference:
+    """A parameter, and its value in each of the strategies; ``–`` where one has no such parameter."""
+
+    parameter: str
+    values: tuple[str, ...]
+
+
+def spec_differences(runs: Sequence[Sequence[RunState]]) -> tuple[SpecDifference, ...]:
+    """The parameters that differ between the strategies, ``runs`` being those of each, in their order."""
+    described = [_described(some) for some in runs]
+    names = _together(dict.fromkeys(name for one in described for name in one))
+    rows = [SpecDifference(name, tuple(one.get(name, UNSET) for one in described)) for name in names]
+    return tuple(row for row in rows if len(set(row.values)) > 1)
+
+
+def _described(runs: Sequence[RunState]) -> dict[str, str]:
+    if not runs:
+        return {}
+    values = _flat(msgspec.to_builtins(runs[0].strategy))
+    values.pop("name", None)
+    seeds = ", ".join(str(seed) for seed in sorted({run.seed for run in runs}))
+    weights = ", ".join(dict.fromkeys(run.weights for run in runs if run.weights))
+    precision = ", ".join(dict.fromkeys(run.precision for run in runs if run.precision))
+    return {**values, "seeds": seeds, "weights": weights, "precision": precision}
+
+
+def _flat(values: Mapping[str, object], prefix: str = "") -> dict[str, str]:
+    flat: dict[str, str] = {}
+    for name, value in values.items():
+        if isinstance(value, Mapping):
+            flat |= _flat(value, f"{prefix}{name}.")
+        else:
+            flat[(prefix + name).removesuffix(".name")] = _text(value)
+    return flat
+
+
+def _text(value: object) -> str:
+    if value is None:
+        return "its own"
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    return f"{value:g}" if isinstance(value, float) else str(value)
+
+
+def _together(names: Iterable[str]) -> list[str]:
+    """In their order, but those of one table (``schedule``, ``schedule.gamma``) one after the other."""
+    found = list(names)
+    tables = [name.partition(".")[0] for name in found]
+    return sorted(found, key=lambda name: tables.index(name.partition(".")[0]))

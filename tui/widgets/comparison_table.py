@@ -1,0 +1,204 @@
+"""The comparison as a table that is sorted and unfolded by keys: a strategy a line, below it its runs."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+from rich.text import Text
+from textual.binding import Binding, BindingType
+from textual.message import Message
+
+from engine.comparison.rows import Comparison
+from engine.comparison.units import UNKNOWN
+from engine.text import shown
+from tui.measures import Line, Measure, Order, best_of, lines, measures
+from tui.text import middle
+from tui.theme import AMBER, BLUE, GREEN, GREY, SIGNS, Condition, rgb
+from tui.widgets.listing import Listing
+
+GAP = 2
+WORTH_A_SIGN: tuple[Condition, ...] = ("failed", "running", "interrupted", "stopped", "skipped", "waiting")
+MOST_NAME = 34
+
+
+class ComparisonTable(Listing):
+    """Draws as many columns as have room, the first of them always: the names, and beyond them those around the
+    chosen one.
+    """
+
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("enter", "open", "Open", id="compare.detail", tooltip="everything measured of this strategy or run"),
+        Binding("space", "unfold", "Runs", id="compare.unfold", tooltip="show a strategy's runs, or hide them"),
+        Binding("left,h", "column(-1)", "Column ←", show=False, id="compare.left", tooltip="the column before"),
+        Binding("right,l", "column(1)", "Column →", show=False, id="compare.right", tooltip="the next column"),
+        Binding(
+            "s", "sort", "Sort", id="compare.sort", tooltip="sort by the chosen column, again: the other way round"
+        ),
+    ]
+
+    class Opened(Message):
+        """The person wants to know more of the line under the cursor."""
+
+    class Chosen(Message):
+        """Another column is chosen."""
+
+    def __init__(self) -> None:
+        super().__init__(id="comparison-table")
+        self.comparison: Comparison | None = None
+        self.measures: tuple[Measure, ...] = ()
+        self.lines: list[Line] = []
+        self.unfolded: frozenset[str] = frozenset()
+        self.order = Order()
+        self.column = 0
+        self.first_column = 0
+        self._cells: list[list[str]] = []
+        self._widths: list[int] = []
+        self._is_best: list[list[bool]] = []
+
+    @property
+    def count(self) -> int:
+        """Lines."""
+        return len(self.lines)
+
+    @property
+    def current(self) -> Line | None:
+        """The line under the cursor."""
+        return self.lines[self.cursor] if 0 <= self.cursor < len(self.lines) else None
+
+    @property
+    def measure(self) -> Measure | None:
+        """The chosen column."""
+        return self.measures[self.column] if self.column < len(self.measures) else None
+
+    def show(self, comparison: Comparison) -> None:
+        """Shows this comparison in the order and as far unfolded as it was."""
+        title = self.measure.title if self.measure is not None else "val acc"
+        self.comparison, self.measures = comparison, measures(comparison)
+        self.column = next((place for place, one in enumerate(self.measures) if one.title == title), 0)
+        self._arrange()
+
+    def _arrange(self) -> None:
+        if self.comparison is None:
+            return
+        before = self.current
+        self.lines = lines(self.comparison, self.measures, self.unfolded, self.order)
+        self._cells = [[one.cell(line.column.rows) for one in self.measures] for line in self.lines]
+        self._widths = [
+            max(5, len(one.title) + 1, *(len(cells[place]) for cells in self._cells))
+            for place, one in enumerate(self.measures)
+        ]
+        bests = [best_of(self.comparison, one) for one in self.measures]
+        self._is_best = [
+            [
+                not line.is_run
+                and best is not None
+                and (number := one.number(line.column.rows)) is not None
+                and one.text(number) == best
+                for one, best in zip(self.measures, bests, strict=True)
+            ]
+            for line in self.lines
+        ]
+        if before is not None:
+            same = ((line.name, line.column.title, line.is_run) for line in self.lines)
+            wanted = (before.name, before.column.title, before.is_run)
+            parent = (before.column.title, before.column.title, False)
+            places = list(same)
+            at = wanted if wanted in places else parent
+            self.cursor = places.index(at) if at in places else 0
+        self.draw()
+
+    def action_open(self) -> None:
+        """Asks the screen for the detail."""
+        if self.current is not None:
+            self.post_message(self.Opened())
+
+    def action_unfold(self) -> None:
+        """Shows a strategy's runs, or hides them; of a run those of its strategy."""
+        if self.current is not None:
+            self.unfolded ^= {self.current.column.title}
+            self._arrange()
+            self.post_message(self.Moved())
+
+    def action_column(self, step: int) -> None:
+        """Chooses the next column or the one before."""
+        before, self.column = self.column, max(0, min(self.column + step, len(self.measures) - 1))
+        if self.column != before:
+            self.draw()
+            self.post_message(self.Chosen())
+
+    def action_sort(self) -> None:
+        """Sorts by the chosen column from its good end, then from the other, then not at all."""
+        if self.measure is None:
+            return
+        if self.order.title != self.measure.title:
+            self.order = Order(self.measure.title)
+        else:
+            self.order = Order(self.measure.title, False) if self.order.best_first else Order()
+        self._arrange()
+
+    def _name_width(self, width: int) -> int:
+        longest = max((len(_name(line).plain) for line in self.lines), default=8)
+        return max(12, min(longest, MOST_NAME, width // 2))
+
+    def _layout(self, width: int) -> tuple[int, list[tuple[int, int]]]:
+        """Cells of the names, and of each column in view its place and its cells."""
+        names, widths = self._name_width(width), self._widths
+        room = width - names
+        self.first_column = min(self.first_column, self.column)
+        while sum(widths[self.first_column : self.column + 1]) + GAP * (self.column - self.first_column + 1) > room:
+            if self.first_column >= self.column:
+                break
+            self.first_column += 1
+        placed, used = [], 0
+        for place in range(self.first_column, len(widths)):
+            used += GAP + widths[place]
+            if used > room:
+                break
+            placed.append((place, widths[place]))
+        return names, placed
+
+    def head(self, width: int) -> list[Text]:
+        """The columns' titles: the chosen one, and the one that sorts with an arrow."""
+        names, placed = self._layout(width)
+        last = placed[-1][0] if placed else 0
+        text = Text.assemble((f"{'←' if self.first_column else '':>{names}}", rgb(AMBER)), no_wrap=True)
+        for place, cells in placed:
+            one = self.measures[place]
+            arrow = ""
+            if one.title == self.order.title:
+                falls = (one.better != "lower") == self.order.best_first
+                arrow = "▾" if falls else "▴"
+            style = f"bold {rgb(AMBER)}" if arrow else rgb(GREY)
+            text.append(" " * GAP)
+            text.append(f"{one.title + arrow:>{cells}}", f"{style} reverse" if place == self.column else style)
+        if last < len(self.measures) - 1 and text.cell_len < width:
+            text.append("→", rgb(AMBER))
+        return [text]
+
+    def line(self, number: int, width: int) -> Text:
+        """A strategy or a run, and its numbers; the best strategy's are marked."""
+        line = self.lines[number]
+        names, placed = self._layout(width)
+        text = _name(line, line.column.title in self.unfolded, names)
+        text.pad_right(names - text.cell_len)
+        for place, cells in placed:
+            said = self._cells[number][place]
+            is_best = self._is_best[number][place]
+            style = f"bold {rgb(GREEN)}" if is_best else rgb(GREY) if line.is_run or said == UNKNOWN else ""
+            text.append(" " * GAP)
+            text.append(f"{said:>{cells}}", style)
+        text.no_wrap = True
+        return text
+
+
+def _name(line: Line, unfolded: bool = False, width: int = 1000) -> Text:
+    """A strategy with the number of its runs, or a run, and a sign where something is not over or went wrong."""
+    states = [row.state for row in line.column.rows]
+    sign = next((SIGNS[state] for state in WORTH_A_SIGN if state in states), "")
+    after = f" {sign}" if sign else ""
+    if line.is_run:
+        return Text.assemble((f"    {middle(shown(line.name, 80), width - 4 - len(after))}{after}", rgb(GREY)))
+    after = (f" ×{line.runs}" if line.runs > 1 else "") + after
+    fold = "  " if line.runs == 1 else "▾ " if unfolded else "▸ "
+    name = middle(shown(line.name, 120), width - 2 - len(after))
+    return Text.assemble(fold, (name, f"bold {rgb(BLUE)}"), (after, rgb(GREY)))

@@ -1,0 +1,81 @@
+"""The plot of accuracy against cost, with what its letters mean."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+from rich.text import Text
+from textual.app import ComposeResult
+from textual.binding import Binding, BindingType
+from textual.containers import Vertical
+from textual.message import Message
+from textual.widgets import Static
+
+from engine.comparison.rows import Comparison
+from tui.cost_plot import COSTS, Cost, curves, is_tested, key, marks
+from tui.theme import GREY, rgb
+from tui.widgets.chart import Chart
+
+
+class CostView(Vertical):
+    """A mark a strategy; a key turns from seconds to processor time to memory."""
+
+    DEFAULT_CSS = """
+    CostView { padding: 0 1; }
+    CostView #cost-key { height: auto; max-height: 40%; margin-top: 1; text-wrap: nowrap; }
+    """
+
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("escape", "back", "Back", id="plot.back", tooltip="back to the table"),
+        Binding("m", "measure", "Time or memory", id="plot.cost", tooltip="against time, processor time or memory"),
+    ]
+
+    class Back(Message):
+        """The person wants to see the table again."""
+
+    def __init__(self) -> None:
+        super().__init__(id="cost")
+        self.chart = Chart(id="cost-chart")
+        self.key = Static(id="cost-key", markup=False)
+        self.can_focus = True
+        self.cost: Cost = "time"
+        self.comparison: Comparison | None = None
+
+    def compose(self) -> ComposeResult:
+        """The plot above the words."""
+        yield self.chart
+        yield self.key
+
+    def show(self, comparison: Comparison) -> None:
+        """Shows this comparison."""
+        self.comparison = comparison
+        self._draw()
+
+    def take_focus(self) -> None:
+        """The keys work here."""
+        self.focus()
+
+    def on_resize(self) -> None:
+        """The words fit the width."""
+        self._draw()
+
+    def action_measure(self) -> None:
+        """Turns to the next kind of cost."""
+        kinds = list(COSTS)
+        self.cost = kinds[(kinds.index(self.cost) + 1) % len(kinds)]
+        self._draw()
+
+    def action_back(self) -> None:
+        """Goes back to the table."""
+        self.post_message(self.Back())
+
+    def _draw(self) -> None:
+        if self.comparison is None:
+            return
+        found = marks(self.comparison, self.cost)
+        drawn = curves(found, self.cost)
+        if drawn != self.chart.curves:
+            self.chart.curves = drawn
+        part = "test" if is_tested(self.comparison) else "validation"
+        said = Text(f"\n{part} accuracy, its 95 % interval, {self.cost}: means over the runs", rgb(GREY))
+        self.key.update(key(found, self.cost, max(20, self.size.width - 2)).append_text(said))

@@ -1,0 +1,164 @@
+"""Everything measured of a strategy or of one run: a table of words, confusion matrices, and curves."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import ClassVar
+
+from rich.console import Console, ConsoleOptions, RenderableType
+from rich.table import Table
+from rich.text import Text
+from textual.app import ComposeResult
+from textual.binding import Binding, BindingType
+from textual.containers import Horizontal, Vertical, VerticalScroll
+from textual.message import Message
+from textual.widgets import Static
+
+from engine.comparison.aspects import sections
+from engine.comparison.columns import Column, columns
+from engine.comparison.confusion import matrices
+from engine.comparison.rows import Comparison
+from engine.state import RunState
+from engine.text import shown
+from tui import bands
+from tui.compared import Compared
+from tui.confusion_tables import confusion_tables
+from tui.measures import Line
+from tui.theme import BLUE, GREY, rgb
+from tui.widgets.chart import Chart
+
+WIDE = 110
+"""Cells from which on words and curves have room side by side."""
+
+
+class DetailView(Vertical):
+    """Words at the left, curves at the right; where there is no room for both, a key turns over."""
+
+    DEFAULT_CSS = """
+    DetailView { padding: 0 1; }
+    DetailView #detail-title { height: 1; margin-bottom: 1; text-wrap: nowrap; text-overflow: ellipsis; }
+    DetailView #detail-words { width: 1fr; height: 1fr; }
+    DetailView #detail-charts { width: 1fr; height: 1fr; padding-left: 2; }
+    DetailView.-narrow #detail-charts { padding-left: 0; }
+    """
+
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("escape", "back", "Back", id="detail.back", tooltip="back to the table"),
+        Binding("c", "turn", "Curves", id="detail.curves", tooltip="curves instead of words, or words again"),
+        Binding(
+            "left,h", "other(-1)", "Before", show=False, id="detail.before", tooltip="the line before in the table"
+        ),
+        Binding("right,l", "other(1)", "Next", show=False, id="detail.next", tooltip="the next line of the table"),
+        Binding("up,k", "scroll(-1)", "Up", show=False, id="detail.up", tooltip="scroll up"),
+        Binding("down,j", "scroll(1)", "Down", show=False, id="detail.down", tooltip="scroll down"),
+        Binding("pageup", "page(-1)", "Page up", show=False, id="detail.page-up", tooltip="a page up"),
+        Binding("pagedown", "page(1)", "Page down", show=False, id="detail.page-down", tooltip="a page down"),
+    ]
+
+    class Back(Message):
+        """The person wants to see the table again."""
+
+    class Other(Message):
+        """The person wants the detail of the next line, or of the one before."""
+
+        def __init__(self, step: int) -> None:
+            super().__init__()
+            self.step = step
+
+    def __init__(self) -> None:
+        super().__init__(id="detail")
+        self.title = Static(id="detail-title", markup=False)
+        self.text = Static(markup=False)
+        self.words = VerticalScroll(self.text, id="detail-words")
+        self.words.can_focus = False
+        self.charts = (Chart(), Chart(), Chart())
+        self.right = Vertical(*self.charts, id="detail-charts")
+        self.can_focus = True
+        self.turned = False
+
+    def compose(self) -> ComposeResult:
+        """The title above both halves."""
+        yield self.title
+        yield Horizontal(self.words, self.right)
+
+    def show(self, compared: Compared, line: Line) -> None:
+        """Shows this line of the table."""
+        comparison = compared.comparison
+        rows = set(map(id, line.column.rows))  # two runs may have measured the same
+        runs = [run for row, run in zip(comparison.runs, compared.runs, strict=True) if id(row) in rows]
+        name = Text.assemble((shown(line.column.title, 120), f"bold {rgb(BLUE)}"), (f"  {line.column.note}", rgb(GREY)))
+        self.title.update(name)
+        self.text.update(_Detail(comparison, line.column))
+        self._draw(runs, line.column)
+        self._place()
+
+    def take_focus(self) -> None:
+        """The keys work here; it begins at the top."""
+        self.words.scroll_home(animate=False)
+        self.focus()
+
+    def _draw(self, runs: Sequence[RunState], column: Column) -> None:
+        turned = [row.val_loss_turned for row in column.rows if row.val_loss_turned is not None]
+        wanted = bands.accuracy(runs), bands.loss(runs, turned), bands.gap(runs)
+        for chart, curves in zip(self.charts, wanted, strict=True):
+            chart.curves = curves
+
+    def on_resize(self) -> None:
+        """Both halves, or one."""
+        self._place()
+
+    def _place(self) -> None:
+        wide = self.size.width >= WIDE
+        self.set_class(not wide, "-narrow")
+        self.words.display = wide or not self.turned
+        self.right.display = wide or self.turned
+
+    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
+        """Nothing needs to be turned over where both halves have room."""
+        del parameters
+        return None if action == "turn" and self.size.width >= WIDE else True
+
+    def action_turn(self) -> None:
+        """Turns over."""
+        self.turned = not self.turned
+        self._place()
+
+    def action_back(self) -> None:
+        """Goes back to the table."""
+        self.post_message(self.Back())
+
+    def action_other(self, step: int) -> None:
+        """Asks for another line."""
+        self.post_message(self.Other(step))
+
+    def action_scroll(self, lines: int) -> None:
+        """Scrolls the words."""
+        self.words.scroll_relative(y=lines, animate=False)
+
+    def action_page(self, pages: int) -> None:
+        """Scrolls the words by a page."""
+        self.words.scroll_relative(y=pages * max(1, self.words.size.height - 1), animate=False)
+
+
+class _Detail:
+    """Rich tells it the width."""
+
+    def __init__(self, comparison: Comparison, column: Column) -> None:
+        self.sections = sections(comparison, (column,))
+        others = [other for other in columns(comparison) if other.title != column.title]
+        self.matrices = matrices((column, *others))
+
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> Iterator[RenderableType]:
+        del console
+        table = Table(box=None, padding=(0, 2, 0, 0), show_header=False, pad_edge=False)
+        table.add_column(style=rgb(GREY), max_width=36)
+        table.add_column(overflow="fold")
+        for section in self.sections:
+            if section.title:
+                table.add_row()
+                table.add_row(Text(section.title, f"bold {rgb(BLUE)}"))
+            for aspect in section.lines:
+                table.add_row(Text(shown(aspect.title, 80)), Text(shown(aspect.values[0], 200)))
+        yield table
+        yield Text()
+        yield from confusion_tables(self.matrices, options.max_width)

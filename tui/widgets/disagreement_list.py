@@ -1,0 +1,93 @@
+"""The images that exactly one of two runs gets right, one a line."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import PurePath
+from typing import TYPE_CHECKING
+
+from rich.text import Text
+
+from engine.text import shown
+from tui.text import middle
+from tui.theme import BLUE, GREEN, GREY, ROSE, rgb
+from tui.widgets.listing import Listing
+
+if TYPE_CHECKING:
+    from engine.comparison.disagreements import Disagreement
+
+LETTERS = "AB"
+COLOURS = (BLUE, GREEN)
+"""Of the first and of the other run."""
+
+
+class DisagreementList(Listing):
+    """Which run is right, how sure the other is of its mistake, and the file's name."""
+
+    def __init__(self) -> None:
+        super().__init__(id="disagreement-list")
+        self.found: Sequence[Disagreement] = ()
+
+    @property
+    def count(self) -> int:
+        """Images."""
+        return len(self.found)
+
+    @property
+    def current(self) -> Disagreement | None:
+        """The image under the cursor."""
+        return self.found[self.cursor] if self.found else None
+
+    def put_all(self, found: Sequence[Disagreement]) -> None:
+        """Shows these; the cursor stays with its image, if it is among them."""
+        path = self.current.path if self.current else ""
+        self.found = found
+        self.cursor = next((number for number, one in enumerate(found) if one.path == path), 0)
+        self.draw()
+
+    def nearby(self) -> list[str]:
+        """The images that are likely to be looked at next."""
+        return [self.found[at].path for at in (self.cursor + 1, self.cursor - 1) if 0 <= at < len(self.found)]
+
+    def head(self, width: int) -> list[Text]:
+        """What the columns are."""
+        del width
+        return [Text("right  wrong by", rgb(GREY))]
+
+    def line(self, number: int, width: int) -> Text:
+        """``A      B 99 %  image.jpg``."""
+        one = self.found[number]
+        wrong = 1 - one.right
+        name = middle(shown(PurePath(one.path).name), max(8, width - 15))
+        return Text.assemble(
+            (f"{LETTERS[one.right]}      ", f"bold {rgb(COLOURS[one.right])}"),
+            (f"{LETTERS[wrong]} {100 * one.confidence:3.0f} %", rgb(ROSE)),
+            f"  {name}",
+        )
+
+
+def facts(one: Disagreement, width: int) -> Text:
+    """An image in words: its file, its label, and what each of the runs says, in lines of at most ``width`` cells."""
+    folder, name = str(PurePath(one.path).parent), PurePath(one.path).name
+    lines = [
+        Text.assemble((middle(shown(name), width), "bold")),
+        Text(middle(shown(folder), width), rgb(GREY)),
+        Text.assemble(("label  ", rgb(GREY)), (shown(one.label, 60), "bold")),
+    ]
+    if one.group:
+        lines[-1].append("   group  ", rgb(GREY)).append(shown(one.group, 60))
+    longest = max(len(shown(name, 60)) for name in one.predicted)
+    for run in (0, 1):
+        is_right = run == one.right
+        said = f"{shown(one.predicted[run], 60):<{longest}} {100 * one.probabilities[run]:5.1f} %"
+        line = Text.assemble(
+            (f"{LETTERS[run]} ", f"bold {rgb(COLOURS[run])}"),
+            ("✓ " if is_right else "✗ ", rgb(GREEN if is_right else ROSE)),
+            (said, "" if is_right else rgb(ROSE)),
+        )
+        if not is_right:
+            line.append(f"   {shown(one.label, 40)} {100 * one.of_label[run]:.1f} %", rgb(GREY))
+        lines.append(line)
+    for line in lines:
+        line.truncate(width, overflow="ellipsis")
+    return Text("\n", no_wrap=True).join(lines)

@@ -1,0 +1,256 @@
+"""Where two runs disagree: the images, each with its picture and what both say of it."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, ClassVar
+
+from rich.text import Text
+from textual import on, work
+from textual.app import ComposeResult
+from textual.binding import Binding, BindingType
+from textual.containers import Horizontal, Vertical
+from textual.message import Message
+from textual.widgets import Static
+from textual.worker import get_current_worker
+
+from engine.text import shown
+from tui.compared import Compared, best_pair, seed_of
+from tui.screens.dialogs import Pick
+from tui.text import middle
+from tui.theme import GREY, rgb
+from tui.widgets.disagreement_list import COLOURS, LETTERS, DisagreementList, facts
+from tui.widgets.picture import Picture
+from tui.widgets.rows import Rows
+
+if TYPE_CHECKING:
+    from engine.comparison.disagreements import Disagreement
+
+NO_PAIR = "Two runs with a result are needed to disagree."
+
+
+@dataclass
+class Found(Message):
+    """What two runs disagree about, or why that cannot be told; ``images``: how many both have seen, at most."""
+
+    pair: tuple[int, int]
+    found: tuple[Disagreement, ...]
+    images: int
+    problem: str = ""
+
+
+class DisagreementsView(Vertical):
+    """Two runs' disagreements: all of them, or those where one of the two is right, or of one class."""
+
+    DEFAULT_CSS = """
+    DisagreementsView { padding: 0 1; }
+    DisagreementsView #disagreement-head { height: auto; max-height: 3; margin-bottom: 1; }
+    DisagreementsView #disagreement-list { width: 2fr; min-width: 32; max-width: 60; }
+    DisagreementsView #disagreement-right { width: 3fr; padding-left: 2; }
+    DisagreementsView #disagreement-facts { height: 5; }
+    DisagreementsView #disagreement-none { height: 1fr; content-align: center middle; text-align: center;
+                                           color: $text-muted; }
+    """
+
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("escape", "back", "Back", id="disagreements.back", tooltip="back to the table"),
+        Binding("o", "copy", "Copy path", id="disagreements.copy", tooltip="copy the image's path to the clipboard"),
+        Binding("w", "who", "Who is right", id="disagreements.who", tooltip="only images that A, or that B gets right"),
+        Binding("c", "klass", "Class", id="disagreements.class", tooltip="only images of one class"),
+        Binding("r", "runs", "Runs", id="disagreements.runs", tooltip="choose the two runs"),
+    ]
+
+    class Back(Message):
+        """The person wants to see the table again."""
+
+    def __init__(self) -> None:
+        super().__init__(id="disagreements")
+        self.head = Static(id="disagreement-head", markup=False)
+        self.listing = DisagreementList()
+        self.picture = Picture(id="disagreement-picture")
+        self.facts = Rows(id="disagreement-facts")
+        self.none = Static(id="disagreement-none", markup=False)
+        self.body = Horizontal(self.listing, Vertical(self.picture, self.facts, id="disagreement-right"))
+        self.compared: Compared | None = None
+        self.pair: tuple[int, int] | None = None
+        self.found: Found | None = None
+        self.who: int | None = None
+        self.of_class: str | None = None
+
+    def compose(self) -> ComposeResult:
+        """The two runs, then the list beside the picture, or why there is none."""
+        yield self.head
+        yield self.body
+        yield self.none
+
+    def show(self, compared: Compared) -> None:
+        """Looks at this comparison; at the same two runs as before, where it still has them."""
+        before = [identity(self.compared, place) for place in self.pair or ()] if self.compared is not None else []
+        self.compared = compared
+        places = {identity(compared, place): place for place in range(len(compared.runs))}
+        kept = [places[one] for one in before if one in places]
+        self.pair = (kept[0], kept[1]) if len(kept) == 2 else best_pair(compared)
+        self._look()
+
+    def take_focus(self) -> None:
+        """The keys work here."""
+        self.listing.focus()
+
+    def action_back(self) -> None:
+        """Goes back to the table."""
+        self.post_message(self.Back())
+
+    def action_copy(self) -> None:
+        """Copies the path; says so, since the terminal does not."""
+        if (one := self.listing.current) is None:
+            return
+        self.app.copy_to_clipboard(one.path)
+        inside = " tmux passes it on where `set-clipboard` is on." if "TMUX" in os.environ else ""
+        self.notify(f"{shown(one.path)}\n{inside}".strip(), title="Copied", markup=False, timeout=5)
+
+    def action_who(self) -> None:
+        """Shows what either gets right, then what A, then what B does."""
+        self.who = {None: 0, 0: 1, 1: None}[self.who]
+        self._put()
+
+    def action_klass(self) -> None:
+        """Asks for a class."""
+        classes = self.compared.comparison.data.classes if self.compared is not None else ()
+        names = ["every class", *(shown(name, 60) for name in classes)]
+        at = 0 if self.of_class is None or self.of_class not in classes else classes.index(self.of_class) + 1
+
+        def chosen(number: int | None) -> None:
+            if number is not None:
+                self.of_class = classes[number - 1] if number else None
+                self._put()
+
+        self.app.push_screen(Pick("Images of", names, at), chosen)
+
+    def action_runs(self) -> None:
+        """Asks for the first run, then for the other."""
+        if self.compared is None or self.pair is None:
+            return
+        places = [place for place, row in enumerate(self.compared.comparison.runs) if row.best_epoch]
+        names = [self._named(place) for place in places]
+        pair = self.pair
+
+        def second(number: int | None, first: int) -> None:
+            if number is not None and places[number] != first:
+                self.pair = first, places[number]
+                self._look()
+
+        def first(number: int | None) -> None:
+            if number is not None:
+                other = next(place for place in (*reversed(pair), *places) if place != places[number])
+                self.app.push_screen(
+                    Pick("B, to compare it with", names, places.index(other)),
+                    lambda answer: second(answer, places[number]),
+                )
+
+        self.app.push_screen(Pick("A, the first run", names, places.index(pair[0])), first)
+
+    def _look(self) -> None:
+        """Reads what the two runs said, unless that is shown already."""
+        if self.compared is None or self.pair is None:
+            self.found = None
+            self._say(NO_PAIR)
+            return
+        if self.found is None:
+            self._say("reading …")
+        runs = [(self.compared.sources[place].folder, self.compared.runs[place].run) for place in self.pair]
+        self._read(self.pair, runs)
+
+    @work(thread=True, exclusive=True, group="disagreements", exit_on_error=False)
+    def _read(self, pair: tuple[int, int], runs: Sequence[tuple[Path | None, str]]) -> None:
+        from engine.comparison.disagreements import disagreements  # noqa: PLC0415 - loads numpy and scipy
+        from engine.comparison.predictions import read  # noqa: PLC0415
+        from engine.data.images import prepare_pillow  # noqa: PLC0415
+
+        prepare_pillow()
+        said = [read(folder, run) if folder is not None else None for folder, run in runs]
+        one, other = said
+        if one is None or other is None:
+            missing = runs[0 if one is None else 1][1]
+            result = Found(pair, (), 0, f"What {shown(missing, 80)} said of each image was not saved, or is damaged.")
+        else:
+            try:
+                result = Found(pair, disagreements(one, other), len(set(one.paths) & set(other.paths)))
+            except ValueError as error:
+                result = Found(pair, (), 0, shown(str(error)))
+        if not get_current_worker().is_cancelled:
+            self.post_message(result)
+
+    @on(Found)
+    def _read_them(self, message: Found) -> None:
+        self.found = message
+        self._put()
+
+    def _put(self) -> None:
+        """Shows what was found, as far as it is asked for."""
+        if self.found is None or self.compared is None or self.pair is None or self.found.pair != self.pair:
+            return
+        found = [
+            one for one in self.found.found if self.who in (None, one.right) and self.of_class in (None, one.label)
+        ]
+        self._head()
+        if self.found.problem:
+            self._say(self.found.problem)
+        elif not found:
+            self._say("They disagree about no image." if not self.found.found else "No such image.")
+        else:
+            self.none.display, self.body.display = False, True
+            self.listing.put_all(found)
+            self._show_current()
+
+    def _head(self) -> None:
+        """The two runs, how many images each alone gets right, and what is left out."""
+        if self.found is None or self.pair is None:
+            return
+        right = [sum(one.right == run for one in self.found.found) for run in (0, 1)]
+        text = Text(no_wrap=True, overflow="ellipsis")
+        width = max(20, self.size.width - 26)
+        for run in (0, 1):
+            text.append(f"{LETTERS[run]} ", f"bold {rgb(COLOURS[run])}")
+            name = middle(self._named(self.pair[run]), width)
+            text.append(f"{name:<{min(width, max(len(self._named(place)) for place in self.pair))}}", "bold")
+            text.append(f"  alone right {right[run]:,}\n", rgb(GREY))
+        text.append(f"of {self.found.images:,} validation images that both have seen", rgb(GREY))
+        if self.who is not None:
+            text.append(f" · only {LETTERS[self.who]} right")
+        if self.of_class is not None:
+            text.append(f" · only {shown(self.of_class, 40)}")
+        self.head.update(text)
+
+    def _say(self, words: str) -> None:
+        self.body.display, self.none.display = False, True
+        self.none.update(words)
+
+    @on(DisagreementList.Moved)
+    def _moved(self, event: DisagreementList.Moved) -> None:
+        event.stop()
+        self._show_current()
+
+    def on_resize(self) -> None:
+        """The words fit the width."""
+        self.call_after_refresh(self._show_current)
+
+    def _show_current(self) -> None:
+        one = self.listing.current
+        if one is not None and self.pair is not None and self.body.display:
+            self.facts.put(facts(one, max(20, self.facts.size.width)))
+            self.picture.show(one.path, self.listing.nearby())
+
+    def _named(self, place: int) -> str:
+        if self.compared is None:
+            return ""
+        row = self.compared.comparison.runs[place]
+        return f"{shown(row.strategy, 80)} · {seed_of(row)}"
+
+
+def identity(compared: Compared, place: int) -> tuple[str, str]:
+    """By what a run is known, whatever is compared with it."""
+    row = compared.comparison.runs[place]
+    return row.experiment, row.run
