@@ -100,8 +100,8 @@ def _estimated(run: RunState, train_images: int, val_images: int) -> float | Non
         training = train_images / progress.images_per_second
         done = progress.step / progress.steps * training
         validation = VALIDATION_COST * val_images / train_images * training
-    elif progress.stage == "validating" and run.started is not None and run.strategy.trains == "all":
-        training = progress.since - run.started  # nothing else comes between: only a frozen backbone has features
+    elif progress.stage == "validating" and run.started is not None and not run.strategy.needs_features:
+        training = progress.since - run.started  # nothing else comes between
         validation = VALIDATION_COST * val_images / train_images * training
         done = training + validation * (progress.step / progress.steps if progress.steps else 0.0)
     else:

@@ -13,7 +13,7 @@ from msgspec import Meta, Struct
 
 from engine.spec import Experiment
 
-Stage = Literal["weights", "decoding", "warming up", "features", "training", "validating", "testing"]
+Stage = Literal["weights", "decoding", "warming up", "features", "probing", "training", "validating", "testing"]
 Action = Literal["pause", "resume", "stop", "skip", "suspend"]
 """``stop`` ends an experiment with what it has; ``suspend`` ends only the process, and another goes on from there."""
 RunEnd = Literal["finished", "stopped", "skipped"]
@@ -128,7 +128,9 @@ class RunStarted(Event, frozen=True, kw_only=True):
     """One strategy with one seed begins, or goes on: with ``step`` steps of ``epoch`` done, and what came before it.
 
     ``weights`` says in words where they came from, ``none`` if random. ``fold`` is counted from 1.
-    ``multiply_adds``: of one image's forward pass, 0 where they could not be counted.
+    ``multiply_adds``: of one image's forward pass, 0 where they could not be counted. ``learning_rates`` are those of
+    every epoch, empty where L-BFGS searches for its steps; where stages of the network have rates of their own they are
+    the head's, and ``stage_rates`` those at the start, of the head and then of each stage below it.
     """
 
     run: str
@@ -144,6 +146,7 @@ class RunStarted(Event, frozen=True, kw_only=True):
     step: int = 0
     fold: int | None = None
     multiply_adds: int = 0
+    stage_rates: tuple[float, ...] = ()
 
 
 class StageChanged(Event, frozen=True, kw_only=True):

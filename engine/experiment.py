@@ -24,7 +24,7 @@ from engine.energy import energy_meter
 from engine.events import Action, AnyEvent, Event
 from engine.folder import ENGINE_LOG
 from engine.log import EventLog
-from engine.models.backbones import preprocessing
+from engine.models.backbones import check_trains, preprocessing
 from engine.run import run_events
 from engine.shared import ChangedError, Shared
 from engine.spec import Experiment, SpecError, planned_runs
@@ -67,6 +67,8 @@ def _run(
     device = devices.choose_device(experiment.device)
     precision = devices.choose_precision(device, experiment.precision)
     views = {one.name: preprocessing(one.backbone, one.image_size) for one in experiment.strategies}
+    for one in experiment.strategies:
+        check_trains(one.backbone, one.trains)
     clock, memory = Stopwatch(), devices.MemoryProbe(device)
     earlier = fold(log.earlier)
     meter = energy_meter(device)

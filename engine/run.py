@@ -30,6 +30,7 @@ from engine.training.course import Course, Spent
 from engine.training.evaluation import test
 from engine.training.features import extracted
 from engine.training.fit import fit, warm_up
+from engine.training.optim import initial_rates
 from engine.training.run import Run, at_the_start
 from engine.training.schedule import rates_of
 
@@ -153,6 +154,7 @@ def _started(shared: Shared, planned: PlannedRun, course: Course, pretrained: Pr
         parameters_trainable=trainable,
         precision=shared.precision,
         learning_rates=rates_of(strategy),
+        stage_rates=initial_rates(strategy, course.training.optimizer),
         memory=shared.memory.sample(),
         epoch=course.training.epoch,
         step=course.training.step,

@@ -29,6 +29,7 @@ Momentum = Annotated[float, Meta(ge=0, lt=1)]
 NotNegative = Annotated[float, Meta(ge=0, le=1e30)]
 Seed = Annotated[int, Meta(ge=0, lt=2**31)]
 Folds = Annotated[int, Meta(ge=2, le=100)]
+Strengths = Annotated[tuple[Positive, ...], Meta(min_length=1, max_length=100)]
 Name = Annotated[str, Meta(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,79}\Z")]
 
 Arithmetic = Literal["fp32", "tf32", "bf16", "fp16"]
@@ -72,7 +73,7 @@ class LBFGS(Struct, frozen=True, forbid_unknown_fields=True, tag_field="name"):
     least cross-entropy in a cross-validation of ``folds`` parts within the training images is taken.
     """
 
-    l2: Annotated[tuple[Positive, ...], Meta(min_length=1, max_length=100)] = (1.0, 0.3, 0.1, 0.03, 0.01, 0.003, 0.001)
+    l2: Strengths = (10.0, 3.0, 1.0, 0.3, 0.1, 0.03, 0.01, 0.003, 0.001, 0.0003, 0.0001)
     folds: Folds = 5
 
 
@@ -163,6 +164,11 @@ class Strategy(Struct, frozen=True, forbid_unknown_fields=True):
     def on_features(self) -> bool:
         """Whether the whole backbone is frozen, so that its features are computed once and epochs run on them."""
         return self.trains == "head"
+
+    @property
+    def needs_features(self) -> bool:
+        """Whether features are extracted before the first epoch."""
+        return self.on_features or self.head == "probe"
 
     @property
     def learning_rate(self) -> float | None:

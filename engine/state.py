@@ -60,6 +60,7 @@ class RunState(Struct, frozen=True):
     parameters_trainable: int = 0
     precision: str = ""
     learning_rates: tuple[float, ...] = ()
+    stage_rates: tuple[float, ...] = ()
     progress: StageProgress | None = None
     epochs: tuple[EpochFinished, ...] = ()
     memory: tuple[MemoryPoint, ...] = ()
@@ -243,6 +244,7 @@ def _(event: ev.RunStarted, state: ExperimentState) -> ExperimentState:
         multiply_adds=event.multiply_adds,
         precision=event.precision,
         learning_rates=event.learning_rates,
+        stage_rates=event.stage_rates,
         started=before.started if before is not None and goes_on else event.elapsed,
         memory_at_start=before.memory_at_start if before is not None and goes_on else event.memory,
     )

@@ -84,6 +84,14 @@ def default_weights(backbone: str) -> WeightsEnum:
     return torchvision.models.get_model_weights(backbone).DEFAULT
 
 
+@cache
+def check_trains(backbone: str, trains: Trains) -> None:
+    """:class:`engine.spec.SpecError` where the backbone has nothing such as is to train."""
+    if trains == "batch-norm":  # all else is there in every backbone
+        module = _bare(backbone, pretrained=True)
+        parts_that_train(module, _last_layer(module)[0], "", trains, 0)
+
+
 def preprocessing(backbone: str, image_size: int | None) -> Preprocessing:
     """What the backbone's default weights were trained with; another ``image_size`` (pixels) keeps the proportion.
 

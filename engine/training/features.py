@@ -37,9 +37,11 @@ class FeatureStore:
     tables: dict[str, Tensor] = field(default_factory=dict)
 
 
-def number_of_views(augmentation: Augmentation) -> int:
-    """How many views of an image are extracted: the central one, and the random ones if there are any."""
-    return 1 if augmentation.is_none or augmentation.views == 1 else 1 + augmentation.views
+def number_of_views(strategy: Strategy) -> int:
+    """How many views of an image are extracted: the central one, and the random ones where epochs run on features."""
+    augmentation = strategy.augmentation
+    some = strategy.on_features and not augmentation.is_none and augmentation.views > 1
+    return 1 + augmentation.views if some else 1
 
 
 def extracted(
@@ -55,7 +57,7 @@ def extracted(
     View 0 is the central one; the others, of training images only, are random and the same for every seed. Rows that
     cannot be read are zero. ``at_once``: images in a forward pass, where the usual number does not fit into memory.
     """
-    views = number_of_views(strategy.augmentation)
+    views = number_of_views(strategy)
     key = _key(images, strategy, network, precision, views)
     if key not in store.tables:
         table = _cached(key, (views, images.prepared.count))

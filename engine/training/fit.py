@@ -13,6 +13,7 @@ from typing import TypeVar
 
 import torch
 from torch import Tensor
+from torch.nn import functional
 
 from engine import events as ev
 from engine.controls import PROGRESS_SECONDS, every
@@ -22,8 +23,10 @@ from engine.models.backbones import set_training_mode
 from engine.progress import told
 from engine.training.batches import Batch, Feed, batch_sizes, evaluation_sizes, feature_feed, image_feed
 from engine.training.evaluation import WITHOUT_ONEDNN, evaluated, fitting, in_words
+from engine.training.head_start import put_probe
 from engine.training.memory import DoesNotFitError, Shortage, do_without_onednn, shortage
 from engine.training.optim import make_optimizer
+from engine.training.probe import divided
 from engine.training.run import DivergedError, Run, Training, what_trains
 from engine.training.step import Measured, attempt, gradients
 
@@ -43,27 +46,30 @@ def fit(run: Run, training: Training, offer: Callable[[int, Metrics, Tensor], bo
     """
     set_training_mode(run.network)
     training.feed = feed = yield from _feed(run, training)
+    train = _solve if run.strategy.is_probe else _train
     while training.epoch <= run.strategy.epochs:
         epoch, rate = training.epoch, float(training.scheduler.get_last_lr()[0])
-        yield ev.StageChanged(run=run.name, stage="training", detail=f"epoch {epoch}")
-        yield from _train(run, training, feed)
-        train, train_seconds = training.tally.metrics(), training.seconds
+        if not run.strategy.is_probe:
+            yield ev.StageChanged(run=run.name, stage="training", detail=f"epoch {epoch}")
+        yield from train(run, training, feed)
+        trained, train_seconds = training.tally.metrics(), training.seconds
         began = run.clock()
         yield ev.StageChanged(run=run.name, stage="validating", detail=f"epoch {epoch}")
         val, logits = yield from _validate(run, training, feed)
         seconds = train_seconds + run.clock() - began
-        training.scheduler.step()
+        if not run.strategy.is_probe:
+            training.scheduler.step()
         is_best = offer(epoch, val, logits)
         training.begin_epoch(epoch + 1)
         yield ev.EpochFinished(
             run=run.name,
             epoch=epoch,
-            train=train,
+            train=trained,
             val=val,
             learning_rate=rate,
             seconds=seconds,
             train_seconds=train_seconds,
-            images_per_second=train.images / train_seconds,
+            images_per_second=trained.images / train_seconds,
             memory=run.memory.sample(),
             is_best=is_best,
         )
@@ -73,6 +79,8 @@ def warm_up(run: Run) -> None:
     """One step on blank images, undone: what is paid only once (loading, choosing and compiling kernels) is then not
     counted as the time of the run that happens to come first. What does not fit into memory is left to the run.
     """
+    if run.strategy.is_probe or run.strategy.head == "probe":
+        divided(run.images.prepared.train.samples, 2, 0)  # loads scikit-learn
     train_sizes, val_sizes = _shapes(run)
     if not train_sizes and not val_sizes:
         return
@@ -110,12 +118,16 @@ def _shapes(run: Run) -> tuple[list[int], list[int]]:
     """The sizes of batches for which kernels are chosen or compiled; on a CPU two images load all there is."""
     if run.images.device.type == "cpu" and run.model is run.network.module:
         return ([] if run.strategy.on_features else [2]), []  # a frozen backbone is tried out where it is folded
-    train = batch_sizes(len(run.images.prepared.train.labels), run.strategy.batch_size)
+    count = len(run.images.prepared.train.labels)
+    train = [] if run.strategy.is_probe else batch_sizes(count, run.strategy.batch_size)
     val = evaluation_sizes(len(run.images.prepared.val.labels), run.images.device)
     return sorted(set(train)), sorted(set(val))
 
 
 def _feed(run: Run, training: Training) -> Generator[Event, None, Feed]:
+    strategy = run.strategy
+    if strategy.head == "probe" and not strategy.is_probe and (training.epoch, training.step) == (1, 0):
+        yield from put_probe(run, (yield from _features(run, training)))
     if not run.strategy.on_features:
         return image_feed(run.images, run.strategy, run.seed, run.model)
     features = yield from _features(run, training)
@@ -134,6 +146,19 @@ def _features(run: Run, training: Training) -> Generator[Event, None, Tensor]:
     )
     set_training_mode(run.network)
     return features
+
+
+def _solve(run: Run, training: Training, feed: Feed) -> Generator[Event, None, None]:
+    """The only epoch of a probe, whose training metrics are those of the head that it ends with."""
+    began = run.clock()
+    yield from put_probe(run, (yield from _features(run, training)))
+    what_trains(run).eval()
+    for inputs, labels in feed.still(run.images.prepared.train, training.at_once):
+        with torch.inference_mode(), autocast(run.images.device, run.precision):
+            logits = feed.model(inputs).float()
+        training.tally.add(logits, labels, functional.cross_entropy(logits, labels))
+    training.step = feed.train_steps
+    training.seconds = run.clock() - began
 
 
 def _train(run: Run, training: Training, feed: Feed) -> Generator[Event, None, None]:

@@ -1,0 +1,51 @@
+"""A probe's head put in place: as a run of its own, or before everything else trains."""
+
+from __future__ import annotations
+
+from collections.abc import Generator
+
+import torch
+from torch import Tensor, nn
+
+from engine import events as ev
+from engine.events import Event
+from engine.progress import told
+from engine.spec import LBFGS
+from engine.training.probe import Head, divided, probe
+from engine.training.run import Run
+
+NOT_DIVIDED = "the regularisation of the last layer could not be cross-validated: a class or its groups are too few"
+
+
+def put_probe(run: Run, features: Tensor) -> Generator[Event, None, None]:
+    """Solves for the best head on ``features``, (views, rows, ...), and fills the network's own with it.
+
+    Where there are random views of the training images, each of them counts as an image.
+    """
+    part, optimizer = run.images.prepared.train, run.strategy.optimizer
+    settings = optimizer if isinstance(optimizer, LBFGS) else LBFGS()
+    rows = part.rows.to(features.device)
+    seen = features[1:, rows] if len(features) > 1 else features[:, rows]
+    labels = part.labels.to(features.device).repeat(len(seen))
+    parts = divided(part.samples, settings.folds, run.seed)
+    if parts is None and len(settings.l2) > 1:
+        yield ev.Warned(run=run.name, message=NOT_DIVIDED)
+    head = run.network.head
+    weight, bias = head.get_parameter("weight"), head.get_parameter("bias")
+    work = probe(
+        seen.flatten(0, 1),
+        labels,
+        None if parts is None else parts.repeat(len(seen)),
+        Head(weight, bias),
+        settings,
+    )
+    found = yield from told(work, "probing", run.clock, run.name)
+    with torch.no_grad():
+        _fill(weight, found.head.weight)
+        _fill(bias, found.head.bias)
+    said = "" if found.accuracy is None else f", cross-validated accuracy {100 * found.accuracy:.1f} %"
+    yield ev.StageChanged(run=run.name, stage="probing", detail=f"L2 {found.l2:g}{said}")
+
+
+def _fill(parameter: nn.Parameter, values: Tensor) -> None:
+    parameter.copy_(values.view(parameter.shape))
