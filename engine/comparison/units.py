@@ -58,7 +58,10 @@ def energy(joules: float) -> str:
 
 
 def spread(mean: float, deviation: float, text: Callable[[float], str]) -> str:
-    """A mean and its standard deviation as ``93.5 ± 0.8 %``, each in the unit that ``text`` gives it."""
+    """A mean and its standard deviation as ``93.5 ± 0.8 %``: with the mean's digits, where they have the same unit."""
     number, _, unit = text(mean).partition(" ")
     other, _, same = text(deviation).lstrip("+").partition(" ")
-    return f"{number} ± {other} {unit}".strip() if unit == same else f"{text(mean)} ± {text(deviation)}"
+    if unit != same or ":" in other:
+        return f"{text(mean)} ± {text(deviation)}"
+    digits = len(number.partition(".")[2])
+    return f"{number} ± {float(other.replace(',', '')):,.{digits}f} {unit}".strip()

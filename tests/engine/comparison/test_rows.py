@@ -9,7 +9,7 @@ import pytest
 from engine import events as ev
 from engine.comparison.aspects import aspects
 from engine.comparison.rows import Comparison, DataCounts, Row, Source, accuracy_interval, compare
-from engine.comparison.units import duration, percent, points, size, speed
+from engine.comparison.units import count, duration, energy, percent, points, size, speed, spread, three_digits
 from engine.comparison.verdict import choices, verdict
 from engine.events import Memory, Metrics
 from engine.export import FORMATS, write
@@ -269,3 +269,24 @@ def test_numbers_as_a_person_reads_them() -> None:
     assert (percent(0.93464), points(-0.031)) == ("93.5 %", "-3.1 points")
     assert (size(812 * 2**20), size(12.4 * 2**30)) == ("812 MiB", "12.4 GiB")
     assert (speed(4.25), speed(10300)) == ("4.2 images/s", "10,300 images/s")
+
+
+def test_a_deviation_has_the_digits_and_the_unit_of_its_mean() -> None:
+    assert spread(0.9351, 0.0082, percent) == "93.5 ± 0.8 %"
+    assert spread(-0.031, 0.004, points) == "-3.1 ± 0.4 points"
+    assert spread(0.2451, 0.0123, three_digits) == "0.245 ± 0.012"
+    assert spread(12.5, 0.04, duration) == "12.5 ± 0.0 s"
+    assert spread(92.0, 3.0, duration) == "1:32 ± 3.0 s"
+    assert spread(3725.0, 92.0, duration) == "1:02:05 ± 1:32"
+    assert spread(2.3 * 2**30, 12 * 2**20, size) == "2.3 GiB ± 12 MiB"
+    assert spread(15250.0, 1234.0, speed) == "15,250 ± 1,234 images/s"
+
+
+def test_large_counts_and_energies_are_short() -> None:
+    assert [count(number) for number in (12, 2050, 1_824_033_792, 56.5e6)] == [
+        "12",
+        "2.05 thousand",
+        "1.82 billion",
+        "56.5 million",
+    ]
+    assert (energy(812.4), energy(12_400.0)) == ("812 J", "12.4 kJ")
