@@ -1,0 +1,160 @@
+"""The probe against scikit-learn, and what decides its regularisation."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+from sklearn.linear_model import LogisticRegression
+from torch import Tensor, nn
+from torch.nn import functional
+
+from engine.data.dataset import Sample
+from engine.spec import LBFGS, SGD, changed_strategy, on_rung
+from engine.training.probe import Head, Probe, divided, probe
+from engine.training.run import at_the_start
+from tests.engine.training.runs import epochs_of, fitted, make_run, never_best, whole
+from tests.engine.work import result
+
+CLASSES = 3
+
+
+def problem(images: int, size: int) -> tuple[Tensor, Tensor]:
+    """Features that are neither centred nor scaled, of classes that overlap."""
+    random = torch.Generator().manual_seed(0)
+    labels = torch.arange(images) % CLASSES
+    centres = torch.randn(CLASSES, size, generator=random)
+    noise = torch.randn(images, size, generator=random) * torch.linspace(0.5, 4, size)
+    return 7 + 3 * (centres[labels] + noise), labels
+
+
+def start(size: int) -> Head:
+    return Head(torch.zeros(CLASSES, size), torch.zeros(CLASSES))
+
+
+def solved(features: Tensor, labels: Tensor, parts: Tensor | None, settings: LBFGS) -> Probe:
+    return result(probe(features, labels, parts, start(features.shape[1]), settings))[0]
+
+
+@pytest.mark.parametrize("l2", [1.0, 0.03, 0.001])
+@pytest.mark.parametrize(("images", "size"), [(90, 20), (30, 50)], ids=["more images", "more features"])
+def test_it_is_the_logistic_regression_of_scikit_learn(images: int, size: int, l2: float) -> None:
+    features, labels = problem(images, size)
+    found = solved(features, labels, None, LBFGS(l2=(l2,)))
+    centred = features.double() - features.double().mean(0)
+    scale = centred.square().mean().sqrt()
+    other = LogisticRegression(C=1 / (images * l2), tol=1e-10, max_iter=100_000)
+    other.fit((centred / scale).numpy(), labels.numpy())
+    wanted = torch.from_numpy(other.decision_function((centred / scale).numpy()))
+    logits = features.double() @ found.head.weight.T + found.head.bias
+    centred_logits = logits - logits.mean(1, keepdim=True)  # the same for all classes says nothing
+    torch.testing.assert_close(centred_logits, wanted - wanted.mean(1, keepdim=True), rtol=1e-3, atol=1e-3)
+
+
+def test_the_regularisation_of_least_cross_validated_loss_is_taken() -> None:
+    features, labels = problem(90, 30)
+    parts = torch.arange(90) // 3 % 5
+    strengths = (10.0, 1.0, 0.1, 0.01, 0.001)
+    found = solved(features, labels, parts, LBFGS(l2=strengths))
+    centred = (features.double() - features.double().mean(0)).numpy()
+    scale = np.sqrt(np.square(centred).mean())
+    losses = {}
+    for l2 in strengths:
+        total = 0.0
+        for part in range(5):
+            seen, held_out = (parts != part).numpy(), (parts == part).numpy()
+            other = LogisticRegression(C=1 / (seen.sum() * l2), tol=1e-8, max_iter=100_000)
+            other.fit(centred[seen] / scale, labels.numpy()[seen])
+            probabilities = other.predict_proba(centred[held_out] / scale)
+            total -= np.log(probabilities[np.arange(held_out.sum()), labels.numpy()[held_out]]).sum()
+        losses[l2] = total / 90
+    assert found.l2 == min(losses, key=lambda l2: losses[l2])
+    assert found.l2 not in (strengths[0], strengths[-1]), "else nothing was weighed"
+    assert found.loss == pytest.approx(losses[found.l2], rel=1e-3)
+
+
+def test_it_is_the_same_every_time_and_tells_nothing_of_the_process() -> None:
+    features, labels = problem(60, 40)
+    parts = torch.arange(60) // 3 % 4
+    first = solved(features, labels, parts, LBFGS())
+    torch.rand(5)
+    again = solved(features, labels, parts, LBFGS())
+    assert torch.equal(first.head.weight, again.head.weight)
+    assert first.l2 == again.l2
+
+
+def test_a_convolution_is_solved_for_too() -> None:
+    """SqueezeNet's head, whose ReLU and mean come after it, is better than where it began."""
+    random = torch.Generator().manual_seed(1)
+    labels = torch.arange(24) % CLASSES
+    maps = torch.randn(24, 8, 3, 3, generator=random).relu() + nn.functional.one_hot(labels, 8)[:, :, None, None]
+    begin = Head(0.3 * torch.randn(CLASSES, 8, 1, 1, generator=random), torch.full((CLASSES,), 0.1))
+
+    def loss(head: Head) -> float:
+        logits = functional.conv2d(maps.double(), head.weight.double().view(CLASSES, 8, 1, 1), head.bias.double())
+        return functional.cross_entropy(logits.relu().mean((2, 3)), labels).item()
+
+    found = result(probe(maps, labels, None, begin, LBFGS(l2=(0.001,))))[0]
+    assert loss(found.head) < 0.3 * loss(begin)
+
+
+def test_groups_stay_whole_and_small_classes_mean_fewer_parts() -> None:
+    samples = [Sample(f"/{number}.png", number % 2, f"p{number // 4}") for number in range(40)]
+    parts = divided(samples, 5, 0)
+    assert parts is not None
+    assert set(parts.tolist()) == set(range(5))
+    for group in range(10):
+        assert len(set(parts[4 * group : 4 * group + 4].tolist())) == 1
+    few = [Sample("/a", 0), Sample("/b", 0), Sample("/c", 1), Sample("/d", 1)]
+    parts = divided(few, 5, 0)
+    assert parts is not None
+    assert int(parts.max()) == 1
+    assert divided([Sample("/a", 0), Sample("/b", 0), Sample("/c", 1)], 5, 0) is None
+
+
+def test_a_run_ends_with_the_probe_as_its_head_after_one_epoch() -> None:
+    run = make_run(on_rung("mobilenet_v3_small", "probe"))
+    (epoch,) = epochs_of(fitted(run, never_best))
+    run.network.module.eval()
+    for part, metrics in ((run.images.prepared.train, epoch.train), (run.images.prepared.val, epoch.val)):
+        inputs, labels = whole(run.images, part)
+        with torch.no_grad():
+            logits = run.network.module(inputs)
+        assert metrics.loss == pytest.approx(functional.cross_entropy(logits, labels).item(), rel=1e-3)
+        assert metrics.images == len(labels)
+
+
+def test_no_head_of_a_run_has_less_regularised_loss() -> None:
+    """Gradient descent from the probe, on what it minimised, has nowhere to go."""
+    run = make_run(changed_strategy(on_rung("mobilenet_v3_small", "probe"), optimizer={"l2": [0.1]}))
+    list(fitted(run, never_best))
+    features = result(run.features(None))[0][0, run.images.prepared.train.rows].double()
+    labels = run.images.prepared.train.labels
+    scale = (features - features.mean(0)).square().mean().sqrt()
+    weight, bias = (run.network.head.get_parameter(name).detach().double() for name in ("weight", "bias"))
+    weight.requires_grad_(True)
+    bias.requires_grad_(True)
+    loss = functional.cross_entropy(features @ weight.T + bias, labels) + 0.05 * (weight * scale).square().sum()
+    torch.autograd.backward(loss)
+    assert weight.grad is not None
+    assert bias.grad is not None
+    assert float(weight.grad.abs().max() / scale) < 1e-4
+    assert float(bias.grad.abs().max()) < 1e-4
+
+
+def test_augmented_views_of_a_probe_count_as_images() -> None:
+    run = make_run(changed_strategy(on_rung("mobilenet_v3_small", "probe"), augmentation={"flip": True, "views": 3}))
+    assert len(epochs_of(fitted(run, never_best))) == 1
+
+
+def test_fine_tuning_from_a_probe_begins_with_its_head() -> None:
+    probed = make_run(on_rung("mobilenet_v3_small", "probe"))
+    list(fitted(probed, never_best))
+    tuned = make_run(changed_strategy(on_rung("mobilenet_v3_small", "lpft"), epochs=1, batch_size=8))
+    assert isinstance(tuned.strategy.optimizer, SGD)
+    events = iter(fitted(tuned, never_best))
+    next(event for event in events if getattr(event, "stage", "") == "training")
+    for name in ("weight", "bias"):
+        assert torch.equal(tuned.network.head.get_parameter(name), probed.network.head.get_parameter(name))
+    assert tuned.network.module.training
+    assert at_the_start(tuned).micro_batches.least == 2
