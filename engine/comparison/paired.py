@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Hashable, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -121,17 +121,29 @@ def _folds(one: Sequence[Predictions], other: Sequence[Predictions]) -> Folds | 
     by_images: dict[tuple[str, ...], list[tuple[Predictions, Predictions]]] = {}
     for pair in zip(one, other, strict=True):
         by_images.setdefault(pair[0].paths, []).append(pair)
-    images: dict[str, int] = {}
-    units: dict[tuple[str, str], int] = {}
-    numbers, owners, rights = [], [], []
-    for paths, pairs in by_images.items():
-        known = next((run.groups for pair in pairs for run in pair if any(run.groups)), ("",) * len(paths))
-        keys = [("", group) if group else (path, "") for path, group in zip(paths, known, strict=True)]
-        numbers.append(np.array([images.setdefault(path, len(images)) for path in paths]))
-        owners.append(np.array([units.setdefault(key, len(units)) for key in keys]))
-        rights.append(np.array([[_right(pair[side]) for pair in pairs] for side in (0, 1)]))
-    grouped = any(group for _, group in units)
-    return Folds(tuple(rights), tuple(numbers), tuple(owners), grouped)
+    paths = [path for fold in by_images for path in fold]
+    groups = [group for pairs in by_images.values() for group in _groups(pairs)]
+    grouped = any(groups)
+    images = _numbered(paths)
+    alone = ((group, "" if group else path) for group, path in zip(groups, paths, strict=True))
+    units = _numbered(list(alone)) if grouped else images
+    ends = np.cumsum([len(fold) for fold in by_images])[:-1]
+    rights = tuple(
+        np.array([[_right(pair[side]) for pair in pairs] for side in (0, 1)]) for pairs in by_images.values()
+    )
+    return Folds(rights, tuple(np.split(images, ends)), tuple(np.split(units, ends)), grouped)
+
+
+def _groups(pairs: Sequence[tuple[Predictions, Predictions]]) -> tuple[str, ...]:
+    """The groups of a fold's images, from a run that knows them; older ones do not."""
+    known = (run.groups for pair in pairs for run in pair if any(run.groups))
+    return next(known, ("",) * len(pairs[0][0].paths))
+
+
+def _numbered(names: Sequence[Hashable]) -> Whole:
+    """Each name's number, the same for the same name, without gaps."""
+    numbers = {name: number for number, name in enumerate(dict.fromkeys(names))}
+    return np.array([numbers[name] for name in names])
 
 
 def _is_same(one: Predictions, other: Predictions) -> bool:
