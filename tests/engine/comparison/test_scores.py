@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import os
+from collections.abc import Sequence
 from itertools import product
 from pathlib import Path
 
@@ -13,6 +14,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
+from sklearn import metrics
 
 from engine.comparison.predictions import Predictions, saved
 from engine.comparison.scores import BINS, Scores, scores, scores_of
@@ -22,10 +24,10 @@ QUICK = settings(max_examples=30, deadline=None, derandomize=True, database=None
 NAMES = ("ants", "bees", "moths", "wasps")
 
 
-def predictions(labels: list[int], probabilities: NDArray[np.float64]) -> Predictions:
+def predictions(labels: list[int], probabilities: NDArray[np.float64], names: Sequence[str] = NAMES) -> Predictions:
     count, classes = probabilities.shape
     paths = tuple(map(str, range(count)))
-    return Predictions("a-0", "val", 1, NAMES[:classes], paths, ("",) * count, np.array(labels), probabilities)
+    return Predictions("a-0", "val", 1, tuple(names[:classes]), paths, ("",) * count, np.array(labels), probabilities)
 
 
 @st.composite
@@ -84,6 +86,7 @@ def test_measures_are_what_their_definitions_say(made: Predictions) -> None:
     assert found.macro_f1 == pytest.approx(sum(f1) / len(f1))
     right = made.probabilities[np.arange(len(labels)), labels]
     assert found.log_loss == pytest.approx(float(-np.log(right).mean()))
+    assert found.log_loss == pytest.approx(metrics.log_loss(labels, made.probabilities, labels=list(classes)))
     assert found.confusion == tuple(tuple(both.count((true, guess)) for guess in classes) for true in classes)
 
 
@@ -163,6 +166,11 @@ def test_perfect_and_perfectly_wrong() -> None:
     assert (wrong.accuracy, wrong.macro_f1, wrong.calibration_error) == (0, 0, 1)
     assert all(map(math.isfinite, numbers(wrong)))
     assert (right.positive, right.sensitivity, right.specificity) == ("", None, None)
+
+
+def test_a_thousand_classes_are_not_each_ranked() -> None:
+    found = scores(predictions(list(range(101)), np.eye(101), [f"class {number}" for number in range(101)]))
+    assert (found.accuracy, found.roc_auc, found.average_precision) == (1, None, None)
 
 
 def test_a_run_is_scored_at_its_best_epoch_from_its_file(tmp_path: Path) -> None:
