@@ -5,14 +5,16 @@ from __future__ import annotations
 import math
 import shlex
 from collections.abc import Iterator
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 from msgspec import Struct
 
-from engine.data.check import Report
 from engine.events import Leak
 from engine.spec import DataSource
 from engine.text import listed, shown
+
+if TYPE_CHECKING:
+    from engine.data.check import Report
 
 Level = Literal["alarm", "warning", "note"]
 LEVELS: tuple[Level, ...] = ("alarm", "warning", "note")

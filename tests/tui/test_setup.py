@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+import shutil
+import threading
+from collections.abc import Callable, Iterator
 from datetime import datetime
 from pathlib import Path
 
 import pytest
+from msgspec.structs import replace
 from textual.events import Key, Paste
 from textual.pilot import Pilot
 from textual.widgets import Input
 
 import tui.app
+from engine.progress import WorkDone
 from engine.spec import (
     DEFAULT_STRATEGIES,
     AdamW,
@@ -79,9 +83,14 @@ async def settled(pilot: Keys) -> None:
     for _ in range(500):
         await asyncio.sleep(0.02)
         screen = app.screen_stack[0]
-        if isinstance(screen, SetupScreen) and (screen.data.found is not None or screen.data.problem):
+        if isinstance(screen, SetupScreen) and (screen.data.problem or was_checked(screen)):
             break
     await pilot.pause()
+
+
+def was_checked(screen: SetupScreen) -> bool:
+    found = screen.data.found
+    return found is not None and found.report is not None and found.report.duplicates is not None
 
 
 async def typed(pilot: Keys, text: str) -> None:
@@ -440,6 +449,107 @@ async def test_every_key_of_setup_is_explained(images: DataSource) -> None:
         assert keys[key].id, key
         assert keys[key].tooltip, key
     assert not {"ctrl+b", "ctrl+s", "ctrl+q", "ctrl+z", "ctrl+j"} & set(keys)
+
+
+@pytest.fixture
+def patients(tmp_path: Path, image_folder: Callable[..., Path]) -> DataSource:
+    """Three pictures each of five patients of each class: two in training, one in validation."""
+    drawn = image_folder("drawn", train=10, val=5)
+    for label in ("cold", "warm"):
+        for number, path in enumerate(sorted(drawn.glob(f"*/{label}/*.png"))):
+            patient, view = divmod(number, 3)
+            part, name = ("train", "train", "val")[view], f"patient-{label[0]}{patient}-{view}.png"
+            place = tmp_path / "patients" / part / label / name
+            place.parent.mkdir(parents=True, exist_ok=True)
+            path.rename(place)
+    return DataSource(path="patients")
+
+
+async def test_proposed_groups_are_taken_and_kept_whole_with_two_keys(patients: DataSource) -> None:
+    app = App(patients)
+    async with app.run_test(size=SIZES[1]) as pilot:
+        await settled(pilot)
+        assert "? names: 10 groups, 30/30 images" in shown(app)
+        assert "10 of 10 val share train's groups" in shown(app)
+        assert "groups alone 100 %, majority 50 %" in shown(app)
+        assert "p take these groups" in shown(app)
+        await pilot.press("g")  # not yet: nobody has said what a group is
+        assert app.setup.asked().data == replace(patients, path="patients")
+        await pilot.press("p")
+        await settled(pilot)
+        assert "✗ 10 of 10 val share train's groups" in shown(app)
+        assert "names:" not in shown(app)
+        await pilot.press("g")
+        await settled(pilot)
+        assert "✓ no group is in train and val" in shown(app)
+        assert "split here with groups whole" in shown(app)
+        await pilot.press("enter")
+    data = app.started[0].data
+    assert data.split == "grouped"
+    assert data.group_pattern is not None
+    assert "patient" in data.group_pattern
+
+
+async def test_the_given_split_comes_back_and_other_data_have_no_pattern(patients: DataSource) -> None:
+    app = App(replace(patients, group_pattern=r"patient-(\w+)-", split="grouped"))
+    async with app.run_test(size=SIZES[1]) as pilot:
+        await settled(pilot)
+        await pilot.press("g")
+        await settled(pilot)
+        assert app.setup.asked().data.split == "given"
+        assert app.setup.asked().data.group_pattern == r"patient-(\w+)-"
+        await pilot.press("g")
+        app.setup.data.put(Path("patients/train"))
+        assert app.setup.asked().data == DataSource(path="patients/train")
+
+
+async def test_copies_of_images_are_told(images: DataSource, home: Path) -> None:
+    first, second = sorted((home / "ants-bees" / "train").rglob("*.png"))[:2]
+    other = next(path for path in (home / "ants-bees" / "val").iterdir() if path.name != first.parent.name)
+    shutil.copy(first, home / "ants-bees" / "val" / first.parent.name / "copy.png")
+    shutil.copy(second, other / "copy.png")
+    app = App(images)
+    async with app.run_test(size=SIZES[1]) as pilot:
+        await settled(pilot)
+        assert "✗ 2 val images are in train too" in shown(app)
+        assert "✗ 1 pairs of one image, two labels" in shown(app)
+
+
+async def test_many_images_are_looked_at_only_when_asked(images: DataSource, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("tui.widgets.data_picker.MOST_AT_ONCE", 19)
+    app = App(images)
+    async with app.run_test(size=SIZES[1]) as pilot:
+        for _ in range(500):
+            await asyncio.sleep(0.02)
+            if app.setup.data.found is not None:
+                break
+        await pilot.pause()
+        assert "i look for images that are twice" in shown(app)
+        assert not was_checked(app.setup)
+        await pilot.press("i")
+        await settled(pilot)
+        assert was_checked(app.setup)
+
+
+async def test_a_start_leaves_the_images_alone(images: DataSource, monkeypatch: pytest.MonkeyPatch) -> None:
+    begun, closed = threading.Event(), threading.Event()
+
+    def check(*_: object, **__: object) -> Iterator[WorkDone]:
+        begun.set()
+        try:
+            while True:
+                yield WorkDone("looking at images", 1, 2)
+        finally:
+            closed.set()
+
+    monkeypatch.setattr("engine.data.check.check", check)
+    app = App(images)
+    async with app.run_test(size=SIZES[1]) as pilot:
+        await asyncio.to_thread(begun.wait, 30)
+        await pilot.press("ctrl+r")
+        await asyncio.to_thread(closed.wait, 30)
+        assert len(app.started) == 1
+        assert closed.is_set()
 
 
 @pytest.mark.parametrize("size", SIZES, ids=lambda size: f"{size[0]}x{size[1]}")

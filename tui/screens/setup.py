@@ -58,6 +58,9 @@ class SetupScreen(Screen[None]):
         Binding(
             "b", "other_size", "Small/large", id="setup.size", tooltip="MobileNetV3: the small or the large backbone"
         ),
+        Binding("g", "split", "Groups", id="setup.split", tooltip="keep groups whole in the split, or not"),
+        Binding("p", "groups", "Group", id="setup.groups", tooltip="take the groups that names suggest"),
+        Binding("i", "images", "Look for copies", show=False, id="setup.images", tooltip="look for images twice"),
         Binding(
             "escape", "leave", "Strategies", id="setup.leave", tooltip="leave a field; from the list every key works"
         ),
@@ -125,6 +128,7 @@ class SetupScreen(Screen[None]):
             problem = "still looking at the data"
         elif not problem:
             try:
+                self.data.stop_checking()
                 app_of(self).start_experiment(self.asked())
             except SpecError as error:
                 problem = str(error)
@@ -162,9 +166,27 @@ class SetupScreen(Screen[None]):
             self._present(other)
             self._say()
 
+    def action_split(self) -> None:
+        """From the given split to one that keeps groups whole, and back."""
+        self.data.turn_split()
+
+    def action_groups(self) -> None:
+        """Takes the groups that names suggest."""
+        self.data.take_proposed()
+
+    def action_images(self) -> None:
+        """Looks for images that are there twice."""
+        self.data.check_images(asked=True)
+
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
-        """The small or large backbone is a choice for MobileNetV3 alone; only a field can be left."""
+        """The small or large backbone is a choice for MobileNetV3 alone; only a field can be left; groups must be known
+        for a split that keeps them whole.
+        """
         del parameters
+        if action in ("split", "groups", "images"):
+            data = self.data
+            can = {"split": data.may_be_grouped, "groups": bool(data.proposed), "images": data.may_be_checked}
+            return can[action]
         if action == "leave":
             return self.focused is not self.strategies
         if action == "other_size":
@@ -189,8 +211,14 @@ class SetupScreen(Screen[None]):
     def _highlighted(self, event: StrategyList.Highlighted) -> None:
         self._present(self.strategies.strategies[event.name])
 
-    @on(StrategyList.Ticked)
     @on(DataPicker.Changed)
+    def _looked_at(self) -> None:
+        self.refresh_bindings()
+        self._say()
+        if not app_of(self).hosting.is_training:
+            self.data.check_images()
+
+    @on(StrategyList.Ticked)
     @on(RunOptions.Changed)
     def _settled(self) -> None:
         self._say()

@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Generator
+from contextlib import closing
 from pathlib import Path
+from time import monotonic
+from typing import TYPE_CHECKING
 
+from msgspec.structs import replace
 from rich.text import Text
 from textual import on, work
 from textual.app import ComposeResult
@@ -14,14 +19,21 @@ from textual.timer import Timer
 from textual.widgets import Input, Static
 from textual.worker import get_current_worker
 
+from engine.progress import WorkDone
 from engine.spec import DataSource
 from engine.text import shown
 from tui.widgets.data_summary import DEMO, DataFound, described, facts
 from tui.widgets.field import Field
 from tui.widgets.path_input import PathInput
+from tui.widgets.soundness import MOST_AT_ONCE
+
+if TYPE_CHECKING:
+    from engine.data.check import Report
 
 PAUSE = 0.3
 """Seconds without a key before what was typed is looked at."""
+SAID_EVERY = 0.25
+"""Seconds after which it is said again how far looking at the images is."""
 
 
 class Scrollable(VerticalScroll):
@@ -39,7 +51,8 @@ class Scrollable(VerticalScroll):
 class DataPicker(Vertical):
     """A path (and for a CSV what belongs to it) and a summary of what is there.
 
-    ``found`` is None and ``problem`` is empty while the data are being looked at.
+    ``found`` is None and ``problem`` is empty while the data are being looked at. Images are looked at after that, in
+    a thread of its own: of a large data set only when a person asks for it, and not while something trains.
     """
 
     DEFAULT_CSS = """
@@ -59,6 +72,7 @@ class DataPicker(Vertical):
         self.problem = ""
         self._pause: Timer | None = None
         self._looked: DataSource | None = None
+        self._checking: WorkDone | None = None
         path = PathInput(source.path or "", placeholder="empty: the demo set", id="data-path")
         images = PathInput(source.images or "", placeholder="the CSV's own folder", id="data-images")
         validation = PathInput(source.validation or "", placeholder="none", id="data-validation")
@@ -83,16 +97,48 @@ class DataPicker(Vertical):
 
     @property
     def source(self) -> DataSource:
-        """What is typed, as a data source; how to split is as it was given at the start."""
+        """What is typed, as a data source; how to group and to split belong to the path that they were given for."""
         path = self.path.value.strip()
         is_csv = path.lower().endswith(".csv")
-        return DataSource(
+        first = self.first
+        if _expanded(path) != first.path:
+            first = replace(first, group=None, group_pattern=None, split="given")
+        return replace(
+            first,
             path=_expanded(path),
             validation=_expanded(self.validation.value) if is_csv else None,
             images=_expanded(self.images.value) if is_csv else None,
-            val_fraction=self.first.val_fraction,
-            split_seed=self.first.split_seed,
         )
+
+    @property
+    def may_be_grouped(self) -> bool:
+        """Whether groups are known, so that the split can keep them whole."""
+        return self.found is not None and self.found.report is not None and bool(self.found.report.groups)
+
+    @property
+    def proposed(self) -> str:
+        """The pattern for groups that the names suggest, empty where they suggest none."""
+        report = None if self.found is None else self.found.report
+        return "" if report is None or report.proposal is None else report.proposal.pattern
+
+    @property
+    def may_be_checked(self) -> bool:
+        """Whether nobody has looked at the images yet."""
+        report = None if self.found is None else self.found.report
+        return report is not None and report.duplicates is None and self._checking is None
+
+    def turn_split(self) -> None:
+        """From the given split to one with groups whole, and back."""
+        self._divide(split="given" if self.source.split == "grouped" else "grouped")
+
+    def take_proposed(self) -> None:
+        """Takes what the names suggest as groups."""
+        self._divide(group_pattern=self.proposed)
+
+    def _divide(self, **values: str) -> None:
+        self.first = replace(self.source, **values)
+        self._forget()
+        self.look()
 
     def put(self, path: Path) -> None:
         """Chooses a path, as if it were typed."""
@@ -111,6 +157,7 @@ class DataPicker(Vertical):
         self._pause = self.set_timer(PAUSE, self.look)
 
     def _forget(self) -> None:
+        self.stop_checking()
         self._looked = None
         self.found, self.problem = None, ""
         self.post_message(self.Changed())
@@ -143,6 +190,41 @@ class DataPicker(Vertical):
         self._draw()
         self.post_message(self.Changed())
 
+    def check_images(self, *, asked: bool = False) -> None:
+        """Looks for images that are there twice; unless it was ``asked`` for, only where there are not too many."""
+        if self.found is None or not self.may_be_checked:
+            return
+        if asked or self.found.train + self.found.val + self.found.test <= MOST_AT_ONCE:
+            self._checking = WorkDone("looking at images")
+            self._draw()
+            self._check(self.source)
+
+    def stop_checking(self) -> None:
+        """Leaves the images alone, since the data are others now, or something is to train."""
+        self.workers.cancel_group(self, "check")
+        self._checking = None
+        self._draw()
+
+    @work(thread=True, exclusive=True, group="check", exit_on_error=False)
+    def _check(self, source: DataSource) -> None:
+        worker = get_current_worker()
+        with closing(_checked(source)) as steps:
+            for now in steps:
+                if worker.is_cancelled:
+                    return
+                self.app.call_from_thread(self._show_check, source, now)
+
+    def _show_check(self, source: DataSource, now: WorkDone | Report | None) -> None:
+        if source != self.source or self.found is None or self._checking is None:
+            return
+        if isinstance(now, WorkDone):
+            self._checking = now
+        else:
+            self._checking = None
+            self.found = self.found if now is None else replace(self.found, report=now)
+            self.post_message(self.Changed())
+        self._draw()
+
     def on_resize(self, event: Resize) -> None:
         """The summary is laid out by width."""
         del event
@@ -153,7 +235,8 @@ class DataPicker(Vertical):
             return
         self.summary.set_class(bool(self.problem), "-problem")
         if self.found is not None:
-            self.summary.update(described(self.found, max(20, self.size.width - 4)))
+            width, is_grouped = max(20, self.size.width - 4), self.source.split == "grouped"
+            self.summary.update(described(self.found, width, is_grouped=is_grouped, checking=self._checking))
         else:
             self.summary.update(Text(shown(self.problem)))
         self.call_after_refresh(self.query_one(Scrollable).settle)
@@ -161,12 +244,33 @@ class DataPicker(Vertical):
 
 def _looked_at(source: DataSource) -> tuple[DataFound | None, str]:
     # Imported here because only this thread needs it, and the first paint must not wait for it.
+    from engine.data.check import quick_check  # noqa: PLC0415
     from engine.data.discover import DataError, discover  # noqa: PLC0415
 
     try:
-        return facts(discover(source)), ""
+        dataset = discover(source)
+        return facts(dataset, quick_check(dataset, source)), ""
     except (DataError, OSError) as error:
         return None, str(error)
+
+
+def _checked(source: DataSource) -> Generator[WorkDone | Report | None, None, None]:
+    """How far looking at the images is, a few times a second, then the report, None where it cannot be made."""
+    from engine.data.check import check  # noqa: PLC0415
+    from engine.data.discover import DataError, discover  # noqa: PLC0415
+
+    try:
+        with closing(check(discover(source), source, workers=1)) as work:  # the other cores are the person's
+            said = 0.0
+            while True:
+                now = next(work)
+                if monotonic() - said > SAID_EVERY:
+                    said = monotonic()
+                    yield now
+    except StopIteration as finished:
+        yield finished.value
+    except (DataError, OSError):
+        yield None
 
 
 def _expanded(text: str) -> str | None:

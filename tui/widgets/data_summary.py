@@ -15,9 +15,12 @@ from engine.comparison.units import size
 from engine.text import shown
 from tui.text import middle
 from tui.theme import AMBER, rgb
+from tui.widgets.soundness import soundness
 
 if TYPE_CHECKING:
+    from engine.data.check import Report
     from engine.data.discover import DataSet
+    from engine.progress import WorkDone
 
 CLASSES_SHOWN = 8
 WARNINGS_SHOWN = 3
@@ -26,7 +29,10 @@ FORMATS = {"jpg": "JPEG", "jpeg": "JPEG", "png": "PNG", "webp": "WebP", "bmp": "
 
 
 class DataFound(Struct, frozen=True):
-    """The facts about a data set that are shown: counts in images, ``size`` in bytes (None if not known)."""
+    """The facts about a data set that are shown: counts in images, ``size`` in bytes (None if not known).
+
+    ``report``: whether it is sound, as far as is known by now.
+    """
 
     classes: tuple[tuple[str, int, int], ...]
     split: str
@@ -34,6 +40,8 @@ class DataFound(Struct, frozen=True):
     size: int | None = None
     warnings: tuple[str, ...] = ()
     is_demo: bool = False
+    test: int = 0
+    report: Report | None = None
 
     @property
     def train(self) -> int:
@@ -46,7 +54,7 @@ class DataFound(Struct, frozen=True):
         return sum(val for _, _, val in self.classes)
 
 
-def facts(data: DataSet) -> DataFound:
+def facts(data: DataSet, report: Report | None = None) -> DataFound:
     """Counts a data set; looks at each file's size, so not for the event loop."""
     train, val = (Counter(sample.label for sample in part) for part in (data.train, data.val))
     paths = [Path(sample.path) for part in (data.train, data.val) for sample in part]
@@ -58,17 +66,26 @@ def facts(data: DataSet) -> DataFound:
         size=_size(paths),
         warnings=tuple(warning.removeprefix(shown(data.path)).lstrip("/: ") for warning in data.warnings),
         is_demo=data.kind == "demo",
+        test=len(data.test),
+        report=report,
     )
 
 
-def described(found: DataFound, width: int) -> Text:
-    """The facts as lines of at most ``width`` cells, apart from the split and the warnings, which wrap."""
+def described(found: DataFound, width: int, *, is_grouped: bool = False, checking: WorkDone | None = None) -> Text:
+    """The facts as lines of at most ``width`` cells, apart from the split and the warnings, which wrap.
+
+    ``is_grouped``: the split is made anew with groups whole; ``checking``: how far looking at the images is.
+    """
     text = Text()
     if found.is_demo:
         text.append(f"{DEMO}\n", "italic")
     text.append(f"{found.train:,} train", "bold").append(" · ").append(f"{found.val:,} val", "bold")
+    if found.test:
+        text.append(" · ").append(f"{found.test:,} test", "bold")
     text.append(f" · {len(found.classes):,} classes\n")
     text.append(f"{shown(found.split)}\n", "dim")
+    if found.report is not None:
+        text.append_text(soundness(found.report, is_grouped=is_grouped, checking=checking))
     for warning in found.warnings[:WARNINGS_SHOWN]:
         text.append(f"! {shown(warning)}\n", rgb(AMBER))
     if more := len(found.warnings) - WARNINGS_SHOWN:
