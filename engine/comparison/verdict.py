@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 
 from msgspec import Struct
 
-from engine.comparison.caveats import Leak, caveats
+from engine.comparison.caveats import caveats
 from engine.comparison.measured import Measured, images, measured, part, separable
 from engine.comparison.rows import Comparison
 from engine.comparison.said import PARTS, oriented, sentence
@@ -23,11 +23,10 @@ class Choice(Struct, frozen=True):
     sentence: str
 
 
-def verdict(comparison: Comparison, leak: Leak | None = None) -> str:
+def verdict(comparison: Comparison) -> str:
     """Which of the two most accurate strategies is the better, whether this data can show it, the cost, and caveats.
 
     On the same images where their predictions are known; else, as while they still train, by the interval of each.
-    ``leak``: groups of images in both training and validation, where that is known.
     """
     if comparison.data_differs:
         return f"No verdict: {comparison.data_differs}."
@@ -40,11 +39,11 @@ def verdict(comparison: Comparison, leak: Leak | None = None) -> str:
             f"{first.strategy} reaches {percent(first.accuracy)} on {_images(comparison)} "
             f"(95 % interval {percent(first.low)} to {percent(first.high)}); there is nothing to compare it with."
         )
-        return " ".join([said, *caveats(comparison, leak)])
+        return " ".join([said, *caveats(comparison)])
     second = rest[0]
     pair = oriented(comparison.pairs, first.strategy, second.strategy)
     said = _by_intervals(first, second, comparison) if pair is None else sentence(pair, len(comparison.pairs))
-    parts = (said, _others(results, comparison), _cost(first, second), *caveats(comparison, leak))
+    parts = (said, _others(results, comparison), _cost(first, second), *caveats(comparison))
     return " ".join(part for part in parts if part)
 
 
@@ -142,4 +141,6 @@ def _listed(parts: Sequence[str], joint: str) -> str:
 
 def _share(ratio: float) -> str:
     """A ratio below one in words: ``1/37`` where it is small, else a percentage."""
+    if ratio < 1e-6:  # as a damaged log may tell
+        return "less than a millionth"
     return f"1/{round(1 / ratio)}" if ratio < 0.3 else f"{100 * ratio:.0f} %"
