@@ -27,7 +27,7 @@ from tui.errors import record_error, why
 from tui.help import help_text
 from tui.hosting import Hosting
 from tui.messages import HandedOver, HostStarted, StartFailed, StateRead
-from tui.screens.dialogs import Leaving, Pick, Question, Reading, Way
+from tui.screens.dialogs import Leaving, Pick, Question, Reading, Tick, Way
 from tui.screens.frame import SMALLEST, Shows, framed
 from tui.screens.setup import SetupScreen
 from tui.theme import THEME
@@ -213,7 +213,7 @@ class TlTui(App[None], inherit_bindings=False):
 
     async def action_go(self, mode: str) -> None:
         """Goes to a mode and brings it up to date."""
-        if isinstance(self.screen, Question | Reading | Pick):
+        if isinstance(self.screen, Question | Reading | Pick | Tick):
             return
         self._is_first_visit = bool(self._visited) and mode not in self._visited
         self._visited.add(mode)

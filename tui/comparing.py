@@ -63,12 +63,17 @@ def in_favour(comparison: Comparison) -> Text:
     return text
 
 
-def _source(folder: Path, runs: frozenset[str] | None) -> Source:
+def state_of(folder: Path) -> ExperimentState:
+    """What the log in the folder tells now; an empty state where it cannot be read."""
     try:
         found = (folder / EVENTS).stat()
-        state = _state(folder, found.st_size, found.st_mtime_ns)
+        return _state(folder, found.st_size, found.st_mtime_ns)
     except OSError:
-        state = ExperimentState(folder.name)
+        return ExperimentState(folder.name)
+
+
+def _source(folder: Path, runs: frozenset[str] | None) -> Source:
+    state = state_of(folder)
     return Source(state, folder, state.end is None and not is_being_written(folder), runs)
 
 

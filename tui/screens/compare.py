@@ -21,7 +21,7 @@ from tui.screens.dialogs import Reading
 from tui.screens.host import app_of
 from tui.spec_differences import SpecDifference, spec_differences
 from tui.text import middle
-from tui.theme import AMBER, GREY, rgb
+from tui.theme import AMBER, COLOURS, GREY, rgb
 from tui.widgets.chart import Chart
 from tui.widgets.comparison_table import ComparisonTable
 from tui.widgets.cost_view import CostView
@@ -304,8 +304,8 @@ def differences(strategies: tuple[str, ...], found: tuple[SpecDifference, ...], 
         room, 30, max([len(name) for name in strategies] + [len(value) for one in found for value in one.values])
     )
     head = Text.assemble((f"{'differ in':{names}}", rgb(GREY)))
-    for name in strategies:
-        head.append("  ").append(_fitted(name, cells), "bold")
+    for number, name in enumerate(strategies):
+        head.append("  ").append(_fitted(name, cells), f"bold {rgb(COLOURS[number % len(COLOURS)])}")
     lines = [head]
     for one in found:
         line = Text.assemble((f"{one.parameter:{names}}", rgb(GREY)))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import ClassVar, Literal
 
 from rich.text import Text
@@ -76,6 +76,46 @@ class Pick(ModalScreen[int | None]):
     @on(OptionList.OptionSelected)
     def _chosen(self, event: OptionList.OptionSelected) -> None:
         self.dismiss(event.option_index)
+
+
+class Tick(ModalScreen[frozenset[int] | None]):
+    """Answers the numbers of the names that the person ticked, None where the person changed nothing."""
+
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("space", "tick", "Tick", id="tick.tick", tooltip="take this one, or leave it out"),
+        Binding("escape,q", "dismiss", "Close", id="tick.close", tooltip="change nothing"),
+    ]
+
+    def __init__(self, title: str, names: Sequence[str], ticked: Iterable[int]) -> None:
+        super().__init__()
+        self.title_text, self.names, self.ticked = title, names, set(ticked)
+
+    def compose(self) -> ComposeResult:
+        """The names in a frame, each ticked or not."""
+        with Vertical(classes="dialog pick") as window:
+            window.border_title = Text(self.title_text)
+            window.border_subtitle = Text("space tick · enter done · esc close")
+            yield OptionList(*(self._prompt(number) for number in range(len(self.names))), compact=True)
+
+    def on_mount(self) -> None:
+        """The arrow keys move."""
+        self.query_one(OptionList).focus()
+
+    def action_tick(self) -> None:
+        """Ticks the name under the cursor, or takes the tick away."""
+        names = self.query_one(OptionList)
+        if (number := names.highlighted) is not None:
+            self.ticked ^= {number}
+            names.replace_option_prompt_at_index(number, self._prompt(number))
+
+    @on(OptionList.OptionSelected)
+    def _done(self) -> None:
+        self.dismiss(frozenset(self.ticked))
+
+    def _prompt(self, number: int) -> Text:
+        ticked = number in self.ticked
+        text = Text(no_wrap=True, overflow="ellipsis")
+        return text.append("[x] " if ticked else "[ ] ", "bold" if ticked else "").append(self.names[number])
 
 
 Way = Literal["stop", "suspend"]

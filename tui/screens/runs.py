@@ -20,14 +20,14 @@ from engine import history
 from engine.comparison.units import percent
 from engine.history import Summary
 from engine.text import shown
-from tui.screens.dialogs import Question
+from tui.screens.dialogs import Question, Tick
 from tui.screens.host import app_of
 from tui.text import middle
 from tui.theme import AMBER, ROSE, rgb
-from tui.widgets.runs_table import RunsTable
+from tui.widgets.runs_table import MARK, RunsTable
 
 if TYPE_CHECKING:
-    from engine.state import ExperimentState
+    from engine.state import ExperimentState, RunState
 
 SHOWN_EVERY = 0.3
 """Seconds between two drawings while many logs are being read."""
@@ -44,7 +44,12 @@ class RunsScreen(Screen[None]):
     """
 
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("c", "compare", "Compare", id="runs.compare", tooltip="open the experiment in Compare"),
+        Binding(
+            "space", "mark", "Mark", id="runs.mark", tooltip="mark the experiment for Compare, or take the mark away"
+        ),
+        Binding("m", "mark_runs", "Mark runs", id="runs.mark-runs", tooltip="mark single runs of the experiment"),
+        Binding("x", "unmark", "Unmark all", show=False, id="runs.unmark", tooltip="take all marks away"),
+        Binding("c", "compare", "Compare", id="runs.compare", tooltip="compare what is marked, else this experiment"),
         Binding("r", "refresh", "Read again", id="runs.refresh", tooltip="look for new experiments and results"),
     ]
 
@@ -73,9 +78,9 @@ class RunsScreen(Screen[None]):
         self._say()
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
-        """Nothing can be compared before there is something."""
+        """Nothing can be marked or compared before there is something."""
         del parameters
-        return None if action == "compare" and not self.known else True
+        return None if action in ("compare", "mark", "mark_runs", "unmark") and not self.known else True
 
     def show(self, state: ExperimentState) -> None:
         """Looks again when an epoch or the experiment ended."""
@@ -89,8 +94,83 @@ class RunsScreen(Screen[None]):
         self._read(app_of(self).out, self.known)
 
     def action_compare(self) -> None:
-        """Opens the experiment under the cursor in Compare."""
-        self._open("compare")
+        """Compares what is marked, or where nothing is the experiment under the cursor."""
+        if app_of(self).marks:
+            self.app.call_later(app_of(self).action_go, "compare")
+        else:
+            self._open("compare")
+
+    def action_mark(self) -> None:
+        """Marks the experiment under the cursor, or takes its mark away."""
+        summary, marks = self._markable(), app_of(self).marks
+        if summary is None:
+            return
+        if summary.folder in marks:
+            del marks[summary.folder]
+            self._show_marks()
+        else:
+            self._check(summary.folder, None)
+
+    def action_mark_runs(self) -> None:
+        """Asks which of the experiment's runs to mark."""
+        if (summary := self._markable()) is not None:
+            self._ask_runs(summary.folder)
+
+    def action_unmark(self) -> None:
+        """Takes all marks away."""
+        app_of(self).marks.clear()
+        self._show_marks()
+
+    def _markable(self) -> Summary | None:
+        summary = self.table.current
+        if summary is None or summary.status != "damaged":
+            return summary
+        self.notify(f"{shown(summary.name)}: {shown(summary.note)}", severity="warning", markup=False)
+        return None
+
+    @work(thread=True, group="marks", exit_on_error=False)
+    def _check(self, folder: Path, runs: frozenset[str] | None) -> None:
+        """Marks the runs (None: all) in a folder, unless they are of other data than what is marked."""
+        from engine.comparison.same_data import what_differs  # noqa: PLC0415
+        from tui.comparing import state_of  # noqa: PLC0415 - not needed before
+
+        first = next((other for other in app_of(self).marks if other != folder), folder)
+        differs = what_differs([state_of(first), state_of(folder)])
+        self.app.call_from_thread(self._mark, folder, runs, differs)
+
+    def _mark(self, folder: Path, runs: frozenset[str] | None, differs: str) -> None:
+        if differs:
+            self.notify(f"{differs}.", title="Not marked", severity="warning", markup=False, timeout=10)
+            return
+        app_of(self).marks[folder] = runs
+        self._show_marks()
+
+    @work(thread=True, exclusive=True, group="ask", exit_on_error=False)
+    def _ask_runs(self, folder: Path) -> None:
+        from tui.comparing import state_of  # noqa: PLC0415
+
+        self.app.call_from_thread(self._tick_runs, folder, state_of(folder).runs)
+
+    def _tick_runs(self, folder: Path, runs: Sequence[RunState]) -> None:
+        marked = app_of(self).marks.get(folder, frozenset())
+        names = [f"{shown(run.run, 60)}  {percent(run.best.val.accuracy) if run.best else run.status}" for run in runs]
+        ticked = [number for number, run in enumerate(runs) if marked is None or run.run in marked]
+
+        def answered(numbers: frozenset[int] | None) -> None:
+            if numbers is None:
+                return
+            if numbers:
+                chosen = frozenset(runs[number].run for number in numbers)
+                self._check(folder, None if len(chosen) == len(runs) else chosen)
+            else:
+                app_of(self).marks.pop(folder, None)
+                self._show_marks()
+
+        self.app.push_screen(Tick(f"Runs of {shown(folder.name, 40)}", names, ticked), answered)
+
+    def _show_marks(self) -> None:
+        self.table.mark(app_of(self).marks)
+        self._say()
 
     @on(RunsTable.RowSelected)
     def _selected(self) -> None:
@@ -153,6 +233,7 @@ class RunsScreen(Screen[None]):
         self.empty.display = not summaries
         out = middle(shown(str(app_of(self).out)), 50)
         self.empty.update(f"No experiments in {out} yet.\nPress 1 for Setup, then Enter to start the first one.")
+        self.table.marks = dict(app_of(self).marks)
         self.table.put(summaries)
         if summaries:
             self.table.focus()
@@ -165,6 +246,9 @@ class RunsScreen(Screen[None]):
             self.detail.update("")
             return
         text = Text(middle(shown(str(summary.folder)), max(20, self.size.width - 2)))
-        if summary.note:
+        if number := len(app_of(self).marks):
+            things = "1 marked experiment" if number == 1 else f"{number} marked experiments"
+            text.append(f"\n{MARK} Compare (3) shows {things}; x takes all marks away", rgb(AMBER))
+        elif summary.note:
             text.append(f"\n{shown(summary.note)}", rgb(ROSE if summary.status in ("failed", "damaged") else AMBER))
         self.detail.update(text)

@@ -44,7 +44,9 @@ class DetailView(Vertical):
 
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("escape", "back", "Back", id="detail.back", tooltip="back to the table"),
-        Binding("c", "turn", "Curves", id="detail.curves", tooltip="curves instead of words, or words again"),
+        Binding(
+            "c", "turn", "Curves", id="detail.curves", tooltip="curves instead of words, more of them, words again"
+        ),
         Binding(
             "left,h", "other(-1)", "Before", show=False, id="detail.before", tooltip="the line before in the table"
         ),
@@ -74,7 +76,7 @@ class DetailView(Vertical):
         self.charts = (Chart(), Chart(), Chart())
         self.right = Vertical(*self.charts, id="detail-charts")
         self.can_focus = True
-        self.turned = False
+        self.page = 0
 
     def compose(self) -> ComposeResult:
         """The title above both halves."""
@@ -110,8 +112,10 @@ class DetailView(Vertical):
     def _place(self) -> None:
         wide = self.size.width >= WIDE
         self.set_class(not wide, "-narrow")
-        self.words.display = wide or not self.turned
-        self.right.display = wide or self.turned
+        self.words.display = wide or self.page == 0
+        self.right.display = wide or self.page > 0
+        for number, chart in enumerate(self.charts):
+            chart.display = wide or number // 2 == self.page - 1
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
         """Nothing needs to be turned over where both halves have room."""
@@ -119,8 +123,8 @@ class DetailView(Vertical):
         return None if action == "turn" and self.size.width >= WIDE else True
 
     def action_turn(self) -> None:
-        """Turns over."""
-        self.turned = not self.turned
+        """Turns over: two curves, the third, the words again."""
+        self.page = (self.page + 1) % 3
         self._place()
 
     def action_back(self) -> None:

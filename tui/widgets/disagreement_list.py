@@ -17,12 +17,14 @@ if TYPE_CHECKING:
     from engine.comparison.disagreements import Disagreement
 
 LETTERS = "AB"
+PREFIX = 13
+"""Cells before the file's name."""
 COLOURS = (BLUE, GREEN)
 """Of the first and of the other run."""
 
 
 class DisagreementList(Listing):
-    """Which run is right, how sure the other is of its mistake, and the file's name."""
+    """Which run is right and which wrong, how sure that one is of its mistake, and the file's name."""
 
     def __init__(self) -> None:
         super().__init__(id="disagreement-list")
@@ -52,17 +54,16 @@ class DisagreementList(Listing):
     def head(self, width: int) -> list[Text]:
         """What the columns are."""
         del width
-        return [Text("right  wrong by", rgb(GREY))]
+        return [Text.assemble(("✓  ✗  sure  image", rgb(GREY)))]
 
     def line(self, number: int, width: int) -> Text:
-        """``A      B 99 %  image.jpg``."""
+        """``A  B  99 %  image.jpg``."""
         one = self.found[number]
         wrong = 1 - one.right
-        name = middle(shown(PurePath(one.path).name), max(8, width - 15))
         return Text.assemble(
-            (f"{LETTERS[one.right]}      ", f"bold {rgb(COLOURS[one.right])}"),
-            (f"{LETTERS[wrong]} {100 * one.confidence:3.0f} %", rgb(ROSE)),
-            f"  {name}",
+            (f"{LETTERS[one.right]}  ", f"bold {rgb(COLOURS[one.right])}"),
+            (f"{LETTERS[wrong]} {100 * one.confidence:4.0f} %", rgb(ROSE)),
+            f"  {middle(shown(PurePath(one.path).name), max(8, width - PREFIX))}",
         )
 
 

@@ -21,7 +21,7 @@ from engine.text import shown
 from tui.compared import Compared, best_pair, seed_of
 from tui.screens.dialogs import Pick
 from tui.text import middle
-from tui.theme import GREY, rgb
+from tui.theme import AMBER, GREY, rgb
 from tui.widgets.disagreement_list import COLOURS, LETTERS, DisagreementList, facts
 from tui.widgets.picture import Picture
 from tui.widgets.rows import Rows
@@ -47,8 +47,8 @@ class DisagreementsView(Vertical):
 
     DEFAULT_CSS = """
     DisagreementsView { padding: 0 1; }
-    DisagreementsView #disagreement-head { height: auto; max-height: 3; margin-bottom: 1; }
-    DisagreementsView #disagreement-list { width: 2fr; min-width: 32; max-width: 60; }
+    DisagreementsView #disagreement-head { height: 2; margin-bottom: 1; text-wrap: nowrap; text-overflow: ellipsis; }
+    DisagreementsView #disagreement-list { width: 2fr; max-width: 60; }
     DisagreementsView #disagreement-right { width: 3fr; padding-left: 2; }
     DisagreementsView #disagreement-facts { height: 5; }
     DisagreementsView #disagreement-none { height: 1fr; content-align: center middle; text-align: center;
@@ -58,7 +58,7 @@ class DisagreementsView(Vertical):
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("escape", "back", "Back", id="disagreements.back", tooltip="back to the table"),
         Binding("o", "copy", "Copy path", id="disagreements.copy", tooltip="copy the image's path to the clipboard"),
-        Binding("w", "who", "Who is right", id="disagreements.who", tooltip="only images that A, or that B gets right"),
+        Binding("w", "who", "Right", id="disagreements.who", tooltip="only images that A, or that B gets right"),
         Binding("c", "klass", "Class", id="disagreements.class", tooltip="only images of one class"),
         Binding("r", "runs", "Runs", id="disagreements.runs", tooltip="choose the two runs"),
     ]
@@ -209,19 +209,20 @@ class DisagreementsView(Vertical):
         """The two runs, how many images each alone gets right, and what is left out."""
         if self.found is None or self.pair is None:
             return
-        right = [sum(one.right == run for one in self.found.found) for run in (0, 1)]
-        text = Text(no_wrap=True, overflow="ellipsis")
-        width = max(20, self.size.width - 26)
-        for run in (0, 1):
-            text.append(f"{LETTERS[run]} ", f"bold {rgb(COLOURS[run])}")
-            name = middle(self._named(self.pair[run]), width)
-            text.append(f"{name:<{min(width, max(len(self._named(place)) for place in self.pair))}}", "bold")
-            text.append(f"  alone right {right[run]:,}\n", rgb(GREY))
-        text.append(f"of {self.found.images:,} validation images that both have seen", rgb(GREY))
+        names = [self._named(place) for place in self.pair]
+        room = max(20, self.size.width - 58)
+        cells = min(room, max(map(len, names)))
+        lines = [Text(no_wrap=True, overflow="ellipsis") for _ in names]
+        for run, line in enumerate(lines):
+            alone = sum(one.right == run for one in self.found.found)
+            line.append(f"{LETTERS[run]} ", f"bold {rgb(COLOURS[run])}")
+            line.append(f"{middle(names[run], cells):<{cells}}", "bold").append(f"  alone right {alone:,}", rgb(GREY))
+        lines[0].append(f" of {self.found.images:,} validation images", rgb(GREY))
         if self.who is not None:
-            text.append(f" · only {LETTERS[self.who]} right")
+            lines[1].append(f" · only {LETTERS[self.who]} right", rgb(AMBER))
         if self.of_class is not None:
-            text.append(f" · only {shown(self.of_class, 40)}")
+            lines[1].append(f" · only {shown(self.of_class, 40)}", rgb(AMBER))
+        text = Text("\n").join(lines)
         self.head.update(text)
 
     def _say(self, words: str) -> None:

@@ -2,22 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
 from typing import ClassVar
 
 from rich.text import Text
 from textual.binding import Binding, BindingType
+from textual.coordinate import Coordinate
 from textual.widgets import DataTable
 
 from engine.comparison.units import duration
 from engine.history import Status, Summary
 from engine.text import shown
 from tui.text import middle
-from tui.theme import GREY, ROSE, SIGNS, STYLES, rgb
+from tui.theme import AMBER, GREY, ROSE, SIGNS, STYLES, rgb
 
 GAP = 2
+MARK = "◆"
 NUMBERS = ("val acc", "time")
 
 
@@ -37,6 +39,7 @@ class RunsTable(DataTable[Text]):
     def __init__(self, *, id: str = "") -> None:  # noqa: A002 - Textual's name
         super().__init__(id=id or None, cursor_type="row", cell_padding=0, zebra_stripes=True)
         self.summaries: tuple[Summary, ...] = ()
+        self.marks: Mapping[Path, frozenset[str] | None] = {}
         self._drawn_for = 0
 
     @property
@@ -66,9 +69,25 @@ class RunsTable(DataTable[Text]):
             self.add_column(Text(f"{label:>{width}}" if label in NUMBERS else label), width=width + GAP, key=label)
         for summary in self.summaries:
             cells = _cells(summary, widths)
+            cells[0] = self._when(summary)
             self.add_row(*cells, height=max(cell.plain.count("\n") + 1 for cell in cells))
         places = [number for number, summary in enumerate(self.summaries) if summary.folder == folder]
         self.move_cursor(row=places[0] if places else 0, animate=False)
+
+    def mark(self, marks: Mapping[Path, frozenset[str] | None]) -> None:
+        """Shows which are marked: an experiment, or so many of its runs; only those that changed are drawn."""
+        before, self.marks = self.marks, dict(marks)
+        for number, summary in enumerate(self.summaries):
+            if (before.get(summary.folder, False)) != (self.marks.get(summary.folder, False)):
+                self.update_cell_at(Coordinate(number, 0), self._when(summary))
+
+    def _when(self, summary: Summary) -> Text:
+        text = Text(when(summary.began, _this_year()))
+        if summary.folder in self.marks:
+            runs = self.marks[summary.folder]
+            said = "marked" if runs is None else "1 run" if len(runs) == 1 else f"{len(runs)} runs"
+            text.append(f"\n{MARK} {said}", f"bold {rgb(AMBER)}")
+        return text
 
 
 def _widths(room: int, accuracy_width: int) -> dict[str, int]:

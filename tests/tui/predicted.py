@@ -1,0 +1,49 @@
+"""What made-up runs said of made-up images: pictures and files of predictions beside a made-up log."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+from safetensors.numpy import save_file
+
+from engine.events import AnyEvent
+from engine.state import fold
+from tests.conftest import COLOURS, draw
+
+CLASSES = ("ants", "bees")
+IMAGES = 24
+
+
+def images(root: Path, names: Sequence[str] = ()) -> list[str]:
+    """Small pictures, half of each class, warm and cold; paths in file order."""
+    names = names or [f"image-{number:02}.png" for number in range(IMAGES)]
+    paths = []
+    for number, name in enumerate(names):
+        path = root / name
+        draw(path, COLOURS["warm" if number < len(names) // 2 else "cold"], number)
+        paths.append(str(path))
+    return paths
+
+
+def write(folder: Path, told: Sequence[AnyEvent], paths: Sequence[str], classes: Sequence[str] = CLASSES) -> None:
+    """Predictions of every run of the log at its best epoch: the n-th run mistakes every (n + 5)-th image, surer of
+    the later ones.
+    """
+    (folder / "predictions").mkdir(parents=True, exist_ok=True)
+    labels = np.array([int(number >= len(paths) // 2) for number in range(len(paths))])
+    for place, run in enumerate(fold(told).runs):
+        if run.best is None:
+            continue
+        logits = np.zeros((len(paths), len(classes)), np.float32)
+        for number, label in enumerate(labels):
+            wrong = number % (place + 5) == 0
+            logits[number, 1 - label if wrong else label] = 1 + number / 10
+        described = {"classes": json.dumps(classes), "epoch": str(run.best.epoch), "paths": json.dumps(list(paths))}
+        save_file(
+            {"logits": logits, "labels": labels.astype(np.int64)},
+            folder / "predictions" / f"{run.run}.safetensors",
+            described,
+        )

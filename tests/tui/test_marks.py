@@ -1,0 +1,120 @@
+"""Marks in Runs: what is to be compared, by keys."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import msgspec
+import pytest
+from textual.pilot import Pilot
+
+from engine import events as ev
+from engine.spec import changed
+from tests.tui import logs, predicted
+from tests.tui.conftest import text_of, until
+from tui.app import TlTui
+from tui.screens.compare import CompareScreen
+from tui.screens.dialogs import Tick
+from tui.screens.runs import RunsScreen
+
+
+def experiment(
+    out: Path, name: str, seeds: tuple[int, ...] = (0,), classes: tuple[str, ...] = ("ants", "bees")
+) -> Path:
+    told = logs.events(changed(logs.two_strategies(4), seeds=seeds))
+    first = told[0]
+    assert isinstance(first, ev.ExperimentStarted) and first.data is not None
+    told[0] = msgspec.structs.replace(first, name=name, data=msgspec.structs.replace(first.data, classes=classes))
+    return logs.write(out / name, told)
+
+
+async def runs(pilot: Pilot[None], app: TlTui) -> RunsScreen:
+    await until(pilot, lambda: app.current_mode == "setup")
+    await pilot.press("4")
+    await until(pilot, lambda: isinstance(app.screen, RunsScreen) and app.screen.has_read)
+    assert isinstance(app.screen, RunsScreen)
+    return app.screen
+
+
+async def marked(pilot: Pilot[None], app: TlTui, number: int) -> None:
+    await until(pilot, lambda: len(app.marks) == number)
+
+
+async def test_what_is_marked_is_compared_and_stays_marked(app: TlTui, tmp_path: Path) -> None:
+    experiment(tmp_path, "[b]one-20261123-120000")
+    experiment(tmp_path, "two-20261122-120000")
+    async with app.run_test(size=(80, 24)) as pilot:
+        await runs(pilot, app)
+        await pilot.press("space")
+        await marked(pilot, app, 1)
+        assert text_of(app).count("◆ marked") == 1 and "Compare (3) shows 1 marked experiment;" in text_of(app)
+        await pilot.press("down", "space")
+        await marked(pilot, app, 2)
+        assert text_of(app).count("◆ marked") == 2
+        await pilot.press("3")
+        await until(pilot, lambda: isinstance(app.screen, CompareScreen) and app.screen.compared is not None)
+        assert "2 marked experiments: two-20261122-120000, [b]one-20261123-120000" in text_of(app) or (
+            "2 marked experiments: [b]one-20261123-120000, two-20261122-120000" in text_of(app)
+        )
+        screen = app.screen
+        assert isinstance(screen, CompareScreen) and screen.compared is not None
+        assert len(screen.compared.runs) == 4
+        await pilot.press("4")
+        await until(pilot, lambda: isinstance(app.screen, RunsScreen))
+        assert text_of(app).count("◆ marked") == 2
+        await pilot.press("space")
+        await marked(pilot, app, 1)
+        await pilot.press("x")
+        await marked(pilot, app, 0)
+        assert "◆" not in text_of(app)
+
+
+async def test_other_data_are_not_marked_and_one_line_says_why(app: TlTui, tmp_path: Path) -> None:
+    experiment(tmp_path, "one-20261123-120000")
+    experiment(tmp_path, "two-20261122-120000", classes=("[red]wasps", "bees"))
+    async with app.run_test(size=(80, 24), notifications=True) as pilot:
+        await runs(pilot, app)
+        await pilot.press("space")
+        await marked(pilot, app, 1)
+        await pilot.press("down", "space")
+        await until(pilot, lambda: "Not marked" in text_of(app))
+        assert "other classes." in " ".join(text_of(app).replace("▌", "").split()) and len(app.marks) == 1
+
+
+async def test_single_runs_are_marked(app: TlTui, tmp_path: Path) -> None:
+    folder = experiment(tmp_path, "one-20261123-120000", seeds=(0, 1))
+    predicted.write(
+        folder, logs.events(changed(logs.two_strategies(4), seeds=(0, 1))), predicted.images(tmp_path / "x")
+    )
+    async with app.run_test(size=(80, 24)) as pilot:
+        await runs(pilot, app)
+        await pilot.press("m")
+        await until(pilot, lambda: isinstance(app.screen, Tick))
+        await pilot.press("2")  # no mode is left by a key that a window may take for its own
+        assert "[ ] resnet18-finetune-1" in text_of(app)
+        await pilot.press("space", "down", "down", "down", "space", "enter")
+        await marked(pilot, app, 1)
+        assert app.marks == {folder: frozenset({"resnet18-finetune-0", "mobilenetv3-extract-1"})}
+        assert "◆ 2 runs" in text_of(app)
+        await pilot.press("c")
+        await until(pilot, lambda: isinstance(app.screen, CompareScreen) and app.screen.compared is not None)
+        assert isinstance(app.screen, CompareScreen) and app.screen.compared is not None
+        assert [run.run for run in app.screen.compared.runs] == ["resnet18-finetune-0", "mobilenetv3-extract-1"]
+        await pilot.press("4", "m")
+        await until(pilot, lambda: isinstance(app.screen, Tick))
+        assert text_of(app).count("[x]") == 2
+        await pilot.press("escape")
+        await until(pilot, lambda: isinstance(app.screen, RunsScreen))
+        assert len(app.marks) == 1
+
+
+@pytest.mark.parametrize("key", ["space", "m"])
+async def test_a_damaged_experiment_cannot_be_marked(app: TlTui, tmp_path: Path, key: str) -> None:
+    folder = tmp_path / "[bold]broken"
+    folder.mkdir()
+    (folder / "events.jsonl").write_bytes(b"\x00\xff\n")
+    async with app.run_test(size=(80, 24), notifications=True) as pilot:
+        await runs(pilot, app)
+        await pilot.press(key)
+        await until(pilot, lambda: "holds nothing" in " ".join(text_of(app).split()))
+        assert not app.marks and isinstance(app.screen, RunsScreen)
