@@ -1,0 +1,128 @@
+"""Every rung of the ladder as a whole experiment: to its end, and ended half-way and resumed."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+import torch
+from safetensors.torch import load_file, save_file
+
+import engine.run
+from engine import events as ev
+from engine.spec import DataSource, Experiment, SpecError, changed_strategy, on_rung, rungs
+from engine.state import ExperimentState
+from tests.engine.running import state_of
+from tests.engine.test_resume import at, ended, go_on, numbers, run_until
+from tests.engine.training.runs import warmed_up
+
+BACKBONE = "mobilenet_v3_small"
+
+
+@pytest.fixture(autouse=True)
+def _saved_often(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("EPOCH_SECONDS", "STEP_SECONDS", "SAVING_SHARE"):
+        monkeypatch.setattr(engine.run, name, 0)
+
+
+def experiment(data: Path, *names: str) -> Experiment:
+    small = {"epochs": 2, "batch_size": 4, "image_size": 32}
+    strategies = tuple(changed_strategy(on_rung(BACKBONE, name), **small) for name in names)
+    weights = data.parent / "weights.safetensors"  # of a network that tells its inputs apart
+    save_file(warmed_up(BACKBONE), weights)
+    source = DataSource(path=str(data))
+    return Experiment(strategies=strategies, data=source, weights=str(weights), device="cpu", precision="fp32")
+
+
+def best_weights(folder: Path) -> dict[str, dict[str, torch.Tensor]]:
+    files = sorted((folder / "checkpoints").glob("*/best.safetensors"))
+    return {path.parent.name: load_file(path) for path in files}
+
+
+def step(number: int) -> Callable[[ev.Event], bool]:
+    """Within the first epoch: after so many of its steps, each of which may be told."""
+    return lambda event: isinstance(event, ev.Progress) and event.stage == "training" and event.step >= number
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("rung", "when"),
+    [
+        ("probe", at("probing")),
+        ("bn", ended(1)),
+        ("bn", step(2)),
+        ("last-stage", ended(1)),
+        ("last-stage", step(2)),
+        ("lpft", at("probing")),
+        ("lpft", step(1)),
+        ("lpft", ended(1)),
+        ("layerwise", step(2)),
+        ("layerwise", ended(1)),
+    ],
+)
+def test_suspended_and_resumed_a_rung_is_the_same_run_bit_for_bit(
+    image_folder: Callable[..., Path],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    rung: str,
+    when: Callable[[ev.Event], bool],
+) -> None:
+    monkeypatch.setattr("engine.training.fit.every", lambda *_: lambda: True)  # every step is told
+    asked = experiment(image_folder(), rung)
+    whole, halved = tmp_path / "whole", tmp_path / "halved"
+    for folder in (whole, halved):
+        folder.mkdir()
+    run_until(halved, asked, "suspend", when)
+    assert state_of(halved).suspended
+    resumed, other = go_on(halved, asked), go_on(whole, asked)
+    assert resumed.end == "finished"
+    assert not resumed.warnings or [one.message for one in resumed.warnings] == [one.message for one in other.warnings]
+    assert numbers(resumed) == numbers(other)
+    one, two = best_weights(halved), best_weights(whole)
+    assert one.keys() == two.keys() == {f"{BACKBONE}-{rung}-0"}
+    for name in one:
+        assert all(torch.equal(tensor, two[name][key]) for key, tensor in one[name].items())
+
+
+@pytest.mark.slow
+def test_every_rung_runs_and_tells_what_it_trains(image_folder: Callable[..., Path], tmp_path: Path) -> None:
+    state = finished(image_folder(), tmp_path, *rungs())
+    trained = {one.strategy.name.partition("-")[2]: one.parameters_trainable for one in state.runs}
+    assert trained["probe"] == trained["extract"] < trained["bn"] < trained["last-stage"] < trained["finetune"]
+    assert trained["lpft"] == trained["layerwise"] == trained["finetune"] == state.runs[0].parameters_total
+    for one in state.runs:
+        assert len(one.epochs) == (1 if one.strategy.is_probe else 2)
+        assert len(one.learning_rates) == (0 if one.strategy.is_probe else 2)
+    rates = state.run(f"{BACKBONE}-layerwise-0").stage_rates
+    assert rates == pytest.approx([1e-3 / 2**depth for depth in range(6)])
+    assert not state.run(f"{BACKBONE}-finetune-0").stage_rates
+    assert len(best_weights(tmp_path)) == len(rungs())
+
+
+def finished(data: Path, folder: Path, *names: str) -> ExperimentState:
+    state = go_on(folder, experiment(data, *names))
+    assert state.end == "finished", state.error
+    assert [one.status for one in state.runs] == ["finished"] * len(names)
+    return state
+
+
+@pytest.mark.parametrize("action", ["skip", "stop"])
+def test_a_probe_can_be_skipped_and_stopped_while_it_solves(
+    image_folder: Callable[..., Path], tmp_path: Path, action: ev.Action
+) -> None:
+    asked = experiment(image_folder(), "probe", "extract")
+    run_until(tmp_path, asked, action, at("probing"))
+    first, second = state_of(tmp_path).runs
+    assert (first.status, second.status) == (("skipped", "finished") if action == "skip" else ("stopped", "skipped"))
+    assert first.failure is None
+
+
+def test_what_a_backbone_does_not_have_is_refused_before_anything_runs(
+    image_folder: Callable[..., Path], tmp_path: Path
+) -> None:
+    strategies = (on_rung(BACKBONE, "extract"), on_rung("alexnet", "bn"))
+    asked = Experiment(strategies=strategies, data=DataSource(path=str(image_folder())), weights="none", device="cpu")
+    with pytest.raises(SpecError, match="AlexNet has no norm layers"):
+        go_on(tmp_path, asked)
+    assert not state_of(tmp_path).runs
