@@ -2,39 +2,21 @@
 
 from __future__ import annotations
 
-from msgspec import Struct
-
 from engine.comparison.measured import part
 from engine.comparison.rows import Comparison
 from engine.comparison.units import percent
-
-FAR_ABOVE = 0.05
-"""Where knowing an image's group is worth so much accuracy, a network can learn the groups instead of the classes."""
+from engine.data.leaks import is_far_above
 
 
-class Leak(Struct, frozen=True):
-    """Groups of images in both training and validation.
-
-    ``no_pixels``: the accuracy (0..1) of predicting each validation image's label from its group's labels in training;
-    ``majority``: that of always saying the commonest class. ``shared`` of ``images`` validation images have their group
-    in training.
-    """
-
-    no_pixels: float
-    majority: float
-    shared: int
-    images: int
-
-
-def caveats(comparison: Comparison, leak: Leak | None = None) -> tuple[str, ...]:
+def caveats(comparison: Comparison) -> tuple[str, ...]:
     """Why the numbers may be other than they seem, the gravest first; empty where nothing is known against them."""
-    done = [row for row in comparison.runs if row.best_epoch]
+    done, leak = [row for row in comparison.runs if row.best_epoch], comparison.leak
     said = []
-    if leak is not None and leak.no_pixels - leak.majority > FAR_ABOVE:
+    if leak is not None and is_far_above(leak):
         said.append(
             f"{leak.shared:,} of {leak.images:,} validation images share a group with training: without a look at any "
             f"pixel their groups tell {percent(leak.no_pixels)} of the labels (the commonest class "
-            f"{percent(leak.majority)}), so accuracy here measures memory; divide with --split grouped."
+            f"{percent(leak.majority)}), so validation accuracy measures memory; divide with --split grouped."
         )
     if any(row.weights.startswith("none") for row in done):
         said.append("Weights were random at the start, so this is no transfer learning.")

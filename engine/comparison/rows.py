@@ -16,6 +16,7 @@ from engine.comparison import costs
 from engine.comparison.difference import PairedDifference
 from engine.comparison.fairness import Compared, unfairness
 from engine.comparison.same_data import what_differs
+from engine.events import Leak
 from engine.state import ExperimentState, RunState, RunStatus
 from engine.text import shown
 
@@ -111,7 +112,7 @@ class Comparison(Struct, frozen=True):
     ``positive``: of two classes, the one that sensitivity is about; empty for more. ``fairness``: what differs between
     the strategies besides what is compared, a sentence each. ``pairs``: differences on the same images.
     ``data_differs``: where the runs were not measured on the same data, what differs, in a line; then there is no
-    verdict.
+    verdict. ``leak``: what groups in both training and validation give away, where groups are known.
     """
 
     experiment: str
@@ -121,6 +122,7 @@ class Comparison(Struct, frozen=True):
     fairness: tuple[str, ...] = ()
     pairs: tuple[PairedDifference, ...] = ()
     data_differs: str = ""
+    leak: Leak | None = None
 
 
 def compare(sources: Sequence[Source], positive: str | None = None) -> Comparison:
@@ -144,6 +146,7 @@ def compare(sources: Sequence[Source], positive: str | None = None) -> Compariso
         fairness=unfairness([Compared(one.strategy, one.source.state, one.run) for one in chosen]),
         pairs=() if differs else _pairs(chosen),
         data_differs=differs,
+        leak=_leak(known[0].state),
     )
 
 
@@ -207,6 +210,12 @@ def _counts(state: ExperimentState) -> DataCounts:
         return DataCounts(decoded.train, decoded.val, data.classes, decoded.test)
     train, val, test = (sum(part.values()) for part in (data.train, data.val, data.test))
     return DataCounts(train, val, data.classes, test)
+
+
+def _leak(state: ExperimentState) -> Leak | None:
+    """That of the split; folds keep groups whole."""
+    folded = state.spec is not None and state.spec.folds is not None
+    return None if state.data is None or folded else state.data.leak
 
 
 def _row(chosen: _Chosen, wanted: str | None) -> Row:

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import math
 import shlex
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Literal
 
 from msgspec import Struct
 
+from engine.data.leaks import is_far_above
 from engine.events import Leak
 from engine.spec import DataSource
 from engine.text import listed, shown
@@ -18,9 +18,6 @@ if TYPE_CHECKING:
 
 Level = Literal["alarm", "warning", "note"]
 LEVELS: tuple[Level, ...] = ("alarm", "warning", "note")
-FAR_ABOVE = 0.05
-RULE = "at least 5 points, and more than two standard errors"
-"""What makes the no-pixels baseline far above the majority class."""
 UNEVEN, VERY_UNEVEN = 3.0, 10.0
 """How many times as many images the largest class has as the smallest."""
 
@@ -31,12 +28,6 @@ class Finding(Struct, frozen=True):
     level: Level
     text: str
     advice: str = ""
-
-
-def is_far_above(leak: Leak) -> bool:
-    """Whether knowing groups, without any pixel, predicts far better than the commonest class: :data:`RULE`."""
-    error = math.sqrt(leak.majority * (1 - leak.majority) / max(leak.images, 1))
-    return leak.no_pixels - leak.majority >= max(FAR_ABOVE, 2 * error)
 
 
 def findings(report: Report, source: DataSource) -> tuple[Finding, ...]:

@@ -1,0 +1,156 @@
+import pytest
+from msgspec.structs import replace
+
+from engine.comparison.caveats import caveats
+from engine.comparison.difference import PairedDifference
+from engine.comparison.paired import holm, paired_difference
+from engine.comparison.rows import Comparison, DataCounts
+from engine.comparison.said import about, oriented, sentence
+from engine.comparison.verdict import choices, verdict
+from engine.events import Leak
+from tests.engine.comparison.predicted import discordant, predicted
+from tests.engine.comparison.test_rows import comparison, row
+
+
+def pair_of(
+    both: int, only_one: int, only_other: int, neither: int, names: tuple[str, str] = ("a", "b"), seeds: int = 1
+) -> PairedDifference:
+    """The difference of two strategies whose runs get so many images right."""
+    one, other = discordant(both, only_one, only_other, neither)
+    runs = ([predicted(right, run=f"x-{seed}") for seed in range(seeds)] for right in (one, other))
+    found = paired_difference(*runs, names)
+    assert found is not None
+    return found
+
+
+def result(pair: PairedDifference, *more: PairedDifference, **values: object) -> Comparison:
+    """A comparison of the strategies of these differences."""
+    accuracies: dict[str, float] = {}
+    for one in (pair, *more):
+        accuracies |= dict(zip(one.strategies, one.accuracies, strict=True))
+    rows = [row(name, accuracy, images=pair.images, **values) for name, accuracy in accuracies.items()]
+    return replace(comparison(*rows, images=pair.images), pairs=holm([pair, *more]))
+
+
+def test_no_difference_is_said_with_its_numbers_and_the_images_it_would_take() -> None:
+    said = verdict(result(pair_of(139, 6, 4, 4)))
+    assert said.startswith(
+        "a is 1.3 points more accurate than b on the same 153 validation images, 94.8 % against 93.5 %"
+    )
+    assert "(95 % interval -2.7 to +5." in said
+    assert ", one seed each): no difference that this data can show" in said
+    assert "; about 3,000 images would be needed to show one of this size." in said
+
+
+def test_a_difference_of_two_networks_is_not_yet_one_of_strategies() -> None:
+    said = verdict(result(pair_of(400, 60, 10, 30)))
+    assert "a is 10.0 points more accurate than b on the same 500 validation images" in said
+    assert "more than chance explains in these images" in said
+    assert "several seeds would make sure of it" in said
+    assert "no difference" not in said
+
+
+def test_several_seeds_speak_of_the_strategies() -> None:
+    said = verdict(result(pair_of(400, 60, 10, 30, seeds=3)))
+    assert "3 seeds each): more than chance explains in these images and these seeds." in said
+
+
+def test_equal_strategies_are_said_to_be() -> None:
+    said = verdict(result(pair_of(90, 4, 4, 2)))
+    assert said.startswith("a and b are equally accurate, 94.0 %, on the same 100 validation images (95 % interval -")
+    assert "no difference that this data can show." in said
+
+
+def test_one_seed_is_asked_for_more_than_its_interval() -> None:
+    pair = pair_of(132, 16, 5, 0)
+    assert pair.low > 0
+    assert not pair.different
+    said = sentence(pair, 1)
+    assert "no difference that this data can show; with one seed each, another seed could change as much" in said
+
+
+def test_the_best_of_six_does_not_fool() -> None:
+    pair = replace(pair_of(400, 60, 10, 30, seeds=2), p=0.02)
+    others = [replace(pair, strategies=("c", f"d{index}"), p=0.5) for index in range(14)]
+    corrected = holm([pair, *others])[0]
+    assert "no difference that this data can show; among 15 differences one as large comes by" in sentence(
+        corrected, 15
+    )
+    assert sentence(replace(pair, p_adjusted=0.02, different=True), 1).endswith("these seeds.")
+
+
+def test_groups_and_folds_are_named() -> None:
+    pair = replace(pair_of(90, 5, 2, 3), groups=31, folds=5, runs=10, seeds=2)
+    assert ", 2 seeds each, 5 folds, 31 groups)" in sentence(pair, 1)
+
+
+def test_the_difference_reads_the_same_from_either_side() -> None:
+    pair = pair_of(80, 12, 4, 4)
+    turned = oriented([pair], "b", "a")
+    assert turned is not None
+    assert (turned.difference, turned.low, turned.high) == (-pair.difference, -pair.high, -pair.low)
+    assert sentence(turned, 1) == sentence(pair, 1)
+    assert oriented([pair], "a", "c") is None
+
+
+def test_which_of_the_others_are_shown_to_be_worse() -> None:
+    first, worse = pair_of(450, 12, 8, 30), pair_of(400, 62, 10, 28, ("a", "c"))
+    said = verdict(result(first, worse, pair_of(400, 60, 12, 28, ("b", "c"))))
+    assert "a is shown to be more accurate than c." in said
+    alike = pair_of(449, 13, 6, 32, ("a", "c"))
+    assert "Not told apart from a: c." in verdict(result(first, alike))
+
+
+def test_without_predictions_each_ones_own_interval_judges() -> None:
+    said = verdict(comparison(row("a", 0.935), row("b", 0.922)))
+    assert "no difference that this data can show" in said
+    assert "judged by the interval of each, without their predictions" in said
+
+
+def test_other_data_has_no_verdict() -> None:
+    other = replace(
+        result(pair_of(80, 12, 4, 4)), data_differs="two was not measured on the same data as one: other classes"
+    )
+    assert verdict(other) == "No verdict: two was not measured on the same data as one: other classes."
+    assert choices(other) == ()
+
+
+def test_choices_rest_on_the_paired_difference() -> None:
+    sure = result(pair_of(400, 60, 10, 30))
+    assert choices(sure)[0].sentence == "Choose it when accuracy counts most (+10.0 points)."
+    unsure = choices(result(pair_of(139, 6, 4, 4)))[0].sentence
+    assert "+1.3 points, which this many images cannot confirm" in unsure
+
+
+def test_the_test_part_counts_where_every_run_was_tested() -> None:
+    tested = comparison(row("a", 0.9, test_accuracy=0.80), row("b", 0.85, test_accuracy=0.84), images=100)
+    tested = replace(tested, data=DataCounts(244, 100, ("ants", "bees"), 200))
+    assert verdict(tested).startswith("b reaches 84.0 % and a 80.0 % on 200 test images")
+    assert "very images" not in verdict(tested)
+    only_one = comparison(row("a", 0.9, test_accuracy=0.80), row("b", 0.85))
+    assert verdict(only_one).startswith("a reaches 90.0 % and b 85.0 % on 153 validation images")
+
+
+def test_a_best_epoch_chosen_on_the_same_images_is_a_caveat() -> None:
+    assert "The best epoch was chosen on these very images" in verdict(result(pair_of(80, 12, 4, 4)))
+    assert caveats(comparison(row("a", 0.9, epochs=1, epochs_planned=1, best_epoch=1))) == ()
+
+
+def test_a_leak_is_the_gravest_caveat() -> None:
+    runs = comparison(row("a", 0.9, weights="none (random)"))
+    leaking = replace(runs, leak=Leak(0.871, 0.52, 140, 153))
+    first, *_ = caveats(leaking)
+    assert first.startswith("140 of 153 validation images share a group with training")
+    assert (
+        "their groups tell 87.1 % of the labels (the commonest class 52.0 %), so validation accuracy measures" in first
+    )
+    assert first in verdict(leaking)
+    assert "memory" not in verdict(replace(runs, leak=Leak(0.54, 0.52, 10, 153)))
+
+
+@pytest.mark.parametrize(
+    ("count", "words"),
+    [(7, "about 7"), (96, "about 96"), (341, "about 350"), (1873, "about 1,900"), (10**7, "more than a million")],
+)
+def test_images_without_false_digits(count: int, words: str) -> None:
+    assert about(count) == words
