@@ -182,7 +182,7 @@ def _trained(shown: Sequence[Column]) -> Section:
         _words("what trains", shown, lambda rows: _distinct(TRAINS.get(row.trains, row.trains) for row in rows)),
         _words("pretrained weights", shown, lambda rows: _distinct(row.weights or UNKNOWN for row in rows)),
         _words("trainable parameters", shown, lambda rows: _distinct(map(_parameters, rows))),
-        *_told([_number("multiply-adds of an image", shown, lambda row: row.multiply_adds, count, "lower")]),
+        *_told([_words("multiply-adds of an image", shown, lambda rows: _distinct(map(_multiply_adds, rows)))]),
         _words("epochs (best)", shown, _epochs),
         _words("precision, device", shown, lambda rows: _distinct(map(_hardware, rows))),
     ]
@@ -278,6 +278,10 @@ def _parameters(row: Row) -> str:
         return UNKNOWN
     share = row.parameters_trainable / row.parameters_total
     return f"{row.parameters_trainable:,} of {row.parameters_total:,} ({100 * share:.3g} %)"
+
+
+def _multiply_adds(row: Row) -> str:
+    return count(row.multiply_adds) if row.multiply_adds is not None else UNKNOWN
 
 
 def _epochs(rows: Sequence[Row]) -> str:

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import io
+from pathlib import Path
 
 import msgspec
 import pytest
+from rich.cells import cell_len
 from rich.console import Console
 
 from engine import events as ev
 from engine import spec
 from engine.comparison.rows import Source, compare
 from engine.state import ExperimentState, fold
+from tests.engine.comparison.files import write_predictions
 from tests.tui import logs
 from tui.tables import comparison_table
 
@@ -61,3 +64,61 @@ def test_markup_and_control_characters_are_shown_not_obeyed() -> None:
     state = msgspec.structs.replace(state, data=msgspec.structs.replace(state.data, classes=("[b]a[/b]", "\x9bx")))
     text = printed(state, 200)
     assert "failed: [red]no\\x1b[2J[/red]" in text and "[b]a[/b], \\x9bx" in text and "\x1b" not in text
+
+
+def with_predictions(folder: Path, classes: list[str]) -> Source:
+    """The two strategies with files of predictions: every fifth image is taken for the class after its own."""
+    state = fold(logs.events())
+    assert state.data is not None
+    state = msgspec.structs.replace(state, data=msgspec.structs.replace(state.data, classes=tuple(classes)))
+    labels = [number % len(classes) for number in range(60)]
+    predicted = [(label + (index % 5 == 0)) % len(classes) for index, label in enumerate(labels)]
+    for run in state.runs:
+        assert run.best is not None
+        write_predictions(folder, run.run, labels, predicted, classes, epoch=run.best.epoch)
+    return Source(state, folder)
+
+
+def drawn(source: Source, width: int) -> list[str]:
+    console = Console(file=io.StringIO(), width=width, color_system=None)
+    with console.capture() as capture:
+        console.print(comparison_table(compare([source])))
+    return capture.get().splitlines()
+
+
+@pytest.mark.parametrize("classes", [["ants", "bees"], ["a" * 70, "雪" * 30, "[b]c[/b]"]], ids=["two", "long"])
+@pytest.mark.parametrize("width", [40, 80, 120])
+def test_confusion_matrices_stand_beside_one_another_where_there_is_room(
+    tmp_path: Path, width: int, classes: list[str]
+) -> None:
+    lines = drawn(with_predictions(tmp_path, classes), width)
+    assert max(map(cell_len, lines)) <= width
+    start = next(index for index, line in enumerate(lines) if line.startswith("Confusion on the validation images"))
+    both = [line for line in lines[start:] if "resnet18-finetune" in line and "mobilenetv3-extract" in line]
+    if len(classes) == 2:
+        assert bool(both) == (width >= 80)
+        counts = [line.split() for line in lines[start:] if line.startswith(("ants ", "bees "))]
+        row = ["ants", "24", "6"]
+        assert counts[0] == (row * 2 if width >= 80 else row)
+
+
+def test_of_many_classes_the_pairs_confused_most_are_listed(tmp_path: Path) -> None:
+    lines = drawn(with_predictions(tmp_path, [f"kind {number}" for number in range(12)]), 120)
+    start = next(index for index, line in enumerate(lines) if line.startswith("Confusion on the validation images"))
+    assert "the worst pairs" in lines[start]
+    pairs = [line for line in lines[start:] if " → kind" in line]
+    assert len(pairs) == 6 and pairs[0].count("(20.0 %)") == 2
+
+
+def test_sections_and_what_differs_are_there(tmp_path: Path) -> None:
+    text = "\n".join(drawn(with_predictions(tmp_path, ["ants", "bees"]), 120))
+    order = [
+        "Validation: best epoch",
+        "Recall / precision (val)",
+        "Overfitting",
+        "Cost",
+        "What was trained",
+        "not the same",
+    ]
+    assert sorted(order, key=text.index) == order
+    assert "sensitivity (bees)" in text and "the validation images also chose the best epoch" in text
