@@ -70,7 +70,8 @@ def experiment_options(command: F) -> F:
             "strategies",
             multiple=True,
             metavar="NAME",
-            help="A strategy to run; may be repeated. Both of the two default ones if not given.",
+            help="A strategy to run, such as resnet50-probe (see `tl-tui presets`); may be repeated. "
+            "Both of the two default ones if not given.",
         ),
         click.option("--epochs", type=int, help="Epochs of every strategy."),
         click.option("--batch-size", type=int, help="Images a training step."),
@@ -359,8 +360,9 @@ def _experiment(
     experiment = spec.load_experiment(config, known) if config else spec.default_experiment(known)
     known |= {strategy.name: strategy for strategy in experiment.strategies}
     chosen = [spec.named(name, known) for name in strategies] or list(experiment.strategies)
-    settings = {"epochs": epochs, "batch_size": batch_size, "optimizer": {"lr": lr} if lr is not None else None}
-    given = {name: value for name, value in settings.items() if value is not None}
+    settings = {"epochs": epochs, "batch_size": batch_size}
+    given: dict[str, object] = {name: value for name, value in settings.items() if value is not None}
+    rate = {"optimizer": {"lr": lr}} if lr is not None else {}
     source = experiment.data
     if data is not None:  # other data: what the configuration says of its own does not belong to it
         source = spec.DataSource(path=data, val_fraction=source.val_fraction, split_seed=source.split_seed)
@@ -370,7 +372,7 @@ def _experiment(
     }
     return spec.changed(
         experiment,
-        strategies=[spec.changed_strategy(strategy, **given) for strategy in chosen],
+        strategies=[spec.changed_strategy(one, **given, **({} if one.is_probe else rate)) for one in chosen],
         data=msgspec.structs.replace(source, **{name: value for name, value in asked.items() if value is not None}),
         **({"seeds": seeds} if seeds else {}),
         **{name: value for name, value in values.items() if value is not None},

@@ -58,12 +58,13 @@ def learning_rate(run: RunState) -> Curves:
     logarithmic = low > 0 and top / low > DECADES_WORTH_A_LOG
     y = (low / 1.5, top * 1.2) if logarithmic else (0.0, rounded_up(top))
     return Curves(
-        "learning rate",
+        "learning rate of the head" if run.stage_rates else "learning rate",
         drawn,
         (0.0, float(max(1, len(run.learning_rates)))),
         y,
         "{:.0e}".format if logarithmic else "{:.2g}".format,
         logarithmic=logarithmic,
+        empty="none: L-BFGS solves at once" if run.strategy.is_probe else "nothing yet",
     )
 
 

@@ -84,7 +84,7 @@ def _begun(name: str, out: Path) -> Path | None:
 
 def print_presets() -> int:
     """A line a strategy, and where a person's own ones belong."""
-    from engine.spec import known_strategies, own_strategies_file, presets
+    from engine.spec import known_strategies, own_strategies_file, presets, rungs
 
     shipped = presets()
     table = _table("strategy", "backbone", "trains", "optimizer", "schedule", "epochs × batch", "augmentation")
@@ -92,6 +92,15 @@ def print_presets() -> int:
         mark = "" if shipped.get(strategy.name) == strategy else " (own)"
         table.add_row(*map(_plain, (strategy.name + mark, *_described(strategy))))
     Console().print(table)
+    print_line("")
+    print_line(
+        "Any torchvision model can be trained on any rung, as BACKBONE-RUNG: resnet50-probe, vit_b_16-last-stage."
+    )
+    ladder = _table("rung", "what trains")
+    for rung in rungs().values():
+        ladder.add_row(_plain(rung.name), _plain(rung.about))
+    Console().print(ladder)
+    print_line("")
     print_line(f"Your own strategies belong in {own_strategies_file()}, or in a file given with --config.")
     return 0
 
@@ -148,9 +157,11 @@ def _described(strategy: Strategy) -> tuple[str, ...]:
     augmentation = strategy.augmentation
     crop = f"crops of {percent(augmentation.crop_area)} and more" if augmentation.crop_area < 1 else ""
     flip = "flips" if augmentation.flip else ""
+    from tui.strategies import what_trains
+
     return (
         strategy.backbone,
-        "every layer" if strategy.trains == "all" else "last layer",
+        what_trains(strategy),
         _settings(strategy.optimizer),
         _settings(strategy.schedule),
         f"{strategy.epochs} × {strategy.batch_size}",
@@ -161,7 +172,12 @@ def _described(strategy: Strategy) -> tuple[str, ...]:
 def _settings(choice: Struct) -> str:
     """An optimizer or a schedule as ``SGD lr 0.001, momentum 0.9``."""
     values = msgspec.to_builtins(choice)
-    return f"{values.pop('name')} {', '.join(f'{name} {value:g}' for name, value in values.items())}".strip()
+    kind = values.pop("name")
+    said = [
+        f"{name} {value:g}" if isinstance(value, int | float) else f"{len(value)} × {name}"
+        for name, value in values.items()
+    ]
+    return f"{kind} {', '.join(said)}".strip()
 
 
 def _room(count: int) -> str:

@@ -9,6 +9,7 @@ from engine.eta import fraction_done, remaining_of_all, remaining_of_stage, rema
 from engine.events import Action
 from engine.state import ExperimentState, RunState, StageProgress
 from engine.text import shown
+from tui.strategies import kind, rates
 from tui.theme import AMBER, BLUE, GREY, SIGNS, STYLES, Condition, rgb
 
 STAGES = {
@@ -16,10 +17,10 @@ STAGES = {
     "decoding": "decoding images",
     "warming up": "warming up",
     "features": "extracting features",
+    "probing": "solving for the last layer",
     "training": "training",
     "validating": "validating",
 }
-TRAINS = {"all": "fine-tune all", "head": "extract features"}
 ASKED: dict[Action, str] = {
     "pause": "Pausing after the present step",
     "resume": "Going on",
@@ -34,7 +35,7 @@ MUTED = rgb(GREY)
 
 def title(run: RunState) -> str:
     """``resnet18 · fine-tune all``."""
-    return f"{shown(run.strategy.backbone, 40)} · {TRAINS[run.strategy.trains]}"
+    return f"{shown(run.strategy.backbone, 40)} · {kind(run.strategy)}"
 
 
 def condition(run: RunState, state: ExperimentState, interrupted: bool) -> Condition:
@@ -192,8 +193,8 @@ def facts(run: RunState, state: ExperimentState) -> Text:
         return Text("")
     trainable, total = count(run.parameters_trainable), count(run.parameters_total)
     which = f"all {total}" if run.parameters_trainable == run.parameters_total else f"{trainable} of {total}"
-    where = kept(state)
-    network = f"trains {which} parameters · {shown(run.precision, 12)}" + (f" · {where}" if where else "")
+    parts = (f"trains {which} parameters", rates(run.stage_rates), shown(run.precision, 12), kept(state))
+    network = " · ".join(part for part in parts if part)
     if run.weights.startswith("none"):
         return Text.assemble(("random initialisation", f"bold {rgb(AMBER)}"), (f" · {network}", MUTED))
     return Text(f"{network} · {shown(run.weights, 100)}", MUTED)

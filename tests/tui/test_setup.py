@@ -263,7 +263,7 @@ async def test_another_kind_has_its_own_parameters(images: DataSource) -> None:
         assert form.strategy.schedule == Constant()
         assert not form.fields["schedule.gamma"].display
         form.fields["optimizer.name"].control.focus()
-        await pilot.press("space", "end", "enter")
+        await pilot.press("space", "down", "enter")
         assert form.strategy.optimizer == AdamW(lr=1e-3)
         assert not form.fields["optimizer.momentum"].display
         form.fields["schedule.name"].control.focus()

@@ -207,6 +207,17 @@ class SetupScreen(Screen[None]):
     def _edit(self) -> None:
         self.call_after_refresh(self.form.focus_first)
 
+    @on(StrategyList.Add)
+    def _add(self) -> None:
+        from tui.screens.add_strategy import AddStrategy  # noqa: PLC0415 - not needed for the first frame
+
+        current = self.strategies.current
+        self.app.push_screen(AddStrategy(current.backbone if current else "resnet18"), self._added)
+
+    def _added(self, strategy: Strategy | None) -> None:
+        if strategy is not None:
+            self.strategies.add(strategy)
+
     @on(StrategyList.Highlighted)
     def _highlighted(self, event: StrategyList.Highlighted) -> None:
         self._present(self.strategies.strategies[event.name])

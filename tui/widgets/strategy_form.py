@@ -14,9 +14,9 @@ from textual.message import Message
 from textual.suggester import SuggestFromList
 from textual.widgets import Input
 
-from engine.spec import SpecError, Strategy, changed_strategy
+from engine.spec import BACKBONE, SpecError, Strategy, changed_strategy
+from tui.strategies import TRAINS
 from tui.widgets.field import Choice, Field
-from tui.widgets.strategy_list import TRAINS
 from tui.widgets.text_input import TextInput
 
 COMMON_BACKBONES = (
@@ -64,8 +64,12 @@ def _number(text: str) -> float:
     return number
 
 
+def _numbers(text: str) -> list[float]:
+    return [_number(part) for part in re.split(r"[\s,]+", text)]
+
+
 def _model(text: str) -> str:
-    if not re.fullmatch(r"[a-z][a-z0-9_]*", text):
+    if not BACKBONE.fullmatch(text):
         raise SpecError("a torchvision model")
     return text
 
@@ -87,13 +91,17 @@ def _same(*values: str) -> tuple[tuple[str, str], ...]:
 ENTRIES = (
     Entry("backbone", "backbone", _model),
     Entry("trains", "trains", str, choices=tuple((words, value) for value, words in TRAINS.items())),
+    Entry("head", "it begins", str, choices=(("at random", "random"), ("from a probe", "probe"))),
+    Entry("layer_decay", "layer decay", _number, "× a stage down"),
     Entry("epochs", "epochs", _whole),
     Entry("batch_size", "batch size", _whole, "images"),
     Entry("image_size", "image size", _whole_or_none, "px"),
-    Entry("optimizer.name", "optimizer", str, choices=_same("SGD", "AdamW")),
+    Entry("optimizer.name", "optimizer", str, choices=_same("SGD", "AdamW", "LBFGS")),
     Entry("optimizer.lr", "learning rate", _number),
     Entry("optimizer.momentum", "momentum", _number),
     Entry("optimizer.weight_decay", "weight decay", _number),
+    Entry("optimizer.l2", "L2 tried", _numbers, "the best is taken"),
+    Entry("optimizer.folds", "folds", _whole, "to find it"),
     Entry(
         "schedule.name",
         "schedule",
@@ -122,14 +130,22 @@ def value_of(strategy: Strategy, key: str) -> object:
 def with_value(strategy: Strategy, key: str, value: object) -> Strategy:
     """The strategy with another value at a dotted key; :class:`SpecError` in a few words where it cannot be.
 
-    A new kind of optimizer keeps the learning rate; all else becomes that kind's default.
+    A new kind of optimizer keeps the learning rate; all else becomes that kind's default. L-BFGS is for the last layer
+    alone: the two change together.
     """
     table, _, name = key.rpartition(".")
     values: dict[str, object] = {name: value}
-    if key == "optimizer.name":
-        values["lr"] = strategy.optimizer.lr
+    if key == "optimizer.name" and value != "LBFGS" and strategy.learning_rate is not None:
+        values["lr"] = strategy.learning_rate
+    changes: dict[str, object] = {table: values} if table else values
+    if key == "optimizer.name" and value == "LBFGS":
+        changes["trains"] = "head"
+    if key == "trains" and value != "head" and strategy.is_probe:
+        changes["optimizer"] = {"name": "SGD"}
+    if strategy.is_probe and (key == "optimizer.name" or "optimizer" in changes):
+        changes["epochs"] = Strategy("default").epochs
     try:
-        return changed_strategy(strategy, **({table: values} if table else values))
+        return changed_strategy(strategy, **changes)
     except SpecError as error:
         raise SpecError(_brief(str(error), strategy.name, key)) from None
 
@@ -146,6 +162,8 @@ def _text(value: object) -> str:
         return ""
     if isinstance(value, bool):
         return "yes" if value else "no"
+    if isinstance(value, list | tuple):
+        return " ".join(map(_text, value))
     return f"{value:g}" if isinstance(value, float) and float(f"{value:g}") == value else str(value)
 
 
@@ -189,7 +207,8 @@ class StrategyForm(VerticalScroll, can_focus=False):
     def focus_first(self) -> None:
         """Puts the cursor into the first parameter."""
         if self.fields:
-            self.fields["epochs"].control.focus()
+            first = next(key for key in ("epochs", "optimizer.l2") if key in _keys(self.strategy))
+            self.fields[first].control.focus()
 
     @on(Input.Changed)
     def _typed(self, event: Input.Changed) -> None:
@@ -214,12 +233,10 @@ class StrategyForm(VerticalScroll, can_focus=False):
             self.post_message(self.Changed())
             return
         self._say(entry, "")
-        other_kind = key.endswith(".name") and strategy != self.strategy
+        other_kind = _keys(strategy) != _keys(self.strategy)
         self.strategy = strategy
         if other_kind:
-            self._fill(key.partition(".")[0] + ".")
-        elif key == "trains":
-            self._fill("augmentation.views")
+            self._fill()
         self.post_message(self.Changed())
 
     def _say(self, entry: Entry, problem: str) -> None:
@@ -253,17 +270,20 @@ class StrategyForm(VerticalScroll, can_focus=False):
         suggester = SuggestFromList(COMMON_BACKBONES) if entry.key == "backbone" else None
         placeholder = "the backbone's own" if entry.key == "image_size" else ""
         control = TextInput(value, compact=True, id=id_, suggester=suggester, placeholder=placeholder, max_length=80)
-        return Field(
-            entry.label, control, entry.hint, classes="" if entry.key in ("backbone", "image_size") else "-short"
-        )
+        wide = entry.key in ("backbone", "image_size", "optimizer.l2")
+        return Field(entry.label, control, entry.hint, classes="" if wide else "-short")
 
 
 def _keys(strategy: Strategy) -> set[str]:
-    """The parameters that this strategy has: views are extracted only where the head alone trains."""
+    """The parameters that this strategy has: views are extracted only where the head alone trains, what has no epochs
+    has no schedule, and only what is below the head can train from a probe or at other rates.
+    """
     tables = msgspec.to_builtins(strategy)
     names = {name for name, value in tables.items() if not isinstance(value, dict)}
     names |= {f"{table}.{name}" for table, values in tables.items() if isinstance(values, dict) for name in values}
-    return names if strategy.trains == "head" else names - {"augmentation.views"}
+    if strategy.is_probe:
+        names = {name for name in names if not name.startswith("schedule.")} - {"epochs", "batch_size"}
+    return names - ({"head", "layer_decay"} if strategy.on_features else {"augmentation.views"})
 
 
 def _key(id_: str | None) -> str:

@@ -12,8 +12,7 @@ from textual.widgets import OptionList
 from textual.widgets.option_list import Option
 
 from engine.spec import Strategy
-
-TRAINS = {"all": "every layer", "head": "last layer"}
+from tui.strategies import what_trains
 
 
 class StrategyList(OptionList):
@@ -28,6 +27,7 @@ class StrategyList(OptionList):
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("space", "tick", "Tick", id="strategies.tick", tooltip="compare this strategy, or leave it out"),
         Binding("enter", "start", "Start", id="strategies.start", tooltip="start the comparison"),
+        Binding("a", "add", "Add", id="strategies.add", tooltip="add any backbone on any rung: probe, last-stage, …"),
         Binding("right", "edit", "Edit", key_display="→", id="strategies.edit", tooltip="change its parameters"),
     ]
 
@@ -36,6 +36,9 @@ class StrategyList(OptionList):
 
     class Edit(Message):
         """The person wants to change the highlighted strategy."""
+
+    class Add(Message):
+        """The person wants another strategy."""
 
     class Ticked(Message):
         """A tick was set or taken away."""
@@ -81,6 +84,20 @@ class StrategyList(OptionList):
         self.strategies[strategy.name] = strategy
         self.replace_option_prompt(strategy.name, self._prompt(strategy))
 
+    def add(self, strategy: Strategy) -> None:
+        """Shows another strategy, or the one of its name that is there already, ticked and highlighted."""
+        if strategy.name not in self.strategies:
+            self.known[strategy.name] = self.strategies[strategy.name] = strategy
+            self.add_option(Option(self._prompt(strategy), id=strategy.name))
+        self.ticked.add(strategy.name)
+        self.put(self.strategies[strategy.name])
+        self.highlighted = list(self.strategies).index(strategy.name)
+        self.post_message(self.Ticked())
+
+    def action_add(self) -> None:
+        """Asks the screen for another strategy."""
+        self.post_message(self.Add())
+
     def action_tick(self) -> None:
         """Ticks the highlighted strategy, or takes the tick away."""
         if (strategy := self.current) is not None:
@@ -113,5 +130,5 @@ class StrategyList(OptionList):
         text.append("[x] " if ticked else "[ ] ", "bold" if ticked else "")
         text.append(strategy.name)
         text.append(" " if strategy == self.known.get(strategy.name) else "*")
-        text.append(f" {TRAINS[strategy.trains]}", "dim")
+        text.append(f" {what_trains(strategy)}", "dim")
         return text

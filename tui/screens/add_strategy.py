@@ -1,0 +1,93 @@
+"""A small window that makes a strategy: any backbone on any rung of the ladder."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+from rich.text import Text
+from textual import on
+from textual.app import ComposeResult
+from textual.binding import Binding, BindingType
+from textual.containers import Vertical
+from textual.screen import ModalScreen
+from textual.suggester import SuggestFromList
+from textual.widgets import Footer, Input, OptionList, Static
+from textual.widgets.option_list import Option
+
+from engine.spec import BACKBONE, Strategy, named, rungs
+from tui.widgets.field import Field
+from tui.widgets.strategy_form import COMMON_BACKBONES
+from tui.widgets.text_input import TextInput
+
+
+class AddStrategy(ModalScreen[Strategy | None]):
+    """Answers the strategy that was put together, None where the person wants none."""
+
+    DEFAULT_CSS = """
+    AddStrategy { align: center middle; }
+    AddStrategy > Vertical {
+        width: 90%; max-width: 100; height: auto; max-height: 90%; border: round $primary; background: $surface;
+    }
+    AddStrategy OptionList { height: auto; background: transparent; padding: 0 1; text-wrap: nowrap;
+        text-overflow: ellipsis; margin: 1 0 0 0; }
+    AddStrategy OptionList:focus { background-tint: transparent; }
+    AddStrategy #new-name { padding: 0 1; margin: 1 0 0 0; color: $text-muted; }
+    AddStrategy Footer { dock: none; }
+    """
+
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("escape", "dismiss", "Cancel", id="add.cancel", tooltip="add nothing"),
+        Binding("tab", "app.focus_next", "Backbone/rung", id="add.other", tooltip="the other of the two"),
+        Binding("enter", "add", "Add", id="add.add", tooltip="add it to the strategies, ticked"),
+    ]
+
+    def __init__(self, backbone: str) -> None:
+        super().__init__()
+        self.backbone = TextInput(
+            backbone, compact=True, id="new-backbone", suggester=SuggestFromList(COMMON_BACKBONES), max_length=60
+        )
+        self.rungs = OptionList(*map(_option, rungs()), compact=True, markup=False, id="new-rung")
+        self.said = Static(markup=False, id="new-name")
+
+    def compose(self) -> ComposeResult:
+        """The backbone, the rungs, and the name of what they make."""
+        with Vertical() as frame:
+            frame.border_title = "Add a strategy"
+            yield Field("backbone", self.backbone, "any torchvision model")
+            yield self.rungs
+            yield self.said
+            yield Footer()
+
+    def on_mount(self) -> None:
+        """The rung is chosen first: the backbone is the highlighted strategy's already."""
+        self.rungs.highlighted = 0
+        self.rungs.focus()
+        self._say()
+
+    @property
+    def strategy(self) -> Strategy | None:
+        """What is put together now, None where the backbone is not the name of one."""
+        option = self.rungs.highlighted_option
+        backbone = self.backbone.value.strip()
+        if option is None or option.id is None or not BACKBONE.fullmatch(backbone):
+            return None
+        return named(f"{backbone}-{option.id}", {})
+
+    @on(Input.Changed)
+    @on(OptionList.OptionHighlighted)
+    def _say(self) -> None:
+        strategy = self.strategy
+        self.said.update("! not the name of a torchvision model" if strategy is None else f"adds {strategy.name}")
+
+    @on(Input.Submitted)
+    @on(OptionList.OptionSelected)
+    def action_add(self) -> None:
+        """Answers with the strategy."""
+        if (strategy := self.strategy) is not None:
+            self.dismiss(strategy)
+        else:
+            self.backbone.focus()
+
+
+def _option(name: str) -> Option:
+    return Option(Text.assemble((f"{name:<12}", "bold"), (rungs()[name].about, "dim"), no_wrap=True), id=name)
