@@ -14,6 +14,7 @@ from engine.comparison.columns import Column, columns
 from engine.comparison.confusion import matrices
 from engine.comparison.rows import Comparison
 from engine.comparison.verdict import Choice, choices, verdict
+from engine.data.leaks import is_far_above
 from engine.text import shown
 from tui.confusion_tables import confusion_tables
 from tui.theme import AMBER, BLUE, GREEN, GREY, rgb
@@ -69,6 +70,8 @@ class _ComparisonTable:
             said.append(f"{BEST} best of its line")
         if any(len(column.rows) > 1 for column in self.columns):
             said.append("mean ± standard deviation over the runs")
+        if self.comparison.leak is not None and is_far_above(self.comparison.leak):
+            said.append("without pixels: what the groups of the images alone give away")
         titles = {section.title for section in self.sections}
         if PARTS["test"] in titles:
             said.append("validation chose the epoch and flatters, test was measured once at that epoch")
@@ -95,7 +98,7 @@ def _words(comparison: Comparison) -> list[RenderableType]:
     style = f"bold {rgb(AMBER)}" if comparison.data_differs else "bold"
     words: list[RenderableType] = [Text(shown(verdict(comparison), 2000), style), Text()]
     if comparison.fairness:
-        words += [_listed("not the same", comparison.fairness), Text()]
+        words += [_listed("unequal", comparison.fairness), Text()]
     if said := choices(comparison):
         words += [_choices(said), Text()]
     return words

@@ -23,6 +23,7 @@ from engine.comparison.units import (
     spread,
     three_digits,
 )
+from engine.data.leaks import is_far_above
 
 if TYPE_CHECKING:
     from engine.comparison.scores import ClassScores, Scores
@@ -101,12 +102,21 @@ def _result(comparison: Comparison, shown: Sequence[Column], part: Literal["test
     lines = [
         _number(f"{name} accuracy", shown, accuracy, percent, "higher"),
         _accuracy_range(shown, part, accuracy),
+        *(_leak(comparison, shown) if part == "val" else []),
         _number("log loss", shown, loss, three_digits, "lower"),
     ]
     for title, field, text, better in SCORES:
         full = f"{title} ({about})" if field in OF_POSITIVE else title
         lines += _told([_number(full, shown, _scored(part, field, comparison.positive), text, better)])
     return Section(PARTS[part], tuple(lines))
+
+
+def _leak(comparison: Comparison, shown: Sequence[Column]) -> list[Aspect]:
+    """What a validation accuracy is worth where groups of images in both parts give the labels away."""
+    leak = comparison.leak
+    if leak is None or not is_far_above(leak):
+        return []
+    return [Aspect("  without pixels, by groups", (percent(leak.no_pixels),) * len(shown), (False,) * len(shown))]
 
 
 def _scored(part: Literal["test", "val"], field: str, positive: str) -> Value:

@@ -118,7 +118,7 @@ def test_sections_and_what_differs_are_there(tmp_path: Path) -> None:
         "Overfitting",
         "Cost",
         "What was trained",
-        "not the same",
+        "unequal",
     ]
     assert sorted(order, key=text.index) == order
     assert "sensitivity (bees)" in text and "the validation images also chose the best epoch" in text

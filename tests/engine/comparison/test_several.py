@@ -243,8 +243,18 @@ def test_exports_hold_every_measure(tmp_path: Path) -> None:
     assert first.count(",") >= header.count(",") and "val_roc_auc" in header
 
 
+def test_what_groups_give_away_stands_below_validation_accuracy() -> None:
+    known = state()
+    assert known.data is not None
+    for no_pixels, told in ((0.9, True), (0.55, False)):
+        leak = ev.Leak(no_pixels=no_pixels, majority=0.54, shared=140, images=153)
+        made = compare([Source(replace(known, data=replace(known.data, leak=leak)))])
+        line = lines(made).get((PARTS["val"], "  without pixels, by groups"))
+        assert (line.values if line else None) == (("90.0 %", "90.0 %") if told else None)
+
+
 def test_the_readme_names_every_field() -> None:
     text = (Path(__file__).parents[3] / "README.md").read_text(encoding="utf-8")
-    structs = (Comparison, DataCounts, Row, Scores, ClassScores, PairedDifference, StrategySummary, Spread)
+    structs = (Comparison, DataCounts, ev.Leak, Row, Scores, ClassScores, PairedDifference, StrategySummary, Spread)
     fields = {field for struct in structs for field in struct.__struct_fields__}
     assert {field for field in fields if f"`{field}`" not in text} == set()
