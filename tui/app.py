@@ -280,20 +280,23 @@ class TlTui(App[None], inherit_bindings=False):
         if action == "export":
             if self.current_mode not in ("live", "compare"):
                 return False
-            return True if any(run.epochs for run in self.state.runs) else None
+            marked = self.marks and self.current_mode == "compare"
+            return True if marked or any(run.epochs for run in self.state.runs) else None
         return True
 
     def action_export(self) -> None:
-        """Writes the comparison into the experiment's folder and says where."""
-        if self.folder is not None:
-            self.run_worker(partial(self._export, self.state, self.folder), thread=True, group="export")
+        """Writes the comparison into the experiment's folder, of what is marked beside them all, and says where."""
+        marks = dict(self.marks) if self.current_mode == "compare" else {}
+        if (folder := self.out if marks else self.folder) is not None:
+            self.run_worker(partial(self._export, self.state, marks, folder), thread=True, group="export")
 
-    def _export(self, state: ExperimentState, folder: Path) -> None:
+    def _export(self, state: ExperimentState, marks: dict[Path, frozenset[str] | None], folder: Path) -> None:
         from engine import export  # noqa: PLC0415 - the first comparison loads scipy
-        from engine.comparison.rows import Source, compare  # noqa: PLC0415
+        from engine.comparison.rows import compare  # noqa: PLC0415
+        from tui.comparing import sources_of  # noqa: PLC0415
 
         try:
-            paths = export.write(compare([Source(state, folder, self.interrupted)]), folder)
+            paths = export.write(compare(sources_of(state, self.folder, self.interrupted, marks)), folder)
         except OSError as error:
             self.notify(why(folder, error), title="Export", severity="error", markup=False)
         else:

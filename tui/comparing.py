@@ -26,19 +26,23 @@ def compare_all(
     state: ExperimentState, folder: Path | None, interrupted: bool, marks: Marks, positive: str | None
 ) -> ComparisonMade | CompareFailed:
     """The marked runs, or where none are marked those of the open experiment, which ``state`` tells, side by side."""
-    if marks:
-        sources = [
-            Source(state, one, interrupted, runs) if one == folder and state.runs else _source(one, runs)
-            for one, runs in marks.items()
-        ]
-    else:
-        sources = [Source(state, folder, interrupted)]
+    sources = sources_of(state, folder, interrupted, marks)
     comparison = compare(sources, positive)
     if not comparison.runs:
         return CompareFailed("Nothing of what is marked has a result yet.")
     said = words(comparison, len(marks))
     brief = len(said)
     return ComparisonMade(compared(comparison, sources), said.append_text(in_favour(comparison)), brief)
+
+
+def sources_of(state: ExperimentState, folder: Path | None, interrupted: bool, marks: Marks) -> list[Source]:
+    """What is marked, or where nothing is the open experiment, which ``state`` tells."""
+    if not marks:
+        return [Source(state, folder, interrupted)]
+    return [
+        Source(state, one, interrupted, runs) if one == folder and state.runs else _source(one, runs)
+        for one, runs in marks.items()
+    ]
 
 
 def words(comparison: Comparison, experiments: int) -> Text:

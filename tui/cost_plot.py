@@ -93,7 +93,7 @@ def curves(found: Sequence[Mark], cost: Cost) -> Curves:
         (left, place(most) + margin),
         (bottom, 1.0),
         "{:.0%}".format,
-        x_label=(lambda value: text(10**value)) if logarithmic else text,
+        x_label=(lambda value: text(10**value)) if logarithmic else (lambda value: text(value) if value else "0"),
         whole_x=False,
         empty="no run has a result yet",
     )

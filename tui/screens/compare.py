@@ -172,7 +172,9 @@ class CompareScreen(Screen[None]):
             return
         found = self._spec_differences()
         self.differences.display = bool(found)
-        self.differences.update(differences(compared.strategies, found, max(20, self.size.width * 6 // 10 - 2)))
+        text = differences(compared.strategies, found, max(20, self.size.width * 6 // 10 - 2))
+        if text != self.differences.content:
+            self.differences.update(text)
         runs = [(name, [compared.runs[place] for place in compared.rows_of(name)]) for name in compared.strategies]
         self.chart.curves = bands.together(runs)
 
@@ -194,7 +196,9 @@ class CompareScreen(Screen[None]):
         one = self.table.measure
         if one is not None:
             several = " · mean ± sd" if one.spread and self._has_seeds() else ""
-            self.foot.update(Text.assemble((f"{one.title}: ", "bold"), f"{one.words}{several}"), layout=False)
+            text = Text.assemble((f"{one.title}: ", "bold"), f"{one.words}{several}")
+            if text != self.foot.content:
+                self.foot.update(text, layout=False)
 
     def _has_seeds(self) -> bool:
         return self.compared is not None and len(self.compared.strategies) < len(self.compared.runs)

@@ -73,9 +73,9 @@ class CostView(Vertical):
         if self.comparison is None:
             return
         found = marks(self.comparison, self.cost)
-        drawn = curves(found, self.cost)
-        if drawn != self.chart.curves:
-            self.chart.curves = drawn
+        self.chart.curves = curves(found, self.cost)
         part = "test" if is_tested(self.comparison) else "validation"
         said = Text(f"\n{part} accuracy, its 95 % interval, {self.cost}: means over the runs", rgb(GREY))
-        self.key.update(key(found, self.cost, max(20, self.size.width - 2)).append_text(said))
+        text = key(found, self.cost, max(20, self.size.width - 2)).append_text(said)
+        if text != self.key.content:
+            self.key.update(text)

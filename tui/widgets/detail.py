@@ -77,6 +77,7 @@ class DetailView(Vertical):
         self.right = Vertical(*self.charts, id="detail-charts")
         self.can_focus = True
         self.page = 0
+        self._shown: tuple[Comparison, Column] | None = None
 
     def compose(self) -> ComposeResult:
         """The title above both halves."""
@@ -89,6 +90,9 @@ class DetailView(Vertical):
         rows = set(map(id, line.column.rows))  # two runs may have measured the same
         runs = [run for row, run in zip(comparison.runs, compared.runs, strict=True) if id(row) in rows]
         name = Text.assemble((shown(line.column.title, 120), f"bold {rgb(BLUE)}"), (f"  {line.column.note}", rgb(GREY)))
+        if self._shown == (comparison, line.column):
+            return
+        self._shown = comparison, line.column
         self.title.update(name)
         self.text.update(_Detail(comparison, line.column))
         self._draw(runs, line.column)

@@ -203,14 +203,14 @@ class DisagreementsView(Vertical):
         else:
             self.none.display, self.body.display = False, True
             self.listing.put_all(found)
-            self._show_current()
+            self.call_after_refresh(self._show_current)  # once it is known how much room there is
 
     def _head(self) -> None:
         """The two runs, how many images each alone gets right, and what is left out."""
         if self.found is None or self.pair is None:
             return
         names = [self._named(place) for place in self.pair]
-        room = max(20, self.size.width - 58)
+        room = max(20, self.size.width - 46)
         cells = min(room, max(map(len, names)))
         lines = [Text(no_wrap=True, overflow="ellipsis") for _ in names]
         for run, line in enumerate(lines):
