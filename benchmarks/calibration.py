@@ -65,7 +65,7 @@ def compared(world: World, images: int, seeds: int, grouped: bool, rng: np.rando
     parts = np.array_split(np.arange(images), world.folds)
     one, other = (
         [
-            _predictions(fold[seed, part], part, names)
+            _predictions(fold[seed, part], part, names, f"it-{seed}-fold-{part[0]}")
             for seed in range(seeds)
             for fold, part in zip(side, parts, strict=True)
         ]
@@ -95,10 +95,10 @@ def simulated(
     return np.asarray(latent + thresholds[:, None, None, None] > 0)
 
 
-def _predictions(right: NDArray[np.bool_], part: NDArray[np.int64], groups: tuple[str, ...]) -> Predictions:
+def _predictions(right: NDArray[np.bool_], part: NDArray[np.int64], groups: tuple[str, ...], run: str) -> Predictions:
     probabilities = np.stack([1.0 - right, right.astype(float)], axis=1)
     paths, names = tuple(f"{index}" for index in part), tuple(groups[index] for index in part)
-    return Predictions("it-0", "val", 1, ("a", "b"), paths, names, np.ones(len(part), np.int64), probabilities)
+    return Predictions(run, "val", 1, ("a", "b"), paths, names, np.ones(len(part), np.int64), probabilities)
 
 
 class Rates(NamedTuple):
@@ -121,7 +121,9 @@ def tables(repeats: int, worlds: tuple[World, ...], workers: int) -> Iterator[st
     with ProcessPoolExecutor(workers) as pool:
         for world in worlds:
             yield f"\n{world.title}\n"
-            yield "| images | groups | " + " | ".join(f"{seeds} seeds" for seeds in SEEDS) + " |"
+            yield (
+                "| images | groups | " + " | ".join(f"{seeds} seed{'s' if seeds > 1 else ''}" for seeds in SEEDS) + " |"
+            )
             yield "| ---: | ---: |" + " ---: |" * len(SEEDS)
             for images in IMAGES:
                 for grouped in (False, True)[: 1 if world.folds > 1 else 2]:

@@ -32,7 +32,9 @@ LEVEL = 1 - CONFIDENCE
 ONE_SEED_IMAGES = 1000
 """What the seed adds where each strategy had one only: as much as measuring on so many images does."""
 ONE_SEED_STRICTER = 5
-"""Times the exact p-value of one seed each: it has to be below 1 %, since images alone do not tell of the seed."""
+"""Times the exact p-value of one run each: it has to be below 1 %, since images alone do not tell of the seed."""
+_NAME = re.compile(r"(?P<strategy>.+?)-(?P<seed>\d+)(-fold-(?P<fold>\d+))?\Z")
+"""Of a run, as :class:`engine.spec.PlannedRun` makes it."""
 Whole = NDArray[np.int64]
 
 
@@ -54,7 +56,7 @@ class Folds(NamedTuple):
         return sum(int(right.shape[1]) for right in self.right)
 
     @property
-    def seeds(self) -> int:
+    def repeats(self) -> int:
         """Runs of either strategy on the same images; the fewest, where some are missing."""
         return min(int(right.shape[1]) for right in self.right)
 
@@ -84,9 +86,9 @@ def paired_difference(
     accuracies of several seeds vary. ``different`` says that p is below 5 %, where p is the largest of
 
     - the sign-flip permutation test of the units (McNemar's exact test for a single pair of runs without groups),
-      five times over where there is one seed each;
+      five times over where that is all there is: one run each;
     - the bootstrap with the spread of seeds: with one seed each as much as 1,000 images would add, since the images
-      cannot tell; with several, Student's t of their standard error, 2 (seeds - 1) degrees of freedom;
+      cannot tell; with several, Student's t of their standard error, 2 (seeds - 1) degrees of freedom (in each fold);
     - over folds, the corrected resampled t-test, whose interval is taken where it is the wider one.
 
     SIMULATED
@@ -98,8 +100,17 @@ def paired_difference(
     if swapped:
         folds = folds._replace(right=tuple(right[::-1] for right in folds.right))
     found = _difference(folds, one[0].part)
-    names = strategies or (_strategy(one[0].run), _strategy(other[0].run))
-    return replace(_swapped(found) if swapped else found, strategies=names)
+    found = _swapped(found) if swapped else found
+    names = [_NAME.match(predicted.run) for predicted in (*one, other[0])]
+    if not all(names):
+        return replace(found, strategies=strategies or (one[0].run, other[0].run))
+    strategy, seed, fold = ([name[part] for name in names if name] for part in ("strategy", "seed", "fold"))
+    return replace(
+        found,
+        strategies=strategies or (strategy[0], strategy[-1]),
+        seeds=len(set(seed[:-1])),
+        folds=len(set(fold[:-1])),
+    )
 
 
 def holm(pairs: Sequence[PairedDifference]) -> tuple[PairedDifference, ...]:
@@ -176,8 +187,8 @@ def _difference(folds: Folds, part: Part) -> PairedDifference:
         rng = np.random.default_rng(0)  # the same runs always give the same interval
         draws = bootstrap(units, rng)
         with_seeds = draws + _seed_noise(folds, rng)
-        low, high = interval(draws if folds.seeds == 1 else with_seeds)
-        exact = sign_flip_p(units.sums) * (ONE_SEED_STRICTER if folds.seeds == 1 else 1)
+        low, high = interval(draws if folds.repeats == 1 else with_seeds)
+        exact = sign_flip_p(units.sums) * (ONE_SEED_STRICTER if folds.runs == 1 else 1)
         ps = [min(1.0, exact), two_sided_p(with_seeds)]
     corrected = None
     if len(folds.right) > 1:
@@ -197,7 +208,7 @@ def _difference(folds: Folds, part: Part) -> PairedDifference:
         images=count,
         groups=len(units.sums) if folds.grouped else 0,
         runs=folds.runs,
-        seeds=folds.seeds,
+        seeds=folds.repeats,
         folds=len(folds.right),
         discordant=folds.discordant,
         mcnemar_p=_mcnemar(*folds.discordant) if single else None,
@@ -212,7 +223,7 @@ def _difference(folds: Folds, part: Part) -> PairedDifference:
 
 def _seed_noise(folds: Folds, rng: np.random.Generator) -> NDArray[np.float64]:
     """Draws of what other seeds would add to the difference; of one seed each, an assumption."""
-    if folds.seeds == 1:
+    if folds.repeats == 1:
         variance = sum(accuracy * (1 - accuracy) for accuracy in folds.accuracies) / ONE_SEED_IMAGES / folds.runs
         return rng.normal(0.0, np.sqrt(variance), RESAMPLES)
     total = sum(right.shape[2] for right in folds.right)
@@ -239,8 +250,8 @@ def _mcnemar(first: int, second: int) -> float:
 def _method(folds: Folds, units: int) -> str:
     what = f"{units:,} groups" if folds.grouped else f"{units:,} images"
     parts = [f"bootstrap of {what}"]
-    if folds.seeds > 1:
-        parts.append(f"spread of {folds.seeds} seeds by Student's t")
+    if folds.repeats > 1:
+        parts.append(f"spread of {folds.repeats} runs on the same images by Student's t")
     single = folds.runs == 1 and not folds.grouped
     parts.append("McNemar's exact test" if single else "sign-flip permutation test")
     if len(folds.right) > 1:
@@ -257,8 +268,3 @@ def _swapped(found: PairedDifference) -> PairedDifference:
         high=-found.low,
         discordant=found.discordant[::-1],
     )
-
-
-def _strategy(run: str) -> str:
-    """The strategy in a run's name, as :class:`engine.spec.PlannedRun` makes it."""
-    return re.sub(r"-\d+(-fold-\d+)?\Z", "", run)

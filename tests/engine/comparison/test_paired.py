@@ -266,3 +266,20 @@ def test_the_same_strategy_twice_is_hardly_ever_different(seeds: int, grouped: b
 def test_a_strategy_that_is_5_points_better_is_found_on_2000_images() -> None:
     world = next(world for world in WORLDS if world.title == "5 points better")
     assert rates(world, 2000, 3, False, 15).different > 0.9
+
+
+def test_folds_tested_on_the_same_images_are_runs_of_their_own() -> None:
+    rng = RNG(2)
+    names = [f"a-{seed}-fold-{fold}" for seed in (3, 4) for fold in (1, 2, 3)]
+    one, other = ([predicted(rng.random(50) < 0.8, run=name, part="test") for name in names] for _ in range(2))
+    found = paired_difference(one, other)
+    assert found is not None
+    assert (found.seeds, found.folds, found.runs, found.images, found.part) == (2, 3, 6, 50, "test")
+    assert found.corrected_t_p is None, "it is of different images in every fold"
+
+
+def test_runs_of_any_name_can_be_compared() -> None:
+    one, other = ([predicted([True, False], run=name)] for name in ("mine", "yours"))
+    found = paired_difference(one, other)
+    assert found is not None
+    assert (found.strategies, found.seeds, found.folds) == (("mine", "yours"), 1, 1)
