@@ -6,6 +6,7 @@ from pathlib import Path
 
 from engine import events as ev
 from engine.models.weights import WeightsError
+from engine.state import WRITING
 from engine.text import shown
 from engine.training import saving
 from engine.training.memory import DoesNotFitError, shortage
@@ -32,7 +33,7 @@ def failure(run: str, error: Exception, standing: Path | None = None) -> ev.RunF
             return ev.RunFailed(run=run, kind="out of memory", message=message, advice=advice)
         case OSError():
             advice = "is the disk full or read-only? what was measured is in the log; once there is room, resume it"
-            return ev.RunFailed(run=run, kind="writing", message=saving.why(error), advice=advice)
+            return ev.RunFailed(run=run, kind=WRITING, message=saving.why(error), advice=advice)
         case _:
             advice = "the full traceback is in engine.log beside the experiment's log"
             return ev.RunFailed(run=run, kind="error", message=f"{type(error).__name__}: {message}", advice=advice)

@@ -13,7 +13,7 @@ from msgspec import Struct
 from engine.events import AnyEvent
 from engine.folder import experiments
 from engine.log import EVENTS, LineReader, is_being_written
-from engine.state import ExperimentState, fold
+from engine.state import WRITING, ExperimentState, fold
 
 Status = Literal["running", "finished", "stopped", "failed", "interrupted", "damaged"]
 FREQUENT = (b'{"event":"Progress"', b'{"event":"MemorySampled"')
@@ -23,9 +23,11 @@ FREQUENT = (b'{"event":"Progress"', b'{"event":"MemorySampled"')
 class Summary(Struct, frozen=True):
     """One experiment: when it ``began``, on what ``data``, and how it ended.
 
-    ``best``: the best validation accuracy (0..1) by run id, of the runs that finished an epoch. ``seconds``: from the
-    first event to the last. ``status``: ``interrupted`` if its writer is gone without a last event, ``damaged`` if the
-    log tells nothing; ``note`` says more in one line. ``stamp``: size (bytes) and time of change (ns) of the log.
+    ``best``: the best validation accuracy (0..1) by run id, of the runs that finished an epoch; ``reached``: the same
+    by strategy, in the order of its runs. ``seconds``: from the first event to the last. ``status``: ``interrupted`` if
+    its writer is gone without a last event, ``damaged`` if the log tells nothing; ``note`` says more in one line.
+    ``unsaved``: whether a run failed for want of room to write what it had learnt, which going on makes up for.
+    ``stamp``: size (bytes) and time of change (ns) of the log.
     """
 
     folder: Path
@@ -35,15 +37,16 @@ class Summary(Struct, frozen=True):
     strategies: tuple[str, ...] = ()
     seeds: tuple[int, ...] = ()
     best: dict[str, float] = {}
+    reached: dict[str, tuple[float, ...]] = {}
     seconds: float = 0.0
     status: Status = "damaged"
     note: str = ""
+    unsaved: bool = False
     stamp: tuple[int, int] = (0, 0)
 
     def accuracies(self, strategy: str) -> list[float]:
-        """The best validation accuracy (0..1) of each of the strategy's runs that finished an epoch, by seed."""
-        runs = (f"{strategy}-{seed}" for seed in self.seeds)
-        return [self.best[run] for run in runs if run in self.best]
+        """The best validation accuracy (0..1) of each of the strategy's runs that finished an epoch."""
+        return [*self.reached.get(strategy, ())]
 
 
 def summaries(out: Path, known: Iterable[Summary] = ()) -> list[Summary]:
@@ -83,9 +86,14 @@ def summary(folder: Path) -> Summary:
         strategies=tuple(strategy.name for strategy in state.spec.strategies),
         seeds=state.spec.seeds,
         best={run.run: run.best.val.accuracy for run in state.runs if run.best},
+        reached={
+            strategy.name: tuple(run.best.val.accuracy for run in state.runs if run.strategy == strategy and run.best)
+            for strategy in state.spec.strategies
+        },
         seconds=state.elapsed,
         status=_status(state, folder),
         note=_note(state, unread),
+        unsaved=any(run.failure is not None and run.failure.kind == WRITING for run in state.runs),
         stamp=stamp,
     )
 

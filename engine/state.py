@@ -15,6 +15,8 @@ from engine.events import AnyEvent, DataSummary, Device, EpochFinished, Memory, 
 from engine.spec import Experiment, Strategy, planned_runs
 
 RunStatus = Literal["waiting", "running", "finished", "stopped", "skipped", "failed"]
+WRITING = "writing"
+"""The kind of a failure for want of room to write what was learnt."""
 MEMORY_POINTS = 400
 """Memory samples kept of a run; when there are more, every second one is dropped."""
 

@@ -83,6 +83,15 @@ def experiment_options(command: F) -> F:
             multiple=True,
             help="A seed; may be repeated: each strategy runs once for each.",
         ),
+        click.option(
+            "--seeds", "seed_count", type=click.IntRange(1, 100), metavar="N", help="So many seeds: 0, 1, … N-1."
+        ),
+        click.option(
+            "--folds",
+            type=click.IntRange(2, 100),
+            metavar="K",
+            help="Divide training and validation images into K parts, and validate on each in a run of its own.",
+        ),
         click.option("--weights", metavar="default|none|DIR|FILE", help="Pretrained weights to start from."),
         click.option("--device", metavar="NAME", help="auto, cpu, cuda, cuda:1, …"),
         click.option(
@@ -348,14 +357,18 @@ def _experiment(
     batch_size: int | None,
     lr: float | None,
     seeds: tuple[int, ...],
+    seed_count: int | None,
     config: Path | None,
-    **values: str | bool | None,
+    **values: str | bool | int | None,
 ) -> Experiment:
     """The experiment that the options describe, over that of ``--config`` or the default one."""
     import msgspec
 
     from engine import spec
 
+    if seeds and seed_count:
+        raise click.UsageError("--seed names a seed, --seeds says how many: give one of the two")
+    seeds = seeds or tuple(range(seed_count or 0))
     known = spec.known_strategies()
     experiment = spec.load_experiment(config, known) if config else spec.default_experiment(known)
     known |= {strategy.name: strategy for strategy in experiment.strategies}

@@ -29,7 +29,7 @@ from engine.text import shown
 from tui.lost_terminal import output_may_end
 from tui.signals import asked_to_end
 from tui.tables import comparison_table
-from tui.words import STAGES, detail, doing, epoch, going_on, kept, measured, time
+from tui.words import STAGES, detail, division, doing, epoch, going_on, kept, measured, time
 
 POLL_SECONDS = 0.1
 BAR_WIDTH = 10
@@ -144,7 +144,7 @@ def lines(event: AnyEvent, state: ExperimentState) -> Iterator[Text]:
     """What is printed when this happens."""
     match event:
         case ev.ExperimentStarted(data=data, device=device):
-            counts = f"{sum(data.train.values())} train / {sum(data.val.values())} val · {len(data.classes)} classes"
+            counts = f"{division(state)} · {len(data.classes)} classes"
             where = f"{shown(device.hardware)} ({size(device.memory)})"
             yield Text.assemble((shown(data.name), "bold"), f" · {counts} · {where}")
         case ev.DataDecoded(left_out=left_out):
@@ -172,8 +172,9 @@ def lines(event: AnyEvent, state: ExperimentState) -> Iterator[Text]:
         case ev.RunFailed(run=run, kind=kind, message=message, advice=advice):
             said = shown(" ".join((message, advice)).strip(), 400)
             yield Text.assemble((f"{shown(run)} failed ({shown(kind)}):", "red"), f" {said}")
-        case ev.RunFinished(run=run, end=end, seconds=seconds):
-            yield Text(f"{shown(run)} · {end} after {duration(seconds)}")
+        case ev.RunFinished(run=run, end=end, seconds=seconds, test=test):
+            tested = f" · test {percent(test.accuracy)} on {test.images:,} images" if test is not None else ""
+            yield Text(f"{shown(run)} · {end} after {duration(seconds)}{tested}")
 
 
 def _follow(host: thread.ThreadHost, display: Display, ending: threading.Event) -> ExperimentState:

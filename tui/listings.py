@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -18,7 +19,7 @@ from engine.spec import SpecError, Strategy
 from engine.text import shown, visible
 
 if TYPE_CHECKING:
-    from engine.history import Status
+    from engine.history import Status, Summary
 
 
 def print_runs(out: Path) -> int:
@@ -54,10 +55,14 @@ def find_experiment(name: str | None, out: Path) -> Path:
 
 
 def find_interrupted(name: str | None, out: Path) -> Path:
-    """The folder of the experiment to go on with: the named one, or the newest that was interrupted."""
+    """The folder of the experiment to go on with: the named one, or the newest that was interrupted, or of which a run
+    could not write what it had learnt.
+    """
     if name is not None and (folder := _begun(name, out)) is not None:
         return folder  # it has no log yet
-    return find_experiment(name, out) if name is not None else _newest("interrupted", out, "`tl-tui runs` lists all")
+    if name is not None:
+        return find_experiment(name, out)
+    return _newest("interrupted", out, "`tl-tui runs` lists all", lambda one: one.unsaved and one.status == "failed")
 
 
 def find_running(name: str | None, out: Path) -> Path:
@@ -65,10 +70,10 @@ def find_running(name: str | None, out: Path) -> Path:
     return find_experiment(name, out) if name is not None else _newest("running", out, "name one to look at it")
 
 
-def _newest(status: Status, out: Path, advice: str) -> Path:
+def _newest(status: Status, out: Path, advice: str, or_else: Callable[[Summary], bool] = lambda _: False) -> Path:
     from engine.history import each
 
-    newest = next((summary.folder for summary in each(out) if summary.status == status), None)
+    newest = next((one.folder for one in each(out) if one.status == status or or_else(one)), None)
     if newest is None:
         raise SpecError(f"no experiment in {out} is {status}; {advice}")
     return newest

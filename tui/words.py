@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from statistics import mean, stdev
+
 from rich.text import Text
 
 from engine.comparison.units import duration, percent, speed
@@ -10,6 +12,7 @@ from engine.events import Action
 from engine.state import ExperimentState, RunState, StageProgress
 from engine.text import shown
 from tui.strategies import kind, rates
+from tui.text import middle
 from tui.theme import AMBER, BLUE, GREY, SIGNS, STYLES, Condition, rgb
 
 STAGES = {
@@ -20,6 +23,7 @@ STAGES = {
     "probing": "solving for the last layer",
     "training": "training",
     "validating": "validating",
+    "testing": "testing",
 }
 ASKED: dict[Action, str] = {
     "pause": "Pausing after the present step",
@@ -71,19 +75,34 @@ def time(run: RunState, state: ExperimentState, interrupted: bool) -> str:
     """How long it took, or how long it will still take; empty where nobody knows."""
     if run.seconds is not None:
         return duration(run.seconds)
-    if run.is_over or interrupted:
+    if run.is_over or interrupted or (run.progress is not None and run.progress.stage == "testing"):
         return ""
     left = remaining_seconds(run, *images(state))
     return "" if left is None else f"ETA {clock(left)}"
 
 
 def images(state: ExperimentState) -> tuple[int, int]:
-    """Images that an epoch trains on and validates, unreadable ones left out once that is known."""
+    """Images that an epoch trains on and validates, unreadable ones left out once that is known; of folds the mean."""
+    train, val, _ = _parts(state)
+    folds = state.spec.folds if state.spec is not None else None
+    return (train, val) if folds is None else (train + val - (train + val) // folds, (train + val) // folds)
+
+
+def division(state: ExperimentState) -> str:
+    """How many images there are and for what: ``244 train / 153 val / 40 test``, ``397 in 5 folds / 40 test``."""
+    train, val, test = _parts(state)
+    folds = state.spec.folds if state.spec is not None else None
+    said = f"{train:,} train / {val:,} val" if folds is None else f"{train + val:,} in {folds} folds"
+    return said + (f" / {test:,} test" if test else "")
+
+
+def _parts(state: ExperimentState) -> tuple[int, int, int]:
     if state.decoded is not None:
-        return state.decoded.train, state.decoded.val
+        return state.decoded.train, state.decoded.val, state.decoded.test
     if state.data is not None:
-        return sum(state.data.train.values()), sum(state.data.val.values())
-    return 0, 0
+        train, val, test = (sum(part.values()) for part in (state.data.train, state.data.val, state.data.test))
+        return train, val, test
+    return 0, 0, 0
 
 
 def bar(fraction: float, width: int, style: str = rgb(BLUE)) -> Text:
@@ -93,15 +112,17 @@ def bar(fraction: float, width: int, style: str = rgb(BLUE)) -> Text:
 
 
 def results(run: RunState) -> Text:
-    """Latest and best validation accuracy, and the loss."""
+    """Latest and best validation accuracy, and the loss; what the test said, once it was done."""
     if run.latest is None or run.best is None:
         return Text("no epoch has ended yet" if run.status == "running" else "", MUTED)
+    test = () if run.test is None else (("   test ", MUTED), (percent(run.test.accuracy), "bold"))
     return Text.assemble(
         ("val accuracy ", MUTED),
         (percent(run.latest.val.accuracy), "bold"),
         ("   best ", MUTED),
         (percent(run.best.val.accuracy), f"bold {rgb(BLUE)}"),
         (f" @{run.best.epoch}", MUTED),
+        *test,
         ("   loss ", MUTED),
         f"{run.latest.val.loss:.3f}",
     )
@@ -205,13 +226,48 @@ def count(number: int) -> str:
     return f"{number:,}" if number < 100_000 else f"{number / 1e6:.3g} M"
 
 
+def part_of(run: RunState, state: ExperimentState) -> str:
+    """Which of its strategy's runs it is: ``seed 0``, ``seed 0 · fold 2/5``."""
+    folds = state.spec.folds if state.spec is not None else None
+    return f"seed {run.seed}" + (f" · fold {run.fold}/{folds}" if run.fold is not None else "")
+
+
+def so_far(state: ExperimentState, width: int) -> Text:
+    """How many runs are over, and each strategy's best validation accuracy: the mean and deviation of those that are
+    over, and how many these are. In at most ``width`` cells.
+    """
+    over = sum(run.is_over for run in state.runs)
+    found: dict[str, list[float]] = {run.strategy.name: [] for run in state.runs}
+    for run in state.runs:
+        if run.is_over and run.best is not None:
+            found[run.strategy.name].append(run.best.val.accuracy)
+    said = {name: _mean(values) for name, values in found.items() if values}
+    text = Text(f"{over}/{len(state.runs)} runs over", no_wrap=True)
+    if said:
+        begin = " · best val " if width >= 100 else " · "
+        room = width - text.cell_len - len(begin) - sum(len(one) + 4 for one in said.values())
+        text.append(begin, MUTED)
+        for number, (name, values) in enumerate(said.items()):
+            text.append(" · " if number else "", MUTED)
+            text.append(f"{middle(shown(name, 60), max(8, room // len(said)))} ", MUTED).append(values)
+    text.truncate(width, overflow="ellipsis")
+    return text
+
+
+def _mean(values: list[float]) -> str:
+    """``93.5 ± 0.6 % (5)``."""
+    if len(values) == 1:
+        return f"{percent(values[0])} (1)"
+    return f"{100 * mean(values):.1f} ± {100 * stdev(values):.1f} % ({len(values)})"
+
+
 def line(run: RunState, state: ExperimentState, interrupted: bool, width: int) -> Text:
     """The run in one line of at most ``width`` cells: status, name, epoch, best accuracy, time."""
     now = condition(run, state, interrupted)
     longest = max((len(other.run) for other in state.runs), default=0)
     name = Text(f"{SIGNS[now]} {shown(run.run, 60)}", STYLES[now])
     name.truncate(max(8, min(longest + 2, width - 30)), overflow="ellipsis", pad=True)
-    parts = [f"{status(run, state, interrupted).plain[2:]:<19}"] if width >= 70 else []
+    parts = [f"{status(run, state, interrupted).plain[2:]:<19}"] if width >= max(70, longest + 49) else []
     done = epoch(run).removeprefix("epoch ") if run.status != "waiting" else ""
     parts.append(f"{done:>5}")
     parts.append(f"best {percent(run.best.val.accuracy):<7}" if run.best is not None else " " * 12)

@@ -98,7 +98,7 @@ def test(run: Run, training: Training, best: Best) -> Generator[Event, None, Non
     part, feed = run.images.prepared.test, training.feed
     if feed is None or best.val is None or not len(part.labels):
         return
-    yield ev.StageChanged(run=run.name, stage="testing", detail=f"epoch {best.epoch}")
+    yield ev.StageChanged(run=run.name, stage="testing", detail=f"the best epoch, {best.epoch}")
 
     def work(at_once: int | None) -> Generator[Event, None, tuple[Metrics, Tensor]]:
         with best.in_place():

@@ -15,8 +15,8 @@ from engine.spec import DEFAULT_STRATEGIES, Experiment, presets
 MEMORY = ev.Memory(rss=1, peak_rss=1)
 
 
-def start(name: str = "ants-bees", seeds: tuple[int, ...] = (0,)) -> ev.ExperimentStarted:
-    spec = Experiment(tuple(presets()[strategy] for strategy in DEFAULT_STRATEGIES), seeds=seeds)
+def start(name: str = "ants-bees", seeds: tuple[int, ...] = (0,), folds: int | None = None) -> ev.ExperimentStarted:
+    spec = Experiment(tuple(presets()[strategy] for strategy in DEFAULT_STRATEGIES), seeds=seeds, folds=folds)
     data = ev.DataSummary(name, "/data", "folders", ("ant", "bee"), {"ant": 2}, {"ant": 1}, "as in the folders")
     return ev.ExperimentStarted(
         name=name, spec=spec, data=data, device=ev.Device("cpu", "a processor", 1), versions={"torch": "2"}
@@ -145,3 +145,16 @@ def test_only_what_changed_is_read_again(tmp_path: Path) -> None:
 
 def test_no_folder_no_experiments(tmp_path: Path) -> None:
     assert history.summaries(tmp_path / "none") == []
+
+
+def test_the_runs_of_a_strategy_with_folds(tmp_path: Path) -> None:
+    first, second = (epoch(f"{DEFAULT_STRATEGIES[0]}-0-fold-{number}", 1, 0.9, is_best=True) for number in (1, 2))
+    found = history.summary(write(tmp_path, "folds", start(folds=2), first, second))
+    assert found.accuracies(DEFAULT_STRATEGIES[0]) == [0.9, 0.9]
+
+
+@pytest.mark.parametrize(("kind", "unsaved"), [("writing", True), ("out of memory", False)])
+def test_what_could_not_be_written_can_be_made_up_for(kind: str, unsaved: bool, tmp_path: Path) -> None:
+    failed = ev.RunFailed(run=f"{DEFAULT_STRATEGIES[0]}-0", kind=kind, message="no room")
+    found = history.summary(write(tmp_path, "full", start(seeds=(0,)), failed, ev.ExperimentFinished(end="finished")))
+    assert (found.status, found.unsaved) == ("failed", unsaved)

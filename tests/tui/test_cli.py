@@ -15,12 +15,15 @@ from typing import get_args
 
 import pytest
 
+from engine import events as ev
 from engine import folder as folders
 from engine.comparison.rows import Row
 from engine.log import event_reader
-from engine.spec import Experiment, Precision
+from engine.spec import Experiment, Precision, planned_runs
 from engine.state import fold
+from tests.tui import logs
 from tui.cli import status
+from tui.listings import find_interrupted
 
 SMALL = ["--weights", "none", "--epochs", "1", "--batch-size", "4", "--device", "cpu", "--config"]
 
@@ -243,3 +246,45 @@ def test_without_a_terminal_the_app_is_run(image_folder: Callable[..., Path], co
     assert done.returncode == 0, done.stderr
     assert "extracted-0 · epoch 1/1" in done.stdout
     assert "\x1b" not in done.stdout
+
+
+def asked_with(monkeypatch: pytest.MonkeyPatch, *arguments: str) -> tuple[int, list[Experiment]]:
+    """The exit status, and the experiment that would run."""
+    found: list[Experiment] = []
+    monkeypatch.setattr("tui.headless.run_headless", lambda experiment, *_, **__: found.append(experiment))
+    return status(["run", *arguments]), found
+
+
+def test_seeds_are_named_or_counted(monkeypatch: pytest.MonkeyPatch) -> None:
+    for arguments, seeds in (([], (0,)), (["--seed", "7", "--seed", "3"], (7, 3)), (["--seeds", "4"], (0, 1, 2, 3))):
+        code, (experiment,) = asked_with(monkeypatch, *arguments)
+        assert (code, experiment.seeds, experiment.folds) == (0, seeds, None)
+    _, (experiment,) = asked_with(monkeypatch, "--folds", "5", "--seeds", "2")
+    assert (experiment.seeds, experiment.folds) == ((0, 1), 5)
+    assert len(planned_runs(experiment)) == 2 * 2 * 5
+
+
+@pytest.mark.parametrize(
+    "arguments", [["--seeds", "2", "--seed", "1"], ["--seeds", "0"], ["--folds", "1"], ["--folds", "x"]], ids=" ".join
+)
+def test_seeds_and_folds_that_make_no_sense(
+    arguments: list[str], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert asked_with(monkeypatch, *arguments) == (2, [])
+    assert arguments[0] in capsys.readouterr().err
+
+
+def test_resume_finds_what_could_not_be_written(tmp_path: Path) -> None:
+    out = tmp_path / "runs"
+    events = logs.events()
+    full, diverged = (
+        ev.RunFailed(run="resnet18-finetune-0", kind=kind, message="no") for kind in ("writing", "diverged")
+    )
+    end = ev.ExperimentFinished(end="finished")
+    logs.write(out / "a-20260101-000000", [events[0], full, end])
+    logs.write(out / "b-20260102-000000", [events[0], diverged, end])
+    logs.write(out / "c-20260103-000000", events)
+    assert find_interrupted(None, out).name == "a-20260101-000000"
+    logs.write(out / "d-20260104-000000", events[:5])
+    assert find_interrupted(None, out).name == "d-20260104-000000"
+    assert find_interrupted("c-20260103-000000", out).name == "c-20260103-000000"

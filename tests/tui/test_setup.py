@@ -354,6 +354,7 @@ async def test_what_holds_for_every_run_is_checked(images: DataSource) -> None:
         await settled(pilot)
         for control, wrong, right in (
             (app.setup.options.seeds, "2-x", "0-2"),
+            (app.setup.options.folds, "1", "5"),
             (app.setup.options.weights, "no-such-file", "none"),
             (app.setup.options.device, "GPU 1", "cuda:1"),
         ):
@@ -362,10 +363,11 @@ async def test_what_holds_for_every_run_is_checked(images: DataSource) -> None:
             await pilot.press("ctrl+r")
             assert not app.started
             await typed(pilot, right)
-        assert "2 × 3 seeds = 6 runs" in shown(app)
+        assert "2 × 3 seeds × 5 folds = 30 runs" in shown(app)
         app.setup.options.precision.focus()
         await pilot.press("enter", "end", "enter", "ctrl+r")
     (experiment,) = app.started
+    assert experiment.folds == 5
     assert (experiment.seeds, experiment.weights, experiment.device, experiment.precision) == (
         (0, 1, 2),
         "none",

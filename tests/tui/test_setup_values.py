@@ -10,7 +10,7 @@ from engine.spec import CosineAnnealingLR, SpecError, presets
 from tui.text import middle
 from tui.widgets.data_summary import DataFound, described
 from tui.widgets.path_input import completion
-from tui.widgets.run_options import device_from, seeds_from, weights_from
+from tui.widgets.run_options import device_from, folds_from, seeds_from, weights_from
 from tui.widgets.schedule_preview import preview
 from tui.widgets.strategy_form import value_of, with_value
 
@@ -29,6 +29,13 @@ def test_seeds(text: str, seeds: tuple[int, ...]) -> None:
 def test_wrong_seeds(text: str) -> None:
     with pytest.raises(SpecError):
         seeds_from(text)
+
+
+def test_folds() -> None:
+    assert [folds_from(text) for text in ("none", "", "2", "100")] == [None, None, 2, 100]
+    for text in ("1", "0", "-3", "101", "five", "2.0"):
+        with pytest.raises(SpecError):
+            folds_from(text)
 
 
 def test_weights_are_a_word_or_a_path_that_exists(tmp_path: Path) -> None:

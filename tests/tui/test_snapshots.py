@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 from textual.pilot import Pilot
 
+from engine import spec
 from engine.events import AnyEvent
 from engine.spec import DataSource
 from tests.tui import logs
@@ -39,6 +40,13 @@ def test_live_while_it_trains(snap_compare: Snap, app: TlTui, present: Log, size
 @SIZES
 def test_live_when_it_is_over(snap_compare: Snap, app: TlTui, past: Log, size: tuple[int, int]) -> None:
     assert snap_compare(app, terminal_size=size, run_before=showing(app, past(logs.events())))
+
+
+@SIZES
+def test_live_with_seeds_and_folds(snap_compare: Snap, app: TlTui, present: Log, size: tuple[int, int]) -> None:
+    asked = spec.changed(logs.two_strategies(), seeds=[0, 1, 2, 3, 4], folds=5)
+    folder = present(logs.until("EpochFinished", 400, logs.events(asked)))
+    assert snap_compare(app, terminal_size=size, run_before=showing(app, folder))
 
 
 @SIZES

@@ -128,3 +128,64 @@ def test_the_header_says_when_all_is_done_once_that_is_known() -> None:
     assert "done in" not in header("EpochFinished", 24 + 3, width=60)
     assert "done in" not in header("EpochFinished", 5 * 12 + 3)  # none waits: the run's own time says it
     assert "done in" not in header("ExperimentFinished", 1)
+
+
+def many(seeds: int, folds: int | None = None) -> spec.Experiment:
+    return spec.changed(logs.two_strategies(), seeds=list(range(seeds)), **({"folds": folds} if folds else {}))
+
+
+def test_the_heading_says_how_images_are_divided() -> None:
+    state = fold(logs.until("DataDecoded", 1, logs.events(many(1, 5))))
+    assert words.division(state) == "397 in 5 folds"
+    assert words.images(state) == (318, 79)
+    assert "397 in 5 folds · 2 classes" in first_line(state, False, 100).plain
+    assert state.data is not None
+    tested = msgspec.structs.replace(begun(), decoded=ev.DataDecoded(train=244, val=153, test=1040, left_out=0))
+    assert words.division(tested) == "244 train / 153 val / 1,040 test"
+    before = msgspec.structs.replace(
+        tested, decoded=None, data=msgspec.structs.replace(state.data, test={"ants": 3, "bees": 4})
+    )
+    assert words.division(before) == "244 train / 153 val / 7 test"
+
+
+def test_which_of_its_strategy_s_runs_it_is() -> None:
+    state = fold(logs.events(many(2, 3)))
+    assert [words.part_of(run, state) for run in state.runs[::5]] == [
+        "seed 0 · fold 1/3",
+        "seed 0 · fold 3/3",
+        "seed 1 · fold 3/3",
+    ]
+    state = fold(logs.events())
+    assert words.part_of(state.runs[0], state) == "seed 0"
+
+
+def test_how_strategies_stand_so_far() -> None:
+    events = logs.events(many(5))
+    state = fold(logs.until("ExperimentStarted", 1, events))
+    assert words.so_far(state, 120).plain == "0/10 runs over"
+    state = fold(logs.until("RunFinished", 5, events))
+    best = [run.best.val.accuracy for run in state.runs[:5:2] if run.best]
+    mean, deviation = sum(best) / 3, (sum((one - sum(best) / 3) ** 2 for one in best) / 2) ** 0.5
+    said = words.so_far(state, 120).plain
+    value = f"{100 * mean:.1f} ± {100 * deviation:.1f} % (3)"
+    assert said.startswith(f"5/10 runs over · best val resnet18-finetune {value} · ")
+    assert said.endswith(" % (2)")
+    narrow = words.so_far(state, 78)
+    assert narrow.cell_len <= 78
+    assert narrow.plain.endswith(" % (2)"), "names give way, not numbers"
+    first = fold(logs.until("RunFinished", 1, events))
+    assert words.so_far(first, 120).plain.endswith("resnet18-finetune 95.4 % (1)")
+
+
+def test_the_test_of_a_run_is_told_while_it_goes_on_and_after_it() -> None:
+    trained = logs.until("EpochFinished", 12, EVENTS)
+    state = fold([*trained, stage("testing", "the best epoch, 10"), progress("testing", 64, 400, 50.0)])
+    (run, *_) = state.runs
+    assert words.status(run, state, False).plain == "● testing"
+    assert words.activity(run, state, False).plain == "image 64/400 · 50 images/s · 0:07 left · the best epoch, 10"
+    assert words.time(run, state, False) == ""
+    assert "test" not in words.results(run).plain
+    memory, test = logs._memory(0, False, False), ev.Metrics(0.3, 0.875, 40)
+    finished = ev.RunFinished(run=TUNED, end="finished", seconds=3, cpu_seconds=4, memory=memory, test=test)
+    state = fold([finished], state)
+    assert "best 95.4 % @10   test 87.5 %   loss" in words.results(state.runs[0]).plain

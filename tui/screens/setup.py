@@ -266,13 +266,14 @@ class SetupScreen(Screen[None]):
         elif self.data.found is None:
             self.message.update("looking at the data …")
         else:
-            self.message.update(f"{_runs(len(self.strategies.chosen), self.options.count)} · ctrl+r starts")
+            self.message.update(f"{_runs(len(self.strategies.chosen), *self.options.count)} · ctrl+r starts")
 
 
-def _runs(strategies: int, seeds: int) -> str:
-    runs = strategies * seeds
-    if seeds > 1:
-        return f"{strategies} × {seeds} seeds = {runs} runs"
+def _runs(strategies: int, seeds: int, folds: int | None) -> str:
+    runs = strategies * seeds * (folds or 1)
+    if seeds > 1 or folds:
+        each = [f"{seeds} seeds"] * (seeds > 1) + [f"{folds} folds"] * (folds is not None)
+        return f"{strategies} × {' × '.join(each)} = {runs} runs"
     return f"{runs} run{'s' if runs > 1 else ''}"
 
 

@@ -14,7 +14,7 @@ from engine.events import Memory
 from engine.state import ExperimentState
 from engine.text import shown
 from tui.theme import AMBER, BLUE, GREY, rgb
-from tui.words import all_done, images
+from tui.words import all_done, division
 
 MODES = {"setup": "Setup", "live": "Live", "compare": "Compare", "runs": "Runs"}
 """The modes in the order of their keys, 1 to 4."""
@@ -96,9 +96,8 @@ def first_line(state: ExperimentState, interrupted: bool, width: int) -> Text:
     """The experiment at the left, the device at the right where both fit in ``width`` cells."""
     left = Text.assemble(("tl-tui", f"bold {rgb(BLUE)}"), no_wrap=True)
     if state.data is not None:
-        train, val = images(state)
         left.append("  ").append(shown(state.data.name, 40), "bold")
-        left.append(f" · {train:,} train / {val:,} val · {len(state.data.classes)} classes", rgb(GREY))
+        left.append(f" · {division(state)} · {len(state.data.classes)} classes", rgb(GREY))
     for said, when in (("paused", state.paused), ("interrupted", interrupted), (state.end or "", bool(state.end))):
         if when:
             left.append(f" · {said}", rgb(GREY) if said == "finished" else f"bold {rgb(AMBER)}")

@@ -1,4 +1,4 @@
-"""The runs as one line each, where not all of them have a pane."""
+"""The runs as one line each, where not all of them have a pane, and what those that are over have reached."""
 
 from __future__ import annotations
 
@@ -16,7 +16,9 @@ MOST_LINES = 6
 
 
 class RunList(Static):
-    """At most six lines around the selected run; a click selects."""
+    """At most six lines around the selected run, fewer where strategies have several runs: then the first line tells
+    how they stand. A click selects.
+    """
 
     DEFAULT_CSS = """
     RunList { height: auto; padding: 0 1; }
@@ -32,12 +34,14 @@ class RunList(Static):
     def __init__(self) -> None:
         super().__init__(markup=False)
         self.first = 0
+        self.summary_lines = 0
 
     def show(self, state: ExperimentState, interrupted: bool, visible: Sequence[int], selected: int) -> None:
         """Shows the runs; those that have a pane are marked."""
-        lines = min(MOST_LINES, len(state.runs))
+        self.summary_lines = int(len({run.strategy.name for run in state.runs}) < len(state.runs))
+        lines = min(MOST_LINES - self.summary_lines, len(state.runs))
         self.first = max(0, min(selected - lines // 2, len(state.runs) - lines))
-        text = Text(no_wrap=True)
+        text = words.so_far(state, max(20, self.size.width - 2)) if self.summary_lines else Text(no_wrap=True)
         for index in range(self.first, self.first + lines):
             mark = "▸ " if index == selected else "▹ " if index in visible else "  "
             line = words.line(state.runs[index], state, interrupted, max(20, self.size.width - 4))
@@ -49,4 +53,5 @@ class RunList(Static):
 
     def on_click(self, event: Click) -> None:
         """Selects the run of the line."""
-        self.post_message(self.Selected(self.first + event.y))
+        if event.y >= self.summary_lines:
+            self.post_message(self.Selected(self.first + event.y - self.summary_lines))

@@ -1,4 +1,4 @@
-"""What holds for every run: seeds, weights, device and precision."""
+"""What holds for every run: seeds, folds, weights, device and precision."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from tui.widgets.field import Choice, Field
 from tui.widgets.path_input import PathInput
 from tui.widgets.text_input import TextInput
 
-MOST_SEEDS = 100
+MOST_SEEDS = MOST_FOLDS = 100
 PRECISIONS: tuple[str, ...] = get_args(Precision)
 
 
@@ -42,6 +42,15 @@ def seeds_from(text: str) -> tuple[int, ...]:
     return tuple(seeds)
 
 
+def folds_from(text: str) -> int | None:
+    """``none``, or a number of folds; :class:`SpecError` in a few words."""
+    if text in ("", "none"):
+        return None
+    if not re.fullmatch(r"\d{1,3}", text) or not 2 <= int(text) <= MOST_FOLDS:
+        raise SpecError(f"none, or 2 to {MOST_FOLDS}")
+    return int(text)
+
+
 def weights_from(text: str) -> str:
     """``default``, ``none`` or an existing path; :class:`SpecError` where there is nothing of that name."""
     if text in ("default", "none"):
@@ -62,14 +71,19 @@ def device_from(text: str) -> str:
     return text
 
 
-READERS: dict[str, Callable[[str], object]] = {"seeds": seeds_from, "weights": weights_from, "device": device_from}
+READERS: dict[str, Callable[[str], object]] = {
+    "seeds": seeds_from,
+    "folds": folds_from,
+    "weights": weights_from,
+    "device": device_from,
+}
 
 
 class RunOptions(Vertical):
-    """Seeds, weights, device and precision, one a line; ``problems`` in a few words by label."""
+    """Seeds, folds, weights, device and precision, one a line; ``problems`` in a few words by label."""
 
     DEFAULT_CSS = """
-    RunOptions { height: 4; }
+    RunOptions { height: 5; }
     """
 
     class Changed(Message):
@@ -79,12 +93,15 @@ class RunOptions(Vertical):
         super().__init__(id=id or None)
         self.problems: dict[str, str] = {}
         self.seeds = TextInput(" ".join(map(str, experiment.seeds)), compact=True, id="run-seeds", max_length=200)
+        folds = "none" if experiment.folds is None else str(experiment.folds)
+        self.folds = TextInput(folds, compact=True, id="run-folds", max_length=4)
         self.weights = PathInput(experiment.weights, words=("default", "none"), id="run-weights")
         devices = SuggestFromList(["auto", "cpu", "cuda:0", "mps"])
         self.device = TextInput(experiment.device, compact=True, id="run-device", suggester=devices, max_length=20)
         self.precision = Choice([(name, name) for name in PRECISIONS], experiment.precision, id="run-precision")
         self.fields = {
             "seeds": Field("seeds", self.seeds, "or 0-4", classes="-short"),
+            "folds": Field("folds", self.folds, "or 5", classes="-short"),
             "weights": Field("weights", self.weights, "or none, path", classes="-wide"),
             "device": Field("device", self.device, "or cuda:1", classes="-short"),
             "precision": Field("precision", self.precision, classes="-short"),
@@ -95,18 +112,19 @@ class RunOptions(Vertical):
         await self.mount(*self.fields.values())
 
     @property
-    def count(self) -> int:
-        """How many seeds there are; 0 while what is typed is not seeds."""
+    def count(self) -> tuple[int, int | None]:
+        """How many seeds and folds there are; 0 and None while what is typed is neither."""
         try:
-            return len(seeds_from(self.seeds.value))
+            return len(seeds_from(self.seeds.value)), folds_from(self.folds.value.strip())
         except SpecError:
-            return 0
+            return 0, None
 
     def applied(self, experiment: Experiment) -> Experiment:
         """The experiment with these values; :class:`SpecError` where one of them is wrong."""
         return changed(
             experiment,
             seeds=seeds_from(self.seeds.value),
+            folds=folds_from(self.folds.value.strip()),
             weights=weights_from(self.weights.value.strip()),
             device=device_from(self.device.value.strip()),
             precision=str(self.precision.value),

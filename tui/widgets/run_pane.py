@@ -60,7 +60,7 @@ class RunPane(Widget):
         self._shown = (run, state, interrupted)
         if before is None or before.run != run.run:
             self.border_title = Text(words.title(run))
-            self.border_subtitle = Text(f"{shown(run.strategy.name, 50)} · seed {run.seed}")
+            self.border_subtitle = Text(f"{shown(run.strategy.name, 50)} · {words.part_of(run, state)}")
         said = head(run, state, interrupted, max(20, self.content_size.width))
         if said != self.head.content:
             self.head.put(said)
