@@ -9,11 +9,21 @@ from typing import TYPE_CHECKING, Literal
 from msgspec import Struct
 from msgspec.structs import replace
 
+from engine.comparison.cells import (
+    distinct,
+    epochs,
+    from_to,
+    hardware,
+    multiply_adds,
+    parameters,
+    states,
+    to_target,
+    turns,
+)
 from engine.comparison.columns import Column, columns
 from engine.comparison.rows import Comparison, Row
 from engine.comparison.units import (
     UNKNOWN,
-    count,
     duration,
     energy,
     percent,
@@ -70,7 +80,7 @@ class Section(Struct, frozen=True):
 def sections(comparison: Comparison, shown: Sequence[Column]) -> tuple[Section, ...]:
     """Every line of the table with these columns, in groups; lines and groups that have nothing to say are left out."""
     made = [
-        Section("", (_words("state", shown, _states),)),
+        Section("", (_words("state", shown, states),)),
         _result(comparison, shown, "test"),
         _result(comparison, shown, "val"),
         _classes(shown),
@@ -151,7 +161,7 @@ def _classes(shown: Sequence[Column]) -> Section:
             found = [one for scored in scores(column) for one in scored.classes if one.name == name]
             both = (_mean(one.recall for one in found), _mean(one.precision for one in found))
             values.append(" / ".join(UNKNOWN if value is None else percent(value) for value in both))
-        images = _from_to(sorted({one.support for one in by_name[name]}))
+        images = from_to(sorted({one.support for one in by_name[name]}))
         lines.append(Aspect(f"{name} ({images})", tuple(values), (False,) * len(shown)))
     of_worst = f", worst {MOST_CLASSES}" if len(by_name) > MOST_CLASSES else ""
     return Section(f"Recall / precision ({'test' if tested else 'val'}{of_worst})", tuple(lines))
@@ -161,7 +171,7 @@ def _overfitting(shown: Sequence[Column]) -> Section:
     lines = [
         _number("accuracy while training", shown, lambda row: row.train_accuracy, percent, None),
         _number("generalisation gap", shown, lambda row: row.generalisation_gap, points, None),
-        _words("validation loss turned", shown, _turns),
+        _words("validation loss turned", shown, turns),
     ]
     return Section("Overfitting", tuple(lines))
 
@@ -176,7 +186,7 @@ def _cost(shown: Sequence[Column]) -> Section:
     lines = [
         _number("time in all", shown, lambda row: row.seconds_total, duration, "lower"),
         _number("time an epoch", shown, lambda row: row.seconds_per_epoch, duration, "lower"),
-        *_told([_words("to 95 % of best other", shown, _to_target)]),
+        *_told([_words("to 95 % of best other", shown, to_target)]),
         _number("training speed", shown, lambda row: row.images_per_second, speed, "higher"),
         _number("processor time", shown, lambda row: row.cpu_seconds, duration, "lower"),
         *_told([_number("energy of the card", shown, lambda row: row.joules, energy, "lower")]),
@@ -188,13 +198,13 @@ def _cost(shown: Sequence[Column]) -> Section:
 
 def _trained(shown: Sequence[Column]) -> Section:
     lines = [
-        _words("backbone", shown, lambda rows: _distinct(row.backbone for row in rows)),
-        _words("what trains", shown, lambda rows: _distinct(TRAINS.get(row.trains, row.trains) for row in rows)),
-        _words("pretrained weights", shown, lambda rows: _distinct(row.weights or UNKNOWN for row in rows)),
-        _words("trainable parameters", shown, lambda rows: _distinct(map(_parameters, rows))),
-        *_told([_words("multiply-adds of an image", shown, lambda rows: _distinct(map(_multiply_adds, rows)))]),
-        _words("epochs (best)", shown, _epochs),
-        _words("precision, device", shown, lambda rows: _distinct(map(_hardware, rows))),
+        _words("backbone", shown, lambda rows: distinct(row.backbone for row in rows)),
+        _words("what trains", shown, lambda rows: distinct(TRAINS.get(row.trains, row.trains) for row in rows)),
+        _words("pretrained weights", shown, lambda rows: distinct(row.weights or UNKNOWN for row in rows)),
+        _words("trainable parameters", shown, lambda rows: distinct(map(parameters, rows))),
+        *_told([_words("multiply-adds of an image", shown, lambda rows: distinct(map(multiply_adds, rows)))]),
+        _words("epochs (best)", shown, epochs),
+        _words("precision, device", shown, lambda rows: distinct(map(hardware, rows))),
     ]
     return Section("What was trained", tuple(lines))
 
@@ -250,69 +260,6 @@ def _accuracy_range(shown: Sequence[Column], part: Literal["test", "val"], accur
         return UNKNOWN if low is None or high is None else f"{percent(low)} to {percent(high)}"
 
     return _words("  range of the runs" if several else "  95 % interval", shown, text)
-
-
-def _states(rows: Sequence[Row]) -> str:
-    texts = [f"{row.state}: {row.error}" if row.error else row.state for row in rows]
-    counts = {text: texts.count(text) for text in texts}
-    return texts[0] if len(texts) == 1 else ", ".join(f"{number} {text}" for text, number in counts.items())
-
-
-def _turns(rows: Sequence[Row]) -> str:
-    done = [row for row in rows if row.best_epoch is not None]
-    turned = [row for row in done if row.val_loss_turned is not None]
-    if not done:
-        return UNKNOWN
-    if not turned:
-        return "no"
-    epochs = _from_to(sorted(row.val_loss_turned for row in turned if row.val_loss_turned is not None))
-    rise = mean(row.val_loss_rise or 0.0 for row in turned)
-    of = f", {len(turned)} of {len(done)} runs" if len(rows) > 1 else ""
-    return f"after epoch {epochs} (+{rise:.3f}{of})"
-
-
-def _to_target(rows: Sequence[Row]) -> str:
-    asked = [row for row in rows if row.target_accuracy is not None and row.best_epoch is not None]
-    reached = [row.seconds_to_target for row in asked if row.seconds_to_target is not None]
-    if not asked:
-        return UNKNOWN
-    target = percent(asked[0].target_accuracy or 0.0)
-    if not reached:
-        return f"never ({target})"
-    of = f"{len(reached)} of {len(asked)} runs, " if len(asked) > 1 and len(reached) < len(asked) else ""
-    return f"{duration(mean(reached))} ({of}{target})"
-
-
-def _parameters(row: Row) -> str:
-    if not row.parameters_total:
-        return UNKNOWN
-    share = row.parameters_trainable / row.parameters_total
-    return f"{row.parameters_trainable:,} of {row.parameters_total:,} ({100 * share:.3g} %)"
-
-
-def _multiply_adds(row: Row) -> str:
-    return count(row.multiply_adds) if row.multiply_adds is not None else UNKNOWN
-
-
-def _epochs(rows: Sequence[Row]) -> str:
-    done = _distinct(
-        f"{row.epochs}" if row.epochs == row.epochs_planned else f"{row.epochs} of {row.epochs_planned}" for row in rows
-    )
-    best = sorted(row.best_epoch for row in rows if row.best_epoch is not None)
-    return f"{done} (best: {_from_to(best)})" if best else done
-
-
-def _hardware(row: Row) -> str:
-    return f"{row.precision}, {row.device}" if row.precision else UNKNOWN
-
-
-def _distinct(texts: Iterable[str]) -> str:
-    return ", ".join(dict.fromkeys(texts))
-
-
-def _from_to(numbers: Sequence[int]) -> str:
-    """Sorted numbers as ``4`` or ``2 to 5``."""
-    return f"{numbers[0]}" if numbers[0] == numbers[-1] else f"{numbers[0]} to {numbers[-1]}"
 
 
 def _mean(values: Iterable[float | None]) -> float | None:

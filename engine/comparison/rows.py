@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections import Counter
 from collections.abc import Sequence
 from os.path import commonprefix
@@ -141,7 +142,7 @@ def compare(sources: Sequence[Source], positive: str | None = None) -> Compariso
     return Comparison(
         experiment=", ".join(dict.fromkeys(one.experiment for one in chosen)),
         data=data,
-        runs=tuple(rows) if differs else _with_targets(rows, [one.run for one in chosen]),
+        runs=_with_targets(rows, [None if differs else one.run for one in chosen]),
         positive=_positive(data.classes, positive),
         fairness=unfairness([Compared(one.strategy, one.source.state, one.run) for one in chosen]),
         pairs=() if differs else _pairs(chosen),
@@ -276,15 +277,24 @@ def _row(chosen: _Chosen, wanted: str | None) -> Row:
     )
 
 
-def _with_targets(rows: Sequence[Row], runs: Sequence[RunState]) -> tuple[Row, ...]:
-    """The rows with the time that each took to come near the best accuracy of the other strategies."""
+def _with_targets(rows: Sequence[Row], runs: Sequence[RunState | None]) -> tuple[Row, ...]:
+    """The rows with the time that each took to come near the best accuracy of the other strategies.
+
+    ``runs``: of each row, or None where it cannot be compared with the others.
+    """
     done = []
     for row, run in zip(rows, runs, strict=True):
         others = [other.val_accuracy for other in rows if other.strategy != row.strategy and other.val_accuracy]
-        target = costs.GOOD_ENOUGH * max(others) if others else None
-        seconds = costs.seconds_to(run, target) if target is not None else None
-        done.append(replace(row, target_accuracy=target, seconds_to_target=seconds))
+        target = costs.GOOD_ENOUGH * max(others) if others and run is not None else None
+        seconds = costs.seconds_to(run, target) if run is not None and target is not None else None
+        done.append(_finite(replace(row, target_accuracy=target, seconds_to_target=seconds)))
     return tuple(done)
+
+
+def _finite(row: Row) -> Row:
+    """Without the infinite sums and ratios that a damaged log may make."""
+    numbers = {name: value for name in row.__struct_fields__ if isinstance(value := getattr(row, name), float)}
+    return replace(row, **{name: None for name, value in numbers.items() if not math.isfinite(value)})
 
 
 def _scores(chosen: _Chosen, part: Part, positive: str) -> Scores | None:

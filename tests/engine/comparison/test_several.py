@@ -253,6 +253,16 @@ def test_what_groups_give_away_stands_below_validation_accuracy() -> None:
         assert (line.values if line else None) == (("90.0 %", "90.0 %") if told else None)
 
 
+def test_absurd_times_of_a_damaged_log_are_not_known(tmp_path: Path) -> None:
+    two = state((0, 1))
+    absurd = tuple(replace(epoch, seconds=1e308, train_seconds=5e-324) for epoch in two.runs[0].epochs)
+    two = replace(two, runs=(replace(two.runs[0], epochs=absurd, seconds=None), *two.runs[1:]))
+    made = compare([Source(two)])
+    assert (made.runs[0].seconds_total, made.runs[0].images_per_second) == (None, None)
+    for render in FORMATS.values():
+        assert "inf" not in render(made).replace("Infinity", "inf").replace("information", "")
+
+
 def test_the_readme_names_every_field() -> None:
     text = (Path(__file__).parents[3] / "README.md").read_text(encoding="utf-8")
     structs = (Comparison, DataCounts, ev.Leak, Row, Scores, ClassScores, PairedDifference, StrategySummary, Spread)
