@@ -3,26 +3,24 @@
 from __future__ import annotations
 
 import math
-from collections import Counter
 from collections.abc import Sequence
-from os.path import commonprefix
 from pathlib import Path
 from statistics import mean
-from typing import TYPE_CHECKING, Literal, NamedTuple
+from typing import TYPE_CHECKING, Literal
 
 from msgspec import Struct
 from msgspec.structs import replace
 
 from engine.comparison import costs
+from engine.comparison.chosen import Chosen, chosen
 from engine.comparison.difference import PairedDifference
 from engine.comparison.fairness import Compared, unfairness
 from engine.comparison.same_data import what_differs
 from engine.events import Leak
 from engine.state import ExperimentState, RunState, RunStatus
-from engine.text import shown
 
 if TYPE_CHECKING:
-    from engine.comparison.predictions import Part, Saved
+    from engine.comparison.predictions import Part
     from engine.comparison.scores import Scores
 
 CONFIDENCE = 0.95
@@ -136,16 +134,16 @@ def compare(sources: Sequence[Source], positive: str | None = None) -> Compariso
     if not known:
         return Comparison(sources[0].state.name if sources else "", DataCounts(0, 0, ()), ())
     data = _counts(known[0].state)
-    chosen = _chosen(known)
+    runs = chosen(known)
     differs = what_differs([source.state for source in known])
-    rows = [_row(one, positive) for one in chosen]
+    rows = [_row(one, positive) for one in runs]
     return Comparison(
-        experiment=", ".join(dict.fromkeys(one.experiment for one in chosen)),
+        experiment=", ".join(dict.fromkeys(one.experiment for one in runs)),
         data=data,
-        runs=_with_targets(rows, [None if differs else one.run for one in chosen]),
+        runs=_with_targets(rows, [None if differs else one.run for one in runs]),
         positive=_positive(data.classes, positive),
-        fairness=unfairness([Compared(one.strategy, one.source.state, one.run) for one in chosen]),
-        pairs=() if differs else _pairs(chosen),
+        fairness=unfairness([Compared(one.strategy, one.source.state, one.run) for one in runs]),
+        pairs=() if differs else _pairs(runs),
         data_differs=differs,
         leak=_leak(known[0].state),
     )
@@ -159,42 +157,6 @@ def accuracy_interval(accuracy: float, images: int) -> tuple[float, float]:
 
     interval = binomtest(round(accuracy * images), images).proportion_ci(CONFIDENCE, method="wilson")
     return float(interval.low), float(interval.high)
-
-
-class _Chosen(NamedTuple):
-    """A run that is compared; its experiment and its strategy by names that are unique in the comparison."""
-
-    source: Source
-    run: RunState
-    experiment: str
-    strategy: str
-
-    @property
-    def saved(self) -> Saved | None:
-        """Its file of predictions."""
-        from engine.comparison.predictions import saved  # noqa: PLC0415 - loads numpy
-
-        return saved(self.source.folder, self.run.run) if self.source.folder is not None else None
-
-
-def _chosen(sources: Sequence[Source]) -> list[_Chosen]:
-    """The runs that are compared. A strategy that several experiments have is called ``STRATEGY (EXPERIMENT)`` there,
-    without what the experiments' names begin with in common.
-    """
-    runs = [[run for run in one.state.runs if one.runs is None or run.run in one.runs] for one in sources]
-    strategies = Counter(name for some in runs for name in {run.strategy.name for run in some})
-    names = [source.state.name for source in sources]
-    if len(set(names)) < len(names):  # copies of one
-        names = [str(source.folder) for source in sources]
-    begin = len(commonprefix(names).rpartition("-")[0])  # noqa: RUF071 - names, of which letters count
-    chosen = []
-    for source, name, some in zip(sources, names, runs, strict=True):
-        short = shown(f"…{name[begin + 1 :]}" if begin else name, 60)
-        for run in some:
-            strategy = run.strategy.name
-            label = strategy if strategies[strategy] == 1 else f"{strategy} ({short})"
-            chosen.append(_Chosen(source, run, name, label))
-    return chosen
 
 
 def _positive(classes: tuple[str, ...], wanted: str | None) -> str:
@@ -219,8 +181,8 @@ def _leak(state: ExperimentState) -> Leak | None:
     return None if state.data is None or folded else state.data.leak
 
 
-def _row(chosen: _Chosen, wanted: str | None) -> Row:
-    source, run = chosen.source, chosen.run
+def _row(one: Chosen, wanted: str | None) -> Row:
+    source, run = one.source, one.run
     positive = _positive(source.state.data.classes if source.state.data else (), wanted)
     best, test, device = run.best, run.test, source.state.device
     low, high = accuracy_interval(best.val.accuracy, best.val.images) if best else (None, None)
@@ -229,9 +191,9 @@ def _row(chosen: _Chosen, wanted: str | None) -> Row:
     on_device = peak.allocated is not None
     start = run.memory_at_start
     return Row(
-        experiment=chosen.experiment,
+        experiment=one.experiment,
         run=run.run,
-        strategy=chosen.strategy,
+        strategy=one.strategy,
         seed=run.seed,
         fold=run.fold,
         state="interrupted" if source.interrupted and not run.is_over else run.status,
@@ -251,12 +213,12 @@ def _row(chosen: _Chosen, wanted: str | None) -> Row:
         val_accuracy_low=low,
         val_accuracy_high=high,
         val_loss=best.val.loss if best else None,
-        scores=_scores(chosen, "val", positive),
+        scores=_scores(one, "val", positive),
         test_accuracy=test.accuracy if test else None,
         test_accuracy_low=test_low,
         test_accuracy_high=test_high,
         test_loss=test.loss if test else None,
-        test_scores=_scores(chosen, "test", positive) if test else None,
+        test_scores=_scores(one, "test", positive) if test else None,
         train_accuracy=best.train.accuracy if best else None,
         generalisation_gap=best.train.accuracy - best.val.accuracy if best else None,
         gap_by_epoch=tuple(epoch.train.accuracy - epoch.val.accuracy for epoch in run.epochs),
@@ -297,8 +259,8 @@ def _finite(row: Row) -> Row:
     return replace(row, **{name: None for name, value in numbers.items() if not math.isfinite(value)})
 
 
-def _scores(chosen: _Chosen, part: Part, positive: str) -> Scores | None:
-    best, saved = chosen.run.best, chosen.saved
+def _scores(one: Chosen, part: Part, positive: str) -> Scores | None:
+    best, saved = one.run.best, one.saved
     if best is None or saved is None:
         return None
     from engine.comparison.scores import scores_of  # noqa: PLC0415 - loads scikit-learn
@@ -306,13 +268,13 @@ def _scores(chosen: _Chosen, part: Part, positive: str) -> Scores | None:
     return scores_of(saved, best.epoch, part, positive)
 
 
-def _pairs(chosen: Sequence[_Chosen]) -> tuple[PairedDifference, ...]:
+def _pairs(runs: Sequence[Chosen]) -> tuple[PairedDifference, ...]:
     from engine.comparison.pairs import Best, differences  # noqa: PLC0415 - loads scipy
 
     return differences(
         [
             Best(one.strategy, one.run.seed, one.run.fold, best.epoch, saved, one.run.test is not None)
-            for one in chosen
+            for one in runs
             if (best := one.run.best) is not None and (saved := one.saved) is not None
         ]
     )

@@ -1,0 +1,51 @@
+"""Which runs are compared, and what their experiments and strategies are called. Imports without numpy."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from os.path import commonprefix
+from typing import TYPE_CHECKING, NamedTuple
+
+from engine.state import RunState
+from engine.text import shown
+
+if TYPE_CHECKING:
+    from engine.comparison.predictions import Saved
+    from engine.comparison.rows import Source
+
+
+class Chosen(NamedTuple):
+    """A run that is compared; its experiment and its strategy by names that are unique in the comparison."""
+
+    source: Source
+    run: RunState
+    experiment: str
+    strategy: str
+
+    @property
+    def saved(self) -> Saved | None:
+        """Its file of predictions."""
+        from engine.comparison.predictions import saved  # noqa: PLC0415 - loads numpy
+
+        return saved(self.source.folder, self.run.run) if self.source.folder is not None else None
+
+
+def chosen(sources: Sequence[Source]) -> list[Chosen]:
+    """The runs that are compared. A strategy that several experiments have is called ``STRATEGY (EXPERIMENT)`` there,
+    without what the experiments' names begin with in common.
+    """
+    runs = [[run for run in one.state.runs if one.runs is None or run.run in one.runs] for one in sources]
+    strategies = Counter(name for some in runs for name in {run.strategy.name for run in some})
+    names = [source.state.name for source in sources]
+    if len(set(names)) < len(names):  # copies of one
+        names = [str(source.folder) for source in sources]
+    begin = len(commonprefix(names).rpartition("-")[0])  # noqa: RUF071 - names, of which letters count
+    found = []
+    for source, name, some in zip(sources, names, runs, strict=True):
+        short = shown(f"…{name[begin + 1 :]}" if begin else name, 60)
+        for run in some:
+            strategy = run.strategy.name
+            label = strategy if strategies[strategy] == 1 else f"{strategy} ({short})"
+            found.append(Chosen(source, run, name, label))
+    return found
