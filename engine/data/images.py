@@ -147,7 +147,7 @@ def _contained(path: str, size: tuple[int, int]) -> Image.Image:
 
 @contextmanager
 def _opened(path: str, size: tuple[int, int]) -> Iterator[tuple[Image.Image, tuple[int, int]]]:
-    """The image of a file, upright and large enough for ``size``, and the width and height that it has in the file."""
+    """The image of a file, upright and large enough for ``size``, and the width and height that all of it has."""
     with Image.open(path, formats=FORMATS) as image:
         whole = image.size
         if not all(whole):
@@ -157,7 +157,9 @@ def _opened(path: str, size: tuple[int, int]) -> Iterator[tuple[Image.Image, tup
         # libjpeg keeps all of a progressive image, whatever the scale
         with _room_for(math.prod(whole if "progressive" in image.info else image.size)):
             image.load()
-            yield _upright(image), whole
+            upright = _upright(image)
+            turned = (whole[0] < whole[1]) != (upright.width < upright.height)
+            yield upright, whole[::-1] if turned else whole
 
 
 @contextmanager

@@ -31,6 +31,7 @@ from engine.spec import (
     presets,
 )
 from tui.app import TlTui
+from tui.hosting import Hosting
 from tui.screens.pick_folder import PickFolder
 from tui.screens.setup import SetupScreen
 
@@ -46,11 +47,6 @@ class App(TlTui):
     def __init__(self, source: DataSource | None = None, experiment: Experiment | None = None) -> None:
         super().__init__(Path("runs"), source, experiment, clock=lambda: datetime(2026, 11, 23, 12, 0))
         self.started: list[Experiment] = []
-        self.trains = False
-
-    @property
-    def is_training(self) -> bool:
-        return self.trains
 
     def start_experiment(self, experiment: Experiment) -> None:
         self.started.append(experiment)
@@ -376,11 +372,13 @@ async def test_what_holds_for_every_run_is_checked(images: DataSource) -> None:
     )
 
 
-async def test_a_running_experiment_is_not_joined_by_another(images: DataSource) -> None:
+async def test_a_running_experiment_is_not_joined_by_another(
+    images: DataSource, monkeypatch: pytest.MonkeyPatch
+) -> None:
     app = App(images)
     async with app.run_test(size=SIZES[0]) as pilot:
         await settled(pilot)
-        app.trains = True
+        monkeypatch.setattr(Hosting, "is_training", True)
         await pilot.press("enter")
         assert not app.started
         assert "one is running: stop it" in shown(app)

@@ -1,0 +1,308 @@
+"""Is the data sound? Planted copies and shared groups are found, each by the number that was planted."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image, ImageEnhance
+
+from engine.data import near
+from engine.data.check import Report, check, quick_check
+from engine.data.dataset import DataError, Sample, leak, summary
+from engine.data.discover import discover
+from engine.data.findings import Finding, findings, is_far_above
+from engine.data.looks import Hashes, look
+from engine.data.phantom import mass, view
+from engine.events import Leak
+from engine.progress import WorkDone
+from engine.spec import DataSource
+
+
+def picture(seed: int) -> Image.Image:
+    """A picture unlike that of any other seed, with structure at every scale."""
+    rng = np.random.default_rng(seed)
+    return Image.fromarray(view(mass(("benign", "malignant")[seed % 2], rng), rng))
+
+
+def save(image: Image.Image, path: Path, **options: int) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    image.save(path, **options)
+
+
+def checked(source: DataSource) -> Report:
+    work = check(discover(source), source)
+    while True:
+        try:
+            assert isinstance(next(work), WorkDone)
+        except StopIteration as finished:
+            assert isinstance(finished.value, Report)
+            return finished.value
+
+
+@pytest.fixture(scope="module")
+def clean(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """12 different pictures of two classes in train and 6 in val."""
+    root = tmp_path_factory.mktemp("clean")
+    for number in range(18):
+        save(picture(number), root / ("train" if number < 12 else "val") / "ab"[number % 2] / f"{number:02}.png")
+    return root
+
+
+@pytest.fixture
+def data(clean: Path, tmp_path: Path) -> Path:
+    return Path(shutil.copytree(clean, tmp_path / "data"))
+
+
+def test_different_pictures_are_different(clean: Path) -> None:
+    report = checked(DataSource(str(clean)))
+    assert report.duplicates is not None
+    assert (report.duplicates.exact, report.duplicates.near, report.duplicates.val_copies) == ((), (), 0)
+    assert report.images is not None
+    assert report.images.read == 18
+    assert report.images.smallest == report.images.largest == (128, 128)
+    assert report.images.grey == {"a": (9, 9), "b": (9, 9)}
+    assert [one.level for one in findings(report, DataSource(str(clean)))] == ["note"]
+
+
+def test_the_same_bytes_are_found_within_and_across_parts(data: Path) -> None:
+    shutil.copy(data / "train/a/00.png", data / "val/a/copy.png")
+    shutil.copy(data / "train/a/00.png", data / "train/a/copy.png")
+    shutil.copy(data / "train/a/02.png", data / "val/b/wrong.png")
+    shutil.copy(data / "val/b/13.png", data / "val/b/copy.png")
+    found = checked(DataSource(str(data))).duplicates
+    assert found is not None
+    pairs = [(Path(one.first.path).name, Path(one.second.path).name, one.across, one.conflict) for one in found.exact]
+    assert pairs == [
+        ("02.png", "wrong.png", True, True),
+        ("00.png", "copy.png", True, False),
+        ("00.png", "copy.png", False, False),
+        ("13.png", "copy.png", False, False),
+    ]
+    assert (found.val_copies, found.conflicts, found.across, found.near) == (2, 1, 2, ())
+
+
+CHANGES: dict[str, Callable[[Image.Image], Image.Image]] = {
+    "resized": lambda image: image.resize((70, 91)),
+    "brighter": lambda image: ImageEnhance.Brightness(image).enhance(1.2),
+    "darker": lambda image: ImageEnhance.Brightness(image).enhance(0.7),
+    "cropped": lambda image: image.crop((2, 2, image.width - 2, image.height - 2)),
+    "coloured": lambda image: image.convert("RGB"),
+}
+
+
+@pytest.mark.parametrize("change", CHANGES)
+def test_nearly_the_same_is_found(data: Path, change: str) -> None:
+    for number in (0, 2, 4):
+        save(CHANGES[change](picture(number)), data / f"val/a/changed{number}.png")
+    found = checked(DataSource(str(data))).duplicates
+    assert found is not None
+    pairs = {(Path(one.first.path).name, Path(one.second.path).name) for one in found.near}
+    assert pairs == {(f"0{number}.png", f"changed{number}.png") for number in (0, 2, 4)}
+    assert found.val_copies == 3
+    assert not any(one.conflict for one in found.near)
+
+
+def test_saved_as_jpeg_is_found(data: Path) -> None:
+    save(picture(1), data / "val/a/again.jpg", quality=30)
+    report = checked(DataSource(str(data)))
+    assert report.duplicates is not None
+    (pair,) = report.duplicates.near
+    assert (Path(pair.second.path).name, pair.across, pair.conflict) == ("again.jpg", True, True)
+    texts = [one.text for one in findings(report, DataSource(str(data))) if one.level == "alarm"]
+    assert texts[0].startswith("1 of 7 validation images are in training too")
+    assert texts[1].startswith("1 pairs of the same or nearly the same image have two different labels")
+
+
+def test_copies_of_what_is_nearly_the_same_count_too(data: Path) -> None:
+    save(picture(0), data / "val/a/near.jpg", quality=50)
+    shutil.copy(data / "val/a/near.jpg", data / "val/b/near2.jpg")
+    found = checked(DataSource(str(data))).duplicates
+    assert found is not None
+    assert (len(found.exact), len(found.near), found.val_copies) == (1, 1, 2)
+
+
+def test_a_test_part_is_compared_with_both_others(data: Path) -> None:
+    for number, name in ((20, "20.png"), (0, "train.png"), (12, "val.png")):
+        save(picture(number), data / f"test/a/{name}")
+    found = checked(DataSource(str(data))).duplicates
+    assert found is not None
+    assert (found.val_copies, found.test_copies) == (0, 2)
+
+
+def test_unreadable_files_are_named(data: Path) -> None:
+    (data / "val/a/broken.png").write_bytes(b"no image")
+    report = checked(DataSource(str(data)))
+    assert report.images is not None
+    (one,) = report.images.unreadable
+    assert (Path(one.path).name, one.reason) == ("broken.png", "not an image in a format that can be read")
+    assert any("1 images cannot be read" in found.text for found in findings(report, DataSource(str(data))))
+
+
+def test_nothing_readable(tmp_path: Path) -> None:
+    for part in ("train", "val"):
+        for label in "ab":
+            save(picture(0), path := tmp_path / part / label / "x.png")
+            path.write_bytes(b"")
+    report = checked(DataSource(str(tmp_path)))
+    assert report.images is not None
+    assert (report.images.read, len(report.images.unreadable)) == (0, 4)
+
+
+def test_grey_that_gives_the_class_away(data: Path) -> None:
+    for path in data.glob("*/b/*.png"):
+        Image.merge("RGB", (Image.open(path), *[Image.new("L", (128, 128), 90)] * 2)).save(path)
+    report = checked(DataSource(str(data)))
+    assert any(
+        "gives its class away: grey are of a 100.0 %, b 0.0 %" in one.text for one in findings(report, DataSource())
+    )
+
+
+def test_a_second_check_opens_no_image(data: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    first = checked(DataSource(str(data)))
+    monkeypatch.setattr("engine.data.looks.look", lambda _: pytest.fail("an image was opened"))
+    assert checked(DataSource(str(data))) == first
+
+
+def test_a_quick_check_opens_no_image(tmp_path: Path) -> None:
+    for number in range(40):
+        path = (
+            tmp_path / ("train", "val")[number % 4 // 3] / "ab"[number // 4 % 2] / f"case{number // 4}_{number % 4}.png"
+        )
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.touch()
+    source = DataSource(str(tmp_path))
+    report = quick_check(discover(source), source)
+    assert (report.duplicates, report.images, report.groups) == (None, None, "")
+    assert report.proposal is not None
+    assert report.proposal.groups == 10
+    assert report.leak == Leak(1.0, 0.5, 10, 10, 10)
+    (found, *_) = findings(report, source)
+    assert found.level == "warning"
+    assert found.text.startswith("If the names mean what they seem to, 10 groups are in both training and validation")
+    assert found.advice == r"divide with groups whole: --group-pattern 'case(\d+)' --split grouped"
+
+
+def samples(*images: tuple[int, str]) -> list[Sample]:
+    return [Sample(f"/{number}.png", label, group) for number, (label, group) in enumerate(images)]
+
+
+def test_the_baseline_without_pixels() -> None:
+    train = samples((0, "p"), (0, "p"), (1, "p"), (1, "q"), (1, "q"), (0, "r"), (1, "r"), (1, ""), (1, "s"))
+    # p says 0, q says 1, r is a tie, so the first class; unknown groups and none: the commonest of training, 1
+    val = samples((0, "p"), (1, "p"), (1, "q"), (1, "r"), (0, "r"), (1, "new"), (0, ""), (0, "new"))
+    assert leak(train, val) == Leak(no_pixels=4 / 8, majority=4 / 8, shared=5, images=8, groups=3)
+
+
+@pytest.mark.parametrize(
+    ("no_pixels", "majority", "images", "far"),
+    [(0.6, 0.5, 1000, True), (0.54, 0.5, 10_000, False), (0.6, 0.5, 40, False), (0.9, 0.5, 40, True), (0, 0, 0, False)],
+)
+def test_far_above(no_pixels: float, majority: float, images: int, far: bool) -> None:
+    assert is_far_above(Leak(no_pixels, majority, 1, images)) is far
+
+
+def test_shared_groups_are_counted_and_mended(data: Path) -> None:
+    source = DataSource(str(data), group_pattern=r"(\d)\.png")  # the last digit: 0 … 9, every class with five
+    dataset = discover(source)
+    report = quick_check(dataset, source)
+    assert report.leak == summary(dataset).leak == Leak(1.0, 0.5, 6, 6, 6)
+    (first, *_) = findings(report, source)
+    assert (first.level, first.advice) == (
+        "alarm",
+        r"divide with groups whole: --group-pattern '(\d)\.png' --split grouped",
+    )
+    mended = DataSource(str(data), group_pattern=r"(\d)\.png", split="grouped")
+    report = quick_check(discover(mended), mended)
+    assert report.leak is not None
+    assert (report.leak.shared, report.leak.no_pixels) == (0, 0.5)
+    assert findings(report, mended) == ()
+
+
+def test_uneven_classes() -> None:
+    counts = {"train": {"a": 100, "b": 5}, "val": {"a": 1, "b": 1}}
+    report = Report("x", "/x", "/x", counts, "", "pattern", Leak(0.5, 0.5, 0, 2), None, None, ())
+    assert findings(report, DataSource()) == (
+        Finding(
+            "warning",
+            "Class a has 20 times as many training images as b (100 and 5).",
+            "look at balanced accuracy and each class's recall rather than at accuracy",
+        ),
+    )
+
+
+def searched(hashes: Hashes) -> near.NearPairs:
+    work = near.near_pairs(hashes)
+    while True:
+        try:
+            next(work)
+        except StopIteration as finished:
+            assert isinstance(finished.value, near.NearPairs)
+            return finished.value
+
+
+def flipped(hashes: Hashes, rng: np.random.Generator, count: int) -> Hashes:
+    """The hashes with ``count`` bits of the coarse and twice as many of the fine ones turned over."""
+    coarse, fine = hashes.coarse.copy(), hashes.fine.copy()
+    for row in range(len(coarse)):
+        for bit in rng.choice(64, count, replace=False):
+            coarse[row] ^= np.uint64(1 << int(bit))
+        for bit in rng.choice(256, 2 * count, replace=False):
+            fine[row, bit // 64] ^= np.uint64(1 << int(bit % 64))
+    return Hashes(coarse, fine)
+
+
+def test_the_search_finds_every_pair_within_reach_and_no_other() -> None:
+    rng = np.random.default_rng(0)
+    base = Hashes(rng.integers(0, 2**64, 60, np.uint64), rng.integers(0, 2**64, (60, 4), np.uint64))
+    for count in range(15):
+        changed = flipped(base, rng, count)
+        found = searched(Hashes(*(np.concatenate(pair) for pair in zip(base, changed, strict=True))))
+        wanted = [[one, one + 60] for one in range(60)] if count <= near.COARSE_WITHIN else []
+        assert found.pairs.tolist() == wanted, count
+        assert found.all
+        assert set(found.bits.tolist()) <= {2 * count}
+
+
+def test_images_of_one_hash_are_paired_with_the_first_alone() -> None:
+    found = searched(Hashes(np.zeros(50, np.uint64), np.zeros((50, 4), np.uint64)))
+    assert found.pairs.tolist() == [[0, other] for other in range(1, 50)]
+    assert set(found.bits.tolist()) == {0}
+
+
+def test_more_pairs_than_can_be_listed(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(near, "MOST_PAIRS", 30)
+    fine = np.zeros((20, 4), np.uint64)
+    fine[:, 0] = np.arange(20)
+    found = searched(Hashes(np.zeros(20, np.uint64), fine))
+    assert not found.all
+    assert len(found.pairs) == 30
+
+
+def test_an_image_turned_by_its_metadata_looks_as_it_is_shown(tmp_path: Path) -> None:
+    image = picture(3).convert("RGB").crop((0, 0, 128, 96))
+    save(image, tmp_path / "upright.jpg", quality=95)
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    image.rotate(90, expand=True).save(tmp_path / "turned.jpg", quality=95, exif=exif)
+    upright, turned = look(str(tmp_path / "upright.jpg")), look(str(tmp_path / "turned.jpg"))
+    assert (turned.width, turned.height) == (128, 96)
+    differing = np.bitwise_count(np.frombuffer(upright.fine, np.uint8) ^ np.frombuffer(turned.fine, np.uint8)).sum()
+    assert differing < near.FINE_WITHIN
+
+
+def test_closing_it_ends_its_threads(data: Path) -> None:
+    source = DataSource(str(data))
+    work = check(discover(source), source)
+    assert [next(work).detail for _ in range(3)] == ["reading files"] * 3
+    work.close()
+    with pytest.raises(StopIteration):
+        next(work)
+
+
+def test_data_that_cannot_be_used(tmp_path: Path) -> None:
+    with pytest.raises(DataError):
+        checked(DataSource(str(tmp_path / "gone")))
