@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Literal
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 
 class PairedDifference(Struct, frozen=True, kw_only=True):
@@ -40,3 +41,16 @@ class PairedDifference(Struct, frozen=True, kw_only=True):
     different: bool
     images_needed: int | None
     method: str
+
+
+def turned(pair: PairedDifference) -> PairedDifference:
+    """The second strategy less the first."""
+    return replace(
+        pair,
+        strategies=pair.strategies[::-1],
+        accuracies=pair.accuracies[::-1],
+        difference=-pair.difference,
+        low=-pair.high,
+        high=-pair.low,
+        discordant=pair.discordant[::-1],
+    )

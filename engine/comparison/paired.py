@@ -11,7 +11,7 @@ from msgspec.structs import replace
 from numpy.typing import NDArray
 from scipy import stats
 
-from engine.comparison.difference import PairedDifference
+from engine.comparison.difference import PairedDifference, turned
 from engine.comparison.predictions import Part, Predictions
 from engine.comparison.resampling import (
     CONFIDENCE,
@@ -91,7 +91,11 @@ def paired_difference(
       cannot tell; with several, Student's t of their standard error, 2 (seeds - 1) degrees of freedom (in each fold);
     - over folds, the corrected resampled t-test, whose interval is taken where it is the wider one.
 
-    SIMULATED
+    How often two strategies that are truly equal are called different in simulations (``benchmarks.calibration``, 153
+    to 2,000 images, 1 to 5 seeds, with groups and without, a seed worth up to half a point): in 0 to 4 % of cases,
+    1.1 % in the mean. One that is 5 points better than another of 89 % is found on 153, 500 and 2,000 images in 25, 86
+    and 100 % with one seed each, in 62, 98 and 100 % with three. The percentile interval was chosen over BCa since,
+    with few images on which the two differ, it held the true difference in 94 to 97 % of simulations, BCa in 89 to 96.
     """
     folds = _folds(one, other)
     if folds is None:
@@ -100,7 +104,7 @@ def paired_difference(
     if swapped:
         folds = folds._replace(right=tuple(right[::-1] for right in folds.right))
     found = _difference(folds, one[0].part)
-    found = _swapped(found) if swapped else found
+    found = turned(found) if swapped else found
     names = [_NAME.match(predicted.run) for predicted in (*one, other[0])]
     if not all(names):
         return replace(found, strategies=strategies or (one[0].run, other[0].run))
@@ -257,14 +261,3 @@ def _method(folds: Folds, units: int) -> str:
     if len(folds.right) > 1:
         parts.append(f"corrected resampled t-test over {folds.runs} runs in {len(folds.right)} folds")
     return ", ".join(parts)
-
-
-def _swapped(found: PairedDifference) -> PairedDifference:
-    return replace(
-        found,
-        accuracies=found.accuracies[::-1],
-        difference=-found.difference,
-        low=-found.high,
-        high=-found.low,
-        discordant=found.discordant[::-1],
-    )

@@ -5,9 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from math import floor, log10
 
-from msgspec.structs import replace
-
-from engine.comparison.difference import PairedDifference
+from engine.comparison.difference import PairedDifference, turned
 from engine.comparison.units import percent
 
 PARTS = {"val": "validation", "test": "test"}
@@ -21,15 +19,7 @@ def oriented(pairs: Sequence[PairedDifference], first: str, second: str) -> Pair
         if pair.strategies == (first, second):
             return pair
         if pair.strategies == (second, first):
-            return replace(
-                pair,
-                strategies=(first, second),
-                accuracies=pair.accuracies[::-1],
-                difference=-pair.difference,
-                low=-pair.high,
-                high=-pair.low,
-                discordant=pair.discordant[::-1],
-            )
+            return turned(pair)
     return None
 
 
@@ -40,7 +30,7 @@ def sentence(pair: PairedDifference, pairs: int) -> str:
     """
     first, second = pair.strategies
     if pair.difference < 0:  # over the seeds that both have, it can be the other way round
-        return sentence(_turned(pair), pairs)
+        return sentence(turned(pair), pairs)
     one, other = (percent(accuracy) for accuracy in pair.accuracies)
     where = f"on the same {pair.images:,} {PARTS[pair.part]} images"
     interval = f"(95 % interval {100 * pair.low:+.1f} to {100 * pair.high:+.1f}, {_runs(pair)})"
@@ -67,19 +57,13 @@ def about(count: int) -> str:
     return f"about {-(-count // 10**digits) * 10**digits:,}"
 
 
-def _turned(pair: PairedDifference) -> PairedDifference:
-    turned = oriented([pair], pair.strategies[1], pair.strategies[0])
-    assert turned is not None
-    return turned
-
-
 def _runs(pair: PairedDifference) -> str:
+    """What the interval is of; of a single run each it tells nothing of other seeds."""
     seeds = "one seed each" if pair.seeds == 1 else f"{pair.seeds} seeds each"
-    if pair.folds == 1 and pair.runs > pair.seeds:
-        seeds = f"{pair.runs} runs each"
     folds = f", {pair.folds} folds" if pair.folds > 1 else ""
     groups = f", {pair.groups:,} groups" if pair.groups else ""
-    return f"{seeds}{folds}{groups}"
+    only = ": these two networks only" if pair.runs == 1 else ""
+    return f"{seeds}{folds}{groups}{only}"
 
 
 def _what_is_missing(pair: PairedDifference, pairs: int) -> list[str]:

@@ -38,7 +38,7 @@ def test_no_difference_is_said_with_its_numbers_and_the_images_it_would_take() -
         "a is 1.3 points more accurate than b on the same 153 validation images, 94.8 % against 93.5 %"
     )
     assert "(95 % interval -2.7 to +5." in said
-    assert ", one seed each): no difference that this data can show" in said
+    assert ", one seed each: these two networks only): no difference that this data can show" in said
     assert "; about 3,000 images would be needed to show one of this size." in said
 
 
