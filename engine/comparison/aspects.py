@@ -15,10 +15,12 @@ from engine.comparison.cells import (
     from_to,
     hardware,
     multiply_adds,
+    optimizer,
     parameters,
     states,
     to_target,
     turns,
+    what_trains,
 )
 from engine.comparison.columns import Column, columns
 from engine.comparison.rows import Comparison, Row
@@ -40,12 +42,6 @@ if TYPE_CHECKING:
 
 Better = Literal["higher", "lower"]
 Value = Callable[[Row], float | None]
-TRAINS = {
-    "all": "every layer (fine-tuning)",
-    "head": "last layer only (feature extraction)",
-    "batch-norm": "batch norm and last layer",
-    "last-stage": "last stage and last layer",
-}
 PARTS = {"test": "Test: measured once", "val": "Validation: best epoch"}
 SCORES: tuple[tuple[str, str, Callable[[float], str], Better], ...] = (
     ("balanced accuracy", "balanced_accuracy", percent, "higher"),
@@ -199,7 +195,8 @@ def _cost(shown: Sequence[Column]) -> Section:
 def _trained(shown: Sequence[Column]) -> Section:
     lines = [
         _words("backbone", shown, lambda rows: distinct(row.backbone for row in rows)),
-        _words("what trains", shown, lambda rows: distinct(TRAINS.get(row.trains, row.trains) for row in rows)),
+        _words("what trains", shown, lambda rows: distinct(map(what_trains, rows))),
+        _words("optimizer", shown, lambda rows: distinct(map(optimizer, rows))),
         _words("pretrained weights", shown, lambda rows: distinct(row.weights or UNKNOWN for row in rows)),
         _words("trainable parameters", shown, lambda rows: distinct(map(parameters, rows))),
         *_told([_words("multiply-adds of an image", shown, lambda rows: distinct(map(multiply_adds, rows)))]),

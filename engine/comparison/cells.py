@@ -8,6 +8,13 @@ from statistics import mean
 from engine.comparison.rows import Row
 from engine.comparison.units import UNKNOWN, count, duration, percent
 
+TRAINS = {
+    "all": "every layer (fine-tuning)",
+    "head": "last layer only (feature extraction)",
+    "batch-norm": "batch norm and last layer",
+    "last-stage": "last stage and last layer",
+}
+
 
 def states(rows: Sequence[Row]) -> str:
     """What became of the runs; why, where one failed."""
@@ -41,6 +48,20 @@ def to_target(rows: Sequence[Row]) -> str:
         return f"never ({target})"
     of = f"{len(reached)} of {len(asked)} runs, " if len(asked) > 1 and len(reached) < len(asked) else ""
     return f"{duration(mean(reached))} ({of}{target})"
+
+
+def what_trains(row: Row) -> str:
+    """Which layers, and what the last one begins with where that is not random."""
+    said = TRAINS.get(row.trains, row.trains)
+    return f"{said}, begun from a probe" if row.head == "probe" else said
+
+
+def optimizer(row: Row) -> str:
+    """With its learning rate and the images of a batch, as far as it has such."""
+    rate = "" if row.learning_rate is None else f"lr {row.learning_rate:g}"
+    decay = f"× {row.layer_decay:g} a stage down" if row.layer_decay != 1 else ""
+    batches = "" if row.batch_size is None else f"batches of {row.batch_size}"
+    return ", ".join(filter(None, (row.optimizer, rate, decay, batches))) or UNKNOWN
 
 
 def parameters(row: Row) -> str:

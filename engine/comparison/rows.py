@@ -65,6 +65,11 @@ class Row(Struct, frozen=True, kw_only=True):
     error: str
     backbone: str
     trains: str
+    head: str = "random"
+    optimizer: str = ""
+    learning_rate: float | None = None
+    layer_decay: float = 1.0
+    batch_size: int | None = None
     weights: str
     parameters_total: int
     parameters_trainable: int
@@ -200,6 +205,11 @@ def _row(one: Chosen, wanted: str | None) -> Row:
         error=run.failure.message if run.failure else "",
         backbone=run.strategy.backbone,
         trains=run.strategy.trains,
+        head=run.strategy.head,
+        optimizer=type(run.strategy.optimizer).__name__,
+        learning_rate=run.strategy.learning_rate,
+        layer_decay=run.strategy.layer_decay,
+        batch_size=None if run.strategy.is_probe else run.strategy.batch_size,
         weights=run.weights,
         parameters_total=run.parameters_total,
         parameters_trainable=run.parameters_trainable,
