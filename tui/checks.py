@@ -49,7 +49,7 @@ def print_check(source: DataSource, *, as_json: bool) -> int:
 
     dataset = discover(source)
     console = Console(stderr=as_json)
-    report = _told(check(dataset, source), console)
+    report = told(check(dataset, source), console)
     found = findings(report, source)
     if as_json:
         sys.stdout.write(json_text({**msgspec.to_builtins(report), "findings": msgspec.to_builtins(found)}))
@@ -65,7 +65,7 @@ def print_check(source: DataSource, *, as_json: bool) -> int:
     return 0
 
 
-def _told(work: Generator[WorkDone, None, T], console: Console) -> T:
+def told(work: Generator[WorkDone, None, T], console: Console) -> T:
     """Does the work; on a terminal says how far it is."""
     columns = (TextColumn("{task.description}", markup=False), BarColumn(20), MofNCompleteColumn())
     with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as progress:

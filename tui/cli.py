@@ -170,6 +170,31 @@ def check(data: str | None, as_json: bool, **asked: Any) -> int:
     return print_check(spec.changed(base, data={"path": data, **named}).data, as_json=as_json)
 
 
+@cli.command()
+@data_options
+@click.option(
+    "--backbones",
+    metavar="NAME,NAME,…",
+    default="resnet18,resnet50,mobilenet_v3_small,mobilenet_v3_large,efficientnet_b0,convnext_tiny",
+    show_default=True,
+    help="torchvision models to rank.",
+)
+@click.option("--weights", metavar="default|DIR", default="default", help="Where pretrained weights are.")
+@click.option("--device", metavar="NAME", default="auto", help="auto, cpu, cuda, cuda:1, …")
+@json_option
+def rank(data: str | None, backbones: str, weights: str, device: str, as_json: bool, **asked: Any) -> int:
+    """Which backbone suits the DATA? Ranked before anything trains, by LogME and a probe on frozen features."""
+    from engine import spec
+    from tui.ranking import print_ranking
+
+    named = {name: value for name, value in asked.items() if value is not None}
+    base = spec.changed(spec.default_experiment(spec.presets()), data={"path": data, **named}, weights=weights)
+    chosen = tuple(dict.fromkeys(name.strip() for name in backbones.split(",") if name.strip()))
+    if not chosen:
+        raise spec.SpecError("--backbones: name at least one torchvision model")
+    return print_ranking(base.data, chosen, weights, device, as_json=as_json)
+
+
 detach_option = click.option("--detach", is_flag=True, help="Leave it to a process of its own, and print its name.")
 
 

@@ -77,7 +77,7 @@ class AddStrategy(ModalScreen[Strategy | None]):
     @on(OptionList.OptionHighlighted)
     def _say(self) -> None:
         strategy = self.strategy
-        self.said.update("! not the name of a torchvision model" if strategy is None else f"adds {strategy.name}")
+        self.said.update("! not the name of a torchvision model" if strategy is None else f"Enter adds {strategy.name}")
 
     @on(Input.Submitted)
     @on(OptionList.OptionSelected)

@@ -91,7 +91,7 @@ def _same(*values: str) -> tuple[tuple[str, str], ...]:
 ENTRIES = (
     Entry("backbone", "backbone", _model),
     Entry("trains", "trains", str, choices=tuple((words, value) for value, words in TRAINS.items())),
-    Entry("head", "it begins", str, choices=(("at random", "random"), ("from a probe", "probe"))),
+    Entry("head", "head begins", str, choices=(("at random", "random"), ("from a probe", "probe"))),
     Entry("layer_decay", "layer decay", _number, "× a stage down"),
     Entry("epochs", "epochs", _whole),
     Entry("batch_size", "batch size", _whole, "images"),

@@ -1,0 +1,142 @@
+"""Ranking backbones before anything trains, by what their features of the training images already tell apart."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Generator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+
+import torch
+from msgspec import Struct
+from torch import Tensor, nn
+
+from engine.data.dataset import DataSet
+from engine.data.prepare import Prepared, prepare
+from engine.devices import choose_device, choose_precision
+from engine.models.backbones import build, count_parameters, preprocessing
+from engine.models.weights import WeightsError, fetch
+from engine.progress import WorkDone, each
+from engine.spec import LBFGS, on_rung
+from engine.training.batches import Images
+from engine.training.features import FeatureStore, extracted
+from engine.training.probe import Head, divided, probe
+
+SETTLED = 1e-3
+"""The relative change of the ratio of precisions at which the evidence is taken to be the greatest."""
+SEED = 0
+
+
+class Ranked(Struct, frozen=True, kw_only=True):
+    """One backbone. ``logme`` is the mean logarithmic evidence an image, in nats: it only compares on the same data.
+
+    ``accuracy`` (0..1) and ``loss`` (nats) are a probe's, cross-validated within the training images; None where a
+    class has too few. ``features`` is how many there are, ``parameters`` how many the network has, ``seconds`` what it
+    took with the features. ``skipped``: why it was not ranked, in one line, else empty.
+    """
+
+    backbone: str
+    logme: float | None = None
+    accuracy: float | None = None
+    loss: float | None = None
+    features: int = 0
+    parameters: int = 0
+    seconds: float = 0.0
+    weights: str = ""
+    skipped: str = ""
+
+
+def rank(
+    dataset: DataSet, backbones: Sequence[str], weights: str, device: str
+) -> Generator[WorkDone, None, tuple[Ranked, ...]]:
+    """The backbones, the best by LogME first, those without weights last; validation images play no part.
+
+    ``weights`` and ``device`` as in an experiment. ``SpecError`` where torchvision has no such backbone or the device
+    is not there, ``DataError`` where the data cannot be used.
+    """
+    for backbone in backbones:
+        preprocessing(backbone, None)
+    on, found, prepared = choose_device(device), [], dict[int, Prepared]()
+    with ThreadPoolExecutor(1) as later:
+        store = FeatureStore(later)
+        for backbone in backbones:
+            side = preprocessing(backbone, None).resize
+            if side not in prepared:
+                prepared.clear()
+                prepared[side] = yield from prepare(dataset, side, on, later)
+            try:
+                one = yield from _ranked(backbone, prepared[side], len(dataset.classes), weights, store, on)
+            except WeightsError as error:
+                one = Ranked(backbone=backbone, skipped=str(error))
+            store.tables.clear()
+            found.append(one)
+    return tuple(sorted(found, key=lambda one: -math.inf if one.logme is None else one.logme, reverse=True))
+
+
+def log_evidence(features: Tensor, labels: Tensor, classes: int) -> float:
+    """LogME of features (N, D) for labels (N,): how well Bayesian linear regression explains the labels, in nats an
+    image, the mean over the classes.
+
+    You, Liu, Wang, Long, "LogME: Practical Assessment of Pre-trained Models for Transfer Learning" (2021), by the
+    fixed-point iteration of You et al., "Ranking and Tuning Pre-trained Models" (2022): one decomposition serves every
+    class, which is why it is not scikit-learn's ``BayesianRidge``, whose evidence it equals.
+    """
+    rows = features.double()
+    images, size = rows.shape
+    left, singular, _ = torch.linalg.svd(rows, full_matrices=False)
+    sigma = singular.square()
+    targets = nn.functional.one_hot(labels, classes).double()
+    along = (left.mT @ targets).square()  # (rank, classes)
+    beyond = (targets.square().sum(0) - along.sum(0)).clamp_min(0)
+    found = [_evidence(sigma, along[:, label], beyond[label], images, size) for label in range(classes)]
+    return sum(found) / classes / images
+
+
+def _evidence(sigma: Tensor, along: Tensor, beyond: Tensor, images: int, size: int) -> float:
+    """The greatest logarithmic evidence over the precisions of the weights (alpha) and of the noise (beta)."""
+    alpha = beta = torch.ones((), dtype=torch.float64, device=sigma.device)
+    tiny = torch.finfo(torch.float64).eps
+    for _ in range(100):
+        ratio = alpha / beta
+        effective = (sigma / (sigma + ratio)).sum()
+        weights = (sigma * along / (sigma + ratio).square()).sum()
+        residual = (along * (ratio / (sigma + ratio)).square()).sum() + beyond
+        alpha, beta = effective / (weights + tiny), (images - effective).clamp_min(tiny) / (residual + tiny)
+        if abs(alpha / beta - ratio) <= SETTLED * ratio:
+            break
+    logarithms = size * alpha.log() + images * beta.log() - images * math.log(2 * math.pi)
+    volume = (alpha + beta * sigma).log().sum() + (size - len(sigma)) * alpha.log()
+    return float((logarithms - volume - beta * residual - alpha * weights) / 2)
+
+
+def _ranked(
+    backbone: str, prepared: Prepared, classes: int, weights: str, store: FeatureStore, device: torch.device
+) -> Generator[WorkDone, None, Ranked]:
+    def named(done: WorkDone) -> WorkDone:
+        return WorkDone(f"{backbone}: {done.detail}", done.done, done.total, done.images)
+
+    pretrained = yield from each(fetch(backbone, weights), named)
+    began = time.perf_counter()
+    network = build(backbone, classes, "head", pretrained.state, SEED)
+    network.module.to(device).to(memory_format=torch.channels_last)
+    images = Images(prepared, preprocessing(backbone, None), device)
+    precision = choose_precision(device, "auto")
+    table = yield from each(extracted(store, images, on_rung(backbone, "probe"), network, precision), named)
+    part = prepared.train
+    features, labels = table[0, part.rows.to(device)], part.labels.to(device)
+    settings = LBFGS()
+    parts = divided(part.samples, settings.folds, SEED)
+    head = Head(network.head.get_parameter("weight"), network.head.get_parameter("bias"))
+    solved = yield from each(probe(features, labels, parts, head, settings), named)
+    flat = features.flatten(2).mean(2) if features.dim() == 4 else features
+    flat = flat.cpu() if device.type == "mps" else flat
+    return Ranked(
+        backbone=backbone,
+        logme=log_evidence(flat, labels.to(flat.device), classes),
+        accuracy=solved.accuracy,
+        loss=solved.loss,
+        features=flat.shape[1],
+        parameters=count_parameters(network.module).total,
+        seconds=time.perf_counter() - began,
+        weights=pretrained.origin,
+    )

@@ -1,0 +1,82 @@
+"""LogME against scikit-learn's evidence, and backbones put in order."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from safetensors.torch import save_file
+from sklearn.linear_model import BayesianRidge
+
+from engine.data.discover import discover
+from engine.models.backbones import default_weights
+from engine.ranking import log_evidence, rank
+from engine.spec import DataSource, SpecError
+from tests.engine.training.runs import warmed_up
+from tests.engine.work import result
+
+
+@pytest.mark.parametrize(("images", "size"), [(80, 12), (40, 90)], ids=["more images", "more features"])
+@pytest.mark.parametrize("signal", [0.0, 1.0], ids=["noise", "signal"])
+def test_log_evidence_is_that_of_bayesian_ridge_regression(images: int, size: int, signal: float) -> None:
+    random = torch.Generator().manual_seed(3)
+    labels = torch.arange(images) % 3
+    centres = torch.randn(3, size, generator=random)
+    features = torch.randn(images, size, generator=random) + signal * centres[labels]
+    found = log_evidence(features, labels, 3)
+    wanted = []
+    for label in range(3):
+        ridge = BayesianRidge(
+            max_iter=1000, tol=1e-12, alpha_1=0, alpha_2=0, lambda_1=0, lambda_2=0, compute_score=True,
+            fit_intercept=False,
+        )  # fmt: skip
+        ridge.fit(features.double().numpy(), (labels == label).double().numpy())
+        wanted.append(ridge.scores_[-1] / images)
+    assert found == pytest.approx(float(np.mean(wanted)), abs=2e-3)
+
+
+def test_features_that_tell_classes_apart_have_more_evidence() -> None:
+    random = torch.Generator().manual_seed(0)
+    labels = torch.arange(60) % 2
+    noise = torch.randn(60, 20, generator=random)
+    separate = noise + 2 * labels[:, None] * torch.eye(20)[0]
+    assert log_evidence(separate, labels, 2) > log_evidence(noise, labels, 2) + 0.1
+
+
+@pytest.fixture
+def weights(tmp_path: Path) -> Path:
+    """A folder with a file of a small network's name, as far as that can be without its contents."""
+    folder = tmp_path / "weights"
+    folder.mkdir()
+    save_file(warmed_up("mobilenet_v3_small"), folder / "mine.safetensors")
+    return folder
+
+
+def test_backbones_are_ranked_by_training_images_alone(image_folder: Callable[..., Path], weights: Path) -> None:
+    dataset = discover(DataSource(path=str(image_folder())))
+    found, said = result(rank(dataset, ["mobilenet_v3_small"], str(weights / "mine.safetensors"), "cpu"))
+    (one,) = found
+    assert one.skipped == ""
+    assert one.logme is not None
+    assert one.features == 1024
+    assert one.parameters > 1_000_000
+    assert any(done.detail.startswith("mobilenet_v3_small: ") and done.total for done in said)
+
+
+def test_what_has_no_weights_is_skipped_with_a_line(image_folder: Callable[..., Path], weights: Path) -> None:
+    dataset = discover(DataSource(path=str(image_folder())))
+    found, _ = result(rank(dataset, ["mobilenet_v3_small", "resnet18"], str(weights), "cpu"))
+    assert [one.backbone for one in found] == ["mobilenet_v3_small", "resnet18"]
+    file = default_weights("resnet18").url.rpartition("/")[2]
+    assert f"no {file} in this folder" in found[1].skipped
+    assert "\n" not in found[1].skipped
+    assert found[1].logme is None
+
+
+def test_an_unknown_backbone_is_refused_before_any_work(image_folder: Callable[..., Path]) -> None:
+    dataset = discover(DataSource(path=str(image_folder())))
+    with pytest.raises(SpecError, match="resnet17.*did you mean"):
+        next(rank(dataset, ["resnet18", "resnet17"], "none", "cpu"))
