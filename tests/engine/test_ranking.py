@@ -78,5 +78,5 @@ def test_what_has_no_weights_is_skipped_with_a_line(image_folder: Callable[..., 
 
 def test_an_unknown_backbone_is_refused_before_any_work(image_folder: Callable[..., Path]) -> None:
     dataset = discover(DataSource(path=str(image_folder())))
-    with pytest.raises(SpecError, match="resnet17.*did you mean"):
+    with pytest.raises(SpecError, match=r"resnet17.*did you mean"):
         next(rank(dataset, ["resnet18", "resnet17"], "none", "cpu"))
