@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections import deque
+import signal
+import subprocess
+import sys
 from collections.abc import Callable, Generator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -21,8 +23,7 @@ from engine import events as ev
 from engine.data.dataset import DataError, DataSet
 from engine.data.prepare import prepare
 from engine.events import Action, Event
-from engine.experiment import run
-from engine.log import EventLog, event_reader
+from engine.log import event_reader
 from engine.models.backbones import build, preprocessing
 from engine.shared import ChangedError
 from engine.training import evaluation
@@ -123,22 +124,42 @@ def test_left_at_the_end_and_resumed_it_is_done_and_the_same(
     assert sorted(trained) == [1, 1, 2, 2, 3, 3], "no epoch is trained again for the test"
 
 
-def test_killed_while_testing_the_test_is_done_again(dataset: DataSet, tmp_path: Path) -> None:
-    class Killed(BaseException):
-        pass
+DYING = """
+import os, signal, sys
+from collections import deque
+from pathlib import Path
 
-    class Dying(EventLog):
-        def append(self, event: Event) -> Event:
-            if at("testing")(event):
-                raise Killed
-            return super().append(event)
+import engine.run
+from engine.experiment import run
+from engine.log import EventLog
+from tests.engine.parted import FINE_TUNING, at, data_set, experiment
 
-    asked, folder = experiment(FINE_TUNING), tmp_path / "halved"
+class Dying(EventLog):
+    def append(self, event):
+        if at("testing")(event):
+            os.kill(os.getpid(), signal.SIGKILL)
+        return super().append(event)
+
+engine.run.EPOCH_SECONDS = engine.run.STEP_SECONDS = engine.run.SAVING_SHARE = 0
+folder, images, other = map(Path, sys.argv[1:])
+with Dying(folder) as log:
+    run(experiment(FINE_TUNING), data_set(images, other), log, deque())
+"""
+
+
+@pytest.mark.slow
+def test_killed_while_testing_the_test_is_done_again(image_folder: Callable[..., Path], tmp_path: Path) -> None:
+    images, other = image_folder(), image_folder("other", val=5)
+    asked, folder, dataset = experiment(FINE_TUNING), tmp_path / "halved", data_set(images, other)
     folder.mkdir()
-    with pytest.raises(Killed), Dying(folder) as log:
-        run(asked, dataset, log, deque())
+    command = [sys.executable, "-c", DYING, str(folder), str(images), str(other)]
+    done = subprocess.run(command, cwd=Path(__file__).parents[2], check=False, timeout=120)
+    assert done.returncode == -signal.SIGKILL
+    left = state_of(folder)
+    assert (len(left.runs[0].epochs), left.runs[0].test, left.end) == (3, None, None)
     assert numbers(run_in(folder, asked, dataset)) == numbers(run_in(tmp_path / "whole", asked, dataset))
     assert_same_files(folder, tmp_path / "whole")
+    assert count(folder, ended(3)) == 1
 
 
 def test_paused_while_testing_it_goes_on(dataset: DataSet, tmp_path: Path) -> None:
