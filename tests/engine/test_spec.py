@@ -3,7 +3,7 @@ from pathlib import Path
 import pytest
 
 from engine import spec
-from engine.spec import SGD, DataSource, Experiment, ExponentialLR, SpecError, StepLR
+from engine.spec import LBFGS, SGD, DataSource, Experiment, ExponentialLR, SpecError, StepLR
 
 
 def write(folder: Path, text: str) -> Path:
@@ -25,10 +25,37 @@ def test_the_two_presets_are_what_they_stand_for() -> None:
     assert isinstance(extraction.schedule, ExponentialLR)
 
 
+def test_any_backbone_on_any_rung_has_a_name() -> None:
+    assert list(spec.rungs()) == ["probe", "extract", "finetune", "bn", "last-stage", "lpft", "layerwise"]
+    assert spec.named("vit_b_16-last-stage", {}).trains == "last-stage"
+    assert spec.named("mobilenetv3-bn", {}).backbone == "mobilenet_v3_small"
+    probe = spec.named("resnet50-probe", {})
+    assert (probe.backbone, probe.trains, probe.epochs, probe.learning_rate) == ("resnet50", "head", 1, None)
+    assert isinstance(probe.optimizer, LBFGS)
+    assert spec.named("resnet18-lpft", {}).head == "probe"
+    assert spec.named("resnet18-layerwise", {}).layer_decay == 0.5
+    for name in spec.DEFAULT_STRATEGIES:
+        assert spec.named(name, {}) == spec.presets()[name]
+    mine = spec.changed_strategy(probe, name="resnet50-probe", image_size=160)
+    assert spec.named("resnet50-probe", {"resnet50-probe": mine}) == mine, "a person's own comes first"
+
+
+@pytest.mark.parametrize("name", ["resnet18", "resnet18-", "-probe", "resnet18-finetune-2", "Res-probe", "a b-probe"])
+def test_what_is_no_strategy_is_told_with_what_there_is(name: str) -> None:
+    with pytest.raises(SpecError, match=r"there are resnet18-finetune.*BACKBONE-RUNG.*last-stage") as caught:
+        spec.named(name, spec.presets())
+    assert "\n" not in str(caught.value)
+
+
+def test_a_probe_has_one_epoch_whatever_is_asked() -> None:
+    probe = spec.on_rung("resnet18", "probe")
+    assert spec.changed_strategy(probe, epochs=7) == probe
+
+
 def test_an_experiment_survives_toml(tmp_path: Path) -> None:
     known = spec.presets()
     experiment = Experiment(
-        strategies=tuple(known.values()),
+        strategies=(*known.values(), *(spec.on_rung("resnet50", rung) for rung in spec.rungs())),
         data=DataSource(path="/some/where [red]x[/]", images="/images", val_fraction=0.3),
         seeds=(3, 1),
         weights="none",
@@ -62,6 +89,10 @@ def test_based_on_takes_the_other_values() -> None:
     assert mine["a"].schedule == known["resnet18-finetune"].schedule
     assert mine["b"].schedule == ExponentialLR(gamma=0.5)
     assert mine["b"].optimizer == mine["a"].optimizer
+    (other,) = spec.strategies_from(
+        {"strategies": [{"name": "c", "based_on": "vit_b_16-bn", "epochs": 2}]}, known, "here"
+    ).values()
+    assert (other.backbone, other.trains, other.epochs) == ("vit_b_16", "batch-norm", 2)
 
 
 @pytest.mark.parametrize(
@@ -77,6 +108,17 @@ def test_based_on_takes_the_other_values() -> None:
             "[[strategies]]\nname = 'x'\nschedule = { name = 'Nope' }",
             "schedule.name: Invalid value 'Nope'; there are StepLR, Exp",
         ),
+        (
+            "[[strategies]]\nname = 'x'\noptimizer = { name = 'LBFGS' }",
+            "strategies[0]: LBFGS finds the best last layer; it needs trains = 'head'",
+        ),
+        ("[[strategies]]\nbased_on = 'resnet18-probe'\nname = 'x'\noptimizer = { l2 = [] }", "optimizer.l2: Expected"),
+        ("[[strategies]]\nbased_on = 'resnet18-probe'\nname = 'x'\noptimizer = { l2 = [0.0] }", "Expected `float` > 0"),
+        ("[[strategies]]\nbased_on = 'resnet18-probe'\nname = 'x'\noptimizer = { folds = 1 }", "optimizer.folds"),
+        ("[[strategies]]\nname = 'x'\nlayer_decay = 1.5", "layer_decay: Expected `float` <= 1"),
+        ("[[strategies]]\nname = 'x'\nlayer_decay = 0.0", "layer_decay: Expected `float` > 0"),
+        ("[[strategies]]\nname = 'x'\nhead = 'zero'", "head: Invalid enum value 'zero'"),
+        ("[[strategies]]\nname = 'x'\ntrains = 'tail'", "trains: Invalid enum value 'tail'"),
         ("[[strategies]]\nname = '../x'", "strategies[0]: name"),
         ("[[strategies]]\nbased_on = 'nobody'\nname = 'x'", "no strategy 'nobody'; there are resnet18-finetune"),
         ("[[strategies]]\nname = 'x'\n[[strategies]]\nname = 'x'", "the name 'x' is there twice"),

@@ -1,9 +1,21 @@
+import msgspec
 import pytest
 import torch
 
-from engine.spec import Constant, CosineAnnealingLR, ExponentialLR, Schedule, StepLR, changed_strategy, presets
-from engine.training.optim import make_scheduler
-from engine.training.schedule import planned_rates
+from engine.models.backbones import Network, build
+from engine.spec import (
+    Constant,
+    CosineAnnealingLR,
+    ExponentialLR,
+    Schedule,
+    StepLR,
+    Strategy,
+    changed_strategy,
+    on_rung,
+    presets,
+)
+from engine.training.optim import initial_rates, make_optimizer, make_scheduler
+from engine.training.schedule import planned_rates, rates_of
 
 
 @pytest.mark.parametrize(
@@ -47,3 +59,46 @@ def test_the_presets_follow_torchs_own_schedulers() -> None:
             sgd.step()
             scheduler.step()
         assert planned_rates(strategy.optimizer.lr, strategy.schedule, strategy.epochs) == pytest.approx(rates)
+
+
+def layered(**values: object) -> tuple[Strategy, Network]:
+    strategy = changed_strategy(on_rung("resnet18", "layerwise"), **values)
+    return strategy, build("resnet18", 2, strategy.trains, None, 0)
+
+
+def test_each_stage_from_the_head_down_trains_at_a_smaller_rate() -> None:
+    strategy, network = layered(layer_decay=0.1, optimizer={"lr": 1.0})
+    optimizer = make_optimizer(strategy, network)
+    rates = {id(one): group["lr"] for group in optimizer.param_groups for one in group["params"]}
+    found = {name: rates[id(one)] for name, one in network.module.named_parameters()}
+    assert len(rates) == len(found), "every parameter trains, once"
+    wanted = {"fc.bias": 1.0, "layer4.1.conv2.weight": 0.1, "layer4.0.downsample.0.weight": 0.1,
+              "layer3.0.conv1.weight": 0.01, "layer1.0.bn1.bias": 1e-4, "conv1.weight": 1e-5}  # fmt: skip
+    assert {name: found[name] for name in wanted} == pytest.approx(wanted)
+    assert initial_rates(strategy, optimizer) == pytest.approx([10.0**-depth for depth in range(6)])
+
+
+def test_one_rate_for_all_is_one_group() -> None:
+    strategy, network = layered(layer_decay=1.0)
+    optimizer = make_optimizer(strategy, network)
+    assert len(optimizer.param_groups) == 1
+    assert initial_rates(strategy, optimizer) == ()
+
+
+@pytest.mark.parametrize(
+    "schedule",
+    [StepLR(2, 0.1), ExponentialLR(0.5), CosineAnnealingLR(0.0), CosineAnnealingLR(1e-4), Constant()],
+    ids=str,
+)
+def test_layer_wise_rates_keep_their_proportion_and_the_highest_is_the_planned(schedule: Schedule) -> None:
+    strategy, network = layered(schedule=msgspec.to_builtins(schedule), epochs=4)
+    optimizer = make_optimizer(strategy, network)
+    scheduler = make_scheduler(strategy, optimizer)
+    seen = []
+    for _ in range(4):
+        now = scheduler.get_last_lr()
+        seen.append(now[0])
+        assert now == pytest.approx([now[0] * 0.5**depth for depth in range(len(now))])
+        optimizer.step()
+        scheduler.step()
+    assert seen == pytest.approx(rates_of(strategy))

@@ -1,0 +1,140 @@
+"""Every backbone on every rung, reached with keys; and strategies in words."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from engine.spec import LBFGS, SGD, DataSource, changed_strategy, on_rung, presets, rungs
+from engine.state import RunState
+from tests.tui.test_setup import SIZES, App, settled, shown, typed
+from tui import curves, words
+from tui.cli import status
+from tui.screens.add_strategy import AddStrategy
+from tui.strategies import kind, rates, what_trains
+from tui.widgets.strategy_form import value_of, with_value
+
+
+@pytest.fixture
+def images(image_folder: Callable[..., Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> DataSource:
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "config"))
+    monkeypatch.chdir(tmp_path)
+    image_folder("ants-bees")
+    return DataSource(path="ants-bees")
+
+
+@pytest.mark.parametrize("size", SIZES)
+async def test_any_backbone_on_any_rung_is_added_with_keys(images: DataSource, size: tuple[int, int]) -> None:
+    app = App(images)
+    async with app.run_test(size=size) as pilot:
+        await settled(pilot)
+        await pilot.press("a")
+        await pilot.pause()
+        assert isinstance(app.screen, AddStrategy)
+        for rung in rungs().values():
+            assert rung.name in shown(app)
+            assert rung.about in shown(app), "whole, also at 80 columns"
+        await pilot.press("shift+tab", "end", *("backspace",) * 8, *"vit_b_16")
+        await pilot.press("tab", "end", "up", "up", "up")
+        assert "Enter adds vit_b_16-bn" in shown(app)
+        await pilot.press("enter")
+        await pilot.pause()
+        chosen = app.setup.strategies.chosen
+        assert chosen[-1] == app.setup.strategies.current == on_rung("vit_b_16", "bn")
+        await pilot.press("ctrl+r")
+    assert app.started[0].strategies == (*presets().values(), on_rung("vit_b_16", "bn"))
+
+
+async def test_what_is_there_already_is_ticked_and_nothing_is_added_by_escape(images: DataSource) -> None:
+    app = App(images)
+    async with app.run_test(size=SIZES[0]) as pilot:
+        await settled(pilot)
+        await pilot.press("space", "a", "down", "down", "enter")
+        await pilot.pause()
+        names = [one.name for one in app.setup.strategies.chosen]
+        assert names == list(presets())
+        await pilot.press("a", "escape")
+        await pilot.pause()
+        assert list(app.setup.strategies.strategies) == list(presets())
+        await pilot.press("a", "shift+tab", "home", "X", "enter")
+        assert "not the name of a torchvision model" in shown(app)
+        assert isinstance(app.screen, AddStrategy)
+
+
+async def test_a_probe_has_its_own_parameters(images: DataSource) -> None:
+    app = App(images)
+    async with app.run_test(size=SIZES[1]) as pilot:
+        await settled(pilot)
+        form = app.setup.form
+        assert form.fields["layer_decay"].display
+        form.fields["optimizer.name"].control.focus()
+        await pilot.press("space", "end", "enter")
+        assert form.strategy.is_probe
+        assert form.strategy.trains == "head"
+        displayed = {key for key, field in form.fields.items() if field.display}
+        assert {"optimizer.l2", "optimizer.folds"} < displayed
+        assert not displayed & {"epochs", "batch_size", "optimizer.lr", "schedule.name", "layer_decay", "head"}
+        form.fields["optimizer.l2"].control.focus()
+        await typed(pilot, "0.1 x")
+        assert "! number" in shown(app)
+        await typed(pilot, "0.1, 0.01")
+        assert form.strategy.optimizer == LBFGS(l2=(0.1, 0.01))
+        form.fields["trains"].control.focus()
+        await pilot.press("enter", "home", "enter")
+        assert isinstance(form.strategy.optimizer, SGD)
+        assert form.fields["epochs"].display
+        assert form.strategy.epochs == 5
+
+
+def test_values_that_belong_together_change_together() -> None:
+    tuned = presets()["resnet18-finetune"]
+    probe = with_value(tuned, "optimizer.name", "LBFGS")
+    assert (probe.is_probe, probe.trains, probe.epochs) == (True, "head", 1)
+    assert value_of(probe, "optimizer.folds") == 5
+    assert with_value(probe, "optimizer.name", "AdamW").epochs == 5
+    assert with_value(probe, "trains", "last-stage").learning_rate == 1e-3
+    assert with_value(tuned, "layer_decay", 0.5).layer_decay == 0.5
+
+
+def test_strategies_in_words() -> None:
+    said = {rung: (kind(on_rung("resnet18", rung)), what_trains(on_rung("resnet18", rung))) for rung in rungs()}
+    assert said == {
+        "probe": ("probe", "last layer, solved for"),
+        "extract": ("extract features", "last layer"),
+        "finetune": ("fine-tune all", "every layer"),
+        "bn": ("train norm layers", "norm layers"),
+        "last-stage": ("fine-tune last stage", "last stage"),
+        "lpft": ("fine-tune all from a probe", "every layer, from a probe"),
+        "layerwise": ("fine-tune all layer-wise", "every layer, layer-wise"),
+    }
+    assert rates(()) == ""
+    assert rates((1e-3, 5e-4, 3.125e-5)) == "3 learning rates: 0.001 for the head down to 3.1e-05"
+
+
+def test_the_chart_of_rates_says_whose_they_are() -> None:
+    layered = RunState("r", on_rung("resnet18", "layerwise"), 0, learning_rates=(1e-3,), stage_rates=(1e-3, 5e-4))
+    assert curves.learning_rate(layered).title == "learning rate of the head"
+    probe = RunState("r", on_rung("resnet18", "probe"), 0)
+    assert "L-BFGS" in curves.learning_rate(probe).empty
+    assert words.title(probe) == "resnet18 · probe"
+
+
+def test_presets_lists_the_ladder_and_how_to_name_a_strategy(capsys: pytest.CaptureFixture[str]) -> None:
+    assert status(["presets"]) == 0
+    printed = capsys.readouterr().out
+    for rung in rungs().values():
+        assert rung.about in printed
+    assert "BACKBONE-RUNG" in printed
+    assert all(name in printed for name in presets())
+
+
+def test_a_rate_for_all_leaves_the_probe_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    started = []
+    monkeypatch.setattr("tui.headless.run_headless", lambda asked, *_args, **_values: started.append(asked) or 0)
+    names = ["-s", "resnet50-probe", "-s", "resnet50-lpft", "--lr", "0.5", "--epochs", "3"]
+    assert status(["run", str(tmp_path), *names]) == 0
+    probe, tuned = started[0].strategies
+    assert probe == on_rung("resnet50", "probe")
+    assert tuned == changed_strategy(on_rung("resnet50", "lpft"), epochs=3, optimizer={"lr": 0.5})
