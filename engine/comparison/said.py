@@ -33,7 +33,8 @@ def sentence(pair: PairedDifference, pairs: int) -> str:
         return sentence(turned(pair), pairs)
     one, other = (percent(accuracy) for accuracy in pair.accuracies)
     where = f"on the same {pair.images:,} {PARTS[pair.part]} images"
-    interval = f"(95 % interval {100 * pair.low:+.1f} to {100 * pair.high:+.1f}, {_runs(pair)})"
+    low, high = (round(100 * bound, 1) + 0.0 for bound in (pair.low, pair.high))  # never -0.0
+    interval = f"(95 % interval {low:+.1f} to {high:+.1f}, {_runs(pair)})"
     if pair.difference == 0:
         numbers = f"{first} and {second} are equally accurate, {one}, {where} {interval}"
     else:
