@@ -92,10 +92,10 @@ def paired_difference(
     - over folds, the corrected resampled t-test, whose interval is taken where it is the wider one.
 
     How often two strategies that are truly equal are called different in simulations (``benchmarks.calibration``, 153
-    to 2,000 images, 1 to 5 seeds, with groups and without, a seed worth up to half a point): in 0 to 4 % of cases,
-    1.1 % in the mean; with several seeds or folds also where a seed is worth a point, but then with one seed each in
-    up to 15 %, which no rule could know. One that is 5 points better than another of 89 % is found on 153, 500 and
-    2,000 images in 25, 86 and 100 % with one seed each, in 62, 98 and 100 % with three. The percentile interval was
+    to 2,000 images, 1 to 5 seeds, with groups and without, a seed worth up to half a point): in 0 to 4 % of cases, 1 %
+    in the mean. Where a seed is worth a point, in 0 to 5 % with several seeds, 2 % in the mean, but in up to 15 % with
+    one seed each, from which no rule could know. One that is 5 points better than another of 89 % is found on 153, 500
+    and 2,000 images in 25, 86 and 100 % with one seed each, in 62, 98 and 100 % with three. The percentile interval was
     chosen over BCa since, with few images on which the two differ, it held the true difference in 94 to 97 % of
     simulations, BCa in 89 to 96.
     """
