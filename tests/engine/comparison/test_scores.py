@@ -127,7 +127,7 @@ def test_ranking_is_of_each_class_against_the_rest(made: Predictions) -> None:
     assert found.average_precision == pytest.approx(sum(areas) / len(areas))
 
 
-@QUICK
+@settings(QUICK, max_examples=10)
 @given(some(classes=2))
 def test_the_positive_class_is_the_persons_choice(made: Predictions) -> None:
     usual, other = scores(made), scores(made, "ants")
