@@ -24,6 +24,7 @@ COSTS: dict[Cost, tuple[Callable[[Row], float | None], Callable[[float], str]]] 
     "memory": (lambda row: row.peak_memory_bytes, size),
 }
 MARKS = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
+ROWS = 100
 WORTH_A_LOG = 8
 """Costs that differ by more than this factor are drawn on a logarithmic axis."""
 
@@ -84,19 +85,31 @@ def curves(found: Sequence[Mark], cost: Cost) -> Curves:
     margin = 0.08 * (place(most) - place(least)) if logarithmic else 0.08 * most
     left = place(least) - margin if logarithmic else 0.0
     bottom = max(0.0, math.floor(20 * min((mark.low for mark in found), default=0.0)) / 20)
-    lines = [Series("", ((place(mark.cost), mark.low), (place(mark.cost), mark.high)), mark.colour) for mark in found]
-    letters = [Series("", ((place(mark.cost), mark.accuracy),), mark.colour, marker=mark.letter) for mark in found]
+    lines = [Series("", _upright(place(one.cost), one), one.colour, "marks", marker="│") for one in found]
+    letters = [Series("", ((place(one.cost), one.accuracy),), one.colour, marker=one.letter) for one in found]
+    right = place(most) + margin
+    apart = (right - left) / 8
+    x_marks: list[float] = []
+    for at in sorted(place(one.cost) for one in found):
+        if not x_marks or at - x_marks[-1] >= apart:
+            x_marks.append(at)
     scale = ", logarithmic" if logarithmic else ""
     return Curves(
         f"accuracy against {cost}{scale}",
         (*lines, *letters),
-        (left, place(most) + margin),
+        (left, right),
         (bottom, 1.0),
         "{:.0%}".format,
         x_label=(lambda value: text(10**value)) if logarithmic else (lambda value: text(value) if value else "0"),
+        x_marks=tuple(x_marks),
         whole_x=False,
         empty="no run has a result yet",
     )
+
+
+def _upright(x: float, mark: Mark) -> tuple[tuple[float, float], ...]:
+    """The interval as points, more than there can be rows."""
+    return tuple((x, mark.low + (mark.high - mark.low) * step / ROWS) for step in range(ROWS + 1))
 
 
 def key(found: Sequence[Mark], cost: Cost, width: int) -> Text:

@@ -24,13 +24,14 @@ LABEL_WIDTH = 7
 class Series:
     """One curve: points (x, y) in order of x. ``name`` and ``value`` stand in the legend, the value where it fits.
 
-    ``marker``: how a single point is drawn. ``band``: (x, low, high) in order of x, an area behind all curves.
+    ``marker``: how a single point is drawn, and where the line is ``marks`` every one. ``band``: (x, low, high) in
+    order of x, an area behind all curves.
     """
 
     name: str
     points: tuple[Point, ...]
     colour: Colour
-    line: Literal["solid", "dotted"] = "solid"
+    line: Literal["solid", "dotted", "marks"] = "solid"
     value: str = ""
     marker: str = "•"
     band: tuple[tuple[float, float, float], ...] = ()
@@ -40,7 +41,8 @@ class Series:
 class Curves:
     """Everything that a chart shows. ``x`` and ``y`` are the ranges of its axes; later series lie over earlier ones.
 
-    ``y_label`` and ``x_label`` put a number on an axis into words; ``whole_x``: only whole numbers stand at the x axis;
+    ``y_label`` and ``x_label`` put a number on an axis into words; ``x_marks``: where these stand, if it matters;
+    ``whole_x``: only whole numbers stand at the x axis;
     ``logarithmic``: equal steps of the y axis are equal ratios (``y`` must be positive). ``empty``: said where there
     are no points.
     """
@@ -51,6 +53,7 @@ class Curves:
     y: tuple[float, float]
     y_label: Callable[[float], str]
     x_label: Callable[[float], str] = "{:.0f}".format
+    x_marks: tuple[float, ...] = ()
     whole_x: bool = True
     logarithmic: bool = False
     empty: str = "nothing yet"
@@ -165,7 +168,7 @@ def _plot(curves: Curves, drawn: Sequence[Series], width: int, rows: int) -> Tex
         if series.line == "dotted" and len(points) > 1:
             points = _dots(points, curves.x, columns)
             plotext.scatter(*_axes(points), marker="braille", color=series.colour)
-        elif len(points) > 1:
+        elif len(points) > 1 and series.line == "solid":
             plotext.plot(*_axes(points), marker="braille", color=series.colour)
         else:
             plotext.scatter(*_axes(points), marker=series.marker, color=series.colour)
@@ -183,6 +186,7 @@ def _label_axes(plotext: object, curves: Curves, bottom: float, top: float, colu
     plotext.yticks(places, [f"{curves.y_label(value):>{LABEL_WIDTH}}" for value in values])  # type: ignore[attr-defined]
     low, high = curves.x
     marks = ticks(low, high, columns // 10) if curves.whole_x else [low, (low + high) / 2, high]
+    marks = list(curves.x_marks) or marks
     plotext.xticks(marks, [curves.x_label(mark) for mark in marks])  # type: ignore[attr-defined]
 
 

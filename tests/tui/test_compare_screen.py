@@ -1,0 +1,348 @@
+"""Compare and what it opens, by keys, on made-up logs and predictions."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import msgspec
+import pytest
+from textual.pilot import Pilot
+from textual.widgets import OptionList
+
+from engine import events as ev
+from engine.spec import DataSource, Experiment, changed
+from tests.tui import logs, predicted
+from tests.tui.conftest import NAME, opened, text_of, until
+from tui.app import TlTui
+from tui.screens.compare import CompareScreen
+from tui.screens.dialogs import Pick, Reading
+from tui.widgets.disagreements import DisagreementsView
+from tui.widgets.picture import Picture
+
+SIZES = pytest.mark.parametrize("size", [(80, 24), (120, 40)], ids=["80x24", "120x40"])
+Snap = Callable[..., bool]
+
+
+def several_seeds() -> Experiment:
+    return changed(logs.two_strategies(6), seeds=(0, 1, 2))
+
+
+@pytest.fixture
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """An experiment of two strategies and three seeds, with predictions of pictures that are there."""
+    monkeypatch.setenv("LC_ALL", "C.UTF-8")
+    told = varied(logs.events(several_seeds()))
+    made = logs.write(tmp_path / NAME, told)
+    monkeypatch.chdir(tmp_path)
+    predicted.images(tmp_path / "val")
+    predicted.write(made, told, [f"val/image-{number:02}.png" for number in range(predicted.IMAGES)])
+    return made
+
+
+def varied(told: list[ev.AnyEvent]) -> list[ev.AnyEvent]:
+    """The same events, the accuracies of each seed a little lower than those of the one before."""
+    return [
+        msgspec.structs.replace(
+            event, val=msgspec.structs.replace(event.val, accuracy=event.val.accuracy - 2 * int(event.run[-1]) / 153)
+        )
+        if isinstance(event, ev.EpochFinished)
+        else event
+        for event in told
+    ]
+
+
+async def compare(pilot: Pilot[None], app: TlTui, folder: Path) -> CompareScreen:
+    await opened(pilot, app, folder, "compare")
+    screen = app.screen
+    assert isinstance(screen, CompareScreen)
+    # a log is read in parts, and each may be compared
+    await until(
+        pilot,
+        lambda: app.state.end is not None and screen.compared is not None and screen.compared.runs == app.state.runs,
+    )
+    return screen
+
+
+def images(view: DisagreementsView) -> list[int]:
+    """The numbers of the images in the list."""
+    return [int(one.path[-6:-4]) for one in view.listing.found]
+
+
+def problem(picture: Picture) -> str:
+    return picture.drawn.problem if picture.drawn is not None else ""
+
+
+def names(app: TlTui) -> list[str]:
+    """The first words of the table's lines."""
+    screen = app.screen
+    assert isinstance(screen, CompareScreen)
+    return [line.name for line in screen.table.lines]
+
+
+@SIZES
+async def test_strategies_are_unfolded_and_folded(app: TlTui, folder: Path, size: tuple[int, int]) -> None:
+    async with app.run_test(size=size) as pilot:
+        await compare(pilot, app, folder)
+        assert names(app) == ["resnet18-finetune", "mobilenetv3-extract"]
+        assert "▸ resnet18-finetune ×3" in text_of(app)
+        await pilot.press("space")
+        assert names(app) == ["resnet18-finetune", "seed 0", "seed 1", "seed 2", "mobilenetv3-extract"]
+        await pilot.pause()
+        assert "▾ resnet18-finetune ×3" in text_of(app) and "seed 2" in text_of(app)
+        await pilot.press("down", "down", "space")
+        assert names(app) == ["resnet18-finetune", "mobilenetv3-extract"]
+        screen = app.screen
+        assert isinstance(screen, CompareScreen) and screen.table.cursor == 0, "of a run, its strategy's are hidden"
+
+
+async def test_columns_are_chosen_and_sort(app: TlTui, folder: Path) -> None:
+    async with app.run_test(size=(80, 24)) as pilot:
+        screen = await compare(pilot, app, folder)
+        assert "val acc: validation accuracy" in text_of(app)
+        await pilot.press("s")
+        await pilot.pause()
+        assert "val acc▾" in text_of(app) and names(app) == ["mobilenetv3-extract", "resnet18-finetune"]
+        assert screen.table.cursor == 1, "it stays with its strategy"
+        await pilot.press("space")
+        assert names(app)[2:] == ["seed 0", "seed 1", "seed 2"]
+        await pilot.press("s")
+        await pilot.pause()
+        assert "val acc▴" in text_of(app)
+        assert names(app) == ["resnet18-finetune", "seed 2", "seed 1", "seed 0", "mobilenetv3-extract"]
+        await pilot.press("s")
+        await pilot.pause()
+        assert "▴" not in text_of(app)
+        assert names(app) == ["resnet18-finetune", "seed 0", "seed 1", "seed 2", "mobilenetv3-extract"]
+        await pilot.press(*["right"] * 30, "s")
+        await pilot.pause()
+        assert screen.table.measure is screen.table.measures[-1]
+        assert "trained▴" in text_of(app) and "parameters that train" in text_of(app)
+        assert names(app)[0] == "mobilenetv3-extract", "fewer are better"
+        assert any("←" in line for line in text_of(app).splitlines())
+        assert max(map(len, text_of(app).splitlines())) <= 80
+
+
+async def test_what_differs_and_the_words_of_the_verdict(app: TlTui, folder: Path) -> None:
+    async with app.run_test(size=(80, 24)) as pilot:
+        await compare(pilot, app, folder)
+        assert "optimizer.lr" not in text_of(app)
+        await pilot.press("v")
+        await until(pilot, lambda: isinstance(app.screen, Reading))
+        await pilot.press("end")
+        await pilot.pause()
+        assert "optimizer.lr" in text_of(app) and "ExponentialLR" in text_of(app)
+        await pilot.press("escape")
+        await pilot.resize_terminal(120, 40)
+        await until(pilot, lambda: "optimizer.lr" in text_of(app))
+
+
+async def test_the_positive_class_is_chosen(app: TlTui, folder: Path) -> None:
+    async with app.run_test(size=(80, 24)) as pilot:
+        screen = await compare(pilot, app, folder)
+        assert screen.compared is not None and screen.compared.comparison.positive == "bees"
+        before = [row.scores.sensitivity for row in screen.compared.comparison.runs if row.scores]
+        assert len(before) == 6
+        await pilot.press("p")
+        await until(pilot, lambda: screen.compared is not None and screen.compared.comparison.positive == "ants")
+        after = [row.scores for row in screen.compared.comparison.runs if row.scores]
+        assert [one.specificity for one in after] == before
+
+
+@SIZES
+async def test_a_line_opens_its_detail(app: TlTui, folder: Path, size: tuple[int, int]) -> None:
+    async with app.run_test(size=size) as pilot:
+        await compare(pilot, app, folder)
+        await pilot.press("enter")
+        await until(pilot, lambda: "balanced accuracy" in text_of(app))
+        assert "resnet18-finetune  3 seeds" in text_of(app)
+        assert ("loss, mean of 3" in text_of(app)) == (size == (120, 40))
+        await pilot.press(*["pagedown"] * 4)
+        await pilot.pause()
+        assert "Confusion on the validation images" in text_of(app)
+        await pilot.press("right")
+        await until(pilot, lambda: "mobilenetv3-extract  3 seeds" in text_of(app))
+        if size == (80, 24):
+            await pilot.press("c")
+            await until(pilot, lambda: "accuracy, mean of 3" in text_of(app) and "loss, mean of 3" in text_of(app))
+            await pilot.press("c")
+            await until(pilot, lambda: "gap, mean of 3" in text_of(app) and "loss, mean of 3" not in text_of(app))
+            await pilot.press("c")
+            await until(pilot, lambda: "Confusion on" in text_of(app) or "balanced accuracy" in text_of(app))
+        await pilot.press("escape", "up", "space", "down", "enter")
+        await until(pilot, lambda: "resnet18-finetune  seed 0" in text_of(app))
+        assert "mean of" not in text_of(app)
+
+
+async def test_accuracy_against_each_cost(app: TlTui, folder: Path) -> None:
+    async with app.run_test(size=(80, 24)) as pilot:
+        await compare(pilot, app, folder)
+        await pilot.press("t")
+        await until(
+            pilot, lambda: "accuracy against time, logarithmic" in text_of(app) or "against time" in text_of(app)
+        )
+        for cost in ("processor time", "memory", "time"):
+            await pilot.press("m")
+            await until(pilot, lambda cost=cost: f"accuracy against {cost}" in text_of(app))
+        assert "A resnet18-finetune" in text_of(app) and "B mobilenetv3-extract" in text_of(app)
+        await pilot.press("escape")
+        await until(pilot, lambda: "val acc" in text_of(app))
+
+
+@SIZES
+async def test_images_that_only_one_gets_right(app: TlTui, folder: Path, size: tuple[int, int]) -> None:
+    wrong_a, wrong_b = set(range(0, 24, 6)), set(range(0, 24, 5))  # the second run is the more accurate: A
+    only_a, only_b = wrong_b - wrong_a, wrong_a - wrong_b
+    async with app.run_test(size=size, notifications=True) as pilot:
+        await compare(pilot, app, folder)
+        await pilot.press("d")
+        await until(pilot, lambda: "▀" in text_of(app))
+        shown = text_of(app)
+        assert "A mobilenetv3-extract · seed 0" in shown and f"alone right {len(only_a)} of 24 validation" in shown
+        assert "B resnet18-finetune · seed 0" in shown and f"alone right {len(only_b)}" in shown
+        view = app.screen.query_one(DisagreementsView)
+        surest = sorted(only_a | only_b, reverse=True)
+        assert images(view) == surest
+        assert f"image-{surest[0]:02}.png" in shown and "✗ ants  95.3 %   bees 4.7 %" in shown
+        await pilot.press("down")
+        await until(pilot, lambda: "✗ ants  94.3 %" in text_of(app))
+        await pilot.press("o")
+        assert app.clipboard == f"val/image-{surest[1]:02}.png"
+        await pilot.press("w")
+        assert images(view) == sorted(only_a, reverse=True)
+        await pilot.press("w")
+        assert images(view) == sorted(only_b, reverse=True)
+        await pilot.press("c")
+        await until(pilot, lambda: isinstance(app.screen, Pick))
+        await pilot.press("down", "enter")
+        await until(pilot, lambda: "only B right · only ants" in text_of(app))
+        assert images(view) == [number for number in sorted(only_b, reverse=True) if number < 12]
+        await pilot.press("end", "home", "pagedown", "pageup")
+        await pilot.press("escape")
+        await until(pilot, lambda: "val acc" in text_of(app))
+
+
+async def test_other_runs_are_chosen_to_disagree(app: TlTui, folder: Path) -> None:
+    async with app.run_test(size=(80, 24)) as pilot:
+        await compare(pilot, app, folder)
+        await pilot.press("d")
+        await until(pilot, lambda: "alone right 3" in text_of(app))
+        await pilot.press("r")
+        await until(pilot, lambda: isinstance(app.screen, Pick))
+        assert app.screen.query_one(OptionList).option_count == 6
+        await pilot.press("end", "enter")
+        await until(pilot, lambda: "B, to compare it with" in text_of(app))
+        await pilot.press("home", "enter")
+        await until(pilot, lambda: "A mobilenetv3-extract · seed 2" in text_of(app))
+        assert "B resnet18-finetune · seed 0" in text_of(app)
+
+
+async def test_pictures_that_are_gone_and_predictions_that_are_not_there(app: TlTui, folder: Path) -> None:
+    (folder.parent / "val" / "image-20.png").unlink()
+    (folder.parent / "val" / "image-18.png").write_bytes(b"[red]no image")
+    async with app.run_test(size=(80, 24)) as pilot:
+        await compare(pilot, app, folder)
+        await pilot.press("d")
+        picture = app.screen.query_one(Picture)
+        await until(pilot, lambda: problem(picture) == "no such file or directory")
+        assert "cannot be shown" in text_of(app)
+        await pilot.press("down")
+        await until(pilot, lambda: problem(picture) == "not an image in a format that can be read")
+        await pilot.press("down")
+        await until(pilot, lambda: "▀" in text_of(app))
+
+
+async def test_without_predictions_it_is_said(app: TlTui, tmp_path: Path) -> None:
+    folder = logs.write(tmp_path / NAME, logs.events())
+    async with app.run_test(size=(80, 24)) as pilot:
+        await compare(pilot, app, folder)
+        await pilot.press("d")
+        await until(pilot, lambda: "was not saved, or is damaged" in " ".join(text_of(app).split()))
+        await pilot.press("o", "w", "c", "escape", "escape")
+        assert app.is_running
+
+
+async def test_hostile_names_of_classes_and_files(app: TlTui, tmp_path: Path) -> None:
+    told = logs.events(several_seeds())
+    first = told[0]
+    assert isinstance(first, ev.ExperimentStarted)
+    classes = ("[red]a\x1b[2J", "[/b]\u202e")
+    told[0] = msgspec.structs.replace(first, data=msgspec.structs.replace(first.data, classes=classes))
+    folder = logs.write(tmp_path / NAME, told)
+    hostile = [f"[b]{number}\x1b]0;x\x07\u202e.png" for number in range(predicted.IMAGES)]
+    predicted.write(folder, told, predicted.images(tmp_path / "v", hostile), classes)
+    async with app.run_test(size=(120, 40), notifications=True) as pilot:
+        await compare(pilot, app, folder)
+        for keys in (("enter",), ("escape", "d"), ("o",), ("down",), ("c",), ("escape", "escape", "p"), ("v",)):
+            await pilot.press(*keys)
+            await pilot.pause(0.2)
+            shown = text_of(app)
+            assert not {"\x1b", "\x07", "\u202e", "\x9b"} & set(shown), keys
+        await pilot.press("escape", "d")
+        await until(pilot, lambda: "[red]a\\x1b[2J" in text_of(app))
+
+
+async def test_export_writes_what_is_marked(app: TlTui, folder: Path) -> None:
+    async with app.run_test(size=(120, 40), notifications=True) as pilot:
+        await compare(pilot, app, folder)
+        app.marks[folder] = frozenset({"resnet18-finetune-0", "mobilenetv3-extract-0"})
+        await pilot.press("3")
+        await until(pilot, lambda: len(names(app)) == 2 and "×3" not in text_of(app))
+        await pilot.press("e")
+        await until(pilot, lambda: "Exported" in text_of(app))
+        written = json.loads((app.out / "comparison.json").read_text())
+        assert [run["run"] for run in written["runs"]] == ["resnet18-finetune-0", "mobilenetv3-extract-0"]
+
+
+async def test_keys_are_explained(app: TlTui, folder: Path) -> None:
+    async with app.run_test(size=(120, 60)) as pilot:
+        screen = await compare(pilot, app, folder)
+        for opens, words in (
+            ((), "sort by the chosen column"),
+            (("enter",), "curves instead of words"),
+            (("escape", "t"), "against time, processor time or memory"),
+            (("escape", "d"), "copy the image's path"),
+        ):
+            await pilot.press(*opens)
+            await pilot.pause()
+            for active in screen.active_bindings.values():
+                binding = active.binding
+                ours = not binding.system and binding.action not in ("screen.copy_text", "app.focus_next")
+                assert not ours or (binding.id and binding.tooltip) or binding.action == "app.focus_previous", binding
+                assert binding.key not in ("ctrl+b", "ctrl+s", "ctrl+q", "ctrl+z", "ctrl+j")
+            await pilot.press("question_mark")
+            await until(pilot, lambda words=words: isinstance(app.screen, Reading) and words in text_of(app))
+            await pilot.press("escape")
+            await until(pilot, lambda: app.screen is screen)
+
+
+def snapped(app: TlTui, folder: Path, *keys: str) -> Callable[[Pilot[None]], object]:
+    async def show(pilot: Pilot[None]) -> None:
+        screen = await compare(pilot, app, folder)
+        await pilot.press(*keys)
+        if "d" in keys:
+            await until(pilot, lambda: bool(screen.query_one(Picture).drawn))
+        await pilot.pause(0.3)
+
+    return show
+
+
+@SIZES
+@pytest.mark.parametrize(
+    "keys", [("space", "right", "s"), ("enter",), ("t",), ("d", "down")], ids=["unfolded", "detail", "plot", "images"]
+)
+def test_views_look_right(
+    snap_compare: Snap, app: TlTui, folder: Path, size: tuple[int, int], keys: tuple[str, ...]
+) -> None:
+    assert snap_compare(app, terminal_size=size, run_before=snapped(app, folder, *keys))
+
+
+@pytest.mark.parametrize("keys", [("space",), ("d",)], ids=["table", "images"])
+def test_views_in_ascii_without_colour(
+    snap_compare: Snap, app: TlTui, folder: Path, monkeypatch: pytest.MonkeyPatch, keys: tuple[str, ...]
+) -> None:
+    monkeypatch.setenv("TL_TUI_ASCII", "1")
+    monkeypatch.setenv("NO_COLOR", "1")
+    plain = TlTui(app.out, DataSource(), clock=app.clock)
+    assert snap_compare(plain, terminal_size=(80, 24), run_before=snapped(plain, folder, *keys))
