@@ -1,0 +1,235 @@
+"""What the Compare screen is made of: columns and order, bands, the plot's marks, the specs' differences, pairs."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import msgspec
+import pytest
+
+from engine import events as ev
+from engine.comparison.rows import Comparison, Row, Source, compare
+from engine.events import AnyEvent
+from engine.spec import changed
+from engine.state import ExperimentState, RunState, fold
+from tests.tui import logs
+from tui import bands, cost_plot
+from tui.compared import best_pair, compared
+from tui.measures import Order, best_of, lines, measures
+from tui.spec_differences import spec_differences
+from tui.widgets.chart import faint, filled
+
+
+@pytest.fixture(scope="module")
+def told() -> list[AnyEvent]:
+    """Two strategies, three seeds, each a little worse than the one before."""
+    return [
+        msgspec.structs.replace(
+            event, val=msgspec.structs.replace(event.val, accuracy=event.val.accuracy - 3 * int(event.run[-1]) / 153)
+        )
+        if isinstance(event, ev.EpochFinished)
+        else event
+        for event in logs.events(changed(logs.two_strategies(6), seeds=(0, 1, 2)))
+    ]
+
+
+@pytest.fixture(scope="module")
+def state(told: list[AnyEvent]) -> ExperimentState:
+    return fold(told)
+
+
+@pytest.fixture(scope="module")
+def comparison(state: ExperimentState) -> Comparison:
+    return compare([Source(state)])
+
+
+def some(comparison: Comparison, *rows: Row) -> Comparison:
+    return msgspec.structs.replace(comparison, runs=rows)
+
+
+def test_only_what_was_measured_has_a_column(comparison: Comparison) -> None:
+    titles = [one.title for one in measures(comparison)]
+    assert titles[0] == "val acc" and "time" in titles and "memory" in titles
+    assert not {"test acc", "AUC", "energy", "mult-adds"} & set(titles), "no predictions, no test part, no card"
+    assert [one.title for one in measures(some(comparison))] == ["val acc"]
+
+
+def test_several_runs_are_mean_and_deviation(comparison: Comparison) -> None:
+    accuracy = measures(comparison)[0]
+    rows = [row for row in comparison.runs if row.strategy == "resnet18-finetune"]
+    values = [100 * (row.val_accuracy or 0) for row in rows]
+    mean = sum(values) / 3
+    deviation = (sum((value - mean) ** 2 for value in values) / 2) ** 0.5
+    assert accuracy.cell(rows) == f"{mean:.1f} ±{deviation:.1f}"
+    assert accuracy.cell(rows[:1]) == f"{values[0]:.1f}"
+    waiting = [msgspec.structs.replace(row, val_accuracy=None) for row in rows]
+    assert accuracy.cell(waiting) == "–" and accuracy.number(waiting) is None
+    assert accuracy.cell([rows[0], *waiting]) == f"{values[0]:.1f}", "of the runs that have one"
+
+
+@pytest.mark.parametrize("measure", ["val acc", "time", "loss", "params"])
+def test_strategies_and_their_runs_are_sorted_by_every_column(comparison: Comparison, measure: str) -> None:
+    found = measures(comparison)
+    by = next(one for one in found if one.title == measure)
+    unfolded = frozenset(row.strategy for row in comparison.runs)
+    for best_first in (True, False):
+        sorted_ = lines(comparison, found, unfolded, Order(measure, best_first))
+        strategies = [by.number(line.column.rows) or 0.0 for line in sorted_ if not line.is_run]
+        falls = (by.better == "higher") == best_first
+        assert strategies == sorted(strategies, reverse=falls)
+        for name in unfolded:
+            runs = [by.number(one.column.rows) or 0.0 for one in sorted_ if one.is_run and one.column.title == name]
+            assert runs == sorted(runs, reverse=falls) and len(runs) == 3
+
+
+def test_what_is_not_known_comes_last_either_way(comparison: Comparison) -> None:
+    first, *others = (row for row in comparison.runs if row.seed == 0)
+    unknown = msgspec.structs.replace(first, val_accuracy=None, strategy="[b]unknown")
+    partly = some(comparison, unknown, *others)
+    for best_first in (True, False):
+        found = lines(partly, measures(partly), frozenset(), Order("val acc", best_first))
+        assert found[-1].name == "[b]unknown"
+
+
+def test_the_best_is_who_reads_best(comparison: Comparison) -> None:
+    accuracy = measures(comparison)[0]
+    rows = [row for row in comparison.runs if row.seed == 0]
+    equal = [msgspec.structs.replace(row, val_accuracy=0.9) for row in rows]
+    assert best_of(some(comparison, *equal), accuracy) is None
+    assert best_of(some(comparison, *equal[:1]), accuracy) is None
+    better = msgspec.structs.replace(equal[0], val_accuracy=0.95)
+    assert best_of(some(comparison, better, *equal[1:]), accuracy) == "95.0"
+
+
+def runs_of(state: ExperimentState, strategy: str) -> list[RunState]:
+    return [run for run in state.runs if run.strategy.name == strategy]
+
+
+def test_curves_of_several_runs_are_a_mean_within_a_band(state: ExperimentState) -> None:
+    runs = runs_of(state, "resnet18-finetune")
+    val = bands.accuracy(runs).series[1]
+    assert len(val.points) == len(val.band) == 6
+    for (epoch, mean), (same, low, high) in zip(val.points, val.band, strict=True):
+        values = [run.epochs[int(epoch) - 1].val.accuracy for run in runs]
+        assert (epoch, low, high) == (same, min(values), max(values))
+        assert mean == pytest.approx(sum(values) / 3)
+    alone = bands.accuracy(runs[:1]).series[1]
+    assert alone.band == () and [y for _, y in alone.points] == [epoch.val.accuracy for epoch in runs[0].epochs]
+    assert bands.accuracy(runs).title == "accuracy, mean of 3"
+
+
+def test_a_run_that_ended_early_leaves_the_others_their_band(state: ExperimentState) -> None:
+    runs = runs_of(state, "resnet18-finetune")
+    shorter = [msgspec.structs.replace(runs[0], epochs=runs[0].epochs[:2]), *runs[1:]]
+    val = bands.accuracy(shorter).series[1]
+    assert val.points[3][1] == pytest.approx(sum(run.epochs[3].val.accuracy for run in runs[1:]) / 2)
+
+
+def test_the_gap_has_its_own_sign_and_loss_says_where_it_turned(state: ExperimentState) -> None:
+    runs = runs_of(state, "mobilenetv3-extract")
+    gap = bands.gap(runs)
+    last = [run.epochs[-1].train.accuracy - run.epochs[-1].val.accuracy for run in runs]
+    assert gap.series[1].points[-1][1] == pytest.approx(sum(last) / 3)
+    assert gap.y[0] <= min(low for _, low, _ in gap.series[1].band)
+    assert [series.value for series in bands.loss(runs, [3, 5]).series if series.name == "turned"] == ["@3–5"]
+    assert [series.name for series in bands.loss(runs, []).series] == ["train", "val"]
+    for curves in (bands.accuracy, bands.gap, lambda none: bands.loss(none, [])):
+        assert not any(series.points for series in curves([]).series if series.name)
+
+
+def test_strategies_together_each_in_its_colour(state: ExperimentState) -> None:
+    names = ["resnet18-finetune", "mobilenetv3-extract"]
+    curves = bands.together([(name, runs_of(state, name)) for name in names])
+    assert [series.name for series in curves.series] == names
+    assert len({series.colour for series in curves.series}) == 2 and all(series.band for series in curves.series)
+
+
+def test_a_band_is_filled_from_low_to_high_and_no_further() -> None:
+    band = [(0.0, 0.2, 0.4), (1.0, 0.4, 0.8)]
+    points = filled(band, (0.0, 1.0), (0.0, 1.0), 20, 10)
+    assert {round(x * 39) for x, _ in points} == set(range(40)), "every dot across"
+    for x, y in points:
+        assert 0.2 + 0.2 * x - 1e-6 <= y <= 0.4 + 0.4 * x + 1e-6
+    at_left = [y for x, y in points if x == 0]
+    assert len(at_left) == len([dot for dot in range(40) if 0.2 <= dot / 39 <= 0.4])
+    assert filled([], (0.0, 1.0), (0.0, 1.0), 20, 10) == []
+    clipped = filled([(0.0, -5.0, 5.0), (1.0, -5.0, 5.0)], (0.0, 1.0), (0.0, 1.0), 4, 2)
+    assert {round(7 * y, 9) for _, y in clipped} == set(range(8))
+    assert max(faint((255, 255, 255))) < 128
+
+
+@pytest.mark.parametrize("cost", ["time", "processor time", "memory"])
+def test_marks_are_means_with_their_intervals(comparison: Comparison, cost: cost_plot.Cost) -> None:
+    value, _ = cost_plot.COSTS[cost]
+    found = cost_plot.marks(comparison, cost)
+    assert [(mark.letter, mark.runs) for mark in found] == [("A", 3), ("B", 3)]
+    for mark in found:
+        rows = [row for row in comparison.runs if row.strategy == mark.strategy]
+        assert mark.accuracy == pytest.approx(sum(row.val_accuracy or 0 for row in rows) / 3)
+        assert mark.cost == pytest.approx(sum(value(row) or 0 for row in rows) / 3)
+        assert mark.low < mark.accuracy < mark.high
+    curves = cost_plot.curves(found, cost)
+    assert curves.y[0] <= min(mark.low for mark in found)
+    assert all(curves.x[0] <= x <= curves.x[1] for series in curves.series for x, _ in series.points)
+    assert all(len(line) <= 60 for line in cost_plot.key(found, cost, 60).plain.splitlines())
+    assert cost_plot.marks(some(comparison), cost) == () and cost_plot.curves((), cost).series == ()
+
+
+def test_the_cost_axis_is_logarithmic_where_that_is_worth_it(comparison: Comparison) -> None:
+    one, other = (row for row in comparison.runs if row.seed == 0)
+
+    def title(first: float, second: float) -> str:
+        timed = [msgspec.structs.replace(row, seconds_total=time) for row, time in ((one, first), (other, second))]
+        found = cost_plot.marks(some(comparison, *timed), "time")
+        curves = cost_plot.curves(found, "time")
+        assert len(curves.x_marks) == (1 if first == second else 2)
+        return curves.title
+
+    assert "logarithmic" in title(1.0, 100.0) and "logarithmic" not in title(1.0, 2.0)
+    title(3.0, 3.0)
+
+
+def test_test_accuracy_where_every_run_was_tested(comparison: Comparison) -> None:
+    tested = [
+        msgspec.structs.replace(row, test_accuracy=0.5, test_accuracy_low=0.4, test_accuracy_high=0.6)
+        for row in comparison.runs
+    ]
+    assert {mark.accuracy for mark in cost_plot.marks(some(comparison, *tested), "time")} == {0.5}
+    partly = some(comparison, tested[0], *comparison.runs[1:])
+    assert not cost_plot.is_tested(partly) and cost_plot.marks(partly, "time")[0].accuracy > 0.5
+
+
+def test_specs_differ_in_what_was_asked_differently(state: ExperimentState) -> None:
+    groups: list[Sequence[RunState]] = [runs_of(state, name) for name in ("resnet18-finetune", "mobilenetv3-extract")]
+    found = {one.parameter: one.values for one in spec_differences(groups)}
+    assert found["backbone"] == ("resnet18", "mobilenet_v3_small") and found["optimizer.lr"] == ("0.001", "0.01")
+    assert found["schedule"] == ("StepLR", "ExponentialLR") and found["schedule.step_size"][1] == "–"
+    assert "epochs" not in found and "seeds" not in found and "name" not in found
+    names = list(found)
+    assert names.index("schedule.step_size") - names.index("schedule") < 3, "a table's parameters stand together"
+    assert spec_differences([groups[0], groups[0]]) == () and spec_differences([]) == ()
+    other_seeds = spec_differences([groups[0], groups[0][:1]])
+    assert [(one.parameter, one.values) for one in other_seeds] == [("seeds", ("0, 1, 2", "0"))]
+
+
+def test_the_pair_to_look_at_first(state: ExperimentState) -> None:
+    def pair(runs: frozenset[str] | None = None, of: ExperimentState = state) -> tuple[str, str] | None:
+        sources = [Source(of, None, False, runs)]
+        shown = compared(compare(sources), sources)
+        found = best_pair(shown)
+        return (shown.runs[found[0]].run, shown.runs[found[1]].run) if found else None
+
+    assert pair() == ("mobilenetv3-extract-0", "resnet18-finetune-0"), "the more accurate one first"
+    chosen = frozenset({"resnet18-finetune-0", "resnet18-finetune-2", "mobilenetv3-extract-2"})
+    assert pair(chosen) == ("resnet18-finetune-2", "mobilenetv3-extract-2") or pair(chosen) == (
+        "mobilenetv3-extract-2",
+        "resnet18-finetune-2",
+    ), "of the same seed, where both have one"
+    assert pair(frozenset({"resnet18-finetune-0", "mobilenetv3-extract-1"})) is not None
+    assert pair(frozenset({"resnet18-finetune-0", "resnet18-finetune-1"})) == (
+        "resnet18-finetune-0",
+        "resnet18-finetune-1",
+    )
+    assert pair(frozenset({"resnet18-finetune-0"})) is None
+    begun = fold(logs.until("RunStarted", 1, logs.events()))
+    assert pair(of=begun) is None
