@@ -43,7 +43,8 @@ class Duplicates(Struct, frozen=True):
 
     ``exact``: each copy, paired with the first image of the same bytes. ``near``: images that look nearly the same,
     different bytes, one pair for all copies of each. ``val_copies`` of the validation images have a copy or a nearly
-    same image in training, ``test_copies`` of the test images in training or validation. ``all``: whether these are
+    same image in training, ``test_copies`` of the test images in training or validation. ``within``: the bits of 256
+    that nearly the same images may differ by, fewer where all images are alike. ``all``: whether these are
     all nearly same pairs; there may be too many to list.
     """
 
@@ -51,6 +52,7 @@ class Duplicates(Struct, frozen=True):
     near: tuple[Pair, ...]
     val_copies: int
     test_copies: int
+    within: int
     all: bool = True
 
     @property

@@ -1,7 +1,7 @@
 """Finding images that are nearly the same among many, by perceptual hashes that differ in few bits.
 
-Multi-index hashing (Norouzi, Punjani & Fleet 2012): if two hashes of 64 bits differ in at most 11, they differ in at
-most 2 bits in one of their four quarters. So only hashes that share a bucket of a quarter with up to 2 bits flipped
+Multi-index hashing (Norouzi, Punjani & Fleet 2012): if two hashes of 64 bits differ in at most 15, they differ in at
+most 3 bits in one of their four quarters. So only hashes that share a bucket of a quarter with up to 3 bits flipped
 are compared, not all with all.
 """
 
@@ -17,13 +17,17 @@ from numpy.typing import NDArray
 
 from engine.data.looks import Hashes
 
-COARSE_WITHIN, FINE_WITHIN = 11, 60
-"""Bits of 64 and of 256 that two hashes of nearly the same image may differ by.
+COARSE_WITHIN, FINE_WITHIN = 15, 72
+"""Bits of 64 and of 256 that two hashes of nearly the same image may differ by, at most.
 
-Measured on 396 photographs and on the demo set: different images differ by at least 82 of 256. Copies that were resized
-to a quarter, saved as JPEG of quality 30, made grey, 30 % brighter or darker, or cropped by 3 % differ by at most 42
-and 11; of those cropped by 5 % it is true of 98 in 100.
+Measured on 396 photographs and on the demo set: different images differ by at least 82 of 256. All copies that were
+resized to a quarter, saved as JPEG of quality 30, made grey, 30 % brighter or darker, or cropped by 5 % around are
+within reach, and 99 in 100 of those cropped by 3 % at one side.
 """
+DEVIATIONS, LEAST = 6, 20
+"""Where all images are much alike (radiographs, frames of one camera), nearly the same has to mean more: so many
+deviations less than two of them usually differ by. Copies that were resized or recompressed differ by less than 20."""
+SAMPLED = 20_000
 QUARTERS, QUARTER_BITS = 4, 16
 FLIPPED = COARSE_WITHIN // QUARTERS
 MOST_PAIRS = 100_000
@@ -40,6 +44,7 @@ class NearPairs(NamedTuple):
     pairs: Places
     bits: Places
     all: bool
+    within: int
 
 
 def near_pairs(hashes: Hashes) -> Generator[None, None, NearPairs]:
@@ -54,12 +59,13 @@ def near_pairs(hashes: Hashes) -> Generator[None, None, NearPairs]:
     whole = len(same) <= MOST_PAIRS
     standing = np.sort(first)
     coarse, fine = hashes.coarse[standing], hashes.fine[standing]
+    within = reach(fine)
     for one, other in _candidates(coarse):
         yield
         near = np.bitwise_count(coarse[one] ^ coarse[other]) <= COARSE_WITHIN
         one, other = one[near], other[near]  # noqa: PLW2901
         bits = np.bitwise_count(fine[one] ^ fine[other]).sum(axis=1, dtype=np.int64)
-        close = bits <= FINE_WITHIN
+        close = bits <= within
         pairs = np.stack((standing[one[close]], standing[other[close]]), axis=1)
         for (left, right), difference in zip(pairs.tolist(), bits[close].tolist(), strict=True):
             found[left, right] = difference
@@ -68,7 +74,19 @@ def near_pairs(hashes: Hashes) -> Generator[None, None, NearPairs]:
             break
     order = sorted(found)[:MOST_PAIRS]
     pairs = np.asarray(order, np.int64).reshape(-1, 2)
-    return NearPairs(pairs, np.asarray([found[pair] for pair in order], np.int64), whole)
+    return NearPairs(pairs, np.asarray([found[pair] for pair in order], np.int64), whole, within)
+
+
+def reach(fine: NDArray[np.uint64]) -> int:
+    """The bits by which hashes of nearly the same image may differ among these images, uint64 (N, 4)."""
+    if len(fine) < 2:
+        return FINE_WITHIN
+    one, other = np.random.default_rng(0).integers(0, len(fine), (2, SAMPLED))
+    one, other = one[one != other], other[one != other]
+    bits = np.bitwise_count(fine[one] ^ fine[other]).sum(axis=1, dtype=np.int64)
+    usual = float(np.median(bits))
+    deviation = 1.4826 * float(np.median(np.abs(bits - usual)))  # of a normal distribution, its standard deviation
+    return int(min(FINE_WITHIN, max(LEAST, usual - DEVIATIONS * deviation)))
 
 
 def _candidates(coarse: NDArray[np.uint64]) -> Iterator[tuple[Places, Places]]:

@@ -258,13 +258,26 @@ def flipped(hashes: Hashes, rng: np.random.Generator, count: int) -> Hashes:
 def test_the_search_finds_every_pair_within_reach_and_no_other() -> None:
     rng = np.random.default_rng(0)
     base = Hashes(rng.integers(0, 2**64, 60, np.uint64), rng.integers(0, 2**64, (60, 4), np.uint64))
-    for count in range(15):
+    for count in range(0, 20, 3):
         changed = flipped(base, rng, count)
         found = searched(Hashes(*(np.concatenate(pair) for pair in zip(base, changed, strict=True))))
         wanted = [[one, one + 60] for one in range(60)] if count <= near.COARSE_WITHIN else []
         assert found.pairs.tolist() == wanted, count
         assert found.all
         assert set(found.bits.tolist()) <= {2 * count}
+
+
+def test_where_all_images_are_alike_nearly_the_same_means_more() -> None:
+    rng = np.random.default_rng(0)
+
+    def alike(share: float) -> np.ndarray:  # 300 hashes that differ from one by so many bits
+        bits = rng.random((300, 256)) < share
+        return np.packbits(bits, axis=1).view(np.uint64)
+
+    assert near.reach(alike(0.5)) == near.FINE_WITHIN
+    assert 20 <= near.reach(alike(0.2)) < 50
+    assert near.reach(alike(0.05)) == near.LEAST
+    assert near.reach(alike(0.5)[:1]) == near.FINE_WITHIN
 
 
 def test_images_of_one_hash_are_paired_with_the_first_alone() -> None:
@@ -277,6 +290,7 @@ def test_more_pairs_than_can_be_listed(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(near, "MOST_PAIRS", 30)
     fine = np.zeros((20, 4), np.uint64)
     fine[:, 0] = np.arange(20)
+    monkeypatch.setattr(near, "LEAST", 256)
     found = searched(Hashes(np.zeros(20, np.uint64), fine))
     assert not found.all
     assert len(found.pairs) == 30
