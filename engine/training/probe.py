@@ -30,7 +30,7 @@ WORSE = 2
 
 
 class Head(NamedTuple):
-    """A last layer: ``weight`` (classes, D) and ``bias`` (classes,), float64."""
+    """A last layer: ``weight`` (classes, D) and ``bias`` (classes,), float64; or several, (heads, classes, …)."""
 
     weight: Tensor
     bias: Tensor
@@ -56,12 +56,15 @@ class _Task(NamedTuple):
     labels: Tensor
     rectified: bool
 
-    def part(self, chosen: Tensor) -> _Task:
-        return _Task(self.features[chosen], self.labels[chosen], self.rectified)
+    def logits(self, heads: Head) -> Tensor:
+        """What each of the heads says of each image: (heads, N, classes)."""
+        found = torch.einsum("npd,hcd->hnpc", self.features, heads.weight) + heads.bias[:, None, None]
+        return (found.relu() if self.rectified else found).mean(2)
 
-    def logits(self, head: Head) -> Tensor:
-        found = self.features @ head.weight.T + head.bias
-        return (found.relu() if self.rectified else found).mean(1)
+    def losses(self, logits: Tensor) -> Tensor:
+        """Cross-entropies (heads, N)."""
+        labels = self.labels.expand(len(logits), -1)
+        return functional.cross_entropy(logits.flatten(0, 1), labels.flatten(), reduction="none").view_as(labels)
 
 
 def probe(
@@ -86,9 +89,10 @@ def probe(
     l2, loss, accuracy = strengths[len(strengths) // 2], None, None
     if parts is not None and len(strengths) > 1:
         l2, loss, accuracy = yield from _chosen(task, parts.to(device), begin, strengths)
-    solved = yield from _solve(task, l2, begin, TOLERANCE, WorkDone("the best last layer"))
-    unscaled = (solved.weight if basis is None else solved.weight @ basis.mT) / scale
-    return Probe(Head(unscaled, solved.bias - unscaled @ mean), l2, loss, accuracy)
+    every = torch.full((1, len(labels)), 1 / len(labels), dtype=torch.float64, device=device)
+    solved = yield from _solve(task, every, l2, begin, TOLERANCE, WorkDone("the best last layer"))
+    weight = (solved.weight[0] if basis is None else solved.weight[0] @ basis.mT) / scale
+    return Probe(Head(weight, solved.bias[0] - weight @ mean), l2, loss, accuracy)
 
 
 def _began(task: _Task, start: Head, mean: Tensor, scale: Tensor) -> tuple[Head, Tensor | None]:
@@ -98,10 +102,11 @@ def _began(task: _Task, start: Head, mean: Tensor, scale: Tensor) -> tuple[Head,
     """
     weight, bias = start.weight.detach().flatten(1).to(mean), start.bias.detach().to(mean)
     if task.rectified:  # where every logit is below nought, nothing leads on
-        return Head(weight * scale, bias + weight @ mean), None
+        return Head((weight * scale)[None], (bias + weight @ mean)[None]), None
     images, size = len(task.features), weight.shape[1]
-    basis = torch.linalg.qr(task.features[:, 0].mT).Q if images < size else None
-    return Head(weight.new_zeros(len(weight), min(images, size)), torch.zeros_like(bias)), basis
+    with _threads(task):
+        basis = torch.linalg.qr(task.features[:, 0].mT).Q if images < size else None
+    return Head(weight.new_zeros(1, len(weight), min(images, size)), torch.zeros_like(bias)[None]), basis
 
 
 def divided(samples: Sequence[Sample], count: int, seed: int) -> Tensor | None:
@@ -124,27 +129,29 @@ def _chosen(
     task: _Task, parts: Tensor, begin: Head, strengths: list[float]
 ) -> Generator[WorkDone, None, tuple[float, float, float]]:
     """The regularisation of least cross-validated loss, with that and the accuracy; the strongest is tried first."""
-    count = int(parts.max()) + 1
-    heads = [begin] * count
+    held_out = parts == torch.arange(int(parts.max()) + 1, device=parts.device)[:, None]  # (parts, N)
+    shares = (~held_out).double() / (~held_out).sum(1, keepdim=True)
+    heads = Head(begin.weight.expand(len(shares), -1, -1), begin.bias.expand(len(shares), -1))
     tried: list[tuple[float, float, float]] = []  # loss, l2, accuracy
     for number, l2 in enumerate(strengths):
-        loss, right = 0.0, 0
-        for part in range(count):
-            done = WorkDone(f"regularisation, {count} parts", number * count + part, len(strengths) * count)
-            heads[part] = yield from _solve(task.part(parts != part), l2, heads[part], ROUGH, done)
-            held_out = task.part(parts == part)
-            logits = held_out.logits(heads[part])
-            loss += float(functional.cross_entropy(logits, held_out.labels, reduction="sum"))
-            right += int((logits.argmax(1) == held_out.labels).sum())
-        tried.append((loss / len(parts), l2, right / len(parts)))
+        done = WorkDone(f"regularisation, {len(shares)} parts", number, len(strengths))
+        heads = yield from _solve(task, shares, l2, heads, ROUGH, done)
+        logits = task.logits(heads)
+        loss = float((task.losses(logits) * held_out).sum()) / len(parts)
+        right = int(((logits.argmax(2) == task.labels) & held_out).sum())
+        tried.append((loss, l2, right / len(parts)))
         if len(tried) > WORSE and min(one[0] for one in tried[-WORSE:]) > min(tried)[0]:
             break
     best, l2, accuracy = min(tried)
     return l2, best, accuracy
 
 
-def _solve(task: _Task, l2: float, begin: Head, tolerance: float, done: WorkDone) -> Generator[WorkDone, None, Head]:
-    """The head of least cross-entropy with this regularisation."""
+def _solve(
+    task: _Task, shares: Tensor, l2: float, begin: Head, tolerance: float, done: WorkDone
+) -> Generator[WorkDone, None, Head]:
+    """The heads of least cross-entropy with this regularisation, all at once, where each image counts for a head as
+    much as ``shares`` (heads, N) says.
+    """
     weight, bias = (tensor.clone().requires_grad_(True) for tensor in begin)
     solver = torch.optim.LBFGS(
         (weight, bias),
@@ -157,7 +164,7 @@ def _solve(task: _Task, l2: float, begin: Head, tolerance: float, done: WorkDone
 
     def loss() -> float:
         solver.zero_grad()
-        found = functional.cross_entropy(task.logits(Head(weight, bias)), task.labels) + l2 / 2 * weight.square().sum()
+        found = (task.losses(task.logits(Head(weight, bias))) * shares).sum() + l2 / 2 * weight.square().sum()
         torch.autograd.backward(found)
         return float(found.detach())
 

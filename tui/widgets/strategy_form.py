@@ -174,7 +174,7 @@ class StrategyForm(VerticalScroll, can_focus=False):
     """
 
     DEFAULT_CSS = """
-    StrategyForm { height: 1fr; }
+    StrategyForm { height: 1fr; scrollbar-size-vertical: 1; }
     """
 
     PREFIX: ClassVar[str] = "parameter-"
