@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from rich.style import Style
 from rich.text import Text
 
-from engine.data.findings import is_far_above
+from engine.data.leaks import is_far_above
 from engine.text import shown
 from tui.theme import AMBER, BLUE, GREEN, GREY, ROSE, Colour, rgb
 

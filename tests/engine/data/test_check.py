@@ -14,7 +14,8 @@ from engine.data import near
 from engine.data.check import Report, check, quick_check
 from engine.data.dataset import DataError, Sample, leak, summary
 from engine.data.discover import discover
-from engine.data.findings import Finding, findings, is_far_above
+from engine.data.findings import Finding, findings
+from engine.data.leaks import is_far_above
 from engine.data.looks import Hashes, look
 from engine.data.phantom import mass, view
 from engine.events import Leak
