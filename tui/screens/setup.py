@@ -58,8 +58,12 @@ class SetupScreen(Screen[None]):
         Binding(
             "b", "other_size", "Small/large", id="setup.size", tooltip="MobileNetV3: the small or the large backbone"
         ),
-        Binding("g", "split", "Groups", id="setup.split", tooltip="keep groups whole in the split, or not"),
-        Binding("p", "groups", "Group", id="setup.groups", tooltip="take the groups that names suggest"),
+        Binding(
+            "g", "split", "Whole groups", show=False, id="setup.split", tooltip="keep groups whole in the split, or not"
+        ),
+        Binding(
+            "p", "groups", "Take groups", show=False, id="setup.groups", tooltip="take the groups that names suggest"
+        ),
         Binding("i", "images", "Look for copies", show=False, id="setup.images", tooltip="look for images twice"),
         Binding(
             "escape", "leave", "Strategies", id="setup.leave", tooltip="leave a field; from the list every key works"
