@@ -25,7 +25,7 @@ def images(groups: list[tuple[int, int]]) -> tuple[list[int], list[str]]:
     return labels, [f"g{number}" for number, (_, size) in enumerate(groups) for _ in range(size)]
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=25, deadline=None)
 @given(PURE, st.floats(0.05, 0.6), st.integers(0, 2**31 - 1))
 def test_what_is_set_apart_is_whole_groups_of_every_class(
     sizes: list[tuple[int, int]], fraction: float, seed: int
@@ -41,7 +41,7 @@ def test_what_is_set_apart_is_whole_groups_of_every_class(
     assert apart == set_apart(labels, groups, fraction, seed)
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=20, deadline=None)
 @given(MIXED, st.floats(0.05, 0.6), st.integers(0, 99))
 def test_groups_of_several_classes_stay_whole_and_no_class_is_lost(
     pairs: list[tuple[int, int]], fraction: float, seed: int
@@ -53,7 +53,7 @@ def test_groups_of_several_classes_stay_whole_and_no_class_is_lost(
     assert {labels[index] for index in kept} == set(labels)
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=15, deadline=None)
 @given(st.lists(st.integers(1, 9), min_size=40, max_size=80), st.floats(0.1, 0.5), st.integers(0, 99))
 def test_the_fraction_is_kept_in_every_class(sizes: list[int], fraction: float, seed: int) -> None:
     labels, groups = images([(number % 2, size) for number, size in enumerate(sizes)])
@@ -75,7 +75,7 @@ def test_a_group_as_large_as_half_of_the_images() -> None:
     assert 35 <= len(set_apart(labels, groups, 0.2, 0)) <= 45
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=20, deadline=None)
 @given(st.lists(st.integers(1, 6), min_size=24, max_size=50), st.integers(2, 6), st.integers(0, 2**31 - 1))
 def test_folds_are_whole_groups_and_hold_every_image_once(sizes: list[int], count: int, seed: int) -> None:
     labels, groups = images([(number % 2, size) for number, size in enumerate(sizes)])
