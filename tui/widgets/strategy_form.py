@@ -175,6 +175,7 @@ class StrategyForm(VerticalScroll, can_focus=False):
 
     DEFAULT_CSS = """
     StrategyForm { height: 1fr; scrollbar-size-vertical: 1; }
+    StrategyForm > Field { padding: 0; }
     """
 
     PREFIX: ClassVar[str] = "parameter-"
