@@ -94,7 +94,7 @@ def _widths(room: int, accuracy_width: int) -> dict[str, int]:
     """Column widths in cells; data and strategy share what the others leave."""
     fixed = {"val acc": accuracy_width, "time": 7, "status": 13}
     left = room - 11 - sum(fixed.values()) - GAP * 5
-    strategy = min(40, max(min(19, left - 8), left * 3 // 5))
+    strategy = min(40, max(8, min(19, left - 8), left * 3 // 5))
     return {"when": 11, "data": min(40, max(8, left - strategy)), "strategy": strategy} | fixed
 
 
