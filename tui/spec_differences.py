@@ -6,8 +6,12 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 import msgspec
+from rich.text import Text
 
 from engine.state import RunState
+from engine.text import shown
+from tui.text import middle
+from tui.theme import AMBER, COLOURS, GREY, rgb
 
 UNSET = "–"
 
@@ -26,6 +30,33 @@ def spec_differences(runs: Sequence[Sequence[RunState]]) -> tuple[SpecDifference
     names = _together(dict.fromkeys(name for one in described for name in one))
     rows = [SpecDifference(name, tuple(one.get(name, UNSET) for one in described)) for name in names]
     return tuple(row for row in rows if len(set(row.values)) > 1)
+
+
+def side_by_side(strategies: tuple[str, ...], found: tuple[SpecDifference, ...], width: int) -> Text:
+    """A line a parameter, a column a strategy: values that are not the first strategy's stand out."""
+    names = max([len(one.parameter) for one in found] + [9])
+    room = max(8, (width - names) // max(1, len(strategies)) - 2)
+    cells = min(
+        room, 30, max([len(name) for name in strategies] + [len(value) for one in found for value in one.values])
+    )
+    head = Text.assemble((f"{'differ in':{names}}", rgb(GREY)))
+    for number, name in enumerate(strategies):
+        head.append("  ").append(_fitted(name, cells), f"bold {rgb(COLOURS[number % len(COLOURS)])}")
+    lines = [head]
+    for one in found:
+        line = Text.assemble((f"{one.parameter:{names}}", rgb(GREY)))
+        for value in one.values:
+            line.append("  ").append(_fitted(value, cells), "" if value == one.values[0] else rgb(AMBER))
+        lines.append(line)
+    for line in lines:
+        line.truncate(width, overflow="ellipsis")
+    return Text("\n", no_wrap=True).join(lines)
+
+
+def _fitted(text: str, width: int) -> str:
+    cell = Text(middle(shown(text, 200), width))
+    cell.truncate(width, pad=True)
+    return cell.plain
 
 
 def _described(runs: Sequence[RunState]) -> dict[str, str]:

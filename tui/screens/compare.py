@@ -19,9 +19,7 @@ from tui.compared import Compared
 from tui.messages import CompareFailed, ComparisonMade
 from tui.screens.dialogs import Reading
 from tui.screens.host import app_of
-from tui.spec_differences import SpecDifference, spec_differences
-from tui.text import middle
-from tui.theme import AMBER, COLOURS, GREY, rgb
+from tui.spec_differences import SpecDifference, side_by_side, spec_differences
 from tui.widgets.chart import Chart
 from tui.widgets.comparison_table import ComparisonTable
 from tui.widgets.cost_view import CostView
@@ -172,7 +170,7 @@ class CompareScreen(Screen[None]):
             return
         found = self._spec_differences()
         self.differences.display = bool(found)
-        text = differences(compared.strategies, found, max(20, self.size.width * 6 // 10 - 2))
+        text = side_by_side(compared.strategies, found, max(20, self.size.width * 6 // 10 - 2))
         if text != self.differences.content:
             self.differences.update(text)
         runs = [(name, [compared.runs[place] for place in compared.rows_of(name)]) for name in compared.strategies]
@@ -285,7 +283,7 @@ class CompareScreen(Screen[None]):
         text = self.verdict.copy()
         if found := self._spec_differences():
             text.append("\n\nThe strategies differ in\n", "bold")
-            text.append_text(differences(self.compared.strategies, found, min(78, self.size.width - 6)))
+            text.append_text(side_by_side(self.compared.strategies, found, min(78, self.size.width - 6)))
         self.app.push_screen(Reading("The verdict", text))
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
@@ -298,30 +296,3 @@ class CompareScreen(Screen[None]):
         if self.compared is None or (action == "positive" and not self.compared.comparison.positive):
             return None
         return True
-
-
-def differences(strategies: tuple[str, ...], found: tuple[SpecDifference, ...], width: int) -> Text:
-    """A line a parameter, a column a strategy: values that are not the first strategy's stand out."""
-    names = max([len(one.parameter) for one in found] + [9])
-    room = max(8, (width - names) // max(1, len(strategies)) - 2)
-    cells = min(
-        room, 30, max([len(name) for name in strategies] + [len(value) for one in found for value in one.values])
-    )
-    head = Text.assemble((f"{'differ in':{names}}", rgb(GREY)))
-    for number, name in enumerate(strategies):
-        head.append("  ").append(_fitted(name, cells), f"bold {rgb(COLOURS[number % len(COLOURS)])}")
-    lines = [head]
-    for one in found:
-        line = Text.assemble((f"{one.parameter:{names}}", rgb(GREY)))
-        for value in one.values:
-            line.append("  ").append(_fitted(value, cells), "" if value == one.values[0] else rgb(AMBER))
-        lines.append(line)
-    for line in lines:
-        line.truncate(width, overflow="ellipsis")
-    return Text("\n", no_wrap=True).join(lines)
-
-
-def _fitted(text: str, width: int) -> str:
-    cell = Text(middle(shown(text, 200), width))
-    cell.truncate(width, pad=True)
-    return cell.plain
