@@ -30,8 +30,10 @@ from benchmarks.images import write_images
 from benchmarks.report import header, table
 from engine.hosts import process, thread
 from engine.log import EventLog, event_reader
-from engine.spec import DataSource, Experiment, changed_strategy, presets
+from engine.presets import presets
+from engine.spec import DataSource, Experiment
 from engine.state import ExperimentState, fold
+from engine.strategy import changed_strategy
 from engine.training import fit
 
 Where = Literal["event", "line", "rename", "moment"]

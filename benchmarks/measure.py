@@ -24,7 +24,7 @@ import psutil
 from msgspec import Struct
 
 from benchmarks.report import ROOT
-from engine.spec import Strategy
+from engine.strategy import Strategy
 
 WATCH_SECONDS = 0.05
 PSS_EVERY = 10

@@ -19,7 +19,7 @@ from benchmarks.measure import Epoch, Task, Trained
 from benchmarks.plain_loop import WORKERS, make_optimizer, pretrained_weights
 from engine.devices import bf16_of
 from engine.models.backbones import preprocessing
-from engine.spec import Strategy
+from engine.strategy import Strategy
 from engine.training.optim import make_scheduler
 
 

@@ -19,7 +19,7 @@ from torchvision import datasets, transforms
 from benchmarks.measure import Epoch, Task, Trained
 from engine.models.backbones import preprocessing
 from engine.models.weights import Pretrained, fetch
-from engine.spec import SGD, Strategy
+from engine.strategy import SGD, Strategy
 from engine.training.optim import make_scheduler
 
 WORKERS = 2

@@ -19,7 +19,8 @@ from PIL import Image
 
 from benchmarks.measure import Counted, SideFailedError, Task, Watched, end_on_sigterm, measure
 from benchmarks.report import header, spread, table
-from engine.spec import Strategy, presets
+from engine.presets import presets
+from engine.strategy import Strategy
 
 SIDE = 160
 CLASSES = ("first", "second")

@@ -22,7 +22,8 @@ from benchmarks.report import PACKAGES, ROOT, commit, header
 from benchmarks.training_table import Sample, training_table
 from engine.data.demo import draw
 from engine.log import LineReader
-from engine.spec import DEFAULT_STRATEGIES, Strategy, presets
+from engine.presets import DEFAULT_STRATEGIES, presets
+from engine.strategy import Strategy
 
 EXTRACTION_EPOCHS = 25
 SHORT_EPOCHS = 2

@@ -15,7 +15,8 @@ import torch
 
 from engine.cpu import cpu_name
 from engine.events import Device, Memory
-from engine.spec import Arithmetic, Precision, SpecError
+from engine.spec import Arithmetic, Precision
+from engine.toml import SpecError
 
 STATUS = Path("/proc/self/status")
 CLEAR_REFS = Path("/proc/self/clear_refs")
@@ -25,7 +26,7 @@ RESET_PEAK_RSS = "5"
 def choose_device(asked: str) -> torch.device:
     """The device to train on; ``auto`` is the first CUDA device, else Apple's GPU, else the CPU.
 
-    :class:`engine.spec.SpecError` where it is unknown or not there.
+    :class:`engine.toml.SpecError` where it is unknown or not there.
     """
     if asked == "auto":
         name = "cuda" if torch.cuda.is_available() else "mps" if torch.backends.mps.is_available() else "cpu"
@@ -80,7 +81,7 @@ def choose_precision(device: torch.device, asked: Precision) -> Arithmetic:
     ``auto`` is bf16 where the hardware has it, else fp16 on CUDA cards with tensor cores for it (compute capability
     7.0 and 7.5), else fp32. On CUDA ``fp32`` is IEEE fp32 and ``tf32`` shortens the factors of products to 10 bits, so
     that what is reported is what is computed in. ``bf16`` may be asked of any CPU, where it is emulated, slowly, if
-    it is not in the hardware. :class:`engine.spec.SpecError` where the device has no such precision.
+    it is not in the hardware. :class:`engine.toml.SpecError` where the device has no such precision.
     """
     chosen = _automatic(device) if asked == "auto" else asked
     has_bf16, why = bf16_of(device)

@@ -14,7 +14,8 @@ from msgspec import Struct
 from engine.devices import bf16_of, choose_device, choose_precision, describe
 from engine.events import Device
 from engine.models.weights import WeightsError, find, hub_cache
-from engine.spec import SpecError, known_strategies
+from engine.presets import known_strategies
+from engine.toml import SpecError
 
 
 class WeightsSource(Struct, frozen=True):
@@ -61,7 +62,7 @@ class Report(Struct, frozen=True):
 def examine() -> Report:
     """Looks at this machine; uses no network and changes nothing.
 
-    :class:`engine.spec.SpecError` where a person's own strategies cannot be read.
+    :class:`engine.toml.SpecError` where a person's own strategies cannot be read.
     """
     device = choose_device("auto")
     backbones = dict.fromkeys(strategy.backbone for strategy in known_strategies().values())

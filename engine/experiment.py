@@ -27,9 +27,10 @@ from engine.log import EventLog
 from engine.models.backbones import check_trains, preprocessing
 from engine.run import run_events
 from engine.shared import ChangedError, Shared
-from engine.spec import Experiment, SpecError, planned_runs
+from engine.spec import Experiment, planned_runs
 from engine.state import ExperimentState, fold, is_left
 from engine.text import visible
+from engine.toml import SpecError
 from engine.training.features import FeatureStore
 
 HEARTBEAT_SECONDS = 1.0

@@ -16,8 +16,9 @@ from engine.data.prepare import Prepared, prepare
 from engine.devices import choose_device, choose_precision
 from engine.models.backbones import build, count_parameters, preprocessing
 from engine.models.weights import WeightsError, fetch
+from engine.presets import on_rung
 from engine.progress import WorkDone, each
-from engine.spec import LBFGS, on_rung
+from engine.strategy import LBFGS
 from engine.training.batches import Images
 from engine.training.features import FeatureStore, extracted
 from engine.training.probe import Head, divided, probe

@@ -21,7 +21,8 @@ from engine.models.cost import multiply_adds
 from engine.models.weights import Pretrained, fetch
 from engine.progress import told
 from engine.shared import ChangedError, Shared, images_of
-from engine.spec import PlannedRun, SpecError
+from engine.spec import PlannedRun
+from engine.toml import SpecError
 from engine.training import checkpoint, saving
 from engine.training.batches import Images
 from engine.training.best import Best

@@ -18,8 +18,9 @@ from engine.data.splits import folds
 from engine.devices import MemoryProbe
 from engine.events import Event
 from engine.progress import told
-from engine.spec import Arithmetic, PlannedRun, SpecError
+from engine.spec import Arithmetic, PlannedRun
 from engine.text import shown
+from engine.toml import SpecError
 from engine.training.features import FeatureStore
 
 NAMED = 1000

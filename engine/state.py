@@ -12,7 +12,8 @@ from msgspec.structs import replace
 
 from engine import events as ev
 from engine.events import AnyEvent, DataSummary, Device, EpochFinished, Memory, Metrics, Stage
-from engine.spec import Experiment, Strategy, planned_runs
+from engine.spec import Experiment, planned_runs
+from engine.strategy import Strategy
 
 RunStatus = Literal["waiting", "running", "finished", "stopped", "skipped", "failed"]
 WRITING = "writing"

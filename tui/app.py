@@ -18,9 +18,11 @@ from textual.worker import get_current_worker
 from engine.events import Action
 from engine.folder import experiments
 from engine.log import is_being_written, send_command
-from engine.spec import DataSource, Experiment, SpecError, changed, default_experiment, known_strategies, presets
+from engine.presets import known_strategies, presets
+from engine.spec import DataSource, Experiment, changed, default_experiment
 from engine.state import ExperimentState
 from engine.text import shown
+from engine.toml import SpecError
 from tui import follow
 from tui.ascii import Ascii, wanted
 from tui.errors import record_error, why

@@ -163,10 +163,11 @@ json_option = click.option(
 def check(data: str | None, as_json: bool, **asked: Any) -> int:
     """Is the DATA sound? Images twice, groups in both parts, what knowing groups alone would score, and more."""
     from engine import spec
+    from engine.presets import presets
     from tui.checks import print_check
 
     named = {name: value for name, value in asked.items() if value is not None}
-    base = spec.default_experiment(spec.presets())
+    base = spec.default_experiment(presets())
     return print_check(spec.changed(base, data={"path": data, **named}).data, as_json=as_json)
 
 
@@ -185,13 +186,15 @@ def check(data: str | None, as_json: bool, **asked: Any) -> int:
 def rank(data: str | None, backbones: str, weights: str, device: str, as_json: bool, **asked: Any) -> int:
     """Which backbone suits the DATA? Ranked before anything trains, by LogME and a probe on frozen features."""
     from engine import spec
+    from engine.presets import presets
+    from engine.toml import SpecError
     from tui.ranking import print_ranking
 
     named = {name: value for name, value in asked.items() if value is not None}
-    base = spec.changed(spec.default_experiment(spec.presets()), data={"path": data, **named}, weights=weights)
+    base = spec.changed(spec.default_experiment(presets()), data={"path": data, **named}, weights=weights)
     chosen = tuple(dict.fromkeys(name.strip() for name in backbones.split(",") if name.strip()))
     if not chosen:
-        raise spec.SpecError("--backbones: name at least one torchvision model")
+        raise SpecError("--backbones: name at least one torchvision model")
     return print_ranking(base.data, chosen, weights, device, as_json=as_json)
 
 
@@ -231,7 +234,8 @@ def resume(experiment: str | None, as_json: bool, detach: bool, force: bool, out
 @out_option
 def attach(experiment: str | None, out: Path) -> int:
     """Show an EXPERIMENT in the app and control it, whichever process runs it (the newest that runs if not given)."""
-    from engine.spec import default_experiment, known_strategies
+    from engine.presets import known_strategies
+    from engine.spec import default_experiment
     from tui.listings import find_running
     from tui.session import open_app
 
@@ -364,7 +368,7 @@ def _input_errors() -> tuple[type[Exception], ...]:
     """What unusable input raises; asked for only when something was raised."""
     from engine.data.dataset import DataError
     from engine.log import LogBusyError
-    from engine.spec import SpecError
+    from engine.toml import SpecError
 
     return SpecError, DataError, LogBusyError
 
@@ -390,14 +394,16 @@ def _experiment(
     import msgspec
 
     from engine import spec
+    from engine.presets import known_strategies, named
+    from engine.strategy import changed_strategy
 
     if seeds and seed_count:
         raise click.UsageError("--seed names a seed, --seeds says how many: give one of the two")
     seeds = seeds or tuple(range(seed_count or 0))
-    known = spec.known_strategies()
+    known = known_strategies()
     experiment = spec.load_experiment(config, known) if config else spec.default_experiment(known)
     known |= {strategy.name: strategy for strategy in experiment.strategies}
-    chosen = [spec.named(name, known) for name in strategies] or list(experiment.strategies)
+    chosen = [named(name, known) for name in strategies] or list(experiment.strategies)
     settings = {"epochs": epochs, "batch_size": batch_size}
     given: dict[str, object] = {name: value for name, value in settings.items() if value is not None}
     rate = {"optimizer": {"lr": lr}} if lr is not None else {}
@@ -410,7 +416,7 @@ def _experiment(
     }
     return spec.changed(
         experiment,
-        strategies=[spec.changed_strategy(one, **given, **({} if one.is_probe else rate)) for one in chosen],
+        strategies=[changed_strategy(one, **given, **({} if one.is_probe else rate)) for one in chosen],
         data=msgspec.structs.replace(source, **{name: value for name, value in asked.items() if value is not None}),
         **({"seeds": seeds} if seeds else {}),
         **{name: value for name, value in values.items() if value is not None},

@@ -14,9 +14,9 @@ from engine.comparison.rows import Comparison, Source, compare
 from engine.export import FORMATS, write_text
 from engine.export.to_markdown import to_markdown
 from engine.log import event_reader, is_being_written
-from engine.spec import SpecError
 from engine.state import fold
 from engine.text import shown
+from engine.toml import SpecError
 from tui.listings import find_experiment, print_line
 from tui.tables import comparison_table
 

@@ -12,9 +12,9 @@ from engine.eta import remaining_of_all
 from engine.events import CommandApplied
 from engine.export.to_json import json_text
 from engine.log import event_reader, is_being_written, send_command, writer
-from engine.spec import SpecError
 from engine.state import ExperimentState, RunState, fold
 from engine.text import shown
+from engine.toml import SpecError
 from tui.listings import find_experiment, print_line
 from tui.words import epoch, images
 

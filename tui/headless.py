@@ -23,9 +23,10 @@ from engine.export.to_json import to_json
 from engine.hosts import thread
 from engine.hosts.process import NotBegunError, detach
 from engine.log import event_reader
-from engine.spec import Experiment, SpecError
+from engine.spec import Experiment
 from engine.state import ExperimentState, RunState, StageProgress, fold
 from engine.text import shown
+from engine.toml import SpecError
 from tui.lost_terminal import output_may_end
 from tui.signals import asked_to_end
 from tui.tables import comparison_table

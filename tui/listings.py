@@ -15,8 +15,9 @@ from rich.text import Text
 from engine.comparison.units import UNKNOWN, duration, percent, size
 from engine.folder import SPEC
 from engine.log import EVENTS
-from engine.spec import SpecError, Strategy
+from engine.strategy import Strategy
 from engine.text import shown, visible
+from engine.toml import SpecError
 
 if TYPE_CHECKING:
     from engine.history import Status, Summary
@@ -89,7 +90,7 @@ def _begun(name: str, out: Path) -> Path | None:
 
 def print_presets() -> int:
     """A line a strategy, and where a person's own ones belong."""
-    from engine.spec import known_strategies, own_strategies_file, presets, rungs
+    from engine.presets import known_strategies, own_strategies_file, presets, rungs
 
     shipped = presets()
     table = _table("strategy", "backbone", "trains", "optimizer", "schedule", "epochs × batch", "augmentation")

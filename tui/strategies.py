@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from engine.spec import Strategy, Trains
+from engine.strategy import Strategy, Trains
 
 TRAINS: dict[Trains, str] = {
     "all": "every layer",

@@ -8,8 +8,8 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
-from engine.spec import Strategy
 from engine.state import ExperimentState, RunState
+from engine.strategy import Strategy
 
 
 class Compared(NamedTuple):

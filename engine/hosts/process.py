@@ -13,7 +13,7 @@ from engine.data.dataset import DataError
 from engine.folder import ENGINE_LOG
 from engine.hosts import thread
 from engine.log import LogBusyError, private, writing_process
-from engine.spec import SpecError
+from engine.toml import SpecError
 
 _started: list[subprocess.Popen[bytes]] = []
 """Kept, since Python warns of a process that nobody holds and that still runs, which is what these are for."""

@@ -16,8 +16,10 @@ from engine.events import Action
 from engine.export import write_text
 from engine.hosts.tuning import step_back, tune_process, uncollected
 from engine.log import EventLog, event_reader
-from engine.spec import Experiment, SpecError, load_experiment, presets, to_toml, with_absolute_paths
+from engine.presets import presets
+from engine.spec import Experiment, load_experiment, to_toml, with_absolute_paths
 from engine.state import fold, is_left
+from engine.toml import SpecError
 
 
 class ThreadHost:

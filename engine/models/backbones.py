@@ -16,7 +16,8 @@ from torch import Tensor, nn
 from torchvision.models import WeightsEnum
 
 from engine.models.trained import freeze_all_but, parts_that_train
-from engine.spec import SpecError, Trains
+from engine.strategy import Trains
+from engine.toml import SpecError
 
 IMAGENET_CLASSES = 1000
 AUXILIARY = ("AuxLogits.", "aux1.", "aux2.")
@@ -75,7 +76,7 @@ def backbone_names() -> tuple[str, ...]:
 def default_weights(backbone: str) -> WeightsEnum:
     """The member of torchvision's weights enumeration that it takes by default for this backbone.
 
-    :class:`engine.spec.SpecError` where torchvision has no such classification model.
+    :class:`engine.toml.SpecError` where torchvision has no such classification model.
     """
     if backbone not in backbone_names():
         close = difflib.get_close_matches(backbone, backbone_names(), n=3)
@@ -86,7 +87,7 @@ def default_weights(backbone: str) -> WeightsEnum:
 
 @cache
 def check_trains(backbone: str, trains: Trains) -> None:
-    """:class:`engine.spec.SpecError` where the backbone has nothing such as is to train."""
+    """:class:`engine.toml.SpecError` where the backbone has nothing such as is to train."""
     if trains == "batch-norm":  # all else is there in every backbone
         module = _bare(backbone, pretrained=True)
         parts_that_train(module, _last_layer(module)[0], "", trains, 0)
@@ -95,7 +96,7 @@ def check_trains(backbone: str, trains: Trains) -> None:
 def preprocessing(backbone: str, image_size: int | None) -> Preprocessing:
     """What the backbone's default weights were trained with; another ``image_size`` (pixels) keeps the proportion.
 
-    :class:`engine.spec.SpecError` where the backbone is unknown or cannot take images of that size.
+    :class:`engine.toml.SpecError` where the backbone is unknown or cannot take images of that size.
     """
     weights = default_weights(backbone)
     transforms = weights.transforms()

@@ -12,7 +12,8 @@ from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
 from engine.models.stages import stages
-from engine.spec import SpecError, Trains
+from engine.strategy import Trains
+from engine.toml import SpecError
 
 NORMS = (_BatchNorm, nn.LayerNorm, nn.GroupNorm)
 

@@ -18,7 +18,7 @@ from torch import Tensor, nn
 from engine.data.augment import central, draw_views, normalise, random_views
 from engine.data.prepare import Part, Prepared
 from engine.models.backbones import Network, Preprocessing
-from engine.spec import Strategy
+from engine.strategy import Strategy
 
 Batch = tuple[Tensor, Tensor]
 EVALUATION_BATCH = {"cpu": 32, "cuda": 512}

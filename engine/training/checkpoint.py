@@ -23,7 +23,7 @@ from torch.optim import Optimizer
 
 from engine.events import EpochFinished, Metrics
 from engine.models.trained import frozen_hash, moving_state
-from engine.spec import Strategy
+from engine.strategy import Strategy
 from engine.training import tensor_file
 from engine.training.course import Course
 from engine.training.run import Run, Training, gives_finite_logits

@@ -20,7 +20,8 @@ from engine.models.backbones import Network
 from engine.models.folding import folded
 from engine.models.trained import state_hash
 from engine.progress import WorkDone
-from engine.spec import Arithmetic, Augmentation, Strategy
+from engine.spec import Arithmetic
+from engine.strategy import Augmentation, Strategy
 from engine.training.batches import Images, evaluation_sizes, generator
 
 EXTRACTOR = "1"

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from engine import events as ev
 from engine.events import Event
 from engine.progress import told
-from engine.spec import LBFGS
+from engine.strategy import LBFGS
 from engine.training.probe import Head, divided, probe
 from engine.training.run import Run
 

@@ -10,7 +10,7 @@ from torch.optim import Optimizer, lr_scheduler
 
 from engine.models.backbones import Network, preprocessing
 from engine.models.stages import stage_of, stages
-from engine.spec import LBFGS, SGD, AdamW, Constant, CosineAnnealingLR, ExponentialLR, StepLR, Strategy
+from engine.strategy import LBFGS, SGD, AdamW, Constant, CosineAnnealingLR, ExponentialLR, StepLR, Strategy
 from engine.training.schedule import planned_rates
 
 

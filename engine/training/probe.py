@@ -17,7 +17,7 @@ from torch.nn import functional
 from engine.data.dataset import DataError, Sample
 from engine.data.splits import folds
 from engine.progress import WorkDone
-from engine.spec import LBFGS
+from engine.strategy import LBFGS
 
 ITERATIONS, AT_ONCE = 1000, 50
 """Of L-BFGS at most, and between two looks at whether a person wants it to end."""

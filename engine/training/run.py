@@ -16,7 +16,8 @@ from engine.devices import MemoryProbe, gradient_scaler
 from engine.models.backbones import Network
 from engine.models.trained import trains_batch_norm
 from engine.progress import WorkDone
-from engine.spec import Arithmetic, Strategy
+from engine.spec import Arithmetic
+from engine.strategy import Strategy
 from engine.training.batches import WHOLE_BATCHES, Feed, Images, MicroBatches
 from engine.training.metrics import Tally
 from engine.training.optim import make_optimizer, make_scheduler

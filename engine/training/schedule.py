@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 
-from engine.spec import Constant, CosineAnnealingLR, ExponentialLR, Schedule, StepLR, Strategy
+from engine.strategy import Constant, CosineAnnealingLR, ExponentialLR, Schedule, StepLR, Strategy
 
 
 def rates_of(strategy: Strategy) -> tuple[float, ...]:

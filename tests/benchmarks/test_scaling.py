@@ -8,7 +8,7 @@ from PIL import Image
 from benchmarks.measure import Counted, Trained, Watched
 from benchmarks.scaling import Row, decoded_side, draw, scaling_table
 from engine.models.backbones import preprocessing
-from engine.spec import presets
+from engine.presets import presets
 
 STRATEGY = msgspec.structs.replace(presets()["mobilenetv3-extract"], image_size=128)
 

@@ -14,7 +14,8 @@ from benchmarks.report import ROOT
 from benchmarks.training import plan
 from benchmarks.training_table import MIB, Sample, best_accuracy, epoch_seconds, ratios, training_table
 from engine import events as ev
-from engine.spec import Strategy, presets
+from engine.presets import presets
+from engine.strategy import Strategy
 
 FINE_TUNING = presets()["resnet18-finetune"]
 EXTRACTION = presets()["mobilenetv3-extract"]

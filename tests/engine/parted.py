@@ -16,8 +16,10 @@ from engine.data.discover import discover
 from engine.events import Action
 from engine.experiment import run
 from engine.log import EventLog, event_reader
-from engine.spec import DataSource, Experiment, changed_strategy, presets
+from engine.presets import presets
+from engine.spec import DataSource, Experiment
 from engine.state import ExperimentState
+from engine.strategy import changed_strategy
 from tests.engine.running import state_of
 
 Condition = Callable[[ev.Event], bool]

@@ -18,7 +18,7 @@ from engine.devices import (
     describe,
     release_memory,
 )
-from engine.spec import SpecError
+from engine.toml import SpecError
 
 CPU = torch.device("cpu")
 CUDA = torch.device("cuda", 0)

@@ -17,7 +17,10 @@ from engine.data.discover import discover
 from engine.experiment import run
 from engine.hosts import thread
 from engine.log import EventLog, event_reader, is_being_written, send_command
-from engine.spec import DataSource, Experiment, SpecError, changed_strategy, load_experiment, presets
+from engine.presets import presets
+from engine.spec import DataSource, Experiment, load_experiment
+from engine.strategy import changed_strategy
+from engine.toml import SpecError
 from tests.engine.running import state_of, wait_for
 
 SECONDS = 60.0

@@ -25,7 +25,9 @@ from engine.hosts import thread
 from engine.hosts.thread import ThreadHost
 from engine.log import EventLog, event_reader, is_being_written
 from engine.models.backbones import build
-from engine.spec import DataSource, Experiment, Strategy, changed_strategy, presets
+from engine.presets import presets
+from engine.spec import DataSource, Experiment
+from engine.strategy import Strategy, changed_strategy
 from engine.training.checkpoint import read
 from tests.engine.disks import empty, fill, mounted, remount, take_inodes
 from tests.engine.running import state_of
@@ -369,7 +371,9 @@ from engine.data.discover import discover
 from engine.experiment import run
 from engine.log import EventLog, event_reader
 from engine.models.backbones import build
-from engine.spec import DataSource, Experiment, changed_strategy, presets
+from engine.spec import DataSource, Experiment
+from engine.strategy import changed_strategy
+from engine.presets import presets
 from engine.state import fold
 from torch import nn
 

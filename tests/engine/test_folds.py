@@ -13,8 +13,9 @@ from safetensors import safe_open
 from engine import events as ev
 from engine.data.dataset import DataError, DataSet, Sample
 from engine.data.splits import folds
-from engine.spec import Experiment, changed_strategy
+from engine.spec import Experiment
 from engine.state import ExperimentState
+from engine.strategy import changed_strategy
 from tests.engine.parted import (
     EXTRACTION,
     FINE_TUNING,

@@ -10,7 +10,8 @@ import pytest
 from engine import events as ev
 from engine import history
 from engine.log import EVENTS, EventLog
-from engine.spec import DEFAULT_STRATEGIES, Experiment, presets
+from engine.presets import DEFAULT_STRATEGIES, presets
+from engine.spec import Experiment
 
 MEMORY = ev.Memory(rss=1, peak_rss=1)
 

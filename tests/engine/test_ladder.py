@@ -11,8 +11,11 @@ from safetensors.torch import load_file, save_file
 
 import engine.run
 from engine import events as ev
-from engine.spec import DataSource, Experiment, SpecError, changed_strategy, on_rung, rungs
+from engine.presets import on_rung, rungs
+from engine.spec import DataSource, Experiment
 from engine.state import ExperimentState
+from engine.strategy import changed_strategy
+from engine.toml import SpecError
 from tests.engine.running import state_of
 from tests.engine.test_resume import at, ended, go_on, numbers, run_until
 from tests.engine.training.runs import warmed_up

@@ -17,7 +17,8 @@ from engine.log import (
     is_being_written,
     send_command,
 )
-from engine.spec import default_experiment, presets
+from engine.presets import presets
+from engine.spec import default_experiment
 
 MEMORY = ev.Memory(rss=1, peak_rss=2, allocated=3)
 METRICS = ev.Metrics(loss=0.5, accuracy=0.75, images=4)

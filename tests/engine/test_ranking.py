@@ -14,7 +14,8 @@ from sklearn.linear_model import BayesianRidge
 from engine.data.discover import discover
 from engine.models.backbones import default_weights
 from engine.ranking import log_evidence, rank
-from engine.spec import DataSource, SpecError
+from engine.spec import DataSource
+from engine.toml import SpecError
 from tests.engine.training.runs import warmed_up
 from tests.engine.work import result
 

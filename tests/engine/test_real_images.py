@@ -9,8 +9,10 @@ import pytest
 from engine.comparison.rows import Row, Source, compare
 from engine.hosts import thread
 from engine.log import event_reader
-from engine.spec import DataSource, Experiment, changed_strategy, presets
+from engine.presets import presets
+from engine.spec import DataSource, Experiment
 from engine.state import fold
+from engine.strategy import changed_strategy
 
 SHARED = Path(__file__).parents[3] / "shared"
 DATA, WEIGHTS = SHARED / "data" / "hymenoptera_data", SHARED / "weights"

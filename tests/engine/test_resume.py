@@ -17,9 +17,12 @@ from engine.events import Action
 from engine.experiment import run
 from engine.hosts import thread
 from engine.log import EventLog, LogBusyError, event_reader, send_command
+from engine.presets import presets
 from engine.shared import ChangedError
-from engine.spec import DataSource, Experiment, SpecError, changed_strategy, presets
+from engine.spec import DataSource, Experiment
 from engine.state import ExperimentState
+from engine.strategy import changed_strategy
+from engine.toml import SpecError
 from engine.training.checkpoint import path_of
 from tests.engine.running import state_of, wait_for
 

@@ -3,7 +3,10 @@ from pathlib import Path
 import pytest
 
 from engine import spec
-from engine.spec import LBFGS, SGD, DataSource, Experiment, ExponentialLR, SpecError, StepLR
+from engine.presets import DEFAULT_STRATEGIES, known_strategies, named, on_rung, presets, rungs, strategies_from
+from engine.spec import DataSource, Experiment
+from engine.strategy import LBFGS, SGD, ExponentialLR, StepLR, changed_strategy
+from engine.toml import LARGEST_TOML, SpecError, read_toml
 
 
 def write(folder: Path, text: str) -> Path:
@@ -13,7 +16,7 @@ def write(folder: Path, text: str) -> Path:
 
 
 def test_the_two_presets_are_what_they_stand_for() -> None:
-    fine_tuning, extraction = (spec.presets()[name] for name in spec.DEFAULT_STRATEGIES)
+    fine_tuning, extraction = (presets()[name] for name in DEFAULT_STRATEGIES)
     assert (fine_tuning.backbone, fine_tuning.trains) == ("resnet18", "all")
     assert isinstance(fine_tuning.optimizer, SGD)
     assert fine_tuning.optimizer.momentum == 0.9
@@ -26,36 +29,36 @@ def test_the_two_presets_are_what_they_stand_for() -> None:
 
 
 def test_any_backbone_on_any_rung_has_a_name() -> None:
-    assert list(spec.rungs()) == ["probe", "extract", "finetune", "bn", "last-stage", "lpft", "layerwise"]
-    assert spec.named("vit_b_16-last-stage", {}).trains == "last-stage"
-    assert spec.named("mobilenetv3-bn", {}).backbone == "mobilenet_v3_small"
-    probe = spec.named("resnet50-probe", {})
+    assert list(rungs()) == ["probe", "extract", "finetune", "bn", "last-stage", "lpft", "layerwise"]
+    assert named("vit_b_16-last-stage", {}).trains == "last-stage"
+    assert named("mobilenetv3-bn", {}).backbone == "mobilenet_v3_small"
+    probe = named("resnet50-probe", {})
     assert (probe.backbone, probe.trains, probe.epochs, probe.learning_rate) == ("resnet50", "head", 1, None)
     assert isinstance(probe.optimizer, LBFGS)
-    assert spec.named("resnet18-lpft", {}).head == "probe"
-    assert spec.named("resnet18-layerwise", {}).layer_decay == 0.5
-    for name in spec.DEFAULT_STRATEGIES:
-        assert spec.named(name, {}) == spec.presets()[name]
-    mine = spec.changed_strategy(probe, name="resnet50-probe", image_size=160)
-    assert spec.named("resnet50-probe", {"resnet50-probe": mine}) == mine, "a person's own comes first"
+    assert named("resnet18-lpft", {}).head == "probe"
+    assert named("resnet18-layerwise", {}).layer_decay == 0.5
+    for name in DEFAULT_STRATEGIES:
+        assert named(name, {}) == presets()[name]
+    mine = changed_strategy(probe, name="resnet50-probe", image_size=160)
+    assert named("resnet50-probe", {"resnet50-probe": mine}) == mine, "a person's own comes first"
 
 
 @pytest.mark.parametrize("name", ["resnet18", "resnet18-", "-probe", "resnet18-finetune-2", "Res-probe", "a b-probe"])
 def test_what_is_no_strategy_is_told_with_what_there_is(name: str) -> None:
     with pytest.raises(SpecError, match=r"there are resnet18-finetune.*BACKBONE-RUNG.*last-stage") as caught:
-        spec.named(name, spec.presets())
+        named(name, presets())
     assert "\n" not in str(caught.value)
 
 
 def test_a_probe_has_one_epoch_whatever_is_asked() -> None:
-    probe = spec.on_rung("resnet18", "probe")
-    assert spec.changed_strategy(probe, epochs=7) == probe
+    probe = on_rung("resnet18", "probe")
+    assert changed_strategy(probe, epochs=7) == probe
 
 
 def test_an_experiment_survives_toml(tmp_path: Path) -> None:
-    known = spec.presets()
+    known = presets()
     experiment = Experiment(
-        strategies=(*known.values(), *(spec.on_rung("resnet50", rung) for rung in spec.rungs())),
+        strategies=(*known.values(), *(on_rung("resnet50", rung) for rung in rungs())),
         data=DataSource(path="/some/where [red]x[/]", images="/images", val_fraction=0.3),
         seeds=(3, 1),
         weights="none",
@@ -66,15 +69,15 @@ def test_an_experiment_survives_toml(tmp_path: Path) -> None:
 
 
 def test_a_file_without_strategies_means_the_default_ones(tmp_path: Path) -> None:
-    known = spec.presets()
+    known = presets()
     experiment = spec.load_experiment(write(tmp_path, "seeds = [7]"), known)
-    assert tuple(strategy.name for strategy in experiment.strategies) == spec.DEFAULT_STRATEGIES
+    assert tuple(strategy.name for strategy in experiment.strategies) == DEFAULT_STRATEGIES
     assert experiment.seeds == (7,)
 
 
 def test_based_on_takes_the_other_values() -> None:
-    known = spec.presets()
-    mine = spec.strategies_from(
+    known = presets()
+    mine = strategies_from(
         {
             "strategies": [
                 {"name": "a", "based_on": "resnet18-finetune", "epochs": 9, "optimizer": {"lr": 0.5}},
@@ -89,7 +92,7 @@ def test_based_on_takes_the_other_values() -> None:
     assert mine["a"].schedule == known["resnet18-finetune"].schedule
     assert mine["b"].schedule == ExponentialLR(gamma=0.5)
     assert mine["b"].optimizer == mine["a"].optimizer
-    (other,) = spec.strategies_from(
+    (other,) = strategies_from(
         {"strategies": [{"name": "c", "based_on": "vit_b_16-bn", "epochs": 2}]}, known, "here"
     ).values()
     assert (other.backbone, other.trains, other.epochs) == ("vit_b_16", "batch-norm", 2)
@@ -132,13 +135,13 @@ def test_based_on_takes_the_other_values() -> None:
         ("strategies = 3", "strategies must be written as [[strategies]] tables"),
         ("not toml at all", "not valid TOML"),
         ("a = " + "[" * 5000, "not valid TOML"),
-        ("# " + "x" * spec.LARGEST_TOML, "larger than"),
+        ("# " + "x" * LARGEST_TOML, "larger than"),
     ],
 )
 def test_a_wrong_file_is_one_line_that_says_where(tmp_path: Path, text: str, message: str) -> None:
     path = write(tmp_path, text)
     with pytest.raises(SpecError) as caught:
-        spec.load_experiment(path, spec.presets())
+        spec.load_experiment(path, presets())
     assert message in str(caught.value)
     assert str(path) in str(caught.value)
     assert "\n" not in str(caught.value)
@@ -146,26 +149,26 @@ def test_a_wrong_file_is_one_line_that_says_where(tmp_path: Path, text: str, mes
 
 def test_a_missing_file_and_one_that_is_no_text_are_told(tmp_path: Path) -> None:
     with pytest.raises(SpecError, match=r"no\.toml: No such file"):
-        spec.read_toml(tmp_path / "no.toml")
+        read_toml(tmp_path / "no.toml")
     (tmp_path / "raw.toml").write_bytes(b"\xff\xfe")
     with pytest.raises(SpecError, match="not UTF-8"):
-        spec.read_toml(tmp_path / "raw.toml")
+        read_toml(tmp_path / "raw.toml")
 
 
 def test_own_strategies_are_added_to_those_that_ship(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     own = write(tmp_path, "[[strategies]]\nname = 'mine'\nbased_on = 'resnet18-finetune'\nepochs = 2")
-    monkeypatch.setattr(spec, "own_strategies_file", lambda: own)
-    known = spec.known_strategies()
+    monkeypatch.setattr("engine.presets.own_strategies_file", lambda: own)
+    known = known_strategies()
     assert known["mine"].epochs == 2
-    assert set(spec.DEFAULT_STRATEGIES) < set(known)
+    assert set(DEFAULT_STRATEGIES) < set(known)
 
 
 def test_changed_values_are_checked_like_read_ones() -> None:
-    strategy = spec.presets()["resnet18-finetune"]
-    assert spec.changed_strategy(strategy, optimizer={"lr": 0.25}).optimizer == SGD(lr=0.25, momentum=0.9)
+    strategy = presets()["resnet18-finetune"]
+    assert changed_strategy(strategy, optimizer={"lr": 0.25}).optimizer == SGD(lr=0.25, momentum=0.9)
     with pytest.raises(SpecError, match=r"strategy resnet18-finetune: batch_size: Expected `int` >= 1"):
-        spec.changed_strategy(strategy, batch_size=0)
-    experiment = spec.default_experiment(spec.presets())
+        changed_strategy(strategy, batch_size=0)
+    experiment = spec.default_experiment(presets())
     with pytest.raises(SpecError, match="seeds"):
         spec.changed(experiment, seeds=(-1,))
 
@@ -173,9 +176,9 @@ def test_changed_values_are_checked_like_read_ones() -> None:
 def test_paths_are_made_absolute(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     (tmp_path / "w").mkdir()
-    experiment = spec.changed(spec.default_experiment(spec.presets()), data={"path": "x"}, weights="w")
+    experiment = spec.changed(spec.default_experiment(presets()), data={"path": "x"}, weights="w")
     moved = spec.with_absolute_paths(experiment)
     assert moved.data.path == str(tmp_path / "x")
     assert moved.data.images is None
     assert moved.weights == str(tmp_path / "w")
-    assert spec.with_absolute_paths(spec.default_experiment(spec.presets())).weights == "default"
+    assert spec.with_absolute_paths(spec.default_experiment(presets())).weights == "default"

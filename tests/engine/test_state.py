@@ -6,7 +6,8 @@ import pytest
 
 from engine import events as ev
 from engine.events import AnyEvent, Memory, Metrics
-from engine.spec import changed, default_experiment, presets
+from engine.presets import presets
+from engine.spec import changed, default_experiment
 from engine.state import MEMORY_POINTS, ExperimentState, fold
 
 FIRST, SECOND = "resnet18-finetune-0", "mobilenetv3-extract-0"

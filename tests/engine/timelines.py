@@ -11,7 +11,8 @@ import msgspec
 from engine import events as ev
 from engine.controls import PROGRESS_SECONDS
 from engine.events import AnyEvent, Memory, Metrics
-from engine.spec import Experiment, PlannedRun, Strategy
+from engine.spec import Experiment, PlannedRun
+from engine.strategy import Strategy
 
 NOTHING = Memory(0, 0)
 

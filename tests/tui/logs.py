@@ -13,7 +13,9 @@ from engine import events as ev
 from engine import spec
 from engine.events import AnyEvent, Memory, Metrics
 from engine.log import EVENTS
-from engine.spec import Experiment, PlannedRun, Strategy
+from engine.presets import presets
+from engine.spec import Experiment, PlannedRun
+from engine.strategy import ExponentialLR, StepLR, Strategy, changed_strategy
 
 BEGAN = datetime(2026, 11, 23, 12, 0, 0, tzinfo=UTC)
 MIB = 2**20
@@ -22,8 +24,8 @@ TRAIN, VAL = 244, 153
 
 def two_strategies(epochs: int = 12) -> Experiment:
     """Fine-tuning and feature extraction, as they ship, with so many epochs."""
-    experiment = spec.default_experiment(spec.presets())
-    strategies = [spec.changed_strategy(strategy, epochs=epochs) for strategy in experiment.strategies]
+    experiment = spec.default_experiment(presets())
+    strategies = [changed_strategy(strategy, epochs=epochs) for strategy in experiment.strategies]
     return spec.changed(experiment, strategies=strategies, data=spec.DataSource(path="/data/ants-bees"))
 
 
@@ -188,9 +190,9 @@ def _is_best(epoch: int, head: bool, luck: float) -> bool:
 
 def _rates(strategy: Strategy) -> tuple[float, ...]:
     lr, schedule = strategy.optimizer.lr, strategy.schedule
-    if isinstance(schedule, spec.StepLR):
+    if isinstance(schedule, StepLR):
         return tuple(lr * schedule.gamma ** (epoch // schedule.step_size) for epoch in range(strategy.epochs))
-    if isinstance(schedule, spec.ExponentialLR):
+    if isinstance(schedule, ExponentialLR):
         return tuple(lr * schedule.gamma**epoch for epoch in range(strategy.epochs))
     return (lr,) * strategy.epochs
 

@@ -11,7 +11,9 @@ import pytest
 
 from engine.hosts import thread
 from engine.log import event_reader
-from engine.spec import DataSource, Experiment, changed_strategy, presets
+from engine.presets import presets
+from engine.spec import DataSource, Experiment
+from engine.strategy import changed_strategy
 from tests.engine.running import state_of, wait_for
 from tui.cli import status
 

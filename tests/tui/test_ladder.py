@@ -7,8 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from engine.spec import LBFGS, SGD, DataSource, changed_strategy, on_rung, presets, rungs
+from engine.presets import on_rung, presets, rungs
+from engine.spec import DataSource
 from engine.state import RunState
+from engine.strategy import LBFGS, SGD, changed_strategy
 from tests.tui.test_setup import SIZES, App, settled, shown, typed
 from tui import curves, words
 from tui.cli import status

@@ -16,20 +16,10 @@ from textual.pilot import Pilot
 from textual.widgets import Input
 
 import tui.app
+from engine.presets import DEFAULT_STRATEGIES, own_strategies_file, presets
 from engine.progress import WorkDone
-from engine.spec import (
-    DEFAULT_STRATEGIES,
-    AdamW,
-    Constant,
-    DataSource,
-    Experiment,
-    StepLR,
-    changed,
-    changed_strategy,
-    default_experiment,
-    own_strategies_file,
-    presets,
-)
+from engine.spec import DataSource, Experiment, changed, default_experiment
+from engine.strategy import AdamW, Constant, StepLR, changed_strategy
 from tui.app import TlTui
 from tui.hosting import Hosting
 from tui.screens.pick_folder import PickFolder

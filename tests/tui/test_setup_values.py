@@ -6,7 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from engine.spec import CosineAnnealingLR, SpecError, presets
+from engine.presets import presets
+from engine.strategy import CosineAnnealingLR
+from engine.toml import SpecError
 from tui.text import middle
 from tui.widgets.data_summary import DataFound, described
 from tui.widgets.path_input import completion

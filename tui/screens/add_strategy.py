@@ -14,7 +14,8 @@ from textual.suggester import SuggestFromList
 from textual.widgets import Footer, Input, OptionList, Static
 from textual.widgets.option_list import Option
 
-from engine.spec import BACKBONE, Strategy, named, rungs
+from engine.presets import BACKBONE, named, rungs
+from engine.strategy import Strategy
 from tui.widgets.field import Field
 from tui.widgets.strategy_form import COMMON_BACKBONES
 from tui.widgets.text_input import TextInput

@@ -14,8 +14,11 @@ from textual.screen import Screen
 from textual.widget import Widget
 from textual.widgets import Button, Input, Static
 
-from engine.spec import Experiment, SpecError, Strategy, changed, default_experiment, known_strategies, presets
+from engine.presets import known_strategies, presets
+from engine.spec import Experiment, changed, default_experiment
+from engine.strategy import Strategy
 from engine.text import shown
+from engine.toml import SpecError
 from tui.screens.host import app_of
 from tui.widgets.data_picker import DataPicker
 from tui.widgets.run_options import RunOptions

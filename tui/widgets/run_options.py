@@ -13,7 +13,8 @@ from textual.message import Message
 from textual.suggester import SuggestFromList
 from textual.widgets import Input
 
-from engine.spec import Experiment, Precision, SpecError, changed
+from engine.spec import Experiment, Precision, changed
+from engine.toml import SpecError
 from tui.widgets.field import Choice, Field
 from tui.widgets.path_input import PathInput
 from tui.widgets.text_input import TextInput

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from engine.spec import Strategy
 from engine.state import RunState
+from engine.strategy import Strategy
 from engine.training.schedule import rates_of
 from tui import curves
 from tui.widgets.chart import Chart, Curves

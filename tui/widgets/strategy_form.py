@@ -14,7 +14,9 @@ from textual.message import Message
 from textual.suggester import SuggestFromList
 from textual.widgets import Input
 
-from engine.spec import BACKBONE, SpecError, Strategy, changed_strategy
+from engine.presets import BACKBONE
+from engine.strategy import Strategy, changed_strategy
+from engine.toml import SpecError
 from tui.strategies import TRAINS
 from tui.widgets.field import Choice, Field
 from tui.widgets.text_input import TextInput

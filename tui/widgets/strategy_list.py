@@ -11,7 +11,7 @@ from textual.message import Message
 from textual.widgets import OptionList
 from textual.widgets.option_list import Option
 
-from engine.spec import Strategy
+from engine.strategy import Strategy
 from tui.strategies import what_trains
 
 

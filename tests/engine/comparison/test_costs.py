@@ -8,8 +8,8 @@ from engine import events as ev
 from engine.comparison import costs
 from engine.comparison.costs import PeakMemory, Turn
 from engine.events import EpochFinished, Memory, Metrics
-from engine.spec import Strategy
 from engine.state import MemoryPoint, RunState
+from engine.strategy import Strategy
 
 
 def epochs(*measured: tuple[float, float], seconds: float = 10.0) -> tuple[EpochFinished, ...]:

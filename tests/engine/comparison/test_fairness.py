@@ -4,8 +4,10 @@ import pytest
 from engine import events as ev
 from engine.comparison.fairness import Compared, unfairness
 from engine.events import Memory, Metrics
-from engine.spec import Augmentation, DataSource, Experiment, Strategy, changed_strategy, on_rung
+from engine.presets import on_rung
+from engine.spec import DataSource, Experiment
 from engine.state import ExperimentState, RunState, fold
+from engine.strategy import Augmentation, Strategy, changed_strategy
 
 SAME = Strategy(name="a", epochs=2)
 NOTHING = Memory(0, 0)

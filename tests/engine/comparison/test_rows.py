@@ -13,7 +13,8 @@ from engine.comparison.units import count, duration, energy, percent, points, si
 from engine.comparison.verdict import choices, verdict
 from engine.events import Memory, Metrics
 from engine.export import FORMATS, write
-from engine.spec import default_experiment, presets
+from engine.presets import presets
+from engine.spec import default_experiment
 from engine.state import fold
 
 

@@ -29,8 +29,10 @@ from engine.log import EVENTS, LineReader, event_reader, is_being_written
 from engine.models.backbones import build
 from engine.models.untrusted import UntrustedError, check
 from engine.models.weights import WeightsError, fetch
-from engine.spec import SpecError, load_experiment, presets, read_toml, with_absolute_paths
+from engine.presets import presets
+from engine.spec import load_experiment, with_absolute_paths
 from engine.state import fold
+from engine.toml import SpecError, read_toml
 from tests.engine.hostile.bounded import MIB, rise
 from tests.engine.hostile.names import NAMES, unsafe
 from tests.engine.work import result

@@ -20,8 +20,11 @@ from engine.comparison.rows import Comparison, DataCounts, Row
 from engine.data.discover import DataError, DataSet, discover
 from engine.data.folders import is_text
 from engine.export import FORMATS, write
-from engine.spec import DataSource, SpecError, changed_strategy, presets
+from engine.presets import presets
+from engine.spec import DataSource
+from engine.strategy import changed_strategy
 from engine.text import listed, shown, visible
+from engine.toml import SpecError
 from tests.engine.hostile.names import NAMES, fits_a_folder, unsafe
 
 QUICK = settings(max_examples=200, deadline=None, derandomize=True, database=None)

@@ -14,7 +14,9 @@ from engine.events import EpochFinished
 from engine.hosts import process, thread
 from engine.hosts.process import NotBegunError, detach
 from engine.log import event_reader, send_command, writing_process
-from engine.spec import DataSource, Experiment, changed_strategy, presets
+from engine.presets import presets
+from engine.spec import DataSource, Experiment
+from engine.strategy import changed_strategy
 from tests.engine.running import state_of, wait_for
 
 

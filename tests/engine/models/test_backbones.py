@@ -16,7 +16,7 @@ from engine.models.backbones import (
     set_training_mode,
 )
 from engine.models.trained import state_hash
-from engine.spec import SpecError
+from engine.toml import SpecError
 
 FAMILIES = [
     ("resnet18", 64),

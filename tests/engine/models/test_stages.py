@@ -9,7 +9,8 @@ from torch import nn
 from engine.models.backbones import build, check_trains, preprocessing
 from engine.models.stages import stage_of, stages
 from engine.models.trained import frozen_hash, moving_state
-from engine.spec import SpecError, Trains
+from engine.strategy import Trains
+from engine.toml import SpecError
 
 LAST = {
     "resnet18": ("layer4.0", "layer4.1", "avgpool"),

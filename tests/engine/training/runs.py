@@ -18,7 +18,8 @@ from engine.data.prepare import Part, Prepared
 from engine.devices import MemoryProbe
 from engine.events import Event
 from engine.models.backbones import Network, Preprocessing, build
-from engine.spec import Strategy, changed_strategy, presets
+from engine.presets import presets
+from engine.strategy import Strategy, changed_strategy
 from engine.training.batches import Images
 from engine.training.features import FeatureStore, extracted
 from engine.training.fit import fit

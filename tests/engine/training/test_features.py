@@ -14,8 +14,9 @@ from engine.data.pixels import InMemory
 from engine.data.prepare import Part, Prepared
 from engine.models.backbones import Network, Preprocessing, build, features
 from engine.models.folding import TOLERANCE, folded
+from engine.presets import presets
 from engine.progress import WorkDone
-from engine.spec import Strategy, changed_strategy, presets
+from engine.strategy import Strategy, changed_strategy
 from engine.training import features as module
 from engine.training.batches import Images, feature_feed
 from engine.training.features import FeatureStore, extracted

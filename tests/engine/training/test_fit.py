@@ -16,7 +16,8 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from engine import events as ev
 from engine.models.backbones import build
 from engine.models.trained import state_hash
-from engine.spec import Augmentation, Strategy, presets
+from engine.presets import presets
+from engine.strategy import Augmentation, Strategy
 from engine.training.batches import batch_sizes, derived_seed, image_feed
 from engine.training.best import Best
 from engine.training.fit import warm_up

@@ -17,7 +17,7 @@ from torch.optim import AdamW
 
 from engine import events as ev
 from engine.models.backbones import Network
-from engine.spec import Strategy
+from engine.strategy import Strategy
 from engine.training.batches import MicroBatches
 from engine.training.features import FeatureStore, extracted
 from engine.training.fit import fit, warm_up

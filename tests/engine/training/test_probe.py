@@ -10,7 +10,8 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from engine.data.dataset import Sample
-from engine.spec import LBFGS, SGD, changed_strategy, on_rung
+from engine.presets import on_rung
+from engine.strategy import LBFGS, SGD, changed_strategy
 from engine.training.probe import Head, Probe, divided, probe
 from engine.training.run import at_the_start
 from tests.engine.training.runs import epochs_of, fitted, make_run, never_best, whole

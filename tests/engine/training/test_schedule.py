@@ -3,17 +3,8 @@ import pytest
 import torch
 
 from engine.models.backbones import Network, build
-from engine.spec import (
-    Constant,
-    CosineAnnealingLR,
-    ExponentialLR,
-    Schedule,
-    StepLR,
-    Strategy,
-    changed_strategy,
-    on_rung,
-    presets,
-)
+from engine.presets import on_rung, presets
+from engine.strategy import Constant, CosineAnnealingLR, ExponentialLR, Schedule, StepLR, Strategy, changed_strategy
 from engine.training.optim import initial_rates, make_optimizer, make_scheduler
 from engine.training.schedule import planned_rates, rates_of
 

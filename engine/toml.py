@@ -1,0 +1,98 @@
+"""TOML that people write, read and checked: every error is one line that says what and where. Imports without torch."""
+
+from __future__ import annotations
+
+import re
+import tomllib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Any, TypeVar
+
+import msgspec
+from msgspec import Meta
+
+from engine.text import shown
+
+Count = Annotated[int, Meta(ge=1, le=1_000_000)]
+Positive = Annotated[float, Meta(gt=0, le=1e30)]
+Fraction = Annotated[float, Meta(gt=0, lt=1)]
+UpToOne = Annotated[float, Meta(gt=0, le=1)]
+Momentum = Annotated[float, Meta(ge=0, lt=1)]
+NotNegative = Annotated[float, Meta(ge=0, le=1e30)]
+Seed = Annotated[int, Meta(ge=0, lt=2**31)]
+Folds = Annotated[int, Meta(ge=2, le=100)]
+Name = Annotated[str, Meta(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,79}\Z")]
+T = TypeVar("T")
+LARGEST_TOML = 1_000_000
+MOST_DOTS = 500
+"""In a key. No configuration has as many, and tomllib takes time by their square: for hours in a file of 1 MB."""
+
+
+class SpecError(ValueError):
+    """What was asked cannot be done as written; the text is one line that says what and where."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__(shown(text, 2000))
+
+
+def read_toml(path: Path) -> dict[str, Any]:
+    """The tables of a TOML file; :class:`SpecError` where it is missing, too large or not TOML."""
+    try:
+        with path.open("rb") as file:
+            raw = file.read(LARGEST_TOML + 1)
+    except OSError as error:
+        raise SpecError(f"{path}: {error.strerror or error}") from None
+    if len(raw) > LARGEST_TOML:
+        raise SpecError(f"{path}: larger than {LARGEST_TOML:,} bytes, which no configuration is")
+    try:
+        return parse(raw.decode("utf-8-sig"), str(path))
+    except UnicodeDecodeError:
+        raise SpecError(f"{path}: not UTF-8 text") from None
+
+
+def parse(text: str, where: str) -> dict[str, Any]:
+    """The tables of TOML text; ``SpecError`` where it is none."""
+    if any(piece.count(".") > MOST_DOTS for piece in re.split(r"[=\n]", text)):
+        raise SpecError(f"{where}: more than {MOST_DOTS} dots in one key, which no configuration has")
+    try:
+        return tomllib.loads(text)
+    except RecursionError:
+        raise SpecError(f"{where}: not valid TOML: nested too deeply") from None
+    except ValueError as error:  # also what int() says of 5,000 digits
+        raise SpecError(f"{where}: not valid TOML: {error}") from None
+
+
+def convert(values: object, type_: type[T], where: str, choices: Mapping[str, tuple[str, ...]] | None = None) -> T:
+    """The values as a type; ``SpecError`` where they do not fit. ``choices``: the kinds of a table, by its name."""
+    try:
+        return msgspec.convert(values, type_)
+    except RecursionError:
+        raise SpecError(f"{where}: nested too deeply") from None
+    except msgspec.ValidationError as error:
+        message, _, place = str(error).partition(" - at `$")
+        place = place.rstrip("`").lstrip(".")
+        kinds = (names for table, names in (choices or {}).items() if place.endswith(f"{table}.name"))
+        if there := next(kinds, None):
+            message = f"{message}; there are {', '.join(there)}"
+        raise SpecError(f"{where}: {place + ': ' if place else ''}{message}") from None
+
+
+def merged(base: Mapping[str, Any], values: Mapping[str, Any]) -> dict[str, Any]:
+    """``values`` over ``base``, table by table; a table that names another kind replaces the whole table."""
+    result = dict(base)
+    for key, value in values.items():
+        old = base.get(key)
+        merge = (
+            isinstance(old, dict) and isinstance(value, dict) and value.get("name", old.get("name")) == old.get("name")
+        )
+        result[key] = merged(old, value) if merge and old is not None else value
+    return result
+
+
+def without_none(value: Any) -> Any:
+    """The value without what is None, which TOML cannot say."""
+    if isinstance(value, dict):
+        return {key: without_none(item) for key, item in value.items() if item is not None}
+    if isinstance(value, list | tuple):
+        return [without_none(item) for item in value]
+    return value
