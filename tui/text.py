@@ -7,7 +7,9 @@ from rich.text import Text
 
 
 def middle(text: str, width: int) -> str:
-    """The text, with its middle left out where it is longer than ``width`` cells."""
+    """The text, with its middle left out where it is longer than ``width`` cells; nothing where there is no room."""
+    if width < 1:
+        return ""
     if cell_len(text) <= width:
         return text
     head, tail = Text(text), Text(text)

@@ -114,7 +114,15 @@ def test_names_and_warnings_are_made_harmless_and_fit() -> None:
 
 
 @pytest.mark.parametrize(
-    ("text", "width", "cut"), [("short", 5, "short"), ("abcdefghij", 5, "ab…ij"), ("日本語日本語", 6, "日…語")]
+    ("text", "width", "cut"),
+    [
+        ("short", 5, "short"),
+        ("abcdefghij", 5, "ab…ij"),
+        ("日本語日本語", 6, "日…語"),
+        ("ab", 1, "…"),
+        ("ab", 0, ""),
+        ("ab", -3, ""),
+    ],
 )
 def test_the_middle_is_left_out(text: str, width: int, cut: str) -> None:
     assert middle(text, width) == cut
