@@ -35,11 +35,11 @@ def test_from_setup_to_the_table_with_keys_alone(terminal: Terminal, tmp_path: P
     while fold(event_reader(folders.experiments(tmp_path / "runs")[0]).read()).end is None:
         terminal.read()
     terminal.press("3")
-    terminal.wait_for("what trains", "tuned", "extracted")
+    terminal.wait_for("val acc", "tuned", "extracted")
     terminal.press("?")
-    terminal.wait_for("Everywhere", "leave tl-tui")
+    terminal.wait_for("Keys", "the line above")
     terminal.press("\x1b")
-    terminal.wait_until_gone("Everywhere")  # Escape and q at once would be Alt+q
+    terminal.wait_until_gone("the line above")  # Escape and q at once would be Alt+q
     terminal.press("q")
     left = terminal.wait_for_end()
     assert terminal.child.exitstatus == 0
