@@ -30,7 +30,7 @@ from engine.spec import DataSource, Experiment
 from engine.strategy import Strategy, changed_strategy
 from engine.training.checkpoint import read
 from tests.engine.disks import empty, fill, mounted, remount, take_inodes
-from tests.engine.running import state_of
+from tests.engine.running import state_of, undisturbed
 from tests.engine.training.card import Card
 
 FINE_TUNING, EXTRACTION = "resnet18-finetune-0", "mobilenetv3-extract-0"
@@ -81,13 +81,6 @@ def ended(number: int, run_name: str = FINE_TUNING) -> Callable[[Event], bool]:
         return isinstance(event, ev.EpochFinished) and (event.epoch, event.run) == (number, run_name)
 
     return is_it
-
-
-def undisturbed(asked: Experiment, folder: Path) -> Path:
-    folder.mkdir()
-    with EventLog(folder) as log:
-        run(asked, discover(asked.data), log, deque())
-    return folder
 
 
 def tensors(folder: Path) -> dict[str, dict[str, torch.Tensor]]:
@@ -160,7 +153,7 @@ class TestDisk:
             assert "the log could not be written (No space left on device)" in said
             assert state_of(folder).end == "finished"
             assert_undamaged(folder)
-            assert_same(folder, undisturbed(asked, tmp_path / "whole"))
+            assert_same(folder, undisturbed(asked, discover(asked.data), tmp_path / "whole"))
 
     @pytest.mark.slow
     def test_a_disk_that_stays_full_ends_the_experiment_properly_and_it_can_be_resumed(
@@ -189,7 +182,7 @@ class TestDisk:
             assert host.wait(SECONDS)
             assert host.failure is None
             assert_undamaged(folder, torn=1)
-            assert_same(folder, undisturbed(asked, tmp_path / "whole"))
+            assert_same(folder, undisturbed(asked, discover(asked.data), tmp_path / "whole"))
 
     @pytest.mark.slow
     def test_a_disk_without_room_for_another_file_fails_the_runs_and_they_can_be_resumed(
@@ -219,7 +212,7 @@ class TestDisk:
             assert host.wait(SECONDS)
             assert host.failure is None
             assert_undamaged(folder)
-            assert_same(folder, undisturbed(asked, tmp_path / "whole"))
+            assert_same(folder, undisturbed(asked, discover(asked.data), tmp_path / "whole"))
 
     @pytest.mark.slow
     def test_checkpoints_that_become_read_only(self, asked: Experiment, tmp_path: Path) -> None:
@@ -240,7 +233,7 @@ class TestDisk:
             assert host.wait(SECONDS)
             assert host.failure is None
             assert_undamaged(folder)
-            assert_same(folder, undisturbed(asked, tmp_path / "whole"))
+            assert_same(folder, undisturbed(asked, discover(asked.data), tmp_path / "whole"))
 
     def test_nothing_is_begun_on_a_full_or_read_only_disk(self, asked: Experiment, tmp_path: Path) -> None:
         with mounted(tmp_path / "disk", "size=1m") as disk:
@@ -304,6 +297,12 @@ class TestDiverged:
             thread.resume(tmp_path)
 
 
+def to_its_end(asked: Experiment, folder: Path) -> None:
+    folder.mkdir()
+    with EventLog(folder) as log:
+        run(asked, discover(asked.data), log, deque())
+
+
 def suspend_at(folder: Path, asked: Experiment, when: Callable[[Event], bool]) -> None:
     orders: deque[Action] = deque()
     with Watched(folder, lambda event: orders.append("suspend") if when(event) else None) as log:
@@ -317,10 +316,10 @@ class TestMemory:
         asked = experiment(image_folder(train=12), small("resnet18-finetune", batch_size=12, image_size=64))
         whole, parts, halved = (tmp_path / name for name in ("whole", "parts", "halved"))
         with Card() as card:
-            undisturbed(asked, whole)
+            to_its_end(asked, whole)
         capacity = 0.8 * card.peak
         with Card(capacity):
-            undisturbed(asked, parts)
+            to_its_end(asked, parts)
         warned = messages(state_of(parts).warnings)
         assert "computed in parts of at most 6 images" in warned
         halved.mkdir()
@@ -335,7 +334,6 @@ class TestMemory:
         assert numbers(halved) == numbers(parts)
         assert numbers(halved) != numbers(whole)
 
-    @pytest.mark.slow
     @pytest.mark.slow
     def test_a_process_whose_memory_is_limited(self, image_folder: Callable[..., Path], tmp_path: Path) -> None:
         """The kernel refuses what is above a limit on address space, set anew as each run begins to train."""

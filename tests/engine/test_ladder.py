@@ -11,12 +11,13 @@ from safetensors.torch import load_file, save_file
 
 import engine.run
 from engine import events as ev
+from engine.data.discover import discover
 from engine.presets import on_rung, rungs
 from engine.spec import DataSource, Experiment
 from engine.state import ExperimentState
 from engine.strategy import changed_strategy
 from engine.toml import SpecError
-from tests.engine.running import state_of
+from tests.engine.running import state_of, undisturbed
 from tests.engine.test_resume import at, ended, go_on, numbers, run_until
 from tests.engine.training.runs import warmed_up
 
@@ -73,12 +74,12 @@ def test_suspended_and_resumed_a_rung_is_the_same_run_bit_for_bit(
 ) -> None:
     monkeypatch.setattr("engine.training.fit.every", lambda *_: lambda: True)  # every step is told
     asked = experiment(image_folder(), rung)
-    whole, halved = tmp_path / "whole", tmp_path / "halved"
-    for folder in (whole, halved):
-        folder.mkdir()
+    halved = tmp_path / "halved"
+    halved.mkdir()
     run_until(halved, asked, "suspend", when)
     assert state_of(halved).suspended
-    resumed, other = go_on(halved, asked), go_on(whole, asked)
+    whole = undisturbed(asked, discover(asked.data), tmp_path / "whole")
+    resumed, other = go_on(halved, asked), state_of(whole)
     assert resumed.end == "finished"
     assert not resumed.warnings or [one.message for one in resumed.warnings] == [one.message for one in other.warnings]
     assert numbers(resumed) == numbers(other)

@@ -24,7 +24,7 @@ from engine.state import ExperimentState
 from engine.strategy import changed_strategy
 from engine.toml import SpecError
 from engine.training.checkpoint import path_of
-from tests.engine.running import state_of, wait_for
+from tests.engine.running import state_of, undisturbed, wait_for
 
 FINE_TUNING, EXTRACTION = "resnet18-finetune-0", "mobilenetv3-extract-0"
 SECONDS = 90.0
@@ -85,9 +85,8 @@ def test_suspended_and_resumed_it_is_the_same_experiment(
     image_folder: Callable[..., Path], tmp_path: Path, when: Callable[[ev.Event], bool]
 ) -> None:
     asked = experiment(image_folder())
-    whole, halved = tmp_path / "whole", tmp_path / "halved"
-    for folder in (whole, halved):
-        folder.mkdir()
+    halved = tmp_path / "halved"
+    halved.mkdir()
     run_until(halved, asked, "suspend", when)
     left = state_of(halved)
     assert left.suspended
@@ -96,7 +95,7 @@ def test_suspended_and_resumed_it_is_the_same_experiment(
     assert state.end == "finished"
     assert not state.suspended
     assert [one.status for one in state.runs] == ["finished", "finished"]
-    assert numbers(state) == numbers(go_on(whole, asked))
+    assert numbers(state) == numbers(state_of(undisturbed(asked, discover(asked.data), tmp_path / "whole")))
     assert [one.epochs[-1].epoch for one in state.runs] == [3, 3]
     elapsed = [event.elapsed for event in event_reader(halved).read()]
     assert elapsed == sorted(elapsed)

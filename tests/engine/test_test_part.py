@@ -41,7 +41,7 @@ from tests.engine.parted import (
     numbers,
     run_in,
 )
-from tests.engine.running import state_of
+from tests.engine.running import state_of, undisturbed
 from tests.engine.work import result
 
 CPU = torch.device("cpu")
@@ -117,9 +117,10 @@ def test_left_at_the_end_and_resumed_it_is_done_and_the_same(
     assert left.suspended == (action == "suspend")
     state = run_in(tmp_path / "halved", asked, dataset)
     assert state.end == "finished"
-    assert numbers(state) == numbers(run_in(tmp_path / "whole", asked, dataset))
+    whole = undisturbed(asked, dataset, tmp_path / "whole")
+    assert numbers(state) == numbers(state_of(whole))
     assert all(one.test for one in state.runs)
-    assert_same_files(tmp_path / "halved", tmp_path / "whole")
+    assert_same_files(tmp_path / "halved", whole)
     trained = [event.epoch for event in event_reader(tmp_path / "halved").read() if isinstance(event, ev.EpochFinished)]
     assert sorted(trained) == [1, 1, 2, 2, 3, 3], "no epoch is trained again for the test"
 
@@ -157,14 +158,15 @@ def test_killed_while_testing_the_test_is_done_again(image_folder: Callable[...,
     assert done.returncode == -signal.SIGKILL
     left = state_of(folder)
     assert (len(left.runs[0].epochs), left.runs[0].test, left.end) == (3, None, None)
-    assert numbers(run_in(folder, asked, dataset)) == numbers(run_in(tmp_path / "whole", asked, dataset))
-    assert_same_files(folder, tmp_path / "whole")
+    whole = undisturbed(asked, dataset, tmp_path / "whole")
+    assert numbers(run_in(folder, asked, dataset)) == numbers(state_of(whole))
+    assert_same_files(folder, whole)
     assert count(folder, ended(3)) == 1
 
 
 def test_paused_while_testing_it_goes_on(dataset: DataSet, tmp_path: Path) -> None:
     asked = experiment(FINE_TUNING)
-    whole = numbers(run_in(tmp_path / "whole", asked, dataset))
+    whole = numbers(state_of(undisturbed(asked, dataset, tmp_path / "whole")))
 
     def when(event: Event) -> bool:
         return at("testing")(event) or (isinstance(event, ev.CommandApplied) and event.action == "pause")
@@ -211,7 +213,7 @@ def test_a_signal_need_not_wait_for_the_test_of_what_was_stopped(dataset: DataSe
     assert left.end is None
     assert left.run(FIRST).test is None
     state = run_in(tmp_path / "run", asked, dataset)
-    assert numbers(state) == numbers(run_in(tmp_path / "whole", asked, dataset))
+    assert numbers(state) == numbers(state_of(undisturbed(asked, dataset, tmp_path / "whole")))
 
 
 def test_where_memory_runs_out_it_is_tested_with_fewer_images_at_once(
@@ -233,7 +235,7 @@ def test_where_memory_runs_out_it_is_tested_with_fewer_images_at_once(
     assert sizes == [None, 5, 2]
     assert any("out of memory while testing" in warning.message for warning in state.warnings)
     monkeypatch.undo()
-    (one,), (other,) = state.runs, run_in(tmp_path / "whole", asked, dataset).runs
+    (one,), (other,) = state.runs, state_of(undisturbed(asked, dataset, tmp_path / "whole")).runs
     assert one.test
     assert other.test
     assert one.test.accuracy == other.test.accuracy
