@@ -130,7 +130,7 @@ def idle(work: Work, size: Size, measured: Measured) -> None:
         time.sleep(2)
         measured.add("idle, Live", _name(size), _bytes_a_second(shown, work.idle_seconds))
         shown.press("3")
-        shown.wait_for(lambda text: "what trains" in text)
+        shown.wait_for(lambda text: "val acc" in text)
         time.sleep(2)
         measured.add("idle, Compare", _name(size), _bytes_a_second(shown, work.idle_seconds))
         measured.add("keys 2 3, idle", _name(size), *latencies(shown, MODES, work.keys))
