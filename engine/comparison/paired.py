@@ -198,8 +198,8 @@ def _difference(folds: Folds, part: Part) -> PairedDifference:
         ps = [min(1.0, exact), two_sided_p(with_seeds)]
     corrected = None
     if len(folds.right) > 1:
-        corrected, half = _over_folds(folds, count)
-        low, high = min(low, max(-1.0, difference - half)), max(high, min(1.0, difference + half))
+        corrected, mean, half = _over_folds(folds, count)
+        low, high = min(low, max(-1.0, mean - half)), max(high, min(1.0, mean + half))
         ps.append(corrected)
     discordance = float(np.sum(images.sums**2 / images.sizes) / np.sum(images.sizes))
     clustered = design_effect(units, (discordance - difference**2) / count) if folds.grouped else 1.0
@@ -241,11 +241,15 @@ def _seed_noise(folds: Folds, rng: np.random.Generator) -> NDArray[np.float64]:
     return np.asarray(rng.standard_t(freedom, RESAMPLES) * np.sqrt(variance))
 
 
-def _over_folds(folds: Folds, images: int) -> tuple[float, float]:
-    """The corrected t-test's p-value and half width; each fold was trained on the images of all others."""
+def _over_folds(folds: Folds, images: int) -> tuple[float, float, float]:
+    """The corrected t-test's p-value, and the mean and half width of its interval.
+
+    Each fold was trained on the images of all others. Folds of unequal size count alike in this mean.
+    """
     differences = [float(one - other) for right in folds.right for one, other in right.mean(axis=2).T]
     tested = float(np.mean([right.shape[2] for right in folds.right for _ in range(right.shape[1])]))
-    return corrected_t_p(differences, tested / max(1.0, images - tested))
+    p, half = corrected_t_p(differences, tested / max(1.0, images - tested))
+    return p, float(np.mean(differences)), half
 
 
 def _mcnemar(first: int, second: int) -> float:

@@ -26,7 +26,7 @@ def _difference(one: ExperimentState, other: ExperimentState) -> str:
     if one.data.classes != other.data.classes:
         return "other classes"
     if one.spec.folds != other.spec.folds:
-        return f"{other.spec.folds or 'no'} folds instead of {one.spec.folds or 'no'}"
+        return f"{other.spec.folds or 'no'} folds instead of {one.spec.folds or 'none'}"
     parts = (
         ("training", one.data.train, other.data.train),
         ("validation", one.data.val, other.data.val),

@@ -60,12 +60,12 @@ def _images(comparison: Comparison) -> str:
 
 
 def _by_intervals(first: Measured, second: Measured, comparison: Comparison) -> str:
-    """What can be said without the predictions of the two."""
+    """What can be said where their predictions cannot be paired."""
     numbers = (
         f"{first.strategy} reaches {percent(first.accuracy)} and {second.strategy} {percent(second.accuracy)} "
         f"on {_images(comparison)}"
     )
-    how = "judged by the interval of each, without their predictions of each image"
+    how = f"judged by the interval of each, {_why_unpaired(first.strategy, second.strategy, comparison)}"
     if separable(first, second):
         return f"{numbers}: {first.strategy} is more accurate, beyond what chance explains in this many images ({how})."
     if first.accuracy == second.accuracy:
@@ -75,6 +75,13 @@ def _by_intervals(first: Measured, second: Measured, comparison: Comparison) -> 
         f"{numbers}: no difference that this data can show, since so many images tell an accuracy to about "
         f"±{100 * margin:.1f} points ({how})."
     )
+
+
+def _why_unpaired(first: str, second: str, comparison: Comparison) -> str:
+    seeds = [{(row.seed, row.fold) for row in comparison.runs if row.strategy == name} for name in (first, second)]
+    if seeds[0].isdisjoint(seeds[1]):
+        return "as they have no seed in common"
+    return "without their predictions of each image"
 
 
 def _are_different(one: Measured, other: Measured, comparison: Comparison) -> bool:

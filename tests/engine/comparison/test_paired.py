@@ -131,6 +131,24 @@ def test_over_folds_the_corrected_t_test_is_that_of_nadeau_and_bengio(folds: int
     assert found.high - found.low >= 2 * half - 1e-9
 
 
+def test_over_unequal_folds_a_difference_that_is_shown_leaves_0_out_of_its_interval() -> None:
+    """The t-test takes the mean of the folds' differences, to which small folds add as much as large ones."""
+    kinds = [(6, 6, 0), (10, 8, 0), (8, 7, 0), (44, 11, 1)]  # both right, only one, only the other
+    pairs = [discordant(*kind) for kind in kinds]
+    one, other = (
+        [
+            predicted(pair[side], run=f"{name}-0-fold-{fold}", first=1000 * fold)
+            for fold, pair in enumerate(pairs, start=1)
+        ]
+        for side, name in enumerate("ab")
+    )
+    found = paired_difference(one, other)
+    assert found is not None and found.corrected_t_p is not None
+    differences = [(only_one - only_other) / (both + only_one + only_other) for both, only_one, only_other in kinds]
+    assert found.difference < np.mean(differences), "of all images together, most of which are in one fold"
+    assert found.different and found.low > 0
+
+
 @pytest.mark.parametrize(("size", "share"), [(0.05, 0.12), (0.013, 0.06), (0.2, 0.2)])
 def test_images_needed_agree_with_statsmodels(size: float, share: float) -> None:
     expected = normal_sample_size_one_tail(

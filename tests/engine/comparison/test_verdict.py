@@ -105,6 +105,8 @@ def test_without_predictions_each_ones_own_interval_judges() -> None:
     said = verdict(comparison(row("a", 0.935), row("b", 0.922)))
     assert "no difference that this data can show" in said
     assert "judged by the interval of each, without their predictions" in said
+    said = verdict(comparison(row("a", 0.935), row("b", 0.922, seed=5)))
+    assert "judged by the interval of each, as they have no seed in common" in said
 
 
 def test_other_data_has_no_verdict() -> None:
