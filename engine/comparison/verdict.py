@@ -108,7 +108,8 @@ def _choice(mine: Measured, results: Sequence[Measured], comparison: Comparison)
     others = [result for result in results if result is not mine]
     best_other = max(others, key=lambda other: other.accuracy)
     reasons = []
-    difference = 100 * (mine.accuracy - best_other.accuracy)
+    pair = oriented(comparison.pairs, mine.strategy, best_other.strategy)  # of the seeds that both have, as the verdict
+    difference = 100 * (mine.accuracy - best_other.accuracy if pair is None else pair.difference)
     if difference > 0:
         sure = "" if _are_different(mine, best_other, comparison) else ", which this many images cannot confirm"
         reasons.append(f"accuracy counts most (+{difference:.1f} points{sure})")

@@ -101,6 +101,15 @@ def test_which_of_the_others_are_shown_to_be_worse() -> None:
     assert "Not told apart from a: c." in verdict(result(first, alike))
 
 
+def test_the_choice_goes_by_the_seeds_that_both_have_as_the_verdict_does() -> None:
+    made = result(pair_of(139, 6, 4, 4))
+    more = replace(made, runs=(*made.runs, row("b", 0.99, seed=1)))
+    assert verdict(more).startswith("a is 1.3 points more accurate than b")
+    said = {choice.strategy: choice.sentence for choice in choices(more)}
+    assert "accuracy counts most (+1.3 points, which this many images cannot confirm)" in said["a"]
+    assert "accuracy" not in said["b"]
+
+
 def test_without_predictions_each_ones_own_interval_judges() -> None:
     said = verdict(comparison(row("a", 0.935), row("b", 0.922)))
     assert "no difference that this data can show" in said
