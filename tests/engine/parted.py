@@ -20,7 +20,7 @@ from engine.presets import presets
 from engine.spec import DataSource, Experiment
 from engine.state import ExperimentState
 from engine.strategy import changed_strategy
-from tests.engine.running import state_of
+from tests.engine.running import SMALLEST, state_of
 
 Condition = Callable[[ev.Event], bool]
 FINE_TUNING, EXTRACTION = "resnet18-finetune", "mobilenetv3-extract"
@@ -34,7 +34,7 @@ def data_set(folder: Path, other: Path | None = None) -> DataSet:
 
 def experiment(*names: str, epochs: int = 3, **values: object) -> Experiment:
     """Small random networks, both strategies where none is named."""
-    small = {"epochs": epochs, "batch_size": 4, "image_size": 32, "backbone": "mobilenet_v3_small"}
+    small = {"epochs": epochs, "batch_size": 4, "image_size": 32, **SMALLEST}
     strategies = tuple(changed_strategy(presets()[name], **small) for name in names or (FINE_TUNING, EXTRACTION))
     given = {"weights": "none", "device": "cpu", "precision": "fp32", **values}
     return Experiment(strategies=strategies, **given)

@@ -16,6 +16,8 @@ from engine.spec import DataSource, Experiment
 from engine.state import ExperimentState, fold
 
 SECONDS = 90.0
+SMALLEST = {"backbone": "squeezenet1_1", "optimizer": {"lr": 3e-4}}
+"""Of a strategy: what is built, trained and saved in the least time, and learns at that rate."""
 _undisturbed: dict[bytes, Path] = {}
 
 

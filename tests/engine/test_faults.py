@@ -30,7 +30,7 @@ from engine.spec import DataSource, Experiment
 from engine.strategy import Strategy, changed_strategy
 from engine.training.checkpoint import read
 from tests.engine.disks import empty, fill, mounted, remount, take_inodes
-from tests.engine.running import state_of, undisturbed
+from tests.engine.running import SMALLEST, state_of, undisturbed
 from tests.engine.training.card import Card
 
 FINE_TUNING, EXTRACTION = "resnet18-finetune-0", "mobilenetv3-extract-0"
@@ -47,7 +47,7 @@ def _saved_often(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def small(name: str, **values: object) -> Strategy:
-    given = {"epochs": 3, "batch_size": 4, "image_size": 32, "backbone": "mobilenet_v3_small"}
+    given = {"epochs": 3, "batch_size": 4, "image_size": 32, **SMALLEST}
     return changed_strategy(presets()[name], **{**given, **values})
 
 

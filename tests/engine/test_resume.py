@@ -24,7 +24,7 @@ from engine.state import ExperimentState
 from engine.strategy import changed_strategy
 from engine.toml import SpecError
 from engine.training.checkpoint import path_of
-from tests.engine.running import state_of, undisturbed, wait_for
+from tests.engine.running import SMALLEST, state_of, undisturbed, wait_for
 
 FINE_TUNING, EXTRACTION = "resnet18-finetune-0", "mobilenetv3-extract-0"
 SECONDS = 90.0
@@ -37,7 +37,7 @@ def _saved_often(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def experiment(data: Path, *names: str, epochs: int = 3) -> Experiment:
-    small = {"epochs": epochs, "batch_size": 4, "image_size": 32, "backbone": "mobilenet_v3_small"}
+    small = {"epochs": epochs, "batch_size": 4, "image_size": 32, **SMALLEST}
     strategies = tuple(changed_strategy(presets()[name], **small) for name in names or presets())
     source = DataSource(path=str(data))
     return Experiment(strategies=strategies, data=source, weights="none", device="cpu", precision="fp32")

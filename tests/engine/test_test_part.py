@@ -68,10 +68,10 @@ def test_it_is_what_the_saved_network_says_of_the_test_images(name: str, dataset
     assert finished.test.images == len(dataset.test) == 10
     predictions = tmp_path / "run" / "predictions" / f"{name}-0.safetensors"
     saved = load_file(predictions)
-    view = preprocessing("mobilenet_v3_small", 32)
+    view = preprocessing("squeezenet1_1", 32)
     with ThreadPoolExecutor(1) as later:
         prepared, _ = result(prepare(dataset, view.resize, CPU, later))
-    network = build("mobilenet_v3_small", 2, "all", None, 7)
+    network = build("squeezenet1_1", 2, "all", None, 7)
     network.module.load_state_dict(load_file(tmp_path / "run" / "checkpoints" / f"{name}-0" / "best.safetensors"))
     network.module.eval()
     with torch.no_grad():
