@@ -19,6 +19,7 @@ import msgspec
 from engine import devices
 from engine import events as ev
 from engine.controls import Controls, Interrupted, Stopwatch
+from engine.data import leaks
 from engine.data.dataset import DataError, DataSet, summary
 from engine.energy import energy_meter
 from engine.events import Action, AnyEvent, Event
@@ -118,10 +119,13 @@ def _begin(
     """Logs that the experiment begins or goes on, and returns what there is to do."""
     first: Event
     if earlier.spec is None:
+        data = summary(dataset)
         first = ev.ExperimentStarted(
-            name=log.folder.name, spec=experiment, data=summary(dataset), device=device, versions=versions()
+            name=log.folder.name, spec=experiment, data=data, device=device, versions=versions()
         )
         warnings = [*dataset.warnings]
+        if data.leak is not None and leaks.is_far_above(data.leak):
+            warnings.append(leaks.said(data.leak))
         if experiment.weights == "none":
             warnings.append("weights are random at the start (weights: none): this is no transfer learning")
     else:

@@ -4,20 +4,15 @@ from __future__ import annotations
 
 from engine.comparison.measured import part
 from engine.comparison.rows import Comparison
-from engine.comparison.units import percent
-from engine.data.leaks import is_far_above
+from engine.data import leaks
 
 
 def caveats(comparison: Comparison) -> tuple[str, ...]:
     """Why the numbers may be other than they seem, the gravest first; empty where nothing is known against them."""
     done, leak = [row for row in comparison.runs if row.best_epoch], comparison.leak
     said = []
-    if leak is not None and is_far_above(leak):
-        said.append(
-            f"{leak.shared:,} of {leak.images:,} validation images share a group with training: without a look at any "
-            f"pixel their groups tell {percent(leak.no_pixels)} of the labels (the commonest class "
-            f"{percent(leak.majority)}), so validation accuracy measures memory; divide with --split grouped."
-        )
+    if leak is not None and leaks.is_far_above(leak):
+        said.append(f"{leaks.said(leak)}.")
     if any(row.weights.startswith("none") for row in done):
         said.append("Weights were random at the start, so this is no transfer learning.")
     if any(row.epochs < row.epochs_planned for row in done):

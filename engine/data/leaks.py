@@ -15,3 +15,12 @@ def is_far_above(leak: Leak) -> bool:
     """Whether knowing groups, without any pixel, predicts far better than the commonest class: :data:`RULE`."""
     error = math.sqrt(leak.majority * (1 - leak.majority) / max(leak.images, 1))
     return leak.no_pixels - leak.majority >= max(FAR_ABOVE, 2 * error)
+
+
+def said(leak: Leak) -> str:
+    """What a leak that is far above means, in one sentence without its full stop."""
+    return (
+        f"{leak.shared:,} of {leak.images:,} validation images share a group with training: without a look at any "
+        f"pixel their groups tell {100 * leak.no_pixels:.1f} % of the labels (the commonest class {100 * leak.majority:.1f} "
+        "%), so validation accuracy measures memory; divide with --split grouped"
+    )

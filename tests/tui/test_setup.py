@@ -22,6 +22,7 @@ from engine.spec import DataSource, Experiment, changed, default_experiment
 from engine.strategy import AdamW, Constant, StepLR, changed_strategy
 from tui.app import TlTui
 from tui.hosting import Hosting
+from tui.screens.copies import Copies
 from tui.screens.pick_folder import PickFolder
 from tui.screens.setup import SetupScreen
 
@@ -505,6 +506,33 @@ async def test_copies_of_images_are_told(images: DataSource, home: Path) -> None
         await settled(pilot)
         assert "✗ 2 val images are in train too" in shown(app)
         assert "✗ 1 pairs of one image, two labels" in shown(app)
+        await pilot.press("i")
+        await pilot.pause()
+        assert isinstance(app.screen, Copies)
+        assert "The same image twice: 2 pairs" in shown(app)
+        top, below = (line for line in shown(app).splitlines() if " = copy.png" in line)
+        assert "two labels" in top
+        assert second.name in top
+        assert "train and val" in below
+        assert first.name in below
+        await pilot.press("o")
+        assert app.clipboard.split() == [str(second.resolve()), str((other / "copy.png").resolve())]
+        await pilot.press("down")
+        await until_seen(app, 2)
+        assert app.screen.pictures[0].path == str(first.resolve())
+        await pilot.press("escape")
+        assert app.screen is app.setup
+
+
+async def until_seen(app: App, pictures: int) -> None:
+    """Waits until so many pictures are drawn."""
+    assert isinstance(app.screen, Copies)
+    for _ in range(500):
+        drawn = [picture.drawn for picture in app.screen.pictures]
+        if sum(one is not None and not one.problem for one in drawn) == pictures:
+            return
+        await asyncio.sleep(0.02)
+    raise AssertionError("no pictures")
 
 
 async def test_many_images_are_looked_at_only_when_asked(images: DataSource, monkeypatch: pytest.MonkeyPatch) -> None:

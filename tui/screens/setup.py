@@ -67,7 +67,14 @@ class SetupScreen(Screen[None]):
         Binding(
             "p", "groups", "Take groups", show=False, id="setup.groups", tooltip="take the groups that names suggest"
         ),
-        Binding("i", "images", "Look for copies", show=False, id="setup.images", tooltip="look for images twice"),
+        Binding(
+            "i",
+            "images",
+            "Copies",
+            show=False,
+            id="setup.images",
+            tooltip="look for copies of images, then at them",
+        ),
         Binding(
             "escape", "leave", "Strategies", id="setup.leave", tooltip="leave a field; from the list every key works"
         ),
@@ -182,8 +189,13 @@ class SetupScreen(Screen[None]):
         self.data.take_proposed()
 
     def action_images(self) -> None:
-        """Looks for images that are there twice."""
-        self.data.check_images(asked=True)
+        """Looks for images that are there twice, and then shows them."""
+        if pairs := self.data.copies:
+            from tui.screens.copies import Copies  # noqa: PLC0415 - not needed for the first frame
+
+            self.app.push_screen(Copies(pairs))
+        else:
+            self.data.check_images(asked=True)
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
         """The small or large backbone is a choice for MobileNetV3 alone; only a field can be left; groups must be known
@@ -192,8 +204,8 @@ class SetupScreen(Screen[None]):
         del parameters
         if action in ("split", "groups", "images"):
             data = self.data
-            can = {"split": data.may_be_grouped, "groups": bool(data.proposed), "images": data.may_be_checked}
-            return can[action]
+            can = {"split": data.may_be_grouped, "groups": data.proposed, "images": data.may_be_checked or data.copies}
+            return bool(can[action])
         if action == "leave":
             return self.focused is not self.strategies
         if action == "other_size":

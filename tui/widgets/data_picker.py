@@ -29,6 +29,7 @@ from tui.widgets.soundness import MOST_AT_ONCE
 
 if TYPE_CHECKING:
     from engine.data.check import Report
+    from engine.data.duplicates import Pair
 
 PAUSE = 0.3
 """Seconds without a key before what was typed is looked at."""
@@ -126,6 +127,15 @@ class DataPicker(Vertical):
         """Whether nobody has looked at the images yet."""
         report = None if self.found is None else self.found.report
         return report is not None and report.duplicates is None and self._checking is None
+
+    @property
+    def copies(self) -> tuple[Pair, ...]:
+        """The pairs of images that are the same or nearly, the gravest first; none before they were looked for."""
+        report = None if self.found is None else self.found.report
+        if report is None or report.duplicates is None:
+            return ()
+        pairs = (*report.duplicates.exact, *report.duplicates.near)
+        return tuple(sorted(pairs, key=lambda pair: (not pair.conflict, not pair.across)))
 
     def turn_split(self) -> None:
         """From the given split to one with groups whole, and back."""

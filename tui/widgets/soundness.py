@@ -10,7 +10,7 @@ from rich.text import Text
 
 from engine.data.leaks import is_far_above
 from engine.text import shown
-from tui.theme import AMBER, BLUE, GREEN, GREY, ROSE, Colour, rgb
+from tui.theme import AMBER, GREEN, GREY, ROSE, Colour, rgb
 
 if TYPE_CHECKING:
     from engine.data.check import Report
@@ -75,7 +75,7 @@ def _images(report: Report, checking: WorkDone | None) -> Iterator[Text]:
     if not found.exact and not found.near:
         yield _line("✓", GREEN, "no image is there twice")
     else:
-        yield _line(" ", BLUE, "tl-tui check lists them")
+        yield _key("i", "look at them")
 
 
 def _line(sign: str, colour: Colour, words: str, bold: bool = False) -> Text:
