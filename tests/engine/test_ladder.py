@@ -9,7 +9,6 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
-import engine.run
 from engine import events as ev
 from engine.data.discover import discover
 from engine.presets import on_rung, rungs
@@ -24,17 +23,17 @@ from tests.engine.training.runs import warmed_up
 BACKBONE = "mobilenet_v3_small"
 
 
-@pytest.fixture(autouse=True)
-def _saved_often(monkeypatch: pytest.MonkeyPatch) -> None:
-    for name in ("EPOCH_SECONDS", "STEP_SECONDS", "SAVING_SHARE"):
-        monkeypatch.setattr(engine.run, name, 0)
+@pytest.fixture(scope="module")
+def weights(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Of a network that tells its inputs apart."""
+    path = tmp_path_factory.mktemp("weights") / "weights.safetensors"
+    save_file(warmed_up(BACKBONE), path)
+    return path
 
 
-def experiment(data: Path, *names: str) -> Experiment:
+def experiment(data: Path, weights: Path, *names: str) -> Experiment:
     small = {"epochs": 2, "batch_size": 4, "image_size": 32}
     strategies = tuple(changed_strategy(on_rung(BACKBONE, name), **small) for name in names)
-    weights = data.parent / "weights.safetensors"  # of a network that tells its inputs apart
-    save_file(warmed_up(BACKBONE), weights)
     source = DataSource(path=str(data))
     return Experiment(strategies=strategies, data=source, weights=str(weights), device="cpu", precision="fp32")
 
@@ -67,13 +66,14 @@ def step(number: int) -> Callable[[ev.Event], bool]:
 )
 def test_suspended_and_resumed_a_rung_is_the_same_run_bit_for_bit(
     image_folder: Callable[..., Path],
+    weights: Path,
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
     rung: str,
     when: Callable[[ev.Event], bool],
 ) -> None:
     monkeypatch.setattr("engine.training.fit.every", lambda *_: lambda: True)  # every step is told
-    asked = experiment(image_folder(), rung)
+    asked = experiment(image_folder(), weights, rung)
     halved = tmp_path / "halved"
     halved.mkdir()
     run_until(halved, asked, "suspend", when)
@@ -90,8 +90,10 @@ def test_suspended_and_resumed_a_rung_is_the_same_run_bit_for_bit(
 
 
 @pytest.mark.slow
-def test_every_rung_runs_and_tells_what_it_trains(image_folder: Callable[..., Path], tmp_path: Path) -> None:
-    state = finished(image_folder(), tmp_path, *rungs())
+def test_every_rung_runs_and_tells_what_it_trains(
+    image_folder: Callable[..., Path], weights: Path, tmp_path: Path
+) -> None:
+    state = finished(experiment(image_folder(), weights, *rungs()), tmp_path)
     trained = {one.strategy.name.partition("-")[2]: one.parameters_trainable for one in state.runs}
     assert trained["probe"] == trained["extract"] < trained["bn"] < trained["last-stage"] < trained["finetune"]
     assert trained["lpft"] == trained["layerwise"] == trained["finetune"] == state.runs[0].parameters_total
@@ -104,18 +106,18 @@ def test_every_rung_runs_and_tells_what_it_trains(image_folder: Callable[..., Pa
     assert len(best_weights(tmp_path)) == len(rungs())
 
 
-def finished(data: Path, folder: Path, *names: str) -> ExperimentState:
-    state = go_on(folder, experiment(data, *names))
+def finished(asked: Experiment, folder: Path) -> ExperimentState:
+    state = go_on(folder, asked)
     assert state.end == "finished", state.error
-    assert [one.status for one in state.runs] == ["finished"] * len(names)
+    assert [one.status for one in state.runs] == ["finished"] * len(asked.strategies)
     return state
 
 
 @pytest.mark.parametrize("action", ["skip", "stop"])
 def test_a_probe_can_be_skipped_and_stopped_while_it_solves(
-    image_folder: Callable[..., Path], tmp_path: Path, action: ev.Action
+    image_folder: Callable[..., Path], weights: Path, tmp_path: Path, action: ev.Action
 ) -> None:
-    asked = experiment(image_folder(), "probe", "extract")
+    asked = experiment(image_folder(), weights, "probe", "extract")
     run_until(tmp_path, asked, action, at("probing"))
     first, second = state_of(tmp_path).runs
     assert (first.status, second.status) == (("skipped", "finished") if action == "skip" else ("stopped", "skipped"))
