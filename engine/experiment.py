@@ -93,7 +93,7 @@ def _run(
             clock=clock,
             energy=energy,
             later=later,
-            features=FeatureStore(later),
+            features=FeatureStore(later, clock),
             folds=experiment.folds,
             split_seed=experiment.data.split_seed,
         )

@@ -51,6 +51,7 @@ def run_events(shared: Shared, planned: PlannedRun, view: Preprocessing, known: 
     could go on either.
     """
     name = planned.name
+    shared.features.begin_run()
     course: Course | None = None
     last: ev.RunFinished | ev.RunFailed
     try:
@@ -167,6 +168,7 @@ def _fit(shared: Shared, course: Course) -> Generator[Event, None, None]:
     clock = shared.clock
     due, saved, cost = every(SAVE_SECONDS, clock), clock(), 0.0
     for event in fit(course.run, course.training, course.best.offer):
+        course.charge(*shared.features.settle())
         epoch_ended = isinstance(event, ev.EpochFinished)
         if isinstance(event, ev.EpochFinished):
             course.epochs.append(event)

@@ -114,9 +114,10 @@ def _choice(mine: Measured, results: Sequence[Measured], comparison: Comparison)
         sure = "" if _are_different(mine, best_other, comparison) else ", which this many images cannot confirm"
         reasons.append(f"accuracy counts most (+{difference:.1f} points{sure})")
     reasons += _cheaper(mine, others, "time counts", lambda result: result.total_seconds, "of the time")
-    reasons += _cheaper(
-        mine, others, "memory is short", lambda result: result.memory, "of the memory beyond the process's own"
-    )
+    if not any(mine.features_of and mine.features_of == other.features_of for other in others):
+        reasons += _cheaper(
+            mine, others, "memory is short", lambda result: result.memory, "of the memory beyond the process's own"
+        )
     against = f" It overfits: training accuracy is {100 * mine.gap:.1f} points higher." if mine.overfits else ""
     if not reasons:
         return f"Nothing measured here speaks for it.{against}"

@@ -19,8 +19,9 @@ def is_far_above(leak: Leak) -> bool:
 
 def said(leak: Leak) -> str:
     """What a leak that is far above means, in one sentence without its full stop."""
+    known, majority = (f"{100 * share:.1f} %" for share in (leak.no_pixels, leak.majority))
     return (
         f"{leak.shared:,} of {leak.images:,} validation images share a group with training: without a look at any "
-        f"pixel their groups tell {100 * leak.no_pixels:.1f} % of the labels (the commonest class {100 * leak.majority:.1f} "
-        "%), so validation accuracy measures memory; divide with --split grouped"
+        f"pixel their groups tell {known} of the labels (the commonest class {majority}), so validation accuracy "
+        "measures memory; divide with --split grouped"
     )

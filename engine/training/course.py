@@ -53,6 +53,10 @@ class Course:
         self.began, self.cpu_began = self.run.clock() - seconds, time.process_time() - cpu_seconds
         self.joules_began = math.nan if self.energy is None or joules is None else self.energy() - joules
 
+    def charge(self, seconds: float, cpu_seconds: float) -> None:
+        """The run owes so much for what an earlier one did for both."""
+        self.began, self.cpu_began = self.began - seconds, self.cpu_began - cpu_seconds
+
     def taken(self) -> Spent:
         """What the run took so far."""
         if self.spent is not None:

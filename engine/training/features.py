@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator, Iterator
+import time
+from collections.abc import Callable, Generator, Iterator
 from concurrent.futures import Executor
 from dataclasses import dataclass, field
 from itertools import chain
@@ -32,10 +33,28 @@ EVERY_SEED = 0
 
 @dataclass
 class FeatureStore:
-    """The features that the runs of an experiment share, by what decides them; ``later`` writes them to the cache."""
+    """The features that the runs of an experiment share, by what decides them; ``later`` writes them to the cache.
+
+    ``costs``: the seconds and processor seconds that each took here. ``owed``: those of features that the present run
+    was given and an earlier one had paid for; whoever counts what a run takes adds them, so that none is cheap because
+    it came later. ``paid``: what the present run need not pay (again).
+    """
 
     later: Executor
+    clock: Callable[[], float] = time.perf_counter
     tables: dict[str, Tensor] = field(default_factory=dict)
+    costs: dict[str, tuple[float, float]] = field(default_factory=dict)
+    owed: tuple[float, float] = (0.0, 0.0)
+    paid: set[str] = field(default_factory=set)
+
+    def begin_run(self) -> None:
+        """Another run begins, which owes nothing yet."""
+        self.owed, self.paid = (0.0, 0.0), set()
+
+    def settle(self) -> tuple[float, float]:
+        """What is owed, from now on nothing."""
+        owed, self.owed = self.owed, (0.0, 0.0)
+        return owed
 
 
 def number_of_views(strategy: Strategy) -> int:
@@ -60,12 +79,17 @@ def extracted(
     """
     views = number_of_views(strategy)
     key = _key(images, strategy, network, precision, views)
+    if key in store.tables and key not in store.paid:
+        store.owed = store.costs.get(key, (0.0, 0.0))
+    store.paid.add(key)
     if key not in store.tables:
         table = _cached(key, (views, images.prepared.count))
         if table is None:
+            began, cpu_began = store.clock(), time.process_time()
             table = yield from _extract(images, strategy.augmentation, network, precision, views, at_once)
             many = f"{images.prepared.count} images" + (f", {views - 1} views" if views > 1 else "")
             description = f"{strategy.backbone}: {many} of {images.preprocessing.crop} pixels"
+            store.costs[key] = store.clock() - began, time.process_time() - cpu_began
             store.later.submit(keep, "features", key, description, {FEATURES: table.cpu().numpy()})
         store.tables[key] = table.to(images.device)
     return store.tables[key]

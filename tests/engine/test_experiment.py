@@ -5,8 +5,9 @@ from __future__ import annotations
 import threading
 import time
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Generator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -17,11 +18,13 @@ from engine.data.discover import discover
 from engine.experiment import run
 from engine.hosts import thread
 from engine.log import EventLog, event_reader, is_being_written, send_command
-from engine.presets import presets
+from engine.presets import named, presets
+from engine.progress import WorkDone
 from engine.spec import DataSource, Experiment, load_experiment
 from engine.strategy import changed_strategy
 from engine.toml import SpecError
-from tests.engine.running import state_of, wait_for
+from engine.training import features
+from tests.engine.running import SMALLEST, state_of, wait_for
 
 SECONDS = 60.0
 FINE_TUNING, EXTRACTION = "resnet18-finetune-0", "mobilenetv3-extract-0"
@@ -30,7 +33,8 @@ FINE_TUNING, EXTRACTION = "resnet18-finetune-0", "mobilenetv3-extract-0"
 def experiment(data: Path, **values: object) -> Experiment:
     """Both presets, small and without pretrained weights."""
     small = {"epochs": 2, "batch_size": 4, "image_size": 32}
-    strategies = tuple(changed_strategy(strategy, **small) for strategy in presets().values())
+    fine_tuning, extraction = (changed_strategy(strategy, **small) for strategy in presets().values())
+    strategies = (changed_strategy(fine_tuning, **SMALLEST), extraction)
     given = {"strategies": strategies, "data": DataSource(path=str(data)), "weights": "none", "device": "cpu"}
     return Experiment(**{**given, "precision": "fp32", **values})
 
@@ -246,3 +250,25 @@ class TestCommands:
         host.ask("stop")
         assert host.wait(SECONDS)
         assert not [thread for thread in threading.enumerate() if thread.name == "heartbeat"]
+
+
+def test_what_strategies_share_is_counted_for_each(
+    image_folder: Callable[..., Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    extract, times = features._extract, []
+
+    def slow(*arguments: Any) -> Generator[WorkDone, None, Any]:
+        times.append(0.5)
+        time.sleep(times[-1])
+        return (yield from extract(*arguments))
+
+    monkeypatch.setattr(features, "_extract", slow)
+    small = {"epochs": 1, "image_size": 32, "backbone": "mobilenet_v3_small"}
+    strategies = tuple(
+        changed_strategy(named(name, {}), **small)
+        for name in ("mobilenetv3-extract", "mobilenetv3-probe", "resnet18-extract")
+    )
+    run_in(tmp_path, experiment(image_folder(), strategies=strategies))
+    assert len(times) == 1
+    seconds = [one.seconds for one in state_of(tmp_path).runs]
+    assert all(one is not None and one >= 0.5 for one in seconds), seconds

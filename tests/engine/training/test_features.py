@@ -136,6 +136,19 @@ def test_seeds_and_later_experiments_extract_nothing(monkeypatch: pytest.MonkeyP
     assert torch.equal(again, first)
 
 
+def test_a_run_owes_what_an_earlier_one_paid_for_and_owes_it_once() -> None:
+    ticks = iter(range(0, 1000, 7))
+    store = FeatureStore(ThreadPoolExecutor(1), clock=lambda: next(ticks))
+    owed = []
+    for asked_for in (1, 2, 1):
+        store.begin_run()
+        for _ in range(asked_for):
+            result(extracted(store, images(), strategy(), network(), "fp32"))
+        owed.append(store.settle()[0])
+    assert owed == [0, 7, 7]
+    assert store.settle() == (0.0, 0.0)
+
+
 CHANGES = {
     "other images": (lambda: (strategy(), images("others"), network())),
     "other weights": (lambda: (strategy(), images(), network(1))),
