@@ -44,7 +44,7 @@ def test_extraction_as_it_ships(tmp_path: Path) -> None:
 
 
 def test_fine_tuning_for_a_test_on_smaller_images(tmp_path: Path) -> None:
-    """Two epochs at 96 pixels, an eighth of the work of the preset, which reaches 0.92 in its five at 224."""
-    row = result(tmp_path, "resnet18-finetune", epochs=2, image_size=96)
+    """One epoch at 96 pixels reaches 0.81; the preset 0.92 in its five at 224, which are 27 times the work."""
+    row = result(tmp_path, "resnet18-finetune", epochs=1, image_size=96)
     assert row.val_accuracy is not None
     assert row.val_accuracy >= 0.75

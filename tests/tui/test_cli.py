@@ -34,7 +34,7 @@ def config(tmp_path: Path) -> Path:
     path = tmp_path / "small.toml"
     path.write_text(
         "".join(
-            f'[[strategies]]\nname = "{name}"\nbased_on = "{base}"\nimage_size = 32\n'
+            f'[[strategies]]\nname = "{name}"\nbased_on = "{base}"\nbackbone = "squeezenet1_1"\nimage_size = 32\n'
             for name, base in (("tuned", "resnet18-finetune"), ("extracted", "mobilenetv3-extract"))
         )
     )

@@ -23,7 +23,8 @@ START = "\x1b[15~"
 def arguments(image_folder: Callable[..., Path], tmp_path: Path) -> Iterator[list[str]]:
     config = tmp_path / "long.toml"
     config.write_text(
-        '[[strategies]]\nname = "tuned"\nbased_on = "resnet18-finetune"\nimage_size = 32\nepochs = 4000\n'
+        '[[strategies]]\nname = "tuned"\nbased_on = "resnet18-finetune"\n'
+        'backbone = "squeezenet1_1"\nimage_size = 32\nepochs = 4000\n'
     )
     yield [str(image_folder()), "--weights", "none", "--device", "cpu", "--config", str(config)]
     for folder in folders.experiments(tmp_path / "runs"):
@@ -47,7 +48,7 @@ def test_detach_look_again_and_stop(arguments: list[str], tmp_path: Path) -> Non
     assert is_being_written(folder)
 
     again = Terminal([], 80, 24, tmp_path)  # it opens what goes on
-    again.wait_for("resnet18", "training", "Pause")
+    again.wait_for("squeezenet1_1", "training", "Pause")
     again.press(" ")
     again.wait_for("paused")
     again.press(" ")

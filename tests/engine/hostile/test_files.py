@@ -440,7 +440,7 @@ def test_nothing_listens_and_files_are_for_the_user_alone(
     config = tmp_path / "small.toml"
     config.write_text(
         'weights = "none"\ndevice = "cpu"\n[[strategies]]\nname = "a"\nbased_on = "resnet18-finetune"\n'
-        "image_size = 32\nepochs = 1\nbatch_size = 4\n"
+        'backbone = "squeezenet1_1"\nimage_size = 32\nepochs = 1\nbatch_size = 4\n'
     )
     watch = """
         import os, sys
