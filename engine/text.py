@@ -35,5 +35,21 @@ def listed(names: list[str], limit: int = 3) -> str:
     return f"{first} and {more:,} more" if more > 0 else first
 
 
+def counted(count: int, one: str, many: str) -> str:
+    """``1 image is``, ``2,000 images are``."""
+    return f"{count:,} {one if count == 1 else many}"
+
+
+def numbers(sorted_ones: list[int]) -> str:
+    """Ascending numbers, each followed by the next three or more as a range: ``0 to 4, 7, 9``."""
+    ranges: list[list[int]] = []
+    for number in sorted_ones:
+        if ranges and number == ranges[-1][-1] + 1:
+            ranges[-1].append(number)
+        else:
+            ranges.append([number])
+    return ", ".join(f"{run[0]} to {run[-1]}" if len(run) > 3 else ", ".join(map(str, run)) for run in ranges)
+
+
 def _escape(character: str) -> str:
     return character.encode("unicode_escape").decode("ascii")

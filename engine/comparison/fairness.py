@@ -10,6 +10,7 @@ from typing import NamedTuple
 
 from engine.state import ExperimentState, RunState
 from engine.strategy import Strategy
+from engine.text import numbers
 
 
 class Compared(NamedTuple):
@@ -71,12 +72,12 @@ def _seeds(runs: Sequence[Compared]) -> dict[str, str]:
 
 def _seeds_in_words(seeds: dict[int, set[int]]) -> str:
     folds = {tuple(sorted(folds)) for folds in seeds.values()}
-    numbers = ", ".join(f"{seed}" for seed in sorted(seeds))
+    said = numbers(sorted(seeds))
     if folds == {()}:
-        return numbers
+        return said
     if len(folds) == 1:
-        return f"{numbers} (folds {', '.join(map(str, folds.pop()))})"
-    return ", ".join(f"{seed} (folds {', '.join(map(str, sorted(seeds[seed])))})" for seed in sorted(seeds))
+        return f"{said} (folds {numbers(list(folds.pop()))})"
+    return ", ".join(f"{seed} (folds {numbers(sorted(seeds[seed]))})" for seed in sorted(seeds))
 
 
 def _version(library: str) -> Knob:

@@ -11,7 +11,7 @@ from msgspec import Struct
 from engine.data.leaks import is_far_above
 from engine.events import Leak
 from engine.spec import DataSource
-from engine.text import listed, shown
+from engine.text import counted, listed, shown
 
 if TYPE_CHECKING:
     from engine.data.check import Report
@@ -20,6 +20,8 @@ Level = Literal["alarm", "warning", "note"]
 LEVELS: tuple[Level, ...] = ("alarm", "warning", "note")
 UNEVEN, VERY_UNEVEN = 3.0, 10.0
 """How many times as many images the largest class has as the smallest."""
+
+PAIRS = "pairs of the same or nearly the same image"
 
 
 class Finding(Struct, frozen=True):
@@ -94,19 +96,22 @@ def _duplicates(report: Report) -> Iterator[Finding]:
         total = sum(report.counts["val"].values())
         yield Finding(
             "alarm",
-            f"{more}{found.val_copies:,} of {total:,} validation images are in training too, exactly or nearly.",
+            f"{more}{found.val_copies:,} of {total:,} validation images "
+            f"{'is' if found.val_copies == 1 else 'are'} in training too, exactly or nearly.",
             "remove them from one of the two",
         )
     if found.test_copies:
-        text = f"{more}{found.test_copies:,} test images are in training or validation too, exactly or nearly."
-        yield Finding("alarm", text, "remove them from the test")
+        copies = counted(found.test_copies, "test image is", "test images are")
+        yield Finding(
+            "alarm", f"{more}{copies} in training or validation too, exactly or nearly.", "remove them from the test"
+        )
     if found.conflicts:
-        text = f"{found.conflicts:,} pairs of the same or nearly the same image have two different labels."
-        yield Finding("alarm", text, "look at them: one of the labels is wrong")
+        pairs = counted(found.conflicts, "pair of the same or nearly the same image has", f"{PAIRS} have")
+        yield Finding("alarm", f"{pairs} two different labels.", "look at them: one of the labels is wrong")
     within = len(found.exact) + len(found.near) - found.across
     if within:
-        text = f"{more}{within:,} pairs of the same or nearly the same image are within one part."
-        yield Finding("note", text, "harmless to the split; but they count twice")
+        pairs = counted(within, "pair of the same or nearly the same image is", f"{PAIRS} are")
+        yield Finding("note", f"{more}{pairs} within one part.", "harmless to the split; but they count twice")
 
 
 def _images(report: Report) -> Iterator[Finding]:

@@ -1,6 +1,6 @@
 import pytest
 
-from engine.text import listed, shown
+from engine.text import counted, listed, numbers, shown
 
 
 @pytest.mark.parametrize(
@@ -34,3 +34,13 @@ def test_long_text_loses_its_middle(limit: int) -> None:
 def test_a_list_names_the_first_and_counts_the_rest() -> None:
     assert listed(["a", "b"]) == "a, b"
     assert listed(["a", "b\n", "c", "d", "e"]) == "a, b\\n, c and 2 more"
+
+
+def test_counts_and_ranges_read_as_words_do() -> None:
+    assert [counted(count, "pair is", "pairs are") for count in (1, 0, 2000)] == [
+        "1 pair is",
+        "0 pairs are",
+        "2,000 pairs are",
+    ]
+    assert numbers([0, 1, 2, 3, 5, 7, 8]) == "0 to 3, 5, 7, 8"
+    assert numbers([]) == ""

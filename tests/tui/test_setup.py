@@ -505,7 +505,7 @@ async def test_copies_of_images_are_told(images: DataSource, home: Path) -> None
     async with app.run_test(size=SIZES[1]) as pilot:
         await settled(pilot)
         assert "✗ 2 val images are in train too" in shown(app)
-        assert "✗ 1 pairs of one image, two labels" in shown(app)
+        assert "✗ 1 pair of one image, two labels" in shown(app)
         await pilot.press("i")
         await pilot.pause()
         assert isinstance(app.screen, Copies)

@@ -9,7 +9,7 @@ from rich.style import Style
 from rich.text import Text
 
 from engine.data.leaks import is_far_above
-from engine.text import shown
+from engine.text import counted, shown
 from tui.theme import AMBER, GREEN, GREY, ROSE, Colour, rgb
 
 if TYPE_CHECKING:
@@ -63,11 +63,23 @@ def _images(report: Report, checking: WorkDone | None) -> Iterator[Text]:
             yield _key("i", "look for images that are twice")
         return
     if found.val_copies:
-        yield _line("✗", ROSE, f"{found.val_copies:,} val images are in train too", bold=True)
+        yield _line(
+            "✗", ROSE, counted(found.val_copies, "val image is in train too", "val images are in train too"), bold=True
+        )
     if found.test_copies:
-        yield _line("✗", ROSE, f"{found.test_copies:,} test images are in train or val", bold=True)
+        yield _line(
+            "✗",
+            ROSE,
+            counted(found.test_copies, "test image is in train or val", "test images are in train or val"),
+            bold=True,
+        )
     if found.conflicts:
-        yield _line("✗", ROSE, f"{found.conflicts:,} pairs of one image, two labels", bold=True)
+        yield _line(
+            "✗",
+            ROSE,
+            counted(found.conflicts, "pair of one image, two labels", "pairs of one image, two labels"),
+            bold=True,
+        )
     if images.unreadable:
         yield _line("!", AMBER, f"{len(images.unreadable):,} images cannot be read")
     if within := len(found.exact) + len(found.near) - found.across:

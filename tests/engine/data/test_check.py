@@ -114,8 +114,8 @@ def test_saved_as_jpeg_is_found(data: Path) -> None:
     (pair,) = report.duplicates.near
     assert (Path(pair.second.path).name, pair.across, pair.conflict) == ("again.jpg", True, True)
     texts = [one.text for one in findings(report, DataSource(str(data))) if one.level == "alarm"]
-    assert texts[0].startswith("1 of 7 validation images are in training too")
-    assert texts[1].startswith("1 pairs of the same or nearly the same image have two different labels")
+    assert texts[0].startswith("1 of 7 validation images is in training too")
+    assert texts[1].startswith("1 pair of the same or nearly the same image has two different labels")
 
 
 def test_copies_of_what_is_nearly_the_same_count_too(data: Path) -> None:
