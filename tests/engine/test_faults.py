@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import re
 import subprocess
 import sys
@@ -30,6 +29,7 @@ from engine.spec import DataSource, Experiment
 from engine.strategy import Strategy, changed_strategy
 from engine.training.checkpoint import read
 from tests.engine.disks import empty, fill, mounted, remount, take_inodes
+from tests.engine.limited import EXTRACTED, IN_PARTS, of_memory, without_dropout
 from tests.engine.running import SMALLEST, state_of, undisturbed
 from tests.engine.training.card import Card
 
@@ -335,12 +335,12 @@ class TestMemory:
         assert numbers(halved) != numbers(whole)
 
     @pytest.mark.slow
-    def test_a_process_whose_memory_is_limited(self, image_folder: Callable[..., Path], tmp_path: Path) -> None:
+    def test_a_process_whose_memory_is_limited(
+        self, image_folder: Callable[..., Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
         """The kernel refuses what is above a limit on address space, set anew as each run begins to train."""
-        data, folder = image_folder(train=32, val=20), tmp_path / "run"
-        folder.mkdir()
-        whole = json.loads(limited(tmp_path / "whole", data, 0))
-        found = json.loads(limited(folder, data, 50))
+        data, folder, whole = image_folder(train=32, val=20), tmp_path / "run", tmp_path / "whole"
+        limited(folder, data, 50)
         state = state_of(folder)
         assert state.end == "finished"
         too_large, cut, extraction = state.runs
@@ -351,84 +351,24 @@ class TestMemory:
         assert (cut.status, extraction.status) == ("finished", "finished")
         parts = [event for event in state.warnings if event.run == cut.run and "computed in parts" in event.message]
         assert parts
-        assert found[1] == pytest.approx(whole[0], rel=1e-3), "the result is that of whole batches"
-        assert found[2] == pytest.approx(whole[1], rel=1e-3)
+        monkeypatch.setattr(engine.run, "build", without_dropout)
+        to_its_end(of_memory(str(data), IN_PARTS, EXTRACTED), whole)
+        for found, wanted in zip((cut, extraction), state_of(whole).runs, strict=True):
+            losses = [epoch.val.loss for epoch in wanted.epochs]
+            assert [epoch.val.loss for epoch in found.epochs] == pytest.approx(losses, rel=1e-3), "as in whole batches"
 
 
 def numbers(folder: Path) -> list[tuple[ev.Metrics, ev.Metrics]]:
     return [(epoch.train, epoch.val) for one in state_of(folder).runs for epoch in one.epochs]
 
 
-LIMITED = """
-import json, resource, sys
-from collections import deque
-from pathlib import Path
-import engine.run
-from engine import events as ev
-from engine.data.discover import discover
-from engine.experiment import run
-from engine.log import EventLog, event_reader
-from engine.models.backbones import build
-from engine.spec import DataSource, Experiment
-from engine.strategy import changed_strategy
-from engine.presets import presets
-from engine.state import fold
-from torch import nn
-
-folder, data, mib = Path(sys.argv[1]), sys.argv[2], int(sys.argv[3])
-
-def without_dropout(*arguments):
-    network = build(*arguments)
-    for module in network.module.modules():
-        if isinstance(module, nn.Dropout):
-            module.p = 0.0
-    return network
-
-engine.run.build = without_dropout
-
-class Limiting(EventLog):
-    def append(self, event):
-        if mib and isinstance(event, ev.StageChanged) and event.stage == "training" and event.detail == "epoch 1":
-            now = int(Path("/proc/self/statm").read_text().split()[0]) * resource.getpagesize()
-            resource.setrlimit(resource.RLIMIT_AS, (now + mib * 2**20, resource.RLIM_INFINITY))
-        return super().append(event)
-
-def strategy(preset, **values):
-    return changed_strategy(presets()[preset], image_size=64, epochs=2, **values)
-
-strategies = (
-    strategy("resnet18-finetune", name="too-large", backbone="alexnet", batch_size=4),
-    strategy("resnet18-finetune", name="in-parts", backbone="squeezenet1_1", batch_size=64),
-    strategy("mobilenetv3-extract"),
-)
-source = DataSource(path=data)
-chosen = strategies if mib else strategies[1:]
-asked = Experiment(strategies=chosen, data=source, weights="none", device="cpu", precision="fp32")
-with Limiting(folder) as log:
-    run(asked, discover(asked.data), log, deque())
-runs = fold(event_reader(folder).read()).runs
-print(json.dumps([[epoch.val.loss for epoch in one.epochs] for one in runs]))
-"""
-
-
-def limited(folder: Path, data: Path, mib: int) -> str:
-    """The epochs' validation losses of every run, in a process that may take so many MiB more than it has.
-
-    0: no limit, and without the run that cannot be.
-    """
+def limited(folder: Path, data: Path, mib: int) -> None:
+    """Runs the experiment in a process that may take so many MiB more than it has."""
     if sys.platform != "linux":
         pytest.skip("only Linux tells a process's address space")
-    folder.mkdir(exist_ok=True)
-    done = subprocess.run(
-        [sys.executable, "-c", LIMITED, str(folder), str(data), str(mib)],
-        cwd=ROOT,
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=SECONDS,
-    )
+    command = [sys.executable, "-m", "tests.engine.limited", str(folder), str(data), str(mib)]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False, timeout=SECONDS)
     assert done.returncode == 0, done.stderr
-    return done.stdout
 
 
 NO_ROOM_FOR_KERNELS = """

@@ -1,0 +1,69 @@
+"""An experiment in a process whose address space is limited: ``python -m tests.engine.limited FOLDER DATA MIB``."""
+
+from __future__ import annotations
+
+import resource
+import sys
+from collections import deque
+from pathlib import Path
+
+from torch import nn
+
+import engine.run
+from engine import events as ev
+from engine.data.discover import discover
+from engine.events import Event
+from engine.experiment import run
+from engine.log import EventLog
+from engine.models.backbones import Network, build
+from engine.presets import presets
+from engine.spec import DataSource, Experiment
+from engine.strategy import Strategy, changed_strategy
+
+
+def strategy(preset: str, **values: object) -> Strategy:
+    return changed_strategy(presets()[preset], image_size=64, epochs=2, **values)
+
+
+TOO_LARGE = strategy("resnet18-finetune", name="too-large", backbone="alexnet", batch_size=4)
+IN_PARTS = strategy("resnet18-finetune", name="in-parts", backbone="squeezenet1_1", batch_size=64)
+EXTRACTED = strategy("mobilenetv3-extract")
+
+
+def of_memory(data: str, *strategies: Strategy) -> Experiment:
+    source = DataSource(path=data)
+    return Experiment(strategies=strategies, data=source, weights="none", device="cpu", precision="fp32")
+
+
+def without_dropout(*arguments: object) -> Network:
+    """A network of which whole batches and parts make the same."""
+    network = build(*arguments)  # type: ignore[arg-type]
+    for module in network.module.modules():
+        if isinstance(module, nn.Dropout):
+            module.p = 0.0
+    return network
+
+
+class Limiting(EventLog):
+    """Lets the process have so many MiB more than it has as each run begins to train."""
+
+    mib = 0
+
+    def append(self, event: Event) -> Event:
+        if isinstance(event, ev.StageChanged) and event.stage == "training" and event.detail == "epoch 1":
+            now = int(Path("/proc/self/statm").read_text().split()[0]) * resource.getpagesize()
+            resource.setrlimit(resource.RLIMIT_AS, (now + self.mib * 2**20, resource.RLIM_INFINITY))
+        return super().append(event)
+
+
+def main(folder: str, data: str, mib: str) -> None:
+    engine.run.build = without_dropout
+    asked = of_memory(data, TOO_LARGE, IN_PARTS, EXTRACTED)
+    Path(folder).mkdir()
+    Limiting.mib = int(mib)
+    with Limiting(Path(folder)) as log:
+        run(asked, discover(asked.data), log, deque())
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])
