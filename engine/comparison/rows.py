@@ -53,7 +53,7 @@ class Row(Struct, frozen=True, kw_only=True):
 
     Accuracies are in 0..1 and losses mean cross-entropies in nats, all at ``best_epoch`` (best validation accuracy,
     ties by lower loss, counted from 1). Those of the validation images flatter, since they chose the epoch; those of
-    the test part were measured once, at that epoch. The README describes every field, with its unit.
+    the test part were measured once, at that epoch. docs/verdict.md describes every field, with its unit.
     """
 
     experiment: str = ""

@@ -1,4 +1,4 @@
-"""The comparison as one JSON object; its fields are described in the README."""
+"""The comparison as one JSON object; its fields are described in docs/verdict.md."""
 
 from __future__ import annotations
 

@@ -264,8 +264,8 @@ def test_absurd_times_of_a_damaged_log_are_not_known(tmp_path: Path) -> None:
         assert "inf" not in render(made).replace("Infinity", "inf").replace("information", "")
 
 
-def test_the_readme_names_every_field() -> None:
-    text = (Path(__file__).parents[3] / "README.md").read_text(encoding="utf-8")
+def test_the_documentation_names_every_field() -> None:
+    text = (Path(__file__).parents[3] / "docs" / "verdict.md").read_text(encoding="utf-8")
     structs = (Comparison, DataCounts, ev.Leak, Row, Scores, ClassScores, PairedDifference, StrategySummary, Spread)
     fields = {field for struct in structs for field in struct.__struct_fields__}
     assert {field for field in fields if f"`{field}`" not in text} == set()
