@@ -5,12 +5,12 @@ from __future__ import annotations
 import platform
 from pathlib import Path
 
-import platformdirs
 import psutil
 import torch
 import torchvision
 from msgspec import Struct
 
+from engine import cache
 from engine.devices import bf16_of, choose_device, choose_precision, describe
 from engine.events import Device
 from engine.models.weights import WeightsError, find, hub_cache
@@ -52,7 +52,7 @@ class Report(Struct, frozen=True):
             ("torchvision", self.torchvision),
             ("device", f"{self.device.torch_name}: {self.device.hardware}, {self.device.memory / 2**30:.1f} GiB"),
             ("precision", f"{self.precision}: {self.precision_reason}"),
-            ("CPUs", f"{self.cpus}, torch uses {self.threads} threads"),
+            ("CPUs", f"{self.cpus}, torch uses {self.threads} {'thread' if self.threads == 1 else 'threads'}"),
             *((f"weights of {source.backbone}", source.origin) for source in self.weights),
             ("weights folder", str(self.weights_folder)),
             ("cache folder", str(self.cache_folder)),
@@ -78,7 +78,7 @@ def examine() -> Report:
         threads=torch.get_num_threads(),
         weights=tuple(_source(backbone) for backbone in backbones),
         weights_folder=hub_cache(),
-        cache_folder=platformdirs.user_cache_path("tl-tui"),
+        cache_folder=cache.folder(),
     )
 
 

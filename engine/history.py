@@ -36,6 +36,7 @@ class Summary(Struct, frozen=True):
     data: str = ""
     strategies: tuple[str, ...] = ()
     seeds: tuple[int, ...] = ()
+    folds: int | None = None
     best: dict[str, float] = {}
     reached: dict[str, tuple[float, ...]] = {}
     seconds: float = 0.0
@@ -85,6 +86,7 @@ def summary(folder: Path) -> Summary:
         data=state.data.name if state.data else "",
         strategies=tuple(strategy.name for strategy in state.spec.strategies),
         seeds=state.spec.seeds,
+        folds=state.spec.folds,
         best={run.run: run.best.val.accuracy for run in state.runs if run.best},
         reached={
             strategy.name: tuple(run.best.val.accuracy for run in state.runs if run.strategy == strategy and run.best)

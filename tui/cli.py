@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -338,7 +339,15 @@ def doctor() -> int:
 
 def main() -> None:
     """The console entry point: errors become one line and an exit status."""
-    sys.exit(status(sys.argv[1:]))
+    from tui.signals import EndedAtOnceError
+
+    try:
+        code = status(sys.argv[1:])
+    except EndedAtOnceError:
+        # Not by way of the interpreter's own end: a thread that still computes there would abort the process.
+        sys.stdout.flush()
+        os._exit(130)
+    sys.exit(code)
 
 
 def status(arguments: list[str]) -> int:

@@ -86,7 +86,16 @@ def memory(run: RunState) -> Curves:
         series = ()
     top = max((value for part in series for _, value in part.points), default=1.0)
     seconds = max(1.0, points[-1].elapsed - began) if points else 1.0
-    return Curves("memory", series, (0.0, seconds), (0.0, _rounded_size(top)), size, x_label=_seconds, whole_x=False)
+    return Curves(
+        "memory",
+        series,
+        (0.0, seconds),
+        (0.0, _rounded_size(top)),
+        size,
+        x_label=_seconds,
+        whole_x=False,
+        empty="over before it was measured" if run.status not in ("waiting", "running") else "nothing yet",
+    )
 
 
 def _of_epochs(run: RunState) -> object:

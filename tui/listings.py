@@ -8,11 +8,12 @@ from typing import TYPE_CHECKING
 
 import msgspec
 from msgspec import Struct
+from rich.cells import cell_len
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from engine.comparison.units import UNKNOWN, duration, percent, size
+from engine.comparison.units import UNKNOWN, duration, percent_range, size
 from engine.folder import SPEC
 from engine.log import EVENTS
 from engine.strategy import Strategy
@@ -24,18 +25,24 @@ if TYPE_CHECKING:
 
 
 def print_runs(out: Path) -> int:
-    """A line an experiment, newest first."""
+    """The experiments, newest first: a line each, and below it one for each strategy's best accuracies."""
     from engine.history import summaries
 
     found = summaries(out)
     if not found:
         print_line(f"There is no experiment in {out} yet; `tl-tui` or `tl-tui run` makes one.")
         return 0
-    table = _table("experiment", "data", "state", "time", "best validation accuracy")
+    names = [shown(name, 400) for one in found for name in (one.name, *(f"  {strategy}" for strategy in one.reached))]
+    table = _table("experiment", "state", "time", "val accuracy")
+    table.columns[0].no_wrap = False
+    table.columns[0].width = max(map(cell_len, names))  # whole names, and what went wrong beneath
     for summary in found:
-        best = ", ".join(f"{run} {percent(accuracy)}" for run, accuracy in summary.best.items())
         seconds = duration(summary.seconds) if summary.seconds else UNKNOWN
-        table.add_row(*map(_plain, (summary.name, summary.data, summary.status, seconds, best or UNKNOWN)))
+        table.add_row(*map(_plain, (summary.name, summary.status, seconds)))
+        for strategy, accuracies in summary.reached.items():
+            table.add_row(_plain(f"  {strategy}"), "", "", _plain(percent_range(accuracies)))
+        if summary.note:
+            table.add_row(_plain(f"  {summary.note}"))
     Console().print(table)
     return 0
 
@@ -89,16 +96,18 @@ def _begun(name: str, out: Path) -> Path | None:
 
 
 def print_presets() -> int:
-    """A line a strategy, and where a person's own ones belong."""
+    """What each strategy is made of, the rungs for any backbone, and where a person's own ones belong."""
     from engine.presets import known_strategies, own_strategies_file, presets, rungs
 
     shipped = presets()
-    table = _table("strategy", "backbone", "trains", "optimizer", "schedule", "epochs × batch", "augmentation")
     for strategy in known_strategies().values():
         mark = "" if shipped.get(strategy.name) == strategy else " (own)"
-        table.add_row(*map(_plain, (strategy.name + mark, *_described(strategy))))
-    Console().print(table)
-    print_line("")
+        print_line(strategy.name + mark)
+        table = Table(box=None, show_header=False, padding=(0, 2, 0, 0))
+        for title, value in _described(strategy):
+            table.add_row(_plain(f"  {title}"), _plain(value))
+        Console().print(table)
+        print_line("")
     print_line(
         "Any torchvision model can be trained on any rung, as BACKBONE-RUNG: resnet50-probe, vit_b_16-last-stage."
     )
@@ -159,19 +168,19 @@ def print_line(text: str) -> None:
     Console(soft_wrap=True).print(Text(visible(text)))
 
 
-def _described(strategy: Strategy) -> tuple[str, ...]:
+def _described(strategy: Strategy) -> tuple[tuple[str, str], ...]:
     augmentation = strategy.augmentation
-    crop = f"crops of {percent(augmentation.crop_area)} and more" if augmentation.crop_area < 1 else ""
+    crop = f"crops of {100 * augmentation.crop_area:g} % of the area and more" if augmentation.crop_area < 1 else ""
     flip = "flips" if augmentation.flip else ""
     from tui.strategies import what_trains
 
     return (
-        strategy.backbone,
-        what_trains(strategy),
-        _settings(strategy.optimizer),
-        _settings(strategy.schedule),
-        f"{strategy.epochs} × {strategy.batch_size}",
-        ", ".join(part for part in (crop, flip) if part) or "none",
+        ("backbone", strategy.backbone),
+        ("trains", what_trains(strategy)),
+        ("optimizer", _settings(strategy.optimizer)),
+        ("schedule", _settings(strategy.schedule)),
+        ("epochs", f"{strategy.epochs}, batches of {strategy.batch_size}"),
+        ("augmentation", ", ".join(part for part in (crop, flip) if part) or "none"),
     )
 
 

@@ -8,6 +8,10 @@ from contextlib import contextmanager
 from types import FrameType
 
 
+class EndedAtOnceError(SystemExit):
+    """A person asked a second time: the process ends, with what still works in it."""
+
+
 @contextmanager
 def asked_to_end(ask: Callable[[], None]) -> Iterator[None]:
     """SIGINT and SIGTERM call ``ask`` the first time, and end the process (status 130) the second."""
@@ -16,7 +20,7 @@ def asked_to_end(ask: Callable[[], None]) -> Iterator[None]:
     def answer(_number: int, _frame: FrameType | None) -> None:
         nonlocal asked
         if asked:
-            raise SystemExit(130)
+            raise EndedAtOnceError(130)
         asked = True
         ask()
 

@@ -87,9 +87,11 @@ def heading(comparison: Comparison) -> Text:
         return Text(name, "bold")
     names = ", ".join(shown(name, 40) for name in data.classes[:6]) + (" …" if len(data.classes) > 6 else "")
     test = f" / {data.test:,} test" if data.test else ""
+    folds = max((row.fold or 0 for row in comparison.runs), default=0)
+    parts = f"{data.train + data.val:,} in {folds} folds" if folds else f"{data.train:,} train / {data.val:,} val"
     return Text.assemble(
         (name, "bold"),
-        (f"  {data.train:,} train / {data.val:,} val{test} images, {len(data.classes)} classes: {names}", rgb(GREY)),
+        (f"  {parts}{test} images, {len(data.classes)} classes: {names}", rgb(GREY)),
     )
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 UNKNOWN = "–"
 
@@ -10,6 +10,14 @@ UNKNOWN = "–"
 def percent(share: float) -> str:
     """0.9346 as ``93.5 %``."""
     return f"{100 * share:.1f} %"
+
+
+def percent_range(shares: Sequence[float]) -> str:
+    """Shares (0..1) in percent: one, or from the lowest to the highest of several runs: ``92.6–93.4 %``."""
+    if not shares:
+        return UNKNOWN
+    low, high = f"{100 * min(shares):.1f}", f"{100 * max(shares):.1f}"
+    return f"{high} %" if low == high else f"{low}–{high} %"
 
 
 def points(share: float) -> str:

@@ -7,6 +7,7 @@ import pytest
 import torch
 import torchvision
 
+from engine import cache
 from engine.doctor import examine
 from engine.models.weights import MIRRORS
 
@@ -38,6 +39,7 @@ def test_a_fresh_machine(home):
         assert not source.here
         assert source.origin == f"torchvision IMAGENET1K_V1, not here yet: download, or package index ({mirror})"
     assert report.weights_folder == home / "torch" / "hub" / "checkpoints"
+    assert report.cache_folder == cache.folder()
     assert report.cpus >= 1
     assert not (home / "torch").exists()
     assert ("torch", torch.__version__) in report.facts()

@@ -151,6 +151,7 @@ def test_no_folder_no_experiments(tmp_path: Path) -> None:
 def test_the_runs_of_a_strategy_with_folds(tmp_path: Path) -> None:
     first, second = (epoch(f"{DEFAULT_STRATEGIES[0]}-0-fold-{number}", 1, 0.9, is_best=True) for number in (1, 2))
     found = history.summary(write(tmp_path, "folds", start(folds=2), first, second))
+    assert found.folds == 2
     assert found.accuracies(DEFAULT_STRATEGIES[0]) == [0.9, 0.9]
 
 

@@ -98,6 +98,8 @@ def test_run_and_every_way_to_read_it(
     listed = capsys.readouterr().out
     assert folder.name in listed
     assert "finished" in listed
+    accuracies = {run["strategy"]: f"{100 * run['val_accuracy']:.1f} %" for run in read["runs"]}
+    assert {tuple(line.split(maxsplit=1)) for line in map(str.strip, listed.splitlines())} >= set(accuracies.items())
 
 
 def test_an_experiment_runs_again_from_its_own_file(
@@ -197,7 +199,7 @@ def test_listings(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
     said = capsys.readouterr().out
     assert "resnet18-finetune" in said
     assert "mine (own)" in said
-    assert "StepLR" in said
+    assert "  schedule      StepLR step_size 3, gamma 0.1" in said
     assert status(["runs"]) == 0
     assert "no experiment in runs yet" in capsys.readouterr().out
     assert status(["doctor"]) == 0
@@ -231,6 +233,22 @@ def test_ctrl_c_saves_and_ends(image_folder: Callable[..., Path], config: Path, 
     assert f"tl-tui resume {folder.name}" in rest
     assert (folder / "checkpoints" / "tuned-0" / "best.safetensors").exists()
     assert (folder / "checkpoints" / "tuned-0" / "last.safetensors").exists()
+
+
+def test_a_second_ctrl_c_ends_at_once(image_folder: Callable[..., Path], config: Path, tmp_path: Path) -> None:
+    arguments = ["run", str(image_folder()), *SMALL, str(config), "--epochs", "100000", "--out", str(tmp_path / "out")]
+    command = [Path(sys.executable).parent / "tl-tui", *arguments]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+        assert process.stdout and process.stderr
+        for line in process.stdout:
+            if "epoch 1/" in line:
+                break
+        process.send_signal(signal.SIGINT)
+        process.send_signal(signal.SIGTERM)  # two of a kind at once may arrive as one
+        said, wrong = process.communicate(timeout=60)
+        assert process.returncode == 130
+    assert "terminate" not in wrong and "Traceback" not in wrong
+    assert "tl-tui resume" not in said
 
 
 def test_without_a_terminal_the_app_is_run(image_folder: Callable[..., Path], config: Path, tmp_path: Path) -> None:

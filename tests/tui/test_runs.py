@@ -14,6 +14,7 @@ from textual.pilot import Pilot
 
 import tui.app
 from engine import events as ev
+from engine.comparison.units import percent_range
 from engine.log import EventLog
 from engine.spec import DataSource, changed
 from engine.state import ExperimentState
@@ -22,7 +23,7 @@ from tui.app import TlTui
 from tui.screens.dialogs import Question
 from tui.screens.runs import RunsScreen
 from tui.widgets import runs_table
-from tui.widgets.runs_table import accuracy, when
+from tui.widgets.runs_table import when
 
 SIZES = [(80, 24), (120, 40)]
 OUT = Path("runs")
@@ -229,9 +230,17 @@ def test_no_runs_look_right(snap_compare: Callable[..., bool]) -> None:
 
 
 def test_accuracy_of_one_seed_and_of_several() -> None:
-    assert accuracy([]) == "–"
-    assert accuracy([0.9542]) == "95.4 %"
-    assert accuracy([0.93, 0.9542, 0.94]) == "93.0–95.4 %"
+    assert percent_range([]) == "–"
+    assert percent_range([0.9542]) == "95.4 %"
+    assert percent_range([0.93, 0.9542, 0.94]) == "93.0–95.4 %"
+
+
+async def test_folds_are_told() -> None:
+    logs.write(OUT / "a-20261123-120000", logs.events(changed(logs.two_strategies(), seeds=(0, 1), folds=3)))
+    app = App()
+    async with app.run_test(size=SIZES[1]) as pilot:
+        await opened(pilot)
+        assert str(app.runs.table.get_row_at(0)[1]).endswith("2 seeds · 3 folds")
 
 
 def test_another_year_is_told_by_its_date() -> None:

@@ -438,7 +438,7 @@ async def test_every_key_of_setup_is_explained(images: DataSource) -> None:
     async with app.run_test(size=SIZES[0]) as pilot:
         await settled(pilot)
         keys = {key: active.binding for key, active in app.screen.active_bindings.items()}
-    for key in ("ctrl+r", "f5", "ctrl+o", "b", "space", "enter", "right", "1", "4"):
+    for key in ("ctrl+r", "f5", "ctrl+o", "b", "space", "enter", "right", "tab", "1", "4"):
         assert keys[key].id, key
         assert keys[key].tooltip, key
     assert not {"ctrl+b", "ctrl+s", "ctrl+q", "ctrl+z", "ctrl+j"} & set(keys)

@@ -53,6 +53,11 @@ def test_words_come_last_on_a_terminal_and_first_in_a_window() -> None:
     assert first.index("Choose it when") < first.index("validation accuracy")
 
 
+def test_the_heading_of_folds_says_how_many() -> None:
+    folded = fold(logs.events(spec.changed(logs.two_strategies(3), folds=2)))
+    assert f"{logs.TRAIN + logs.VAL} in 2 folds images" in " ".join(printed(folded, 120).split())
+
+
 def test_nothing_to_compare() -> None:
     assert printed(ExperimentState(), 80).strip() == "There is nothing to compare yet."
 

@@ -78,6 +78,9 @@ class SetupScreen(Screen[None]):
         Binding(
             "escape", "leave", "Strategies", id="setup.leave", tooltip="leave a field; from the list every key works"
         ),
+        Binding(
+            "tab", "app.focus_next", show=False, id="setup.tab", tooltip="the next field; shift+tab: the one before"
+        ),
         Binding("up", "app.focus_previous", "Previous field", show=False, id="setup.previous"),
         Binding("down", "app.focus_next", "Next field", show=False, id="setup.next"),
     ]

@@ -12,7 +12,7 @@ from textual.binding import Binding, BindingType
 from textual.coordinate import Coordinate
 from textual.widgets import DataTable
 
-from engine.comparison.units import duration
+from engine.comparison.units import duration, percent_range
 from engine.history import Status, Summary
 from engine.text import shown
 from tui.text import middle
@@ -60,7 +60,9 @@ class RunsTable(DataTable[Text]):
 
     def redraw(self, folder: Path | None = None) -> None:
         """Lays the rows out for the present width, with the cursor on the experiment in ``folder``."""
-        strategies = [[accuracy(summary.accuracies(name)) for name in summary.strategies] for summary in self.summaries]
+        strategies = [
+            [percent_range(summary.accuracies(name)) for name in summary.strategies] for summary in self.summaries
+        ]
         widest = max((len(text) for texts in strategies for text in texts), default=0)
         self._drawn_for = self.size.width
         widths = _widths(self.size.width - 1, max(7, widest))
@@ -100,11 +102,12 @@ def _widths(room: int, accuracy_width: int) -> dict[str, int]:
 
 def _cells(summary: Summary, widths: dict[str, int]) -> list[Text]:
     strategies = [middle(shown(name), widths["strategy"]) for name in summary.strategies]
-    accuracies = [accuracy(summary.accuracies(name)) for name in summary.strategies]
+    accuracies = [percent_range(summary.accuracies(name)) for name in summary.strategies]
     data = Text(middle(shown(summary.data or summary.name), widths["data"]))
     if summary.seeds:
         seeds = f"seed {summary.seeds[0]}" if len(summary.seeds) == 1 else f"{len(summary.seeds)} seeds"
-        data.append(f"\n{seeds}", rgb(GREY))
+        folds = f" · {summary.folds} folds" if summary.folds else ""
+        data.append(f"\n{middle(seeds + folds, widths['data'])}", rgb(GREY))
     return [
         Text(when(summary.began, _this_year())),
         data,
@@ -119,14 +122,6 @@ def _status(status: Status) -> Text:
     if status == "damaged":
         return Text("? damaged", rgb(ROSE))
     return Text(f"{SIGNS[status]} {status}", STYLES[status])
-
-
-def accuracy(values: Sequence[float]) -> str:
-    """Accuracies (0..1) in percent: one, or from the lowest to the highest of several seeds."""
-    if not values:
-        return "–"
-    low, high = f"{100 * min(values):.1f}", f"{100 * max(values):.1f}"
-    return f"{high} %" if low == high else f"{low}–{high} %"
 
 
 def when(began: datetime | None, year: int) -> str:
