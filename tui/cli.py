@@ -31,7 +31,15 @@ class AppByDefault(click.Group):
     """A group whose command is ``app`` where the first word is none of its commands: ``tl-tui DATA``."""
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
-        """Puts ``app`` in front of arguments that name no command."""
+        """Puts ``app`` in front of arguments that name no command; a mistyped command is told from DATA."""
+        if args and args[0] not in self.commands and args[0].isalpha() and not Path(args[0]).exists():
+            from difflib import get_close_matches
+
+            meant = get_close_matches(args[0], self.commands, 1)
+            if meant:
+                raise click.UsageError(
+                    f"there is no command or folder {args[0]!r}; did you mean `tl-tui {meant[0]}`?", ctx
+                )
         if not args or (args[0] not in self.commands and args[0] not in ("--help", "-h", "--version")):
             args = ["app", *args]
         return super().parse_args(ctx, args)

@@ -166,6 +166,7 @@ def test_a_failed_run_is_status_1(
         (["compare", "nobody"], "there is no experiment 'nobody'"),
         (["compare", "--format", "xml"], "xml"),
         (["nowhere"], "nowhere"),
+        (["comapre"], "did you mean `tl-tui compare`?"),
     ],
     ids=lambda value: " ".join(value) if isinstance(value, list) else "",
 )
