@@ -236,11 +236,13 @@ def test_accuracy_of_one_seed_and_of_several() -> None:
 
 
 async def test_folds_are_told() -> None:
-    logs.write(OUT / "a-20261123-120000", logs.events(changed(logs.two_strategies(), seeds=(0, 1), folds=3)))
+    for name, seeds in (("a-20261123-120000", (0,)), ("b-20261122-120000", (0, 1))):
+        logs.write(OUT / name, logs.events(changed(logs.two_strategies(), seeds=seeds, folds=3)))
     app = App()
     async with app.run_test(size=SIZES[1]) as pilot:
         await opened(pilot)
-        assert str(app.runs.table.get_row_at(0)[1]).endswith("2 seeds · 3 folds")
+        told = [str(app.runs.table.get_row_at(row)[1]).splitlines()[1] for row in (0, 1)]
+    assert told == ["3 folds", "2 seeds, 3 folds"]
 
 
 def test_another_year_is_told_by_its_date() -> None:

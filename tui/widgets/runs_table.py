@@ -106,8 +106,9 @@ def _cells(summary: Summary, widths: dict[str, int]) -> list[Text]:
     data = Text(middle(shown(summary.data or summary.name), widths["data"]))
     if summary.seeds:
         seeds = f"seed {summary.seeds[0]}" if len(summary.seeds) == 1 else f"{len(summary.seeds)} seeds"
-        folds = f" · {summary.folds} folds" if summary.folds else ""
-        data.append(f"\n{middle(seeds + folds, widths['data'])}", rgb(GREY))
+        folds = [f"{summary.folds} folds"] if summary.folds else []
+        said = ", ".join([seeds, *folds] if len(summary.seeds) > 1 else folds or [seeds])
+        data.append(f"\n{middle(said, widths['data'])}", rgb(GREY))
     return [
         Text(when(summary.began, _this_year())),
         data,
