@@ -211,6 +211,7 @@ def test_listings(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
     assert status(["--version"]) == 0
 
 
+@pytest.mark.slow
 def test_ctrl_c_saves_and_ends(image_folder: Callable[..., Path], config: Path, tmp_path: Path) -> None:
     """The real command, the real signal."""
     arguments = ["run", str(image_folder()), *SMALL, str(config), "--epochs", "100000", "--out", str(tmp_path / "out")]
@@ -236,6 +237,7 @@ def test_ctrl_c_saves_and_ends(image_folder: Callable[..., Path], config: Path, 
     assert (folder / "checkpoints" / "tuned-0" / "last.safetensors").exists()
 
 
+@pytest.mark.slow
 def test_a_second_ctrl_c_ends_at_once(image_folder: Callable[..., Path], config: Path, tmp_path: Path) -> None:
     arguments = ["run", str(image_folder()), *SMALL, str(config), "--epochs", "100000", "--out", str(tmp_path / "out")]
     command = [Path(sys.executable).parent / "tl-tui", *arguments]
@@ -252,6 +254,7 @@ def test_a_second_ctrl_c_ends_at_once(image_folder: Callable[..., Path], config:
     assert "tl-tui resume" not in said
 
 
+@pytest.mark.slow
 def test_without_a_terminal_the_app_is_run(image_folder: Callable[..., Path], config: Path, tmp_path: Path) -> None:
     arguments = [str(image_folder()), "-s", "extracted", *SMALL, str(config), "--out", str(tmp_path / "out")]
     done = subprocess.run(

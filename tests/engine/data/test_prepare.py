@@ -225,6 +225,7 @@ print(peak - before)
 
 
 @pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="only Linux says what is resident there")
+@pytest.mark.slow
 def test_a_mapped_file_never_fills_the_memory(tmp_path: Path) -> None:
     """200 MiB of images pass through the process, 10 MiB at a time."""
     np.save(tmp_path / "x.npy", np.ones((1000, 3, 264, 264), np.uint8))

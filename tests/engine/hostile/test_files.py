@@ -434,6 +434,7 @@ def test_any_log_can_be_compared_and_exported(seed: int) -> None:
 # The rest of the machine
 
 
+@pytest.mark.slow
 def test_nothing_listens_and_files_are_for_the_user_alone(
     tmp_path: Path, image_folder: Callable[..., Path], monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -130,6 +130,7 @@ def test_losses_are_means_per_image_not_per_batch() -> None:
             assert metrics.images == len(labels)
 
 
+@pytest.mark.slow
 def test_it_learns() -> None:
     run = make_run(fine_tuning(epochs=4, optimizer={"lr": 0.003}), train=48, val=24)
     epochs = epochs_of(fitted(run, never_best))
@@ -205,6 +206,7 @@ def test_no_step_waits_for_the_device(strategy: Strategy, monkeypatch: pytest.Mo
     assert counts[0] > 0, "the metrics of an epoch are read"
 
 
+@pytest.mark.slow
 def test_a_compiled_network_learns_the_same_and_is_saved_under_its_own_names(tmp_path: Path) -> None:
     plain, compiled = (make_run(fine_tuning(epochs=1, backbone="squeezenet1_1")) for _ in range(2))
     compiled = replace(compiled, model=torch.compile(compiled.network.module, backend="eager"))
