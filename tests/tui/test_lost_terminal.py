@@ -155,8 +155,7 @@ def arguments(image_folder: Callable[..., Path], tmp_path: Path) -> list[str]:
     config = tmp_path / "small.toml"
     config.write_text(
         "".join(
-            f'[[strategies]]\nname = "{name}"\nbased_on = "{base}"\n'
-            'backbone = "squeezenet1_1"\nimage_size = 32\nepochs = 3\n'
+            f'[[strategies]]\nname = "{name}"\nbased_on = "{base}"\nimage_size = 32\nepochs = 3\n'
             for name, base in (("tuned", "resnet18-finetune"), ("extracted", "mobilenetv3-extract"))
         )
     )
@@ -218,7 +217,6 @@ def test_a_closed_terminal_ends_no_run_and_the_app_costs_nothing_from_then_on(
 @pytest.mark.parametrize(
     ("loss", "stage", "strategies"),
     [
-        ("pty closed, without SIGHUP", "validating", ["tuned"]),
         ("SIGHUP only", "warming up", ["tuned"]),
         ("end of input only", "features", ["extracted"]),
         ("output closed only", "decoding", ["tuned"]),
@@ -274,11 +272,13 @@ def test_an_app_whose_terminal_is_lost_before_it_draws_just_exits(arguments: lis
 
 @pytest.mark.slow
 def test_sigterm_ends_in_order_what_goes_on_without_a_terminal(arguments: list[str], tmp_path: Path) -> None:
-    with session([*arguments, "--epochs", "1000"], tmp_path) as app:
+    lose, controlling = LOSSES["pty closed, without SIGHUP"]
+    with session([*arguments, "--epochs", "1000"], tmp_path, controlling) as app:
         start(app)
-        app.wait_for_stage("training")
-        pty_closed(app)
+        app.wait_for_stage("validating")
+        lose(app)
         app.wait_for(app.points_nowhere, "standard input, output and error are /dev/null")
+        app.wait_for_stage("validating", 3)
         app.process.terminate()
         assert app.wait_for_end() == 130
         state = fold(app.events)
