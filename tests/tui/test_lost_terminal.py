@@ -155,7 +155,8 @@ def arguments(image_folder: Callable[..., Path], tmp_path: Path) -> list[str]:
     config = tmp_path / "small.toml"
     config.write_text(
         "".join(
-            f'[[strategies]]\nname = "{name}"\nbased_on = "{base}"\nimage_size = 32\nepochs = 3\n'
+            f'[[strategies]]\nname = "{name}"\nbased_on = "{base}"\n'
+            'backbone = "squeezenet1_1"\nimage_size = 32\nepochs = 12\n'
             for name, base in (("tuned", "resnet18-finetune"), ("extracted", "mobilenetv3-extract"))
         )
     )
@@ -205,7 +206,7 @@ def test_a_closed_terminal_ends_no_run_and_the_app_costs_nothing_from_then_on(
         pty_closed(app)
         app.wait_for(app.points_nowhere, "standard input, output and error are /dev/null")
         began, before = time.monotonic(), cpu_seconds_of_the_app(app.process.pid)
-        app.wait_for_stage("training", 3)  # of tuned: two epochs
+        app.wait_for_stage("training", 11)  # of tuned: ten epochs
         seconds, after = time.monotonic() - began, cpu_seconds_of_the_app(app.process.pid)
         status = app.wait_for_end()
         assert_finished(app, ["tuned-0", "extracted-0"], status)
@@ -227,7 +228,7 @@ def test_what_trains_goes_on_whatever_is_lost_and_when(
 ) -> None:
     lose, controlling = LOSSES[loss]
     chosen = [f"--strategy={name}" for name in strategies]
-    with session([*arguments, *chosen, "--epochs", "1"], tmp_path, controlling) as app:
+    with session([*arguments, *chosen, "--epochs", "4"], tmp_path, controlling) as app:
         start(app)
         app.wait_for_stage(stage)
         lose(app)
@@ -317,7 +318,7 @@ def test_an_app_that_fails_ends_no_run_either(arguments: list[str], tmp_path: Pa
 @pytest.mark.parametrize("loss", ["SIGHUP only", "output closed only"])
 def test_tl_tui_run_goes_on_in_silence(loss: str, arguments: list[str], tmp_path: Path) -> None:
     lose, controlling = LOSSES[loss]
-    with session(["run", *arguments, "--strategy", "tuned", "--epochs", "2"], tmp_path, controlling) as headless:
+    with session(["run", *arguments, "--strategy", "tuned", "--epochs", "6"], tmp_path, controlling) as headless:
         headless.wait_for_stage("training")
         lose(headless)
         status = headless.wait_for_end()
