@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+import re
 import signal
 import subprocess
 import sys
@@ -205,7 +206,7 @@ def test_listings(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
     assert status(["doctor"]) == 0
     said = capsys.readouterr().out
     assert "torchvision" in said
-    assert "fp32" in said
+    assert re.search(r"^precision +(fp32|bf16|fp16): ", said, re.MULTILINE)
     assert status(["--help"]) == 0
     assert status(["--version"]) == 0
 

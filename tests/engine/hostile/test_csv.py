@@ -161,4 +161,4 @@ def test_many_rows_take_bounded_memory(root: Path) -> None:
     )
     assert "149,999 listed files are not in" in printed
     assert "4 images are listed more than once: 1.jpg, 2.jpg, 3.jpg and 1 more" in printed
-    assert risen < 140 * MIB
+    assert risen < 160 * MIB
