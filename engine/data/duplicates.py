@@ -80,7 +80,12 @@ def duplicates(dataset: DataSet, digests: Mapping[str, str], seen: Sequence[str]
     ]
     val_copies, test_copies = _copies(placed, digests, seen, near)
     return Duplicates(
-        tuple(sorted(exact, key=_order)), tuple(sorted(alike, key=_order)), val_copies, test_copies, near.all
+        exact=tuple(sorted(exact, key=_order)),
+        near=tuple(sorted(alike, key=_order)),
+        val_copies=val_copies,
+        test_copies=test_copies,
+        within=near.within,
+        all=near.all,
     )
 
 

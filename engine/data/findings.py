@@ -91,7 +91,7 @@ def _duplicates(report: Report) -> Iterator[Finding]:
     found = report.duplicates
     if found is None:
         return
-    more = "" if found.all else "at least "
+    more = "" if found.all else "At least "
     if found.val_copies:
         total = sum(report.counts["val"].values())
         yield Finding(

@@ -118,6 +118,18 @@ def test_saved_as_jpeg_is_found(data: Path) -> None:
     assert texts[1].startswith("1 pair of the same or nearly the same image has two different labels")
 
 
+def test_of_more_pairs_than_are_collected_it_says_at_least(data: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for number in range(4):
+        save(CHANGES["brighter"](picture(number)), data / f"val/a/again{number}.png")
+    found = checked(DataSource(str(data))).duplicates
+    assert found is not None and found.all and near.LEAST <= found.within <= near.FINE_WITHIN
+    monkeypatch.setattr(near, "MOST_PAIRS", 2)
+    report = checked(DataSource(str(data)))
+    assert report.duplicates is not None and not report.duplicates.all and len(report.duplicates.near) == 2
+    texts = [one.text for one in findings(report, DataSource(str(data))) if one.level == "alarm"]
+    assert texts[0].startswith("At least 2 of 10 validation images are in training too")
+
+
 def test_copies_of_what_is_nearly_the_same_count_too(data: Path) -> None:
     save(picture(0), data / "val/a/near.jpg", quality=50)
     shutil.copy(data / "val/a/near.jpg", data / "val/b/near2.jpg")
