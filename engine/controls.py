@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections import deque
 from collections.abc import Callable, Sequence
+from datetime import datetime
 from pathlib import Path
 
 from engine.events import Action, CommandApplied
@@ -61,9 +62,8 @@ class Controls:
         self, folder: Path, log: EventLog, clocks: Sequence[Stopwatch], asked: deque[Action], state: ExperimentState
     ) -> None:
         self._reader = command_reader(folder)
-        since = state.suspended_at or log.opened  # commands to a process that was lost are not for this one
-        sent = self._reader.read()
-        self._waiting = deque(command.action for command in sent if command.time and command.time > since)
+        self._since: datetime | None = state.suspended_at or log.opened  # earlier ones were for a process that was lost
+        self._waiting = deque(self._sent())
         self._asked = asked
         self._log = log
         self._clocks = clocks
@@ -75,7 +75,7 @@ class Controls:
         if paused:
             self._stop_clocks()
         while True:
-            self._waiting.extend(command.action for command in self._reader.read())
+            self._waiting.extend(self._sent())
             while self._asked:
                 self._waiting.append(self._asked.popleft())
             while self._waiting:
@@ -95,6 +95,15 @@ class Controls:
             if not paused:
                 return None
             time.sleep(POLL_SECONDS)
+
+    def _sent(self) -> list[Action]:
+        """What was sent since the last call; where it cannot be read now (a network's disk), it waits."""
+        try:
+            commands = self._reader.read()
+        except OSError:
+            return []
+        since, self._since = self._since, None
+        return [command.action for command in commands if since is None or (command.time and command.time > since)]
 
     def _stop_clocks(self) -> None:
         for clock in self._clocks:

@@ -27,6 +27,8 @@ T = TypeVar("T")
 EVENTS = "events.jsonl"
 COMMANDS = "commands.jsonl"
 WRITER_LOCK = "writer.lock"
+LOOK_SECONDS = 0.2
+"""How long the lock is waited for: who only asks whether there is a writer has it for less."""
 CHUNK = 1 << 20
 LONGEST_LINE = 1 << 24
 """Bytes, many times what an event takes; longer ones are not read into memory."""
@@ -52,11 +54,15 @@ class EventLog:
         self._encoder = msgspec.json.Encoder()
         self._mutex = threading.Lock()
         self._lock = _acquired(folder, force)
-        self.earlier = event_reader(folder).read()
-        self.opened = datetime.now(UTC)
-        self._file = open(folder / EVENTS, "ab", buffering=0, opener=private)  # noqa: SIM115 - until close()
-        # a line that was torn ends here
-        self._waiting = b"" if _ends_whole(folder / EVENTS) else b"\n"
+        try:
+            self.earlier = event_reader(folder).read()
+            self.opened = datetime.now(UTC)
+            # a line that was torn ends here
+            self._waiting = b"" if _ends_whole(folder / EVENTS) else b"\n"
+            self._file = open(folder / EVENTS, "ab", buffering=0, opener=private)  # noqa: SIM115 - until close()
+        except OSError:
+            self._lock.release()
+            raise
         self._began = time.monotonic() - max((event.elapsed for event in self.earlier), default=0.0)
 
     def append(self, event: Event) -> Event:
@@ -127,7 +133,9 @@ class LineReader(Generic[T]):
         self._in_long_line = False
 
     def read(self) -> list[T]:
-        """What was appended since the last call; nothing where the file does not exist yet."""
+        """What was appended since the last call; nothing where the file does not exist yet, ``OSError`` where it cannot
+        be read now: the next call goes on from there.
+        """
         items: list[T] = []
         try:
             with self.path.open("rb") as file:
@@ -141,8 +149,9 @@ class LineReader(Generic[T]):
                     if len(self._partial) > LONGEST_LINE:
                         self.skipped += not self._in_long_line
                         self._partial, self._in_long_line = b"", True
-        except FileNotFoundError:
-            return []
+        except OSError as error:  # what was read before it must not be lost
+            if not items and not isinstance(error, FileNotFoundError):
+                raise
         return items
 
     def _is_wanted(self, line: bytes) -> bool:
@@ -181,10 +190,10 @@ def send_command(folder: Path, action: Action) -> None:
 
 def is_being_written(folder: Path) -> bool:
     """Whether a process holds the experiment's writer lock now; no where the lock may not even be tried."""
-    if not (folder / WRITER_LOCK).exists():
-        return False
     lock = _lock(folder)
     try:
+        if not (folder / WRITER_LOCK).exists():
+            return False
         lock.acquire(blocking=False)
     except TimeoutError:
         return True
@@ -209,7 +218,7 @@ def writer(folder: Path) -> str:
 def _acquired(folder: Path, force: bool) -> filelock.BaseFileLock:
     lock = _lock(folder)
     try:
-        lock.acquire(blocking=False)
+        lock.acquire(timeout=LOOK_SECONDS, poll_interval=LOOK_SECONDS / 10)
     except TimeoutError:
         raise LogBusyError(f"{folder.name} is being written by {writer(folder) or 'another process'}") from None
     host, _ = _host_and_pid(folder)
@@ -232,12 +241,15 @@ def private(path: str, flags: int) -> int:
 
 
 def _ends_whole(path: Path) -> bool:
-    """Whether the file ends with a whole line, or is empty."""
-    with path.open("rb") as file:
-        if file.seek(0, os.SEEK_END) == 0:
-            return True
-        file.seek(-1, os.SEEK_END)
-        return file.read(1) == b"\n"
+    """Whether the file ends with a whole line, is empty, or is not there."""
+    try:
+        with path.open("rb") as file:
+            if file.seek(0, os.SEEK_END) == 0:
+                return True
+            file.seek(-1, os.SEEK_END)
+            return file.read(1) == b"\n"
+    except FileNotFoundError:
+        return True
 
 
 def _lock(folder: Path) -> filelock.BaseFileLock:

@@ -24,13 +24,17 @@ def follow(
     """The experiment's state whenever it changed, until ``over()``, the first one at once.
 
     Where only progress and memory did, every :data:`PROGRESS_SECONDS` at most.
-    Asks ``has_writer`` when a log without an end is found silent, and every few seconds while it stays so.
+    Asks ``has_writer`` when a log without an end is found silent, and every few seconds while it stays so; one that
+    cannot be read now counts as silent.
     """
     reader = event_reader(folder)
     state, interrupted = ExperimentState(), False
     heard, shown, waiting, first = 0.0, 0.0, False, True
     while not over():
-        events = reader.read()
+        try:
+            events = reader.read()
+        except OSError:  # a network's disk may be away for a while
+            events = []
         now = time.monotonic()
         changed = bool(events) or first
         if events:

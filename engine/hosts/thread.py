@@ -26,8 +26,7 @@ class ThreadHost:
     """Runs what is left of one experiment; ``failure`` is the exception that ended it, if one did.
 
     ``nice``: how far its threads step back behind those of a screen, 0 not at all. ``force``: goes on although the
-    data are no longer those it began with. ``earlier_events``: how many events of its log
-    are those of other processes.
+    data are no longer those it began with. ``earlier_events``: how many events of its log are those of other processes.
     """
 
     def __init__(
@@ -74,10 +73,10 @@ class ThreadHost:
         step_back(self._nice)
         try:
             first = "engine.experiment" not in sys.modules  # later there is nothing to import, and runs to collect
-            with uncollected() if first else nullcontext():
-                from engine.experiment import run  # noqa: PLC0415 - imports torch: seconds that no screen may wait for
-
             with self._log:
+                with uncollected() if first else nullcontext():
+                    from engine.experiment import run  # noqa: PLC0415 - imports torch: seconds, for no screen to wait
+
                 run(self._experiment, self._dataset, self._log, self._asked, force=self._force)
         except Exception as error:
             self.failure = error

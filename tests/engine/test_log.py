@@ -1,15 +1,19 @@
 import subprocess
 import sys
 import threading
+from collections import deque
 from datetime import UTC, datetime
 from pathlib import Path
 
+import filelock
 import pytest
 
 from engine import events as ev
+from engine.controls import Controls
 from engine.log import (
     COMMANDS,
     EVENTS,
+    WRITER_LOCK,
     EventLog,
     LogBusyError,
     command_reader,
@@ -19,6 +23,7 @@ from engine.log import (
 )
 from engine.presets import presets
 from engine.spec import default_experiment
+from engine.state import ExperimentState
 
 MEMORY = ev.Memory(rss=1, peak_rss=2, allocated=3)
 METRICS = ev.Metrics(loss=0.5, accuracy=0.75, images=4)
@@ -125,6 +130,37 @@ def test_a_log_has_one_writer(tmp_path: Path) -> None:
         with pytest.raises(LogBusyError):
             EventLog(tmp_path)
     assert not is_being_written(tmp_path)
+
+
+def test_who_only_asks_for_the_writer_keeps_no_one_from_writing(tmp_path: Path) -> None:
+    with EventLog(tmp_path):
+        pass
+    asking = filelock.FileLock(tmp_path / WRITER_LOCK, thread_local=False)
+    asking.acquire()
+    threading.Timer(0.05, asking.release).start()
+    with EventLog(tmp_path) as log:
+        assert log.append(ev.Warned(message="mine")).time is not None
+
+
+def test_a_log_that_cannot_be_opened_is_not_kept_locked(tmp_path: Path) -> None:
+    (tmp_path / EVENTS).mkdir()
+    with pytest.raises(OSError):
+        EventLog(tmp_path)
+    assert not is_being_written(tmp_path)
+
+
+def test_commands_that_cannot_be_read_now_are_obeyed_later(tmp_path: Path) -> None:
+    send_command(tmp_path, "stop")  # to a process that was lost
+    (tmp_path / COMMANDS).rename(tmp_path / "elsewhere")
+    (tmp_path / COMMANDS).mkdir()
+    with EventLog(tmp_path) as log:
+        controls = Controls(tmp_path, log, [], deque(), ExperimentState())
+        assert controls.obey("run") is None
+        (tmp_path / COMMANDS).rmdir()
+        (tmp_path / "elsewhere").rename(tmp_path / COMMANDS)
+        assert controls.obey("run") is None
+        send_command(tmp_path, "skip")
+        assert controls.obey("run") == "skip"
 
 
 def test_threads_may_append_at_once(tmp_path: Path) -> None:

@@ -57,6 +57,16 @@ def test_a_torn_line_waits_for_its_end(tmp_path: Path) -> None:
     assert next(states).state.end == "finished"
 
 
+def test_a_log_that_cannot_be_read_now_is_read_later(tmp_path: Path) -> None:
+    (tmp_path / EVENTS).mkdir()
+    looks = iter(range(100))
+    states = follow.follow(tmp_path, lambda: next(looks) > 20, lambda: True, poll=0)
+    assert not next(states).state.runs
+    (tmp_path / EVENTS).rmdir()
+    logs.write(tmp_path, EVENTS_OF_TWO)
+    assert next(states).state.end == "finished"
+
+
 def test_an_unfinished_log_without_a_writer_is_interrupted_until_it_goes_on(tmp_path: Path) -> None:
     begun = logs.until("EpochFinished", 2, EVENTS_OF_TWO)
     logs.write(tmp_path, begun)
