@@ -7,6 +7,7 @@ import ctypes
 import gc
 import platform
 import re
+import threading
 from pathlib import Path
 from typing import NamedTuple
 
@@ -117,7 +118,7 @@ def wait_for(device: torch.device) -> None:
 
 
 class MemoryProbe:
-    """Measures the memory of this process, and of a CUDA device, with peaks since the last reset.
+    """Measures the memory of this process, and of a CUDA device, with peaks since the last reset; from any thread.
 
     The peak of resident memory is the kernel's on Linux; elsewhere it is the largest sample.
     """
@@ -127,21 +128,27 @@ class MemoryProbe:
         self._process = psutil.Process()
         self._largest = self._largest_allocated = 0
         self._kernel_counts = False
+        self._mutex = threading.Lock()  # else a sample under way would take the peak of the run before over
         self.reset_peak()
 
     def reset_peak(self, rss: int = 0, allocated: int = 0) -> None:
         """Peaks begin anew from what is in use now, but are at least so many bytes: what a run had before."""
-        self._largest, self._largest_allocated = rss, allocated
-        try:
-            CLEAR_REFS.write_text(RESET_PEAK_RSS, encoding="ascii")
-            self._kernel_counts = True
-        except OSError:
-            self._kernel_counts = False
-        if self._device.type == "cuda":
-            torch.cuda.reset_peak_memory_stats(self._device)
+        with self._mutex:
+            self._largest, self._largest_allocated = rss, allocated
+            try:
+                CLEAR_REFS.write_text(RESET_PEAK_RSS, encoding="ascii")
+                self._kernel_counts = True
+            except OSError:
+                self._kernel_counts = False
+            if self._device.type == "cuda":
+                torch.cuda.reset_peak_memory_stats(self._device)
 
     def sample(self) -> Memory:
         """Memory in use now, in bytes."""
+        with self._mutex:
+            return self._sampled()
+
+    def _sampled(self) -> Memory:
         rss = self._process.memory_info().rss
         peak = _kernel_peak_rss() if self._kernel_counts else 0
         self._largest = max(self._largest, rss, peak)

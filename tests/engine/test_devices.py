@@ -1,6 +1,7 @@
 import gc
 import mmap
 import platform
+import threading
 from pathlib import Path
 
 import psutil
@@ -33,6 +34,24 @@ def fresh_memory():
     for _ in range(SIZE // 4096):
         memory.write(b"x" * 4096)
     return memory
+
+
+def test_a_sample_under_way_does_not_bring_back_the_peak_of_the_run_before(monkeypatch):
+    probe = MemoryProbe(CPU)
+    monkeypatch.setattr(probe, "_kernel_counts", True)
+    before = 2**50
+    resetting = threading.Thread(target=probe.reset_peak)
+
+    def peak() -> int:
+        resetting.start()  # the next run begins while the heartbeat looks
+        resetting.join(0.1)
+        return before
+
+    monkeypatch.setattr(devices, "_kernel_peak_rss", peak)
+    assert probe.sample().peak_rss == before
+    resetting.join()
+    monkeypatch.setattr(devices, "_kernel_peak_rss", lambda: 0)
+    assert probe.sample().peak_rss < before
 
 
 @pytest.fixture
