@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import os
 import traceback
+from contextlib import suppress
 from datetime import datetime
 from pathlib import Path
 
 import platformdirs
 
+from engine.log import private
 from engine.text import shown, visible
 
 
@@ -18,18 +20,17 @@ def why(folder: Path, error: OSError) -> str:
 
 
 def app_log() -> Path:
-    """The file for what goes wrong in the app; its folder is made."""
-    return platformdirs.user_log_path("tl-tui", ensure_exists=True) / "app.log"
+    """The file for what goes wrong in the app; its folder is made. Where that cannot be, what swallows all."""
+    try:
+        return platformdirs.user_log_path("tl-tui", ensure_exists=True) / "app.log"
+    except OSError:
+        return Path(os.devnull)
 
 
 def record_error() -> Path:
-    """Appends the traceback of the present error to the app's log and returns its path."""
+    """Appends the traceback of the present error to the app's log, if it can, and returns its path."""
     path = app_log()
     said = visible(traceback.format_exc(), keep="\n")
-    with open(path, "a", encoding="utf-8", opener=_private) as file:
+    with suppress(OSError), open(path, "a", encoding="utf-8", opener=private) as file:
         file.write(f"{datetime.now().isoformat(timespec='seconds')}\n{said}\n")
     return path
-
-
-def _private(path: str, flags: int) -> int:
-    return os.open(path, flags, 0o600)

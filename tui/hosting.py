@@ -97,8 +97,10 @@ class Hosting:
         self._starting = True
         try:
             self.host = make()  # kept before anybody is told: the app may be about to end
-        except (ValueError, OSError, LogBusyError) as error:
+        except (ValueError, LogBusyError) as error:
             self._tell(StartFailed(str(error)))
+        except OSError as error:
+            self._tell(StartFailed(_in_words(error)))
         except Exception as error:  # a person wants to know, and to go on
             self._tell(StartFailed(f"{type(error).__name__}: {error} (details in {record_error()})"))
         else:
@@ -112,10 +114,15 @@ class Hosting:
         try:
             self.detached = detach(folder)
         except (NotBegunError, OSError) as error:
-            self._tell(StartFailed(f"it could not be detached and goes on here: {error}"))
+            reason = _in_words(error) if isinstance(error, OSError) else error
+            self._tell(StartFailed(f"it could not be detached and goes on here: {reason}"))
             self._made(partial(_resumed, folder))
         else:
             self._tell(HandedOver())
+
+
+def _in_words(error: OSError) -> str:
+    return f"{error.filename}: {error.strerror}" if error.filename else str(error)
 
 
 def _started(experiment: Experiment, out: Path) -> ThreadHost:

@@ -15,7 +15,8 @@ from tui.lost_terminal import LastingText
 def native_output_to(path: Path, failed: Callable[[OSError], None]) -> Iterator[None]:
     """Sends what is written to the file descriptors 1 and 2 to the end of a file, while the app keeps the terminal.
 
-    Textual captures what Python prints; libraries in C (image decoders, CUDA) write past it, over the screen.
+    Textual captures what Python prints; libraries in C (image decoders, CUDA) write past it, over the screen. Where the
+    file cannot be opened, what they write is lost.
     ``sys.__stdout__`` and ``sys.__stderr__``, through which Textual draws and asks for the size, stay the terminal.
     ``failed`` hears why the terminal takes nothing more; Textual, whose drawing would wait for ever, does not.
     """
@@ -23,7 +24,7 @@ def native_output_to(path: Path, failed: Callable[[OSError], None]) -> Iterator[
     sys.stderr.flush()
     kept = {1: os.dup(1), 2: os.dup(2)}
     before = sys.__stdout__, sys.__stderr__
-    log = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
+    log = _opened(path)
     try:
         terminals = [LastingText(kept[1], sys.stdout, failed), LastingText(kept[2], sys.stderr, failed)]
         sys.__stdout__, sys.__stderr__ = terminals  # type: ignore[misc]  # Textual reads these
@@ -40,3 +41,10 @@ def native_output_to(path: Path, failed: Callable[[OSError], None]) -> Iterator[
             os.dup2(terminal_number, number)
             os.close(terminal_number)
         os.close(log)
+
+
+def _opened(path: Path) -> int:
+    try:
+        return os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
+    except OSError:
+        return os.open(os.devnull, os.O_WRONLY)
