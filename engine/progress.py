@@ -45,6 +45,12 @@ def each(work: Generator[S, None, T], change: Callable[[S], U | None]) -> Genera
                 yield changed
 
 
+def counting_images(detail: str, work: Generator[int, None, T], total: int) -> Generator[WorkDone, None, T]:
+    """Does work on ``total`` images that yields how many are done, and returns its result."""
+    yield WorkDone(detail, 0, total, images=True)
+    return (yield from each(work, lambda done: WorkDone(detail, done, total, images=True)))
+
+
 def told(
     work: Generator[WorkDone, None, T], stage: Stage, clock: Callable[[], float], run: str = ""
 ) -> Generator[Event, None, T]:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import difflib
+from collections.abc import Iterable
+
 
 def shown(text: str, limit: int = 300) -> str:
     """The text :func:`visible` on one line, at most ``limit`` characters of it (at least 3).
@@ -49,6 +52,14 @@ def numbers(sorted_ones: list[int]) -> str:
         else:
             ranges.append([number])
     return ", ".join(f"{run[0]} to {run[-1]}" if len(run) > 3 else ", ".join(map(str, run)) for run in ranges)
+
+
+def did_you_mean(name: str, there: Iterable[str], most: int = 3) -> str:
+    """``; did you mean resnet18 or resnet50?``: the nearest of the names there are, empty where none is near."""
+    near = [shown(one, 100) for one in difflib.get_close_matches(name, list(there), most)]
+    if not near:
+        return ""
+    return f"; did you mean {' or '.join(filter(None, (', '.join(near[:-1]), near[-1])))}?"
 
 
 def _escape(character: str) -> str:

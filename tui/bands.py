@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Sequence
 from statistics import mean
 
@@ -10,7 +9,7 @@ from engine.comparison.units import percent
 from engine.events import EpochFinished
 from engine.state import RunState
 from engine.text import shown
-from tui.curves import drawn, rounded_up
+from tui.curves import accuracy_axis, drawn, rounded_up
 from tui.theme import AMBER, BLUE, COLOURS, GREY, ROSE
 from tui.widgets.chart import Curves, Point, Series
 
@@ -19,26 +18,25 @@ Band = tuple[tuple[float, float, float], ...]
 
 
 def accuracy(runs: Sequence[RunState]) -> Curves:
-    """Accuracy by epoch, 0..1, the axis from the ten per cent below the lowest."""
+    """Accuracy by epoch, 0..1."""
     train, _ = _over(runs, lambda epoch: epoch.train.accuracy)
     val, band = _over(runs, lambda epoch: epoch.val.accuracy)
-    low = min([value for _, value in train + val] + [low for _, low, _ in band], default=0.5)
-    bottom = min(0.9, max(0.0, math.floor(10 * low - 1e-9) / 10))
+    axis = accuracy_axis([value for _, value in train + val] + [low for _, low, _ in band])
     latest = percent(val[-1][1]) if val else ""
     series = (Series("train", train, GREY, "dotted"), Series("val", val, BLUE, value=latest, band=band))
-    return Curves(_title("accuracy", runs), series, _epochs(runs), (bottom, 1.0), "{:.0%}".format)
+    return Curves(_title("accuracy", runs), series, _epochs(runs), axis, "{:.0%}".format)
 
 
 def together(strategies: Sequence[tuple[str, Sequence[RunState]]]) -> Curves:
     """Validation accuracy of every strategy by epoch, 0..1: means over its runs, with bands where there are several."""
-    series, lowest, last = [], [0.5] if not strategies else [], [2.0]
+    series, lowest, last = [], list[float](), [2.0]
     for number, (name, runs) in enumerate(strategies):
         points, band = _over(runs, lambda epoch: epoch.val.accuracy)
         lowest += [value for _, value in points] + [low for _, low, _ in band]
         last.append(_epochs(runs)[1])
         series.append(Series(shown(name, 40), points, COLOURS[number % len(COLOURS)], band=band))
-    bottom = min(0.9, max(0.0, math.floor(10 * min(lowest, default=0.5) - 1e-9) / 10))
-    return Curves("validation accuracy", tuple(series), (1.0, max(last)), (bottom, 1.0), "{:.0%}".format)
+    span = (1.0, max(last))
+    return Curves("validation accuracy", tuple(series), span, accuracy_axis(lowest), "{:.0%}".format)
 
 
 def loss(runs: Sequence[RunState], turned: Sequence[int]) -> Curves:

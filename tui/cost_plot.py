@@ -11,6 +11,7 @@ from typing import Literal
 from rich.text import Text
 
 from engine.comparison.columns import columns
+from engine.comparison.measured import part
 from engine.comparison.rows import Comparison, Row
 from engine.comparison.units import duration, percent, size
 from engine.text import shown
@@ -71,8 +72,7 @@ def marks(comparison: Comparison, cost: Cost) -> tuple[Mark, ...]:
 
 def is_tested(comparison: Comparison) -> bool:
     """Whether every run that has a result was measured on a test part."""
-    done = [row for row in comparison.runs if row.val_accuracy is not None]
-    return bool(done) and all(row.test_accuracy is not None for row in done)
+    return part(comparison) == "test"
 
 
 def curves(found: Sequence[Mark], cost: Cost) -> Curves:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 
 from engine.comparison.units import duration, percent, size
 from engine.events import EpochFinished, Memory
@@ -25,13 +25,12 @@ MOST_EPOCHS = 4000
 
 
 def accuracy(run: RunState) -> Curves:
-    """Accuracy by epoch, 0..1, the axis from the ten per cent below the lowest."""
+    """Accuracy by epoch, 0..1."""
     epochs = drawn(run.epochs)
     train = tuple((float(epoch.epoch), epoch.train.accuracy) for epoch in epochs)
     val = tuple((float(epoch.epoch), epoch.val.accuracy) for epoch in epochs)
-    low = min((value for _, value in train + val), default=0.5)
-    bottom = min(0.9, max(0.0, math.floor(10 * low - 1e-9) / 10))
-    return Curves("accuracy", _train_and_val(train, val, percent), _epochs(run), (bottom, 1.0), "{:.0%}".format)
+    axis = accuracy_axis(value for _, value in train + val)
+    return Curves("accuracy", _train_and_val(train, val, percent), _epochs(run), axis, "{:.0%}".format)
 
 
 def loss(run: RunState) -> Curves:
@@ -123,6 +122,12 @@ def drawn(epochs: Sequence[EpochFinished]) -> Sequence[EpochFinished]:
     """The epochs that curves are made of: all, or of very many every second, third … and the last."""
     stride = math.ceil(len(epochs) / MOST_EPOCHS)
     return epochs if stride <= 1 else (*epochs[:-1:stride], epochs[-1])
+
+
+def accuracy_axis(accuracies: Iterable[float]) -> tuple[float, float]:
+    """From the ten per cent below the lowest of the accuracies (0..1), at most 0.9, to 1."""
+    low = min(accuracies, default=0.5)
+    return min(0.9, max(0.0, math.floor(10 * low - 1e-9) / 10)), 1.0
 
 
 def rounded_up(value: float) -> float:

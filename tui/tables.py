@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 
 from rich import box
 from rich.console import Console, ConsoleOptions, RenderableType
@@ -13,7 +13,7 @@ from engine.comparison.aspects import PARTS, Section, sections
 from engine.comparison.columns import Column, columns
 from engine.comparison.confusion import matrices
 from engine.comparison.rows import Comparison
-from engine.comparison.verdict import Choice, choices, verdict
+from engine.comparison.verdict import choices, verdict
 from engine.data.leaks import is_far_above
 from engine.text import shown
 from tui.confusion_tables import confusion_tables
@@ -100,9 +100,10 @@ def _words(comparison: Comparison) -> list[RenderableType]:
     style = f"bold {rgb(AMBER)}" if comparison.data_differs else "bold"
     words: list[RenderableType] = [Text(shown(verdict(comparison), 2000), style), Text()]
     if comparison.fairness:
-        words += [_listed("unequal", comparison.fairness), Text()]
+        unequal = [shown(sentence, 400) for sentence in comparison.fairness]
+        words += [_beside(("" if index else "unequal", one) for index, one in enumerate(unequal)), Text()]
     if said := choices(comparison):
-        words += [_choices(said), Text()]
+        words += [_beside((shown(choice.strategy), choice.sentence) for choice in said), Text()]
     return words
 
 
@@ -130,19 +131,11 @@ def _cell(value: str, best: bool) -> Text:
     return text if not best else Text(f"{text.plain} {BEST}", f"bold {rgb(GREEN)}")
 
 
-def _listed(title: str, sentences: Sequence[str]) -> Table:
+def _beside(rows: Iterable[tuple[str, str]]) -> Table:
+    """Each word, and beside it a sentence."""
     table = Table(box=None, padding=(0, 2, 0, 0), show_header=False, pad_edge=False)
     table.add_column(no_wrap=True, style=rgb(BLUE))
     table.add_column()
-    for index, sentence in enumerate(sentences):
-        table.add_row("" if index else title, Text(shown(sentence, 400)))
-    return table
-
-
-def _choices(said: Sequence[Choice]) -> Table:
-    table = Table(box=None, padding=(0, 2, 0, 0), show_header=False, pad_edge=False)
-    table.add_column(no_wrap=True, style=rgb(BLUE))
-    table.add_column()
-    for choice in said:
-        table.add_row(Text(shown(choice.strategy)), Text(choice.sentence))
+    for word, sentence in rows:
+        table.add_row(Text(word), Text(sentence))
     return table

@@ -7,31 +7,22 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Generator, Sequence
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING
 
 from msgspec import Struct
 from msgspec.structs import replace
 
-from engine.data.dataset import DataSet, Sample, leak
+from engine.data.dataset import DataSet, Sample, Unreadable, leak
 from engine.data.discover import image_root
 from engine.data.groups import below, compiled, group_in
 from engine.data.proposal import Proposal, propose
 from engine.events import Leak
-from engine.progress import WorkDone, each
+from engine.progress import WorkDone, counting_images, each
 from engine.spec import DataSource
 
 if TYPE_CHECKING:
     from engine.data.duplicates import Duplicates
     from engine.data.looks import Look
-
-T = TypeVar("T")
-
-
-class Unreadable(Struct, frozen=True):
-    """A file that cannot be decoded, and why, in a few words."""
-
-    path: str
-    reason: str
 
 
 class Images(Struct, frozen=True):
@@ -111,11 +102,11 @@ def check(dataset: DataSet, source: DataSource, workers: int | None = None) -> G
     report, threads = quick_check(dataset, source), workers or cores()
     samples = (*dataset.train, *dataset.val, *dataset.test)
     paths = sorted({sample.path for sample in samples})
-    found = yield from _told("reading files", content_hashes(paths, threads), len(paths))
+    found = yield from counting_images("reading files", content_hashes(paths, threads), len(paths))
     digests = {path: digest for path, digest in zip(paths, found, strict=True) if digest is not None}
     path_of = {digest: path for path, digest in reversed(digests.items())}
     files = sorted(path_of.items(), key=lambda item: item[1])
-    looked = yield from _told("looking at images", looks(files, threads), len(files))
+    looked = yield from counting_images("looking at images", looks(files, threads), len(files))
     look_of = {digest: one for (digest, _), one in zip(files, looked, strict=True)}
     seen = [digest for digest, one in look_of.items() if not one.unreadable]
     searching = near_pairs(hashes([look_of[digest] for digest in seen]))
@@ -159,8 +150,3 @@ def _images(dataset: DataSet, samples: Sequence[Sample], look_of: dict[str, Look
         grey={name: (sum(greys), len(greys)) for name, greys in read.items()},
         unreadable=tuple(unreadable),
     )
-
-
-def _told(detail: str, work: Generator[int, None, T], total: int) -> Generator[WorkDone, None, T]:
-    yield WorkDone(detail, 0, total, images=True)
-    return (yield from each(work, lambda done: WorkDone(detail, done, total, images=True)))

@@ -19,6 +19,13 @@ class DataError(ValueError):
         super().__init__(shown(text, 2000))
 
 
+class Unreadable(Struct, frozen=True):
+    """A file that could not be decoded, and why, in a few words."""
+
+    path: str
+    reason: str
+
+
 class Sample(Struct, frozen=True):
     """One labelled image: the absolute path of its file, and ``label``, the number of its class.
 

@@ -7,12 +7,11 @@ import math
 from engine.events import Leak
 
 FAR_ABOVE = 0.05
-RULE = "at least 5 points, and more than two standard errors"
-"""What makes the no-pixels baseline far above the majority class."""
+"""In accuracy (0..1): so much, and more than two standard errors, is far above the majority class."""
 
 
 def is_far_above(leak: Leak) -> bool:
-    """Whether knowing groups, without any pixel, predicts far better than the commonest class: :data:`RULE`."""
+    """Whether knowing groups, without any pixel, predicts far better than the commonest class."""
     error = math.sqrt(leak.majority * (1 - leak.majority) / max(leak.images, 1))
     return leak.no_pixels - leak.majority >= max(FAR_ABOVE, 2 * error)
 

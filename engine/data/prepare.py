@@ -8,23 +8,22 @@ from collections.abc import Generator, Mapping, Sequence
 from concurrent.futures import Executor
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 import msgspec
 import numpy as np
 import PIL
 import psutil
 import torch
-from msgspec import Struct
 from numpy.typing import NDArray
 from torch import Tensor
 
 from engine import cache
-from engine.data.dataset import DataError, DataSet, Sample
+from engine.data.dataset import DataError, DataSet, Sample, Unreadable
 from engine.data.fingerprint import content_hashes
 from engine.data.images import cores, decode, decode_into, prepare_pillow
 from engine.data.pixels import Mapped, OnDemand, Pixels, in_memory, open_mapped, unmap
-from engine.progress import WorkDone, each
+from engine.progress import WorkDone, counting_images, each
 from engine.text import shown
 
 DECODER = "2"
@@ -35,14 +34,6 @@ UNMAP_EVERY = 256
 PIXELS, UNREADABLE = "pixels.npy", "unreadable.json"
 CGROUP = Path("/sys/fs/cgroup")
 logger = logging.getLogger("engine")
-T = TypeVar("T")
-
-
-class Unreadable(Struct, frozen=True):
-    """A file that could not be decoded, and why, in a few words."""
-
-    path: str
-    reason: str
 
 
 @dataclass(frozen=True)
@@ -94,7 +85,7 @@ def prepare(dataset: DataSet, side: int, device: torch.device, later: Executor) 
     """
     samples = (*dataset.train, *dataset.val, *dataset.test)
     paths = [sample.path for sample in samples]
-    hashes = yield from _images("reading files", content_hashes(paths, cores()), len(paths))
+    hashes = yield from counting_images("reading files", content_hashes(paths, cores()), len(paths))
     path_of = {digest: path for digest, path in zip(hashes, paths, strict=True) if digest is not None}
     digests = sorted(path_of)
     files = tuple(path_of[digest] for digest in digests)
@@ -146,14 +137,14 @@ def _decoded(
     description = f"{name}: {len(files)} images of {side} × {side} pixels"
     if fits:
         array = np.zeros((len(files), 3, side, side), np.uint8)
-        reasons = _reasons((yield from _images("decoding", decode(files, array), len(files))))
+        reasons = _reasons((yield from counting_images("decoding", decode(files, array), len(files))))
         later.submit(keep, "decoded", key, description, {PIXELS: array, UNREADABLE: msgspec.json.encode(reasons)})
         return in_memory(array, device), reasons
     yield from _decoded_to_disk(key, description, files, side)
     if found := _found(key, files, side, device, fits):
         return found
     nowhere = (np.empty((3, side, side), np.uint8) for _ in files)
-    reasons = _reasons((yield from _images("checking images", decode(files, nowhere), len(files))))
+    reasons = _reasons((yield from counting_images("checking images", decode(files, nowhere), len(files))))
     with cache.writing("decoded", key, f"{description}, only checked", 0) as folder:
         if folder is not None:
             (folder / UNREADABLE).write_bytes(msgspec.json.encode(reasons))
@@ -204,7 +195,7 @@ def _decoded_to_disk(key: str, description: str, files: Sequence[str], side: int
             return
         array = _new_mapped(folder / PIXELS, shape)
         decoding = decode(files, array)
-        done = yield from _images("decoding to the disk", _unmapping(decoding, array), len(files))
+        done = yield from counting_images("decoding to the disk", _unmapping(decoding, array), len(files))
         (folder / UNREADABLE).write_bytes(msgspec.json.encode(_reasons(done)))
 
 
@@ -226,11 +217,6 @@ def _unmapping(decoding: Generator[int, None, list[str]], array: NDArray[np.uint
         return done
 
     return each(decoding, unmapped)
-
-
-def _images(detail: str, work: Generator[int, None, T], total: int) -> Generator[WorkDone, None, T]:
-    yield WorkDone(detail, 0, total, images=True)
-    return (yield from each(work, lambda done: WorkDone(detail, done, total, images=True)))
 
 
 def _reasons(reasons: Sequence[str]) -> dict[int, str]:

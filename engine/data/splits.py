@@ -26,6 +26,8 @@ PARTS: dict[str, Part] = {
 """The names of folders and of values in a split column, in small letters."""
 
 PART_NAMES: tuple[Part, ...] = get_args(Part)
+FOLD_ATTEMPTS = 20
+"""Divisions that are tried until each fold trains with every class."""
 
 Labelled = tuple[str, str]
 """An image's absolute path and the name of its class."""
@@ -68,9 +70,6 @@ def stratified(
 def stratified_in_words(val_fraction: float, seed: int) -> str:
     """How :func:`stratified` divides, for a person."""
     return f"split here: {100 * val_fraction:g} % of each class for validation, seed {seed}"
-
-
-FOLD_ATTEMPTS = 20
 
 
 def folds(samples: Sequence[Sample], count: int, seed: int) -> list[tuple[list[int], list[int]]]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import inspect
 import re
 from collections.abc import Mapping
@@ -17,6 +16,7 @@ from torchvision.models import WeightsEnum
 
 from engine.models.trained import freeze_all_but, parts_that_train
 from engine.strategy import Trains
+from engine.text import did_you_mean
 from engine.toml import SpecError
 
 IMAGENET_CLASSES = 1000
@@ -79,9 +79,8 @@ def default_weights(backbone: str) -> WeightsEnum:
     :class:`engine.toml.SpecError` where torchvision has no such classification model.
     """
     if backbone not in backbone_names():
-        close = difflib.get_close_matches(backbone, backbone_names(), n=3)
-        advice = f"did you mean {' or '.join(close)}?" if close else "such as resnet18 or mobilenet_v3_small"
-        raise SpecError(f"backbone: torchvision has no classification model {backbone!r}; {advice}")
+        advice = did_you_mean(backbone, backbone_names()) or ", such as resnet18 or mobilenet_v3_small"
+        raise SpecError(f"backbone: torchvision has no classification model {backbone!r}{advice}")
     return torchvision.models.get_model_weights(backbone).DEFAULT
 
 

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import logging
 
-import torch
 from torch import nn
 from torch.utils.flop_counter import FlopCounterMode
+
+from engine.models.dry_run import dry_run
 
 logger = logging.getLogger("engine")
 _counted: dict[tuple[str, int, int], int] = {}
@@ -29,13 +30,6 @@ def multiply_adds(module: nn.Module, backbone: str, classes: int, size: int) -> 
 
 
 def _count(module: nn.Module, size: int) -> int:
-    shapes = {name: tensor.to("meta") for name, tensor in [*module.named_parameters(), *module.named_buffers()]}
-    was_training = [(part, part.training) for part in module.modules()]
-    module.eval()
-    try:
-        with torch.no_grad(), FlopCounterMode(display=False) as counter:
-            torch.func.functional_call(module, shapes, torch.empty(1, 3, size, size, device="meta"))
-    finally:
-        for part, training in was_training:
-            part.training = training
+    with FlopCounterMode(display=False) as counter:
+        dry_run(module, size)
     return int(counter.get_total_flops()) // 2

@@ -7,7 +7,8 @@ from itertools import groupby
 
 import torch
 from torch import Tensor, nn
-from torch.func import functional_call
+
+from engine.models.dry_run import dry_run
 
 MOST = 0.9
 """A module that holds more than this share of the parameters is no block but what the blocks are in."""
@@ -69,10 +70,7 @@ def _blocks(module: nn.Module, head_name: str) -> list[str]:
 
 
 def _resolutions(module: nn.Module, blocks: list[str], size: int) -> list[int]:
-    """The number of positions at which the last layer of each block works; what has none is where the one before is.
-
-    Nothing is computed: the network sees an image without values.
-    """
+    """The number of positions at which the last layer of each block works; what has none is where the one before is."""
     seen: dict[str, int] = {}
 
     def note(block: str) -> Callable[[nn.Module, object, object], None]:
@@ -84,17 +82,11 @@ def _resolutions(module: nn.Module, blocks: list[str], size: int) -> list[int]:
 
     layers = [(block, layer) for block in blocks for layer in module.get_submodule(block).modules()]
     hooks = [layer.register_forward_hook(note(block)) for block, layer in layers if not list(layer.children())]
-    was_training = [(part, part.training) for part in module.modules()]
-    values = {name: tensor.to("meta") for name, tensor in (*module.named_parameters(), *module.named_buffers())}
     try:
-        module.eval()
-        with torch.no_grad():
-            functional_call(module, values, torch.empty(1, 3, size, size, device="meta"))
+        dry_run(module, size)
     finally:
         for hook in hooks:
             hook.remove()
-        for part, training in was_training:
-            part.training = training
     found: list[int] = []
     for block in blocks:
         here = seen.get(block, 0)

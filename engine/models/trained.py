@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from functools import partial
 from types import MethodType
 
@@ -51,6 +51,13 @@ def freeze_all_but(module: nn.Module, parts: frozenset[str]) -> None:
 def moving_state(module: nn.Module, parts: frozenset[str]) -> dict[str, Tensor]:
     """The parameters and buffers that training changes, the network's own tensors."""
     return {name: tensor for name, tensor in module.state_dict().items() if _owner(name) in parts}
+
+
+def fill(state: Mapping[str, Tensor], values: Mapping[str, Tensor]) -> None:
+    """Copies the values of the same names, wherever they are, into the tensors of a network's state."""
+    with torch.no_grad():
+        for name, tensor in state.items():
+            tensor.copy_(values[name])
 
 
 def frozen_hash(module: nn.Module, parts: frozenset[str]) -> str:

@@ -9,12 +9,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import msgspec
-import torch
 from torch import Tensor
 
 from engine.data.dataset import Sample
 from engine.events import FileSaved, Metrics
-from engine.models.trained import moving_state
+from engine.models.trained import fill, moving_state
 from engine.training import tensor_file
 from engine.training.run import Run
 from engine.training.tensor_file import TensorFile
@@ -55,10 +54,10 @@ class Best:
         moving = self._moving()
         now = _copied(moving)
         try:
-            _fill(moving, self.state)
+            fill(moving, self.state)
             yield
         finally:
-            _fill(moving, now)
+            fill(moving, now)
 
     def _moving(self) -> dict[str, Tensor]:
         return moving_state(self.run.network.module, self.run.network.trained)
@@ -122,9 +121,3 @@ def _where(samples: Sequence[Sample]) -> dict[str, str]:
 
 def _copied(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
     return {name: tensor.detach().clone() for name, tensor in state.items()}
-
-
-def _fill(state: Mapping[str, Tensor], values: Mapping[str, Tensor]) -> None:
-    with torch.no_grad():
-        for name, tensor in state.items():
-            tensor.copy_(values[name])

@@ -8,7 +8,6 @@ augmentation and dropout need no state: they derive from (seed, epoch, step).
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
@@ -22,7 +21,7 @@ from torch import Tensor, nn
 from torch.optim import Optimizer
 
 from engine.events import EpochFinished, Metrics
-from engine.models.trained import frozen_hash, moving_state
+from engine.models.trained import fill, frozen_hash, moving_state
 from engine.strategy import Strategy
 from engine.training import tensor_file
 from engine.training.course import Course
@@ -175,8 +174,8 @@ def restore(checkpoint: Checkpoint, course: Course) -> None:
     """
     standing, run, training = checkpoint.standing, course.run, course.training
     _check(checkpoint, run, training)
-    _copy(checkpoint, "weights/", _moving(run))
-    _copy(checkpoint, "tally/", training.tally.sums())
+    fill(_moving(run), _below(checkpoint, "weights/"))
+    fill(training.tally.sums(), _below(checkpoint, "tally/"))
     training.optimizer.load_state_dict({"state": _optimizer_state(checkpoint), "param_groups": standing.groups})
     _keep_layout(training.optimizer)
     if standing.step or standing.epoch > 1:
@@ -234,13 +233,6 @@ def _is_finite(tensor: Tensor) -> bool:
 
 def _below(checkpoint: Checkpoint, prefix: str) -> dict[str, Tensor]:
     return {name[len(prefix) :]: tensor for name, tensor in checkpoint.tensors.items() if name.startswith(prefix)}
-
-
-def _copy(checkpoint: Checkpoint, prefix: str, into: Mapping[str, Tensor]) -> None:
-    found = _below(checkpoint, prefix)
-    with torch.no_grad():
-        for name, tensor in into.items():
-            tensor.copy_(found[name])
 
 
 def _optimizer_state(checkpoint: Checkpoint) -> dict[int, dict[str, Tensor]]:

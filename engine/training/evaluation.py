@@ -15,6 +15,7 @@ from engine.controls import PROGRESS_SECONDS, every
 from engine.data.prepare import Part
 from engine.devices import autocast, release_memory, wait_for
 from engine.events import Event, Metrics
+from engine.text import counted
 from engine.training.batches import Feed, evaluation_sizes
 from engine.training.best import Best
 from engine.training.memory import DoesNotFitError, do_without_onednn, shortage
@@ -50,13 +51,9 @@ def fitting(
         if before == 1:
             raise DoesNotFitError(f"a single image does not fit into memory while {what}")
         training.at_once = before // 2
-        message = f"out of memory while {what}: from here on with at most {in_words(before // 2)} at once"
+        images = counted(before // 2, "image", "images")
+        message = f"out of memory while {what}: from here on with at most {images} at once"
         yield ev.Warned(run=run.name, message=message)
-
-
-def in_words(count: int) -> str:
-    """``1 image``, ``32 images``."""
-    return "1 image" if count == 1 else f"{count} images"
 
 
 def evaluated(

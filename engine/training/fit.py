@@ -21,8 +21,9 @@ from engine.devices import autocast, gradient_scaler, release_memory, wait_for
 from engine.events import Event, Metrics
 from engine.models.backbones import set_training_mode
 from engine.progress import told
+from engine.text import counted
 from engine.training.batches import Batch, Feed, batch_sizes, evaluation_sizes, feature_feed, image_feed
-from engine.training.evaluation import WITHOUT_ONEDNN, evaluated, fitting, in_words
+from engine.training.evaluation import WITHOUT_ONEDNN, evaluated, fitting
 from engine.training.head_start import put_probe
 from engine.training.memory import DoesNotFitError, Shortage, do_without_onednn, shortage
 from engine.training.optim import make_optimizer
@@ -223,9 +224,11 @@ def _smaller_steps(run: Run, training: Training, size: int, short: Shortage) -> 
     before = max(training.micro_batches.sizes(size))
     smaller = training.micro_batches.halved(size)
     if smaller is None:
-        raise DoesNotFitError(f"a training step of {in_words(before)} at once does not fit into memory, {where}")
+        images = counted(before, "image", "images")
+        raise DoesNotFitError(f"a training step of {images} at once does not fit into memory, {where}")
     training.micro_batches = smaller
-    parts = f"parts of at most {in_words(max(smaller.sizes(size)))}, whose gradients are added up"
+    images = counted(max(smaller.sizes(size)), "image", "images")
+    parts = f"parts of at most {images}, whose gradients are added up"
     but = ", but for batch norm, whose statistics are those of the parts" if smaller.least > 1 else ""
     message = (
         f"out of memory {where}: from here on a batch of {size} is computed in {parts}; the step stays the same{but}"

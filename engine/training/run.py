@@ -14,6 +14,7 @@ from torch.optim.lr_scheduler import LRScheduler
 
 from engine.devices import MemoryProbe, gradient_scaler
 from engine.models.backbones import Network
+from engine.models.dry_run import in_eval_mode
 from engine.models.trained import trains_batch_norm
 from engine.progress import WorkDone
 from engine.spec import Arithmetic
@@ -93,12 +94,6 @@ def what_trains(run: Run) -> nn.Module:
 
 def gives_finite_logits(run: Run) -> bool:
     """Whether the network as it is now maps two of the validation images to numbers, in evaluation mode."""
-    was_training = [(part, part.training) for part in run.network.module.modules()]
-    run.network.module.eval()
-    try:
-        with torch.inference_mode():
-            images = next(run.images.central(run.images.prepared.val.rows[:2]))
-            return bool(run.network.module(images).isfinite().all())
-    finally:
-        for part, training in was_training:
-            part.training = training
+    with in_eval_mode(run.network.module), torch.inference_mode():
+        images = next(run.images.central(run.images.prepared.val.rows[:2]))
+        return bool(run.network.module(images).isfinite().all())
