@@ -10,8 +10,8 @@ from engine.events import EpochFinished
 from engine.state import RunState
 from engine.text import shown
 from tui.curves import accuracy_axis, drawn, rounded_up
+from tui.plot import Curves, Point, Series
 from tui.theme import AMBER, BLUE, COLOURS, GREY, ROSE
-from tui.widgets.chart import Curves, Point, Series
 
 Value = Callable[[EpochFinished], float]
 Band = tuple[tuple[float, float, float], ...]

@@ -12,7 +12,6 @@ import click
 
 if TYPE_CHECKING:
     from engine.spec import Experiment
-    from tui.control import Asked
 
 F = TypeVar("F", bound=Callable[..., Any])
 HELP = """A terminal lab for transfer learning.
@@ -23,7 +22,8 @@ tl-tui DATA        the app, on your images
 tl-tui run DATA    the same comparison without the app
 
 DATA is a folder with train/CLASS/* and val/CLASS/*, a folder of class folders, or a CSV file with a path column and a
-label column. Exit status: 0 done, 1 a run failed, 2 wrong usage or unusable input.
+label column. Exit status: 0 done, 1 a run failed, 2 wrong usage or unusable
+input, 130 ended by Ctrl-C or SIGTERM, to be gone on with.
 """
 
 
@@ -144,13 +144,13 @@ def cli() -> None:
     """Only a group; see :data:`HELP`."""
 
 
-@cli.command()
+@cli.command(short_help="Open the app (what `tl-tui DATA` does).")
 @experiment_options
 def app(out: Path, **asked: Any) -> int:
     """Open the app (what `tl-tui DATA` does)."""
     experiment = _experiment(**asked)
     if not (sys.stdin.isatty() and sys.stdout.isatty()):
-        from tui.headless import run_headless
+        from tui.commands.run import run_headless
 
         return run_headless(experiment, out, as_json=False)
     from engine.hosts.tuning import uncollected
@@ -166,21 +166,21 @@ json_option = click.option(
 )
 
 
-@cli.command()
+@cli.command(short_help="Is the DATA sound? Copies, groups in both parts, and more.")
 @data_options
 @json_option
 def check(data: str | None, as_json: bool, **asked: Any) -> int:
     """Is the DATA sound? Images twice, groups in both parts, what knowing groups alone would score, and more."""
     from engine import spec
     from engine.presets import presets
-    from tui.checks import print_check
+    from tui.commands.check import print_check
 
     named = {name: value for name, value in asked.items() if value is not None}
     base = spec.default_experiment(presets())
     return print_check(spec.changed(base, data={"path": data, **named}).data, as_json=as_json)
 
 
-@cli.command()
+@cli.command(short_help="Which backbone suits the DATA? Known before anything trains.")
 @data_options
 @click.option(
     "--backbones",
@@ -197,7 +197,7 @@ def rank(data: str | None, backbones: str, weights: str, device: str, as_json: b
     from engine import spec
     from engine.presets import presets
     from engine.toml import SpecError
-    from tui.ranking import print_ranking
+    from tui.commands.rank import print_ranking
 
     named = {name: value for name, value in asked.items() if value is not None}
     base = spec.changed(spec.default_experiment(presets()), data={"path": data, **named}, weights=weights)
@@ -216,14 +216,14 @@ detach_option = click.option("--detach", is_flag=True, help="Leave it to a proce
 @detach_option
 def run(out: Path, as_json: bool, detach: bool, **asked: Any) -> int:
     """Run the comparison without the app."""
-    from tui.headless import run_headless, start_detached
+    from tui.commands.run import run_headless, start_detached
 
     if detach:
         return start_detached(_experiment(**asked), out)
     return run_headless(_experiment(**asked), out, as_json=as_json)
 
 
-@cli.command()
+@cli.command(short_help="Go on with an experiment exactly where it stood.")
 @click.argument("experiment", required=False)
 @json_option
 @detach_option
@@ -231,51 +231,53 @@ def run(out: Path, as_json: bool, detach: bool, **asked: Any) -> int:
 @out_option
 def resume(experiment: str | None, as_json: bool, detach: bool, force: bool, out: Path) -> int:
     """Go on with an EXPERIMENT that was interrupted (the newest such if not given), exactly where it stood."""
-    from tui.headless import detach_headless, resume_headless
-    from tui.listings import find_interrupted
+    from tui.commands.find import find_interrupted
+    from tui.commands.run import detach_headless, resume_headless
 
     folder = find_interrupted(experiment, out)
     return detach_headless(folder, force=force) if detach else resume_headless(folder, force=force, as_json=as_json)
 
 
-@cli.command()
+@cli.command(short_help="Show an experiment that another process runs, and control it.")
 @click.argument("experiment", required=False)
 @out_option
 def attach(experiment: str | None, out: Path) -> int:
     """Show an EXPERIMENT in the app and control it, whichever process runs it (the newest that runs if not given)."""
     from engine.presets import known_strategies
     from engine.spec import default_experiment
-    from tui.listings import find_running
+    from tui.commands.find import find_running
     from tui.session import open_app
 
     if not (sys.stdin.isatty() and sys.stdout.isatty()):
-        raise click.UsageError("attach needs a terminal; `tl-tui ctl EXPERIMENT status` needs none")
+        raise click.UsageError("attach needs a terminal; `tl-tui ctl status` needs none")
     known = known_strategies()
     return open_app(default_experiment(known), out, find_running(experiment, out))
 
 
-@cli.command()
-@click.argument("experiment")
-@click.argument("action", type=click.Choice(["pause", "resume", "stop", "skip", "status"]))
+@cli.command(short_help="Pause, resume, stop or skip without a screen, or ask how it stands.")
+@click.argument("words", nargs=-1, metavar="[EXPERIMENT] pause|resume|stop|skip|status")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 @out_option
-def ctl(experiment: str, action: Asked, as_json: bool, out: Path) -> int:
-    """Control an EXPERIMENT that runs, without a screen, or ask how it stands."""
-    from tui.control import control
+def ctl(words: tuple[str, ...], as_json: bool, out: Path) -> int:
+    """Control an EXPERIMENT that runs (the newest such if not given), without a screen, or ask how it stands."""
+    from tui.commands.ctl import ACTIONS, control
 
-    return control(experiment, action, out, as_json=as_json)
+    *names, action = words or ("",)
+    if action not in ACTIONS or len(names) > 1:
+        raise click.UsageError(f"say what to do: `tl-tui ctl [EXPERIMENT] {'|'.join(ACTIONS)}`")
+    return control(names[0] if names else None, action, out, as_json=as_json)
 
 
 @cli.command()
 @out_option
 def runs(out: Path) -> int:
     """List the experiments, newest first."""
-    from tui.listings import print_runs
+    from tui.commands.lists import print_runs
 
     return print_runs(out)
 
 
-@cli.command()
+@cli.command(short_help="Compare what experiments came to, as a table or a file.")
 @click.argument("experiments", nargs=-1, metavar="[EXPERIMENT[:RUN]]...")
 @click.option("--positive", metavar="CLASS", help="Of two classes, the one that sensitivity is about.")
 @click.option("--runs", "single_runs", is_flag=True, help="A column a run instead of one a strategy.")
@@ -305,7 +307,7 @@ def compare(
 
     Several that were measured on the same data stand side by side; EXPERIMENT:RUN is one run of it.
     """
-    from tui.comparisons import print_comparison
+    from tui.commands.compare import print_comparison
 
     return print_comparison(experiments, format_, output, out, positive=positive, single_runs=single_runs)
 
@@ -313,18 +315,18 @@ def compare(
 @cli.command()
 def presets() -> int:
     """List the strategies that ship and your own."""
-    from tui.listings import print_presets
+    from tui.commands.lists import print_presets
 
     return print_presets()
 
 
-@cli.group(invoke_without_command=True)
+@cli.group(invoke_without_command=True, short_help="What was prepared once for later experiments.")
 @click.pass_context
 def cache(context: click.Context) -> int:
     """List what was prepared once for later experiments, and the room it takes; `tl-tui cache clear` removes it."""
     if context.invoked_subcommand is not None:
         return 0
-    from tui.listings import print_cache
+    from tui.commands.lists import print_cache
 
     return print_cache()
 
@@ -332,15 +334,15 @@ def cache(context: click.Context) -> int:
 @cache.command()
 def clear() -> int:
     """Remove all of it; what is needed again is prepared again."""
-    from tui.listings import clear_cache
+    from tui.commands.lists import clear_cache
 
     return clear_cache()
 
 
-@cli.command()
+@cli.command(short_help="What tl-tui finds on this machine: device, precision, weights.")
 def doctor() -> int:
     """Say what tl-tui finds on this machine: versions, device, precision, weights."""
-    from tui.listings import print_doctor
+    from tui.commands.lists import print_doctor
 
     return print_doctor()
 

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from statistics import mean
 
+from engine.comparison.chosen import chosen
 from engine.comparison.rows import Comparison, Row, Source
 from engine.state import RunState
 
@@ -30,16 +31,8 @@ class Compared:
 
 def compared(comparison: Comparison, sources: Sequence[Source]) -> Compared:
     """The comparison together with what it was made of, by :func:`engine.comparison.rows.compare`."""
-    known = [source for source in sources if source.state.data is not None]
-    of_rows = [
-        (source, run) for source in known for run in source.state.runs if source.runs is None or run.run in source.runs
-    ]
-    return Compared(comparison, tuple(source for source, _ in of_rows), tuple(run for _, run in of_rows))
-
-
-def seed_of(row: Row) -> str:
-    """What a run is called where its strategy is known: ``seed 1``, ``seed 0, fold 3``."""
-    return f"seed {row.seed}" + (f", fold {row.fold}" if row.fold is not None else "")
+    of_rows = chosen([source for source in sources if source.state.data is not None])
+    return Compared(comparison, tuple(one.source for one in of_rows), tuple(one.run for one in of_rows))
 
 
 def best_pair(shown: Compared) -> tuple[int, int] | None:

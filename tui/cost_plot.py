@@ -15,8 +15,8 @@ from engine.comparison.measured import part
 from engine.comparison.rows import Comparison, Row
 from engine.comparison.units import duration, percent, size
 from engine.text import shown
+from tui.plot import Curves, Series
 from tui.theme import COLOURS, GREY, Colour, rgb
-from tui.widgets.chart import Curves, Series
 
 Cost = Literal["time", "processor time", "memory"]
 COSTS: dict[Cost, tuple[Callable[[Row], float | None], Callable[[float], str]]] = {

@@ -8,8 +8,8 @@ from collections.abc import Callable, Iterable, Sequence
 from engine.comparison.units import duration, percent, size
 from engine.events import EpochFinished, Memory
 from engine.state import RunState
+from tui.plot import Curves, Point, Series, steps
 from tui.theme import AMBER, BLUE, GREEN, GREY, ROSE, Colour
-from tui.widgets.chart import Curves, Point, Series, steps
 
 MEMORY_SERIES: tuple[tuple[str, Callable[[Memory], int | None], Colour, bool], ...] = (
     ("device", lambda memory: memory.device_used, GREY, True),

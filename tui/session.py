@@ -11,14 +11,15 @@ from typing import TYPE_CHECKING
 
 from rich.console import Console
 
+from engine.log import is_being_written, writer
 from engine.spec import Experiment
 from tui import follow
 from tui.app import TlTui
 from tui.errors import app_log, record_error
-from tui.listings import print_line
 from tui.lost_terminal import output_may_end, own_terminals, point_nowhere, watched
 from tui.signals import asked_to_end
 from tui.streams import native_output_to
+from tui.text import print_line
 
 if TYPE_CHECKING:
     from engine.hosts.thread import ThreadHost
@@ -115,6 +116,9 @@ def _print_whereabouts(app: TlTui) -> None:
         print_line(f"It goes on in the background (process {app.hosting.detached}): `tl-tui attach {name}` shows it.")
     elif app.state.suspended and app.state.end is None:
         print_line(f"Where it stands is saved: `tl-tui resume {app.folder.name}` goes on.")
+    elif app.state.end is None and is_being_written(app.folder):
+        name = app.folder.name
+        print_line(f"It goes on without you (by {writer(app.folder)}): `tl-tui attach {name}` shows it again.")
 
 
 @contextmanager

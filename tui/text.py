@@ -1,9 +1,12 @@
-"""Text that has to fit."""
+"""Text that has to fit, or to be harmless."""
 
 from __future__ import annotations
 
 from rich.cells import cell_len
+from rich.console import Console
 from rich.text import Text
+
+from engine.text import visible
 
 
 def middle(text: str, width: int) -> str:
@@ -18,3 +21,8 @@ def middle(text: str, width: int) -> str:
     while tail.cell_len > room:
         tail = tail[1:]
     return f"{head.plain}…{tail.plain}"
+
+
+def print_line(text: str) -> None:
+    """A line that is never read as markup, and of which a terminal obeys nothing."""
+    Console(soft_wrap=True).print(Text(visible(text)))

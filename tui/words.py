@@ -6,7 +6,7 @@ from statistics import mean, stdev
 
 from rich.text import Text
 
-from engine.comparison.units import duration, percent, speed
+from engine.comparison.units import clock, duration, percent, speed
 from engine.eta import fraction_done, remaining_of_all, remaining_of_stage, remaining_seconds
 from engine.events import Action
 from engine.state import ExperimentState, RunState, StageProgress
@@ -62,13 +62,6 @@ def epoch(run: RunState) -> str:
     """``epoch 7/25``: the one under way, or how many are done."""
     present = len(run.epochs) + (run.status == "running" and len(run.epochs) < run.strategy.epochs)
     return f"epoch {present}/{run.strategy.epochs}"
-
-
-def clock(seconds: float) -> str:
-    """A coming duration: ``0:07``, ``1:32``, ``2:03:04``."""
-    minutes, rest = divmod(max(0, round(seconds)), 60)
-    hours, minutes = divmod(minutes, 60)
-    return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"
 
 
 def time(run: RunState, state: ExperimentState, interrupted: bool) -> str:

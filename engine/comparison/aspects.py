@@ -22,7 +22,7 @@ from engine.comparison.cells import (
     turns,
     what_trains,
 )
-from engine.comparison.columns import Column, columns
+from engine.comparison.columns import Column
 from engine.comparison.rows import Comparison, Row
 from engine.comparison.units import (
     UNKNOWN,
@@ -87,12 +87,6 @@ def sections(comparison: Comparison, shown: Sequence[Column]) -> tuple[Section, 
     if comparison.data_differs:  # then no value is better than another
         made = [replace(one, lines=tuple(map(_without_best, one.lines))) for one in made]
     return tuple(section for section in made if section.lines)
-
-
-def aspects(comparison: Comparison, *, single_runs: bool = False) -> tuple[Aspect, ...]:
-    """Every line of the table."""
-    shown = columns(comparison, single_runs=single_runs)
-    return tuple(line for section in sections(comparison, shown) for line in section.lines)
 
 
 def _result(comparison: Comparison, shown: Sequence[Column], part: Literal["test", "val"]) -> Section:

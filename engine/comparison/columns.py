@@ -25,10 +25,11 @@ def columns(comparison: Comparison, *, single_runs: bool = False) -> tuple[Colum
     if not single_runs:
         return tuple(Column(name, _runs(rows), tuple(rows)) for name, rows in strategies.items())
     several = len(strategies) < len(comparison.runs)
-    return tuple(Column(row.strategy, _run(row) if several else "", (row,)) for row in comparison.runs)
+    return tuple(Column(row.strategy, seed_of(row) if several else "", (row,)) for row in comparison.runs)
 
 
-def _run(row: Row) -> str:
+def seed_of(row: Row) -> str:
+    """What a run is called where its strategy is known: ``seed 1``, ``seed 0, fold 3``."""
     return f"seed {row.seed}" if row.fold is None else f"seed {row.seed}, fold {row.fold}"
 
 

@@ -34,9 +34,12 @@ def duration(seconds: float) -> str:
     """Seconds as a person reads them: ``0.004 s``, ``8.3 s``, ``1:32``, ``2:03:04``."""
     if seconds < 0.1:
         return f"{seconds:.3f} s"
-    if seconds < 60:
-        return f"{seconds:.1f} s"
-    minutes, rest = divmod(round(seconds), 60)
+    return f"{seconds:.1f} s" if seconds < 60 else clock(seconds)
+
+
+def clock(seconds: float) -> str:
+    """Whole seconds as a clock shows them: ``0:07``, ``1:32``, ``2:03:04``."""
+    minutes, rest = divmod(max(0, round(seconds)), 60)
     hours, minutes = divmod(minutes, 60)
     return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"
 

@@ -5,9 +5,10 @@ from textual.app import App, ComposeResult
 from engine.state import fold
 from tests.tui import logs
 from tui import curves
+from tui.plot import LABEL_WIDTH, Curves, Series, decades, draw, legend, steps, thinned, ticks
 from tui.theme import BLUE, GREY
 from tui.widgets import chart
-from tui.widgets.chart import LABEL_WIDTH, Chart, Curves, Series, decades, draw, legend, steps, thinned, ticks
+from tui.widgets.chart import Chart
 
 
 def rows(text: object) -> list[str]:

@@ -16,8 +16,8 @@ from tests.tui import logs
 from tui import bands, cost_plot
 from tui.compared import best_pair, compared
 from tui.measures import Order, best_of, lines, measures
+from tui.plot import faint, filled
 from tui.spec_differences import spec_differences
-from tui.widgets.chart import faint, filled
 
 
 @pytest.fixture(scope="module")

@@ -41,7 +41,7 @@ def test_every_command_and_what_is_said(
     assert state_of(host.folder).paused
     assert status(["ctl", name, "pause", *out]) == 0, "it is so already"
     capsys.readouterr()
-    assert status(["ctl", name, "resume", "--json", *out]) == 0
+    assert status(["ctl", "resume", "--json", *out]) == 0, "the newest that runs, where none is named"
     told = json.loads(capsys.readouterr().out)
     assert (told["experiment"], told["status"]) == (name, "running")
     assert told["runs"][0]["epochs_done"] > 0
@@ -53,6 +53,10 @@ def test_every_command_and_what_is_said(
     assert "does not run now (stopped)" in capsys.readouterr().err
     assert status(["ctl", name, "status", *out]) == 0
     assert "stopped" in capsys.readouterr().out
+    assert status(["ctl", "status", *out]) == 2
+    assert "is running; name one" in capsys.readouterr().err
+    assert status(["ctl", name, *out]) == status(["ctl", *out]) == status(["ctl", "a", "b", "stop", *out]) == 2
+    assert "say what to do: `tl-tui ctl [EXPERIMENT] pause|resume|stop|skip|status`" in capsys.readouterr().err
 
 
 def test_commands_of_several_are_each_applied_once(host: thread.ThreadHost, tmp_path: Path) -> None:

@@ -15,10 +15,10 @@ from engine.events import AnyEvent, EpochFinished
 from engine.state import fold
 from tests.tui import logs
 from tests.tui.conftest import opened, text_of, until
-from tui import curves
+from tui import curves, plot
 from tui.app import TlTui
+from tui.plot import Curves, draw
 from tui.widgets import chart
-from tui.widgets.chart import Curves, draw
 from tui.widgets.rows import changed_rows
 
 Log = Callable[[list[AnyEvent]], Path]
@@ -107,8 +107,8 @@ def test_very_long_histories_are_thinned_before_they_are_plotted(monkeypatch: py
     assert sum(len(series.points) for series in rates.series) <= 2 * (curves.MOST_EPOCHS + 1)
     assert rates.series[0].points[-1] == (10_002.0, 0.01) and rates.x == (0.0, 10_000.0)
     plotted: list[int] = []
-    real = chart.thinned
-    monkeypatch.setattr(chart, "thinned", lambda *asked: plotted.append(len(real(*asked))) or real(*asked))
+    real = plot.thinned
+    monkeypatch.setattr(plot, "thinned", lambda *asked: plotted.append(len(real(*asked))) or real(*asked))
     draw(curves.accuracy(run), 58, 8)
     assert len(plotted) == 2 and max(plotted) <= 2 * 58
 

@@ -13,7 +13,7 @@ from engine import events as ev
 from engine.events import AnyEvent
 from engine.state import ExperimentState, fold
 from tests.tui import logs
-from tui.headless import SILENT_SECONDS, Display, _display
+from tui.commands.run import SILENT_SECONDS, Display, _display
 
 SLOWER = 40
 """How many times slower than the made-up log: a stage then takes minutes."""

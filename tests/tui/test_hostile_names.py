@@ -29,7 +29,7 @@ from tests.tui.conftest import opened, text_of, until
 from tests.tui.test_setup import App
 from tui.app import TlTui
 from tui.cli import status
-from tui.headless import Display, _display
+from tui.commands.run import Display, _display
 from tui.screens.pick_folder import PickFolder
 from tui.widgets.data_summary import described, facts
 from tui.widgets.field import Field

@@ -15,7 +15,7 @@ from engine.state import fold
 from tests.tui import logs
 from tui import ascii as plain
 from tui.curves import CHARTS
-from tui.widgets.chart import draw
+from tui.plot import draw
 
 
 def test_everything_drawn_has_an_ascii_form_of_the_same_width() -> None:

@@ -6,7 +6,8 @@ from engine.state import RunState
 from engine.strategy import Strategy
 from engine.training.schedule import rates_of
 from tui import curves
-from tui.widgets.chart import Chart, Curves
+from tui.plot import Curves
+from tui.widgets.chart import Chart
 
 MOST_EPOCHS = 2_000
 """More epochs than this are not drawn: a screen has no room for them, and typing must stay quick."""

@@ -7,7 +7,8 @@ import msgspec
 import pytest
 
 from engine import events as ev
-from engine.comparison.aspects import aspects
+from engine.comparison.aspects import sections
+from engine.comparison.columns import columns
 from engine.comparison.rows import Comparison, DataCounts, Row, Source, accuracy_interval, compare
 from engine.comparison.units import count, duration, energy, percent, points, size, speed, spread, three_digits
 from engine.comparison.verdict import choices, verdict
@@ -202,7 +203,8 @@ def test_exports_are_written_whole(tmp_path: Path) -> None:
 
 
 def test_the_better_value_of_a_line_is_marked() -> None:
-    lines = {aspect.title: aspect for aspect in aspects(comparison(row("a", 0.95, seconds_total=50.0), row("b", 0.9)))}
+    compared = comparison(row("a", 0.95, seconds_total=50.0), row("b", 0.9))
+    lines = {line.title: line for section in sections(compared, columns(compared)) for line in section.lines}
     assert lines["validation accuracy"].values == ("95.0 %", "90.0 %")
     assert lines["validation accuracy"].best == (True, False)
     assert lines["time in all"].best == (True, False)

@@ -17,8 +17,9 @@ from engine.log import event_reader, is_being_written
 from engine.state import fold
 from engine.text import shown
 from engine.toml import SpecError
-from tui.listings import find_experiment, print_line
+from tui.commands.find import find_experiment
 from tui.tables import comparison_table
+from tui.text import print_line
 
 FILE_WIDTH = 120
 """Cells that a table in a file is wide."""

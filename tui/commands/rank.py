@@ -14,7 +14,7 @@ from engine.comparison.units import UNKNOWN, percent
 from engine.export.to_json import json_text
 from engine.spec import DataSource
 from engine.text import shown
-from tui.checks import told
+from tui.commands.check import told
 from tui.theme import AMBER, GREEN, GREY, rgb
 from tui.words import count
 

@@ -1,27 +1,19 @@
-"""What the short commands print: runs, presets, cache, doctor; and how an experiment is found by its name."""
+"""What the short commands print: runs, presets, cache, doctor."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING
 
-import msgspec
-from msgspec import Struct
 from rich.cells import cell_len
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
 from engine.comparison.units import UNKNOWN, duration, percent_range, size
-from engine.folder import SPEC
-from engine.log import EVENTS
-from engine.strategy import Strategy
-from engine.text import shown, visible
+from engine.text import shown
 from engine.toml import SpecError
-
-if TYPE_CHECKING:
-    from engine.history import Status, Summary
+from tui.strategies import described
+from tui.text import print_line
 
 
 def print_runs(out: Path) -> int:
@@ -47,54 +39,6 @@ def print_runs(out: Path) -> int:
     return 0
 
 
-def find_experiment(name: str | None, out: Path) -> Path:
-    """The folder of an experiment: a path, a name below ``out``, or the newest; ``SpecError`` where there is none."""
-    if name is None:
-        from engine.history import each
-
-        newest = next((summary.folder for summary in each(out) if summary.strategies), None)
-        if newest is None:
-            raise SpecError(f"there is no experiment in {out}; `tl-tui run` makes one, --out names another folder")
-        return newest
-    for folder in (Path(name), out / name):
-        if (folder / EVENTS).is_file():
-            return folder
-    raise SpecError(f"there is no experiment {name!r}, neither as a folder nor in {out}; `tl-tui runs` lists them")
-
-
-def find_interrupted(name: str | None, out: Path) -> Path:
-    """The folder of the experiment to go on with: the named one, or the newest that was interrupted, or of which a run
-    could not write what it had learnt.
-    """
-    if name is not None and (folder := _begun(name, out)) is not None:
-        return folder  # it has no log yet
-    if name is not None:
-        return find_experiment(name, out)
-    return _newest("interrupted", out, "`tl-tui runs` lists all", lambda one: one.unsaved and one.status == "failed")
-
-
-def find_running(name: str | None, out: Path) -> Path:
-    """The folder of the experiment to watch: the named one, or the newest that a process is at."""
-    return find_experiment(name, out) if name is not None else _newest("running", out, "name one to look at it")
-
-
-def _newest(status: Status, out: Path, advice: str, or_else: Callable[[Summary], bool] = lambda _: False) -> Path:
-    from engine.history import each
-
-    newest = next((one.folder for one in each(out) if one.status == status or or_else(one)), None)
-    if newest is None:
-        raise SpecError(f"no experiment in {out} is {status}; {advice}")
-    return newest
-
-
-def _begun(name: str, out: Path) -> Path | None:
-    """The folder of an experiment of which there is a specification and nothing else yet."""
-    for folder in (Path(name), out / name):
-        if (folder / SPEC).is_file() and not (folder / EVENTS).is_file():
-            return folder
-    return None
-
-
 def print_presets() -> int:
     """What each strategy is made of, the rungs for any backbone, and where a person's own ones belong."""
     from engine.presets import known_strategies, own_strategies_file, presets, rungs
@@ -104,7 +48,7 @@ def print_presets() -> int:
         mark = "" if shipped.get(strategy.name) == strategy else " (own)"
         print_line(strategy.name + mark)
         table = Table(box=None, show_header=False, padding=(0, 2, 0, 0))
-        for title, value in _described(strategy):
+        for title, value in described(strategy):
             table.add_row(_plain(f"  {title}"), _plain(value))
         Console().print(table)
         print_line("")
@@ -161,38 +105,6 @@ def print_doctor() -> int:
         table.add_row(_plain(title), _plain(value))
     Console().print(table)
     return 0
-
-
-def print_line(text: str) -> None:
-    """A line that is never read as markup, and of which a terminal obeys nothing."""
-    Console(soft_wrap=True).print(Text(visible(text)))
-
-
-def _described(strategy: Strategy) -> tuple[tuple[str, str], ...]:
-    augmentation = strategy.augmentation
-    crop = f"crops of {100 * augmentation.crop_area:g} % of the area and more" if augmentation.crop_area < 1 else ""
-    flip = "flips" if augmentation.flip else ""
-    from tui.strategies import what_trains
-
-    return (
-        ("backbone", strategy.backbone),
-        ("trains", what_trains(strategy)),
-        ("optimizer", _settings(strategy.optimizer)),
-        ("schedule", _settings(strategy.schedule)),
-        ("epochs", f"{strategy.epochs}, batches of {strategy.batch_size}"),
-        ("augmentation", ", ".join(part for part in (crop, flip) if part) or "none"),
-    )
-
-
-def _settings(choice: Struct) -> str:
-    """An optimizer or a schedule as ``SGD lr 0.001, momentum 0.9``."""
-    values = msgspec.to_builtins(choice)
-    kind = values.pop("name")
-    said = [
-        f"{name} {value:g}" if isinstance(value, int | float) else f"{len(value)} × {name}"
-        for name, value in values.items()
-    ]
-    return f"{kind} {', '.join(said)}".strip()
 
 
 def _room(count: int) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 import time
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 from engine.comparison.units import duration
 from engine.eta import remaining_of_all
@@ -15,22 +15,26 @@ from engine.log import event_reader, is_being_written, send_command, writer
 from engine.state import ExperimentState, RunState, fold
 from engine.text import shown
 from engine.toml import SpecError
-from tui.listings import find_experiment, print_line
+from tui.commands.find import find_running
+from tui.text import print_line
 from tui.words import epoch, images
 
 Asked = Literal["pause", "resume", "stop", "skip", "status"]
+ACTIONS: tuple[Asked, ...] = get_args(Asked)
 ANSWER_SECONDS = 20.0
 """How long an answer is waited for: a step, or a batch of validation, may be under way."""
 POLL_SECONDS = 0.05
 
 
-def control(experiment: str, action: Asked, out: Path, *, as_json: bool) -> int:
+def control(experiment: str | None, action: Asked, out: Path, *, as_json: bool) -> int:
     """Sends the command and waits until it was obeyed, or says how the experiment stands; the exit status.
+
+    ``experiment``: the newest that runs if None.
 
     0: obeyed, or what was asked for is so already; 1: not obeyed within :data:`ANSWER_SECONDS`. ``SpecError`` where no
     process runs the experiment.
     """
-    folder = find_experiment(experiment, out)
+    folder = find_running(experiment, out)
     reader = event_reader(folder)
     state = fold(reader.read())
     obeyed = True

@@ -1,0 +1,62 @@
+"""How a command finds the experiment that is meant: by its name, or the newest of its kind."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from engine.folder import SPEC
+from engine.log import EVENTS
+from engine.toml import SpecError
+
+if TYPE_CHECKING:
+    from engine.history import Status, Summary
+
+
+def find_experiment(name: str | None, out: Path) -> Path:
+    """The folder of an experiment: a path, a name below ``out``, or the newest; ``SpecError`` where there is none."""
+    if name is None:
+        from engine.history import each
+
+        newest = next((summary.folder for summary in each(out) if summary.strategies), None)
+        if newest is None:
+            raise SpecError(f"there is no experiment in {out}; `tl-tui run` makes one, --out names another folder")
+        return newest
+    for folder in (Path(name), out / name):
+        if (folder / EVENTS).is_file():
+            return folder
+    raise SpecError(f"there is no experiment {name!r}, neither as a folder nor in {out}; `tl-tui runs` lists them")
+
+
+def find_interrupted(name: str | None, out: Path) -> Path:
+    """The folder of the experiment to go on with: the named one, or the newest that was interrupted, or of which a run
+    could not write what it had learnt.
+    """
+    if name is not None and (folder := _begun(name, out)) is not None:
+        return folder  # it has no log yet
+    if name is not None:
+        return find_experiment(name, out)
+    return _newest("interrupted", out, "`tl-tui runs` lists all", lambda one: one.unsaved and one.status == "failed")
+
+
+def find_running(name: str | None, out: Path) -> Path:
+    """The folder of the experiment to watch: the named one, or the newest that a process is at."""
+    return find_experiment(name, out) if name is not None else _newest("running", out, "name one to look at it")
+
+
+def _newest(status: Status, out: Path, advice: str, or_else: Callable[[Summary], bool] = lambda _: False) -> Path:
+    from engine.history import each
+
+    newest = next((one.folder for one in each(out) if one.status == status or or_else(one)), None)
+    if newest is None:
+        raise SpecError(f"no experiment in {out} is {status}; {advice}")
+    return newest
+
+
+def _begun(name: str, out: Path) -> Path | None:
+    """The folder of an experiment of which there is a specification and nothing else yet."""
+    for folder in (Path(name), out / name):
+        if (folder / SPEC).is_file() and not (folder / EVENTS).is_file():
+            return folder
+    return None
