@@ -25,7 +25,7 @@ from engine.text import shown
 from engine.toml import SpecError
 from tui import follow
 from tui.ascii import Ascii, wanted
-from tui.errors import record_error, why
+from tui.errors import record_error, unexpected, why
 from tui.help import help_text
 from tui.hosting import Hosting
 from tui.messages import HandedOver, HostStarted, StartFailed, StateRead
@@ -188,8 +188,7 @@ class TlTui(App[None], inherit_bindings=False):
         except Exception as error:
             if self.is_headless:
                 raise
-            where = record_error()
-            self.notify(f"{type(error).__name__} in the display; details in {where}", severity="error", markup=False)
+            self.notify(unexpected(error), title="The display failed", severity="error", markup=False)
 
     @property
     def _mode_screen(self) -> Screen[None] | None:
@@ -301,6 +300,8 @@ class TlTui(App[None], inherit_bindings=False):
             paths = export.write(compare(sources_of(state, self.folder, self.interrupted, marks)), folder)
         except OSError as error:
             self.notify(why(folder, error), title="Export", severity="error", markup=False)
+        except Exception as error:  # a person wants to know, and to go on
+            self.notify(unexpected(error), title="Export", severity="error", markup=False)
         else:
             said = f"{', '.join(path.name for path in paths)} in {shown(str(folder))}"
             self.notify(said, title="Exported", markup=False, timeout=10)

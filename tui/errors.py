@@ -19,6 +19,16 @@ def why(folder: Path, error: OSError) -> str:
     return shown(f"{folder}: {error.strerror or error}")
 
 
+def in_words(error: OSError) -> str:
+    """The file and the reason, without the number."""
+    return shown(f"{error.filename}: {error.strerror}" if error.filename else str(error))
+
+
+def unexpected(error: Exception) -> str:
+    """What nobody foresaw, in one line for a person; its traceback, which must be the present one, goes to the log."""
+    return shown(f"{type(error).__name__}: {error} (details in {record_error()})", 600)
+
+
 def app_log() -> Path:
     """The file for what goes wrong in the app; its folder is made. Where that cannot be, what swallows all."""
     try:

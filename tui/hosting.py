@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from engine.log import LogBusyError, is_being_written
 from engine.spec import Experiment
 from engine.text import shown
-from tui.errors import record_error
+from tui.errors import in_words, unexpected
 from tui.messages import HandedOver, HostStarted, StartFailed
 
 if TYPE_CHECKING:
@@ -100,9 +100,9 @@ class Hosting:
         except (ValueError, LogBusyError) as error:
             self._tell(StartFailed(str(error)))
         except OSError as error:
-            self._tell(StartFailed(_in_words(error)))
+            self._tell(StartFailed(in_words(error)))
         except Exception as error:  # a person wants to know, and to go on
-            self._tell(StartFailed(f"{type(error).__name__}: {error} (details in {record_error()})"))
+            self._tell(StartFailed(unexpected(error)))
         else:
             self._tell(HostStarted(self.host))
         finally:
@@ -114,15 +114,11 @@ class Hosting:
         try:
             self.detached = detach(folder)
         except (NotBegunError, OSError) as error:
-            reason = _in_words(error) if isinstance(error, OSError) else error
+            reason = in_words(error) if isinstance(error, OSError) else error
             self._tell(StartFailed(f"it could not be detached and goes on here: {reason}"))
             self._made(partial(_resumed, folder))
         else:
             self._tell(HandedOver())
-
-
-def _in_words(error: OSError) -> str:
-    return f"{error.filename}: {error.strerror}" if error.filename else str(error)
 
 
 def _started(experiment: Experiment, out: Path) -> ThreadHost:

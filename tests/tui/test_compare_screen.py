@@ -16,6 +16,7 @@ from engine.spec import DataSource, Experiment, changed
 from tests.tui import logs, predicted
 from tests.tui.conftest import NAME, opened, text_of, until
 from tui.app import TlTui
+from tui.errors import app_log
 from tui.screens.compare import CompareScreen
 from tui.screens.dialogs import Pick, Reading
 from tui.widgets.disagreements import DisagreementsView
@@ -261,6 +262,25 @@ async def test_without_predictions_it_is_said(app: TlTui, tmp_path: Path) -> Non
         await until(pilot, lambda: "was not saved, or is damaged" in " ".join(text_of(app).split()))
         await pilot.press("o", "w", "c", "escape", "escape")
         assert app.is_running
+
+
+@pytest.mark.parametrize("what", ["comparison", "disagreements"])
+async def test_an_error_that_nobody_foresaw_is_told_and_the_app_goes_on(
+    what: str, app: TlTui, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def broken(*_: object, **__: object) -> None:
+        raise RuntimeError(f"broken [b]{what}")
+
+    place = "tui.comparing.compare" if what == "comparison" else "engine.comparison.disagreements.disagreements"
+    monkeypatch.setattr(place, broken)
+    async with app.run_test(size=(120, 40)) as pilot:
+        if what == "comparison":
+            await opened(pilot, app, folder, "compare")
+        else:
+            await compare(pilot, app, folder)
+            await pilot.press("d")
+        await until(pilot, lambda: f"RuntimeError: broken [b]{what}" in text_of(app))
+    assert "broken" in app_log().read_text()
 
 
 async def test_hostile_names_of_classes_and_files(app: TlTui, tmp_path: Path) -> None:

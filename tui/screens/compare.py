@@ -16,6 +16,7 @@ from textual.worker import get_current_worker
 from engine.text import shown
 from tui import bands
 from tui.compared import Compared
+from tui.errors import unexpected
 from tui.messages import CompareFailed, ComparisonMade
 from tui.screens.dialogs import Reading
 from tui.screens.host import app_of
@@ -124,7 +125,11 @@ class CompareScreen(Screen[None]):
         from tui.comparing import compare_all  # noqa: PLC0415
 
         app, worker = app_of(self), get_current_worker()
-        made = compare_all(state, app.folder, app.interrupted, dict(app.marks), self.positive)
+        made: ComparisonMade | CompareFailed
+        try:
+            made = compare_all(state, app.folder, app.interrupted, dict(app.marks), self.positive)
+        except Exception as error:  # a person wants to know, and to go on
+            made = CompareFailed(f"This could not be compared: {unexpected(error)}")
         if not worker.is_cancelled:
             self.post_message(made)
 

@@ -20,6 +20,7 @@ from engine import history
 from engine.comparison.units import percent
 from engine.history import Summary
 from engine.text import shown
+from tui.errors import unexpected
 from tui.screens.dialogs import Question, Tick
 from tui.screens.host import app_of
 from tui.text import middle
@@ -109,7 +110,7 @@ class RunsScreen(Screen[None]):
             del marks[summary.folder]
             self._show_marks()
         else:
-            self._check(summary.folder, None)
+            self._mark_if_comparable(summary.folder, None)
 
     def action_mark_runs(self) -> None:
         """Asks which of the experiment's runs to mark."""
@@ -129,7 +130,7 @@ class RunsScreen(Screen[None]):
         return None
 
     @work(thread=True, group="marks", exit_on_error=False)
-    def _check(self, folder: Path, runs: frozenset[str] | None) -> None:
+    def _mark_if_comparable(self, folder: Path, runs: frozenset[str] | None) -> None:
         """Marks the runs (None: all) in a folder, unless they are of other data than what is marked."""
         from engine.comparison.same_data import what_differs  # noqa: PLC0415
         from tui.comparing import state_of  # noqa: PLC0415 - not needed before
@@ -161,7 +162,7 @@ class RunsScreen(Screen[None]):
                 return
             if numbers:
                 chosen = frozenset(runs[number].run for number in numbers)
-                self._check(folder, None if len(chosen) == len(runs) else chosen)
+                self._mark_if_comparable(folder, None if len(chosen) == len(runs) else chosen)
             else:
                 app_of(self).marks.pop(folder, None)
                 self._show_marks()
@@ -211,6 +212,12 @@ class RunsScreen(Screen[None]):
 
     @work(thread=True, exclusive=True, group="runs")
     def _read(self, out: Path, known: Sequence[Summary]) -> None:
+        try:
+            self._read_each(out, known)
+        except Exception as error:  # a person wants to know, and to go on
+            self.notify(unexpected(error), title="Runs", severity="error", markup=False)
+
+    def _read_each(self, out: Path, known: Sequence[Summary]) -> None:
         worker = get_current_worker()
         read: list[Summary] = []
         drawn = time.monotonic()

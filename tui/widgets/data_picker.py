@@ -22,6 +22,7 @@ from textual.worker import get_current_worker
 from engine.progress import WorkDone
 from engine.spec import DataSource
 from engine.text import shown
+from tui.errors import record_error, unexpected
 from tui.widgets.data_summary import DEMO, DataFound, described, facts
 from tui.widgets.field import Field
 from tui.widgets.path_input import PathInput
@@ -262,6 +263,8 @@ def _looked_at(source: DataSource) -> tuple[DataFound | None, str]:
         return facts(dataset, quick_check(dataset, source)), ""
     except (DataError, OSError) as error:
         return None, str(error)
+    except Exception as error:  # a person wants to know, and to go on
+        return None, unexpected(error)
 
 
 def _checked(source: DataSource) -> Generator[WorkDone | Report | None, None, None]:
@@ -280,6 +283,9 @@ def _checked(source: DataSource) -> Generator[WorkDone | Report | None, None, No
     except StopIteration as finished:
         yield finished.value
     except (DataError, OSError):
+        yield None
+    except Exception:  # the experiment can start all the same
+        record_error()
         yield None
 
 

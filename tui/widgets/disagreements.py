@@ -17,8 +17,10 @@ from textual.message import Message
 from textual.widgets import Static
 from textual.worker import get_current_worker
 
+from engine.comparison.columns import seed_of
 from engine.text import shown
-from tui.compared import Compared, best_pair, seed_of
+from tui.compared import Compared, best_pair
+from tui.errors import unexpected
 from tui.screens.dialogs import Pick
 from tui.text import middle
 from tui.theme import AMBER, GREY, rgb
@@ -180,6 +182,8 @@ class DisagreementsView(Vertical):
                 result = Found(pair, disagreements(one, other), len(set(one.paths) & set(other.paths)))
             except ValueError as error:
                 result = Found(pair, (), 0, shown(str(error)))
+            except Exception as error:  # a person wants to know, and to go on
+                result = Found(pair, (), 0, unexpected(error))
         if not get_current_worker().is_cancelled:
             self.post_message(result)
 
