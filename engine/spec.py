@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import Annotated, Literal, NamedTuple
+from typing import Annotated, Literal, NamedTuple, get_args
 
 import msgspec
 import tomli_w
@@ -17,6 +17,8 @@ from engine.toml import Folds, Fraction, Seed, SpecError, convert, read_toml, wi
 
 Arithmetic = Literal["fp32", "tf32", "bf16", "fp16"]
 Precision = Literal["auto", "fp32", "tf32", "bf16", "fp16"]
+NAMES = {**CHOICES, "precision": get_args(Precision), "split": ("given", "grouped")}
+"""What may be named in an experiment, by the setting."""
 
 
 class DataSource(Struct, frozen=True, forbid_unknown_fields=True):
@@ -100,7 +102,7 @@ def load_experiment(path: Path, known: Mapping[str, Strategy]) -> Experiment:
     own = strategies_from(tables, known, str(path))
     chosen = own.values() or default_experiment(known).strategies
     values = {**tables, "strategies": msgspec.to_builtins(tuple(chosen))}
-    return convert(values, Experiment, str(path), CHOICES)
+    return convert(values, Experiment, str(path), NAMES)
 
 
 def default_experiment(known: Mapping[str, Strategy]) -> Experiment:
@@ -136,7 +138,7 @@ def _absolute(text: str, field: str) -> str:
 
 def changed(experiment: Experiment, **values: object) -> Experiment:
     """The experiment with other values, checked like one that was read from a file."""
-    return convert(msgspec.to_builtins(experiment) | msgspec.to_builtins(values), Experiment, "experiment", CHOICES)
+    return convert(msgspec.to_builtins(experiment) | msgspec.to_builtins(values), Experiment, "experiment", NAMES)
 
 
 def to_toml(experiment: Experiment) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated, Literal, get_args
 
 import msgspec
 from msgspec import Meta, Struct
@@ -65,11 +65,13 @@ class Constant(Struct, frozen=True, forbid_unknown_fields=True, tag_field="name"
 
 Optimizer = SGD | AdamW | LBFGS
 Schedule = StepLR | ExponentialLR | CosineAnnealingLR | Constant
-CHOICES = {
-    "optimizer": ("SGD", "AdamW", "LBFGS"),
-    "schedule": ("StepLR", "ExponentialLR", "CosineAnnealingLR", "Constant"),
+CHOICES: dict[str, tuple[str, ...]] = {
+    "optimizer.name": ("SGD", "AdamW", "LBFGS"),
+    "schedule.name": ("StepLR", "ExponentialLR", "CosineAnnealingLR", "Constant"),
+    "trains": get_args(Trains),
+    "head": ("random", "probe"),
 }
-"""The names of the kinds of optimizer and of schedule."""
+"""What may be named, by the setting."""
 
 
 class Augmentation(Struct, frozen=True, forbid_unknown_fields=True):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Annotated, Any, TypeVar
 
@@ -20,10 +20,15 @@ UpToOne = Annotated[float, Meta(gt=0, le=1)]
 Momentum = Annotated[float, Meta(ge=0, lt=1)]
 NotNegative = Annotated[float, Meta(ge=0, le=1e30)]
 Seed = Annotated[int, Meta(ge=0, lt=2**31)]
-Folds = Annotated[int, Meta(ge=2, le=100)]
+MOST_FOLDS = 100
+Folds = Annotated[int, Meta(ge=2, le=MOST_FOLDS)]
 Name = Annotated[str, Meta(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,79}\Z")]
 T = TypeVar("T")
 LARGEST_TOML = 1_000_000
+TYPES = {"int": "a whole number", "float": "a number", "str": "text", "bool": "true or false", "array": "a list"}
+TYPES |= {"object": "a table", "null": "nothing"}
+BOUNDS = {">=": "of at least", "<=": "of at most", ">": "above", "<": "below"}
+"""What msgspec calls things, and what a person reads instead."""
 MOST_DOTS = 500
 """In a key. No configuration has as many, and tomllib takes time by their square: for hours in a file of 1 MB."""
 
@@ -63,18 +68,42 @@ def parse(text: str, where: str) -> dict[str, Any]:
 
 
 def convert(values: object, type_: type[T], where: str, choices: Mapping[str, tuple[str, ...]] | None = None) -> T:
-    """The values as a type; ``SpecError`` where they do not fit. ``choices``: the kinds of a table, by its name."""
+    """The values as a type; ``SpecError`` where they do not fit. ``choices``: what there is, by the setting."""
     try:
         return msgspec.convert(values, type_)
     except RecursionError:
         raise SpecError(f"{where}: nested too deeply") from None
     except msgspec.ValidationError as error:
         message, _, place = str(error).partition(" - at `$")
-        place = place.rstrip("`").lstrip(".")
-        kinds = (names for table, names in (choices or {}).items() if place.endswith(f"{table}.name"))
-        if there := next(kinds, None):
-            message = f"{message}; there are {', '.join(there)}"
-        raise SpecError(f"{where}: {place + ': ' if place else ''}{message}") from None
+        place, said = place.rstrip("`").lstrip("."), _in_words(message)
+        there = next((names for setting, names in (choices or {}).items() if place.endswith(setting)), None)
+        if there and message.startswith("Invalid"):
+            said = f"{said}; there are {', '.join(there)}"
+        raise SpecError(f"{where}: {place + ': ' if place else ''}{said}") from None
+
+
+def _in_words(message: str) -> str:
+    """What msgspec says of a value, for a person."""
+    for pattern, words in MESSAGES.items():
+        if found := re.fullmatch(pattern, message, re.DOTALL):
+            return words(found)
+    return message
+
+
+def _type(names: str) -> str:
+    known = [TYPES.get(name, name) for name in names.split(" | ") if name != "null"]
+    return " or ".join(known) or "nothing"
+
+
+MESSAGES: dict[str, Callable[[re.Match[str]], str]] = {
+    r"Expected `(\w+)` ([<>]=?) (\S+?)(?:\.0)?": lambda said: f"must be {_type(said[1])} {BOUNDS[said[2]]} {said[3]}",
+    r"Expected `([\w |]+)`, got `([\w |]+)`": lambda said: f"must be {_type(said[1])}, not {_type(said[2])}",
+    r"Expected `array` of length >= 1": lambda _: "must not be empty",
+    r"Expected `str` matching regex .*": lambda _: "must be letters, digits, dots, dashes and underscores, 80 at most",
+    r"Object contains unknown field `(.*)`": lambda said: f"there is no setting {said[1]!r}",
+    r"Object missing required field `(.*)`": lambda said: f"{said[1]} is missing",
+    r"Invalid (?:enum )?value '(.*)'": lambda said: f"there is no {said[1]!r}",
+}
 
 
 def merged(base: Mapping[str, Any], values: Mapping[str, Any]) -> dict[str, Any]:

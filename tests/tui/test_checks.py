@@ -88,7 +88,7 @@ def test_csv_with_a_column_of_groups(patients: Path, capsys: pytest.CaptureFixtu
         (["--group-pattern", "(case)"], "finds no group in any of the paths"),
         (["--group", "who"], "group can only be named with a CSV file"),
         (["--split", "grouped"], "split grouped needs to know the groups"),
-        (["--test-fraction", "2"], "data.test_fraction: Expected `float` < 1"),
+        (["--test-fraction", "2"], "data.test_fraction: must be a number below 1"),
     ],
 )
 def test_what_cannot_be(patients: Path, capsys: pytest.CaptureFixture[str], options: list[str], message: str) -> None:

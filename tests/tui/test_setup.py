@@ -383,7 +383,7 @@ async def test_a_broken_file_of_own_strategies_is_told(images: DataSource) -> No
     app = App(images)
     async with app.run_test(size=(200, 40)) as pilot:
         await settled(pilot)
-        assert "epochs: Expected `int` >= 1" in shown(app)
+        assert "epochs: must be a whole number of at least 1" in shown(app)
         await pilot.press("enter")
     assert len(app.started[0].strategies) == 2
 

@@ -14,12 +14,12 @@ from textual.suggester import SuggestFromList
 from textual.widgets import Input
 
 from engine.spec import Experiment, Precision, changed
-from engine.toml import SpecError
+from engine.toml import MOST_FOLDS, SpecError
 from tui.widgets.field import Choice, Field
 from tui.widgets.path_input import PathInput
 from tui.widgets.text_input import TextInput
 
-MOST_SEEDS = MOST_FOLDS = 100
+MOST_SEEDS = 100
 PRECISIONS: tuple[str, ...] = get_args(Precision)
 
 
@@ -29,14 +29,14 @@ def seeds_from(text: str) -> tuple[int, ...]:
     for part in re.split(r"[\s,]+", text.strip()):
         found = re.fullmatch(r"(\d{1,10})(?:-(\d{1,10}))?", part)
         if found is None:
-            raise SpecError("such as 0 or 0-4")
+            raise SpecError("0, or 0-4")
         first, last = int(found[1]), int(found[2] or found[1])
         if last >= 2**31:
             raise SpecError("less than 2147483648")
         if last - first >= MOST_SEEDS or len(seeds) >= MOST_SEEDS:
             raise SpecError(f"at most {MOST_SEEDS}")
         if last < first:
-            raise SpecError("such as 0 or 0-4")
+            raise SpecError("0, or 0-4")
         seeds.extend(range(first, last + 1))
     if len(set(seeds)) < len(seeds):
         raise SpecError("one is there twice")
@@ -48,7 +48,7 @@ def folds_from(text: str) -> int | None:
     if text in ("", "none"):
         return None
     if not re.fullmatch(r"\d{1,3}", text) or not 2 <= int(text) <= MOST_FOLDS:
-        raise SpecError(f"none, or 2 to {MOST_FOLDS}")
+        raise SpecError(f"2 to {MOST_FOLDS}")
     return int(text)
 
 
@@ -62,13 +62,13 @@ def weights_from(text: str) -> str:
             return str(path)
     except (OSError, ValueError, RuntimeError):
         pass  # too long, not a name, or ~somebody whom nobody knows
-    raise SpecError("default, none, or a path that exists")
+    raise SpecError("no such path")
 
 
 def device_from(text: str) -> str:
     """``auto`` or something that looks like a torch device; whether it exists is known when torch is loaded."""
     if not re.fullmatch(r"auto|[a-z]+(:\d+)?", text):
-        raise SpecError("auto, cpu, cuda or cuda:1")
+        raise SpecError("cpu, cuda:1, …")
     return text
 
 

@@ -41,7 +41,6 @@ COMMON_BACKBONES = (
 )
 """Suggestions; any other torchvision classification model works as well."""
 
-BOUNDS = {">": "above", ">=": "at least", "<": "below", "<=": "at most"}
 OTHER_SIZE = {"mobilenet_v3_small": "mobilenet_v3_large", "mobilenet_v3_large": "mobilenet_v3_small"}
 
 
@@ -94,7 +93,7 @@ ENTRIES = (
     Entry("backbone", "backbone", _model),
     Entry("trains", "trains", str, choices=tuple((words, value) for value, words in TRAINS.items())),
     Entry("head", "head begins", str, choices=(("at random", "random"), ("from a probe", "probe"))),
-    Entry("layer_decay", "layer decay", _number, "× a stage down"),
+    Entry("layer_decay", "layer decay", _number, "× each stage"),
     Entry("epochs", "epochs", _whole),
     Entry("batch_size", "batch size", _whole, "images"),
     Entry("image_size", "image size", _whole_or_none, "px"),
@@ -155,8 +154,7 @@ def with_value(strategy: Strategy, key: str, value: object) -> Strategy:
 def _brief(message: str, name: str, key: str) -> str:
     """What is wrong, without the place, which the person is looking at."""
     message = message.removeprefix(f"strategy {name}: ").removeprefix(f"{key}: ")
-    expected = re.fullmatch(r"Expected `(?:int|float)` ([<>]=?) (\S+?)(?:\.0)?", message)
-    return f"{BOUNDS[expected[1]]} {expected[2]}" if expected else message
+    return re.sub(r"^must be a (whole )?number (of )?(?=at |above |below )", "", message)
 
 
 def _text(value: object) -> str:
