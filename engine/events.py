@@ -189,6 +189,16 @@ class EpochFinished(Event, frozen=True, kw_only=True):
     is_best: bool
 
 
+class ProbeSolved(Event, frozen=True, kw_only=True):
+    """The best last layer was found, with the regularisation ``l2``; ``accuracy`` (0..1) is what cross-validation
+    within the training images said of that, None where there was nothing to choose from or no way to divide them.
+    """
+
+    run: str
+    l2: float
+    accuracy: float | None = None
+
+
 class MemorySampled(Event, frozen=True, kw_only=True):
     """Memory once a second; also the sign that the writer is alive."""
 
@@ -266,6 +276,7 @@ AnyEvent = (
     | StageChanged
     | Progress
     | EpochFinished
+    | ProbeSolved
     | MemorySampled
     | FileSaved
     | RunFinished

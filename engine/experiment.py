@@ -13,8 +13,10 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from importlib import metadata
 from pathlib import Path
+from typing import NamedTuple
 
 import msgspec
+import torch
 
 from engine import devices
 from engine import events as ev
@@ -25,14 +27,15 @@ from engine.energy import energy_meter
 from engine.events import Action, AnyEvent, Event
 from engine.folder import ENGINE_LOG
 from engine.log import EventLog
-from engine.models.backbones import check_trains, preprocessing
+from engine.models.backbones import Preprocessing, check_trains, preprocessing
 from engine.run import run_events
 from engine.shared import ChangedError, Shared
-from engine.spec import Experiment, planned_runs
+from engine.spec import Arithmetic, Experiment, planned_runs
 from engine.state import ExperimentState, fold, is_left
 from engine.text import visible
 from engine.toml import SpecError
 from engine.training.features import FeatureStore
+from engine.training.schedule import stands_still_from
 
 HEARTBEAT_SECONDS = 1.0
 logger = logging.getLogger("engine")
@@ -63,14 +66,28 @@ def run(
         return finished
 
 
-def _run(
-    experiment: Experiment, dataset: DataSet, log: EventLog, asked: deque[Action], force: bool
-) -> ev.ExperimentFinished | None:
+class Means(NamedTuple):
+    """What an experiment is computed with; ``views``: how each strategy, by name, sees an image."""
+
+    device: torch.device
+    precision: Arithmetic
+    views: dict[str, Preprocessing]
+
+
+def means(experiment: Experiment) -> Means:
+    """``SpecError`` where this machine has no such device or precision, or a strategy is not possible."""
     device = devices.choose_device(experiment.device)
     precision = devices.choose_precision(device, experiment.precision)
     views = {one.name: preprocessing(one.backbone, one.image_size) for one in experiment.strategies}
     for one in experiment.strategies:
         check_trains(one.backbone, one.trains)
+    return Means(device, precision, views)
+
+
+def _run(
+    experiment: Experiment, dataset: DataSet, log: EventLog, asked: deque[Action], force: bool
+) -> ev.ExperimentFinished | None:
+    device, precision, views = means(experiment)
     clock, memory = Stopwatch(), devices.MemoryProbe(device)
     earlier = fold(log.earlier)
     meter = energy_meter(device)
@@ -126,6 +143,13 @@ def _begin(
         warnings = [*dataset.warnings]
         if data.leak is not None and leaks.is_far_above(data.leak):
             warnings.append(leaks.said(data.leak))
+        for one in experiment.strategies:
+            if still := stands_still_from(one):
+                rate = f"{type(one.schedule).__name__} leaves a thousandth of the learning rate or less"
+                warnings.append(
+                    f"{one.name}: from epoch {still} of {one.epochs} on {rate}, so that hardly anything is learnt; "
+                    "another schedule suits so many epochs"
+                )
         if experiment.weights == "none":
             warnings.append("weights are random at the start (weights: none): this is no transfer learning")
     else:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from difflib import get_close_matches
 from functools import cache
 from importlib import resources
 from pathlib import Path
@@ -14,6 +15,7 @@ import platformdirs
 from msgspec import Struct
 
 from engine.strategy import CHOICES, Strategy
+from engine.text import did_you_mean
 from engine.toml import SpecError, convert, merged, parse, read_toml
 
 DEFAULT_STRATEGIES = ("resnet18-finetune", "mobilenetv3-extract")
@@ -63,6 +65,11 @@ def named(name: object, known: Mapping[str, Strategy]) -> Strategy:
         backbone, _, rung = name.partition("-")
         if rung in rungs() and BACKBONE.fullmatch(backbone):
             return on_rung(backbone, rung)
+        meant = (
+            [f"{backbone}-{one}" for one in get_close_matches(rung, rungs())] if BACKBONE.fullmatch(backbone) else []
+        )
+        if rung and (advice := did_you_mean(name, [*known, *meant], 1)):
+            raise SpecError(f"there is no strategy {name!r}{advice}")
     there = [*known, f"BACKBONE-RUNG for any torchvision model, RUNG being {', '.join(rungs())}"]
     raise SpecError(f"there is no strategy {name!r}; there are {', '.join(there)}")
 

@@ -75,6 +75,7 @@ class RunState(Struct, frozen=True):
     cpu_seconds: float | None = None
     multiply_adds: int = 0
     test: Metrics | None = None
+    probe: ev.ProbeSolved | None = None
     joules: float | None = None
     failure: Failure | None = None
 
@@ -251,6 +252,11 @@ def _(event: ev.RunStarted, state: ExperimentState) -> ExperimentState:
         started=before.started if before is not None and goes_on else event.elapsed,
         memory_at_start=before.memory_at_start if before is not None and goes_on else event.memory,
     )
+
+
+@_apply.register
+def _(event: ev.ProbeSolved, state: ExperimentState) -> ExperimentState:
+    return _with_run(state, event.run, probe=event)
 
 
 @_apply.register

@@ -57,11 +57,12 @@ def what_trains(row: Row) -> str:
 
 
 def optimizer(row: Row) -> str:
-    """With its learning rate and the images of a batch, as far as it has such."""
+    """With its learning rate, a probe's regularisation, and the images of a batch, as far as it has such."""
     rate = "" if row.learning_rate is None else f"lr {row.learning_rate:g}"
-    decay = f"× {row.layer_decay:g} a stage down" if row.layer_decay != 1 else ""
+    decay = f"each stage below × {row.layer_decay:g}" if row.layer_decay != 1 else ""
+    strength = "" if row.l2 is None else f"L2 {row.l2:g}"
     batches = "" if row.batch_size is None else f"batches of {row.batch_size}"
-    return ", ".join(filter(None, (row.optimizer, rate, decay, batches))) or UNKNOWN
+    return ", ".join(filter(None, (row.optimizer, rate, decay, strength, batches))) or UNKNOWN
 
 
 def parameters(row: Row) -> str:

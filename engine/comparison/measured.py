@@ -16,7 +16,8 @@ class Measured(Struct, frozen=True):
 
     ``accuracy`` with its 95 % interval is of the ``part`` that counts, ``gap`` is training less validation accuracy.
     ``overfits``: training accuracy is above what validation accuracy can be, by the 95 % interval of that. ``memory``:
-    the peak less what was in use when the run began, in bytes, of the run that took most. ``features_of``: the frozen
+    the peak less what was in use when the run began, in bytes, of the run that took most. ``loss``: mean cross-entropy
+    on the ``part``; ``multiply_adds`` of one image's forward pass; 0 where not known. ``features_of``: the frozen
     backbone whose features it trains on, empty where there is none: strategies share them, and the memory for them.
     """
 
@@ -28,8 +29,9 @@ class Measured(Struct, frozen=True):
     overfits: bool
     total_seconds: float
     memory: float
+    loss: float
+    multiply_adds: int
     features_of: str
-    random_weights: bool
 
 
 def part(comparison: Comparison) -> Literal["val", "test"]:
@@ -77,6 +79,7 @@ def _measured(rows: Sequence[Row], comparison: Comparison) -> Measured | None:
         overfits=validated + gap > accuracy_interval(validated, comparison.data.val)[1],
         total_seconds=mean(row.seconds_total or 0.0 for row in done),
         memory=max((row.peak_memory_bytes or 0) - (row.memory_at_start_bytes or 0) for row in done),
+        loss=mean((row.test_loss if on_test else row.val_loss) or 0.0 for row in done),
+        multiply_adds=max(row.multiply_adds or 0 for row in done),
         features_of=done[0].backbone if done[0].trains == "head" else "",
-        random_weights=any(row.weights.startswith("none") for row in done),
     )

@@ -70,6 +70,7 @@ class Row(Struct, frozen=True, kw_only=True):
     learning_rate: float | None = None
     layer_decay: float = 1.0
     batch_size: int | None = None
+    l2: float | None = None
     weights: str
     parameters_total: int
     parameters_trainable: int
@@ -210,6 +211,7 @@ def _row(one: Chosen, wanted: str | None) -> Row:
         learning_rate=run.strategy.learning_rate,
         layer_decay=run.strategy.layer_decay,
         batch_size=None if run.strategy.is_probe else run.strategy.batch_size,
+        l2=None if run.probe is None else run.probe.l2,
         weights=run.weights,
         parameters_total=run.parameters_total,
         parameters_trainable=run.parameters_trainable,

@@ -118,6 +118,12 @@ def _choice(mine: Measured, results: Sequence[Measured], comparison: Comparison)
         reasons += _cheaper(
             mine, others, "memory is short", lambda result: result.memory, "of the memory beyond the process's own"
         )
+    reasons += _cheaper(
+        mine, others, "what runs later must be fast", lambda one: one.multiply_adds, "of the multiply-adds"
+    )
+    loss = min(other.loss for other in others)
+    if 0 < NOTICEABLE * mine.loss <= loss:
+        reasons.append(f"probabilities count (log loss {mine.loss:.3f} against {loss:.3f} or more)")
     against = f" It overfits: training accuracy is {100 * mine.gap:.1f} points higher." if mine.overfits else ""
     if not reasons:
         return f"Nothing measured here speaks for it.{against}"
@@ -129,7 +135,7 @@ def _cheaper(
 ) -> list[str]:
     """The reason, if I cost noticeably less than the cheapest of the others."""
     least = min(cost(other) for other in others)
-    if not cost(mine) or least < NOTICEABLE * cost(mine):
+    if cost(mine) <= 0 or least < NOTICEABLE * cost(mine):
         return []
     return [f"{when} ({_share(cost(mine) / least)} {unit})"]
 

@@ -57,18 +57,25 @@ def main(arguments: list[str]) -> int:
     Exit status: 0 all done, 1 a failure that is in the log, 2 it could not begin (one line on stderr).
     """
     *options, folder = arguments
+    host: thread.ThreadHost | None = None
+    asked = False
+
+    def suspend(_signal: int, _frame: FrameType | None) -> None:
+        nonlocal asked
+        asked = True
+        if host is not None:
+            host.ask("suspend")
+
+    signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, suspend)
     try:
         host = thread.resume(Path(folder), force="--force" in options)
     except (SpecError, DataError, LogBusyError, OSError) as error:
         sys.stderr.write(f"tl-tui: {error}\n")
         return 2
-    signal.signal(signal.SIGHUP, signal.SIG_IGN)
-
-    def suspend(_signal: int, _frame: FrameType | None) -> None:
+    if asked:
         host.ask("suspend")
-
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, suspend)
     while not host.wait(3600):
         pass
     if host.failure is not None:

@@ -12,11 +12,12 @@ from pathlib import Path
 from engine import folder as folders
 from engine.data.dataset import DataSet
 from engine.data.discover import discover
+from engine.data.splits import folds
 from engine.events import Action
 from engine.export import write_text
 from engine.hosts.tuning import step_back, tune_process, uncollected
 from engine.log import EventLog, event_reader
-from engine.presets import presets
+from engine.presets import backbones, presets
 from engine.spec import Experiment, load_experiment, to_toml, with_absolute_paths
 from engine.state import fold, is_left
 from engine.toml import SpecError
@@ -85,13 +86,28 @@ class ThreadHost:
 def create(experiment: Experiment, out: Path) -> tuple[Path, DataSet]:
     """Finds the data and makes the experiment's folder below ``out`` with its ``experiment.toml``.
 
-    Raises ``DataError`` where there is no usable data, and ``OSError`` where the folder cannot be made.
+    Raises ``DataError`` where there is no usable data, ``SpecError`` where something that does not ship is asked for
+    and cannot be had, and ``OSError`` where the folder cannot be made.
     """
     experiment = with_absolute_paths(experiment)
     dataset = discover(experiment.data)
+    if experiment.folds is not None:
+        folds((*dataset.train, *dataset.val), experiment.folds, experiment.data.split_seed + experiment.seeds[0])
+    if not _is_possible_anywhere(experiment):
+        from engine.experiment import means  # noqa: PLC0415 - imports torch: seconds, before a person sees Live
+
+        means(experiment)
     folder = folders.create(out, dataset.name, datetime.now())
     write_text(folder / folders.SPEC, to_toml(experiment))
     return folder, dataset
+
+
+def _is_possible_anywhere(experiment: Experiment) -> bool:
+    """Whether nothing needs a look at torch to know that it can be had."""
+    shipped = backbones().values()
+    return (experiment.device, experiment.precision) in (("auto", "auto"), ("cpu", "auto"), ("cpu", "fp32")) and all(
+        one.backbone in shipped and one.image_size is None for one in experiment.strategies
+    )
 
 
 def start(experiment: Experiment, out: Path, nice: int = 0) -> ThreadHost:

@@ -43,8 +43,7 @@ def put_probe(run: Run, features: Tensor) -> Generator[Event, None, None]:
     with torch.no_grad():
         _fill(weight, found.head.weight)
         _fill(bias, found.head.bias)
-    said = "" if found.accuracy is None else f", cross-validated accuracy {100 * found.accuracy:.1f} %"
-    yield ev.StageChanged(run=run.name, stage="probing", detail=f"L2 {found.l2:g}{said}")
+    yield ev.ProbeSolved(run=run.name, l2=found.l2, accuracy=found.accuracy)
 
 
 def _fill(parameter: nn.Parameter, values: Tensor) -> None:

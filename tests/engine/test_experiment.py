@@ -163,6 +163,14 @@ def test_an_unknown_backbone_is_recorded_and_raised(image_folder: Callable[..., 
     assert "resnet19" in state.error
 
 
+def test_a_schedule_that_leaves_nothing_to_learn_is_told(image_folder: Callable[..., Path], tmp_path: Path) -> None:
+    schedule = {"name": "StepLR", "step_size": 1}
+    extraction = changed_strategy(presets()["mobilenetv3-extract"], epochs=30, image_size=32, schedule=schedule)
+    run_in(tmp_path, experiment(image_folder(), strategies=(extraction,)))
+    told = [warned.message for warned in state_of(tmp_path).warnings]
+    assert sum("from epoch 4 of 30 on StepLR leaves a thousandth" in message for message in told) == 1
+
+
 def test_a_class_without_readable_images_ends_it(image_folder: Callable[..., Path], tmp_path: Path) -> None:
     data = image_folder()
     for path in (data / "train" / "warm").iterdir():

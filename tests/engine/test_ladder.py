@@ -14,7 +14,7 @@ from engine.data.discover import discover
 from engine.presets import on_rung, rungs
 from engine.spec import DataSource, Experiment
 from engine.state import ExperimentState
-from engine.strategy import changed_strategy
+from engine.strategy import LBFGS, changed_strategy
 from engine.toml import SpecError
 from tests.engine.running import state_of, undisturbed
 from tests.engine.test_resume import at, ended, go_on, numbers, run_until
@@ -100,6 +100,8 @@ def test_every_rung_runs_and_tells_what_it_trains(
     for one in state.runs:
         assert len(one.epochs) == (1 if one.strategy.is_probe else 2)
         assert len(one.learning_rates) == (0 if one.strategy.is_probe else 2)
+        has_probe = one.strategy.is_probe or one.strategy.head == "probe"
+        assert (one.probe is not None and one.probe.l2 in LBFGS().l2) == has_probe
     rates = state.run(f"{BACKBONE}-layerwise-0").stage_rates
     assert rates == pytest.approx([1e-3 / 2**depth for depth in range(6)])
     assert not state.run(f"{BACKBONE}-finetune-0").stage_rates

@@ -23,7 +23,7 @@ from engine.spec import Experiment, Precision, planned_runs
 from engine.state import fold
 from tests.tui import logs
 from tui.cli import status
-from tui.listings import find_interrupted
+from tui.commands.find import find_interrupted
 
 SMALL = ["--weights", "none", "--epochs", "1", "--batch-size", "4", "--device", "cpu", "--config"]
 
@@ -118,7 +118,7 @@ def test_compiling_and_every_precision_can_be_asked_for(
     image_folder: Callable[..., Path], config: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     asked: list[Experiment] = []
-    monkeypatch.setattr("tui.headless.run_headless", lambda experiment, *_, **__: asked.append(experiment))
+    monkeypatch.setattr("tui.commands.run.run_headless", lambda experiment, *_, **__: asked.append(experiment))
     for precision in get_args(Precision):
         assert status(["run", str(image_folder()), "--precision", precision]) == 0
     assert [experiment.precision for experiment in asked] == list(get_args(Precision))
@@ -156,7 +156,7 @@ def test_a_failed_run_is_status_1(
         (["run", "--lr", "inf"], "lr"),
         (["run", "--weights", "nowhere"], "nowhere is not there"),
         (["compare", "--format", "csv", "-o", "."], "'.' is a directory"),
-        (["run", "--epochs", "0"], "epochs: Expected `int` >= 1"),
+        (["run", "--epochs", "0"], "epochs: must be a whole number of at least 1"),
         (["run", "--lr", "-1"], "lr"),
         (["run", "--seed", "1", "--seed", "1"], "seed 1 is there twice"),
         (["run", "--precision", "fp8"], "fp8"),
@@ -181,15 +181,29 @@ def test_wrong_usage_is_one_line_and_status_2(
     assert not (tmp_path / "runs").exists()
 
 
-def test_an_unknown_backbone_or_device_is_status_2(
-    image_folder: Callable[..., Path], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["-s", "resnet19-probe"], "no classification model 'resnet19'; did you mean resnet18, resnet"),
+        (["-s", "resnet18-prob"], "there is no strategy 'resnet18-prob'; did you mean resnet18-probe?"),
+        (["-s", "alexnet-bn"], "AlexNet has no norm layers"),
+        (["--device", "cuda:7"], "cuda:7"),
+        (["--folds", "11"], "20 groups or images are too few to be divided into 11 parts"),
+    ],
+    ids=lambda value: " ".join(value) if isinstance(value, list) else "",
+)
+@pytest.mark.parametrize("detached", [False, True], ids=["", "detached"])
+def test_what_cannot_be_had_is_refused_before_a_folder_is_made(
+    arguments: list[str],
+    said: str,
+    detached: bool,
+    image_folder: Callable[..., Path],
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
-    wrong = tmp_path / "wrong.toml"
-    wrong.write_text('[[strategies]]\nname = "x"\nbackbone = "resnet19"')
-    assert status(["run", str(image_folder()), "--config", str(wrong)]) == 2
-    assert "resnet19" in capsys.readouterr().err
-    assert status(["run", str(image_folder()), "--device", "cuda:7"]) == 2
-    assert "cuda:7" in capsys.readouterr().err
+    assert status(["run", str(image_folder()), *arguments, *(["--detach"] if detached else [])]) == 2
+    assert said in capsys.readouterr().err
+    assert not (tmp_path / "runs").exists()
 
 
 def test_listings(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
@@ -262,7 +276,7 @@ def test_a_second_ctrl_c_ends_at_once(image_folder: Callable[..., Path], config:
 def asked_with(monkeypatch: pytest.MonkeyPatch, *arguments: str) -> tuple[int, list[Experiment]]:
     """The exit status, and the experiment that would run."""
     found: list[Experiment] = []
-    monkeypatch.setattr("tui.headless.run_headless", lambda experiment, *_, **__: found.append(experiment))
+    monkeypatch.setattr("tui.commands.run.run_headless", lambda experiment, *_, **__: found.append(experiment))
     return status(["run", *arguments]), found
 
 

@@ -134,7 +134,7 @@ def test_presets_lists_the_ladder_and_how_to_name_a_strategy(capsys: pytest.Capt
 
 def test_a_rate_for_all_leaves_the_probe_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     started = []
-    monkeypatch.setattr("tui.headless.run_headless", lambda asked, *_args, **_values: started.append(asked) or 0)
+    monkeypatch.setattr("tui.commands.run.run_headless", lambda asked, *_args, **_values: started.append(asked) or 0)
     names = ["-s", "resnet50-probe", "-s", "resnet50-lpft", "--lr", "0.5", "--epochs", "3"]
     assert status(["run", str(tmp_path), *names]) == 0
     probe, tuned = started[0].strategies

@@ -6,7 +6,7 @@ from engine.models.backbones import Network, build
 from engine.presets import on_rung, presets
 from engine.strategy import Constant, CosineAnnealingLR, ExponentialLR, Schedule, StepLR, Strategy, changed_strategy
 from engine.training.optim import initial_rates, make_optimizer, make_scheduler
-from engine.training.schedule import planned_rates, rates_of
+from engine.training.schedule import planned_rates, rates_of, stands_still_from
 
 
 @pytest.mark.parametrize(
@@ -50,6 +50,27 @@ def test_the_presets_follow_torchs_own_schedulers() -> None:
             sgd.step()
             scheduler.step()
         assert planned_rates(strategy.optimizer.lr, strategy.schedule, strategy.epochs) == pytest.approx(rates)
+
+
+@pytest.mark.parametrize(
+    ("schedule", "epochs", "expected"),
+    [
+        (StepLR(step_size=3), 5, None),
+        (StepLR(step_size=3), 25, 10),
+        (StepLR(step_size=7), 30, None),
+        (ExponentialLR(gamma=0.5), 14, None),
+        (ExponentialLR(gamma=0.5), 20, 11),
+        (CosineAnnealingLR(), 300, None),
+        (Constant(), 300, None),
+    ],
+    ids=repr,
+)
+def test_it_is_known_from_when_on_a_schedule_leaves_nothing_to_learn(
+    schedule: Schedule, epochs: int, expected: int | None
+) -> None:
+    strategy = changed_strategy(presets()["resnet18-finetune"], epochs=epochs, schedule=schedule)
+    assert stands_still_from(strategy) == expected
+    assert stands_still_from(on_rung("resnet18", "probe")) is None
 
 
 def layered(**values: object) -> tuple[Strategy, Network]:
