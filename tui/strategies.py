@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import msgspec
+from msgspec import Struct
+
 from engine.strategy import Strategy, Trains
 
 TRAINS: dict[Trains, str] = {
@@ -32,11 +35,40 @@ def what_trains(strategy: Strategy) -> str:
     return TRAINS[strategy.trains] + _how(strategy, ",")
 
 
+def described(strategy: Strategy) -> tuple[tuple[str, str], ...]:
+    """All that it is, as titles and values; a probe has no schedule and no epochs."""
+    augmentation = strategy.augmentation
+    crop = f"crops of {100 * augmentation.crop_area:g} % of the area and more" if augmentation.crop_area < 1 else ""
+    flip = "flips" if augmentation.flip else ""
+    found = [
+        ("backbone", strategy.backbone),
+        ("trains", what_trains(strategy)),
+        ("optimizer", _settings(strategy.optimizer)),
+        ("schedule", _settings(strategy.schedule)),
+        ("epochs", f"{strategy.epochs}, batches of {strategy.batch_size}"),
+        ("augmentation", ", ".join(part for part in (crop, flip) if part) or "none"),
+    ]
+    return tuple(
+        (title, value) for title, value in found if not (strategy.is_probe and title in ("schedule", "epochs"))
+    )
+
+
 def rates(stage_rates: tuple[float, ...]) -> str:
     """``6 learning rates: 0.001 for the head down to 3.1e-05``; empty where all parameters have the same."""
     if not stage_rates:
         return ""
     return f"{len(stage_rates)} learning rates: {stage_rates[0]:.2g} for the head down to {stage_rates[-1]:.2g}"
+
+
+def _settings(choice: Struct) -> str:
+    """An optimizer or a schedule as ``SGD lr 0.001, momentum 0.9``."""
+    values = msgspec.to_builtins(choice)
+    kind_of = values.pop("name")
+    said = [
+        f"{name} {value:g}" if isinstance(value, int | float) else f"{len(value)} × {name}"
+        for name, value in values.items()
+    ]
+    return f"{kind_of} {', '.join(said)}".strip()
 
 
 def _how(strategy: Strategy, comma: str) -> str:

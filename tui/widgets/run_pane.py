@@ -13,7 +13,8 @@ from engine.state import ExperimentState, RunState
 from engine.text import shown
 from tui import words
 from tui.curves import CHARTS
-from tui.theme import ROSE, STYLES, rgb
+from tui.strategies import described
+from tui.theme import GREY, ROSE, STYLES, rgb
 from tui.widgets.chart import Chart
 from tui.widgets.rows import Rows
 
@@ -31,13 +32,13 @@ class RunPane(Widget):
     RunPane.-selected { border: round $primary; }
     RunPane #head { height: 4; text-wrap: nowrap; text-overflow: ellipsis; }
     RunPane #charts { grid-size: 1; grid-gutter: 0 2; height: 1fr; }
-    RunPane #failure { height: 1fr; padding: 1 0; }
+    RunPane #words { height: 1fr; padding: 1 0; }
     """
 
     def __init__(self) -> None:
         super().__init__()
         self.head = Rows(id="head")
-        self.failure = Static(id="failure", markup=False)
+        self.words = Static(id="words", markup=False)
         self.charts = tuple(Chart() for _ in CHARTS)
         for chart in self.charts:
             chart.display = False  # until it is known which have room
@@ -49,9 +50,9 @@ class RunPane(Widget):
         self._fits = Size(0, 0)
 
     def compose(self) -> ComposeResult:
-        """Four lines of words, then curves or the reason of a failure."""
+        """Four lines of words, then curves, or what is going to be done, or the reason of a failure."""
         yield self.head
-        yield self.failure
+        yield self.words
         yield self.grid
 
     def show(self, run: RunState, state: ExperimentState, interrupted: bool) -> None:
@@ -64,11 +65,16 @@ class RunPane(Widget):
         said = head(run, state, interrupted, max(20, self.content_size.width))
         if said != self.head.content:
             self.head.put(said)
-        self.failure.display = run.failure is not None
-        self.grid.display = run.failure is None and run.status != "waiting"
-        if run.failure is not None:
-            self.failure.update(failure(run))
+        self._say(run)
+        self.grid.display = not self.words.display
         self._draw()
+
+    def _say(self, run: RunState) -> None:
+        """Words in place of charts: what a run is going to do, or why it failed."""
+        self.words.display = run.failure is not None or run.status == "waiting"
+        said = failure(run) if run.failure is not None else plan(run)
+        if self.words.display and said != self.words.content:
+            self.words.update(said, layout=False)
 
     def _draw(self) -> None:
         """Gives the charts that are shown their curves, where what these are made of has changed."""
@@ -145,6 +151,15 @@ def head(run: RunState, state: ExperimentState, interrupted: bool, width: int) -
     for line in lines:
         line.truncate(width, overflow="ellipsis")
     return Text("\n", no_wrap=True).join(lines)
+
+
+def plan(run: RunState) -> Text:
+    """What a run that waits is going to do."""
+    text = Text(no_wrap=True, overflow="ellipsis")
+    for title, value in described(run.strategy):
+        text.append(f"{title:<14}", rgb(GREY)).append(f"{shown(value, 100)}\n")
+    text.rstrip()
+    return text
 
 
 def failure(run: RunState) -> Text:
