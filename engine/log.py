@@ -17,7 +17,17 @@ from typing import TYPE_CHECKING, Any, Generic, Self, TypeVar
 
 import msgspec
 
-from engine.events import Action, AnyEvent, Command, Event, MemorySampled, Progress, Warned
+from engine.events import (
+    Action,
+    AnyEvent,
+    Command,
+    Event,
+    MemorySampled,
+    Progress,
+    RunFailed,
+    RunFinished,
+    Warned,
+)
 from engine.text import shown
 
 if TYPE_CHECKING:
@@ -66,12 +76,17 @@ class EventLog:
         self._began = time.monotonic() - max((event.elapsed for event in self.earlier), default=0.0)
 
     def append(self, event: Event) -> Event:
-        """Stamps the event with the time, writes it as one line, and returns it as written."""
+        """Stamps the event with the time, writes it as one line, and returns it as written.
+
+        The end of a run is on the disk when this returns: what only a checkpoint tells else is then removed.
+        """
         with self._mutex:
             stamped = self._stamped(event)
             if self.problem is None or not isinstance(event, Progress | MemorySampled):
                 self._waiting += self._encoder.encode(stamped) + b"\n"
             self._write()
+            if isinstance(event, RunFinished | RunFailed):
+                self._sync()
             return stamped
 
     def close(self) -> None:
@@ -79,8 +94,7 @@ class EventLog:
         with self._mutex:
             try:
                 self._write()
-                with suppress(OSError):
-                    os.fsync(self._file.fileno())
+                self._sync()
                 self._file.close()
                 with suppress(OSError):
                     (self.folder / WRITER_LOCK).write_bytes(b"")
@@ -100,6 +114,10 @@ class EventLog:
             if first:
                 message = f"the log could not be written ({error.strerror}); what happened meanwhile waited in memory"
                 self._waiting += self._encoder.encode(self._stamped(Warned(message=message))) + b"\n"
+
+    def _sync(self) -> None:
+        with suppress(OSError):
+            os.fsync(self._file.fileno())
 
     def _stamped(self, event: Event) -> Event:
         now = round(time.monotonic() - self._began, 3)
