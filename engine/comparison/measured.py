@@ -17,8 +17,9 @@ class Measured(Struct, frozen=True):
     ``accuracy`` with its 95 % interval is of the ``part`` that counts, ``gap`` is training less validation accuracy.
     ``overfits``: training accuracy is above what validation accuracy can be, by the 95 % interval of that. ``memory``:
     the peak less what was in use when the run began, in bytes, of the run that took most. ``loss``: mean cross-entropy
-    on the ``part``; ``multiply_adds`` of one image's forward pass; 0 where not known. ``features_of``: the frozen
-    backbone whose features it trains on, empty where there is none: strategies share them, and the memory for them.
+    on the ``part``; ``multiply_adds`` of one image's forward pass; 0 where not known, ``total_seconds`` also where a
+    run did not train all its epochs. ``features_of``: the frozen backbone whose features it trains on, empty where
+    there is none: strategies share them, and the memory for them.
     """
 
     strategy: str
@@ -55,6 +56,11 @@ def measured(comparison: Comparison) -> list[Measured]:
     return sorted((result for result in results if result), key=lambda result: -result.accuracy)
 
 
+def is_whole(row: Row) -> bool:
+    """Whether a run trained all its epochs; what another took in all tells nothing of its strategy."""
+    return row.epochs >= row.epochs_planned
+
+
 def separable(one: Measured, other: Measured) -> bool:
     """Whether the 95 % intervals of two accuracies do not overlap (a strict test: it errs towards "no")."""
     return one.low > other.high or other.low > one.high
@@ -77,7 +83,7 @@ def _measured(rows: Sequence[Row], comparison: Comparison) -> Measured | None:
         high=high,
         gap=gap,
         overfits=validated + gap > accuracy_interval(validated, comparison.data.val)[1],
-        total_seconds=mean(row.seconds_total or 0.0 for row in done),
+        total_seconds=mean(row.seconds_total or 0.0 for row in done) if all(map(is_whole, done)) else 0.0,
         memory=max((row.peak_memory_bytes or 0) - (row.memory_at_start_bytes or 0) for row in done),
         loss=mean((row.test_loss if on_test else row.val_loss) or 0.0 for row in done),
         multiply_adds=max(row.multiply_adds or 0 for row in done),

@@ -7,6 +7,7 @@ from math import floor, log10
 
 from engine.comparison.difference import PairedDifference, turned
 from engine.comparison.units import percent
+from engine.text import counted
 
 PARTS = {"val": "validation", "test": "test"}
 LEVEL = 0.05
@@ -23,23 +24,27 @@ def oriented(pairs: Sequence[PairedDifference], first: str, second: str) -> Pair
     return None
 
 
-def sentence(pair: PairedDifference, pairs: int) -> str:
+def sentence(pair: PairedDifference, pairs: int, shared: str = "") -> str:
     """How much more accurate the first strategy is, how sure that is, and what would make it surer.
 
-    ``pairs``: how many differences were looked at together.
+    ``pairs``: how many differences were looked at together. ``shared``: what runs the two have in common where either
+    has others too, ``seeds`` or ``seeds and folds``.
     """
     first, second = pair.strategies
     if pair.difference < 0:  # over the seeds that both have, it can be the other way round
-        return sentence(turned(pair), pairs)
+        return sentence(turned(pair), pairs, shared)
     one, other = (percent(accuracy) for accuracy in pair.accuracies)
-    where = f"on the same {pair.images:,} {PARTS[pair.part]} images"
+    both = f" in the {shared} that both have" if shared else ""
+    where = f"on the same {same_images(pair)}"
     low, high = (round(100 * bound, 1) + 0.0 for bound in (pair.low, pair.high))  # never -0.0
     interval = f"(95 % interval {low:+.1f} to {high:+.1f}, {_runs(pair)})"
     if pair.difference == 0:
-        numbers = f"{first} and {second} are equally accurate, {one}, {where} {interval}"
+        numbers = f"{first} and {second} are equally accurate, {one}{both}, {where} {interval}"
     else:
-        size = f"{100 * pair.difference:.1f} points more accurate than {second}"
-        numbers = f"{first} is {size} {where}, {one} against {other} {interval}"
+        size = f"{points_of(pair.difference)} more accurate than {second}"
+        numbers = f"{first} is {size} {where}, {one} against {other}{both} {interval}"
+    if pair.discordant == (0, 0):
+        return f"{numbers}: no difference that this data can show, as both are right on the same images."
     if not pair.different:
         return "; ".join([f"{numbers}: no difference that this data can show", *_what_is_missing(pair, pairs)]) + "."
     if pair.seeds == 1:
@@ -48,6 +53,21 @@ def sentence(pair: PairedDifference, pairs: int) -> str:
             f"several seeds would make sure of it."
         )
     return f"{numbers}: more than chance explains in these images and these seeds."
+
+
+def same_images(pair: PairedDifference) -> str:
+    """How many images the two were measured on: ``153 validation images``, ``validation image``."""
+    return f"{PARTS[pair.part]} image" if pair.images == 1 else f"{pair.images:,} {PARTS[pair.part]} images"
+
+
+def points_of(difference: float) -> str:
+    """A difference above 0 of two shares (0..1) as ``1.3 points``."""
+    return f"{100 * difference:.1f} points" if reads_as_one(difference) else "less than 0.1 points"
+
+
+def reads_as_one(difference: float) -> bool:
+    """Whether a difference of two shares (0..1) is more than 0.0 points where it is shown."""
+    return round(100 * difference, 1) > 0
 
 
 def about(count: int) -> str:
@@ -62,7 +82,7 @@ def _runs(pair: PairedDifference) -> str:
     """What the interval is of; of a single run each it tells nothing of other seeds."""
     seeds = "one seed each" if pair.seeds == 1 else f"{pair.seeds} seeds each"
     folds = f", {pair.folds} folds" if pair.folds > 1 else ""
-    groups = f", {pair.groups:,} groups" if pair.groups else ""
+    groups = f", {counted(pair.groups, 'group', 'groups')}" if pair.groups else ""
     only = ": these two networks only" if pair.runs == 1 else ""
     return f"{seeds}{folds}{groups}{only}"
 
@@ -72,6 +92,8 @@ def _what_is_missing(pair: PairedDifference, pairs: int) -> list[str]:
     missing: list[str] = []
     if pair.difference == 0:
         return missing
+    if pair.groups == 1:
+        return ["images of a single group tell nothing of others"]
     if pair.p < LEVEL:
         missing.append(f"among {pairs} differences one as large comes by chance")
     elif pair.low > 0 and pair.seeds == 1:

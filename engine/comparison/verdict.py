@@ -7,13 +7,21 @@ from collections.abc import Callable, Sequence
 from msgspec import Struct
 
 from engine.comparison.caveats import caveats
+from engine.comparison.difference import PairedDifference
 from engine.comparison.measured import Measured, images, measured, part, separable
 from engine.comparison.rows import Comparison
-from engine.comparison.said import PARTS, oriented, sentence
+from engine.comparison.said import PARTS, oriented, points_of, reads_as_one, sentence
 from engine.comparison.units import percent
+from engine.text import counted
 
 NOTICEABLE = 1.2
 """A time or a memory that is this many times another's is worth a word."""
+COSTS: tuple[tuple[str, str, str, Callable[[Measured], float]], ...] = (
+    ("time", "time counts", "time", lambda result: result.total_seconds),
+    ("memory", "memory is short", "memory that a run adds", lambda result: result.memory),
+    ("multiply-adds", "the trained network has to be fast", "multiply-adds", lambda result: result.multiply_adds),
+)
+"""What is better where there is less of it: its name, when that counts, what a share is of, and the number."""
 
 
 class Choice(Struct, frozen=True):
@@ -42,8 +50,11 @@ def verdict(comparison: Comparison) -> str:
         return " ".join([said, *caveats(comparison)])
     second = rest[0]
     pair = oriented(comparison.pairs, first.strategy, second.strategy)
-    said = _by_intervals(first, second, comparison) if pair is None else sentence(pair, len(comparison.pairs))
-    parts = (said, _others(results, comparison), _cost(first, second), *caveats(comparison))
+    if pair is None:
+        said = _by_intervals(first, second, comparison)
+    else:
+        said = sentence(pair, len(comparison.pairs), _shared(pair, comparison))
+    parts = (said, _cost(first, second), _others(results, comparison), *caveats(comparison))
     return " ".join(part for part in parts if part)
 
 
@@ -56,7 +67,16 @@ def choices(comparison: Comparison) -> tuple[Choice, ...]:
 
 
 def _images(comparison: Comparison) -> str:
-    return f"{images(comparison):,} {PARTS[part(comparison)]} images"
+    name = PARTS[part(comparison)]
+    return counted(images(comparison), f"{name} image", f"{name} images")
+
+
+def _shared(pair: PairedDifference, comparison: Comparison) -> str:
+    """What the pair's runs have in common, where either strategy has a result of other runs too; else empty."""
+    done = [row for row in comparison.runs if row.strategy in pair.strategies and row.val_accuracy is not None]
+    if all(sum(row.strategy == name for row in done) == pair.runs for name in pair.strategies):
+        return ""
+    return "seeds" if all(row.fold is None for row in done) else "seeds and folds"
 
 
 def _by_intervals(first: Measured, second: Measured, comparison: Comparison) -> str:
@@ -109,35 +129,48 @@ def _choice(mine: Measured, results: Sequence[Measured], comparison: Comparison)
     best_other = max(others, key=lambda other: other.accuracy)
     reasons = []
     pair = oriented(comparison.pairs, mine.strategy, best_other.strategy)  # of the seeds that both have, as the verdict
-    difference = 100 * (mine.accuracy - best_other.accuracy if pair is None else pair.difference)
-    if difference > 0:
-        sure = "" if _are_different(mine, best_other, comparison) else ", which this many images cannot confirm"
-        reasons.append(f"accuracy counts most (+{difference:.1f} points{sure})")
-    reasons += _cheaper(mine, others, "time counts", lambda result: result.total_seconds, "of the time")
-    if not any(mine.features_of and mine.features_of == other.features_of for other in others):
-        reasons += _cheaper(
-            mine, others, "memory is short", lambda result: result.memory, "of the memory beyond the process's own"
-        )
-    reasons += _cheaper(
-        mine, others, "what runs later must be fast", lambda one: one.multiply_adds, "of the multiply-adds"
-    )
-    loss = min(other.loss for other in others)
-    if 0 < NOTICEABLE * mine.loss <= loss:
-        reasons.append(f"probabilities count (log loss {mine.loss:.3f} against {loss:.3f} or more)")
+    difference = mine.accuracy - best_other.accuracy if pair is None else pair.difference
+    if reads_as_one(difference):
+        sure = "" if _are_different(mine, best_other, comparison) else ", which this data cannot confirm"
+        reasons.append(f"accuracy counts most (+{points_of(difference)}{sure})")
+    compared = ["accuracy"]
+    for name, when, unit, cost in COSTS:
+        if all(cost(result) > 0 for result in results):
+            compared.append(name)
+            if not (name == "memory" and _shares_features(mine, others)):
+                reasons += _cheaper(mine, others, when, unit, cost)
+    if all(result.loss > 0 for result in results):
+        compared.append("log loss")
+        reasons += _surer(mine, others)
     against = f" It overfits: training accuracy is {100 * mine.gap:.1f} points higher." if mine.overfits else ""
     if not reasons:
-        return f"Nothing measured here speaks for it.{against}"
+        looked_at = _listed(compared, "and")
+        return f"Nothing here speaks for it: another does as well, or nearly, in each of {looked_at}.{against}"
     return f"Choose it when {_listed(reasons, 'or')}.{against}"
 
 
 def _cheaper(
-    mine: Measured, others: Sequence[Measured], when: str, cost: Callable[[Measured], float], unit: str
+    mine: Measured, others: Sequence[Measured], when: str, unit: str, cost: Callable[[Measured], float]
 ) -> list[str]:
     """The reason, if I cost noticeably less than the cheapest of the others."""
     least = min(cost(other) for other in others)
-    if cost(mine) <= 0 or least < NOTICEABLE * cost(mine):
+    if least < NOTICEABLE * cost(mine):
         return []
-    return [f"{when} ({_share(cost(mine) / least)} {unit})"]
+    of_whom = " of the next best" if len(others) > 1 else ""
+    return [f"{when} ({_share(cost(mine) / least)} of the {unit}{of_whom})"]
+
+
+def _shares_features(mine: Measured, others: Sequence[Measured]) -> bool:
+    return any(mine.features_of and mine.features_of == other.features_of for other in others)
+
+
+def _surer(mine: Measured, others: Sequence[Measured]) -> list[str]:
+    """The reason, if my probabilities are noticeably nearer to the truth than the best of the others'."""
+    least = min(other.loss for other in others)
+    if least < NOTICEABLE * mine.loss:
+        return []
+    or_more = " or more" if len(others) > 1 else ""
+    return [f"its probabilities have to be right (log loss {mine.loss:.3f} against {least:.3f}{or_more})"]
 
 
 def _cost(first: Measured, second: Measured) -> str:

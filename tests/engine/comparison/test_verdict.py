@@ -93,6 +93,93 @@ def test_the_difference_reads_the_same_from_either_side() -> None:
     assert oriented([pair], "a", "c") is None
 
 
+def test_one_image_and_one_group_are_singular() -> None:
+    one_image, one_group = replace(pair_of(80, 12, 4, 4), images=1), replace(pair_of(80, 12, 4, 4), groups=1)
+    assert "on the same validation image," in sentence(one_image, 1)
+    assert ", one seed each, 1 group: these" in sentence(one_group, 1)
+    alone = comparison(row("a", 1.0, images=1), images=1)
+    assert "reaches 100.0 % on 1 validation image (95 %" in verdict(alone)
+
+
+def test_more_images_of_a_single_group_would_show_nothing() -> None:
+    right, wrong = discordant(30, 6, 2)
+    found = paired_difference([predicted(right, ("p",) * 38)], [predicted(wrong, ("p",) * 38)], ("a", "b"))
+    assert found is not None and found.groups == 1
+    said = sentence(found, 1)
+    assert said.endswith("no difference that this data can show; images of a single group tell nothing of others.")
+
+
+def test_a_difference_that_reads_as_none_is_no_reason() -> None:
+    pair = pair_of(9390, 21, 17, 572)
+    assert 0 < pair.difference < 0.0005
+    assert sentence(pair, 1).startswith("a is less than 0.1 points more accurate than b on the same 10,000 validation")
+    assert not any("accuracy counts" in choice.sentence for choice in choices(result(pair)))
+
+
+def test_the_same_images_right_explain_an_interval_of_nothing() -> None:
+    said = sentence(pair_of(90, 0, 0, 10), 1)
+    assert "(95 % interval +0.0 to +0.0, " in said
+    assert said.endswith("no difference that this data can show, as both are right on the same images.")
+
+
+def test_of_unequal_runs_those_that_both_have_are_compared_and_that_is_said() -> None:
+    made = result(pair_of(139, 6, 4, 4))
+    assert "that both have" not in verdict(made)
+    more = replace(made, runs=(*made.runs, row("b", 0.9, seed=1)))
+    assert "94.8 % against 93.5 % in the seeds that both have (95 % interval" in verdict(more)
+    three = result(pair_of(139, 6, 4, 4, seeds=3))
+    assert "94.8 % against 93.5 % in the seeds that both have (95 %" in verdict(
+        replace(three, runs=tuple(row(name, 0.9, seed=seed) for name in "ab" for seed in range(4)))
+    )
+    folded = replace(made, runs=tuple(row(name, 0.9, fold=fold) for name in "ab" for fold in (1, 2)))
+    assert "in the seeds and folds that both have (95 %" in verdict(folded)
+    waiting = replace(made, runs=(*made.runs, row("b", None, seed=1)))
+    assert "that both have" not in verdict(waiting), "it has no result that could have been compared"
+
+
+def test_they_are_the_two_that_were_spoken_of() -> None:
+    first, worse = pair_of(450, 12, 8, 30), pair_of(400, 62, 10, 28, ("a", "c"))
+    said = verdict(result(first, worse, pair_of(400, 60, 12, 28, ("b", "c"))))
+    assert said.index("They take about the same time") < said.index("a is shown to be more accurate than c")
+
+
+def test_the_time_of_a_run_that_did_not_end_is_not_compared() -> None:
+    def said(**of_b: object) -> str:
+        made = comparison(row("a", 0.95), row("b", 0.9, seconds_total=10.0, **of_b))
+        return " ".join([verdict(made), *(choice.sentence for choice in choices(made))])
+
+    assert said().count("1/10 of the time") == 2
+    assert "of the time" not in said(epochs=2, state="stopped")
+    assert "of the time" not in said(epochs=2, state="running")
+
+
+def test_nothing_speaks_for_it_names_what_was_looked_at() -> None:
+    made = comparison(row("a", 0.9, multiply_adds=100), row("b", 0.9, multiply_adds=100), row("c", 0.8))
+    assert {choice.sentence for choice in choices(made)} == {
+        "Nothing here speaks for it: another does as well, or nearly, in each of accuracy, time, memory and log loss."
+    }, "a and b have the best accuracy together; what c computes is not known"
+    unknown = comparison(row("a", 0.9, seconds_total=None), row("b", 0.9))
+    assert "in each of accuracy, memory and log loss." in choices(unknown)[0].sentence
+
+
+def test_what_predicts_with_fewer_operations_is_fast_later() -> None:
+    made = comparison(row("a", 0.9, multiply_adds=32 * 10**6), row("b", 0.9, multiply_adds=10**6))
+    said = {choice.strategy: choice.sentence for choice in choices(made)}
+    assert said["b"] == "Choose it when the trained network has to be fast (1/32 of the multiply-adds)."
+    assert "multiply-adds" not in said["a"].partition(":")[0]
+
+
+def test_of_more_than_two_a_share_is_of_the_cheapest_of_the_others() -> None:
+    made = comparison(
+        row("a", 0.9, multiply_adds=100),
+        row("b", 0.9, multiply_adds=80, seconds_total=80.0),
+        row("c", 0.9, multiply_adds=10, seconds_total=100.0),
+    )
+    said = {choice.strategy: choice.sentence for choice in choices(made)}
+    assert said["b"] == "Choose it when time counts (80 % of the time of the next best)."
+    assert said["c"] == "Choose it when the trained network has to be fast (1/8 of the multiply-adds of the next best)."
+
+
 def test_which_of_the_others_are_shown_to_be_worse() -> None:
     first, worse = pair_of(450, 12, 8, 30), pair_of(400, 62, 10, 28, ("a", "c"))
     said = verdict(result(first, worse, pair_of(400, 60, 12, 28, ("b", "c"))))
@@ -106,8 +193,8 @@ def test_the_choice_goes_by_the_seeds_that_both_have_as_the_verdict_does() -> No
     more = replace(made, runs=(*made.runs, row("b", 0.99, seed=1)))
     assert verdict(more).startswith("a is 1.3 points more accurate than b")
     said = {choice.strategy: choice.sentence for choice in choices(more)}
-    assert "accuracy counts most (+1.3 points, which this many images cannot confirm)" in said["a"]
-    assert "accuracy" not in said["b"]
+    assert "accuracy counts most (+1.3 points, which this data cannot confirm)" in said["a"]
+    assert "accuracy counts" not in said["b"]
 
 
 def test_without_predictions_each_ones_own_interval_judges() -> None:
@@ -130,7 +217,7 @@ def test_choices_rest_on_the_paired_difference() -> None:
     sure = result(pair_of(400, 60, 10, 30))
     assert choices(sure)[0].sentence == "Choose it when accuracy counts most (+10.0 points)."
     unsure = choices(result(pair_of(139, 6, 4, 4)))[0].sentence
-    assert "+1.3 points, which this many images cannot confirm" in unsure
+    assert "+1.3 points, which this data cannot confirm" in unsure
 
 
 def test_the_test_part_counts_where_every_run_was_tested() -> None:
