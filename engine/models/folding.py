@@ -32,7 +32,7 @@ def folded(network: Network, size: int) -> Callable[[Tensor], Tensor]:
     try:
         backbone = copy.deepcopy(network.module).eval()
         backbone.set_submodule(network.head_name, nn.Identity())
-        faster = fuse(backbone).to(memory_format=torch.channels_last)
+        faster = fuse(backbone, inplace=True).to(memory_format=torch.channels_last)
         return faster if _agree(plain, faster, network, size) else plain
     except Exception:  # what fx cannot trace raises anything; the plain network gives the same features
         logger.info("batch norm of %s is not folded", type(network.module).__name__, exc_info=True)
