@@ -144,8 +144,7 @@ def _choice(mine: Measured, results: Sequence[Measured], comparison: Comparison)
         reasons += _surer(mine, others)
     against = f" It overfits: training accuracy is {100 * mine.gap:.1f} points higher." if mine.overfits else ""
     if not reasons:
-        looked_at = _listed(compared, "and")
-        return f"Nothing here speaks for it: another does as well, or nearly, in each of {looked_at}.{against}"
+        return f"Another is better, or nearly as good, in each of {_listed(compared, 'and')}.{against}"
     return f"Choose it when {_listed(reasons, 'or')}.{against}"
 
 

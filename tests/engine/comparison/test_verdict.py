@@ -153,10 +153,10 @@ def test_the_time_of_a_run_that_did_not_end_is_not_compared() -> None:
     assert "of the time" not in said(epochs=2, state="running")
 
 
-def test_nothing_speaks_for_it_names_what_was_looked_at() -> None:
+def test_a_strategy_that_nothing_speaks_for_is_told_what_was_looked_at() -> None:
     made = comparison(row("a", 0.9, multiply_adds=100), row("b", 0.9, multiply_adds=100), row("c", 0.8))
     assert {choice.sentence for choice in choices(made)} == {
-        "Nothing here speaks for it: another does as well, or nearly, in each of accuracy, time, memory and log loss."
+        "Another is better, or nearly as good, in each of accuracy, time, memory and log loss."
     }, "a and b have the best accuracy together; what c computes is not known"
     unknown = comparison(row("a", 0.9, seconds_total=None), row("b", 0.9))
     assert "in each of accuracy, memory and log loss." in choices(unknown)[0].sentence
@@ -166,7 +166,7 @@ def test_what_predicts_with_fewer_operations_is_fast_later() -> None:
     made = comparison(row("a", 0.9, multiply_adds=32 * 10**6), row("b", 0.9, multiply_adds=10**6))
     said = {choice.strategy: choice.sentence for choice in choices(made)}
     assert said["b"] == "Choose it when the trained network has to be fast (1/32 of the multiply-adds)."
-    assert "multiply-adds" not in said["a"].partition(":")[0]
+    assert said["a"].startswith("Another is better")
 
 
 def test_of_more_than_two_a_share_is_of_the_cheapest_of_the_others() -> None:
