@@ -23,6 +23,8 @@ BEST = "★"
 ASPECT_WIDTH = 24
 COLUMN_WIDTH = 24
 """Cells that a column needs to be readable; more columns than have room go into a table below."""
+WORD_WIDTH = 32
+"""Cells that a strategy's name may take beside its sentence."""
 
 
 def comparison_table(
@@ -61,7 +63,8 @@ class _ComparisonTable:
         for first in range(0, count, per_table):
             among = range(first, min(first + per_table, count))
             parts += [_table(self.columns, self.sections, among), Text()]
-        parts += [Text(self._legend(), rgb(GREY)), Text()]
+        if legend := self._legend():
+            parts += [Text(legend, rgb(GREY)), Text()]
         return [*parts, *confusion_tables(self.matrices, width)]
 
     def _legend(self) -> str:
@@ -75,7 +78,7 @@ class _ComparisonTable:
         titles = {section.title for section in self.sections}
         if PARTS["test"] in titles:
             said.append("validation chose the epoch and flatters, test was measured once at that epoch")
-        else:
+        elif any(row.epochs > 1 for row in self.comparison.runs):
             said.append("the validation images also chose the best epoch, so what they tell flatters a little")
         return " · ".join(said)
 
@@ -88,11 +91,11 @@ def heading(comparison: Comparison) -> Text:
     names = ", ".join(shown(name, 40) for name in data.classes[:6]) + (" …" if len(data.classes) > 6 else "")
     test = f" / {data.test:,} test" if data.test else ""
     folds = max((row.fold or 0 for row in comparison.runs), default=0)
-    parts = f"{data.train + data.val:,} in {folds} folds" if folds else f"{data.train:,} train / {data.val:,} val"
-    return Text.assemble(
-        (name, "bold"),
-        (f"  {parts}{test} images, {len(data.classes)} classes: {names}", rgb(GREY)),
-    )
+    if folds:
+        images = f"{data.train + data.val:,} images in {folds} folds{test and f'{test} images'}"
+    else:
+        images = f"{data.train:,} train / {data.val:,} val{test} images"
+    return Text.assemble((name, "bold"), (f"  {images}, {len(data.classes)} classes: {names}", rgb(GREY)))
 
 
 def _words(comparison: Comparison) -> list[RenderableType]:
@@ -132,10 +135,10 @@ def _cell(value: str, best: bool) -> Text:
 
 
 def _beside(rows: Iterable[tuple[str, str]]) -> Table:
-    """Each word, and beside it a sentence."""
+    """Each word, and beside it a sentence, for which a long word leaves room."""
     table = Table(box=None, padding=(0, 2, 0, 0), show_header=False, pad_edge=False)
-    table.add_column(no_wrap=True, style=rgb(BLUE))
-    table.add_column()
+    table.add_column(overflow="fold", max_width=WORD_WIDTH, style=rgb(BLUE))
+    table.add_column(overflow="fold")
     for word, sentence in rows:
         table.add_row(Text(word), Text(sentence))
     return table

@@ -22,7 +22,8 @@ from engine.comparison.cells import (
     turns,
     what_trains,
 )
-from engine.comparison.columns import Column
+from engine.comparison.columns import Column, with_result
+from engine.comparison.measured import is_whole
 from engine.comparison.rows import Comparison, Row
 from engine.comparison.units import (
     UNKNOWN,
@@ -101,7 +102,7 @@ def _result(comparison: Comparison, shown: Sequence[Column], part: Literal["test
     name, about = "test" if part == "test" else "validation", comparison.positive or "one vs rest"
     lines = [
         _number(f"{name} accuracy", shown, accuracy, percent, "higher"),
-        _accuracy_range(shown, part, accuracy),
+        *_accuracy_range(shown, part, accuracy),
         *(_leak(comparison, shown) if part == "val" else []),
         _number("log loss", shown, loss, three_digits, "lower"),
     ]
@@ -134,7 +135,7 @@ def _scored(part: Literal["test", "val"], field: str, positive: str) -> Value:
 def _classes(shown: Sequence[Column]) -> Section:
     """Recall and precision of each class: of the test part where every run was tested, else of validation."""
     rows = [row for column in shown for row in column.rows]
-    tested = all(row.test_scores is not None for row in rows)
+    tested = all(row.test_scores is not None for row in with_result(rows))
 
     def scores(column: Column) -> list[Scores]:
         found = [row.test_scores if tested else row.scores for row in column.rows]
@@ -173,15 +174,17 @@ def _cost(shown: Sequence[Column]) -> Section:
         ("peak CUDA reserved", lambda row: row.peak_reserved_bytes),
         ("peak of the whole card", lambda row: row.peak_device_bytes),
     ]
+    whole = all(is_whole(row) for column in shown for row in with_result(column.rows))
+    total: Better | None = "lower" if whole else None
     lines = [
-        _number("time in all", shown, lambda row: row.seconds_total, duration, "lower"),
+        _number("time in all", shown, lambda row: row.seconds_total, duration, total),
         _number("time an epoch", shown, lambda row: row.seconds_per_epoch, duration, "lower"),
         *_told([_words("to 95 % of best other", shown, to_target)]),
         _number("training speed", shown, lambda row: row.images_per_second, speed, "higher"),
-        _number("processor time", shown, lambda row: row.cpu_seconds, duration, "lower"),
-        *_told([_number("energy of the card", shown, lambda row: row.joules, energy, "lower")]),
+        _number("processor time", shown, lambda row: row.cpu_seconds, duration, total),
+        *_told([_number("energy of the card", shown, lambda row: row.joules, energy, total)]),
         *_told([_number(title, shown, value, size, "lower") for title, value in memory]),
-        _number("  before the run", shown, lambda row: row.memory_at_start_bytes, size, None),
+        *_told([_number("  before the run", shown, lambda row: row.memory_at_start_bytes, size, None)]),
     ]
     return Section("Cost", tuple(lines))
 
@@ -190,7 +193,7 @@ def _trained(shown: Sequence[Column]) -> Section:
     lines = [
         _words("backbone", shown, lambda rows: distinct(row.backbone for row in rows)),
         _words("what trains", shown, lambda rows: distinct(map(what_trains, rows))),
-        _words("optimizer", shown, lambda rows: distinct(map(optimizer, rows))),
+        _words("optimizer", shown, optimizer),
         _words("pretrained weights", shown, lambda rows: distinct(row.weights or UNKNOWN for row in rows)),
         _words("trainable parameters", shown, lambda rows: distinct(map(parameters, rows))),
         *_told([_words("multiply-adds of an image", shown, lambda rows: distinct(map(multiply_adds, rows)))]),
@@ -224,10 +227,10 @@ def _number(
     """
     values, means = [], []
     for column in shown:
-        known = [number for row in column.rows if (number := value(row)) is not None]
+        known = [number for row in with_result(column.rows) if (number := value(row)) is not None]
         means.append(text(mean(known)) if known else UNKNOWN)
         values.append(spread(mean(known), stdev(known), text) if len(known) > 1 else means[-1])
-    order = [_mean(map(value, column.rows)) for column in shown]
+    order = [_mean(map(value, with_result(column.rows))) for column in shown]
     numbers = [number for number in order if number is not None]
     if better is None or len(numbers) < 2 or len(set(means)) == 1:
         return Aspect(title, tuple(values), (False,) * len(shown))
@@ -235,22 +238,25 @@ def _number(
     return Aspect(title, tuple(values), tuple(item == best for item in means))
 
 
-def _accuracy_range(shown: Sequence[Column], part: Literal["test", "val"], accuracy: Value) -> Aspect:
-    """Below an accuracy: of a single run its 95 % interval, of several the least and the most."""
-    several = any(len(column.rows) > 1 for column in shown)
+def _accuracy_range(shown: Sequence[Column], part: Literal["test", "val"], accuracy: Value) -> list[Aspect]:
+    """Below an accuracy: of several runs the least and the most, of a single one its 95 % interval."""
 
-    def text(rows: Sequence[Row]) -> str:
-        known = [number for row in rows if (number := accuracy(row)) is not None]
-        low, high = min(known, default=None), max(known, default=None)
-        if not several and len(rows) == 1:
-            row = rows[0]
-            if part == "test":
-                low, high = row.test_accuracy_low, row.test_accuracy_high
-            else:
-                low, high = row.val_accuracy_low, row.val_accuracy_high
+    def known(rows: Sequence[Row]) -> list[Row]:
+        return [row for row in rows if accuracy(row) is not None]
+
+    def spread_of(rows: Sequence[Row]) -> str:
+        numbers = [number for row in rows if (number := accuracy(row)) is not None]
+        return f"{percent(min(numbers))} to {percent(max(numbers))}" if len(numbers) > 1 else UNKNOWN
+
+    def interval(rows: Sequence[Row]) -> str:
+        if len(known(rows)) != 1:
+            return UNKNOWN
+        (row,) = known(rows)
+        ends = (row.test_accuracy_low, row.test_accuracy_high)
+        low, high = ends if part == "test" else (row.val_accuracy_low, row.val_accuracy_high)
         return UNKNOWN if low is None or high is None else f"{percent(low)} to {percent(high)}"
 
-    return _words("  range of the runs" if several else "  95 % interval", shown, text)
+    return _told([_words("  range of the runs", shown, spread_of), _words("  95 % interval", shown, interval)])
 
 
 def _mean(values: Iterable[float | None]) -> float | None:

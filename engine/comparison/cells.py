@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from statistics import mean
 
+from engine.comparison.columns import with_result
 from engine.comparison.rows import Row
 from engine.comparison.units import UNKNOWN, count, duration, percent
 
@@ -56,11 +57,12 @@ def what_trains(row: Row) -> str:
     return f"{said}, begun from a probe" if row.head == "probe" else said
 
 
-def optimizer(row: Row) -> str:
-    """With its learning rate, a probe's regularisation, and the images of a batch, as far as it has such."""
+def optimizer(rows: Sequence[Row]) -> str:
+    """A strategy's, with its learning rate, what regularisation its probes chose, and the images of a batch."""
+    row, strengths = rows[0], sorted({row.l2 for row in rows if row.l2 is not None})
     rate = "" if row.learning_rate is None else f"lr {row.learning_rate:g}"
     decay = f"each stage below × {row.layer_decay:g}" if row.layer_decay != 1 else ""
-    strength = "" if row.l2 is None else f"L2 {row.l2:g}"
+    strength = f"L2 {from_to([f'{one:g}' for one in strengths])}" if strengths else ""
     batches = "" if row.batch_size is None else f"batches of {row.batch_size}"
     return ", ".join(filter(None, (row.optimizer, rate, decay, strength, batches))) or UNKNOWN
 
@@ -81,7 +83,8 @@ def multiply_adds(row: Row) -> str:
 def epochs(rows: Sequence[Row]) -> str:
     """How many, and which was the best."""
     done = distinct(
-        f"{row.epochs}" if row.epochs == row.epochs_planned else f"{row.epochs} of {row.epochs_planned}" for row in rows
+        f"{row.epochs}" if row.epochs == row.epochs_planned else f"{row.epochs} of {row.epochs_planned}"
+        for row in with_result(rows)
     )
     best = sorted(row.best_epoch for row in rows if row.best_epoch is not None)
     return f"{done} (best: {from_to(best)})" if best else done
@@ -93,10 +96,11 @@ def hardware(row: Row) -> str:
 
 
 def distinct(texts: Iterable[str]) -> str:
-    """Each text once."""
-    return ", ".join(dict.fromkeys(texts))
+    """Each text once; what is not known only where nothing is."""
+    found = dict.fromkeys(texts)
+    return "; ".join([text for text in found if text != UNKNOWN] or found)
 
 
-def from_to(numbers: Sequence[int]) -> str:
+def from_to(numbers: Sequence[int | str]) -> str:
     """Sorted numbers as ``4`` or ``2 to 5``."""
     return f"{numbers[0]}" if numbers[0] == numbers[-1] else f"{numbers[0]} to {numbers[-1]}"

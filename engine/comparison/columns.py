@@ -17,6 +17,11 @@ class Column(Struct, frozen=True):
     rows: tuple[Row, ...]
 
 
+def with_result(rows: Sequence[Row]) -> Sequence[Row]:
+    """The runs that have a result, whose means are taken; all of them where none has one yet."""
+    return [row for row in rows if row.best_epoch is not None] or rows
+
+
 def columns(comparison: Comparison, *, single_runs: bool = False) -> tuple[Column, ...]:
     """A column a strategy, in the order of the rows; with ``single_runs`` a column a run."""
     strategies: dict[str, list[Row]] = {}

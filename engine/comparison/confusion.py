@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from msgspec import Struct
 
-from engine.comparison.columns import Column
+from engine.comparison.columns import Column, with_result
 
 if TYPE_CHECKING:
     from engine.comparison.scores import Scores
@@ -48,7 +48,7 @@ class Matrix(Struct, frozen=True):
 
 def matrices(shown: Sequence[Column]) -> tuple[Matrix, ...]:
     """A confusion matrix a column that has one: of the test part where every run was tested, else of validation."""
-    tested = all(row.test_scores is not None for column in shown for row in column.rows)
+    tested = all(row.test_scores is not None for column in shown for row in with_result(column.rows))
     made = []
     for column in shown:
         scores = [row.test_scores if tested else row.scores for row in column.rows]

@@ -5,7 +5,7 @@ Backbone, what trains, optimizer and learning rates are what a strategy is; the 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from typing import NamedTuple
 
 from engine.state import ExperimentState, RunState
@@ -76,8 +76,12 @@ def _seeds_in_words(seeds: dict[int, set[int]]) -> str:
     if folds == {()}:
         return said
     if len(folds) == 1:
-        return f"{said} (folds {numbers(list(folds.pop()))})"
-    return ", ".join(f"{seed} (folds {numbers(sorted(seeds[seed]))})" for seed in sorted(seeds))
+        return f"{said} ({_folds(folds.pop())})"
+    return ", ".join(f"{seed} ({_folds(seeds[seed])})" for seed in sorted(seeds))
+
+
+def _folds(some: Collection[int]) -> str:
+    return f"{'fold' if len(some) == 1 else 'folds'} {numbers(sorted(some))}"
 
 
 def _version(library: str) -> Knob:

@@ -7,7 +7,7 @@ from statistics import mean, stdev
 
 from msgspec import Struct
 
-from engine.comparison.columns import columns
+from engine.comparison.columns import columns, with_result
 from engine.comparison.rows import Comparison, Row
 
 ROW_MEASURES = (
@@ -58,7 +58,8 @@ class StrategySummary(Struct, frozen=True):
 def summaries(comparison: Comparison) -> tuple[StrategySummary, ...]:
     """Every strategy over its runs; measures that no run has are left out."""
     return tuple(
-        StrategySummary(column.title, len(column.rows), _measures(column.rows)) for column in columns(comparison)
+        StrategySummary(column.title, len(column.rows), _measures(with_result(column.rows)))
+        for column in columns(comparison)
     )
 
 

@@ -55,7 +55,43 @@ def test_words_come_last_on_a_terminal_and_first_in_a_window() -> None:
 
 def test_the_heading_of_folds_says_how_many() -> None:
     folded = fold(logs.events(spec.changed(logs.two_strategies(3), folds=2)))
-    assert f"{logs.TRAIN + logs.VAL} in 2 folds images" in " ".join(printed(folded, 120).split())
+    assert f"{logs.TRAIN + logs.VAL} images in 2 folds, 2 classes: ants, bees" in " ".join(printed(folded, 120).split())
+
+
+def test_long_names_and_paths_leave_room_for_sentences() -> None:
+    experiment = logs.two_strategies(3)
+    named = [
+        msgspec.structs.replace(strategy, name=f"{'a-long-name-' * 4}of-strategy-{number}")
+        for number, strategy in enumerate(experiment.strategies)
+    ]
+    told = logs.events(spec.changed(experiment, strategies=named))
+    path = f"/home/{'a/very/long/way/' * 6}"
+    told = [
+        msgspec.structs.replace(event, weights=f"{path}{event.strategy[-1]}.pth")
+        if isinstance(event, ev.RunStarted)
+        else event
+        for event in told
+    ]
+    lines = printed(fold(told), 80).splitlines()
+    assert max(map(len, lines)) <= 80
+    start = next(index for index, line in enumerate(lines) if "Choose it when" in line)
+    assert all(len(line.rstrip()) > 60 for line in lines[start : start + 2])
+    text = "".join("".join(line.split()) for line in lines)
+    assert text.count(f"{path}0.pth") == text.count(f"{path}1.pth") == 1, "in the sentence of what differs"
+
+
+def test_where_one_epoch_was_trained_none_was_chosen() -> None:
+    def legend(epochs: int) -> str:
+        return " ".join(printed(fold(logs.events(logs.two_strategies(epochs))), 120).split())
+
+    assert "also chose the best epoch" in legend(2)
+    assert "also chose the best epoch" not in legend(1)
+
+
+def test_lines_without_a_value_are_left_out() -> None:
+    waiting = fold(logs.until("DataDecoded", 1, logs.events()))
+    assert "before the run" not in printed(waiting, 120)
+    assert "before the run" in printed(fold(logs.events()), 120)
 
 
 def test_nothing_to_compare() -> None:

@@ -121,7 +121,7 @@ def test_seeds_and_folds_that_only_one_has_are_said() -> None:
     assert unfairness(all_of(state(SAME, seeds=(0, 1)), state(other()))) == ("Seeds: 0, 1 for a; 0 for b.",)
     runs = all_of(state(SAME, other(), seeds=(0, 1), folds=2))
     assert unfairness(runs) == ()
-    assert unfairness(runs[:-1]) == ("Seeds: 0, 1 (folds 1, 2) for a; 0 (folds 1, 2), 1 (folds 1) for b.",)
+    assert unfairness(runs[:-1]) == ("Seeds: 0, 1 (folds 1, 2) for a; 0 (folds 1, 2), 1 (fold 1) for b.",)
 
 
 def test_runs_that_wait_count_as_they_were_asked_for() -> None:

@@ -19,10 +19,12 @@ from engine.comparison.difference import PairedDifference
 from engine.comparison.rows import Comparison, DataCounts, Row, Source, compare
 from engine.comparison.scores import ClassScores, Scores
 from engine.comparison.strategies import Spread, StrategySummary, summaries
+from engine.comparison.units import percent
 from engine.comparison.verdict import choices, verdict
-from engine.events import AnyEvent, Metrics
+from engine.events import AnyEvent, Memory, Metrics
 from engine.export import FORMATS
-from engine.state import ExperimentState, fold
+from engine.presets import on_rung
+from engine.state import ExperimentState, RunState, fold
 from tests.engine.comparison.files import write_predictions
 from tests.tui import logs
 
@@ -85,6 +87,75 @@ def test_seeds_of_a_strategy_are_one_column_with_mean_deviation_and_range(tmp_pa
     single = columns(made, single_runs=True)
     assert [column.note for column in single[:2]] == ["seed 0", "seed 0"] and len(single) == 10
     assert "  95 % interval" in {title for _, title in lines(made, single_runs=True)}
+
+
+def test_beside_several_runs_a_single_one_has_its_interval() -> None:
+    three, one = state(range(3)), state(name="x-20261124-110000")
+    made = compare([Source(three), Source(one, runs=frozenset({f"{FINE}-0"}))])
+    found = lines(made)
+    several, single = found[PARTS["val"], "  range of the runs"], found[PARTS["val"], "  95 % interval"]
+    assert [value == "–" for value in several.values] == [False, False, True]
+    assert [value == "–" for value in single.values] == [True, True, False]
+    last = made.runs[-1]
+    assert single.values[2] == f"{percent(last.val_accuracy_low or 0)} to {percent(last.val_accuracy_high or 0)}"
+
+
+def test_runs_that_did_not_come_to_a_result_are_left_out_of_the_means() -> None:
+    three = state(range(3))
+    fine, *rest = three.runs
+    failed = RunState(
+        f"{FINE}-0", fine.strategy, 0, status="failed", memory_at_start=Memory(7 * logs.MIB, 7 * logs.MIB)
+    )
+    made = compare([Source(replace(three, runs=(failed, *rest)))])
+    found = lines(made)
+    line = found["Cost", "peak RSS of the process"]
+    assert line.values[0].endswith(" ± 0 MiB")
+    assert summaries(made)[0].measures["peak_memory_bytes"].runs == 2
+    assert found["What was trained", "pretrained weights"].values[0] == "torchvision IMAGENET1K_V1, torch hub cache"
+    assert found["What was trained", "trainable parameters"].values[0] == "11,177,538 of 11,177,538 (100 %)"
+    assert found["What was trained", "epochs (best)"].values[0].startswith("3 (best: ")
+
+
+def test_totals_of_runs_that_did_not_end_are_not_better() -> None:
+    def best(made: Comparison) -> dict[str, tuple[bool, ...]]:
+        return {title: line.best for (_, title), line in lines(made).items()}
+
+    whole = state()
+    first, second = whole.runs
+    stopped = replace(second, epochs=second.epochs[:1], status="stopped", seconds=0.1, cpu_seconds=0.1)
+    cut = replace(whole, runs=(first, stopped))
+    before, after = best(compare([Source(whole)])), best(compare([Source(cut)]))
+    assert before["time in all"] == before["processor time"] == (False, True)
+    assert after["time in all"] == after["processor time"] == (False, False)
+    assert after["time an epoch"] == (False, True)
+
+
+def test_where_a_run_failed_classes_are_told_of_the_part_that_the_verdict_is_of(tmp_path: Path) -> None:
+    tested = state((0, 1), test=0.8)
+    folder = predict(tmp_path, tested, test=True)
+    failed = RunState(f"{FINE}-0", tested.runs[0].strategy, 0, status="failed")
+    made = compare([Source(replace(tested, runs=(failed, *tested.runs[1:])), folder)])
+    assert {pair.part for pair in made.pairs} == {"test"}
+    assert ("Recall / precision (test)", "ants (10)") in lines(made)
+    assert {matrix.part for matrix in matrices(columns(made))} == {"test"}
+
+
+def test_probes_of_several_seeds_tell_their_regularisations_as_a_range() -> None:
+    probe = on_rung("resnet18", "probe")
+    runs = tuple(
+        RunState(f"{probe.name}-{seed}", probe, seed, probe=ev.ProbeSolved(run="", l2=l2))
+        for seed, l2 in enumerate((0.03, 0.001, 0.03))
+    )
+    made = compare([Source(replace(state(), runs=runs))])
+    assert lines(made)["What was trained", "optimizer"].values == ("LBFGS, L2 0.001 to 0.03",)
+    one = compare([Source(replace(state(), runs=runs[:1]))])
+    assert lines(one)["What was trained", "optimizer"].values == ("LBFGS, L2 0.03",)
+
+
+def test_folds_are_in_the_heading_of_markdown() -> None:
+    asked = spec.changed(logs.two_strategies(3), folds=2)
+    text = FORMATS["md"](compare([Source(fold(logs.events(asked)))]))
+    assert f"{logs.TRAIN + logs.VAL} images in 2 folds, 2 classes." in text
 
 
 def test_test_and_validation_are_told_apart(tmp_path: Path) -> None:
