@@ -73,6 +73,8 @@ class _ComparisonTable:
             said.append(f"{BEST} best of its line")
         if any(len(column.rows) > 1 for column in self.columns):
             said.append("mean ± standard deviation over the runs")
+        if any(matrix.runs > 1 for matrix in self.matrices):
+            said.append("confusion added up over them")
         if self.comparison.leak is not None and is_far_above(self.comparison.leak):
             said.append("without pixels: what the groups of the images alone give away")
         titles = {section.title for section in self.sections}

@@ -151,7 +151,9 @@ def _classes(shown: Sequence[Column]) -> Section:
         for column in shown:
             found = [one for scored in scores(column) for one in scored.classes if one.name == name]
             both = (_mean(one.recall for one in found), _mean(one.precision for one in found))
-            values.append(" / ".join(UNKNOWN if value is None else percent(value) for value in both))
+            values.append(
+                " / ".join(UNKNOWN if value is None else percent(value) for value in both) if found else UNKNOWN
+            )
         images = from_to(sorted({one.support for one in by_name[name]}))
         lines.append(Aspect(f"{name} ({images})", tuple(values), (False,) * len(shown)))
     of_worst = f", worst {MOST_CLASSES}" if len(by_name) > MOST_CLASSES else ""
@@ -222,20 +224,22 @@ def _number(
     text: Callable[[float], str],
     better: Better | None,
 ) -> Aspect:
-    """A line of numbers, of several runs the mean ± standard deviation; the best are those that read the same as the
-    best one.
+    """A line of numbers, of several runs the mean ± standard deviation; of those with a result the best are those that
+    read the same as the best one.
     """
     values, means = [], []
     for column in shown:
         known = [number for row in with_result(column.rows) if (number := value(row)) is not None]
         means.append(text(mean(known)) if known else UNKNOWN)
         values.append(spread(mean(known), stdev(known), text) if len(known) > 1 else means[-1])
-    order = [_mean(map(value, with_result(column.rows))) for column in shown]
+    measured = [with_result(column.rows) for column in shown]
+    order = [_mean(map(value, rows)) if any(row.best_epoch for row in rows) else None for rows in measured]
     numbers = [number for number in order if number is not None]
     if better is None or len(numbers) < 2 or len(set(means)) == 1:
         return Aspect(title, tuple(values), (False,) * len(shown))
     best = text(max(numbers) if better == "higher" else min(numbers))
-    return Aspect(title, tuple(values), tuple(item == best for item in means))
+    is_best = (number is not None and item == best for number, item in zip(order, means, strict=True))
+    return Aspect(title, tuple(values), tuple(is_best))
 
 
 def _accuracy_range(shown: Sequence[Column], part: Literal["test", "val"], accuracy: Value) -> list[Aspect]:

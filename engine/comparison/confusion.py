@@ -27,12 +27,15 @@ class Confused(Struct, frozen=True):
 
 
 class Matrix(Struct, frozen=True):
-    """Images by true class (row) and predicted class (column), added up over a column's runs."""
+    """Images by true class (row) and predicted class (column), added up over a column's ``runs``, those of which it
+    is known.
+    """
 
     column: Column
     part: str
     classes: tuple[str, ...]
     counts: tuple[tuple[int, ...], ...]
+    runs: int
 
     @property
     def most_confused(self) -> tuple[Confused, ...]:
@@ -55,7 +58,7 @@ def matrices(shown: Sequence[Column]) -> tuple[Matrix, ...]:
         known = [one for one in scores if one is not None]
         if known:
             classes = tuple(one.name for one in known[0].classes)
-            made.append(Matrix(column, "test" if tested else "validation", classes, _sum(known)))
+            made.append(Matrix(column, "test" if tested else "validation", classes, _sum(known), len(known)))
     return tuple(made)
 
 

@@ -14,16 +14,17 @@ from engine.comparison.rows import Comparison, Row, accuracy_interval
 class Measured(Struct, frozen=True):
     """A strategy's means over its runs.
 
-    ``accuracy`` with its 95 % interval is of the ``part`` that counts, ``gap`` is training less validation accuracy.
-    ``overfits``: training accuracy is above what validation accuracy can be, by the 95 % interval of that. ``memory``:
-    the peak less what was in use when the run began, in bytes, of the run that took most. ``loss``: mean cross-entropy
-    on the ``part``; ``multiply_adds`` of one image's forward pass; 0 where not known, ``total_seconds`` also where a
-    run did not train all its epochs. ``features_of``: the frozen backbone whose features it trains on, empty where
-    there is none: strategies share them, and the memory for them.
+    ``accuracy``, the mean of ``accuracies``, with its 95 % interval is of the ``part`` that counts, ``gap`` is training
+    less validation accuracy. ``overfits``: training accuracy is above what validation accuracy can be, by the 95 %
+    interval of that. ``memory``: the peak less what was in use when the run began, in bytes, of the run that took most.
+    ``loss``: mean cross-entropy on the ``part``; ``multiply_adds`` of one image's forward pass; 0 where not known,
+    ``total_seconds`` also where a run did not train all its epochs. ``features_of``: the frozen backbone whose features
+    it trains on, empty where there is none: strategies share them, and the memory for them.
     """
 
     strategy: str
     accuracy: float
+    accuracies: tuple[float, ...]
     low: float
     high: float
     gap: float
@@ -42,11 +43,17 @@ def part(comparison: Comparison) -> Literal["val", "test"]:
 
 
 def images(comparison: Comparison) -> int:
-    """How many images that is; of folds all that were validated on by some run."""
-    if part(comparison) == "test":
-        return comparison.data.test
-    folded = any(row.fold is not None for row in comparison.runs)
-    return comparison.data.val + (comparison.data.train if folded else 0)
+    """How many images that is."""
+    return comparison.data.test if part(comparison) == "test" else _validation_images(comparison)
+
+
+def _validation_images(comparison: Comparison) -> int:
+    """Of folds those that some run was validated on; the folds are of about the same size."""
+    folds = {row.fold for row in comparison.runs if row.fold is not None}
+    if not folds:
+        return comparison.data.val
+    done = {row.fold for row in comparison.runs if row.fold is not None and row.val_accuracy is not None}
+    return (comparison.data.train + comparison.data.val) * len(done) // len(folds)
 
 
 def measured(comparison: Comparison) -> list[Measured]:
@@ -73,16 +80,18 @@ def _measured(rows: Sequence[Row], comparison: Comparison) -> Measured | None:
     on_test, count = part(comparison) == "test", images(comparison)
     validated = mean(row.val_accuracy for row in done if row.val_accuracy is not None)
     tested = [row.test_accuracy for row in done if row.test_accuracy is not None]
-    accuracy = mean(tested) if on_test else validated
+    accuracies = tested if on_test else [row.val_accuracy for row in done if row.val_accuracy is not None]
+    accuracy = mean(accuracies)
     low, high = accuracy_interval(accuracy, count)
     gap = mean(row.generalisation_gap or 0.0 for row in done)
     return Measured(
         strategy=done[0].strategy,
         accuracy=accuracy,
+        accuracies=tuple(accuracies),
         low=low,
         high=high,
         gap=gap,
-        overfits=validated + gap > accuracy_interval(validated, comparison.data.val)[1],
+        overfits=validated + gap > accuracy_interval(validated, _validation_images(comparison))[1],
         total_seconds=mean(row.seconds_total or 0.0 for row in done) if all(map(is_whole, done)) else 0.0,
         memory=max((row.peak_memory_bytes or 0) - (row.memory_at_start_bytes or 0) for row in done),
         loss=mean((row.test_loss if on_test else row.val_loss) or 0.0 for row in done),

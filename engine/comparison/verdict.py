@@ -43,11 +43,7 @@ def verdict(comparison: Comparison) -> str:
         return "No run has a result yet."
     first, *rest = results
     if not rest:
-        said = (
-            f"{first.strategy} reaches {percent(first.accuracy)} on {_images(comparison)} "
-            f"(95 % interval {percent(first.low)} to {percent(first.high)}); there is nothing to compare it with."
-        )
-        return " ".join([said, *caveats(comparison)])
+        return " ".join([_alone(first, comparison), *caveats(comparison)])
     second = rest[0]
     pair = oriented(comparison.pairs, first.strategy, second.strategy)
     if pair is None:
@@ -79,6 +75,22 @@ def _shared(pair: PairedDifference, comparison: Comparison) -> str:
     return "seeds" if all(row.fold is None for row in done) else "seeds and folds"
 
 
+def _alone(only: Measured, comparison: Comparison) -> str:
+    if len(only.accuracies) == 1:
+        how_sure = f"95 % interval {percent(only.low)} to {percent(only.high)}"
+    else:
+        spread = f"{percent(min(only.accuracies))} to {percent(max(only.accuracies))} in {len(only.accuracies)} runs"
+        how_sure = f"{spread}; so many images tell an accuracy to {_margin(only)}"
+    return (
+        f"{only.strategy} reaches {percent(only.accuracy)} on {_images(comparison)} ({how_sure}); there is nothing to "
+        "compare it with."
+    )
+
+
+def _margin(*some: Measured) -> str:
+    return f"about ±{100 * max(one.high - one.low for one in some) / 2:.1f} points"
+
+
 def _by_intervals(first: Measured, second: Measured, comparison: Comparison) -> str:
     """What can be said where their predictions cannot be paired."""
     numbers = (
@@ -90,10 +102,9 @@ def _by_intervals(first: Measured, second: Measured, comparison: Comparison) -> 
         return f"{numbers}: {first.strategy} is more accurate, beyond what chance explains in this many images ({how})."
     if first.accuracy == second.accuracy:
         return f"{numbers}: no difference in accuracy."
-    margin = max(first.high - first.low, second.high - second.low) / 2
     return (
-        f"{numbers}: no difference that this data can show, since so many images tell an accuracy to about "
-        f"±{100 * margin:.1f} points ({how})."
+        f"{numbers}: no difference that this data can show, since so many images tell an accuracy to "
+        f"{_margin(first, second)} ({how})."
     )
 
 

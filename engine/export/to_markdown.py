@@ -47,7 +47,7 @@ def _images(data: DataCounts, folds: int) -> str:
 
 
 def _table(comparison: Comparison, shown: Sequence[Column]) -> Iterator[str]:
-    yield _row("", *(" ".join(filter(None, (column.title, column.note))) for column in shown))
+    yield _row("", *map(_named, shown))
     yield "| --- |" + " ---: |" * len(shown)
     for section in sections(comparison, shown):
         if section.title:
@@ -57,8 +57,9 @@ def _table(comparison: Comparison, shown: Sequence[Column]) -> Iterator[str]:
 
 
 def _matrix(matrix: Matrix) -> Iterator[str]:
-    name = " ".join(filter(None, (matrix.column.title, matrix.column.note)))
-    yield from ("", f"Confusion of {_cell(name)} on the {matrix.part} images:", "")
+    name = _named(matrix.column) if matrix.runs == 1 else matrix.column.title
+    added = f", {matrix.runs} runs added up" if matrix.runs > 1 else ""
+    yield from ("", f"Confusion of {_cell(name)} on the {matrix.part} images{added}:", "")
     if len(matrix.classes) > LARGEST:
         for pair in matrix.most_confused:
             share = percent(pair.images / pair.of)
@@ -68,6 +69,10 @@ def _matrix(matrix: Matrix) -> Iterator[str]:
     yield "| --- |" + " ---: |" * len(matrix.classes)
     for true, counts in zip(matrix.classes, matrix.counts, strict=True):
         yield _row(true, *map(str, counts))
+
+
+def _named(column: Column) -> str:
+    return ", ".join(filter(None, (column.title, column.note)))
 
 
 def _row(*texts: str) -> str:

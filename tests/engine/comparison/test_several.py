@@ -130,6 +130,29 @@ def test_totals_of_runs_that_did_not_end_are_not_better() -> None:
     assert after["time an epoch"] == (False, True)
 
 
+def test_a_run_without_a_result_is_best_in_nothing(tmp_path: Path) -> None:
+    two = state((0, 1))
+    predict(tmp_path, two)
+    started = Memory(7 * logs.MIB, 7 * logs.MIB)
+    failed = RunState(f"{FINE}-0", two.runs[0].strategy, 0, status="failed", memory_at_start=started)
+    found = lines(
+        compare([Source(replace(two, runs=(failed, *two.runs[1:])), tmp_path)]), single_runs=True
+    )  # FINE 0, EXTRACT 0, FINE 1, EXTRACT 1
+    memory = found["Cost", "peak RSS of the process"]
+    assert memory.values[0] == "7 MiB" and memory.best == (False, True, False, True)
+    assert found["Recall / precision (val)", "ants (10)"].values[:2] == ("–", "80.0 % / 88.9 %")
+
+
+def test_confusions_of_several_runs_are_said_to_be_added_up(tmp_path: Path) -> None:
+    said = {}
+    for seeds in ((0,), (0, 1)):
+        some = state(seeds)
+        said[len(seeds)] = FORMATS["md"](compare([Source(some, predict(tmp_path / f"{len(seeds)}", some))]))
+    assert f"Confusion of {FINE} on the validation images:" in said[1]
+    assert f"Confusion of {FINE} on the validation images, 2 runs added up:" in said[2]
+    assert f"| {FINE}, 2 seeds |" in said[2]
+
+
 def test_where_a_run_failed_classes_are_told_of_the_part_that_the_verdict_is_of(tmp_path: Path) -> None:
     tested = state((0, 1), test=0.8)
     folder = predict(tmp_path, tested, test=True)

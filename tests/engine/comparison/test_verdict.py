@@ -137,6 +137,25 @@ def test_of_unequal_runs_those_that_both_have_are_compared_and_that_is_said() ->
     assert "that both have" not in verdict(waiting), "it has no result that could have been compared"
 
 
+def test_a_strategy_alone_is_told_with_its_interval_or_its_range() -> None:
+    one = comparison(row("a", 0.9, images=100), images=100)
+    assert verdict(one).startswith("a reaches 90.0 % on 100 validation images (95 % interval 82.6 % to 94.5 %); there")
+    three = replace(one, runs=tuple(row("a", accuracy, seed=seed) for seed, accuracy in enumerate((0.88, 0.9, 0.92))))
+    assert verdict(three).startswith(
+        "a reaches 90.0 % on 100 validation images (88.0 % to 92.0 % in 3 runs; so many images tell an accuracy to "
+        "about ±6.0 points); there is nothing to compare it with."
+    )
+
+
+def test_of_folds_under_way_only_the_images_of_those_that_are_done_count() -> None:
+    folds = [row("a", 0.9 if fold < 3 else None, fold=fold, seed=0) for fold in (1, 2, 3, 4)]
+    under_way = comparison(*folds)
+    assert "on 198 validation images" in verdict(under_way), "half of 244 and 153"
+    assert "on 397 validation images" in verdict(
+        replace(under_way, runs=tuple(replace(one, val_accuracy=0.9) for one in folds))
+    )
+
+
 def test_they_are_the_two_that_were_spoken_of() -> None:
     first, worse = pair_of(450, 12, 8, 30), pair_of(400, 62, 10, 28, ("a", "c"))
     said = verdict(result(first, worse, pair_of(400, 60, 12, 28, ("b", "c"))))
