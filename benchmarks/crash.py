@@ -113,7 +113,7 @@ def trial(data: Path, folder: Path, dice: random.Random, events: int, kills: int
     """
     made, _ = thread.create(experiment(data), folder)
     done: list[Kill] = []
-    while len(done) < kills and (not done or dice.random() < AGAIN):
+    while len(done) < kills and state_of(made).end is None and (not done or dice.random() < AGAIN):
         kill = _anywhere(dice, events)
         status = in_a_process(made, kill)
         if status == 0:  # it had ended before
