@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Hashable, Sequence
-from typing import NamedTuple
+from typing import NamedTuple, TypedDict
 
 import numpy as np
 from msgspec.structs import replace
@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from scipy import stats
 
 from engine.comparison.difference import PairedDifference, turned
-from engine.comparison.predictions import Part, Predictions
+from engine.comparison.predictions import Part, Predictions, cross_entropies
 from engine.comparison.resampling import (
     CONFIDENCE,
     RESAMPLES,
@@ -36,16 +36,20 @@ ONE_SEED_STRICTER = 5
 _NAME = re.compile(r"(?P<strategy>.+?)-(?P<seed>\d+)(-fold-(?P<fold>\d+))?\Z")
 """Of a run, as :class:`engine.spec.PlannedRun` makes it."""
 Whole = NDArray[np.int64]
+Measured = NDArray[np.bool_] | NDArray[np.float64]
+"""Of each image in a fold, by strategy and run: (2, runs, images)."""
 
 
 class Folds(NamedTuple):
     """The runs of two strategies by what they were measured on, all with the same images in one fold.
 
-    ``right``: a fold's (2, runs, images) array of what was predicted correctly. ``images`` and ``units``: the number
-    of each image, and of the group or image that is a unit, for each of a fold's images, as in ``right``.
+    ``right``: a fold's (2, runs, images) array of what was predicted correctly, ``losses``: of the cross-entropies.
+    ``images`` and ``units``: the number of each image, and of the group or image that is a unit, for each of a fold's
+    images, as in ``right``.
     """
 
     right: tuple[NDArray[np.bool_], ...]
+    losses: tuple[NDArray[np.float64], ...]
     images: tuple[Whole, ...]
     units: tuple[Whole, ...]
     grouped: bool
@@ -104,7 +108,9 @@ def paired_difference(
         return None
     swapped = _summed(folds.right, folds.units).difference < 0  # so that either way round gives the same numbers
     if swapped:
-        folds = folds._replace(right=tuple(right[::-1] for right in folds.right))
+        folds = folds._replace(
+            right=tuple(right[::-1] for right in folds.right), losses=tuple(losses[::-1] for losses in folds.losses)
+        )
     found = _difference(folds, one[0].part)
     found = turned(found) if swapped else found
     names = [_NAME.match(predicted.run) for predicted in (*one, other[0])]
@@ -148,7 +154,10 @@ def _folds(one: Sequence[Predictions], other: Sequence[Predictions]) -> Folds | 
     rights = tuple(
         np.array([[_right(pair[side]) for pair in pairs] for side in (0, 1)]) for pairs in by_images.values()
     )
-    return Folds(rights, tuple(np.split(images, ends)), tuple(np.split(units, ends)), grouped)
+    losses = tuple(
+        np.array([[cross_entropies(pair[side]) for pair in pairs] for side in (0, 1)]) for pairs in by_images.values()
+    )
+    return Folds(rights, losses, tuple(np.split(images, ends)), tuple(np.split(units, ends)), grouped)
 
 
 def _groups(pairs: Sequence[tuple[Predictions, Predictions]]) -> tuple[str, ...]:
@@ -198,7 +207,7 @@ def _difference(folds: Folds, part: Part) -> PairedDifference:
         ps = [min(1.0, exact), two_sided_p(with_seeds)]
     corrected = None
     if len(folds.right) > 1:
-        corrected, mean, half = _over_folds(folds, count)
+        corrected, mean, half = _over_folds(folds.right, count)
         low, high = min(low, max(-1.0, mean - half)), max(high, min(1.0, mean + half))
         ps.append(corrected)
     discordance = float(np.sum(images.sums**2 / images.sizes) / np.sum(images.sizes))
@@ -224,7 +233,35 @@ def _difference(folds: Folds, part: Part) -> PairedDifference:
         different=max(ps) < LEVEL,
         images_needed=images_needed(difference, discordance, clustered),
         method=_method(folds, len(units.sums)),
+        **_loss_difference(folds, units, count),
     )
+
+
+class _Losses(TypedDict):
+    loss_difference: float
+    loss_low: float | None
+    loss_high: float | None
+
+
+def _loss_difference(folds: Folds, units: Units, images: int) -> _Losses:
+    """The difference of the mean cross-entropies and its 95 % interval: Student's t of the units' sums (of a ratio, as
+    cluster-robust errors are), with the spread of seeds where there are several; over folds no narrower than the
+    corrected resampled t-test's.
+    """
+    sums = sum(
+        np.bincount(owner, (losses[0] - losses[1]).sum(axis=0), len(units.sums))
+        for losses, owner in zip(folds.losses, folds.units, strict=True)
+    )
+    total, count = int(units.sizes.sum()), len(units.sums)
+    difference = float(np.sum(sums)) / total
+    if count < 2:
+        return {"loss_difference": difference, "loss_low": None, "loss_high": None}
+    among = float(np.sum((sums - difference * units.sizes) ** 2)) / total**2 * count / (count - 1)
+    of_seeds, freedom = _seed_variance(folds.losses) if folds.repeats > 1 else (0.0, count - 1)
+    half = float(stats.t.ppf((1 + CONFIDENCE) / 2, min(freedom, count - 1))) * float(np.sqrt(among + of_seeds))
+    if len(folds.losses) > 1:
+        half = max(half, _over_folds(folds.losses, images)[2])
+    return {"loss_difference": difference, "loss_low": difference - half, "loss_high": difference + half}
 
 
 def _seed_noise(folds: Folds, rng: np.random.Generator) -> NDArray[np.float64]:
@@ -232,22 +269,30 @@ def _seed_noise(folds: Folds, rng: np.random.Generator) -> NDArray[np.float64]:
     if folds.repeats == 1:
         variance = sum(accuracy * (1 - accuracy) for accuracy in folds.accuracies) / ONE_SEED_IMAGES / folds.runs
         return rng.normal(0.0, np.sqrt(variance), RESAMPLES)
-    total = sum(right.shape[2] for right in folds.right)
-    variance, freedom = 0.0, 0
-    for right in folds.right:
-        runs, images = right.shape[1:]
-        variance += (images / total) ** 2 * float(right.mean(axis=2).var(axis=1, ddof=1).sum()) / runs
-        freedom += 2 * (runs - 1)
+    variance, freedom = _seed_variance(folds.right)
     return np.asarray(rng.standard_t(freedom, RESAMPLES) * np.sqrt(variance))
 
 
-def _over_folds(folds: Folds, images: int) -> tuple[float, float, float]:
+def _seed_variance(measured: Sequence[Measured]) -> tuple[float, int]:
+    """Of the difference of the means of what was ``measured`` in each fold, as far as the seeds make it vary; with its
+    degrees of freedom.
+    """
+    total = sum(fold.shape[2] for fold in measured)
+    variance, freedom = 0.0, 0
+    for fold in measured:
+        runs, images = fold.shape[1:]
+        variance += (images / total) ** 2 * float(fold.mean(axis=2).var(axis=1, ddof=1).sum()) / runs
+        freedom += 2 * (runs - 1)
+    return variance, freedom
+
+
+def _over_folds(measured: Sequence[Measured], images: int) -> tuple[float, float, float]:
     """The corrected t-test's p-value, and the mean and half width of its interval.
 
     Each fold was trained on the images of all others. Folds of unequal size count alike in this mean.
     """
-    differences = [float(one - other) for right in folds.right for one, other in right.mean(axis=2).T]
-    tested = float(np.mean([right.shape[2] for right in folds.right for _ in range(right.shape[1])]))
+    differences = [float(one - other) for fold in measured for one, other in fold.mean(axis=2).T]
+    tested = float(np.mean([fold.shape[2] for fold in measured for _ in range(fold.shape[1])]))
     p, half = corrected_t_p(differences, tested / max(1.0, images - tested))
     return p, float(np.mean(differences)), half
 

@@ -75,6 +75,12 @@ def read(folder: Path, run: str, part: Part = "val") -> Predictions | None:
     return Predictions(run, part, epoch, classes, paths, groups, labels, softmax(logits, axis=1))
 
 
+def cross_entropies(predicted: Predictions) -> NDArray[np.float64]:
+    """Of each image (N,), in nats: finite, even where a true class was given no chance."""
+    given = predicted.probabilities[np.arange(len(predicted.labels)), predicted.labels]
+    return np.asarray(-np.log(np.maximum(given, np.finfo(np.float64).eps)))
+
+
 def _path(folder: Path, run: str) -> Path:
     return folder / "predictions" / f"{run}.safetensors"
 

@@ -152,7 +152,7 @@ def _choice(mine: Measured, results: Sequence[Measured], comparison: Comparison)
                 reasons += _cheaper(mine, others, when, unit, cost)
     if all(result.loss > 0 for result in results):
         compared.append("log loss")
-        reasons += _surer(mine, others)
+        reasons += _surer(mine, others, comparison)
     against = f" It overfits: training accuracy is {100 * mine.gap:.1f} points higher." if mine.overfits else ""
     if not reasons:
         return f"Another is better, or nearly as good, in each of {_listed(compared, 'and')}.{against}"
@@ -174,13 +174,19 @@ def _shares_features(mine: Measured, others: Sequence[Measured]) -> bool:
     return any(mine.features_of and mine.features_of == other.features_of for other in others)
 
 
-def _surer(mine: Measured, others: Sequence[Measured]) -> list[str]:
+def _surer(mine: Measured, others: Sequence[Measured], comparison: Comparison) -> list[str]:
     """The reason, if my probabilities are noticeably nearer to the truth than the best of the others'."""
-    least = min(other.loss for other in others)
-    if least < NOTICEABLE * mine.loss:
+    best_other = min(others, key=lambda other: other.loss)
+    if best_other.loss < NOTICEABLE * mine.loss:
         return []
     or_more = " or more" if len(others) > 1 else ""
-    return [f"its probabilities have to be right (log loss {mine.loss:.3f} against {least:.3f}{or_more})"]
+    pair = oriented(comparison.pairs, mine.strategy, best_other.strategy)
+    if pair is None or pair.loss_high is None or pair.loss_high >= 0:
+        sure = ", which this data cannot confirm"
+    else:
+        sure = ", of these two networks" if pair.seeds == 1 else ""
+    losses = f"log loss {mine.loss:.3f} against {best_other.loss:.3f}{or_more}{sure}"
+    return [f"its probabilities have to be right ({losses})"]
 
 
 def _cost(first: Measured, second: Measured) -> str:

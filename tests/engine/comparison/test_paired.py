@@ -1,7 +1,9 @@
+import dataclasses
 from itertools import combinations, product
 
 import numpy as np
 import pytest
+import statsmodels.api as sm
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from msgspec.structs import replace
@@ -12,6 +14,7 @@ from statsmodels.stats.power import normal_sample_size_one_tail
 
 from benchmarks.calibration import WORLDS, rates
 from engine.comparison.paired import PairedDifference, holm, paired_difference
+from engine.comparison.predictions import Predictions
 from engine.comparison.resampling import Units, bootstrap, images_needed, sign_flip_p
 from tests.engine.comparison.predicted import discordant, predicted
 
@@ -72,6 +75,79 @@ def test_the_interval_is_that_of_scipys_bootstrap_of_units(groups: int, size: in
     wider = np.sqrt(groups / (groups - 1)) * stats.t.ppf(0.975, groups - 1) / stats.norm.ppf(0.975)
     expected = [centre + wider * (bound - centre) for bound in (theirs.low, theirs.high)]
     assert ours == pytest.approx(expected, abs=0.06 * width)
+
+
+def unsure(seed: int, images: int, runs: int, groups: tuple[str, ...] = ()) -> tuple[list, list, np.ndarray]:
+    """Two strategies' runs, with probabilities of their own; and (2, runs, images) of their cross-entropies."""
+    rng, sides, losses = RNG(seed), [], []
+    for name in "ab":
+        given = rng.beta(6, 2, size=(runs, images))
+        sides.append(
+            [giving(predicted(one > 0.5, groups, run=f"{name}-{number}"), one) for number, one in enumerate(given)]
+        )
+        losses.append(-np.log(given))
+    return sides[0], sides[1], np.array(losses)
+
+
+def giving(made: Predictions, given: np.ndarray) -> Predictions:
+    """These predictions with such probabilities of the true classes."""
+    probabilities = np.where(np.arange(2) == made.labels[:, None], given[:, None], 1 - given[:, None])
+    return dataclasses.replace(made, probabilities=probabilities)
+
+
+@pytest.mark.parametrize("images", [2, 20, 153])
+def test_the_interval_of_log_losses_is_that_of_the_paired_t_test(images: int) -> None:
+    one, other, losses = unsure(images, images, 1)
+    found = paired_difference(one, other)
+    assert found is not None
+    expected = stats.ttest_rel(*losses[:, 0])
+    interval = expected.confidence_interval()
+    assert found.loss_difference == pytest.approx(np.subtract(*losses[:, 0]).mean())
+    assert (found.loss_low, found.loss_high) == pytest.approx((interval.low, interval.high))
+
+
+def test_the_interval_of_log_losses_of_groups_is_that_of_clusters() -> None:
+    groups = tuple(f"p{number}" for number in np.repeat(np.arange(20), RNG(0).integers(1, 9, 20)))
+    one, other, losses = unsure(3, len(groups), 1, groups)
+    found = paired_difference(one, other)
+    assert found is not None and found.loss_low is not None and found.loss_high is not None
+    each = np.subtract(*losses[:, 0])
+    clustered = sm.OLS(each, np.ones(len(each))).fit(
+        cov_type="cluster",
+        cov_kwds={"groups": np.unique(groups, return_inverse=True)[1], "use_correction": False, "df_correction": True},
+        use_t=True,
+    )
+    low, high = clustered.params[0] + stats.t.ppf([0.025, 0.975], 19) * clustered.bse[0] * np.sqrt(20 / 19)
+    assert (found.loss_low, found.loss_high) == pytest.approx((low, high))
+
+
+def test_seeds_and_folds_widen_the_interval_of_log_losses() -> None:
+    one, other, losses = unsure(4, 60, 3)
+    found = paired_difference(one, other)
+    assert found is not None and found.loss_low is not None and found.loss_high is not None
+    means = losses.mean(axis=2)
+    variance = np.subtract(*losses.mean(axis=1)).var(ddof=1) / 60 + means.var(axis=1, ddof=1).sum() / 3
+    assert found.loss_high - found.loss_low == pytest.approx(2 * stats.t.ppf(0.975, 4) * np.sqrt(variance))
+    in_folds = [
+        [
+            dataclasses.replace(run, run=f"a-0-fold-{fold}", paths=tuple(f"{fold}{path}" for path in run.paths))
+            for fold, run in enumerate(side, 1)
+        ]
+        for side in (one, other)
+    ]
+    folds = paired_difference(*in_folds)
+    assert folds is not None and folds.loss_low is not None and folds.loss_high is not None
+    differences = np.subtract(*means)
+    error = np.sqrt((1 / 3 + 60 / 120) * differences.var(ddof=1))
+    images = np.subtract(*losses).ravel().std(ddof=1) / np.sqrt(180)
+    half = max(stats.t.ppf(0.975, 2) * error, stats.t.ppf(0.975, 179) * images)
+    assert folds.loss_high - folds.loss_low == pytest.approx(2 * half)
+
+
+def test_a_single_unit_has_no_interval_of_log_losses() -> None:
+    found = paired_difference([predicted([True])], [predicted([False])])
+    assert found is not None
+    assert (found.loss_low, found.loss_high) == (None, None) and found.loss_difference < 0
 
 
 def test_groups_are_resampled_whole() -> None:
@@ -240,6 +316,10 @@ def test_swapping_the_strategies_flips_the_difference(drawn: tuple[list, list, l
     assert swapped.difference == -found.difference
     assert swapped.accuracies == found.accuracies[::-1]
     assert swapped.discordant == found.discordant[::-1]
+    assert swapped.loss_difference == pytest.approx(-found.loss_difference)
+    assert (swapped.loss_low is None) == (found.loss_high is None)
+    if swapped.loss_low is not None and found.loss_high is not None:
+        assert swapped.loss_low == pytest.approx(-found.loss_high)
     near = 0 if found.difference else 0.15  # then either way round is as good, with draws of its own
     assert (swapped.low, swapped.high) == pytest.approx((-found.high, -found.low), abs=near)
     assert swapped.different == found.different
@@ -253,7 +333,13 @@ def test_names_of_groups_and_the_order_of_images_change_nothing(drawn: tuple[lis
     assert difference(one, other, tuple(f"another {name}" for name in groups)) == found
     order = RNG(0).permutation(one.shape[1])
     moved = difference(one[:, order], other[:, order], tuple(groups[index] for index in order) if groups else ())
-    assert moved == found
+    assert moved == replace(found, **losses(moved))
+    assert losses(moved) == pytest.approx(losses(found))
+
+
+def losses(of: PairedDifference) -> dict[str, float | None]:
+    """What adds up in another order to other last digits."""
+    return {name: getattr(of, name) for name in ("loss_difference", "loss_low", "loss_high")}
 
 
 @given(runs)

@@ -199,6 +199,21 @@ def test_of_more_than_two_a_share_is_of_the_cheapest_of_the_others() -> None:
     assert said["c"] == "Choose it when the trained network has to be fast (1/8 of the multiply-adds of the next best)."
 
 
+def test_a_log_loss_is_a_reason_as_far_as_this_data_can_confirm_it() -> None:
+    def said(low: float, high: float, seeds: int = 2) -> str:
+        pair = replace(pair_of(90, 4, 4, 2, seeds=seeds), loss_difference=-0.1, loss_low=low, loss_high=high)
+        made = result(pair)
+        made = replace(made, runs=tuple(replace(row, val_loss=0.4) for row in made.runs))
+        surer = replace(made.runs[0], val_loss=0.3)
+        return choices(replace(made, runs=(surer, made.runs[1])))[0].sentence
+
+    assert said(-0.15, -0.05) == "Choose it when its probabilities have to be right (log loss 0.300 against 0.400)."
+    assert said(-0.25, 0.05).endswith("(log loss 0.300 against 0.400, which this data cannot confirm).")
+    assert said(-0.15, -0.05, seeds=1).endswith("(log loss 0.300 against 0.400, of these two networks).")
+    unpaired = comparison(row("a", 0.9, val_loss=0.3), row("b", 0.9, val_loss=0.4))
+    assert choices(unpaired)[0].sentence.endswith("(log loss 0.300 against 0.400, which this data cannot confirm).")
+
+
 def test_which_of_the_others_are_shown_to_be_worse() -> None:
     first, worse = pair_of(450, 12, 8, 30), pair_of(400, 62, 10, 28, ("a", "c"))
     said = verdict(result(first, worse, pair_of(400, 60, 12, 28, ("b", "c"))))
