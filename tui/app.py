@@ -12,6 +12,7 @@ from rich.text import Text
 from textual import on
 from textual.app import App
 from textual.binding import Binding, BindingType
+from textual.notifications import Notify, SeverityLevel
 from textual.screen import Screen
 from textual.worker import get_current_worker
 
@@ -35,6 +36,9 @@ from tui.screens.setup import SetupScreen
 from tui.theme import THEME
 from tui.widgets.header import MODES, Header, Tabs
 from tui.words import ASKED
+
+TOLD_FOR: dict[SeverityLevel, float] = {"information": 3, "warning": 6, "error": 15}
+"""Seconds for which something is told, by how grave it is."""
 
 
 class TlTui(App[None], inherit_bindings=False):
@@ -117,6 +121,26 @@ class TlTui(App[None], inherit_bindings=False):
         if self._is_first_visit:
             super().delay_update(delay)
 
+    def notify(
+        self,
+        message: str,
+        *,
+        title: str = "",
+        severity: SeverityLevel = "information",
+        timeout: float | None = None,
+        markup: bool = False,
+    ) -> None:
+        """Tells something in one line where it has room, for as many seconds as its severity asks; from any thread."""
+        said = f"{title}: {message}" if title else message
+        super().notify(said, severity=severity, timeout=timeout or TOLD_FOR[severity], markup=markup)
+
+    @on(Notify)
+    def _one_at_a_time(self) -> None:
+        """What was told before makes room."""
+        self.clear_notifications()
+        for screen in self.screen_stack[-1:]:
+            screen.query("ToastHolder").remove()  # Textual takes its words away, and leaves their row
+
     # What is shown
 
     def open_experiment(self, folder: Path, mode: Literal["live", "compare"] = "live") -> None:
@@ -129,14 +153,14 @@ class TlTui(App[None], inherit_bindings=False):
     def start_experiment(self, experiment: Experiment) -> None:
         """Starts the experiment in the background and shows it in Live; says why where it cannot."""
         if self.hosting.is_busy:
-            self.notify("An experiment is running: stop it first (2 Live, then s).", severity="warning", markup=False)
+            self.notify("An experiment is running: stop it first (2 Live, then s).", severity="warning")
         else:
             self.hosting.start(experiment, self.out)
 
     def resume_experiment(self, folder: Path) -> None:
         """Goes on with an interrupted experiment in the background and shows it in Live; says why where it cannot."""
         if self.hosting.is_busy:
-            self.notify("An experiment is running here: stop or detach it first.", severity="warning", markup=False)
+            self.notify("An experiment is running here: stop or detach it first.", severity="warning")
         else:
             self.hosting.resume(folder)
 
@@ -160,7 +184,7 @@ class TlTui(App[None], inherit_bindings=False):
 
     @on(StartFailed)
     def _start_failed(self, message: StartFailed) -> None:
-        self.notify(shown(message.reason), title="Cannot start", severity="error", markup=False, timeout=20)
+        self.push_screen(Reading("Cannot start", Text(shown(message.reason))))
 
     @on(HandedOver)
     def _handed_over(self) -> None:
@@ -188,7 +212,7 @@ class TlTui(App[None], inherit_bindings=False):
         except Exception as error:
             if self.is_headless:
                 raise
-            self.notify(unexpected(error), title="The display failed", severity="error", markup=False)
+            self.notify(unexpected(error), title="The display failed", severity="error")
 
     @property
     def _mode_screen(self) -> Screen[None] | None:
@@ -208,7 +232,7 @@ class TlTui(App[None], inherit_bindings=False):
         for header in self._mode_screen.query(Header):
             header.show_time(f"{self.clock():%H:%M:%S}")
         for trouble in self.hosting.troubles(self.state):
-            self.notify(trouble.text, title=trouble.title, severity="error", markup=False, timeout=60)
+            self.notify(trouble.text, title=trouble.title, severity="error", timeout=60)
 
     # Keys
 
@@ -262,9 +286,9 @@ class TlTui(App[None], inherit_bindings=False):
             return
         try:
             send_command(self.folder, action)
-            self.notify(ASKED[action], timeout=3, markup=False)
+            self.notify(ASKED[action])
         except OSError as error:
-            self.notify(why(self.folder, error), severity="error", markup=False)
+            self.notify(why(self.folder, error), severity="error")
 
     def _is_live(self) -> bool:
         return self.folder is not None and self.state.end is None and not self.interrupted and bool(self.state.runs)
@@ -299,12 +323,12 @@ class TlTui(App[None], inherit_bindings=False):
         try:
             paths = export.write(compare(sources_of(state, self.folder, self.interrupted, marks)), folder)
         except OSError as error:
-            self.notify(why(folder, error), title="Export", severity="error", markup=False)
+            self.notify(why(folder, error), title="Export", severity="error")
         except Exception as error:  # a person wants to know, and to go on
-            self.notify(unexpected(error), title="Export", severity="error", markup=False)
+            self.notify(unexpected(error), title="Export", severity="error")
         else:
             said = f"{', '.join(path.name for path in paths)} in {shown(str(folder))}"
-            self.notify(said, title="Exported", markup=False, timeout=10)
+            self.notify(said, title="Exported", timeout=8)
 
     def action_help(self) -> None:
         """Shows every key that works now."""

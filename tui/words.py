@@ -28,11 +28,11 @@ STAGES = {
 ASKED: dict[Action, str] = {
     "pause": "Pausing after the present step",
     "resume": "Going on",
-    "skip": "Skipping: the best epoch so far is being saved",
-    "stop": "Stopping: the best epoch so far is being saved",
-    "suspend": "Ending here: where the run stands is being saved",
+    "skip": "Skipping: its best epoch is being saved",
+    "stop": "Stopping: the best epoch is being saved",
+    "suspend": "Ending: where it stands is being saved",
 }
-"""What is said when a command was sent; the panes show when it took effect."""
+"""What is said, in at most 40 characters, when a command was sent; the panes show when it took effect."""
 COMPILING = ": this can take minutes"
 MUTED = rgb(GREY)
 

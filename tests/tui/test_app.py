@@ -257,6 +257,19 @@ async def test_export_says_where(app: TlTui, past: Log) -> None:
         )
 
 
+async def test_what_is_told_for_a_moment_covers_neither_keys_nor_numbers(app: TlTui, present: Log) -> None:
+    folder = present(logs.until("Progress", 10, logs.events()))
+    async with app.run_test(size=(80, 24), notifications=True) as pilot:
+        await opened(pilot, app, folder)
+        before = text_of(app).splitlines()
+        await pilot.press("k", "space")
+        await until(pilot, lambda: "Pausing" in text_of(app))
+        now = text_of(app).splitlines()
+        assert [number for number, (one, other) in enumerate(zip(before, now, strict=True)) if one != other] == [1]
+        assert now[1].startswith(before[1])
+        await until(pilot, lambda: text_of(app).splitlines() == before)
+
+
 async def test_help_shows_the_keys_that_work_here(app: TlTui, past: Log) -> None:
     async with app.run_test(size=(120, 40)) as pilot:
         await opened(pilot, app, past(logs.events()))
@@ -357,7 +370,7 @@ async def test_what_cannot_be_detached_goes_on_here(app: TlTui, present: Log, mo
         host.alive = False
         await until(pilot, lambda: app.hosting.host is again)  # type: ignore[comparison-overlap]
         assert app.hosting.is_training and app.hosting.detached is None
-        await until(pilot, lambda: "no process can be started" in text_of(app))
+        await until(pilot, lambda: isinstance(app.screen, Reading) and "no process can be" in app.screen.text.plain)
 
 
 async def test_starting_shows_it_in_live_and_only_one_at_a_time(
@@ -379,11 +392,19 @@ async def test_starting_shows_it_in_live_and_only_one_at_a_time(
 async def test_data_that_cannot_be_used_is_said_in_setup(whole_app: TlTui, tmp_path: Path) -> None:
     app = whole_app
     nowhere = spec.changed(logs.two_strategies(), data=spec.DataSource(path=str(tmp_path / "no[where]")))
+
+    def said(screen: object) -> str:
+        return screen.text.plain if isinstance(screen, Reading) else ""
+
     async with app.run_test(size=(120, 40), notifications=True) as pilot:
         await until(pilot, lambda: app.current_mode == "setup")
         app.start_experiment(nowhere)
-        await until(pilot, lambda: "no such file or folder" in " ".join(text_of(app).split()))
-        assert isinstance(app.screen, SetupScreen) and not app.hosting.is_training
+        await until(pilot, lambda: "no such file or folder" in said(app.screen))
+        assert (
+            isinstance(app.screen, Reading)
+            and isinstance(app.screen_stack[0], SetupScreen)
+            and not app.hosting.is_training
+        )
 
 
 async def test_an_experiment_that_cannot_even_write_its_log_says_why(app: TlTui, tmp_path: Path) -> None:

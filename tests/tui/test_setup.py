@@ -11,20 +11,24 @@ from pathlib import Path
 
 import pytest
 from msgspec.structs import replace
+from rich.cells import cell_len
 from textual.events import Key, Paste
 from textual.pilot import Pilot
 from textual.widgets import Input
 
 import tui.app
-from engine.presets import DEFAULT_STRATEGIES, own_strategies_file, presets
+from engine.hosts import thread
+from engine.presets import DEFAULT_STRATEGIES, named, own_strategies_file, presets
 from engine.progress import WorkDone
 from engine.spec import DataSource, Experiment, changed, default_experiment
 from engine.strategy import AdamW, Constant, StepLR, changed_strategy
 from tui.app import TlTui
 from tui.hosting import Hosting
 from tui.screens.copies import Copies
+from tui.screens.dialogs import Reading
 from tui.screens.pick_folder import PickFolder
 from tui.screens.setup import SetupScreen
+from tui.widgets.field import Field
 
 SIZES = [(80, 24), (120, 40)]
 Keys = Pilot[None]
@@ -374,7 +378,106 @@ async def test_a_running_experiment_is_not_joined_by_another(
         monkeypatch.setattr(Hosting, "is_training", True)
         await pilot.press("enter")
         assert not app.started
-        assert "one is running: stop it" in shown(app)
+        assert "an experiment is running: stop it first" in shown(app)
+
+
+async def test_a_start_that_takes_a_while_is_told_and_happens_once(
+    images: DataSource, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    looked = threading.Event()
+    asked: list[Experiment] = []
+
+    def start(experiment: Experiment, *_given: object) -> None:
+        asked.append(experiment)
+        looked.wait(30)
+        raise ValueError("there is no cuda:7")
+
+    monkeypatch.setattr(thread, "start", start)
+    monkeypatch.setattr(App, "start_experiment", TlTui.start_experiment)
+    app = App(images)
+    async with app.run_test(size=SIZES[0], notifications=True) as pilot:
+        await settled(pilot)
+        await pilot.press("enter")
+        await pilot.pause()
+        assert "starting: loading PyTorch" in shown(app)
+        await pilot.press("enter", "ctrl+r")
+        await pilot.pause()
+        assert "is running" not in shown(app)
+        looked.set()
+        while not isinstance(app.screen, Reading):
+            await pilot.pause(0.02)
+        assert "there is no cuda:7" in shown(app)
+        await pilot.press("escape")
+        await pilot.pause()
+        assert "2 runs · ctrl+r starts" in shown(app)
+    assert len(asked) == 1
+
+
+async def test_slash_goes_to_the_path_and_is_typed_in_it(images: DataSource) -> None:
+    app = App(images)
+    async with app.run_test(size=SIZES[0]) as pilot:
+        await settled(pilot)
+        assert " / Path" in shown(app)
+        await pilot.press("slash")
+        assert app.focused is app.setup.data.path
+        assert "Path" not in shown(app).splitlines()[-1]
+        await pilot.press("slash", "x")
+        assert app.setup.data.path.value == "ants-bees/x"
+
+
+async def test_what_was_found_is_no_field_and_scrolls_from_the_path(images: DataSource) -> None:
+    app = App(images)
+    async with app.run_test(size=(80, 16)) as pilot:
+        await settled(pilot)
+        view = app.setup.data.view
+        assert view.max_scroll_y > 0
+        await pilot.press("slash", "tab")
+        assert app.focused is app.setup.strategies
+        await pilot.press("slash", "pagedown")
+        await pilot.pause()
+        assert view.scroll_y > 0
+        await pilot.press("pageup")
+        await pilot.pause()
+        assert view.scroll_y == 0
+
+
+async def test_no_hint_and_no_problem_is_cut(images: DataSource) -> None:
+    app = App(images)
+    async with app.run_test(size=SIZES[0]) as pilot:
+        await settled(pilot)
+        screen = app.setup
+        base = app.setup.strategies.strategies["resnet18-finetune"]
+        strategies = [
+            base,
+            changed_strategy(base, schedule={"name": "CosineAnnealingLR"}, optimizer={"name": "AdamW"}),
+            named("mobilenetv3-probe", {}),
+        ]
+        screen.strategies.add(strategies[-1])
+        await pilot.pause()
+        for strategy in strategies:
+            screen.form.load(strategy)
+            for text in ("", "x", "-1", "99999999999999999999", "0.5"):
+                fields = [one for one in screen.query(Field) if one.display and isinstance(one.control, Input)]
+                for field in fields:
+                    if field.control is not screen.data.path:
+                        field.control.value = text  # type: ignore[attr-defined]
+                await pilot.pause()
+                for field in screen.query(Field):
+                    note = str(field.note.content)
+                    assert not field.region or cell_len(note) <= field.note.content_region.width, (field.label, note)
+
+
+async def test_a_schedule_that_leaves_nothing_to_learn_is_told(images: DataSource) -> None:
+    app = App(images)
+    async with app.run_test(size=SIZES[0]) as pilot:
+        await settled(pilot)
+        assert "hardly learns" not in shown(app)
+        await pilot.press("right", "3", "0")
+        await pilot.pause()
+        assert "! hardly learns from epoch 10 on" in shown(app)
+        await pilot.press("backspace")
+        await pilot.pause()
+        assert "hardly learns" not in shown(app)
 
 
 async def test_a_broken_file_of_own_strategies_is_told(images: DataSource) -> None:

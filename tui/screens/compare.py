@@ -278,7 +278,7 @@ class CompareScreen(Screen[None]):
             return
         comparison = self.compared.comparison
         self.positive = next(name for name in comparison.data.classes if name != comparison.positive)
-        self.notify(f"Positive class: {shown(self.positive, 60)}", markup=False, timeout=3)
+        self.notify(f"Positive class: {shown(self.positive, 60)}")
         self.show(app_of(self).state)
 
     def action_words(self) -> None:

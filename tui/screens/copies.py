@@ -100,7 +100,7 @@ class Copies(ModalScreen[None]):
         """Copies both paths, one a line."""
         pair = self.listing.pairs[self.listing.cursor]
         self.app.copy_to_clipboard(f"{pair.first.path}\n{pair.second.path}\n")
-        self.notify("both paths", title="Copied", markup=False, timeout=3)
+        self.notify("both paths", title="Copied")
 
     @on(Listing.Moved)
     def _show(self) -> None:

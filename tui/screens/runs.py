@@ -126,7 +126,7 @@ class RunsScreen(Screen[None]):
         summary = self.table.current
         if summary is None or summary.status != "damaged":
             return summary
-        self.notify(f"{shown(summary.name)}: {shown(summary.note)}", severity="warning", markup=False)
+        self.notify(f"{shown(summary.name)}: {shown(summary.note)}", severity="warning")
         return None
 
     @work(thread=True, group="marks", exit_on_error=False)
@@ -141,7 +141,7 @@ class RunsScreen(Screen[None]):
 
     def _mark(self, folder: Path, runs: frozenset[str] | None, differs: str) -> None:
         if differs:
-            self.notify(f"{differs}.", title="Not marked", severity="warning", markup=False, timeout=10)
+            self.notify(f"{differs}.", title="Not marked", severity="warning")
             return
         app_of(self).marks[folder] = runs
         self._show_marks()
@@ -206,7 +206,7 @@ class RunsScreen(Screen[None]):
         if summary is None:
             return
         if summary.status == "damaged":
-            self.notify(f"{shown(summary.name)}: {shown(summary.note)}", severity="warning", markup=False)
+            self.notify(f"{shown(summary.name)}: {shown(summary.note)}", severity="warning")
             return
         app_of(self).open_experiment(summary.folder, mode)
 
@@ -215,7 +215,7 @@ class RunsScreen(Screen[None]):
         try:
             self._read_each(out, known)
         except Exception as error:  # a person wants to know, and to go on
-            self.notify(unexpected(error), title="Runs", severity="error", markup=False)
+            self.notify(unexpected(error), title="Runs", severity="error")
 
     def _read_each(self, out: Path, known: Sequence[Summary]) -> None:
         worker = get_current_worker()

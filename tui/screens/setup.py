@@ -22,12 +22,15 @@ from engine.toml import SpecError
 from tui.screens.host import app_of
 from tui.widgets.data_picker import DataPicker
 from tui.widgets.run_options import RunOptions
-from tui.widgets.schedule_preview import SchedulePreview
+from tui.widgets.schedule_preview import SchedulePreview, nothing_learnt
 from tui.widgets.strategy_form import OTHER_SIZE, StrategyForm, with_value
 from tui.widgets.strategy_list import StrategyList
 
 if TYPE_CHECKING:
     from engine.state import ExperimentState
+
+STARTING = "starting: loading PyTorch and looking at what is asked for …"
+RUNNING = "an experiment is running: 2 shows it"
 
 
 class SetupScreen(Screen[None]):
@@ -44,7 +47,8 @@ class SetupScreen(Screen[None]):
     SetupScreen .panel:focus-within { border-top: solid $primary; border-title-color: $text-primary; }
     SetupScreen #strategies-panel { height: auto; max-height: 10; }
     SetupScreen #run-panel { height: auto; }
-    SetupScreen #parameters-panel { height: 15fr; max-height: 16; }
+    SetupScreen #parameters-panel { height: 15fr; max-height: 19; }
+    SetupScreen #still { height: 1; padding: 0 1; color: $text-warning; text-wrap: nowrap; text-overflow: ellipsis; }
     SetupScreen #start-line { height: 1; padding: 0 1; }
     SetupScreen #start { min-width: 9; }
     SetupScreen #message {
@@ -57,10 +61,9 @@ class SetupScreen(Screen[None]):
         Binding(
             "ctrl+r,f5", "start", "Start", show=False, id="setup.start", tooltip="start the comparison, from anywhere"
         ),
+        Binding("slash", "path", "Path", key_display="/", id="setup.path", tooltip="type the path of the data"),
         Binding("ctrl+o", "browse", "Browse", id="setup.browse", tooltip="pick the data from a folder tree"),
-        Binding(
-            "b", "other_size", "Small/large", id="setup.size", tooltip="MobileNetV3: the small or the large backbone"
-        ),
+        Binding("b", "other_size", "Size", id="setup.size", tooltip="MobileNetV3: the small or the large backbone"),
         Binding(
             "g", "split", "Whole groups", show=False, id="setup.split", tooltip="keep groups whole in the split, or not"
         ),
@@ -94,11 +97,13 @@ class SetupScreen(Screen[None]):
         self.options = RunOptions(self.experiment, id="options")
         self.form = StrategyForm(self.experiment.strategies[0], id="parameters")
         self.preview = SchedulePreview(id="preview")
+        self.still = Static(markup=False, id="still")
+        self.still.display = False
         self.message = Static(markup=False, id="message")
         self._resumed = False
 
     def compose(self) -> ComposeResult:
-        """Left what is compared, right the highlighted strategy."""
+        """Left what is compared, right the highlighted strategy, below what would start, or why it cannot."""
         with Horizontal(id="setup"):
             with Vertical(id="left"):
                 yield _panel("Data", self.data, id_="data-panel")
@@ -106,12 +111,13 @@ class SetupScreen(Screen[None]):
                 unknown.display = bool(self.problem_with_known)
                 yield _panel("Strategies", unknown, self.strategies, id_="strategies-panel")
                 yield _panel("Every run", self.options, id_="run-panel")
-                with Horizontal(id="start-line"):
-                    yield Button("Start", id="start", variant="success", compact=True)
-                    yield self.message
             with Vertical(id="right"):
                 yield _panel(self.form.strategy.name, self.form, id_="parameters-panel")
+                yield self.still
                 yield self.preview
+        with Horizontal(id="start-line"):
+            yield Button("Start", id="start", variant="success", compact=True)
+            yield self.message
 
     def on_mount(self) -> None:
         """Enter starts at once."""
@@ -120,17 +126,19 @@ class SetupScreen(Screen[None]):
         self._say()
 
     def on_screen_resume(self) -> None:
-        """The first time: goes on once the first frame is on the terminal."""
+        """Says what can be started now; the first time goes on once the first frame is on the terminal."""
         if not self._resumed:
             self._resumed = True
             self.call_after_refresh(self._complete)
+        else:
+            self._say()
 
     async def _complete(self) -> None:
         """Adds what the first frame did not wait for: most of the widgets, and what is in the data."""
         self.data.look()
         await self.options.complete()
         await self.form.complete()
-        self.preview.show(self.strategies.current or self.form.strategy)
+        self._describe(self.strategies.current or self.form.strategy)
 
     def show(self, state: ExperimentState) -> None:
         """Nothing of a running experiment is shown here."""
@@ -138,9 +146,12 @@ class SetupScreen(Screen[None]):
 
     def action_start(self) -> None:
         """Starts the comparison, or says why not."""
+        hosting = app_of(self).hosting
+        if hosting.is_busy and not hosting.is_training:
+            return
         problem = self._problem()
-        if app_of(self).hosting.is_training:
-            problem = "one is running: stop it (2, then s)"
+        if hosting.is_training:
+            problem = "an experiment is running: stop it first (2, then s)"
         elif not problem and self.data.found is None:
             problem = "still looking at the data"
         elif not problem:
@@ -174,6 +185,10 @@ class SetupScreen(Screen[None]):
         if path is not None:
             self.data.put(path)
 
+    def action_path(self) -> None:
+        """Goes to the path of the data."""
+        self.data.take_focus()
+
     def action_other_size(self) -> None:
         """Changes the highlighted strategy between the small and the large MobileNetV3."""
         strategy = self.strategies.current
@@ -201,14 +216,16 @@ class SetupScreen(Screen[None]):
             self.data.check_images(asked=True)
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
-        """The small or large backbone is a choice for MobileNetV3 alone; only a field can be left; groups must be known
-        for a split that keeps them whole.
+        """The small or large backbone is a choice for MobileNetV3 alone; only a field can be left, and a slash is typed
+        there; groups must be known for a split that keeps them whole.
         """
         del parameters
         if action in ("split", "groups", "images"):
             data = self.data
             can = {"split": data.may_be_grouped, "groups": data.proposed, "images": data.may_be_checked or data.copies}
             return bool(can[action])
+        if action == "path":
+            return not isinstance(self.focused, Input)
         if action == "leave":
             return self.focused is not self.strategies
         if action == "other_size":
@@ -274,17 +291,22 @@ class SetupScreen(Screen[None]):
     def _describe(self, strategy: Strategy) -> None:
         if self.form.children:
             self.preview.show(strategy)
+            self.still.update(nothing_learnt(strategy))
+            self.still.display = bool(self.still.content)
         changed = "" if strategy == self.strategies.known.get(strategy.name) else " (changed)"
         self.query_one("#parameters-panel").border_title = shown(strategy.name) + changed
         self.refresh_bindings()
 
     def _say(self, problem: str = "") -> None:
         """Shows why it cannot start, or what would start."""
+        hosting = app_of(self).hosting
         problem = problem or self._problem()
         self.message.set_class(bool(problem), "-problem")
         self.message.tooltip = Text(shown(problem)) if problem else None
         if problem:
             self.message.update(f"! {shown(problem)}")
+        elif hosting.is_busy:
+            self.message.update(STARTING if not hosting.is_training else RUNNING)
         elif self.data.found is None:
             self.message.update("looking at the data …")
         else:

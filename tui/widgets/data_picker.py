@@ -6,12 +6,13 @@ from collections.abc import Generator
 from contextlib import closing
 from pathlib import Path
 from time import monotonic
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
 
 from msgspec.structs import replace
 from rich.text import Text
 from textual import on, work
 from textual.app import ComposeResult
+from textual.binding import Binding, BindingType
 from textual.containers import Vertical, VerticalScroll
 from textual.events import Resize
 from textual.message import Message
@@ -24,7 +25,7 @@ from engine.spec import DataSource
 from engine.text import shown
 from tui.errors import record_error, unexpected
 from tui.widgets.data_summary import DEMO, DataFound, described, facts
-from tui.widgets.field import Field
+from tui.widgets.field import FIELD_KEYS, Field
 from tui.widgets.path_input import PathInput
 from tui.widgets.soundness import MOST_AT_ONCE
 
@@ -38,16 +39,24 @@ SAID_EVERY = 0.25
 """Seconds after which it is said again how far looking at the images is."""
 
 
-class Scrollable(VerticalScroll):
-    """Takes the focus only when there is something to scroll to."""
+class _DataPath(PathInput):
+    """From it, what was found below it is scrolled: that is no field, so Tab does not stop there."""
 
-    def on_resize(self) -> None:
-        """The size of the view changed."""
-        self.call_after_refresh(self.settle)
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("pageup", "page(-1)", show=False, id="setup.page-up", tooltip="in the path: what was found, a page up"),
+        Binding("pagedown", "page(1)", show=False, id="setup.page-down", tooltip="in the path: the next page of it"),
+    ]
 
-    def settle(self) -> None:
-        """Decides again whether the focus may come here."""
-        self.can_focus = self.max_scroll_y > 0
+    class Paged(Message):
+        """The person wants to see another page of what was found."""
+
+        def __init__(self, pages: int) -> None:
+            super().__init__()
+            self.pages = pages
+
+    def action_page(self, pages: int) -> None:
+        """Asks for another page."""
+        self.post_message(self.Paged(pages))
 
 
 class DataPicker(Vertical):
@@ -59,10 +68,12 @@ class DataPicker(Vertical):
 
     DEFAULT_CSS = """
     DataPicker { height: 1fr; }
-    DataPicker Scrollable { height: 1fr; min-height: 2; scrollbar-size-vertical: 1; margin: 0 0 0 0; }
+    DataPicker VerticalScroll { height: 1fr; min-height: 2; scrollbar-size-vertical: 1; }
     DataPicker Static { padding: 0 1; width: 1fr; height: auto; }
     DataPicker .-problem { color: $text-error; }
     """
+
+    BINDINGS: ClassVar[list[BindingType]] = [*FIELD_KEYS]
 
     class Changed(Message):
         """The data were looked at, or another path was typed."""
@@ -75,7 +86,7 @@ class DataPicker(Vertical):
         self._pause: Timer | None = None
         self._looked: DataSource | None = None
         self._checking: WorkDone | None = None
-        path = PathInput(source.path or "", placeholder="empty: the demo set", id="data-path")
+        path = _DataPath(source.path or "", placeholder="empty: the demo set", id="data-path")
         images = PathInput(source.images or "", placeholder="the CSV's own folder", id="data-images")
         validation = PathInput(source.validation or "", placeholder="none", id="data-validation")
         self.path, self.images, self.validation = path, images, validation
@@ -84,13 +95,13 @@ class DataPicker(Vertical):
             Field("second CSV", validation, classes="-wide"),
         )
         self.summary = Static(markup=False)
+        self.view = VerticalScroll(self.summary, can_focus=False)
 
     def compose(self) -> ComposeResult:
         """The path, what belongs to a CSV, and the summary."""
         yield Field("path", self.path, classes="-wide")
         yield from self.csv_fields
-        with Scrollable():
-            yield self.summary
+        yield self.view
 
     def on_mount(self) -> None:
         """The data that were named at the start are looked at when the screen asks for it: that loads much."""
@@ -150,6 +161,15 @@ class DataPicker(Vertical):
         self.first = replace(self.source, **values)
         self._forget()
         self.look()
+
+    def take_focus(self) -> None:
+        """The cursor is in the path, behind what is there."""
+        self.path.cursor_position = len(self.path.value)
+        self.path.focus()
+
+    @on(_DataPath.Paged)
+    def _page(self, event: _DataPath.Paged) -> None:
+        self.view.scroll_relative(y=event.pages * max(1, self.view.size.height - 1), animate=False)
 
     def put(self, path: Path) -> None:
         """Chooses a path, as if it were typed."""
@@ -237,8 +257,9 @@ class DataPicker(Vertical):
         self._draw()
 
     def on_resize(self, event: Resize) -> None:
-        """The summary is laid out by width."""
+        """The summary is laid out by width; of a long path the end tells more than the beginning."""
         del event
+        self.call_after_refresh(lambda: self.path.scroll_to(x=self.path.max_scroll_x, animate=False))
         self._draw()
 
     def _draw(self) -> None:
@@ -250,7 +271,6 @@ class DataPicker(Vertical):
             self.summary.update(described(self.found, width, is_grouped=is_grouped, checking=self._checking))
         else:
             self.summary.update(Text(shown(self.problem)))
-        self.call_after_refresh(self.query_one(Scrollable).settle)
 
 
 def _looked_at(source: DataSource) -> tuple[DataFound | None, str]:

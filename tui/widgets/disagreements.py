@@ -111,7 +111,7 @@ class DisagreementsView(Vertical):
             return
         self.app.copy_to_clipboard(one.path)
         inside = " tmux passes it on where `set-clipboard` is on." if "TMUX" in os.environ else ""
-        self.notify(f"{shown(one.path)}\n{inside}".strip(), title="Copied", markup=False, timeout=5)
+        self.notify(f"{shown(one.path)}\n{inside}".strip(), title="Copied")
 
     def action_who(self) -> None:
         """Shows what either gets right, then what A, then what B does."""

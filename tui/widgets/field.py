@@ -13,6 +13,12 @@ from textual.widgets import Label, Select
 
 from engine.text import shown
 
+FIELD_KEYS: list[BindingType] = [
+    Binding("tab", "app.focus_next", "Next field", id="setup.tab", tooltip="the next field; shift+tab: the one before"),
+    Binding("ctrl+r,f5", "screen.start", "Start", id="setup.start", tooltip="start the comparison, from anywhere"),
+]
+"""The keys of a screen that starts something which are worth a word while the cursor is in one of its fields."""
+
 
 class Choice(Select[str]):
     """One of a few values in one line; Enter or space opens the menu, ↑ and ↓ move on as in any field."""
@@ -45,7 +51,8 @@ class Field(Horizontal):
         width: 1fr; color: $text-disabled; padding: 0 0 0 1; text-wrap: nowrap; text-overflow: ellipsis;
     }
     Field.-wide > .field-note { width: auto; }
-    Field.-wrong > .field-note { color: $text-error; width: 1fr; }
+    Field.-wrong > Input { width: 1fr; min-width: 6; max-width: 100%; }
+    Field.-wrong > .field-note { color: $text-error; width: auto; }
     """
 
     def __init__(self, label: str, control: Widget, hint: str = "", *, classes: str = "") -> None:

@@ -5,9 +5,10 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 from pathlib import Path
-from typing import get_args
+from typing import ClassVar, get_args
 
 from textual import on
+from textual.binding import BindingType
 from textual.containers import Vertical
 from textual.message import Message
 from textual.suggester import SuggestFromList
@@ -15,7 +16,7 @@ from textual.widgets import Input
 
 from engine.spec import Experiment, Precision, changed
 from engine.toml import MOST_FOLDS, SpecError
-from tui.widgets.field import Choice, Field
+from tui.widgets.field import FIELD_KEYS, Choice, Field
 from tui.widgets.path_input import PathInput
 from tui.widgets.text_input import TextInput
 
@@ -86,6 +87,8 @@ class RunOptions(Vertical):
     DEFAULT_CSS = """
     RunOptions { height: 5; }
     """
+
+    BINDINGS: ClassVar[list[BindingType]] = [*FIELD_KEYS]
 
     class Changed(Message):
         """A value was changed."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from engine.state import RunState
 from engine.strategy import Strategy
-from engine.training.schedule import rates_of
+from engine.training.schedule import rates_of, stands_still_from
 from tui import curves
 from tui.plot import Curves
 from tui.widgets.chart import Chart
@@ -30,3 +30,9 @@ def preview(strategy: Strategy) -> Curves:
     if strategy.epochs > MOST_EPOCHS:
         return Curves("learning rate", (), (0.0, 1.0), (0.0, 1.0), str, empty="too many epochs to draw")
     return curves.learning_rate(RunState("preview", strategy, 0, learning_rates=rates_of(strategy)))
+
+
+def nothing_learnt(strategy: Strategy) -> str:
+    """From which epoch on the rate is too small to learn, in at most 37 characters; empty where it never is."""
+    still = stands_still_from(strategy) if strategy.epochs <= MOST_EPOCHS else None
+    return "" if still is None else f"! hardly learns from epoch {still} on"

@@ -9,6 +9,7 @@ from typing import ClassVar, NamedTuple
 
 import msgspec
 from textual import on
+from textual.binding import BindingType
 from textual.containers import VerticalScroll
 from textual.message import Message
 from textual.suggester import SuggestFromList
@@ -18,7 +19,7 @@ from engine.presets import BACKBONE
 from engine.strategy import Strategy, changed_strategy
 from engine.toml import SpecError
 from tui.strategies import TRAINS
-from tui.widgets.field import Choice, Field
+from tui.widgets.field import FIELD_KEYS, Choice, Field
 from tui.widgets.text_input import TextInput
 
 COMMON_BACKBONES = (
@@ -71,7 +72,7 @@ def _numbers(text: str) -> list[float]:
 
 def _model(text: str) -> str:
     if not BACKBONE.fullmatch(text):
-        raise SpecError("a torchvision model")
+        raise SpecError("not a model")
     return text
 
 
@@ -101,7 +102,7 @@ ENTRIES = (
     Entry("optimizer.lr", "learning rate", _number),
     Entry("optimizer.momentum", "momentum", _number),
     Entry("optimizer.weight_decay", "weight decay", _number),
-    Entry("optimizer.l2", "L2 tried", _numbers, "the best is taken"),
+    Entry("optimizer.l2", "L2, best of", _numbers),
     Entry("optimizer.folds", "folds", _whole, "to find it"),
     Entry(
         "schedule.name",
@@ -178,6 +179,7 @@ class StrategyForm(VerticalScroll, can_focus=False):
     StrategyForm > Field { padding: 0; }
     """
 
+    BINDINGS: ClassVar[list[BindingType]] = [*FIELD_KEYS]
     PREFIX: ClassVar[str] = "parameter-"
 
     class Changed(Message):
