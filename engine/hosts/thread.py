@@ -123,8 +123,8 @@ def resume(folder: Path, nice: int = 0, *, force: bool = False) -> ThreadHost:
     nothing of it is left to do or the folder holds no experiment that can be read, and ``OSError``.
     """
     state = fold(event_reader(folder).read())
-    if state.spec is not None and not any(is_left(run) for run in state.runs):
-        raise SpecError(f"{folder.name} is {state.end or 'finished'}: nothing of it is left to do")
+    if state.end is not None and not any(is_left(run) for run in state.runs):
+        raise SpecError(f"{folder.name} is {state.end}: nothing of it is left to do")
     experiment = state.spec or load_experiment(folder / folders.SPEC, presets())
     dataset = discover(experiment.data)
     return ThreadHost(experiment, dataset, EventLog(folder, force=force), nice, force=force)

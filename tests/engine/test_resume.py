@@ -16,7 +16,7 @@ from engine.data.discover import discover
 from engine.events import Action
 from engine.experiment import run
 from engine.hosts import thread
-from engine.log import EventLog, LogBusyError, event_reader, send_command
+from engine.log import EVENTS, EventLog, LogBusyError, event_reader, send_command
 from engine.presets import presets
 from engine.shared import ChangedError
 from engine.spec import DataSource, Experiment
@@ -126,6 +126,23 @@ def test_what_a_person_stopped_can_be_resumed_and_what_was_skipped_stays_so(
     state = go_on(stopped, asked)
     assert state.end == "finished"
     assert [len(one.epochs) for one in state.runs] == [3, 3]
+
+
+def test_killed_before_its_very_last_event_it_can_be_finished(
+    image_folder: Callable[..., Path], tmp_path: Path
+) -> None:
+    asked = experiment(image_folder(), "mobilenetv3-extract", epochs=1)
+    whole = go_on(tmp_path, asked)
+    lines = (tmp_path / EVENTS).read_bytes().splitlines(keepends=True)
+    assert b"ExperimentFinished" in lines[-1]
+    (tmp_path / EVENTS).write_bytes(b"".join(lines[:-1]))
+    assert state_of(tmp_path).end is None
+    host = thread.resume(tmp_path)
+    assert host.wait(SECONDS) and host.failure is None
+    assert state_of(tmp_path).end == "finished"
+    assert numbers(state_of(tmp_path)) == numbers(whole)
+    with pytest.raises(SpecError, match="is finished: nothing of it is left"):
+        thread.resume(tmp_path)
 
 
 def test_a_pause_outlives_the_process_and_commands_meanwhile_are_obeyed(
