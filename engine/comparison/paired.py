@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from scipy import stats
 
 from engine.comparison.difference import PairedDifference, turned
-from engine.comparison.predictions import Part, Predictions, cross_entropies
+from engine.comparison.predictions import Outcomes, Part, Predictions, outcomes
 from engine.comparison.resampling import (
     CONFIDENCE,
     RESAMPLES,
@@ -103,6 +103,13 @@ def paired_difference(
     chosen over BCa since, with few images on which the two differ, it held the true difference in 94 to 97 % of
     simulations, BCa in 89 to 96.
     """
+    return outcomes_difference([outcomes(run) for run in one], [outcomes(run) for run in other], strategies)
+
+
+def outcomes_difference(
+    one: Sequence[Outcomes], other: Sequence[Outcomes], strategies: tuple[str, str] | None = None
+) -> PairedDifference | None:
+    """:func:`paired_difference` of what came of the predictions."""
     folds = _folds(one, other)
     if folds is None:
         return None
@@ -136,12 +143,12 @@ def holm(pairs: Sequence[PairedDifference]) -> tuple[PairedDifference, ...]:
     return tuple(adjusted)
 
 
-def _folds(one: Sequence[Predictions], other: Sequence[Predictions]) -> Folds | None:
+def _folds(one: Sequence[Outcomes], other: Sequence[Outcomes]) -> Folds | None:
     if not one or len(one) != len(other) or not all(_is_same(*pair) for pair in zip(one, other, strict=True)):
         return None
     if len({(predicted.part, predicted.classes) for predicted in one}) > 1:
         return None
-    by_images: dict[tuple[str, ...], list[tuple[Predictions, Predictions]]] = {}
+    by_images: dict[tuple[str, ...], list[tuple[Outcomes, Outcomes]]] = {}
     for pair in zip(one, other, strict=True):
         by_images.setdefault(pair[0].paths, []).append(pair)
     paths = [path for fold in by_images for path in fold]
@@ -151,16 +158,12 @@ def _folds(one: Sequence[Predictions], other: Sequence[Predictions]) -> Folds | 
     alone = ((group, "" if group else path) for group, path in zip(groups, paths, strict=True))
     units = _numbered(list(alone)) if grouped else images
     ends = np.cumsum([len(fold) for fold in by_images])[:-1]
-    rights = tuple(
-        np.array([[_right(pair[side]) for pair in pairs] for side in (0, 1)]) for pairs in by_images.values()
-    )
-    losses = tuple(
-        np.array([[cross_entropies(pair[side]) for pair in pairs] for side in (0, 1)]) for pairs in by_images.values()
-    )
+    rights = tuple(np.array([[pair[side].right for pair in pairs] for side in (0, 1)]) for pairs in by_images.values())
+    losses = tuple(np.array([[pair[side].losses for pair in pairs] for side in (0, 1)]) for pairs in by_images.values())
     return Folds(rights, losses, tuple(np.split(images, ends)), tuple(np.split(units, ends)), grouped)
 
 
-def _groups(pairs: Sequence[tuple[Predictions, Predictions]]) -> tuple[str, ...]:
+def _groups(pairs: Sequence[tuple[Outcomes, Outcomes]]) -> tuple[str, ...]:
     """The groups of a fold's images, from a run that knows them; older ones do not."""
     known = (run.groups for pair in pairs for run in pair if any(run.groups))
     return next(known, ("",) * len(pairs[0][0].paths))
@@ -172,16 +175,12 @@ def _numbered(names: Sequence[Hashable]) -> Whole:
     return np.array([numbers[name] for name in names])
 
 
-def _is_same(one: Predictions, other: Predictions) -> bool:
+def _is_same(one: Outcomes, other: Outcomes) -> bool:
     return (
         len(one.paths) > 0
         and (one.part, one.paths, one.classes) == (other.part, other.paths, other.classes)
         and np.array_equal(one.labels, other.labels)
     )
-
-
-def _right(predicted: Predictions) -> NDArray[np.bool_]:
-    return np.asarray(predicted.probabilities.argmax(axis=1) == predicted.labels)
 
 
 def _summed(rights: Sequence[NDArray[np.bool_]], owners: Sequence[Whole]) -> Units:

@@ -8,8 +8,8 @@ from itertools import combinations
 from typing import NamedTuple
 
 from engine.comparison import predictions
-from engine.comparison.paired import PairedDifference, holm, paired_difference
-from engine.comparison.predictions import Part, Predictions, Saved
+from engine.comparison.paired import PairedDifference, holm, outcomes_difference
+from engine.comparison.predictions import Outcomes, Part, Saved
 
 
 class Best(NamedTuple):
@@ -46,15 +46,22 @@ def _difference(one: tuple[Best, ...], other: tuple[Best, ...]) -> PairedDiffere
     first, second = _read(one, part), _read(other, part)
     if first is None or second is None:
         return None
-    return paired_difference(first, second, (one[0].strategy, other[0].strategy))
+    return outcomes_difference(first, second, (one[0].strategy, other[0].strategy))
 
 
-def _read(runs: Sequence[Best], part: Part) -> list[Predictions] | None:
-    """What the runs said; None where one of their files cannot be read or is of another epoch."""
+def _read(runs: Sequence[Best], part: Part) -> list[Outcomes] | None:
+    """What came of the runs; None where one of their files cannot be read or is of another epoch."""
     read = []
     for run in runs:
-        predicted = predictions.read(run.saved.folder, run.saved.run, part)
-        if predicted is None or predicted.epoch != run.epoch:
+        found = _outcomes(run.saved, part)
+        if found is None or found.epoch != run.epoch:
             return None
-        read.append(predicted)
+        read.append(found)
     return read
+
+
+@lru_cache(maxsize=64)
+def _outcomes(saved: Saved, part: Part) -> Outcomes | None:
+    """Kept, since a run is compared with those of every other strategy."""
+    predicted = predictions.read(saved.folder, saved.run, part)
+    return None if predicted is None else predictions.outcomes(predicted)

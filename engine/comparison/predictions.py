@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from dataclasses import dataclass
 from pathlib import Path
+from sys import intern
 from typing import Literal, NamedTuple
 
 import numpy as np
@@ -75,6 +76,30 @@ def read(folder: Path, run: str, part: Part = "val") -> Predictions | None:
     return Predictions(run, part, epoch, classes, paths, groups, labels, softmax(logits, axis=1))
 
 
+@dataclass(frozen=True)
+class Outcomes:
+    """What came of a run's predictions, as far as strategies are compared by it: much less than :class:`Predictions`.
+
+    ``right``: (N,), whether an image was classified rightly. ``losses``: (N,), its cross-entropy in nats.
+    """
+
+    run: str
+    part: Part
+    epoch: int
+    classes: tuple[str, ...]
+    paths: tuple[str, ...]
+    groups: tuple[str, ...]
+    labels: NDArray[np.int64]
+    right: NDArray[np.bool_]
+    losses: NDArray[np.float64]
+
+
+def outcomes(of: Predictions) -> Outcomes:
+    """What came of a run's predictions."""
+    right = np.asarray(of.probabilities.argmax(axis=1) == of.labels)
+    return Outcomes(of.run, of.part, of.epoch, of.classes, of.paths, of.groups, of.labels, right, cross_entropies(of))
+
+
 def cross_entropies(predicted: Predictions) -> NDArray[np.float64]:
     """Of each image (N,), in nats: finite, even where a true class was given no chance."""
     given = predicted.probabilities[np.arange(len(predicted.labels)), predicted.labels]
@@ -87,6 +112,6 @@ def _path(folder: Path, run: str) -> Path:
 
 def _texts(encoded: str) -> tuple[str, ...]:
     values = json.loads(encoded)
-    if not isinstance(values, list) or not all(isinstance(value, str) for value in values):
+    if not isinstance(values, list) or not {*map(type, values)} <= {str}:
         raise TypeError("not a list of texts")
-    return tuple(values)
+    return tuple(map(intern, values))  # every run has the same images

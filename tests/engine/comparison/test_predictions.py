@@ -12,6 +12,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from safetensors.numpy import save_file
 
+from engine.comparison import predictions
+from engine.comparison.pairs import Best, differences
 from engine.comparison.predictions import read, saved
 from tests.engine.comparison.files import write_predictions
 
@@ -112,3 +114,19 @@ def test_a_file_that_does_not_say_what_it_is_is_not_taken(tmp_path: Path, missin
     path.parent.mkdir()
     save_file({"logits": np.zeros((2, 2), np.float32), "labels": np.array([0, 1])}, path, metadata)
     assert read(tmp_path, "a-0") is None
+
+
+def test_a_runs_file_is_read_once_however_many_strategies_it_is_compared_with(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    runs = []
+    for strategy in "abc":
+        write_predictions(tmp_path, f"{strategy}-0", [0, 1, 1, 0], [0, 1, 0, "abc".index(strategy) % 2])
+        file = saved(tmp_path, f"{strategy}-0")
+        assert file is not None
+        runs.append(Best(strategy, 0, None, 1, file, tested=False))
+    opened: list[str] = []
+    once = predictions.read
+    monkeypatch.setattr(predictions, "read", lambda *of: (opened.append(of[1]), once(*of))[1])
+    assert len(differences(runs)) == 3
+    assert sorted(opened) == ["a-0", "b-0", "c-0"]
