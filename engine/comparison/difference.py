@@ -7,6 +7,9 @@ from typing import Literal
 from msgspec import Struct
 from msgspec.structs import replace
 
+LEVEL = 0.05
+"""A difference is called one where its p-value is below this."""
+
 
 class PairedDifference(Struct, frozen=True, kw_only=True):
     """How much more accurate one strategy is than another on the same images, and how sure that is.

@@ -11,7 +11,7 @@ from msgspec.structs import replace
 from numpy.typing import NDArray
 from scipy import stats
 
-from engine.comparison.difference import PairedDifference, turned
+from engine.comparison.difference import LEVEL, PairedDifference, turned
 from engine.comparison.predictions import Outcomes, Part, Predictions, outcomes
 from engine.comparison.resampling import (
     CONFIDENCE,
@@ -28,7 +28,6 @@ from engine.comparison.resampling import (
 
 __all__ = ["PairedDifference", "holm", "paired_difference"]
 
-LEVEL = 1 - CONFIDENCE
 ONE_SEED_IMAGES = 1000
 """What the seed adds where each strategy had one only: as much as measuring on so many images does."""
 ONE_SEED_STRICTER = 5

@@ -5,12 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from math import floor, log10
 
-from engine.comparison.difference import PairedDifference, turned
+from engine.comparison.difference import LEVEL, PairedDifference, turned
 from engine.comparison.units import percent
 from engine.text import counted
 
 PARTS = {"val": "validation", "test": "test"}
-LEVEL = 0.05
 MOST_IMAGES = 1_000_000
 
 
@@ -102,7 +101,8 @@ def _what_is_missing(pair: PairedDifference, pairs: int) -> list[str]:
         missing.append("an exact test finds it possible by chance")
     needed = pair.images_needed
     if needed is not None and needed > pair.images:
-        missing.append(f"{about(needed)} images would be needed to show one of this size")
+        seeds = " and several seeds" if pair.seeds == 1 else ""  # which the number of images knows nothing of
+        missing.append(f"{about(needed)} images{seeds} would be needed to show one of this size")
     elif not missing or pair.seeds == 1:
         missing.append("more seeds would tell more")
     return missing

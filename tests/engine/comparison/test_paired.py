@@ -352,6 +352,12 @@ def test_the_same_predictions_are_no_difference(drawn: tuple[list, list, list]) 
     assert (found.different, found.p, found.images_needed) == (False, 1, None)
 
 
+def test_a_p_value_of_5_percent_is_not_below_it() -> None:
+    found = replace(difference(*random_runs(0)), p=0.05)
+    assert [pair.different for pair in holm([found])] == [False]
+    assert [pair.different for pair in holm([replace(found, p=0.0499)])] == [True]
+
+
 def test_six_strategies_are_corrected_as_statsmodels_does() -> None:
     base, rng = difference(*random_runs(0)), RNG(3)
     pairs = [replace(base, p=p) for p in rng.uniform(0.0001, 0.03, size=len(list(combinations(range(6), 2))))]
