@@ -16,6 +16,7 @@ from engine.comparison.rows import Comparison, Row
 from engine.comparison.units import duration, percent, size
 from engine.text import shown
 from tui.plot import Curves, Series
+from tui.text import apart
 from tui.theme import COLOURS, GREY, Colour, rgb
 
 Cost = Literal["time", "processor time", "memory"]
@@ -115,11 +116,13 @@ def _upright(x: float, mark: Mark) -> tuple[tuple[float, float], ...]:
 def key(found: Sequence[Mark], cost: Cost, width: int) -> Text:
     """What the letters mean, a line each of at most ``width`` cells."""
     _, text = COSTS[cost]
-    longest = max((len(shown(mark.strategy, 80)) for mark in found), default=0)
+    found = sorted(found, key=lambda one: -one.accuracy)
+    strategies = [shown(mark.strategy, 160) for mark in found]
+    room = max(10, min(max(map(len, strategies), default=0), width - 44))
     lines = []
-    for mark in sorted(found, key=lambda one: -one.accuracy):
-        name = Text(shown(mark.strategy, 80))
-        name.truncate(max(10, min(longest, width - 44)), overflow="ellipsis", pad=True)
+    for mark, said in zip(found, apart(strategies, room), strict=True):
+        name = Text(said)
+        name.truncate(room, overflow="ellipsis", pad=True)
         several = f" ×{mark.runs}" if mark.runs > 1 else "   "
         line = Text.assemble(
             (f"{mark.letter} ", f"bold {rgb(mark.colour)}"),

@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from rich.cells import cell_len
 from rich.console import Console
 from rich.text import Text
 
 from engine.text import visible
+
+SEPARATORS = "-_ /"
+"""What stands between the words of a name."""
 
 
 def middle(text: str, width: int) -> str:
@@ -15,12 +20,56 @@ def middle(text: str, width: int) -> str:
         return ""
     if cell_len(text) <= width:
         return text
-    head, tail = Text(text), Text(text)
+    head = Text(text)
     head.truncate((width - 1) // 2)
-    room = width - 1 - head.cell_len
-    while tail.cell_len > room:
+    return f"{head.plain}{_end(text, width - head.cell_len)}"
+
+
+def apart(names: Sequence[str], width: int) -> list[str]:
+    """Every name in at most ``width`` cells, its middle left out where it is longer.
+
+    Names that would read alike then are cut elsewhere, so that what they differ in stays.
+    """
+    said = {name: middle(name, width) for name in names}
+    alike: dict[str, list[str]] = {}
+    for name, cut in said.items():
+        alike.setdefault(cut, []).append(name)
+    for group in alike.values():
+        if len(group) > 1 and width > 0:
+            begin = _alike(group)
+            end = _alike([name[begin:][::-1] for name in group])
+            said |= {name: _around(name, begin, len(name) - end, width) for name in group}
+    return [said[name] for name in names]
+
+
+def _alike(names: Sequence[str]) -> int:
+    """With how many characters all of them begin."""
+    first, last = min(names), max(names)
+    return next((at for at, (one, other) in enumerate(zip(first, last, strict=False)) if one != other), len(first))
+
+
+def _around(name: str, begin: int, end: int, width: int) -> str:
+    """The part from ``begin`` to ``end``, with the rest of its words; of what is around it as much as has room."""
+    while begin > 0 and name[begin - 1] not in SEPARATORS and cell_len(name[begin - 1 : end]) <= width // 2:
+        begin -= 1
+    while end < len(name) and name[end] not in SEPARATORS and cell_len(name[begin : end + 1]) <= width // 2:
+        end += 1
+    part = middle(name[begin:end], max(0, width - 2))
+    room = width - cell_len(part)
+    behind = min(cell_len(name[end:]), room // 2)
+    head = Text(name[:begin])
+    head.truncate(room - behind, overflow="ellipsis")
+    return f"{head.plain}{part}{_end(name[end:], behind)}"
+
+
+def _end(text: str, width: int) -> str:
+    """The end of the text, behind an ellipsis where it is longer than ``width`` cells."""
+    if cell_len(text) <= width:
+        return text
+    tail = Text(text)
+    while tail.cell_len > max(0, width - 1):
         tail = tail[1:]
-    return f"{head.plain}…{tail.plain}"
+    return f"…{tail.plain}" if width > 0 else ""
 
 
 def print_line(text: str) -> None:

@@ -12,7 +12,7 @@ from engine.events import Action
 from engine.state import ExperimentState, RunState, StageProgress
 from engine.text import shown
 from tui.strategies import kind, rates
-from tui.text import middle
+from tui.text import apart
 from tui.theme import AMBER, BLUE, GREY, SIGNS, STYLES, Condition, rgb
 
 STAGES = {
@@ -33,6 +33,8 @@ ASKED: dict[Action, str] = {
     "suspend": "Ending: where it stands is being saved",
 }
 """What is said, in at most 40 characters, when a command was sent; the panes show when it took effect."""
+MOST_NAME = 160
+"""Characters of a name, of which as many are shown as have room."""
 COMPILING = ": this can take minutes"
 MUTED = rgb(GREY)
 
@@ -240,9 +242,10 @@ def so_far(state: ExperimentState, width: int) -> Text:
         begin = " · best val " if width >= 100 else " · "
         room = width - text.cell_len - len(begin) - sum(len(one) + 4 for one in said.values())
         text.append(begin, MUTED)
-        for number, (name, values) in enumerate(said.items()):
+        names = apart([shown(name, MOST_NAME) for name in said], max(8, room // len(said)))
+        for number, (name, values) in enumerate(zip(names, said.values(), strict=True)):
             text.append(" · " if number else "", MUTED)
-            text.append(f"{middle(shown(name, 60), max(8, room // len(said)))} ", MUTED).append(values)
+            text.append(f"{name} ", MUTED).append(values)
     text.truncate(width, overflow="ellipsis")
     return text
 
@@ -257,9 +260,12 @@ def _mean(values: list[float]) -> str:
 def line(run: RunState, state: ExperimentState, interrupted: bool, width: int) -> Text:
     """The run in one line of at most ``width`` cells: status, name, epoch, best accuracy, time."""
     now = condition(run, state, interrupted)
-    longest = max((len(other.run) for other in state.runs), default=0)
-    name = Text(f"{SIGNS[now]} {shown(run.run, 60)}", STYLES[now])
-    name.truncate(max(8, min(longest + 2, width - 30)), overflow="ellipsis", pad=True)
+    names = [shown(other.run, MOST_NAME) for other in state.runs]
+    longest = max(map(len, names), default=0)
+    room = max(8, min(longest + 2, width - 30))
+    said = dict(zip((other.run for other in state.runs), apart(names, room - 2), strict=True))
+    name = Text(f"{SIGNS[now]} {said.get(run.run, '')}", STYLES[now])
+    name.truncate(room, overflow="ellipsis", pad=True)
     parts = [f"{status(run, state, interrupted).plain[2:]:<19}"] if width >= max(70, longest + 49) else []
     done = epoch(run).removeprefix("epoch ") if run.status != "waiting" else ""
     parts.append(f"{done:>5}")

@@ -5,11 +5,12 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from rich.cells import cell_len
 
 from engine.presets import presets
 from engine.strategy import CosineAnnealingLR
 from engine.toml import SpecError
-from tui.text import middle
+from tui.text import apart, middle
 from tui.widgets.data_summary import DataFound, described
 from tui.widgets.path_input import completion
 from tui.widgets.run_options import device_from, folds_from, seeds_from, weights_from
@@ -126,6 +127,25 @@ def test_names_and_warnings_are_made_harmless_and_fit() -> None:
 )
 def test_the_middle_is_left_out(text: str, width: int, cut: str) -> None:
     assert middle(text, width) == cut
+
+
+@pytest.mark.parametrize(
+    ("names", "width", "cut"),
+    [
+        (("short", "longer one"), 10, ["short", "longer one"]),
+        (("resnet18-lr-0.001-cosine", "resnet18-lr-0.01-cosine"), 14, ["resn…0.001…ine", "resn…0.01…sine"]),
+        (("image_0001_left.jpg", "image_0002_left.jpg"), 12, ["ima…0001…jpg", "ima…0002…jpg"]),
+        (("a" * 40, "a" * 39 + "b" + "a" * 40, "other"), 9, ["aaa…aaaaa", "…baa…aaaa", "other"]),
+        (("same" * 9, "same" * 9), 9, ["same…same", "same…same"]),
+        (("日本語日本語日", "日本語二本語日"), 9, ["日…語日…", "日…語二…"]),
+        (("abcd", "abce"), 2, ["…d", "…e"]),
+        (("abcd", "abce"), 1, ["…", "…"]),
+        (("abcd", "abce"), 0, ["", ""]),
+    ],
+)
+def test_what_names_differ_in_is_not_left_out(names: tuple[str, ...], width: int, cut: list[str]) -> None:
+    assert apart(names, width) == cut
+    assert all(cell_len(name) <= width for name in cut)
 
 
 def test_the_preview_has_one_level_step_an_epoch() -> None:

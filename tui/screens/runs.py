@@ -23,13 +23,15 @@ from engine.text import shown
 from tui.errors import unexpected
 from tui.screens.dialogs import Question, Tick
 from tui.screens.host import app_of
-from tui.text import middle
+from tui.text import apart, middle
 from tui.theme import AMBER, ROSE, rgb
 from tui.widgets.runs_table import MARK, RunsTable
 
 if TYPE_CHECKING:
     from engine.state import ExperimentState, RunState
 
+TICKED_NAME = 38
+"""Cells for the name of a run that can be ticked, beside what it reached."""
 SHOWN_EVERY = 0.3
 """Seconds between two drawings while many logs are being read."""
 
@@ -154,7 +156,12 @@ class RunsScreen(Screen[None]):
 
     def _tick_runs(self, folder: Path, runs: Sequence[RunState]) -> None:
         marked = app_of(self).marks.get(folder, frozenset())
-        names = [f"{shown(run.run, 60)}  {percent(run.best.val.accuracy) if run.best else run.status}" for run in runs]
+        said = apart([shown(run.run, 160) for run in runs], TICKED_NAME)
+        cells = max(map(len, said), default=0)
+        names = [
+            f"{name:<{cells}}  {percent(run.best.val.accuracy) if run.best else run.status}"
+            for name, run in zip(said, runs, strict=True)
+        ]
         ticked = [number for number, run in enumerate(runs) if marked is None or run.run in marked]
 
         def answered(numbers: frozenset[int] | None) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import ClassVar
 
 from rich.text import Text
@@ -12,13 +13,14 @@ from engine.comparison.rows import Comparison
 from engine.comparison.units import UNKNOWN
 from engine.text import shown
 from tui.measures import Line, Measure, Order, best_of, lines, measures
-from tui.text import middle
+from tui.text import apart
 from tui.theme import AMBER, BLUE, GREEN, GREY, SIGNS, Condition, rgb
 from tui.widgets.listing import Listing
 
 GAP = 2
 WORTH_A_SIGN: tuple[Condition, ...] = ("failed", "running", "interrupted", "stopped", "skipped", "waiting")
 MOST_NAME = 34
+MOST_CHARACTERS = 160
 
 
 class ComparisonTable(Listing):
@@ -54,6 +56,7 @@ class ComparisonTable(Listing):
         self._cells: list[list[str]] = []
         self._widths: list[int] = []
         self._is_best: list[list[bool]] = []
+        self._named: tuple[int, list[Text]] = 0, []
 
     @property
     def count(self) -> int:
@@ -81,6 +84,7 @@ class ComparisonTable(Listing):
         if self.comparison is None:
             return
         before = self.current
+        self._named = 0, []
         self.lines = lines(self.comparison, self.measures, self.unfolded, self.order)
         self._cells = [[one.cell(line.column.rows) for one in self.measures] for line in self.lines]
         self._widths = [
@@ -137,8 +141,14 @@ class ComparisonTable(Listing):
         self._arrange()
 
     def _name_width(self, width: int) -> int:
-        longest = max((len(_name(line).plain) for line in self.lines), default=8)
+        longest = max((name.cell_len for name in _names(self.lines)), default=8)
         return max(12, min(longest, MOST_NAME, width // 2))
+
+    def _name_of(self, number: int, width: int) -> Text:
+        """A line's name; all are cut together, once for a width."""
+        if self._named[0] != width:
+            self._named = width, _names(self.lines, self.unfolded, width)
+        return self._named[1][number].copy()
 
     def _layout(self, width: int) -> tuple[int, list[tuple[int, int]]]:
         """Cells of the names, and of each column in view its place and its cells."""
@@ -179,7 +189,7 @@ class ComparisonTable(Listing):
         """A strategy or a run, and its numbers; the best strategy's are marked."""
         line = self.lines[number]
         names, placed = self._layout(width)
-        text = _name(line, line.column.title in self.unfolded, names)
+        text = self._name_of(number, names)
         text.pad_right(names - text.cell_len)
         for place, cells in placed:
             said = self._cells[number][place]
@@ -191,14 +201,26 @@ class ComparisonTable(Listing):
         return text
 
 
-def _name(line: Line, unfolded: bool = False, width: int = 1000) -> Text:
-    """A strategy with the number of its runs, or a run, and a sign where something is not over or went wrong."""
+def _names(lines: Sequence[Line], unfolded: frozenset[str] = frozenset(), width: int = 1000) -> list[Text]:
+    """Strategies with the number of their runs, and runs, with a sign where something is not over or went wrong."""
+    behind = [_behind(line) for line in lines]
+    room = width - max(map(len, behind), default=0)
+    names = [shown(line.name, MOST_CHARACTERS) for line in lines]
+    said = [
+        short if line.is_run else long
+        for line, short, long in zip(lines, apart(names, room - 4), apart(names, room - 2), strict=True)
+    ]
+    return [_name(line, name, after, unfolded) for line, name, after in zip(lines, said, behind, strict=True)]
+
+
+def _behind(line: Line) -> str:
     states = [row.state for row in line.column.rows]
     sign = next((SIGNS[state] for state in WORTH_A_SIGN if state in states), "")
-    after = f" {sign}" if sign else ""
+    return (f" ×{line.runs}" if line.runs > 1 else "") + (f" {sign}" if sign else "")
+
+
+def _name(line: Line, name: str, behind: str, unfolded: frozenset[str]) -> Text:
     if line.is_run:
-        return Text.assemble((f"    {middle(shown(line.name, 80), width - 4 - len(after))}{after}", rgb(GREY)))
-    after = (f" ×{line.runs}" if line.runs > 1 else "") + after
-    fold = "  " if line.runs == 1 else "▾ " if unfolded else "▸ "
-    name = middle(shown(line.name, 120), width - 2 - len(after))
-    return Text.assemble(fold, (name, f"bold {rgb(BLUE)}"), (after, rgb(GREY)))
+        return Text(f"    {name}{behind}", rgb(GREY))
+    fold = "  " if line.runs == 1 else "▾ " if line.column.title in unfolded else "▸ "
+    return Text.assemble(fold, (name, f"bold {rgb(BLUE)}"), (behind, rgb(GREY)))

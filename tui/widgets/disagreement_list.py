@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from rich.text import Text
 
 from engine.text import shown
-from tui.text import middle
+from tui.text import apart, middle
 from tui.theme import BLUE, GREEN, GREY, ROSE, rgb
 from tui.widgets.listing import Listing
 
@@ -59,11 +59,13 @@ class DisagreementList(Listing):
     def line(self, number: int, width: int) -> Text:
         """``A  B  99 %  image.jpg``."""
         one = self.found[number]
+        names = [shown(PurePath(other.path).name) for other in self.found[self.first : self.first + self.size.height]]
+        name = apart(names, max(8, width - PREFIX))[number - self.first]
         wrong = 1 - one.right
         return Text.assemble(
             (f"{LETTERS[one.right]}  ", f"bold {rgb(COLOURS[one.right])}"),
             (f"{LETTERS[wrong]} {100 * one.confidence:4.0f} %", rgb(ROSE)),
-            f"  {middle(shown(PurePath(one.path).name), max(8, width - PREFIX))}",
+            f"  {name}",
         )
 
 

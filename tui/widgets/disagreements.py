@@ -22,7 +22,7 @@ from engine.text import shown
 from tui.compared import Compared, best_pair
 from tui.errors import unexpected
 from tui.screens.dialogs import Pick
-from tui.text import middle
+from tui.text import apart
 from tui.theme import AMBER, GREY, rgb
 from tui.widgets.disagreement_list import COLOURS, LETTERS, DisagreementList, facts
 from tui.widgets.picture import Picture
@@ -135,24 +135,33 @@ class DisagreementsView(Vertical):
         """Asks for the first run, then for the other."""
         if self.compared is None or self.pair is None:
             return
-        places = [place for place, row in enumerate(self.compared.comparison.runs) if row.best_epoch]
+        compared, pair = self.compared, self.pair
+        places = [place for place, row in enumerate(compared.comparison.runs) if row.best_epoch]
         names = [self._named(place) for place in places]
-        pair = self.pair
+        present = [places.index(place) for place in pair if place in places]
+        if len(places) < 2:
+            return
 
         def second(number: int | None, first: int) -> None:
-            if number is not None and places[number] != first:
-                self.pair = first, places[number]
-                self._look()
+            if number is not None and number != first:
+                self._choose(identity(compared, places[first]), identity(compared, places[number]))
 
         def first(number: int | None) -> None:
             if number is not None:
-                other = next(place for place in (*reversed(pair), *places) if place != places[number])
-                self.app.push_screen(
-                    Pick("B, to compare it with", names, places.index(other)),
-                    lambda answer: second(answer, places[number]),
-                )
+                other = next(at for at in (*reversed(present), *range(len(places))) if at != number)
+                self.app.push_screen(Pick("B, to compare it with", names, other), lambda answer: second(answer, number))
 
-        self.app.push_screen(Pick("A, the first run", names, places.index(pair[0])), first)
+        self.app.push_screen(Pick("A, the first run", names, next(iter(present), 0)), first)
+
+    def _choose(self, *chosen: tuple[str, str]) -> None:
+        """Looks at these two runs, wherever they are by now: an experiment may have gone on since they were named."""
+        if self.compared is None:
+            return
+        places = {identity(self.compared, place): place for place in range(len(self.compared.runs))}
+        one, other = (places.get(run) for run in chosen)
+        if one is not None and other is not None:
+            self.pair = one, other
+            self._look()
 
     def _look(self) -> None:
         """Reads what the two runs said, unless that is shown already."""
@@ -217,10 +226,11 @@ class DisagreementsView(Vertical):
         room = max(20, self.size.width - 46)
         cells = min(room, max(map(len, names)))
         lines = [Text(no_wrap=True, overflow="ellipsis") for _ in names]
+        said = apart(names, cells)
         for run, line in enumerate(lines):
             alone = sum(one.right == run for one in self.found.found)
             line.append(f"{LETTERS[run]} ", f"bold {rgb(COLOURS[run])}")
-            line.append(f"{middle(names[run], cells):<{cells}}", "bold").append(f"  alone right {alone:,}", rgb(GREY))
+            line.append(f"{said[run]:<{cells}}", "bold").append(f"  alone right {alone:,}", rgb(GREY))
         lines[0].append(f" of {self.found.images:,} validation images", rgb(GREY))
         if self.who is not None:
             lines[1].append(f" · only {LETTERS[self.who]} right", rgb(AMBER))
@@ -252,7 +262,7 @@ class DisagreementsView(Vertical):
         if self.compared is None:
             return ""
         row = self.compared.comparison.runs[place]
-        return f"{shown(row.strategy, 80)} · {seed_of(row)}"
+        return f"{shown(row.strategy, 160)} · {seed_of(row)}"
 
 
 def identity(compared: Compared, place: int) -> tuple[str, str]:

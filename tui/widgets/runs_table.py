@@ -15,12 +15,15 @@ from textual.widgets import DataTable
 from engine.comparison.units import duration, percent_range
 from engine.history import Status, Summary
 from engine.text import shown
-from tui.text import middle
+from tui.text import apart, middle
 from tui.theme import AMBER, GREY, ROSE, SIGNS, STYLES, rgb
 
 GAP = 2
 MARK = "◆"
 NUMBERS = ("val acc", "time")
+BOTH = "status, time"
+NARROW = 100
+"""Cells below which time and status share a column."""
 
 
 class RunsTable(DataTable[Text]):
@@ -69,8 +72,9 @@ class RunsTable(DataTable[Text]):
         self.clear(columns=True)
         for label, width in widths.items():
             self.add_column(Text(f"{label:>{width}}" if label in NUMBERS else label), width=width + GAP, key=label)
-        for summary in self.summaries:
-            cells = _cells(summary, widths)
+        names = apart([shown(one.data or one.name) for one in self.summaries], widths["data"])
+        for summary, name in zip(self.summaries, names, strict=True):
+            cells = _cells(summary, name, widths)
             cells[0] = self._when(summary)
             self.add_row(*cells, height=max(cell.plain.count("\n") + 1 for cell in cells))
         places = [number for number, summary in enumerate(self.summaries) if summary.folder == folder]
@@ -93,30 +97,37 @@ class RunsTable(DataTable[Text]):
 
 
 def _widths(room: int, accuracy_width: int) -> dict[str, int]:
-    """Column widths in cells; data and strategy share what the others leave."""
-    fixed = {"val acc": accuracy_width, "time": 7, "status": 13}
-    left = room - 11 - sum(fixed.values()) - GAP * 5
+    """Column widths in cells; data and strategy share what the others leave. Where that is little, the time stands
+    below the status.
+    """
+    apart_or_below = {"time": 7, "status": 13} if room >= NARROW else {BOTH: 13}
+    fixed = {"val acc": accuracy_width} | apart_or_below
+    left = room - 11 - sum(fixed.values()) - GAP * (len(fixed) + 2)
     strategy = min(40, max(8, min(19, left - 8), left * 3 // 5))
     return {"when": 11, "data": min(40, max(8, left - strategy)), "strategy": strategy} | fixed
 
 
-def _cells(summary: Summary, widths: dict[str, int]) -> list[Text]:
-    strategies = [middle(shown(name), widths["strategy"]) for name in summary.strategies]
+def _cells(summary: Summary, name: str, widths: dict[str, int]) -> list[Text]:
+    """A row; ``name``: of its data, as far as it has room."""
+    strategies = apart([shown(name) for name in summary.strategies], widths["strategy"])
     accuracies = [percent_range(summary.accuracies(name)) for name in summary.strategies]
-    data = Text(middle(shown(summary.data or summary.name), widths["data"]))
+    data = Text(name)
     if summary.seeds:
         seeds = f"seed {summary.seeds[0]}" if len(summary.seeds) == 1 else f"{len(summary.seeds)} seeds"
         folds = [f"{summary.folds} folds"] if summary.folds else []
         said = ", ".join([seeds, *folds] if len(summary.seeds) > 1 else folds or [seeds])
         data.append(f"\n{middle(said, widths['data'])}", rgb(GREY))
-    return [
-        Text(when(summary.began, _this_year())),
-        data,
-        Text("\n".join(strategies) or "–"),
-        Text("\n".join(f"{text:>{widths['val acc']}}" for text in accuracies or ["–"])),
-        Text(f"{duration(summary.seconds) if summary.began else '–':>{widths['time']}}"),
-        _status(summary.status),
-    ]
+    time, status = duration(summary.seconds) if summary.began else "–", _status(summary.status)
+    columns = {
+        "when": Text(when(summary.began, _this_year())),
+        "data": data,
+        "strategy": Text("\n".join(strategies) or "–"),
+        "val acc": Text("\n".join(f"{text:>{widths['val acc']}}" for text in accuracies or ["–"])),
+        "time": Text(f"{time:>{widths.get('time', 0)}}"),
+        "status": status,
+        BOTH: Text.assemble(status, (f"\n  {time}" if summary.began else "", rgb(GREY))),
+    }
+    return [columns[label] for label in widths]
 
 
 def _status(status: Status) -> Text:
