@@ -40,6 +40,14 @@ def test_decoding_is_told_where_every_run_waits() -> None:
     assert words.going_on(state) == "decoding images"
 
 
+def test_the_first_line_never_leaves_out_how_it_ended() -> None:
+    state = fold(EVENTS)
+    assert "2 classes · finished" in first_line(state, False, 100).plain
+    for width in (50, 58):
+        line = first_line(state, False, width).plain
+        assert "finished" in line and "classes" not in line and len(line) <= width
+
+
 @pytest.mark.parametrize(
     ("events", "status", "activity"),
     [

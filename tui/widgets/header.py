@@ -18,6 +18,8 @@ from tui.words import all_done, division
 
 MODES = {"setup": "Setup", "live": "Live", "compare": "Compare", "runs": "Runs"}
 """The modes in the order of their keys, 1 to 4."""
+IN_WORDS = ((40, True), (40, False), (24, False), (12, False))
+"""How much is said of the data, the most that fits: characters of its name, and whether it is told how many classes."""
 
 
 class Tabs(Static):
@@ -92,15 +94,27 @@ def tabs(present: str) -> Text:
     return text
 
 
-def first_line(state: ExperimentState, interrupted: bool, width: int) -> Text:
-    """The experiment at the left, the device at the right where both fit in ``width`` cells."""
-    left = Text.assemble(("tl-tui", f"bold {rgb(BLUE)}"), no_wrap=True)
+def _experiment(state: ExperimentState, interrupted: bool, name: int, with_classes: bool) -> Text:
+    """Its data, in a name of at most ``name`` characters, and whether it is over, which is never left out."""
+    text = Text.assemble(("tl-tui", f"bold {rgb(BLUE)}"), no_wrap=True)
     if state.data is not None:
-        left.append("  ").append(shown(state.data.name, 40), "bold")
-        left.append(f" · {division(state)} · {len(state.data.classes)} classes", rgb(GREY))
+        classes = f" · {len(state.data.classes):,} classes" if with_classes else ""
+        text.append("  ").append(shown(state.data.name, name), "bold").append(
+            f" · {division(state)}{classes}", rgb(GREY)
+        )
     for said, when in (("paused", state.paused), ("interrupted", interrupted), (state.end or "", bool(state.end))):
         if when:
-            left.append(f" · {said}", rgb(GREY) if said == "finished" else f"bold {rgb(AMBER)}")
+            text.append(f" · {said}", rgb(GREY) if said == "finished" else f"bold {rgb(AMBER)}")
+    return text
+
+
+def first_line(state: ExperimentState, interrupted: bool, width: int) -> Text:
+    """The experiment at the left, the device at the right where both fit in ``width`` cells."""
+    left = Text()
+    for name, with_classes in IN_WORDS:
+        left = _experiment(state, interrupted, name, with_classes)
+        if left.cell_len <= width:
+            break
     if (done := all_done(state)) and left.cell_len + len(done) + 3 <= width:
         left.append(f" · {done}", rgb(GREY))
     right = next((text for text in device_in_words(state) if left.cell_len + len(text) + 2 <= width), "")

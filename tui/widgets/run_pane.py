@@ -17,6 +17,7 @@ from tui.strategies import described
 from tui.theme import GREY, ROSE, STYLES, rgb
 from tui.widgets.chart import Chart
 from tui.widgets.rows import Rows
+from tui.widgets.schedule_preview import preview
 
 HEAD_LINES = 4
 CHART_HEIGHT = 7
@@ -33,12 +34,15 @@ class RunPane(Widget):
     RunPane #head { height: 4; text-wrap: nowrap; text-overflow: ellipsis; }
     RunPane #charts { grid-size: 1; grid-gutter: 0 2; height: 1fr; }
     RunPane #words { height: 1fr; padding: 1 0; }
+    RunPane.-waiting #words { height: auto; padding: 0; }
+    RunPane #planned { height: 1fr; max-height: 12; margin-top: 1; }
     """
 
     def __init__(self) -> None:
         super().__init__()
         self.head = Rows(id="head")
         self.words = Static(id="words", markup=False)
+        self.planned = Chart(id="planned")
         self.charts = tuple(Chart() for _ in CHARTS)
         for chart in self.charts:
             chart.display = False  # until it is known which have room
@@ -50,9 +54,10 @@ class RunPane(Widget):
         self._fits = Size(0, 0)
 
     def compose(self) -> ComposeResult:
-        """Four lines of words, then curves, or what is going to be done, or the reason of a failure."""
+        """Four lines of words, then curves, or what is going to be done with its learning rates, or why it failed."""
         yield self.head
         yield self.words
+        yield self.planned
         yield self.grid
 
     def show(self, run: RunState, state: ExperimentState, interrupted: bool) -> None:
@@ -70,8 +75,13 @@ class RunPane(Widget):
         self._draw()
 
     def _say(self, run: RunState) -> None:
-        """Words in place of charts: what a run is going to do, or why it failed."""
-        self.words.display = run.failure is not None or run.status == "waiting"
+        """Words in place of the charts: what a run is going to do, or why it failed."""
+        waits = run.failure is None and run.status == "waiting"
+        self.words.display = waits or run.failure is not None
+        self.planned.display = waits and not run.strategy.is_probe
+        self.set_class(waits, "-waiting")
+        if self.planned.display:
+            self.planned.curves = preview(run.strategy)
         said = failure(run) if run.failure is not None else plan(run)
         if self.words.display and said != self.words.content:
             self.words.update(said, layout=False)
