@@ -6,6 +6,7 @@ from collections.abc import Callable
 from datetime import datetime
 from functools import partial
 from pathlib import Path
+from threading import Thread
 from typing import ClassVar, Literal
 
 from rich.text import Text
@@ -29,6 +30,7 @@ from tui.ascii import Ascii, wanted
 from tui.errors import record_error, unexpected, why
 from tui.help import help_text
 from tui.hosting import Hosting
+from tui.loading import load_for_comparing
 from tui.messages import HandedOver, HostStarted, StartFailed, StateRead
 from tui.screens.dialogs import Leaving, Pick, Question, Reading, Tick, Way
 from tui.screens.frame import SMALLEST, Shows, framed
@@ -37,6 +39,8 @@ from tui.theme import THEME
 from tui.widgets.header import MODES, Header, Tabs
 from tui.words import ASKED
 
+LOADED_AFTER = 1.0
+"""Seconds after the first result until what compares is loaded: what is shown first has gone before."""
 TOLD_FOR: dict[SeverityLevel, float] = {"information": 3, "warning": 6, "error": 15}
 """Seconds for which something is told, by how grave it is."""
 
@@ -86,6 +90,7 @@ class TlTui(App[None], inherit_bindings=False):
         self.left = False  # by the person's wish: else what trains goes on without the screen
         self._visited: set[str] = set()
         self._is_first_visit = False
+        self._is_ready_to_compare = False
         self._keys: dict[Screen[None], tuple[tuple[str, bool], ...]] = {}
         self._opened_first = opened
         self._seeks_running = seeks_running
@@ -196,6 +201,13 @@ class TlTui(App[None], inherit_bindings=False):
         if message.folder == self.folder:
             self.state, self.interrupted = message.state, message.interrupted
             self._show()
+            if not self._is_ready_to_compare and any(run.epochs for run in self.state.runs):
+                self._is_ready_to_compare = True
+                self.set_timer(LOADED_AFTER, self._load_ahead)
+
+    def _load_ahead(self) -> None:
+        """Loads what a comparison needs, which takes seconds, before a person asks for one."""
+        Thread(target=load_for_comparing, args=(lambda: self.is_running,), name="loading").start()
 
     def _show(self) -> None:
         """Brings the present mode up to date; an error in it is told and recorded, and the app goes on."""

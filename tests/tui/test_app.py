@@ -429,6 +429,34 @@ def test_the_first_paint_waits_for_neither_torch_nor_curves() -> None:
     subprocess.run([sys.executable, "-c", code], check=True)
 
 
+async def test_what_compares_is_loaded_once_there_is_a_result(
+    app: TlTui, present: Log, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    loaded: list[bool] = []
+    monkeypatch.setattr("tui.app.LOADED_AFTER", 0.01)
+    monkeypatch.setattr("tui.app.load_for_comparing", lambda is_wanted: loaded.append(is_wanted()))
+    everything = logs.events()
+    begun = logs.until("RunStarted", 1, everything)
+    folder = present(begun)
+    async with app.run_test(size=(80, 24)) as pilot:
+        await opened(pilot, app, folder)
+        await pilot.pause(0.1)
+        assert loaded == []
+        logs.write(folder, everything[len(begun) :])
+        await until(pilot, lambda: app.state.end is not None and bool(loaded))
+    assert loaded == [True]
+
+
+@pytest.mark.slow
+def test_what_compares_is_loaded_as_long_as_it_is_wanted() -> None:
+    code = (
+        "import sys; from tui.loading import load_for_comparing as load\n"
+        "load(lambda: False); assert 'numpy' not in sys.modules\n"
+        "load(lambda: True); assert 'sklearn.metrics' in sys.modules and 'torch' not in sys.modules"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True)
+
+
 async def test_a_click_on_a_key_presses_it_unless_it_is_grey(app: TlTui, past: Log) -> None:
     folder = past(logs.events())
     async with app.run_test(size=(80, 24)) as pilot:

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import threading
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import msgspec
 import pytest
@@ -13,12 +15,16 @@ from textual.widgets import OptionList
 
 from engine import events as ev
 from engine.spec import DataSource, Experiment, changed
+from engine.strategy import changed_strategy
 from tests.tui import logs, predicted
 from tests.tui.conftest import NAME, opened, text_of, until
+from tui import comparing
 from tui.app import TlTui
+from tui.comparing import compare_all
 from tui.errors import app_log
+from tui.messages import CompareFailed, ComparisonMade
 from tui.screens.compare import CompareScreen
-from tui.screens.dialogs import Pick, Reading
+from tui.screens.dialogs import Pick, Reading, Tick
 from tui.widgets.disagreements import DisagreementsView
 from tui.widgets.picture import Picture
 
@@ -69,6 +75,55 @@ async def compare(pilot: Pilot[None], app: TlTui, folder: Path) -> CompareScreen
 def images(view: DisagreementsView) -> list[int]:
     """The numbers of the images in the list."""
     return [int(one.path[-6:-4]) for one in view.listing.found]
+
+
+async def test_what_is_asked_for_while_it_compares_comes(
+    app: TlTui, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    loaded = threading.Event()
+
+    def slow(*given: Any) -> ComparisonMade | CompareFailed:
+        loaded.wait(30)
+        return compare_all(*given)
+
+    monkeypatch.setattr(comparing, "compare_all", slow)
+    async with app.run_test(size=(80, 24)) as pilot:
+        app.open_experiment(folder, "compare")
+        await until(pilot, lambda: app.current_mode == "compare")
+        await until(pilot, lambda: "Comparing …" in text_of(app) and app.state.end is not None)
+        await pilot.press("d", "t")
+        loaded.set()
+        await until(pilot, lambda: "accuracy against time" in text_of(app))
+        await pilot.press("escape")
+        await until(pilot, lambda: "val acc" in text_of(app))
+
+
+@pytest.mark.parametrize("key", ["table", "t", "d", "m"])
+async def test_strategies_and_runs_that_differ_at_the_end_are_told_apart(app: TlTui, tmp_path: Path, key: str) -> None:
+    """In every place that has no room for their names at 80 × 24."""
+    begin, end = "resnet18-finetuned-with-a-rate-of-", "-and-a-cosine-schedule-of-thirty-epochs"
+    extract = logs.two_strategies(3).strategies[1]
+    one, other = (changed_strategy(extract, name=f"{begin}{rate}{end}") for rate in ("0.001", "0.002"))
+    asked = changed(logs.two_strategies(3), strategies=[one, other], seeds=(0, 1))
+    told = logs.write(tmp_path / NAME, logs.events(asked))
+    async with app.run_test(size=(80, 24)) as pilot:
+        if key == "m":
+            await until(pilot, lambda: app.current_mode == "setup")
+            await pilot.press("4")
+            await until(pilot, lambda: "ants-bees" in text_of(app))
+            await pilot.press("m")
+            await until(pilot, lambda: isinstance(app.screen, Tick))
+        else:
+            await compare(pilot, app, told)
+            await pilot.press(*("down", "space") if key == "table" else (key,))
+        await until(pilot, lambda: "1…" in text_of(app) and "2…" in text_of(app))
+        names = [line for line in text_of(app).splitlines() if "1…" in line or "2…" in line]
+        assert len(names) == len(set(names)) > 1
+        if key != "m":
+            await pilot.press("escape", "2")
+            await until(pilot, lambda: app.current_mode == "live")
+            names = [line for line in text_of(app).splitlines() if "…-0 " in line or "s-0 " in line]
+            assert len(names) == len(set(names)) == 2, names
 
 
 def problem(picture: Picture) -> str:

@@ -34,6 +34,7 @@ EMPTY = "Nothing to compare: press 1 to start a comparison, or 4 to open an earl
 TALL = 30
 """Rows from which on there is room below the table, and above it for more than the verdict."""
 View = Literal["table", "detail", "disagreements", "cost"]
+COMPARING = "Comparing …"
 
 
 class CompareScreen(Screen[None]):
@@ -78,6 +79,7 @@ class CompareScreen(Screen[None]):
         self.view: View = "table"
         self.compared: Compared | None = None
         self.verdict, self.brief = Text(), 0
+        self.wanted: View | Literal["words"] | None = None  # asked for while it was being compared
         self.positive: str | None = None
         self._seen: object = None
 
@@ -112,10 +114,10 @@ class CompareScreen(Screen[None]):
         self._seen = seen
         if state.runs or app.marks:
             if self.compared is None:
-                self.empty.update("Comparing …")
+                self.empty.update(COMPARING)
             self._make(state)
         else:
-            self.compared = None
+            self.compared, self.wanted = None, None
             self.empty.update(EMPTY)
             self._turn_to("table")
 
@@ -137,14 +139,17 @@ class CompareScreen(Screen[None]):
     def _made(self, message: ComparisonMade) -> None:
         self.compared, self.verdict, self.brief = message.compared, message.words, message.brief
         self.table.show(message.compared.comparison)
-        self._turn_to(self.view)
+        wanted, self.wanted = self.wanted, None
+        self._turn_to(self.view if wanted is None or wanted == "words" else wanted)
         self._say()
         self._show_view()
         self.refresh_bindings()
+        if wanted == "words":
+            self.action_words()
 
     @on(CompareFailed)
     def _failed(self, message: CompareFailed) -> None:
-        self.compared = None
+        self.compared, self.wanted = None, None
         self.empty.update(message.reason)
         self._turn_to("table")
 
@@ -243,7 +248,9 @@ class CompareScreen(Screen[None]):
                 pass
 
     def _open(self, view: View) -> None:
-        if self.compared is not None:
+        if self.compared is None:
+            self.wanted = view
+        else:
             self._turn_to(view)
             self._show_view()
             self.refresh_bindings()
@@ -284,6 +291,7 @@ class CompareScreen(Screen[None]):
     def action_words(self) -> None:
         """Shows all the words, and in what the strategies differ."""
         if self.compared is None:
+            self.wanted = "words"
             return
         text = self.verdict.copy()
         if found := self._spec_differences():
@@ -292,12 +300,12 @@ class CompareScreen(Screen[None]):
         self.app.push_screen(Reading("The verdict", text))
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
-        """Keys of the table work where it is, and only once there is one."""
+        """Keys of the table work where it is; what it opens can be asked for while it is being made."""
         del parameters
         if action not in ("positive", "cost", "disagreements", "words"):
             return True
         if self.view != "table":
             return False
-        if self.compared is None or (action == "positive" and not self.compared.comparison.positive):
-            return None
-        return True
+        if self.compared is None:
+            return True if action != "positive" and self.empty.content == COMPARING else None
+        return True if action != "positive" or self.compared.comparison.positive else None
