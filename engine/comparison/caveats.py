@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from engine.comparison.measured import part
+from engine.comparison.measured import is_whole, part
 from engine.comparison.rows import Comparison
 from engine.data import leaks
 
@@ -15,8 +15,10 @@ def caveats(comparison: Comparison) -> tuple[str, ...]:
         said.append(f"{leaks.said(leak)}.")
     if any(row.weights.startswith("none") for row in done):
         said.append("Weights were random at the start, so this is no transfer learning.")
-    if any(row.epochs < row.epochs_planned for row in done):
-        said.append("Not every run trained all its epochs.")
+    short = {row.state for row in done if not is_whole(row)}
+    if short:
+        is_going_on = "running" in short
+        said.append(f"Not every run {'has trained all its epochs yet' if is_going_on else 'trained all its epochs'}.")
     if part(comparison) == "val" and any(row.epochs > 1 for row in done):
         said.append(
             "The best epoch was chosen on these very images, which flatters; --test-fraction sets others apart."

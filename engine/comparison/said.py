@@ -102,7 +102,8 @@ def _what_is_missing(pair: PairedDifference, pairs: int) -> list[str]:
     needed = pair.images_needed
     if needed is not None and needed > pair.images:
         seeds = " and several seeds" if pair.seeds == 1 else ""  # which the number of images knows nothing of
-        missing.append(f"{about(needed)} images{seeds} would be needed to show one of this size")
+        groups = f" of {about(round(needed * pair.groups / pair.images))} groups" if pair.groups else ""
+        missing.append(f"{about(needed)} images{groups}{seeds} would be needed to show one of this size")
     elif not missing or pair.seeds == 1:
         missing.append("more seeds would tell more")
     return missing

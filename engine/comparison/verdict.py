@@ -100,8 +100,6 @@ def _by_intervals(first: Measured, second: Measured, comparison: Comparison) -> 
     how = f"judged by the interval of each, {_why_unpaired(first.strategy, second.strategy, comparison)}"
     if separable(first, second):
         return f"{numbers}: {first.strategy} is more accurate, beyond what chance explains in this many images ({how})."
-    if first.accuracy == second.accuracy:
-        return f"{numbers}: no difference in accuracy."
     return (
         f"{numbers}: no difference that this data can show, since so many images tell an accuracy to "
         f"{_margin(first, second)} ({how})."
@@ -184,7 +182,7 @@ def _surer(mine: Measured, others: Sequence[Measured], comparison: Comparison) -
     if pair is None or pair.loss_high is None or pair.loss_high >= 0:
         sure = ", which this data cannot confirm"
     else:
-        sure = ", of these two networks" if pair.seeds == 1 else ""
+        sure = ", with one seed each" if pair.seeds == 1 else ""
     losses = f"log loss {mine.loss:.3f} against {best_other.loss:.3f}{or_more}{sure}"
     return [f"its probabilities have to be right ({losses})"]
 

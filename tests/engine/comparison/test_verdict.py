@@ -124,6 +124,24 @@ def test_the_same_images_right_explain_an_interval_of_nothing() -> None:
     assert said.endswith("no difference that this data can show, as both are right on the same images.")
 
 
+def test_of_groups_as_many_more_are_needed() -> None:
+    pair = replace(pair_of(139, 6, 4, 4, seeds=3), groups=31, images_needed=590)
+    assert "; about 590 images of about 120 groups would be needed to show" in sentence(pair, 1)
+
+
+def test_equal_accuracies_without_predictions_are_no_proof_of_none() -> None:
+    said = verdict(comparison(row("a", 0.9), row("b", 0.9)))
+    assert "no difference that this data can show, since so many images tell an accuracy to about ±4.8 points" in said
+
+
+def test_runs_under_way_will_train_the_rest() -> None:
+    def said(state: str) -> str:
+        return verdict(comparison(row("a", 0.9, epochs=2, state=state), row("b", 0.9)))
+
+    assert "Not every run has trained all its epochs yet." in said("running")
+    assert "Not every run trained all its epochs." in said("stopped")
+
+
 def test_of_unequal_runs_those_that_both_have_are_compared_and_that_is_said() -> None:
     made = result(pair_of(139, 6, 4, 4))
     assert "that both have" not in verdict(made)
@@ -211,7 +229,7 @@ def test_a_log_loss_is_a_reason_as_far_as_this_data_can_confirm_it() -> None:
 
     assert said(-0.15, -0.05) == "Choose it when its probabilities have to be right (log loss 0.300 against 0.400)."
     assert said(-0.25, 0.05).endswith("(log loss 0.300 against 0.400, which this data cannot confirm).")
-    assert said(-0.15, -0.05, seeds=1).endswith("(log loss 0.300 against 0.400, of these two networks).")
+    assert said(-0.15, -0.05, seeds=1).endswith("(log loss 0.300 against 0.400, with one seed each).")
     unpaired = comparison(row("a", 0.9, val_loss=0.3), row("b", 0.9, val_loss=0.4))
     assert choices(unpaired)[0].sentence.endswith("(log loss 0.300 against 0.400, which this data cannot confirm).")
 
