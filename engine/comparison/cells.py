@@ -51,20 +51,28 @@ def to_target(rows: Sequence[Row]) -> str:
     return f"{duration(mean(reached))} ({of}{target})"
 
 
-def what_trains(row: Row) -> str:
+def what_trains(rows: Sequence[Row]) -> str:
     """Which layers, and what the last one begins with where that is not random."""
-    said = TRAINS.get(row.trains, row.trains)
-    return f"{said}, begun from a probe" if row.head == "probe" else said
+    said, strength = TRAINS.get(rows[0].trains, rows[0].trains), _regularisation(rows)
+    if rows[0].head != "probe":
+        return said
+    return f"{said}, begun from a probe" + (f" ({strength})" if strength else "")
 
 
 def optimizer(rows: Sequence[Row]) -> str:
     """A strategy's, with its learning rate, what regularisation its probes chose, and the images of a batch."""
-    row, strengths = rows[0], sorted({row.l2 for row in rows if row.l2 is not None})
+    row = rows[0]
     rate = "" if row.learning_rate is None else f"lr {row.learning_rate:g}"
     decay = f"each stage below × {row.layer_decay:g}" if row.layer_decay != 1 else ""
-    strength = f"L2 {from_to([f'{one:g}' for one in strengths])}" if strengths else ""
+    strength = _regularisation(rows) if row.head != "probe" else ""
     batches = "" if row.batch_size is None else f"batches of {row.batch_size}"
     return ", ".join(filter(None, (row.optimizer, rate, decay, strength, batches))) or UNKNOWN
+
+
+def _regularisation(rows: Sequence[Row]) -> str:
+    """What probes chose; empty where there are none, or none is solved yet."""
+    strengths = sorted({row.l2 for row in rows if row.l2 is not None})
+    return f"L2 {from_to([f'{one:g}' for one in strengths])}" if strengths else ""
 
 
 def parameters(row: Row) -> str:

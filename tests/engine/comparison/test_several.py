@@ -175,6 +175,20 @@ def test_probes_of_several_seeds_tell_their_regularisations_as_a_range() -> None
     assert lines(one)["What was trained", "optimizer"].values == ("LBFGS, L2 0.03",)
 
 
+def test_the_regularisation_of_a_probe_that_training_begins_from_is_not_the_optimizers() -> None:
+    strategy = on_rung("resnet18", "lpft")
+    runs = tuple(
+        RunState(f"{strategy.name}-{seed}", strategy, seed, probe=ev.ProbeSolved(run="", l2=l2))
+        for seed, l2 in enumerate((0.03, 0.001))
+    )
+    found = lines(compare([Source(replace(state(), runs=runs))]))
+    assert found["What was trained", "optimizer"].values == ("SGD, lr 0.001, batches of 16",)
+    trains = found["What was trained", "what trains"].values
+    assert trains == ("every layer (fine-tuning), begun from a probe (L2 0.001 to 0.03)",)
+    waiting = replace(state(), runs=(RunState(f"{strategy.name}-0", strategy, 0),))
+    assert lines(compare([Source(waiting)]))["What was trained", "what trains"].values[0].endswith("begun from a probe")
+
+
 def test_folds_are_in_the_heading_of_markdown() -> None:
     asked = spec.changed(logs.two_strategies(3), folds=2)
     text = FORMATS["md"](compare([Source(fold(logs.events(asked)))]))
