@@ -20,6 +20,7 @@ from engine.comparison.cells import (
     states,
     to_target,
     turns,
+    weights,
     what_trains,
 )
 from engine.comparison.columns import Column, with_result
@@ -196,7 +197,7 @@ def _trained(shown: Sequence[Column]) -> Section:
         _words("backbone", shown, lambda rows: distinct(row.backbone for row in rows)),
         _words("what trains", shown, what_trains),
         _words("optimizer", shown, optimizer),
-        _words("pretrained weights", shown, lambda rows: distinct(row.weights or UNKNOWN for row in rows)),
+        _words("pretrained weights", shown, lambda rows: distinct(map(weights, rows))),
         _words("trainable parameters", shown, lambda rows: distinct(map(parameters, rows))),
         *_told([_words("multiply-adds of an image", shown, lambda rows: distinct(map(multiply_adds, rows)))]),
         _words("epochs (best)", shown, epochs),

@@ -75,6 +75,16 @@ def _regularisation(rows: Sequence[Row]) -> str:
     return f"L2 {from_to([f'{one:g}' for one in strengths])}" if strengths else ""
 
 
+def weights(row: Row) -> str:
+    """Where the pretrained weights came from; of a path, the folder and the file."""
+    before, slash, path = row.weights.partition("/")
+    parts = path.split("/")
+    if not slash or len(parts) < 3:
+        return row.weights or UNKNOWN
+    of_what = before.rpartition(", ")
+    return f"{''.join(of_what[:2])}…/{parts[-2]}/{parts[-1]}"
+
+
 def parameters(row: Row) -> str:
     """Those that train, of all there are."""
     if not row.parameters_total:

@@ -193,6 +193,23 @@ def test_markdown_is_a_table_that_text_from_outside_cannot_break() -> None:
     assert "**a**: Choose it when" in text
 
 
+@pytest.mark.parametrize(
+    ("told", "cell"),
+    [
+        ("torchvision IMAGENET1K_V1, torch hub cache", "torchvision IMAGENET1K_V1, torch hub cache"),
+        ("torchvision IMAGENET1K_V1, /home/a/long/way/r18.pth", "torchvision IMAGENET1K_V1, …/way/r18.pth"),
+        ("/home/a, b/long/way/r18.pth", "…/way/r18.pth"),
+        ("own/r18.pth", "own/r18.pth"),
+        ("", "–"),
+    ],
+)
+def test_of_a_path_to_weights_the_table_has_the_end(told: str, cell: str) -> None:
+    compared = comparison(row("a", 0.95, weights=told))
+    lines = {line.title: line for section in sections(compared, columns(compared)) for line in section.lines}
+    assert lines["pretrained weights"].values == (cell,)
+    assert json.loads(FORMATS["json"](compared))["runs"][0]["weights"] == told
+
+
 def test_exports_are_written_whole(tmp_path: Path) -> None:
     result = comparison(row("a", 0.95), row("b", 0.9))
     paths = write(result, tmp_path)
