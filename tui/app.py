@@ -229,7 +229,8 @@ class TlTui(App[None], inherit_bindings=False):
     @property
     def _mode_screen(self) -> Screen[None] | None:
         """The present mode's screen, whatever window lies over it; None while the app closes."""
-        return self.screen_stack[0] if self.screen_stack else None
+        screen = self.screen_stack[0] if self.screen_stack else None
+        return screen if screen is not None and screen.is_attached else None
 
     def _refresh_keys(self, screen: Screen[None]) -> None:
         """Draws the footer again, which lays out the whole screen: only where another set of keys works."""

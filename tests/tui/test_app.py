@@ -17,6 +17,7 @@ from engine.events import AnyEvent
 from engine.hosts import process, thread
 from engine.log import command_reader
 from engine.spec import Experiment
+from engine.state import fold
 from tests.tui import logs
 from tests.tui.conftest import opened, text_of, until
 from tui.app import TlTui
@@ -427,6 +428,15 @@ def test_the_first_paint_waits_for_neither_torch_nor_curves() -> None:
     heavy = "{'torch', 'torchvision', 'plotext', 'scipy', 'numpy', 'PIL', 'tui.screens.live', 'tui.screens.runs'}"
     code = f"import sys, tui.app; assert not {heavy} & set(sys.modules), {heavy} & set(sys.modules)"
     subprocess.run([sys.executable, "-c", code], check=True)
+
+
+async def test_news_that_come_while_the_app_ends_are_not_drawn(app: TlTui, present: Log) -> None:
+    async with app.run_test() as pilot:
+        await app.action_go("live")
+        await pilot.pause()
+        app.state = fold(logs.events())
+        app.exit()
+        app._show()
 
 
 async def test_what_compares_is_loaded_once_there_is_a_result(
