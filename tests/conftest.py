@@ -11,6 +11,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from tests import forked
+
 os.environ["OMP_NUM_THREADS"] = "1"  # two test processes on two cores; also for the processes that they start
 
 COLOURS = {"cold": (40, 60, 200), "warm": (210, 70, 40), "green": (50, 190, 60)}
@@ -37,6 +39,7 @@ def pytest_collection_finish() -> None:
 
 
 def pytest_unconfigure() -> None:
+    forked.end()
     gc.unfreeze()
 
 

@@ -28,6 +28,7 @@ from engine.presets import presets
 from engine.spec import DataSource, Experiment
 from engine.strategy import Strategy, changed_strategy
 from engine.training.checkpoint import read
+from tests import forked
 from tests.engine.disks import empty, fill, mounted, remount, take_inodes
 from tests.engine.limited import EXTRACTED, IN_PARTS, of_memory, without_dropout
 from tests.engine.running import SMALLEST, state_of, undisturbed
@@ -366,8 +367,7 @@ def limited(folder: Path, data: Path, mib: int) -> None:
     """Runs the experiment in a process that may take so many MiB more than it has."""
     if sys.platform != "linux":
         pytest.skip("only Linux tells a process's address space")
-    command = [sys.executable, "-m", "tests.engine.limited", str(folder), str(data), str(mib)]
-    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False, timeout=SECONDS)
+    done = forked.run(["-m", "tests.engine.limited", str(folder), str(data), str(mib)], ROOT, SECONDS)
     assert done.returncode == 0, done.stderr
 
 

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import signal
-import subprocess
-import sys
 from collections.abc import Callable, Generator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -29,6 +27,7 @@ from engine.shared import ChangedError
 from engine.training import evaluation
 from engine.training.batches import Images
 from engine.training.checkpoint import path_of
+from tests import forked
 from tests.engine.parted import (
     EXTRACTION,
     FINE_TUNING,
@@ -153,8 +152,7 @@ def test_killed_while_testing_the_test_is_done_again(image_folder: Callable[...,
     images, other = image_folder(), image_folder("other", val=5)
     asked, folder, dataset = experiment(FINE_TUNING), tmp_path / "halved", data_set(images, other)
     folder.mkdir()
-    command = [sys.executable, "-c", DYING, str(folder), str(images), str(other)]
-    done = subprocess.run(command, cwd=Path(__file__).parents[2], check=False, timeout=120)
+    done = forked.run(["-c", DYING, str(folder), str(images), str(other)], Path(__file__).parents[2], 120)
     assert done.returncode == -signal.SIGKILL
     left = state_of(folder)
     assert (len(left.runs[0].epochs), left.runs[0].test, left.end) == (3, None, None)

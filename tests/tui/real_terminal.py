@@ -1,32 +1,48 @@
-"""The real ``tl-tui`` in a pseudo-terminal, for tests that press its keys and read its screen."""
+"""``tl-tui`` in a pseudo-terminal, for tests that press its keys and read its screen."""
 
 from __future__ import annotations
 
 import os
+import pty
 import sys
+import termios
 import time
 from pathlib import Path
 
 import pexpect
 import pyte
+from pexpect.fdpexpect import fdspawn
+from pexpect.spawnbase import SpawnBase
+
+from tests import forked
 
 SECONDS = 90.0
 
 
 class Terminal:
-    """The command in a pseudo-terminal of so many columns and rows."""
+    """The command in a pseudo-terminal of so many columns and rows; ``new``: in a new interpreter, else forked."""
 
-    def __init__(self, arguments: list[str], columns: int, rows: int, folder: Path) -> None:
+    def __init__(self, arguments: list[str], columns: int, rows: int, folder: Path, *, new: bool = False) -> None:
         environment = {
             **os.environ,
             "TERM": "xterm-256color",
             "XDG_CONFIG_HOME": str(folder / "config"),
             "XDG_CACHE_HOME": str(folder / "cache"),
         }
-        command = str(Path(sys.executable).parent / "tl-tui")
-        self.child: pexpect.spawn[bytes] = pexpect.spawn(
-            command, arguments, dimensions=(rows, columns), env=environment, cwd=str(folder), timeout=SECONDS
-        )
+        self.child: SpawnBase[bytes]
+        self.process: forked.Forked | None = None
+        if new:
+            command = str(Path(sys.executable).parent / "tl-tui")
+            self.child = pexpect.spawn(
+                command, arguments, dimensions=(rows, columns), env=environment, cwd=str(folder), timeout=SECONDS
+            )
+        else:
+            ours, theirs = pty.openpty()
+            termios.tcsetwinsize(theirs, (rows, columns))
+            streams = (theirs, theirs, theirs)
+            self.process = forked.start(["tl-tui", *arguments], streams, folder, environment, controlling=True)
+            os.close(theirs)
+            self.child = fdspawn(ours, timeout=SECONDS)
         self.screen = pyte.HistoryScreen(columns, rows, history=1000)
         self.stream = pyte.ByteStream(self.screen)
 
@@ -59,11 +75,20 @@ class Terminal:
     def press(self, keys: str) -> None:
         self.child.send(keys)
 
+    def close(self) -> None:
+        """Ends the command, if it has not ended."""
+        self.child.close()
+        if self.process is not None:
+            self.exit_status = self.process.wait()
+        elif isinstance(self.child, pexpect.spawn):
+            self.child.close(force=True)
+            self.exit_status = self.child.exitstatus
+
     def wait_for_end(self) -> str:
         """The exit of the command; what is then on the normal screen and above it."""
         end = time.monotonic() + SECONDS
         while self.read():
             assert time.monotonic() < end, f"it does not end:\n{self.text()}"
-        self.child.close()
+        self.close()
         above = ["".join(line[column].data for column in sorted(line)) for line in self.screen.history.top]
         return "\n".join([*above, self.text()])

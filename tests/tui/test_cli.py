@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+import os
 import re
 import signal
 import subprocess
@@ -21,6 +22,8 @@ from engine.comparison.rows import Row
 from engine.log import event_reader
 from engine.spec import Experiment, Precision, planned_runs
 from engine.state import fold
+from tests import forked
+from tests.engine.running import wait_for
 from tests.tui import logs
 from tui.cli import status
 from tui.commands.find import find_interrupted
@@ -259,18 +262,15 @@ def test_without_a_terminal_the_app_is_run_and_ctrl_c_saves_and_ends(
 @pytest.mark.slow
 def test_a_second_ctrl_c_ends_at_once(image_folder: Callable[..., Path], config: Path, tmp_path: Path) -> None:
     arguments = ["run", str(image_folder()), *SMALL, str(config), "--epochs", "100000", "--out", str(tmp_path / "out")]
-    command = [Path(sys.executable).parent / "tl-tui", *arguments]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
-        assert process.stdout and process.stderr
-        for line in process.stdout:
-            if "epoch 1/" in line:
-                break
+    said, wrong = tmp_path / "said", tmp_path / "wrong"
+    with Path(os.devnull).open() as nothing, said.open("w") as out, wrong.open("w") as error:
+        process = forked.start(["tl-tui", *arguments], (nothing.fileno(), out.fileno(), error.fileno()), tmp_path)
+        wait_for(lambda: "epoch 1/" in said.read_text() or process.poll() is not None)
         process.send_signal(signal.SIGINT)
         process.send_signal(signal.SIGTERM)  # two of a kind at once may arrive as one
-        said, wrong = process.communicate(timeout=60)
-        assert process.returncode == 130
-    assert "terminate" not in wrong and "Traceback" not in wrong
-    assert "tl-tui resume" not in said
+        assert process.wait() == 130
+    assert "terminate" not in wrong.read_text() and "Traceback" not in wrong.read_text()
+    assert "tl-tui resume" not in said.read_text()
 
 
 def asked_with(monkeypatch: pytest.MonkeyPatch, *arguments: str) -> tuple[int, list[Experiment]]:

@@ -41,7 +41,7 @@ def test_detach_look_again_and_stop(arguments: list[str], tmp_path: Path) -> Non
     first.wait_for("2/4000")
     first.press("d")
     left = first.wait_for_end()
-    assert first.child.exitstatus == 0
+    assert first.exit_status == 0
     (folder,) = folders.experiments(tmp_path / "runs")
     assert "It goes on in the background" in left
     assert folder.name in left.replace("\n", "")

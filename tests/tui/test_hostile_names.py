@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import csv
 import io
-import subprocess
-import sys
 from pathlib import Path
 
 import msgspec
@@ -22,6 +20,7 @@ from engine.log import EVENTS
 from engine.spec import DataSource
 from engine.state import fold
 from engine.text import shown
+from tests import forked
 from tests.conftest import COLOURS, draw
 from tests.engine.hostile.names import NAMES, fits_a_folder, unsafe
 from tests.tui import logs
@@ -260,8 +259,8 @@ def test_real_runs_of_hostile_data_print_no_escape(tmp_path: Path) -> None:
     options = ["--weights", "none", "--device", "cpu", "--config", "small.toml", "--out", "out"]
     runs = [["run", str(root), *options] for root in roots]
     code = f"from tui.cli import status\nfor run in {runs!r}:\n    print('status', status(run))"
-    done = subprocess.run([sys.executable, "-c", code], cwd=tmp_path, capture_output=True, check=False, timeout=120)
-    said = checked((done.stdout + done.stderr).decode("utf-8"))
+    done = forked.run(["-c", code], tmp_path, 120)
+    said = checked(done.stdout + done.stderr)
     assert done.returncode == 0, said
     assert said.count("status 0") == said.count("a-0 · epoch 1/1") == 2, said
     for root in roots:

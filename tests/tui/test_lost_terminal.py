@@ -23,6 +23,8 @@ from engine import folder as folders
 from engine.events import AnyEvent, ExperimentFinished, Stage, StageChanged
 from engine.log import LineReader, event_reader
 from engine.state import fold
+from tests import forked
+from tests.forked import Forked
 from tui.errors import app_log
 
 SECONDS = 90.0
@@ -36,10 +38,11 @@ LEFT = b"\x1b[?1049l"
 class Session:
     """A command with two pseudo-terminals, one for its input and one for its output, so that each can end alone.
 
-    ``controlling``: the first is the one of its session, as in a shell: closing it sends SIGHUP.
+    ``controlling``: the first is the one of its session, as in a shell: closing it sends SIGHUP. ``new``: a new
+    interpreter, begun as a person's; else one that is forked.
     """
 
-    def __init__(self, command: Sequence[str], folder: Path, controlling: bool) -> None:
+    def __init__(self, arguments: Sequence[str], folder: Path, controlling: bool, new: bool) -> None:
         self.folder = folder
         self.written = b""
         self.screen = pyte.Screen(80, 24)
@@ -49,16 +52,23 @@ class Session:
         (self.input, their_input), (self.output, their_output) = pty.openpty(), pty.openpty()
         for terminal in (their_input, their_output):
             termios.tcsetwinsize(terminal, (24, 80))
-        self.process = subprocess.Popen(
-            command,
-            stdin=their_input,
-            stdout=their_output,
-            stderr=their_output,
-            cwd=folder,
-            env={**os.environ, "XDG_CONFIG_HOME": str(folder / "config")},
-            start_new_session=True,
-            preexec_fn=(lambda: fcntl.ioctl(0, termios.TIOCSCTTY, 0)) if controlling else None,  # noqa: PLW1509
-        )
+        environment = {**os.environ, "XDG_CONFIG_HOME": str(folder / "config")}
+        self.process: subprocess.Popen[bytes] | Forked
+        if new:
+            self.process = subprocess.Popen(
+                [TL_TUI, *arguments],
+                stdin=their_input,
+                stdout=their_output,
+                stderr=their_output,
+                cwd=folder,
+                env=environment,
+                start_new_session=True,
+                preexec_fn=(lambda: fcntl.ioctl(0, termios.TIOCSCTTY, 0)) if controlling else None,  # noqa: PLW1509
+            )
+        else:
+            arguments = arguments if arguments[0] == "-c" else ["tl-tui", *arguments]
+            streams = (their_input, their_output, their_output)
+            self.process = forked.start(arguments, streams, folder, environment, controlling=controlling)
         os.close(their_input)
         os.close(their_output)
         self.open = {self.input, self.output}
@@ -112,8 +122,10 @@ class Session:
 
 
 @contextmanager
-def session(arguments: Sequence[str], folder: Path, controlling: bool = True) -> Iterator[Session]:
-    started = Session(arguments if arguments[0] == sys.executable else [TL_TUI, *arguments], folder, controlling)
+def session(
+    arguments: Sequence[str], folder: Path, controlling: bool = True, *, new: bool = False
+) -> Iterator[Session]:
+    started = Session(arguments, folder, controlling, new)
     try:
         yield started
     finally:
@@ -200,7 +212,7 @@ def cpu_seconds_of_the_app(process: int) -> dict[str, float]:
 def test_a_closed_terminal_ends_no_run_and_the_app_costs_nothing_from_then_on(
     arguments: list[str], tmp_path: Path
 ) -> None:
-    with session(arguments, tmp_path) as app:
+    with session(arguments, tmp_path, new=True) as app:
         start(app)
         app.wait_for_stage("training")
         pty_closed(app)
@@ -266,7 +278,7 @@ main()
 
 
 def test_an_app_whose_terminal_is_lost_before_it_draws_just_exits(arguments: list[str], tmp_path: Path) -> None:
-    with session([sys.executable, "-c", EARLY, *arguments], tmp_path) as app:
+    with session(["-c", EARLY, *arguments], tmp_path) as app:
         assert app.wait_for_end() == 0
         assert not app.written
 
@@ -299,7 +311,7 @@ main()
 
 @pytest.mark.slow
 def test_an_app_that_fails_ends_no_run_either(arguments: list[str], tmp_path: Path) -> None:
-    with session([sys.executable, "-c", BROKEN, *arguments, "--strategy", "tuned"], tmp_path) as app:
+    with session(["-c", BROKEN, *arguments, "--strategy", "tuned"], tmp_path) as app:
         start(app)
         app.wait_for_stage("training")
         os.write(app.input, b"?")

@@ -23,9 +23,9 @@ def terminal(request: pytest.FixtureRequest, image_folder: Callable[..., Path], 
         )
     )
     arguments = [str(image_folder()), "--weights", "none", "--device", "cpu", "--config", str(config)]
-    started = Terminal(arguments, *request.param, tmp_path)
+    started = Terminal(arguments, *request.param, tmp_path, new=True)
     yield started
-    started.child.close(force=True)
+    started.close()
 
 
 def test_from_setup_to_the_table_with_keys_alone(terminal: Terminal, tmp_path: Path) -> None:
@@ -42,7 +42,7 @@ def test_from_setup_to_the_table_with_keys_alone(terminal: Terminal, tmp_path: P
     terminal.wait_until_gone("the line above")  # Escape and q at once would be Alt+q
     terminal.press("q")
     left = terminal.wait_for_end()
-    assert terminal.child.exitstatus == 0
+    assert terminal.exit_status == 0
     assert "validation accuracy" in left, "the table stays in the scrollback"
     assert "Traceback" not in left
     state = fold(event_reader(folders.experiments(tmp_path / "runs")[0]).read())

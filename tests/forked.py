@@ -1,0 +1,202 @@
+"""Python processes that are forked from one that has torch and the app loaded: each begins in a tenth of the time.
+
+They are real processes otherwise: with arguments, environment, folder, terminal and signals of their own. ``python -m
+tests.forked DESCRIPTOR`` is the process that they come from; each process of pytest has one, from the first use on.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import os
+import runpy
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import termios
+import time
+from collections.abc import Mapping, Sequence
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+ROOT = Path(__file__).parents[1]
+LARGEST = 1 << 20
+
+
+class Forked:
+    """What :class:`subprocess.Popen` is, for such a process."""
+
+    def __init__(self, pid: int) -> None:
+        self.pid = pid
+        self.returncode: int | None = None
+
+    def poll(self) -> int | None:
+        if self.returncode is None:
+            self.returncode = _ask({"poll": self.pid})
+        return self.returncode
+
+    def wait(self, timeout: float = 60) -> int:
+        end = time.monotonic() + timeout
+        while self.poll() is None:
+            if time.monotonic() > end:
+                self.kill()
+                raise subprocess.TimeoutExpired(str(self.pid), timeout)
+            time.sleep(0.02)
+        assert self.returncode is not None
+        return self.returncode
+
+    def send_signal(self, number: int) -> None:
+        if self.poll() is None:
+            os.kill(self.pid, number)
+
+    def terminate(self) -> None:
+        self.send_signal(signal.SIGTERM)
+
+    def kill(self) -> None:
+        self.send_signal(signal.SIGKILL)
+
+
+def start(
+    arguments: Sequence[str],
+    streams: tuple[int, int, int],
+    folder: Path,
+    environment: Mapping[str, str] | None = None,
+    *,
+    controlling: bool = False,
+) -> Forked:
+    """Starts ``tl-tui …``, or Python's ``-c CODE …`` or ``-m MODULE …``, in a session of its own.
+
+    ``streams``: standard input, output and error; ``controlling``: the first is the terminal of the session.
+    """
+    wanted = {
+        "arguments": [os.fsdecode(one) for one in arguments],
+        "folder": str(folder),
+        "environment": dict(os.environ if environment is None else environment),
+        "controlling": controlling,
+    }
+    pid = _ask(wanted, streams)
+    assert pid is not None
+    return Forked(pid)
+
+
+def run(arguments: Sequence[str], folder: Path, timeout: float) -> subprocess.CompletedProcess[str]:
+    """Runs it to its end, and returns what it printed."""
+    with tempfile.TemporaryFile() as out, tempfile.TemporaryFile() as error, open(os.devnull, "rb") as nothing:  # noqa: PTH123
+        process = start(arguments, (nothing.fileno(), out.fileno(), error.fileno()), folder)
+        status = process.wait(timeout)
+        said = []
+        for file in (out, error):
+            file.seek(0)
+            said.append(file.read().decode("utf-8", "backslashreplace"))
+        return subprocess.CompletedProcess(list(arguments), status, *said)
+
+
+def end() -> None:
+    """Ends the process that the others came from, if there is one."""
+    if _origin.cache_info().currsize:
+        connection, process = _origin()
+        connection.close()
+        process.wait()
+        _origin.cache_clear()
+
+
+@cache
+def _origin() -> tuple[socket.socket, subprocess.Popen[bytes]]:
+    ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+    with theirs:
+        process = subprocess.Popen(
+            [sys.executable, "-m", "tests.forked", str(theirs.fileno())],
+            cwd=ROOT,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+            pass_fds=[theirs.fileno()],
+            start_new_session=True,  # Ctrl-C is for pytest, which ends it then
+        )
+    return ours, process
+
+
+def _ask(question: dict[str, Any], streams: Sequence[int] = ()) -> int | None:
+    connection, _ = _origin()
+    socket.send_fds(connection, [json.dumps(question).encode()], streams)
+    answer: int | None = json.loads(connection.recv(LARGEST))
+    return answer
+
+
+# In the process that the others come from
+
+
+def serve(connection: socket.socket) -> dict[str, Any] | None:
+    """Answers until pytest has ended, None; returns what was asked for in each process that is forked."""
+    while True:
+        data, streams, _, _ = socket.recv_fds(connection, LARGEST, 3)
+        if not data:
+            return None
+        question = json.loads(data)
+        if "poll" in question:
+            pid, status = os.waitpid(question["poll"], os.WNOHANG)
+            answer = os.waitstatus_to_exitcode(status) if pid else None
+        elif (answer := os.fork()) == 0:
+            connection.close()
+            for number, stream in enumerate(streams):
+                os.dup2(stream, number)
+                os.close(stream)
+            return question  # type: ignore[no-any-return]
+        for stream in streams:
+            os.close(stream)
+        connection.send(json.dumps(answer).encode())
+
+
+def become(wanted: dict[str, Any]) -> None:
+    """What a new interpreter does, as far as it depends on how it is called."""
+    os.setsid()
+    if wanted["controlling"]:
+        fcntl.ioctl(0, termios.TIOCSCTTY, 0)
+    os.chdir(wanted["folder"])
+    os.environ.clear()
+    os.environ.update(wanted["environment"])
+    sys.stdin = sys.__stdin__ = open(0, encoding="utf-8", closefd=False)  # type: ignore[misc] # noqa: SIM115
+    sys.stdout = sys.__stdout__ = _written(1, "strict")  # type: ignore[misc]
+    sys.stderr = sys.__stderr__ = _written(2, "backslashreplace")  # type: ignore[misc]
+    kind, *arguments = wanted["arguments"]
+    if kind == "tl-tui":
+        from tui.cli import main  # noqa: PLC0415 - loaded already
+
+        sys.argv = [kind, *arguments]
+        main()
+    elif kind == "-m":
+        sys.argv = arguments
+        runpy.run_module(arguments[0], run_name="__main__", alter_sys=True)
+    else:
+        code, *arguments = arguments
+        sys.argv = [kind, *arguments]
+        exec(compile(code, "<string>", "exec"), {"__name__": "__main__"})
+
+
+def _written(descriptor: int, errors: str) -> Any:
+    line_by_line = descriptor == 2 or os.isatty(descriptor)
+    return open(descriptor, "w", 1 if line_by_line else -1, "utf-8", errors, closefd=False)
+
+
+def load() -> None:
+    """Loads what takes long, as the app and an experiment do one after the other."""
+    from engine.hosts.tuning import uncollected  # noqa: PLC0415
+
+    os.environ.setdefault("GOMP_SPINCOUNT", "1000")  # as `tune_process`, whose other settings are made in each process
+    with uncollected():
+        import scipy.stats  # noqa: F401, PLC0415
+        import sklearn.metrics  # noqa: F401, PLC0415
+        import torchvision  # noqa: F401, PLC0415
+
+        import engine.experiment  # noqa: PLC0415
+        import engine.hosts.thread  # noqa: F401, PLC0415
+        import tui.session  # noqa: F401, PLC0415
+
+
+if __name__ == "__main__":
+    load()
+    wanted = serve(socket.socket(fileno=int(sys.argv[1])))
+    if wanted is not None:
+        become(wanted)
