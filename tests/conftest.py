@@ -26,6 +26,11 @@ def draw(path: Path, colour: tuple[int, int, int], seed: int, size: tuple[int, i
     Image.fromarray(pixels).save(path)
 
 
+def pytest_configure() -> None:
+    """What is imported while tests are collected stays: nothing of it is garbage."""
+    gc.disable()
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Long tests first, so that no process has one left to do while the other has nothing."""
     items.sort(key=lambda item: item.get_closest_marker("slow") is None)
@@ -36,6 +41,7 @@ def pytest_collection_finish() -> None:
     gc.collect()
     gc.freeze()
     gc.set_threshold(20_000, 10, 10)
+    gc.enable()
 
 
 def pytest_unconfigure() -> None:
