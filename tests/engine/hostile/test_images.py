@@ -186,7 +186,7 @@ def test_a_thousand_odd_files_beside_good_ones(tmp_path: Path) -> None:
                 (folder / f"{number}.jpg").write_bytes(
                     content + bytes([0, number, len(part), len(label)]) * bool(content)
                 )
-    risen, printed = rise(PREPARE, WORK, tmp_path)
+    risen, printed = rise(PREPARE, WORK, tmp_path, fork=True)
     good = 2 * (5 + len(odd))
     assert printed.splitlines() == [f"{good} 500 ['.jpg']", f"{good} 500 ['.jpg']", "True"]
     assert risen < 400 * MIB
