@@ -12,7 +12,7 @@ from textual.pilot import Pilot
 
 from engine import events as ev
 from engine.events import AnyEvent, EpochFinished
-from engine.state import fold
+from engine.state import MemoryPoint, fold
 from tests.tui import logs
 from tests.tui.conftest import opened, text_of, until
 from tui import curves, plot
@@ -70,6 +70,15 @@ async def test_only_the_chart_whose_data_changed_is_drawn(app: TlTui, present: L
         seventh = next(event for event in events if isinstance(event, EpochFinished) and event.epoch == 7)
         await heard(pilot, app, folder, seventh)
         assert sorted(drawn) == ["accuracy", "learning rate", "loss"]
+
+
+def test_of_many_samples_of_memory_not_each_is_worth_a_drawing() -> None:
+    (_, made_of), point = curves.CHARTS[-1], MemoryPoint(1.0, ev.Memory(1, 1))
+    run = fold(logs.events()).runs[0]
+    made = [made_of(msgspec.structs.replace(run, status="running", memory=(point,) * count)) for count in range(300)]
+    assert len(set(made[:50])) == 50
+    assert len(set(made[50:])) < 100
+    assert made_of(msgspec.structs.replace(run, status="finished", memory=(point,) * 299)) not in made
 
 
 async def test_a_chart_that_cannot_be_seen_costs_nothing_until_it_can(
