@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import psutil
@@ -17,7 +17,17 @@ from engine.log import event_reader, send_command, writing_process
 from engine.presets import presets
 from engine.spec import DataSource, Experiment
 from engine.strategy import changed_strategy
-from tests.engine.running import state_of, wait_for
+from tests.engine.running import SECONDS, state_of, wait_for
+
+
+@pytest.fixture(autouse=True)
+def _none_is_left() -> Iterator[None]:
+    """What was started is asked how it ended: else Python warns of it at its own end."""
+    yield
+    while process._started:
+        started = process._started.pop()
+        started.kill()  # where the test failed, it would train on
+        started.wait(SECONDS)
 
 
 def experiment(data: Path, epochs: int) -> Experiment:
