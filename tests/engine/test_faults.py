@@ -396,6 +396,7 @@ except RuntimeError as error:
 """
 
 
+@pytest.mark.slow
 def test_onednn_without_memory_for_a_kernel_is_done_without() -> None:
     done = subprocess.run(
         [sys.executable, "-c", NO_ROOM_FOR_KERNELS], cwd=ROOT, capture_output=True, text=True, check=False, timeout=60

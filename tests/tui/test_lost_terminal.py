@@ -251,6 +251,7 @@ def test_what_trains_goes_on_whatever_is_lost_and_when(
             assert said_since_it_left(app) == ""
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("loss", LOSSES)
 def test_where_nothing_trains_it_just_exits(loss: str, arguments: list[str], tmp_path: Path) -> None:
     lose, controlling = LOSSES[loss]
@@ -277,6 +278,7 @@ main()
 """
 
 
+@pytest.mark.slow
 def test_an_app_whose_terminal_is_lost_before_it_draws_just_exits(arguments: list[str], tmp_path: Path) -> None:
     with session(["-c", EARLY, *arguments], tmp_path) as app:
         assert app.wait_for_end() == 0

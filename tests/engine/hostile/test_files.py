@@ -355,6 +355,7 @@ print(fold(reader.read()).end, reader.skipped, reader.read(), summary(folder).st
 """
 
 
+@pytest.mark.slow
 def test_lines_of_100_mb_are_passed_over_in_bounded_memory(tmp_path: Path) -> None:
     folder = log_of(tmp_path / "a-20261123-120000", b"LONG", b"LONG")
     parts = (folder / EVENTS).read_bytes().split(b"LONG")

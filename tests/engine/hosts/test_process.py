@@ -67,6 +67,7 @@ def test_what_cannot_begin_says_why_in_a_line(tmp_path: Path, capsys: pytest.Cap
     assert len(capsys.readouterr().err.splitlines()) == 1
 
 
+@pytest.mark.slow
 def test_data_that_are_gone_are_told_by_the_one_who_detaches(image_folder: Callable[..., Path], tmp_path: Path) -> None:
     data = image_folder()
     folder, _ = thread.create(experiment(data, 1), tmp_path / "runs")
