@@ -16,6 +16,7 @@ from textual.widgets.option_list import Option
 
 from engine.presets import BACKBONE, named, rungs
 from engine.strategy import Strategy
+from tui.screens.dialogs import answer
 from tui.widgets.field import Field
 from tui.widgets.strategy_form import COMMON_BACKBONES
 from tui.widgets.text_input import TextInput
@@ -85,7 +86,7 @@ class AddStrategy(ModalScreen[Strategy | None]):
     def action_add(self) -> None:
         """Answers with the strategy."""
         if (strategy := self.strategy) is not None:
-            self.dismiss(strategy)
+            answer(self, strategy)
         else:
             self.backbone.focus()
 

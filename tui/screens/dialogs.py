@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from typing import ClassVar, Literal
+from typing import ClassVar, Literal, TypeVar
 
 from rich.text import Text
 from textual import on
@@ -12,6 +12,14 @@ from textual.binding import Binding, BindingType
 from textual.containers import Horizontal, Vertical, VerticalScroll
 from textual.screen import ModalScreen
 from textual.widgets import Button, OptionList, Static
+
+Answer = TypeVar("Answer")
+
+
+def answer(window: ModalScreen[Answer], result: Answer) -> None:
+    """Closes the window with the answer; a second answer, of a key that came before it was closed, does nothing."""
+    if window.is_current:
+        window.dismiss(result)
 
 
 class Question(ModalScreen[bool]):
@@ -46,7 +54,7 @@ class Question(ModalScreen[bool]):
 
     def action_answer(self, yes: bool) -> None:
         """Closes the window with the answer."""
-        self.dismiss(yes)
+        answer(self, yes)
 
 
 class Pick(ModalScreen[int | None]):
@@ -75,7 +83,7 @@ class Pick(ModalScreen[int | None]):
 
     @on(OptionList.OptionSelected)
     def _chosen(self, event: OptionList.OptionSelected) -> None:
-        self.dismiss(event.option_index)
+        answer(self, event.option_index)
 
 
 class Tick(ModalScreen[frozenset[int] | None]):
@@ -110,7 +118,7 @@ class Tick(ModalScreen[frozenset[int] | None]):
 
     @on(OptionList.OptionSelected)
     def _done(self) -> None:
-        self.dismiss(frozenset(self.ticked))
+        answer(self, frozenset(self.ticked))
 
     def _prompt(self, number: int) -> Text:
         ticked = number in self.ticked
@@ -183,7 +191,7 @@ class Leaving(ModalScreen[Way | None]):
 
     def action_stay(self) -> None:
         """Goes back."""
-        self.dismiss(None)
+        answer(self, None)
 
     def action_leave(self, way: Way) -> None:
         """Tells the experiment and waits."""
@@ -203,8 +211,8 @@ class Leaving(ModalScreen[Way | None]):
         self.set_interval(0.1, self._look)
 
     def _look(self) -> None:
-        if not self.is_alive() and self.is_current:
-            self.dismiss(self.way)
+        if not self.is_alive():
+            answer(self, self.way)
 
 
 class Reading(ModalScreen[None]):

@@ -15,6 +15,7 @@ from textual.screen import ModalScreen
 from textual.widgets import DirectoryTree, Footer
 
 from engine.text import shown
+from tui.screens.dialogs import answer
 
 
 class _Tree(DirectoryTree):
@@ -93,4 +94,4 @@ class PickFolder(ModalScreen[Path | None]):
     @on(DirectoryTree.DirectorySelected)
     @on(DirectoryTree.FileSelected)
     def _selected(self, event: DirectoryTree.DirectorySelected | DirectoryTree.FileSelected) -> None:
-        self.dismiss(event.path)
+        answer(self, event.path)
