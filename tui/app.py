@@ -14,7 +14,7 @@ from textual import on
 from textual.app import App
 from textual.binding import Binding, BindingType
 from textual.notifications import Notify, SeverityLevel
-from textual.screen import Screen
+from textual.screen import ModalScreen, Screen
 from textual.worker import get_current_worker
 
 from engine.events import Action
@@ -30,9 +30,9 @@ from tui.ascii import Ascii, wanted
 from tui.errors import record_error, unexpected, why
 from tui.help import help_text
 from tui.hosting import Hosting
-from tui.loading import load_for_comparing
+from tui.loading import load_ahead, load_for_comparing
 from tui.messages import HandedOver, HostStarted, StartFailed, StateRead
-from tui.screens.dialogs import Leaving, Pick, Question, Reading, Tick, Way
+from tui.screens.dialogs import Leaving, Question, Reading, Way
 from tui.screens.frame import SMALLEST, Shows, framed
 from tui.screens.setup import SetupScreen
 from tui.theme import THEME
@@ -41,6 +41,8 @@ from tui.words import ASKED
 
 LOADED_AFTER = 1.0
 """Seconds after the first result until what compares is loaded: what is shown first has gone before."""
+LOADERS = ("discover", "check", "hosting")
+"""The groups of workers that may be loading a part of the same libraries."""
 TOLD_FOR: dict[SeverityLevel, float] = {"information": 3, "warning": 6, "error": 15}
 """Seconds for which something is told, by how grave it is."""
 
@@ -135,9 +137,13 @@ class TlTui(App[None], inherit_bindings=False):
         timeout: float | None = None,
         markup: bool = False,
     ) -> None:
-        """Tells something in one line where it has room, for as many seconds as its severity asks; from any thread."""
+        """Tells something in one line where it has room, for as many seconds as its severity asks; from any thread.
+
+        It is never read as markup, whatever is asked for: it may come from outside.
+        """
+        del markup
         said = f"{title}: {message}" if title else message
-        super().notify(said, severity=severity, timeout=timeout or TOLD_FOR[severity], markup=markup)
+        super().notify(said, severity=severity, timeout=timeout or TOLD_FOR[severity], markup=False)
 
     @on(Notify)
     def _one_at_a_time(self) -> None:
@@ -207,7 +213,10 @@ class TlTui(App[None], inherit_bindings=False):
 
     def _load_ahead(self) -> None:
         """Loads what a comparison needs, which takes seconds, before a person asks for one."""
-        Thread(target=load_for_comparing, args=(lambda: self.is_running,), name="loading").start()
+        if any(worker.is_running and worker.group in LOADERS for worker in self.workers):
+            self.set_timer(LOADED_AFTER, self._load_ahead)
+        else:
+            Thread(target=load_ahead, args=(lambda: self.is_running,), name="loading").start()
 
     def _show(self) -> None:
         """Brings the present mode up to date; an error in it is told and recorded, and the app goes on."""
@@ -251,7 +260,7 @@ class TlTui(App[None], inherit_bindings=False):
 
     async def action_go(self, mode: str) -> None:
         """Goes to a mode and brings it up to date."""
-        if isinstance(self.screen, Question | Reading | Pick | Tick):
+        if isinstance(self.screen, ModalScreen):
             return
         self._is_first_visit = bool(self._visited) and mode not in self._visited
         self._visited.add(mode)
@@ -329,6 +338,7 @@ class TlTui(App[None], inherit_bindings=False):
             self.run_worker(partial(self._export, self.state, marks, folder), thread=True, group="export")
 
     def _export(self, state: ExperimentState, marks: dict[Path, frozenset[str] | None], folder: Path) -> None:
+        load_for_comparing()
         from engine import export  # noqa: PLC0415 - the first comparison loads scipy
         from engine.comparison.rows import compare  # noqa: PLC0415
         from tui.comparing import sources_of  # noqa: PLC0415

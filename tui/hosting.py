@@ -11,6 +11,7 @@ from engine.log import LogBusyError, is_being_written
 from engine.spec import Experiment
 from engine.text import shown
 from tui.errors import in_words, unexpected
+from tui.loading import wait_until_loaded
 from tui.messages import HandedOver, HostStarted, StartFailed
 
 if TYPE_CHECKING:
@@ -95,6 +96,7 @@ class Hosting:
 
     def _made(self, make: Callable[[], ThreadHost]) -> None:
         self._starting = True
+        wait_until_loaded()
         try:
             self.host = make()  # kept before anybody is told: the app may be about to end
         except (ValueError, LogBusyError) as error:

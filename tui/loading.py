@@ -1,26 +1,44 @@
-"""Loads libraries before they are needed."""
+"""Loads the libraries that compare, one thread at a time.
+
+Where two threads import parts of a library whose modules import each other, Python lets one of them see a module that
+is not whole yet. So every thread that may be the first to need one of these asks here.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from importlib import import_module
+from threading import Lock
 
 from engine.hosts.tuning import step_back, uncollected
 from tui.errors import record_error
 
-NICE = 10
+NICE = 5
+"""How far loading ahead steps back: not behind what trains, since a person may come to wait for it."""
 FOR_COMPARING = ("numpy", "scipy.special", "scipy.stats", "sklearn.metrics", "engine.comparison.pairs", "tui.comparing")
 """In an order in which each takes a part of the seconds."""
+LOADING = Lock()
 
 
-def load_for_comparing(is_wanted: Callable[[], bool]) -> None:
-    """Imports what compares, in a thread of its own, which steps back behind all others; until it is not wanted."""
+def load_for_comparing(is_wanted: Callable[[], bool] = lambda: True) -> None:
+    """Imports what compares, until it is not wanted; at once where that was done."""
+    with LOADING, uncollected():
+        for name in FOR_COMPARING:
+            if not is_wanted():
+                return
+            import_module(name)
+
+
+def load_ahead(is_wanted: Callable[[], bool]) -> None:
+    """The same in a thread of its own, before anybody waits for it."""
     step_back(NICE)
     try:
-        with uncollected():
-            for name in FOR_COMPARING:
-                if not is_wanted():
-                    return
-                import_module(name)
+        load_for_comparing(is_wanted)
     except Exception:  # it is told where it is needed
         record_error()
+
+
+def wait_until_loaded() -> None:
+    """Returns once nobody is loading: for a thread that may load a part of the same libraries."""
+    with LOADING:
+        pass

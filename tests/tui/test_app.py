@@ -10,6 +10,7 @@ from pathlib import Path
 
 import msgspec
 import pytest
+from textual.screen import ModalScreen
 
 from engine import events as ev
 from engine import spec
@@ -22,8 +23,10 @@ from tests.tui import logs
 from tests.tui.conftest import opened, text_of, until
 from tui.app import TlTui
 from tui.errors import app_log
-from tui.screens.dialogs import Leaving, Question, Reading
+from tui.screens.add_strategy import AddStrategy
+from tui.screens.dialogs import Leaving, Pick, Question, Reading, Tick
 from tui.screens.live import LiveScreen
+from tui.screens.pick_folder import PickFolder
 from tui.screens.setup import SetupScreen
 from tui.widgets.key_line import KeyLine
 
@@ -424,6 +427,41 @@ async def test_the_clock_may_tick_while_the_app_closes(app: TlTui) -> None:
     app._show()
 
 
+@pytest.mark.parametrize(
+    "window",
+    [
+        lambda: Question("Stop?", "Now?", "Yes", "No"),
+        lambda: Pick("Which?", ["one", "two"]),
+        lambda: Tick("Which?", ["one", "two"], ()),
+        lambda: PickFolder(Path.cwd()),
+        lambda: AddStrategy("resnet18"),
+    ],
+    ids=["question", "pick", "tick", "folder", "strategy"],
+)
+async def test_enter_pressed_twice_at_once_answers_once(app: TlTui, window: Callable[[], ModalScreen[object]]) -> None:
+    answers: list[object] = []
+    async with app.run_test(size=(80, 24)) as pilot:
+        await until(pilot, lambda: app.current_mode == "setup")
+        app.push_screen(window(), answers.append)
+        await until(pilot, lambda: isinstance(app.screen, ModalScreen) and app.screen.is_mounted)
+        await pilot.pause()
+        for _ in range(3):
+            app.simulate_key("enter")
+        await until(pilot, lambda: not isinstance(app.screen, ModalScreen))
+    assert len(answers) == 1
+
+
+@pytest.mark.parametrize("width", [60, 80, 120])
+async def test_help_and_quit_are_in_the_line_of_keys_at_every_width(app: TlTui, present: Log, width: int) -> None:
+    folder = present(logs.until("Progress", 10, logs.events()))
+    async with app.run_test(size=(width, 24)) as pilot:
+        await opened(pilot, app, folder)
+        for mode in "2341":
+            await pilot.press(mode)
+            await pilot.pause()
+            assert "? Help  q Quit" in text_of(app).splitlines()[-1]
+
+
 def test_the_first_paint_waits_for_neither_torch_nor_curves() -> None:
     heavy = "{'torch', 'torchvision', 'plotext', 'scipy', 'numpy', 'PIL', 'tui.screens.live', 'tui.screens.runs'}"
     code = f"import sys, tui.app; assert not {heavy} & set(sys.modules), {heavy} & set(sys.modules)"
@@ -444,7 +482,7 @@ async def test_what_compares_is_loaded_once_there_is_a_result(
 ) -> None:
     loaded: list[bool] = []
     monkeypatch.setattr("tui.app.LOADED_AFTER", 0.01)
-    monkeypatch.setattr("tui.app.load_for_comparing", lambda is_wanted: loaded.append(is_wanted()))
+    monkeypatch.setattr("tui.app.load_ahead", lambda is_wanted: loaded.append(is_wanted()))
     everything = logs.events()
     begun = logs.until("RunStarted", 1, everything)
     folder = present(begun)

@@ -21,6 +21,7 @@ from engine.comparison.units import percent
 from engine.history import Summary
 from engine.text import shown
 from tui.errors import unexpected
+from tui.loading import load_for_comparing
 from tui.screens.dialogs import Question, Tick
 from tui.screens.host import app_of
 from tui.text import apart, middle
@@ -134,6 +135,7 @@ class RunsScreen(Screen[None]):
     @work(thread=True, group="marks", exit_on_error=False)
     def _mark_if_comparable(self, folder: Path, runs: frozenset[str] | None) -> None:
         """Marks the runs (None: all) in a folder, unless they are of other data than what is marked."""
+        load_for_comparing()
         from engine.comparison.same_data import what_differs  # noqa: PLC0415
         from tui.comparing import state_of  # noqa: PLC0415 - not needed before
 
@@ -150,6 +152,7 @@ class RunsScreen(Screen[None]):
 
     @work(thread=True, exclusive=True, group="ask", exit_on_error=False)
     def _ask_runs(self, folder: Path) -> None:
+        load_for_comparing()
         from tui.comparing import state_of  # noqa: PLC0415
 
         self.app.call_from_thread(self._tick_runs, folder, state_of(folder).runs)

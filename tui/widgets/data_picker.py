@@ -24,6 +24,7 @@ from engine.progress import WorkDone
 from engine.spec import DataSource
 from engine.text import shown
 from tui.errors import record_error, unexpected
+from tui.loading import wait_until_loaded
 from tui.widgets.data_summary import DEMO, DataFound, described, facts
 from tui.widgets.field import FIELD_KEYS, Field
 from tui.widgets.path_input import PathInput
@@ -274,6 +275,7 @@ class DataPicker(Vertical):
 
 
 def _looked_at(source: DataSource) -> tuple[DataFound | None, str]:
+    wait_until_loaded()
     # Imported here because only this thread needs it, and the first paint must not wait for it.
     from engine.data.check import quick_check  # noqa: PLC0415
     from engine.data.discover import DataError, discover  # noqa: PLC0415
@@ -289,6 +291,7 @@ def _looked_at(source: DataSource) -> tuple[DataFound | None, str]:
 
 def _checked(source: DataSource) -> Generator[WorkDone | Report | None, None, None]:
     """How far looking at the images is, a few times a second, then the report, None where it cannot be made."""
+    wait_until_loaded()
     from engine.data.check import check  # noqa: PLC0415
     from engine.data.discover import DataError, discover  # noqa: PLC0415
 

@@ -21,6 +21,7 @@ from engine.comparison.columns import seed_of
 from engine.text import shown
 from tui.compared import Compared, best_pair
 from tui.errors import unexpected
+from tui.loading import load_for_comparing
 from tui.screens.dialogs import Pick
 from tui.text import apart
 from tui.theme import AMBER, GREY, rgb
@@ -176,6 +177,7 @@ class DisagreementsView(Vertical):
 
     @work(thread=True, exclusive=True, group="disagreements", exit_on_error=False)
     def _read(self, pair: tuple[int, int], runs: Sequence[tuple[Path | None, str]]) -> None:
+        load_for_comparing()
         from engine.comparison.disagreements import disagreements  # noqa: PLC0415 - loads numpy and scipy
         from engine.comparison.predictions import read  # noqa: PLC0415
         from engine.data.images import prepare_pillow  # noqa: PLC0415
