@@ -71,7 +71,7 @@ def _scored(measure: Callable[[Scores], float | None]) -> Number:
 
 def measures(comparison: Comparison) -> tuple[Measure, ...]:
     """The columns that have something to say about these runs, the accuracies first."""
-    of = f" of {comparison.positive}" if comparison.positive else ", mean of each class against the rest"
+    of = f" of {comparison.positive}" if comparison.positive else ", each class against the rest"
     other = " (p: the other class)" if comparison.positive else ""
     every = (
         Measure(
@@ -79,7 +79,7 @@ def measures(comparison: Comparison) -> tuple[Measure, ...]:
         ),
         Measure(
             "val acc",
-            "validation accuracy, %, at the best epoch, which it chose: it flatters",
+            "validation accuracy, %, at the epoch that it chose: flatters",
             lambda row: row.val_accuracy,
             _percent,
             "higher",
@@ -99,14 +99,14 @@ def measures(comparison: Comparison) -> tuple[Measure, ...]:
         Measure("AP", f"average precision{of}", _scored(lambda of: of.average_precision), _three, "higher"),
         Measure(
             "sens",
-            f"sensitivity, %: share{of} that is found{other}",
+            f"sensitivity, %: share{of} found{other}",
             _scored(lambda of: of.sensitivity),
             _percent,
             "higher",
         ),
         Measure(
             "spec",
-            f"specificity, %: share not{of} that is left alone{other}",
+            f"specificity, %: share not{of} left alone{other}",
             _scored(lambda of: of.specificity),
             _percent,
             "higher",

@@ -22,6 +22,7 @@ from tui import comparing
 from tui.app import TlTui
 from tui.comparing import compare_all
 from tui.errors import app_log
+from tui.loading import LOADING
 from tui.messages import CompareFailed, ComparisonMade
 from tui.screens.compare import CompareScreen
 from tui.screens.dialogs import Pick, Reading, Tick
@@ -98,6 +99,17 @@ async def test_what_is_asked_for_while_it_compares_comes(
         await until(pilot, lambda: "val acc" in text_of(app))
 
 
+async def test_comparing_waits_for_a_thread_that_loads_the_same_libraries(app: TlTui, folder: Path) -> None:
+    """Of two that load them at once, one would find modules that are not whole."""
+    async with app.run_test(size=(80, 24)) as pilot:
+        with LOADING:
+            app.open_experiment(folder, "compare")
+            await until(pilot, lambda: app.current_mode == "compare" and app.state.end is not None)
+            await pilot.pause(0.3)
+            assert "Comparing …" in text_of(app)
+        await until(pilot, lambda: "val acc" in text_of(app))
+
+
 @pytest.mark.parametrize("key", ["table", "t", "d", "m"])
 async def test_strategies_and_runs_that_differ_at_the_end_are_told_apart(app: TlTui, tmp_path: Path, key: str) -> None:
     """In every place that has no room for their names at 80 × 24."""
@@ -124,6 +136,30 @@ async def test_strategies_and_runs_that_differ_at_the_end_are_told_apart(app: Tl
             await until(pilot, lambda: app.current_mode == "live")
             names = [line for line in text_of(app).splitlines() if "…-0 " in line or "s-0 " in line]
             assert len(names) == len(set(names)) == 2, names
+
+
+async def test_a_verdict_that_has_no_room_says_where_all_of_it_is(app: TlTui, folder: Path) -> None:
+    async with app.run_test(size=(60, 16)) as pilot:
+        await compare(pilot, app, folder)
+        await until(pilot, lambda: "… v shows all of it" in text_of(app))
+        await pilot.press("v")
+        await until(pilot, lambda: isinstance(app.screen, Reading))
+        await pilot.press("escape")
+        await pilot.resize_terminal(200, 24)
+        await until(pilot, lambda: "of it" not in text_of(app))
+
+
+async def test_what_the_letters_of_the_plot_mean_scrolls(app: TlTui, tmp_path: Path) -> None:
+    extract = logs.two_strategies(2).strategies[1]
+    many = [changed_strategy(extract, name=f"strategy-{number:02}") for number in range(20)]
+    folder = logs.write(tmp_path / NAME, logs.events(changed(logs.two_strategies(2), strategies=many)))
+    async with app.run_test(size=(80, 24)) as pilot:
+        await compare(pilot, app, folder)
+        await pilot.press("t")
+        await until(pilot, lambda: "A strategy-00" in text_of(app))
+        assert "strategy-19" not in text_of(app)
+        await pilot.press(*["down"] * 20)
+        await until(pilot, lambda: "strategy-19" in text_of(app))
 
 
 def problem(picture: Picture) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, ClassVar, Literal
 
+from rich.console import Console
 from rich.text import Text
 from textual import on, work
 from textual.app import ComposeResult
@@ -17,10 +18,12 @@ from engine.text import shown
 from tui import bands
 from tui.compared import Compared
 from tui.errors import unexpected
+from tui.loading import load_for_comparing
 from tui.messages import CompareFailed, ComparisonMade
 from tui.screens.dialogs import Reading
 from tui.screens.host import app_of
 from tui.spec_differences import SpecDifference, side_by_side, spec_differences
+from tui.theme import GREY, rgb
 from tui.widgets.chart import Chart
 from tui.widgets.comparison_table import ComparisonTable
 from tui.widgets.cost_view import CostView
@@ -42,7 +45,7 @@ class CompareScreen(Screen[None]):
 
     DEFAULT_CSS = """
     CompareScreen #compare-main { height: 1fr; padding: 0 1; }
-    CompareScreen #compare-words { height: auto; max-height: 40%; margin-bottom: 1; }
+    CompareScreen #compare-words { height: auto; margin-bottom: 1; }
     CompareScreen #compare-below { height: 1fr; min-height: 10; margin-top: 1; }
     CompareScreen #compare-differences { width: auto; max-width: 60%; text-wrap: nowrap; text-overflow: ellipsis; }
     CompareScreen #compare-chart { width: 1fr; padding-left: 2; }
@@ -124,11 +127,12 @@ class CompareScreen(Screen[None]):
     @work(thread=True, exclusive=True, group="compare", exit_on_error=False)
     def _make(self, state: ExperimentState) -> None:
         # In a thread: it reads files, and the first comparison loads scipy.
-        from tui.comparing import compare_all  # noqa: PLC0415
-
         app, worker = app_of(self), get_current_worker()
         made: ComparisonMade | CompareFailed
         try:
+            load_for_comparing()
+            from tui.comparing import compare_all  # noqa: PLC0415
+
             made = compare_all(state, app.folder, app.interrupted, dict(app.marks), self.positive)
         except Exception as error:  # a person wants to know, and to go on
             made = CompareFailed(f"This could not be compared: {unexpected(error)}")
@@ -159,6 +163,9 @@ class CompareScreen(Screen[None]):
             return
         tall = self.size.height >= TALL
         said = self.verdict if tall else self.verdict[: self.brief]
+        rows = max(3, self.size.height * 4 // 10)
+        self.words.styles.max_height = rows
+        said = shortened(said, max(20, self.size.width - 2), rows)
         if self.words.content != said:
             self.words.update(said)
         self._place_table()
@@ -309,3 +316,11 @@ class CompareScreen(Screen[None]):
         if self.compared is None:
             return True if action != "positive" and self.empty.content == COMPARING else None
         return True if action != "positive" or self.compared.comparison.positive else None
+
+
+def shortened(text: Text, width: int, rows: int) -> Text:
+    """The text on so many rows; where it needs more, the last one tells which key shows all of it."""
+    lines = text.wrap(Console(width=width), width)
+    if len(lines) <= rows:
+        return text
+    return Text("\n").join([*lines[: rows - 1], Text("… v shows all of it", rgb(GREY))])

@@ -4,16 +4,14 @@ from __future__ import annotations
 
 from typing import ClassVar
 
-from rich.text import Text
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
-from textual.containers import Vertical
+from textual.containers import Vertical, VerticalScroll
 from textual.message import Message
 from textual.widgets import Static
 
 from engine.comparison.rows import Comparison
 from tui.cost_plot import COSTS, Cost, curves, is_tested, key, marks
-from tui.theme import GREY, rgb
 from tui.widgets.chart import Chart
 
 
@@ -22,11 +20,15 @@ class CostView(Vertical):
 
     DEFAULT_CSS = """
     CostView { padding: 0 1; }
-    CostView #cost-key { height: auto; max-height: 40%; margin-top: 1; text-wrap: nowrap; }
+    CostView #cost-about { height: 1; margin-top: 1; color: $text-muted; text-wrap: nowrap; text-overflow: ellipsis; }
+    CostView VerticalScroll { height: auto; max-height: 40%; }
+    CostView #cost-key { height: auto; text-wrap: nowrap; }
     """
 
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("escape", "back", "Back", id="plot.back", tooltip="back to the table"),
+        Binding("up,k", "scroll(-1)", "Up", show=False, id="plot.up", tooltip="scroll what the letters mean"),
+        Binding("down,j", "scroll(1)", "Down", show=False, id="plot.down", tooltip="scroll what the letters mean"),
         Binding("m", "measure", "Time or memory", id="plot.cost", tooltip="against time, processor time or memory"),
     ]
 
@@ -36,7 +38,9 @@ class CostView(Vertical):
     def __init__(self) -> None:
         super().__init__(id="cost")
         self.chart = Chart(id="cost-chart")
+        self.about = Static(id="cost-about", markup=False)
         self.key = Static(id="cost-key", markup=False)
+        self.letters = VerticalScroll(self.key, can_focus=False)
         self.can_focus = True
         self.cost: Cost = "time"
         self.comparison: Comparison | None = None
@@ -44,7 +48,8 @@ class CostView(Vertical):
     def compose(self) -> ComposeResult:
         """The plot above the words."""
         yield self.chart
-        yield self.key
+        yield self.about
+        yield self.letters
 
     def show(self, comparison: Comparison) -> None:
         """Shows this comparison."""
@@ -65,6 +70,10 @@ class CostView(Vertical):
         self.cost = kinds[(kinds.index(self.cost) + 1) % len(kinds)]
         self._draw()
 
+    def action_scroll(self, lines: int) -> None:
+        """Scrolls what the letters mean."""
+        self.letters.scroll_relative(y=lines, animate=False)
+
     def action_back(self) -> None:
         """Goes back to the table."""
         self.post_message(self.Back())
@@ -75,7 +84,7 @@ class CostView(Vertical):
         found = marks(self.comparison, self.cost)
         self.chart.curves = curves(found, self.cost)
         part = "test" if is_tested(self.comparison) else "validation"
-        said = Text(f"\n{part} accuracy, its 95 % interval, {self.cost}: means over the runs", rgb(GREY))
-        text = key(found, self.cost, max(20, self.size.width - 2)).append_text(said)
+        self.about.update(f"{part} accuracy, its 95 % interval, {self.cost}: means over the runs")
+        text = key(found, self.cost, max(20, self.size.width - 4))
         if text != self.key.content:
             self.key.update(text)

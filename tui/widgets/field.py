@@ -42,7 +42,7 @@ class Field(Horizontal):
     Field > Input, Field > Select { width: 20; max-width: 50%; }
     Field.-short > Input { width: 8; }
     Field.-short > Select { width: 10; }
-    Field.-wide > Input { width: 1fr; max-width: 100%; }
+    Field.-wide > Input { width: 1fr; min-width: 8; max-width: 100%; }
     Field > Input { background: $surface; padding: 0 1; }
     Field > Input:focus { background: $primary-muted; }
     Field SelectCurrent { background: $surface; padding: 0 1; }

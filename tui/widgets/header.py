@@ -18,8 +18,10 @@ from tui.words import all_done, division
 
 MODES = {"setup": "Setup", "live": "Live", "compare": "Compare", "runs": "Runs"}
 """The modes in the order of their keys, 1 to 4."""
-IN_WORDS = ((40, True), (40, False), (24, False), (12, False))
-"""How much is said of the data, the most that fits: characters of its name, and whether it is told how many classes."""
+IN_WORDS = ((40, 2), (40, 1), (24, 1), (12, 1), (24, 0))
+"""How much is said of the data, the most that fits: characters of its name, and of its images and its classes both, the
+first, or neither.
+"""
 
 
 class Tabs(Static):
@@ -94,14 +96,13 @@ def tabs(present: str) -> Text:
     return text
 
 
-def _experiment(state: ExperimentState, interrupted: bool, name: int, with_classes: bool) -> Text:
+def _experiment(state: ExperimentState, interrupted: bool, name: int, facts: int) -> Text:
     """Its data, in a name of at most ``name`` characters, and whether it is over, which is never left out."""
     text = Text.assemble(("tl-tui", f"bold {rgb(BLUE)}"), no_wrap=True)
     if state.data is not None:
-        classes = f" · {len(state.data.classes):,} classes" if with_classes else ""
-        text.append("  ").append(shown(state.data.name, name), "bold").append(
-            f" · {division(state)}{classes}", rgb(GREY)
-        )
+        known = (division(state), f"{len(state.data.classes):,} classes")[:facts]
+        text.append("  ").append(shown(state.data.name, name), "bold")
+        text.append("".join(f" · {fact}" for fact in known), rgb(GREY))
     for said, when in (("paused", state.paused), ("interrupted", interrupted), (state.end or "", bool(state.end))):
         if when:
             text.append(f" · {said}", rgb(GREY) if said == "finished" else f"bold {rgb(AMBER)}")
@@ -111,8 +112,8 @@ def _experiment(state: ExperimentState, interrupted: bool, name: int, with_class
 def first_line(state: ExperimentState, interrupted: bool, width: int) -> Text:
     """The experiment at the left, the device at the right where both fit in ``width`` cells."""
     left = Text()
-    for name, with_classes in IN_WORDS:
-        left = _experiment(state, interrupted, name, with_classes)
+    for name, facts in IN_WORDS:
+        left = _experiment(state, interrupted, name, facts)
         if left.cell_len <= width:
             break
     if (done := all_done(state)) and left.cell_len + len(done) + 3 <= width:

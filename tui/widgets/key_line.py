@@ -25,6 +25,18 @@ class KeyShown(NamedTuple):
         return len(self.display) + len(self.description) + 3
 
 
+LAST = 2
+"""Keys at the end that are always there: help, which lists all others, and quit."""
+
+
+def fitting(keys: tuple[KeyShown, ...], width: int) -> tuple[KeyShown, ...]:
+    """The first keys and the last ones, as many as have room in ``width`` cells."""
+    first, last = list(keys[:-LAST]), keys[-LAST:]
+    while first and sum(one.width for one in (*first, *last)) > width:
+        first.pop()
+    return (*first, *last)
+
+
 class KeyLine(Widget):
     """One line of keys; a click presses one.
 
@@ -62,7 +74,7 @@ class KeyLine(Widget):
         """The keys with what they do; what is impossible now is dim."""
         text = Text(no_wrap=True, overflow="ellipsis")
         key, description = (self.get_component_rich_style(f"key-line--{part}") for part in ("key", "description"))
-        for one in self.keys:
+        for one in fitting(self.keys, self.size.width):
             begin = len(text)
             text.append(f" {one.display} ", key).append(f"{one.description} ", description)
             if not one.enabled:
@@ -84,7 +96,7 @@ class KeyLine(Widget):
 
     def _at(self, x: int) -> KeyShown | None:
         end = 0
-        for one in self.keys:
+        for one in fitting(self.keys, self.size.width):
             begin, end = end, end + one.width
             if begin <= x < end:
                 return one

@@ -14,6 +14,13 @@ from tui import words
 
 MOST_LINES = 6
 
+FEWEST_LINES = 3
+
+
+def lines_for(height: int) -> int:
+    """How many lines there are where the window has so many rows: in a low one the charts need them more."""
+    return max(FEWEST_LINES, min(MOST_LINES, (height - 12) // 2))
+
 
 class RunList(Static):
     """At most six lines around the selected run, fewer where strategies have several runs: then the first line tells
@@ -39,7 +46,7 @@ class RunList(Static):
     def show(self, state: ExperimentState, interrupted: bool, visible: Sequence[int], selected: int) -> None:
         """Shows the runs; those that have a pane are marked."""
         self.summary_lines = int(len({run.strategy.name for run in state.runs}) < len(state.runs))
-        lines = min(MOST_LINES - self.summary_lines, len(state.runs))
+        lines = min(lines_for(self.screen.size.height) - self.summary_lines, len(state.runs))
         self.first = max(0, min(selected - lines // 2, len(state.runs) - lines))
         text = words.so_far(state, max(20, self.size.width - 2)) if self.summary_lines else Text(no_wrap=True)
         for index in range(self.first, self.first + lines):

@@ -104,7 +104,7 @@ def _widths(room: int, accuracy_width: int) -> dict[str, int]:
     fixed = {"val acc": accuracy_width} | apart_or_below
     left = room - 11 - sum(fixed.values()) - GAP * (len(fixed) + 2)
     strategy = min(40, max(8, min(19, left - 8), left * 3 // 5))
-    return {"when": 11, "data": min(40, max(8, left - strategy)), "strategy": strategy} | fixed
+    return {"when": 11, "data": min(40, max(7, left - strategy)), "strategy": strategy} | fixed
 
 
 def _cells(summary: Summary, name: str, widths: dict[str, int]) -> list[Text]:
