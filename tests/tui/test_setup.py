@@ -467,6 +467,19 @@ async def test_no_hint_and_no_problem_is_cut(images: DataSource) -> None:
                     assert not field.region or cell_len(note) <= field.note.content_region.width, (field.label, note)
 
 
+async def test_strategies_whose_names_have_no_room_are_told_apart(images: DataSource) -> None:
+    begin, end = "resnet18-finetuned-with-a-rate-of-", "-and-a-cosine-schedule"
+    known = presets()["mobilenetv3-extract"]
+    alike = [changed_strategy(known, name=f"{begin}{rate}{end}") for rate in ("0.001", "0.002")]
+    app = App(experiment=changed(default_experiment(presets()), strategies=alike, data=images))
+    async with app.run_test(size=SIZES[0]) as pilot:
+        await settled(pilot)
+        assert "0.001…" in shown(app) and "0.002…" in shown(app)
+        await pilot.resize_terminal(200, 40)
+        await pilot.pause()
+        assert all(strategy.name in shown(app) for strategy in alike)
+
+
 async def test_a_schedule_that_leaves_nothing_to_learn_is_told(images: DataSource) -> None:
     app = App(images)
     async with app.run_test(size=SIZES[0]) as pilot:

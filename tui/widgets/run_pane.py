@@ -10,10 +10,12 @@ from textual.widget import Widget
 from textual.widgets import Static
 
 from engine.state import ExperimentState, RunState
+from engine.strategy import Strategy
 from engine.text import shown
 from tui import words
 from tui.curves import CHARTS
 from tui.strategies import described
+from tui.text import apart
 from tui.theme import GREY, ROSE, STYLES, rgb
 from tui.widgets.chart import Chart
 from tui.widgets.rows import Rows
@@ -22,6 +24,8 @@ from tui.widgets.schedule_preview import preview
 HEAD_LINES = 4
 CHART_HEIGHT = 7
 TWO_COLUMNS = 70
+BESIDE_NAME = 9
+"""Cells of the lower edge that the name of a run cannot have."""
 
 
 class RunPane(Widget):
@@ -43,6 +47,7 @@ class RunPane(Widget):
         self.head = Rows(id="head")
         self.words = Static(id="words", markup=False)
         self.planned = Chart(id="planned")
+        self._planned: Strategy | None = None
         self.charts = tuple(Chart() for _ in CHARTS)
         for chart in self.charts:
             chart.display = False  # until it is known which have room
@@ -66,7 +71,7 @@ class RunPane(Widget):
         self._shown = (run, state, interrupted)
         if before is None or before.run != run.run:
             self.border_title = Text(words.title(run))
-            self.border_subtitle = Text(f"{shown(run.strategy.name, 50)} · {words.part_of(run, state)}")
+            self.border_subtitle = Text(self._called(run, state))
         said = head(run, state, interrupted, max(20, self.content_size.width))
         if said != self.head.content:
             self.head.put(said)
@@ -74,13 +79,22 @@ class RunPane(Widget):
         self.grid.display = not self.words.display
         self._draw()
 
+    def _called(self, run: RunState, state: ExperimentState) -> str:
+        """Its strategy, as far as there is room, told apart from the others, and which of its runs it is."""
+        part = words.part_of(run, state)
+        names = list(dict.fromkeys(one.strategy.name for one in state.runs))
+        room = max(12, min(50, (self.size.width or 58) - len(part) - BESIDE_NAME))
+        said = dict(zip(names, apart([shown(name, words.MOST_NAME) for name in names], room), strict=True))
+        return f"{said[run.strategy.name]} · {part}"
+
     def _say(self, run: RunState) -> None:
         """Words in place of the charts: what a run is going to do, or why it failed."""
         waits = run.failure is None and run.status == "waiting"
         self.words.display = waits or run.failure is not None
         self.planned.display = waits and not run.strategy.is_probe
         self.set_class(waits, "-waiting")
-        if self.planned.display:
+        if self.planned.display and self._planned != run.strategy:
+            self._planned = run.strategy
             self.planned.curves = preview(run.strategy)
         said = failure(run) if run.failure is not None else plan(run)
         if self.words.display and said != self.words.content:

@@ -13,6 +13,12 @@ from textual.widgets.option_list import Option
 
 from engine.strategy import Strategy
 from tui.strategies import what_trains
+from tui.text import apart
+
+MOST_NAME = 160
+FEWEST_NAME = 12
+BESIDE = 8
+"""Cells of a line that a name cannot have: tick, mark of a change, edges."""
 
 
 class StrategyList(OptionList):
@@ -59,6 +65,7 @@ class StrategyList(OptionList):
     ) -> None:
         strategies = {**known, **{strategy.name: strategy for strategy in chosen}}
         self.strategies = dict(strategies)
+        self.room = MOST_NAME
         self.known = dict(known)
         self.ticked = {strategy.name for strategy in chosen}
         super().__init__(
@@ -94,6 +101,13 @@ class StrategyList(OptionList):
         self.highlighted = list(self.strategies).index(strategy.name)
         self.post_message(self.Ticked())
 
+    def on_resize(self) -> None:
+        """Names that have no room are cut so that they differ."""
+        before, self.room = self.room, max(FEWEST_NAME, self.size.width - BESIDE)
+        if any(len(name) > min(before, self.room) for name in self.strategies):
+            for strategy in self.strategies.values():
+                self.replace_option_prompt(strategy.name, self._prompt(strategy))
+
     def action_add(self) -> None:
         """Asks the screen for another strategy."""
         self.post_message(self.Add())
@@ -128,7 +142,7 @@ class StrategyList(OptionList):
         ticked = strategy.name in self.ticked
         text = Text(no_wrap=True, overflow="ellipsis")
         text.append("[x] " if ticked else "[ ] ", "bold" if ticked else "")
-        text.append(strategy.name)
+        text.append(dict(zip(self.strategies, apart(list(self.strategies), self.room), strict=True))[strategy.name])
         text.append(" " if strategy == self.known.get(strategy.name) else "*")
         text.append(f" {what_trains(strategy)}", "dim")
         return text
