@@ -37,7 +37,7 @@ from tui.screens.frame import SMALLEST, Shows, framed
 from tui.screens.setup import SetupScreen
 from tui.theme import THEME
 from tui.widgets.header import MODES, Header, Tabs
-from tui.words import ASKED
+from tui.words import asked
 
 LOADED_AFTER = 1.0
 """Seconds after the first result until what compares is loaded: what is shown first has gone before."""
@@ -277,8 +277,16 @@ class TlTui(App[None], inherit_bindings=False):
         self._send("resume" if self.state.paused else "pause")
 
     def action_skip(self) -> None:
-        """Ends the present run and goes on to the next."""
-        self._send("skip")
+        """Asks, then ends the present run and goes on to the next."""
+        run = self.state.current
+        if run is None:
+            self.notify("No run has begun: there is nothing to skip yet.", severity="warning")
+            return
+        kept = "What it has learnt so far is kept" if run.epochs else "No epoch of it has ended, so nothing is kept"
+        self.push_screen(
+            Question("Skip this run?", f"{shown(run.run, 160)}\n{kept}; the next one begins.", "Skip (y)", "Go on (n)"),
+            partial(self._answered, "skip", self.folder, run.run),
+        )
 
     def action_resume(self) -> None:
         """Goes on with the experiment that is shown."""
@@ -293,22 +301,32 @@ class TlTui(App[None], inherit_bindings=False):
 
     def action_stop(self) -> None:
         """Asks, then ends the experiment."""
+        run = self.state.current
+        if run is None or run.epochs:
+            kept = "The run that trains keeps its best epoch so far"
+        else:
+            kept = "No epoch of the run that trains has ended, so nothing of it is kept"
         self.push_screen(
-            Question(
-                "Stop the experiment?",
-                "The run that trains keeps its best epoch so far; runs that wait are skipped.",
-                "Stop (y)",
-                "Keep going (n)",
-            ),
-            lambda yes: self._send("stop") if yes else None,
+            Question("Stop the experiment?", f"{kept}; runs that wait are skipped.", "Stop (y)", "Keep going (n)"),
+            partial(self._answered, "stop", self.folder, ""),
         )
+
+    def _answered(self, action: Action, folder: Path | None, run: str, yes: bool | None) -> None:
+        """Sends the command, unless what the question was about (``run``: empty for all of it) has ended meanwhile."""
+        if not yes:
+            return
+        current = self.state.current
+        if folder != self.folder or not self._is_live() or (run and (current is None or current.run != run)):
+            self.notify(f"Nothing to {action}: it has ended by itself.", severity="warning")
+        else:
+            self._send(action)
 
     def _send(self, action: Action) -> None:
         if self.folder is None or not self._is_live():
             return
         try:
             send_command(self.folder, action)
-            self.notify(ASKED[action])
+            self.notify(asked(action, self.state))
         except OSError as error:
             self.notify(why(self.folder, error), severity="error")
 

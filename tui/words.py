@@ -39,6 +39,13 @@ COMPILING = ": this can take minutes"
 MUTED = rgb(GREY)
 
 
+def asked(action: Action, state: ExperimentState) -> str:
+    """What is said when a command was sent; a best epoch is spoken of only where one has ended."""
+    said = ASKED[action]
+    run = state.current
+    return said.partition(":")[0] if action in ("skip", "stop") and (run is None or not run.epochs) else said
+
+
 def title(run: RunState) -> str:
     """``resnet18 · fine-tune all``."""
     return f"{shown(run.strategy.backbone, 40)} · {kind(run.strategy)}"

@@ -148,18 +148,55 @@ async def test_pause_resume_skip_and_stop_are_sent(app: TlTui, present: Log) -> 
         logs.write(folder, [ev.CommandApplied(action="pause", run="resnet18-finetune-0", elapsed=50)])
         await until(pilot, lambda: app.state.paused)
         assert "‖ paused" in text_of(app)
-        await pilot.press("space", "k")
-        assert sent(folder) == ["pause", "resume", "skip"]
-        await pilot.press("s")
-        await until(pilot, lambda: isinstance(app.screen, Question))
-        await pilot.press("enter")  # the harmless answer is the one that Enter gives
-        await until(pilot, lambda: not isinstance(app.screen, Question))
-        assert sent(folder) == ["pause", "resume", "skip"]
-        await pilot.press("s")
-        await until(pilot, lambda: isinstance(app.screen, Question))
+        await pilot.press("space")
+        assert sent(folder) == ["pause", "resume"]
+        for key, expected in (("k", ["pause", "resume", "skip"]), ("s", ["pause", "resume", "skip", "stop"])):
+            await pilot.press(key)
+            await until(pilot, lambda: isinstance(app.screen, Question))
+            await pilot.press("enter")  # the harmless answer is the one that Enter gives
+            await until(pilot, lambda: not isinstance(app.screen, Question))
+            assert sent(folder) == expected[:-1]
+            await pilot.press(key)
+            await until(pilot, lambda: isinstance(app.screen, Question))
+            await pilot.press("y")
+            await until(pilot, lambda: not isinstance(app.screen, Question))
+            assert sent(folder) == expected
+
+
+@pytest.mark.parametrize(
+    ("epochs", "kept", "told"),
+    [
+        (0, "No epoch of it has ended, so nothing is kept", "Skipping"),
+        (2, "What it has learnt so far is kept", "Skipping: its best epoch is being saved"),
+    ],
+)
+async def test_skipping_says_what_is_kept(app: TlTui, present: Log, epochs: int, kept: str, told: str) -> None:
+    begun = logs.until("EpochFinished", epochs, logs.events()) if epochs else logs.until("Progress", 3, logs.events())
+    folder = present(begun)
+    async with app.run_test(size=(80, 24), notifications=True) as pilot:
+        await opened(pilot, app, folder)
+        await pilot.press("k")
+        await until(pilot, lambda: isinstance(app.screen, Question) and kept in text_of(app))
         await pilot.press("y")
-        await until(pilot, lambda: not isinstance(app.screen, Question))
-        assert sent(folder) == ["pause", "resume", "skip", "stop"]
+        await until(pilot, lambda: told in text_of(app))
+        assert sent(folder) == ["skip"] and ("best epoch is being" in text_of(app)) == bool(epochs)
+
+
+@pytest.mark.parametrize("key", ["k", "s"])
+async def test_an_answer_that_comes_too_late_ends_nothing(app: TlTui, present: Log, key: str) -> None:
+    everything = logs.events()
+    begun = logs.until("EpochFinished", 2, everything)
+    until_next = everything if key == "s" else logs.until("EpochFinished", 13, everything)
+    folder = present(begun)
+    async with app.run_test(size=(80, 24), notifications=True) as pilot:
+        await opened(pilot, app, folder)
+        await pilot.press(key)
+        await until(pilot, lambda: isinstance(app.screen, Question))
+        logs.write(folder, until_next[len(begun) :])
+        await until(pilot, lambda: app.state.runs[0].is_over and (key == "k" or app.state.end is not None))
+        await pilot.press("y")
+        await until(pilot, lambda: "it has ended by itself" in text_of(app))
+        assert sent(folder) == []
 
 
 async def test_commands_do_nothing_once_it_is_over(app: TlTui, past: Log) -> None:
@@ -266,7 +303,7 @@ async def test_what_is_told_for_a_moment_covers_neither_keys_nor_numbers(app: Tl
     async with app.run_test(size=(80, 24), notifications=True) as pilot:
         await opened(pilot, app, folder)
         before = text_of(app).splitlines()
-        await pilot.press("k", "space")
+        await pilot.press("space", "space")
         await until(pilot, lambda: "Pausing" in text_of(app))
         now = text_of(app).splitlines()
         assert [number for number, (one, other) in enumerate(zip(before, now, strict=True)) if one != other] == [1]
