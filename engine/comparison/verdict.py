@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from typing import NamedTuple
 
 from msgspec import Struct
 
@@ -16,12 +17,26 @@ from engine.text import counted
 
 NOTICEABLE = 1.2
 """A time or a memory that is this many times another's is worth a word."""
-COSTS: tuple[tuple[str, str, str, Callable[[Measured], float]], ...] = (
-    ("time", "time counts", "time", lambda result: result.total_seconds),
-    ("memory", "memory is short", "memory that a run adds", lambda result: result.memory),
-    ("multiply-adds", "the trained network has to be fast", "multiply-adds", lambda result: result.multiply_adds),
+MIB = 2**20
+
+
+class Cost(NamedTuple):
+    """What is better where there is less of it: its name, when that counts, what a share is of, and the number; a
+    difference of less than ``least`` is noise.
+    """
+
+    name: str
+    when: str
+    unit: str
+    of: Callable[[Measured], float]
+    least: float = 0.0
+
+
+COSTS = (
+    Cost("time", "time counts", "time", lambda result: result.total_seconds, 2.0),
+    Cost("memory", "memory is short", "memory that a run adds", lambda result: result.memory, 256 * MIB),
+    Cost("multiply-adds", "the trained network has to be fast", "multiply-adds", lambda result: result.multiply_adds),
 )
-"""What is better where there is less of it: its name, when that counts, what a share is of, and the number."""
 
 
 class Choice(Struct, frozen=True):
@@ -139,15 +154,20 @@ def _choice(mine: Measured, results: Sequence[Measured], comparison: Comparison)
     reasons = []
     pair = oriented(comparison.pairs, mine.strategy, best_other.strategy)  # of the seeds that both have, as the verdict
     difference = mine.accuracy - best_other.accuracy if pair is None else pair.difference
-    if reads_as_one(difference):
+    tied = [other for other in others if not reads_as_one(abs(mine.accuracy - other.accuracy))]
+    worse = [other for other in others if other not in tied]
+    if difference <= 0 and tied and worse and mine.accuracy > max(other.accuracy for other in worse):
+        names = _listed([other.strategy for other in tied], "and")
+        reasons.append(f"accuracy counts most (with {names})")
+    elif reads_as_one(difference):
         sure = "" if _are_different(mine, best_other, comparison) else ", which this data cannot confirm"
         reasons.append(f"accuracy counts most (+{points_of(difference)}{sure})")
     compared = ["accuracy"]
-    for name, when, unit, cost in COSTS:
-        if all(cost(result) > 0 for result in results):
-            compared.append(name)
-            if not (name == "memory" and _shares_features(mine, others)):
-                reasons += _cheaper(mine, others, when, unit, cost)
+    for cost in COSTS:
+        if all(cost.of(result) > 0 for result in results):
+            compared.append(cost.name)
+            if not (cost.name == "memory" and _shares_features(mine, others)):
+                reasons += _cheaper(mine, others, cost)
     if all(result.loss > 0 for result in results):
         compared.append("log loss")
         reasons += _surer(mine, others, comparison)
@@ -157,15 +177,13 @@ def _choice(mine: Measured, results: Sequence[Measured], comparison: Comparison)
     return f"Choose it when {_listed(reasons, 'or')}.{against}"
 
 
-def _cheaper(
-    mine: Measured, others: Sequence[Measured], when: str, unit: str, cost: Callable[[Measured], float]
-) -> list[str]:
+def _cheaper(mine: Measured, others: Sequence[Measured], cost: Cost) -> list[str]:
     """The reason, if I cost noticeably less than the cheapest of the others."""
-    least = min(cost(other) for other in others)
-    if least < NOTICEABLE * cost(mine):
+    cheapest, own = min(cost.of(other) for other in others), cost.of(mine)
+    if cheapest < NOTICEABLE * own or cheapest - own < cost.least:
         return []
     of_whom = " of the next best" if len(others) > 1 else ""
-    return [f"{when} ({_share(cost(mine) / least)} of the {unit}{of_whom})"]
+    return [f"{cost.when} ({_share(own / cheapest)} of the {cost.unit}{of_whom})"]
 
 
 def _shares_features(mine: Measured, others: Sequence[Measured]) -> bool:

@@ -6,6 +6,7 @@ from engine.comparison.difference import PairedDifference
 from engine.comparison.paired import holm, paired_difference
 from engine.comparison.rows import Comparison, DataCounts
 from engine.comparison.said import about, oriented, sentence
+from engine.comparison.scores import ClassScores, Scores
 from engine.comparison.verdict import choices, verdict
 from engine.events import Leak
 from tests.engine.comparison.predicted import discordant, predicted
@@ -194,11 +195,38 @@ def test_the_time_of_a_run_that_did_not_end_is_not_compared() -> None:
 
 def test_a_strategy_that_nothing_speaks_for_is_told_what_was_looked_at() -> None:
     made = comparison(row("a", 0.9, multiply_adds=100), row("b", 0.9, multiply_adds=100), row("c", 0.8))
-    assert {choice.sentence for choice in choices(made)} == {
-        "Another is better, or nearly as good, in each of accuracy, time, memory and log loss."
-    }, "a and b have the best accuracy together; what c computes is not known"
+    assert [choice.sentence for choice in choices(made)] == [
+        "Choose it when accuracy counts most (with b).",
+        "Choose it when accuracy counts most (with a).",
+        "Another is better, or nearly as good, in each of accuracy, time, memory and log loss.",
+    ], "what c computes is not known"
     unknown = comparison(row("a", 0.9, seconds_total=None), row("b", 0.9))
     assert "in each of accuracy, memory and log loss." in choices(unknown)[0].sentence
+
+
+def test_differences_that_are_noise_speak_for_nobody() -> None:
+    peaks = {"memory_at_start_bytes": 0}
+    made = comparison(
+        row("a", 0.9, seconds_total=1.0, peak_memory_bytes=10 * 2**20, **peaks),
+        row("b", 0.9, seconds_total=2.9, peak_memory_bytes=200 * 2**20, **peaks),
+    )
+    assert all(choice.sentence.startswith("Another is better") for choice in choices(made))
+    made = comparison(
+        row("a", 0.9, seconds_total=10.0, peak_memory_bytes=100 * 2**20, **peaks),
+        row("b", 0.9, seconds_total=29.0, peak_memory_bytes=2000 * 2**20, **peaks),
+    )
+    assert choices(made)[0].sentence == (
+        "Choose it when time counts (34 % of the time) or memory is short (1/20 of the memory that a run adds)."
+    )
+
+
+def test_a_class_that_nothing_was_measured_of_is_a_caveat() -> None:
+    there, gone = ClassScores("ants", 1.0, 1.0, 9), ClassScores("bees", None, None, 0)
+    scored = Scores(9, 1.0, 1.0, 1.0, None, None, "", None, None, 0.1, 0.1, (there, gone), ((9, 0), (0, 0)))
+    made = comparison(row("a", 0.9, scores=scored))
+    assert "No validation image is of bees, so nothing here tells how well that is known." in caveats(made)
+    whole = replace(scored, classes=(there, replace(gone, support=1)))
+    assert not any("No validation image" in said for said in caveats(comparison(row("a", 0.9, scores=whole))))
 
 
 def test_what_predicts_with_fewer_operations_is_fast_later() -> None:
