@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import unicodedata
 from datetime import datetime
 from pathlib import Path
 
@@ -29,7 +30,8 @@ def create(out: Path, data_name: str, now: datetime) -> Path:
 
 def slug(name: str) -> str:
     """A name as it can stand in a file name: ASCII letters, digits and dashes, 40 characters at most."""
-    return re.sub(r"[^A-Za-z0-9]+", "-", name).strip("-").lower()[:40] or "experiment"
+    plain = unicodedata.normalize("NFKD", name).encode("ascii", "ignore").decode()  # ü as u
+    return re.sub(r"[^A-Za-z0-9]+", "-", plain).strip("-").lower()[:40] or "experiment"
 
 
 def experiments(out: Path) -> list[Path]:

@@ -65,13 +65,16 @@ def named(name: object, known: Mapping[str, Strategy]) -> Strategy:
         backbone, _, rung = name.partition("-")
         if rung in rungs() and BACKBONE.fullmatch(backbone):
             return on_rung(backbone, rung)
-        meant = (
-            [f"{backbone}-{one}" for one in get_close_matches(rung, rungs())] if BACKBONE.fullmatch(backbone) else []
-        )
-        if rung and (advice := did_you_mean(name, [*known, *meant], 1)):
+        if rung and (advice := did_you_mean(name.lower(), [*known, *_nearly(name.lower())], 1)):
             raise SpecError(f"there is no strategy {name!r}{advice}")
     there = [*known, f"BACKBONE-RUNG for any torchvision model, RUNG being {', '.join(rungs())}"]
     raise SpecError(f"there is no strategy {name!r}; there are {', '.join(there)}")
+
+
+def _nearly(name: str) -> list[str]:
+    """The strategies of the same backbone whose rung may be meant."""
+    backbone, _, rung = name.partition("-")
+    return [f"{backbone}-{one}" for one in get_close_matches(rung, rungs())] if BACKBONE.fullmatch(backbone) else []
 
 
 def known_strategies() -> dict[str, Strategy]:

@@ -219,7 +219,7 @@ def run(out: Path, as_json: bool, detach: bool, **asked: Any) -> int:
     from tui.commands.run import run_headless, start_detached
 
     if detach:
-        return start_detached(_experiment(**asked), out)
+        return start_detached(_experiment(**asked), out, as_json=as_json)
     return run_headless(_experiment(**asked), out, as_json=as_json)
 
 
@@ -235,7 +235,7 @@ def resume(experiment: str | None, as_json: bool, detach: bool, force: bool, out
     from tui.commands.run import detach_headless, resume_headless
 
     folder = find_interrupted(experiment, out)
-    return detach_headless(folder, force=force) if detach else resume_headless(folder, force=force, as_json=as_json)
+    return (detach_headless if detach else resume_headless)(folder, force=force, as_json=as_json)
 
 
 @cli.command(short_help="Show an experiment that another process runs, and control it.")

@@ -9,6 +9,7 @@ import pytest
 
 from engine import events as ev
 from engine import history
+from engine.folder import slug
 from engine.log import EVENTS, EventLog
 from engine.presets import DEFAULT_STRATEGIES, presets
 from engine.spec import Experiment
@@ -160,3 +161,11 @@ def test_what_could_not_be_written_can_be_made_up_for(kind: str, unsaved: bool, 
     failed = ev.RunFailed(run=f"{DEFAULT_STRATEGIES[0]}-0", kind=kind, message="no room")
     found = history.summary(write(tmp_path, "full", start(seeds=(0,)), failed, ev.ExperimentFinished(end="finished")))
     assert (found.status, found.unsaved) == ("failed", unsaved)
+
+
+@pytest.mark.parametrize(
+    ("name", "folder"),
+    [("Bilder für Übung", "bilder-fur-ubung"), ("../../x", "x"), ("日本", "experiment"), ("a" * 99, "a" * 40)],
+)
+def test_a_name_becomes_one_of_plain_letters(name: str, folder: str) -> None:
+    assert slug(name) == folder

@@ -37,7 +37,8 @@ def test_every_command_and_what_is_said(
     out = ["--out", str(tmp_path / "runs")]
     name = host.folder.name
     assert status(["ctl", name, "pause", *out]) == 0
-    assert "paused by process" in capsys.readouterr().out
+    said = capsys.readouterr().out
+    assert "paused by process" in said and "mobilenetv3-extract-0 · paused" in said
     assert state_of(host.folder).paused
     assert status(["ctl", name, "pause", *out]) == 0, "it is so already"
     capsys.readouterr()
@@ -53,7 +54,9 @@ def test_every_command_and_what_is_said(
     assert "does not run now (stopped)" in capsys.readouterr().err
     assert status(["ctl", name, "status", *out]) == 0
     assert "stopped" in capsys.readouterr().out
-    assert status(["ctl", "status", *out]) == 2
+    assert status(["ctl", "status", *out]) == 0, "of the newest, where none runs"
+    assert f"{name} · stopped" in capsys.readouterr().out
+    assert status(["ctl", "stop", *out]) == 2
     assert "is running; name one" in capsys.readouterr().err
     assert status(["ctl", name, *out]) == status(["ctl", *out]) == status(["ctl", "a", "b", "stop", *out]) == 2
     assert "say what to do: `tl-tui ctl [EXPERIMENT] pause|resume|stop|skip|status`" in capsys.readouterr().err

@@ -7,7 +7,7 @@ import time
 from pathlib import Path
 from typing import Any, Literal, get_args
 
-from engine.comparison.units import duration
+from engine.comparison.units import duration, percent
 from engine.eta import remaining_of_all
 from engine.events import CommandApplied
 from engine.export.to_json import json_text
@@ -15,9 +15,9 @@ from engine.log import event_reader, is_being_written, send_command, writer
 from engine.state import ExperimentState, RunState, fold
 from engine.text import shown
 from engine.toml import SpecError
-from tui.commands.find import find_running
+from tui.commands.find import find_experiment, find_running
 from tui.text import print_line
-from tui.words import epoch, images
+from tui.words import condition, epoch, images
 
 Asked = Literal["pause", "resume", "stop", "skip", "status"]
 ACTIONS: tuple[Asked, ...] = get_args(Asked)
@@ -34,7 +34,7 @@ def control(experiment: str | None, action: Asked, out: Path, *, as_json: bool) 
     0: obeyed, or what was asked for is so already; 1: not obeyed within :data:`ANSWER_SECONDS`. ``SpecError`` where no
     process runs the experiment.
     """
-    folder = find_running(experiment, out)
+    folder = find_running(experiment, out) if action != "status" else _to_look_at(experiment, out)
     reader = event_reader(folder)
     state = fold(reader.read())
     obeyed = True
@@ -64,6 +64,14 @@ def control(experiment: str | None, action: Asked, out: Path, *, as_json: bool) 
     return 0 if obeyed else 1
 
 
+def _to_look_at(experiment: str | None, out: Path) -> Path:
+    """The experiment that is meant; the newest where none runs, so that a script that asks again hears of its end."""
+    try:
+        return find_running(experiment, out)
+    except SpecError:
+        return find_experiment(experiment, out)
+
+
 def _status(state: ExperimentState, folder: Path) -> str:
     if state.end is not None:
         return state.end
@@ -75,13 +83,13 @@ def _status(state: ExperimentState, folder: Path) -> str:
 def _lines(state: ExperimentState, folder: Path, status: str, by: str, left: float | None) -> list[str]:
     who, until = f" by {by}" if by else "", "" if left is None else f" · {duration(left)} left"
     first = f"{folder.name} · {status}{who}{until}"
-    return [first, *(f"  {_line(run)}" for run in state.runs)]
+    return [first, *(f"  {_line(run, state, status == 'interrupted')}" for run in state.runs)]
 
 
-def _line(run: RunState) -> str:
-    parts = [run.run, run.status, epoch(run) if run.started is not None else ""]
+def _line(run: RunState, state: ExperimentState, interrupted: bool) -> str:
+    parts = [run.run, condition(run, state, interrupted), epoch(run) if run.started is not None else ""]
     if run.best is not None:
-        parts.append(f"best validation accuracy {run.best.val.accuracy:.3f} at epoch {run.best.epoch}")
+        parts.append(f"best validation accuracy {percent(run.best.val.accuracy)} at epoch {run.best.epoch}")
     if run.failure is not None:
         parts.append(shown(run.failure.message))
     return " · ".join(filter(None, parts))
@@ -97,7 +105,7 @@ def _object(state: ExperimentState, folder: Path, status: str, by: str, left: fl
         "runs": [
             {
                 "run": run.run,
-                "status": run.status,
+                "status": condition(run, state, status == "interrupted"),
                 "epochs_done": len(run.epochs),
                 "epochs": run.strategy.epochs,
                 "stage": None if run.progress is None else run.progress.stage,

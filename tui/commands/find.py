@@ -37,7 +37,8 @@ def find_interrupted(name: str | None, out: Path) -> Path:
         return folder  # it has no log yet
     if name is not None:
         return find_experiment(name, out)
-    return _newest("interrupted", out, "`tl-tui runs` lists all", lambda one: one.unsaved and one.status == "failed")
+    advice = "`tl-tui runs` lists all; `tl-tui ctl resume` goes on with one that was paused"
+    return _newest("interrupted", out, advice, lambda one: one.unsaved and one.status == "failed")
 
 
 def find_running(name: str | None, out: Path) -> Path:

@@ -19,7 +19,7 @@ from engine.comparison.rows import Source, compare
 from engine.comparison.units import duration, percent, size, speed
 from engine.data.dataset import DataError
 from engine.events import AnyEvent
-from engine.export.to_json import to_json
+from engine.export.to_json import json_text, to_json
 from engine.hosts import thread
 from engine.hosts.process import NotBegunError, detach
 from engine.log import event_reader
@@ -58,19 +58,20 @@ def resume_headless(folder: Path, *, force: bool, as_json: bool) -> int:
     return _shown(thread.resume(folder, force=force), as_json=as_json)
 
 
-def start_detached(experiment: Experiment, out: Path) -> int:
+def start_detached(experiment: Experiment, out: Path, *, as_json: bool) -> int:
     """Starts the experiment in a process of its own session and prints its name."""
     folder, _ = thread.create(experiment, out)
-    return detach_headless(folder, force=False)
+    return detach_headless(folder, force=False, as_json=as_json)
 
 
-def detach_headless(folder: Path, *, force: bool) -> int:
-    """Goes on with the experiment in a process of its own session, and prints its name on stdout."""
+def detach_headless(folder: Path, *, force: bool, as_json: bool) -> int:
+    """Goes on with the experiment in a process of its own session, and prints its name, or an object, on stdout."""
     try:
         process = detach(folder, force=force)
     except NotBegunError as error:
         raise SpecError(f"{folder.name} could not be started: {error}") from None
-    sys.stdout.write(f"{folder.name}\n")
+    found = {"experiment": folder.name, "folder": str(folder.resolve()), "process": process}
+    sys.stdout.write(json_text(found) if as_json else f"{folder.name}\n")
     sys.stderr.write(f"process {process}; `tl-tui attach {folder.name}` shows it\n")
     return 0
 
