@@ -108,7 +108,7 @@ def _duplicates(report: Report) -> Iterator[Finding]:
     if found.conflicts:
         pairs = counted(found.conflicts, "pair of the same or nearly the same image has", f"{PAIRS} have")
         yield Finding("alarm", f"{pairs} two different labels.", "look at them: one of the labels is wrong")
-    within = len(found.exact) + len(found.near) - found.across
+    within = sum(not pair.across and not pair.conflict for pair in (*found.exact, *found.near))
     if within:
         pairs = counted(within, "pair of the same or nearly the same image is", f"{PAIRS} are")
         yield Finding("note", f"{more}{pairs} within one part.", "harmless to the split; but they count twice")
@@ -120,7 +120,9 @@ def _images(report: Report) -> Iterator[Finding]:
         return
     if images.unreadable:
         names = listed([f"{one.path} ({one.reason})" for one in images.unreadable])
-        yield Finding("warning", f"{len(images.unreadable):,} images cannot be read, so are left out: {names}.")
+        yield Finding(
+            "warning", f"{counted(len(images.unreadable), 'image', 'images')} cannot be read and left out: {names}."
+        )
     shares = {name: grey / count for name, (grey, count) in images.grey.items() if count}
     if shares and max(shares.values()) - min(shares.values()) > 0.5:
         said = ", ".join(f"{shown(name, 60)} {_percent(share)}" for name, share in shares.items())

@@ -107,6 +107,15 @@ def test_nearly_the_same_is_found(data: Path, change: str) -> None:
     assert not any(one.conflict for one in found.near)
 
 
+def test_a_pair_with_two_labels_is_not_called_harmless(data: Path) -> None:
+    save(picture(1), data / "train/a/again.png")
+    report = checked(DataSource(str(data)))
+    assert report.duplicates is not None
+    (pair,) = report.duplicates.exact
+    assert pair.conflict and not pair.across
+    assert not any("within one part" in one.text for one in findings(report, DataSource(str(data))))
+
+
 def test_saved_as_jpeg_is_found(data: Path) -> None:
     save(picture(1), data / "val/a/again.jpg", quality=30)
     report = checked(DataSource(str(data)))
@@ -152,7 +161,7 @@ def test_unreadable_files_are_named(data: Path) -> None:
     assert report.images is not None
     (one,) = report.images.unreadable
     assert (Path(one.path).name, one.reason) == ("broken.png", "not an image in a format that can be read")
-    assert any("1 images cannot be read" in found.text for found in findings(report, DataSource(str(data))))
+    assert any("1 image cannot be read and left out" in found.text for found in findings(report, DataSource(str(data))))
 
 
 def test_nothing_readable(tmp_path: Path) -> None:
