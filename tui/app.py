@@ -337,11 +337,11 @@ class TlTui(App[None], inherit_bindings=False):
         """Keys that would do nothing now are grey, those of another mode are not shown."""
         del parameters
         if action in ("pause", "stop", "skip"):
-            return False if self.interrupted else True if self._is_live() else None
+            return False if self.interrupted or self.state.end else True if self._is_live() else None
         if action == "resume":
             return self.interrupted
         if action == "detach":
-            return False if self.interrupted else True if self.hosting.is_training else None
+            return True if self.hosting.is_training else False if self.interrupted or self.state.end else None
         if action == "export":
             if self.current_mode not in ("live", "compare"):
                 return False

@@ -311,15 +311,15 @@ async def test_what_is_told_for_a_moment_covers_neither_keys_nor_numbers(app: Tl
         await until(pilot, lambda: text_of(app).splitlines() == before)
 
 
-async def test_help_shows_the_keys_that_work_here(app: TlTui, past: Log) -> None:
+async def test_help_shows_the_keys_that_work_here(app: TlTui, present: Log) -> None:
     async with app.run_test(size=(120, 40)) as pilot:
-        await opened(pilot, app, past(logs.events()))
+        await opened(pilot, app, present(logs.until("Progress", 10, logs.events())))
         live = {binding.tooltip for binding in LiveScreen.BINDINGS if not isinstance(binding, tuple)}
         await pilot.press("question_mark")
         await until(pilot, lambda: isinstance(app.screen, Reading))
         shown = text_of(app)
-        interrupted = "go on where the experiment was interrupted"
-        assert [tooltip for tooltip in live if tooltip not in shown] == [interrupted]
+        later = {"go on where the experiment was interrupted", "compare: what the experiment came to"}
+        assert {tooltip for tooltip in live if tooltip not in shown} == later
         assert "leave tl-tui" in shown
         await pilot.press("question_mark")
         await until(pilot, lambda: isinstance(app.screen, LiveScreen))
@@ -542,21 +542,30 @@ def test_what_compares_is_loaded_as_long_as_it_is_wanted() -> None:
     subprocess.run([sys.executable, "-c", code], check=True)
 
 
-async def test_a_click_on_a_key_presses_it_unless_it_is_grey(app: TlTui, past: Log) -> None:
-    folder = past(logs.events())
+async def test_a_click_on_a_key_presses_it_unless_it_is_grey(app: TlTui, present: Log) -> None:
+    folder = present(logs.until("Progress", 10, logs.events()))
     async with app.run_test(size=(80, 24)) as pilot:
         await opened(pilot, app, folder)
         keys = app.screen.query_one(KeyLine)
         line = str(keys.render())
         assert "space Pause" in line and "? Help" in line
         assert {key.display: key.enabled for key in keys.keys} == {
-            **dict.fromkeys(("space", "s", "k", "d"), False),
-            **dict.fromkeys(("c", "e", "?", "q"), True),
+            "d": False,  # another process trains
+            **dict.fromkeys(("space", "s", "k", "c", "e", "?", "q"), True),
         }
-        await pilot.click(KeyLine, offset=(line.index("Skip"), 0))
+        await pilot.click(KeyLine, offset=(line.index("Detach"), 0))
         assert isinstance(app.screen, LiveScreen)
         await pilot.click(KeyLine, offset=(line.index("? Help"), 0))
         await until(pilot, lambda: isinstance(app.screen, Reading))
+
+
+async def test_once_it_is_over_the_line_of_keys_names_the_verdict(app: TlTui, past: Log) -> None:
+    async with app.run_test(size=(80, 24)) as pilot:
+        await opened(pilot, app, past(logs.events()))
+        assert [key.display for key in app.screen.query_one(KeyLine).keys] == ["3", "c", "e", "?", "q"]
+        assert "3 Verdict" in text_of(app).splitlines()[-1]
+        await pilot.press("3")
+        await until(pilot, lambda: app.current_mode == "compare")
 
 
 async def test_nothing_open_says_what_to_press(app: TlTui) -> None:

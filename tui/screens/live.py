@@ -36,6 +36,7 @@ class LiveScreen(Screen[None]):
         Binding("s", "app.stop", "Stop", id="live.stop", tooltip="save what was learnt and end the experiment"),
         Binding("k", "app.skip", "Skip", id="live.skip", tooltip="end this run and go on to the next"),
         Binding("d", "app.detach", "Detach", id="live.detach", tooltip="quit, and leave it training in the background"),
+        Binding("3", "verdict", "Verdict", id="live.verdict", tooltip="compare: what the experiment came to"),
         Binding("c", "charts", "Charts", id="live.charts", tooltip="show the charts that have no room now"),
         Binding("right,l", "next(1)", "Run →", show=False, id="live.next", tooltip="the next run"),
         Binding("left,h", "next(-1)", "Run ←", show=False, id="live.previous", tooltip="the run before"),
@@ -94,9 +95,15 @@ class LiveScreen(Screen[None]):
         for pane in self.panes:
             pane.cycle()
 
+    def action_verdict(self) -> None:
+        """Goes to Compare."""
+        self.app.call_later(app_of(self).action_go, "compare")
+
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
-        """The key for other charts is grey while all of them are there."""
+        """The key for other charts is grey while all of them are there; the verdict is named once all is over."""
         del parameters
+        if action == "verdict":
+            return self.state is not None and bool(self.state.end) and bool(self.state.runs)
         if action == "charts" and all(pane.shows_all_charts for pane in self.panes if pane.display):
             return None
         return True
