@@ -422,7 +422,44 @@ async def test_slash_goes_to_the_path_and_is_typed_in_it(images: DataSource) -> 
         assert app.focused is app.setup.data.path
         assert "Path" not in shown(app).splitlines()[-1]
         await pilot.press("slash", "x")
-        assert app.setup.data.path.value == "ants-bees/x"
+        assert app.setup.data.path.value == "/x"
+        await pilot.press("escape", "slash", "end", "y")
+        assert app.setup.data.path.value == "/xy"
+
+
+@pytest.mark.parametrize("rest", ["XYZ", "space/a 12b"])
+async def test_keys_that_arrive_together_with_slash_are_typed_in_the_path(images: DataSource, rest: str) -> None:
+    app = App(images)
+    async with app.run_test(size=SIZES[0]) as pilot:
+        await settled(pilot)
+        ticked = app.setup.strategies.chosen
+        for character in f"/{rest}":
+            app.post_message(Key({"/": "slash", " ": "space"}.get(character, character), character))
+        await pilot.pause()
+        assert app.screen is app.setup
+        assert app.setup.data.path.value == rest
+        assert app.setup.strategies.chosen == ticked
+
+
+async def test_enter_leaves_a_field_only_with_a_value_that_can_be_used(images: DataSource) -> None:
+    app = App(images)
+    async with app.run_test(size=SIZES[0]) as pilot:
+        await settled(pilot)
+        setup = app.setup
+        path = setup.data.path
+        await pilot.press("slash", *"nowhere", "enter")
+        await settled(pilot)
+        assert setup.data.problem
+        assert app.focused is path
+        await pilot.press("enter")
+        assert app.focused is path
+        await pilot.press("ctrl+u", *"ants-bees", "enter")
+        await settled(pilot)
+        assert app.focused is setup.strategies
+        await pilot.press("right", "x", "enter")
+        assert app.focused is setup.form.fields["epochs"].control
+        await pilot.press("backspace", "7", "enter")
+        assert app.focused is not setup.form.fields["epochs"].control
 
 
 async def test_what_was_found_is_no_field_and_scrolls_from_the_path(images: DataSource) -> None:

@@ -15,12 +15,13 @@ from textual.widget import Widget
 from textual.widgets import Button, Input, Static
 
 from engine.presets import known_strategies, presets
-from engine.spec import Experiment, changed, default_experiment
+from engine.spec import DataSource, Experiment, changed, default_experiment
 from engine.strategy import Strategy
 from engine.text import shown
 from engine.toml import SpecError
 from tui.screens.host import app_of
 from tui.widgets.data_picker import DataPicker
+from tui.widgets.field import Field
 from tui.widgets.run_options import RunOptions
 from tui.widgets.schedule_preview import SchedulePreview, nothing_learnt
 from tui.widgets.strategy_form import OTHER_SIZE, StrategyForm, with_value
@@ -61,7 +62,16 @@ class SetupScreen(Screen[None]):
         Binding(
             "ctrl+r,f5", "start", "Start", show=False, id="setup.start", tooltip="start the comparison, from anywhere"
         ),
-        Binding("slash", "path", "Path", key_display="/", id="setup.path", tooltip="type the path of the data"),
+        # with priority, so that it acts before the key after it, which may have arrived together with it, is given on
+        Binding(
+            "slash",
+            "path",
+            "Path",
+            key_display="/",
+            priority=True,
+            id="setup.path",
+            tooltip="type the path of the data",
+        ),
         Binding("ctrl+o", "browse", "Browse", id="setup.browse", tooltip="pick the data from a folder tree"),
         Binding("b", "other_size", "Size", id="setup.size", tooltip="MobileNetV3: the small or the large backbone"),
         Binding(
@@ -101,6 +111,7 @@ class SetupScreen(Screen[None]):
         self.still.display = False
         self.message = Static(markup=False, id="message")
         self._resumed = False
+        self._entered_in: tuple[Input, DataSource] | None = None
 
     def compose(self) -> ComposeResult:
         """Left what is compared, right the highlighted strategy, below what would start, or why it cannot."""
@@ -186,7 +197,7 @@ class SetupScreen(Screen[None]):
             self.data.put(path)
 
     def action_path(self) -> None:
-        """Goes to the path of the data."""
+        """Goes to the path of the data, which typing replaces."""
         self.data.take_focus()
 
     def action_other_size(self) -> None:
@@ -265,6 +276,7 @@ class SetupScreen(Screen[None]):
     def _looked_at(self) -> None:
         self.refresh_bindings()
         self._say()
+        self._go_on()
         if not app_of(self).hosting.is_training:
             self.data.check_images()
 
@@ -281,8 +293,26 @@ class SetupScreen(Screen[None]):
         self._say()
 
     @on(Input.Submitted)
-    def _entered(self) -> None:
-        self.focus_next()
+    def _entered(self, event: Input.Submitted) -> None:
+        field = event.input.parent
+        if isinstance(field, Field) and field.is_wrong:
+            self.app.bell()
+        elif event.input in self.data.inputs:
+            self._entered_in = (event.input, self.data.source)
+            self.data.look_now()
+            self._go_on()
+        else:
+            self.focus_next()
+
+    def _go_on(self) -> None:
+        """From the field of the data that Enter was pressed in, once what is typed there can be used."""
+        if self._entered_in is None or self.data.is_looking:
+            return
+        if self.data.problem:
+            self.app.bell()
+        elif self._entered_in == (self.focused, self.data.source):
+            self.focus_next()
+        self._entered_in = None
 
     def _present(self, strategy: Strategy) -> None:
         self.form.load(strategy)

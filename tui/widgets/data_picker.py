@@ -125,6 +125,16 @@ class DataPicker(Vertical):
         )
 
     @property
+    def inputs(self) -> tuple[Input, ...]:
+        """Where something is typed."""
+        return self.path, self.images, self.validation
+
+    @property
+    def is_looking(self) -> bool:
+        """Whether it is not known yet if what is typed can be used."""
+        return self.found is None and not self.problem
+
+    @property
     def may_be_grouped(self) -> bool:
         """Whether groups are known, so that the split can keep them whole."""
         return self.found is not None and self.found.report is not None and bool(self.found.report.groups)
@@ -164,9 +174,9 @@ class DataPicker(Vertical):
         self.look()
 
     def take_focus(self) -> None:
-        """The cursor is in the path, behind what is there."""
-        self.path.cursor_position = len(self.path.value)
-        self.path.focus()
+        """The cursor is in the path, all of it selected; at once, for a key that arrived together with this one."""
+        self.screen.set_focus(self.path)
+        self.path.select_all()
 
     @on(_DataPath.Paged)
     def _page(self, event: _DataPath.Paged) -> None:
@@ -199,8 +209,15 @@ class DataPicker(Vertical):
         for field in self.csv_fields:
             field.display = is_csv
 
+    def look_now(self) -> None:
+        """Looks at what is typed without waiting for a pause, unless that is looked at already."""
+        if self.source != self._looked:
+            self.look()
+
     def look(self) -> None:
         """Looks at what is typed now, in a thread."""
+        if self._pause is not None:
+            self._pause.stop()
         source = self.source
         self._looked = source
         if source.path is None and source.validation is None:

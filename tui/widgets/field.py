@@ -68,6 +68,11 @@ class Field(Horizontal):
         yield self.control
         yield self.note
 
+    @property
+    def is_wrong(self) -> bool:
+        """Whether what is in the control cannot be used."""
+        return self.has_class("-wrong")
+
     def say(self, problem: str) -> None:
         """Shows what is wrong with the value, or the hint where the problem is empty."""
         self.set_class(bool(problem), "-wrong")
