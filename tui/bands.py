@@ -9,7 +9,7 @@ from engine.comparison.units import percent
 from engine.events import EpochFinished
 from engine.state import RunState
 from engine.text import shown
-from tui.curves import accuracy_axis, drawn, rounded_up
+from tui.curves import accuracy_axis, drawn, epoch_axis, rounded_up
 from tui.plot import Curves, Point, Series
 from tui.theme import AMBER, BLUE, COLOURS, GREY, ROSE
 
@@ -29,14 +29,13 @@ def accuracy(runs: Sequence[RunState]) -> Curves:
 
 def together(strategies: Sequence[tuple[str, Sequence[RunState]]]) -> Curves:
     """Validation accuracy of every strategy by epoch, 0..1: means over its runs, with bands where there are several."""
-    series, lowest, last = [], list[float](), [2.0]
+    series, lowest, spans = [], list[float](), [epoch_axis(0)]
     for number, (name, runs) in enumerate(strategies):
         points, band = _over(runs, lambda epoch: epoch.val.accuracy)
         lowest += [value for _, value in points] + [low for _, low, _ in band]
-        last.append(_epochs(runs)[1])
+        spans.append(_epochs(runs))
         series.append(Series(shown(name, 40), points, COLOURS[number % len(COLOURS)], band=band))
-    span = (1.0, max(last))
-    return Curves("validation accuracy", tuple(series), span, accuracy_axis(lowest), "{:.0%}".format)
+    return Curves("validation accuracy", tuple(series), max(spans), accuracy_axis(lowest), "{:.0%}".format)
 
 
 def loss(runs: Sequence[RunState], turned: Sequence[int]) -> Curves:
@@ -86,4 +85,4 @@ def _over(runs: Sequence[RunState], value: Value) -> tuple[tuple[Point, ...], Ba
 def _epochs(runs: Sequence[RunState]) -> tuple[float, float]:
     planned = [run.strategy.epochs for run in runs]
     done = [run.epochs[-1].epoch for run in runs if run.epochs]
-    return 1.0, float(max([2, *planned, *done]))
+    return epoch_axis(max([0, *planned, *done]))

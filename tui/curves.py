@@ -150,7 +150,12 @@ def _seconds(value: float) -> str:
 
 
 def _epochs(run: RunState) -> tuple[float, float]:
-    return 1.0, float(max(2, run.strategy.epochs, run.epochs[-1].epoch if run.epochs else 0))
+    return epoch_axis(max(run.strategy.epochs, run.epochs[-1].epoch if run.epochs else 0))
+
+
+def epoch_axis(epochs: int) -> tuple[float, float]:
+    """From the first epoch to the last; a single one stands in the middle."""
+    return (1.0, float(epochs)) if epochs > 1 else (0.5, 1.5)
 
 
 def _train_and_val(

@@ -1,10 +1,12 @@
+from collections.abc import Callable
+
 import msgspec
 import pytest
 from textual.app import App, ComposeResult
 
-from engine.state import fold
+from engine.state import RunState, fold
 from tests.tui import logs
-from tui import curves
+from tui import bands, curves
 from tui.plot import LABEL_WIDTH, Curves, Series, decades, draw, legend, steps, thinned, ticks
 from tui.theme import BLUE, GREY
 from tui.widgets import chart
@@ -51,6 +53,12 @@ def test_too_small_or_empty_is_words_not_a_mess() -> None:
 def test_a_single_epoch_is_a_dot() -> None:
     one = Curves("loss", (Series("val", ((1.0, 0.5),), BLUE),), (1, 5), (0, 1), str)
     assert str(draw(one, 40, 8)).count("•") == 1
+
+
+@pytest.mark.parametrize("made", [curves.accuracy, curves.loss, lambda run: bands.together([("one", [run])])])
+def test_of_a_run_of_one_epoch_only_that_one_is_at_the_axis(made: Callable[[RunState], Curves]) -> None:
+    (run, *_) = fold(logs.events(logs.two_strategies(1))).runs
+    assert rows(draw(made(run), 60, 9))[-1].split() == ["1"]
 
 
 def test_the_learning_rate_falls_in_steps() -> None:

@@ -24,6 +24,8 @@ from tui.widgets.schedule_preview import preview
 HEAD_LINES = 4
 CHART_HEIGHT = 7
 TWO_COLUMNS = 70
+LEARNING_RATE, MEMORY = 2, 3
+"""Places among the charts of those that have something to show before an epoch has ended."""
 BESIDE_NAME = 9
 """Cells of the lower edge that the name of a run cannot have."""
 
@@ -52,7 +54,7 @@ class RunPane(Widget):
         for chart in self.charts:
             chart.display = False  # until it is known which have room
         self.grid = Grid(*self.charts, id="charts")
-        self.first_chart = 0
+        self.first_chart: int | None = None  # until a person turns to others
         self._shown: tuple[RunState, ExperimentState, bool] | None = None
         self._drawn: list[object] = [None] * len(self.charts)
         self._room = 0
@@ -77,6 +79,8 @@ class RunPane(Widget):
             self.head.put(said)
         self._say(run)
         self.grid.display = not self.words.display
+        if self._room and not self.charts[self._first()].display:
+            self.place_charts()
         self._draw()
 
     def _called(self, run: RunState, state: ExperimentState) -> str:
@@ -123,14 +127,25 @@ class RunPane(Widget):
     def cycle(self) -> None:
         """Shows the next charts where not all of them have room."""
         columns, rows = layout(*self._charts_size())
-        self.first_chart = (self.first_chart + columns * rows) % len(self.charts)
+        self.first_chart = (self._first() + columns * rows) % len(self.charts)
         self.place_charts()
 
-    def place_charts(self) -> None:
-        """Shows the charts that have room, beginning with ``first_chart``."""
+    def _first(self) -> int:
+        """The first chart that is shown: the one turned to, else one that has something to show by now."""
         columns, rows = layout(*self._charts_size())
         room = columns * rows
-        first = 0 if room >= len(self.charts) else self.first_chart // room * room
+        if room >= len(self.charts):
+            return 0
+        first = self.first_chart
+        if first is None and self._shown is not None and not (run := self._shown[0]).epochs:
+            first = MEMORY if run.strategy.is_probe else LEARNING_RATE
+        return (first or 0) // room * room
+
+    def place_charts(self) -> None:
+        """Shows the charts that have room."""
+        columns, rows = layout(*self._charts_size())
+        room = columns * rows
+        first = self._first()
         for number, chart in enumerate(self.charts):
             chart.display = first <= number < first + room
         self.grid.styles.grid_size_columns = columns
