@@ -123,6 +123,32 @@ async def test_many_runs_are_a_list_around_the_selected_one(app: TlTui, past: Lo
         assert "resnet18-finetune · seed 4" in shown and "resnet18-finetune-0" not in shown
 
 
+async def test_the_list_of_runs_has_the_whole_width_at_once(app: TlTui, past: Log) -> None:
+    async with app.run_test(size=(80, 24)) as pilot:
+        past(logs.events())
+        await until(pilot, lambda: app.current_mode == "setup")
+        await pilot.press("2")
+        await until(pilot, lambda: "Nothing is open." in text_of(app))
+        await pilot.press("4")
+        await until(pilot, lambda: "ants-bees" in text_of(app))
+        await pilot.press("enter")
+        await until(pilot, lambda: app.current_mode == "live" and "▸ ✓ " in text_of(app))
+        assert "▸ ✓ resnet18-finetune-0 " in text_of(app)
+
+
+async def test_before_the_first_epoch_has_ended_charts_that_show_something_come_first(app: TlTui, present: Log) -> None:
+    everything = logs.events()
+    begun = logs.until("MemorySampled", 1, everything)
+    folder = present(begun)
+    async with app.run_test(size=(80, 24)) as pilot:
+        await opened(pilot, app, folder)
+        assert "learning rate" in text_of(app) and "nothing yet" not in text_of(app)
+        logs.write(folder, logs.until("EpochFinished", 1, everything)[len(begun) :])
+        await until(pilot, lambda: "accuracy ┄" in text_of(app) and "learning rate" not in text_of(app))
+        await pilot.press("c")
+        await until(pilot, lambda: "learning rate" in text_of(app))
+
+
 async def test_growing_and_shrinking_while_it_trains(app: TlTui, present: Log) -> None:
     everything = logs.events()
     folder = present(logs.until("EpochFinished", 3, everything))
