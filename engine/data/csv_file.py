@@ -35,6 +35,10 @@ LABEL_COLUMNS = (
 SPLIT_COLUMNS = ("split", "subset", "partition")
 MAYBE_SPLIT_COLUMNS = ("set", "data_split", "dataset", "part", "phase", "fold")
 """Names that mean a split only where every value is the name of a part."""
+GROUP_COLUMNS = (
+    *("patient", "patient_id", "subject", "subject_id", "person", "case", "case_id", "animal", "individual"),
+    *("group", "scene", "location", "site", "camera", "video", "video_id", "session", "lesion_id"),
+)
 DELIMITERS = ",;\t|"
 LARGEST_CSV = 500_000_000
 LONGEST_LINE = 1_000_000
@@ -157,7 +161,8 @@ def _parsed(file: TextIO, where: str, group: str | None) -> _Table:
         rows.append(_Row(line, cells[path_column], intern(cells[label_column]), split, name))
     if not rows:
         raise DataError(f"{where}: a header and no rows")
-    return _Table(where, rows, split_column is not None, tuple(filter(None, (path_note, label_note))))
+    notes = (path_note, label_note, "" if group is not None else _group_note(header, where))
+    return _Table(where, rows, split_column is not None, tuple(filter(None, notes)))
 
 
 def _split_column(header: list[str], rows: Callable[[], Iterator[tuple[int, list[str]]]]) -> int | None:
@@ -220,6 +225,14 @@ def _column(header: list[str], names: tuple[str, ...], of_what: str, where: str)
         )
     note = f"{where}: {of_what} are read from column {known[0]}, not from {listed(known[1:])}" if known[1:] else ""
     return normal.index(known[0]), note
+
+
+def _group_note(header: list[str], where: str) -> str:
+    """That a column may tell which images belong together; empty where none looks like it."""
+    found = next(
+        (cell.strip() for cell, name in zip(header, _normal(header), strict=True) if name in GROUP_COLUMNS), ""
+    )
+    return found and f"{where}: column {shown(found, 60)} may say which images belong together: name it as the group"
 
 
 def _named_column(header: list[str], name: str, where: str) -> int:

@@ -96,6 +96,17 @@ def test_other_ways_to_write_a_csv(root: Path) -> None:
     assert rows(found(write(path, "image_id,label", *without_ending))) == LABELS
 
 
+@pytest.mark.parametrize("header", ["path,label,Patient", "path;label;patient_id", "path\tlabel\tLesion ID"])
+def test_a_column_that_may_name_groups_is_pointed_out(root: Path, header: str) -> None:
+    separator = header[4]
+    lines = [header, *(separator.join((f"images/{number}.jpg", "ab"[number % 2], "p1")) for number in range(1, 5))]
+    column = header.split(separator)[2]
+    note = f"list.csv: column {column} may say which images belong together: name it as the group"
+    assert note in "".join(found(write(root / "list.csv", *lines)).warnings)
+    told = discover(DataSource(path=str(root / "list.csv"), group=column)).warnings
+    assert not any("may say which images" in warning for warning in told)
+
+
 def test_labels_are_text(root: Path) -> None:
     lines = ("images/1.jpg,10", "images/2.jpg,10", "images/3.jpg,9", "images/4.jpg,9")
     assert found(write(root / "x.csv", "file_path,label", *lines)).classes == ("10", "9")
