@@ -14,7 +14,7 @@ from engine.strategy import LBFGS, SGD, changed_strategy
 from tests.tui.test_setup import SIZES, App, settled, shown, typed
 from tui import curves, words
 from tui.cli import status
-from tui.screens.add_strategy import AddStrategy
+from tui.screens.add_strategy import AddStrategy, no_backbone
 from tui.strategies import kind, rates, what_trains
 from tui.widgets.strategy_form import value_of, with_value
 
@@ -63,6 +63,29 @@ async def test_what_is_there_already_is_ticked_and_nothing_is_added_by_escape(im
         await pilot.press("a", "shift+tab", "home", "X", "enter")
         assert "not the name of a torchvision model" in shown(app)
         assert isinstance(app.screen, AddStrategy)
+
+
+async def test_the_models_that_there_are_complete_what_is_typed_and_no_other_is_added(images: DataSource) -> None:
+    app = App(images)
+    async with app.run_test(size=SIZES[0]) as pilot:
+        await settled(pilot)
+        await pilot.press("a", "shift+tab")
+        await typed(pilot, "resnet99")
+        assert "! not the name of a torchvision model; did you mean resnet" in shown(app)
+        await pilot.press("enter")
+        assert isinstance(app.screen, AddStrategy)
+        await typed(pilot, "wide_resnet1")
+        await pilot.pause(0.1)
+        await pilot.press("right", "enter")
+        await pilot.pause()
+        assert app.setup.strategies.chosen[-1] == on_rung("wide_resnet101_2", "probe")
+
+
+def test_any_name_that_may_be_a_model_is_taken_where_none_is_known(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert no_backbone("resnet99")
+    monkeypatch.setattr("tui.screens.add_strategy.model_names", lambda: ())
+    assert not no_backbone("resnet99")
+    assert no_backbone("a model")
 
 
 async def test_a_probe_has_its_own_parameters(images: DataSource) -> None:

@@ -14,8 +14,10 @@ from textual.suggester import SuggestFromList
 from textual.widgets import Footer, Input, OptionList, Static
 from textual.widgets.option_list import Option
 
+from engine.models.names import model_names
 from engine.presets import BACKBONE, named, rungs
 from engine.strategy import Strategy
+from engine.text import did_you_mean
 from tui.screens.dialogs import answer
 from tui.widgets.field import Field
 from tui.widgets.strategy_form import COMMON_BACKBONES
@@ -45,8 +47,9 @@ class AddStrategy(ModalScreen[Strategy | None]):
 
     def __init__(self, backbone: str) -> None:
         super().__init__()
+        suggested = list(dict.fromkeys((*COMMON_BACKBONES, *model_names())))
         self.backbone = TextInput(
-            backbone, compact=True, id="new-backbone", suggester=SuggestFromList(COMMON_BACKBONES), max_length=60
+            backbone, compact=True, id="new-backbone", suggester=SuggestFromList(suggested), max_length=60
         )
         self.rungs = OptionList(*map(_option, rungs()), compact=True, markup=False, id="new-rung")
         self.said = Static(markup=False, id="new-name")
@@ -67,19 +70,23 @@ class AddStrategy(ModalScreen[Strategy | None]):
         self._say()
 
     @property
+    def problem(self) -> str:
+        """Why the backbone is none, empty where it is one."""
+        return no_backbone(self.backbone.value.strip())
+
+    @property
     def strategy(self) -> Strategy | None:
         """What is put together now, None where the backbone is not the name of one."""
         option = self.rungs.highlighted_option
-        backbone = self.backbone.value.strip()
-        if option is None or option.id is None or not BACKBONE.fullmatch(backbone):
+        if option is None or option.id is None or self.problem:
             return None
-        return named(f"{backbone}-{option.id}", {})
+        return named(f"{self.backbone.value.strip()}-{option.id}", {})
 
     @on(Input.Changed)
     @on(OptionList.OptionHighlighted)
     def _say(self) -> None:
         strategy = self.strategy
-        self.said.update("! not the name of a torchvision model" if strategy is None else f"Enter adds {strategy.name}")
+        self.said.update(f"! {self.problem}" if strategy is None else f"Enter adds {strategy.name}")
 
     @on(Input.Submitted)
     @on(OptionList.OptionSelected)
@@ -89,6 +96,14 @@ class AddStrategy(ModalScreen[Strategy | None]):
             answer(self, strategy)
         else:
             self.backbone.focus()
+
+
+def no_backbone(name: str) -> str:
+    """Why torchvision has no model of that name, empty where it has one, or where its models are not known."""
+    known = model_names()
+    if name in known or (BACKBONE.fullmatch(name) and not known):
+        return ""
+    return f"not the name of a torchvision model{did_you_mean(name, known, most=2)}"
 
 
 def _option(name: str) -> Option:

@@ -15,6 +15,7 @@ from textual.message import Message
 from textual.suggester import SuggestFromList
 from textual.widgets import Input
 
+from engine.models.names import model_names
 from engine.presets import BACKBONE
 from engine.strategy import Strategy, changed_strategy
 from engine.toml import SpecError
@@ -71,7 +72,7 @@ def _numbers(text: str) -> list[float]:
 
 
 def _model(text: str) -> str:
-    if not BACKBONE.fullmatch(text):
+    if not BACKBONE.fullmatch(text) or (model_names() and text not in model_names()):
         raise SpecError("not a model")
     return text
 

@@ -1,0 +1,25 @@
+"""The names of torchvision's classification models, known without importing torch."""
+
+from __future__ import annotations
+
+import re
+from functools import cache
+from importlib.util import find_spec
+from pathlib import Path
+
+REGISTERED = re.compile(r"^@register_model\(\)\n(?:@.*\n)*def (\w+)\(", re.MULTILINE)
+"""A function that torchvision registers as a model under its own name."""
+
+
+@cache
+def model_names() -> tuple[str, ...]:
+    """The names, sorted, read from torchvision's source; none where that is not there to be read."""
+    spec = find_spec("torchvision")
+    folders = [] if spec is None else spec.submodule_search_locations or []
+    try:
+        sources = [
+            path.read_text(encoding="utf-8") for folder in folders for path in Path(folder).glob("models/[!_]*.py")
+        ]
+    except (OSError, ValueError):
+        return ()
+    return tuple(sorted(name for source in sources for name in REGISTERED.findall(source)))
