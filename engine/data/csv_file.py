@@ -17,7 +17,7 @@ from engine.data.dataset import DataError
 from engine.data.folders import Found, unreadable
 from engine.data.listed_files import ListedFiles
 from engine.data.splits import PART_NAMES, PARTS, Labelled, Part, part_called
-from engine.text import listed, shown
+from engine.text import counted, listed, shown
 
 if TYPE_CHECKING:
     import _csv
@@ -275,9 +275,16 @@ def _labelled(
         f"{where}: {len(torn_rows):,} rows without a path or a label are left out, the first in line {torn_rows[0]}"
         if torn_rows
         else "",
-        f"{where}: {len(missing):,} listed files are not in {shown(str(images))}: {listed(missing)}" if missing else "",
-        f"{where}: {len(torn):,} images left out, listed with different labels: {_names(torn)}" if torn else "",
-        f"{where}: {len(twice - torn):,} images are listed more than once: {_names(twice)}" if twice - torn else "",
+        f"{where}: {counted(len(missing), 'listed file is', 'listed files are')} not in {shown(str(images))}:"
+        f" {listed(missing)}"
+        if missing
+        else "",
+        f"{where}: {counted(len(torn), 'image', 'images')} left out, listed with different labels: {_names(torn)}"
+        if torn
+        else "",
+        f"{where}: {counted(len(twice - torn), 'image is', 'images are')} listed more than once: {_names(twice)}"
+        if twice - torn
+        else "",
     )
     found = [image for image in labels.items() if image[0] not in torn]
     return sorted(found), tuple(filter(None, warnings))

@@ -677,6 +677,17 @@ async def test_copies_of_images_are_told(images: DataSource, home: Path) -> None
         assert app.screen is app.setup
 
 
+async def test_one_image_is_told_as_one(images: DataSource, home: Path) -> None:
+    folder = home / "ants-bees" / "train" / "cold"
+    shutil.copy(folder / "0.png", folder / "copy.png")
+    (folder / "broken.png").write_bytes((folder / "1.png").read_bytes()[:50])
+    app = App(images)
+    async with app.run_test(size=SIZES[1]) as pilot:
+        await settled(pilot)
+        assert "! 1 image cannot be read" in shown(app)
+        assert "· 1 image twice within a part" in shown(app)
+
+
 async def until_seen(app: App, pictures: int) -> None:
     """Waits until so many pictures are drawn."""
     assert isinstance(app.screen, Copies)

@@ -154,8 +154,8 @@ def test_what_is_odd_in_the_rows_is_a_warning(root: Path) -> None:
     assert "labels are read from column label, not from class" in everything
     assert "2 listed files are not in" in everything
     assert "images/99.jpg, images/x\\x1b.jpg" in everything
-    assert "1 images left out, listed with different labels: 5.jpg" in everything
-    assert "1 images are listed more than once: 1.jpg" in everything
+    assert "1 image left out, listed with different labels: 5.jpg" in everything
+    assert "1 image is listed more than once: 1.jpg" in everything
 
 
 @pytest.mark.parametrize(

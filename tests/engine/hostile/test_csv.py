@@ -84,9 +84,9 @@ def test_odd_ways_of_writing_a_csv(root: Path) -> None:
     data = found(root, *rows, header="\ufeffpath,label", ending="\r\n")
     assert names(data) == {"1.jpg", "2.jpg", "3.jpg", "4.jpg", "a, b.jpg", 'x "y".jpg'}
     everything = "\n".join(data.warnings)
-    assert "1 listed files are not in" in everything
+    assert "1 listed file is not in" in everything
     assert "sub/\\n5.jpg" in everything
-    assert "1 images are listed more than once: 1.jpg" in everything
+    assert "1 image is listed more than once: 1.jpg" in everything
 
 
 def test_labels_of_validation_that_training_lacks_are_named(root: Path) -> None:
