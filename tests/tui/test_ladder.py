@@ -65,6 +65,27 @@ async def test_what_is_there_already_is_ticked_and_nothing_is_added_by_escape(im
         assert isinstance(app.screen, AddStrategy)
 
 
+async def test_what_was_added_can_be_removed_and_nothing_else(images: DataSource) -> None:
+    app = App(images)
+    async with app.run_test(size=SIZES[0]) as pilot:
+        await settled(pilot)
+        strategies = app.setup.strategies
+        for rung in ("probe", "bn"):
+            strategies.add(on_rung("resnet50", rung))
+        await pilot.press("up")
+        await pilot.pause()
+        assert "del Remove" in shown(app)
+        await pilot.press("delete")
+        await pilot.pause()
+        assert strategies.chosen == (*presets().values(), on_rung("resnet50", "bn"))
+        assert app.setup.form.strategy == strategies.current == list(presets().values())[-1]
+        assert "3 runs" in shown(app) and "del Remove" not in shown(app)
+        await pilot.press("delete", "down", "backspace", "backspace", "backspace")
+        assert strategies.chosen == tuple(presets().values())
+        strategies.add(on_rung("resnet50", "probe"))
+        assert strategies.current == on_rung("resnet50", "probe")
+
+
 async def test_the_models_that_there_are_complete_what_is_typed_and_no_other_is_added(images: DataSource) -> None:
     app = App(images)
     async with app.run_test(size=SIZES[0]) as pilot:

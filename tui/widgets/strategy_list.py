@@ -35,6 +35,14 @@ class StrategyList(OptionList):
         Binding("enter", "start", "Start", id="strategies.start", tooltip="start the comparison"),
         Binding("a", "add", "Add", id="strategies.add", tooltip="add any backbone on any rung: probe, last-stage, …"),
         Binding("right", "edit", "Edit", key_display="→", id="strategies.edit", tooltip="change its parameters"),
+        Binding(
+            "delete,backspace",
+            "remove",
+            "Remove",
+            key_display="del",
+            id="strategies.remove",
+            tooltip="take an added strategy off the list",
+        ),
     ]
 
     class Start(Message):
@@ -67,6 +75,7 @@ class StrategyList(OptionList):
         self.strategies = dict(strategies)
         self.room = MOST_NAME
         self.known = dict(known)
+        self.added: set[str] = set()
         self.ticked = {strategy.name for strategy in chosen}
         super().__init__(
             *(Option(self._prompt(strategy), id=name) for name, strategy in strategies.items()),
@@ -95,6 +104,7 @@ class StrategyList(OptionList):
         """Shows another strategy, or the one of its name that is there already, ticked and highlighted."""
         if strategy.name not in self.strategies:
             self.known[strategy.name] = self.strategies[strategy.name] = strategy
+            self.added.add(strategy.name)
             self.add_option(Option(self._prompt(strategy), id=strategy.name))
         self.ticked.add(strategy.name)
         self.put(self.strategies[strategy.name])
@@ -118,6 +128,23 @@ class StrategyList(OptionList):
             self.ticked ^= {strategy.name}
             self.put(strategy)
             self.post_message(self.Ticked())
+
+    def action_remove(self) -> None:
+        """Takes the highlighted strategy off the list, if it was added to it; the one above it is highlighted then."""
+        if (strategy := self.current) is None or strategy.name not in self.added:
+            return
+        place = list(self.strategies).index(strategy.name)
+        self.added.remove(strategy.name)
+        self.ticked.discard(strategy.name)
+        del self.strategies[strategy.name], self.known[strategy.name]
+        self.remove_option(strategy.name)
+        self.highlighted = place - 1
+        self.post_message(self.Ticked())
+
+    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
+        """Only what was added can be removed: a person's own strategies are in a file of theirs."""
+        del parameters
+        return action != "remove" or (self.current is not None and self.current.name in self.added)
 
     def action_start(self) -> None:
         """Asks the screen to start."""
