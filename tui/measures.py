@@ -21,7 +21,8 @@ Number = Callable[[Row], float | None]
 class Measure:
     """A column: a number a run, of several their mean. ``words`` explain it; ``better`` says which end is the good one.
 
-    ``spread``: several runs are told as mean ± standard deviation.
+    ``spread``: several runs are told as mean ± standard deviation. ``upper``: the other end of an interval that begins
+    at the number.
     """
 
     title: str
@@ -30,6 +31,7 @@ class Measure:
     text: Callable[[float], str]
     better: Literal["higher", "lower"] | None = None
     spread: bool = field(default=False, kw_only=True)
+    upper: Number | None = field(default=None, kw_only=True)
 
     def number(self, rows: Sequence[Row]) -> float | None:
         """The mean over the runs in which it was measured."""
@@ -37,11 +39,14 @@ class Measure:
         return mean(known) if known else None
 
     def cell(self, rows: Sequence[Row]) -> str:
-        """In words: ``93.5``, ``93.5 ±0.4``."""
+        """In words: ``93.5``, ``93.5 ±0.4``, ``88.1–96.6``."""
         known = [value for row in rows if (value := self.value(row)) is not None]
         if not known:
             return UNKNOWN
         said = self.text(mean(known))
+        if self.upper is not None:
+            highs = [high for row in rows if (high := self.upper(row)) is not None]
+            return f"{said}–{self.text(mean(highs))}" if highs else UNKNOWN
         return f"{said} ±{self.text(stdev(known)).lstrip('+')}" if self.spread and len(known) > 1 else said
 
 
@@ -70,7 +75,7 @@ def _scored(measure: Callable[[Scores], float | None]) -> Number:
 
 
 def measures(comparison: Comparison) -> tuple[Measure, ...]:
-    """The columns that have something to say about these runs, the accuracies first."""
+    """The columns that have something to say about these runs, accuracy and its cost first."""
     of = f" of {comparison.positive}" if comparison.positive else ", each class against the rest"
     other = " (p: the other class)" if comparison.positive else ""
     every = (
@@ -85,8 +90,16 @@ def measures(comparison: Comparison) -> tuple[Measure, ...]:
             "higher",
             spread=True,
         ),
-        Measure("low", "lower end of the accuracy's 95 % interval, %", lambda row: row.val_accuracy_low, _percent),
-        Measure("high", "upper end of the accuracy's 95 % interval, %", lambda row: row.val_accuracy_high, _percent),
+        Measure(
+            "95 %",
+            "95 % interval of the validation accuracy, %",
+            lambda row: row.val_accuracy_low,
+            _percent,
+            upper=lambda row: row.val_accuracy_high,
+        ),
+        Measure("time", "seconds in all", lambda row: row.seconds_total, duration, "lower"),
+        Measure("memory", "peak memory", lambda row: row.peak_memory_bytes, size, "lower"),
+        Measure("trained", "parameters that train", lambda row: row.parameters_trainable or None, _large, "lower"),
         Measure(
             "balanced",
             "balanced accuracy, %: mean of the recalls",
@@ -116,15 +129,12 @@ def measures(comparison: Comparison) -> tuple[Measure, ...]:
         Measure("gap", "training less validation accuracy, points", lambda row: row.generalisation_gap, _points),
         Measure("best", "epoch of best validation accuracy", lambda row: row.best_epoch, _whole),
         Measure("turned", "epoch at which validation loss turned", lambda row: row.val_loss_turned, _whole),
-        Measure("time", "seconds in all", lambda row: row.seconds_total, duration, "lower"),
         Measure(
             "to 95 %", "time to 95 % of the other's best accuracy", lambda row: row.seconds_to_target, duration, "lower"
         ),
         Measure("CPU", "processor time, all cores", lambda row: row.cpu_seconds, duration, "lower"),
-        Measure("memory", "peak memory", lambda row: row.peak_memory_bytes, size, "lower"),
         Measure("energy", "energy of the card", lambda row: row.joules, energy, "lower"),
         Measure("params", "parameters of the network", lambda row: row.parameters_total or None, _large, "lower"),
-        Measure("trained", "parameters that train", lambda row: row.parameters_trainable or None, _large, "lower"),
         Measure("mult-adds", "multiply-adds of one image", lambda row: row.multiply_adds, _large, "lower"),
     )
     accuracy = ("val acc",)

@@ -210,10 +210,23 @@ async def test_columns_are_chosen_and_sort(app: TlTui, folder: Path) -> None:
         await pilot.press(*["right"] * 30, "s")
         await pilot.pause()
         assert screen.table.measure is screen.table.measures[-1]
-        assert "trained▴" in text_of(app) and "parameters that train" in text_of(app)
+        assert "params▴" in text_of(app) and "parameters of the network" in text_of(app)
         assert names(app)[0] == "mobilenetv3-extract", "fewer are better"
         assert any("←" in line for line in text_of(app).splitlines())
         assert max(map(len, text_of(app).splitlines())) <= 80
+
+
+async def test_another_experiment_begins_at_the_first_column(app: TlTui, folder: Path, tmp_path: Path) -> None:
+    told = logs.events()
+    started = told[0]
+    assert isinstance(started, ev.ExperimentStarted)
+    other = logs.write(tmp_path / "other", [msgspec.structs.replace(started, name="other"), *told[1:]])
+    async with app.run_test(size=(80, 24)) as pilot:
+        screen = await compare(pilot, app, folder)
+        await pilot.press(*["right"] * 30)
+        assert screen.table.first_column > 0
+        await compare(pilot, app, other)
+        assert screen.table.first_column == screen.table.column == 0
 
 
 async def test_what_differs_and_the_words_of_the_verdict(app: TlTui, folder: Path) -> None:

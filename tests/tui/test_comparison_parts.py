@@ -49,7 +49,7 @@ def some(comparison: Comparison, *rows: Row) -> Comparison:
 
 def test_only_what_was_measured_has_a_column(comparison: Comparison) -> None:
     titles = [one.title for one in measures(comparison)]
-    assert titles[0] == "val acc" and "time" in titles and "memory" in titles
+    assert titles[:5] == ["val acc", "95 %", "time", "memory", "trained"], "accuracy and its cost first"
     assert not {"test acc", "AUC", "energy", "mult-adds"} & set(titles), "no predictions, no test part, no card"
     assert [one.title for one in measures(some(comparison))] == ["val acc"]
 
@@ -65,6 +65,14 @@ def test_several_runs_are_mean_and_deviation(comparison: Comparison) -> None:
     waiting = [msgspec.structs.replace(row, val_accuracy=None) for row in rows]
     assert accuracy.cell(waiting) == "–" and accuracy.number(waiting) is None
     assert accuracy.cell([rows[0], *waiting]) == f"{values[0]:.1f}", "of the runs that have one"
+
+
+def test_an_interval_is_one_column(comparison: Comparison) -> None:
+    rows = [row for row in comparison.runs if row.strategy == "resnet18-finetune"]
+    interval = measures(comparison)[1]
+    lows, highs = [row.val_accuracy_low or 0.0 for row in rows], [row.val_accuracy_high or 0.0 for row in rows]
+    assert interval.cell(rows[:1]) == f"{100 * lows[0]:.1f}–{100 * highs[0]:.1f}"
+    assert interval.cell(rows) == f"{100 * sum(lows) / 3:.1f}–{100 * sum(highs) / 3:.1f}", "means of both ends"
 
 
 @pytest.mark.parametrize("measure", ["val acc", "time", "loss", "params"])

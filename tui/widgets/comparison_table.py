@@ -74,8 +74,11 @@ class ComparisonTable(Listing):
         return self.measures[self.column] if self.column < len(self.measures) else None
 
     def show(self, comparison: Comparison) -> None:
-        """Shows this comparison in the order and as far unfolded as it was."""
-        title = self.measure.title if self.measure is not None else "val acc"
+        """Shows this comparison in the order and as far unfolded as it was; of another experiment its first columns."""
+        is_other = self.comparison is None or self.comparison.experiment != comparison.experiment
+        title = "val acc" if is_other or self.measure is None else self.measure.title
+        if is_other:
+            self.first_column = 0
         self.comparison, self.measures = comparison, measures(comparison)
         self.column = next((place for place, one in enumerate(self.measures) if one.title == title), 0)
         self._arrange()
