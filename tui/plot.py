@@ -4,17 +4,23 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import pairwise
 from typing import Literal
 
+from rich.cells import cell_len
 from rich.text import Text
 
+from tui.text import apart
 from tui.theme import GREY, GROUND, Colour, rgb
 
 Point = tuple[float, float]
 LABEL_WIDTH = 7
 """Cells for the numbers at the left, the same in every chart so that stacked charts line up."""
+SIGN = 4
+"""Cells before a name in the legend."""
+FEWEST = 8
+"""Cells of a name below which it is rather left out of the legend than cut."""
 
 
 @dataclass(frozen=True)
@@ -70,7 +76,8 @@ def draw(curves: Curves, width: int, height: int) -> Text:
 
 
 def legend(curves: Curves, width: int) -> Text:
-    """The title and what each line means: with values if they fit in ``width`` cells, else as many names as do.
+    """The title and what each line means: with values if they fit in ``width`` cells, else without; names that have no
+    room are cut, and of very many the last ones are left out, which dots say.
 
     A curve without a name is left out.
     """
@@ -80,12 +87,23 @@ def legend(curves: Curves, width: int) -> Text:
         if with_values.cell_len <= width:
             return with_values
     for number in range(len(named), 0, -1):
-        text = _legend(curves.title, named[:number], False)
+        dots = " …" if number < len(named) else ""
+        text = _legend(curves.title, _cut(named[:number], width - cell_len(curves.title + dots)), False)
+        text.append(dots, rgb(GREY))
         if text.cell_len <= width:
             return text
     text = Text(curves.title, "bold", no_wrap=True)
     text.truncate(width)
     return text
+
+
+def _cut(series: Sequence[Series], width: int) -> list[Series]:
+    """The series with names that have room in so many cells together, none shorter than a person can still read."""
+    names = [one.name for one in series]
+    room = max(FEWEST, width // len(series) - SIGN)
+    while room < max(map(cell_len, names)) and sum(min(cell_len(name), room + 1) + SIGN for name in names) <= width:
+        room += 1
+    return [replace(one, name=name) for one, name in zip(series, apart(names, room), strict=True)]
 
 
 def _legend(title: str, series: Sequence[Series], values: bool, gap: int = 2) -> Text:

@@ -97,8 +97,19 @@ def test_the_legend_gives_way() -> None:
         "accuracy  ┄ train 90.6 %  ━ val 93.5 %",
         "accuracy ┄ train 90.6 % ━ val 93.5 %",
         "accuracy  ┄ train  ━ val",
-        "accuracy  ┄ train",
+        "accuracy",
         "accur",
+    ]
+
+
+def test_strategies_that_have_no_room_in_the_legend_are_cut_or_told_by_dots() -> None:
+    names = ("resnet18-finetune", "mobilenetv3-extract", "val")
+    curves = Curves("accuracy", tuple(Series(name, (), BLUE) for name in names), (1, 2), (0, 1), str)
+    assert [str(legend(curves, width)) for width in (60, 50, 30, 20)] == [
+        "accuracy  ━ resnet18-finetune  ━ mobilenetv3-extract  ━ val",
+        "accuracy  ━ resnet…netune  ━ mobile…xtract  ━ val",
+        "accuracy  ━ resnet1…finetune …",
+        "accuracy",
     ]
 
 
