@@ -235,14 +235,15 @@ def test_accuracy_of_one_seed_and_of_several() -> None:
     assert percent_range([0.93, 0.9542, 0.94]) == "93.0–95.4 %"
 
 
-async def test_folds_are_told() -> None:
+@pytest.mark.parametrize("size", SIZES, ids=lambda size: f"{size[0]}x{size[1]}")
+async def test_folds_are_told(size: tuple[int, int]) -> None:
     for name, seeds in (("a-20261123-120000", (0,)), ("b-20261122-120000", (0, 1))):
         logs.write(OUT / name, logs.events(changed(logs.two_strategies(), seeds=seeds, folds=3)))
     app = App()
-    async with app.run_test(size=SIZES[1]) as pilot:
+    async with app.run_test(size=size) as pilot:
         await opened(pilot)
-        told = [str(app.runs.table.get_row_at(row)[1]).splitlines()[1] for row in (0, 1)]
-    assert told == ["3 folds", "2 seeds, 3 folds"]
+        told = [str(app.runs.table.get_row_at(row)[1]).splitlines()[1:] for row in (0, 1)]
+    assert told == [["3 folds"], ["2 seeds", "3 folds"] if size == SIZES[0] else ["2 seeds, 3 folds"]]
 
 
 def test_another_year_is_told_by_its_date() -> None:

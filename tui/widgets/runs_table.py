@@ -115,8 +115,10 @@ def _cells(summary: Summary, name: str, widths: dict[str, int]) -> list[Text]:
     if summary.seeds:
         seeds = f"seed {summary.seeds[0]}" if len(summary.seeds) == 1 else f"{len(summary.seeds)} seeds"
         folds = [f"{summary.folds} folds"] if summary.folds else []
-        said = ", ".join([seeds, *folds] if len(summary.seeds) > 1 else folds or [seeds])
-        data.append(f"\n{middle(said, widths['data'])}", rgb(GREY))
+        parts = [seeds, *folds] if len(summary.seeds) > 1 else folds or [seeds]
+        said = ", ".join(parts)
+        lines = [said] if len(said) <= widths["data"] else [middle(part, widths["data"]) for part in parts]
+        data.append("".join(f"\n{line}" for line in lines), rgb(GREY))
     time, status = duration(summary.seconds) if summary.began else "–", _status(summary.status)
     columns = {
         "when": Text(when(summary.began, _this_year())),
