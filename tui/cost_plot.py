@@ -19,11 +19,11 @@ from tui.plot import Curves, Series
 from tui.text import apart
 from tui.theme import COLOURS, GREY, Colour, rgb
 
-Cost = Literal["time", "processor time", "memory"]
+Cost = Literal["time", "memory", "processor time"]
 COSTS: dict[Cost, tuple[Callable[[Row], float | None], Callable[[float], str]]] = {
     "time": (lambda row: row.seconds_total, duration),
-    "processor time": (lambda row: row.cpu_seconds, duration),
     "memory": (lambda row: row.peak_memory_bytes, size),
+    "processor time": (lambda row: row.cpu_seconds, duration),
 }
 MARKS = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
 ROWS = 100

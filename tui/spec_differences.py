@@ -14,6 +14,10 @@ from tui.text import middle
 from tui.theme import AMBER, COLOURS, GREY, rgb
 
 UNSET = "–"
+BETWEEN = " · "
+"""Stands between the numbers of a parameter that has several."""
+MANY = 4
+"""Numbers from which on only their ends are said."""
 
 
 @dataclass(frozen=True)
@@ -29,7 +33,18 @@ def spec_differences(runs: Sequence[Sequence[RunState]]) -> tuple[SpecDifference
     described = [_described(some) for some in runs]
     names = _together(dict.fromkeys(name for one in described for name in one))
     rows = [SpecDifference(name, tuple(one.get(name, UNSET) for one in described)) for name in names]
-    return tuple(row for row in rows if len(set(row.values)) > 1)
+    return tuple(_brief(row) for row in rows if len(set(row.values)) > 1)
+
+
+def _brief(row: SpecDifference) -> SpecDifference:
+    """Long rows of numbers by their ends, as long as that tells them apart."""
+    said = tuple(_ends(value) for value in row.values)
+    return SpecDifference(row.parameter, said) if len(set(said)) == len(set(row.values)) else row
+
+
+def _ends(value: str) -> str:
+    numbers = value.split(BETWEEN)
+    return value if len(numbers) < MANY else f"{len(numbers)} values, {numbers[0]} to {numbers[-1]}"
 
 
 def side_by_side(strategies: tuple[str, ...], found: tuple[SpecDifference, ...], width: int) -> Text:
@@ -86,6 +101,8 @@ def _text(value: object) -> str:
         return "its own"
     if isinstance(value, bool):
         return "yes" if value else "no"
+    if isinstance(value, tuple | list):
+        return BETWEEN.join(_text(one) for one in value)
     return f"{value:g}" if isinstance(value, float) else str(value)
 
 

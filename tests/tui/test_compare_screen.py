@@ -11,7 +11,7 @@ from typing import Any
 import msgspec
 import pytest
 from textual.pilot import Pilot
-from textual.widgets import OptionList
+from textual.widgets import OptionList, Static
 
 from engine import events as ev
 from engine.spec import DataSource, Experiment, changed
@@ -243,6 +243,23 @@ async def test_what_differs_and_the_words_of_the_verdict(app: TlTui, folder: Pat
         await until(pilot, lambda: "optimizer.lr" in text_of(app))
 
 
+@SIZES
+async def test_no_line_of_what_differs_is_too_long_for_its_window(
+    app: TlTui, tmp_path: Path, size: tuple[int, int]
+) -> None:
+    named = [
+        changed_strategy(one, name=f"{one.name}-with-a-very-long-name") for one in logs.two_strategies(2).strategies
+    ]
+    told = logs.write(tmp_path / NAME, logs.events(changed(logs.two_strategies(2), strategies=named)))
+    async with app.run_test(size=size) as pilot:
+        await compare(pilot, app, told)
+        await pilot.press("v")
+        await until(pilot, lambda: isinstance(app.screen, Reading))
+        assert isinstance(app.screen, Reading)
+        lines = app.screen.text.plain.partition("The strategies differ in")[2].splitlines()
+        assert 40 < max(map(len, lines)) <= app.screen.query_one(Static).content_size.width
+
+
 async def test_the_positive_class_is_chosen(app: TlTui, folder: Path) -> None:
     async with app.run_test(size=(80, 24)) as pilot:
         screen = await compare(pilot, app, folder)
@@ -287,7 +304,7 @@ async def test_accuracy_against_each_cost(app: TlTui, folder: Path) -> None:
         await until(
             pilot, lambda: "accuracy against time, logarithmic" in text_of(app) or "against time" in text_of(app)
         )
-        for cost in ("processor time", "memory", "time"):
+        for cost in ("memory", "processor time", "time"):
             await pilot.press("m")
             await until(pilot, lambda cost=cost: f"accuracy against {cost}" in text_of(app))
         assert "A resnet18-finetune" in text_of(app) and "B mobilenetv3-extract" in text_of(app)
@@ -309,6 +326,7 @@ async def test_images_that_only_one_gets_right(app: TlTui, folder: Path, size: t
         view = app.screen.query_one(DisagreementsView)
         surest = sorted(only_a | only_b, reverse=True)
         assert images(view) == surest
+        assert "✗ is sure" in shown, "of its mistake"
         assert f"image-{surest[0]:02}.png" in shown and "✗ ants  95.3 %   bees 4.7 %" in shown
         await pilot.press("down")
         await until(pilot, lambda: "✗ ants  94.3 %" in text_of(app))

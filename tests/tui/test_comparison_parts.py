@@ -12,6 +12,7 @@ from engine.comparison.rows import Comparison, Row, Source, compare
 from engine.events import AnyEvent
 from engine.spec import changed
 from engine.state import ExperimentState, RunState, fold
+from engine.strategy import LBFGS
 from tests.tui import logs
 from tui import bands, cost_plot
 from tui.compared import best_pair, compared
@@ -218,6 +219,19 @@ def test_specs_differ_in_what_was_asked_differently(state: ExperimentState) -> N
     assert spec_differences([groups[0], groups[0]]) == () and spec_differences([]) == ()
     other_seeds = spec_differences([groups[0], groups[0][:1]])
     assert [(one.parameter, one.values) for one in other_seeds] == [("seeds", ("0, 1, 2", "0"))]
+
+
+def test_strengths_of_a_probe_are_told_by_their_ends_unless_these_are_alike(state: ExperimentState) -> None:
+    (tuned, *_), (extracted, *_) = (runs_of(state, name) for name in ("resnet18-finetune", "mobilenetv3-extract"))
+
+    def strengths(*each: tuple[float, ...]) -> tuple[str, ...]:
+        strategies = [msgspec.structs.replace(extracted.strategy, optimizer=LBFGS(l2=l2)) for l2 in each]
+        probes = [msgspec.structs.replace(extracted, strategy=strategy) for strategy in strategies]
+        found = spec_differences([[tuned], *([probe] for probe in probes)])
+        return next(one.values for one in found if one.parameter == "optimizer.l2")[1:]
+
+    assert strengths((10.0, 3.0, 1.0, 0.3), (1.0,)) == ("4 values, 10 to 0.3", "1")
+    assert strengths((10.0, 3.0, 1.0, 0.3), (10.0, 2.0, 1.0, 0.3)) == ("10 · 3 · 1 · 0.3", "10 · 2 · 1 · 0.3")
 
 
 def test_the_pair_to_look_at_first(state: ExperimentState) -> None:

@@ -38,6 +38,8 @@ TALL = 30
 """Rows from which on there is room below the table, and above it for more than the verdict."""
 View = Literal["table", "detail", "disagreements", "cost"]
 COMPARING = "Comparing …"
+IN_WINDOW = 8
+"""Cells that a window of text has for its frame, its margins and the bar that scrolls."""
 
 
 class CompareScreen(Screen[None]):
@@ -303,7 +305,8 @@ class CompareScreen(Screen[None]):
         text = self.verdict.copy()
         if found := self._spec_differences():
             text.append("\n\nThe strategies differ in\n", "bold")
-            text.append_text(side_by_side(self.compared.strategies, found, min(78, self.size.width - 6)))
+            width = min(76, self.size.width * 95 // 100 - IN_WINDOW)
+            text.append_text(side_by_side(self.compared.strategies, found, width))
         self.app.push_screen(Reading("The verdict", text))
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:

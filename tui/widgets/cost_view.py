@@ -16,7 +16,7 @@ from tui.widgets.chart import Chart
 
 
 class CostView(Vertical):
-    """A mark a strategy; a key turns from seconds to processor time to memory."""
+    """A mark a strategy; a key turns from time to memory to processor time."""
 
     DEFAULT_CSS = """
     CostView { padding: 0 1; }
@@ -29,7 +29,7 @@ class CostView(Vertical):
         Binding("escape", "back", "Back", id="plot.back", tooltip="back to the table"),
         Binding("up,k", "scroll(-1)", "Up", show=False, id="plot.up", tooltip="scroll what the letters mean"),
         Binding("down,j", "scroll(1)", "Down", show=False, id="plot.down", tooltip="scroll what the letters mean"),
-        Binding("m", "measure", "Time or memory", id="plot.cost", tooltip="against time, processor time or memory"),
+        Binding("m", "measure", "Other cost", id="plot.cost", tooltip="against time, memory or processor time"),
     ]
 
     class Back(Message):

@@ -54,7 +54,7 @@ class DisagreementList(Listing):
     def head(self, width: int) -> list[Text]:
         """What the columns are."""
         del width
-        return [Text.assemble(("✓  ✗  sure  image", rgb(GREY)))]
+        return [Text.assemble(("✓  ✗ is sure image", rgb(GREY)))]
 
     def line(self, number: int, width: int) -> Text:
         """``A  B  99 %  image.jpg``."""
