@@ -7,7 +7,7 @@ from datetime import datetime
 from functools import partial
 from pathlib import Path
 from threading import Thread
-from typing import ClassVar, Literal
+from typing import Any, ClassVar, Literal
 
 from rich.text import Text
 from textual import on
@@ -90,6 +90,8 @@ class TlTui(App[None], inherit_bindings=False):
         self.marks: dict[Path, frozenset[str] | None] = {}  # what is to be compared, of each which runs: None for all
         self.hosting = Hosting(self._in_thread, self.post_message)
         self.left = False  # by the person's wish: else what trains goes on without the screen
+        self._told: SeverityLevel = "information"  # how grave the latest was
+        self._was_at = self.current_mode
         self._visited: set[str] = set()
         self._is_first_visit = False
         self._is_ready_to_compare = False
@@ -99,7 +101,8 @@ class TlTui(App[None], inherit_bindings=False):
         self._setup = experiment or _with_data(data or DataSource())
         self.register_theme(THEME)
         self.theme = THEME.name
-        if wanted():
+        self.is_plain = wanted()
+        if self.is_plain:
             self._filters.append(Ascii())
 
     def on_mount(self) -> None:
@@ -112,6 +115,7 @@ class TlTui(App[None], inherit_bindings=False):
         }
         for mode, screen in screens.items():
             self.add_mode(mode, partial(framed, mode, screen))
+        self.screen_change_signal.subscribe(self, self._moved_on)
         self.set_interval(1, self._tick)
         if self._opened_first is None:
             self.call_later(self.action_go, "setup")
@@ -119,6 +123,11 @@ class TlTui(App[None], inherit_bindings=False):
                 self.run_worker(self._open_running, thread=True, group="seek", exit_on_error=False)
         else:
             self.open_experiment(self._opened_first)
+
+    def get_key_display(self, binding: Binding) -> str:
+        """Textual's name of a key; its sign for Enter has no like of one cell in ASCII."""
+        display = super().get_key_display(binding)
+        return display.replace("⏎", "Enter") if self.is_plain else display
 
     def delay_update(self, delay: float = 0.05) -> None:
         """Textual holds every frame back for ``delay`` at a change of mode, the app's first frame too.
@@ -146,8 +155,18 @@ class TlTui(App[None], inherit_bindings=False):
         super().notify(said, severity=severity, timeout=timeout or TOLD_FOR[severity], markup=False)
 
     @on(Notify)
-    def _one_at_a_time(self) -> None:
+    def _one_at_a_time(self, message: Notify) -> None:
         """What was told before makes room."""
+        self._told = message.notification.severity
+        self._clear_told()
+
+    def _moved_on(self, screen: Screen[Any]) -> None:
+        """What was told of one screen does not cover the next one, or a window over it; an error stays."""
+        was_at, self._was_at = self._was_at, self.current_mode
+        if self._told != "error" and (isinstance(screen, ModalScreen) or was_at != self.current_mode):
+            self._clear_told()
+
+    def _clear_told(self) -> None:
         self.clear_notifications()
         for screen in self.screen_stack[-1:]:
             screen.query("ToastHolder").remove()  # Textual takes its words away, and leaves their row
