@@ -220,7 +220,11 @@ class Reading(ModalScreen[None]):
 
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding(
-            "escape,enter,q,question_mark", "dismiss", "Close", id="reading.close", tooltip="back to where you were"
+            "escape,enter,space,q,question_mark",
+            "dismiss",
+            "Close",
+            id="reading.close",
+            tooltip="back to where you were",
         ),
     ]
 
@@ -232,7 +236,7 @@ class Reading(ModalScreen[None]):
         """The text in a frame."""
         with VerticalScroll(classes="dialog reading") as window:
             window.border_title = Text(self.title_text)
-            window.border_subtitle = Text("↑ ↓ scroll · esc close")
+            window.border_subtitle = Text("↑ ↓ scroll · enter or esc close")
             yield Static(self.text, markup=False)
 
     def on_mount(self) -> None:
