@@ -23,6 +23,7 @@ from engine.progress import WorkDone
 from engine.spec import DataSource, Experiment, changed, default_experiment
 from engine.strategy import AdamW, Constant, StepLR, changed_strategy
 from tui.app import TlTui
+from tui.ascii import to_ascii
 from tui.hosting import Hosting
 from tui.screens.copies import Copies
 from tui.screens.dialogs import Reading
@@ -236,7 +237,8 @@ async def test_parameters_are_edited_and_checked(images: DataSource) -> None:
         await typed(pilot, "12")
         app.setup.form.fields["optimizer.lr"].control.focus()
         await typed(pilot, "nan")
-        assert "number: 0.001" in shown(app)
+        assert any(line.endswith("! a number") for line in shown(app).splitlines())
+        assert "! learning rate: a number, such as 0.001" in shown(app)
         await typed(pilot, "0.02")
         assert "resnet18-finetune*" in shown(app)
         await pilot.press("ctrl+r")
@@ -336,7 +338,7 @@ async def test_keys_that_arrive_together_keep_their_order(images: DataSource) ->
         for key in ("backspace", "7", "x"):
             app.post_message(Key(key, key if len(key) == 1 else None))
         await pilot.pause()
-        assert "! epochs: whole number" in shown(app)
+        assert "! epochs: a whole number" in shown(app)
         await pilot.press("ctrl+r")
         assert not app.started
 
@@ -369,6 +371,33 @@ async def test_what_holds_for_every_run_is_checked(images: DataSource) -> None:
     )
 
 
+async def test_of_a_long_path_the_end_is_shown(images: DataSource, home: Path) -> None:
+    weights = home / "a-folder-of-weights-that-somebody-gave-a-long-name" / "weights"
+    weights.mkdir(parents=True)
+    app = App(experiment=changed(default_experiment(presets()), data=images, weights=str(weights)))
+    async with app.run_test(size=SIZES[0]) as pilot:
+        await settled(pilot)
+        assert "/weights" in shown(app)
+        app.setup.options.weights.focus()
+        await pilot.press("home")
+        await pilot.pause()
+        assert "/weights" not in shown(app)
+        await pilot.press("escape")
+        await pilot.pause()
+        assert "/weights" in shown(app)
+
+
+async def test_in_ascii_every_sign_has_a_form_of_its_own(images: DataSource, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TL_TUI_ASCII", "1")
+    app = App(images)
+    async with app.run_test(size=SIZES[1]) as pilot:
+        await settled(pilot)
+        assert "Enter Start" in shown(app)
+        drawn = to_ascii(shown(app))
+        assert "yes  v" in drawn or "v\n" in drawn
+        assert drawn.count("?") == shown(app).count("?") == 1, "the key of help"
+
+
 async def test_a_running_experiment_is_not_joined_by_another(
     images: DataSource, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -381,8 +410,9 @@ async def test_a_running_experiment_is_not_joined_by_another(
         assert "an experiment is running: stop it first" in shown(app)
 
 
+@pytest.mark.parametrize("closing", ["escape", "enter", "space"])
 async def test_a_start_that_takes_a_while_is_told_and_happens_once(
-    images: DataSource, monkeypatch: pytest.MonkeyPatch
+    images: DataSource, monkeypatch: pytest.MonkeyPatch, closing: str
 ) -> None:
     looked = threading.Event()
     asked: list[Experiment] = []
@@ -407,7 +437,7 @@ async def test_a_start_that_takes_a_while_is_told_and_happens_once(
         while not isinstance(app.screen, Reading):
             await pilot.pause(0.02)
         assert "there is no cuda:7" in shown(app)
-        await pilot.press("escape")
+        await pilot.press(closing)
         await pilot.pause()
         assert "2 runs · ctrl+r starts" in shown(app)
     assert len(asked) == 1

@@ -275,9 +275,8 @@ class DataPicker(Vertical):
         self._draw()
 
     def on_resize(self, event: Resize) -> None:
-        """The summary is laid out by width; of a long path the end tells more than the beginning."""
+        """The summary is laid out by width."""
         del event
-        self.call_after_refresh(lambda: self.path.scroll_to(x=self.path.max_scroll_x, animate=False))
         self._draw()
 
     def _draw(self) -> None:

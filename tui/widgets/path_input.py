@@ -77,6 +77,18 @@ class PathInput(TextInput):
             id=id or None,
         )
 
+    def on_resize(self) -> None:
+        """Of a long path the end tells more than the beginning."""
+        if not self.has_focus:
+            self._show_end()
+
+    def on_blur(self) -> None:
+        """Wherever the cursor was."""
+        self._show_end()
+
+    def _show_end(self) -> None:
+        self.call_after_refresh(lambda: self.scroll_to(x=self.max_scroll_x, animate=False))
+
     def action_complete(self) -> None:
         """Takes the completion, or moves on where there is none."""
         before = self.value

@@ -44,13 +44,16 @@ COMMON_BACKBONES = (
 """Suggestions; any other torchvision classification model works as well."""
 
 OTHER_SIZE = {"mobilenet_v3_small": "mobilenet_v3_large", "mobilenet_v3_large": "mobilenet_v3_small"}
+EXAMPLE = ", such as 0.001"
+"""Said below the form, where there is room: beside a field there is none at 80 columns."""
+NOT_A_NUMBER = f"a number{EXAMPLE}"
 
 
 def _whole(text: str) -> int:
     try:
         return int(text)
     except ValueError:
-        raise SpecError("whole number") from None
+        raise SpecError("a whole number") from None
 
 
 def _whole_or_none(text: str) -> int | None:
@@ -61,9 +64,9 @@ def _number(text: str) -> float:
     try:
         number = float(text)
     except ValueError:
-        raise SpecError("number: 0.001") from None
+        raise SpecError(NOT_A_NUMBER) from None
     if not math.isfinite(number):
-        raise SpecError("number: 0.001")
+        raise SpecError(NOT_A_NUMBER)
     return number
 
 
@@ -247,7 +250,7 @@ class StrategyForm(VerticalScroll, can_focus=False):
         self.problems.pop(entry.label.strip(), None)
         if problem:
             self.problems[entry.label.strip()] = problem
-        self.fields[entry.key].say(problem)
+        self.fields[entry.key].say(problem.removesuffix(EXAMPLE))
 
     def _fill(self, prefix: str = "") -> None:
         """Shows the values whose key begins with ``prefix``; hides the lines that the strategy does not have."""
