@@ -337,6 +337,24 @@ async def test_what_is_told_for_a_moment_covers_neither_keys_nor_numbers(app: Tl
         await until(pilot, lambda: text_of(app).splitlines() == before)
 
 
+@pytest.mark.parametrize("key", ["4", "question_mark"])
+async def test_what_is_told_of_one_screen_does_not_cover_the_next_unless_it_is_an_error(
+    app: TlTui, past: Log, key: str
+) -> None:
+    async with app.run_test(size=(120, 40), notifications=True) as pilot:
+        await opened(pilot, app, past(logs.events()))
+        for severity, stays in (("information", False), ("error", True)):
+            app.notify("told for long", severity=severity, timeout=60)  # type: ignore[arg-type]
+            await until(pilot, lambda: "told for long" in text_of(app))
+            before = app.screen
+            await pilot.press(key)
+            await until(pilot, lambda before=before: app.screen is not before)
+            await pilot.pause(0.1)
+            assert ("told for long" in text_of(app)) == stays
+            await pilot.press("2" if key == "4" else "escape")
+            await until(pilot, lambda before=before: app.screen is before)
+
+
 async def test_help_shows_the_keys_that_work_here(app: TlTui, present: Log) -> None:
     async with app.run_test(size=(120, 40)) as pilot:
         await opened(pilot, app, present(logs.until("Progress", 10, logs.events())))
