@@ -303,7 +303,7 @@ class TlTui(App[None], inherit_bindings=False):
             return
         kept = "What it has learnt so far is kept" if run.epochs else "No epoch of it has ended, so nothing is kept"
         self.push_screen(
-            Question("Skip this run?", f"{shown(run.run, 160)}\n{kept}; the next one begins.", "Skip (y)", "Go on (n)"),
+            Question("Skip this run?", f"{shown(run.run, 160)}\n{kept}.", "Skip (y)", "Go on (n)"),
             partial(self._answered, "skip", self.folder, run.run),
         )
 

@@ -33,8 +33,8 @@ class LiveScreen(Screen[None]):
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("space", "app.pause", "Pause", id="live.pause", tooltip="pause training, or go on"),
         Binding("r", "app.resume", "Resume", id="live.resume", tooltip="go on where the experiment was interrupted"),
-        Binding("s", "app.stop", "Stop", id="live.stop", tooltip="save what was learnt and end the experiment"),
-        Binding("k", "app.skip", "Skip", id="live.skip", tooltip="end this run and go on to the next"),
+        Binding("s", "app.stop", "Stop", id="live.stop", tooltip="end the experiment; asks first"),
+        Binding("k", "app.skip", "Skip", id="live.skip", tooltip="end this run and go on to the next; asks first"),
         Binding("d", "app.detach", "Detach", id="live.detach", tooltip="quit, and leave it training in the background"),
         Binding("3", "verdict", "Verdict", id="live.verdict", tooltip="compare: what the experiment came to"),
         Binding("c", "charts", "Charts", id="live.charts", tooltip="show the charts that have no room now"),
