@@ -83,6 +83,15 @@ def read_csv(path: Path, images: Path, validation: Path | None, group: str | Non
     return replace(found, groups=None if group is None else groups)
 
 
+def group_column(path: Path) -> str:
+    """The column that may say which images belong together, empty where none looks like it.
+
+    ``DataError`` or ``OSError`` where the file cannot be read.
+    """
+    with path.open(encoding="utf-8-sig", newline="") as file:
+        return _group_column(_delimited(file, shown(str(path)))[1])
+
+
 def _with_second(found: Found, table: _Table, second: _Table, images: Path, groups: dict[str, str]) -> Found:
     val, more = _labelled(second.where, second.rows, images, groups)
     warnings = found.warnings
@@ -140,13 +149,7 @@ def _read(path: Path, group: str | None) -> _Table:
 
 
 def _parsed(file: TextIO, where: str, group: str | None) -> _Table:
-    # The delimiter is the one that makes the header's columns known: csv.Sniffer also looks at the cells,
-    # and is misled by those with spaces and commas.
-    headers = {delimiter: _header(_reader(file, where, delimiter)) for delimiter in DELIMITERS}
-    if not any(headers.values()):
-        raise DataError(f"{where}: the file is empty")
-    delimiter = max(headers, key=lambda one: (_known(headers[one]), len(headers[one])))
-    header = headers[delimiter]
+    delimiter, header = _delimited(file, where)
     path_column, path_note = _column(header, PATH_COLUMNS, "paths", where)
     label_column, label_note = _column(header, LABEL_COLUMNS, "labels", where)
     split_column = _split_column(header, partial(_cells, file, where, delimiter))
@@ -163,6 +166,18 @@ def _parsed(file: TextIO, where: str, group: str | None) -> _Table:
         raise DataError(f"{where}: a header and no rows")
     notes = (path_note, label_note, "" if group is not None else _group_note(header, where))
     return _Table(where, rows, split_column is not None, tuple(filter(None, notes)))
+
+
+def _delimited(file: TextIO, where: str) -> tuple[str, list[str]]:
+    """The delimiter and the header: the one that makes the header's columns known.
+
+    csv.Sniffer also looks at the cells, and is misled by those with spaces and commas.
+    """
+    headers = {delimiter: _header(_reader(file, where, delimiter)) for delimiter in DELIMITERS}
+    if not any(headers.values()):
+        raise DataError(f"{where}: the file is empty")
+    delimiter = max(headers, key=lambda one: (_known(headers[one]), len(headers[one])))
+    return delimiter, headers[delimiter]
 
 
 def _split_column(header: list[str], rows: Callable[[], Iterator[tuple[int, list[str]]]]) -> int | None:
@@ -229,10 +244,13 @@ def _column(header: list[str], names: tuple[str, ...], of_what: str, where: str)
 
 def _group_note(header: list[str], where: str) -> str:
     """That a column may tell which images belong together; empty where none looks like it."""
-    found = next(
-        (cell.strip() for cell, name in zip(header, _normal(header), strict=True) if name in GROUP_COLUMNS), ""
-    )
+    found = _group_column(header)
     return found and f"{where}: column {shown(found, 60)} may say which images belong together: name it as the group"
+
+
+def _group_column(header: list[str]) -> str:
+    named = zip(header, _normal(header), strict=True)
+    return next((cell.strip() for cell, name in named if name in GROUP_COLUMNS), "")
 
 
 def _named_column(header: list[str], name: str, where: str) -> int:

@@ -666,6 +666,21 @@ async def test_proposed_groups_are_taken_and_kept_whole_with_two_keys(patients: 
     assert "patient" in data.group_pattern
 
 
+async def test_a_column_of_groups_is_taken_with_a_key(images: DataSource, home: Path) -> None:
+    rows = [f"{label}/{number}.png,{label},{label}{number // 2}" for label in ("cold", "warm") for number in range(6)]
+    (home / "labels.csv").write_text("file_path,label,Patient ID\n" + "\n".join(rows) + "\n", encoding="utf-8")
+    app = App(DataSource(path="labels.csv", images="ants-bees/train"))
+    async with app.run_test(size=SIZES[1]) as pilot:
+        await settled(pilot)
+        assert "p take groups from column Patient ID" in shown(app)
+        await pilot.press("p")
+        await settled(pilot)
+        assert "take groups" not in shown(app)
+        assert app.setup.data.may_be_grouped
+        await pilot.press("enter")
+    assert app.started[0].data == DataSource(path="labels.csv", images="ants-bees/train", group="Patient ID")
+
+
 async def test_the_given_split_comes_back_and_other_data_have_no_pattern(patients: DataSource) -> None:
     app = App(replace(patients, group_pattern=r"patient-(\w+)-", split="grouped"))
     async with app.run_test(size=SIZES[1]) as pilot:

@@ -78,7 +78,12 @@ class SetupScreen(Screen[None]):
             "g", "split", "Whole groups", show=False, id="setup.split", tooltip="keep groups whole in the split, or not"
         ),
         Binding(
-            "p", "groups", "Take groups", show=False, id="setup.groups", tooltip="take the groups that names suggest"
+            "p",
+            "groups",
+            "Take groups",
+            show=False,
+            id="setup.groups",
+            tooltip="take the groups that names or a column suggest",
         ),
         Binding(
             "i",
@@ -214,7 +219,7 @@ class SetupScreen(Screen[None]):
         self.data.turn_split()
 
     def action_groups(self) -> None:
-        """Takes the groups that names suggest."""
+        """Takes the groups that names or a column suggest."""
         self.data.take_proposed()
 
     def action_images(self) -> None:

@@ -140,10 +140,14 @@ class DataPicker(Vertical):
         return self.found is not None and self.found.report is not None and bool(self.found.report.groups)
 
     @property
-    def proposed(self) -> str:
-        """The pattern for groups that the names suggest, empty where they suggest none."""
+    def proposed(self) -> dict[str, str]:
+        """How to group, as a column of the CSV or the names of images suggest; empty where they suggest nothing."""
         report = None if self.found is None else self.found.report
-        return "" if report is None or report.proposal is None else report.proposal.pattern
+        if self.found is None or report is None:
+            return {}
+        if report.proposal is not None:
+            return {"group_pattern": report.proposal.pattern}
+        return {"group": self.found.column} if self.found.column else {}
 
     @property
     def may_be_checked(self) -> bool:
@@ -165,8 +169,8 @@ class DataPicker(Vertical):
         self._divide(split="given" if self.source.split == "grouped" else "grouped")
 
     def take_proposed(self) -> None:
-        """Takes what the names suggest as groups."""
-        self._divide(group_pattern=self.proposed)
+        """Takes what is suggested as groups."""
+        self._divide(**self.proposed)
 
     def _divide(self, **values: str) -> None:
         self.first = replace(self.source, **values)
@@ -294,11 +298,13 @@ def _looked_at(source: DataSource) -> tuple[DataFound | None, str]:
     wait_until_loaded()
     # Imported here because only this thread needs it, and the first paint must not wait for it.
     from engine.data.check import quick_check  # noqa: PLC0415
+    from engine.data.csv_file import group_column  # noqa: PLC0415
     from engine.data.discover import DataError, discover  # noqa: PLC0415
 
     try:
         dataset = discover(source)
-        return facts(dataset, quick_check(dataset, source)), ""
+        column = group_column(Path(dataset.path)) if dataset.kind == "csv" and not dataset.groups else ""
+        return facts(dataset, quick_check(dataset, source), column), ""
     except (DataError, OSError) as error:
         return None, str(error)
     except Exception as error:  # a person wants to know, and to go on

@@ -31,7 +31,7 @@ FORMATS = {"jpg": "JPEG", "jpeg": "JPEG", "png": "PNG", "webp": "WebP", "bmp": "
 class DataFound(Struct, frozen=True):
     """The facts about a data set that are shown: counts in images, ``size`` in bytes (None if not known).
 
-    ``report``: whether it is sound, as far as is known by now.
+    ``report``: whether it is sound, as far as is known by now; ``column``: the one that may say what a group is.
     """
 
     classes: tuple[tuple[str, int, int], ...]
@@ -42,6 +42,7 @@ class DataFound(Struct, frozen=True):
     is_demo: bool = False
     test: int = 0
     report: Report | None = None
+    column: str = ""
 
     @property
     def train(self) -> int:
@@ -54,7 +55,7 @@ class DataFound(Struct, frozen=True):
         return sum(val for _, _, val in self.classes)
 
 
-def facts(data: DataSet, report: Report | None = None) -> DataFound:
+def facts(data: DataSet, report: Report | None = None, column: str = "") -> DataFound:
     """Counts a data set; looks at each file's size, so not for the event loop."""
     train, val = (Counter(sample.label for sample in part) for part in (data.train, data.val))
     paths = [Path(sample.path) for part in (data.train, data.val) for sample in part]
@@ -68,6 +69,7 @@ def facts(data: DataSet, report: Report | None = None) -> DataFound:
         is_demo=data.kind == "demo",
         test=len(data.test),
         report=report,
+        column=column,
     )
 
 
@@ -85,7 +87,7 @@ def described(found: DataFound, width: int, *, is_grouped: bool = False, checkin
     text.append(f" · {len(found.classes):,} classes\n")
     text.append(f"{shown(found.split)}\n", "dim")
     if found.report is not None:
-        text.append_text(soundness(found.report, is_grouped=is_grouped, checking=checking))
+        text.append_text(soundness(found.report, is_grouped=is_grouped, checking=checking, column=found.column))
     for warning in found.warnings[:WARNINGS_SHOWN]:
         text.append(f"! {shown(warning)}\n", rgb(AMBER))
     if more := len(found.warnings) - WARNINGS_SHOWN:

@@ -21,18 +21,20 @@ MOST_AT_ONCE = 2000
 """Images up to which they are looked at without being asked."""
 
 
-def soundness(report: Report, *, is_grouped: bool, checking: WorkDone | None) -> Text:
+def soundness(report: Report, *, is_grouped: bool, checking: WorkDone | None, column: str = "") -> Text:
     """Lines that each end in a newline, the gravest first, and what keys do about them.
 
     ``is_grouped``: the split keeps groups whole already; ``checking``: how far looking at the images is, None where
-    nobody does.
+    nobody does; ``column``: the one of a CSV that may say what a group is.
     """
-    return Text().join([*_groups(report, is_grouped), *_images(report, checking)])
+    return Text().join([*_groups(report, is_grouped, column), *_images(report, checking)])
 
 
-def _groups(report: Report, is_grouped: bool) -> Iterator[Text]:
+def _groups(report: Report, is_grouped: bool, column: str) -> Iterator[Text]:
     leak, proposal = report.leak, report.proposal
     if leak is None:
+        if column:
+            yield _key("p", f"take groups from column {shown(column, 20)}")
         return
     if proposal is not None:
         yield _line("?", AMBER, f"names: {proposal.groups:,} groups, {proposal.explained:,}/{proposal.images:,} images")

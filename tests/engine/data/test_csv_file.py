@@ -2,6 +2,7 @@ from pathlib import Path
 
 import pytest
 
+from engine.data.csv_file import group_column
 from engine.data.discover import DataError, DataSet, discover, summary
 from engine.spec import DataSource
 
@@ -105,6 +106,8 @@ def test_a_column_that_may_name_groups_is_pointed_out(root: Path, header: str) -
     assert note in "".join(found(write(root / "list.csv", *lines)).warnings)
     told = discover(DataSource(path=str(root / "list.csv"), group=column)).warnings
     assert not any("may say which images" in warning for warning in told)
+    assert group_column(root / "list.csv") == column
+    assert group_column(write(root / "none.csv", "path,label", "a,b")) == ""
 
 
 def test_labels_are_text(root: Path) -> None:
