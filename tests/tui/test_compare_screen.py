@@ -443,7 +443,7 @@ async def test_keys_are_explained(app: TlTui, folder: Path) -> None:
         for opens, words in (
             ((), "sort by the chosen column"),
             (("enter",), "curves instead of words"),
-            (("escape", "t"), "against time, processor time or memory"),
+            (("escape", "t"), "against time, memory or processor time"),
             (("escape", "d"), "copy the image's path"),
         ):
             await pilot.press(*opens)
