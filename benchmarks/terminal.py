@@ -126,7 +126,7 @@ def idle(work: Work, size: Size, measured: Measured) -> None:
         shown.press("4")
         shown.wait_for(lambda text: "Read again" in text and "finished" in text)
         shown.press("\r")
-        shown.wait_for(lambda text: "Pause" in text and "finished" in text)
+        shown.wait_for(lambda text: "Charts" in text and "finished" in text)
         time.sleep(2)
         measured.add("idle, Live", _name(size), _bytes_a_second(shown, work.idle_seconds))
         shown.press("3")
@@ -231,8 +231,8 @@ HELP: Sequence[Answer] = (
     ("?", lambda text: "esc close" not in text),
 )
 MODES: Sequence[Answer] = (
-    ("2", lambda text: "Pause" in text.splitlines()[-1]),
-    ("3", lambda text: "Pause" not in text.splitlines()[-1]),
+    ("2", lambda text: "Charts" in text.splitlines()[-1]),
+    ("3", lambda text: "Charts" not in text.splitlines()[-1]),
 )
 
 
