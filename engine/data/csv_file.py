@@ -290,7 +290,8 @@ def _labelled(
     if len(torn) == len(labels):
         raise DataError(f"{where}: every image is listed with different labels: {_names(torn)}")
     warnings = (
-        f"{where}: {len(torn_rows):,} rows without a path or a label are left out, the first in line {torn_rows[0]}"
+        f"{where}: {counted(len(torn_rows), 'row', 'rows')} without a path or a label left out, the first in line"
+        f" {torn_rows[0]}"
         if torn_rows
         else "",
         f"{where}: {counted(len(missing), 'listed file is', 'listed files are')} not in {shown(str(images))}:"

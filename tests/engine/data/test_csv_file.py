@@ -39,9 +39,7 @@ LABELS = {"1.jpg": "cat", "2.jpg": "cat", "3.jpg": "dog", "4.jpg": "dog"}
 def test_rows_without_a_path_or_a_label_are_left_out(root: Path) -> None:
     dataset = found(write(root / "pets.csv", "path,label", *FOUR, "images/5.jpg,", ",dog"))
     assert rows(dataset) == LABELS
-    assert any(
-        "2 rows without a path or a label are left out, the first in line 6" in text for text in dataset.warnings
-    )
+    assert any("2 rows without a path or a label left out, the first in line 6" in text for text in dataset.warnings)
 
 
 @pytest.mark.parametrize("column", ["split", "set", "Data Split", "phase"])
