@@ -17,11 +17,11 @@ Part = Literal["val", "test"]
 
 
 @dataclass(frozen=True)
-class Predictions:
-    """What one run's best epoch said of N images of one part of the data, in file order.
+class Seen:
+    """N images of one part of the data, in file order, of which one run's best epoch said something.
 
     ``groups``: what patient, animal or scene an image shows, empty where unknown. ``labels``: (N,), the index of an
-    image's true class. ``probabilities``: (N, classes), the softmax of the logits, so each row sums to 1.
+    image's true class.
     """
 
     run: str
@@ -31,6 +31,12 @@ class Predictions:
     paths: tuple[str, ...]
     groups: tuple[str, ...]
     labels: NDArray[np.int64]
+
+
+@dataclass(frozen=True)
+class Predictions(Seen):
+    """What it said: ``probabilities``, (N, classes), the softmax of the logits, so each row sums to 1."""
+
     probabilities: NDArray[np.float64]
 
 
@@ -77,19 +83,12 @@ def read(folder: Path, run: str, part: Part = "val") -> Predictions | None:
 
 
 @dataclass(frozen=True)
-class Outcomes:
+class Outcomes(Seen):
     """What came of a run's predictions, as far as strategies are compared by it: much less than :class:`Predictions`.
 
     ``right``: (N,), whether an image was classified rightly. ``losses``: (N,), its cross-entropy in nats.
     """
 
-    run: str
-    part: Part
-    epoch: int
-    classes: tuple[str, ...]
-    paths: tuple[str, ...]
-    groups: tuple[str, ...]
-    labels: NDArray[np.int64]
     right: NDArray[np.bool_]
     losses: NDArray[np.float64]
 
