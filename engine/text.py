@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 
 def shown(text: str, limit: int = 300) -> str:
@@ -38,6 +38,11 @@ def listed(names: list[str], limit: int = 3) -> str:
     return f"{first} and {more:,} more" if more > 0 else first
 
 
+def joined(parts: Sequence[str], joint: str) -> str:
+    """All of them in words, ``joint`` before the last: ``a, b and c``; at least one."""
+    return parts[0] if len(parts) == 1 else f"{', '.join(parts[:-1])} {joint} {parts[-1]}"
+
+
 def counted(count: int, one: str, many: str) -> str:
     """``1 image is``, ``2,000 images are``."""
     return f"{count:,} {one if count == 1 else many}"
@@ -57,9 +62,7 @@ def numbers(sorted_ones: list[int]) -> str:
 def did_you_mean(name: str, there: Iterable[str], most: int = 3) -> str:
     """``; did you mean resnet18 or resnet50?``: the nearest of the names there are, empty where none is near."""
     near = [shown(one, 100) for one in difflib.get_close_matches(name, list(there), most)]
-    if not near:
-        return ""
-    return f"; did you mean {' or '.join(filter(None, (', '.join(near[:-1]), near[-1])))}?"
+    return f"; did you mean {joined(near, 'or')}?" if near else ""
 
 
 def _escape(character: str) -> str:

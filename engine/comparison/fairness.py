@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 from engine.state import ExperimentState, RunState
 from engine.strategy import Strategy
-from engine.text import numbers
+from engine.text import joined, numbers
 
 
 class Compared(NamedTuple):
@@ -53,11 +53,7 @@ def _sentence(title: str, values: dict[str, str]) -> str:
         by_value.setdefault(value, []).append(strategy)
     if len(by_value) < 2:
         return ""
-    return f"{title}: " + "; ".join(f"{value} for {_listed(names)}" for value, names in by_value.items()) + "."
-
-
-def _listed(names: Sequence[str]) -> str:
-    return names[0] if len(names) == 1 else f"{', '.join(names[:-1])} and {names[-1]}"
+    return f"{title}: " + "; ".join(f"{value} for {joined(names, 'and')}" for value, names in by_value.items()) + "."
 
 
 def _seeds(runs: Sequence[Compared]) -> dict[str, str]:

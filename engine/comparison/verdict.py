@@ -13,7 +13,7 @@ from engine.comparison.measured import Measured, images, measured, part, separab
 from engine.comparison.rows import Comparison
 from engine.comparison.said import PARTS, oriented, points_of, reads_as_one, sentence
 from engine.comparison.units import percent
-from engine.text import counted
+from engine.text import counted, joined
 
 NOTICEABLE = 1.2
 """A time or a memory that is this many times another's is worth a word."""
@@ -142,9 +142,9 @@ def _others(results: Sequence[Measured], comparison: Comparison) -> str:
     untold = [other.strategy for other in others if other.strategy not in told]
     said = []
     if told:
-        said.append(f"{first.strategy} is shown to be more accurate than {_listed(told, 'and')}.")
+        said.append(f"{first.strategy} is shown to be more accurate than {joined(told, 'and')}.")
     if untold:
-        said.append(f"Not told apart from {first.strategy}: {_listed(untold, 'and')}.")
+        said.append(f"Not told apart from {first.strategy}: {joined(untold, 'and')}.")
     return " ".join(said)
 
 
@@ -157,7 +157,7 @@ def _choice(mine: Measured, results: Sequence[Measured], comparison: Comparison)
     tied = [other for other in others if not reads_as_one(abs(mine.accuracy - other.accuracy))]
     worse = [other for other in others if other not in tied]
     if difference <= 0 and tied and worse and mine.accuracy > max(other.accuracy for other in worse):
-        names = _listed([other.strategy for other in tied], "and")
+        names = joined([other.strategy for other in tied], "and")
         reasons.append(f"accuracy counts most (with {names})")
     elif reads_as_one(difference):
         sure = "" if _are_different(mine, best_other, comparison) else ", which this data cannot confirm"
@@ -173,8 +173,8 @@ def _choice(mine: Measured, results: Sequence[Measured], comparison: Comparison)
         reasons += _surer(mine, others, comparison)
     against = f" It overfits: training accuracy is {100 * mine.gap:.1f} points higher." if mine.overfits else ""
     if not reasons:
-        return f"Another is better, or nearly as good, in each of {_listed(compared, 'and')}.{against}"
-    return f"Choose it when {_listed(reasons, 'or')}.{against}"
+        return f"Another is better, or nearly as good, in each of {joined(compared, 'and')}.{against}"
+    return f"Choose it when {joined(reasons, 'or')}.{against}"
 
 
 def _cheaper(mine: Measured, others: Sequence[Measured], cost: Cost) -> list[str]:
@@ -213,10 +213,6 @@ def _cost(first: Measured, second: Measured) -> str:
     if ratio < NOTICEABLE:
         return "They take about the same time."
     return f"{fast.strategy} takes {_share(1 / ratio)} of the time."
-
-
-def _listed(parts: Sequence[str], joint: str) -> str:
-    return parts[0] if len(parts) == 1 else f"{', '.join(parts[:-1])} {joint} {parts[-1]}"
 
 
 def _share(ratio: float) -> str:
