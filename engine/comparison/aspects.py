@@ -23,7 +23,7 @@ from engine.comparison.cells import (
     weights,
     what_trains,
 )
-from engine.comparison.columns import Column, with_result
+from engine.comparison.columns import Column, scored, with_result
 from engine.comparison.measured import is_whole
 from engine.comparison.rows import Comparison, Row
 from engine.comparison.units import (
@@ -40,7 +40,7 @@ from engine.comparison.units import (
 from engine.data.leaks import is_far_above
 
 if TYPE_CHECKING:
-    from engine.comparison.scores import ClassScores, Scores
+    from engine.comparison.scores import ClassScores
 
 Better = Literal["higher", "lower"]
 Value = Callable[[Row], float | None]
@@ -135,22 +135,16 @@ def _scored(part: Literal["test", "val"], field: str, positive: str) -> Value:
 
 def _classes(shown: Sequence[Column]) -> Section:
     """Recall and precision of each class: of the test part where every run was tested, else of validation."""
-    rows = [row for column in shown for row in column.rows]
-    tested = all(row.test_scores is not None for row in with_result(rows))
-
-    def scores(column: Column) -> list[Scores]:
-        found = [row.test_scores if tested else row.scores for row in column.rows]
-        return [one for one in found if one is not None]
-
+    part, by_column = scored(shown)
     by_name: dict[str, list[ClassScores]] = {}
-    for one in (one for column in shown for found in scores(column) for one in found.classes):
+    for one in (one for known in by_column for found in known for one in found.classes):
         by_name.setdefault(one.name, []).append(one)
     worst = sorted(by_name, key=lambda name: _mean(one.recall for one in by_name[name]) or 0.0)[:MOST_CLASSES]
     lines = []
     for name in (name for name in by_name if name in worst):
         values = []
-        for column in shown:
-            found = [one for scored in scores(column) for one in scored.classes if one.name == name]
+        for known in by_column:
+            found = [one for scores in known for one in scores.classes if one.name == name]
             both = (_mean(one.recall for one in found), _mean(one.precision for one in found))
             values.append(
                 " / ".join(UNKNOWN if value is None else percent(value) for value in both) if found else UNKNOWN
@@ -158,7 +152,7 @@ def _classes(shown: Sequence[Column]) -> Section:
         images = from_to(sorted({one.support for one in by_name[name]}))
         lines.append(Aspect(f"{name} ({images})", tuple(values), (False,) * len(shown)))
     of_worst = f", worst {MOST_CLASSES}" if len(by_name) > MOST_CLASSES else ""
-    return Section(f"Recall / precision ({'test' if tested else 'val'}{of_worst})", tuple(lines))
+    return Section(f"Recall / precision ({part}{of_worst})", tuple(lines))
 
 
 def _overfitting(shown: Sequence[Column]) -> Section:

@@ -2,19 +2,12 @@
 
 from __future__ import annotations
 
+from engine.comparison.columns import columns, scored
 from engine.comparison.measured import is_whole, part
 from engine.comparison.rows import Comparison
 from engine.comparison.said import PARTS
 from engine.data import leaks
 from engine.text import listed
-
-
-def _not_validated(comparison: Comparison) -> str:
-    """The classes of which there is no image where accuracy is measured; empty where there are some of each."""
-    on_test = part(comparison) == "test"
-    scores = [found for row in comparison.runs if (found := row.test_scores if on_test else row.scores) is not None]
-    counts = [{one.name: one.support for one in found.classes} for found in scores]
-    return listed([name for name in comparison.data.classes if counts and not any(one.get(name) for one in counts)])
 
 
 def caveats(comparison: Comparison) -> tuple[str, ...]:
@@ -25,10 +18,7 @@ def caveats(comparison: Comparison) -> tuple[str, ...]:
         said.append(f"{leaks.said(leak)}.")
     if any(row.weights.startswith("none") for row in done):
         said.append("Weights were random at the start, so this is no transfer learning.")
-    if missing := _not_validated(comparison):
-        said.append(
-            f"No {PARTS[part(comparison)]} image is of {missing}, so nothing here tells how well that is known."
-        )
+    said += _without_an_image(comparison)
     short = {row.state for row in done if not is_whole(row)}
     if short:
         is_going_on = "running" in short
@@ -38,3 +28,14 @@ def caveats(comparison: Comparison) -> tuple[str, ...]:
             "The best epoch was chosen on these very images, which flatters; --test-fraction sets others apart."
         )
     return tuple(said)
+
+
+def _without_an_image(comparison: Comparison) -> list[str]:
+    """That nothing was measured of some classes."""
+    measured_on, by_column = scored(columns(comparison))
+    classes = [one for known in by_column for scores in known for one in scores.classes]
+    measured = {one.name for one in classes if one.support}
+    if not classes or measured >= {*comparison.data.classes}:
+        return []
+    missing = listed([name for name in comparison.data.classes if name not in measured])
+    return [f"No {PARTS[measured_on]} image is of {missing}, so nothing here tells how well that is known."]

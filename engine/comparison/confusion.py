@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 
 from msgspec import Struct
 
-from engine.comparison.columns import Column, with_result
+from engine.comparison.columns import Column, scored
+from engine.comparison.said import PARTS
 
 if TYPE_CHECKING:
     from engine.comparison.scores import Scores
@@ -51,15 +52,12 @@ class Matrix(Struct, frozen=True):
 
 def matrices(shown: Sequence[Column]) -> tuple[Matrix, ...]:
     """A confusion matrix a column that has one: of the test part where every run was tested, else of validation."""
-    tested = all(row.test_scores is not None for column in shown for row in with_result(column.rows))
-    made = []
-    for column in shown:
-        scores = [row.test_scores if tested else row.scores for row in column.rows]
-        known = [one for one in scores if one is not None]
-        if known:
-            classes = tuple(one.name for one in known[0].classes)
-            made.append(Matrix(column, "test" if tested else "validation", classes, _sum(known), len(known)))
-    return tuple(made)
+    part, by_column = scored(shown)
+    return tuple(
+        Matrix(column, PARTS[part], tuple(one.name for one in known[0].classes), _sum(known), len(known))
+        for column, known in zip(shown, by_column, strict=True)
+        if known
+    )
 
 
 def _sum(scores: Sequence[Scores]) -> tuple[tuple[int, ...], ...]:

@@ -1,7 +1,10 @@
 import pytest
 from msgspec.structs import replace
 
+from engine.comparison.aspects import sections
 from engine.comparison.caveats import caveats
+from engine.comparison.columns import columns
+from engine.comparison.confusion import matrices
 from engine.comparison.difference import PairedDifference
 from engine.comparison.paired import holm, paired_difference
 from engine.comparison.rows import Comparison, DataCounts
@@ -227,6 +230,16 @@ def test_a_class_that_nothing_was_measured_of_is_a_caveat() -> None:
     assert "No validation image is of bees, so nothing here tells how well that is known." in caveats(made)
     whole = replace(scored, classes=(there, replace(gone, support=1)))
     assert not any("No validation image" in said for said in caveats(comparison(row("a", 0.9, scores=whole))))
+
+
+def test_a_strategy_without_a_result_does_not_change_what_the_others_are_measured_on() -> None:
+    there, gone = ClassScores("ants", 1.0, 1.0, 9), ClassScores("bees", 1.0, 1.0, 9)
+    scored = Scores(18, 1.0, 1.0, 1.0, None, None, "", None, None, 0.1, 0.1, (there, gone), ((9, 0), (0, 9)))
+    tested = row("a", 0.9, scores=scored, test_scores=scored, test_accuracy=0.9)
+    made = comparison(tested, row("b", None, state="waiting"))
+    shown = columns(made)
+    assert [matrix.part for matrix in matrices(shown)] == ["test"]
+    assert any(section.title == "Recall / precision (test)" for section in sections(made, shown))
 
 
 def test_what_predicts_with_fewer_operations_is_fast_later() -> None:
