@@ -65,6 +65,11 @@ class Duplicates(Struct, frozen=True):
         """Pairs whose images are in different parts."""
         return sum(pair.across for pair in (*self.exact, *self.near))
 
+    @property
+    def harmless(self) -> int:
+        """Pairs of one label within one part: to the split they do no harm, but they count twice."""
+        return sum(not pair.across and not pair.conflict for pair in (*self.exact, *self.near))
+
 
 def duplicates(dataset: DataSet, digests: Mapping[str, str], seen: Sequence[str], near: NearPairs) -> Duplicates:
     """The pairs of a data set. ``digests``: of each path's bytes; ``seen``: the digests that ``near`` numbers."""

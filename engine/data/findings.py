@@ -108,9 +108,8 @@ def _duplicates(report: Report) -> Iterator[Finding]:
     if found.conflicts:
         pairs = counted(found.conflicts, "pair of the same or nearly the same image has", f"{PAIRS} have")
         yield Finding("alarm", f"{pairs} two different labels.", "look at them: one of the labels is wrong")
-    within = sum(not pair.across and not pair.conflict for pair in (*found.exact, *found.near))
-    if within:
-        pairs = counted(within, "pair of the same or nearly the same image is", f"{PAIRS} are")
+    if found.harmless:
+        pairs = counted(found.harmless, "pair of the same or nearly the same image is", f"{PAIRS} are")
         yield Finding("note", f"{more}{pairs} within one part.", "harmless to the split; but they count twice")
 
 
