@@ -376,10 +376,9 @@ def status(arguments: list[str]) -> int:
         sys.stderr.close()
         return 0
     except OSError as error:
-        from engine.text import shown
+        from tui.errors import in_words
 
-        said = f"{error.filename}: {error.strerror}" if error.filename else str(error)
-        click.echo(f"tl-tui: {shown(said, 1000)}", err=True)
+        click.echo(f"tl-tui: {in_words(error, 1000)}", err=True)
         return 2
 
 

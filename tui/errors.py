@@ -19,9 +19,9 @@ def why(folder: Path, error: OSError) -> str:
     return shown(f"{folder}: {error.strerror or error}")
 
 
-def in_words(error: OSError) -> str:
-    """The file and the reason, without the number."""
-    return shown(f"{error.filename}: {error.strerror}" if error.filename else str(error))
+def in_words(error: OSError, limit: int = 300) -> str:
+    """The file and the reason, without the number, in so many characters."""
+    return shown(f"{error.filename}: {error.strerror}" if error.filename else str(error), limit)
 
 
 def unexpected(error: Exception) -> str:

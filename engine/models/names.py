@@ -7,6 +7,8 @@ from functools import cache
 from importlib.util import find_spec
 from pathlib import Path
 
+from engine.presets import BACKBONE
+
 REGISTERED = re.compile(r"^@register_model\(\)\n(?:@.*\n)*def (\w+)\(", re.MULTILINE)
 """A function that torchvision registers as a model under its own name."""
 
@@ -23,3 +25,9 @@ def model_names() -> tuple[str, ...]:
     except (OSError, ValueError):
         return ()
     return tuple(sorted(name for source in sources for name in REGISTERED.findall(source)))
+
+
+def is_model(name: str) -> bool:
+    """Whether torchvision has a model of that name; whether it may be one where its models are not known."""
+    known = model_names()
+    return name in known or (not known and BACKBONE.fullmatch(name) is not None)

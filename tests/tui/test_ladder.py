@@ -104,7 +104,7 @@ async def test_the_models_that_there_are_complete_what_is_typed_and_no_other_is_
 
 def test_any_name_that_may_be_a_model_is_taken_where_none_is_known(monkeypatch: pytest.MonkeyPatch) -> None:
     assert no_backbone("resnet99")
-    monkeypatch.setattr("tui.screens.add_strategy.model_names", lambda: ())
+    monkeypatch.setattr("engine.models.names.model_names", lambda: ())
     assert not no_backbone("resnet99")
     assert no_backbone("a model")
 

@@ -14,8 +14,8 @@ from textual.suggester import SuggestFromList
 from textual.widgets import Footer, Input, OptionList, Static
 from textual.widgets.option_list import Option
 
-from engine.models.names import model_names
-from engine.presets import BACKBONE, named, rungs
+from engine.models.names import is_model, model_names
+from engine.presets import named, rungs
 from engine.strategy import Strategy
 from engine.text import did_you_mean
 from tui.screens.dialogs import answer
@@ -100,10 +100,7 @@ class AddStrategy(ModalScreen[Strategy | None]):
 
 def no_backbone(name: str) -> str:
     """Why torchvision has no model of that name, empty where it has one, or where its models are not known."""
-    known = model_names()
-    if name in known or (BACKBONE.fullmatch(name) and not known):
-        return ""
-    return f"not the name of a torchvision model{did_you_mean(name, known, most=2)}"
+    return "" if is_model(name) else f"not the name of a torchvision model{did_you_mean(name, model_names(), most=2)}"
 
 
 def _option(name: str) -> Option:

@@ -15,8 +15,7 @@ from textual.message import Message
 from textual.suggester import SuggestFromList
 from textual.widgets import Input
 
-from engine.models.names import model_names
-from engine.presets import BACKBONE
+from engine.models.names import is_model
 from engine.strategy import Strategy, changed_strategy
 from engine.toml import SpecError
 from tui.strategies import TRAINS
@@ -75,7 +74,7 @@ def _numbers(text: str) -> list[float]:
 
 
 def _model(text: str) -> str:
-    if not BACKBONE.fullmatch(text) or (model_names() and text not in model_names()):
+    if not is_model(text):
         raise SpecError("not a model")
     return text
 
