@@ -17,7 +17,8 @@ from engine.toml import Folds, Fraction, Seed, SpecError, convert, read_toml, wi
 
 Arithmetic = Literal["fp32", "tf32", "bf16", "fp16"]
 Precision = Literal["auto", "fp32", "tf32", "bf16", "fp16"]
-NAMES = {**CHOICES, "precision": get_args(Precision), "split": ("given", "grouped")}
+Split = Literal["given", "grouped"]
+NAMES = {**CHOICES, "precision": get_args(Precision), "split": get_args(Split)}
 """What may be named in an experiment, by the setting."""
 
 
@@ -39,7 +40,7 @@ class DataSource(Struct, frozen=True, forbid_unknown_fields=True):
     images: str | None = None
     group: str | None = None
     group_pattern: str | None = None
-    split: Literal["given", "grouped"] = "given"
+    split: Split = "given"
     val_fraction: Fraction = 0.2
     test_fraction: Fraction | None = None
     split_seed: Seed = 0

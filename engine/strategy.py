@@ -11,6 +11,7 @@ from engine.toml import Count, Folds, Momentum, Name, NotNegative, Positive, UpT
 
 Strengths = Annotated[tuple[Positive, ...], Meta(min_length=1, max_length=100)]
 Trains = Literal["all", "head", "batch-norm", "last-stage"]
+Begins = Literal["random", "probe"]
 
 
 class SGD(Struct, frozen=True, forbid_unknown_fields=True, tag_field="name"):
@@ -66,10 +67,10 @@ class Constant(Struct, frozen=True, forbid_unknown_fields=True, tag_field="name"
 Optimizer = SGD | AdamW | LBFGS
 Schedule = StepLR | ExponentialLR | CosineAnnealingLR | Constant
 CHOICES: dict[str, tuple[str, ...]] = {
-    "optimizer.name": ("SGD", "AdamW", "LBFGS"),
-    "schedule.name": ("StepLR", "ExponentialLR", "CosineAnnealingLR", "Constant"),
+    "optimizer.name": tuple(kind.__name__ for kind in get_args(Optimizer)),
+    "schedule.name": tuple(kind.__name__ for kind in get_args(Schedule)),
     "trains": get_args(Trains),
-    "head": ("random", "probe"),
+    "head": get_args(Begins),
 }
 """What may be named, by the setting."""
 
@@ -105,7 +106,7 @@ class Strategy(Struct, frozen=True, forbid_unknown_fields=True):
     name: Name
     backbone: str = "resnet18"
     trains: Trains = "all"
-    head: Literal["random", "probe"] = "random"
+    head: Begins = "random"
     layer_decay: UpToOne = 1.0
     epochs: Annotated[int, Meta(ge=1, le=100_000)] = 5
     batch_size: Count = 32

@@ -25,8 +25,10 @@ Folds = Annotated[int, Meta(ge=2, le=MOST_FOLDS)]
 Name = Annotated[str, Meta(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,79}\Z")]
 T = TypeVar("T")
 LARGEST_TOML = 1_000_000
-TYPES = {"int": "a whole number", "float": "a number", "str": "text", "bool": "true or false", "array": "a list"}
-TYPES |= {"object": "a table", "null": "nothing"}
+TYPES = {
+    **{"int": "a whole number", "float": "a number", "str": "text", "bool": "true or false", "array": "a list"},
+    **{"object": "a table", "null": "nothing"},
+}
 BOUNDS = {">=": "of at least", "<=": "of at most", ">": "above", "<": "below"}
 """What msgspec calls things, and what a person reads instead."""
 MOST_DOTS = 500
