@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from statistics import mean, stdev
 
 from rich.text import Text
@@ -264,16 +265,26 @@ def _mean(values: list[float]) -> str:
     return f"{100 * mean(values):.1f} ± {100 * stdev(values):.1f} % ({len(values)})"
 
 
-def line(run: RunState, state: ExperimentState, interrupted: bool, width: int) -> Text:
-    """The run in one line of at most ``width`` cells: status, name, epoch, best accuracy, time."""
-    now = condition(run, state, interrupted)
-    names = [shown(other.run, MOST_NAME) for other in state.runs]
+def lines(state: ExperimentState, interrupted: bool, which: Sequence[int], width: int) -> list[Text]:
+    """Some of the runs, by their numbers, a line of at most ``width`` cells each: see :func:`_line`. All names are cut
+    together, so that they differ.
+    """
+    names = [shown(run.run, MOST_NAME) for run in state.runs]
     longest = max(map(len, names), default=0)
     room = max(8, min(longest + 2, width - 30))
-    said = dict(zip((other.run for other in state.runs), apart(names, room - 2), strict=True))
-    name = Text(f"{SIGNS[now]} {said.get(run.run, '')}", STYLES[now])
+    said = apart(names, room - 2)
+    with_status = width >= max(70, longest + 49)
+    return [_line(state.runs[at], state, interrupted, said[at], room, with_status, width) for at in which]
+
+
+def _line(
+    run: RunState, state: ExperimentState, interrupted: bool, said: str, room: int, with_status: bool, width: int
+) -> Text:
+    """A sign with the run's name, status, epoch, best accuracy, time."""
+    now = condition(run, state, interrupted)
+    name = Text(f"{SIGNS[now]} {said}", STYLES[now])
     name.truncate(room, overflow="ellipsis", pad=True)
-    parts = [f"{status(run, state, interrupted).plain[2:]:<19}"] if width >= max(70, longest + 49) else []
+    parts = [f"{status(run, state, interrupted).plain[2:]:<19}"] if with_status else []
     done = epoch(run).removeprefix("epoch ") if run.status != "waiting" else ""
     parts.append(f"{done:>5}")
     parts.append(f"best {percent(run.best.val.accuracy):<7}" if run.best is not None else " " * 12)

@@ -47,12 +47,12 @@ class RunList(Static):
         """Shows the runs; those that have a pane are marked."""
         width = max(20, self.screen.size.width - 4)  # the list's own is not known before its first layout
         self.summary_lines = int(len({run.strategy.name for run in state.runs}) < len(state.runs))
-        lines = min(lines_for(self.screen.size.height) - self.summary_lines, len(state.runs))
-        self.first = max(0, min(selected - lines // 2, len(state.runs) - lines))
+        count = min(lines_for(self.screen.size.height) - self.summary_lines, len(state.runs))
+        self.first = max(0, min(selected - count // 2, len(state.runs) - count))
+        which = range(self.first, self.first + count)
         text = words.so_far(state, width) if self.summary_lines else Text(no_wrap=True)
-        for index in range(self.first, self.first + lines):
+        for index, line in zip(which, words.lines(state, interrupted, which, width - 2), strict=True):
             mark = "▸ " if index == selected else "▹ " if index in visible else "  "
-            line = words.line(state.runs[index], state, interrupted, width - 2)
             if index == selected:
                 line.stylize("bold")
             text.append("\n" if text else "").append(mark).append_text(line)
