@@ -222,13 +222,13 @@ def _number(
     """A line of numbers, of several runs the mean ± standard deviation; of those with a result the best are those that
     read the same as the best one.
     """
-    values, means = [], []
+    values, means, order = [], [], []
     for column in shown:
-        known = [number for row in with_result(column.rows) if (number := value(row)) is not None]
+        rows = with_result(column.rows)
+        known = [number for row in rows if (number := value(row)) is not None]
         means.append(text(mean(known)) if known else UNKNOWN)
         values.append(spread(mean(known), stdev(known), text) if len(known) > 1 else means[-1])
-    measured = [with_result(column.rows) for column in shown]
-    order = [_mean(map(value, rows)) if any(row.best_epoch for row in rows) else None for rows in measured]
+        order.append(mean(known) if known and any(row.best_epoch for row in rows) else None)
     numbers = [number for number in order if number is not None]
     if better is None or len(numbers) < 2 or len(set(means)) == 1:
         return Aspect(title, tuple(values), (False,) * len(shown))

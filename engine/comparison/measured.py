@@ -78,9 +78,9 @@ def _measured(rows: Sequence[Row], comparison: Comparison) -> Measured | None:
     if not done:
         return None
     on_test, count = part(comparison) == "test", images(comparison)
-    validated = mean(row.val_accuracy for row in done if row.val_accuracy is not None)
-    tested = [row.test_accuracy for row in done if row.test_accuracy is not None]
-    accuracies = tested if on_test else [row.val_accuracy for row in done if row.val_accuracy is not None]
+    validations = [row.val_accuracy for row in done if row.val_accuracy is not None]
+    tests = [row.test_accuracy for row in done if row.test_accuracy is not None]
+    accuracies, validated = tests if on_test else validations, mean(validations)
     accuracy = mean(accuracies)
     low, high = accuracy_interval(accuracy, count)
     gap = mean(row.generalisation_gap or 0.0 for row in done)

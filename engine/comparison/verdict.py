@@ -150,19 +150,7 @@ def _others(results: Sequence[Measured], comparison: Comparison) -> str:
 
 def _choice(mine: Measured, results: Sequence[Measured], comparison: Comparison) -> str:
     others = [result for result in results if result is not mine]
-    best_other = max(others, key=lambda other: other.accuracy)
-    reasons = []
-    pair = oriented(comparison.pairs, mine.strategy, best_other.strategy)  # of the seeds that both have, as the verdict
-    difference = mine.accuracy - best_other.accuracy if pair is None else pair.difference
-    tied = [other for other in others if not reads_as_one(abs(mine.accuracy - other.accuracy))]
-    worse = [other for other in others if other not in tied]
-    if difference <= 0 and tied and worse and mine.accuracy > max(other.accuracy for other in worse):
-        names = joined([other.strategy for other in tied], "and")
-        reasons.append(f"accuracy counts most (with {names})")
-    elif reads_as_one(difference):
-        sure = "" if _are_different(mine, best_other, comparison) else ", which this data cannot confirm"
-        reasons.append(f"accuracy counts most (+{points_of(difference)}{sure})")
-    compared = ["accuracy"]
+    reasons, compared = _more_accurate(mine, others, comparison), ["accuracy"]
     for cost in COSTS:
         if all(cost.of(result) > 0 for result in results):
             compared.append(cost.name)
@@ -175,6 +163,21 @@ def _choice(mine: Measured, results: Sequence[Measured], comparison: Comparison)
     if not reasons:
         return f"Another is better, or nearly as good, in each of {joined(compared, 'and')}.{against}"
     return f"Choose it when {joined(reasons, 'or')}.{against}"
+
+
+def _more_accurate(mine: Measured, others: Sequence[Measured], comparison: Comparison) -> list[str]:
+    """The reason, if none of the others is as accurate, or only some are."""
+    best_other = max(others, key=lambda other: other.accuracy)
+    pair = oriented(comparison.pairs, mine.strategy, best_other.strategy)  # of the seeds that both have, as the verdict
+    difference = mine.accuracy - best_other.accuracy if pair is None else pair.difference
+    tied = [other for other in others if not reads_as_one(abs(mine.accuracy - other.accuracy))]
+    worse = [other for other in others if other not in tied]
+    if difference <= 0 and tied and worse and mine.accuracy > max(other.accuracy for other in worse):
+        return [f"accuracy counts most (with {joined([other.strategy for other in tied], 'and')})"]
+    if not reads_as_one(difference):
+        return []
+    sure = "" if _are_different(mine, best_other, comparison) else ", which this data cannot confirm"
+    return [f"accuracy counts most (+{points_of(difference)}{sure})"]
 
 
 def _cheaper(mine: Measured, others: Sequence[Measured], cost: Cost) -> list[str]:
