@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from statistics import mean, stdev
 from typing import TYPE_CHECKING, Literal
 
-from engine.comparison.columns import Column, columns
+from engine.comparison.columns import Column, columns, with_result
 from engine.comparison.rows import Comparison, Row
 from engine.comparison.units import UNKNOWN, count, duration, energy, size
 
@@ -34,20 +34,24 @@ class Measure:
     upper: Number | None = field(default=None, kw_only=True)
 
     def number(self, rows: Sequence[Row]) -> float | None:
-        """The mean over the runs in which it was measured."""
-        known = [value for row in rows if (value := self.value(row)) is not None]
+        """The mean over the runs in which it was measured, those with a result where there are some."""
+        known = _known(self.value, rows)
         return mean(known) if known else None
 
     def cell(self, rows: Sequence[Row]) -> str:
         """In words: ``93.5``, ``93.5 ±0.4``, ``88.1–96.6``."""
-        known = [value for row in rows if (value := self.value(row)) is not None]
+        known = _known(self.value, rows)
         if not known:
             return UNKNOWN
         said = self.text(mean(known))
         if self.upper is not None:
-            highs = [high for row in rows if (high := self.upper(row)) is not None]
+            highs = _known(self.upper, rows)
             return f"{said}–{self.text(mean(highs))}" if highs else UNKNOWN
         return f"{said} ±{self.text(stdev(known)).lstrip('+')}" if self.spread and len(known) > 1 else said
+
+
+def _known(number: Number, rows: Sequence[Row]) -> list[float]:
+    return [found for row in with_result(rows) if (found := number(row)) is not None]
 
 
 def _percent(share: float) -> str:

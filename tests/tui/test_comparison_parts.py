@@ -68,6 +68,14 @@ def test_several_runs_are_mean_and_deviation(comparison: Comparison) -> None:
     assert accuracy.cell([rows[0], *waiting]) == f"{values[0]:.1f}", "of the runs that have one"
 
 
+def test_what_a_failed_run_took_is_not_in_the_mean(comparison: Comparison) -> None:
+    memory = next(one for one in measures(comparison) if one.title == "memory")
+    done = next(row for row in comparison.runs if row.strategy == "resnet18-finetune")
+    failed = msgspec.structs.replace(done, state="failed", best_epoch=None, peak_memory_bytes=2**40)
+    assert memory.cell([done, failed]) == memory.cell([done]) != memory.cell([failed])
+    assert memory.number([done, failed]) == done.peak_memory_bytes
+
+
 def test_an_interval_is_one_column(comparison: Comparison) -> None:
     rows = [row for row in comparison.runs if row.strategy == "resnet18-finetune"]
     interval = measures(comparison)[1]
