@@ -7,13 +7,16 @@ from collections import defaultdict
 from collections.abc import Sequence
 from pathlib import Path
 
-import engine.experiment  # noqa: F401 - what the host would import later is not to be counted as training
 from benchmarks.measure import Epoch, Task, Trained
 from engine import events as ev
 from engine.events import AnyEvent
 from engine.hosts import thread
+from engine.hosts.tuning import tune_process
 from engine.log import event_reader
 from engine.spec import DataSource, Experiment
+
+tune_process()  # as the host does, before torch is loaded
+import engine.experiment  # noqa: E402, F401 - what the host would import later is not to be counted as training
 
 
 def train(task: Task) -> Trained:

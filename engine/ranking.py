@@ -14,8 +14,8 @@ from torch import Tensor, nn
 from engine.data.dataset import DataSet
 from engine.data.prepare import Prepared, prepare
 from engine.devices import choose_device, choose_precision
-from engine.models.backbones import build, count_parameters, preprocessing
-from engine.models.weights import WeightsError, fetch
+from engine.models.backbones import count_parameters, preprocessing
+from engine.models.weights import WeightsError, fetch, network_of
 from engine.presets import on_rung
 from engine.progress import WorkDone, each
 from engine.strategy import LBFGS
@@ -118,7 +118,7 @@ def _ranked(
 
     pretrained = yield from each(fetch(backbone, weights), named)
     began = time.perf_counter()
-    network = build(backbone, classes, "head", pretrained.state, SEED)
+    network = network_of(backbone, classes, "head", pretrained, SEED)
     network.module.to(device).to(memory_format=torch.channels_last)
     images = Images(prepared, preprocessing(backbone, None), device)
     precision = choose_precision(device, "auto")

@@ -16,9 +16,9 @@ from engine.data.prepare import Prepared
 from engine.devices import trim_memory
 from engine.events import Action, Event
 from engine.failures import failure
-from engine.models.backbones import Preprocessing, build, count_parameters
+from engine.models.backbones import Preprocessing, count_parameters
 from engine.models.cost import multiply_adds
-from engine.models.weights import Pretrained, fetch
+from engine.models.weights import Pretrained, fetch, network_of
 from engine.progress import told
 from engine.shared import ChangedError, Shared, images_of
 from engine.spec import PlannedRun
@@ -214,7 +214,7 @@ def _saved(
 
 def _run(shared: Shared, prepared: Prepared, planned: PlannedRun, view: Preprocessing, pretrained: Pretrained) -> Run:
     strategy, seed = planned.strategy, planned.seed
-    network = build(strategy.backbone, len(shared.dataset.classes), strategy.trains, pretrained.state, seed)
+    network = network_of(strategy.backbone, len(shared.dataset.classes), strategy.trains, pretrained, seed)
     network.module.to(shared.device).to(memory_format=torch.channels_last)
     images = Images(prepared, view, shared.device)
     return Run(

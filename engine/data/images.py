@@ -19,7 +19,20 @@ from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image, ImageOps, UnidentifiedImageError, _imaging
+from PIL import (  # the decoders: loaded before threads race for them, and no more of them than are used
+    BmpImagePlugin,  # noqa: F401
+    GifImagePlugin,  # noqa: F401
+    Image,
+    ImageOps,
+    JpegImagePlugin,  # noqa: F401
+    MpoImagePlugin,  # noqa: F401
+    PngImagePlugin,  # noqa: F401
+    PpmImagePlugin,  # noqa: F401
+    TiffImagePlugin,  # noqa: F401
+    UnidentifiedImageError,
+    WebPImagePlugin,  # noqa: F401
+    _imaging,
+)
 
 from engine.text import shown
 
@@ -45,7 +58,7 @@ _may_change = threading.Condition()
 def decode(
     paths: Sequence[str], out: Iterable[NDArray[np.uint8]], workers: int | None = None
 ) -> Generator[int, None, list[str]]:
-    """Decodes every file into its place of ``out``, N times uint8 (3, side, side); yields the number of files done.
+    """Decodes every file into its place of ``out``, N times uint8 (side, side, 3); yields the number of files done.
 
     Returns why each could not be decoded, in a few words, empty where it could; its place is then left as it was.
     The shorter side is resized to ``side`` (bilinear, antialiased), then the central square is taken, as torchvision's
@@ -86,8 +99,7 @@ def cores() -> int:
 
 
 def prepare_pillow() -> None:
-    """Loads the decoders before threads race for it, and keeps Pillow's remarks on odd files off the terminal."""
-    Image.init()
+    """Keeps Pillow's remarks on odd files off the terminal."""
     # For good, not with catch_warnings: that is not safe where other threads run.
     warnings.filterwarnings("ignore", module=r"PIL\.")
     pillow = logging.getLogger("PIL")
@@ -98,9 +110,9 @@ def prepare_pillow() -> None:
 
 
 def decode_into(out: NDArray[np.uint8], path: str) -> str:
-    """Writes a file's image into ``out`` (3, side, side); the reason where that cannot be done, else nothing."""
+    """Writes a file's image into ``out`` (side, side, 3); the reason where that cannot be done, else nothing."""
     try:
-        out[:] = square(path, out.shape[-1]).transpose(2, 0, 1)
+        out[:] = square(path, len(out))
     except Exception as error:  # decoders raise almost anything on a broken file
         return reason(path, error)
     return ""

@@ -27,7 +27,7 @@ DEVICE_SHARE = 0.5
 
 
 class Pixels(Protocol):
-    """Decoded images: rows of uint8 (3, side, side), red green blue. ``kept`` says in words where they are."""
+    """Decoded images, red green blue, kept as convolutions read them: a pixel's three values beside each other."""
 
     @property
     def kept(self) -> str:
@@ -36,13 +36,13 @@ class Pixels(Protocol):
     def batches(self, rows: Tensor, sizes: Sequence[int]) -> Iterator[Tensor]:
         """The images of ``rows``, int64 (N,) on the CPU, in consecutive batches of these sizes.
 
-        Each uint8 (B, 3, side, side) on the training device.
+        Each uint8 (B, 3, side, side) on the training device, in the channels_last memory format.
         """
 
 
 @dataclass(frozen=True)
 class InMemory:
-    """Images in one tensor (N, 3, side, side), in the machine's memory or on the device."""
+    """Images in one tensor (N, side, side, 3), in the machine's memory or on the device."""
 
     tensor: Tensor
     device: torch.device
@@ -55,12 +55,12 @@ class InMemory:
     def batches(self, rows: Tensor, sizes: Sequence[int]) -> Iterator[Tensor]:
         """See :class:`Pixels`."""
         for index in torch.split(rows.to(self.tensor.device), list(sizes)):
-            yield on_device(self.tensor[index], self.device)
+            yield channels_first(on_device(self.tensor[index], self.device))
 
 
 @dataclass(frozen=True)
 class Mapped:
-    """Images in a memory-mapped ``.npy`` file, uint8 (N, 3, side, side); a batch of it at a time is in this process."""
+    """Images in a memory-mapped ``.npy`` file, uint8 (N, side, side, 3); a batch of it at a time is in this process."""
 
     array: NDArray[np.uint8]
     device: torch.device
@@ -75,7 +75,7 @@ class Mapped:
         for index in torch.split(rows, list(sizes)):
             batch = torch.from_numpy(self.array[index.numpy()])
             unmap(self.array)
-            yield on_device(batch, self.device)
+            yield channels_first(on_device(batch, self.device))
 
 
 @dataclass(frozen=True)
@@ -97,9 +97,14 @@ class OnDemand:
         try:
             for size in sizes:
                 batch = np.stack([next(images) for _ in range(size)])
-                yield on_device(torch.from_numpy(batch), self.device)
+                yield channels_first(on_device(torch.from_numpy(batch), self.device))
         finally:
             images.close()
+
+
+def channels_first(batch: Tensor) -> Tensor:
+    """Images (B, side, side, 3) as torch names them, (B, 3, side, side); nothing is copied."""
+    return batch.permute(0, 3, 1, 2)
 
 
 def on_device(batch: Tensor, device: torch.device) -> Tensor:
@@ -110,7 +115,7 @@ def on_device(batch: Tensor, device: torch.device) -> Tensor:
 
 
 def in_memory(array: NDArray[np.uint8], device: torch.device) -> InMemory:
-    """Images (N, 3, side, side) on the device where they leave it enough room, else in the machine's memory."""
+    """Images (N, side, side, 3) on the device where they leave it enough room, else in the machine's memory."""
     pixels = torch.from_numpy(array)
     if device.type == "cuda":
         free, _ = torch.cuda.mem_get_info(device)
@@ -132,7 +137,7 @@ def unmap(array: NDArray[np.uint8]) -> None:
 
 
 def _square(path: str, side: int) -> NDArray[np.uint8]:
-    image = np.empty((3, side, side), np.uint8)
+    image = np.empty((side, side, 3), np.uint8)
     if reason := decode_into(image, path):
         raise DataError(f"{shown(path)}: {reason}, though it could be read before; did the images change?")
     return image

@@ -26,8 +26,8 @@ from engine.data.pixels import Mapped, OnDemand, Pixels, in_memory, open_mapped,
 from engine.progress import WorkDone, counting_images, each
 from engine.text import shown
 
-DECODER = "2"
-"""Changes whenever the same file is to be decoded to other pixels."""
+DECODER = "3"
+"""Changes whenever the same file is to be decoded to other pixels, or they are to be kept in another order."""
 RAM_SHARE = 0.5
 """The share of the free memory that decoded images may take; the environment variable TL_TUI_RAM_SHARE replaces it."""
 UNMAP_EVERY = 256
@@ -136,14 +136,14 @@ def _decoded(
         return found
     description = f"{name}: {len(files)} images of {side} × {side} pixels"
     if fits:
-        array = np.zeros((len(files), 3, side, side), np.uint8)
+        array = np.zeros((len(files), side, side, 3), np.uint8)
         reasons = _reasons((yield from counting_images("decoding", decode(files, array), len(files))))
         later.submit(keep, "decoded", key, description, {PIXELS: array, UNREADABLE: msgspec.json.encode(reasons)})
         return in_memory(array, device), reasons
     yield from _decoded_to_disk(key, description, files, side)
     if found := _found(key, files, side, device, fits):
         return found
-    nowhere = (np.empty((3, side, side), np.uint8) for _ in files)
+    nowhere = (np.empty((side, side, 3), np.uint8) for _ in files)
     reasons = _reasons((yield from counting_images("checking images", decode(files, nowhere), len(files))))
     with cache.writing("decoded", key, f"{description}, only checked", 0) as folder:
         if folder is not None:
@@ -164,7 +164,7 @@ def _found(
             # there was no room for them on the disk; in memory there may be now
             return None if fits else (OnDemand(files, side, device), reasons)
         array = np.load(folder / PIXELS, allow_pickle=False) if fits else open_mapped(folder / PIXELS)
-        if array.shape != (len(files), 3, side, side) or array.dtype != np.uint8:
+        if array.shape != (len(files), side, side, 3) or array.dtype != np.uint8:
             return None
         return (in_memory(array, device) if fits else Mapped(array, device)), reasons
     except (OSError, EOFError, ValueError, msgspec.DecodeError):
@@ -189,7 +189,7 @@ def keep(kind: str, key: str, description: str, files: Mapping[str, NDArray[Any]
 
 def _decoded_to_disk(key: str, description: str, files: Sequence[str], side: int) -> Generator[WorkDone, None, None]:
     """Decodes into a mapped file of the cache, if the cache has room for it."""
-    shape = (len(files), 3, side, side)
+    shape = (len(files), side, side, 3)
     with cache.writing("decoded", key, description, len(files) * 3 * side * side) as folder:
         if folder is None:
             return
@@ -243,7 +243,7 @@ def _part(samples: Sequence[Sample], rows: Sequence[int | None], reasons: dict[i
 def _why_not(path: str, side: int) -> str:
     """Why the bytes of a file could not be read."""
     prepare_pillow()
-    return decode_into(np.empty((3, side, side), np.uint8), path) or "it changes while it is read"
+    return decode_into(np.empty((side, side, 3), np.uint8), path) or "it changes while it is read"
 
 
 def _check_usable(dataset: DataSet, train: Part, val: Part, test: Part) -> None:

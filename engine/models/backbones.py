@@ -59,6 +59,10 @@ class Parameters(NamedTuple):
     trainable: int
 
 
+class MisfitError(ValueError):
+    """A state dict is not that of the backbone; the text says why in a few words."""
+
+
 class ConvHead(nn.Conv2d):
     """SqueezeNet's last layer: a 1×1 convolution, ReLU and the mean over positions, (N, C, H, W) to (N, classes)."""
 
@@ -115,7 +119,8 @@ def build(backbone: str, classes: int, trains: Trains, pretrained: Mapping[str, 
     ``pretrained`` is a state dict of torchvision's model (its last layer may have any number of outputs), None for
     random initialisation. What is initialised at random depends on ``seed`` alone, and the process's own random
     state is left as it was. What does not train is in eval mode and stays so through every ``module.train()``.
-    ``ValueError`` where ``pretrained`` does not fit, ``SpecError`` where the backbone has nothing such as is to train.
+    :class:`MisfitError` where ``pretrained`` does not fit, ``SpecError`` where the backbone has nothing such as is to
+    train.
     """
     default_weights(backbone)
     with torch.random.fork_rng(devices=[]):
@@ -159,12 +164,6 @@ def count_parameters(module: nn.Module) -> Parameters:
     """How many parameters there are, and how many of them train."""
     sizes = [(parameter.numel(), parameter.requires_grad) for parameter in module.parameters()]
     return Parameters(sum(size for size, _ in sizes), sum(size for size, trains in sizes if trains))
-
-
-def misfit(backbone: str, state: Mapping[str, Tensor]) -> str:
-    """Why a state dict does not fit the backbone (the last layer's number of outputs aside), empty where it does."""
-    with torch.random.fork_rng(devices=[]):
-        return _misfit(_bare(backbone, pretrained=True), backbone, state)
 
 
 def _family(backbone: str) -> str:
@@ -224,7 +223,7 @@ def _last_layer(module: nn.Module) -> tuple[str, nn.Linear | nn.Conv2d]:
 def _load(module: nn.Module, backbone: str, state: Mapping[str, Tensor]) -> None:
     """Take the state's values for everything but the last layer."""
     if problem := _misfit(module, backbone, state):
-        raise ValueError(problem)
+        raise MisfitError(problem)
     own = module.state_dict()
     head = f"{_last_layer(module)[0]}."
     values = {name: tensor for name, tensor in _renamed(state).items() if name in own and not name.startswith(head)}
@@ -233,6 +232,7 @@ def _load(module: nn.Module, backbone: str, state: Mapping[str, Tensor]) -> None
 
 
 def _misfit(module: nn.Module, backbone: str, state: Mapping[str, Tensor]) -> str:
+    """Why a state dict does not fit the module (the last layer's number of outputs aside), empty where it does."""
     head = f"{_last_layer(module)[0]}."
     given = {name: tensor for name, tensor in _renamed(state).items() if not name.startswith((head, *AUXILIARY))}
     wanted = {name: tensor for name, tensor in module.state_dict().items() if not name.startswith(head)}

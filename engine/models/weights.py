@@ -21,14 +21,15 @@ from torch import Tensor
 from torchvision.models import WeightsEnum
 
 from engine.models import mirror as package_index
-from engine.models.backbones import default_weights, misfit
+from engine.models.backbones import MisfitError, Network, build, default_weights
 from engine.models.download import SourceError, download
 from engine.models.mirror import Mirror, sha256_of
 from engine.models.untrusted import UntrustedError, check
 from engine.progress import WorkDone
+from engine.strategy import Trains
 from engine.text import shown
 
-__all__ = ["Found", "Pretrained", "WeightsError", "fetch", "find", "hub_cache"]
+__all__ = ["Found", "Pretrained", "WeightsError", "fetch", "find", "hub_cache", "network_of"]
 
 NONE = "none (random initialisation)"
 POLL_SECONDS = 0.2
@@ -102,8 +103,7 @@ def find(backbone: str, choice: str) -> Found:
 def fetch(backbone: str, choice: str) -> Generator[WorkDone, None, Pretrained]:
     """The weights, fetched first where they are not here; yields progress, and ends early when it is closed.
 
-    ``choice`` and errors as in :func:`find`; also :class:`WeightsError` where no source has them, or where a file
-    that was given does not fit the backbone.
+    ``choice`` and errors as in :func:`find`; also :class:`WeightsError` where no source has them.
     """
     official = _official(backbone)
     if choice == "none":
@@ -112,10 +112,16 @@ def fetch(backbone: str, choice: str) -> Generator[WorkDone, None, Pretrained]:
     found = find(backbone, choice) if choice != "default" else (yield from _default(backbone))
     if found.path is None:
         raise WeightsError(f"{official.file} was not fetched")
-    state = _read(found.path, is_known=choice == "default")
-    if choice != "default" and (problem := misfit(backbone, state)):
-        raise WeightsError(f"{found.path}: {problem}; give a file of {backbone}, or use --weights none")
-    return Pretrained(state, found.origin, found.sha256)
+    return Pretrained(_read(found.path, is_known=choice == "default"), found.origin, found.sha256)
+
+
+def network_of(backbone: str, classes: int, trains: Trains, pretrained: Pretrained, seed: int) -> Network:
+    """:func:`engine.models.backbones.build` with these weights; :class:`WeightsError` where they do not fit."""
+    try:
+        return build(backbone, classes, trains, pretrained.state, seed)
+    except MisfitError as error:
+        advice = f"give a file of {backbone} with --weights, or use --weights none"
+        raise WeightsError(f"{pretrained.origin}: {error}; {advice}") from None
 
 
 class _Official(Struct, frozen=True):

@@ -70,6 +70,10 @@ def test_the_pixels_are_the_same_wherever_they_are_kept(
     images, _ = prepared(dataset)
     assert isinstance(images.pixels, kind)
     assert torch.equal(pixels_of(images, images.train.rows), expected(dataset))
+    assert all(
+        batch.is_contiguous(memory_format=torch.channels_last)
+        for batch in images.pixels.batches(images.val.rows, [len(images.val.rows)])
+    )
     assert images.train.labels.tolist() == [sample.label for sample in dataset.train]
     backwards = images.train.rows.flip(0)
     assert torch.equal(pixels_of(images, backwards), expected(dataset).flip(0))
@@ -228,7 +232,7 @@ print(peak - before)
 @pytest.mark.slow
 def test_a_mapped_file_never_fills_the_memory(tmp_path: Path) -> None:
     """200 MiB of images pass through the process, 10 MiB at a time."""
-    np.save(tmp_path / "x.npy", np.ones((1000, 3, 264, 264), np.uint8))
+    np.save(tmp_path / "x.npy", np.ones((1000, 264, 264, 3), np.uint8))
     command = [sys.executable, "-c", RESIDENT, str(tmp_path / "x.npy")]
     done = subprocess.run(command, capture_output=True, text=True, check=True, timeout=100)
     assert float(done.stdout) < 60

@@ -28,7 +28,7 @@ from engine.export import FORMATS
 from engine.log import EVENTS, LineReader, event_reader, is_being_written
 from engine.models.backbones import build
 from engine.models.untrusted import UntrustedError, check
-from engine.models.weights import WeightsError, fetch
+from engine.models.weights import Pretrained, WeightsError, fetch, network_of
 from engine.presets import presets
 from engine.spec import load_experiment, with_absolute_paths
 from engine.state import fold
@@ -134,13 +134,13 @@ class Malicious:
         return self.call
 
 
-def fetched(path: Path) -> dict[str, torch.Tensor] | None:
-    return result(fetch("resnet18", str(path)))[0].state
+def fetched(path: Path) -> Pretrained:
+    return result(fetch("resnet18", str(path)))[0]
 
 
 def weights_refusal(path: Path) -> str:
     with pytest.raises(WeightsError) as caught:
-        fetched(path)
+        network_of("resnet18", 2, "head", fetched(path), seed=0)
     said = str(caught.value)
     assert said.isprintable()
     assert len(said) <= 2000
@@ -156,7 +156,7 @@ def state() -> dict[str, torch.Tensor]:
 @pytest.mark.parametrize("zipped", [True, False], ids=["zip", "before 1.6"])
 def test_a_state_dict_is_read(tmp_path: Path, state: dict[str, torch.Tensor], zipped: bool) -> None:
     torch.save(state, tmp_path / "x.pth", _use_new_zipfile_serialization=zipped)
-    read = fetched(tmp_path / "x.pth")
+    read = fetched(tmp_path / "x.pth").state
     assert read is not None
     assert all(torch.equal(read[name], value) for name, value in state.items())
 

@@ -123,9 +123,9 @@ def test_odd_pictures_are_converted(tmp_path: Path, name: str) -> None:
     content, expected = convertible()[name]
     path = tmp_path / "x.jpg"
     path.write_bytes(content)
-    pixels = np.zeros((3, SIDE, SIDE), np.uint8)
+    pixels = np.zeros((SIDE, SIDE, 3), np.uint8)
     assert decode_into(pixels, str(path)) == ""
-    assert pixels[:, SIDE // 2, SIDE // 2].tolist() == pytest.approx(expected, abs=4)
+    assert pixels[SIDE // 2, SIDE // 2].tolist() == pytest.approx(expected, abs=4)
 
 
 @pytest.mark.parametrize("name", without_picture())
@@ -135,7 +135,7 @@ def test_files_without_a_picture_are_named_with_the_reason(
     content, expected = without_picture()[name]
     path = tmp_path / "x.jpg"
     path.write_bytes(content)
-    pixels = np.full((3, SIDE, SIDE), 7, np.uint8)
+    pixels = np.full((SIDE, SIDE, 3), 7, np.uint8)
     prepare_pillow()
     reason = decode_into(pixels, str(path))
     assert reason.startswith(expected)
@@ -200,14 +200,14 @@ tune_process()
 prepare_pillow()
 """
 DECODE = """
-pixels = np.zeros((len(sys.argv) - 1, 3, 224, 224), np.uint8)
+pixels = np.zeros((len(sys.argv) - 1, 224, 224, 3), np.uint8)
 decoding = decode(sys.argv[1:], pixels, workers=8)
 try:
     while True:
         next(decoding)
 except StopIteration as finished:
     print(finished.value)
-print(pixels[:, 0, 100, 100].tolist())
+print(pixels[:, 100, 100, 0].tolist())
 """
 
 
@@ -339,7 +339,7 @@ def damaged(draw: st.DrawFn) -> bytes:
 def check_damaged(path: Path, content: bytes) -> str:
     """Decodes the content; all that may come of it is a picture or a reason."""
     path.write_bytes(content)
-    pixels: NDArray[np.uint8] = np.full((3, SIDE, SIDE), 7, np.uint8)
+    pixels: NDArray[np.uint8] = np.full((SIDE, SIDE, 3), 7, np.uint8)
     reason = decode_into(pixels, str(path))
     assert reason.isprintable()
     assert len(reason) <= 120
@@ -373,6 +373,6 @@ def test_decoding_goes_on_past_what_is_broken(tmp_path: Path) -> None:
     for number, content in enumerate(contents):
         paths.append(tmp_path / f"{number}.jpg")
         paths[-1].write_bytes(content)
-    pixels = np.zeros((len(paths), 3, SIDE, SIDE), np.uint8)
+    pixels = np.zeros((len(paths), SIDE, SIDE, 3), np.uint8)
     reasons = run(decode([str(path) for path in paths], pixels, workers=3))
     assert [bool(reason) for reason in reasons] == [True] * len(without_picture()) + [False] * len(convertible())

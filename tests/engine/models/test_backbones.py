@@ -6,12 +6,12 @@ import torchvision
 from torch import nn
 
 from engine.models.backbones import (
+    MisfitError,
     backbone_names,
     build,
     count_parameters,
     default_weights,
     features,
-    misfit,
     preprocessing,
     set_training_mode,
 )
@@ -177,10 +177,12 @@ def test_files_from_before_batch_norm_counted():
 
 def test_values_of_another_model_are_refused():
     state = dict(reference(SMALL).state_dict())
-    assert not misfit(SMALL, state | {"fc.weight": torch.zeros(3, 1024), "fc.bias": torch.zeros(3)})
-    assert "conv1.0.weight is (1, 2)" in misfit(SMALL, state | {"conv1.0.weight": torch.zeros(1, 2)})
-    assert "has more (1 in all)" in misfit(SMALL, state | {"more": torch.zeros(1)})
-    with pytest.raises(ValueError, match=r"not the weights of resnet18: it lacks conv1\.weight \(\d+ in all\)"):
+    build(SMALL, 2, "all", state | {"fc.weight": torch.zeros(3, 1024), "fc.bias": torch.zeros(3)}, seed=0)
+    with pytest.raises(MisfitError, match=r"conv1\.0\.weight is \(1, 2\), not "):
+        build(SMALL, 2, "all", state | {"conv1.0.weight": torch.zeros(1, 2)}, seed=0)
+    with pytest.raises(MisfitError, match=r"has more \(1 in all\)"):
+        build(SMALL, 2, "all", state | {"more": torch.zeros(1)}, seed=0)
+    with pytest.raises(MisfitError, match=r"not the weights of resnet18: it lacks conv1\.weight \(\d+ in all\)"):
         build("resnet18", 2, "all", state, seed=0)
 
 

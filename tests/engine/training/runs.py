@@ -35,10 +35,10 @@ def prepared(train: int, val: int) -> Prepared:
     count = train + val
     labels = torch.arange(count) % 2
     pixels = torch.randint(
-        0, 160, (count, 3, SIDE, SIDE), generator=torch.Generator().manual_seed(1), dtype=torch.uint8
+        0, 160, (count, SIDE, SIDE, 3), generator=torch.Generator().manual_seed(1), dtype=torch.uint8
     )
-    pixels[labels == 0, 2] += 80
-    pixels[labels == 1, 0] += 80
+    pixels[labels == 0, ..., 2] += 80
+    pixels[labels == 1, ..., 0] += 80
     samples = tuple(
         Sample(f"/images/{number}.jpg", int(label), f"scene {number // 2}") for number, label in enumerate(labels)
     )

@@ -29,7 +29,7 @@ TRAIN, VAL = 7, 4
 
 def images(key: str = "noise") -> Images:
     """Noise; row 3 is no one's, as that of a file that cannot be read."""
-    pixels = torch.randint(0, 256, (12, 3, SIDE, SIDE), generator=torch.Generator().manual_seed(0), dtype=torch.uint8)
+    pixels = torch.randint(0, 256, (12, SIDE, SIDE, 3), generator=torch.Generator().manual_seed(0), dtype=torch.uint8)
     rows = torch.tensor([0, 1, 2, 4, 5, 6, 7, 8, 9, 10, 11])
     parts = []
     for part in (rows[:TRAIN], rows[TRAIN:]):
