@@ -13,7 +13,7 @@ from PIL import Image
 
 from tests import forked
 
-os.environ["OMP_NUM_THREADS"] = "1"  # two test processes on two cores; also for the processes that they start
+os.environ["OMP_NUM_THREADS"] = "1"  # three test processes on two cores; also for the processes that they start
 
 COLOURS = {"cold": (40, 60, 200), "warm": (210, 70, 40), "green": (50, 190, 60)}
 

@@ -15,7 +15,8 @@ from engine.data.discover import discover
 from engine.events import Event
 from engine.experiment import run
 from engine.log import EventLog
-from engine.models.backbones import Network, build
+from engine.models.backbones import Network
+from engine.models.weights import network_of
 from engine.presets import presets
 from engine.spec import DataSource, Experiment
 from engine.strategy import Strategy, changed_strategy
@@ -37,7 +38,7 @@ def of_memory(data: str, *strategies: Strategy) -> Experiment:
 
 def without_dropout(*arguments: object) -> Network:
     """A network of which whole batches and parts make the same."""
-    network = build(*arguments)  # type: ignore[arg-type]
+    network = network_of(*arguments)  # type: ignore[arg-type]
     for module in network.module.modules():
         if isinstance(module, nn.Dropout):
             module.p = 0.0
@@ -57,7 +58,7 @@ class Limiting(EventLog):
 
 
 def main(folder: str, data: str, mib: str) -> None:
-    engine.run.build = without_dropout
+    engine.run.network_of = without_dropout
     asked = of_memory(data, TOO_LARGE, IN_PARTS, EXTRACTED)
     Path(folder).mkdir()
     Limiting.mib = int(mib)

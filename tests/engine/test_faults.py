@@ -352,7 +352,7 @@ class TestMemory:
         assert (cut.status, extraction.status) == ("finished", "finished")
         parts = [event for event in state.warnings if event.run == cut.run and "computed in parts" in event.message]
         assert parts
-        monkeypatch.setattr(engine.run, "build", without_dropout)
+        monkeypatch.setattr(engine.run, "network_of", without_dropout)
         to_its_end(of_memory(str(data), IN_PARTS, EXTRACTED), whole)
         for found, wanted in zip((cut, extraction), state_of(whole).runs, strict=True):
             losses = [epoch.val.loss for epoch in wanted.epochs]
