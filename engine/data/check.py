@@ -95,9 +95,9 @@ def check(dataset: DataSet, source: DataSource, workers: int | None = None) -> G
     # Imported here because a quick check needs neither numpy nor Pillow.
     from engine.data.duplicates import duplicates  # noqa: PLC0415
     from engine.data.fingerprint import content_hashes  # noqa: PLC0415
-    from engine.data.images import cores  # noqa: PLC0415
     from engine.data.looks import hashes, looks  # noqa: PLC0415
     from engine.data.near import near_pairs  # noqa: PLC0415
+    from engine.data.threads import cores  # noqa: PLC0415
 
     report, threads = quick_check(dataset, source), workers or cores()
     samples = (*dataset.train, *dataset.val, *dataset.test)

@@ -12,7 +12,7 @@ from typing import NamedTuple
 import msgspec
 
 from engine import cache
-from engine.data.images import in_order
+from engine.data.threads import in_order
 
 TRUSTED_AFTER_SECONDS = 2.0
 """A file that changed later than this before it was read may change again without another time of change."""

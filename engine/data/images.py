@@ -1,4 +1,4 @@
-"""Decoding image files in threads into equal squares."""
+"""Opening image files, whatever is in them: upright, in 8-bit RGB, and in bounded memory."""
 
 from __future__ import annotations
 
@@ -8,14 +8,9 @@ import math
 import os
 import threading
 import warnings
-from collections import deque
-from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from functools import partial
-from itertools import islice
 from pathlib import Path
-from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -36,11 +31,8 @@ from PIL import (  # the decoders: loaded before threads race for them, and no m
 
 from engine.text import shown
 
-T = TypeVar("T")
-
 FORMATS = ("JPEG", "PNG", "WEBP", "BMP", "TIFF", "GIF", "PPM")
 """What is tried on a file, whatever its name; not all that Pillow knows, since some of it starts other programs."""
-MOST_WORKERS = 16
 DRAFT_REDUCES_TO = 2
 """JPEGs are decoded at no less than this many times the final side; the rest is left to a better filter."""
 BACKGROUND = (255, 255, 255, 255)
@@ -55,49 +47,6 @@ _held: list[int] = []
 _may_change = threading.Condition()
 
 
-def decode(
-    paths: Sequence[str], out: Iterable[NDArray[np.uint8]], workers: int | None = None
-) -> Generator[int, None, list[str]]:
-    """Decodes every file into its place of ``out``, N times uint8 (side, side, 3); yields the number of files done.
-
-    Returns why each could not be decoded, in a few words, empty where it could; its place is then left as it was.
-    The shorter side is resized to ``side`` (bilinear, antialiased), then the central square is taken, as torchvision's
-    ``Resize`` and ``CenterCrop`` do on a Pillow image. Closing the generator ends its threads as soon as the images in
-    their hands are done.
-    """
-    prepare_pillow()
-    reasons: list[str] = []
-    tasks = (partial(decode_into, place, path) for place, path in zip(out, paths, strict=True))
-    for reason in in_order(tasks, workers or cores()):
-        reasons.append(reason)
-        yield len(reasons)
-    return reasons
-
-
-def in_order(tasks: Iterable[Callable[[], T]], workers: int) -> Generator[T, None, None]:
-    """The results of the tasks in their order, computed in threads a little ahead.
-
-    Closing it ends the threads as soon as what is in their hands is done.
-    """
-    with ThreadPoolExecutor(workers, thread_name_prefix="decode") as pool:
-        try:
-            todo = iter(tasks)
-            # A window of tasks rather than all: it bounds what is ready and not yet taken, and what closing waits for.
-            running = deque(pool.submit(task) for task in islice(todo, 4 * workers))
-            while running:
-                result = running.popleft().result()
-                running.extend(pool.submit(task) for task in islice(todo, 1))
-                yield result
-        finally:
-            pool.shutdown(wait=True, cancel_futures=True)
-
-
-def cores() -> int:
-    """The number of threads that decode: the cores this process may use, at most 16."""
-    there = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    return min(MOST_WORKERS, there)
-
-
 def prepare_pillow() -> None:
     """Keeps Pillow's remarks on odd files off the terminal."""
     # For good, not with catch_warnings: that is not safe where other threads run.
@@ -109,29 +58,13 @@ def prepare_pillow() -> None:
         ctypes.CDLL(_imaging.__file__).TIFFSetErrorHandler(None)
 
 
-def decode_into(out: NDArray[np.uint8], path: str) -> str:
-    """Writes a file's image into ``out`` (side, side, 3); the reason where that cannot be done, else nothing."""
-    try:
-        out[:] = square(path, len(out))
-    except Exception as error:  # decoders raise almost anything on a broken file
-        return reason(path, error)
-    return ""
-
-
-def square(path: str, side: int) -> NDArray[np.uint8]:
-    """The image of a file as a square: uint8 (side, side, 3). Raises what Pillow raises."""
-    with _opened(path, (side, side)) as (image, _):
-        small, box = _reduced(image, side, _box(image.size, side))
-        return np.asarray(small.resize((side, side), Image.Resampling.BILINEAR, box=box))
-
-
 def squeezed(path: str, side: int) -> tuple[Image.Image, tuple[int, int]]:
     """All of a file's image squeezed into a square, RGB (side, side), and its own width and height in pixels.
 
     Raises what Pillow raises; :func:`reason` puts that in words.
     """
-    with _opened(path, (side, side)) as (image, size):
-        small, box = _reduced(image, side, (0, 0, *image.size))
+    with opened(path, (side, side)) as (image, size):
+        small, box = reduced(image, side, (0, 0, *image.size))
         return small.resize((side, side), Image.Resampling.LANCZOS, box=box), size
 
 
@@ -149,7 +82,7 @@ def thumbnail(path: str, size: tuple[int, int]) -> Image.Image:
 
 
 def _contained(path: str, size: tuple[int, int]) -> Image.Image:
-    with _opened(path, size) as (image, _):
+    with opened(path, size) as (image, _):
         times = max(has / most for has, most in zip(image.size, size, strict=True))
         factor = max(1, int(times / DRAFT_REDUCES_TO)) if math.prod(image.size) > LARGE else 1
         small = _in_strips(image, (0, 0, *image.size), factor)
@@ -158,7 +91,7 @@ def _contained(path: str, size: tuple[int, int]) -> Image.Image:
 
 
 @contextmanager
-def _opened(path: str, size: tuple[int, int]) -> Iterator[tuple[Image.Image, tuple[int, int]]]:
+def opened(path: str, size: tuple[int, int]) -> Iterator[tuple[Image.Image, tuple[int, int]]]:
     """The image of a file, upright and large enough for ``size``, and the width and height that all of it has."""
     with Image.open(path, formats=FORMATS) as image:
         whole = image.size
@@ -188,21 +121,6 @@ def _room_for(pixels: int) -> Iterator[None]:
             _may_change.notify_all()
 
 
-def _box(size: tuple[int, int], side: int) -> Box:
-    """Left, top, right and bottom of what the central square shows, in pixels of the image before resizing.
-
-    Resizing only that gives the pixels of resizing all and cropping (but for rounding: at most 1 of 255), and no huge
-    image on the way to the square of a very long one.
-    """
-    shorter = min(size)
-    starts, lengths = [], []
-    for length in size:
-        resized = int(side * length / shorter)
-        starts.append(round((resized - side) / 2) * length / resized)
-        lengths.append(side * length / resized)
-    return starts[0], starts[1], starts[0] + lengths[0], starts[1] + lengths[1]
-
-
 def _upright(image: Image.Image) -> Image.Image:
     """The image turned as its EXIF orientation says, if that can be read."""
     try:
@@ -212,7 +130,7 @@ def _upright(image: Image.Image) -> Image.Image:
     return image
 
 
-def _reduced(image: Image.Image, side: int, box: Box) -> tuple[Image.Image, Box]:
+def reduced(image: Image.Image, side: int, box: Box) -> tuple[Image.Image, Box]:
     """The image in 8-bit RGB, and where the ``box`` is in it; a large one is cropped and made smaller.
 
     To no less than twice the ``side``, and in strips, so that beside it no second one of its size is in memory.

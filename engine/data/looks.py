@@ -14,7 +14,8 @@ from msgspec import Struct
 from numpy.typing import NDArray
 
 from engine import cache
-from engine.data.images import in_order, prepare_pillow, reason, squeezed
+from engine.data.images import prepare_pillow, reason, squeezed
+from engine.data.threads import in_order
 
 SIDE = 64
 GREY_WITHIN = 12

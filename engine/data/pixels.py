@@ -19,7 +19,8 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from engine.data.dataset import DataError
-from engine.data.images import cores, decode_into, in_order
+from engine.data.squares import decode_into
+from engine.data.threads import cores, in_order
 from engine.text import shown
 
 DEVICE_SHARE = 0.5

@@ -21,8 +21,10 @@ from torch import Tensor
 from engine import cache
 from engine.data.dataset import DataError, DataSet, Sample, Unreadable
 from engine.data.fingerprint import content_hashes
-from engine.data.images import cores, decode, decode_into, prepare_pillow
+from engine.data.images import prepare_pillow
 from engine.data.pixels import Mapped, OnDemand, Pixels, in_memory, open_mapped, unmap
+from engine.data.squares import decode, decode_into
+from engine.data.threads import cores
 from engine.progress import WorkDone, counting_images, each
 from engine.text import shown
 

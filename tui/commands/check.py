@@ -42,7 +42,10 @@ DIM = rgb(GREY)
 
 
 def print_check(source: DataSource, *, as_json: bool) -> int:
-    """Checks the data and prints the report; ``DataError`` where they cannot be used."""
+    """Checks the data and prints the report; 1 where something in them makes every result false, else 0.
+
+    ``DataError`` where they cannot be used.
+    """
     from engine.data.check import check  # noqa: PLC0415 - the command line answers before numpy is loaded
     from engine.data.discover import discover  # noqa: PLC0415
     from engine.data.findings import findings  # noqa: PLC0415
@@ -51,9 +54,10 @@ def print_check(source: DataSource, *, as_json: bool) -> int:
     console = Console(stderr=as_json)
     report = told(check(dataset, source), console)
     found = findings(report, source)
+    status = int(any(one.level == "alarm" for one in found))
     if as_json:
         sys.stdout.write(json_text({**msgspec.to_builtins(report), "findings": msgspec.to_builtins(found)}))
-        return 0
+        return status
     for part in (_head(report), *map(_finding, found), *_well(report), Text(), _classes(report, console.width)):
         console.print(part)
     sections = (_images(report.images), _pairs(report, console.width), _proposed(report.proposal))
@@ -62,7 +66,7 @@ def print_check(source: DataSource, *, as_json: bool) -> int:
             console.print(Text("\n").join([Text(), *lines]))
     for line in _next(report, source):
         console.print(line, soft_wrap=True)  # so that a command can be copied
-    return 0
+    return status
 
 
 def told(work: Generator[WorkDone, None, T], console: Console) -> T:

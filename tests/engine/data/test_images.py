@@ -10,8 +10,9 @@ from numpy.typing import NDArray
 from PIL import Image
 from torchvision import transforms
 
-from engine.data import images
-from engine.data.images import FORMATS, decode, square, thumbnail
+from engine.data import images, squares
+from engine.data.images import FORMATS, thumbnail
+from engine.data.squares import decode, square
 
 SIDE = 24
 
@@ -306,13 +307,13 @@ def test_pillows_own_warnings_stay_off_the_terminal(tmp_path: Path) -> None:
 def test_closing_ends_the_threads(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     Image.new("RGB", (30, 30)).save(tmp_path / "x.png")
     started = []
-    real = images.square
+    real = squares.square
 
     def counted(path: str, side: int) -> NDArray[np.uint8]:
         started.append(path)
         return real(path, side)
 
-    monkeypatch.setattr(images, "square", counted)
+    monkeypatch.setattr(squares, "square", counted)
     decoding = decode([str(tmp_path / "x.png")] * 1000, np.zeros((1000, SIDE, SIDE, 3), np.uint8), workers=2)
     assert next(decoding) == 1
     decoding.close()

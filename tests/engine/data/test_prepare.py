@@ -16,9 +16,9 @@ from engine import cache
 from engine.data import prepare as module
 from engine.data.dataset import DataError, DataSet
 from engine.data.discover import discover
-from engine.data.images import square
 from engine.data.pixels import InMemory, Mapped, OnDemand
 from engine.data.prepare import Prepared, prepare, ram_bound
+from engine.data.squares import square
 from engine.spec import DataSource
 from tests.engine.work import result
 

@@ -18,7 +18,8 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from engine.data import images
-from engine.data.images import decode, decode_into, prepare_pillow, square
+from engine.data.images import prepare_pillow
+from engine.data.squares import decode, decode_into, square
 from engine.text import shown
 from tests.engine.hostile.bounded import MIB, rise
 
@@ -194,7 +195,8 @@ def test_a_thousand_odd_files_beside_good_ones(tmp_path: Path) -> None:
 
 BOMBS = """
 import numpy as np
-from engine.data.images import decode, prepare_pillow
+from engine.data.images import prepare_pillow
+from engine.data.squares import decode
 from engine.hosts.tuning import tune_process
 tune_process()
 prepare_pillow()

@@ -1,0 +1,63 @@
+"""Image files as the equal squares that networks are fed: decoded, resized and cropped in threads."""
+
+from __future__ import annotations
+
+from collections.abc import Generator, Iterable, Sequence
+from functools import partial
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from engine.data.images import Box, opened, prepare_pillow, reason, reduced
+from engine.data.threads import cores, in_order
+
+
+def decode(
+    paths: Sequence[str], out: Iterable[NDArray[np.uint8]], workers: int | None = None
+) -> Generator[int, None, list[str]]:
+    """Decodes every file into its place of ``out``, N times uint8 (side, side, 3); yields the number of files done.
+
+    Returns why each could not be decoded, in a few words, empty where it could; its place is then left as it was.
+    The shorter side is resized to ``side`` (bilinear, antialiased), then the central square is taken, as torchvision's
+    ``Resize`` and ``CenterCrop`` do on a Pillow image. Closing the generator ends its threads as soon as the images in
+    their hands are done.
+    """
+    prepare_pillow()
+    reasons: list[str] = []
+    tasks = (partial(decode_into, place, path) for place, path in zip(out, paths, strict=True))
+    for why in in_order(tasks, workers or cores()):
+        reasons.append(why)
+        yield len(reasons)
+    return reasons
+
+
+def decode_into(out: NDArray[np.uint8], path: str) -> str:
+    """Writes a file's image into ``out`` (side, side, 3); the reason where that cannot be done, else nothing."""
+    try:
+        out[:] = square(path, len(out))
+    except Exception as error:  # decoders raise almost anything on a broken file
+        return reason(path, error)
+    return ""
+
+
+def square(path: str, side: int) -> NDArray[np.uint8]:
+    """The image of a file as a square: uint8 (side, side, 3). Raises what Pillow raises."""
+    with opened(path, (side, side)) as (image, _):
+        small, box = reduced(image, side, _box(image.size, side))
+        return np.asarray(small.resize((side, side), Image.Resampling.BILINEAR, box=box))
+
+
+def _box(size: tuple[int, int], side: int) -> Box:
+    """Left, top, right and bottom of what the central square shows, in pixels of the image before resizing.
+
+    Resizing only that gives the pixels of resizing all and cropping (but for rounding: at most 1 of 255), and no huge
+    image on the way to the square of a very long one.
+    """
+    shorter = min(size)
+    starts, lengths = [], []
+    for length in size:
+        resized = int(side * length / shorter)
+        starts.append(round((resized - side) / 2) * length / resized)
+        lengths.append(side * length / resized)
+    return starts[0], starts[1], starts[0] + lengths[0], starts[1] + lengths[1]

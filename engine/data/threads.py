@@ -1,0 +1,37 @@
+"""Threads for work on many files: decoders, digests and hashes release Python's lock while they work."""
+
+from __future__ import annotations
+
+import os
+from collections import deque
+from collections.abc import Callable, Generator, Iterable
+from concurrent.futures import ThreadPoolExecutor
+from itertools import islice
+from typing import TypeVar
+
+T = TypeVar("T")
+MOST_WORKERS = 16
+
+
+def in_order(tasks: Iterable[Callable[[], T]], workers: int) -> Generator[T, None, None]:
+    """The results of the tasks in their order, computed in threads a little ahead.
+
+    Closing it ends the threads as soon as what is in their hands is done.
+    """
+    with ThreadPoolExecutor(workers, thread_name_prefix="decode") as pool:
+        try:
+            todo = iter(tasks)
+            # A window of tasks rather than all: it bounds what is ready and not yet taken, and what closing waits for.
+            running = deque(pool.submit(task) for task in islice(todo, 4 * workers))
+            while running:
+                result = running.popleft().result()
+                running.extend(pool.submit(task) for task in islice(todo, 1))
+                yield result
+        finally:
+            pool.shutdown(wait=True, cancel_futures=True)
+
+
+def cores() -> int:
+    """The number of threads that decode: the cores this process may use, at most 16."""
+    there = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    return min(MOST_WORKERS, there)
