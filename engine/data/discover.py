@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
+from contextlib import suppress
+from itertools import islice
 from pathlib import Path
 
 from msgspec.structs import replace
@@ -15,13 +17,15 @@ from engine.data.groups import Grouping, by_column, by_pattern
 from engine.data.parts import Parts, divide
 from engine.data.splits import Labelled
 from engine.spec import DataSource
-from engine.text import listed, shown
+from engine.text import did_you_mean, listed, shown
 
 __all__ = ["DataError", "DataSet", "Sample", "discover", "image_root", "summary"]
 
 DEMO_NAME = "demo (synthetic, not medical)"
 CSV_ONLY = ("validation", "images", "group")
 """What of a data source has a meaning with a CSV file alone."""
+LOOKED_AT = 1000
+"""Names of a folder among which one that is near is looked for."""
 ARCHIVES = (".zip", ".tar", ".gz", ".tgz", ".bz2", ".xz", ".7z", ".rar")
 
 
@@ -45,7 +49,7 @@ def _given(source: DataSource, path: Path) -> DataSet:
             raise DataError(f"{where}: is a folder; {' and '.join(unused)} can only be named with a CSV file{instead}")
         return _dataset(DataSet(name, str(path), "folders", (), (), (), "", ()), read_folders(path), source)
     if not path.exists():
-        raise DataError(f"{where}: no such file or folder")
+        raise DataError(f"{where}: no such file or folder{_instead(source.path or str(path), path)}")
     if not path.is_file() or path.suffix.lower() in ARCHIVES:
         unpack = "; unpack it first" if path.is_file() else ""
         raise DataError(f"{where}: neither a folder nor a CSV file{unpack}")
@@ -55,6 +59,16 @@ def _given(source: DataSource, path: Path) -> DataSet:
     validation = None if source.validation is None else _absolute(source.validation)
     found = read_csv(path, images, validation, source.group)
     return _dataset(DataSet(path.stem, str(path), "csv", (), (), (), "", ()), found, source)
+
+
+def _instead(given: str, path: Path) -> str:
+    """What was meant by a path where nothing is: the same from the root on, or a name in its folder that is near."""
+    from_root = Path("/", given)
+    with suppress(OSError, ValueError):
+        if not Path(given).is_absolute() and from_root.exists():
+            return f"; did you mean {shown(str(from_root))}?"
+        return did_you_mean(path.name, islice((entry.name for entry in path.parent.iterdir()), LOOKED_AT))
+    return ""
 
 
 def _demo(source: DataSource) -> DataSet:

@@ -174,6 +174,15 @@ def test_unusable_folders_say_what_and_where(tmp_path: Path, names: list[str], e
     assert expected in message
 
 
+def test_what_was_meant_by_a_path_that_is_not_there(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    root = touch(tmp_path / "photographs", "a/1.jpg")
+    assert error_of(tmp_path / "photograph").endswith("photograph: no such file or folder; did you mean photographs?")
+    assert error_of(tmp_path / "x" / "photographs").endswith("no such file or folder"), "its folder is not there either"
+    monkeypatch.chdir(tmp_path)
+    without_slash = Path(str(root).removeprefix("/"))
+    assert error_of(without_slash).endswith(f"no such file or folder; did you mean {root}?")
+
+
 def test_paths_that_are_not_there(tmp_path: Path) -> None:
     assert error_of(tmp_path / "no\x1bwhere") == f"{tmp_path}/no\\x1bwhere: no such file or folder"
     assert "unpack it first" in error_of(touch(tmp_path, "data.zip") / "data.zip")
