@@ -136,7 +136,7 @@ def measure(task: Task, environment: Mapping[str, str] | None = None) -> tuple[C
 
 
 def end_on_sigterm() -> None:
-    """Makes SIGTERM an exception, so that :func:`measure` ends the process that it started."""
+    """Makes SIGTERM an exception, so that what was started is ended."""
 
     def end(_signal: int, _frame: FrameType | None) -> None:
         sys.exit(143)

@@ -24,6 +24,7 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 from benchmarks.images import write_images
+from benchmarks.measure import end_on_sigterm
 from benchmarks.pseudo_terminal import PseudoTerminal, Size, terminal
 from benchmarks.report import header
 from benchmarks.terminal_table import Measured, tables
@@ -67,6 +68,7 @@ class Work:
 def main() -> None:
     """Measures and prints."""
     options = _options()
+    end_on_sigterm()  # what trains in a terminal would go on
     with tempfile.TemporaryDirectory(prefix="tl-tui-benchmark-") as name:
         folder = Path(name)
         work = Work(

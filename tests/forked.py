@@ -215,7 +215,7 @@ def load() -> None:
     """Loads what takes long, as the app and an experiment do one after the other."""
     from engine.hosts.tuning import uncollected  # noqa: PLC0415
 
-    os.environ.setdefault("GOMP_SPINCOUNT", "10000")  # as `tune_process`, whose other settings are made in each process
+    os.environ.setdefault("GOMP_SPINCOUNT", "2000")  # as `tune_process`, whose other settings are made in each process
     with uncollected():
         import scipy.stats  # noqa: F401, PLC0415
         import sklearn.metrics  # noqa: F401, PLC0415

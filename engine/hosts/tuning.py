@@ -18,15 +18,15 @@ def tune_process() -> None:
     """Makes training steps faster on a CPU; nothing changes in what they compute.
 
     Torch's threads wait for each other by spinning, 300,000 rounds or some 4 ms: beside anything else that wants a
-    core, the app itself among it, a step then takes up to eight times as long. 10,000 rounds bridge what lies between
-    two operations of a step; 1,000 do not, and the features of a small network then take a third longer. And every
-    step allocates the same hundreds of MiB, which glibc would take from the system and give back each time, a page
-    fault for every 4 KiB: 55,000 faults a step of resnet18, a tenth of its time. ``engine.devices.trim_memory`` gives
-    freed memory back between runs.
+    core, the app itself among it, a step then takes up to eight times as long. 2,000 rounds bridge what lies between
+    two operations of a step (with 1,000 the features of a small network take 7 % longer, with 10,000 training beside
+    other threads 4 %). And every step allocates the same hundreds of MiB, which glibc would take from the system and
+    give back each time, a page fault for every 4 KiB: 55,000 faults a step of resnet18, a tenth of its time.
+    ``engine.devices.trim_memory`` gives freed memory back between runs.
     """
     import ctypes  # noqa: PLC0415 - not needed by commands that train nothing
 
-    os.environ.setdefault("GOMP_SPINCOUNT", "10000")  # read when GNU's OpenMP is loaded
+    os.environ.setdefault("GOMP_SPINCOUNT", "2000")  # read when GNU's OpenMP is loaded
     with contextlib.suppress(AttributeError, OSError, TypeError):  # only glibc has it
         libc = ctypes.CDLL(None)
         libc.mallopt(M_MMAP_MAX, 0)
