@@ -12,6 +12,8 @@ from collections.abc import Iterator
 
 M_TRIM_THRESHOLD, M_MMAP_MAX, M_ARENA_MAX = -1, -4, -8
 """glibc's numbers for ``mallopt``, from its malloc.h."""
+SPINS = "2000"
+"""How often a thread of GNU's OpenMP looks for more work before it sleeps."""
 
 
 def tune_process() -> None:
@@ -26,7 +28,7 @@ def tune_process() -> None:
     """
     import ctypes  # noqa: PLC0415 - not needed by commands that train nothing
 
-    os.environ.setdefault("GOMP_SPINCOUNT", "2000")  # read when GNU's OpenMP is loaded
+    os.environ.setdefault("GOMP_SPINCOUNT", SPINS)  # read when GNU's OpenMP is loaded
     with contextlib.suppress(AttributeError, OSError, TypeError):  # only glibc has it
         libc = ctypes.CDLL(None)
         libc.mallopt(M_MMAP_MAX, 0)
