@@ -6,6 +6,7 @@ import ctypes
 import logging
 import math
 import os
+import re
 import threading
 import warnings
 from collections.abc import Iterator
@@ -43,14 +44,18 @@ MOST_PIXELS = 200_000_000
 """Pixels that all threads together have in memory at a time, whatever their number; Pillow takes 1 to 4 bytes each."""
 Box = tuple[float, float, float, float]
 """Left, top, right and bottom, in pixels."""
+PILLOW = re.compile(r"PIL\.")
+"""The modules whose remarks are left out."""
 _held: list[int] = []
 _may_change = threading.Condition()
 
 
-def prepare_pillow() -> None:
+def _silence_pillow() -> None:
     """Keeps Pillow's remarks on odd files off the terminal."""
+    if any(module == PILLOW for _, _, _, module, _ in warnings.filters):
+        return
     # For good, not with catch_warnings: that is not safe where other threads run.
-    warnings.filterwarnings("ignore", module=r"PIL\.")
+    warnings.filterwarnings("ignore", module=PILLOW.pattern)
     pillow = logging.getLogger("PIL")
     if not pillow.handlers:
         pillow.addHandler(logging.NullHandler())
@@ -93,6 +98,7 @@ def _contained(path: str, size: tuple[int, int]) -> Image.Image:
 @contextmanager
 def opened(path: str, size: tuple[int, int]) -> Iterator[tuple[Image.Image, tuple[int, int]]]:
     """The image of a file, upright and large enough for ``size``, and the width and height that all of it has."""
+    _silence_pillow()
     with Image.open(path, formats=FORMATS) as image:
         whole = image.size
         if not all(whole):

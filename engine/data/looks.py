@@ -14,7 +14,7 @@ from msgspec import Struct
 from numpy.typing import NDArray
 
 from engine import cache
-from engine.data.images import prepare_pillow, reason, squeezed
+from engine.data.images import reason, squeezed
 from engine.data.threads import in_order
 
 SIDE = 64
@@ -55,7 +55,6 @@ def looks(files: Sequence[tuple[str, str]], workers: int) -> Generator[int, None
     key = cache.key("looks", VERSION, PIL.__version__, *(digest for digest, _ in files))
     if (known := _remembered(key, len(files))) is not None:
         return known
-    prepare_pillow()
     found: list[Look] = []
     for one in in_order((partial(look, path) for _, path in files), workers):
         found.append(one)

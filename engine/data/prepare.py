@@ -21,7 +21,6 @@ from torch import Tensor
 from engine import cache
 from engine.data.dataset import DataError, DataSet, Sample, Unreadable
 from engine.data.fingerprint import content_hashes
-from engine.data.images import prepare_pillow
 from engine.data.pixels import Mapped, OnDemand, Pixels, in_memory, open_mapped, unmap
 from engine.data.squares import decode, decode_into
 from engine.data.threads import cores
@@ -244,7 +243,6 @@ def _part(samples: Sequence[Sample], rows: Sequence[int | None], reasons: dict[i
 
 def _why_not(path: str, side: int) -> str:
     """Why the bytes of a file could not be read."""
-    prepare_pillow()
     return decode_into(np.empty((side, side, 3), np.uint8), path) or "it changes while it is read"
 
 

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from engine.data.images import Box, opened, prepare_pillow, reason, reduced
+from engine.data.images import Box, opened, reason, reduced
 from engine.data.threads import cores, in_order
 
 
@@ -23,7 +23,6 @@ def decode(
     ``Resize`` and ``CenterCrop`` do on a Pillow image. Closing the generator ends its threads as soon as the images in
     their hands are done.
     """
-    prepare_pillow()
     reasons: list[str] = []
     tasks = (partial(decode_into, place, path) for place, path in zip(out, paths, strict=True))
     for why in in_order(tasks, workers or cores()):

@@ -180,9 +180,7 @@ class DisagreementsView(Vertical):
         load_for_comparing()
         from engine.comparison.disagreements import disagreements  # noqa: PLC0415 - loads numpy and scipy
         from engine.comparison.predictions import read  # noqa: PLC0415
-        from engine.data.images import prepare_pillow  # noqa: PLC0415
 
-        prepare_pillow()
         said = [read(folder, run) if folder is not None else None for folder, run in runs]
         one, other = said
         if one is None or other is None:

@@ -18,10 +18,10 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from engine.data import images
-from engine.data.images import prepare_pillow
 from engine.data.squares import decode, decode_into, square
 from engine.text import shown
-from tests.engine.hostile.bounded import MIB, rise
+from tests import forked
+from tests.engine.hostile.bounded import MIB, ROOT, rise
 
 SIDE = 24
 RED = (230, 20, 10)
@@ -81,6 +81,7 @@ def convertible() -> dict[str, tuple[bytes, tuple[int, ...]]]:
         "animated PNG": (animated("PNG"), RED),
         "two pages": (animated("TIFF"), RED),
         "EXIF-rotated": (rotated(), RED),
+        "EXIF that points past its end": (rotated().replace(b"MM\0*\0\0\0\x08", b"MM\0*\0\0\xff\xff"), RED),
         "transparent palette": (saved(Image.new("P", (30, 30), 0), "PNG", transparency=0), (255,) * 3),
         "trailing rubbish": (saved(red, "PNG") + b"<script>" * 100, RED),
     }
@@ -137,13 +138,28 @@ def test_files_without_a_picture_are_named_with_the_reason(
     path = tmp_path / "x.jpg"
     path.write_bytes(content)
     pixels = np.full((SIDE, SIDE, 3), 7, np.uint8)
-    prepare_pillow()
     reason = decode_into(pixels, str(path))
     assert reason.startswith(expected)
     assert reason
     assert reason.isprintable()
     assert (pixels == 7).all(), "nothing of it is left behind"
     assert capfd.readouterr() == ("", "")
+
+
+SQUARES = """
+import sys
+import numpy as np
+from engine.data.squares import decode_into
+print([decode_into(np.empty((24, 24, 3), np.uint8), path) for path in sys.argv[1:]].count(""))
+"""
+
+
+def test_nothing_is_printed_of_odd_files(tmp_path: Path) -> None:
+    contents = [content for content, _ in (*convertible().values(), *without_picture().values())]
+    for number, content in enumerate(contents):
+        (tmp_path / f"{number}.jpg").write_bytes(content)
+    done = forked.run(["-c", SQUARES, *map(str, tmp_path.iterdir())], ROOT, timeout=120)
+    assert (done.stdout, done.stderr) == (f"{len(convertible())}\n", "")
 
 
 PREPARE = """
@@ -195,11 +211,9 @@ def test_a_thousand_odd_files_beside_good_ones(tmp_path: Path) -> None:
 
 BOMBS = """
 import numpy as np
-from engine.data.images import prepare_pillow
 from engine.data.squares import decode
 from engine.hosts.tuning import tune_process
 tune_process()
-prepare_pillow()
 """
 DECODE = """
 pixels = np.zeros((len(sys.argv) - 1, 224, 224, 3), np.uint8)
@@ -354,7 +368,6 @@ def test_damaged_files_are_pictures_or_named(
     tmp_path_factory: pytest.TempPathFactory, capfd: pytest.CaptureFixture[str]
 ) -> None:
     path = tmp_path_factory.mktemp("fuzz") / "x.jpg"
-    prepare_pillow()
     reasons = []
 
     @EXAMPLES
