@@ -54,6 +54,7 @@ class Controls:
     """Reads the commands sent to an experiment and records each in its log when it takes effect.
 
     ``clocks`` stand still while it is paused. ``asked``: commands of this process itself, which need no file.
+    Once it was stopped or suspended, it is not paused any more.
     ``state`` is where the log stands: an experiment that was handed over while it was paused stays so, and obeys what
     was sent to it meanwhile.
     """
@@ -68,6 +69,7 @@ class Controls:
         self._log = log
         self._clocks = clocks
         self._paused = state.paused
+        self._ends = False
 
     def obey(self, run: str) -> Action | None:
         """``stop``, ``skip`` or ``suspend`` if asked for since the last call; while paused, does not return."""
@@ -80,7 +82,7 @@ class Controls:
                 self._waiting.append(self._asked.popleft())
             while self._waiting:
                 action = self._waiting.popleft()
-                if action == "pause" and not paused:
+                if action == "pause" and not paused and not self._ends:
                     paused = True
                     self._stop_clocks()
                 elif action == "resume" and paused:
@@ -90,6 +92,7 @@ class Controls:
                     continue
                 self._log.append(CommandApplied(action=action, run=run))
                 if action not in ("pause", "resume"):
+                    self._ends = self._ends or action in ("stop", "suspend")
                     self._start_clocks()
                     return action
             if not paused:

@@ -166,6 +166,11 @@ class MemoryProbe:
         )
 
 
+def has_float64(device: torch.device) -> bool:
+    """Whether the device computes in double precision; Apple's GPUs do not."""
+    return device.type != "mps"
+
+
 def release_memory() -> None:
     """Gives what is no longer used back to the system, cycles of objects too, so that a run's memory is its own."""
     gc.collect()

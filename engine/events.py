@@ -219,7 +219,8 @@ class RunFinished(Event, frozen=True, kw_only=True):
     """A run ended without an error; ``seconds`` and ``cpu_seconds`` are its own, pauses left out.
 
     ``test``: of the best epoch, measured once, where there is a test part. ``joules``: the energy that the card took
-    meanwhile, other programs' included, where NVML tells it.
+    meanwhile, other programs' included, where NVML tells it. ``seconds_of_found_features``: those of ``seconds`` that
+    extracting its features had taken, in another run or an earlier experiment.
     """
 
     run: str
@@ -229,6 +230,7 @@ class RunFinished(Event, frozen=True, kw_only=True):
     memory: Memory
     test: Metrics | None = None
     joules: float | None = None
+    seconds_of_found_features: float = 0.0
 
 
 class RunFailed(Event, frozen=True, kw_only=True):

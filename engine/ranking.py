@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 from engine.data.dataset import DataSet
 from engine.data.prepare import Prepared, prepare
-from engine.devices import choose_device, choose_precision
+from engine.devices import choose_device, choose_precision, has_float64, release_memory
 from engine.models.backbones import count_parameters, preprocessing
 from engine.models.weights import WeightsError, fetch, network_of
 from engine.presets import on_rung
@@ -64,6 +64,7 @@ def rank(
             side = preprocessing(backbone, None).resize
             if side not in prepared:
                 prepared.clear()
+                release_memory()
                 prepared[side] = yield from prepare(dataset, side, on, later)
             try:
                 one = yield from _ranked(backbone, prepared[side], len(dataset.classes), weights, store, on)
@@ -130,7 +131,7 @@ def _ranked(
     head = Head(network.head.get_parameter("weight"), network.head.get_parameter("bias"))
     solved = yield from each(probe(features, labels, parts, head, settings), named)
     flat = features.flatten(2).mean(2) if features.dim() == 4 else features
-    flat = flat.cpu() if device.type == "mps" else flat
+    flat = flat if has_float64(device) else flat.cpu()
     return Ranked(
         backbone=backbone,
         logme=log_evidence(flat, labels.to(flat.device), classes),

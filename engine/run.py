@@ -17,6 +17,7 @@ from engine.devices import trim_memory
 from engine.events import Action, Event
 from engine.failures import failure
 from engine.models.backbones import Preprocessing, count_parameters
+from engine.models.compiled import compiled
 from engine.models.cost import multiply_adds
 from engine.models.weights import Pretrained, fetch, network_of
 from engine.progress import told
@@ -167,8 +168,11 @@ def _fit(shared: Shared, course: Course) -> Generator[Event, None, None]:
     """Trains, and now and then saves the best epoch and where the run stands."""
     clock = shared.clock
     due, saved, cost = every(SAVE_SECONDS, clock), clock(), 0.0
+    is_new = (course.training.epoch, course.training.step) == (1, 0)
     for event in fit(course.run, course.training, course.best.offer):
-        course.charge(*shared.features.settle())
+        owed = shared.features.settle()
+        if is_new:  # else it has paid before
+            course.charge(*owed)
         epoch_ended = isinstance(event, ev.EpochFinished)
         if isinstance(event, ev.EpochFinished):
             course.epochs.append(event)
@@ -192,6 +196,7 @@ def _finished(shared: Shared, name: str, course: Course | None, end: ev.RunEnd) 
         memory=spent.memory,
         test=None if course is None else course.best.test,
         joules=spent.joules,
+        seconds_of_found_features=0.0 if course is None else course.found,
     )
 
 
@@ -222,7 +227,7 @@ def _run(shared: Shared, prepared: Prepared, planned: PlannedRun, view: Preproce
         strategy,
         seed,
         network,
-        torch.compile(network.module) if shared.compile and not strategy.on_features else network.module,
+        compiled(network.module) if shared.compile and not strategy.on_features else network.module,
         images,
         shared.precision,
         shared.memory,

@@ -32,7 +32,7 @@ class Shared:
     """What the runs of an experiment share.
 
     ``fingerprint``: of the images that the experiment began with, empty where it begins now; ``force``: others will do.
-    ``prepared`` holds its images by their side in pixels, one size at a time; ``features`` those of frozen backbones.
+    ``prepared`` holds its images by their side in pixels; ``features`` those of frozen backbones.
     ``later`` writes to the cache beside the training. ``energy`` counts joules, None where nothing tells them.
     ``folds``: how many there are, None for the split as it is; ``divisions`` holds those of one side and one seed at a
     time, drawn with ``split_seed`` and the run's own seed.
@@ -76,8 +76,9 @@ def images_of(shared: Shared, planned: PlannedRun, side: int) -> Generator[Event
 def _prepared(shared: Shared, side: int) -> Generator[Event, None, Prepared]:
     """The images as squares of this side, decoded at the first call for it."""
     if side not in shared.prepared:
-        shared.prepared.clear()  # one size at a time: memory has a bound
-        prepared = yield from told(prepare(shared.dataset, side, shared.device, shared.later), "decoding", shared.clock)
+        others = [prepared.pixels for prepared in shared.prepared.values()]
+        work = prepare(shared.dataset, side, shared.device, shared.later, others)
+        prepared = yield from told(work, "decoding", shared.clock)
         if shared.fingerprint not in ("", prepared.fingerprint):
             changed = "the images, their labels or their split are not those that the experiment began with"
             if not shared.force:

@@ -73,6 +73,7 @@ class RunState(Struct, frozen=True):
     ended: float | None = None
     seconds: float | None = None
     cpu_seconds: float | None = None
+    seconds_of_found_features: float = 0.0
     multiply_adds: int = 0
     test: Metrics | None = None
     probe: ev.ProbeSolved | None = None
@@ -282,6 +283,7 @@ def _(event: ev.RunFinished, state: ExperimentState) -> ExperimentState:
         ended=event.elapsed,
         seconds=event.seconds,
         cpu_seconds=event.cpu_seconds,
+        seconds_of_found_features=event.seconds_of_found_features,
         memory_at_end=event.memory,
         test=event.test,
         joules=event.joules,

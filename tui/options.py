@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
+from tui.commands.find import RUNS
+
 if TYPE_CHECKING:
     from engine.spec import Experiment
 
@@ -16,7 +18,7 @@ F = TypeVar("F", bound=Callable[..., Any])
 out_option = click.option(
     "--out",
     type=click.Path(path_type=Path),
-    default=Path("runs"),
+    default=RUNS,
     show_default=True,
     metavar="DIR",
     help="The folder of experiments.",

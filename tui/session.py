@@ -15,6 +15,7 @@ from engine.log import is_being_written, writer
 from engine.spec import Experiment
 from tui import follow
 from tui.app import TlTui
+from tui.commands.find import called
 from tui.errors import app_log, record_error
 from tui.lost_terminal import output_may_end, own_terminals, point_nowhere, watched
 from tui.signals import asked_to_end
@@ -111,13 +112,12 @@ def _print_whereabouts(app: TlTui) -> None:
     """How to come back to an experiment that is not over."""
     if app.folder is None:
         return
+    name = called(app.folder)
     if app.hosting.detached is not None:
-        name = app.folder.name
         print_line(f"It goes on in the background (process {app.hosting.detached}): `tl-tui attach {name}` shows it.")
     elif app.state.suspended and app.state.end is None:
-        print_line(f"Where it stands is saved: `tl-tui resume {app.folder.name}` goes on.")
+        print_line(f"It is not over: `tl-tui resume {name}` goes on with it.")
     elif app.state.end is None and is_being_written(app.folder):
-        name = app.folder.name
         print_line(f"It goes on without you (by {writer(app.folder)}): `tl-tui attach {name}` shows it again.")
 
 

@@ -16,7 +16,8 @@ class Measured(Struct, frozen=True):
 
     ``accuracy``, the mean of ``accuracies``, with its 95 % interval is of the ``part`` that counts, ``gap`` is training
     less validation accuracy. ``overfits``: training accuracy is above what validation accuracy can be, by the 95 %
-    interval of that. ``memory``: the peak less what was in use when the run began, in bytes, of the run that took most.
+    interval of that. ``memory``: the peak less what was in use when the run began, in bytes, of the run that took most,
+    runs left out that found their features extracted, which takes memory.
     ``loss``: mean cross-entropy on the ``part``; ``multiply_adds`` of one image's forward pass; 0 where not known,
     ``total_seconds`` also where a run did not train all its epochs. ``features_of``: the frozen backbone whose features
     it trains on, empty where there is none: strategies share them, and the memory for them.
@@ -73,6 +74,12 @@ def separable(one: Measured, other: Measured) -> bool:
     return one.low > other.high or other.low > one.high
 
 
+def _memory_added(row: Row) -> int:
+    if row.seconds_of_found_features:
+        return 0
+    return (row.peak_memory_bytes or 0) - (row.memory_at_start_bytes or 0)
+
+
 def _measured(rows: Sequence[Row], comparison: Comparison) -> Measured | None:
     done = [row for row in rows if row.val_accuracy is not None]
     if not done:
@@ -93,7 +100,7 @@ def _measured(rows: Sequence[Row], comparison: Comparison) -> Measured | None:
         gap=gap,
         overfits=validated + gap > accuracy_interval(validated, _validation_images(comparison))[1],
         total_seconds=mean(row.seconds_total or 0.0 for row in done) if all(map(is_whole, done)) else 0.0,
-        memory=max((row.peak_memory_bytes or 0) - (row.memory_at_start_bytes or 0) for row in done),
+        memory=max(map(_memory_added, done)),
         loss=mean((row.test_loss if on_test else row.val_loss) or 0.0 for row in done),
         multiply_adds=max(row.multiply_adds or 0 for row in done),
         features_of=done[0].backbone if done[0].trains == "head" else "",

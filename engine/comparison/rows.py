@@ -96,6 +96,7 @@ class Row(Struct, frozen=True, kw_only=True):
     val_loss_turned: int | None = None
     val_loss_rise: float | None = None
     seconds_total: float | None
+    seconds_of_found_features: float = 0.0
     seconds_per_epoch: float | None
     seconds_to_target: float | None = None
     target_accuracy: float | None = None
@@ -237,6 +238,7 @@ def _row(one: Chosen, wanted: str | None) -> Row:
         val_loss_turned=turn.epoch if turn else None,
         val_loss_rise=turn.rise if turn else None,
         seconds_total=costs.seconds_in_all(run),
+        seconds_of_found_features=run.seconds_of_found_features,
         seconds_per_epoch=mean(epoch.seconds for epoch in run.epochs) if run.epochs else None,
         cpu_seconds=run.cpu_seconds,
         images_per_second=costs.images_per_second(run.epochs),

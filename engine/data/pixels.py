@@ -61,7 +61,7 @@ class InMemory:
 
 @dataclass(frozen=True)
 class Mapped:
-    """Images in a memory-mapped ``.npy`` file, uint8 (N, side, side, 3); a batch of it at a time is in this process."""
+    """Images in a memory-mapped ``.npy`` file, uint8 (N, side, side, 3), of which one batch is read ahead."""
 
     array: NDArray[np.uint8]
     device: torch.device
@@ -73,10 +73,13 @@ class Mapped:
 
     def batches(self, rows: Tensor, sizes: Sequence[int]) -> Iterator[Tensor]:
         """See :class:`Pixels`."""
-        for index in torch.split(rows, list(sizes)):
-            batch = torch.from_numpy(self.array[index.numpy()])
-            unmap(self.array)
-            yield channels_first(on_device(batch, self.device))
+        tasks = (partial(_read, self.array, index) for index in torch.split(rows, list(sizes)))
+        batches = in_order(tasks, workers=1, ahead=1)
+        try:
+            for batch in batches:
+                yield channels_first(on_device(batch, self.device))
+        finally:
+            batches.close()
 
 
 @dataclass(frozen=True)
@@ -115,14 +118,21 @@ def on_device(batch: Tensor, device: torch.device) -> Tensor:
     return (batch.pin_memory() if device.type == "cuda" else batch).to(device, non_blocking=True)
 
 
-def in_memory(array: NDArray[np.uint8], device: torch.device) -> InMemory:
-    """Images (N, side, side, 3) on the device where they leave it enough room, else in the machine's memory."""
+def in_memory(array: NDArray[np.uint8], device: torch.device, others: Sequence[Pixels] = ()) -> InMemory:
+    """Images (N, side, side, 3) on the device where they and ``others`` leave it enough room, else in memory."""
     pixels = torch.from_numpy(array)
     if device.type == "cuda":
         free, _ = torch.cuda.mem_get_info(device)
-        if array.nbytes <= DEVICE_SHARE * free:
+        there = held(others, "cuda")
+        if array.nbytes <= DEVICE_SHARE * (free + there) - there:
             pixels = pixels.to(device)
     return InMemory(pixels, device)
+
+
+def held(some: Sequence[Pixels], device_type: str) -> int:
+    """Bytes that images take in memory ("cpu") or on a GPU ("cuda")."""
+    tensors = [pixels.tensor for pixels in some if isinstance(pixels, InMemory)]
+    return sum(tensor.nbytes for tensor in tensors if tensor.device.type == device_type)
 
 
 def open_mapped(path: Path) -> NDArray[np.uint8]:
@@ -135,6 +145,12 @@ def unmap(array: NDArray[np.uint8]) -> None:
     """Takes a mapped array's pages out of this process's memory; the system may keep them as long as it has room."""
     if isinstance(array.base, mmap.mmap) and hasattr(mmap, "MADV_DONTNEED"):
         array.base.madvise(mmap.MADV_DONTNEED)
+
+
+def _read(array: NDArray[np.uint8], index: Tensor) -> Tensor:
+    batch = torch.from_numpy(array[index.numpy()])
+    unmap(array)
+    return batch
 
 
 def _square(path: str, side: int) -> NDArray[np.uint8]:

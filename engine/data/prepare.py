@@ -13,7 +13,6 @@ from typing import Any
 import msgspec
 import numpy as np
 import PIL
-import psutil
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
@@ -21,7 +20,8 @@ from torch import Tensor
 from engine import cache
 from engine.data.dataset import DataError, DataSet, Sample, Unreadable
 from engine.data.fingerprint import content_hashes
-from engine.data.pixels import Mapped, OnDemand, Pixels, in_memory, open_mapped, unmap
+from engine.data.pixels import Mapped, OnDemand, Pixels, held, in_memory, open_mapped, unmap
+from engine.data.room import ram_bound
 from engine.data.squares import decode, decode_into
 from engine.data.threads import cores
 from engine.progress import WorkDone, counting_images, each
@@ -29,11 +29,8 @@ from engine.text import shown
 
 DECODER = "3"
 """Changes whenever the same file is to be decoded to other pixels, or they are to be kept in another order."""
-RAM_SHARE = 0.5
-"""The share of the free memory that decoded images may take; the environment variable TL_TUI_RAM_SHARE replaces it."""
 UNMAP_EVERY = 256
 PIXELS, UNREADABLE = "pixels.npy", "unreadable.json"
-CGROUP = Path("/sys/fs/cgroup")
 logger = logging.getLogger("engine")
 
 
@@ -78,10 +75,13 @@ class Prepared:
         return self.train.rows if self.pool is None else self.pool
 
 
-def prepare(dataset: DataSet, side: int, device: torch.device, later: Executor) -> Generator[WorkDone, None, Prepared]:
+def prepare(
+    dataset: DataSet, side: int, device: torch.device, later: Executor, others: Sequence[Pixels] = ()
+) -> Generator[WorkDone, None, Prepared]:
     """Decodes the data set's images to squares of ``side`` pixels, or finds them decoded.
 
-    What the next experiment can use is written by ``later``. ``DataError`` where a class of training images, or all of
+    What the next experiment can use is written by ``later``; ``others``, of other sides, are kept already, and share
+    the room with these. ``DataError`` where a class of training images, or all of
     validation or of the test part, cannot be read.
     """
     samples = (*dataset.train, *dataset.val, *dataset.test)
@@ -91,7 +91,7 @@ def prepare(dataset: DataSet, side: int, device: torch.device, later: Executor) 
     digests = sorted(path_of)
     files = tuple(path_of[digest] for digest in digests)
     key = cache.key(DECODER, PIL.__version__, side, *digests)
-    pixels, reasons = yield from _decoded(dataset.name, key, files, side, device, later)
+    pixels, reasons = yield from _decoded(dataset.name, key, files, side, device, later, others)
     row_of = {digest: row for row, digest in enumerate(digests)}
     rows = [None if digest is None else row_of[digest] for digest in hashes]
     place, end = len(dataset.train), len(dataset.train) + len(dataset.val)
@@ -110,39 +110,27 @@ def prepare(dataset: DataSet, side: int, device: torch.device, later: Executor) 
     return Prepared(pixels, train, val, len(files), key, fingerprint, test)
 
 
-def ram_bound() -> int:
-    """Bytes of memory that decoded images may take now: a share of what is free, in this process's own limits too."""
-    asked = os.environ.get("TL_TUI_RAM_SHARE", str(RAM_SHARE))
-    try:
-        share = float(asked)
-    except ValueError:
-        share = -1
-    if not 0 <= share <= 1:
-        raise DataError(f"TL_TUI_RAM_SHARE: {asked!r} is not a number from 0 to 1, such as 0.5")
-    free = [psutil.virtual_memory().available]
-    try:  # a container or a batch job may have less than the machine
-        limit, used = ((CGROUP / name).read_text(encoding="ascii") for name in ("memory.max", "memory.current"))
-        free.append(int(limit) - int(used))
-    except (OSError, ValueError):  # no such limit
-        pass
-    return int(share * max(0, min(free)))
-
-
 def _decoded(
-    name: str, key: str, files: tuple[str, ...], side: int, device: torch.device, later: Executor
+    name: str,
+    key: str,
+    files: tuple[str, ...],
+    side: int,
+    device: torch.device,
+    later: Executor,
+    others: Sequence[Pixels],
 ) -> Generator[WorkDone, None, tuple[Pixels, dict[int, str]]]:
     """The pixels of the files, and why some rows could not be decoded."""
-    fits = len(files) * 3 * side * side <= ram_bound()
-    if found := _found(key, files, side, device, fits):
+    fits = len(files) * 3 * side * side <= ram_bound(held(others, "cpu"))
+    if found := _found(key, files, side, device, fits, others):
         return found
     description = f"{name}: {len(files)} images of {side} × {side} pixels"
     if fits:
         array = np.zeros((len(files), side, side, 3), np.uint8)
         reasons = _reasons((yield from counting_images("decoding", decode(files, array), len(files))))
         later.submit(keep, "decoded", key, description, {PIXELS: array, UNREADABLE: msgspec.json.encode(reasons)})
-        return in_memory(array, device), reasons
+        return in_memory(array, device, others), reasons
     yield from _decoded_to_disk(key, description, files, side)
-    if found := _found(key, files, side, device, fits):
+    if found := _found(key, files, side, device, fits, others):
         return found
     nowhere = (np.empty((side, side, 3), np.uint8) for _ in files)
     reasons = _reasons((yield from counting_images("checking images", decode(files, nowhere), len(files))))
@@ -153,7 +141,7 @@ def _decoded(
 
 
 def _found(
-    key: str, files: tuple[str, ...], side: int, device: torch.device, fits: bool
+    key: str, files: tuple[str, ...], side: int, device: torch.device, fits: bool, others: Sequence[Pixels]
 ) -> tuple[Pixels, dict[int, str]] | None:
     """What an earlier experiment left, unless it is not there or was removed this moment."""
     folder = cache.find("decoded", key)
@@ -167,7 +155,7 @@ def _found(
         array = np.load(folder / PIXELS, allow_pickle=False) if fits else open_mapped(folder / PIXELS)
         if array.shape != (len(files), side, side, 3) or array.dtype != np.uint8:
             return None
-        return (in_memory(array, device) if fits else Mapped(array, device)), reasons
+        return (in_memory(array, device, others) if fits else Mapped(array, device)), reasons
     except (OSError, EOFError, ValueError, msgspec.DecodeError):
         logger.warning("an entry of the cache cannot be read: %s", folder, exc_info=True)
         return None

@@ -13,8 +13,8 @@ T = TypeVar("T")
 MOST_WORKERS = 16
 
 
-def in_order(tasks: Iterable[Callable[[], T]], workers: int) -> Generator[T, None, None]:
-    """The results of the tasks in their order, computed in threads a little ahead.
+def in_order(tasks: Iterable[Callable[[], T]], workers: int, ahead: int = 4) -> Generator[T, None, None]:
+    """The results of the tasks in their order, computed in threads, so many tasks ahead for each of them.
 
     Closing it ends the threads as soon as what is in their hands is done.
     """
@@ -22,7 +22,7 @@ def in_order(tasks: Iterable[Callable[[], T]], workers: int) -> Generator[T, Non
         try:
             todo = iter(tasks)
             # A window of tasks rather than all: it bounds what is ready and not yet taken, and what closing waits for.
-            running = deque(pool.submit(task) for task in islice(todo, 4 * workers))
+            running = deque(pool.submit(task) for task in islice(todo, ahead * workers))
             while running:
                 result = running.popleft().result()
                 running.extend(pool.submit(task) for task in islice(todo, 1))

@@ -94,6 +94,7 @@ def create(experiment: Experiment, out: Path) -> tuple[Path, DataSet]:
     if experiment.folds is not None:
         folds((*dataset.train, *dataset.val), experiment.folds, experiment.data.split_seed + experiment.seeds[0])
     if not _is_possible_anywhere(experiment):
+        tune_process()
         from engine.experiment import means  # noqa: PLC0415 - imports torch: seconds, before a person sees Live
 
         means(experiment)

@@ -94,6 +94,8 @@ class Images:
 
 
 WHOLE_BATCHES = MicroBatches()
+VIEWS = -1
+"""Beside the steps of an epoch, which are counted from 0: what its random views are drawn with."""
 
 
 def derived_seed(*parts: int) -> int:
@@ -128,7 +130,7 @@ def image_feed(images: Images, strategy: Strategy, seed: int, model: Callable[[T
         parts, done = _parts(sizes, first, micro_batches), sum(sizes[:first])
         left = [one.size for one in parts]
         order = epoch_order(len(labels), seed, epoch)[done:]
-        drawn = draw_views(len(part.labels), strategy.augmentation, generator(seed, epoch, 1))[done:].to(device)
+        drawn = draw_views(len(part.labels), strategy.augmentation, generator(seed, epoch, VIEWS))[done:].to(device)
         targets = zip(torch.split(drawn, left), torch.split(labels[order.to(device)], left), strict=True)
         batches = images.prepared.pixels.batches(part.rows[order], left)
         for one, pixels, (matrices, target) in zip(parts, batches, targets, strict=True):
@@ -161,7 +163,7 @@ def feature_feed(images: Images, strategy: Strategy, seed: int, network: Network
         order = epoch_order(len(labels), seed, epoch)
         view = torch.zeros_like(order)
         if views > 1:
-            view = torch.randint(1, views, order.shape, generator=generator(seed, epoch, 1))
+            view = torch.randint(1, views, order.shape, generator=generator(seed, epoch, VIEWS))
         order, view = order[done:].to(device), view[done:].to(device)
         left = [one.size for one in parts]
         pieces = zip(*(torch.split(one, left) for one in (view, rows[order], labels[order])), strict=True)

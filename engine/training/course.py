@@ -30,7 +30,8 @@ class Course:
     """A run from its first step on, in however many processes; ``data`` is the fingerprint of its images.
 
     ``epochs`` are those that ended. ``unsaved``: what could not be saved the last time, in words. ``spent``: what it
-    took, once it is over but for the test. ``energy``: joules by a meter that stands still while the run is paused.
+    took, once it is over but for the test. ``found``: seconds that its features had taken elsewhere. ``energy``: joules
+    by a meter that stands still while the run is paused.
     """
 
     run: Run
@@ -40,6 +41,7 @@ class Course:
     epochs: list[EpochFinished] = field(default_factory=list)
     unsaved: set[str] = field(default_factory=set)
     spent: Spent | None = None
+    found: float = 0.0
     energy: Callable[[], float] | None = None
     began: float = field(init=False)
     cpu_began: float = field(init=False)
@@ -54,7 +56,8 @@ class Course:
         self.joules_began = math.nan if self.energy is None or joules is None else self.energy() - joules
 
     def charge(self, seconds: float, cpu_seconds: float) -> None:
-        """The run owes so much for what an earlier one did for both."""
+        """The run owes so much for the features that an earlier one had extracted."""
+        self.found += seconds
         self.began, self.cpu_began = self.began - seconds, self.cpu_began - cpu_seconds
 
     def taken(self) -> Spent:

@@ -25,9 +25,9 @@ from engine.spec import Arithmetic
 from engine.strategy import Augmentation, Strategy
 from engine.training.batches import Images, evaluation_sizes, generator
 
-EXTRACTOR = "1"
+EXTRACTOR = "2"
 """Changes whenever the same backbone is to give other features of the same images."""
-FEATURES = "features.npy"
+FEATURES, COST = "features.npy", "cost.json"
 EVERY_SEED = 0
 
 
@@ -35,9 +35,9 @@ EVERY_SEED = 0
 class FeatureStore:
     """The features that the runs of an experiment share, by what decides them; ``later`` writes them to the cache.
 
-    ``costs``: the seconds and processor seconds that each took here. ``owed``: those of features that the present run
-    was given and an earlier one had paid for; whoever counts what a run takes adds them, so that none is cheap because
-    it came later. ``paid``: what the present run need not pay (again).
+    ``costs``: the seconds and processor seconds that each took, here or in the experiment that wrote them to the cache.
+    ``owed``: those of features that the present run was given and an earlier one had paid for; whoever counts what a
+    run takes adds them, so that none is cheap because it came later. ``paid``: what the present run need not pay again.
     """
 
     later: Executor
@@ -79,19 +79,21 @@ def extracted(
     """
     views = number_of_views(strategy)
     key = _key(images, strategy, network, precision, views)
-    if key in store.tables and key not in store.paid:
-        store.owed = store.costs.get(key, (0.0, 0.0))
-    store.paid.add(key)
-    if key not in store.tables:
-        table = _cached(key, (views, images.prepared.count))
-        if table is None:
-            began, cpu_began = store.clock(), time.process_time()
-            table = yield from _extract(images, strategy.augmentation, network, precision, views, at_once)
-            many = f"{images.prepared.count} images" + (f", {views - 1} views" if views > 1 else "")
-            description = f"{strategy.backbone}: {many} of {images.preprocessing.crop} pixels"
-            store.costs[key] = store.clock() - began, time.process_time() - cpu_began
-            store.later.submit(keep, "features", key, description, {FEATURES: table.cpu().numpy()})
+    if key not in store.tables and (found := _cached(key, (views, images.prepared.count))) is not None:
+        store.tables[key], store.costs[key] = found[0].to(images.device), found[1]
+    if key in store.tables:
+        if key not in store.paid:
+            store.owed = store.costs[key]
+    else:
+        began, cpu_began = store.clock(), time.process_time()
+        table = yield from _extract(images, strategy.augmentation, network, precision, views, at_once)
         store.tables[key] = table.to(images.device)
+        store.costs[key] = store.clock() - began, time.process_time() - cpu_began
+        many = f"{images.prepared.count} images" + (f", {views - 1} views" if views > 1 else "")
+        description = f"{strategy.backbone}: {many} of {images.preprocessing.crop} pixels"
+        cost = msgspec.json.encode(store.costs[key])
+        store.later.submit(keep, "features", key, description, {FEATURES: table.cpu().numpy(), COST: cost})
+    store.paid.add(key)
     return store.tables[key]
 
 
@@ -165,12 +167,14 @@ def _random(images: Images, augmentation: Augmentation, rows: Tensor, views: int
             yield view, index, images.seen(views_seen)
 
 
-def _cached(key: str, shape: tuple[int, int]) -> Tensor | None:
+def _cached(key: str, shape: tuple[int, int]) -> tuple[Tensor, tuple[float, float]] | None:
+    """Features and what they took, unless they are not there or not usable."""
     folder = cache.find("features", key)
     if folder is None:
         return None
     try:
         array = np.load(folder / FEATURES, allow_pickle=False)
-    except (OSError, EOFError, ValueError):
+        cost = msgspec.json.decode((folder / COST).read_bytes(), type=tuple[float, float])
+    except (OSError, EOFError, ValueError):  # a wrong cost is msgspec's ValidationError, which is one
         return None
-    return torch.from_numpy(array) if array.dtype == np.float32 and array.shape[:2] == shape else None
+    return (torch.from_numpy(array), cost) if array.dtype == np.float32 and array.shape[:2] == shape else None

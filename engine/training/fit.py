@@ -117,10 +117,12 @@ def _compute_blanks(run: Run, train_sizes: list[int], val_sizes: list[int]) -> N
 
 def _shapes(run: Run) -> tuple[list[int], list[int]]:
     """The sizes of batches for which kernels are chosen or compiled; on a CPU two images load all there is."""
+    if run.strategy.on_features:
+        return [], []  # a frozen backbone is tried out where it is folded
     if run.images.device.type == "cpu" and run.model is run.network.module:
-        return ([] if run.strategy.on_features else [2]), []  # a frozen backbone is tried out where it is folded
+        return [2], []
     count = len(run.images.prepared.train.labels)
-    train = [] if run.strategy.is_probe else batch_sizes(count, run.strategy.batch_size)
+    train = batch_sizes(count, run.strategy.batch_size)
     val = evaluation_sizes(len(run.images.prepared.val.labels), run.images.device)
     return sorted(set(train)), sorted(set(val))
 

@@ -6,6 +6,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
+from engine.devices import has_float64
 from engine.events import Metrics
 
 
@@ -14,13 +15,14 @@ class Tally:
 
     def __init__(self, device: torch.device) -> None:
         self.device = device
-        self._loss = torch.zeros((), dtype=torch.float64, device=device)
+        exact = torch.float64 if has_float64(device) else torch.float32
+        self._loss = torch.zeros((), dtype=exact, device=device)
         self._correct = torch.zeros((), dtype=torch.int64, device=device)
         self.images = 0
 
     def add(self, logits: Tensor, labels: Tensor, mean_loss: Tensor) -> None:
         """Counts a batch: logits (B, classes), labels (B,), and the batch's mean loss."""
-        self._loss += mean_loss.detach().double() * len(labels)
+        self._loss += mean_loss.detach().to(self._loss.dtype) * len(labels)
         self._correct += (logits.detach().argmax(1) == labels).sum()
         self.images += len(labels)
 
@@ -39,6 +41,8 @@ class Tally:
 
 def evaluate(logits: Tensor, labels: Tensor) -> Metrics:
     """Metrics of all images at once: logits (N, classes), labels (N,)."""
+    if not has_float64(logits.device):
+        logits, labels = logits.cpu(), labels.cpu()
     tally = Tally(logits.device)
     tally.add(logits, labels, functional.cross_entropy(logits.double(), labels))
     return tally.metrics()

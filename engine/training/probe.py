@@ -16,6 +16,7 @@ from torch.nn import functional
 
 from engine.data.dataset import DataError, Sample
 from engine.data.splits import folds
+from engine.devices import has_float64
 from engine.progress import WorkDone
 from engine.strategy import LBFGS
 
@@ -76,7 +77,7 @@ def probe(
     cannot be divided: then the middle one of ``settings.l2`` is taken. ``start`` is where a convolution's search begins
     and gives the number of classes; a linear head has one best solution, wherever it begins.
     """
-    device = torch.device("cpu") if features.device.type == "mps" else features.device  # which has no float64
+    device = features.device if has_float64(features.device) else torch.device("cpu")
     rows = features.to(device, torch.float64).flatten(2).mT if features.dim() == 4 else features.to(device)[:, None]
     rows = rows.double()
     mean = rows.mean((0, 1))

@@ -14,6 +14,7 @@ from engine.training.course import Course
 from engine.training.memory import shortage
 
 GOES_ON = "; training goes on, and it is tried again"
+LEFT = "; what goes on with the run begins where it was saved last"
 logger = logging.getLogger("engine")
 
 
@@ -34,7 +35,8 @@ def best(course: Course, then: str = GOES_ON) -> Generator[Event, None, None]:
 
 def before_leaving(course: Course, *, best_too: bool = False) -> Generator[Event, None, None]:
     """Saves where the run stands for the process that goes on with it, and the best epoch, unless that cannot be."""
-    yield from standing(course, "")
+    course.unsaved.clear()  # a person who leaves is told, also where that was told before
+    yield from standing(course, LEFT)
     if best_too:
         yield from best(course, "")
 

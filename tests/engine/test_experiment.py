@@ -10,6 +10,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
+from torch import Tensor, nn
 
 from engine import events as ev
 from engine.comparison.rows import Source, compare
@@ -80,6 +82,53 @@ def test_seeds_run_one_after_the_other(image_folder: Callable[..., Path], tmp_pa
     started = [event.run for event in events if isinstance(event, ev.RunStarted)]
     assert started == ["mobilenetv3-extract-2", "mobilenetv3-extract-1"]
     assert sum(isinstance(event, ev.DataDecoded) for event in events) == 1, "decoded once for all"
+
+
+def test_images_of_every_side_are_decoded_once(image_folder: Callable[..., Path], tmp_path: Path) -> None:
+    small = {"epochs": 1, "image_size": 32}
+    one = changed_strategy(presets()["mobilenetv3-extract"], **small)
+    other = changed_strategy(one, name="larger", image_size=64)
+    host = thread.start(experiment(image_folder(), strategies=(one, other), seeds=(0, 1)), tmp_path)
+    assert host.wait(SECONDS)
+    events = event_reader(host.folder).read()
+    assert sum(isinstance(event, ev.RunFinished) for event in events) == 4
+    assert sum(isinstance(event, ev.DataDecoded) for event in events) == 2
+
+
+def test_features_that_are_found_count_as_long_as_they_took(image_folder: Callable[..., Path], tmp_path: Path) -> None:
+    strategies = (changed_strategy(presets()["mobilenetv3-extract"], epochs=1, image_size=32),)
+    asked = experiment(image_folder(), strategies=strategies)
+    rows = []
+    for name in ("first", "second"):
+        (tmp_path / name).mkdir()
+        run_in(tmp_path / name, asked)
+        rows += compare([Source(state_of(tmp_path / name))]).runs
+    first, second = rows
+    assert first.seconds_of_found_features == 0
+    assert first.seconds_total is not None and second.seconds_total is not None
+    assert 0 < second.seconds_of_found_features < min(first.seconds_total, second.seconds_total)
+
+
+def test_networks_are_compiled_where_that_is_asked_for(
+    image_folder: Callable[..., Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    layouts, calls = [], []
+
+    def compiled(network: nn.Module) -> Callable[[Tensor], Tensor]:
+        first = next(one for one in network.parameters() if one.dim() == 4)
+        layouts.append(first.is_contiguous(memory_format=torch.channels_last))
+
+        def call(images: Tensor) -> Tensor:
+            calls.append(len(images))
+            made: Tensor = network(images)
+            return made
+
+        return call
+
+    monkeypatch.setattr("engine.run.compiled", compiled)
+    run_in(tmp_path, experiment(image_folder(), compile=True))
+    assert layouts == [True], "a frozen backbone's features are computed once, without"
+    assert calls == [4, 8] + 2 * [4, 4, 4, 8], "warming up, then training and validation of two epochs"
 
 
 def test_an_unreadable_image_is_named_and_left_out(image_folder: Callable[..., Path], tmp_path: Path) -> None:

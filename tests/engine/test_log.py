@@ -164,6 +164,15 @@ def test_commands_that_cannot_be_read_now_are_obeyed_later(tmp_path: Path) -> No
         assert controls.obey("run") == "skip"
 
 
+@pytest.mark.parametrize("ends", ["stop", "suspend"])
+def test_what_ends_is_not_paused_any_more(tmp_path: Path, ends: ev.Action) -> None:
+    with EventLog(tmp_path) as log:
+        controls = Controls(tmp_path, log, [], deque[ev.Action]([ends, "pause", "suspend"]), ExperimentState())
+        assert controls.obey("run") == ends
+        assert controls.obey("run") == "suspend"
+        assert controls.obey("run") is None
+
+
 def test_threads_may_append_at_once(tmp_path: Path) -> None:
     with EventLog(tmp_path) as log:
 

@@ -7,6 +7,7 @@ import io
 import json
 import os
 import re
+import shlex
 import signal
 import subprocess
 import sys
@@ -26,7 +27,7 @@ from tests import forked
 from tests.engine.running import wait_for
 from tests.tui import logs
 from tui.cli import status
-from tui.commands.find import find_interrupted
+from tui.commands.find import RUNS, called, find_experiment, find_interrupted
 
 SMALL = ["--weights", "none", "--epochs", "1", "--batch-size", "4", "--device", "cpu", "--config"]
 
@@ -165,7 +166,7 @@ def test_a_failed_run_is_status_1(
         (["run", "--precision", "fp8"], "fp8"),
         (["run", "--config", "none.toml"], "none.toml: No such file"),
         (["run", "--nonsense"], "--nonsense"),
-        (["compare"], "there is no experiment in runs"),
+        (["compare"], "runs; `tl-tui run` makes one, --out names another place"),
         (["compare", "nobody"], "there is no experiment 'nobody'"),
         (["compare", "--format", "xml"], "xml"),
         (["nowhere"], "nowhere"),
@@ -254,7 +255,7 @@ def test_without_a_terminal_the_app_is_run_and_ctrl_c_saves_and_ends(
     state = fold(event_reader(folder).read())
     assert state.suspended
     assert state.end is None
-    assert f"tl-tui resume {folder.name}" in rest
+    assert f"tl-tui resume {folder}" in rest
     assert (folder / "checkpoints" / "tuned-0" / "best.safetensors").exists()
     assert (folder / "checkpoints" / "tuned-0" / "last.safetensors").exists()
 
@@ -313,3 +314,15 @@ def test_resume_finds_what_could_not_be_written(tmp_path: Path) -> None:
     logs.write(out / "d-20260104-000000", events[:5])
     assert find_interrupted(None, out).name == "d-20260104-000000"
     assert find_interrupted("c-20260103-000000", out).name == "c-20260103-000000"
+
+
+@pytest.mark.parametrize("place", ["runs", "other place", "/abs"])
+def test_an_experiment_is_found_by_what_it_is_called(
+    place: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    folder = (tmp_path / "elsewhere" if place == "/abs" else Path(place)) / "a-20260101-000000"
+    folder.mkdir(parents=True)
+    (folder / "events.jsonl").touch()
+    (word,) = shlex.split(called(folder))
+    assert find_experiment(word, RUNS).samefile(folder)

@@ -2,16 +2,27 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from engine.folder import SPEC
 from engine.log import EVENTS
+from engine.text import shown, visible
 from engine.toml import SpecError
 
 if TYPE_CHECKING:
     from engine.history import Status, Summary
+
+
+RUNS = Path("runs")
+"""Where experiments are, if nothing else is said."""
+
+
+def called(folder: Path) -> str:
+    """What a command calls the experiment in a folder, from the present directory: its name, or its path."""
+    return shlex.quote(visible(folder.name if folder.parent.absolute() == RUNS.absolute() else str(folder)))
 
 
 def find_experiment(name: str | None, out: Path) -> Path:
@@ -21,12 +32,14 @@ def find_experiment(name: str | None, out: Path) -> Path:
 
         newest = next((summary.folder for summary in each(out) if summary.strategies), None)
         if newest is None:
-            raise SpecError(f"there is no experiment in {out}; `tl-tui run` makes one, --out names another folder")
+            place = shown(str(out.absolute()), 1000)
+            raise SpecError(f"there is no experiment in {place}; `tl-tui run` makes one, --out names another place")
         return newest
     for folder in (Path(name), out / name):
         if (folder / EVENTS).is_file():
             return folder
-    raise SpecError(f"there is no experiment {name!r}, neither as a folder nor in {out}; `tl-tui runs` lists them")
+    place = shown(str(out.absolute()), 1000)
+    raise SpecError(f"there is no experiment {name!r}, neither as a folder nor in {place}; --out names another place")
 
 
 def find_interrupted(name: str | None, out: Path) -> Path:
@@ -37,13 +50,13 @@ def find_interrupted(name: str | None, out: Path) -> Path:
         return folder  # it has no log yet
     if name is not None:
         return find_experiment(name, out)
-    advice = "`tl-tui runs` lists all; `tl-tui ctl resume` goes on with one that was paused"
+    advice = "`tl-tui ctl resume` goes on with one that was paused; a name says which is meant"
     return _newest("interrupted", out, advice, lambda one: one.unsaved and one.status == "failed")
 
 
 def find_running(name: str | None, out: Path) -> Path:
     """The folder of the experiment to watch: the named one, or the newest that a process is at."""
-    return find_experiment(name, out) if name is not None else _newest("running", out, "name one to look at it")
+    return find_experiment(name, out) if name is not None else _newest("running", out, "a name says which to look at")
 
 
 def _newest(status: Status, out: Path, advice: str, or_else: Callable[[Summary], bool] = lambda _: False) -> Path:
@@ -51,7 +64,8 @@ def _newest(status: Status, out: Path, advice: str, or_else: Callable[[Summary],
 
     newest = next((one.folder for one in each(out) if one.status == status or or_else(one)), None)
     if newest is None:
-        raise SpecError(f"no experiment in {out} is {status}; {advice}")
+        place = shown(str(out.absolute()), 1000)
+        raise SpecError(f"no experiment in {place} is {status}; {advice}, --out another place")
     return newest
 
 

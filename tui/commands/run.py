@@ -20,6 +20,7 @@ from engine.comparison.units import duration, percent, size, speed
 from engine.data.dataset import DataError
 from engine.events import AnyEvent
 from engine.export.to_json import json_text, to_json
+from engine.folder import ENGINE_LOG
 from engine.hosts import thread
 from engine.hosts.process import NotBegunError, detach
 from engine.log import event_reader
@@ -27,6 +28,7 @@ from engine.spec import Experiment
 from engine.state import ExperimentState, RunState, StageProgress, fold
 from engine.text import shown
 from engine.toml import SpecError
+from tui.commands.find import called
 from tui.lost_terminal import output_may_end
 from tui.signals import asked_to_end
 from tui.tables import comparison_table
@@ -72,7 +74,7 @@ def detach_headless(folder: Path, *, force: bool, as_json: bool) -> int:
         raise SpecError(f"{folder.name} could not be started: {error}") from None
     found = {"experiment": folder.name, "folder": str(folder.resolve()), "process": process}
     sys.stdout.write(json_text(found) if as_json else f"{folder.name}\n")
-    sys.stderr.write(f"process {process}; `tl-tui attach {folder.name}` shows it\n")
+    sys.stderr.write(f"process {process}; `tl-tui attach {called(folder)}` shows it\n")
     return 0
 
 
@@ -85,7 +87,10 @@ def _shown(host: thread.ThreadHost, *, as_json: bool) -> int:
         raise host.failure
     if host.failure is not None:
         console.print(Text.assemble(("The experiment could not go on:", "red"), f" {shown(host.error, 400)}"))
-        console.print(Text(f"The full traceback is in {shown(str(host.folder / 'engine.log'), 1000)}"))
+        log = host.folder / ENGINE_LOG
+        if log.is_file() and log.stat().st_size:  # it lies on the same disk, which may be full
+            console.print(Text(f"The full traceback is in {shown(str(log), 1000)}"))
+        console.print(Text(f"Once that is mended, `tl-tui resume {called(host.folder)}` goes on with it."))
         return 1
     comparison = compare([Source(state, host.folder, state.suspended)])
     console.print()
@@ -94,7 +99,7 @@ def _shown(host: thread.ThreadHost, *, as_json: bool) -> int:
     if as_json:
         sys.stdout.write(to_json(comparison))
     if state.suspended and state.end is None:
-        console.print(Text(f"Where it stands is saved: `tl-tui resume {shown(host.folder.name)}` goes on."))
+        console.print(Text(f"It is not over: `tl-tui resume {called(host.folder)}` goes on with it."))
     if state.end == "stopped" or state.suspended:
         return 130
     return 0 if state.end == "finished" and all(run.status != "failed" for run in state.runs) else 1

@@ -65,6 +65,12 @@ def test_a_single_strategy_is_compared_with_nothing() -> None:
     assert unfairness([]) == ()
 
 
+def test_a_run_that_never_trained_had_no_epochs() -> None:
+    made = state(SAME, other())
+    runs = (made.runs[0], msgspec.structs.replace(made.runs[1], epochs=(), status="skipped"))
+    assert unfairness(all_of(msgspec.structs.replace(made, runs=runs))) == ("Epochs: 2 for a; 0 of 2 for b.",)
+
+
 @pytest.mark.parametrize(
     ("values", "sentence"),
     [

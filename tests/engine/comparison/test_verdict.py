@@ -223,6 +223,15 @@ def test_differences_that_are_noise_speak_for_nobody() -> None:
     )
 
 
+def test_memory_is_not_compared_where_only_the_extracting_would_have_shown_it() -> None:
+    peaks = {"memory_at_start_bytes": 0, "seconds_total": 10.0}
+    dear, cheap = row("a", 0.9, peak_memory_bytes=2000 * 2**20, **peaks), row("b", 0.9, peak_memory_bytes=1, **peaks)
+    assert "memory is short" in choices(comparison(dear, cheap))[1].sentence
+    found = replace(cheap, seconds_of_found_features=3.0)
+    assert "memory" not in choices(comparison(dear, found))[1].sentence
+    assert "memory is short" in choices(comparison(dear, found, replace(cheap, seed=1)))[1].sentence, "one did extract"
+
+
 def test_a_class_that_nothing_was_measured_of_is_a_caveat() -> None:
     there, gone = ClassScores("ants", 1.0, 1.0, 9), ClassScores("bees", None, None, 0)
     scored = Scores(9, 1.0, 1.0, 1.0, None, None, "", None, None, 0.1, 0.1, (there, gone), ((9, 0), (0, 0)))

@@ -1,6 +1,7 @@
 import os
 import threading
 import warnings
+from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
@@ -13,6 +14,7 @@ from torchvision import transforms
 from engine.data import images, squares
 from engine.data.images import FORMATS, thumbnail
 from engine.data.squares import decode, square
+from engine.data.threads import in_order
 
 SIDE = 24
 
@@ -302,6 +304,22 @@ def test_pillows_own_warnings_stay_off_the_terminal(tmp_path: Path) -> None:
     with warnings.catch_warnings(record=True) as caught:
         warnings.warn_explicit("odd", UserWarning, "x.py", 1, module="PIL.TiffImagePlugin")
     assert caught == []
+
+
+def test_tasks_run_at_once_and_ahead() -> None:
+    both = threading.Barrier(2)
+    begun = []
+
+    def task(number: int) -> int:
+        begun.append(number)
+        if number < 2:
+            both.wait(20)  # fails where one does not begin before the other has ended
+        return number
+
+    results = in_order((partial(task, number) for number in range(100)), workers=2, ahead=3)
+    assert next(results) == 0
+    assert len(begun) <= 7
+    assert list(results) == list(range(1, 100))
 
 
 def test_closing_ends_the_threads(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

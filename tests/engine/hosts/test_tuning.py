@@ -1,7 +1,10 @@
 """What is set for a whole process is looked at in processes of their own."""
 
+import os
 import subprocess
 import sys
+from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 
@@ -53,6 +56,24 @@ print(gc.isenabled(), gc.get_freeze_count() > before + 50_000, len(gc.get_object
 """
 
 
+CREATING = """
+import os, sys
+from importlib.abc import MetaPathFinder
+from pathlib import Path
+class Loads(MetaPathFinder):
+    def find_spec(self, name, path, target=None):
+        if name == "torch":
+            print(os.environ.get("GOMP_SPINCOUNT"))
+sys.meta_path.insert(0, Loads())
+from engine.hosts import thread
+from engine.presets import presets
+from engine.spec import DataSource, Experiment
+from engine.strategy import changed_strategy
+small = changed_strategy(presets()["resnet18-finetune"], image_size=64)
+thread.create(Experiment((small,), DataSource(path=sys.argv[1])), Path(sys.argv[2]))
+"""
+
+
 def said(code: str, *arguments: str, environment: dict[str, str] | None = None) -> str:
     command = [sys.executable, "-c", code, *arguments]
     done = subprocess.run(command, capture_output=True, text=True, check=True, timeout=60, env=environment)
@@ -70,6 +91,11 @@ def test_a_persons_own_setting_stays(given: dict[str, str], wanted: str) -> None
         "import os; from engine.hosts.tuning import tune_process as tune; tune(); print(os.environ['GOMP_SPINCOUNT'])"
     )
     assert said(code, environment=given) == wanted
+
+
+def test_it_is_set_before_torch_is_loaded(image_folder: Callable[..., Path], tmp_path: Path) -> None:
+    environment = {name: value for name, value in os.environ.items() if name != "GOMP_SPINCOUNT"}
+    assert said(CREATING, str(image_folder()), str(tmp_path), environment=environment) == "2000"
 
 
 @LINUX

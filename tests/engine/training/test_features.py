@@ -16,6 +16,7 @@ from engine.models.backbones import Network, Preprocessing, build, features
 from engine.models.folding import TOLERANCE, folded
 from engine.presets import presets
 from engine.progress import WorkDone
+from engine.spec import Arithmetic
 from engine.strategy import Strategy, changed_strategy
 from engine.training import features as module
 from engine.training.batches import Images, feature_feed
@@ -58,11 +59,15 @@ def strategy(**augmentation: object) -> Strategy:
 
 
 def table(
-    one: Strategy, seen: Images | None = None, net: Network | None = None, store: FeatureStore | None = None
+    one: Strategy,
+    seen: Images | None = None,
+    net: Network | None = None,
+    store: FeatureStore | None = None,
+    precision: Arithmetic = "fp32",
 ) -> tuple[Tensor, list[WorkDone]]:
     with ThreadPoolExecutor(1) as later:
         kept = replace(store, later=later) if store else FeatureStore(later)
-        return result(extracted(kept, seen or images(), one, net or network(), "fp32"))
+        return result(extracted(kept, seen or images(), one, net or network(), precision))
 
 
 def test_every_image_once_as_validation_sees_it() -> None:
@@ -149,6 +154,24 @@ def test_a_run_owes_what_an_earlier_one_paid_for_and_owes_it_once() -> None:
     assert store.settle() == (0.0, 0.0)
 
 
+def test_a_later_experiment_owes_what_the_features_took_when_they_were_extracted() -> None:
+    ticks = iter(range(0, 1000, 7))
+    first = FeatureStore(ThreadPoolExecutor(1), clock=lambda: next(ticks))
+    table(strategy(), store=first)
+    assert first.settle() == (0.0, 0.0)
+    ((seconds, cpu_seconds),) = first.costs.values()
+    assert (seconds, cpu_seconds > 0) == (7, True)
+    later = FeatureStore(ThreadPoolExecutor(1), clock=lambda: 0.0)
+    later.begin_run()
+    assert result(extracted(later, images(), strategy(), network(), "fp32"))[1] == []
+    assert later.settle() == (seconds, cpu_seconds)
+
+
+def test_another_precision_is_extracted_anew() -> None:
+    table(strategy())
+    assert table(strategy(), precision="bf16")[1]
+
+
 CHANGES = {
     "other images": (lambda: (strategy(), images("others"), network())),
     "other weights": (lambda: (strategy(), images(), network(1))),
@@ -169,11 +192,12 @@ def test_whatever_changes_them_they_are_extracted_anew(change: str) -> None:
     assert len([entry for entry in cache.entries() if entry.kind == "features"]) == 2
 
 
+@pytest.mark.parametrize("name", [module.FEATURES, module.COST])
 @pytest.mark.parametrize("content", [b"", b"no array"])
-def test_a_broken_entry_is_extracted_anew(content: bytes) -> None:
+def test_a_broken_entry_is_extracted_anew(name: str, content: bytes) -> None:
     first, _ = table(strategy())
     (entry,) = cache.entries()
-    (entry.path / module.FEATURES).write_bytes(content)
+    (entry.path / name).write_bytes(content)
     again, said = table(strategy())
     assert said
     assert torch.equal(again, first)
@@ -221,6 +245,12 @@ def test_what_cannot_be_folded_is_run_as_it_is() -> None:
 
 
 def test_features_that_would_differ_are_not_folded(monkeypatch: pytest.MonkeyPatch) -> None:
-    net = network()
-    monkeypatch.setattr("engine.models.folding.fuse", lambda backbone: nn.Sequential(backbone, nn.Threshold(0, 1)))
+    net, made = network(), []
+
+    def wrong(backbone: nn.Module, inplace: bool) -> nn.Module:
+        made.append(nn.Sequential(backbone, nn.Threshold(0, 1)))
+        return made[-1]
+
+    monkeypatch.setattr("engine.models.folding.fuse", wrong)
     assert not isinstance(folded(net, CROP), nn.Module)
+    assert made

@@ -18,7 +18,7 @@ from engine.models.backbones import build
 from engine.models.trained import state_hash
 from engine.presets import presets
 from engine.strategy import Augmentation, Strategy
-from engine.training.batches import batch_sizes, derived_seed, image_feed
+from engine.training.batches import VIEWS, batch_sizes, derived_seed, image_feed
 from engine.training.best import Best
 from engine.training.fit import warm_up
 from engine.training.run import DivergedError
@@ -36,6 +36,8 @@ from tests.engine.training.runs import (
     whole,
     without_dropout_of,
 )
+
+SOME = ev.Metrics(loss=0.5, accuracy=0.5, images=10)
 
 
 def test_fine_tuning_moves_every_layer() -> None:
@@ -106,6 +108,34 @@ def test_extraction_equals_a_plain_loop_over_the_whole_network() -> None:
             inputs, labels = whole(run.images, run.images.prepared.val)
             losses.append(functional.cross_entropy(network.module(inputs), labels).item())
     assert [epoch.val.loss for epoch in epochs] == pytest.approx(losses, rel=1e-4)
+
+
+def test_validation_is_in_eval_mode_and_a_part_of_the_epochs_time() -> None:
+    now, modes = 0.0, []
+
+    def passed(module: nn.Module, inputs: tuple[torch.Tensor, ...]) -> None:
+        nonlocal now
+        now += 1.0
+        modes.append((stage, module.training, len(inputs[0])))
+
+    run = replace(make_run(fine_tuning(epochs=1), train=16, val=8), clock=lambda: now)
+    run.network.head.register_forward_pre_hook(passed)
+    stage = ""
+    for event in fitted(run, never_best):
+        stage = event.stage if isinstance(event, ev.StageChanged) else stage
+        if isinstance(event, ev.EpochFinished):
+            assert (event.train_seconds, event.seconds) == (2.0, 3.0)
+    assert modes == [("training", True, 8), ("training", True, 8), ("validating", False, 8)]
+
+
+@pytest.mark.parametrize("strategy", [fine_tuning(), extraction()], ids=lambda s: s.name)
+def test_every_step_draws_its_own_dropout(strategy: Strategy, monkeypatch: pytest.MonkeyPatch) -> None:
+    seeds: list[int] = []
+    monkeypatch.setattr("engine.training.batches.seed_device", lambda _, seed: seeds.append(seed))
+    list(fitted(make_run(strategy), never_best))
+    assert len(seeds) == 3 * strategy.epochs == len(set(seeds))
+    views = {derived_seed(0, epoch, VIEWS) for epoch in range(1, strategy.epochs + 1)}
+    assert views.isdisjoint(seeds), "and not with the randomness of the views"
 
 
 def test_dropout_before_the_head_acts_in_training_alone() -> None:
@@ -195,16 +225,43 @@ class Waits(TorchDispatchMode):
 
 @pytest.mark.parametrize("strategy", [fine_tuning(epochs=1), extraction(epochs=1)], ids=lambda s: s.name)
 def test_no_step_waits_for_the_device(strategy: Strategy, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[torch.device] = []
     for module in ("fit", "evaluation"):  # progress may wait, and is throttled
         monkeypatch.setattr(f"engine.training.{module}.every", lambda *_: lambda: False)
+        monkeypatch.setattr(f"engine.training.{module}.wait_for", asked.append)
     counts = []
     for images in (16, 48):
         run = make_run(strategy, train=images, val=8)
+        asked.clear()
         with Waits() as waits:
             list(fitted(run, never_best))
-        counts.append(waits.count)
+        counts.append(waits.count + len(asked))
     assert counts[0] == counts[1], "more steps, no more waiting"
     assert counts[0] > 0, "the metrics of an epoch are read"
+
+
+class Single(TorchDispatchMode):
+    """Refuses double precision, as Apple's GPUs do."""
+
+    def __torch_dispatch__(
+        self, func: OpOverload, types: object, args: tuple[object, ...] = (), kwargs: dict[str, object] | None = None
+    ) -> object:
+        made = func(*args, **(kwargs or {}))
+        if isinstance(made, torch.Tensor) and made.dtype == torch.float64:
+            raise TypeError(f"{func.name()}: no float64 here")
+        return made
+
+
+@pytest.mark.parametrize("strategy", [fine_tuning(epochs=1), extraction(epochs=1)], ids=lambda s: s.name)
+def test_a_device_without_double_precision_trains(strategy: Strategy, monkeypatch: pytest.MonkeyPatch) -> None:
+    evaluated = []
+    monkeypatch.setattr("engine.training.metrics.has_float64", lambda _: False)
+    # the last metrics are those of logits that were copied to the CPU, which the mode here cannot tell from the device
+    monkeypatch.setattr("engine.training.evaluation.evaluate", lambda logits, labels: evaluated.append(logits) or SOME)
+    with Single():
+        (epoch,) = epochs_of(fitted(make_run(strategy), never_best))
+    assert epoch.train.loss > 0
+    assert evaluated
 
 
 @pytest.mark.slow
