@@ -28,6 +28,7 @@ from engine.events import Action, AnyEvent, Event
 from engine.folder import ENGINE_LOG
 from engine.log import EventLog
 from engine.models.backbones import Preprocessing, check_trains, preprocessing
+from engine.models.weights import WeightsError, given
 from engine.run import run_events
 from engine.shared import ChangedError, Shared
 from engine.spec import Arithmetic, Experiment, planned_runs
@@ -75,12 +76,19 @@ class Means(NamedTuple):
 
 
 def means(experiment: Experiment) -> Means:
-    """``SpecError`` where this machine has no such device or precision, or a strategy is not possible."""
+    """``SpecError`` where this machine has no such device or precision, or a strategy is not possible, or the weights
+    that were given for it are not there.
+    """
     device = devices.choose_device(experiment.device)
     precision = devices.choose_precision(device, experiment.precision)
     views = {one.name: preprocessing(one.backbone, one.image_size) for one in experiment.strategies}
     for one in experiment.strategies:
         check_trains(one.backbone, one.trains)
+        if experiment.weights not in ("default", "none"):
+            try:
+                given(Path(experiment.weights).expanduser(), one.backbone)
+            except WeightsError as error:  # now, not when its turn comes, hours later
+                raise SpecError(f"{one.name}: {error}") from None
     return Means(device, precision, views)
 
 

@@ -11,7 +11,7 @@ import msgspec
 from msgspec import Struct
 
 from engine.events import AnyEvent
-from engine.folder import experiments
+from engine.folder import SPEC, experiments
 from engine.log import EVENTS, LineReader, is_being_written
 from engine.state import WRITING, ExperimentState, fold
 
@@ -77,6 +77,8 @@ def summary(folder: Path) -> Summary:
             return Summary(folder, folder.name, status="running", note="just begun", stamp=stamp)
         if state.error:
             return Summary(folder, folder.name, status="failed", note=state.error, stamp=stamp)
+        if not unread and (folder / SPEC).is_file():
+            return Summary(folder, folder.name, status="interrupted", note="it had not begun", stamp=stamp)
         note = "the log is empty" if not unread else "the log holds nothing that could be read"
         return Summary(folder, folder.name, note=note, stamp=stamp)
     return Summary(

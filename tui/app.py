@@ -43,6 +43,7 @@ LOADED_AFTER = 1.0
 """Seconds after the first result until what compares is loaded: what is shown first has gone before."""
 LOADERS = ("discover", "check", "hosting")
 """The groups of workers that may be loading a part of the same libraries."""
+QUIT = "leave tl-tui; asks first while a run trains"
 TOLD_FOR: dict[SeverityLevel, float] = {"information": 3, "warning": 6, "error": 15}
 """Seconds for which something is told, by how grave it is."""
 
@@ -66,7 +67,10 @@ class TlTui(App[None], inherit_bindings=False):
         ),
         Binding("e", "export", "Export", id="app.export", tooltip="write the comparison as CSV, JSON and Markdown"),
         Binding("question_mark", "help", "Help", key_display="?", id="app.help", tooltip="show every key"),
-        Binding("q,ctrl+c", "quit", "Quit", id="app.quit", tooltip="leave tl-tui; asks first while a run trains"),
+        *(
+            Binding(key, "quit", "Quit", show=key == "q", priority=key != "q", id="app.quit", tooltip=QUIT)
+            for key in ("q", "ctrl+c")  # the latter from any field or window too, as in a shell
+        ),
     ]
 
     def __init__(
@@ -125,9 +129,9 @@ class TlTui(App[None], inherit_bindings=False):
             self.open_experiment(self._opened_first)
 
     def get_key_display(self, binding: Binding) -> str:
-        """Textual's name of a key; its sign for Enter has no like of one cell in ASCII."""
+        """Textual's name of a key; its signs for Enter and Backspace have no like in ASCII."""
         display = super().get_key_display(binding)
-        return display.replace("⏎", "Enter") if self.is_plain else display
+        return display.replace("⏎", "Enter").replace("⌫", "Backspace") if self.is_plain else display
 
     def delay_update(self, delay: float = 0.05) -> None:
         """Textual holds every frame back for ``delay`` at a change of mode, the app's first frame too.
@@ -262,7 +266,7 @@ class TlTui(App[None], inherit_bindings=False):
 
     def _refresh_keys(self, screen: Screen[None]) -> None:
         """Draws the footer again, which lays out the whole screen: only where another set of keys works."""
-        works = tuple((key, one.enabled) for key, one in screen.active_bindings.items())
+        works = tuple((one.binding.action, one.enabled) for one in screen.active_bindings.values())
         if works != self._keys.get(screen):
             self._keys[screen] = works
             screen.refresh_bindings()
@@ -292,8 +296,12 @@ class TlTui(App[None], inherit_bindings=False):
         self.call_later(self.action_go, message.mode)
 
     def action_pause(self) -> None:
-        """Pauses the experiment, or goes on with it."""
-        self._send("resume" if self.state.paused else "pause")
+        """Pauses the experiment."""
+        self._send("pause")
+
+    def action_go_on(self) -> None:
+        """Goes on with the experiment that was paused."""
+        self._send("resume")
 
     def action_skip(self) -> None:
         """Asks, then ends the present run and goes on to the next."""
@@ -313,10 +321,12 @@ class TlTui(App[None], inherit_bindings=False):
             self.resume_experiment(self.folder)
 
     def action_detach(self) -> None:
-        """Hands what trains here over to a process of its own, and quits."""
-        host = self.hosting.host
-        if host is not None and host.is_alive() and not isinstance(self.screen, Leaving):
-            self.push_screen(Leaving(host.ask, host.is_alive, "suspend"), self._leave)
+        """Hands what trains here over to a process of its own, and quits; what trains elsewhere is left as it is."""
+        if self.hosting.is_training and not isinstance(self.screen, Leaving):
+            self.push_screen(Leaving(self.hosting, "suspend"), self._leave)
+        elif not self.hosting.is_busy:
+            self.left = True
+            self.exit()
 
     def action_stop(self) -> None:
         """Asks, then ends the experiment."""
@@ -355,12 +365,13 @@ class TlTui(App[None], inherit_bindings=False):
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
         """Keys that would do nothing now are grey, those of another mode are not shown."""
         del parameters
-        if action in ("pause", "stop", "skip"):
-            return False if self.interrupted or self.state.end else True if self._is_live() else None
+        if action in ("pause", "go_on", "stop", "skip"):
+            is_void = action == ("pause" if self.state.paused else "go_on")
+            return False if self.interrupted or self.state.end or is_void else True if self._is_live() else None
         if action == "resume":
             return self.interrupted
         if action == "detach":
-            return True if self.hosting.is_training else False if self.interrupted or self.state.end else None
+            return self.hosting.is_training or self._is_live()
         if action == "export":
             if self.current_mode not in ("live", "compare"):
                 return False
@@ -404,23 +415,24 @@ class TlTui(App[None], inherit_bindings=False):
 
     async def action_quit(self) -> None:
         """Leaves the app, after asking where a run trains."""
-        host = self.hosting.host
-        if host is None or not host.is_alive():
+        if not self.hosting.is_busy:
             self.left = True
             self.exit()
-        elif not isinstance(self.screen, Leaving):
-            self.push_screen(Leaving(host.ask, host.is_alive), self._leave)
+        elif isinstance(self.screen, Leaving):
+            await self.screen.run_action("now")
+        else:
+            self.push_screen(Leaving(self.hosting), self._leave)
 
     def _leave(self, way: Way | None) -> None:
         """Quits with the last state of what was trained, which is what the command line prints."""
-        host = self.hosting.host
-        if way is None or host is None:
+        if way is None:
             return
-        self.folder = host.folder
-        self.state = follow.read(host.folder)
-        if way == "suspend" and self.state.end is None:
-            self.hosting.hand_over(host.folder)
-            return
+        if (host := self.hosting.host) is not None:
+            self.folder = host.folder
+            self.state = follow.read(host.folder)
+            if way == "suspend" and self.state.end is None:
+                self.hosting.hand_over(host.folder)
+                return
         self.left = True
         self.exit()
 

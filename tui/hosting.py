@@ -17,6 +17,7 @@ from tui.messages import HandedOver, HostStarted, StartFailed
 if TYPE_CHECKING:
     from textual.message import Message
 
+    from engine.events import Action
     from engine.hosts.thread import ThreadHost
     from engine.state import ExperimentState
 
@@ -45,6 +46,7 @@ class Hosting:
         self._work = work
         self._tell = tell
         self._starting = False
+        self._wanted: Action | None = None
         self._failed: ThreadHost | None = None
         self._problem = ""
 
@@ -57,6 +59,12 @@ class Hosting:
     def is_busy(self) -> bool:
         """Whether an experiment runs here or is about to."""
         return self._starting or self.is_training
+
+    def ask(self, action: Action) -> None:
+        """Asks what trains here, or is about to, for something."""
+        self._wanted = action  # first: the host may be made this moment
+        if self.host is not None and self.host.is_alive():
+            self.host.ask(action)
 
     def has_writer(self, folder: Path) -> bool:
         """Whether anybody, here or elsewhere, is at the experiment in this folder."""
@@ -91,7 +99,7 @@ class Hosting:
             yield Trouble("The experiment failed", shown(host.error))
 
     def _begin(self, make: Callable[[], ThreadHost]) -> None:
-        self._starting = True  # at once: the thread may be late
+        self._starting, self._wanted = True, None  # at once: the thread may be late
         self._work(partial(self._made, make))
 
     def _made(self, make: Callable[[], ThreadHost]) -> None:
@@ -99,6 +107,8 @@ class Hosting:
         wait_until_loaded()
         try:
             self.host = make()  # kept before anybody is told: the app may be about to end
+            if self._wanted is not None:
+                self.host.ask(self._wanted)
         except (ValueError, LogBusyError) as error:
             self._tell(StartFailed(str(error)))
         except OSError as error:

@@ -29,7 +29,7 @@ from engine.progress import WorkDone
 from engine.strategy import Trains
 from engine.text import shown
 
-__all__ = ["Found", "Pretrained", "WeightsError", "fetch", "find", "hub_cache", "network_of"]
+__all__ = ["Found", "Pretrained", "WeightsError", "fetch", "find", "given", "hub_cache", "network_of"]
 
 NONE = "none (random initialisation)"
 POLL_SECONDS = 0.2
@@ -100,6 +100,18 @@ def find(backbone: str, choice: str) -> Found:
     return Found(None, f"{official.title}, {'; '.join(problems) or 'not here yet'}: download{index}")
 
 
+def given(path: Path, backbone: str) -> Path:
+    """The backbone's file where a person says it is, in a folder or by itself; :class:`WeightsError` if it is not."""
+    if path.is_dir():
+        file = _official(backbone).file
+        if not (path / file).is_file():
+            raise WeightsError(f"{path}: no {file} in this folder; put it there, or use --weights none")
+        return path / file
+    if not path.is_file():
+        raise WeightsError(f"{path}: no such file or folder; give another with --weights, or use --weights none")
+    return path
+
+
 def fetch(backbone: str, choice: str) -> Generator[WorkDone, None, Pretrained]:
     """The weights, fetched first where they are not here; yields progress, and ends early when it is closed.
 
@@ -152,13 +164,7 @@ def _hash_in(name: str) -> str:
 
 def _at(path: Path, backbone: str) -> Found:
     """The weights at a path that a person gave."""
-    official = _official(backbone)
-    if path.is_dir():
-        path /= official.file
-        if not path.is_file():
-            raise WeightsError(f"{path.parent}: no {official.file} in this folder; put it there, or use --weights none")
-    elif not path.is_file():
-        raise WeightsError(f"{path}: no such file or folder; give another with --weights, or use --weights none")
+    official, path = _official(backbone), given(path, backbone)
     members = type(default_weights(backbone)).__members__.values()
     titles = {file.file: file.title for file in (*map(_file_of, members), official)}
     expected = _hash_in(path.name) if path.name in titles else ""

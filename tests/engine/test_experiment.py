@@ -131,6 +131,20 @@ def test_networks_are_compiled_where_that_is_asked_for(
     assert calls == [4, 8] + 2 * [4, 4, 4, 8], "warming up, then training and validation of two epochs"
 
 
+def test_weights_that_are_not_there_are_told_before_anything_trains(
+    image_folder: Callable[..., Path], tmp_path: Path
+) -> None:
+    (tmp_path / "weights").mkdir()
+    (tmp_path / "weights" / "squeezenet1_1-b8a52dc0.pth").touch()
+    asked = experiment(image_folder(), weights=str(tmp_path / "weights"))
+    with pytest.raises(SpecError, match="mobilenetv3-extract: .*no mobilenet_v3_small-047dcff4.pth in this folder"):
+        run_in(tmp_path, asked)
+    assert not any(isinstance(event, ev.RunStarted) for event in event_reader(tmp_path).read())
+    with pytest.raises(SpecError, match="in this folder"):
+        thread.start(asked, tmp_path / "runs")
+    assert not (tmp_path / "runs").exists()
+
+
 def test_an_unreadable_image_is_named_and_left_out(image_folder: Callable[..., Path], tmp_path: Path) -> None:
     data = image_folder()
     (data / "train" / "cold" / "broken.png").write_bytes(b"this is no image")
@@ -193,13 +207,13 @@ def test_results_that_cannot_be_saved_fail_their_run_alone(image_folder: Callabl
 
 
 def test_weights_that_do_not_fit_fail_the_runs(image_folder: Callable[..., Path], tmp_path: Path) -> None:
-    (tmp_path / "nowhere").mkdir()
-    host = thread.start(experiment(image_folder(), weights=str(tmp_path / "nowhere")), tmp_path / "runs")
+    (tmp_path / "other").touch()
+    host = thread.start(experiment(image_folder(), weights=str(tmp_path / "other")), tmp_path / "runs")
     assert host.wait(SECONDS)
     failure = state_of(host.folder).run(FINE_TUNING).failure
     assert failure
     assert failure.kind == "weights"
-    assert "nowhere" in failure.message
+    assert "other" in failure.message
 
 
 def test_an_unknown_backbone_is_recorded_and_raised(image_folder: Callable[..., Path], tmp_path: Path) -> None:

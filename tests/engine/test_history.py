@@ -117,6 +117,15 @@ def test_a_log_that_tells_nothing_is_damaged(tmp_path: Path, content: bytes, not
     assert (found.status, found.note) == ("damaged", note)
 
 
+def test_what_had_not_begun_is_interrupted(tmp_path: Path) -> None:
+    folder = tmp_path / "a"
+    folder.mkdir()
+    (folder / "experiment.toml").touch()
+    (folder / EVENTS).touch()
+    (found,) = history.summaries(tmp_path)
+    assert (found.status, found.note, found.strategies) == ("interrupted", "it had not begun", ())
+
+
 def test_a_log_that_is_a_folder_is_damaged(tmp_path: Path) -> None:
     (tmp_path / "a" / EVENTS).mkdir(parents=True)
     (found,) = history.summaries(tmp_path)

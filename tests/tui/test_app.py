@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+import threading
 from collections.abc import Callable
 from pathlib import Path
 
@@ -174,6 +175,7 @@ async def test_pause_resume_skip_and_stop_are_sent(app: TlTui, present: Log) -> 
         logs.write(folder, [ev.CommandApplied(action="pause", run="resnet18-finetune-0", elapsed=50)])
         await until(pilot, lambda: app.state.paused)
         assert "‖ paused" in text_of(app)
+        await until(pilot, lambda: "space Go on" in text_of(app) and "Pause" not in text_of(app))
         await pilot.press("space")
         assert sent(folder) == ["pause", "resume"]
         for key, expected in (("k", ["pause", "resume", "skip"]), ("s", ["pause", "resume", "skip", "stop"])):
@@ -362,7 +364,11 @@ async def test_help_shows_the_keys_that_work_here(app: TlTui, present: Log) -> N
         await pilot.press("question_mark")
         await until(pilot, lambda: isinstance(app.screen, Reading))
         shown = text_of(app)
-        later = {"go on where the experiment was interrupted", "compare: what the experiment came to"}
+        later = {
+            "go on where the experiment was interrupted",
+            "go on with what was paused",
+            "compare: what the experiment came to",
+        }
         assert {tooltip for tooltip in live if tooltip not in shown} == later
         assert "leave tl-tui" in shown
         await pilot.press("question_mark")
@@ -415,6 +421,69 @@ async def test_leaving_while_a_run_trains_asks_stops_and_waits(app: TlTui, prese
         host.alive = False
         await until(pilot, lambda: app._exit)
     assert app.folder == folder and app.state.end == "finished"  # what the command line prints
+
+
+async def test_leaving_before_training_has_begun_asks_and_waits_too(
+    app: TlTui, past: Log, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made, begins = Host(past(logs.events())), threading.Event()
+
+    def make() -> Host:
+        begins.wait(20)
+        return made
+
+    async with app.run_test(size=(80, 24)) as pilot:
+        await until(pilot, lambda: app.current_mode == "setup")
+        app.hosting._begin(make)  # type: ignore[arg-type]
+        await pilot.press("q")
+        await until(pilot, lambda: isinstance(app.screen, Leaving))
+        await pilot.press("y")
+        await until(pilot, lambda: "Stopping" in text_of(app))
+        begins.set()
+        await until(pilot, lambda: made.asked == ["stop"])
+        assert not app._exit
+        made.alive = False
+        await until(pilot, lambda: app._exit)
+    assert app.folder == made.folder
+
+
+async def test_the_question_goes_away_where_all_has_ended_meanwhile(app: TlTui, present: Log) -> None:
+    folder = present(logs.until("EpochFinished", 7, logs.events()))
+    async with app.run_test(size=(80, 24)) as pilot:
+        host = app.hosting.host = Host(folder)  # type: ignore[assignment]
+        await opened(pilot, app, folder)
+        await pilot.press("q")
+        await until(pilot, lambda: isinstance(app.screen, Leaving))
+        host.alive = False
+        await until(pilot, lambda: isinstance(app.screen, LiveScreen))
+        assert not app._exit
+
+
+async def test_what_trains_elsewhere_is_left_as_it_is(app: TlTui, present: Log) -> None:
+    folder = present(logs.until("EpochFinished", 7, logs.events()))
+    async with app.run_test(size=(80, 24)) as pilot:
+        await opened(pilot, app, folder)
+        await pilot.press("d")
+        await until(pilot, lambda: app._exit)
+    assert sent(folder) == []
+
+
+@pytest.mark.parametrize("keys", [("4",), ("1", "slash"), ("1", "a"), ("question_mark",)], ids=" ".join)
+async def test_ctrl_c_asks_from_everywhere(app: TlTui, present: Log, keys: tuple[str, ...]) -> None:
+    folder = present(logs.until("EpochFinished", 7, logs.events()))
+    async with app.run_test(size=(80, 24)) as pilot:
+        app.hosting.host = Host(folder)  # type: ignore[assignment]
+        await opened(pilot, app, folder)
+        for key in keys:
+            await pilot.press(key)
+            await pilot.pause(0.3)
+        await pilot.press("ctrl+c")
+        await until(pilot, lambda: isinstance(app.screen, Leaving))
+        await pilot.press("ctrl+c")
+        await pilot.pause()
+        assert not app._exit, "nothing was chosen yet"
+        await pilot.press("y", "ctrl+c")
+        await until(pilot, lambda: app._exit)
 
 
 @pytest.mark.parametrize("keys", [("d",), ("q", "d")])
@@ -587,17 +656,17 @@ def test_what_compares_is_loaded_as_long_as_it_is_wanted() -> None:
 
 
 async def test_a_click_on_a_key_presses_it_unless_it_is_grey(app: TlTui, present: Log) -> None:
-    folder = present(logs.until("Progress", 10, logs.events()))
+    folder = present(logs.until("Progress", 1, logs.events()))
     async with app.run_test(size=(80, 24)) as pilot:
         await opened(pilot, app, folder)
         keys = app.screen.query_one(KeyLine)
         line = str(keys.render())
         assert "space Pause" in line and "? Help" in line
         assert {key.display: key.enabled for key in keys.keys} == {
-            "d": False,  # another process trains
-            **dict.fromkeys(("space", "s", "k", "c", "e", "?", "q"), True),
+            "e": False,  # no epoch has ended
+            **dict.fromkeys(("space", "s", "k", "d", "c", "?", "q"), True),
         }
-        await pilot.click(KeyLine, offset=(line.index("Detach"), 0))
+        await pilot.click(KeyLine, offset=(line.index("Export"), 0))
         assert isinstance(app.screen, LiveScreen)
         await pilot.click(KeyLine, offset=(line.index("? Help"), 0))
         await until(pilot, lambda: isinstance(app.screen, Reading))

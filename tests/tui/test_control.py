@@ -57,7 +57,7 @@ def test_every_command_and_what_is_said(
     assert status(["ctl", "status", *out]) == 0, "of the newest, where none runs"
     assert f"{name} · stopped" in capsys.readouterr().out
     assert status(["ctl", "stop", *out]) == 2
-    assert "is running; name one" in capsys.readouterr().err
+    assert "is running; a name says which to look at" in capsys.readouterr().err
     assert status(["ctl", name, *out]) == status(["ctl", *out]) == status(["ctl", "a", "b", "stop", *out]) == 2
     assert "say what to do: `tl-tui ctl [EXPERIMENT] pause|resume|stop|skip|status`" in capsys.readouterr().err
 

@@ -65,6 +65,15 @@ async def test_what_is_there_already_is_ticked_and_nothing_is_added_by_escape(im
         assert isinstance(app.screen, AddStrategy)
 
 
+async def test_what_is_typed_is_the_backbone_wherever_the_focus_is(images: DataSource) -> None:
+    app = App(images)
+    async with app.run_test(size=SIZES[0]) as pilot:
+        await settled(pilot)
+        await pilot.press("a", "down", "down", *"resnet34", "enter")
+        await pilot.pause()
+        assert app.setup.strategies.current == on_rung("resnet34", tuple(rungs())[2])
+
+
 async def test_what_was_added_can_be_removed_and_nothing_else(images: DataSource) -> None:
     app = App(images)
     async with app.run_test(size=SIZES[0]) as pilot:

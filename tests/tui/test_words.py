@@ -182,7 +182,7 @@ def test_how_strategies_stand_so_far() -> None:
     assert narrow.cell_len <= 78
     assert narrow.plain.endswith(" % (2)"), "names give way, not numbers"
     first = fold(logs.until("RunFinished", 1, events))
-    assert words.so_far(first, 120).plain.endswith("resnet18-finetune 95.4 % (1)")
+    assert words.so_far(first, 120).plain.endswith("resnet18-finetune 95.4 %")
 
 
 def test_the_test_of_a_run_is_told_while_it_goes_on_and_after_it() -> None:

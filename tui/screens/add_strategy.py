@@ -9,6 +9,7 @@ from textual import on
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Vertical
+from textual.events import Key
 from textual.screen import ModalScreen
 from textual.suggester import SuggestFromList
 from textual.widgets import Footer, Input, OptionList, Static
@@ -68,6 +69,15 @@ class AddStrategy(ModalScreen[Strategy | None]):
         self.rungs.highlighted = 0
         self.rungs.focus()
         self._say()
+
+    def on_key(self, event: Key) -> None:
+        """What is typed is the backbone's name, also where the rungs have the focus."""
+        if self.rungs.has_focus and event.is_printable and event.character and event.character.strip():
+            event.stop()
+            self.backbone.select_on_focus = False  # else the next character takes the place of this one
+            self.set_focus(self.backbone)
+            self.backbone.value = event.character
+            self.backbone.cursor_position = 1
 
     @property
     def problem(self) -> str:

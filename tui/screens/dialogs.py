@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
-from typing import ClassVar, Literal, TypeVar
+from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING, ClassVar, Literal, TypeVar
 
 from rich.text import Text
 from textual import on
@@ -12,6 +12,9 @@ from textual.binding import Binding, BindingType
 from textual.containers import Horizontal, Vertical, VerticalScroll
 from textual.screen import ModalScreen
 from textual.widgets import Button, OptionList, Static
+
+if TYPE_CHECKING:
+    from tui.hosting import Hosting
 
 Answer = TypeVar("Answer")
 
@@ -135,9 +138,9 @@ LEAVING: dict[Way, str] = {
 
 
 class Leaving(ModalScreen[Way | None]):
-    """Asks how to leave what trains, unless the ``way`` is known, and waits until that is saved.
+    """Asks how to leave what trains here, unless the ``way`` is known, and waits until that is saved.
 
-    ``ask`` tells the experiment, ``is_alive`` whether it still goes on here. None: the person stays.
+    Answers None where the person stays, or all has ended by itself before an answer.
     """
 
     BINDINGS: ClassVar[list[BindingType]] = [
@@ -149,9 +152,9 @@ class Leaving(ModalScreen[Way | None]):
         Binding("left", "app.focus_previous", "Back", show=False, id="leaving.previous", tooltip="the button before"),
     ]
 
-    def __init__(self, ask: Callable[[Way], None], is_alive: Callable[[], bool], way: Way | None = None) -> None:
+    def __init__(self, hosting: Hosting, way: Way | None = None) -> None:
         super().__init__()
-        self.ask, self.is_alive, self.way = ask, is_alive, way
+        self.hosting, self.way = hosting, way
 
     def compose(self) -> ComposeResult:
         """The question and three buttons, the harmless one focused."""
@@ -173,6 +176,7 @@ class Leaving(ModalScreen[Way | None]):
         self.query_one("#stay").focus()
         if self.way is not None:
             self._wait(self.way)
+        self.set_interval(0.1, self._look)
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
         """While it waits, only quitting at once is left."""
@@ -203,15 +207,14 @@ class Leaving(ModalScreen[Way | None]):
         self.dismiss("stop")
 
     def _wait(self, way: Way) -> None:
-        self.ask(way)
+        self.hosting.ask(way)
         quits = "\nq quits without waiting." if way == "stop" else ""
         self.query_one("#question", Static).update(LEAVING[way] + quits)
         self.query_one(".buttons").display = False
         self.refresh_bindings()
-        self.set_interval(0.1, self._look)
 
     def _look(self) -> None:
-        if not self.is_alive():
+        if not self.hosting.is_busy:
             answer(self, self.way)
 
 

@@ -31,15 +31,16 @@ class LiveScreen(Screen[None]):
     """As many panes as have room side by side; every run as a line where that is not all of them."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("space", "app.pause", "Pause", id="live.pause", tooltip="pause training, or go on"),
+        Binding("space", "app.pause", "Pause", id="live.pause", tooltip="pause training"),
+        Binding("space", "app.go_on", "Go on", id="live.go_on", tooltip="go on with what was paused"),
         Binding("r", "app.resume", "Resume", id="live.resume", tooltip="go on where the experiment was interrupted"),
         Binding("s", "app.stop", "Stop", id="live.stop", tooltip="end the experiment; asks first"),
         Binding("k", "app.skip", "Skip", id="live.skip", tooltip="end this run and go on to the next; asks first"),
         Binding("d", "app.detach", "Detach", id="live.detach", tooltip="quit, and leave it training in the background"),
         Binding("3", "verdict", "Verdict", id="live.verdict", tooltip="compare: what the experiment came to"),
         Binding("c", "charts", "Charts", id="live.charts", tooltip="show the charts that have no room now"),
-        Binding("right,l", "next(1)", "Run →", show=False, id="live.next", tooltip="the next run"),
-        Binding("left,h", "next(-1)", "Run ←", show=False, id="live.previous", tooltip="the run before"),
+        Binding("right,down,l", "next(1)", "Run →", show=False, id="live.next", tooltip="the next run"),
+        Binding("left,up,h", "next(-1)", "Run ←", show=False, id="live.previous", tooltip="the run before"),
         Binding("w", "app.warnings", "Warnings", show=False, id="live.warnings", tooltip="read every warning"),
     ]
 

@@ -127,7 +127,7 @@ class RunsScreen(Screen[None]):
 
     def _markable(self) -> Summary | None:
         summary = self.table.current
-        if summary is None or summary.status != "damaged":
+        if summary is None or summary.strategies:
             return summary
         self.notify(f"{shown(summary.name)}: {shown(summary.note)}", severity="warning")
         return None

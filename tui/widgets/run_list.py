@@ -23,8 +23,8 @@ def lines_for(height: int) -> int:
 
 
 class RunList(Static):
-    """At most six lines around the selected run, fewer where strategies have several runs: then the first line tells
-    how they stand. A click selects.
+    """At most six lines around the selected run; where there are more, or strategies have several runs, the first line
+    tells how all of them stand. A click selects.
     """
 
     DEFAULT_CSS = """
@@ -46,7 +46,8 @@ class RunList(Static):
     def show(self, state: ExperimentState, interrupted: bool, visible: Sequence[int], selected: int) -> None:
         """Shows the runs; those that have a pane are marked."""
         width = max(20, self.screen.size.width - 4)  # the list's own is not known before its first layout
-        self.summary_lines = int(len({run.strategy.name for run in state.runs}) < len(state.runs))
+        has_more = len(state.runs) > lines_for(self.screen.size.height)
+        self.summary_lines = int(has_more or len({run.strategy.name for run in state.runs}) < len(state.runs))
         count = min(lines_for(self.screen.size.height) - self.summary_lines, len(state.runs))
         self.first = max(0, min(selected - count // 2, len(state.runs) - count))
         which = range(self.first, self.first + count)
