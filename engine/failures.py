@@ -9,6 +9,7 @@ from engine.models.weights import WeightsError
 from engine.state import WRITING
 from engine.text import shown
 from engine.training import saving
+from engine.training.features import TooLargeError
 from engine.training.memory import DoesNotFitError, shortage
 from engine.training.run import DivergedError
 
@@ -20,8 +21,9 @@ def failure(run: str, error: Exception, standing: Path | None = None) -> ev.RunF
     """
     message = shown(" ".join(str(error).split()) or type(error).__name__, 400)
     match error:
-        case WeightsError():
-            return ev.RunFailed(run=run, kind="weights", message=message)
+        case WeightsError() | TooLargeError():  # which say what to do
+            kind = "weights" if isinstance(error, WeightsError) else "out of memory"
+            return ev.RunFailed(run=run, kind=kind, message=message)
         case DivergedError():
             advice = "lower the learning rate" + (f"; the last good state is in {standing}" if standing else "")
             return ev.RunFailed(run=run, kind="diverged", message=message, advice=advice)

@@ -24,7 +24,7 @@ from engine.data.threads import cores, in_order
 from engine.text import shown
 
 DEVICE_SHARE = 0.5
-"""The share of a GPU's free memory that decoded images may take; the rest is for training."""
+"""The share of a GPU's free memory that decoded images, or features, may take; the rest is for training."""
 
 
 class Pixels(Protocol):
@@ -121,12 +121,15 @@ def on_device(batch: Tensor, device: torch.device) -> Tensor:
 def in_memory(array: NDArray[np.uint8], device: torch.device, others: Sequence[Pixels] = ()) -> InMemory:
     """Images (N, side, side, 3) on the device where they and ``others`` leave it enough room, else in memory."""
     pixels = torch.from_numpy(array)
-    if device.type == "cuda":
-        free, _ = torch.cuda.mem_get_info(device)
-        there = held(others, "cuda")
-        if array.nbytes <= DEVICE_SHARE * (free + there) - there:
-            pixels = pixels.to(device)
-    return InMemory(pixels, device)
+    return InMemory(pixels.to(device) if fits_on(device, array.nbytes, held(others, "cuda")) else pixels, device)
+
+
+def fits_on(device: torch.device, size: int, there: int = 0) -> bool:
+    """Whether so many bytes, beside as many that are ``there`` already, leave a device enough room for training."""
+    if device.type != "cuda":
+        return device.type == "cpu"
+    free, _ = torch.cuda.mem_get_info(device)
+    return size <= DEVICE_SHARE * (free + there) - there
 
 
 def held(some: Sequence[Pixels], device_type: str) -> int:

@@ -1,4 +1,4 @@
-"""How much memory decoded images may take: of the machine's, and within the limits of a container or a batch job."""
+"""How much memory there is: of the machine's, and within the limits of a container or a batch job."""
 
 from __future__ import annotations
 
@@ -40,8 +40,12 @@ def ram_bound(held: int = 0) -> int:
         share = -1
     if not 0 <= share <= 1:
         raise DataError(f"TL_TUI_RAM_SHARE: {asked!r} is not a number from 0 to 1, such as 0.5")
-    free = min(psutil.virtual_memory().available, *_free_in_groups())
-    return int(max(0, share * (max(0, free) + held) - held))
+    return int(max(0, share * (free_memory() + held) - held))
+
+
+def free_memory() -> int:
+    """Bytes that this process may still take, of the machine's memory and of every limit on it."""
+    return max(0, min(psutil.virtual_memory().available, *_free_in_groups()))
 
 
 def _free_in_groups() -> Iterator[int]:

@@ -16,6 +16,7 @@ import torch
 from torch import Tensor, nn
 
 from engine.data.augment import central, draw_views, normalise, random_views
+from engine.data.pixels import on_device
 from engine.data.prepare import Part, Prepared
 from engine.models.backbones import Network, Preprocessing
 from engine.strategy import Strategy
@@ -147,15 +148,15 @@ def image_feed(images: Images, strategy: Strategy, seed: int, model: Callable[[T
 
 
 def feature_feed(images: Images, strategy: Strategy, seed: int, network: Network, features: Tensor) -> Feed:
-    """Batches of a frozen backbone's ``features``, (views, rows, ...) on the device, for the head alone.
+    """Batches of a frozen backbone's ``features``, (views, rows, ...) on the device or in memory, for the head alone.
 
     View 0 of a row is the central one, which validation sees; where there are more, each epoch draws one of the others
     for every image. Dropout that stands before the last layer is applied to the features in training, as the whole
     network in training mode would.
     """
-    part, device, views = images.prepared.train, images.device, len(features)
+    part, device, views, kept = images.prepared.train, images.device, len(features), features.device
     sizes = batch_sizes(len(part.labels), strategy.batch_size)
-    rows, labels = part.rows.to(device), part.labels.to(device)
+    rows, labels = part.rows.to(kept), part.labels.to(device)
     drop: Callable[[Tensor], Tensor] = nn.Dropout(network.dropout) if network.dropout else nn.Identity()
 
     def train(epoch: int, first: int, micro_batches: MicroBatches = WHOLE_BATCHES) -> Generator[Batch, None, None]:
@@ -164,19 +165,20 @@ def feature_feed(images: Images, strategy: Strategy, seed: int, network: Network
         view = torch.zeros_like(order)
         if views > 1:
             view = torch.randint(1, views, order.shape, generator=generator(seed, epoch, VIEWS))
-        order, view = order[done:].to(device), view[done:].to(device)
+        order, view = order[done:], view[done:].to(kept)
         left = [one.size for one in parts]
-        pieces = zip(*(torch.split(one, left) for one in (view, rows[order], labels[order])), strict=True)
+        each = (view, rows[order.to(kept)], labels[order.to(device)])
+        pieces = zip(*(torch.split(one, left) for one in each), strict=True)
         for one, (shown, place, target) in zip(parts, pieces, strict=True):
             if one.begins:
                 seed_device(device, derived_seed(seed, epoch, one.step))
-            yield drop(features[shown, place]), target
+            yield drop(on_device(features[shown, place], device)), target
 
     def still(seen: Part, at_once: int | None = None) -> Iterator[Batch]:
         size = at_once or len(seen.labels)
-        both = (torch.split(one.to(device), size) for one in (seen.rows, seen.labels))
+        both = (torch.split(seen.rows.to(kept), size), torch.split(seen.labels.to(device), size))
         for places, target in zip(*both, strict=True):
-            yield features[0, places], target
+            yield on_device(features[0, places], device), target
 
     return Feed(train, still, network.head, sizes)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable, Generator, Iterator
 from concurrent.futures import Executor
@@ -15,7 +16,9 @@ from torch import Tensor
 
 from engine import cache
 from engine.data.augment import draw_views, random_views
+from engine.data.pixels import fits_on
 from engine.data.prepare import keep
+from engine.data.room import free_memory
 from engine.devices import autocast, wait_for
 from engine.models.backbones import Network
 from engine.models.folding import folded
@@ -29,6 +32,11 @@ EXTRACTOR = "2"
 """Changes whenever the same backbone is to give other features of the same images."""
 FEATURES, COST = "features.npy", "cost.json"
 EVERY_SEED = 0
+GIB = 2**30
+
+
+class TooLargeError(RuntimeError):
+    """Features fit neither on the device nor into memory; the text is one line."""
 
 
 @dataclass
@@ -72,22 +80,23 @@ def extracted(
     precision: Arithmetic,
     at_once: int | None = None,
 ) -> Generator[WorkDone, None, Tensor]:
-    """The features of every readable image: float32 (views, rows, ...) on the training device.
+    """The features of every readable image: float32 (views, rows, ...), on the training device while they fit there.
 
     View 0 is the central one; the others, of training images only, are random and the same for every seed. Rows that
     cannot be read are zero. ``at_once``: images in a forward pass, where the usual number does not fit into memory.
+    :class:`TooLargeError` where the features do not fit into memory either.
     """
     views = number_of_views(strategy)
     key = _key(images, strategy, network, precision, views)
-    if key not in store.tables and (found := _cached(key, (views, images.prepared.count))) is not None:
-        store.tables[key], store.costs[key] = found[0].to(images.device), found[1]
+    if key not in store.tables and (found := _cached(key, images, views)) is not None:
+        store.tables[key], store.costs[key] = found
     if key in store.tables:
         if key not in store.paid:
             store.owed = store.costs[key]
     else:
         began, cpu_began = store.clock(), time.process_time()
         table = yield from _extract(images, strategy.augmentation, network, precision, views, at_once)
-        store.tables[key] = table.to(images.device)
+        store.tables[key] = table
         store.costs[key] = store.clock() - began, time.process_time() - cpu_began
         many = f"{images.prepared.count} images" + (f", {views - 1} views" if views > 1 else "")
         description = f"{strategy.backbone}: {many} of {images.preprocessing.crop} pixels"
@@ -134,8 +143,9 @@ def _extract(
         with torch.inference_mode(), autocast(images.device, precision):
             found = run(inputs).float()
         if not done:
-            table = torch.zeros((views, images.prepared.count, *found.shape[1:]), device=found.device)
-        table[view, index] = found
+            shape = (views, images.prepared.count, *found.shape[1:])
+            table = torch.zeros(shape, device=_place(shape, images.device))
+        table[view, index.to(table.device)] = found.to(table.device)
         done += len(index)
         wait_for(images.device)  # so that the speed that is told is that of the work
         yield WorkDone(detail, done, total, images=True)
@@ -167,14 +177,32 @@ def _random(images: Images, augmentation: Augmentation, rows: Tensor, views: int
             yield view, index, images.seen(views_seen)
 
 
-def _cached(key: str, shape: tuple[int, int]) -> tuple[Tensor, tuple[float, float]] | None:
+def _place(shape: tuple[int, ...], device: torch.device) -> torch.device:
+    """Where features of this shape are kept; :class:`TooLargeError` where that is nowhere."""
+    needed, free = 4 * math.prod(shape), free_memory()
+    if device.type != "cpu" and fits_on(device, needed):
+        return device
+    if needed > free:
+        views, rows, *each = shape
+        many = f"{rows:,} images" + (f" in {views} views" if views > 1 else "")
+        raise TooLargeError(
+            f"features of {many}, {math.prod(each):,} numbers each, are {needed / GIB:.1f} GiB and {free / GIB:.1f} GiB"
+            " are free: another backbone's may be smaller, as may be fewer views or images"
+        )
+    return torch.device("cpu")
+
+
+def _cached(key: str, images: Images, views: int) -> tuple[Tensor, tuple[float, float]] | None:
     """Features and what they took, unless they are not there or not usable."""
     folder = cache.find("features", key)
     if folder is None:
         return None
     try:
-        array = np.load(folder / FEATURES, allow_pickle=False)
+        array = np.load(folder / FEATURES, mmap_mode="r", allow_pickle=False)
         cost = msgspec.json.decode((folder / COST).read_bytes(), type=tuple[float, float])
     except (OSError, EOFError, ValueError):  # a wrong cost is msgspec's ValidationError, which is one
         return None
-    return (torch.from_numpy(array), cost) if array.dtype == np.float32 and array.shape[:2] == shape else None
+    if array.dtype != np.float32 or array.shape[:2] != (views, images.prepared.count):
+        return None
+    place = _place(array.shape, images.device)
+    return torch.from_numpy(np.array(array)).to(place), cost

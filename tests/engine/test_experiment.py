@@ -137,7 +137,7 @@ def test_weights_that_are_not_there_are_told_before_anything_trains(
     (tmp_path / "weights").mkdir()
     (tmp_path / "weights" / "squeezenet1_1-b8a52dc0.pth").touch()
     asked = experiment(image_folder(), weights=str(tmp_path / "weights"))
-    with pytest.raises(SpecError, match="mobilenetv3-extract: .*no mobilenet_v3_small-047dcff4.pth in this folder"):
+    with pytest.raises(SpecError, match=r"mobilenetv3-extract: .*no mobilenet_v3_small-047dcff4.pth in this folder"):
         run_in(tmp_path, asked)
     assert not any(isinstance(event, ev.RunStarted) for event in event_reader(tmp_path).read())
     with pytest.raises(SpecError, match="in this folder"):

@@ -20,7 +20,7 @@ from engine.spec import Arithmetic
 from engine.strategy import Strategy, changed_strategy
 from engine.training import features as module
 from engine.training.batches import Images, feature_feed
-from engine.training.features import FeatureStore, extracted
+from engine.training.features import FeatureStore, TooLargeError, extracted
 from tests.engine.work import result
 
 CPU, SIDE, CROP = torch.device("cpu"), 40, 32
@@ -165,6 +165,27 @@ def test_a_later_experiment_owes_what_the_features_took_when_they_were_extracted
     later.begin_run()
     assert result(extracted(later, images(), strategy(), network(), "fp32"))[1] == []
     assert later.settle() == (seconds, cpu_seconds)
+
+
+@pytest.mark.parametrize("where", ["extracting", "from the cache"])
+def test_features_that_do_not_fit_are_told_before_they_fill_the_memory(
+    where: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if where == "from the cache":
+        table(strategy(flip=True, views=2))
+    monkeypatch.setattr(module, "free_memory", lambda: 2**17)
+    with pytest.raises(TooLargeError, match=r"features of 12 images in 3 views, 1,024 numbers each, are 0\.0 GiB"):
+        table(strategy(flip=True, views=2))
+
+
+def test_features_that_do_not_fit_on_the_device_stay_in_memory(monkeypatch: pytest.MonkeyPatch) -> None:
+    there, _ = table(strategy())
+    kept = feature_feed(images(), changed_strategy(strategy(), batch_size=4), 0, network(), there)
+    moved: list[Tensor] = []
+    monkeypatch.setattr("engine.training.batches.on_device", lambda batch, _: moved.append(batch) or batch)
+    assert sum(len(inputs) for inputs, _ in kept.train(1, 0)) == sum(map(len, moved)) == TRAIN
+    monkeypatch.setattr(module, "fits_on", lambda *_: False)
+    assert module._place((1, 12, 1024), torch.device("meta")).type == "cpu"
 
 
 def test_another_precision_is_extracted_anew() -> None:
