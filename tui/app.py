@@ -399,6 +399,7 @@ class TlTui(App[None], inherit_bindings=False):
             self.notify(unexpected(error), title="Export", severity="error")
         else:
             said = f"{', '.join(path.name for path in paths)} in {shown(str(folder))}"
+            said += "" if marks else "; the trained networks are in its checkpoints"
             self.notify(said, title="Exported", timeout=8)
 
     def action_help(self) -> None:

@@ -47,9 +47,9 @@ def test_every_command_and_what_is_said(
     assert (told["experiment"], told["status"]) == (name, "running")
     assert told["runs"][0]["epochs_done"] > 0
     assert status(["ctl", name, "stop", *out]) == 0
+    assert "mobilenetv3-extract-0 · stopped" in capsys.readouterr().out
     assert host.wait(SECONDS)
     assert state_of(host.folder).end == "stopped"
-    capsys.readouterr()
     assert status(["ctl", name, "pause", *out]) == 2
     assert "does not run now (stopped)" in capsys.readouterr().err
     assert status(["ctl", name, "status", *out]) == 0

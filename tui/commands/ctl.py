@@ -27,7 +27,7 @@ POLL_SECONDS = 0.05
 
 
 def control(experiment: str | None, action: Asked, out: Path, *, as_json: bool) -> int:
-    """Sends the command and waits until it was obeyed, or says how the experiment stands; the exit status.
+    """Sends the command, waits until it was obeyed, and says how the experiment stands; the exit status.
 
     ``experiment``: the newest that runs if None.
 
@@ -42,6 +42,7 @@ def control(experiment: str | None, action: Asked, out: Path, *, as_json: bool) 
         if state.end is not None or not is_being_written(folder):
             raise SpecError(f"{folder.name} does not run now ({_status(state, folder)}): {action} would do nothing")
         if not (action in ("pause", "resume") and state.paused == (action == "pause")):
+            current = state.current
             send_command(folder, action)
             obeyed = False
             end = time.monotonic() + ANSWER_SECONDS
@@ -51,6 +52,9 @@ def control(experiment: str | None, action: Asked, out: Path, *, as_json: bool) 
                 state = fold(events, state)
                 obeyed = any(isinstance(event, CommandApplied) and event.action == action for event in events)
                 obeyed = obeyed or (action in ("pause", "resume") and state.paused == (action == "pause"))
+            while action in ("stop", "skip") and _is_ending(current, state) and time.monotonic() < end:
+                time.sleep(POLL_SECONDS)
+                state = fold(reader.read(), state)
     status = _status(state, folder)
     by = writer(folder) if status in ("running", "paused") else ""
     left = remaining_of_all(state, *images(state)) if status == "running" else None
@@ -62,6 +66,11 @@ def control(experiment: str | None, action: Asked, out: Path, *, as_json: bool) 
     if not obeyed:
         sys.stderr.write(f"tl-tui: {action} was asked for; it has not taken effect yet\n")
     return 0 if obeyed else 1
+
+
+def _is_ending(run: RunState | None, state: ExperimentState) -> bool:
+    """Whether the run that was to end still saves what it has learnt."""
+    return state.end is None and run is not None and not state.run(run.run).is_over
 
 
 def _to_look_at(experiment: str | None, out: Path) -> Path:
