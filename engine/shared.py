@@ -13,13 +13,13 @@ from engine import events as ev
 from engine.controls import Stopwatch
 from engine.data.cross_validation import Division, fold_of, pooled
 from engine.data.dataset import DataSet
-from engine.data.prepare import Prepared, prepare
+from engine.data.prepare import Part, Prepared, prepare
 from engine.data.splits import folds
 from engine.devices import MemoryProbe
 from engine.events import Event
 from engine.progress import told
 from engine.spec import Arithmetic, PlannedRun
-from engine.text import shown
+from engine.text import listed, shown
 from engine.toml import SpecError
 from engine.training.features import FeatureStore
 
@@ -89,6 +89,8 @@ def _prepared(shared: Shared, side: int) -> Generator[Event, None, Prepared]:
             yield ev.Warned(message=f"left out {shown(unreadable.path)}: {unreadable.reason}")
         if len(left_out) > NAMED:
             yield ev.Warned(message=f"left out {len(left_out) - NAMED:,} more images that could not be read")
+        if gone := _vanished(shared.dataset, prepared.val):
+            yield ev.Warned(message=f"no validation image of {listed(gone)} can be read, so nothing tells of it")
         yield ev.DataDecoded(
             train=len(prepared.train.labels),
             val=len(prepared.val.labels),
@@ -99,3 +101,9 @@ def _prepared(shared: Shared, side: int) -> Generator[Event, None, Prepared]:
         )
         shared.prepared[side] = prepared
     return shared.prepared[side]
+
+
+def _vanished(dataset: DataSet, val: Part) -> list[str]:
+    """The classes of which there are validation images, but none that can be read."""
+    gone = {sample.label for sample in dataset.val}.difference(val.labels.tolist())
+    return [dataset.classes[label] for label in sorted(gone)]

@@ -76,8 +76,9 @@ class Hosting:
         self._begin(partial(_started, experiment, out))
 
     def resume(self, folder: Path) -> None:
-        """Goes on with what is left of an experiment, likewise."""
+        """Goes on with what is left of an experiment, likewise, also where it was paused."""
         self._begin(partial(_resumed, folder))
+        self.ask("resume")
 
     def hand_over(self, folder: Path) -> None:
         """Leaves the suspended experiment to a process of its own, ``HandedOver``, or goes on with it here."""

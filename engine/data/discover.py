@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Sequence
 from contextlib import suppress
 from itertools import islice
@@ -163,12 +164,20 @@ def _check_parts(where: str, classes: Sequence[str], parts: Parts) -> tuple[str,
     warnings = []
     if absent := [name for name in classes if name not in in_val]:
         warnings.append(f"{where}: no validation image of {listed(absent)}")
+    if several := [name for name in classes if _names_several(name, classes)]:
+        warnings.append(f"{where}: {listed(several)}: each taken for a class of its own, not for several labels")
     train, val, test = ({path for path, _ in part} for part in (parts.train, parts.val, parts.test))
     for both, names in ((train & val, "training and validation"), ((train | val) & test, "test and another part")):
         if both:
             some = listed([Path(path).name for path in sorted(both)])
             warnings.append(f"{where}: {len(both):,} images are in both {names}: {some}")
     return tuple(warnings)
+
+
+def _names_several(name: str, classes: Sequence[str]) -> bool:
+    """Whether a label is made of several classes: ``cat|dog``."""
+    named = [part.strip() for part in re.split(r"[|;,+&/]", name)]
+    return len(named) > 1 and all(part in classes for part in named)
 
 
 def _hint(dataset: DataSet, classes: tuple[str, ...]) -> str:

@@ -50,7 +50,7 @@ def square(path: str, side: int) -> NDArray[np.uint8]:
 def _box(size: tuple[int, int], side: int) -> Box:
     """Left, top, right and bottom of what the central square shows, in pixels of the image before resizing.
 
-    Resizing only that gives the pixels of resizing all and cropping (but for rounding: at most 1 of 255), and no huge
+    Resizing only that gives the pixels of resizing all and cropping (but for rounding: at most 2 of 255), and no huge
     image on the way to the square of a very long one.
     """
     shorter = min(size)

@@ -157,6 +157,15 @@ def test_an_unreadable_image_is_named_and_left_out(image_folder: Callable[..., P
     assert any("broken.png" in warning.message for warning in state.warnings)
 
 
+def test_a_class_that_validation_has_lost_is_told(image_folder: Callable[..., Path], tmp_path: Path) -> None:
+    data = image_folder()
+    for path in (data / "val" / "cold").iterdir():
+        path.write_bytes(b"this is no image")
+    run_in(tmp_path, experiment(data))
+    said = [warning.message for warning in state_of(tmp_path).warnings]
+    assert "no validation image of cold can be read, so nothing tells of it" in said
+
+
 def test_a_failed_run_does_not_keep_the_next_from_running(image_folder: Callable[..., Path], tmp_path: Path) -> None:
     first, second = experiment(image_folder()).strategies
     diverging = changed_strategy(first, optimizer={"lr": 1e12})

@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import json
 import threading
+from collections import deque
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
+from engine.data.discover import discover
+from engine.events import Action
+from engine.experiment import run
 from engine.hosts import thread
-from engine.log import event_reader
+from engine.log import EventLog, event_reader
 from engine.presets import presets
 from engine.spec import DataSource, Experiment
 from engine.strategy import changed_strategy
@@ -78,3 +82,20 @@ def test_commands_of_several_are_each_applied_once(host: thread.ThreadHost, tmp_
     assert statuses.count(0) == 3
     host.ask("stop")
     assert host.wait(SECONDS)
+
+
+@pytest.mark.parametrize("detach", [[], ["--detach"]], ids=["here", "detached"])
+def test_to_resume_what_was_paused_is_to_go_on(
+    detach: list[str], image_folder: Callable[..., Path], tmp_path: Path
+) -> None:
+    small = {"epochs": 2, "batch_size": 4, "image_size": 32}
+    strategies = (changed_strategy(presets()["mobilenetv3-extract"], **small),)
+    source = DataSource(path=str(image_folder()))
+    asked = Experiment(strategies=strategies, data=source, weights="none", device="cpu", precision="fp32")
+    folder = tmp_path / "runs" / "a-20260101-000000"
+    folder.mkdir(parents=True)
+    with EventLog(folder) as log:
+        run(asked, discover(source), log, deque[Action](["pause", "suspend"]))
+    assert state_of(folder).paused
+    assert status(["resume", "--out", str(tmp_path / "runs"), *detach]) == 0
+    wait_for(lambda: state_of(folder).end == "finished")

@@ -23,7 +23,7 @@ from engine.export.to_json import json_text, to_json
 from engine.folder import ENGINE_LOG
 from engine.hosts import thread
 from engine.hosts.process import NotBegunError, detach
-from engine.log import event_reader
+from engine.log import event_reader, send_command
 from engine.spec import Experiment
 from engine.state import ExperimentState, RunState, StageProgress, fold
 from engine.text import shown
@@ -53,11 +53,13 @@ def run_headless(experiment: Experiment, out: Path, *, as_json: bool) -> int:
 
 @output_may_end()
 def resume_headless(folder: Path, *, force: bool, as_json: bool) -> int:
-    """Goes on with what is left of the experiment in a folder, as :func:`run_headless` does.
+    """Goes on with what is left of the experiment in a folder, paused or not, as :func:`run_headless` does.
 
     Raises what :func:`engine.hosts.thread.resume` does.
     """
-    return _shown(thread.resume(folder, force=force), as_json=as_json)
+    host = thread.resume(folder, force=force)
+    host.ask("resume")
+    return _shown(host, as_json=as_json)
 
 
 def start_detached(experiment: Experiment, out: Path, *, as_json: bool) -> int:
@@ -70,6 +72,7 @@ def detach_headless(folder: Path, *, force: bool, as_json: bool) -> int:
     """Goes on with the experiment in a process of its own session, and prints its name, or an object, on stdout."""
     try:
         process = detach(folder, force=force)
+        send_command(folder, "resume")  # it may have been paused before
     except NotBegunError as error:
         raise SpecError(f"{folder.name} could not be started: {error}") from None
     found = {"experiment": folder.name, "folder": str(folder.resolve()), "process": process}

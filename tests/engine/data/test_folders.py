@@ -146,6 +146,13 @@ def test_a_class_without_validation_images_is_a_warning(tmp_path: Path) -> None:
     assert summary(dataset).val["c"] == 0
 
 
+def test_labels_that_are_made_of_others_are_a_warning(tmp_path: Path) -> None:
+    dataset = found(touch(tmp_path, *(f"train/{name}/1.jpg" for name in ("a", "b", "a|b", "a&c")), *BASE))
+    assert [warning for warning in dataset.warnings if "of its own" in warning] == [
+        f"{tmp_path}: a|b: each taken for a class of its own, not for several labels"
+    ]
+
+
 def test_train_and_valid_can_be_classes(tmp_path: Path) -> None:
     vehicles = touch(tmp_path / "vehicles", *(f"{name}/{n}.jpg" for name in ("bus", "train") for n in range(2)))
     assert found(vehicles).classes == ("bus", "train")
