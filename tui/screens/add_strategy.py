@@ -9,7 +9,6 @@ from textual import on
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Vertical
-from textual.events import Key
 from textual.screen import ModalScreen
 from textual.suggester import SuggestFromList
 from textual.widgets import Footer, Input, OptionList, Static
@@ -42,7 +41,10 @@ class AddStrategy(ModalScreen[Strategy | None]):
 
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("escape", "dismiss", "Cancel", id="add.cancel", tooltip="add nothing"),
-        Binding("tab", "app.focus_next", "Backbone/rung", id="add.other", tooltip="the other of the two"),
+        Binding(
+            "down", "move(1)", "Rung", key_display="↑ ↓", priority=True, id="add.down", tooltip="the next rung"
+        ),  # fields have these keys for the field below and above
+        Binding("up", "move(-1)", show=False, priority=True, id="add.up", tooltip="the rung before"),
         Binding("enter", "add", "Add", id="add.add", tooltip="add it to the strategies, ticked"),
     ]
 
@@ -65,19 +67,14 @@ class AddStrategy(ModalScreen[Strategy | None]):
             yield Footer()
 
     def on_mount(self) -> None:
-        """The rung is chosen first: the backbone is the highlighted strategy's already."""
+        """What is typed takes the place of the highlighted strategy's backbone, while the arrows choose the rung."""
         self.rungs.highlighted = 0
-        self.rungs.focus()
+        self.backbone.focus()
         self._say()
 
-    def on_key(self, event: Key) -> None:
-        """What is typed is the backbone's name, also where the rungs have the focus."""
-        if self.rungs.has_focus and event.is_printable and event.character and event.character.strip():
-            event.stop()
-            self.backbone.select_on_focus = False  # else the next character takes the place of this one
-            self.set_focus(self.backbone)
-            self.backbone.value = event.character
-            self.backbone.cursor_position = 1
+    def action_move(self, step: int) -> None:
+        """Goes to the next rung, or to the one before, wherever the focus is."""
+        self.rungs.highlighted = ((self.rungs.highlighted or 0) + step) % self.rungs.option_count
 
     @property
     def problem(self) -> str:
