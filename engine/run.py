@@ -168,7 +168,7 @@ def _fit(shared: Shared, course: Course) -> Generator[Event, None, None]:
     """Trains, and now and then saves the best epoch and where the run stands."""
     clock = shared.clock
     due, saved, cost = every(SAVE_SECONDS, clock), clock(), 0.0
-    is_new = (course.training.epoch, course.training.step) == (1, 0)
+    is_new = (course.training.epoch, course.training.step) == (1, 0) and not course.found
     for event in fit(course.run, course.training, course.best.offer):
         owed = shared.features.settle()
         if is_new:  # else it has paid before
@@ -229,7 +229,7 @@ def _run(shared: Shared, prepared: Prepared, planned: PlannedRun, view: Preproce
         network,
         compiled(network.module) if shared.compile and not strategy.on_features else network.module,
         images,
-        shared.precision,
+        "fp32" if strategy.on_features else shared.precision,  # one layer alone: conversions take longer than it does
         shared.memory,
         partial(extracted, shared.features, images, strategy, network, shared.precision),
         shared.clock,

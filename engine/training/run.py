@@ -34,7 +34,7 @@ class Run:
 
     ``model`` maps the backbone's input to logits: the network's module, or what ``torch.compile`` made of it.
     ``features``: the work of getting those of the backbone as it is, at most so many images at once where that is not
-    None, see :mod:`engine.training.features`.
+    None, see :mod:`engine.training.features`. ``precision`` is that of what trains.
     """
 
     name: str
