@@ -8,13 +8,20 @@ from datetime import datetime
 from pathlib import Path
 
 from engine.log import EVENTS
+from engine.text import shown
+from engine.toml import SpecError
 
 SPEC = "experiment.toml"
 ENGINE_LOG = "engine.log"
 
 
 def create(out: Path, data_name: str, now: datetime) -> Path:
-    """A new folder ``out/DATA-YYYYMMDD-HHMMSS``, readable by its owner alone; ``-2`` and so on where it exists."""
+    """A new folder ``out/DATA-YYYYMMDD-HHMMSS``, readable by its owner alone; ``-2`` and so on where it exists.
+
+    ``SpecError`` where ``out`` is a file, ``OSError`` where nothing can be made there.
+    """
+    if out.is_file():
+        raise SpecError(f"{shown(str(out))} is a file; --out names the folder of experiments")
     name = f"{slug(data_name)}-{now:%Y%m%d-%H%M%S}"
     out.mkdir(parents=True, exist_ok=True)
     number = 1

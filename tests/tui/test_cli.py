@@ -192,6 +192,7 @@ def test_wrong_usage_is_one_line_and_status_2(
         (["-s", "resnet18-prob"], "there is no strategy 'resnet18-prob'; did you mean resnet18-probe?"),
         (["-s", "alexnet-bn"], "AlexNet has no norm layers"),
         (["--device", "cuda:7"], "cuda:7"),
+        (["--out", __file__], "test_cli.py is a file; --out names the folder of experiments"),
         (["--folds", "11"], "20 groups or images are too few to be divided into 11 parts"),
     ],
     ids=lambda value: " ".join(value) if isinstance(value, list) else "",
