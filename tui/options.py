@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
-from tui.commands.find import RUNS
-
 if TYPE_CHECKING:
     from engine.spec import Experiment
 
 F = TypeVar("F", bound=Callable[..., Any])
+RUNS = Path("runs")
+"""Where experiments are, if nothing else is said."""
 
 out_option = click.option(
     "--out",

@@ -27,7 +27,8 @@ from tests import forked
 from tests.engine.running import wait_for
 from tests.tui import logs
 from tui.cli import status
-from tui.commands.find import RUNS, called, find_experiment, find_interrupted
+from tui.commands.find import called, find_experiment, find_interrupted
+from tui.options import RUNS
 
 SMALL = ["--weights", "none", "--epochs", "1", "--batch-size", "4", "--device", "cpu", "--config"]
 

@@ -11,13 +11,10 @@ from engine.folder import SPEC
 from engine.log import EVENTS
 from engine.text import shown, visible
 from engine.toml import SpecError
+from tui.options import RUNS
 
 if TYPE_CHECKING:
     from engine.history import Status, Summary
-
-
-RUNS = Path("runs")
-"""Where experiments are, if nothing else is said."""
 
 
 def called(folder: Path) -> str:
