@@ -53,10 +53,9 @@ class Stopwatch:
 class Controls:
     """Reads the commands sent to an experiment and records each in its log when it takes effect.
 
-    ``clocks`` stand still while it is paused. ``asked``: commands of this process itself, which need no file.
-    Once it was stopped or suspended, it is not paused any more.
-    ``state`` is where the log stands: an experiment that was handed over while it was paused stays so, and obeys what
-    was sent to it meanwhile.
+    ``clocks`` stand still while it is paused; once it was stopped or suspended, it is not paused any more. ``asked``:
+    commands of this process itself, which need no file. ``state`` is where the log stands: an experiment that was
+    handed over while it was paused stays so, and obeys what was sent to it meanwhile.
     """
 
     def __init__(

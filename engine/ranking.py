@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 from engine.data.dataset import DataSet
 from engine.data.prepare import Prepared, prepare
-from engine.devices import choose_device, choose_precision, has_float64, release_memory
+from engine.devices import choose_device, choose_precision, has_float64
 from engine.models.backbones import count_parameters, preprocessing
 from engine.models.weights import WeightsError, fetch, network_of
 from engine.presets import on_rung
@@ -63,9 +63,8 @@ def rank(
         for backbone in backbones:
             side = preprocessing(backbone, None).resize
             if side not in prepared:
-                prepared.clear()
-                release_memory()
-                prepared[side] = yield from prepare(dataset, side, on, later)
+                others = [one.pixels for one in prepared.values()]
+                prepared[side] = yield from prepare(dataset, side, on, later, others)
             try:
                 one = yield from _ranked(backbone, prepared[side], len(dataset.classes), weights, store, on)
             except WeightsError as error:

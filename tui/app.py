@@ -222,8 +222,7 @@ class TlTui(App[None], inherit_bindings=False):
 
     @on(HandedOver)
     def _handed_over(self) -> None:
-        self.left = True
-        self.exit()
+        self._quit()
 
     @on(StateRead)
     def _read(self, message: StateRead) -> None:
@@ -325,8 +324,7 @@ class TlTui(App[None], inherit_bindings=False):
         if self.hosting.is_training and not isinstance(self.screen, Leaving):
             self.push_screen(Leaving(self.hosting, "suspend"), self._leave)
         elif not self.hosting.is_busy:
-            self.left = True
-            self.exit()
+            self._quit()
 
     def action_stop(self) -> None:
         """Asks, then ends the experiment."""
@@ -417,8 +415,7 @@ class TlTui(App[None], inherit_bindings=False):
     async def action_quit(self) -> None:
         """Leaves the app, after asking where a run trains."""
         if not self.hosting.is_busy:
-            self.left = True
-            self.exit()
+            self._quit()
         elif isinstance(self.screen, Leaving):
             await self.screen.run_action("now")
         else:
@@ -434,6 +431,10 @@ class TlTui(App[None], inherit_bindings=False):
             if way == "suspend" and self.state.end is None:
                 self.hosting.hand_over(host.folder)
                 return
+        self._quit()
+
+    def _quit(self) -> None:
+        """Ends the app by the person's wish."""
         self.left = True
         self.exit()
 

@@ -128,10 +128,10 @@ def run(out: Path, as_json: bool, detach: bool, **asked: Any) -> int:
 def resume(experiment: str | None, as_json: bool, detach: bool, force: bool, out: Path) -> int:
     """Go on with an EXPERIMENT that was interrupted (the newest such if not given), exactly where it stood."""
     from tui.commands.find import find_interrupted
-    from tui.commands.run import detach_headless, resume_headless
+    from tui.commands.run import resume_detached, resume_headless
 
     folder = find_interrupted(experiment, out)
-    return (detach_headless if detach else resume_headless)(folder, force=force, as_json=as_json)
+    return (resume_detached if detach else resume_headless)(folder, force=force, as_json=as_json)
 
 
 @cli.command(short_help="Show an experiment that another process runs, and control it.")

@@ -175,7 +175,9 @@ def _cost(shown: Sequence[Column]) -> Section:
     total: Better | None = "lower" if whole else None
     lines = [
         _number("time in all", shown, lambda row: row.seconds_total, duration, total),
-        *_told([_number("  extracted before", shown, _extracted_before, duration, None)]),
+        *_told(
+            [_number("  extracted before", shown, lambda row: row.seconds_of_found_features or None, duration, None)]
+        ),
         _number("time an epoch", shown, lambda row: row.seconds_per_epoch, duration, "lower"),
         *_told([_words("to 95 % of best other", shown, to_target)]),
         _number("training speed", shown, lambda row: row.images_per_second, speed, "higher"),
@@ -185,11 +187,6 @@ def _cost(shown: Sequence[Column]) -> Section:
         *_told([_number("  before the run", shown, lambda row: row.memory_at_start_bytes, size, None)]),
     ]
     return Section("Cost", tuple(lines))
-
-
-def _extracted_before(row: Row) -> float | None:
-    """Seconds of the time in all that found features had taken, in another run or experiment."""
-    return row.seconds_of_found_features or None
 
 
 def _trained(shown: Sequence[Column]) -> Section:

@@ -16,11 +16,11 @@ class Measured(Struct, frozen=True):
 
     ``accuracy``, the mean of ``accuracies``, with its 95 % interval is of the ``part`` that counts, ``gap`` is training
     less validation accuracy. ``overfits``: training accuracy is above what validation accuracy can be, by the 95 %
-    interval of that. ``memory``: the peak less what was in use when the run began, in bytes, of the run that took most,
-    runs left out that found their features extracted, which takes memory.
-    ``loss``: mean cross-entropy on the ``part``; ``multiply_adds`` of one image's forward pass; 0 where not known,
-    ``total_seconds`` also where a run did not train all its epochs. ``features_of``: the frozen backbone whose features
-    it trains on, empty where there is none: strategies share them, and the memory for them.
+    interval of that. ``memory``: the peak less what was in use when the run began, in bytes, of the run that took most;
+    runs that found their features are left out, since extracting them takes memory. ``loss``: mean cross-entropy on the
+    ``part``; ``multiply_adds`` of one image's forward pass; 0 where not known, ``total_seconds`` also where a run did
+    not train all its epochs. ``features_of``: the frozen backbone whose features it trains on, empty where there is
+    none: strategies share them, and the memory for them.
     """
 
     strategy: str

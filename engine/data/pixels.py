@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import mmap
 from collections.abc import Iterator, Sequence
+from contextlib import closing
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -74,12 +75,9 @@ class Mapped:
     def batches(self, rows: Tensor, sizes: Sequence[int]) -> Iterator[Tensor]:
         """See :class:`Pixels`."""
         tasks = (partial(_read, self.array, index) for index in torch.split(rows, list(sizes)))
-        batches = in_order(tasks, workers=1, ahead=1)
-        try:
+        with closing(in_order(tasks, workers=1, ahead=1)) as batches:
             for batch in batches:
                 yield channels_first(on_device(batch, self.device))
-        finally:
-            batches.close()
 
 
 @dataclass(frozen=True)
@@ -97,13 +95,11 @@ class OnDemand:
 
     def batches(self, rows: Tensor, sizes: Sequence[int]) -> Iterator[Tensor]:
         """See :class:`Pixels`; ``DataError`` where a file can no longer be decoded."""
-        images = in_order((partial(_square, self.paths[row], self.side) for row in rows.tolist()), cores())
-        try:
+        tasks = (partial(_square, self.paths[row], self.side) for row in rows.tolist())
+        with closing(in_order(tasks, cores())) as images:
             for size in sizes:
                 batch = np.stack([next(images) for _ in range(size)])
                 yield channels_first(on_device(torch.from_numpy(batch), self.device))
-        finally:
-            images.close()
 
 
 def channels_first(batch: Tensor) -> Tensor:

@@ -81,8 +81,8 @@ def prepare(
     """Decodes the data set's images to squares of ``side`` pixels, or finds them decoded.
 
     What the next experiment can use is written by ``later``; ``others``, of other sides, are kept already, and share
-    the room with these. ``DataError`` where a class of training images, or all of
-    validation or of the test part, cannot be read.
+    the room with these. ``DataError`` where a class of training images, or all of validation or of the test part,
+    cannot be read.
     """
     samples = (*dataset.train, *dataset.val, *dataset.test)
     paths = [sample.path for sample in samples]

@@ -29,14 +29,15 @@ def find_experiment(name: str | None, out: Path) -> Path:
 
         newest = next((summary.folder for summary in each(out) if summary.strategies), None)
         if newest is None:
-            place = shown(str(out.absolute()), 1000)
-            raise SpecError(f"there is no experiment in {place}; `tl-tui run` makes one, --out names another place")
+            raise SpecError(
+                f"there is no experiment in {_place(out)}; `tl-tui run` makes one, --out names another place"
+            )
         return newest
     for folder in (Path(name), out / name):
         if (folder / EVENTS).is_file():
             return folder
-    place = shown(str(out.absolute()), 1000)
-    raise SpecError(f"there is no experiment {name!r}, neither as a folder nor in {place}; --out names another place")
+    where = f"neither as a folder nor in {_place(out)}"
+    raise SpecError(f"there is no experiment {name!r}, {where}; --out names another place")
 
 
 def find_interrupted(name: str | None, out: Path) -> Path:
@@ -56,13 +57,17 @@ def find_running(name: str | None, out: Path) -> Path:
     return find_experiment(name, out) if name is not None else _newest("running", out, "a name says which to look at")
 
 
+def _place(out: Path) -> str:
+    """The whole path: the present folder may be another than the person thinks."""
+    return shown(str(out.absolute()), 1000)
+
+
 def _newest(status: Status, out: Path, advice: str, or_else: Callable[[Summary], bool] = lambda _: False) -> Path:
     from engine.history import each
 
     newest = next((one.folder for one in each(out) if one.status == status or or_else(one)), None)
     if newest is None:
-        place = shown(str(out.absolute()), 1000)
-        raise SpecError(f"no experiment in {place} is {status}; {advice}, --out another place")
+        raise SpecError(f"no experiment in {_place(out)} is {status}; {advice}, --out another place")
     return newest
 
 

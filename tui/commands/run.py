@@ -72,13 +72,19 @@ def detach_headless(folder: Path, *, force: bool, as_json: bool) -> int:
     """Goes on with the experiment in a process of its own session, and prints its name, or an object, on stdout."""
     try:
         process = detach(folder, force=force)
-        send_command(folder, "resume")  # it may have been paused before
     except NotBegunError as error:
         raise SpecError(f"{folder.name} could not be started: {error}") from None
     found = {"experiment": folder.name, "folder": str(folder.resolve()), "process": process}
     sys.stdout.write(json_text(found) if as_json else f"{folder.name}\n")
     sys.stderr.write(f"process {process}; `tl-tui attach {called(folder)}` shows it\n")
     return 0
+
+
+def resume_detached(folder: Path, *, force: bool, as_json: bool) -> int:
+    """Goes on with what is left of the experiment, paused or not, as :func:`detach_headless` does."""
+    status = detach_headless(folder, force=force, as_json=as_json)
+    send_command(folder, "resume")
+    return status
 
 
 def _shown(host: thread.ThreadHost, *, as_json: bool) -> int:

@@ -147,7 +147,7 @@ class Leaving(ModalScreen[Way | None]):
         Binding("escape,n", "stay", "Keep going", id="leaving.stay", tooltip="change nothing"),
         Binding("d", "leave('suspend')", "Detach", id="leaving.detach", tooltip="quit, and leave it training"),
         Binding("y", "leave('stop')", "Stop", id="leaving.stop", tooltip="end the experiment and quit"),
-        Binding("q,ctrl+c", "now", "Quit at once", id="leaving.now", tooltip="do not wait for the run to save"),
+        Binding("q", "now", "Quit at once", id="leaving.now", tooltip="do not wait for the run to save"),
         Binding("right", "app.focus_next", "Next", show=False, id="leaving.next", tooltip="the next button"),
         Binding("left", "app.focus_previous", "Back", show=False, id="leaving.previous", tooltip="the button before"),
     ]

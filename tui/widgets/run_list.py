@@ -46,9 +46,9 @@ class RunList(Static):
     def show(self, state: ExperimentState, interrupted: bool, visible: Sequence[int], selected: int) -> None:
         """Shows the runs; those that have a pane are marked."""
         width = max(20, self.screen.size.width - 4)  # the list's own is not known before its first layout
-        has_more = len(state.runs) > lines_for(self.screen.size.height)
-        self.summary_lines = int(has_more or len({run.strategy.name for run in state.runs}) < len(state.runs))
-        count = min(lines_for(self.screen.size.height) - self.summary_lines, len(state.runs))
+        room, runs = lines_for(self.screen.size.height), len(state.runs)
+        self.summary_lines = int(runs > room or len({run.strategy.name for run in state.runs}) < runs)
+        count = min(room - self.summary_lines, runs)
         self.first = max(0, min(selected - count // 2, len(state.runs) - count))
         which = range(self.first, self.first + count)
         text = words.so_far(state, width) if self.summary_lines else Text(no_wrap=True)
