@@ -7,7 +7,8 @@ from statistics import mean, median
 from engine.events import EpochFinished
 from engine.state import ExperimentState, RunState, StageProgress
 
-RECENT_EPOCHS = 8
+RECENT_EPOCHS, RECENT_SECONDS = 8, 10.0
+"""So many epochs, and more if they took less than so long, tell what the next ones will take: short ones vary a lot."""
 LONGEST = 1.5
 """An epoch counts as at most this many times the median one: what held it up once is not to be expected again."""
 SLOW_FIRST = 1.2
@@ -82,9 +83,15 @@ def _of_the_same(run: RunState, state: ExperimentState) -> float | None:
 
 def _typical(epochs: tuple[EpochFinished, ...]) -> list[float]:
     """Seconds of the recent epochs, without what is not to be expected again."""
-    recent = [epoch.seconds for epoch in epochs[-RECENT_EPOCHS:]]
-    if 1 < len(epochs) <= RECENT_EPOCHS and recent[0] > SLOW_FIRST * median(recent[1:]):
-        recent = recent[1:]
+    recent: list[float] = []
+    left = RECENT_SECONDS
+    for epoch in reversed(epochs):
+        if left <= 0 and len(recent) >= RECENT_EPOCHS:
+            break
+        recent.append(epoch.seconds)
+        left -= epoch.seconds
+    if 1 < len(recent) == len(epochs) and recent[-1] > SLOW_FIRST * median(recent[:-1]):
+        recent.pop()
     longest = LONGEST * median(recent)
     return [min(seconds, longest) for seconds in recent]
 

@@ -119,6 +119,7 @@ def _run(
             energy=energy,
             later=later,
             features=FeatureStore(later, clock),
+            backbones={run.strategy.backbone for run in state.runs if is_left(run)},
             folds=experiment.folds,
             split_seed=experiment.data.split_seed,
         )

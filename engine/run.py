@@ -19,9 +19,8 @@ from engine.failures import failure
 from engine.models.backbones import Preprocessing, count_parameters
 from engine.models.compiled import compiled
 from engine.models.cost import multiply_adds
-from engine.models.weights import Pretrained, fetch, network_of
-from engine.progress import told
-from engine.shared import ChangedError, Shared, images_of
+from engine.models.weights import Pretrained, network_of
+from engine.shared import ChangedError, Shared, images_of, weights_of
 from engine.spec import PlannedRun
 from engine.toml import SpecError
 from engine.training import checkpoint, saving
@@ -88,7 +87,7 @@ def _begun(
     """The run where its first step is to be done, or where an earlier process left it, and the event that says so."""
     name = planned.name
     prepared = yield from images_of(shared, planned, view.resize)
-    pretrained = yield from told(fetch(planned.strategy.backbone, shared.weights), "weights", shared.clock, name)
+    pretrained = yield from weights_of(shared, planned)
     run = _run(shared, prepared, planned, view, pretrained)
     cost = multiply_adds(run.network.module, planned.strategy.backbone, len(shared.dataset.classes), view.crop)
     yield ev.StageChanged(run=name, stage="warming up", detail="torch.compile" if shared.compile else "")

@@ -17,6 +17,7 @@ from engine.data.prepare import Part, Prepared, prepare
 from engine.data.splits import folds
 from engine.devices import MemoryProbe
 from engine.events import Event
+from engine.models.weights import Pretrained, WeightsError, fetch, fetched
 from engine.progress import told
 from engine.spec import Arithmetic, PlannedRun
 from engine.text import listed, shown
@@ -35,7 +36,8 @@ class Shared:
     ``prepared`` holds its images by their side in pixels; ``features`` those of frozen backbones.
     ``later`` writes to the cache beside the training. ``energy`` counts joules, None where nothing tells them.
     ``folds``: how many there are, None for the split as it is; ``divisions`` holds those of one side and one seed at a
-    time, drawn with ``split_seed`` and the run's own seed.
+    time, drawn with ``split_seed`` and the run's own seed. ``backbones``: those of which nobody knows yet whether their
+    weights can be had.
     """
 
     dataset: DataSet
@@ -51,6 +53,7 @@ class Shared:
     energy: Stopwatch | None
     later: Executor
     features: FeatureStore
+    backbones: set[str]
     folds: int | None = None
     split_seed: int = 0
     prepared: dict[int, Prepared] = field(default_factory=dict)
@@ -101,6 +104,22 @@ def _prepared(shared: Shared, side: int) -> Generator[Event, None, Prepared]:
         )
         shared.prepared[side] = prepared
     return shared.prepared[side]
+
+
+def weights_of(shared: Shared, planned: PlannedRun) -> Generator[Event, None, Pretrained]:
+    """The pretrained weights of a run, after those of all later ones: nobody is to find out hours later that they
+    cannot be had. :class:`WeightsError` where this run's cannot.
+    """
+    shared.backbones.discard(planned.strategy.backbone)
+    while shared.weights == "default" and shared.backbones:
+        backbone = min(shared.backbones)
+        shared.backbones.remove(backbone)
+        try:
+            yield from told(fetched(backbone), "weights", shared.clock)
+        except WeightsError as error:
+            yield ev.Warned(message=f"{backbone} comes later and cannot begin yet: {error}")
+    work = fetch(planned.strategy.backbone, shared.weights)
+    return (yield from told(work, "weights", shared.clock, planned.name))
 
 
 def _vanished(dataset: DataSet, val: Part) -> list[str]:

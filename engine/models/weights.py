@@ -29,7 +29,7 @@ from engine.progress import WorkDone
 from engine.strategy import Trains
 from engine.text import shown
 
-__all__ = ["Found", "Pretrained", "WeightsError", "fetch", "find", "given", "hub_cache", "network_of"]
+__all__ = ["Found", "Pretrained", "WeightsError", "fetch", "fetched", "find", "given", "hub_cache", "network_of"]
 
 NONE = "none (random initialisation)"
 POLL_SECONDS = 0.2
@@ -121,10 +121,41 @@ def fetch(backbone: str, choice: str) -> Generator[WorkDone, None, Pretrained]:
     if choice == "none":
         return Pretrained(None, NONE, "")
     yield WorkDone(f"checking {official.file}" if choice == "default" else f"checking {choice}")
-    found = find(backbone, choice) if choice != "default" else (yield from _default(backbone))
+    found = find(backbone, choice) if choice != "default" else (yield from fetched(backbone))
     if found.path is None:
         raise WeightsError(f"{official.file} was not fetched")
     return Pretrained(_read(found.path, is_known=choice == "default"), found.origin, found.sha256)
+
+
+def fetched(backbone: str) -> Generator[WorkDone, None, Found]:
+    """torchvision's file in the torch hub cache, or from the first source that has it into the cache; yields progress.
+
+    :class:`WeightsError` where no source has it.
+    """
+    if found := _cached(backbone, []):
+        return found
+    official = _official(backbone)
+    folder = hub_cache()
+    lock = filelock.FileLock(folder / f".{official.file}.lock", thread_local=False)
+    problems: list[str] = []
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        while not _acquired(lock):
+            yield WorkDone(f"another process is fetching {official.file}")
+            time.sleep(POLL_SECONDS)
+        try:
+            if found := _cached(backbone, problems):
+                return found
+            if found := (yield from _from_sources(official, folder, problems)):
+                return found
+        finally:
+            lock.release()
+    except OSError as error:
+        problems.append(f"{folder}: {error.strerror or error}")
+    raise WeightsError(
+        f"no pretrained weights for {backbone}: {'; '.join(problems)}. Put {official.file} into {folder}, "
+        "or say where it is with --weights, or use --weights none"
+    )
 
 
 def network_of(backbone: str, classes: int, trains: Trains, pretrained: Pretrained, seed: int) -> Network:
@@ -201,34 +232,6 @@ def _cached(backbone: str, problems: list[str]) -> Found | None:
             return Found(path, origin, found)
         problems.append(f"{path} is damaged (SHA-256 {found[:8]}… instead of {expected[:8]}…)")
     return None
-
-
-def _default(backbone: str) -> Generator[WorkDone, None, Found]:
-    """The weights from the cache, or from the first source that has them into the cache."""
-    if found := _cached(backbone, []):
-        return found
-    official = _official(backbone)
-    folder = hub_cache()
-    lock = filelock.FileLock(folder / f".{official.file}.lock", thread_local=False)
-    problems: list[str] = []
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        while not _acquired(lock):
-            yield WorkDone(f"another process is fetching {official.file}")
-            time.sleep(POLL_SECONDS)
-        try:
-            if found := _cached(backbone, problems):
-                return found
-            if found := (yield from _from_sources(official, folder, problems)):
-                return found
-        finally:
-            lock.release()
-    except OSError as error:
-        problems.append(f"{folder}: {error.strerror or error}")
-    raise WeightsError(
-        f"no pretrained weights for {backbone}: {'; '.join(problems)}. Put {official.file} into {folder}, "
-        "or say where it is with --weights, or use --weights none"
-    )
 
 
 def _from_sources(official: _Official, folder: Path, problems: list[str]) -> Generator[WorkDone, None, Found | None]:

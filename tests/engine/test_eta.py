@@ -42,6 +42,9 @@ TIMELINES = {
     "features, then epochs of milliseconds": Timeline(
         trains="head", epochs=25, step=0.0005, features=60.0, val_steps=1, val_share=0.1
     ),
+    "epochs of milliseconds that vary a lot": Timeline(
+        trains="head", epochs=600, step=0.001, noise=0.6, val_steps=1, val_share=0.1
+    ),
     "features, then epochs of seconds": Timeline(trains="head", epochs=25, step=0.01, steps=300, features=600.0),
     "many runs": Timeline(runs=6, epochs=10),
     "a hundred epochs": Timeline(epochs=100, first_epoch=1.7),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import threading
 import time
 from collections import deque
@@ -11,6 +12,7 @@ from typing import Any
 
 import pytest
 import torch
+import torchvision
 from torch import Tensor, nn
 
 from engine import events as ev
@@ -20,9 +22,11 @@ from engine.data.discover import discover
 from engine.experiment import run
 from engine.hosts import thread
 from engine.log import EventLog, event_reader, is_being_written, send_command
+from engine.models import weights
 from engine.presets import named, presets
 from engine.progress import WorkDone
 from engine.spec import DataSource, Experiment, load_experiment
+from engine.state import fold
 from engine.strategy import changed_strategy
 from engine.toml import SpecError
 from engine.training import features
@@ -72,6 +76,31 @@ def test_both_strategies_from_start_to_end(image_folder: Callable[..., Path], tm
     assert fine_tuning.peak_memory_bytes
     assert any("no transfer learning" in warning.message for warning in state.warnings)
     assert not is_being_written(host.folder)
+
+
+def test_weights_that_cannot_be_had_are_told_before_anything_trains(
+    image_folder: Callable[..., Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("TORCH_HOME", str(tmp_path / "torch"))
+    monkeypatch.setattr(weights, "MIRRORS", {})
+    weights.hub_cache().mkdir(parents=True)
+    torch.save(torchvision.models.squeezenet1_1().state_dict(), weights.hub_cache() / "here")
+    digest = hashlib.sha256((weights.hub_cache() / "here").read_bytes()).hexdigest()[:8]
+    (weights.hub_cache() / "here").rename(weights.hub_cache() / f"squeezenet1_1-{digest}.pth")
+    monkeypatch.setattr(
+        weights,
+        "_official",
+        lambda backbone: weights._Official(f"{backbone}-{digest}.pth", "http://127.0.0.1:9/", backbone),
+    )
+    run_in(tmp_path / "run", experiment(image_folder(), weights="default"))
+    events = event_reader(tmp_path / "run").read()
+    kinds = [type(event) for event in events]
+    told = kinds.index(ev.Warned)
+    assert told < kinds.index(ev.RunStarted)
+    warned = events[told]
+    assert isinstance(warned, ev.Warned)
+    assert "mobilenet_v3_small comes later and cannot begin yet: no pretrained weights" in warned.message
+    assert [run.status for run in fold(events).runs] == ["finished", "failed"]
 
 
 def test_seeds_run_one_after_the_other(image_folder: Callable[..., Path], tmp_path: Path) -> None:

@@ -1,0 +1,77 @@
+"""What was said of the remaining time while experiments ran, against how long they took, as a table.
+
+``python -m benchmarks.eta FOLDER …`` replays the logs of experiments that are over, event by event.
+"""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+from msgspec import Struct
+
+from benchmarks.report import header, table
+from engine import events as ev
+from engine.eta import remaining_seconds
+from engine.events import AnyEvent
+from engine.log import event_reader
+from engine.state import ExperimentState, fold
+
+LATER = (1 / 3, 1 / 2, 2 / 3)
+
+
+class Said(Struct, frozen=True):
+    """What was foretold at a moment: which ``share`` of the time of the run's epochs was over, 0..1, and the ``error``
+    as a share of that time, positive where too much was foretold; None where nothing was."""
+
+    share: float
+    error: float | None
+
+
+def main() -> None:
+    """Prints a row for each run that finished."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("folders", type=Path, nargs="+", metavar="FOLDER", help="An experiment's folder.")
+    rows = [row for folder in parser.parse_args().folders for row in _rows(event_reader(folder).read())]
+    print(f"{header()}\n\n{table(HEAD, rows)}")
+
+
+HEAD = ("run", "epochs", "seconds", "first told at", *(f"off at {share:.0%}" for share in LATER), "most after 1/3")
+
+
+def _rows(events: Sequence[AnyEvent]) -> Iterator[tuple[str, ...]]:
+    for run in fold(events).runs:
+        if run.status != "finished" or len(run.epochs) < 2 or run.probe is not None:
+            continue
+        begin = next(
+            e.elapsed for e in events if isinstance(e, ev.StageChanged) and (e.run, e.stage) == (run.run, "training")
+        )
+        end = run.epochs[-1].elapsed
+        told = list(said(events, run.run, begin, end))
+        first = next((f"{one.share:.0%}" for one in told if one.error is not None), "–")
+        at = [next((one for one in told if one.share >= share), None) for share in LATER]
+        worst = max((one.error for one in told if one.share >= 1 / 3 and one.error is not None), key=abs, default=None)
+        errors = [None if one is None else one.error for one in at]
+        yield (run.run, str(len(run.epochs)), f"{end - begin:.1f}", first, *map(_percent, (*errors, worst)))
+
+
+def said(events: Sequence[AnyEvent], run: str, begin: float, end: float) -> Iterator[Said]:
+    """What the log foretold of a run whose epochs took from ``begin`` to ``end``, elapsed seconds, at each event."""
+    state = ExperimentState()
+    for event in events:
+        state = fold([event], state)
+        if state.decoded is None or not begin <= event.elapsed < end:
+            continue
+        left = remaining_seconds(state.run(run), state.decoded.train, state.decoded.val)
+        whole = end - begin
+        error = None if left is None else (left - (end - event.elapsed)) / whole
+        yield Said((event.elapsed - begin) / whole, error)
+
+
+def _percent(share: float | None) -> str:
+    return "–" if share is None else f"{share:+.0%}"
+
+
+if __name__ == "__main__":
+    main()
