@@ -15,7 +15,7 @@ from engine.folder import SPEC, experiments
 from engine.log import EVENTS, LineReader, is_being_written
 from engine.state import WRITING, ExperimentState, fold
 
-Status = Literal["running", "finished", "stopped", "failed", "interrupted", "damaged"]
+Status = Literal["running", "paused", "finished", "stopped", "failed", "interrupted", "damaged"]
 FREQUENT = (b'{"event":"Progress"', b'{"event":"MemorySampled"')
 """How lines begin that a summary does not need; they are most of a log."""
 
@@ -104,7 +104,7 @@ def summary(folder: Path) -> Summary:
 
 def _renewed(folder: Path, made: Mapping[Path, Summary]) -> Summary:
     before = made.get(folder)
-    if before is None or before.stamp != _stamp(folder) or before.status == "running":
+    if before is None or before.stamp != _stamp(folder) or before.status in ("running", "paused"):
         return summary(folder)
     # The log of an interrupted experiment does not change when it is resumed and has not yet written.
     if before.status == "interrupted" and is_being_written(folder):
@@ -122,7 +122,8 @@ def _read(log: Path) -> tuple[ExperimentState, int]:
 
 def _status(state: ExperimentState, folder: Path) -> Status:
     if state.end is None:
-        return "running" if is_being_written(folder) else "interrupted"
+        going_on: Status = "paused" if state.paused else "running"
+        return going_on if is_being_written(folder) else "interrupted"
     return "failed" if any(run.failure for run in state.runs) else state.end
 
 

@@ -165,12 +165,13 @@ def ctl(words: tuple[str, ...], as_json: bool, out: Path) -> int:
 
 
 @cli.command()
+@json_option
 @out_option
-def runs(out: Path) -> int:
+def runs(out: Path, as_json: bool) -> int:
     """List the experiments, newest first."""
     from tui.commands.lists import print_runs
 
-    return print_runs(out)
+    return print_runs(out, as_json=as_json)
 
 
 @cli.command(short_help="Compare what experiments came to, as a table or a file.")
@@ -209,11 +210,12 @@ def compare(
 
 
 @cli.command()
-def presets() -> int:
+@json_option
+def presets(as_json: bool) -> int:
     """List the strategies that ship and your own."""
     from tui.commands.lists import print_presets
 
-    return print_presets()
+    return print_presets(as_json=as_json)
 
 
 @cli.group(invoke_without_command=True, short_help="What was prepared once for later experiments.")
@@ -236,11 +238,12 @@ def clear() -> int:
 
 
 @cli.command(short_help="What tl-tui finds on this machine: device, precision, weights.")
-def doctor() -> int:
+@json_option
+def doctor(as_json: bool) -> int:
     """Say what tl-tui finds on this machine: versions, device, precision, weights."""
     from tui.commands.lists import print_doctor
 
-    return print_doctor()
+    return print_doctor(as_json=as_json)
 
 
 def main() -> None:

@@ -85,6 +85,18 @@ def test_without_a_last_event_it_is_running_while_its_writer_lives(tmp_path: Pat
     assert [found.status for found in history.summaries(tmp_path, before)] == ["interrupted"]
 
 
+def test_it_is_paused_until_it_goes_on_or_its_writer_is_gone(tmp_path: Path) -> None:
+    folder = tmp_path / "a"
+    folder.mkdir()
+    seen = []
+    with EventLog(folder) as log:
+        log.append(start())
+        for action in ("pause", "resume", "pause"):
+            log.append(ev.CommandApplied(action=action, run=""))
+            seen.append(history.summary(folder).status)
+    assert [*seen, history.summary(folder).status] == ["paused", "running", "paused", "interrupted"]
+
+
 def test_a_failed_run_makes_it_failed_and_says_why(tmp_path: Path) -> None:
     run = f"{DEFAULT_STRATEGIES[0]}-0"
     failed = ev.RunFailed(run=run, kind="MemoryError", message="out of memory")

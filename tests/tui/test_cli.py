@@ -13,7 +13,7 @@ import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
-from typing import get_args
+from typing import Any, get_args
 
 import pytest
 
@@ -229,6 +229,21 @@ def test_listings(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
     assert re.search(r"^precision +(fp32|bf16|fp16): ", said, re.MULTILINE)
     assert status(["--help"]) == 0
     assert status(["--version"]) == 0
+
+
+def test_listings_for_scripts(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    folder = logs.write(tmp_path / "runs" / "ants-bees", logs.events())
+
+    def told(command: str) -> Any:
+        assert status([command, "--json"]) == 0
+        return json.loads(capsys.readouterr().out)
+
+    experiment = told("runs")["experiments"][0]
+    assert (experiment["name"], experiment["status"]) == (folder.name, "finished")
+    assert set(experiment["reached"]) == set(experiment["strategies"])
+    assert told("presets")["strategies"][0]["optimizer"]["name"] == "SGD"
+    assert [rung["name"] for rung in told("presets")["rungs"]][:2] == ["probe", "extract"]
+    assert told("doctor")["device"]["torch_name"] in ("cpu", "cuda:0", "mps")
 
 
 @pytest.mark.slow

@@ -54,7 +54,9 @@ def find_interrupted(name: str | None, out: Path) -> Path:
 
 def find_running(name: str | None, out: Path) -> Path:
     """The folder of the experiment to watch: the named one, or the newest that a process is at."""
-    return find_experiment(name, out) if name is not None else _newest("running", out, "a name says which to look at")
+    if name is not None:
+        return find_experiment(name, out)
+    return _newest("running", out, "a name says which to look at", lambda one: one.status == "paused")
 
 
 def _place(out: Path) -> str:

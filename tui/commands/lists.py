@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 
+import msgspec
 from rich.cells import cell_len
 from rich.console import Console
 from rich.table import Table
@@ -16,11 +18,14 @@ from tui.strategies import described
 from tui.text import print_line
 
 
-def print_runs(out: Path) -> int:
+def print_runs(out: Path, *, as_json: bool) -> int:
     """The experiments, newest first: a line each, and below it one for each strategy's best accuracies."""
     from engine.history import summaries
 
     found = summaries(out)
+    if as_json:
+        told = [msgspec.structs.asdict(one) for one in found]
+        return _print_json({"experiments": [{name: one[name] for name in one if name != "stamp"} for one in told]})
     if not found:
         print_line(f"There is no experiment in {out} yet; `tl-tui` or `tl-tui run` makes one.")
         return 0
@@ -39,10 +44,12 @@ def print_runs(out: Path) -> int:
     return 0
 
 
-def print_presets() -> int:
+def print_presets(*, as_json: bool) -> int:
     """What each strategy is made of, the rungs for any backbone, and where a person's own ones belong."""
     from engine.presets import known_strategies, own_strategies_file, presets, rungs
 
+    if as_json:
+        return _print_json({"strategies": [*known_strategies().values()], "rungs": [*rungs().values()]})
     shipped = presets()
     for strategy in known_strategies().values():
         mark = "" if shipped.get(strategy.name) == strategy else " (own)"
@@ -95,15 +102,24 @@ def clear_cache() -> int:
     return 0
 
 
-def print_doctor() -> int:
+def print_doctor(*, as_json: bool) -> int:
     """What tl-tui finds on this machine."""
     from engine.doctor import examine
 
     report = examine()
+    if as_json:
+        return _print_json(report)
     table = Table(show_header=False, box=None, padding=(0, 2, 0, 0))
     for title, value in report.facts():
         table.add_row(_plain(title), _plain(value))
     Console().print(table)
+    return 0
+
+
+def _print_json(value: object) -> int:
+    from engine.export.to_json import json_text
+
+    sys.stdout.write(json_text(msgspec.to_builtins(value, enc_hook=str)))
     return 0
 
 
