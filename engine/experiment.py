@@ -118,7 +118,7 @@ def _run(
             clock=clock,
             energy=energy,
             later=later,
-            features=FeatureStore(later, clock),
+            features=FeatureStore(later, clock, energy),
             backbones={run.strategy.backbone for run in state.runs if is_left(run)},
             folds=experiment.folds,
             split_seed=experiment.data.split_seed,

@@ -55,10 +55,11 @@ class Course:
         self.began, self.cpu_began = self.run.clock() - seconds, time.process_time() - cpu_seconds
         self.joules_began = math.nan if self.energy is None or joules is None else self.energy() - joules
 
-    def charge(self, seconds: float, cpu_seconds: float) -> None:
-        """The run owes so much for the features that an earlier one had extracted."""
+    def charge(self, seconds: float, cpu_seconds: float, joules: float | None) -> None:
+        """The run owes so much for the features that an earlier one had extracted; ``joules`` None as above."""
         self.found += seconds
         self.began, self.cpu_began = self.began - seconds, self.cpu_began - cpu_seconds
+        self.joules_began -= math.nan if joules is None else joules
 
     def taken(self) -> Spent:
         """What the run took so far."""

@@ -8,6 +8,7 @@ from collections.abc import Callable, Generator, Iterator
 from concurrent.futures import Executor
 from dataclasses import dataclass, field
 from itertools import chain
+from typing import NamedTuple
 
 import msgspec
 import numpy as np
@@ -28,7 +29,7 @@ from engine.spec import Arithmetic
 from engine.strategy import Augmentation, Strategy
 from engine.training.batches import Images, evaluation_sizes, generator
 
-EXTRACTOR = "2"
+EXTRACTOR = "3"
 """Changes whenever the same backbone is to give other features of the same images."""
 FEATURES, COST = "features.npy", "cost.json"
 EVERY_SEED = 0
@@ -39,30 +40,46 @@ class TooLargeError(RuntimeError):
     """Features fit neither on the device nor into memory; the text is one line."""
 
 
+class Cost(NamedTuple):
+    """What extracting features took; ``joules`` is None where nobody told them."""
+
+    seconds: float = 0.0
+    cpu_seconds: float = 0.0
+    joules: float | None = 0.0
+
+
+NOTHING = Cost()
+
+
 @dataclass
 class FeatureStore:
     """The features that the runs of an experiment share, by what decides them; ``later`` writes them to the cache.
 
-    ``costs``: the seconds and processor seconds that each took, here or in the experiment that wrote them to the cache.
+    ``costs``: what each took, by ``clock`` and ``energy``, here or in the experiment that wrote them to the cache.
     ``owed``: those of features that the present run was given and an earlier one had paid for; whoever counts what a
     run takes adds them, so that none is cheap because it came later. ``paid``: what the present run need not pay again.
     """
 
     later: Executor
     clock: Callable[[], float] = time.perf_counter
+    energy: Callable[[], float] | None = None
     tables: dict[str, Tensor] = field(default_factory=dict)
-    costs: dict[str, tuple[float, float]] = field(default_factory=dict)
-    owed: tuple[float, float] = (0.0, 0.0)
+    costs: dict[str, Cost] = field(default_factory=dict)
+    owed: Cost = NOTHING
     paid: set[str] = field(default_factory=set)
 
     def begin_run(self) -> None:
         """Another run begins, which owes nothing yet."""
-        self.owed, self.paid = (0.0, 0.0), set()
+        self.owed, self.paid = NOTHING, set()
 
-    def settle(self) -> tuple[float, float]:
+    def settle(self) -> Cost:
         """What is owed, from now on nothing."""
-        owed, self.owed = self.owed, (0.0, 0.0)
+        owed, self.owed = self.owed, NOTHING
         return owed
+
+    def meters(self) -> tuple[float, float, float]:
+        """Seconds, processor seconds and joules by now, NaN where these are not told."""
+        return self.clock(), time.process_time(), math.nan if self.energy is None else self.energy()
 
 
 def number_of_views(strategy: Strategy) -> int:
@@ -94,10 +111,11 @@ def extracted(
         if key not in store.paid:
             store.owed = store.costs[key]
     else:
-        began, cpu_began = store.clock(), time.process_time()
+        began = store.meters()
         table = yield from _extract(images, strategy.augmentation, network, precision, views, at_once)
         store.tables[key] = table
-        store.costs[key] = store.clock() - began, time.process_time() - cpu_began
+        seconds, cpu_seconds, joules = (now - before for now, before in zip(store.meters(), began, strict=True))
+        store.costs[key] = Cost(seconds, cpu_seconds, None if math.isnan(joules) else joules)
         many = f"{images.prepared.count} images" + (f", {views - 1} views" if views > 1 else "")
         description = f"{strategy.backbone}: {many} of {images.preprocessing.crop} pixels"
         cost = msgspec.json.encode(store.costs[key])
@@ -192,14 +210,14 @@ def _place(shape: tuple[int, ...], device: torch.device) -> torch.device:
     return torch.device("cpu")
 
 
-def _cached(key: str, images: Images, views: int) -> tuple[Tensor, tuple[float, float]] | None:
+def _cached(key: str, images: Images, views: int) -> tuple[Tensor, Cost] | None:
     """Features and what they took, unless they are not there or not usable."""
     folder = cache.find("features", key)
     if folder is None:
         return None
     try:
         array = np.load(folder / FEATURES, mmap_mode="r", allow_pickle=False)
-        cost = msgspec.json.decode((folder / COST).read_bytes(), type=tuple[float, float])
+        cost = msgspec.json.decode((folder / COST).read_bytes(), type=Cost)
     except (OSError, EOFError, ValueError):  # a wrong cost is msgspec's ValidationError, which is one
         return None
     if array.dtype != np.float32 or array.shape[:2] != (views, images.prepared.count):

@@ -104,6 +104,15 @@ def test_it_is_the_run_s_without_pauses_and_goes_on_in_another_process(tmp_path:
     assert second.taken().joules == 37, "the test is not counted"
 
 
+@pytest.mark.parametrize(("owed", "taken"), [(12.0, 42.0), (None, None)])
+def test_features_that_an_earlier_run_extracted_count(owed: float | None, taken: float | None, tmp_path: Path) -> None:
+    joules = [100.0]
+    one = course(tmp_path, lambda: joules[0])
+    one.charge(3.0, 4.0, owed)
+    joules[0] += 30
+    assert one.taken().joules == taken
+
+
 @pytest.mark.parametrize("which", ["before", "now"])
 def test_what_was_told_only_in_part_is_not_told(which: str, tmp_path: Path) -> None:
     first = course(tmp_path, None if which == "before" else (lambda: 1.0))

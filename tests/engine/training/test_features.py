@@ -1,7 +1,9 @@
 """Features of a frozen backbone: computed once for what gives the same, and never for what does not."""
 
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
+from itertools import count
 
 import pytest
 import torch
@@ -20,7 +22,7 @@ from engine.spec import Arithmetic
 from engine.strategy import Strategy, changed_strategy
 from engine.training import features as module
 from engine.training.batches import Images, feature_feed
-from engine.training.features import FeatureStore, TooLargeError, extracted
+from engine.training.features import Cost, FeatureStore, TooLargeError, extracted
 from tests.engine.work import result
 
 CPU, SIDE, CROP = torch.device("cpu"), 40, 32
@@ -151,20 +153,23 @@ def test_a_run_owes_what_an_earlier_one_paid_for_and_owes_it_once() -> None:
             result(extracted(store, images(), strategy(), network(), "fp32"))
         owed.append(store.settle()[0])
     assert owed == [0, 7, 7]
-    assert store.settle() == (0.0, 0.0)
+    assert store.settle() == Cost(0.0, 0.0, 0.0)
 
 
-def test_a_later_experiment_owes_what_the_features_took_when_they_were_extracted() -> None:
+@pytest.mark.parametrize(("energy", "joules"), [(None, None), (count(5, 11).__next__, 11)], ids=["no meter", "metered"])
+def test_a_later_experiment_owes_what_the_features_took_when_they_were_extracted(
+    energy: Callable[[], float] | None, joules: float | None
+) -> None:
     ticks = iter(range(0, 1000, 7))
-    first = FeatureStore(ThreadPoolExecutor(1), clock=lambda: next(ticks))
+    first = FeatureStore(ThreadPoolExecutor(1), clock=lambda: next(ticks), energy=energy)
     table(strategy(), store=first)
-    assert first.settle() == (0.0, 0.0)
-    ((seconds, cpu_seconds),) = first.costs.values()
-    assert (seconds, cpu_seconds > 0) == (7, True)
+    assert first.settle() == Cost(0.0, 0.0, 0.0)
+    (cost,) = first.costs.values()
+    assert (cost.seconds, cost.cpu_seconds > 0, cost.joules) == (7, True, joules)
     later = FeatureStore(ThreadPoolExecutor(1), clock=lambda: 0.0)
     later.begin_run()
     assert result(extracted(later, images(), strategy(), network(), "fp32"))[1] == []
-    assert later.settle() == (seconds, cpu_seconds)
+    assert later.settle() == cost
 
 
 @pytest.mark.parametrize("where", ["extracting", "from the cache"])
