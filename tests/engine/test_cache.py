@@ -99,6 +99,16 @@ def test_an_entry_is_found_as_it_was_written() -> None:
     assert not hidden()
 
 
+def test_an_entry_is_renamed_into_its_place_so_that_nobody_sees_a_part_of_it() -> None:
+    with cache.writing("kind", cache.key("x"), "made up", 100) as folder:
+        assert folder is not None
+        (folder / "data").write_bytes(b"whole")
+        written = folder.stat().st_ino
+    found = cache.find("kind", cache.key("x"))
+    assert found is not None
+    assert found.stat().st_ino == written
+
+
 def test_entries_are_for_their_owner_only(empty_cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("TL_TUI_CACHE", str(empty_cache / "new"))
     assert put("a")
