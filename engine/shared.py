@@ -115,7 +115,7 @@ def weights_of(shared: Shared, planned: PlannedRun) -> Generator[Event, None, Pr
         backbone = min(shared.backbones)
         shared.backbones.remove(backbone)
         try:
-            yield from told(fetched(backbone), "weights", shared.clock)
+            yield from told(fetched(backbone), "weights", shared.clock, planned.name)
         except WeightsError as error:
             yield ev.Warned(message=f"{backbone} comes later and cannot begin yet: {error}")
     work = fetch(planned.strategy.backbone, shared.weights)
