@@ -87,7 +87,7 @@ class Device(Struct, frozen=True):
 class Event(Struct, frozen=True, kw_only=True, tag_field="event"):
     """Something that happened; the log stamps ``time`` (UTC) and ``elapsed`` (since the experiment began)."""
 
-    time: datetime | None = None
+    time: Annotated[datetime, Meta(tz=True)] | None = None
     elapsed: float = 0.0
 
 
@@ -267,7 +267,7 @@ class Command(Struct, frozen=True):
     """What a person asks of a running experiment."""
 
     action: Action
-    time: datetime | None = None
+    time: Annotated[datetime, Meta(tz=True)] | None = None
 
 
 AnyEvent = (

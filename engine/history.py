@@ -95,11 +95,19 @@ def summary(folder: Path) -> Summary:
             for strategy in state.spec.strategies
         },
         seconds=state.elapsed,
-        status=_status(state, folder),
+        status=status(state, folder),
         note=_note(state, unread),
         unsaved=any(run.failure is not None and run.failure.kind == WRITING for run in state.runs),
         stamp=stamp,
     )
+
+
+def status(state: ExperimentState, folder: Path) -> Status:
+    """What became of the experiment in a folder; ``failed`` also where only one of its runs did."""
+    if state.end is None:
+        going_on: Status = "paused" if state.paused else "running"
+        return going_on if is_being_written(folder) else "interrupted"
+    return "failed" if any(run.failure for run in state.runs) else state.end
 
 
 def _renewed(folder: Path, made: Mapping[Path, Summary]) -> Summary:
@@ -118,13 +126,6 @@ def _read(log: Path) -> tuple[ExperimentState, int]:
     state, unread = fold(reader.read()), reader.skipped
     last = reader.decode(reader.passed)
     return msgspec.structs.replace(state, elapsed=max(state.elapsed, last.elapsed if last else 0.0)), unread
-
-
-def _status(state: ExperimentState, folder: Path) -> Status:
-    if state.end is None:
-        going_on: Status = "paused" if state.paused else "running"
-        return going_on if is_being_written(folder) else "interrupted"
-    return "failed" if any(run.failure for run in state.runs) else state.end
 
 
 def _note(state: ExperimentState, unread: int) -> str:

@@ -20,7 +20,7 @@ from engine.presets import on_rung
 from engine.progress import WorkDone, each
 from engine.strategy import LBFGS
 from engine.training.batches import Images
-from engine.training.features import FeatureStore, extracted
+from engine.training.features import FeatureStore, TooLargeError, extracted
 from engine.training.probe import Head, divided, probe
 
 SETTLED = 1e-3
@@ -67,7 +67,7 @@ def rank(
                 prepared[side] = yield from prepare(dataset, side, on, later, others)
             try:
                 one = yield from _ranked(backbone, prepared[side], len(dataset.classes), weights, store, on)
-            except WeightsError as error:
+            except (WeightsError, TooLargeError) as error:
                 one = Ranked(backbone=backbone, skipped=str(error))
             store.tables.clear()
             found.append(one)
@@ -124,7 +124,7 @@ def _ranked(
     precision = choose_precision(device, "auto")
     table = yield from each(extracted(store, images, on_rung(backbone, "probe"), network, precision), named)
     part = prepared.train
-    features, labels = table[0, part.rows.to(device)], part.labels.to(device)
+    features, labels = table[0, part.rows.to(table.device)], part.labels.to(table.device)
     settings = LBFGS()
     parts = divided(part.samples, settings.folds, SEED)
     head = Head(network.head.get_parameter("weight"), network.head.get_parameter("bias"))

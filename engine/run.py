@@ -167,11 +167,11 @@ def _fit(shared: Shared, course: Course) -> Generator[Event, None, None]:
     """Trains, and now and then saves the best epoch and where the run stands."""
     clock = shared.clock
     due, saved, cost = every(SAVE_SECONDS, clock), clock(), 0.0
-    is_new = (course.training.epoch, course.training.step) == (1, 0) and not course.found
     for event in fit(course.run, course.training, course.best.offer):
         owed = shared.features.settle()
-        if is_new:  # else it has paid before
+        if not course.paid:
             course.charge(*owed)
+            course.paid = bool(shared.features.paid)
         epoch_ended = isinstance(event, ev.EpochFinished)
         if isinstance(event, ev.EpochFinished):
             course.epochs.append(event)
@@ -207,13 +207,12 @@ def _saved(
         return [], last
     try:
         return [*course.best.save()], last
-    except Exception as error:
-        if not saving.is_want_of_room(error):
-            raise
+    except Exception as error:  # the other runs can go on
         logger.exception("saving failed")
         if isinstance(last, ev.RunFailed):
             return [], last
-        return [*saving.before_leaving(course)], failure(last.run, error)
+        events = [*saving.before_leaving(course)] if saving.is_want_of_room(error) else []
+        return events, failure(last.run, error)
 
 
 def _run(shared: Shared, prepared: Prepared, planned: PlannedRun, view: Preprocessing, pretrained: Pretrained) -> Run:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import suppress
 from datetime import datetime
 from functools import partial
 from pathlib import Path
@@ -414,7 +415,9 @@ class TlTui(App[None], inherit_bindings=False):
 
     async def action_quit(self) -> None:
         """Leaves the app, after asking where a run trains."""
-        if not self.hosting.is_busy:
+        if self.hosting.is_handing_over:
+            self.notify("It is being left to a process of its own; tl-tui ends as soon as that has begun.")
+        elif not self.hosting.is_busy:
             self._quit()
         elif isinstance(self.screen, Leaving):
             await self.screen.run_action("now")
@@ -426,8 +429,10 @@ class TlTui(App[None], inherit_bindings=False):
         if way is None:
             return
         if (host := self.hosting.host) is not None:
-            self.folder = host.folder
-            self.state = follow.read(host.folder)
+            if host.folder != self.folder:
+                self.folder, self.state = host.folder, ExperimentState()
+            with suppress(OSError):  # a disk that is away: then what was read last
+                self.state = follow.read(host.folder)
             if way == "suspend" and self.state.end is None:
                 self.hosting.hand_over(host.folder)
                 return

@@ -37,12 +37,13 @@ class Hosting:
     """The experiment of this process, if there is one: ``host`` from its start on, also after its end.
 
     ``work`` runs a function in a thread; ``tell`` takes, from any thread, the messages that say what became of it.
-    ``detached``: the process that has taken the experiment over.
+    ``detached``: the process that has taken the experiment over, ``is_handing_over`` while it is being started.
     """
 
     def __init__(self, work: Callable[[Callable[[], None]], object], tell: Callable[[Message], object]) -> None:
         self.host: ThreadHost | None = None
         self.detached: int | None = None
+        self.is_handing_over = False
         self._work = work
         self._tell = tell
         self._starting = False
@@ -57,8 +58,8 @@ class Hosting:
 
     @property
     def is_busy(self) -> bool:
-        """Whether an experiment runs here or is about to."""
-        return self._starting or self.is_training
+        """Whether an experiment runs here, is about to, or is being handed over."""
+        return self._starting or self.is_handing_over or self.is_training
 
     def ask(self, action: Action) -> None:
         """Asks what trains here, or is about to, for something."""
@@ -82,6 +83,7 @@ class Hosting:
 
     def hand_over(self, folder: Path) -> None:
         """Leaves the suspended experiment to a process of its own, ``HandedOver``, or goes on with it here."""
+        self.is_handing_over, self._wanted = True, None  # that it be suspended was obeyed
         self._work(partial(self._hand_over, folder))
 
     def troubles(self, state: ExperimentState) -> Iterator[Trouble]:
@@ -132,6 +134,8 @@ class Hosting:
             self._made(partial(_resumed, folder))
         else:
             self._tell(HandedOver())
+        finally:
+            self.is_handing_over = False
 
 
 def _started(experiment: Experiment, out: Path) -> ThreadHost:

@@ -260,7 +260,8 @@ def _with_targets(rows: Sequence[Row], runs: Sequence[RunState | None]) -> tuple
     """
     done = []
     for row, run in zip(rows, runs, strict=True):
-        others = [other.val_accuracy for other in rows if other.strategy != row.strategy and other.val_accuracy]
+        accuracies = [other.val_accuracy for other in rows if other.strategy != row.strategy]
+        others = [accuracy for accuracy in accuracies if accuracy is not None]
         target = costs.GOOD_ENOUGH * max(others) if others and run is not None else None
         seconds = costs.seconds_to(run, target) if run is not None and target is not None else None
         done.append(_finite(replace(row, target_accuracy=target, seconds_to_target=seconds)))

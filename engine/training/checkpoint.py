@@ -46,7 +46,8 @@ class Standing(Struct, frozen=True, kw_only=True):
     ``data``: the images' fingerprint. ``frozen``: a digest of the layers that do not train. The position is ``step``
     steps into ``epoch`` (from 1), with ``images`` seen in it. ``seconds`` and ``cpu_seconds`` are the run's so far.
     ``micro_batch`` and ``at_once``: the most images that a part of a batch, and a forward pass alone, may have where
-    memory ran out before. ``joules``: see :class:`engine.training.course.Spent`, ``found``: its ``Course``.
+    memory ran out before. ``joules``: see :class:`engine.training.course.Spent`, ``found`` and ``paid``: its
+    ``Course``.
     """
 
     version: int = VERSION
@@ -73,6 +74,7 @@ class Standing(Struct, frozen=True, kw_only=True):
     peak_allocated: int | None = None
     joules: float | None = None
     found: float = 0.0
+    paid: bool = False
 
 
 class Checkpoint(Struct, frozen=True):
@@ -113,6 +115,7 @@ def save(course: Course) -> None:
         peak_allocated=spent.memory.peak_allocated,
         joules=spent.joules,
         found=course.found,
+        paid=course.paid,
         epochs=tuple(course.epochs),
         groups=optimizer["param_groups"],
         schedule={name: value for name, value in training.scheduler.state_dict().items() if _is_plain(value)},
@@ -193,7 +196,7 @@ def restore(checkpoint: Checkpoint, course: Course) -> None:
     best.state = {name: tensor.to(device) for name, tensor in _below(checkpoint, "best/").items()}
     logits = checkpoint.tensors.get("logits")
     best.logits = None if logits is None else logits.to(device)
-    course.epochs, course.found = list(standing.epochs), standing.found
+    course.epochs, course.found, course.paid = list(standing.epochs), standing.found, standing.paid
     course.count_from(standing.seconds, standing.cpu_seconds, standing.joules)
     run.memory.reset_peak(standing.peak_rss, standing.peak_allocated or 0)
 

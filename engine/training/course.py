@@ -30,8 +30,9 @@ class Course:
     """A run from its first step on, in however many processes; ``data`` is the fingerprint of its images.
 
     ``epochs`` are those that ended. ``unsaved``: what could not be saved the last time, in words. ``spent``: what it
-    took, once it is over but for the test. ``found``: seconds that its features had taken elsewhere. ``energy``: joules
-    by a meter that stands still while the run is paused.
+    took, once it is over but for the test. ``found``: seconds that its features had taken elsewhere; ``paid``: whether
+    what its features took, there or here, is counted. ``energy``: joules by a meter that stands still while the run is
+    paused.
     """
 
     run: Run
@@ -42,6 +43,7 @@ class Course:
     unsaved: set[str] = field(default_factory=set)
     spent: Spent | None = None
     found: float = 0.0
+    paid: bool = False
     energy: Callable[[], float] | None = None
     began: float = field(init=False)
     cpu_began: float = field(init=False)

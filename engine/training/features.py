@@ -20,7 +20,7 @@ from engine.data.augment import draw_views, random_views
 from engine.data.pixels import fits_on
 from engine.data.prepare import keep
 from engine.data.room import free_memory
-from engine.devices import autocast, wait_for
+from engine.devices import autocast, release_memory, wait_for
 from engine.models.backbones import Network
 from engine.models.folding import folded
 from engine.models.trained import state_hash
@@ -105,14 +105,14 @@ def extracted(
     """
     views = number_of_views(strategy)
     key = _key(images, strategy, network, precision, views)
-    if key not in store.tables and (found := _cached(key, images, views)) is not None:
+    if key not in store.tables and (found := _cached(store, key, images, views)) is not None:
         store.tables[key], store.costs[key] = found
     if key in store.tables:
         if key not in store.paid:
             store.owed = store.costs[key]
     else:
         began = store.meters()
-        table = yield from _extract(images, strategy.augmentation, network, precision, views, at_once)
+        table = yield from _extract(store, images, strategy.augmentation, network, precision, views, at_once)
         store.tables[key] = table
         seconds, cpu_seconds, joules = (now - before for now, before in zip(store.meters(), began, strict=True))
         store.costs[key] = Cost(seconds, cpu_seconds, None if math.isnan(joules) else joules)
@@ -140,6 +140,7 @@ def _key(images: Images, strategy: Strategy, network: Network, precision: Arithm
 
 
 def _extract(
+    store: FeatureStore,
     images: Images,
     augmentation: Augmentation,
     network: Network,
@@ -162,7 +163,7 @@ def _extract(
             found = run(inputs).float()
         if not done:
             shape = (views, images.prepared.count, *found.shape[1:])
-            table = torch.zeros(shape, device=_place(shape, images.device))
+            table = torch.zeros(shape, device=_place(store, shape, images.device))
         table[view, index.to(table.device)] = found.to(table.device)
         done += len(index)
         wait_for(images.device)  # so that the speed that is told is that of the work
@@ -195,12 +196,18 @@ def _random(images: Images, augmentation: Augmentation, rows: Tensor, views: int
             yield view, index, images.seen(views_seen)
 
 
-def _place(shape: tuple[int, ...], device: torch.device) -> torch.device:
-    """Where features of this shape are kept; :class:`TooLargeError` where that is nowhere."""
-    needed, free = 4 * math.prod(shape), free_memory()
+def _place(store: FeatureStore, shape: tuple[int, ...], device: torch.device) -> torch.device:
+    """Where features of this shape are kept; those of earlier runs leave the store where there is no room beside them.
+
+    :class:`TooLargeError` where there is none even so.
+    """
+    needed = 4 * math.prod(shape)
+    if store.tables and not (fits_on(device, needed) if device.type != "cpu" else needed <= free_memory()):
+        store.tables.clear()
+        release_memory()
     if device.type != "cpu" and fits_on(device, needed):
         return device
-    if needed > free:
+    if needed > (free := free_memory()):
         views, rows, *each = shape
         many = f"{rows:,} images" + (f" in {views} views" if views > 1 else "")
         raise TooLargeError(
@@ -210,7 +217,7 @@ def _place(shape: tuple[int, ...], device: torch.device) -> torch.device:
     return torch.device("cpu")
 
 
-def _cached(key: str, images: Images, views: int) -> tuple[Tensor, Cost] | None:
+def _cached(store: FeatureStore, key: str, images: Images, views: int) -> tuple[Tensor, Cost] | None:
     """Features and what they took, unless they are not there or not usable."""
     folder = cache.find("features", key)
     if folder is None:
@@ -222,5 +229,5 @@ def _cached(key: str, images: Images, views: int) -> tuple[Tensor, Cost] | None:
         return None
     if array.dtype != np.float32 or array.shape[:2] != (views, images.prepared.count):
         return None
-    place = _place(array.shape, images.device)
+    place = _place(store, array.shape, images.device)
     return torch.from_numpy(np.array(array)).to(place), cost

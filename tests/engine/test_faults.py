@@ -7,7 +7,7 @@ import subprocess
 import sys
 import threading
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import pytest
@@ -27,6 +27,7 @@ from engine.models.backbones import build
 from engine.presets import presets
 from engine.spec import DataSource, Experiment
 from engine.strategy import Strategy, changed_strategy
+from engine.training.best import Best
 from engine.training.checkpoint import read
 from tests import forked
 from tests.engine.disks import empty, fill, mounted, remount, take_inodes
@@ -408,6 +409,23 @@ def test_onednn_without_memory_for_a_kernel_is_done_without() -> None:
 
 
 class TestAnythingElse:
+    def test_an_error_in_the_last_save_fails_its_run_alone(
+        self, image_folder: Callable[..., Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        real = Best.save
+
+        def broken(self: Best) -> Sequence[ev.Event]:
+            if self.run.name == FINE_TUNING:
+                raise ZeroDivisionError("a cosmic ray")
+            return real(self)
+
+        monkeypatch.setattr(Best, "save", broken)
+        host = thread.start(experiment(image_folder()), tmp_path / "runs")
+        assert host.wait(SECONDS)
+        state = state_of(host.folder)
+        assert (state.end, [one.status for one in state.runs]) == ("finished", ["failed", "finished"])
+        assert "a cosmic ray" in (host.folder / "engine.log").read_text()
+
     def test_an_error_deep_in_a_step_fails_its_run_alone(
         self, image_folder: Callable[..., Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:

@@ -190,6 +190,14 @@ def test_threads_may_append_at_once(tmp_path: Path) -> None:
     assert reader.skipped == 0
 
 
+def test_a_command_whose_time_has_no_zone_is_passed_over(tmp_path: Path) -> None:
+    lines = ('{"action":"stop","time":"2026-11-28T09:00:00"}', '{"action":"pause","time":"2026-11-28T09:00:00Z"}')
+    (tmp_path / COMMANDS).write_text("\n".join(lines) + "\n")
+    reader = command_reader(tmp_path)
+    assert [command.action for command in reader.read()] == ["pause"]
+    assert reader.skipped == 1
+
+
 def test_commands_are_read_once_in_order(tmp_path: Path) -> None:
     reader = command_reader(tmp_path)
     send_command(tmp_path, "pause")

@@ -16,6 +16,7 @@ from engine.models.backbones import default_weights
 from engine.ranking import log_evidence, rank
 from engine.spec import DataSource
 from engine.toml import SpecError
+from engine.training import features
 from tests.engine.training.runs import warmed_up
 from tests.engine.work import result
 
@@ -75,6 +76,15 @@ def test_what_has_no_weights_is_skipped_with_a_line(image_folder: Callable[..., 
     assert f"no {file} in this folder" in found[1].skipped
     assert "\n" not in found[1].skipped
     assert found[1].logme is None
+
+
+def test_what_has_no_room_is_skipped_with_a_line(
+    image_folder: Callable[..., Path], weights: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(features, "free_memory", lambda: 0)
+    dataset = discover(DataSource(path=str(image_folder())))
+    ((one,), _) = result(rank(dataset, ["mobilenet_v3_small"], str(weights / "mine.safetensors"), "cpu"))
+    assert "another backbone's may be smaller" in one.skipped
 
 
 def test_an_unknown_backbone_is_refused_before_any_work(image_folder: Callable[..., Path]) -> None:

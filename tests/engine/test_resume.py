@@ -7,6 +7,7 @@ from collections import deque
 from collections.abc import Callable
 from pathlib import Path
 
+import msgspec
 import pytest
 from PIL import Image
 
@@ -17,7 +18,7 @@ from engine.events import Action
 from engine.experiment import run
 from engine.hosts import thread
 from engine.log import EVENTS, EventLog, LogBusyError, event_reader, send_command
-from engine.presets import presets
+from engine.presets import on_rung, presets
 from engine.shared import ChangedError
 from engine.spec import DataSource, Experiment
 from engine.state import ExperimentState
@@ -109,6 +110,18 @@ def test_seconds_go_on_from_where_they_stood(image_folder: Callable[..., Path], 
     seconds = go_on(tmp_path, asked).run(FINE_TUNING).seconds
     assert seconds is not None
     assert seconds > before
+
+
+@pytest.mark.parametrize(("rung", "stage"), [("probe", "probing"), ("extract", "training")])
+def test_features_that_a_run_extracted_before_it_was_left_are_not_owed_again(
+    rung: str, stage: str, image_folder: Callable[..., Path], tmp_path: Path
+) -> None:
+    asked = experiment(image_folder(), "resnet18-finetune")
+    strategy = changed_strategy(on_rung("squeezenet1_1", rung), image_size=32, epochs=1)
+    asked = msgspec.structs.replace(asked, strategies=(strategy,))
+    run_until(tmp_path, asked, "suspend", at(stage))
+    (left,) = go_on(tmp_path, asked).runs
+    assert (left.status, left.seconds_of_found_features) == ("finished", 0.0)
 
 
 def test_what_a_person_stopped_can_be_resumed_and_what_was_skipped_stays_so(

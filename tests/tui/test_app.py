@@ -511,7 +511,10 @@ async def test_what_cannot_be_detached_goes_on_here(app: TlTui, present: Log, mo
     folder = present(logs.until("EpochFinished", 7, logs.events()))
     host, again = Host(folder), Host(folder)
 
+    refused = threading.Event()
+
     def refuse(_folder: Path) -> int:
+        refused.wait(30)
         raise process.NotBegunError("no process can be started")
 
     monkeypatch.setattr(process, "detach", refuse)
@@ -522,7 +525,13 @@ async def test_what_cannot_be_detached_goes_on_here(app: TlTui, present: Log, mo
         await pilot.press("d")
         await until(pilot, lambda: isinstance(app.screen, Leaving))
         host.alive = False
+        await until(pilot, lambda: app.hosting.is_handing_over)
+        await pilot.press("q")
+        app.resume_experiment(folder)  # what the keys of Live and Runs do
+        assert not app._exit and app.hosting.is_busy and not isinstance(app.screen, Leaving)
+        refused.set()
         await until(pilot, lambda: app.hosting.host is again)  # type: ignore[comparison-overlap]
+        assert again.asked == []
         assert app.hosting.is_training and app.hosting.detached is None
         await until(pilot, lambda: isinstance(app.screen, Reading) and "no process can be" in app.screen.text.plain)
 

@@ -4,22 +4,27 @@ from __future__ import annotations
 
 import json
 import threading
+import time
 from collections import deque
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
+from engine import events as ev
+from engine import history
 from engine.data.discover import discover
 from engine.events import Action
 from engine.experiment import run
 from engine.hosts import thread
-from engine.log import EventLog, event_reader
+from engine.log import COMMANDS, EventLog, event_reader
 from engine.presets import presets
 from engine.spec import DataSource, Experiment
 from engine.strategy import changed_strategy
 from tests.engine.running import state_of, wait_for
+from tests.tui import logs
 from tui.cli import status
+from tui.commands.ctl import ANSWER_SECONDS
 
 SECONDS = 60.0
 
@@ -82,6 +87,35 @@ def test_commands_of_several_are_each_applied_once(host: thread.ThreadHost, tmp_
     assert statuses.count(0) == 3
     host.ask("stop")
     assert host.wait(SECONDS)
+
+
+@pytest.mark.parametrize(
+    ("action", "code", "said"), [("stop", 0, ""), ("pause", 1, "pause was asked for; it ended first")]
+)
+def test_what_ends_by_itself_is_not_waited_for(
+    action: Action, code: int, said: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """And a failed run makes it failed, here as in every list."""
+    (begun, *_), folder = logs.events(), tmp_path / "runs" / "ants-bees"
+    folder.mkdir(parents=True)
+    with EventLog(folder) as log:
+        log.append(begun)
+
+        def end() -> None:
+            wait_for((folder / COMMANDS).exists)
+            log.append(ev.RunFailed(run="resnet18-finetune-0", kind="error", message="a cosmic ray"))
+            log.append(ev.ExperimentFinished(end="finished"))
+
+        ending = threading.Thread(target=end)
+        ending.start()
+        began = time.monotonic()
+        assert status(["ctl", action, "--out", str(tmp_path / "runs")]) == code
+        assert time.monotonic() - began < ANSWER_SECONDS
+        ending.join()
+    told = capsys.readouterr()
+    assert "ants-bees · failed" in told.out
+    assert said in told.err
+    assert history.summary(folder).status == "failed"
 
 
 @pytest.mark.parametrize("detach", [[], ["--detach"]], ids=["here", "detached"])

@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+import errno
 import io
+import threading
 from itertools import pairwise
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any, cast
 
 import msgspec
 import pytest
@@ -11,9 +16,11 @@ from rich.console import Console
 
 from engine import events as ev
 from engine.events import AnyEvent
+from engine.hosts.thread import ThreadHost
+from engine.log import EVENTS
 from engine.state import ExperimentState, fold
 from tests.tui import logs
-from tui.commands.run import SILENT_SECONDS, Display, _display
+from tui.commands.run import SILENT_SECONDS, Display, _display, _follow
 
 SLOWER = 40
 """How many times slower than the made-up log: a stage then takes minutes."""
@@ -52,6 +59,29 @@ def test_a_log_file_is_never_silent_for_long() -> None:
     ):
         assert line in said, line
     assert "\x1b" not in said
+
+
+def test_a_log_that_cannot_be_read_for_a_while_is_read_later(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As on a network's disk; what was there before is not printed again."""
+    logs.write(tmp_path, logs.events())
+    known = len(logs.until("RunStarted", 1, logs.events()))
+    host = SimpleNamespace(
+        folder=tmp_path, earlier_events=known, problem="", is_alive=iter([*[True] * 5, False]).__next__
+    )
+    real, left = Path.open, [OSError(errno.ESTALE, "Stale file handle")] * 3
+
+    def opened(self: Path, *arguments: Any, **named: Any) -> Any:
+        if self.name == EVENTS and left:
+            raise left.pop()
+        return real(self, *arguments, **named)
+
+    monkeypatch.setattr(Path, "open", opened)
+    file = io.StringIO()
+    state = _follow(cast(ThreadHost, host), Display(Console(file=file, width=200), None), threading.Event())
+    assert state.end == "finished"
+    said = file.getvalue()
+    assert "resnet18-finetune-0 · epoch 1/12" in said
+    assert "244 train" not in said
 
 
 def test_what_is_quick_adds_no_lines() -> None:

@@ -11,6 +11,8 @@ from engine.comparison.units import duration, percent
 from engine.eta import remaining_of_all
 from engine.events import CommandApplied
 from engine.export.to_json import json_text
+from engine.history import Status
+from engine.history import status as status_of
 from engine.log import event_reader, is_being_written, send_command, writer
 from engine.state import ExperimentState, RunState, fold
 from engine.text import shown
@@ -40,22 +42,23 @@ def control(experiment: str | None, action: Asked, out: Path, *, as_json: bool) 
     obeyed = True
     if action != "status":
         if state.end is not None or not is_being_written(folder):
-            raise SpecError(f"{folder.name} does not run now ({_status(state, folder)}): {action} would do nothing")
+            raise SpecError(f"{folder.name} does not run now ({status_of(state, folder)}): {action} would do nothing")
         if not (action in ("pause", "resume") and state.paused == (action == "pause")):
             current = state.current
             send_command(folder, action)
             obeyed = False
             end = time.monotonic() + ANSWER_SECONDS
-            while not obeyed and time.monotonic() < end:
+            while not obeyed and state.end is None and time.monotonic() < end:
                 time.sleep(POLL_SECONDS)
                 events = reader.read()
                 state = fold(events, state)
                 obeyed = any(isinstance(event, CommandApplied) and event.action == action for event in events)
                 obeyed = obeyed or (action in ("pause", "resume") and state.paused == (action == "pause"))
+            obeyed = obeyed or (state.end is not None and action in ("stop", "skip"))
             while action in ("stop", "skip") and _is_ending(current, state) and time.monotonic() < end:
                 time.sleep(POLL_SECONDS)
                 state = fold(reader.read(), state)
-    status = _status(state, folder)
+    status = status_of(state, folder)
     by = writer(folder) if status in ("running", "paused") else ""
     left = remaining_of_all(state, *images(state)) if status == "running" else None
     if as_json:
@@ -64,7 +67,8 @@ def control(experiment: str | None, action: Asked, out: Path, *, as_json: bool) 
         for line in _lines(state, folder, status, by, left):
             print_line(line)
     if not obeyed:
-        sys.stderr.write(f"tl-tui: {action} was asked for; it has not taken effect yet\n")
+        why = "it has not taken effect yet" if state.end is None else "it ended first"
+        sys.stderr.write(f"tl-tui: {action} was asked for; {why}\n")
     return 0 if obeyed else 1
 
 
@@ -81,15 +85,7 @@ def _to_look_at(experiment: str | None, out: Path) -> Path:
         return find_experiment(experiment, out)
 
 
-def _status(state: ExperimentState, folder: Path) -> str:
-    if state.end is not None:
-        return state.end
-    if not is_being_written(folder):
-        return "interrupted"
-    return "paused" if state.paused else "running"
-
-
-def _lines(state: ExperimentState, folder: Path, status: str, by: str, left: float | None) -> list[str]:
+def _lines(state: ExperimentState, folder: Path, status: Status, by: str, left: float | None) -> list[str]:
     who, until = f" by {by}" if by else "", "" if left is None else f" · {duration(left)} left"
     first = f"{folder.name} · {status}{who}{until}"
     return [first, *(f"  {_line(run, state, status == 'interrupted')}" for run in state.runs)]
@@ -104,7 +100,7 @@ def _line(run: RunState, state: ExperimentState, interrupted: bool) -> str:
     return " · ".join(filter(None, parts))
 
 
-def _object(state: ExperimentState, folder: Path, status: str, by: str, left: float | None) -> dict[str, Any]:
+def _object(state: ExperimentState, folder: Path, status: Status, by: str, left: float | None) -> dict[str, Any]:
     return {
         "experiment": folder.name,
         "folder": str(folder.resolve()),

@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext, suppress
 from pathlib import Path
 from time import sleep
 
@@ -205,12 +205,15 @@ def _follow(host: thread.ThreadHost, display: Display, ending: threading.Event) 
         if host.problem != problem:
             problem = host.problem
             display.console.print(Text(_about_log(problem), "yellow"))
-        for event in reader.read():
+        events: list[AnyEvent] = []
+        # a network's disk may be away for a while; what was written is read later
+        with suppress(OSError) if alive else nullcontext():
+            events = reader.read()
+        known, earlier = min(earlier, len(events)), max(0, earlier - len(events))
+        state = fold(events[:known], state)
+        for event in events[known:]:
             state = fold([event], state)
-            if earlier > 0:
-                earlier -= 1
-            else:
-                display.show(event, state)
+            display.show(event, state)
         if not alive:
             return state
         sleep(POLL_SECONDS)

@@ -183,6 +183,17 @@ def test_features_that_do_not_fit_are_told_before_they_fill_the_memory(
         table(strategy(flip=True, views=2))
 
 
+@pytest.mark.parametrize("where", ["extracting", "from the cache"])
+def test_features_of_earlier_runs_make_room(where: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    if where == "from the cache":
+        table(strategy())
+    store = FeatureStore(ThreadPoolExecutor(1))
+    first, _ = table(strategy(), images("others"), store=store)
+    monkeypatch.setattr(module, "free_memory", lambda: first.nbytes if not store.tables else first.nbytes - 1)
+    second, _ = table(strategy(), store=store)
+    assert [one is second for one in store.tables.values()] == [True]
+
+
 def test_features_that_do_not_fit_on_the_device_stay_in_memory(monkeypatch: pytest.MonkeyPatch) -> None:
     there, _ = table(strategy())
     kept = feature_feed(images(), changed_strategy(strategy(), batch_size=4), 0, network(), there)
@@ -190,7 +201,7 @@ def test_features_that_do_not_fit_on_the_device_stay_in_memory(monkeypatch: pyte
     monkeypatch.setattr("engine.training.batches.on_device", lambda batch, _: moved.append(batch) or batch)
     assert sum(len(inputs) for inputs, _ in kept.train(1, 0)) == sum(map(len, moved)) == TRAIN
     monkeypatch.setattr(module, "fits_on", lambda *_: False)
-    assert module._place((1, 12, 1024), torch.device("meta")).type == "cpu"
+    assert module._place(FeatureStore(ThreadPoolExecutor(1)), (1, 12, 1024), torch.device("meta")).type == "cpu"
 
 
 def test_another_precision_is_extracted_anew() -> None:
