@@ -147,6 +147,24 @@ def writing(kind: str, name: str, description: str, size: int) -> Iterator[Path 
         shutil.rmtree(begun.path, ignore_errors=True)
 
 
+def remember(kind: str, name: str, description: str, file: str, content: bytes) -> None:
+    """Writes an entry of one file; where that cannot be done, it is only logged."""
+    try:
+        with writing(kind, name, description, len(content)) as place:
+            if place is not None:
+                (place / file).write_bytes(content)
+    except OSError:
+        logger.warning("%s could not be kept", description, exc_info=True)
+
+
+def remembered(kind: str, name: str, file: str) -> bytes | None:
+    """The content of such a file, None where it is not there."""
+    place = find(kind, name)
+    with suppress(OSError):
+        return None if place is None else (place / file).read_bytes()
+    return None
+
+
 def entries() -> list[Entry]:
     """Every whole entry, the last used first; ``OSError`` where the cache's folder cannot be read."""
     found: list[Entry] = []

@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import time
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from datetime import datetime
 from pathlib import Path
 
+from engine.clock import Stopwatch
 from engine.events import Action, CommandApplied
 from engine.log import EventLog, command_reader
 from engine.state import ExperimentState
 
 POLL_SECONDS = 0.05
-PROGRESS_SECONDS = 0.2
 
 
 class Interrupted(Exception):  # noqa: N818 - a person's wish, not an error
@@ -22,32 +22,6 @@ class Interrupted(Exception):  # noqa: N818 - a person's wish, not an error
     def __init__(self, action: Action) -> None:
         super().__init__(action)
         self.action = action
-
-
-class Stopwatch:
-    """What ``read`` counts (seconds, if nothing else is said) since it was made, without what it counts between
-    :meth:`pause` and :meth:`resume`.
-    """
-
-    def __init__(self, read: Callable[[], float] = time.perf_counter) -> None:
-        self._read = read
-        self._offset = -read()
-        self._paused_at: float | None = None
-
-    def __call__(self) -> float:
-        """What counted so far."""
-        now = self._paused_at if self._paused_at is not None else self._read()
-        return now + self._offset
-
-    def pause(self) -> None:
-        """Stands still from now on."""
-        self._paused_at = self._read()
-
-    def resume(self) -> None:
-        """Goes on from where it stood."""
-        if self._paused_at is not None:
-            self._offset -= self._read() - self._paused_at
-            self._paused_at = None
 
 
 class Controls:
@@ -114,17 +88,3 @@ class Controls:
     def _start_clocks(self) -> None:
         for clock in self._clocks:
             clock.resume()
-
-
-def every(seconds: float, clock: Callable[[], float]) -> Callable[[], bool]:
-    """A question that is answered with yes at most once in so many seconds of the clock."""
-    last = clock()
-
-    def due() -> bool:
-        nonlocal last
-        if clock() - last < seconds:
-            return False
-        last = clock()
-        return True
-
-    return due

@@ -92,7 +92,7 @@ class Event(Struct, frozen=True, kw_only=True, tag_field="event"):
 
 
 class ExperimentStarted(Event, frozen=True, kw_only=True):
-    """The first event of every log."""
+    """The first event of a log, unless it could not even begin."""
 
     name: str
     spec: Experiment
@@ -102,7 +102,7 @@ class ExperimentStarted(Event, frozen=True, kw_only=True):
 
 
 class ExperimentResumed(Event, frozen=True, kw_only=True):
-    """A process goes on with what an earlier one left: every run that is neither finished nor skipped."""
+    """A process goes on with what an earlier one left: every run that :func:`engine.state.is_left`."""
 
     host: str
     pid: int
@@ -257,7 +257,7 @@ class CommandApplied(Event, frozen=True, kw_only=True):
 
 
 class ExperimentFinished(Event, frozen=True, kw_only=True):
-    """The last event. ``error`` is the one line that says why, where the experiment could not go on."""
+    """The last event, unless somebody goes on. ``error``: why it could not, in one line, where that is so."""
 
     end: Literal["finished", "stopped", "failed"]
     error: str = ""

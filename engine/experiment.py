@@ -20,7 +20,8 @@ import torch
 
 from engine import devices
 from engine import events as ev
-from engine.controls import Controls, Interrupted, Stopwatch
+from engine.clock import Stopwatch
+from engine.controls import Controls, Interrupted
 from engine.data import leaks
 from engine.data.dataset import DataError, DataSet, summary
 from engine.energy import energy_meter

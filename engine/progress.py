@@ -9,7 +9,7 @@ from typing import TypeVar
 from msgspec import Struct
 
 from engine import events as ev
-from engine.controls import PROGRESS_SECONDS, every
+from engine.clock import PROGRESS_SECONDS, every
 from engine.events import Event, Stage
 
 S = TypeVar("S")

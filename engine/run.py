@@ -10,7 +10,8 @@ from functools import partial
 import torch
 
 from engine import events as ev
-from engine.controls import Interrupted, every
+from engine.clock import every
+from engine.controls import Interrupted
 from engine.data.dataset import DataError
 from engine.data.prepare import Prepared
 from engine.devices import trim_memory

@@ -10,7 +10,7 @@ from pathlib import Path
 import torch
 
 from engine import events as ev
-from engine.controls import Stopwatch
+from engine.clock import Stopwatch
 from engine.data.cross_validation import Division, fold_of, pooled
 from engine.data.dataset import DataSet
 from engine.data.prepare import Part, Prepared, prepare

@@ -21,11 +21,9 @@ from textual.worker import get_current_worker
 from engine.events import Action
 from engine.folder import experiments
 from engine.log import is_being_written, send_command
-from engine.presets import known_strategies, presets
-from engine.spec import DataSource, Experiment, changed, default_experiment
+from engine.spec import Experiment
 from engine.state import ExperimentState
 from engine.text import shown
-from engine.toml import SpecError
 from tui import follow
 from tui.ascii import Ascii, wanted
 from tui.errors import record_error, unexpected, why
@@ -53,8 +51,7 @@ class TlTui(App[None], inherit_bindings=False):
     """Shows one experiment at a time: ``state`` is what the log in ``folder`` tells, nothing where none is open.
 
     ``out``: the folder of experiments; ``opened``: that of the experiment to open at first; ``seeks_running``: one
-    that is going on already is. ``data`` or the whole ``experiment`` is what Setup begins with; ``clock`` tells the
-    time of day.
+    that is going on already is. ``experiment`` is what Setup begins with; ``clock`` tells the time of day.
     """
 
     CSS_PATH = Path(__file__).with_name("app.tcss")
@@ -77,7 +74,6 @@ class TlTui(App[None], inherit_bindings=False):
     def __init__(
         self,
         out: Path,
-        data: DataSource | None = None,
         experiment: Experiment | None = None,
         *,
         opened: Path | None = None,
@@ -103,7 +99,7 @@ class TlTui(App[None], inherit_bindings=False):
         self._keys: dict[Screen[None], tuple[tuple[str, bool], ...]] = {}
         self._opened_first = opened
         self._seeks_running = seeks_running
-        self._setup = experiment or _with_data(data or DataSource())
+        self._setup = experiment
         self.register_theme(THEME)
         self.theme = THEME.name
         self.is_plain = wanted()
@@ -467,11 +463,3 @@ def _runs() -> Screen[None]:
     from tui.screens.runs import RunsScreen  # noqa: PLC0415
 
     return RunsScreen()
-
-
-def _with_data(data: DataSource) -> Experiment:
-    try:
-        known = known_strategies()
-    except SpecError:
-        known = presets()  # Setup says what is wrong with a person's own file
-    return changed(default_experiment(known), data=data)

@@ -30,7 +30,7 @@ detach_option = click.option("--detach", is_flag=True, help="Leave it to a proce
 
 
 def data_options(command: F) -> F:
-    """The data and how to divide it, shared by the app, ``run`` and ``check``."""
+    """The data and how to divide it, shared by the app, ``run``, ``check`` and ``rank``."""
     options = [
         click.argument("data", required=False),
         click.option("--validation", metavar="CSV", help="A second CSV file, for validation."),

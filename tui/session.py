@@ -37,7 +37,7 @@ def open_app(experiment: Experiment, out: Path, opened: Path | None = None, *, s
     and end, a second one ends at once. Returns the exit status: 1 where a run of an experiment that was started here
     failed, 130 where it was ended by a signal.
     """
-    app = TlTui(out, experiment.data, experiment, opened=opened, seeks_running=seeks_running)
+    app = TlTui(out, experiment, opened=opened, seeks_running=seeks_running)
     terminals = own_terminals()
     with _ended_by_signals(app) as asked:
         lost = _run(app)

@@ -67,18 +67,13 @@ def _digest(path: str) -> str | None:
 
 
 def _remembered(key: str, count: int) -> list[str | None] | None:
-    folder = cache.find("digests", key)
-    if folder is None:
-        return None
+    content = cache.remembered("digests", key, DIGESTS)
     try:
-        known = msgspec.json.decode((folder / DIGESTS).read_bytes(), type=list[str])
-    except (OSError, ValueError, msgspec.MsgspecError):
+        known = None if content is None else msgspec.json.decode(content, type=list[str])
+    except ValueError:
         return None
-    return list(known) if len(known) == count else None
+    return [*known] if known is not None and len(known) == count else None
 
 
 def _remember(key: str, digests: Sequence[str | None]) -> None:
-    encoded = msgspec.json.encode(digests)
-    with cache.writing("digests", key, f"digests of {len(digests)} files", len(encoded)) as folder:
-        if folder is not None:
-            (folder / DIGESTS).write_bytes(encoded)
+    cache.remember("digests", key, f"digests of {len(digests)} files", DIGESTS, msgspec.json.encode(digests))

@@ -92,21 +92,13 @@ def _bits(found: object) -> bytes:
 
 
 def _remembered(key: str, count: int) -> list[Look] | None:
-    folder = cache.find("looks", key)
-    if folder is None:
-        return None
+    content = cache.remembered("looks", key, LOOKS)
     try:
-        known = msgspec.msgpack.decode((folder / LOOKS).read_bytes(), type=list[Look])
-    except (OSError, ValueError, msgspec.MsgspecError):
+        known = None if content is None else msgspec.msgpack.decode(content, type=list[Look])
+    except ValueError:
         return None
-    return known if len(known) == count else None
+    return known if known is not None and len(known) == count else None
 
 
 def _remember(key: str, found: Sequence[Look]) -> None:
-    encoded = msgspec.msgpack.encode(found)
-    try:
-        with cache.writing("looks", key, f"perceptual hashes of {len(found)} images", len(encoded)) as folder:
-            if folder is not None:
-                (folder / LOOKS).write_bytes(encoded)
-    except OSError:
-        logger.warning("what images look like could not be kept", exc_info=True)
+    cache.remember("looks", key, f"perceptual hashes of {len(found)} images", LOOKS, msgspec.msgpack.encode(found))

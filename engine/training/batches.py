@@ -122,7 +122,7 @@ def evaluation_sizes(count: int, device: torch.device, at_once: int | None = Non
 
 
 def image_feed(images: Images, strategy: Strategy, seed: int, model: Callable[[Tensor], Tensor]) -> Feed:
-    """Batches of images, seen anew in every epoch, for a network whose layers all train."""
+    """Batches of images, seen anew in every epoch, for a network of which more than the head trains."""
     part, device = images.prepared.train, images.device
     sizes = batch_sizes(len(part.labels), strategy.batch_size)
     labels = part.labels.to(device)

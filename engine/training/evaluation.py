@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from engine import events as ev
-from engine.controls import PROGRESS_SECONDS, every
+from engine.clock import PROGRESS_SECONDS, every
 from engine.data.prepare import Part
 from engine.devices import autocast, release_memory, wait_for
 from engine.events import Event, Metrics

@@ -16,7 +16,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from engine import events as ev
-from engine.controls import PROGRESS_SECONDS, every
+from engine.clock import PROGRESS_SECONDS, every
 from engine.devices import autocast, gradient_scaler, release_memory, wait_for
 from engine.events import Event, Metrics
 from engine.models.backbones import set_training_mode

@@ -29,8 +29,8 @@ def write(path: Path, tensors: dict[str, Tensor], metadata: dict[str, str]) -> N
 def write_together(files: Mapping[Path, TensorFile]) -> None:
     """Writes under temporary names, makes that durable, then renames; for the user alone.
 
-    Where writing fails, all of the files are still the earlier ones. Only one process at a time may write in their
-    folders. ``OSError`` names the file that could not be written.
+    Where writing fails, all of the files are still the earlier ones; where a rename does, perhaps not the first ones.
+    Only one process at a time may write in their folders. ``OSError`` names the file that could not be written.
     """
     path = next(iter(files))
     try:

@@ -12,7 +12,7 @@ import pytest
 import torch
 
 from engine import events as ev
-from engine.controls import Stopwatch
+from engine.clock import Stopwatch
 from engine.data.dataset import DataSet
 from engine.energy import energy_meter
 from engine.training import checkpoint

@@ -10,7 +10,7 @@ import pytest
 
 from engine import events as ev
 from engine import spec
-from engine.controls import PROGRESS_SECONDS
+from engine.clock import PROGRESS_SECONDS
 from engine.eta import fraction_done, remaining_of_all, remaining_of_stage, remaining_seconds
 from engine.state import ExperimentState, RunState, StageProgress, fold
 from tests.engine.timelines import Moment, Timeline, moments

@@ -9,7 +9,7 @@ from random import Random
 import msgspec
 
 from engine import events as ev
-from engine.controls import PROGRESS_SECONDS
+from engine.clock import PROGRESS_SECONDS
 from engine.events import AnyEvent, Memory, Metrics
 from engine.spec import Experiment, PlannedRun
 from engine.strategy import Strategy

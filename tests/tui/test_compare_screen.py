@@ -14,7 +14,7 @@ from textual.pilot import Pilot
 from textual.widgets import OptionList, Static
 
 from engine import events as ev
-from engine.spec import DataSource, Experiment, changed
+from engine.spec import Experiment, changed
 from engine.strategy import changed_strategy
 from tests.tui import logs, predicted
 from tests.tui.conftest import NAME, opened, text_of, until
@@ -486,5 +486,5 @@ def test_views_in_ascii_without_colour(
 ) -> None:
     monkeypatch.setenv("TL_TUI_ASCII", "1")
     monkeypatch.setenv("NO_COLOR", "1")
-    plain = TlTui(app.out, DataSource(), clock=app.clock)
+    plain = TlTui(app.out, clock=app.clock)
     assert snap_compare(plain, terminal_size=(80, 24), run_before=snapped(plain, folder, *keys))

@@ -14,7 +14,8 @@ from textual.widget import Widget
 
 from engine import spec
 from engine.log import EVENTS, EventLog
-from engine.spec import DataSource, Experiment
+from engine.presets import presets
+from engine.spec import DataSource, Experiment, changed, default_experiment
 from tests.tui import logs
 from tests.tui.conftest import until
 from tui.app import TlTui
@@ -98,7 +99,8 @@ async def pressed_at_random(app: TlTui, pilot: Pilot[None], seed: int, times: in
 async def test_any_keys_in_any_order(
     out: Path, image_folder: Callable[..., Path], seed: int, size: tuple[int, int], mode: str
 ) -> None:
-    app = App(out, DataSource(path=str(image_folder("images"))), clock=lambda: datetime(2026, 11, 23, 12, 0))
+    asked = changed(default_experiment(presets()), data=DataSource(path=str(image_folder("images"))))
+    app = App(out, asked, clock=lambda: datetime(2026, 11, 23, 12, 0))
     async with app.run_test(size=size, notifications=True) as pilot:
         app.open_experiment(out / "a-20261123-120000")
         await until(pilot, lambda: bool(app.state.runs))

@@ -16,7 +16,7 @@ import tui.app
 from engine import events as ev
 from engine.comparison.units import percent_range
 from engine.log import EventLog
-from engine.spec import DataSource, changed
+from engine.spec import changed
 from engine.state import ExperimentState
 from tests.tui import logs
 from tui.app import TlTui
@@ -35,7 +35,7 @@ class App(TlTui):
     CSS_PATH = str(Path(tui.app.__file__).with_name("app.tcss"))
 
     def __init__(self) -> None:
-        super().__init__(OUT, DataSource(path="nowhere"), clock=lambda: datetime(2026, 11, 23, 12, 0))
+        super().__init__(OUT, clock=lambda: datetime(2026, 11, 23, 12, 0))
         self.opened: list[tuple[str, str]] = []
         self.resumed: list[str] = []
 

@@ -41,7 +41,9 @@ class App(TlTui):
     CSS_PATH = str(Path(tui.app.__file__).with_name("app.tcss"))
 
     def __init__(self, source: DataSource | None = None, experiment: Experiment | None = None) -> None:
-        super().__init__(Path("runs"), source, experiment, clock=lambda: datetime(2026, 11, 23, 12, 0))
+        base = default_experiment(presets())
+        asked = base if source is None else changed(base, data=source)
+        super().__init__(Path("runs"), experiment or asked, clock=lambda: datetime(2026, 11, 23, 12, 0))
         self.started: list[Experiment] = []
 
     def start_experiment(self, experiment: Experiment) -> None:

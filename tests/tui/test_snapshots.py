@@ -10,7 +10,6 @@ from textual.pilot import Pilot
 
 from engine import spec
 from engine.events import AnyEvent
-from engine.spec import DataSource
 from tests.tui import logs
 from tests.tui.conftest import opened, until
 from tui.app import TlTui
@@ -70,5 +69,5 @@ def test_ascii_without_colour(
 ) -> None:
     monkeypatch.setenv("TL_TUI_ASCII", "1")
     monkeypatch.setenv("NO_COLOR", "1")
-    plain = TlTui(tmp_path, DataSource(), clock=app.clock)
+    plain = TlTui(tmp_path, clock=app.clock)
     assert snap_compare(plain, terminal_size=(80, 24), run_before=showing(plain, past(logs.events())))

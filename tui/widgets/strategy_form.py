@@ -16,7 +16,7 @@ from textual.suggester import SuggestFromList
 from textual.widgets import Input
 
 from engine.models.names import is_model
-from engine.strategy import Strategy, changed_strategy
+from engine.strategy import CHOICES, Strategy, changed_strategy
 from engine.toml import SpecError
 from tui.strategies import TRAINS
 from tui.widgets.field import FIELD_KEYS, Choice, Field
@@ -101,7 +101,7 @@ ENTRIES = (
     Entry("epochs", "epochs", _whole),
     Entry("batch_size", "batch size", _whole, "images"),
     Entry("image_size", "image size", _whole_or_none, "px"),
-    Entry("optimizer.name", "optimizer", str, choices=_same("SGD", "AdamW", "LBFGS")),
+    Entry("optimizer.name", "optimizer", str, choices=_same(*CHOICES["optimizer.name"])),
     Entry("optimizer.lr", "learning rate", _number),
     Entry("optimizer.momentum", "momentum", _number),
     Entry("optimizer.weight_decay", "weight decay", _number),
@@ -111,7 +111,7 @@ ENTRIES = (
         "schedule.name",
         "schedule",
         str,
-        choices=_same("StepLR", "ExponentialLR", "CosineAnnealingLR", "Constant"),
+        choices=_same(*CHOICES["schedule.name"]),
     ),
     Entry("schedule.step_size", "  step", _whole, "epochs"),
     Entry("schedule.gamma", "  gamma", _number, "factor"),
