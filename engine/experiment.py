@@ -27,6 +27,7 @@ from engine.data.dataset import DataError, DataSet, summary
 from engine.energy import energy_meter
 from engine.events import Action, AnyEvent, Event
 from engine.folder import ENGINE_LOG
+from engine.history import running_elsewhere
 from engine.log import EventLog
 from engine.models.backbones import Preprocessing, check_trains, preprocessing
 from engine.models.weights import WeightsError, given
@@ -34,7 +35,7 @@ from engine.run import run_events
 from engine.shared import ChangedError, Shared
 from engine.spec import Arithmetic, Experiment, planned_runs
 from engine.state import ExperimentState, fold, is_left
-from engine.text import visible
+from engine.text import listed, visible
 from engine.toml import SpecError
 from engine.training.features import FeatureStore
 from engine.training.schedule import stands_still_from
@@ -165,6 +166,9 @@ def _begin(
     else:
         first = ev.ExperimentResumed(host=socket.gethostname(), pid=os.getpid(), device=device, versions=versions())
         warnings = _changes(earlier, first)
+    if beside := [folder.name for folder in running_elsewhere(log.folder.parent)]:
+        runs = "runs" if len(beside) == 1 else "run"
+        warnings.append(f"{listed(beside)} {runs} on this machine as well: the times of all of them are too long")
     written = [log.append(first), *(log.append(ev.Warned(message=message)) for message in warnings)]
     return fold([event for event in written if isinstance(event, AnyEvent)], earlier)
 

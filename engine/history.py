@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable, Iterator, Mapping
 from datetime import datetime
 from pathlib import Path
@@ -12,7 +13,7 @@ from msgspec import Struct
 
 from engine.events import AnyEvent
 from engine.folder import SPEC, experiments
-from engine.log import EVENTS, LineReader, is_being_written
+from engine.log import EVENTS, LineReader, is_being_written, writing_process
 from engine.state import WRITING, ExperimentState, fold
 
 Status = Literal["running", "paused", "finished", "stopped", "failed", "interrupted", "damaged"]
@@ -63,6 +64,11 @@ def each(out: Path, known: Iterable[Summary] = ()) -> Iterator[Summary]:
     made = {summary.folder: summary for summary in known}
     for folder in experiments(out):
         yield _renewed(folder, made)
+
+
+def running_elsewhere(out: Path) -> list[Path]:
+    """The experiments in ``out`` that another process of this machine is at, newest first."""
+    return [folder for folder in experiments(out) if writing_process(folder) not in (None, os.getpid())]
 
 
 def summary(folder: Path) -> Summary:

@@ -19,11 +19,11 @@ from textual.screen import ModalScreen, Screen
 from textual.worker import get_current_worker
 
 from engine.events import Action
-from engine.folder import experiments
-from engine.log import is_being_written, send_command
+from engine.history import running_elsewhere
+from engine.log import send_command
 from engine.spec import Experiment
-from engine.state import ExperimentState
-from engine.text import shown
+from engine.state import ExperimentState, is_left
+from engine.text import listed, shown
 from tui import follow
 from tui.ascii import Ascii, wanted
 from tui.errors import record_error, unexpected, why
@@ -182,9 +182,18 @@ class TlTui(App[None], inherit_bindings=False):
         self.call_later(self.action_go, mode)
 
     def start_experiment(self, experiment: Experiment) -> None:
-        """Starts the experiment in the background and shows it in Live; says why where it cannot."""
+        """Starts the experiment in the background and shows it in Live; says why where it cannot, and asks first where
+        another is running elsewhere.
+        """
         if self.hosting.is_busy:
             self.notify("An experiment is running: stop it first (2 Live, then s).", severity="warning")
+        elif others := running_elsewhere(self.out):
+            names = shown(listed([folder.name for folder in others], 2), 160)
+            said = f"{names} {'is' if len(others) == 1 else 'are'} training on this machine: all become slower,"
+            self.push_screen(
+                Question("Start another one?", f"{said}\nand their times do not compare.", "Start (y)", "Not now (n)"),
+                lambda yes: self.hosting.start(experiment, self.out) if yes else None,
+            )
         else:
             self.hosting.start(experiment, self.out)
 
@@ -205,7 +214,7 @@ class TlTui(App[None], inherit_bindings=False):
 
     def _open_running(self) -> None:
         """Opens an experiment that is going on already, if there is one, as nothing else was asked for."""
-        running = next((folder for folder in experiments(self.out) if is_being_written(folder)), None)
+        running = next(iter(running_elsewhere(self.out)), None)
         if running is not None and self.hosting.host is None and not self.hosting.is_busy:
             self.call_from_thread(self.open_experiment, running)
 
@@ -313,8 +322,12 @@ class TlTui(App[None], inherit_bindings=False):
 
     def action_resume(self) -> None:
         """Goes on with the experiment that is shown."""
-        if self.folder is not None and self.interrupted:
+        if self.folder is not None and self._is_left():
             self.resume_experiment(self.folder)
+
+    def _is_left(self) -> bool:
+        """Whether somebody can go on with what is shown: it was interrupted, or ended before all was done."""
+        return self.interrupted or (self.state.end is not None and any(map(is_left, self.state.runs)))
 
     def action_detach(self) -> None:
         """Hands what trains here over to a process of its own, and quits; what trains elsewhere is left as it is."""
@@ -331,7 +344,12 @@ class TlTui(App[None], inherit_bindings=False):
         else:
             kept = "No epoch of the run that trains has ended, so nothing of it is kept"
         self.push_screen(
-            Question("Stop the experiment?", f"{kept}; runs that wait are skipped.", "Stop (y)", "Keep going (n)"),
+            Question(
+                "Stop the experiment?",
+                f"{kept}; runs that wait do not begin.\nr here, or `tl-tui resume`, goes on with it later.",
+                "Stop (y)",
+                "Keep going (n)",
+            ),
             partial(self._answered, "stop", self.folder, ""),
         )
 
@@ -364,7 +382,7 @@ class TlTui(App[None], inherit_bindings=False):
             is_void = action == ("pause" if self.state.paused else "go_on")
             return False if self.interrupted or self.state.end or is_void else True if self._is_live() else None
         if action == "resume":
-            return self.interrupted
+            return self._is_left()
         if action == "detach":
             return self.hosting.is_training or self._is_live()
         if action == "export":

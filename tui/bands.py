@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from operator import itemgetter
 from statistics import mean
 
 from engine.comparison.units import percent
 from engine.events import EpochFinished
 from engine.state import RunState
 from engine.text import shown
-from tui.curves import accuracy_axis, drawn, epoch_axis, rounded_up
+from tui.curves import accuracy_axis, drawn, epoch_axis, epochs_of, rounded_up
 from tui.plot import Curves, Point, Series
 from tui.theme import AMBER, BLUE, COLOURS, GREY, ROSE
 
@@ -83,6 +84,5 @@ def _over(runs: Sequence[RunState], value: Value) -> tuple[tuple[Point, ...], Ba
 
 
 def _epochs(runs: Sequence[RunState]) -> tuple[float, float]:
-    planned = [run.strategy.epochs for run in runs]
-    done = [run.epochs[-1].epoch for run in runs if run.epochs]
-    return epoch_axis(max([0, *planned, *done]))
+    """Of all of them together, as :func:`tui.curves.epochs_of` of each."""
+    return max((epochs_of(run) for run in runs), key=itemgetter(1), default=epoch_axis(0))

@@ -30,7 +30,9 @@ def accuracy(run: RunState) -> Curves:
     train = tuple((float(epoch.epoch), epoch.train.accuracy) for epoch in epochs)
     val = tuple((float(epoch.epoch), epoch.val.accuracy) for epoch in epochs)
     axis = accuracy_axis(value for _, value in train + val)
-    return Curves("accuracy", _train_and_val(train, val, percent), _epochs(run), axis, "{:.0%}".format)
+    return Curves(
+        "accuracy", _train_and_val(train, val, percent), epochs_of(run), axis, "{:.0%}".format, empty=_nothing(run)
+    )
 
 
 def loss(run: RunState) -> Curves:
@@ -39,7 +41,14 @@ def loss(run: RunState) -> Curves:
     train = tuple((float(epoch.epoch), epoch.train.loss) for epoch in epochs)
     val = tuple((float(epoch.epoch), epoch.val.loss) for epoch in epochs)
     top = rounded_up(max((value for _, value in train + val), default=1.0))
-    return Curves("loss", _train_and_val(train, val, "{:.3f}".format), _epochs(run), (0.0, top), "{:.3g}".format)
+    return Curves(
+        "loss",
+        _train_and_val(train, val, "{:.3f}".format),
+        epochs_of(run),
+        (0.0, top),
+        "{:.3g}".format,
+        empty=_nothing(run),
+    )
 
 
 def learning_rate(run: RunState) -> Curves:
@@ -63,7 +72,7 @@ def learning_rate(run: RunState) -> Curves:
         y,
         "{:.0e}".format if logarithmic else "{:.2g}".format,
         logarithmic=logarithmic,
-        empty="none: L-BFGS solves at once" if run.strategy.is_probe else "nothing yet",
+        empty="none: L-BFGS solves at once" if run.strategy.is_probe else _nothing(run),
     )
 
 
@@ -93,12 +102,12 @@ def memory(run: RunState) -> Curves:
         size,
         x_label=_seconds,
         whole_x=False,
-        empty="over before it was measured" if run.status not in ("waiting", "running") else "nothing yet",
+        empty=_nothing(run),
     )
 
 
 def _of_epochs(run: RunState) -> object:
-    return run.strategy.epochs, run.epochs
+    return run.strategy.epochs, run.epochs, run.is_over
 
 
 def _of_rates(run: RunState) -> object:
@@ -149,8 +158,15 @@ def _seconds(value: float) -> str:
     return duration(value) if value else "0"
 
 
-def _epochs(run: RunState) -> tuple[float, float]:
-    return epoch_axis(max(run.strategy.epochs, run.epochs[-1].epoch if run.epochs else 0))
+def _nothing(run: RunState) -> str:
+    """What stands in place of a curve without points."""
+    return "over before it was measured" if run.is_over else "nothing yet"
+
+
+def epochs_of(run: RunState) -> tuple[float, float]:
+    """The axis of the epochs: all that are planned, of a run that is over those that it did."""
+    done = run.epochs[-1].epoch if run.epochs else 0
+    return epoch_axis(done if run.is_over and done else max(run.strategy.epochs, done))
 
 
 def epoch_axis(epochs: int) -> tuple[float, float]:

@@ -11,6 +11,7 @@ from tui.theme import AMBER, GREY, rgb
 
 KEY_NAMES = {
     "question_mark": "?",
+    "slash": "/",
     "escape": "esc",
     "left": "←",
     "right": "→",

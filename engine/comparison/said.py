@@ -36,7 +36,7 @@ def sentence(pair: PairedDifference, pairs: int, shared: str = "") -> str:
     both = f" in the {shared} that both have" if shared else ""
     where = f"on the same {same_images(pair)}"
     low, high = (round(100 * bound, 1) + 0.0 for bound in (pair.low, pair.high))  # never -0.0
-    interval = f"(95 % interval {low:+.1f} to {high:+.1f}, {_runs(pair)})"
+    interval = f"(95 % interval {low:+.1f} to {high:+.1f} points, {_runs(pair)})"
     if pair.difference == 0:
         numbers = f"{first} and {second} are equally accurate, {one}{both}, {where} {interval}"
     else:

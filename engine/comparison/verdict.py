@@ -32,8 +32,9 @@ class Cost(NamedTuple):
     least: float = 0.0
 
 
+TIME = Cost("time", "time counts", "time", lambda result: result.total_seconds, 2.0)
 COSTS = (
-    Cost("time", "time counts", "time", lambda result: result.total_seconds, 2.0),
+    TIME,
     Cost("memory", "memory is short", "memory that a run adds", lambda result: result.memory, 256 * MIB),
     Cost("multiply-adds", "the trained network has to be fast", "multiply-adds", lambda result: result.multiply_adds),
 )
@@ -159,7 +160,7 @@ def _choice(mine: Measured, results: Sequence[Measured], comparison: Comparison)
     if all(result.loss > 0 for result in results):
         compared.append("log loss")
         reasons += _surer(mine, others, comparison)
-    against = f" It overfits: training accuracy is {100 * mine.gap:.1f} points higher." if mine.overfits else ""
+    against = f" Its training accuracy is {100 * mine.gap:.1f} points higher." if mine.overfits else ""
     if not reasons:
         return f"Another is better, or nearly as good, in each of {joined(compared, 'and')}.{against}"
     return f"Choose it when {joined(reasons, 'or')}.{against}"
@@ -183,10 +184,15 @@ def _more_accurate(mine: Measured, others: Sequence[Measured], comparison: Compa
 def _cheaper(mine: Measured, others: Sequence[Measured], cost: Cost) -> list[str]:
     """The reason, if I cost noticeably less than the cheapest of the others."""
     cheapest, own = min(cost.of(other) for other in others), cost.of(mine)
-    if cheapest < NOTICEABLE * own or cheapest - own < cost.least:
+    if not _is_less(own, cheapest, cost):
         return []
     of_whom = " of the next best" if len(others) > 1 else ""
     return [f"{cost.when} ({_share(own / cheapest)} of the {cost.unit}{of_whom})"]
+
+
+def _is_less(one: float, other: float, cost: Cost) -> bool:
+    """Whether one is noticeably less than the other, and by more than noise."""
+    return other >= NOTICEABLE * one and other - one >= cost.least
 
 
 def _shares_features(mine: Measured, others: Sequence[Measured]) -> bool:
@@ -212,10 +218,9 @@ def _cost(first: Measured, second: Measured) -> str:
     if not first.total_seconds or not second.total_seconds:
         return ""
     slow, fast = sorted((first, second), key=lambda result: -result.total_seconds)
-    ratio = slow.total_seconds / fast.total_seconds
-    if ratio < NOTICEABLE:
+    if not _is_less(fast.total_seconds, slow.total_seconds, TIME):
         return "They take about the same time."
-    return f"{fast.strategy} takes {_share(1 / ratio)} of the time."
+    return f"{fast.strategy} takes {_share(fast.total_seconds / slow.total_seconds)} of the time."
 
 
 def _share(ratio: float) -> str:

@@ -30,7 +30,7 @@ def to_markdown(comparison: Comparison, *, single_runs: bool = False) -> str:
         "",
         _cell(verdict(comparison)),
         "",
-        *(f"- {_cell(sentence)}" for sentence in comparison.fairness),
+        *(f"- unequal: {_cell(sentence)}" for sentence in comparison.fairness),
         "",
         *(f"- **{_cell(choice.strategy)}**: {_cell(choice.sentence)}" for choice in choices(comparison)),
         *(line for matrix in matrices(shown) for line in _matrix(matrix)),

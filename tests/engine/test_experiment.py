@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import socket
 import threading
 import time
 from collections import deque
@@ -21,7 +22,7 @@ from engine.data.dataset import DataError
 from engine.data.discover import discover
 from engine.experiment import run
 from engine.hosts import thread
-from engine.log import EventLog, event_reader, is_being_written, send_command
+from engine.log import WRITER_LOCK, EventLog, event_reader, is_being_written, send_command
 from engine.models import weights
 from engine.presets import named, presets
 from engine.progress import WorkDone
@@ -101,6 +102,19 @@ def test_weights_that_cannot_be_had_are_told_before_anything_trains(
     assert isinstance(warned, ev.Warned)
     assert "mobilenet_v3_small comes later and cannot begin yet: no pretrained weights" in warned.message
     assert [run.status for run in fold(events).runs] == ["finished", "failed"]
+
+
+def test_another_experiment_beside_it_is_told(image_folder: Callable[..., Path], tmp_path: Path) -> None:
+    strategies = (changed_strategy(presets()["mobilenetv3-extract"], epochs=1, image_size=32),)
+    asked = experiment(image_folder(), strategies=strategies)
+    (tmp_path / "other").mkdir()
+    with EventLog(tmp_path / "other") as other:
+        other.append(ev.Warned(message="begun"))
+        (other.folder / WRITER_LOCK).write_text(f"{socket.gethostname()} 1\n")
+        run_in(tmp_path / "run", asked)
+    assert any(
+        warned.message.startswith("other runs on this machine") for warned in state_of(tmp_path / "run").warnings
+    )
 
 
 def test_seeds_run_one_after_the_other(image_folder: Callable[..., Path], tmp_path: Path) -> None:

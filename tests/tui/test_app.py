@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import socket
 import subprocess
 import sys
 import threading
@@ -17,7 +18,7 @@ from engine import events as ev
 from engine import spec
 from engine.events import AnyEvent
 from engine.hosts import process, thread
-from engine.log import command_reader
+from engine.log import WRITER_LOCK, command_reader
 from engine.spec import Experiment
 from engine.state import fold
 from tests.tui import logs
@@ -51,6 +52,12 @@ class Host:
 
     def ask(self, action: str) -> None:
         self.asked.append(action)
+
+
+STOPPED = [
+    ev.RunFinished(run="resnet18-finetune-0", end="stopped", seconds=9.0, cpu_seconds=9.0, memory=ev.Memory(1, 1)),
+    ev.ExperimentFinished(end="stopped"),
+]
 
 
 @SIZES
@@ -233,6 +240,17 @@ async def test_commands_do_nothing_once_it_is_over(app: TlTui, past: Log) -> Non
         await opened(pilot, app, folder)
         await pilot.press("space", "k", "s", "x", "z", "f1", "tab", "left")
         assert sent(folder) == [] and isinstance(app.screen, LiveScreen)
+
+
+async def test_what_was_stopped_can_go_on(app: TlTui, past: Log) -> None:
+    stopped = [*logs.until("EpochFinished", 3, logs.events()), *STOPPED]
+    async with app.run_test(size=(80, 24)) as pilot:
+        await opened(pilot, app, past(stopped))
+        resumed: list[Path] = []
+        app.hosting.resume = resumed.append  # type: ignore[method-assign]
+        await until(pilot, lambda: app.state.end == "stopped")
+        await pilot.press("r")
+        assert resumed == [app.folder]
 
 
 async def test_nobody_writes_an_unfinished_log_interrupted(app: TlTui, past: Log) -> None:
@@ -550,6 +568,24 @@ async def test_starting_shows_it_in_live_and_only_one_at_a_time(
         assert app.folder == folder and app.hosting.is_training
         app.start_experiment(logs.two_strategies())
         assert asked == [logs.two_strategies()]
+
+
+async def test_another_one_beside_what_another_process_trains_is_asked_about(
+    app: TlTui, present: Log, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = present(logs.until("EpochFinished", 1, logs.events()))
+    (folder / WRITER_LOCK).write_text(f"{socket.gethostname()} 1\n")
+    asked: list[Experiment] = []
+    monkeypatch.setattr(thread, "start", lambda experiment, out, nice: asked.append(experiment) or Host(folder))
+    async with app.run_test(size=(80, 24)) as pilot:
+        await until(pilot, lambda: app.current_mode == "setup")
+        for key, begun in (("n", False), ("y", True)):
+            app.start_experiment(logs.two_strategies())
+            await until(pilot, lambda: isinstance(app.screen, Question) and folder.name in app.screen.text)
+            await pilot.press(key)
+            await until(pilot, lambda: not isinstance(app.screen, Question))
+            assert app.hosting.is_busy == begun
+        await until(pilot, lambda: asked == [logs.two_strategies()])
 
 
 async def test_data_that_cannot_be_used_is_said_in_setup(whole_app: TlTui, tmp_path: Path) -> None:

@@ -86,7 +86,7 @@ class CompareScreen(Screen[None]):
         self.verdict, self.brief = Text(), 0
         self.wanted: View | Literal["words"] | None = None  # asked for while it was being compared
         self.positive: str | None = None
-        self._seen: object = None
+        self._seen: tuple[object, ...] | None = None
 
     def compose(self) -> ComposeResult:
         """The table; beside it, not shown, what it opens."""
@@ -116,6 +116,8 @@ class CompareScreen(Screen[None]):
         )
         if seen == self._seen:
             return
+        if self._seen is not None and seen[:3] != self._seen[:3]:  # other experiments: what was open is not of them
+            self.view = "table"
         self._seen = seen
         if state.runs or app.marks:
             if self.compared is None:

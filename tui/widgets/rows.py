@@ -10,6 +10,8 @@ from textual.widget import Widget
 class Rows(Widget):
     """Shows lines of text that do not wrap; another text costs the wire no more than the lines that differ."""
 
+    DEFAULT_CSS = "Rows { text-wrap: nowrap; text-overflow: ellipsis; }"
+
     def __init__(self, content: Text | None = None, *, id: str | None = None) -> None:  # noqa: A002 - Textual's name
         super().__init__(id=id)
         self.content = content or Text()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from rich.text import Text
-from textual.events import Key
+from textual.events import Key, Paste
 from textual.widgets import Input
 
 UNPRINTABLE = "\ufffd"
@@ -22,6 +22,11 @@ class TextInput(Input):
         """What is drawn of the value: Textual would send the terminal whatever stands in it."""
         drawn = "".join(one if one.isprintable() else UNPRINTABLE for one in self.value)
         return Text(drawn, no_wrap=True, overflow="ignore", end="")
+
+    def _on_paste(self, event: Paste) -> None:
+        """Textual takes the first line; that there are others is not to be missed."""
+        if (lines := len(event.text.splitlines())) > 1:
+            self.notify(f"Only the first of {lines} pasted lines was taken.", severity="warning")
 
     async def _on_key(self, event: Key) -> None:
         if event.is_printable:

@@ -124,7 +124,7 @@ def test_a_difference_that_reads_as_none_is_no_reason() -> None:
 
 def test_the_same_images_right_explain_an_interval_of_nothing() -> None:
     said = sentence(pair_of(90, 0, 0, 10), 1)
-    assert "(95 % interval +0.0 to +0.0, " in said
+    assert "(95 % interval +0.0 to +0.0 points, " in said
     assert said.endswith("no difference that this data can show, as both are right on the same images.")
 
 
