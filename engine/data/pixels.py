@@ -7,7 +7,7 @@ again whenever they are needed, by threads that read ahead.
 from __future__ import annotations
 
 import mmap
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from functools import partial
@@ -26,6 +26,10 @@ from engine.text import shown
 
 DEVICE_SHARE = 0.5
 """The share of a GPU's free memory that decoded images, or features, may take; the rest is for training."""
+
+
+MOVED_AT_ONCE = 64
+"""Images that are copied to a device at a time."""
 
 
 class Pixels(Protocol):
@@ -55,9 +59,12 @@ class InMemory:
         return "in memory" if self.tensor.device.type == "cpu" else f"on {self.tensor.device}"
 
     def batches(self, rows: Tensor, sizes: Sequence[int]) -> Iterator[Tensor]:
-        """See :class:`Pixels`."""
-        for index in torch.split(rows.to(self.tensor.device), list(sizes)):
-            yield channels_first(on_device(self.tensor[index], self.device))
+        """See :class:`Pixels`; in memory beside a GPU, one batch is read ahead."""
+        if self.tensor.device != self.device:
+            yield from _read_ahead(partial(_copied, self.tensor, self.device), rows, sizes, self.device)
+            return
+        for index in torch.split(rows.to(self.device), list(sizes)):
+            yield channels_first(self.tensor[index])
 
 
 @dataclass(frozen=True)
@@ -74,10 +81,7 @@ class Mapped:
 
     def batches(self, rows: Tensor, sizes: Sequence[int]) -> Iterator[Tensor]:
         """See :class:`Pixels`."""
-        tasks = (partial(_read, self.array, index) for index in torch.split(rows, list(sizes)))
-        with closing(in_order(tasks, workers=1, ahead=1)) as batches:
-            for batch in batches:
-                yield channels_first(on_device(batch, self.device))
+        yield from _read_ahead(partial(_read, self.array), rows, sizes, self.device)
 
 
 @dataclass(frozen=True)
@@ -120,6 +124,18 @@ def in_memory(array: NDArray[np.uint8], device: torch.device, others: Sequence[P
     return InMemory(pixels.to(device) if fits_on(device, array.nbytes, held(others, "cuda")) else pixels, device)
 
 
+def mapped(array: NDArray[np.uint8], device: torch.device, others: Sequence[Pixels] = ()) -> Mapped | InMemory:
+    """Images of a mapped file where they are, or on a GPU that has more room for them than the machine's memory."""
+    if device.type == "cpu" or not fits_on(device, array.nbytes, held(others, "cuda")):
+        return Mapped(array, device)
+    pixels = torch.empty(array.shape, dtype=torch.uint8, device=device)
+    for first in range(0, len(array), MOVED_AT_ONCE):
+        part = slice(first, first + MOVED_AT_ONCE)
+        pixels[part].copy_(torch.from_numpy(array[part].copy()))
+        unmap(array)
+    return InMemory(pixels, device)
+
+
 def fits_on(device: torch.device, size: int, there: int = 0) -> bool:
     """Whether so many bytes, beside as many that are ``there`` already, leave a device enough room for training."""
     if device.type != "cuda":
@@ -144,6 +160,21 @@ def unmap(array: NDArray[np.uint8]) -> None:
     """Takes a mapped array's pages out of this process's memory; the system may keep them as long as it has room."""
     if isinstance(array.base, mmap.mmap) and hasattr(mmap, "MADV_DONTNEED"):
         array.base.madvise(mmap.MADV_DONTNEED)
+
+
+def _read_ahead(
+    read: Callable[[Tensor], Tensor], rows: Tensor, sizes: Sequence[int], device: torch.device
+) -> Iterator[Tensor]:
+    """Batches on the device, while a thread reads the next one."""
+    tasks = (partial(read, index) for index in torch.split(rows, list(sizes)))
+    with closing(in_order(tasks, workers=1, ahead=1)) as batches:
+        for batch in batches:
+            yield channels_first(on_device(batch, device))
+
+
+def _copied(tensor: Tensor, device: torch.device, index: Tensor) -> Tensor:
+    """Images that lie in memory, ready to be copied to the device."""
+    return tensor[index].pin_memory() if device.type == "cuda" else tensor[index]
 
 
 def _read(array: NDArray[np.uint8], index: Tensor) -> Tensor:

@@ -20,7 +20,7 @@ from torch import Tensor
 from engine import cache
 from engine.data.dataset import DataError, DataSet, Sample, Unreadable
 from engine.data.fingerprint import content_hashes
-from engine.data.pixels import Mapped, OnDemand, Pixels, held, in_memory, open_mapped, unmap
+from engine.data.pixels import OnDemand, Pixels, held, in_memory, mapped, open_mapped, unmap
 from engine.data.room import ram_bound
 from engine.data.squares import decode, decode_into
 from engine.data.threads import cores
@@ -155,7 +155,7 @@ def _found(
         array = np.load(folder / PIXELS, allow_pickle=False) if fits else open_mapped(folder / PIXELS)
         if array.shape != (len(files), side, side, 3) or array.dtype != np.uint8:
             return None
-        return (in_memory(array, device, others) if fits else Mapped(array, device)), reasons
+        return in_memory(array, device, others) if fits else mapped(array, device, others), reasons
     except (OSError, EOFError, ValueError, msgspec.DecodeError):
         logger.warning("an entry of the cache cannot be read: %s", folder, exc_info=True)
         return None

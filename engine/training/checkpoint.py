@@ -186,7 +186,8 @@ def restore(checkpoint: Checkpoint, course: Course) -> None:
     if standing.step or standing.epoch > 1:
         training.optimizer._opt_called = True  # type: ignore[attr-defined] # what torch looks at before it warns of a schedule without steps
     training.scheduler.load_state_dict(standing.schedule)
-    training.scaler.load_state_dict(standing.scaler)
+    if standing.scaler:  # it has none where it was trained in another precision than fp16
+        training.scaler.load_state_dict(standing.scaler)
     training.tally.images, training.seconds = standing.images, standing.epoch_seconds
     training.epoch, training.step = standing.epoch, standing.step
     training.micro_batches = replace(training.micro_batches, most=standing.micro_batch)

@@ -16,6 +16,7 @@ import torch
 from torch import Tensor
 
 from engine import cache
+from engine.clock import PROGRESS_SECONDS, every
 from engine.data.augment import draw_views, random_views
 from engine.data.pixels import fits_on
 from engine.data.prepare import keep
@@ -154,7 +155,7 @@ def _extract(
     detail = "every image once" if views == 1 else f"{views - 1} views of every training image"
     total, done = len(rows) + (views - 1) * len(training), 0
     yield WorkDone(detail, done, total, images=True)
-    run = folded(network, images.preprocessing.crop)
+    run, due = folded(network, images.preprocessing.crop), every(PROGRESS_SECONDS, time.perf_counter)
     table = torch.empty(0)
     for view, index, inputs in chain(
         _central(images, rows, at_once), _random(images, augmentation, training, views, at_once)
@@ -166,8 +167,10 @@ def _extract(
             table = torch.zeros(shape, device=_place(store, shape, images.device))
         table[view, index.to(table.device)] = found.to(table.device)
         done += len(index)
-        wait_for(images.device)  # so that the speed that is told is that of the work
+        if due():
+            wait_for(images.device)  # so that the speed that is told is that of the work
         yield WorkDone(detail, done, total, images=True)
+    wait_for(images.device)
     return table
 
 

@@ -8,7 +8,11 @@ from typing import Literal
 
 import torch
 
-OUT_OF_MEMORY = re.compile(r"out of memory|(can't|cannot|not) (allocate|enough) memory|bad_alloc|ALLOC_FAILED", re.I)
+OUT_OF_MEMORY = re.compile(
+    r"out of memory|(can't|cannot|not) (allocate|enough) memory|bad_alloc|ALLOC_FAILED"
+    r"|unable to find (an engine|a valid cuDNN algorithm)",  # what is left of it after cuDNN has tried all it has
+    re.I,
+)
 NO_KERNEL = re.compile(r"could not (create|execute) a ")
 
 Shortage = Literal["memory", "kernels"]

@@ -1,0 +1,254 @@
+"""Training, validation and extraction on a CUDA card that is not there: nothing is computed, but every tensor has its
+device, so that two of different devices in one operation raise, and so does, here, whatever lets the host wait.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from functools import partial
+from types import SimpleNamespace
+from typing import NamedTuple
+
+import pytest
+import torch
+from torch import Tensor, nn
+from torch._ops import OpOverload
+from torch._subclasses.fake_tensor import DataDependentOutputException, FakeTensorMode
+from torch.amp import GradScaler
+from torch.utils._python_dispatch import TorchDispatchMode
+
+from engine.data.dataset import Sample
+from engine.data.pixels import InMemory, fits_on, in_memory
+from engine.data.prepare import Part, Prepared
+from engine.devices import MemoryProbe
+from engine.models import backbones
+from engine.models.backbones import Network, Preprocessing, build
+from engine.spec import Arithmetic
+from engine.strategy import Strategy
+from engine.training import batches, evaluation, features, fit
+from engine.training.batches import Images, MicroBatches, feature_feed, image_feed
+from engine.training.evaluation import evaluated
+from engine.training.features import FeatureStore, number_of_views
+from engine.training.metrics import Tally
+from engine.training.optim import make_optimizer, make_scheduler
+from engine.training.run import Run, Training
+from tests.engine.training.runs import CROP, SIDE, extraction, fine_tuning
+
+CARD = torch.device("cuda", 0)
+TRAIN, VAL = 21, 10
+VIEW = Preprocessing(SIDE, CROP, (0.485, 0.456, 0.406), (0.229, 0.224, 0.225))
+pytestmark = pytest.mark.skipif(torch.version.cuda is None, reason="this build of PyTorch knows no CUDA tensors")
+
+
+class WaitedError(AssertionError):
+    """The host waited for the card."""
+
+
+class NothingComesBack(TorchDispatchMode):
+    """Raises where a tensor of the card is copied to the host; a number that is read raises by itself."""
+
+    def __torch_dispatch__(
+        self, func: OpOverload, types: object, args: tuple[object, ...] = (), kwargs: dict[str, object] | None = None
+    ) -> object:
+        out = func(*args, **(kwargs or {}))
+        copies = func in (torch.ops.aten._to_copy.default, torch.ops.aten.copy_.default)
+        source = args[-1] if func is torch.ops.aten.copy_.default else args[0] if args else None
+        devices = [one.device.type for one in (source, out) if isinstance(one, Tensor)]
+        if copies and devices == ["cuda", "cpu"]:
+            raise WaitedError(str(func))
+        return out
+
+
+@contextmanager
+def card() -> Iterator[None]:
+    with FakeTensorMode(allow_non_fake_inputs=True), NothingComesBack():
+        yield
+
+
+def waits(*_: object) -> None:
+    raise WaitedError("synchronize")
+
+
+@pytest.fixture(autouse=True)
+def pinned(monkeypatch: pytest.MonkeyPatch) -> list[Tensor]:
+    """What was pinned; progress is never due, and there is no backward pass but its gradients."""
+    monkeypatch.setattr(torch.cuda, "synchronize", waits)
+    monkeypatch.setattr(torch.cuda, "is_bf16_supported", lambda: True)
+    monkeypatch.setattr("torch.cuda.amp.common.amp_definitely_not_available", lambda: False)
+    for module in (evaluation, features):
+        monkeypatch.setattr(module, "wait_for", waits)
+    for module in (fit, evaluation, features):
+        monkeypatch.setattr(module, "every", lambda *_: lambda: False)
+    monkeypatch.setattr(batches, "seed_device", lambda *_: None)
+    found: list[Tensor] = []
+    monkeypatch.setattr(Tensor, "pin_memory", lambda self, *_: found.append(self) or self)
+    return found
+
+
+def on_card(network: Network) -> Network:
+    """The network with fake tensors on the card; to be called within :func:`card`."""
+
+    def moved(tensor: Tensor) -> Tensor:
+        there = torch.empty(tensor.shape, dtype=tensor.dtype, device=CARD)
+        return there.to(memory_format=torch.channels_last) if tensor.dim() == 4 else there
+
+    for module in network.module.modules():
+        for name, parameter in module._parameters.items():
+            if parameter is not None:
+                module._parameters[name] = nn.Parameter(moved(parameter), requires_grad=parameter.requires_grad)
+        for name, buffer in module._buffers.items():
+            if buffer is not None:
+                module._buffers[name] = moved(buffer)
+    return network
+
+
+def images(kept: str) -> Images:
+    rows, labels = torch.arange(TRAIN + VAL), torch.zeros(TRAIN + VAL, dtype=torch.int64)
+    samples = tuple(Sample(f"/{row}.png", 0) for row in range(TRAIN + VAL))
+    parts = (Part(rows[part], labels[part], samples[part], ()) for part in (slice(TRAIN), slice(TRAIN, None)))
+    pixels = torch.zeros(TRAIN + VAL, SIDE, SIDE, 3, dtype=torch.uint8, device=CARD if kept == "card" else "cpu")
+    return Images(Prepared(InMemory(pixels, CARD), *parts, TRAIN + VAL, "k", "k"), VIEW, CARD)
+
+
+class Ready(NamedTuple):
+    run: Run
+    training: Training
+    steps: list[Tensor]
+    precisions: set[torch.dtype]
+
+
+def ready(strategy: Strategy, kept: str, monkeypatch: pytest.MonkeyPatch) -> Ready:
+    """A run before its first step; ``steps``: the losses whose gradients were asked for; ``precisions``: in which
+    convolutions compute.
+    """
+    network, seen = on_card(build(strategy.backbone, 2, strategy.trains, None, 0)), images(kept)
+    optimizer = make_optimizer(strategy, network)
+    steps: list[Tensor] = []
+    precisions: set[torch.dtype] = set()
+    for module in network.module.modules():
+        if isinstance(module, nn.Conv2d):
+            module.register_forward_hook(lambda _module, _inputs, out: precisions.add(out.dtype))
+
+    def backward(loss: Tensor) -> None:
+        steps.append(loss)
+        for parameter in network.module.parameters():
+            if parameter.requires_grad:
+                parameter.grad = torch.empty_like(parameter)
+
+    monkeypatch.setattr(torch.autograd, "backward", backward)
+    schedule = make_scheduler(strategy, optimizer)
+    monkeypatch.setattr(optimizer, "step", lambda *_: None)
+    scaler, tally = GradScaler("cuda", enabled=False), Tally(CARD)
+    training = Training(optimizer, schedule, scaler, tally, micro_batches=MicroBatches(least=2))
+    if strategy.on_features:
+        table = torch.zeros(number_of_views(strategy), TRAIN + VAL, 1024, device=CARD if kept == "card" else "cpu")
+        training.feed = feature_feed(seen, strategy, 0, network, table)
+    else:
+        training.feed = image_feed(seen, strategy, 0, network.module)
+    memory = MemoryProbe(torch.device("cpu"))
+    run = Run(
+        "it",
+        strategy,
+        0,
+        network,
+        network.module,
+        seen,
+        "fp32" if strategy.on_features else "bf16",
+        memory,
+        None,
+        time.perf_counter,
+    )
+    return Ready(run, training, steps, precisions)
+
+
+AUGMENTED = {"augmentation": {"crop_area": 0.5, "flip": True, "views": 3}}
+STRATEGIES = {  # of which the head alone trains in fp32
+    "all layers": fine_tuning(backbone="squeezenet1_1"),
+    "all layers, augmented": fine_tuning(backbone="resnet18", **AUGMENTED),
+    "features": extraction(),
+    "features, views": extraction(**AUGMENTED),
+}
+
+
+@pytest.mark.parametrize("kept", ["card", "memory"])
+@pytest.mark.parametrize("strategy", STRATEGIES.values(), ids=STRATEGIES)
+def test_nothing_waits_for_the_card_before_the_last_step(
+    strategy: Strategy, kept: str, pinned: list[Tensor], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with card():
+        run, training, steps, precisions = ready(strategy, kept, monkeypatch)
+        assert training.feed is not None
+        with pytest.raises(DataDependentOutputException):  # the loss, once all is done
+            list(fit._train(run, training, training.feed))
+    assert training.step == training.feed.train_steps == 3
+    assert all(loss.device == CARD and loss.dtype == torch.float32 for loss in steps)
+    assert len(steps) == 3
+    assert precisions == (set() if strategy.on_features else {torch.bfloat16})
+    assert len(pinned) >= 3 if kept == "memory" else not pinned
+
+
+@pytest.mark.parametrize("kept", ["card", "memory"])
+@pytest.mark.parametrize("strategy", STRATEGIES.values(), ids=STRATEGIES)
+def test_nothing_waits_for_the_card_before_all_is_validated(
+    strategy: Strategy, kept: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[Tensor] = []
+
+    def evaluate(logits: Tensor, labels: Tensor) -> SimpleNamespace:
+        asked.extend((logits, labels))
+        return SimpleNamespace()
+
+    monkeypatch.setattr(evaluation, "evaluate", evaluate)
+    with card():
+        run, training, _, precisions = ready(strategy, kept, monkeypatch)
+        assert training.feed is not None
+        assert list(evaluated(run, training.feed, run.images.prepared.val, "validating", 1, None)) == []
+    assert [(one.device, len(one)) for one in asked] == [(CARD, VAL)] * 2
+    assert precisions == (set() if strategy.on_features else {torch.bfloat16})
+
+
+@pytest.mark.parametrize("strategy", [extraction(), extraction(**AUGMENTED)], ids=["one view", "views"])
+@pytest.mark.parametrize("precision", ["fp32", "bf16"])
+def test_features_are_extracted_on_the_card_and_stay_there(
+    strategy: Strategy, precision: Arithmetic, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(features, "fits_on", lambda *_: True)
+    monkeypatch.setattr(features, "folded", lambda network, _: partial(backbones.features, network))
+    monkeypatch.setattr(torch, "unique", lambda rows: rows)  # which depends on what is in them
+    waited: list[object] = []
+    monkeypatch.setattr(features, "wait_for", waited.append)
+    with card():
+        network = on_card(build(strategy.backbone, 2, strategy.trains, None, 0))
+        store = FeatureStore(ThreadPoolExecutor(1))
+        work = features._extract(
+            store, images("card"), strategy.augmentation, network, precision, number_of_views(strategy), None
+        )
+        said, table = [], None
+        while table is None:
+            try:
+                said.append(next(work))
+            except StopIteration as finished:
+                table = finished.value
+    assert (table.device, table.dtype) == (CARD, torch.float32)
+    assert table.shape == (number_of_views(strategy), TRAIN + VAL, 1024)
+    assert len(waited) == 1, "once all is done"
+    assert said[-1].done == said[-1].total
+
+
+def test_images_stay_on_the_card_up_to_a_share_of_what_is_free(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(torch.cuda, "mem_get_info", lambda _: (1000, 9999))
+    assert fits_on(CARD, 500)
+    assert not fits_on(CARD, 501)
+    assert fits_on(CARD, 400, 200), "of which 200 are there already: half of 1200 for all"
+    assert not fits_on(CARD, 401, 200)
+    there: list[torch.device] = []
+    monkeypatch.setattr(Tensor, "to", lambda self, device: there.append(device) or self)
+    pixels = torch.zeros(1, 8, 8, 3, dtype=torch.uint8).numpy()
+    in_memory(pixels, CARD)
+    assert there == [CARD]
+    monkeypatch.setattr(torch.cuda, "mem_get_info", lambda _: (300, 9999))
+    in_memory(pixels, CARD)
+    assert there == [CARD]
