@@ -109,6 +109,15 @@ def test_an_entry_is_renamed_into_its_place_so_that_nobody_sees_a_part_of_it() -
     assert found.stat().st_ino == written
 
 
+def test_an_entry_is_on_the_disk_before_it_is_seen(monkeypatch: pytest.MonkeyPatch) -> None:
+    done: list[str] = []
+    real_sync, real_rename = os.fsync, Path.rename
+    monkeypatch.setattr(os, "fsync", lambda file: done.append("sync") or real_sync(file))
+    monkeypatch.setattr(Path, "rename", lambda self, to: done.append("rename") or real_rename(self, to))
+    assert put("x")
+    assert done[:3] == ["sync", "sync", "rename"], "its file, what it says of itself, then the name"
+
+
 def test_entries_are_for_their_owner_only(empty_cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("TL_TUI_CACHE", str(empty_cache / "new"))
     assert put("a")

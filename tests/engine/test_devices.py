@@ -148,6 +148,18 @@ def test_tf32_where_the_card_has_it(monkeypatch):
         choose_precision(CUDA, "tf32")
 
 
+@pytest.mark.usefixtures("settings")
+@pytest.mark.parametrize("precision", ["fp32", "bf16", "fp16"])
+def test_nothing_else_shortens_fp32_and_the_fastest_algorithms_are_looked_for(monkeypatch, precision):
+    monkeypatch.setattr(torch.cuda, "get_device_capability", lambda _: (9, 0))
+    torch.backends.cudnn.benchmark = False
+    choose_precision(CUDA, "tf32")
+    assert choose_precision(CUDA, precision) == precision
+    assert not torch.backends.cudnn.allow_tf32
+    assert torch.get_float32_matmul_precision() == "highest"
+    assert torch.backends.cudnn.benchmark
+
+
 @pytest.mark.parametrize(
     ("precision", "dtype"), [("fp32", torch.float32), ("bf16", torch.bfloat16), ("fp16", torch.float16)]
 )

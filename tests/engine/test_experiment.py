@@ -17,6 +17,7 @@ import torchvision
 from torch import Tensor, nn
 
 from engine import events as ev
+from engine import progress
 from engine.comparison.rows import Source, compare
 from engine.data.dataset import DataError
 from engine.data.discover import discover
@@ -30,7 +31,7 @@ from engine.spec import DataSource, Experiment, load_experiment
 from engine.state import fold
 from engine.strategy import changed_strategy
 from engine.toml import SpecError
-from engine.training import features
+from engine.training import evaluation, features, fit
 from tests.engine.running import SMALLEST, state_of, wait_for
 
 SECONDS = 60.0
@@ -102,6 +103,22 @@ def test_weights_that_cannot_be_had_are_told_before_anything_trains(
     assert isinstance(warned, ev.Warned)
     assert "mobilenet_v3_small comes later and cannot begin yet: no pretrained weights" in warned.message
     assert [run.status for run in fold(events).runs] == ["finished", "failed"]
+
+
+def test_every_stage_tells_how_far_it_is(
+    image_folder: Callable[..., Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for module in (progress, fit, evaluation):
+        monkeypatch.setattr(module, "every", lambda *_: lambda: True)
+    run_in(tmp_path, experiment(image_folder()))
+    told: dict[str, list[tuple[int, int]]] = {}
+    for event in event_reader(tmp_path).read():
+        if isinstance(event, ev.Progress):
+            told.setdefault(event.stage, []).append((event.step, event.steps))
+    assert set(told) == {"decoding", "features", "training", "validating"}
+    for stage, steps in told.items():
+        assert all(0 <= step <= of for step, of in steps), stage
+        assert any(step == of > 0 for step, of in steps), stage
 
 
 def test_another_experiment_beside_it_is_told(image_folder: Callable[..., Path], tmp_path: Path) -> None:

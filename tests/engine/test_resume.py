@@ -10,6 +10,7 @@ from pathlib import Path
 import msgspec
 import pytest
 from PIL import Image
+from torch.amp import GradScaler
 
 import engine.run
 from engine import events as ev
@@ -24,8 +25,13 @@ from engine.spec import DataSource, Experiment
 from engine.state import ExperimentState
 from engine.strategy import changed_strategy
 from engine.toml import SpecError
+from engine.training import checkpoint
+from engine.training.best import Best
 from engine.training.checkpoint import path_of
+from engine.training.course import Course
+from engine.training.run import at_the_start
 from tests.engine.running import SMALLEST, state_of, undisturbed, wait_for
+from tests.engine.training.runs import fine_tuning, make_run
 
 FINE_TUNING, EXTRACTION = "resnet18-finetune-0", "mobilenetv3-extract-0"
 SECONDS = 90.0
@@ -122,6 +128,20 @@ def test_features_that_a_run_extracted_before_it_was_left_are_not_owed_again(
     run_until(tmp_path, asked, "suspend", at(stage))
     (left,) = go_on(tmp_path, asked).runs
     assert (left.status, left.seconds_of_found_features) == ("finished", 0.0)
+
+
+def test_a_checkpoint_of_another_precision_goes_on_in_fp16(tmp_path: Path) -> None:
+    """As on a card without bf16: there gradients are scaled, and the checkpoint knows of no scale."""
+    first, second = (
+        Course(run, at_the_start(run), Best(run, tmp_path, ("cold", "warm")), "data")
+        for run in (make_run(fine_tuning()), make_run(fine_tuning()))
+    )
+    checkpoint.save(first)
+    second.training.scaler = GradScaler("cpu", enabled=True, init_scale=64.0)
+    found = checkpoint.read(tmp_path, first.run.name)
+    assert found is not None
+    checkpoint.restore(found, second)
+    assert second.training.scaler.get_scale() == 64.0
 
 
 def test_what_a_person_stopped_can_be_resumed_and_what_was_skipped_stays_so(

@@ -663,6 +663,25 @@ def test_the_first_paint_waits_for_neither_torch_nor_curves() -> None:
     subprocess.run([sys.executable, "-c", code], check=True)
 
 
+def test_the_first_paint_of_the_running_app_waits_for_no_torch(tmp_path: Path) -> None:
+    script = """
+import asyncio, sys
+from pathlib import Path
+from tui.app import TlTui
+async def main():
+    app = TlTui(Path(sys.argv[1]))
+    async with app.run_test(size=(80, 24)) as pilot:
+        while app.current_mode != "setup" or not app.screen.query("Button"):
+            await pilot.pause()
+        await pilot.pause()
+        print("torch" in sys.modules)
+asyncio.run(main())
+"""
+    command = [sys.executable, "-c", script, str(tmp_path)]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=True)
+    assert done.stdout == "False\n"
+
+
 async def test_news_that_come_while_the_app_ends_are_not_drawn(app: TlTui, present: Log) -> None:
     async with app.run_test() as pilot:
         await app.action_go("live")

@@ -3,16 +3,18 @@
 import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from engine import cache
+from engine.data import pixels, room
 from engine.data import prepare as module
-from engine.data import room
 from engine.data.dataset import DataError, DataSet
 from engine.data.discover import discover
 from engine.data.pixels import InMemory, Mapped, OnDemand
@@ -20,6 +22,7 @@ from engine.data.prepare import Prepared, prepare
 from engine.data.squares import square
 from engine.spec import DataSource
 from tests.engine.hostile.bounded import MIB, rise
+from tests.engine.running import wait_for
 from tests.engine.work import result
 
 SIDE, CPU = 24, torch.device("cpu")
@@ -110,6 +113,60 @@ def test_what_was_only_checked_is_decoded_when_there_is_memory(
     monkeypatch.setattr(module, "ram_bound", lambda _: 10**9)
     images, work = prepared(dataset)
     assert (type(images.pixels), work[1:]) == (InMemory, ["decoding"])
+
+
+def test_what_memory_has_no_room_for_may_fit_on_a_gpu(dataset: DataSet, monkeypatch: pytest.MonkeyPatch) -> None:
+    little_memory(monkeypatch)
+    monkeypatch.setattr(pixels, "fits_on", lambda *_: True)
+    monkeypatch.setattr(pixels, "MOVED_AT_ONCE", 3)
+    filled: list[Tensor] = []
+    monkeypatch.setattr(Tensor, "copy_", lambda self, other: filled.append(other) or self)
+    with ThreadPoolExecutor(1) as later:
+        images, _ = result(prepare(dataset, SIDE, torch.device("meta"), later))
+    assert isinstance(images.pixels, InMemory)
+    assert images.pixels.tensor.device.type == "meta"
+    assert torch.equal(torch.cat(filled)[images.train.rows].permute(0, 3, 1, 2), expected(dataset))
+
+
+def test_a_batch_of_a_mapped_file_is_read_while_another_is_used(
+    dataset: DataSet, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    little_memory(monkeypatch)
+    images, _ = prepared(dataset)
+    assert isinstance(images.pixels, Mapped)
+    read, real = [], pixels._read
+    monkeypatch.setattr(pixels, "_read", lambda array, index: read.append(index.tolist()) or real(array, index))
+    with closing(images.pixels.batches(torch.arange(6), [2, 2, 2])) as batches:
+        next(batches)
+        wait_for(lambda: read == [[0, 1], [2, 3]])
+
+
+def test_images_that_are_decoded_in_every_epoch_are_decoded_ahead_by_all_threads(
+    dataset: DataSet, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    little_of_both(monkeypatch)
+    images, _ = prepared(dataset)
+    threads, real = set(), pixels._square
+    together = threading.Barrier(2, timeout=30)  # it breaks where one thread does all
+
+    def noted(path: str, side: int) -> NDArray[np.uint8]:
+        if threading.get_ident() not in threads:
+            threads.add(threading.get_ident())
+            together.wait()
+        return real(path, side)
+
+    monkeypatch.setattr(pixels, "_square", noted)
+    monkeypatch.setattr(pixels, "cores", lambda: 2)
+    with closing(images.pixels.batches(torch.arange(8), [2, 2, 2, 2])) as batches:
+        assert len(next(batches)) == 2
+    assert len(threads) == 2
+
+
+def test_what_another_decoder_made_is_not_found(dataset: DataSet, monkeypatch: pytest.MonkeyPatch) -> None:
+    prepared(dataset)
+    monkeypatch.setattr(module, "DECODER", "0")
+    _, work = prepared(dataset)
+    assert work == ["reading files", "decoding"]
 
 
 def test_names_labels_and_the_split_do_not_matter_content_does(image_folder: Callable[..., Path]) -> None:

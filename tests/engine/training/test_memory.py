@@ -332,6 +332,7 @@ def test_warming_up_leaves_to_the_run_what_does_not_fit() -> None:
         (RuntimeError("DefaultCPUAllocator: not enough memory: you tried to allocate 8 bytes."), "memory"),
         (RuntimeError("MPS backend out of memory (MPS allocated: 1.00 GB"), "memory"),
         (RuntimeError("CUDA error: CUBLAS_STATUS_ALLOC_FAILED when calling `cublasCreate(handle)`"), "memory"),
+        (RuntimeError("FIND was unable to find an engine to execute this computation"), "memory"),
         (RuntimeError("could not create a primitive"), "kernels"),
         (OSError(12, "Cannot allocate memory"), "memory"),
         (OSError(28, "No space left on device"), None),

@@ -33,6 +33,13 @@ def test_planned_rates_are_those_of_torch(schedule: Schedule) -> None:
     assert planned_rates(strategy.optimizer.lr, schedule, strategy.epochs) == pytest.approx(rates)
 
 
+@pytest.mark.parametrize("name", ["SGD", "AdamW"])
+def test_a_step_is_one_kernel_for_all_parameters_of_a_rate(name: str) -> None:
+    strategy = changed_strategy(presets()["resnet18-finetune"], optimizer={"name": name, "lr": 1e-3})
+    optimizer = make_optimizer(strategy, build("resnet18", 2, "all", None, 0))
+    assert [group["fused"] for group in optimizer.param_groups] == [True]
+
+
 def test_the_presets_follow_torchs_own_schedulers() -> None:
     """Against schedulers made here by hand, not by the function under test."""
     parameter = torch.nn.Parameter(torch.zeros(1))
