@@ -14,6 +14,7 @@ from pathlib import Path
 
 import msgspec
 import numpy as np
+import psutil
 from msgspec import Struct
 from PIL import Image
 
@@ -25,13 +26,9 @@ from engine.strategy import Strategy
 SIDE = 160
 CLASSES = ("first", "second")
 VAL_EVERY = 5
-STORES = {
-    "memory": {},
-    "mapped": {"TL_TUI_RAM_SHARE": "0"},
-    "decoded": {"TL_TUI_RAM_SHARE": "0", "TL_TUI_CACHE_GIB": "0"},
-}
-"""Environments in which the engine keeps decoded images in memory (as far as its bound lets it), in a mapped file, or
-nowhere."""
+STORES = ("bounded", "mapped", "decoded")
+"""Where the engine keeps decoded images: in memory up to a bound that the most images exceed, and those in a mapped
+file; all in a mapped file; nowhere, so that they are decoded in every epoch."""
 IMAGE_SIZES = {"mobilenetv3-extract": 128, "resnet18-finetune": 64}
 """Pixels: small, so that 16 times as many images take minutes."""
 MIB = 2**20
@@ -57,6 +54,17 @@ class Row(Struct, frozen=True):
     images: int
     decoded_bytes: int
     measured: tuple[tuple[Counted, Watched], ...]
+
+
+def environment(store: str, bound: int) -> dict[str, str]:
+    """What makes the engine keep images there, with a bound of so many bytes."""
+    match store:
+        case "bounded":
+            return {"TL_TUI_RAM_SHARE": f"{bound / psutil.virtual_memory().available:.6f}"}
+        case "mapped":
+            return {"TL_TUI_RAM_SHARE": "0"}
+        case _:
+            return {"TL_TUI_RAM_SHARE": "0", "TL_TUI_CACHE_GIB": "0"}
 
 
 def draw(folder: Path, images: int) -> None:
@@ -106,35 +114,37 @@ def main() -> None:
             draw(folder, count)
         for name in options.presets:
             strategy = msgspec.structs.replace(presets()[name], epochs=options.epochs, image_size=IMAGE_SIZES[name])
+            *_, most = sorted(options.images)
+            bound = most * bytes_of_an_image(strategy) // 2
             for store in options.stores:
                 for count, folder in folders.items():
                     print(f"{name} · {store} · {count} images", file=sys.stderr, flush=True)
-                    rows.append(_measured(strategy, folder, count, store, options.repeats))
+                    rows.append(_measured(strategy, folder, count, (store, bound), options.repeats))
     print(f"{header()}\n\n{scaling_table(rows)}")
 
 
-def _measured(strategy: Strategy, folder: Path, images: int, store: str, repeats: int) -> Row:
+def _measured(strategy: Strategy, folder: Path, images: int, store: tuple[str, int], repeats: int) -> Row:
     task = Task("engine_run", strategy, str(folder), "none", 0)
     measured = []
     for _ in range(repeats):
         with tempfile.TemporaryDirectory(prefix="tl-tui-benchmark-") as cache:
             try:
-                measured.append(measure(task, {"TL_TUI_CACHE": cache} | STORES[store]))
+                measured.append(measure(task, {"TL_TUI_CACHE": cache} | environment(*store)))
             except SideFailedError as error:
                 sys.exit(str(error))
-    return Row(strategy, images, images * 3 * decoded_side(strategy) ** 2, tuple(measured))
+    return Row(strategy, images, images * bytes_of_an_image(strategy), tuple(measured))
 
 
-def decoded_side(strategy: Strategy) -> int:
-    """Pixels of the side of a decoded image: 256 for what is seen at 224, as both networks want it."""
-    return round((strategy.image_size or 224) * 256 / 224)
+def bytes_of_an_image(strategy: Strategy) -> int:
+    """What a decoded image takes: of 256 pixels a side for what is seen at 224, as both networks want it."""
+    return 3 * round((strategy.image_size or 224) * 256 / 224) ** 2
 
 
 def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.scaling", description=__doc__)
     parser.add_argument("--presets", nargs="+", choices=list(IMAGE_SIZES), default=list(IMAGE_SIZES))
     parser.add_argument("--images", nargs="+", type=int, default=[500, 2000, 8000])
-    parser.add_argument("--stores", nargs="+", choices=list(STORES), default=list(STORES))
+    parser.add_argument("--stores", nargs="+", choices=STORES, default=STORES)
     parser.add_argument("--epochs", type=int, default=2)
     parser.add_argument("--repeats", type=int, default=1)
     return parser.parse_args()

@@ -3,10 +3,11 @@
 from pathlib import Path
 
 import msgspec
+import psutil
 from PIL import Image
 
 from benchmarks.measure import Counted, Trained, Watched
-from benchmarks.scaling import Row, decoded_side, draw, scaling_table
+from benchmarks.scaling import Row, bytes_of_an_image, draw, environment, scaling_table
 from engine.models.backbones import preprocessing
 from engine.presets import presets
 
@@ -22,8 +23,13 @@ def test_images_differ_and_are_divided(tmp_path: Path) -> None:
         assert image.size == (160, 160)
 
 
-def test_decoded_side_is_the_engine_s() -> None:
-    assert decoded_side(STRATEGY) == preprocessing(STRATEGY.backbone, STRATEGY.image_size).resize
+def test_bytes_of_an_image_is_the_engine_s() -> None:
+    assert bytes_of_an_image(STRATEGY) == 3 * preprocessing(STRATEGY.backbone, STRATEGY.image_size).resize ** 2
+
+
+def test_the_bound_is_a_share_of_what_is_free() -> None:
+    share = float(environment("bounded", psutil.virtual_memory().available // 4)["TL_TUI_RAM_SHARE"])
+    assert 0.2 < share < 0.3
 
 
 def test_table_has_a_row_for_each_number_of_images() -> None:
