@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from itertools import cycle
+from types import MappingProxyType
 from typing import ClassVar
 
 from rich.text import Text
@@ -14,7 +16,7 @@ from engine.comparison.units import UNKNOWN
 from engine.text import shown
 from tui.measures import Line, Measure, Order, best_of, lines, measures
 from tui.text import apart
-from tui.theme import AMBER, BLUE, GREEN, GREY, SIGNS, Condition, rgb
+from tui.theme import AMBER, BLUE, COLOURS, GREEN, GREY, SIGNS, Colour, Condition, rgb
 from tui.widgets.listing import Listing
 
 GAP = 2
@@ -57,6 +59,7 @@ class ComparisonTable(Listing):
         self._widths: list[int] = []
         self._is_best: list[list[bool]] = []
         self._named: tuple[int, list[Text]] = 0, []
+        self._colours: dict[str, Colour] = {}
 
     @property
     def count(self) -> int:
@@ -88,6 +91,8 @@ class ComparisonTable(Listing):
             return
         before = self.current
         self._named = 0, []
+        strategies = dict.fromkeys(row.strategy for row in self.comparison.runs)
+        self._colours = dict(zip(strategies, cycle(COLOURS), strict=False))  # as in the charts, however it is sorted
         self.lines = lines(self.comparison, self.measures, self.unfolded, self.order)
         self._cells = [[one.cell(line.column.rows) for one in self.measures] for line in self.lines]
         self._widths = [
@@ -150,7 +155,7 @@ class ComparisonTable(Listing):
     def _name_of(self, number: int, width: int) -> Text:
         """A line's name; all are cut together, once for a width."""
         if self._named[0] != width:
-            self._named = width, _names(self.lines, self.unfolded, width)
+            self._named = width, _names(self.lines, self.unfolded, width, self._colours)
         return self._named[1][number].copy()
 
     def _layout(self, width: int) -> tuple[int, list[tuple[int, int]]]:
@@ -204,7 +209,12 @@ class ComparisonTable(Listing):
         return text
 
 
-def _names(lines: Sequence[Line], unfolded: frozenset[str] = frozenset(), width: int = 1000) -> list[Text]:
+def _names(
+    lines: Sequence[Line],
+    unfolded: frozenset[str] = frozenset(),
+    width: int = 1000,
+    colours: Mapping[str, Colour] = MappingProxyType({}),
+) -> list[Text]:
     """Strategies with the number of their runs, and runs, with a sign where something is not over or went wrong."""
     behind = [_behind(line) for line in lines]
     room = width - max(map(len, behind), default=0)
@@ -213,7 +223,10 @@ def _names(lines: Sequence[Line], unfolded: frozenset[str] = frozenset(), width:
         short if line.is_run else long
         for line, short, long in zip(lines, apart(names, room - 4), apart(names, room - 2), strict=True)
     ]
-    return [_name(line, name, after, unfolded) for line, name, after in zip(lines, said, behind, strict=True)]
+    return [
+        _name(line, name, after, unfolded, colours.get(line.name, BLUE))
+        for line, name, after in zip(lines, said, behind, strict=True)
+    ]
 
 
 def _behind(line: Line) -> str:
@@ -222,8 +235,8 @@ def _behind(line: Line) -> str:
     return (f" ×{line.runs}" if line.runs > 1 else "") + (f" {sign}" if sign else "")
 
 
-def _name(line: Line, name: str, behind: str, unfolded: frozenset[str]) -> Text:
+def _name(line: Line, name: str, behind: str, unfolded: frozenset[str], colour: Colour) -> Text:
     if line.is_run:
         return Text(f"    {name}{behind}", rgb(GREY))
     fold = "  " if line.runs == 1 else "▾ " if line.column.title in unfolded else "▸ "
-    return Text.assemble(fold, (name, f"bold {rgb(BLUE)}"), (behind, rgb(GREY)))
+    return Text.assemble(fold, (name, f"bold {rgb(colour)}"), (behind, rgb(GREY)))
