@@ -92,7 +92,7 @@ def main() -> None:
         data = options.data or Path(scratch, "demo")
         if options.data is None:
             draw(data)
-        strategies = [_as_long_as_asked(presets()[name], options.epochs) for name in options.presets]
+        strategies = [_as_asked(presets()[name], options.epochs, options.batch_size) for name in options.presets]
         reader: LineReader[Sample] = LineReader(options.json or Path(scratch, "none"), Sample)
         samples = [sample for sample in reader.read() if sample.data == data.name]
         units = list(plan(strategies, options.seeds, options.repeats, peers))
@@ -149,9 +149,12 @@ def _measured(unit: Sequence[Planned], data: str, weights: str) -> Iterator[Samp
             )
 
 
-def _as_long_as_asked(strategy: Strategy, epochs: int | None) -> Strategy:
+def _as_asked(strategy: Strategy, epochs: int | None, batch_size: int | None) -> Strategy:
     default = strategy.epochs if strategy.trains == "all" else EXTRACTION_EPOCHS
-    return msgspec.structs.replace(strategy, epochs=default if epochs is None else epochs)
+    strategy = msgspec.structs.replace(strategy, epochs=default if epochs is None else epochs)
+    if batch_size is None:
+        return strategy
+    return msgspec.structs.replace(strategy, name=f"{strategy.name}-batches-of-{batch_size}", batch_size=batch_size)
 
 
 def _fetch(weights: str, strategies: Sequence[Strategy]) -> None:
@@ -179,6 +182,7 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--seeds", nargs="+", type=int, default=[0, 1, 2], help="one full run each, if so many repeats")
     parser.add_argument("--repeats", type=int, default=5)
     parser.add_argument("--epochs", type=int, help=f"the preset's if not given, {EXTRACTION_EPOCHS} of extraction")
+    parser.add_argument("--batch-size", type=int, help="images a step, of every side; the preset's if not given")
     parser.add_argument("--peers", action="store_true", help="timm and fastai too, where they are installed")
     parser.add_argument("--json", type=Path, metavar="FILE", help="keep every run there, and do not repeat those in it")
     return parser.parse_args()

@@ -160,7 +160,8 @@ def ctl(words: tuple[str, ...], as_json: bool, out: Path) -> int:
 
     *names, action = words or ("",)
     if action not in ACTIONS or len(names) > 1:
-        raise click.UsageError(f"say what to do: `tl-tui ctl [EXPERIMENT] {'|'.join(ACTIONS)}`")
+        unknown = f"{action!r} is nothing to do; " if action and action not in ACTIONS else ""
+        raise click.UsageError(f"{unknown}say what to do: `tl-tui ctl [EXPERIMENT] {'|'.join(ACTIONS)}`")
     return control(names[0] if names else None, action, out, as_json=as_json)
 
 

@@ -166,7 +166,7 @@ def _nothing(run: RunState) -> str:
 def epochs_of(run: RunState) -> tuple[float, float]:
     """The axis of the epochs: all that are planned, of a run that is over those that it did."""
     done = run.epochs[-1].epoch if run.epochs else 0
-    return epoch_axis(done if run.is_over and done else max(run.strategy.epochs, done))
+    return epoch_axis(done if run.is_over else max(run.strategy.epochs, done))
 
 
 def epoch_axis(epochs: int) -> tuple[float, float]:

@@ -8,6 +8,7 @@ from pathlib import Path
 import msgspec
 import pytest
 from rich.text import Text
+from textual.app import App, ComposeResult
 from textual.pilot import Pilot
 
 from engine import events as ev
@@ -19,7 +20,7 @@ from tui import curves, plot
 from tui.app import TlTui
 from tui.plot import Curves, draw
 from tui.widgets import chart
-from tui.widgets.rows import changed_rows
+from tui.widgets.rows import Rows, changed_rows
 
 Log = Callable[[list[AnyEvent]], Path]
 
@@ -35,6 +36,19 @@ def drawn(monkeypatch: pytest.MonkeyPatch) -> list[str]:
 
     monkeypatch.setattr(chart, "draw", counted)
     return titles
+
+
+async def test_lines_do_not_wrap_so_that_each_stays_in_its_row() -> None:
+    class Narrow(App[None]):
+        def compose(self) -> ComposeResult:
+            yield Rows(Text("a line that is far too long for so narrow a window\nthe second"))
+
+    app = Narrow()
+    async with app.run_test(size=(20, 4)) as pilot:
+        await pilot.pause()
+        lines = text_of(app).splitlines()
+        assert lines[0].startswith("a line that")
+        assert lines[1].startswith("the second")
 
 
 async def heard(pilot: Pilot[None], app: TlTui, folder: Path, *events: AnyEvent) -> None:
