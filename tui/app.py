@@ -36,7 +36,7 @@ from tui.screens.frame import SMALLEST, Shows, framed
 from tui.screens.setup import SetupScreen
 from tui.theme import THEME
 from tui.widgets.header import MODES, Header, Tabs
-from tui.words import asked
+from tui.words import asked, kept_if_ended
 
 LOADED_AFTER = 1.0
 """Seconds after the first result until what compares is loaded: what is shown first has gone before."""
@@ -314,9 +314,8 @@ class TlTui(App[None], inherit_bindings=False):
         if run is None:
             self.notify("No run has begun: there is nothing to skip yet.", severity="warning")
             return
-        kept = "What it has learnt so far is kept" if run.epochs else "No epoch of it has ended, so nothing is kept"
         self.push_screen(
-            Question("Skip this run?", f"{shown(run.run, 160)}\n{kept}.", "Skip (y)", "Go on (n)"),
+            Question("Skip this run?", f"{shown(run.run, 160)}\n{kept_if_ended(run)}.", "Skip (y)", "Go on (n)"),
             partial(self._answered, "skip", self.folder, run.run),
         )
 
@@ -339,14 +338,11 @@ class TlTui(App[None], inherit_bindings=False):
     def action_stop(self) -> None:
         """Asks, then ends the experiment."""
         run = self.state.current
-        if run is None or run.epochs:
-            kept = "The run that trains keeps its best epoch so far"
-        else:
-            kept = "No epoch of the run that trains has ended, so nothing of it is kept"
+        kept = "" if run is None else f"{shown(run.run, 160)}\n{kept_if_ended(run)}.\n"
         self.push_screen(
             Question(
                 "Stop the experiment?",
-                f"{kept}; runs that wait do not begin.\nr here, or `tl-tui resume`, goes on with it later.",
+                f"{kept}Runs that wait do not begin. Later r goes on here, or `tl-tui resume`.",
                 "Stop (y)",
                 "Keep going (n)",
             ),
@@ -400,19 +396,15 @@ class TlTui(App[None], inherit_bindings=False):
 
     def _export(self, state: ExperimentState, marks: dict[Path, frozenset[str] | None], folder: Path) -> None:
         load_for_comparing()
-        from engine import export  # noqa: PLC0415 - the first comparison loads scipy
-        from engine.comparison.rows import compare  # noqa: PLC0415
-        from tui.comparing import sources_of  # noqa: PLC0415
+        from tui.comparing import export_all  # noqa: PLC0415 - the first comparison loads scipy
 
         try:
-            paths = export.write(compare(sources_of(state, self.folder, self.interrupted, marks)), folder)
+            said = export_all(state, self.folder, self.interrupted, marks, folder)
         except OSError as error:
             self.notify(why(folder, error), title="Export", severity="error")
         except Exception as error:  # a person wants to know, and to go on
             self.notify(unexpected(error), title="Export", severity="error")
         else:
-            said = f"{', '.join(path.name for path in paths)} in {shown(str(folder))}"
-            said += "" if marks else "; the trained networks are in its checkpoints"
             self.notify(said, title="Exported", timeout=8)
 
     def action_help(self) -> None:

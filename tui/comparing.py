@@ -8,6 +8,7 @@ from pathlib import Path
 
 from rich.text import Text
 
+from engine import export
 from engine.comparison.rows import Comparison, Source, compare
 from engine.comparison.verdict import choices, verdict
 from engine.log import EVENTS, is_being_written
@@ -33,6 +34,13 @@ def compare_all(
     said = words(comparison, len(marks))
     brief = len(said)
     return ComparisonMade(compared(comparison, sources), said.append_text(in_favour(comparison)), brief)
+
+
+def export_all(state: ExperimentState, folder: Path | None, interrupted: bool, marks: Marks, out: Path) -> str:
+    """Writes the comparison of the same runs into ``out``, and says which files; ``OSError`` where that cannot be."""
+    paths = export.write(compare(sources_of(state, folder, interrupted, marks)), out)
+    networks = "" if marks else "; the trained networks are in its checkpoints"
+    return f"{', '.join(path.name for path in paths)} in {shown(str(out))}{networks}"
 
 
 def sources_of(state: ExperimentState, folder: Path | None, interrupted: bool, marks: Marks) -> list[Source]:

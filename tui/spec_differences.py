@@ -78,7 +78,7 @@ def _described(runs: Sequence[RunState]) -> dict[str, str]:
     if not runs:
         return {}
     values = _flat(msgspec.to_builtins(runs[0].strategy))
-    unused = ("schedule", "batch_size", "layer_decay", "head") if runs[0].strategy.is_probe else ()
+    unused = ("schedule", "epochs", "batch_size", "layer_decay", "head") if runs[0].strategy.is_probe else ()
     values = {name: text for name, text in values.items() if name.partition(".")[0] not in ("name", *unused)}
     seeds = ", ".join(str(seed) for seed in sorted({run.seed for run in runs}))
     weights = ", ".join(dict.fromkeys(run.weights for run in runs if run.weights))

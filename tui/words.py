@@ -47,6 +47,11 @@ def asked(action: Action, state: ExperimentState) -> str:
     return said.partition(":")[0] if action in ("skip", "stop") and (run is None or not run.epochs) else said
 
 
+def kept_if_ended(run: RunState) -> str:
+    """What becomes of a run that a person ends now."""
+    return "Its best epoch so far is kept" if run.epochs else "No epoch of it has ended, so nothing is kept"
+
+
 def title(run: RunState) -> str:
     """``resnet18 · fine-tune all``."""
     return f"{shown(run.strategy.backbone, 40)} · {kind(run.strategy)}"

@@ -98,7 +98,7 @@ def _image_size(strategy: Strategy) -> str:
 
 def _augmentation(strategy: Strategy) -> str:
     augmentation = strategy.augmentation
-    if augmentation.is_none or strategy.is_probe:
+    if augmentation.is_none or (strategy.on_features and augmentation.views == 1):
         return "none"
     crops = f"random crops from {100 * augmentation.crop_area:.0f} % of the area"
     parts = [*([crops] if augmentation.crop_area < 1 else []), *(["mirroring"] if augmentation.flip else [])]

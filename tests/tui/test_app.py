@@ -202,7 +202,7 @@ async def test_pause_resume_skip_and_stop_are_sent(app: TlTui, present: Log) -> 
     ("epochs", "kept", "told"),
     [
         (0, "No epoch of it has ended, so nothing is kept", "Skipping"),
-        (2, "What it has learnt so far is kept", "Skipping: its best epoch is being saved"),
+        (2, "Its best epoch so far is kept", "Skipping: its best epoch is being saved"),
     ],
 )
 async def test_skipping_says_what_is_kept(app: TlTui, present: Log, epochs: int, kept: str, told: str) -> None:
