@@ -91,10 +91,13 @@ def test_what_else_differs_is_said(values: dict[str, object], sentence: str) -> 
     assert unfairness(all_of(state(SAME, other(**values)))) == (sentence,)
 
 
-def test_a_probe_has_neither_epochs_nor_batches_nor_augmentation() -> None:
+def test_a_probe_has_neither_epochs_nor_batches_but_may_see_views() -> None:
     probe = on_rung("resnet18", "probe")
+    other = changed_strategy(probe, name="p2", epochs=9, batch_size=7)
+    assert unfairness(all_of(state(SAME, probe, other))) == ()
     augmented = changed_strategy(probe, name="p2", augmentation=msgspec.to_builtins(Augmentation(flip=True)))
-    assert unfairness(all_of(state(SAME, probe, augmented))) == ()
+    (said,) = unfairness(all_of(state(SAME, probe, augmented)))
+    assert said == "Augmentation: none for resnet18-probe; mirroring (8 views an image) for p2."
 
 
 def changed_runs(one: ExperimentState, **values: object) -> ExperimentState:

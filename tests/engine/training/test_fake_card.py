@@ -20,6 +20,7 @@ from torch._subclasses.fake_tensor import DataDependentOutputException, FakeTens
 from torch.amp import GradScaler
 from torch.utils._python_dispatch import TorchDispatchMode
 
+from engine.data import pixels
 from engine.data.dataset import Sample
 from engine.data.pixels import InMemory, fits_on, in_memory
 from engine.data.prepare import Part, Prepared
@@ -83,6 +84,8 @@ def pinned(monkeypatch: pytest.MonkeyPatch) -> list[Tensor]:
     for module in (fit, evaluation, features):
         monkeypatch.setattr(module, "every", lambda *_: lambda: False)
     monkeypatch.setattr(batches, "seed_device", lambda *_: None)
+    # fakes are not for several threads
+    monkeypatch.setattr(pixels, "in_order", lambda tasks, **_: (task() for task in tasks))
     found: list[Tensor] = []
     monkeypatch.setattr(Tensor, "pin_memory", lambda self, *_: found.append(self) or self)
     return found
@@ -109,8 +112,8 @@ def images(kept: str) -> Images:
     rows, labels = torch.arange(TRAIN + VAL), torch.zeros(TRAIN + VAL, dtype=torch.int64)
     samples = tuple(Sample(f"/{row}.png", 0) for row in range(TRAIN + VAL))
     parts = (Part(rows[part], labels[part], samples[part], ()) for part in (slice(TRAIN), slice(TRAIN, None)))
-    pixels = torch.zeros(TRAIN + VAL, SIDE, SIDE, 3, dtype=torch.uint8, device=CARD if kept == "card" else "cpu")
-    return Images(Prepared(InMemory(pixels, CARD), *parts, TRAIN + VAL, "k", "k"), VIEW, CARD)
+    shown = torch.zeros(TRAIN + VAL, SIDE, SIDE, 3, dtype=torch.uint8, device=CARD if kept == "card" else "cpu")
+    return Images(Prepared(InMemory(shown, CARD), *parts, TRAIN + VAL, "k", "k"), VIEW, CARD)
 
 
 class Ready(NamedTuple):
@@ -246,9 +249,9 @@ def test_images_stay_on_the_card_up_to_a_share_of_what_is_free(monkeypatch: pyte
     assert not fits_on(CARD, 401, 200)
     there: list[torch.device] = []
     monkeypatch.setattr(Tensor, "to", lambda self, device: there.append(device) or self)
-    pixels = torch.zeros(1, 8, 8, 3, dtype=torch.uint8).numpy()
-    in_memory(pixels, CARD)
+    array = torch.zeros(1, 8, 8, 3, dtype=torch.uint8).numpy()
+    in_memory(array, CARD)
     assert there == [CARD]
     monkeypatch.setattr(torch.cuda, "mem_get_info", lambda _: (300, 9999))
-    in_memory(pixels, CARD)
+    in_memory(array, CARD)
     assert there == [CARD]
