@@ -97,7 +97,7 @@ def test_a_probe_has_neither_epochs_nor_batches_but_may_see_views() -> None:
     assert unfairness(all_of(state(SAME, probe, other))) == ()
     augmented = changed_strategy(probe, name="p2", augmentation=msgspec.to_builtins(Augmentation(flip=True)))
     (said,) = unfairness(all_of(state(SAME, probe, augmented)))
-    assert said == "Augmentation: none for resnet18-probe; mirroring (8 views an image) for p2."
+    assert said == "Augmentation: none for a and resnet18-probe; mirroring (8 views an image) for p2."
 
 
 def changed_runs(one: ExperimentState, **values: object) -> ExperimentState:
