@@ -50,7 +50,7 @@ def test_weights_are_a_word_or_a_path_that_exists(tmp_path: Path) -> None:
 
 def test_devices_look_like_torch_devices() -> None:
     assert [device_from(text) for text in ("auto", "cpu", "cuda:1")] == ["auto", "cpu", "cuda:1"]
-    for text in ("", "CUDA", "cuda:", "cuda 1"):
+    for text in ("", "CUDA", "cuda:", "cuda 1", "bogus"):
         with pytest.raises(SpecError):
             device_from(text)
 

@@ -67,9 +67,9 @@ def weights_from(text: str) -> str:
 
 
 def device_from(text: str) -> str:
-    """``auto`` or something that looks like a torch device; whether it exists is known when torch is loaded."""
-    if not re.fullmatch(r"auto|[a-z]+(:\d+)?", text):
-        raise SpecError("cpu, cuda:1, …")
+    """``auto`` or a device that torch may have; whether it is there is known when torch is loaded."""
+    if not re.fullmatch(r"auto|cpu|mps|cuda(:\d+)?", text):
+        raise SpecError("auto, cpu, cuda:1 or mps")
     return text
 
 
