@@ -19,8 +19,8 @@ class Measured(Struct, frozen=True):
     interval of that. ``memory``: the peak less what was in use when the run began, in bytes, of the run that took most;
     runs that found their features are left out, since extracting them takes memory. ``loss``: mean cross-entropy on the
     ``part``; ``multiply_adds`` of one image's forward pass; 0 where not known, ``total_seconds`` also where a run did
-    not train all its epochs. ``features_of``: the frozen backbone whose features it trains on, empty where there is
-    none: strategies share them, and the memory for them.
+    not train all its epochs: ``seconds_so_far`` are then the least that it takes. ``features_of``: the frozen backbone
+    whose features it trains on, empty where there is none: strategies share them, and the memory for them.
     """
 
     strategy: str
@@ -31,6 +31,7 @@ class Measured(Struct, frozen=True):
     gap: float
     overfits: bool
     total_seconds: float
+    seconds_so_far: float
     memory: float
     loss: float
     multiply_adds: int
@@ -91,6 +92,7 @@ def _measured(rows: Sequence[Row], comparison: Comparison) -> Measured | None:
     accuracy = mean(accuracies)
     low, high = accuracy_interval(accuracy, count)
     gap = mean(row.generalisation_gap or 0.0 for row in done)
+    seconds = mean(row.seconds_total or 0.0 for row in done)
     return Measured(
         strategy=done[0].strategy,
         accuracy=accuracy,
@@ -99,7 +101,8 @@ def _measured(rows: Sequence[Row], comparison: Comparison) -> Measured | None:
         high=high,
         gap=gap,
         overfits=validated + gap > accuracy_interval(validated, _validation_images(comparison))[1],
-        total_seconds=mean(row.seconds_total or 0.0 for row in done) if all(map(is_whole, done)) else 0.0,
+        total_seconds=seconds if all(map(is_whole, done)) else 0.0,
+        seconds_so_far=seconds,
         memory=max(map(_memory_added, done)),
         loss=mean((row.test_loss if on_test else row.val_loss) or 0.0 for row in done),
         multiply_adds=max(row.multiply_adds or 0 for row in done),

@@ -157,6 +157,8 @@ def _choice(mine: Measured, results: Sequence[Measured], comparison: Comparison)
             compared.append(cost.name)
             if not (cost.name == "memory" and _shares_features(mine, others)):
                 reasons += _cheaper(mine, others, cost)
+        elif cost is TIME and mine.total_seconds:  # that of the others is at least what they took before they ended
+            reasons += _cheaper(mine, others, cost._replace(of=lambda result: result.seconds_so_far), "at most ")
     if all(result.loss > 0 for result in results):
         compared.append("log loss")
         reasons += _surer(mine, others, comparison)
@@ -181,13 +183,13 @@ def _more_accurate(mine: Measured, others: Sequence[Measured], comparison: Compa
     return [f"accuracy counts most (+{points_of(difference)}{sure})"]
 
 
-def _cheaper(mine: Measured, others: Sequence[Measured], cost: Cost) -> list[str]:
+def _cheaper(mine: Measured, others: Sequence[Measured], cost: Cost, at_most: str = "") -> list[str]:
     """The reason, if I cost noticeably less than the cheapest of the others."""
     cheapest, own = min(cost.of(other) for other in others), cost.of(mine)
     if not _is_less(own, cheapest, cost):
         return []
     of_whom = " of the next best" if len(others) > 1 else ""
-    return [f"{cost.when} ({_share(own / cheapest)} of the {cost.unit}{of_whom})"]
+    return [f"{cost.when} ({at_most}{_share(own / cheapest)} of the {cost.unit}{of_whom})"]
 
 
 def _is_less(one: float, other: float, cost: Cost) -> bool:
@@ -215,12 +217,13 @@ def _surer(mine: Measured, others: Sequence[Measured], comparison: Comparison) -
 
 
 def _cost(first: Measured, second: Measured) -> str:
-    if not first.total_seconds or not second.total_seconds:
+    slow, fast = sorted((first, second), key=lambda result: -result.seconds_so_far)
+    if not fast.total_seconds:
         return ""
-    slow, fast = sorted((first, second), key=lambda result: -result.total_seconds)
-    if not _is_less(fast.total_seconds, slow.total_seconds, TIME):
-        return "They take about the same time."
-    return f"{fast.strategy} takes {_share(fast.total_seconds / slow.total_seconds)} of the time."
+    if not _is_less(fast.seconds_so_far, slow.seconds_so_far, TIME):
+        return "They take about the same time." if slow.total_seconds else ""
+    at_most = "" if slow.total_seconds else "at most "
+    return f"{fast.strategy} takes {at_most}{_share(fast.seconds_so_far / slow.seconds_so_far)} of the time."
 
 
 def _share(ratio: float) -> str:

@@ -240,6 +240,23 @@ def test_a_difference_within_the_uncertainty_is_no_difference() -> None:
     assert sentences["b"].startswith("Another is better, or nearly as good, in each of accuracy")
 
 
+def test_what_a_run_took_that_ended_early_is_the_least_that_it_takes() -> None:
+    result = comparison(row("a", 0.9, seconds_total=90.0, epochs=2), row("b", 0.88, seconds_total=9.0))
+    assert "b takes at most 1/10 of the time." in verdict(result)
+    sentences = {choice.strategy: choice.sentence for choice in choices(result)}
+    assert "time counts (at most 1/10 of the time)" in sentences["b"]
+    assert "time" not in sentences["a"]
+    early = comparison(row("a", 0.9, seconds_total=90.0), row("b", 0.88, seconds_total=9.0, epochs=2))
+    assert "of the time" not in verdict(early), "it may take as long in the end"
+    assert all("of the time" not in choice.sentence for choice in choices(early))
+
+
+def test_times_that_differ_by_little_are_about_the_same_in_every_sentence() -> None:
+    result = comparison(row("a", 0.9, seconds_total=2.4), row("b", 0.88, seconds_total=0.5))
+    assert "They take about the same time." in verdict(result)
+    assert all("of the time" not in choice.sentence for choice in choices(result))
+
+
 def test_a_difference_beyond_chance_is_said_to_be_one() -> None:
     a, b = row("a", 0.95, images=2000), row("b", 0.9, images=2000, seconds_total=90.0)
     said = verdict(comparison(a, b, images=2000))
