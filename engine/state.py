@@ -187,7 +187,7 @@ def _(event: ev.ExperimentStarted, state: ExperimentState) -> ExperimentState:
 
 @_apply.register
 def _(event: ev.ExperimentResumed, state: ExperimentState) -> ExperimentState:
-    waiting = {"status": "waiting", "progress": None, "failure": None, "ended": None}
+    waiting = {"status": "waiting", "progress": None, "failure": None, "ended": None, "seconds": None}
     runs = tuple(replace(run, **waiting) if is_left(run) else run for run in state.runs)
     return replace(
         state,

@@ -189,9 +189,14 @@ class TlTui(App[None], inherit_bindings=False):
             self.notify("An experiment is running: stop it first (2 Live, then s).", severity="warning")
         elif others := running_elsewhere(self.out):
             names = shown(listed([folder.name for folder in others], 2), 160)
-            said = f"{names} {'is' if len(others) == 1 else 'are'} training on this machine: all become slower,"
+            said = f"{names}\n{'trains' if len(others) == 1 else 'train'} on this machine already."
             self.push_screen(
-                Question("Start another one?", f"{said}\nand their times do not compare.", "Start (y)", "Not now (n)"),
+                Question(
+                    "Start another one?",
+                    f"{said}\nAll become slower, and their times do not compare.",
+                    "Start (y)",
+                    "Not now (n)",
+                ),
                 lambda yes: self.hosting.start(experiment, self.out) if yes else None,
             )
         else:

@@ -253,6 +253,21 @@ async def test_what_was_stopped_can_go_on(app: TlTui, past: Log) -> None:
         assert resumed == [app.folder]
 
 
+async def test_what_goes_on_again_says_how_long_it_will_take(app: TlTui, present: Log) -> None:
+    events = logs.events()
+    begun = logs.until("EpochFinished", 3, events)
+    device = ev.Device("cpu", "a CPU", 1)
+    again = [
+        ev.ExperimentResumed(host="x", pid=1, device=device, versions={}),
+        *(msgspec.structs.replace(event, epoch=4) for event in begun if isinstance(event, ev.RunStarted)),
+        ev.Progress(run="resnet18-finetune-0", stage="training", step=1, steps=8, epoch=4, elapsed=99.0),
+    ]
+    folder = present([*begun, *STOPPED, *again])
+    async with app.run_test(size=(80, 24)) as pilot:
+        await opened(pilot, app, folder)
+        await until(pilot, lambda: "ETA" in text_of(app))
+
+
 async def test_nobody_writes_an_unfinished_log_interrupted(app: TlTui, past: Log) -> None:
     folder = past(logs.until("EpochFinished", 5, logs.events()))
     async with app.run_test(size=(80, 24)) as pilot:
