@@ -18,7 +18,7 @@ import secrets
 import shutil
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from pathlib import Path
@@ -147,18 +147,18 @@ def writing(kind: str, name: str, description: str, size: int) -> Iterator[Path 
         shutil.rmtree(begun.path, ignore_errors=True)
 
 
-def remember(kind: str, name: str, description: str, file: str, content: bytes) -> None:
-    """Writes an entry of one file; where that cannot be done, it is only logged."""
+def remember(kind: str, name: str, description: str, size: int, write: Callable[[Path], object]) -> None:
+    """Makes an entry of about ``size`` bytes of what ``write`` puts into a folder; a failure is only logged."""
     try:
-        with writing(kind, name, description, len(content)) as place:
+        with writing(kind, name, description, size) as place:
             if place is not None:
-                (place / file).write_bytes(content)
+                write(place)
     except OSError:
-        logger.warning("%s could not be kept", description, exc_info=True)
+        logger.warning("%s could not be kept for the next experiment", description, exc_info=True)
 
 
 def remembered(kind: str, name: str, file: str) -> bytes | None:
-    """The content of such a file, None where it is not there."""
+    """The content of an entry's file, None where it is not there."""
     place = find(kind, name)
     with suppress(OSError):
         return None if place is None else (place / file).read_bytes()

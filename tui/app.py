@@ -440,14 +440,18 @@ class TlTui(App[None], inherit_bindings=False):
         if way is None:
             return
         if (host := self.hosting.host) is not None:
-            if host.folder != self.folder:
-                self.folder, self.state = host.folder, ExperimentState()
-            with suppress(OSError):  # a disk that is away: then what was read last
-                self.state = follow.read(host.folder)
+            self.turn_to(host.folder)
             if way == "suspend" and self.state.end is None:
                 self.hosting.hand_over(host.folder)
                 return
         self._quit()
+
+    def turn_to(self, folder: Path) -> None:
+        """Takes what the log in this folder tells now for what is shown, without drawing it."""
+        if folder != self.folder:
+            self.folder, self.state = folder, ExperimentState()
+        with suppress(OSError):  # a disk that is away: then what was read last
+            self.state = follow.read(folder)
 
     def _quit(self) -> None:
         """Ends the app by the person's wish."""

@@ -12,7 +12,7 @@ from engine.state import RunState
 from engine.text import shown
 from tui.curves import accuracy_axis, drawn, epoch_axis, epochs_of, rounded_up
 from tui.plot import Curves, Point, Series
-from tui.theme import AMBER, BLUE, COLOURS, GREY, ROSE
+from tui.theme import AMBER, BLUE, GREY, ROSE, colour_of
 
 Value = Callable[[EpochFinished], float]
 Band = tuple[tuple[float, float, float], ...]
@@ -35,7 +35,7 @@ def together(strategies: Sequence[tuple[str, Sequence[RunState]]]) -> Curves:
         points, band = _over(runs, lambda epoch: epoch.val.accuracy)
         lowest += [value for _, value in points] + [low for _, low, _ in band]
         spans.append(_epochs(runs))
-        series.append(Series(shown(name, 40), points, COLOURS[number % len(COLOURS)], band=band))
+        series.append(Series(shown(name, 40), points, colour_of(number), band=band))
     return Curves("validation accuracy", tuple(series), max(spans), accuracy_axis(lowest), "{:.0%}".format)
 
 

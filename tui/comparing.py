@@ -11,7 +11,8 @@ from rich.text import Text
 from engine import export
 from engine.comparison.rows import Comparison, Source, compare
 from engine.comparison.verdict import choices, verdict
-from engine.log import EVENTS, is_being_written
+from engine.history import status
+from engine.log import EVENTS
 from engine.state import ExperimentState
 from engine.text import shown
 from tui import follow
@@ -86,7 +87,7 @@ def state_of(folder: Path) -> ExperimentState:
 
 def _source(folder: Path, runs: frozenset[str] | None) -> Source:
     state = state_of(folder)
-    return Source(state, folder, state.end is None and not is_being_written(folder), runs)
+    return Source(state, folder, status(state, folder) == "interrupted", runs)
 
 
 @lru_cache(maxsize=16)

@@ -17,7 +17,7 @@ from engine.comparison.units import duration, percent, size
 from engine.text import shown
 from tui.plot import Curves, Series
 from tui.text import apart
-from tui.theme import COLOURS, GREY, Colour, rgb
+from tui.theme import GREY, Colour, colour_of, rgb
 
 Cost = Literal["time", "memory", "processor time"]
 COSTS: dict[Cost, tuple[Callable[[Row], float | None], Callable[[float], str]]] = {
@@ -64,7 +64,7 @@ def marks(comparison: Comparison, cost: Cost) -> tuple[Mark, ...]:
                 mean(lows),
                 mean(highs),
                 mean(value(row) or 0.0 for row in rows),
-                COLOURS[number % len(COLOURS)],
+                colour_of(number),
                 len(rows),
             )
         )

@@ -13,8 +13,6 @@ from rich.console import Console
 
 from engine.log import is_being_written, writer
 from engine.spec import Experiment
-from engine.state import ExperimentState
-from tui import follow
 from tui.app import TlTui
 from tui.commands.find import called
 from tui.errors import app_log, record_error
@@ -94,10 +92,7 @@ def _outlive(host: ThreadHost, app: TlTui, *, silent: bool) -> None:
         said = f"The experiment goes on in {host.folder}; Ctrl-C saves where it stands and ends."
         Console(stderr=True).print(said, markup=False, highlight=False)
     host.wait()
-    if host.folder != app.folder:
-        app.folder, app.state = host.folder, ExperimentState()
-    with suppress(OSError):  # a disk that is away: then what was read last
-        app.state = follow.read(host.folder)
+    app.turn_to(host.folder)
 
 
 def _print_comparison(app: TlTui) -> None:

@@ -11,7 +11,7 @@ from rich.text import Text
 from engine.state import RunState
 from engine.text import shown
 from tui.text import middle
-from tui.theme import AMBER, COLOURS, GREY, rgb
+from tui.theme import AMBER, GREY, colour_of, rgb
 
 UNSET = "–"
 BETWEEN = " · "
@@ -56,7 +56,7 @@ def side_by_side(strategies: tuple[str, ...], found: tuple[SpecDifference, ...],
     )
     head = Text.assemble((f"{'differ in':{names}}", rgb(GREY)))
     for number, name in enumerate(strategies):
-        head.append("  ").append(_fitted(name, cells), f"bold {rgb(COLOURS[number % len(COLOURS)])}")
+        head.append("  ").append(_fitted(name, cells), f"bold {rgb(colour_of(number))}")
     lines = [head]
     for one in found:
         line = Text.assemble((f"{one.parameter:{names}}", rgb(GREY)))

@@ -44,6 +44,7 @@ VIOLET: Colour = (160, 140, 200)
 COLOURS: tuple[Colour, ...] = (BLUE, GREEN, AMBER, ROSE, VIOLET, GREY)
 """Of things side by side."""
 
+
 Condition = Literal["waiting", "running", "finished", "stopped", "skipped", "failed", "paused", "interrupted"]
 """A run's status as a person sees it: also ``paused``, and ``interrupted`` where its process is gone."""
 
@@ -62,6 +63,11 @@ SIGNS: dict[Condition, str] = {
 def rgb(colour: Colour) -> str:
     """The colour as Rich writes it: ``#7aa2d6``."""
     return "#{:02x}{:02x}{:02x}".format(*colour)
+
+
+def colour_of(number: int) -> Colour:
+    """Of the strategy that comes so many places after the first, wherever it is shown."""
+    return COLOURS[number % len(COLOURS)]
 
 
 STYLES: dict[Condition, str] = {

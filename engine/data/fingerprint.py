@@ -76,4 +76,6 @@ def _remembered(key: str, count: int) -> list[str | None] | None:
 
 
 def _remember(key: str, digests: Sequence[str | None]) -> None:
-    cache.remember("digests", key, f"digests of {len(digests)} files", DIGESTS, msgspec.json.encode(digests))
+    encoded = msgspec.json.encode(digests)
+    description = f"digests of {len(digests)} files"
+    cache.remember("digests", key, description, len(encoded), lambda folder: (folder / DIGESTS).write_bytes(encoded))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Generator, Sequence
 from functools import partial
 from typing import NamedTuple
@@ -23,7 +22,6 @@ GREY_WITHIN = 12
 VERSION = "1"
 """Changes whenever the same file is to look different."""
 LOOKS = "looks.msgpack"
-logger = logging.getLogger("engine")
 
 
 class Look(Struct, frozen=True, array_like=True):
@@ -101,4 +99,6 @@ def _remembered(key: str, count: int) -> list[Look] | None:
 
 
 def _remember(key: str, found: Sequence[Look]) -> None:
-    cache.remember("looks", key, f"perceptual hashes of {len(found)} images", LOOKS, msgspec.msgpack.encode(found))
+    encoded = msgspec.msgpack.encode(found)
+    description = f"perceptual hashes of {len(found)} images"
+    cache.remember("looks", key, description, len(encoded), lambda folder: (folder / LOOKS).write_bytes(encoded))

@@ -26,8 +26,6 @@ from engine.text import shown
 
 DEVICE_SHARE = 0.5
 """The share of a GPU's free memory that decoded images, or features, may take; the rest is for training."""
-
-
 MOVED_AT_ONCE = 64
 """Images that are copied to a device at a time."""
 
@@ -61,7 +59,7 @@ class InMemory:
     def batches(self, rows: Tensor, sizes: Sequence[int]) -> Iterator[Tensor]:
         """See :class:`Pixels`; in memory beside a GPU, one batch is read ahead."""
         if self.tensor.device != self.device:
-            yield from _read_ahead(partial(_copied, self.tensor, self.device), rows, sizes, self.device)
+            yield from _read_ahead(self.tensor.__getitem__, rows, sizes, self.device)
             return
         for index in torch.split(rows.to(self.device), list(sizes)):
             yield channels_first(self.tensor[index])
@@ -115,7 +113,12 @@ def on_device(batch: Tensor, device: torch.device) -> Tensor:
     """The batch on the device; the copy to a GPU goes on beside what the CPU does next."""
     if batch.device == device:
         return batch
-    return (batch.pin_memory() if device.type == "cuda" else batch).to(device, non_blocking=True)
+    return pinned(batch, device).to(device, non_blocking=True)
+
+
+def pinned(batch: Tensor, device: torch.device) -> Tensor:
+    """The batch where a GPU can fetch it by itself; a copy, unless it is there already."""
+    return batch.pin_memory() if device.type == "cuda" else batch
 
 
 def in_memory(array: NDArray[np.uint8], device: torch.device, others: Sequence[Pixels] = ()) -> InMemory:
@@ -166,15 +169,14 @@ def _read_ahead(
     read: Callable[[Tensor], Tensor], rows: Tensor, sizes: Sequence[int], device: torch.device
 ) -> Iterator[Tensor]:
     """Batches on the device, while a thread reads the next one."""
-    tasks = (partial(read, index) for index in torch.split(rows, list(sizes)))
+    tasks = (partial(_ready, read, index, device) for index in torch.split(rows, list(sizes)))
     with closing(in_order(tasks, workers=1, ahead=1)) as batches:
         for batch in batches:
             yield channels_first(on_device(batch, device))
 
 
-def _copied(tensor: Tensor, device: torch.device, index: Tensor) -> Tensor:
-    """Images that lie in memory, ready to be copied to the device."""
-    return tensor[index].pin_memory() if device.type == "cuda" else tensor[index]
+def _ready(read: Callable[[Tensor], Tensor], index: Tensor, device: torch.device) -> Tensor:
+    return pinned(read(index), device)
 
 
 def _read(array: NDArray[np.uint8], index: Tensor) -> Tensor:

@@ -164,16 +164,15 @@ def _found(
 def keep(kind: str, key: str, description: str, files: Mapping[str, NDArray[Any] | bytes]) -> None:
     """Writes arrays and bytes to the cache under these file names; where that fails, it is only logged."""
     size = sum(content.nbytes if isinstance(content, np.ndarray) else len(content) for content in files.values())
-    try:
-        with cache.writing(kind, key, description, size) as folder:
-            paths = {} if folder is None else {folder / name: content for name, content in files.items()}
-            for path, content in paths.items():
-                if isinstance(content, np.ndarray):
-                    np.save(path, content, allow_pickle=False)
-                else:
-                    path.write_bytes(content)
-    except OSError:
-        logger.warning("%s could not be kept for the next experiment", description, exc_info=True)
+
+    def write(folder: Path) -> None:
+        for name, content in files.items():
+            if isinstance(content, np.ndarray):
+                np.save(folder / name, content, allow_pickle=False)
+            else:
+                (folder / name).write_bytes(content)
+
+    cache.remember(kind, key, description, size, write)
 
 
 def _decoded_to_disk(key: str, description: str, files: Sequence[str], side: int) -> Generator[WorkDone, None, None]:

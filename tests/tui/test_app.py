@@ -266,6 +266,7 @@ async def test_what_goes_on_again_says_how_long_it_will_take(app: TlTui, present
     async with app.run_test(size=(80, 24)) as pilot:
         await opened(pilot, app, folder)
         await until(pilot, lambda: "ETA" in text_of(app))
+        assert "9.0 s" not in text_of(app), "what it took until it was stopped"
 
 
 async def test_nobody_writes_an_unfinished_log_interrupted(app: TlTui, past: Log) -> None:

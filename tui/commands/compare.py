@@ -13,7 +13,8 @@ from rich.console import Console
 from engine.comparison.rows import Comparison, Source, compare
 from engine.export import FORMATS, write_text
 from engine.export.to_markdown import to_markdown
-from engine.log import event_reader, is_being_written
+from engine.history import status
+from engine.log import event_reader
 from engine.state import fold
 from engine.text import shown
 from engine.toml import SpecError
@@ -95,7 +96,7 @@ def _source(folder: Path, wanted: frozenset[str] | None) -> Source:
         if missing := sorted(wanted - known):
             raise SpecError(f"{folder.name} has no run {missing[0]!r}; there are {', '.join(of_strategies)}")
         runs = frozenset(run for run, strategy in of_strategies.items() if wanted & {run, strategy})
-    return Source(state, folder, state.end is None and not is_being_written(folder), runs)
+    return Source(state, folder, status(state, folder) == "interrupted", runs)
 
 
 def _not_positive(positive: str, comparison: Comparison) -> str:

@@ -43,7 +43,7 @@ def control(experiment: str | None, action: Asked, out: Path, *, as_json: bool) 
     if action != "status":
         if state.end is not None or not is_being_written(folder):
             raise SpecError(f"{folder.name} does not run now ({status_of(state, folder)}): {action} would do nothing")
-        if not (action in ("pause", "resume") and state.paused == (action == "pause")):
+        if not _is_so(action, state):
             current = state.current
             send_command(folder, action)
             obeyed = False
@@ -52,9 +52,8 @@ def control(experiment: str | None, action: Asked, out: Path, *, as_json: bool) 
                 time.sleep(POLL_SECONDS)
                 events = reader.read()
                 state = fold(events, state)
-                obeyed = any(isinstance(event, CommandApplied) and event.action == action for event in events)
-                obeyed = obeyed or (action in ("pause", "resume") and state.paused == (action == "pause"))
-            obeyed = obeyed or (state.end is not None and action in ("stop", "skip"))
+                applied = any(isinstance(event, CommandApplied) and event.action == action for event in events)
+                obeyed = applied or _is_so(action, state)
             while action in ("stop", "skip") and _is_ending(current, state) and time.monotonic() < end:
                 time.sleep(POLL_SECONDS)
                 state = fold(reader.read(), state)
@@ -70,6 +69,11 @@ def control(experiment: str | None, action: Asked, out: Path, *, as_json: bool) 
         why = "it has not taken effect yet" if state.end is None else "it ended first"
         sys.stderr.write(f"tl-tui: {action} was asked for; {why}\n")
     return 0 if obeyed else 1
+
+
+def _is_so(action: Asked, state: ExperimentState) -> bool:
+    """Whether what is asked for is so by now, whoever did it."""
+    return state.end is not None if action in ("stop", "skip") else state.paused == (action == "pause")
 
 
 def _is_ending(run: RunState | None, state: ExperimentState) -> bool:

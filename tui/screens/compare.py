@@ -107,16 +107,16 @@ class CompareScreen(Screen[None]):
     def show(self, state: ExperimentState) -> None:
         """Compares again when a run began, finished an epoch, or ended, or when others were marked."""
         app = app_of(self)
+        chosen = state.name, dict(app.marks)
         seen = (
-            state.name,
+            chosen,
             app.interrupted,
-            dict(app.marks),
             self.positive,
             [(run.run, run.status, len(run.epochs), run.parameters_total) for run in state.runs],
         )
         if seen == self._seen:
             return
-        if self._seen is not None and seen[:3] != self._seen[:3]:  # other experiments: what was open is not of them
+        if self._seen is not None and chosen != self._seen[0]:  # what was open is of other experiments
             self.view = "table"
         self._seen = seen
         if state.runs or app.marks:

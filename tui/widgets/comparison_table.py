@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from itertools import cycle
-from types import MappingProxyType
 from typing import ClassVar
 
 from rich.text import Text
@@ -16,13 +14,15 @@ from engine.comparison.units import UNKNOWN
 from engine.text import shown
 from tui.measures import Line, Measure, Order, best_of, lines, measures
 from tui.text import apart
-from tui.theme import AMBER, BLUE, COLOURS, GREEN, GREY, SIGNS, Colour, Condition, rgb
+from tui.theme import AMBER, BLUE, GREEN, GREY, SIGNS, Colour, Condition, colour_of, rgb
 from tui.widgets.listing import Listing
 
 GAP = 2
 WORTH_A_SIGN: tuple[Condition, ...] = ("failed", "running", "interrupted", "stopped", "skipped", "waiting")
 MOST_NAME = 34
 MOST_CHARACTERS = 160
+WIDEST = 1000
+"""Cells in which no name is cut."""
 
 
 class ComparisonTable(Listing):
@@ -92,7 +92,8 @@ class ComparisonTable(Listing):
         before = self.current
         self._named = 0, []
         strategies = dict.fromkeys(row.strategy for row in self.comparison.runs)
-        self._colours = dict(zip(strategies, cycle(COLOURS), strict=False))  # as in the charts, however it is sorted
+        # as in the charts, however it is sorted
+        self._colours = {name: colour_of(number) for number, name in enumerate(strategies)}
         self.lines = lines(self.comparison, self.measures, self.unfolded, self.order)
         self._cells = [[one.cell(line.column.rows) for one in self.measures] for line in self.lines]
         self._widths = [
@@ -149,7 +150,7 @@ class ComparisonTable(Listing):
         self._arrange()
 
     def _name_width(self, width: int) -> int:
-        longest = max((name.cell_len for name in _names(self.lines)), default=8)
+        longest = max((name.cell_len for name in _names(self.lines, self.unfolded, WIDEST, self._colours)), default=8)
         return max(12, min(longest, MOST_NAME, width // 2))
 
     def _name_of(self, number: int, width: int) -> Text:
@@ -209,12 +210,7 @@ class ComparisonTable(Listing):
         return text
 
 
-def _names(
-    lines: Sequence[Line],
-    unfolded: frozenset[str] = frozenset(),
-    width: int = 1000,
-    colours: Mapping[str, Colour] = MappingProxyType({}),
-) -> list[Text]:
+def _names(lines: Sequence[Line], unfolded: frozenset[str], width: int, colours: Mapping[str, Colour]) -> list[Text]:
     """Strategies with the number of their runs, and runs, with a sign where something is not over or went wrong."""
     behind = [_behind(line) for line in lines]
     room = width - max(map(len, behind), default=0)
