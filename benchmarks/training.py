@@ -1,4 +1,4 @@
-"""Training by tl-tui against the loop of PyTorch's tutorial, and against timm and fastai, as a table.
+"""Training by tl-tui against the loop of PyTorch's tutorial, a sketch of the same ideas, timm and fastai, as a table.
 
 ``python -m benchmarks.training --data FOLDER --weights FOLDER --json FILE`` measures and prints; every run is appended
 to FILE as it ends, and what FILE holds already is not measured again, so that a call that was cut short goes on.
@@ -28,7 +28,8 @@ from engine.strategy import Strategy
 EXTRACTION_EPOCHS = 25
 SHORT_EPOCHS = 2
 Key = tuple[str, str, int, int, int]
-PEERS = {"timm": "peers_timm", "fastai": "peers_fastai"}
+SKETCH = "sketch"
+PEERS = {SKETCH: "sketch", "timm": "peers_timm", "fastai": "peers_fastai"}
 FETCH = """
 import sys
 from benchmarks.plain_loop import pretrained_weights
@@ -167,7 +168,7 @@ def _fetch(weights: str, strategies: Sequence[Strategy]) -> None:
 
 
 def _importable_peers() -> list[str]:
-    found = [peer for peer in PEERS if find_spec(peer)]
+    found = [peer for peer in PEERS if peer == SKETCH or find_spec(peer)]
     for peer in PEERS:
         if peer not in found:
             _say(f"{peer} is not installed: pip install {peer}, or pip install -e '.[peers]'")
@@ -183,7 +184,7 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--repeats", type=int, default=5)
     parser.add_argument("--epochs", type=int, help=f"the preset's if not given, {EXTRACTION_EPOCHS} of extraction")
     parser.add_argument("--batch-size", type=int, help="images a step, of every side; the preset's if not given")
-    parser.add_argument("--peers", action="store_true", help="timm and fastai too, where they are installed")
+    parser.add_argument("--peers", action="store_true", help="a sketch too, timm and fastai where installed")
     parser.add_argument("--json", type=Path, metavar="FILE", help="keep every run there, and do not repeat those in it")
     return parser.parse_args()
 

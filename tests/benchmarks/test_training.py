@@ -105,7 +105,7 @@ def test_failed_run_is_no_figure() -> None:
         engine_run.from_log([ev.RunFailed(run="a", kind="error", message="no luck")])
 
 
-@pytest.mark.parametrize("side", ["plain_loop", "engine_run"])
+@pytest.mark.parametrize("side", ["plain_loop", "engine_run", "sketch"])
 @pytest.mark.parametrize("strategy", [FINE_TUNING, EXTRACTION], ids=lambda strategy: strategy.trains)
 def test_side_trains(
     side: str,
