@@ -71,7 +71,7 @@ def compared(world: World, images: int, seeds: int, grouped: bool, rng: np.rando
         ]
         for side in right
     )
-    found = paired_difference(one, other, ("one", "other"))
+    found = paired_difference(one, other)
     assert found is not None
     return found
 

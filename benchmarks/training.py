@@ -116,7 +116,10 @@ def report(samples: Sequence[Sample], peers: Sequence[str]) -> str:
     """Everything that is printed: machine, versions, data, table."""
     commits = ", ".join(dict.fromkeys(sample.commit for sample in samples))
     data = ", ".join(dict.fromkeys(f"{sample.counted.trained.images} images of {sample.data}" for sample in samples))
-    lines = (header((*PACKAGES, *peers)), f"- measured at commit {commits} on {data}")
+    lines = (
+        header((*PACKAGES, *(peer for peer in peers if peer != SKETCH))),
+        f"- measured at commit {commits} on {data}",
+    )
     return "\n".join(lines) + "\n\n" + training_table(samples)
 
 

@@ -77,7 +77,7 @@ def bf16_of(device: torch.device) -> Bf16:
 
 
 def choose_precision(device: torch.device, asked: Precision) -> Arithmetic:
-    """The precision to train in, set up for the whole process.
+    """The precision to train in, see :func:`use_precision`.
 
     ``auto`` is bf16 where the hardware has it, else fp16 on CUDA cards with tensor cores for it (compute capability
     7.0 and 7.5), else fp32. On CUDA ``fp32`` is IEEE fp32 and ``tf32`` shortens the factors of products to 10 bits, so
@@ -92,10 +92,16 @@ def choose_precision(device: torch.device, asked: Precision) -> Arithmetic:
         raise SpecError(f"precision: {chosen} is for CUDA devices, not {device.type}; use auto or fp32")
     if chosen == "tf32" and not has_bf16:  # the same cards have both
         raise SpecError("precision: tf32 needs a card of compute capability 8.0 or later; use auto or fp32")
-    if device.type == "cuda":
-        _set_tf32(chosen == "tf32")
-        torch.backends.cudnn.benchmark = True  # every batch has the same shape: the fastest algorithm is worth a search
     return chosen
+
+
+def use_precision(device: torch.device, precision: Arithmetic) -> None:
+    """Sets up the whole process to compute in it, as fast as the device can."""
+    if device.type == "cuda":
+        torch.set_float32_matmul_precision("high" if precision == "tf32" else "highest")
+        # not cudnn.conv.fp32_precision: once set, torch's own cudnn.flags() and torch.compile raise (2.10 to 2.15)
+        torch.backends.cudnn.allow_tf32 = precision == "tf32"
+        torch.backends.cudnn.benchmark = True  # every batch has the same shape: the fastest algorithm is worth a search
 
 
 def autocast(device: torch.device, precision: Arithmetic) -> torch.autocast:
@@ -181,6 +187,8 @@ def trim_memory() -> None:
     """Gives memory that was freed back to the system."""
     if torch.cuda.is_available():
         torch.cuda.empty_cache()
+    elif torch.backends.mps.is_available():
+        torch.mps.empty_cache()
     # only glibc has it; without it freed tensors stay with the process and count as the next run's
     with contextlib.suppress(AttributeError, OSError, TypeError):
         ctypes.CDLL(None).malloc_trim(0)
@@ -201,13 +209,6 @@ def _automatic(device: torch.device) -> Arithmetic:
     if bf16_of(device).in_hardware:
         return "bf16"
     return "fp16" if device.type == "cuda" and torch.cuda.get_device_capability(device) >= (7, 0) else "fp32"
-
-
-def _set_tf32(on: bool) -> None:
-    """Whether TF32 is used in matrix products and convolutions."""
-    torch.set_float32_matmul_precision("high" if on else "highest")
-    # not cudnn.conv.fp32_precision: once that is set, torch's own cudnn.flags() and torch.compile raise (2.10 to 2.15)
-    torch.backends.cudnn.allow_tf32 = on
 
 
 def _kernel_peak_rss() -> int:

@@ -5,12 +5,12 @@ from __future__ import annotations
 import platform
 from pathlib import Path
 
-import psutil
 import torch
 import torchvision
 from msgspec import Struct
 
 from engine import cache
+from engine.data.threads import usable_cores
 from engine.devices import bf16_of, choose_device, choose_precision, describe
 from engine.events import Device
 from engine.models.weights import WeightsError, find, hub_cache
@@ -74,7 +74,7 @@ def examine() -> Report:
         device=describe(device),
         precision=choose_precision(device, "auto"),
         precision_reason=bf16_of(device).why,
-        cpus=_usable_cpus(),
+        cpus=usable_cores(),
         threads=torch.get_num_threads(),
         weights=tuple(_source(backbone) for backbone in backbones),
         weights_folder=hub_cache(),
@@ -88,8 +88,3 @@ def _source(backbone: str) -> WeightsSource:
     except (SpecError, WeightsError) as error:
         return WeightsSource(backbone, str(error), here=False)
     return WeightsSource(backbone, found.origin, here=found.path is not None)
-
-
-def _usable_cpus() -> int:
-    process = psutil.Process()
-    return len(process.cpu_affinity()) if hasattr(process, "cpu_affinity") else psutil.cpu_count() or 1

@@ -7,6 +7,7 @@ import os
 import platform
 import socket
 import threading
+import time
 from collections import deque
 from collections.abc import Generator, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -35,7 +36,7 @@ from engine.run import run_events
 from engine.shared import ChangedError, Shared
 from engine.spec import Arithmetic, Experiment, planned_runs
 from engine.state import ExperimentState, fold, is_left
-from engine.text import listed, visible
+from engine.text import in_one_line, listed, visible
 from engine.toml import SpecError
 from engine.training.features import FeatureStore
 from engine.training.schedule import stands_still_from
@@ -52,7 +53,8 @@ def run(
     None where it was suspended: another process can go on with it. ``asked`` is what this process itself asks for.
     A run that fails is recorded and the next one starts. What makes the whole experiment impossible is recorded too
     and then raised: ``SpecError`` (say, a backbone that does not exist), ``DataError`` (unusable images). Where it only
-    cannot go on as it began, :class:`ChangedError` is raised and the log left as it is, unless by ``force``.
+    cannot go on as it began, :class:`ChangedError` is raised, unless by ``force``, and the log tells of no end: it can
+    be resumed once what changed is back.
     """
     with _engine_log(log.folder):
         try:
@@ -62,7 +64,7 @@ def run(
         except Exception as error:
             if not isinstance(error, SpecError | DataError):
                 logger.exception("the experiment failed")
-            log.append(ev.ExperimentFinished(end="failed", error=" ".join(str(error).split()) or type(error).__name__))
+            log.append(ev.ExperimentFinished(end="failed", error=in_one_line(error)))
             raise
         if finished is not None:
             log.append(finished)
@@ -98,11 +100,13 @@ def _run(
     experiment: Experiment, dataset: DataSet, log: EventLog, asked: deque[Action], force: bool
 ) -> ev.ExperimentFinished | None:
     device, precision, views = means(experiment)
-    clock, memory = Stopwatch(), devices.MemoryProbe(device)
+    devices.use_precision(device, precision)
+    clock, processor, memory = Stopwatch(), Stopwatch(time.process_time), devices.MemoryProbe(device)
     earlier = fold(log.earlier)
     meter = energy_meter(device)
     energy = None if meter is None else Stopwatch(meter)
-    controls = Controls(log.folder, log, [clock] if energy is None else [clock, energy], asked, earlier)
+    meters = [meter for meter in (clock, processor, energy) if meter is not None]
+    controls = Controls(log.folder, log, meters, asked, earlier)
     if earlier.data is not None and not earlier.data.test:  # it began when no part was set apart for a test
         dataset = msgspec.structs.replace(dataset, test=())
     state = _begin(experiment, dataset, log, devices.describe(device), earlier)
@@ -118,9 +122,10 @@ def _run(
             compile=experiment.compile,
             memory=memory,
             clock=clock,
+            processor=processor,
             energy=energy,
             later=later,
-            features=FeatureStore(later, clock, energy),
+            features=FeatureStore(later, clock, processor, energy),
             backbones={run.strategy.backbone for run in state.runs if is_left(run)},
             folds=experiment.folds,
             split_seed=experiment.data.split_seed,
@@ -208,8 +213,11 @@ def _heartbeat(log: EventLog, memory: devices.MemoryProbe, run_name: str) -> Ite
     over = threading.Event()
 
     def beat() -> None:
-        while not over.wait(HEARTBEAT_SECONDS):
-            log.append(ev.MemorySampled(run=run_name, memory=memory.sample()))
+        try:
+            while not over.wait(HEARTBEAT_SECONDS):
+                log.append(ev.MemorySampled(run=run_name, memory=memory.sample()))
+        except RuntimeError:  # a card that is lost: training says so too, and says it to the person
+            logger.exception("memory can no longer be measured")
 
     thread = threading.Thread(target=beat, name="heartbeat", daemon=True)
     thread.start()

@@ -7,9 +7,9 @@ from pathlib import Path
 from engine import events as ev
 from engine.models.weights import WeightsError
 from engine.state import WRITING
-from engine.text import shown
+from engine.text import in_one_line, shown
 from engine.training import saving
-from engine.training.features import TooLargeError
+from engine.training.features import NotFiniteError, TooLargeError
 from engine.training.memory import DoesNotFitError, shortage
 from engine.training.run import DivergedError
 
@@ -19,10 +19,10 @@ def failure(run: str, error: Exception, standing: Path | None = None) -> ev.RunF
 
     ``standing``: where the run's last checkpoint is, in the experiment's folder.
     """
-    message = shown(" ".join(str(error).split()) or type(error).__name__, 400)
+    message = shown(in_one_line(error), 400)
     match error:
-        case WeightsError() | TooLargeError():  # which say what to do
-            kind = "weights" if isinstance(error, WeightsError) else "out of memory"
+        case WeightsError() | NotFiniteError() | TooLargeError():  # which say what to do
+            kind = "out of memory" if isinstance(error, TooLargeError) else "weights"
             return ev.RunFailed(run=run, kind=kind, message=message)
         case DivergedError():
             advice = "lower the learning rate" + (f"; the last good state is in {standing}" if standing else "")

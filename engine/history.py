@@ -13,7 +13,7 @@ from msgspec import Struct
 
 from engine.events import AnyEvent
 from engine.folder import SPEC, experiments
-from engine.log import EVENTS, LineReader, is_being_written, writing_process
+from engine.log import EVENTS, LineReader, event_reader, is_being_written, writing_process
 from engine.state import WRITING, ExperimentState, fold
 
 Status = Literal["running", "paused", "finished", "stopped", "failed", "interrupted", "damaged"]
@@ -69,6 +69,11 @@ def each(out: Path, known: Iterable[Summary] = ()) -> Iterator[Summary]:
 def running_elsewhere(out: Path) -> list[Path]:
     """The experiments in ``out`` that another process of this machine is at, newest first."""
     return [folder for folder in experiments(out) if writing_process(folder) not in (None, os.getpid())]
+
+
+def read_state(folder: Path) -> ExperimentState:
+    """The state of the experiment in a folder now, with all its progress; ``OSError`` where its log cannot be read."""
+    return fold(event_reader(folder).read())
 
 
 def summary(folder: Path) -> Summary:

@@ -13,19 +13,22 @@ from torch import Tensor, nn
 
 from engine.data.dataset import DataSet
 from engine.data.prepare import Prepared, prepare
-from engine.devices import choose_device, choose_precision, has_float64
+from engine.devices import choose_device, choose_precision, has_float64, release_memory, use_precision
 from engine.models.backbones import count_parameters, preprocessing
 from engine.models.weights import WeightsError, fetch, network_of
 from engine.presets import on_rung
 from engine.progress import WorkDone, each
+from engine.spec import Arithmetic
 from engine.strategy import LBFGS
 from engine.training.batches import Images
-from engine.training.features import FeatureStore, TooLargeError, extracted
+from engine.training.features import FeatureStore, NotFiniteError, TooLargeError, extracted
+from engine.training.memory import shortage
 from engine.training.probe import Head, divided, probe
 
 SETTLED = 1e-3
 """The relative change of the ratio of precisions at which the evidence is taken to be the greatest."""
 SEED = 0
+Means = tuple[torch.device, Arithmetic]
 
 
 class Ranked(Struct, frozen=True, kw_only=True):
@@ -58,6 +61,8 @@ def rank(
     for backbone in backbones:
         preprocessing(backbone, None)
     on, found, prepared = choose_device(device), [], dict[int, Prepared]()
+    means = on, choose_precision(on, "auto")
+    use_precision(*means)
     with ThreadPoolExecutor(1) as later:
         store = FeatureStore(later)
         for backbone in backbones:
@@ -66,9 +71,14 @@ def rank(
                 others = [one.pixels for one in prepared.values()]
                 prepared[side] = yield from prepare(dataset, side, on, later, others)
             try:
-                one = yield from _ranked(backbone, prepared[side], len(dataset.classes), weights, store, on)
-            except (WeightsError, TooLargeError) as error:
+                one = yield from _ranked(backbone, prepared[side], len(dataset.classes), weights, store, means)
+            except (WeightsError, TooLargeError, NotFiniteError) as error:
                 one = Ranked(backbone=backbone, skipped=str(error))
+            except Exception as error:
+                if not shortage(error):
+                    raise
+                release_memory()
+                one = Ranked(backbone=backbone, skipped="it does not fit into memory")
             store.tables.clear()
             found.append(one)
     return tuple(sorted(found, key=lambda one: -math.inf if one.logme is None else one.logme, reverse=True))
@@ -111,8 +121,10 @@ def _evidence(sigma: Tensor, along: Tensor, beyond: Tensor, images: int, size: i
 
 
 def _ranked(
-    backbone: str, prepared: Prepared, classes: int, weights: str, store: FeatureStore, device: torch.device
+    backbone: str, prepared: Prepared, classes: int, weights: str, store: FeatureStore, means: Means
 ) -> Generator[WorkDone, None, Ranked]:
+    device, precision = means
+
     def named(done: WorkDone) -> WorkDone:
         return WorkDone(f"{backbone}: {done.detail}", done.done, done.total, done.images)
 
@@ -121,7 +133,6 @@ def _ranked(
     network = network_of(backbone, classes, "head", pretrained, SEED)
     network.module.to(device).to(memory_format=torch.channels_last)
     images = Images(prepared, preprocessing(backbone, None), device)
-    precision = choose_precision(device, "auto")
     table = yield from each(extracted(store, images, on_rung(backbone, "probe"), network, precision), named)
     part = prepared.train
     features, labels = table[0, part.rows.to(table.device)], part.labels.to(table.device)

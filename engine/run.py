@@ -96,7 +96,9 @@ def _begun(
     trim_memory()
     shared.memory.reset_peak()
     best = Best(run, shared.folder, shared.dataset.classes)
-    course = Course(run, at_the_start(run), best, prepared.fingerprint, energy=shared.energy)
+    course = Course(
+        run, at_the_start(run), best, prepared.fingerprint, processor=shared.processor, energy=shared.energy
+    )
     yield from _resume(shared, course)
     return course, _started(shared, planned, course, pretrained, cost)
 
@@ -140,6 +142,8 @@ def _resume(shared: Shared, course: Course) -> Generator[Event, None, None]:
         return
     if changed:
         course.training.begin_epoch(course.training.epoch)
+        if found.standing.data != course.data:
+            course.best.forget()
         yield ev.Warned(run=name, message=f"goes on by force, at the beginning of its epoch: {'; '.join(changed)}")
 
 

@@ -34,7 +34,8 @@ class Shared:
 
     ``fingerprint``: of the images that the experiment began with, empty where it begins now; ``force``: others will do.
     ``prepared`` holds its images by their side in pixels; ``features`` those of frozen backbones.
-    ``later`` writes to the cache beside the training. ``energy`` counts joules, None where nothing tells them.
+    ``later`` writes to the cache beside the training. ``clock``, ``processor`` and ``energy`` count seconds, processor
+    seconds and joules, the last None where nothing tells them.
     ``folds``: how many there are, None for the split as it is; ``divisions`` holds those of one side and one seed at a
     time, drawn with ``split_seed`` and the run's own seed. ``backbones``: those of which nobody knows yet whether their
     weights can be had.
@@ -50,6 +51,7 @@ class Shared:
     compile: bool
     memory: MemoryProbe
     clock: Stopwatch
+    processor: Stopwatch
     energy: Stopwatch | None
     later: Executor
     features: FeatureStore

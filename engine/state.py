@@ -185,10 +185,24 @@ def _(event: ev.ExperimentStarted, state: ExperimentState) -> ExperimentState:
     )
 
 
+_NOT_OVER: dict[str, object] = {
+    "status": "waiting",
+    "progress": None,
+    "failure": None,
+    "ended": None,
+    "seconds": None,
+    "cpu_seconds": None,
+    "seconds_of_found_features": 0.0,
+    "memory_at_end": None,
+    "test": None,
+    "joules": None,
+}
+"""What is known of a run only once it is over, as it is before that."""
+
+
 @_apply.register
 def _(event: ev.ExperimentResumed, state: ExperimentState) -> ExperimentState:
-    waiting = {"status": "waiting", "progress": None, "failure": None, "ended": None, "seconds": None}
-    runs = tuple(replace(run, **waiting) if is_left(run) else run for run in state.runs)
+    runs = tuple(replace(run, **_NOT_OVER) if is_left(run) else run for run in state.runs)
     return replace(
         state,
         runs=runs,

@@ -137,9 +137,31 @@ class Strategy(Struct, frozen=True, forbid_unknown_fields=True):
         return self.on_features or self.head == "probe"
 
     @property
+    def is_augmented(self) -> bool:
+        """Whether training sees other views of an image than validation; a frozen backbone does so in several."""
+        return not self.augmentation.is_none and (not self.on_features or self.augmentation.views > 1)
+
+    @property
     def learning_rate(self) -> float | None:
         """The initial, highest learning rate; None where L-BFGS searches for its steps itself."""
         return None if isinstance(self.optimizer, LBFGS) else self.optimizer.lr
+
+
+def settings(strategy: Strategy) -> dict[str, object]:
+    """What is set in a strategy but its name, by dotted key (``schedule.gamma``), as far as it means something to it.
+
+    Views are extracted only where the head alone trains; what has no epochs has no schedule and no batches; only what
+    is below the head can train at other rates, and is worth training from a probe.
+    """
+    found: dict[str, object] = {}
+    for name, value in msgspec.to_builtins(strategy).items():
+        found |= {f"{name}.{inner}": one for inner, one in value.items()} if isinstance(value, dict) else {name: value}
+    unused = {"name"} | ({"layer_decay"} if strategy.on_features else {"augmentation.views"})
+    if strategy.is_probe or (strategy.on_features and strategy.head == "random"):
+        unused |= {"head"}
+    if strategy.is_probe:
+        unused |= {"epochs", "batch_size", *(name for name in found if name.startswith("schedule."))}
+    return {name: value for name, value in found.items() if name not in unused}
 
 
 def changed_strategy(strategy: Strategy, **values: object) -> Strategy:

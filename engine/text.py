@@ -31,6 +31,11 @@ def visible(text: str, keep: str = "") -> str:
     return "".join(one if one.isprintable() or one in keep else _escape(one) for one in text)
 
 
+def in_one_line(error: BaseException) -> str:
+    """What an exception says, its kind where it says nothing."""
+    return " ".join(str(error).split()) or type(error).__name__
+
+
 def listed(names: list[str], limit: int = 3) -> str:
     """The first few names, and how many more there are: ``a, b, c and 4 more``."""
     first = ", ".join(shown(name, 100) for name in names[:limit])

@@ -8,7 +8,7 @@ from datetime import datetime
 from functools import partial
 from pathlib import Path
 from threading import Thread
-from typing import Any, ClassVar, Literal
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from rich.text import Text
 from textual import on
@@ -30,13 +30,16 @@ from tui.errors import record_error, unexpected, why
 from tui.help import help_text
 from tui.hosting import Hosting
 from tui.loading import load_ahead, load_for_comparing
-from tui.messages import HandedOver, HostStarted, StartFailed, StateRead
+from tui.messages import HandedOver, HostStarted, OthersTrain, StartFailed, StateRead
 from tui.screens.dialogs import Leaving, Question, Reading, Way
 from tui.screens.frame import SMALLEST, Shows, framed
 from tui.screens.setup import SetupScreen
 from tui.theme import THEME
 from tui.widgets.header import MODES, Header, Tabs
 from tui.words import asked, kept_if_ended
+
+if TYPE_CHECKING:
+    from tui.comparing import Marks
 
 LOADED_AFTER = 1.0
 """Seconds after the first result until what compares is loaded: what is shown first has gone before."""
@@ -187,20 +190,21 @@ class TlTui(App[None], inherit_bindings=False):
         """
         if self.hosting.is_busy:
             self.notify("An experiment is running: stop it first (2 Live, then s).", severity="warning")
-        elif others := running_elsewhere(self.out):
-            names = shown(listed([folder.name for folder in others], 2), 160)
-            said = f"{names}\n{'trains' if len(others) == 1 else 'train'} on this machine already."
-            self.push_screen(
-                Question(
-                    "Start another one?",
-                    f"{said}\nAll become slower, and their times do not compare.",
-                    "Start (y)",
-                    "Not now (n)",
-                ),
-                lambda yes: self.hosting.start(experiment, self.out) if yes else None,
-            )
         else:
             self.hosting.start(experiment, self.out)
+
+    @on(OthersTrain)
+    def _others_train(self, message: OthersTrain) -> None:
+        said = f"{shown(listed(message.names, 2), 160)}\n{'trains' if len(message.names) == 1 else 'train'}"
+        self.push_screen(
+            Question(
+                "Start another one?",
+                f"{said} on this machine already.\nAll become slower, and their times do not compare.",
+                "Start (y)",
+                "Not now (n)",
+            ),
+            lambda yes: self.hosting.start(message.experiment, self.out, beside_others=True) if yes else None,
+        )
 
     def resume_experiment(self, folder: Path) -> None:
         """Goes on with an interrupted experiment in the background and shows it in Live; says why where it cannot."""
@@ -397,14 +401,17 @@ class TlTui(App[None], inherit_bindings=False):
         """Writes the comparison into the experiment's folder, of what is marked beside them all, and says where."""
         marks = dict(self.marks) if self.current_mode == "compare" else {}
         if (folder := self.out if marks else self.folder) is not None:
-            self.run_worker(partial(self._export, self.state, marks, folder), thread=True, group="export")
+            asked = partial(self._export, self.state, self.folder, self.interrupted, marks, folder)
+            self.run_worker(asked, thread=True, group="export", exit_on_error=False)
 
-    def _export(self, state: ExperimentState, marks: dict[Path, frozenset[str] | None], folder: Path) -> None:
-        load_for_comparing()
-        from tui.comparing import export_all  # noqa: PLC0415 - the first comparison loads scipy
-
+    def _export(
+        self, state: ExperimentState, opened: Path | None, interrupted: bool, marks: Marks, folder: Path
+    ) -> None:
         try:
-            said = export_all(state, self.folder, self.interrupted, marks, folder)
+            load_for_comparing()
+            from tui.comparing import export_all  # noqa: PLC0415 - the first comparison loads scipy
+
+            said = export_all(state, opened, interrupted, marks, folder)
         except OSError as error:
             self.notify(why(folder, error), title="Export", severity="error")
         except Exception as error:  # a person wants to know, and to go on

@@ -6,10 +6,10 @@ from collections.abc import Callable, Sequence
 from operator import itemgetter
 from statistics import mean
 
-from engine.comparison.units import percent
 from engine.events import EpochFinished
 from engine.state import RunState
 from engine.text import shown
+from engine.units import percent
 from tui.curves import accuracy_axis, drawn, epoch_axis, epochs_of, rounded_up
 from tui.plot import Curves, Point, Series
 from tui.theme import AMBER, BLUE, GREY, ROSE, colour_of

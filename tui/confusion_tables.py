@@ -9,8 +9,8 @@ from rich.table import Table
 from rich.text import Text
 
 from engine.comparison.confusion import LARGEST, Matrix
-from engine.comparison.units import percent
 from engine.text import shown
+from engine.units import percent
 from tui.theme import AMBER, BLUE, GREEN, GREY, rgb
 
 NAME_WIDTH = 12

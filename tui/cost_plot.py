@@ -13,8 +13,8 @@ from rich.text import Text
 from engine.comparison.columns import columns
 from engine.comparison.measured import part
 from engine.comparison.rows import Comparison, Row
-from engine.comparison.units import duration, percent, size
 from engine.text import shown
+from engine.units import duration, percent, size
 from tui.plot import Curves, Series
 from tui.text import apart
 from tui.theme import GREY, Colour, colour_of, rgb

@@ -5,9 +5,9 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterable, Sequence
 
-from engine.comparison.units import duration, percent, size
 from engine.events import EpochFinished, Memory
 from engine.state import RunState
+from engine.units import duration, percent, size
 from tui.plot import Curves, Point, Series, steps
 from tui.theme import AMBER, BLUE, GREEN, GREY, ROSE, Colour
 

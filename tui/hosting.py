@@ -7,12 +7,13 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
+from engine.history import running_elsewhere
 from engine.log import LogBusyError, is_being_written
 from engine.spec import Experiment
 from engine.text import shown
 from tui.errors import in_words, unexpected
 from tui.loading import wait_until_loaded
-from tui.messages import HandedOver, HostStarted, StartFailed
+from tui.messages import HandedOver, HostStarted, OthersTrain, StartFailed
 
 if TYPE_CHECKING:
     from textual.message import Message
@@ -72,9 +73,12 @@ class Hosting:
         own = self.host is not None and self.host.folder == folder and self.host.is_alive()
         return own or is_being_written(folder)
 
-    def start(self, experiment: Experiment, out: Path) -> None:
-        """Starts the experiment below ``out``: ``HostStarted`` or ``StartFailed`` says whether it could."""
-        self._begin(partial(_started, experiment, out))
+    def start(self, experiment: Experiment, out: Path, *, beside_others: bool = False) -> None:
+        """Starts the experiment below ``out``: ``HostStarted`` or ``StartFailed`` says whether it could.
+
+        ``OthersTrain`` where others run below ``out`` elsewhere, unless it is to run ``beside_others``.
+        """
+        self._begin(partial(_started, experiment, out, beside_others))
 
     def resume(self, folder: Path) -> None:
         """Goes on with what is left of an experiment, likewise, also where it was paused."""
@@ -112,6 +116,8 @@ class Hosting:
             self.host = make()  # kept before anybody is told: the app may be about to end
             if self._wanted is not None:
                 self.host.ask(self._wanted)
+        except _OthersTrainError as found:
+            self._tell(OthersTrain(found.experiment, found.names))
         except (ValueError, LogBusyError) as error:
             self._tell(StartFailed(str(error)))
         except OSError as error:
@@ -138,9 +144,17 @@ class Hosting:
             self.is_handing_over = False
 
 
-def _started(experiment: Experiment, out: Path) -> ThreadHost:
+class _OthersTrainError(Exception):
+    def __init__(self, experiment: Experiment, names: list[str]) -> None:
+        super().__init__()
+        self.experiment, self.names = experiment, names
+
+
+def _started(experiment: Experiment, out: Path, beside_others: bool) -> ThreadHost:
     from engine.hosts import thread  # noqa: PLC0415 - finds images, which nobody needs before
 
+    if not beside_others and (others := running_elsewhere(out)):
+        raise _OthersTrainError(experiment, [folder.name for folder in others])
     return thread.start(experiment, out, NICE)
 
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Literal
 
 from engine.comparison.columns import Column, columns, with_result
 from engine.comparison.rows import Comparison, Row
-from engine.comparison.units import UNKNOWN, count, duration, energy, size
+from engine.units import UNKNOWN, duration, energy, short_count, size, three_digits
 
 if TYPE_CHECKING:
     from engine.comparison.scores import Scores
@@ -62,16 +62,8 @@ def _points(share: float) -> str:
     return f"{100 * share:+.1f}"
 
 
-def _three(number: float) -> str:
-    return f"{number:.3f}"
-
-
 def _whole(number: float) -> str:
     return f"{number:.0f}" if number == int(number) else f"{number:.1f}"
-
-
-def _large(number: float) -> str:
-    return count(number).replace(" thousand", " k").replace(" million", " M").replace(" billion", " G")
 
 
 def _scored(measure: Callable[[Scores], float | None]) -> Number:
@@ -103,7 +95,7 @@ def measures(comparison: Comparison) -> tuple[Measure, ...]:
         ),
         Measure("time", "seconds in all", lambda row: row.seconds_total, duration, "lower"),
         Measure("memory", "peak memory", lambda row: row.peak_memory_bytes, size, "lower"),
-        Measure("trained", "parameters that train", lambda row: row.parameters_trainable or None, _large, "lower"),
+        Measure("trained", "parameters that train", lambda row: row.parameters_trainable or None, short_count, "lower"),
         Measure(
             "balanced",
             "balanced accuracy, %: mean of the recalls",
@@ -111,9 +103,9 @@ def measures(comparison: Comparison) -> tuple[Measure, ...]:
             _percent,
             "higher",
         ),
-        Measure("F1", "macro F1: mean of the classes' F1", _scored(lambda of: of.macro_f1), _three, "higher"),
-        Measure("AUC", f"area under the ROC curve{of}", _scored(lambda of: of.roc_auc), _three, "higher"),
-        Measure("AP", f"average precision{of}", _scored(lambda of: of.average_precision), _three, "higher"),
+        Measure("F1", "macro F1: mean of the classes' F1", _scored(lambda of: of.macro_f1), three_digits, "higher"),
+        Measure("AUC", f"area under the ROC curve{of}", _scored(lambda of: of.roc_auc), three_digits, "higher"),
+        Measure("AP", f"average precision{of}", _scored(lambda of: of.average_precision), three_digits, "higher"),
         Measure(
             "sens",
             f"sensitivity, %: share{of} found{other}",
@@ -128,7 +120,7 @@ def measures(comparison: Comparison) -> tuple[Measure, ...]:
             _percent,
             "higher",
         ),
-        Measure("loss", "validation log loss, nats", lambda row: row.val_loss, _three, "lower"),
+        Measure("loss", "validation log loss, nats", lambda row: row.val_loss, three_digits, "lower"),
         Measure("ECE", "expected calibration error, %", _scored(lambda of: of.calibration_error), _percent, "lower"),
         Measure("gap", "training less validation accuracy, points", lambda row: row.generalisation_gap, _points),
         Measure("best", "epoch of best validation accuracy", lambda row: row.best_epoch, _whole),
@@ -138,8 +130,8 @@ def measures(comparison: Comparison) -> tuple[Measure, ...]:
         ),
         Measure("CPU", "processor time, all cores", lambda row: row.cpu_seconds, duration, "lower"),
         Measure("energy", "energy of the card", lambda row: row.joules, energy, "lower"),
-        Measure("params", "parameters of the network", lambda row: row.parameters_total or None, _large, "lower"),
-        Measure("mult-adds", "multiply-adds of one image", lambda row: row.multiply_adds, _large, "lower"),
+        Measure("params", "parameters of the network", lambda row: row.parameters_total or None, short_count, "lower"),
+        Measure("mult-adds", "multiply-adds of one image", lambda row: row.multiply_adds, short_count, "lower"),
     )
     accuracy = ("val acc",)
     return tuple(

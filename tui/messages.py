@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from rich.text import Text
 
     from engine.hosts.thread import ThreadHost
+    from engine.spec import Experiment
     from engine.state import ExperimentState
     from tui.compared import Compared
 
@@ -50,6 +51,14 @@ class HostStarted(Message):
     """An experiment runs in the background of this process."""
 
     host: ThreadHost
+
+
+@dataclass
+class OthersTrain(Message):
+    """The experiment has not been started, since others, by name, train on this machine already."""
+
+    experiment: Experiment
+    names: list[str]
 
 
 @dataclass

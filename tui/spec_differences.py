@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-import msgspec
 from rich.text import Text
 
 from engine.state import RunState
+from engine.strategy import settings
 from engine.text import shown
 from tui.text import middle
 from tui.theme import AMBER, GREY, colour_of, rgb
@@ -26,6 +26,10 @@ class SpecDifference:
 
     parameter: str
     values: tuple[str, ...]
+
+
+_PLAIN: dict[str, object] = {"head": "random", "layer_decay": 1.0}
+"""Values that say no more than that there is none."""
 
 
 def spec_differences(runs: Sequence[Sequence[RunState]]) -> tuple[SpecDifference, ...]:
@@ -77,23 +81,16 @@ def _fitted(text: str, width: int) -> str:
 def _described(runs: Sequence[RunState]) -> dict[str, str]:
     if not runs:
         return {}
-    values = _flat(msgspec.to_builtins(runs[0].strategy))
-    unused = ("schedule", "epochs", "batch_size", "layer_decay", "head") if runs[0].strategy.is_probe else ()
-    values = {name: text for name, text in values.items() if name.partition(".")[0] not in ("name", *unused)}
+    strategy = runs[0].strategy
+    values = {
+        name.removesuffix(".name"): _text(value)
+        for name, value in settings(strategy).items()
+        if _PLAIN.get(name) != value and (strategy.is_augmented or name != "augmentation.views")
+    }
     seeds = ", ".join(str(seed) for seed in sorted({run.seed for run in runs}))
     weights = ", ".join(dict.fromkeys(run.weights for run in runs if run.weights))
     precision = ", ".join(dict.fromkeys(run.precision for run in runs if run.precision))
     return {**values, "seeds": seeds, "weights": weights, "precision": precision}
-
-
-def _flat(values: Mapping[str, object], prefix: str = "") -> dict[str, str]:
-    flat: dict[str, str] = {}
-    for name, value in values.items():
-        if isinstance(value, Mapping):
-            flat |= _flat(value, f"{prefix}{name}.")
-        else:
-            flat[(prefix + name).removesuffix(".name")] = _text(value)
-    return flat
 
 
 def _text(value: object) -> str:

@@ -46,7 +46,7 @@ def described(strategy: Strategy) -> tuple[tuple[str, str], ...]:
         ("optimizer", _settings(strategy.optimizer)),
         ("schedule", _settings(strategy.schedule)),
         ("epochs", f"{strategy.epochs}, batches of {strategy.batch_size}"),
-        ("augmentation", ", ".join(part for part in (crop, flip) if part) or "none"),
+        ("augmentation", ", ".join(part for part in (crop, flip) if part) if strategy.is_augmented else "none"),
     ]
     return tuple(
         (title, value) for title, value in found if not (strategy.is_probe and title in ("schedule", "epochs"))

@@ -27,34 +27,29 @@ WORD_WIDTH = 32
 """Cells that a strategy's name may take beside its sentence."""
 
 
-def comparison_table(
-    comparison: Comparison, *, verdict_first: bool = False, single_runs: bool = False
-) -> RenderableType:
+def comparison_table(comparison: Comparison, *, single_runs: bool = False) -> RenderableType:
     """The comparison, its verdict and when each strategy is the better choice; it fits the width it is drawn in.
 
-    ``verdict_first``: the words stand above the table, for a window that begins at the top. ``single_runs``: a column
-    a run instead of one a strategy.
+    ``single_runs``: a column a run instead of one a strategy.
     """
     if not comparison.runs:
         return Text("There is nothing to compare yet.")
-    return _ComparisonTable(comparison, verdict_first, single_runs)
+    return _ComparisonTable(comparison, single_runs)
 
 
 class _ComparisonTable:
     """Rich asks it for its parts and tells it the width."""
 
-    def __init__(self, comparison: Comparison, verdict_first: bool, single_runs: bool) -> None:
+    def __init__(self, comparison: Comparison, single_runs: bool) -> None:
         self.comparison = comparison
         self.columns = columns(comparison, single_runs=single_runs)
         self.sections = sections(comparison, self.columns)
         self.matrices = matrices(self.columns)
         self.words = _words(comparison)
-        self.verdict_first = verdict_first
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> Iterator[RenderableType]:
         del console
-        table = self._table(options.max_width)
-        parts = [*self.words, *table] if self.verdict_first else [*table, *self.words]
+        parts = [*self._table(options.max_width), *self.words]
         return iter([heading(self.comparison), Text(), *parts[:-1]])
 
     def _table(self, width: int) -> list[RenderableType]:

@@ -7,14 +7,15 @@ from statistics import mean, stdev
 
 from rich.text import Text
 
-from engine.comparison.units import clock, duration, percent, speed
 from engine.eta import fraction_done, remaining_of_all, remaining_of_stage, remaining_seconds
 from engine.events import Action
+from engine.models.origin import RANDOM
 from engine.state import ExperimentState, RunState, StageProgress
 from engine.text import shown
+from engine.units import clock, duration, percent, speed
 from tui.strategies import kind, rates
 from tui.text import apart
-from tui.theme import AMBER, BLUE, GREY, SIGNS, STYLES, Condition, rgb
+from tui.theme import AMBER, BLUE, GREY, LINE, SIGNS, STYLES, Condition, rgb
 
 STAGES = {
     "weights": "finding weights",
@@ -116,7 +117,7 @@ def _parts(state: ExperimentState) -> tuple[int, int, int]:
 def bar(fraction: float, width: int, style: str = rgb(BLUE)) -> Text:
     """A bar of ``width`` cells."""
     full = round(max(0.0, min(1.0, fraction)) * width)
-    return Text.assemble(("━" * full, style), ("─" * (width - full), "#3a4150"))
+    return Text.assemble(("━" * full, style), ("─" * (width - full), rgb(LINE)))
 
 
 def results(run: RunState) -> Text:
@@ -224,7 +225,7 @@ def facts(run: RunState, state: ExperimentState) -> Text:
     which = f"all {total}" if run.parameters_trainable == run.parameters_total else f"{trainable} of {total}"
     parts = (f"trains {which} parameters", rates(run.stage_rates), shown(run.precision, 12), kept(state))
     network = " · ".join(part for part in parts if part)
-    if run.weights.startswith("none"):
+    if run.weights == RANDOM:
         return Text.assemble(("random initialisation", f"bold {rgb(AMBER)}"), (f" · {network}", MUTED))
     return Text(f"{network} · {shown(run.weights, 100)}", MUTED)
 

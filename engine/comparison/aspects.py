@@ -26,7 +26,8 @@ from engine.comparison.cells import (
 from engine.comparison.columns import Column, scored, with_result
 from engine.comparison.measured import is_whole
 from engine.comparison.rows import Comparison, Row
-from engine.comparison.units import (
+from engine.data.leaks import is_far_above
+from engine.units import (
     UNKNOWN,
     duration,
     energy,
@@ -37,7 +38,6 @@ from engine.comparison.units import (
     spread,
     three_digits,
 )
-from engine.data.leaks import is_far_above
 
 if TYPE_CHECKING:
     from engine.comparison.scores import ClassScores

@@ -7,6 +7,7 @@ from engine.comparison.measured import is_whole, part
 from engine.comparison.rows import Comparison
 from engine.comparison.said import PARTS
 from engine.data import leaks
+from engine.models.origin import RANDOM
 from engine.text import listed
 
 
@@ -16,7 +17,7 @@ def caveats(comparison: Comparison) -> tuple[str, ...]:
     said = []
     if leak is not None and leaks.is_far_above(leak):
         said.append(f"{leaks.said(leak)}.")
-    if any(row.weights.startswith("none") for row in done):
+    if any(row.weights == RANDOM for row in done):
         said.append("Weights were random at the start, so this is no transfer learning.")
     said += _without_an_image(comparison)
     short = {row.state for row in done if not is_whole(row)}

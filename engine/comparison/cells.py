@@ -7,7 +7,8 @@ from statistics import mean
 
 from engine.comparison.columns import with_result
 from engine.comparison.rows import Row
-from engine.comparison.units import UNKNOWN, count, duration, percent
+from engine.models import origin
+from engine.units import UNKNOWN, count, duration, percent
 
 TRAINS = {
     "all": "every layer (fine-tuning)",
@@ -77,12 +78,7 @@ def _regularisation(rows: Sequence[Row]) -> str:
 
 def weights(row: Row) -> str:
     """Where the pretrained weights came from; of a path, the folder and the file."""
-    before, slash, path = row.weights.partition("/")
-    parts = path.split("/")
-    if not slash or len(parts) < 3:
-        return row.weights or UNKNOWN
-    of_what = before.rpartition(", ")
-    return f"{''.join(of_what[:2])}…/{parts[-2]}/{parts[-1]}"
+    return origin.shortened(row.weights) or UNKNOWN
 
 
 def parameters(row: Row) -> str:

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Sequence
 from typing import NamedTuple
 
+from engine.models import origin
 from engine.state import ExperimentState, RunState
 from engine.strategy import Strategy
 from engine.text import joined, numbers
@@ -97,9 +98,9 @@ def _image_size(strategy: Strategy) -> str:
 
 
 def _augmentation(strategy: Strategy) -> str:
-    augmentation = strategy.augmentation
-    if augmentation.is_none or (strategy.on_features and augmentation.views == 1):
+    if not strategy.is_augmented:
         return "none"
+    augmentation = strategy.augmentation
     crops = f"random crops from {100 * augmentation.crop_area:.0f} % of the area"
     parts = [*([crops] if augmentation.crop_area < 1 else []), *(["mirroring"] if augmentation.flip else [])]
     views = f" ({augmentation.views} views an image)" if strategy.on_features else ""
@@ -120,8 +121,7 @@ def _batch_size(one: Compared) -> str | None:
 
 
 def _weights(one: Compared) -> str:
-    """Which kind; the rest of the words names the file, which every backbone has its own of."""
-    return one.run.weights.partition(",")[0]
+    return origin.kind(one.run.weights)
 
 
 _KNOBS: dict[str, Knob] = {

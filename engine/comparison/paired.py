@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Hashable, Sequence
 from typing import NamedTuple, TypedDict
 
@@ -32,8 +31,6 @@ ONE_SEED_IMAGES = 1000
 """What the seed adds where each strategy had one only: as much as measuring on so many images does."""
 ONE_SEED_STRICTER = 5
 """Times the exact p-value of one run each: it has to be below 1 %, since images alone do not tell of the seed."""
-_NAME = re.compile(r"(?P<strategy>.+?)-(?P<seed>\d+)(-fold-(?P<fold>\d+))?\Z")
-"""Of a run, as :class:`engine.spec.PlannedRun` makes it."""
 Whole = NDArray[np.int64]
 Measured = NDArray[np.bool_] | NDArray[np.float64]
 """Of each image in a fold, by strategy and run: (2, runs, images)."""
@@ -77,13 +74,12 @@ class Folds(NamedTuple):
         return first, second
 
 
-def paired_difference(
-    one: Sequence[Predictions], other: Sequence[Predictions], strategies: tuple[str, str] | None = None
-) -> PairedDifference | None:
+def paired_difference(one: Sequence[Predictions], other: Sequence[Predictions]) -> PairedDifference | None:
     """The difference of two strategies; None where their runs are not of the same images.
 
     ``one``, ``other``: the runs of each, the i-th of both with the same seed and fold, on the same images; runs on
-    other images than the first are other folds. ``strategies``: their names, those in the runs' names where None.
+    other images than the first are other folds, and those on the same images are counted as seeds. The strategies are
+    called as their first runs.
 
     The interval is a bootstrap of whole groups where any group is known, of images otherwise, widened by how much the
     accuracies of several seeds vary. ``different`` says that p is below 5 %, where p is the largest of
@@ -102,12 +98,10 @@ def paired_difference(
     chosen over BCa since, with few images on which the two differ, it held the true difference in 94 to 97 % of
     simulations, BCa in 89 to 96.
     """
-    return outcomes_difference([outcomes(run) for run in one], [outcomes(run) for run in other], strategies)
+    return outcomes_difference([outcomes(run) for run in one], [outcomes(run) for run in other])
 
 
-def outcomes_difference(
-    one: Sequence[Outcomes], other: Sequence[Outcomes], strategies: tuple[str, str] | None = None
-) -> PairedDifference | None:
+def outcomes_difference(one: Sequence[Outcomes], other: Sequence[Outcomes]) -> PairedDifference | None:
     """:func:`paired_difference` of what came of the predictions."""
     folds = _folds(one, other)
     if folds is None:
@@ -118,17 +112,7 @@ def outcomes_difference(
             right=tuple(right[::-1] for right in folds.right), losses=tuple(losses[::-1] for losses in folds.losses)
         )
     found = _difference(folds, one[0].part)
-    found = turned(found) if swapped else found
-    names = [_NAME.match(predicted.run) for predicted in (*one, other[0])]
-    if not all(names):
-        return replace(found, strategies=strategies or (one[0].run, other[0].run))
-    strategy, seed, fold = ([name[part] for name in names if name] for part in ("strategy", "seed", "fold"))
-    return replace(
-        found,
-        strategies=strategies or (strategy[0], strategy[-1]),
-        seeds=len(set(seed[:-1])),
-        folds=len(set(fold[:-1])),
-    )
+    return replace(turned(found) if swapped else found, strategies=(one[0].run, other[0].run))
 
 
 def holm(pairs: Sequence[PairedDifference]) -> tuple[PairedDifference, ...]:

@@ -7,6 +7,8 @@ from functools import lru_cache
 from itertools import combinations
 from typing import NamedTuple
 
+from msgspec.structs import replace
+
 from engine.comparison import predictions
 from engine.comparison.paired import PairedDifference, holm, outcomes_difference
 from engine.comparison.predictions import Outcomes, Part, Saved
@@ -46,7 +48,15 @@ def _difference(one: tuple[Best, ...], other: tuple[Best, ...]) -> PairedDiffere
     first, second = _read(one, part), _read(other, part)
     if first is None or second is None:
         return None
-    return outcomes_difference(first, second, (one[0].strategy, other[0].strategy))
+    found = outcomes_difference(first, second)
+    if found is None:
+        return None
+    return replace(
+        found,
+        strategies=(one[0].strategy, other[0].strategy),
+        seeds=len({run.seed for run in one}),
+        folds=len({run.fold for run in one}),
+    )
 
 
 def _read(runs: Sequence[Best], part: Part) -> list[Outcomes] | None:

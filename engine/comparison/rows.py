@@ -210,7 +210,7 @@ def _row(one: Chosen, wanted: str | None) -> Row:
         head=run.strategy.head,
         optimizer=type(run.strategy.optimizer).__name__,
         learning_rate=run.strategy.learning_rate,
-        layer_decay=run.strategy.layer_decay,
+        layer_decay=1.0 if run.strategy.on_features else run.strategy.layer_decay,
         batch_size=None if run.strategy.is_probe else run.strategy.batch_size,
         l2=None if run.probe is None else run.probe.l2,
         weights=run.weights,

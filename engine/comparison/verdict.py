@@ -12,8 +12,8 @@ from engine.comparison.difference import PairedDifference
 from engine.comparison.measured import Measured, images, measured, part, separable
 from engine.comparison.rows import Comparison
 from engine.comparison.said import PARTS, oriented, points_of, reads_as_one, sentence
-from engine.comparison.units import percent
 from engine.text import counted, joined
+from engine.units import percent
 
 NOTICEABLE = 1.2
 """A time or a memory that is this many times another's is worth a word."""

@@ -12,6 +12,7 @@ from engine.data.leaks import is_far_above
 from engine.events import Leak
 from engine.spec import DataSource
 from engine.text import counted, listed, shown
+from engine.units import percent
 
 if TYPE_CHECKING:
     from engine.data.check import Report
@@ -42,7 +43,7 @@ def no_pixels(leak: Leak) -> str:
     """The baseline in words."""
     return (
         f"Guessing each validation image from its group, without a look at any pixel, is right for "
-        f"{_percent(leak.no_pixels)}; always saying the commonest class, for {_percent(leak.majority)}."
+        f"{percent(leak.no_pixels)}; always saying the commonest class, for {percent(leak.majority)}."
     )
 
 
@@ -64,7 +65,7 @@ def _groups(report: Report, source: DataSource) -> Iterator[Finding]:
         groups = f"{leak.groups:,} group{'s are' if leak.groups > 1 else ' is'}"
         text = (
             f"{whose} {groups} in both training and validation: {leak.shared:,} of {leak.images:,} validation images "
-            f"({_percent(leak.shared / leak.images)}). {no_pixels(leak)}"
+            f"({percent(leak.shared / leak.images)}). {no_pixels(leak)}"
         ).strip()
         if is_far_above(leak):
             text += " Accuracy on this split measures memory as well."
@@ -124,7 +125,7 @@ def _images(report: Report) -> Iterator[Finding]:
         )
     shares = {name: grey / count for name, (grey, count) in images.grey.items() if count}
     if shares and max(shares.values()) - min(shares.values()) > 0.5:
-        said = ", ".join(f"{shown(name, 60)} {_percent(share)}" for name, share in shares.items())
+        said = ", ".join(f"{shown(name, 60)} {percent(share)}" for name, share in shares.items())
         yield Finding(
             "alarm",
             f"Whether a picture is grey gives its class away: grey are of {said}.",
@@ -143,7 +144,3 @@ def _balance(report: Report) -> Iterator[Finding]:
         )
         advice = "look at balanced accuracy and each class's recall rather than at accuracy"
         yield Finding("warning" if times >= VERY_UNEVEN else "note", text, advice)
-
-
-def _percent(share: float) -> str:
-    return f"{100 * share:.1f} %"

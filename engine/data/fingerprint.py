@@ -12,7 +12,7 @@ from typing import NamedTuple
 import msgspec
 
 from engine import cache
-from engine.data.threads import in_order
+from engine.data.threads import collected
 
 TRUSTED_AFTER_SECONDS = 2.0
 """A file that changed later than this before it was read may change again without another time of change."""
@@ -39,10 +39,7 @@ def content_hashes(paths: Sequence[str], workers: int) -> Generator[int, None, l
     key = cache.key("digests", *(repr((path, state)) for path, state in zip(paths, states, strict=True)))
     if (known := _remembered(key, len(paths))) is not None:
         return known
-    found: list[str | None] = []
-    for digest in in_order((partial(_digest, path) for path in paths), workers):
-        found.append(digest)
-        yield len(found)
+    found = yield from collected((partial(_digest, path) for path in paths), workers)
     latest = max((state.changed for state in states if state), default=0)
     settled = before - latest > TRUSTED_AFTER_SECONDS * 1e9 and [_state(path) for path in paths] == states
     if settled and None not in found:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 
 from engine.events import Leak
+from engine.units import percent
 
 FAR_ABOVE = 0.05
 """In accuracy (0..1): so much, and more than two standard errors, is far above the majority class."""
@@ -18,7 +19,7 @@ def is_far_above(leak: Leak) -> bool:
 
 def said(leak: Leak) -> str:
     """What a leak that is far above means, in one sentence without its full stop."""
-    known, majority = (f"{100 * share:.1f} %" for share in (leak.no_pixels, leak.majority))
+    known, majority = map(percent, (leak.no_pixels, leak.majority))
     return (
         f"{leak.shared:,} of {leak.images:,} validation images share a group with training: without a look at any "
         f"pixel their groups tell {known} of the labels (the commonest class {majority}), so validation accuracy "

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from engine import cache
 from engine.data.images import reason, squeezed
-from engine.data.threads import in_order
+from engine.data.threads import collected
 
 SIDE = 64
 GREY_WITHIN = 12
@@ -53,10 +53,7 @@ def looks(files: Sequence[tuple[str, str]], workers: int) -> Generator[int, None
     key = cache.key("looks", VERSION, PIL.__version__, *(digest for digest, _ in files))
     if (known := _remembered(key, len(files))) is not None:
         return known
-    found: list[Look] = []
-    for one in in_order((partial(look, path) for _, path in files), workers):
-        found.append(one)
-        yield len(found)
+    found = yield from collected((partial(look, path) for _, path in files), workers)
     _remember(key, found)
     return found
 

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from engine.data.images import Box, opened, reason, reduced
-from engine.data.threads import cores, in_order
+from engine.data.threads import collected, cores
 
 
 def decode(
@@ -23,12 +23,8 @@ def decode(
     ``Resize`` and ``CenterCrop`` do on a Pillow image. Closing the generator ends its threads as soon as the images in
     their hands are done.
     """
-    reasons: list[str] = []
     tasks = (partial(decode_into, place, path) for place, path in zip(out, paths, strict=True))
-    for why in in_order(tasks, workers or cores()):
-        reasons.append(why)
-        yield len(reasons)
-    return reasons
+    return (yield from collected(tasks, workers or cores()))
 
 
 def decode_into(out: NDArray[np.uint8], path: str) -> str:

@@ -31,7 +31,20 @@ def in_order(tasks: Iterable[Callable[[], T]], workers: int, ahead: int = 4) -> 
             pool.shutdown(wait=True, cancel_futures=True)
 
 
+def collected(tasks: Iterable[Callable[[], T]], workers: int) -> Generator[int, None, list[T]]:
+    """All results :func:`in_order`; yields how many there are."""
+    found: list[T] = []
+    for one in in_order(tasks, workers):
+        found.append(one)
+        yield len(found)
+    return found
+
+
 def cores() -> int:
-    """The number of threads that decode: the cores this process may use, at most 16."""
-    there = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    return min(MOST_WORKERS, there)
+    """The number of threads that decode: :func:`usable_cores`, at most 16."""
+    return min(MOST_WORKERS, usable_cores())
+
+
+def usable_cores() -> int:
+    """The cores that this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

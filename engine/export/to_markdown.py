@@ -8,9 +8,9 @@ from engine.comparison.aspects import sections
 from engine.comparison.columns import Column, columns
 from engine.comparison.confusion import LARGEST, Matrix, matrices
 from engine.comparison.rows import Comparison, DataCounts
-from engine.comparison.units import percent
 from engine.comparison.verdict import choices, verdict
 from engine.text import visible
+from engine.units import percent
 
 
 def to_markdown(comparison: Comparison, *, single_runs: bool = False) -> str:

@@ -1,4 +1,7 @@
-"""An experiment in a background thread of this process. Imports torch only in that thread."""
+"""An experiment in a background thread of this process.
+
+Imports torch in that thread, or before where only torch knows whether what is asked for can be had.
+"""
 
 from __future__ import annotations
 
@@ -15,11 +18,13 @@ from engine.data.discover import discover
 from engine.data.splits import folds
 from engine.events import Action
 from engine.export import write_text
+from engine.history import read_state
 from engine.hosts.tuning import step_back, tune_process, uncollected
-from engine.log import EventLog, event_reader
+from engine.log import EventLog
 from engine.presets import backbones, presets
 from engine.spec import Experiment, load_experiment, to_toml, with_absolute_paths
-from engine.state import fold, is_left
+from engine.state import is_left
+from engine.text import in_one_line
 from engine.toml import SpecError
 
 
@@ -49,7 +54,7 @@ class ThreadHost:
     @property
     def error(self) -> str:
         """Why the experiment could not go on, in one line; empty where it could."""
-        return " ".join(str(self.failure).split()) if self.failure else ""
+        return in_one_line(self.failure) if self.failure else ""
 
     def is_alive(self) -> bool:
         """Whether the experiment is still going on."""
@@ -92,7 +97,8 @@ def create(experiment: Experiment, out: Path) -> tuple[Path, DataSet]:
     experiment = with_absolute_paths(experiment)
     dataset = discover(experiment.data)
     if experiment.folds is not None:
-        folds((*dataset.train, *dataset.val), experiment.folds, experiment.data.split_seed + experiment.seeds[0])
+        for seed in experiment.seeds:  # now, not when its turn comes, hours later
+            folds((*dataset.train, *dataset.val), experiment.folds, experiment.data.split_seed + seed)
     if not _is_possible_anywhere(experiment):
         tune_process()
         from engine.experiment import means  # noqa: PLC0415 - imports torch: seconds, before a person sees Live
@@ -123,7 +129,7 @@ def resume(folder: Path, nice: int = 0, *, force: bool = False) -> ThreadHost:
     Raises ``LogBusyError`` where another process is at it, ``DataError`` where its data are gone, ``SpecError`` where
     nothing of it is left to do or the folder holds no experiment that can be read, and ``OSError``.
     """
-    state = fold(event_reader(folder).read())
+    state = read_state(folder)
     if state.end is not None and not any(is_left(run) for run in state.runs):
         raise SpecError(f"{folder.name} is {state.end}: nothing of it is left to do")
     experiment = state.spec or load_experiment(folder / folders.SPEC, presets())

@@ -11,6 +11,7 @@ import os
 import re
 import time
 from collections.abc import Generator
+from functools import lru_cache
 from pathlib import Path
 
 import filelock
@@ -24,6 +25,7 @@ from engine.models import mirror as package_index
 from engine.models.backbones import MisfitError, Network, build, default_weights
 from engine.models.download import SourceError, download
 from engine.models.mirror import Mirror, sha256_of
+from engine.models.origin import RANDOM
 from engine.models.untrusted import UntrustedError, check
 from engine.progress import WorkDone
 from engine.strategy import Trains
@@ -31,7 +33,6 @@ from engine.text import shown
 
 __all__ = ["Found", "Pretrained", "WeightsError", "fetch", "fetched", "find", "given", "hub_cache", "network_of"]
 
-NONE = "none (random initialisation)"
 POLL_SECONDS = 0.2
 
 MIRRORS = {
@@ -89,7 +90,7 @@ def find(backbone: str, choice: str) -> Found:
     """
     official = _official(backbone)
     if choice == "none":
-        return Found(None, NONE)
+        return Found(None, RANDOM)
     if choice != "default":
         return _at(Path(choice).expanduser(), backbone)
     problems: list[str] = []
@@ -119,7 +120,7 @@ def fetch(backbone: str, choice: str) -> Generator[WorkDone, None, Pretrained]:
     """
     official = _official(backbone)
     if choice == "none":
-        return Pretrained(None, NONE, "")
+        return Pretrained(None, RANDOM, "")
     yield WorkDone(f"checking {official.file}" if choice == "default" else f"checking {choice}")
     found = find(backbone, choice) if choice != "default" else (yield from fetched(backbone))
     if found.path is None:
@@ -200,7 +201,7 @@ def _at(path: Path, backbone: str) -> Found:
     titles = {file.file: file.title for file in (*map(_file_of, members), official)}
     expected = _hash_in(path.name) if path.name in titles else ""
     try:
-        found = sha256_of(path)
+        found = _sha256(path)
     except OSError as error:
         raise WeightsError(f"{path}: {error.strerror or error}; give another with --weights") from None
     if not found.startswith(expected):
@@ -209,6 +210,17 @@ def _at(path: Path, backbone: str) -> Found:
             "replace it, or use --weights none"
         )
     return Found(path, f"{titles[path.name]}, {path}" if expected else str(path), found)
+
+
+def _sha256(path: Path) -> str:
+    """That of a file, counted anew only where it has changed: every run asks for its weights'."""
+    now = path.stat()
+    return _counted(path, now.st_ino, now.st_size, now.st_mtime_ns)
+
+
+@lru_cache(maxsize=64)
+def _counted(path: Path, *_stamp: int) -> str:
+    return sha256_of(path)
 
 
 def _cached(backbone: str, problems: list[str]) -> Found | None:
@@ -224,7 +236,7 @@ def _cached(backbone: str, problems: list[str]) -> Found | None:
         try:
             if not path.is_file():
                 continue
-            found = sha256_of(path)
+            found = _sha256(path)
         except OSError as error:
             problems.append(f"{path}: {error.strerror or error}")
             continue

@@ -28,22 +28,22 @@ EVALUATION_BATCH = {"cpu": 32, "cuda": 512}
 
 @dataclass(frozen=True)
 class MicroBatches:
-    """How a batch is cut where it does not fit into memory as a whole; the gradients of its parts are added up.
+    """How a batch is cut where it does not fit into memory as a whole; the gradients of its pieces are added up.
 
-    ``most``: images in a part, None for whole batches. ``least``: no part has fewer, unless the batch has; where batch
-    norm trains it is 2, and of an odd batch one part may then have one image more than ``most``.
+    ``most``: images in a piece, None for whole batches. ``least``: no piece has fewer, unless the batch has; where
+    batch norm trains it is 2, and of an odd batch one piece may then have one image more than ``most``.
     """
 
     most: int | None = None
     least: int = 1
 
     def sizes(self, batch: int) -> list[int]:
-        """A batch of so many images in parts that are as even as can be."""
+        """A batch of so many images in pieces that are as even as can be."""
         count = 1 if self.most is None else max(1, min(-(-batch // self.most), batch // self.least))
         return [batch // count + (number < batch % count) for number in range(count)]
 
     def halved(self, batch: int) -> Self | None:
-        """Parts half as large as those of such a batch are now; None where there are no smaller ones."""
+        """Pieces half as large as those of such a batch are now; None where there are no smaller ones."""
         largest = max(self.sizes(batch))
         smaller = replace(self, most=max(self.least, largest // 2))
         return smaller if max(smaller.sizes(batch)) < largest else None
@@ -54,16 +54,17 @@ class Feed:
     """The inputs of the part that trains, and that part.
 
     ``train(epoch, first, micro_batches)`` gives the batches of an epoch (counted from 1) in their order, without so
-    many first ones, each in its parts; ``train_sizes`` are the images of every whole batch.
+    many first ones, each in its pieces; ``train_sizes`` are the images of every whole batch.
     ``still(part, at_once)`` gives those of a part as validation sees them, in file order, with at most so many images
     where that is not None.
-    ``model`` maps inputs to logits.
+    ``model`` maps inputs to logits. ``features``: those of a frozen backbone that the inputs are taken from, if any.
     """
 
     train: Callable[[int, int, MicroBatches], Generator[Batch, None, None]]
     still: Callable[[Part, int | None], Iterator[Batch]]
     model: Callable[[Tensor], Tensor]
     train_sizes: list[int]
+    features: Tensor | None = None
 
     @property
     def train_steps(self) -> int:
@@ -128,13 +129,13 @@ def image_feed(images: Images, strategy: Strategy, seed: int, model: Callable[[T
     labels = part.labels.to(device)
 
     def train(epoch: int, first: int, micro_batches: MicroBatches = WHOLE_BATCHES) -> Generator[Batch, None, None]:
-        parts, done = _parts(sizes, first, micro_batches), sum(sizes[:first])
-        left = [one.size for one in parts]
+        pieces, done = _pieces(sizes, first, micro_batches), sum(sizes[:first])
+        left = [one.size for one in pieces]
         order = epoch_order(len(labels), seed, epoch)[done:]
         drawn = draw_views(len(part.labels), strategy.augmentation, generator(seed, epoch, VIEWS))[done:].to(device)
         targets = zip(torch.split(drawn, left), torch.split(labels[order.to(device)], left), strict=True)
         batches = images.prepared.pixels.batches(part.rows[order], left)
-        for one, pixels, (matrices, target) in zip(parts, batches, targets, strict=True):
+        for one, pixels, (matrices, target) in zip(pieces, batches, targets, strict=True):
             views = random_views(pixels, images.preprocessing.crop, strategy.augmentation, matrices)
             if one.begins:
                 seed_device(device, derived_seed(seed, epoch, one.step))
@@ -160,16 +161,16 @@ def feature_feed(images: Images, strategy: Strategy, seed: int, network: Network
     drop: Callable[[Tensor], Tensor] = nn.Dropout(network.dropout) if network.dropout else nn.Identity()
 
     def train(epoch: int, first: int, micro_batches: MicroBatches = WHOLE_BATCHES) -> Generator[Batch, None, None]:
-        parts, done = _parts(sizes, first, micro_batches), sum(sizes[:first])
+        pieces, done = _pieces(sizes, first, micro_batches), sum(sizes[:first])
         order = epoch_order(len(labels), seed, epoch)
         view = torch.zeros_like(order)
         if views > 1:
             view = torch.randint(1, views, order.shape, generator=generator(seed, epoch, VIEWS))
         order, view = order[done:], view[done:].to(kept)
-        left = [one.size for one in parts]
+        left = [one.size for one in pieces]
         each = (view, rows[order.to(kept)], labels[order.to(device)])
-        pieces = zip(*(torch.split(one, left) for one in each), strict=True)
-        for one, (shown, place, target) in zip(parts, pieces, strict=True):
+        seen = zip(*(torch.split(one, left) for one in each), strict=True)
+        for one, (shown, place, target) in zip(pieces, seen, strict=True):
             if one.begins:
                 seed_device(device, derived_seed(seed, epoch, one.step))
             yield drop(on_device(features[shown, place], device)), target
@@ -180,19 +181,20 @@ def feature_feed(images: Images, strategy: Strategy, seed: int, network: Network
         for places, target in zip(*both, strict=True):
             yield on_device(features[0, places], device), target
 
-    return Feed(train, still, network.head, sizes)
+    return Feed(train, still, network.head, sizes, features)
 
 
 class _Piece(NamedTuple):
-    """A part of the batch of a step (counted from 0), whether it is the step's first, and its number of images."""
+    """What is computed at once of the batch of a step (counted from 0), whether it is the step's first, and its number
+    of images."""
 
     step: int
     begins: bool
     size: int
 
 
-def _parts(sizes: list[int], first: int, micro_batches: MicroBatches) -> list[_Piece]:
-    """The parts of the batches of an epoch, without those of so many first batches."""
+def _pieces(sizes: list[int], first: int, micro_batches: MicroBatches) -> list[_Piece]:
+    """Those of the batches of an epoch, without so many first batches."""
     return [
         _Piece(step, number == 0, size)
         for step, batch in enumerate(sizes[first:], start=first)

@@ -48,6 +48,10 @@ class Best:
         self.test = self.test_logits = None
         return True
 
+    def forget(self) -> None:
+        """There is none: what it said was of other images."""
+        self.epoch, self.val, self.state, self.logits = 0, None, {}, None
+
     @contextmanager
     def in_place(self) -> Iterator[None]:
         """The network as it was at the best epoch; afterwards it is as it was before."""

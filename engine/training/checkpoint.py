@@ -21,7 +21,7 @@ from torch import Tensor, nn
 from torch.optim import Optimizer
 
 from engine.events import EpochFinished, Metrics
-from engine.models.trained import fill, frozen_hash, moving_state
+from engine.models.trained import fill, moving_state
 from engine.strategy import Strategy
 from engine.training import tensor_file
 from engine.training.course import Course
@@ -104,7 +104,7 @@ def save(course: Course) -> None:
         strategy=run.strategy,
         seed=run.seed,
         data=course.data,
-        frozen=_frozen(run),
+        frozen=course.frozen,
         epoch=training.epoch,
         step=training.step,
         images=training.tally.images,
@@ -165,7 +165,7 @@ def differences(checkpoint: Checkpoint, course: Course) -> list[str]:
     found = []
     if standing.data != course.data:
         found.append("the images, their labels or their split are not those it began with")
-    if standing.frozen != _frozen(run):
+    if standing.frozen != course.frozen:
         found.append("the pretrained weights are not those it began with")
     if (standing.run, standing.strategy, standing.seed) != (run.name, run.strategy, run.seed):
         found.append("its strategy or seed is another")
@@ -215,10 +215,6 @@ def _check(checkpoint: Checkpoint, run: Run, training: Training) -> None:
 
 def _moving(run: Run) -> dict[str, Tensor]:
     return moving_state(run.network.module, run.network.trained)
-
-
-def _frozen(run: Run) -> str:
-    return frozen_hash(run.network.module, run.network.trained)
 
 
 def _is_plain(value: object) -> bool:

@@ -6,9 +6,11 @@ import math
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import NamedTuple
 
 from engine.events import EpochFinished, Memory
+from engine.models.trained import frozen_hash
 from engine.training.best import Best
 from engine.training.run import Run, Training
 
@@ -31,8 +33,8 @@ class Course:
 
     ``epochs`` are those that ended. ``unsaved``: what could not be saved the last time, in words. ``spent``: what it
     took, once it is over but for the test. ``found``: seconds that its features had taken elsewhere; ``paid``: whether
-    what its features took, there or here, is counted. ``energy``: joules by a meter that stands still while the run is
-    paused.
+    what its features took, there or here, is counted. ``processor`` and ``energy``: processor seconds and joules by
+    meters that stand still while the run is paused.
     """
 
     run: Run
@@ -44,6 +46,7 @@ class Course:
     spent: Spent | None = None
     found: float = 0.0
     paid: bool = False
+    processor: Callable[[], float] = time.process_time
     energy: Callable[[], float] | None = None
     began: float = field(init=False)
     cpu_began: float = field(init=False)
@@ -52,9 +55,14 @@ class Course:
     def __post_init__(self) -> None:
         self.count_from(0.0, 0.0, 0.0)
 
+    @cached_property
+    def frozen(self) -> str:
+        """A digest of the layers that do not train, which are the same all along."""
+        return frozen_hash(self.run.network.module, self.run.network.trained)
+
     def count_from(self, seconds: float, cpu_seconds: float, joules: float | None) -> None:
         """The run took so much before now; ``joules`` None where nobody knows."""
-        self.began, self.cpu_began = self.run.clock() - seconds, time.process_time() - cpu_seconds
+        self.began, self.cpu_began = self.run.clock() - seconds, self.processor() - cpu_seconds
         self.joules_began = math.nan if self.energy is None or joules is None else self.energy() - joules
 
     def charge(self, seconds: float, cpu_seconds: float, joules: float | None) -> None:
@@ -70,7 +78,7 @@ class Course:
         joules = math.nan if self.energy is None else self.energy() - self.joules_began
         return Spent(
             self.run.clock() - self.began,
-            time.process_time() - self.cpu_began,
+            self.processor() - self.cpu_began,
             self.run.memory.sample(),
             None if math.isnan(joules) else joules,
         )

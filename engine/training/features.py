@@ -52,17 +52,23 @@ class Cost(NamedTuple):
 NOTHING = Cost()
 
 
+class NotFiniteError(RuntimeError):
+    """Features are not finite numbers; the text is one line that says what to do."""
+
+
 @dataclass
 class FeatureStore:
     """The features that the runs of an experiment share, by what decides them; ``later`` writes them to the cache.
 
-    ``costs``: what each took, by ``clock`` and ``energy``, here or in the experiment that wrote them to the cache.
+    ``costs``: what each took, by ``clock``, ``processor`` and ``energy``, here or in the experiment that wrote them to
+    the cache.
     ``owed``: those of features that the present run was given and an earlier one had paid for; whoever counts what a
     run takes adds them, so that none is cheap because it came later. ``paid``: what the present run need not pay again.
     """
 
     later: Executor
     clock: Callable[[], float] = time.perf_counter
+    processor: Callable[[], float] = time.process_time
     energy: Callable[[], float] | None = None
     tables: dict[str, Tensor] = field(default_factory=dict)
     costs: dict[str, Cost] = field(default_factory=dict)
@@ -80,14 +86,12 @@ class FeatureStore:
 
     def meters(self) -> tuple[float, float, float]:
         """Seconds, processor seconds and joules by now, NaN where these are not told."""
-        return self.clock(), time.process_time(), math.nan if self.energy is None else self.energy()
+        return self.clock(), self.processor(), math.nan if self.energy is None else self.energy()
 
 
 def number_of_views(strategy: Strategy) -> int:
     """How many views of an image are extracted: the central one, and the random ones where epochs run on features."""
-    augmentation = strategy.augmentation
-    some = strategy.on_features and not augmentation.is_none and augmentation.views > 1
-    return 1 + augmentation.views if some else 1
+    return 1 + strategy.augmentation.views if strategy.on_features and strategy.is_augmented else 1
 
 
 def extracted(
@@ -102,7 +106,8 @@ def extracted(
 
     View 0 is the central one; the others, of training images only, are random and the same for every seed. Rows that
     cannot be read are zero. ``at_once``: images in a forward pass, where the usual number does not fit into memory.
-    :class:`TooLargeError` where the features do not fit into memory either.
+    :class:`TooLargeError` where the features do not fit into memory either, :class:`NotFiniteError` where the network
+    gives infinite ones.
     """
     views = number_of_views(strategy)
     key = _key(images, strategy, network, precision, views)
@@ -156,7 +161,7 @@ def _extract(
     total, done = len(rows) + (views - 1) * len(training), 0
     yield WorkDone(detail, done, total, images=True)
     run, due = folded(network, images.preprocessing.crop), every(PROGRESS_SECONDS, time.perf_counter)
-    table = torch.empty(0)
+    table, finite = torch.empty(0), torch.ones((), dtype=torch.bool, device=images.device)
     for view, index, inputs in chain(
         _central(images, rows, at_once), _random(images, augmentation, training, views, at_once)
     ):
@@ -166,12 +171,21 @@ def _extract(
             shape = (views, images.prepared.count, *found.shape[1:])
             table = torch.zeros(shape, device=_place(store, shape, images.device))
         table[view, index.to(table.device)] = found.to(table.device)
+        finite &= found.isfinite().all()
         done += len(index)
         if due():
             wait_for(images.device)  # so that the speed that is told is that of the work
+            _check(finite, precision)
         yield WorkDone(detail, done, total, images=True)
     wait_for(images.device)
+    _check(finite, precision)
     return table
+
+
+def _check(finite: Tensor, precision: Arithmetic) -> None:
+    if not finite:
+        advice = "give --precision fp32, which has room for larger ones" if precision == "fp16" else "are they damaged?"
+        raise NotFiniteError(f"these weights give features that are not finite numbers in {precision}; {advice}")
 
 
 Views = Iterator[tuple[int, Tensor, Tensor]]

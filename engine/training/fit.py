@@ -26,6 +26,7 @@ from engine.training.batches import Batch, Feed, batch_sizes, evaluation_sizes, 
 from engine.training.evaluation import WITHOUT_ONEDNN, evaluated, fitting
 from engine.training.head_start import put_probe
 from engine.training.memory import DoesNotFitError, Shortage, do_without_onednn, shortage
+from engine.training.metrics import Tally
 from engine.training.optim import make_optimizer
 from engine.training.probe import divided
 from engine.training.run import DivergedError, Run, Training, what_trains
@@ -153,13 +154,21 @@ def _features(run: Run, training: Training) -> Generator[Event, None, Tensor]:
 
 def _solve(run: Run, training: Training, feed: Feed) -> Generator[Event, None, None]:
     """The only epoch of a probe, whose training metrics are those of the head that it ends with."""
-    began = run.clock()
-    yield from put_probe(run, (yield from _features(run, training)))
+    assert feed.features is not None
+    began, part = run.clock(), run.images.prepared.train
+    yield from put_probe(run, feed.features)
     what_trains(run).eval()
-    for inputs, labels in feed.still(run.images.prepared.train, training.at_once):
-        with torch.inference_mode(), autocast(run.images.device, run.precision):
-            logits = feed.model(inputs).float()
-        training.tally.add(logits, labels, functional.cross_entropy(logits, labels))
+
+    def measured(at_once: int | None) -> Generator[Event, None, Tally]:
+        tally = Tally(run.images.device)
+        for inputs, labels in feed.still(part, at_once):
+            with torch.inference_mode(), autocast(run.images.device, run.precision):
+                logits = feed.model(inputs).float()
+            tally.add(logits, labels, functional.cross_entropy(logits, labels))
+        yield from ()
+        return tally
+
+    training.tally = yield from fitting(run, training, "measuring the head", len(part.labels), measured)
     training.step = feed.train_steps
     training.seconds = run.clock() - began
 

@@ -2,26 +2,44 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Generator
 
 import torch
 from torch import Tensor, nn
 
 from engine import events as ev
+from engine.devices import release_memory
 from engine.events import Event
 from engine.progress import told
 from engine.strategy import LBFGS
+from engine.training.memory import shortage
 from engine.training.probe import Head, divided, probe
 from engine.training.run import Run
 
+logger = logging.getLogger("engine")
 NOT_DIVIDED = "the regularisation of the last layer could not be cross-validated: a class or its groups are too few"
 
 
 def put_probe(run: Run, features: Tensor) -> Generator[Event, None, None]:
     """Solves for the best head on ``features``, (views, rows, ...), and fills the network's own with it.
 
-    Where there are random views of the training images, each of them counts as an image.
+    Where there are random views of the training images, each of them counts as an image. Where the device has no room
+    for it, it is solved for on the CPU.
     """
+    if features.device.type != "cpu":
+        try:
+            return (yield from _put_probe(run, features))
+        except Exception as error:
+            if not shortage(error):
+                raise
+            logger.warning("no memory to solve for the last layer with: %s", str(error))
+        release_memory()
+        yield ev.Warned(run=run.name, message="out of memory: the last layer is solved for on the CPU")
+    yield from _put_probe(run, features.cpu())
+
+
+def _put_probe(run: Run, features: Tensor) -> Generator[Event, None, None]:
     part, optimizer = run.images.prepared.train, run.strategy.optimizer
     settings = optimizer if isinstance(optimizer, LBFGS) else LBFGS()
     rows = part.rows.to(features.device)

@@ -6,6 +6,7 @@ its L2 regularisation chosen by cross-validation. Only training images are looke
 
 from __future__ import annotations
 
+import math
 from collections.abc import Generator, Iterator, Sequence
 from contextlib import contextmanager
 from typing import NamedTuple
@@ -78,11 +79,13 @@ def probe(
     and gives the number of classes; a linear head has one best solution, wherever it begins.
     """
     device = features.device if has_float64(features.device) else torch.device("cpu")
-    rows = features.to(device, torch.float64).flatten(2).mT if features.dim() == 4 else features.to(device)[:, None]
-    rows = rows.double()
+    rows = features.to(device, torch.float64, copy=True)  # changed in place: this is most of the memory that it takes
+    rows = rows.flatten(2).mT if features.dim() == 4 else rows[:, None]
     mean = rows.mean((0, 1))
-    scale = (rows - mean).square().mean().sqrt().clamp_min(1e-12)
-    task = _Task((rows - mean) / scale, labels.to(device), features.dim() == 4)
+    rows -= mean
+    scale = (torch.linalg.vector_norm(rows) / math.sqrt(max(1, rows.numel()))).clamp_min(1e-12)
+    rows /= scale
+    task = _Task(rows, labels.to(device), features.dim() == 4)
     begin, basis = _began(task, start, mean, scale)
     if basis is not None:
         task = task._replace(features=task.features @ basis)

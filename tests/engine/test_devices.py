@@ -18,6 +18,7 @@ from engine.devices import (
     choose_precision,
     describe,
     release_memory,
+    use_precision,
 )
 from engine.toml import SpecError
 
@@ -113,7 +114,6 @@ def settings():
     torch.set_float32_matmul_precision(before[2])
 
 
-@pytest.mark.usefixtures("settings")
 def test_precision_of_a_gpu(monkeypatch):
     monkeypatch.setattr(torch.cuda, "get_device_capability", lambda _: (8, 0))
     assert choose_precision(CUDA, "auto") == "bf16"
@@ -137,12 +137,9 @@ def test_what_only_gpus_have_is_refused_elsewhere():
             choose_precision(CPU, precision)
 
 
-@pytest.mark.usefixtures("settings")
 def test_tf32_where_the_card_has_it(monkeypatch):
     monkeypatch.setattr(torch.cuda, "get_device_capability", lambda _: (8, 6))
     assert choose_precision(CUDA, "tf32") == "tf32"
-    assert torch.backends.cudnn.allow_tf32
-    assert torch.get_float32_matmul_precision() == "high"
     monkeypatch.setattr(torch.cuda, "get_device_capability", lambda _: (7, 5))
     with pytest.raises(SpecError, match="tf32 needs a card"):
         choose_precision(CUDA, "tf32")
@@ -150,11 +147,12 @@ def test_tf32_where_the_card_has_it(monkeypatch):
 
 @pytest.mark.usefixtures("settings")
 @pytest.mark.parametrize("precision", ["fp32", "bf16", "fp16"])
-def test_nothing_else_shortens_fp32_and_the_fastest_algorithms_are_looked_for(monkeypatch, precision):
-    monkeypatch.setattr(torch.cuda, "get_device_capability", lambda _: (9, 0))
+def test_nothing_else_shortens_fp32_and_the_fastest_algorithms_are_looked_for(precision):
     torch.backends.cudnn.benchmark = False
-    choose_precision(CUDA, "tf32")
-    assert choose_precision(CUDA, precision) == precision
+    use_precision(CUDA, "tf32")
+    assert torch.backends.cudnn.allow_tf32
+    assert torch.get_float32_matmul_precision() == "high"
+    use_precision(CUDA, precision)
     assert not torch.backends.cudnn.allow_tf32
     assert torch.get_float32_matmul_precision() == "highest"
     assert torch.backends.cudnn.benchmark
@@ -171,9 +169,8 @@ def test_autocast(precision, dtype):
 
 
 @pytest.mark.usefixtures("settings")
-def test_exact_fp32_in_a_way_that_torch_can_read(monkeypatch):
-    monkeypatch.setattr(torch.cuda, "get_device_capability", lambda _: (9, 0))
-    assert choose_precision(CUDA, "fp32") == "fp32"
+def test_exact_fp32_in_a_way_that_torch_can_read():
+    use_precision(CUDA, "fp32")
     with torch.backends.cudnn.flags(enabled=True, allow_tf32=False):
         pass
     assert not torch.backends.cudnn.allow_tf32

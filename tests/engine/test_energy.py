@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import sys
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import ModuleType, SimpleNamespace
@@ -76,21 +77,25 @@ def test_where_nothing_tells_it(library: ModuleType, monkeypatch: pytest.MonkeyP
     assert energy_meter(CARD) is None, "not installed"
 
 
-def course(folder: Path, energy: Callable[[], float] | None) -> Course:
+def course(
+    folder: Path, energy: Callable[[], float] | None, processor: Callable[[], float] = time.process_time
+) -> Course:
     run = make_run(fine_tuning())
-    return Course(run, at_the_start(run), Best(run, folder, CLASSES), "data", energy=energy)
+    return Course(run, at_the_start(run), Best(run, folder, CLASSES), "data", processor=processor, energy=energy)
 
 
 def test_it_is_the_run_s_without_pauses_and_goes_on_in_another_process(tmp_path: Path) -> None:
     joules = [100.0]
-    watch = Stopwatch(lambda: joules[0])
-    first = course(tmp_path, watch)
+    watch, processor = Stopwatch(lambda: joules[0]), Stopwatch(lambda: joules[0] / 2)
+    first = course(tmp_path, watch, processor)
     joules[0] += 30
-    watch.pause()
+    for meter in (watch, processor):
+        meter.pause()
     joules[0] += 1000
-    watch.resume()
+    for meter in (watch, processor):
+        meter.resume()
     joules[0] += 5
-    assert first.taken().joules == 35
+    assert (first.taken().joules, first.taken().cpu_seconds) == (35, 17.5)
     checkpoint.save(first)
     joules[0] = 7.0
     second = course(tmp_path, Stopwatch(lambda: joules[0]))

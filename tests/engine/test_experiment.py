@@ -11,6 +11,7 @@ from collections.abc import Callable, Generator
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 import torch
 import torchvision
@@ -21,6 +22,8 @@ from engine import progress
 from engine.comparison.rows import Source, compare
 from engine.data.dataset import DataError
 from engine.data.discover import discover
+from engine.devices import MemoryProbe
+from engine.events import Memory
 from engine.experiment import run
 from engine.hosts import thread
 from engine.log import WRITER_LOCK, EventLog, event_reader, is_being_written, send_command
@@ -412,3 +415,23 @@ def test_what_strategies_share_is_counted_for_each(
     assert len(times) == 1
     seconds = [one.seconds for one in state_of(tmp_path).runs]
     assert all(one is not None and one >= 0.5 for one in seconds), seconds
+
+
+def test_a_card_that_is_lost_beside_training_is_in_the_engine_s_log_alone(
+    image_folder: Callable[..., Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sample, uncaught = MemoryProbe.sample, []
+
+    def lost(probe: MemoryProbe) -> Memory:
+        if threading.current_thread().name == "heartbeat":
+            raise RuntimeError("CUDA error: device unavailable")
+        return sample(probe)
+
+    monkeypatch.setattr(MemoryProbe, "sample", lost)
+    monkeypatch.setattr("engine.experiment.HEARTBEAT_SECONDS", 0.01)
+    monkeypatch.setattr(threading, "excepthook", uncaught.append)
+    asked = experiment(image_folder())
+    finished = run_in(tmp_path, msgspec.structs.replace(asked, strategies=asked.strategies[1:]))
+    assert finished is not None and finished.end == "finished"
+    assert "memory can no longer be measured" in (tmp_path / "engine.log").read_text()
+    assert not uncaught

@@ -13,7 +13,8 @@ from safetensors import safe_open
 from engine import events as ev
 from engine.data.dataset import DataError, DataSet, Sample
 from engine.data.splits import folds
-from engine.spec import Experiment
+from engine.hosts import thread
+from engine.spec import DataSource, Experiment
 from engine.state import ExperimentState
 from engine.strategy import changed_strategy
 from tests.engine.parted import (
@@ -132,3 +133,21 @@ def test_a_fold_can_be_skipped(dataset: DataSet, tmp_path: Path) -> None:
 def test_folds_that_cannot_be_are_told(dataset: DataSet, tmp_path: Path) -> None:
     with pytest.raises(DataError, match=r"folds|parts"):
         run_in(tmp_path / "run", experiment(EXTRACTION, epochs=1, folds=50), dataset)
+
+
+def test_folds_of_every_seed_are_tried_before_anything_begins(
+    image_folder: Callable[..., Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tried: list[int] = []
+
+    def drawn(samples: object, count: int, seed: int) -> None:
+        tried.append(seed)
+        if seed == 7:
+            raise DataError("a group is too large")
+
+    monkeypatch.setattr("engine.hosts.thread.folds", drawn)
+    source = DataSource(path=str(image_folder()), split_seed=3)
+    with pytest.raises(DataError, match="a group is too large"):
+        thread.create(replace(experiment(seeds=(0, 2, 4), folds=2), data=source), tmp_path / "runs")
+    assert tried == [3, 5, 7]
+    assert not (tmp_path / "runs").exists()

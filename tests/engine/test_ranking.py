@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -15,8 +16,10 @@ from engine.data.discover import discover
 from engine.models.backbones import default_weights
 from engine.ranking import log_evidence, rank
 from engine.spec import DataSource
+from engine.strategy import Strategy
 from engine.toml import SpecError
 from engine.training import features
+from engine.training.batches import Images
 from tests.engine.training.runs import warmed_up
 from tests.engine.work import result
 
@@ -85,6 +88,23 @@ def test_what_has_no_room_is_skipped_with_a_line(
     dataset = discover(DataSource(path=str(image_folder())))
     ((one,), _) = result(rank(dataset, ["mobilenet_v3_small"], str(weights / "mine.safetensors"), "cpu"))
     assert "another backbone's may be smaller" in one.skipped
+
+
+def test_what_memory_runs_out_for_is_skipped_and_the_next_is_ranked(
+    image_folder: Callable[..., Path], weights: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def short(store: features.FeatureStore, images: Images, strategy: Strategy, *rest: Any) -> Any:
+        if strategy.backbone == "resnet18":
+            raise torch.OutOfMemoryError("CUDA out of memory")
+        return features.extracted(store, images, strategy, *rest)
+
+    monkeypatch.setattr("engine.ranking.extracted", short)
+    dataset = discover(DataSource(path=str(image_folder())))
+    found, _ = result(rank(dataset, ["resnet18", "mobilenet_v3_small"], "none", "cpu"))
+    assert [(one.backbone, one.skipped) for one in found] == [
+        ("mobilenet_v3_small", ""),
+        ("resnet18", "it does not fit into memory"),
+    ]
 
 
 def test_an_unknown_backbone_is_refused_before_any_work(image_folder: Callable[..., Path]) -> None:

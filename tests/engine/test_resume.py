@@ -25,7 +25,7 @@ from engine.spec import DataSource, Experiment
 from engine.state import ExperimentState
 from engine.strategy import changed_strategy
 from engine.toml import SpecError
-from engine.training import checkpoint
+from engine.training import checkpoint, tensor_file
 from engine.training.best import Best
 from engine.training.checkpoint import path_of
 from engine.training.course import Course
@@ -194,11 +194,21 @@ def test_a_pause_outlives_the_process_and_commands_meanwhile_are_obeyed(
     assert actions == ["pause", "suspend", "resume"]
 
 
+def could_not_be_better(folder: Path, run_name: str) -> None:
+    """The best epoch of a run's checkpoint gets everything right."""
+    found = checkpoint.read(folder, run_name)
+    assert found is not None and found.standing.best_val is not None
+    best = msgspec.structs.replace(found.standing.best_val, loss=0.0, accuracy=1.0)
+    standing = msgspec.json.encode(msgspec.structs.replace(found.standing, best_val=best)).decode()
+    tensor_file.write(checkpoint.path_of(folder, run_name), found.tensors, {checkpoint.STANDING: standing})
+
+
 def test_changed_images_are_refused_unless_forced(image_folder: Callable[..., Path], tmp_path: Path) -> None:
     data = image_folder()
     asked, folder = experiment(data, "resnet18-finetune"), tmp_path / "run"
     folder.mkdir()
     run_until(folder, asked, "suspend", ended(1))
+    could_not_be_better(folder, FINE_TUNING)
     picture = next((data / "train").rglob("*.png"))
     Image.new("RGB", (40, 40), (1, 2, 3)).save(picture)
     with pytest.raises(ChangedError, match="--force"):
@@ -206,8 +216,10 @@ def test_changed_images_are_refused_unless_forced(image_folder: Callable[..., Pa
     assert state_of(folder).end is None, "it can still be resumed"
     state = go_on(folder, asked, force=True)
     assert state.end == "finished"
-    assert [epoch.epoch for epoch in state.run(FINE_TUNING).epochs] == [1, 2, 3]
+    one = state.run(FINE_TUNING)
+    assert [epoch.epoch for epoch in one.epochs] == [1, 2, 3]
     assert any("by force" in warning.message for warning in state.warnings)
+    assert one.epochs[1].is_best, "the best before was that of other images"
 
 
 def test_other_versions_are_told(

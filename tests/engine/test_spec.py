@@ -5,7 +5,7 @@ import pytest
 from engine import spec
 from engine.presets import DEFAULT_STRATEGIES, known_strategies, named, on_rung, presets, rungs, strategies_from
 from engine.spec import DataSource, Experiment
-from engine.strategy import LBFGS, SGD, ExponentialLR, StepLR, changed_strategy
+from engine.strategy import LBFGS, SGD, ExponentialLR, StepLR, changed_strategy, settings
 from engine.toml import LARGEST_TOML, SpecError, read_toml
 
 
@@ -211,3 +211,26 @@ def test_paths_are_made_absolute(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     assert moved.data.images is None
     assert moved.weights == str(tmp_path / "w")
     assert spec.with_absolute_paths(spec.default_experiment(presets())).weights == "default"
+
+
+def test_settings_are_those_that_mean_something_to_a_strategy() -> None:
+    tuned, frozen = (settings(presets()[name]) for name in DEFAULT_STRATEGIES)
+    probe = settings(on_rung("resnet50", "probe"))
+    assert "name" not in {*tuned, *frozen, *probe}
+    assert (tuned["schedule.name"], tuned["augmentation.flip"]) == ("StepLR", True)
+    assert tuned.keys() - frozen.keys() == {"head", "layer_decay", "schedule.step_size"}
+    assert frozen.keys() - tuned.keys() == {"augmentation.views"}
+    assert frozen.keys() - probe.keys() == {
+        *("epochs", "batch_size", "schedule.name", "schedule.gamma"),
+        *("optimizer.lr", "optimizer.momentum", "optimizer.weight_decay"),
+    }
+    assert probe.keys() - frozen.keys() == {"optimizer.l2", "optimizer.folds"}
+
+
+def test_one_view_of_an_image_is_no_augmentation_of_a_frozen_backbone() -> None:
+    tuned, frozen = (changed_strategy(presets()[name], augmentation={"flip": True}) for name in DEFAULT_STRATEGIES)
+    assert tuned.is_augmented and frozen.is_augmented
+    assert changed_strategy(tuned, augmentation={"views": 1}).is_augmented
+    assert not changed_strategy(frozen, augmentation={"views": 1}).is_augmented
+    still = {"flip": False, "crop_area": 1.0}
+    assert not any(changed_strategy(one, augmentation=still).is_augmented for one in (tuned, frozen))

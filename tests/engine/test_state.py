@@ -194,3 +194,17 @@ def test_memory_samples_have_a_bound_and_span_the_run() -> None:
 def test_an_event_of_an_unknown_run_changes_no_run(event: AnyEvent) -> None:
     before = fold([started()])
     assert fold([event], before).runs == before.runs
+
+
+def test_a_run_that_goes_on_knows_nothing_of_how_it_ended() -> None:
+    tested = ev.RunFinished(
+        run=FIRST, end="stopped", seconds=6.5, cpu_seconds=9.0, memory=memory(7), test=Metrics(0.1, 1.0, 4), joules=3.0
+    )
+    before = [started(), run_started(FIRST), epoch(FIRST, 1, 0.5, is_best=True)]
+    device = ev.Device("cpu", "some CPU", 10)
+    goes_on = ev.ExperimentResumed(host="here", pid=1, device=device, versions={})
+    events = at_seconds([*before, tested, ev.ExperimentFinished(end="stopped"), goes_on])
+    ended = fold(events[:-1]).run(FIRST)
+    assert (ended.test, ended.cpu_seconds, ended.joules) == (tested.test, 9.0, 3.0)
+    going = fold(events).run(FIRST)
+    assert going == msgspec.structs.replace(fold(events[:3]).run(FIRST), status="waiting")

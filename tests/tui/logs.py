@@ -13,6 +13,7 @@ from engine import events as ev
 from engine import spec
 from engine.events import AnyEvent, Memory, Metrics
 from engine.log import EVENTS
+from engine.models.origin import RANDOM
 from engine.presets import presets
 from engine.spec import Experiment, PlannedRun
 from engine.strategy import ExponentialLR, StepLR, Strategy, changed_strategy
@@ -103,7 +104,7 @@ def _run(planned: PlannedRun, weights: str, cuda: bool) -> Iterator[tuple[float,
             strategy=strategy.name,
             seed=planned.seed,
             fold=planned.fold,
-            weights="none" if weights == "none" else "torchvision IMAGENET1K_V1, torch hub cache",
+            weights=RANDOM if weights == "none" else "torchvision IMAGENET1K_V1, torch hub cache",
             parameters_total=total,
             parameters_trainable=trainable,
             precision="bf16" if cuda else "fp32",

@@ -21,6 +21,7 @@ from engine.hosts import process, thread
 from engine.log import WRITER_LOCK, command_reader
 from engine.spec import Experiment
 from engine.state import fold
+from engine.strategy import changed_strategy
 from tests.tui import logs
 from tests.tui.conftest import opened, text_of, until
 from tui.app import TlTui
@@ -31,6 +32,7 @@ from tui.screens.live import LiveScreen
 from tui.screens.pick_folder import PickFolder
 from tui.screens.setup import SetupScreen
 from tui.widgets.key_line import KeyLine
+from tui.widgets.run_pane import RunPane
 
 Log = Callable[[list[AnyEvent]], Path]
 SIZES = pytest.mark.parametrize("size", [(80, 24), (120, 40)], ids=["80x24", "120x40"])
@@ -358,6 +360,52 @@ async def test_export_says_where(app: TlTui, past: Log) -> None:
         assert json.loads((folder / "comparison.json").read_text())["runs"][0]["val_accuracy"] == pytest.approx(
             146 / 153
         )
+
+
+async def test_export_is_of_what_was_shown_at_the_key(
+    app: TlTui, past: Log, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder, other = past(logs.events()), logs.write(tmp_path / "other", logs.events())
+    loaded, asked = threading.Event(), []
+    monkeypatch.setattr("tui.app.load_for_comparing", lambda: loaded.wait(30))
+    monkeypatch.setattr("tui.comparing.export_all", lambda *given: asked.append(given) or "files")
+    async with app.run_test(size=(120, 40)) as pilot:
+        await opened(pilot, app, folder)
+        state = app.state
+        await pilot.press("e")
+        await opened(pilot, app, other)
+        loaded.set()
+        await until(pilot, lambda: bool(asked))
+        assert asked[0] == (state, folder, False, {}, folder)
+
+
+async def test_another_experiment_has_its_own_title_and_memory(app: TlTui, past: Log, tmp_path: Path) -> None:
+    small = logs.two_strategies(3)
+    large = tuple(changed_strategy(one, backbone=one.backbone.replace("small", "large")) for one in small.strategies)
+    first, second = logs.events(small), logs.events(spec.changed(small, strategies=large))
+    assert len(first) == len(second)
+    doubled = [
+        msgspec.structs.replace(event, memory=msgspec.structs.replace(event.memory, rss=2 * event.memory.rss))
+        if isinstance(event, ev.MemorySampled)
+        else event
+        for event in second
+    ]
+    folder, other = past(first), logs.write(tmp_path / "other", _named("other", doubled))
+    async with app.run_test(size=(120, 40)) as pilot:
+        await opened(pilot, app, folder)
+        await until(pilot, lambda: "mobilenet_v3_small" in text_of(app))
+        panes = [pane for pane in app.screen.query(RunPane) if pane.display]
+        before = [pane.charts[-1].curves for pane in panes]
+        await opened(pilot, app, other)
+        await until(pilot, lambda: "mobilenet_v3_large" in text_of(app))
+        assert "mobilenet_v3_small" not in text_of(app)
+        assert all(pane.charts[-1].curves != curves for pane, curves in zip(panes, before, strict=True))
+
+
+def _named(name: str, told: list[AnyEvent]) -> list[AnyEvent]:
+    first = told[0]
+    assert isinstance(first, ev.ExperimentStarted)
+    return [msgspec.structs.replace(first, name=name), *told[1:]]
 
 
 async def test_what_is_told_for_a_moment_covers_neither_keys_nor_numbers(app: TlTui, present: Log) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import threading
 from collections.abc import Callable
@@ -97,6 +98,34 @@ async def test_what_is_asked_for_while_it_compares_comes(
         await until(pilot, lambda: "accuracy against time" in text_of(app))
         await pilot.press("escape")
         await until(pilot, lambda: "val acc" in text_of(app))
+
+
+async def test_a_comparison_that_comes_too_late_is_not_shown_for_another_experiment(
+    app: TlTui, folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    begun, loaded, made = threading.Event(), threading.Event(), threading.Event()
+
+    def slow(*given: Any) -> ComparisonMade | CompareFailed:
+        begun.set()
+        loaded.wait(30)
+        try:
+            return compare_all(*given)
+        finally:
+            made.set()
+
+    monkeypatch.setattr(comparing, "compare_all", slow)
+    (tmp_path / "empty").mkdir()
+    async with app.run_test(size=(120, 40)) as pilot:
+        app.open_experiment(folder, "compare")
+        await until(pilot, lambda: begun.is_set() and app.state.end is not None)
+        screen = app.screen
+        assert isinstance(screen, CompareScreen)
+        app.open_experiment(tmp_path / "empty", "compare")
+        await until(pilot, lambda: "Comparing" not in text_of(app))
+        loaded.set()
+        await asyncio.to_thread(made.wait, 30)
+        await pilot.pause(0.2)
+        assert screen.compared is None and "resnet18" not in text_of(app)
 
 
 async def test_comparing_waits_for_a_thread_that_loads_the_same_libraries(app: TlTui, folder: Path) -> None:
@@ -227,6 +256,22 @@ async def test_another_experiment_begins_at_the_first_column(app: TlTui, folder:
         assert screen.table.first_column > 0
         await compare(pilot, app, other)
         assert screen.table.first_column == screen.table.column == 0
+
+
+async def test_what_is_open_closes_for_other_experiments_alone(app: TlTui, folder: Path, tmp_path: Path) -> None:
+    other = logs.write(tmp_path / "other", logs.events())
+    async with app.run_test(size=(120, 40)) as pilot:
+        screen = await compare(pilot, app, folder)
+        await pilot.press("t")
+        await until(pilot, lambda: screen.view == "cost")
+        before = screen.compared
+        app.interrupted = True
+        screen.show(app.state)
+        await until(pilot, lambda: screen.compared is not before)
+        assert screen.view == "cost"
+        app.marks[other] = None
+        screen.show(app.state)
+        await until(pilot, lambda: screen.view == "table")
 
 
 async def test_what_differs_and_the_words_of_the_verdict(app: TlTui, folder: Path) -> None:

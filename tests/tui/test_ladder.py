@@ -10,13 +10,13 @@ import pytest
 from engine.presets import on_rung, presets, rungs
 from engine.spec import DataSource
 from engine.state import RunState
-from engine.strategy import LBFGS, SGD, changed_strategy
+from engine.strategy import LBFGS, SGD, changed_strategy, settings
 from tests.tui.test_setup import SIZES, App, settled, shown, typed
 from tui import curves, words
 from tui.cli import status
 from tui.screens.add_strategy import AddStrategy, no_backbone
 from tui.strategies import kind, rates, what_trains
-from tui.widgets.strategy_form import value_of, with_value
+from tui.widgets.strategy_form import with_value
 
 
 @pytest.fixture
@@ -95,6 +95,21 @@ async def test_what_was_added_can_be_removed_and_nothing_else(images: DataSource
         assert strategies.current == on_rung("resnet50", "probe")
 
 
+async def test_two_that_were_added_are_removed_by_keys_that_arrive_together(images: DataSource) -> None:
+    app = App(images)
+    async with app.run_test(size=SIZES[0]) as pilot:
+        await settled(pilot)
+        strategies = app.setup.strategies
+        for rung in ("probe", "bn", "last-stage"):
+            strategies.add(on_rung("resnet50", rung))
+        await pilot.pause()
+        for _ in range(3):
+            strategies.action_remove()
+        await pilot.pause()
+        assert list(strategies.strategies) == list(presets())
+        assert app.setup.form.strategy == strategies.current
+
+
 async def test_the_models_that_there_are_complete_what_is_typed_and_no_other_is_added(images: DataSource) -> None:
     app = App(images)
     async with app.run_test(size=SIZES[0]) as pilot:
@@ -147,7 +162,7 @@ def test_values_that_belong_together_change_together() -> None:
     tuned = presets()["resnet18-finetune"]
     probe = with_value(tuned, "optimizer.name", "LBFGS")
     assert (probe.is_probe, probe.trains, probe.epochs) == (True, "head", 1)
-    assert value_of(probe, "optimizer.folds") == 5
+    assert settings(probe)["optimizer.folds"] == 5
     assert with_value(probe, "optimizer.name", "AdamW").epochs == 5
     assert with_value(probe, "trains", "last-stage").learning_rate == 1e-3
     assert with_value(tuned, "layer_decay", 0.5).layer_decay == 0.5

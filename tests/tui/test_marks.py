@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from pathlib import Path
 
 import msgspec
@@ -13,6 +14,7 @@ from engine.spec import changed
 from tests.tui import logs, predicted
 from tests.tui.conftest import text_of, until
 from tui.app import TlTui
+from tui.screens import runs as runs_screen
 from tui.screens.compare import CompareScreen
 from tui.screens.dialogs import Tick
 from tui.screens.runs import RunsScreen
@@ -79,6 +81,28 @@ async def test_other_data_are_not_marked_and_one_line_says_why(app: TlTui, tmp_p
         await pilot.press("down", "space")
         await until(pilot, lambda: "Not marked" in text_of(app))
         assert "other classes." in " ".join(text_of(app).replace("▌", "").split()) and len(app.marks) == 1
+
+
+async def test_marks_that_are_asked_for_while_libraries_load_see_each_other(
+    app: TlTui, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    experiment(tmp_path, "one-20261123-120000")
+    experiment(tmp_path, "two-20261122-120000", classes=("wasps", "bees"))
+    loaded = threading.Event()
+    monkeypatch.setattr(runs_screen, "load_for_comparing", lambda: loaded.wait(30))
+    async with app.run_test(size=(80, 24), notifications=True) as pilot:
+        await runs(pilot, app)
+        await pilot.press("space", "down", "space")
+        assert not app.marks
+        loaded.set()
+        await until(pilot, lambda: "Not marked" in text_of(app))
+        assert len(app.marks) == 1
+        await pilot.press("x")
+        loaded.clear()
+        await pilot.press("space", "space")
+        loaded.set()
+        await pilot.pause(0.3)
+        assert not app.marks, "the second took the first back"
 
 
 async def test_single_runs_are_marked(app: TlTui, tmp_path: Path) -> None:

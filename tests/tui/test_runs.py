@@ -14,10 +14,10 @@ from textual.pilot import Pilot
 
 import tui.app
 from engine import events as ev
-from engine.comparison.units import percent_range
 from engine.log import EventLog
 from engine.spec import changed
 from engine.state import ExperimentState
+from engine.units import percent_range
 from tests.tui import logs
 from tui.app import TlTui
 from tui.screens.dialogs import Question

@@ -17,6 +17,7 @@ from textual.pilot import Pilot
 from textual.widgets import Input
 
 import tui.app
+from engine.data.discover import DataError
 from engine.hosts import thread
 from engine.presets import DEFAULT_STRATEGIES, named, own_strategies_file, presets
 from engine.progress import WorkDone
@@ -781,6 +782,36 @@ async def test_a_start_leaves_the_images_alone(images: DataSource, monkeypatch: 
         await asyncio.to_thread(closed.wait, 30)
         assert len(app.started) == 1
         assert closed.is_set()
+
+
+async def test_images_that_cannot_be_looked_at_are_said_to_be_once_and_tried_when_asked(
+    images: DataSource, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tried: list[DataSource] = []
+
+    def check(*_: object, **__: object) -> Iterator[WorkDone]:
+        tried.append(images)
+        raise DataError("the disk is away")
+        yield
+
+    monkeypatch.setattr("engine.data.check.check", check)
+    app = App(images)
+    async with app.run_test(size=SIZES[1], notifications=True) as pilot:
+        for _ in range(500):
+            await asyncio.sleep(0.02)
+            if "not looked at" in shown(app):
+                break
+        assert "The images were not looked at: the disk is away" in " ".join(shown(app).split())
+        await pilot.press("ctrl+o", "escape")
+        await pilot.pause(0.3)
+        assert len(tried) == 1
+        await pilot.press("i")
+        for _ in range(500):
+            await asyncio.sleep(0.02)
+            if len(tried) == 2:
+                break
+        await pilot.pause(0.3)
+        assert len(tried) == 2
 
 
 @pytest.mark.parametrize("size", SIZES, ids=lambda size: f"{size[0]}x{size[1]}")

@@ -154,8 +154,8 @@ def _pairs(report: Report, width: int) -> Iterator[Text]:
         yield Text.assemble((f"{title}: {len(pairs):,} pair{'s' * (len(pairs) > 1)}", "bold"))
         for pair in pairs[:PAIRS_SHOWN]:
             yield from _pair(pair, report.root, width)
-        if more := len(pairs) - PAIRS_SHOWN:
-            yield Text(f"  and {more:,} more: --json lists them" if more > 0 else "", DIM)
+        if (more := len(pairs) - PAIRS_SHOWN) > 0:
+            yield Text(f"  and {more:,} more: --json lists them", DIM)
 
 
 def _pair(pair: Pair, root: str, width: int) -> Iterator[Text]:

@@ -7,7 +7,6 @@ import time
 from pathlib import Path
 from typing import Any, Literal, get_args
 
-from engine.comparison.units import duration, percent
 from engine.eta import remaining_of_all
 from engine.events import CommandApplied
 from engine.export.to_json import json_text
@@ -17,6 +16,7 @@ from engine.log import event_reader, is_being_written, send_command, writer
 from engine.state import ExperimentState, RunState, fold
 from engine.text import shown
 from engine.toml import SpecError
+from engine.units import duration, percent
 from tui.commands.find import find_experiment, find_running
 from tui.text import print_line
 from tui.words import condition, epoch, images

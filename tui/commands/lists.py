@@ -11,9 +11,9 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from engine.comparison.units import UNKNOWN, duration, percent_range, size
 from engine.text import shown
 from engine.toml import SpecError
+from engine.units import UNKNOWN, duration, percent_range, size
 from tui.strategies import described
 from tui.text import print_line
 

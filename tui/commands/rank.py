@@ -10,10 +10,10 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from engine.comparison.units import UNKNOWN, percent
 from engine.export.to_json import json_text
 from engine.spec import DataSource
 from engine.text import shown
+from engine.units import UNKNOWN, percent
 from tui.commands.check import told
 from tui.theme import AMBER, GREEN, GREY, rgb
 from tui.words import count

@@ -16,7 +16,6 @@ from rich.text import Text
 
 from engine import events as ev
 from engine.comparison.rows import Source, compare
-from engine.comparison.units import duration, percent, size, speed
 from engine.data.dataset import DataError
 from engine.events import AnyEvent
 from engine.export.to_json import json_text, to_json
@@ -28,6 +27,7 @@ from engine.spec import Experiment
 from engine.state import ExperimentState, RunState, StageProgress, fold
 from engine.text import shown
 from engine.toml import SpecError
+from engine.units import duration, percent, size, speed
 from tui.commands.find import called
 from tui.lost_terminal import output_may_end
 from tui.signals import asked_to_end
@@ -178,12 +178,15 @@ def lines(event: AnyEvent, state: ExperimentState) -> Iterator[Text]:
             if event.step or event.epoch > 1:
                 yield Text(f"{shown(run)} · goes on in epoch {event.epoch} after {event.step} steps")
         case ev.EpochFinished(run=run, epoch=number, train=train, val=val, learning_rate=rate):
+            strategy = state.run(run).strategy
             yield Text.assemble(
-                f"{shown(run)} · epoch {number}/{state.run(run).strategy.epochs} · "
+                f"{shown(run)} · epoch {number}/{strategy.epochs} · "
                 f"train {percent(train.accuracy)} loss {train.loss:.3f} · val ",
                 (percent(val.accuracy), "bold"),
                 f" loss {val.loss:.3f}{' · best' if event.is_best else ''} · "
-                f"lr {rate:.2g} · {duration(event.seconds)} · {speed(event.images_per_second)}",
+                if strategy.is_probe
+                else f"lr {rate:.2g} · ",
+                f"{duration(event.seconds)} · {speed(event.images_per_second)}",
             )
         case ev.RunFailed(run=run, kind=kind, message=message, advice=advice):
             said = shown(" ".join((message, advice)).strip(), 400)

@@ -31,7 +31,10 @@ from tui.widgets.detail import DetailView
 from tui.widgets.disagreements import DisagreementsView
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from engine.state import ExperimentState
+    from tui.comparing import Marks
 
 EMPTY = "Nothing to compare: press 1 to start a comparison, or 4 to open an earlier one."
 TALL = 30
@@ -122,22 +125,25 @@ class CompareScreen(Screen[None]):
         if state.runs or app.marks:
             if self.compared is None:
                 self.empty.update(COMPARING)
-            self._make(state)
+            self._make(state, app.folder, app.interrupted, dict(app.marks), self.positive)
         else:
+            self.workers.cancel_group(self, "compare")
             self.compared, self.wanted = None, None
             self.empty.update(EMPTY)
             self._turn_to("table")
 
     @work(thread=True, exclusive=True, group="compare", exit_on_error=False)
-    def _make(self, state: ExperimentState) -> None:
+    def _make(
+        self, state: ExperimentState, folder: Path | None, interrupted: bool, marks: Marks, positive: str | None
+    ) -> None:
         # In a thread: it reads files, and the first comparison loads scipy.
-        app, worker = app_of(self), get_current_worker()
+        worker = get_current_worker()
         made: ComparisonMade | CompareFailed
         try:
             load_for_comparing()
             from tui.comparing import compare_all  # noqa: PLC0415
 
-            made = compare_all(state, app.folder, app.interrupted, dict(app.marks), self.positive)
+            made = compare_all(state, folder, interrupted, marks, positive)
         except Exception as error:  # a person wants to know, and to go on
             made = CompareFailed(f"This could not be compared: {unexpected(error)}")
         if not worker.is_cancelled:

@@ -17,9 +17,9 @@ from textual.widgets import Static
 from textual.worker import get_current_worker
 
 from engine import history
-from engine.comparison.units import percent
 from engine.history import Summary
 from engine.text import shown
+from engine.units import percent
 from tui.errors import unexpected
 from tui.loading import load_for_comparing
 from tui.screens.dialogs import Question, Tick
@@ -65,6 +65,7 @@ class RunsScreen(Screen[None]):
         self.detail = Static(markup=False, id="runs-detail")
         self.known: tuple[Summary, ...] = ()
         self.has_read = False
+        self._marking: set[Path] = set()  # until it is known whether they may be
         self._last_seen: object = None
 
     def compose(self) -> ComposeResult:
@@ -112,8 +113,10 @@ class RunsScreen(Screen[None]):
         if summary.folder in marks:
             del marks[summary.folder]
             self._show_marks()
+        elif summary.folder in self._marking:  # pressed again before it was marked
+            self._marking.remove(summary.folder)
         else:
-            self._mark_if_comparable(summary.folder, None)
+            self._begin_marking(summary.folder, None)
 
     def action_mark_runs(self) -> None:
         """Asks which of the experiment's runs to mark."""
@@ -132,18 +135,33 @@ class RunsScreen(Screen[None]):
         self.notify(f"{shown(summary.name)}: {shown(summary.note)}", severity="warning")
         return None
 
-    @work(thread=True, group="marks", exit_on_error=False)
-    def _mark_if_comparable(self, folder: Path, runs: frozenset[str] | None) -> None:
+    def _begin_marking(self, folder: Path, runs: frozenset[str] | None) -> None:
         """Marks the runs (None: all) in a folder, unless they are of other data than what is marked."""
-        load_for_comparing()
-        from engine.comparison.same_data import what_differs  # noqa: PLC0415
-        from tui.comparing import state_of  # noqa: PLC0415 - not needed before
+        self._marking.add(folder)
+        self._mark_if_comparable(folder, runs, self._marked_beside(folder))
 
-        first = next((other for other in app_of(self).marks if other != folder), folder)
-        differs = what_differs([state_of(first), state_of(folder)])
-        self.app.call_from_thread(self._mark, folder, runs, differs)
+    def _marked_beside(self, folder: Path) -> Path | None:
+        return next((other for other in app_of(self).marks if other != folder), None)
 
-    def _mark(self, folder: Path, runs: frozenset[str] | None, differs: str) -> None:
+    @work(thread=True, group="marks", exit_on_error=False)
+    def _mark_if_comparable(self, folder: Path, runs: frozenset[str] | None, beside: Path | None) -> None:
+        try:
+            load_for_comparing()
+            from engine.comparison.same_data import what_differs  # noqa: PLC0415
+            from tui.comparing import state_of  # noqa: PLC0415 - not needed before
+
+            differs = what_differs([state_of(beside or folder), state_of(folder)])
+        except Exception as error:  # a person wants to know, and to go on
+            differs = unexpected(error)
+        self.app.call_from_thread(self._mark, folder, runs, beside, differs)
+
+    def _mark(self, folder: Path, runs: frozenset[str] | None, beside: Path | None, differs: str) -> None:
+        if folder not in self._marking:
+            return
+        if (now := self._marked_beside(folder)) != beside:  # another was marked meanwhile
+            self._mark_if_comparable(folder, runs, now)
+            return
+        self._marking.remove(folder)
         if differs:
             self.notify(f"{differs}.", title="Not marked", severity="warning")
             return
@@ -172,7 +190,7 @@ class RunsScreen(Screen[None]):
                 return
             if numbers:
                 chosen = frozenset(runs[number].run for number in numbers)
-                self._mark_if_comparable(folder, None if len(chosen) == len(runs) else chosen)
+                self._begin_marking(folder, None if len(chosen) == len(runs) else chosen)
             else:
                 app_of(self).marks.pop(folder, None)
                 self._show_marks()

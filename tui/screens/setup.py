@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
 
@@ -148,6 +149,8 @@ class SetupScreen(Screen[None]):
             self.call_after_refresh(self._complete)
         else:
             self._say()
+            if not app_of(self).hosting.is_busy:
+                self.data.check_images()  # which starting stopped, where nothing came of it
 
     async def _complete(self) -> None:
         """Adds what the first frame did not wait for: most of the widgets, and what is in the data."""
@@ -274,8 +277,9 @@ class SetupScreen(Screen[None]):
             self.strategies.add(strategy)
 
     @on(StrategyList.Highlighted)
-    def _highlighted(self, event: StrategyList.Highlighted) -> None:
-        self._present(self.strategies.strategies[event.name])
+    def _highlighted(self) -> None:
+        if (strategy := self.strategies.current) is not None:  # by now: the one that was may have been removed
+            self._present(strategy)
 
     @on(DataPicker.Changed)
     def _looked_at(self) -> None:
@@ -372,12 +376,11 @@ def _known() -> tuple[dict[str, Strategy], str]:
 
 def _nearest(path: str | None) -> Path:
     """The folder to begin at: the path's nearest that exists, or the working folder."""
-    if path is None:
-        return Path.cwd()
-    for folder in (place := Path(path).absolute(), *place.parents):
-        try:
+    place = Path(path or ".")
+    with suppress(OSError):  # where the working folder is gone
+        place = place.absolute()
+    for folder in (place, *place.parents):
+        with suppress(OSError, ValueError):
             if folder.is_dir():
                 return folder
-        except (OSError, ValueError):
-            continue
-    return Path.cwd()
+    return Path("/")

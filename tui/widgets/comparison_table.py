@@ -10,8 +10,8 @@ from textual.binding import Binding, BindingType
 from textual.message import Message
 
 from engine.comparison.rows import Comparison
-from engine.comparison.units import UNKNOWN
 from engine.text import shown
+from engine.units import UNKNOWN
 from tui.measures import Line, Measure, Order, best_of, lines, measures
 from tui.text import apart
 from tui.theme import AMBER, BLUE, GREEN, GREY, SIGNS, Colour, Condition, colour_of, rgb

@@ -23,7 +23,7 @@ from textual.worker import get_current_worker
 from engine.progress import WorkDone
 from engine.spec import DataSource
 from engine.text import shown
-from tui.errors import record_error, unexpected
+from tui.errors import unexpected
 from tui.loading import wait_until_loaded
 from tui.widgets.data_summary import DEMO, DataFound, described, facts
 from tui.widgets.field import FIELD_KEYS, Field
@@ -87,6 +87,7 @@ class DataPicker(Vertical):
         self._pause: Timer | None = None
         self._looked: DataSource | None = None
         self._checking: WorkDone | None = None
+        self._unseen: DataSource | None = None  # whose images could not be looked at
         path = _DataPath(source.path or "", placeholder="empty: the demo set", id="data-path")
         images = PathInput(source.images or "", placeholder="the CSV's own folder", id="data-images")
         validation = PathInput(source.validation or "", placeholder="none", id="data-validation")
@@ -247,7 +248,8 @@ class DataPicker(Vertical):
         """Looks for images that are there twice; unless it was ``asked`` for, only where there are not too many."""
         if self.found is None or not self.may_be_checked:
             return
-        if asked or self.found.train + self.found.val + self.found.test <= MOST_AT_ONCE:
+        count = self.found.train + self.found.val + self.found.test
+        if asked or (count <= MOST_AT_ONCE and self._unseen != self.source):
             self._checking = WorkDone("looking at images")
             self._draw()
             self._check(self.source)
@@ -267,14 +269,17 @@ class DataPicker(Vertical):
                     return
                 self.app.call_from_thread(self._show_check, source, now)
 
-    def _show_check(self, source: DataSource, now: WorkDone | Report | None) -> None:
+    def _show_check(self, source: DataSource, now: WorkDone | Report | str) -> None:
         if source != self.source or self.found is None or self._checking is None:
             return
         if isinstance(now, WorkDone):
             self._checking = now
+        elif isinstance(now, str):  # the experiment can start all the same
+            self._checking, self._unseen = None, source
+            self.notify(shown(now), title="The images were not looked at", severity="warning")
         else:
             self._checking = None
-            self.found = self.found if now is None else replace(self.found, report=now)
+            self.found = replace(self.found, report=now)
             self.post_message(self.Changed())
         self._draw()
 
@@ -311,8 +316,8 @@ def _looked_at(source: DataSource) -> tuple[DataFound | None, str]:
         return None, unexpected(error)
 
 
-def _checked(source: DataSource) -> Generator[WorkDone | Report | None, None, None]:
-    """How far looking at the images is, a few times a second, then the report, None where it cannot be made."""
+def _checked(source: DataSource) -> Generator[WorkDone | Report | str, None, None]:
+    """How far looking at the images is, a few times a second, then the report, or why it cannot be made."""
     wait_until_loaded()
     from engine.data.check import check  # noqa: PLC0415
     from engine.data.discover import DataError, discover  # noqa: PLC0415
@@ -327,11 +332,10 @@ def _checked(source: DataSource) -> Generator[WorkDone | Report | None, None, No
                     yield now
     except StopIteration as finished:
         yield finished.value
-    except (DataError, OSError):
-        yield None
-    except Exception:  # the experiment can start all the same
-        record_error()
-        yield None
+    except (DataError, OSError) as error:
+        yield str(error)
+    except Exception as error:  # a person wants to know, and to go on
+        yield unexpected(error)
 
 
 def _expanded(text: str) -> str | None:

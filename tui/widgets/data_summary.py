@@ -11,8 +11,8 @@ from msgspec import Struct
 from rich.cells import cell_len
 from rich.text import Text
 
-from engine.comparison.units import size
 from engine.text import shown
+from engine.units import size
 from tui.text import middle
 from tui.theme import AMBER, rgb
 from tui.widgets.soundness import soundness
@@ -90,7 +90,7 @@ def described(found: DataFound, width: int, *, is_grouped: bool = False, checkin
         text.append_text(soundness(found.report, is_grouped=is_grouped, checking=checking, column=found.column))
     for warning in found.warnings[:WARNINGS_SHOWN]:
         text.append(f"! {shown(warning)}\n", rgb(AMBER))
-    if more := len(found.warnings) - WARNINGS_SHOWN:
+    if (more := len(found.warnings) - WARNINGS_SHOWN) > 0:
         text.append(f"! … {more} more warnings\n" if more > 0 else "", rgb(AMBER))
     text.append_text(_table(found.classes, width))
     text.append(_files(found), "dim")

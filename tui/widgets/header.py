@@ -9,10 +9,10 @@ from textual.events import Click, Resize
 from textual.message import Message
 from textual.widgets import Static
 
-from engine.comparison.units import size
 from engine.events import Memory
 from engine.state import ExperimentState
 from engine.text import shown
+from engine.units import size
 from tui.theme import AMBER, BLUE, GREY, rgb
 from tui.words import all_done, division
 

@@ -69,9 +69,11 @@ class RunPane(Widget):
 
     def show(self, run: RunState, state: ExperimentState, interrupted: bool) -> None:
         """Shows the run as it stands now."""
-        before = self._shown[0] if self._shown else None
+        before = self._shown
         self._shown = (run, state, interrupted)
-        if before is None or before.run != run.run:
+        if before is None or (before[0].run, before[1].name) != (run.run, state.name):
+            self._drawn = [None] * len(self.charts)
+            self.first_chart = None
             self.border_title = Text(words.title(run))
             self.border_subtitle = Text(self._called(run, state))
         said = head(run, state, interrupted, max(20, self.content_size.width))
@@ -110,7 +112,7 @@ class RunPane(Widget):
             return
         run = self._shown[0]
         for number, (chart, (curves, made_of)) in enumerate(zip(self.charts, CHARTS, strict=True)):
-            present = (run.run, made_of(run))
+            present = (made_of(run),)
             if chart.display and present != self._drawn[number]:
                 self._drawn[number] = present
                 chart.curves = curves(run)
@@ -122,6 +124,7 @@ class RunPane(Widget):
         self._fits = self.content_size
         if self._shown is not None:
             self.show(*self._shown)
+            self.border_subtitle = Text(self._called(*self._shown[:2]))
         self.place_charts()
 
     def cycle(self) -> None:

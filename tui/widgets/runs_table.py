@@ -12,9 +12,9 @@ from textual.binding import Binding, BindingType
 from textual.coordinate import Coordinate
 from textual.widgets import DataTable
 
-from engine.comparison.units import duration, percent_range
 from engine.history import Status, Summary
 from engine.text import shown
+from engine.units import duration, percent_range
 from tui.text import apart, middle
 from tui.theme import AMBER, GREY, ROSE, SIGNS, STYLES, rgb
 

@@ -7,7 +7,6 @@ import re
 from collections.abc import Callable
 from typing import ClassVar, NamedTuple
 
-import msgspec
 from textual import on
 from textual.binding import BindingType
 from textual.containers import VerticalScroll
@@ -16,7 +15,7 @@ from textual.suggester import SuggestFromList
 from textual.widgets import Input
 
 from engine.models.names import is_model
-from engine.strategy import CHOICES, Strategy, changed_strategy
+from engine.strategy import CHOICES, Strategy, changed_strategy, settings
 from engine.toml import SpecError
 from tui.strategies import TRAINS
 from tui.widgets.field import FIELD_KEYS, Choice, Field
@@ -122,16 +121,6 @@ ENTRIES = (
 )
 
 
-def value_of(strategy: Strategy, key: str) -> object:
-    """The value at a dotted key; ``KeyError`` where this kind of optimizer or schedule does not have it."""
-    value: object = msgspec.to_builtins(strategy)
-    for part in key.split("."):
-        if not isinstance(value, dict):
-            raise KeyError(key)
-        value = value[part]
-    return value
-
-
 def with_value(strategy: Strategy, key: str, value: object) -> Strategy:
     """The strategy with another value at a dotted key; :class:`SpecError` in a few words where it cannot be.
 
@@ -198,7 +187,7 @@ class StrategyForm(VerticalScroll, can_focus=False):
         """One line a parameter; not composed, so that the first frame does not wait for them."""
         self.fields = {entry.key: self._field(entry) for entry in ENTRIES}
         for key, field in self.fields.items():
-            field.display = key in _keys(self.strategy)
+            field.display = key in settings(self.strategy)
         await self.mount(*self.fields.values())
 
     def load(self, strategy: Strategy) -> None:
@@ -213,7 +202,7 @@ class StrategyForm(VerticalScroll, can_focus=False):
     def focus_first(self) -> None:
         """Puts the cursor into the first parameter."""
         if self.fields:
-            first = next(key for key in ("epochs", "optimizer.l2") if key in _keys(self.strategy))
+            first = next(key for key in ("epochs", "optimizer.l2") if key in settings(self.strategy))
             self.fields[first].control.focus()
 
     @on(Input.Changed)
@@ -228,7 +217,8 @@ class StrategyForm(VerticalScroll, can_focus=False):
 
     def _change(self, key: str, text: str) -> None:
         entry = next(entry for entry in ENTRIES if entry.key == key)
-        if key not in _keys(self.strategy) or text == _text(value_of(self.strategy, key)):
+        before = settings(self.strategy)
+        if key not in before or text == _text(before[key]):
             self._say(entry, "")
             self.post_message(self.Changed())
             return
@@ -239,7 +229,7 @@ class StrategyForm(VerticalScroll, can_focus=False):
             self.post_message(self.Changed())
             return
         self._say(entry, "")
-        other_kind = _keys(strategy) != _keys(self.strategy)
+        other_kind = settings(strategy).keys() != before.keys()
         self.strategy = strategy
         if other_kind:
             self._fill()
@@ -251,25 +241,24 @@ class StrategyForm(VerticalScroll, can_focus=False):
             self.problems[entry.label.strip()] = problem
         self.fields[entry.key].say(problem.removesuffix(EXAMPLE))
 
-    def _fill(self, prefix: str = "") -> None:
-        """Shows the values whose key begins with ``prefix``; hides the lines that the strategy does not have."""
-        keys = _keys(self.strategy)
+    def _fill(self) -> None:
+        """Shows the values; hides the lines that the strategy does not have."""
+        values = settings(self.strategy)
         for entry in ENTRIES:
-            if not entry.key.startswith(prefix):
-                continue
             field = self.fields[entry.key]
-            field.display = entry.key in keys
+            field.display = entry.key in values
             self._say(entry, "")
-            if entry.key not in keys:
+            if entry.key not in values:
                 continue
             control = field.control
             if isinstance(control, Input | Choice):
                 with control.prevent(Input.Changed, Choice.Changed):
-                    control.value = _text(value_of(self.strategy, entry.key))
+                    control.value = _text(values[entry.key])
 
     def _field(self, entry: Entry) -> Field:
         """The line of a parameter with the strategy's value: what a control first holds, it says has changed."""
-        value = _text(value_of(self.strategy, entry.key)) if entry.key in _keys(self.strategy) else ""
+        values = settings(self.strategy)
+        value = _text(values[entry.key]) if entry.key in values else ""
         id_ = self.PREFIX + entry.key.replace(".", "-")
         if entry.choices:
             return Field(entry.label, Choice(list(entry.choices), value or entry.choices[0][1], id=id_), entry.hint)
@@ -278,18 +267,6 @@ class StrategyForm(VerticalScroll, can_focus=False):
         control = TextInput(value, compact=True, id=id_, suggester=suggester, placeholder=placeholder, max_length=80)
         wide = entry.key in ("backbone", "image_size", "optimizer.l2")
         return Field(entry.label, control, entry.hint, classes="" if wide else "-short")
-
-
-def _keys(strategy: Strategy) -> set[str]:
-    """The parameters that this strategy has: views are extracted only where the head alone trains, what has no epochs
-    has no schedule, and only what is below the head can train from a probe or at other rates.
-    """
-    tables = msgspec.to_builtins(strategy)
-    names = {name for name, value in tables.items() if not isinstance(value, dict)}
-    names |= {f"{table}.{name}" for table, values in tables.items() if isinstance(values, dict) for name in values}
-    if strategy.is_probe:
-        names = {name for name in names if not name.startswith("schedule.")} - {"epochs", "batch_size"}
-    return names - ({"head", "layer_decay"} if strategy.on_features else {"augmentation.views"})
 
 
 def _key(id_: str | None) -> str:

@@ -60,10 +60,6 @@ class StrategyList(OptionList):
     class Highlighted(Message):
         """Another strategy is highlighted."""
 
-        def __init__(self, name: str) -> None:
-            super().__init__()
-            self.name = name
-
     def __init__(
         self,
         known: Mapping[str, Strategy],
@@ -155,10 +151,9 @@ class StrategyList(OptionList):
         self.post_message(self.Edit())
 
     def on_option_list_option_highlighted(self, event: OptionList.OptionHighlighted) -> None:
-        """Tells the screen by name."""
+        """Tells the screen."""
         event.stop()
-        if event.option.id:
-            self.post_message(self.Highlighted(event.option.id))
+        self.post_message(self.Highlighted())
 
     def on_option_list_option_selected(self, event: OptionList.OptionSelected) -> None:
         """A click ticks, as space does."""

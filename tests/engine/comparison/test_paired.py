@@ -1,5 +1,6 @@
 import dataclasses
 from itertools import combinations, product
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -14,8 +15,10 @@ from statsmodels.stats.power import normal_sample_size_one_tail
 
 from benchmarks.calibration import WORLDS, rates
 from engine.comparison.paired import PairedDifference, holm, paired_difference
-from engine.comparison.predictions import Predictions
+from engine.comparison.pairs import Best, differences
+from engine.comparison.predictions import Predictions, saved
 from engine.comparison.resampling import Units, bootstrap, images_needed, sign_flip_p
+from tests.engine.comparison.files import write_predictions
 from tests.engine.comparison.predicted import discordant, predicted
 
 RNG = np.random.default_rng
@@ -265,7 +268,7 @@ def test_many_discordant_images_show_a_difference() -> None:
     found = difference(*discordant(400, 60, 10, 30))
     assert found.different
     assert found.low > 0.05
-    assert found.strategies == ("a", "b")
+    assert found.strategies == ("a-0", "b-0")
 
 
 @pytest.mark.parametrize(
@@ -378,18 +381,25 @@ def test_a_strategy_that_is_5_points_better_is_found_on_2000_images() -> None:
     assert rates(world, 2000, 3, False, 15).different > 0.9
 
 
-def test_folds_tested_on_the_same_images_are_runs_of_their_own() -> None:
-    rng = RNG(2)
-    names = [f"a-{seed}-fold-{fold}" for seed in (3, 4) for fold in (1, 2, 3)]
-    one, other = ([predicted(rng.random(50) < 0.8, run=name, part="test") for name in names] for _ in range(2))
-    found = paired_difference(one, other)
-    assert found is not None
+def test_folds_tested_on_the_same_images_are_runs_of_their_own(tmp_path: Path) -> None:
+    rng, names = RNG(2), ("tuned", "frozen")
+    runs: list[Best] = []
+    for name, seed, fold in product(names, (3, 4), (1, 2, 3)):
+        labels = [0, 1] * 25
+        guesses = np.where(rng.random(50) < 0.8, labels, np.subtract(1, labels)).tolist()
+        run = f"{name}-{seed}-fold-{fold}"
+        write_predictions(tmp_path, run, labels, guesses, test=True)
+        written = saved(tmp_path, run)
+        assert written is not None
+        runs.append(Best(name, seed, fold, 1, written, tested=True))
+    (found,) = differences(runs)
+    assert found.strategies == names
     assert (found.seeds, found.folds, found.runs, found.images, found.part) == (2, 3, 6, 50, "test")
     assert found.corrected_t_p is None, "it is of different images in every fold"
 
 
-def test_runs_of_any_name_can_be_compared() -> None:
-    one, other = ([predicted([True, False], run=name)] for name in ("mine", "yours"))
+def test_strategies_and_seeds_are_not_read_from_the_names_of_runs() -> None:
+    one, other = ([predicted([True, False], run=name)] for name in ("mine-7-fold-2", "yours"))
     found = paired_difference(one, other)
     assert found is not None
-    assert (found.strategies, found.seeds, found.folds) == (("mine", "yours"), 1, 1)
+    assert (found.strategies, found.seeds, found.folds) == (("mine-7-fold-2", "yours"), 1, 1)

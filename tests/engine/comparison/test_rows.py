@@ -10,13 +10,14 @@ from engine import events as ev
 from engine.comparison.aspects import sections
 from engine.comparison.columns import columns
 from engine.comparison.rows import Comparison, DataCounts, Row, Source, accuracy_interval, compare
-from engine.comparison.units import count, duration, energy, percent, points, size, speed, spread, three_digits
 from engine.comparison.verdict import choices, verdict
 from engine.events import Memory, Metrics
 from engine.export import FORMATS, write
+from engine.models.origin import RANDOM
 from engine.presets import presets
 from engine.spec import default_experiment
 from engine.state import fold
+from engine.units import count, duration, energy, percent, points, size, speed, spread, three_digits
 
 
 def row(strategy: str, accuracy: float | None, images: int = 153, **values: object) -> Row:
@@ -292,7 +293,7 @@ def test_verdicts_without_two_results() -> None:
 
 
 def test_random_weights_and_short_runs_are_told() -> None:
-    assert "no transfer learning" in verdict(comparison(row("a", 0.6, weights="none (random)"), row("b", 0.6)))
+    assert "no transfer learning" in verdict(comparison(row("a", 0.6, weights=RANDOM), row("b", 0.6)))
     assert "Not every run trained all its epochs" in verdict(comparison(row("a", 0.6, epochs=2), row("b", 0.6)))
 
 

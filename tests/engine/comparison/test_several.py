@@ -19,12 +19,12 @@ from engine.comparison.difference import PairedDifference
 from engine.comparison.rows import Comparison, DataCounts, Row, Source, compare
 from engine.comparison.scores import ClassScores, Scores
 from engine.comparison.strategies import Spread, StrategySummary, summaries
-from engine.comparison.units import percent
 from engine.comparison.verdict import choices, verdict
 from engine.events import AnyEvent, Memory, Metrics
 from engine.export import FORMATS
 from engine.presets import on_rung
 from engine.state import ExperimentState, RunState, fold
+from engine.units import percent
 from tests.engine.comparison.files import write_predictions
 from tests.tui import logs
 

@@ -22,9 +22,9 @@ def pair_of(
     """The difference of two strategies whose runs get so many images right."""
     one, other = discordant(both, only_one, only_other, neither)
     runs = ([predicted(right, run=f"x-{seed}") for seed in range(seeds)] for right in (one, other))
-    found = paired_difference(*runs, names)
+    found = paired_difference(*runs)
     assert found is not None
-    return found
+    return replace(found, strategies=names)
 
 
 def result(pair: PairedDifference, *more: PairedDifference, **values: object) -> Comparison:
@@ -109,7 +109,7 @@ def test_one_image_and_one_group_are_singular() -> None:
 
 def test_more_images_of_a_single_group_would_show_nothing() -> None:
     right, wrong = discordant(30, 6, 2)
-    found = paired_difference([predicted(right, ("p",) * 38)], [predicted(wrong, ("p",) * 38)], ("a", "b"))
+    found = paired_difference([predicted(right, ("p",) * 38)], [predicted(wrong, ("p",) * 38)])
     assert found is not None and found.groups == 1
     said = sentence(found, 1)
     assert said.endswith("no difference that this data can show; images of a single group tell nothing of others.")

@@ -259,6 +259,18 @@ def test_the_cache_comes_first(cache, official, content, state):
     assert find(BACKBONE, "default") == Found(cache / name, found.origin, sha256(content))
 
 
+def test_a_file_is_hashed_anew_only_where_it_has_changed(cache, official, content, monkeypatch):
+    cache.mkdir(parents=True)
+    path, hashed = cache / official(), []
+    path.write_bytes(content)
+    monkeypatch.setattr(weights, "sha256_of", lambda path: hashed.append(path) or sha256(path.read_bytes()))
+    assert [find(BACKBONE, "default").path for _ in range(3)] == [path] * 3
+    assert hashed == [path]
+    path.write_bytes(bytes(len(content)))
+    assert "damaged" in find(BACKBONE, "default").origin
+    assert hashed == [path] * 2
+
+
 def test_download_into_the_cache(cache, official, serve, content, state):
     def slowly(handler):
         handler.send_response(200)

@@ -222,7 +222,9 @@ def test_features_are_extracted_on_the_card_and_stay_there(
     monkeypatch.setattr(features, "folded", lambda network, _: partial(backbones.features, network))
     monkeypatch.setattr(torch, "unique", lambda rows: rows)  # which depends on what is in them
     waited: list[object] = []
+    checked: list[int] = []
     monkeypatch.setattr(features, "wait_for", waited.append)
+    monkeypatch.setattr(features, "_check", lambda *_: checked.append(len(waited)))
     with card():
         network = on_card(build(strategy.backbone, 2, strategy.trains, None, 0))
         store = FeatureStore(ThreadPoolExecutor(1))
@@ -238,6 +240,7 @@ def test_features_are_extracted_on_the_card_and_stay_there(
     assert (table.device, table.dtype) == (CARD, torch.float32)
     assert table.shape == (number_of_views(strategy), TRAIN + VAL, 1024)
     assert len(waited) == 1, "once all is done"
+    assert checked == [1], "what is there is looked at where it is waited for"
     assert said[-1].done == said[-1].total
 
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import nullcontext
 from dataclasses import replace
 from itertools import count
 
@@ -14,6 +15,7 @@ from engine import cache
 from engine.data.dataset import Sample
 from engine.data.pixels import InMemory
 from engine.data.prepare import Part, Prepared
+from engine.failures import failure
 from engine.models.backbones import Network, Preprocessing, build, features
 from engine.models.folding import TOLERANCE, folded
 from engine.presets import presets
@@ -22,7 +24,7 @@ from engine.spec import Arithmetic
 from engine.strategy import Strategy, changed_strategy
 from engine.training import features as module
 from engine.training.batches import Images, feature_feed
-from engine.training.features import Cost, FeatureStore, TooLargeError, extracted
+from engine.training.features import Cost, FeatureStore, NotFiniteError, TooLargeError, extracted
 from tests.engine.work import result
 
 CPU, SIDE, CROP = torch.device("cpu"), 40, 32
@@ -182,6 +184,20 @@ def test_features_that_do_not_fit_are_told_before_they_fill_the_memory(
     monkeypatch.setattr(module, "free_memory", lambda: 2**17)
     with pytest.raises(TooLargeError, match=r"features of 12 images in 3 views, 1,024 numbers each, are 0\.0 GiB"):
         table(strategy(flip=True, views=2))
+
+
+@pytest.mark.parametrize(("precision", "advice"), [("fp16", "give --precision fp32"), ("fp32", "are they damaged")])
+def test_features_that_overflow_are_told_and_not_kept(
+    precision: Arithmetic, advice: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    net = network()
+    next(iter(net.module.parameters())).data.fill_(torch.inf)
+    monkeypatch.setattr(module, "autocast", lambda *_: nullcontext())
+    store = FeatureStore(ThreadPoolExecutor(1))
+    with pytest.raises(NotFiniteError, match=f"not finite numbers in {precision}; {advice}") as raised:
+        table(strategy(), net=net, store=store, precision=precision)
+    assert not store.tables and not list(cache.entries())
+    assert failure("a-0", raised.value).message == str(raised.value)
 
 
 @pytest.mark.parametrize("where", ["extracting", "from the cache"])

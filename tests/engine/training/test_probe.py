@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Generator, Iterator
+from dataclasses import replace
+from types import SimpleNamespace
+from typing import Any
+
 import numpy as np
 import pytest
 import torch
@@ -10,10 +15,14 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from engine.data.dataset import Sample
+from engine.data.prepare import Part
+from engine.events import Event, ProbeSolved, Warned
 from engine.presets import on_rung
 from engine.strategy import LBFGS, SGD, changed_strategy
+from engine.training import fit, head_start
+from engine.training.batches import Batch, Feed, feature_feed
 from engine.training.probe import Head, Probe, divided, probe
-from engine.training.run import at_the_start
+from engine.training.run import Run, at_the_start
 from tests.engine.training.runs import epochs_of, fitted, make_run, never_best, whole
 from tests.engine.work import result
 
@@ -159,3 +168,50 @@ def test_fine_tuning_from_a_probe_begins_with_its_head() -> None:
         assert torch.equal(tuned.network.head.get_parameter(name), probed.network.head.get_parameter(name))
     assert tuned.network.module.training
     assert at_the_start(tuned).micro_batches.least == 2
+
+
+def test_what_a_card_has_no_room_for_is_solved_for_on_the_cpu(monkeypatch: pytest.MonkeyPatch) -> None:
+    run = make_run(on_rung("mobilenet_v3_small", "probe"))
+    here = result(run.features(None))[0]
+    there = SimpleNamespace(device=torch.device("cuda"), cpu=lambda: here)
+    put = head_start._put_probe
+
+    def short(run: Run, features: Tensor) -> Generator[Event, None, None]:
+        if features is there:
+            raise torch.OutOfMemoryError("CUDA out of memory")
+        yield from put(run, features)
+
+    monkeypatch.setattr(head_start, "_put_probe", short)
+    told = list(head_start.put_probe(run, there))
+    assert [event.message for event in told if isinstance(event, Warned)] == [
+        "out of memory: the last layer is solved for on the CPU"
+    ]
+    assert any(isinstance(event, ProbeSolved) for event in told)
+    monkeypatch.setattr(head_start, "shortage", lambda _: None)
+    with pytest.raises(torch.OutOfMemoryError):
+        list(head_start.put_probe(run, there))
+
+
+def test_the_training_images_of_a_probe_are_measured_in_parts_where_all_do_not_fit(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    (whole_at_once,) = epochs_of(fitted(make_run(on_rung("mobilenet_v3_small", "probe")), never_best))
+    run, asked = make_run(on_rung("mobilenet_v3_small", "probe")), []
+
+    def small(*given: Any) -> Feed:
+        feed = feature_feed(*given)
+
+        def still(part: Part, at_once: int | None) -> Iterator[Batch]:
+            asked.append(at_once)
+            if part is run.images.prepared.train and (at_once is None or at_once > 4):
+                yield next(feed.still(part, 1))
+                raise torch.OutOfMemoryError("CUDA out of memory")
+            yield from feed.still(part, at_once)
+
+        return replace(feed, still=still)
+
+    monkeypatch.setattr(fit, "feature_feed", small)
+    (in_parts,) = epochs_of(fitted(run, never_best))
+    assert asked[0] is None and 0 < (asked[-1] or 0) <= 4
+    assert in_parts.train.images == whole_at_once.train.images
+    assert in_parts.train.loss == pytest.approx(whole_at_once.train.loss)

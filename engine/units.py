@@ -57,7 +57,16 @@ def speed(images_per_second: float) -> str:
 
 def count(number: float) -> str:
     """A large count in thousands, millions or billions: ``1.82 billion``."""
-    for size_, name in ((1e9, "billion"), (1e6, "million"), (1e3, "thousand")):
+    return _scaled(number, ("billion", "million", "thousand"))
+
+
+def short_count(number: float) -> str:
+    """The same in a few characters: ``1.82 G``."""
+    return _scaled(number, ("G", "M", "k"))
+
+
+def _scaled(number: float, names: tuple[str, str, str]) -> str:
+    for size_, name in zip((1e9, 1e6, 1e3), names, strict=True):
         if number >= size_:
             return f"{number / size_:.3g} {name}"
     return f"{number:.0f}"
