@@ -15,6 +15,7 @@ from engine.events import AnyEvent
 from engine.folder import SPEC, experiments
 from engine.log import EVENTS, LineReader, event_reader, is_being_written, writing_process
 from engine.state import WRITING, ExperimentState, fold
+from engine.text import counted
 
 Status = Literal["running", "paused", "finished", "stopped", "failed", "interrupted", "damaged"]
 FREQUENT = (b'{"event":"Progress"', b'{"event":"MemorySampled"')
@@ -145,7 +146,7 @@ def _note(state: ExperimentState, unread: int) -> str:
     failed = next((run for run in state.runs if run.failure), None)
     if failed and failed.failure:
         return f"{failed.run}: {failed.failure.message}"
-    return f"{unread} line{'s' if unread > 1 else ''} of the log could not be read" if unread else ""
+    return f"{counted(unread, 'line', 'lines')} of the log could not be read" if unread else ""
 
 
 def _stamp(folder: Path) -> tuple[int, int]:

@@ -14,9 +14,9 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from engine.data.dataset import DataError
-from engine.data.folders import Found, unreadable
+from engine.data.folders import Found, in_parts, unreadable
 from engine.data.listed_files import ListedFiles
-from engine.data.splits import PART_NAMES, PARTS, Labelled, Part, part_called
+from engine.data.splits import PARTS, Labelled, Part, part_called
 from engine.text import counted, listed, shown
 
 if TYPE_CHECKING:
@@ -111,23 +111,11 @@ def _by_split_column(table: _Table, images: Path, groups: dict[str, str]) -> Fou
         parts.setdefault(part, []).append(row)
     if "train" not in parts:
         raise DataError(f"{table.where}: no row whose split is train")
-    given: dict[Part, list[Labelled]] = {}
-    warnings = table.warnings
-    for part in PART_NAMES:
-        if part not in parts:
-            continue
-        try:
-            given[part], more = _labelled(table.where, parts[part], images, groups)
-        except DataError as error:
-            if part != "test" or "val" not in given:
-                raise
-            more = (f"no test part, {len(parts[part]):,} rows: {error}",)  # often it comes without labels
-        warnings += more
-    used = " and ".join(part for part in PART_NAMES if part in given)
-    if "val" not in given and "test" in given:
-        given["val"] = given.pop("test")
-    split = f"given: split column, {used}" if "val" in given else ""
-    return Found(given["train"], given.get("val"), split, warnings, given.get("test"))
+    given, used = in_parts(
+        parts, lambda rows: _labelled(table.where, rows, images, groups), lambda rows: f", {len(rows):,} rows"
+    )
+    split = f"given: split column, {' and '.join(used)}" if given.val is not None else ""
+    return replace(given, split=split, warnings=(*table.warnings, *given.warnings))
 
 
 def _read(path: Path, group: str | None) -> _Table:

@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Callable, Mapping
 from pathlib import Path
+from typing import TypeVar
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from engine.data.dataset import DataError
 from engine.data.splits import PART_NAMES, Labelled, Part, part_called
 from engine.text import listed, shown
 
+T = TypeVar("T")
 EXTENSIONS = (".jpg", ".jpeg", ".png", ".webp", ".bmp", ".tif", ".tiff")
 """The names that images end in, in small letters."""
 
@@ -47,25 +51,38 @@ def read_folders(folder: Path) -> Found:
     if "train" not in parts:
         images, warnings = _labelled(folder, children)
         return Found(images, None, "", warnings)
+    found, used = in_parts(parts, lambda part: _labelled(part, _subfolders(part)), lambda _: "")
+    names, warnings = [parts[part].name for part in used], found.warnings
+    if unused := [child.name for child in children if child not in parts.values()]:
+        warnings += (f"{shown(str(folder))}: not used beside {listed(names)}: {listed(unused)}",)
+    split = f"given: folders {' and '.join(map(shown, names))}" if found.val is not None else ""
+    return replace(found, split=split, warnings=warnings)
+
+
+def in_parts(
+    parts: Mapping[Part, T], labelled: Callable[[T], tuple[list[Labelled], tuple[str, ...]]], size: Callable[[T], str]
+) -> tuple[Found, list[Part]]:
+    """What ``labelled`` finds in each part, with warnings, and the parts in which it found something.
+
+    test is val where no val is. Beside one, a test part in which there is nothing is left out with a warning: often it
+    comes without labels. ``size`` says in that how large it is, if anything.
+    """
     given: dict[Part, list[Labelled]] = {}
-    warnings = ()
+    warnings: tuple[str, ...] = ()
     for part in PART_NAMES:
         if part not in parts:
             continue
         try:
-            given[part], more = _labelled(parts[part], _subfolders(parts[part]))
+            given[part], more = labelled(parts[part])
         except DataError as error:
             if part != "test" or "val" not in given:
                 raise
-            more = (f"no test part: {error}",)  # often it comes without labels
+            more = (f"no test part{size(parts[part])}: {error}",)
         warnings += more
-    used = [parts[part].name for part in PART_NAMES if part in given]
+    used = [part for part in PART_NAMES if part in given]
     if "val" not in given and "test" in given:
         given["val"] = given.pop("test")
-    if unused := [child.name for child in children if child not in parts.values()]:
-        warnings += (f"{shown(str(folder))}: not used beside {listed(used)}: {listed(unused)}",)
-    split = f"given: folders {' and '.join(map(shown, used))}" if "val" in given else ""
-    return Found(given["train"], given.get("val"), split, warnings, given.get("test"))
+    return Found(given["train"], given.get("val"), "", warnings, given.get("test")), used
 
 
 def _parts(folder: Path, children: list[Path]) -> dict[Part, Path]:

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Sequence
 from msgspec import Struct
 
 from engine.data.dataset import DataError
-from engine.text import listed, shown
+from engine.text import counted, listed, shown
 
 
 class Grouping(Struct, frozen=True):
@@ -80,7 +80,7 @@ def sizes(groups: Iterable[str]) -> Counter[str]:
 def _counted(of: dict[str, str], paths: Sequence[str]) -> str:
     found = sizes(of.get(path, "") for path in paths)
     images = sum(found.values())
-    return f"{len(found):,} group{'s' * (len(found) != 1)} of {images:,} image{'s' * (images != 1)}"
+    return f"{counted(len(found), 'group', 'groups')} of {counted(images, 'image', 'images')}"
 
 
 def _without_group(missing: Sequence[str], where: str) -> tuple[str, ...]:

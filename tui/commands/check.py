@@ -17,7 +17,7 @@ from rich.text import Text
 from engine.export.to_json import json_text
 from engine.progress import WorkDone
 from engine.spec import DataSource
-from engine.text import shown
+from engine.text import counted, shown
 from tui.text import middle
 from tui.theme import AMBER, BLUE, GREEN, GREY, ROSE, rgb
 
@@ -151,7 +151,7 @@ def _pairs(report: Report, width: int) -> Iterator[Text]:
     for title, pairs in (("the same bytes", found.exact), ("nearly the same", found.near)):
         if not pairs:
             continue
-        yield Text.assemble((f"{title}: {len(pairs):,} pair{'s' * (len(pairs) > 1)}", "bold"))
+        yield Text.assemble((f"{title}: {counted(len(pairs), 'pair', 'pairs')}", "bold"))
         for pair in pairs[:PAIRS_SHOWN]:
             yield from _pair(pair, report.root, width)
         if (more := len(pairs) - PAIRS_SHOWN) > 0:

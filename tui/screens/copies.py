@@ -14,7 +14,7 @@ from textual.binding import Binding, BindingType
 from textual.containers import Horizontal, Vertical
 from textual.screen import ModalScreen
 
-from engine.text import shown
+from engine.text import counted, shown
 from tui.text import middle
 from tui.theme import AMBER, GREY, ROSE, Colour, rgb
 from tui.widgets.listing import Listing
@@ -79,7 +79,7 @@ class Copies(ModalScreen[None]):
         """The list above both pictures, each with its file, part and label."""
         count = self.listing.count
         with Vertical(id="copies") as window:
-            window.border_title = Text(f"The same image twice: {count:,} pair{'s' * (count != 1)}")
+            window.border_title = Text(f"The same image twice: {counted(count, 'pair', 'pairs')}")
             window.border_subtitle = Text("↑ ↓ pairs · o copy paths · esc close")
             yield self.listing
             with Horizontal(id="copies-pictures"):

@@ -18,7 +18,7 @@ from textual.widgets import Button, Input, Static
 from engine.presets import known_strategies, presets
 from engine.spec import DataSource, Experiment, changed, default_experiment
 from engine.strategy import Strategy
-from engine.text import shown
+from engine.text import counted, shown
 from engine.toml import SpecError
 from tui.screens.host import app_of
 from tui.widgets.data_picker import DataPicker
@@ -357,7 +357,7 @@ def _runs(strategies: int, seeds: int, folds: int | None) -> str:
     if seeds > 1 or folds:
         each = [f"{seeds} seeds"] * (seeds > 1) + [f"{folds} folds"] * (folds is not None)
         return f"{strategies} × {' × '.join(each)} = {runs} runs"
-    return f"{runs} run{'s' if runs > 1 else ''}"
+    return counted(runs, "run", "runs")
 
 
 def _panel(title: str, *content: Widget, id_: str) -> Vertical:
