@@ -28,11 +28,11 @@ from safetensors import safe_open
 import engine.run
 from benchmarks.images import write_images
 from benchmarks.report import header, table
+from engine.history import read_state
 from engine.hosts import process, thread
 from engine.log import EventLog, event_reader
 from engine.presets import presets
 from engine.spec import DataSource, Experiment
-from engine.state import ExperimentState, fold
 from engine.strategy import changed_strategy
 from engine.training import fit
 
@@ -69,7 +69,7 @@ def experiment(data: Path) -> Experiment:
 
 def outcome(folder: Path) -> dict[str, Any]:
     """What must be the same: every epoch's numbers, and every tensor that was saved, as bytes."""
-    state = state_of(folder)
+    state = read_state(folder)
     found: dict[str, Any] = {"end": state.end}
     for run in state.runs:
         found[run.run] = [
@@ -79,11 +79,6 @@ def outcome(folder: Path) -> dict[str, Any]:
             with safe_open(folder / path, framework="np") as file:
                 found[path] = {name: file.get_tensor(name).tobytes() for name in file.keys()}  # noqa: SIM118
     return found
-
-
-def state_of(folder: Path) -> ExperimentState:
-    """What the log tells."""
-    return fold(event_reader(folder).read())
 
 
 def in_a_process(folder: Path, kill: Kill | None) -> int:
@@ -113,7 +108,7 @@ def trial(data: Path, folder: Path, dice: random.Random, events: int, kills: int
     """
     made, _ = thread.create(experiment(data), folder)
     done: list[Kill] = []
-    while len(done) < kills and state_of(made).end is None and (not done or dice.random() < AGAIN):
+    while len(done) < kills and read_state(made).end is None and (not done or dice.random() < AGAIN):
         kill = _anywhere(dice, events)
         status = in_a_process(made, kill)
         if status == 0:  # it had ended before
@@ -121,7 +116,7 @@ def trial(data: Path, folder: Path, dice: random.Random, events: int, kills: int
         if status != -signal.SIGKILL:
             return made, done, f"ended with {status} after {kill}"
         done.append(kill)
-    if state_of(made).end is None and (status := in_a_process(made, None)) != 0:
+    if read_state(made).end is None and (status := in_a_process(made, None)) != 0:
         return made, done, f"the resumed process ended with {status}"
     return made, done, ""
 

@@ -125,12 +125,12 @@ def make_model(strategy: Strategy, classes: int, pretrained: Pretrained) -> nn.M
     return model
 
 
-def make_optimizer(strategy: Strategy, model: nn.Module) -> torch.optim.Optimizer:
-    """The strategy's optimizer as torch makes it by default."""
+def make_optimizer(strategy: Strategy, model: nn.Module, *, fused: bool | None = None) -> torch.optim.Optimizer:
+    """The strategy's optimizer as torch makes it by default, or ``fused``."""
     parameters = [parameter for parameter in model.parameters() if parameter.requires_grad]
     optimizer = strategy.optimizer
     if isinstance(optimizer, SGD):
         return torch.optim.SGD(
-            parameters, lr=optimizer.lr, momentum=optimizer.momentum, weight_decay=optimizer.weight_decay
+            parameters, lr=optimizer.lr, momentum=optimizer.momentum, weight_decay=optimizer.weight_decay, fused=fused
         )
-    return torch.optim.AdamW(parameters, lr=optimizer.lr, weight_decay=optimizer.weight_decay)
+    return torch.optim.AdamW(parameters, lr=optimizer.lr, weight_decay=optimizer.weight_decay, fused=fused)

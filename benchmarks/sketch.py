@@ -24,10 +24,10 @@ from torchvision.transforms import CenterCrop, Compose, RandomHorizontalFlip, Ra
 from torchvision.transforms.functional import pil_to_tensor, resize
 
 from benchmarks.measure import Epoch, Task, Trained
-from benchmarks.plain_loop import make_model, pretrained_weights
+from benchmarks.plain_loop import make_model, make_optimizer, pretrained_weights
 from engine.devices import bf16_of
 from engine.models.backbones import preprocessing
-from engine.strategy import SGD, Strategy
+from engine.strategy import Strategy
 from engine.training.optim import make_scheduler
 
 EVALUATION_BATCH = 64
@@ -36,7 +36,7 @@ Part = tuple[Callable[[Tensor], Tensor], Tensor]
 
 
 def train(task: Task) -> Trained:
-    """Trains and validates every epoch; only strategies with SGD."""
+    """Trains and validates every epoch."""
     torch.manual_seed(task.seed)
     strategy, device = task.strategy, torch.device("cuda" if torch.cuda.is_available() else "cpu")
     bf16 = bf16_of(device).in_hardware
@@ -79,16 +79,8 @@ def learn(
 ) -> list[Epoch]:
     """The epochs of a model, which keeps the weights of the best one. The context is entered for every forward pass:
     it keeps the weights that it shortened as long as it lasts."""
-    assert isinstance(strategy.optimizer, SGD)
     (train_batch, labels), (val_batch, val_labels) = training, validation
-    given = strategy.optimizer
-    optimizer = torch.optim.SGD(
-        [parameter for parameter in model.parameters() if parameter.requires_grad],
-        lr=given.lr,
-        momentum=given.momentum,
-        weight_decay=given.weight_decay,
-        fused=True,
-    )
+    optimizer = make_optimizer(strategy, model, fused=True)
     scheduler = make_scheduler(strategy, optimizer)
     epochs: list[Epoch] = []
     best, best_weights = -1.0, model.state_dict()

@@ -105,8 +105,8 @@ def _run(
     earlier = fold(log.earlier)
     meter = energy_meter(device)
     energy = None if meter is None else Stopwatch(meter)
-    meters = [meter for meter in (clock, processor, energy) if meter is not None]
-    controls = Controls(log.folder, log, meters, asked, earlier)
+    clocks = [clock, processor] if energy is None else [clock, processor, energy]
+    controls = Controls(log.folder, log, clocks, asked, earlier)
     if earlier.data is not None and not earlier.data.test:  # it began when no part was set apart for a test
         dataset = msgspec.structs.replace(dataset, test=())
     state = _begin(experiment, dataset, log, devices.describe(device), earlier)

@@ -28,7 +28,6 @@ from engine.training.probe import Head, divided, probe
 SETTLED = 1e-3
 """The relative change of the ratio of precisions at which the evidence is taken to be the greatest."""
 SEED = 0
-Means = tuple[torch.device, Arithmetic]
 
 
 class Ranked(Struct, frozen=True, kw_only=True):
@@ -61,8 +60,8 @@ def rank(
     for backbone in backbones:
         preprocessing(backbone, None)
     on, found, prepared = choose_device(device), [], dict[int, Prepared]()
-    means = on, choose_precision(on, "auto")
-    use_precision(*means)
+    precision = choose_precision(on, "auto")
+    use_precision(on, precision)
     with ThreadPoolExecutor(1) as later:
         store = FeatureStore(later)
         for backbone in backbones:
@@ -71,7 +70,8 @@ def rank(
                 others = [one.pixels for one in prepared.values()]
                 prepared[side] = yield from prepare(dataset, side, on, later, others)
             try:
-                one = yield from _ranked(backbone, prepared[side], len(dataset.classes), weights, store, means)
+                images = Images(prepared[side], preprocessing(backbone, None), on)
+                one = yield from _ranked(backbone, images, len(dataset.classes), weights, store, precision)
             except (WeightsError, TooLargeError, NotFiniteError) as error:
                 one = Ranked(backbone=backbone, skipped=str(error))
             except Exception as error:
@@ -121,27 +121,24 @@ def _evidence(sigma: Tensor, along: Tensor, beyond: Tensor, images: int, size: i
 
 
 def _ranked(
-    backbone: str, prepared: Prepared, classes: int, weights: str, store: FeatureStore, means: Means
+    backbone: str, images: Images, classes: int, weights: str, store: FeatureStore, precision: Arithmetic
 ) -> Generator[WorkDone, None, Ranked]:
-    device, precision = means
-
     def named(done: WorkDone) -> WorkDone:
         return WorkDone(f"{backbone}: {done.detail}", done.done, done.total, done.images)
 
     pretrained = yield from each(fetch(backbone, weights), named)
     began = time.perf_counter()
     network = network_of(backbone, classes, "head", pretrained, SEED)
-    network.module.to(device).to(memory_format=torch.channels_last)
-    images = Images(prepared, preprocessing(backbone, None), device)
+    network.module.to(images.device).to(memory_format=torch.channels_last)
     table = yield from each(extracted(store, images, on_rung(backbone, "probe"), network, precision), named)
-    part = prepared.train
+    part = images.prepared.train
     features, labels = table[0, part.rows.to(table.device)], part.labels.to(table.device)
     settings = LBFGS()
     parts = divided(part.samples, settings.folds, SEED)
     head = Head(network.head.get_parameter("weight"), network.head.get_parameter("bias"))
     solved = yield from each(probe(features, labels, parts, head, settings), named)
     flat = features.flatten(2).mean(2) if features.dim() == 4 else features
-    flat = flat if has_float64(device) else flat.cpu()
+    flat = flat if has_float64(images.device) else flat.cpu()
     return Ranked(
         backbone=backbone,
         logme=log_evidence(flat, labels.to(flat.device), classes),

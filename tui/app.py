@@ -19,7 +19,7 @@ from textual.screen import ModalScreen, Screen
 from textual.worker import get_current_worker
 
 from engine.events import Action
-from engine.history import running_elsewhere
+from engine.history import read_state, running_elsewhere
 from engine.log import send_command
 from engine.spec import Experiment
 from engine.state import ExperimentState, is_left
@@ -458,7 +458,7 @@ class TlTui(App[None], inherit_bindings=False):
         if folder != self.folder:
             self.folder, self.state = folder, ExperimentState()
         with suppress(OSError):  # a disk that is away: then what was read last
-            self.state = follow.read(folder)
+            self.state = read_state(folder)
 
     def _quit(self) -> None:
         """Ends the app by the person's wish."""

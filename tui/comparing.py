@@ -11,11 +11,10 @@ from rich.text import Text
 from engine import export
 from engine.comparison.rows import Comparison, Source, compare
 from engine.comparison.verdict import choices, verdict
-from engine.history import status
+from engine.history import read_state, status
 from engine.log import EVENTS
 from engine.state import ExperimentState
 from engine.text import shown
-from tui import follow
 from tui.compared import compared
 from tui.messages import CompareFailed, ComparisonMade
 from tui.theme import AMBER, BLUE, rgb
@@ -93,4 +92,4 @@ def _source(folder: Path, runs: frozenset[str] | None) -> Source:
 @lru_cache(maxsize=16)
 def _state(folder: Path, size: int, changed: int) -> ExperimentState:
     del size, changed  # only that it is read again when the log has grown
-    return follow.read(folder)
+    return read_state(folder)

@@ -52,8 +52,3 @@ def follow(
             yield StateRead(folder, state, interrupted)
         first = False
         time.sleep(poll)
-
-
-def read(folder: Path) -> ExperimentState:
-    """The experiment's state now."""
-    return fold(event_reader(folder).read())

@@ -30,7 +30,7 @@ from PIL import (  # the decoders: loaded before threads race for them, and no m
     _imaging,
 )
 
-from engine.text import shown
+from engine.text import in_one_line, shown
 
 FORMATS = ("JPEG", "PNG", "WEBP", "BMP", "TIFF", "GIF", "PPM")
 """What is tried on a file, whatever its name; not all that Pillow knows, since some of it starts other programs."""
@@ -211,7 +211,7 @@ def reason(path: str, error: Exception) -> str:
             return "needs more memory than there is"
         case OSError(strerror=str(reason)):
             return reason.lower()
-    message = " ".join(str(error).split())
+    message = in_one_line(error)
     if "truncated" in message.lower():
         return "the file is cut short"
-    return shown(f"broken image: {message or type(error).__name__}", 120)
+    return shown(f"broken image: {message}", 120)

@@ -402,6 +402,22 @@ async def test_another_experiment_has_its_own_title_and_memory(app: TlTui, past:
         assert all(pane.charts[-1].curves != curves for pane, curves in zip(panes, before, strict=True))
 
 
+async def test_charts_that_were_turned_to_stay_for_the_next_run(app: TlTui, present: Log) -> None:
+    everything = logs.events()
+    begun = logs.until("EpochFinished", 2, everything)
+    folder = present(begun)
+    async with app.run_test(size=(80, 24)) as pilot:
+        await opened(pilot, app, folder)
+        (pane,) = (pane for pane in app.screen.query(RunPane) if pane.display)
+        first = pane.border_title
+        await pilot.press("c")
+        await until(pilot, lambda: pane.first_chart is not None)
+        turned_to = pane.first_chart
+        logs.write(folder, everything[len(begun) : everything.index(logs.until("RunStarted", 2, everything)[-1]) + 1])
+        await until(pilot, lambda: pane.border_title != first)
+        assert pane.first_chart == turned_to
+
+
 def _named(name: str, told: list[AnyEvent]) -> list[AnyEvent]:
     first = told[0]
     assert isinstance(first, ev.ExperimentStarted)

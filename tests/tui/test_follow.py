@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from engine import events as ev
+from engine.history import read_state
 from engine.log import EVENTS
 from tests.tui import logs
 from tui import follow
@@ -91,5 +92,5 @@ def test_a_finished_log_is_not_asked_for_its_writer(tmp_path: Path) -> None:
 
 def test_a_newer_state_replaces_an_unread_one(tmp_path: Path) -> None:
     logs.write(tmp_path, EVENTS_OF_TWO)
-    state = follow.read(tmp_path)
+    state = read_state(tmp_path)
     assert StateRead(tmp_path, state).can_replace(StateRead(tmp_path, state))

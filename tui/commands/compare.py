@@ -13,9 +13,7 @@ from rich.console import Console
 from engine.comparison.rows import Comparison, Source, compare
 from engine.export import FORMATS, write_text
 from engine.export.to_markdown import to_markdown
-from engine.history import status
-from engine.log import event_reader
-from engine.state import fold
+from engine.history import read_state, status
 from engine.text import shown
 from engine.toml import SpecError
 from tui.commands.find import find_experiment
@@ -86,7 +84,7 @@ def _found(name: str | None, out: Path) -> tuple[Path, str | None]:
 
 
 def _source(folder: Path, wanted: frozenset[str] | None) -> Source:
-    state = fold(event_reader(folder).read())
+    state = read_state(folder)
     if not state.runs:
         raise SpecError(f"{folder.name} has nothing to compare: {shown(state.error) or 'it has only just begun'}")
     runs = None

@@ -110,7 +110,8 @@ class CompareScreen(Screen[None]):
     def show(self, state: ExperimentState) -> None:
         """Compares again when a run began, finished an epoch, or ended, or when others were marked."""
         app = app_of(self)
-        chosen = state.name, dict(app.marks)
+        marks = dict(app.marks)
+        chosen = state.name, marks
         seen = (
             chosen,
             app.interrupted,
@@ -125,7 +126,7 @@ class CompareScreen(Screen[None]):
         if state.runs or app.marks:
             if self.compared is None:
                 self.empty.update(COMPARING)
-            self._make(state, app.folder, app.interrupted, dict(app.marks), self.positive)
+            self._make(state, app.folder, app.interrupted, marks, self.positive)
         else:
             self.workers.cancel_group(self, "compare")
             self.compared, self.wanted = None, None

@@ -91,7 +91,7 @@ def described(found: DataFound, width: int, *, is_grouped: bool = False, checkin
     for warning in found.warnings[:WARNINGS_SHOWN]:
         text.append(f"! {shown(warning)}\n", rgb(AMBER))
     if (more := len(found.warnings) - WARNINGS_SHOWN) > 0:
-        text.append(f"! … {more} more warnings\n" if more > 0 else "", rgb(AMBER))
+        text.append(f"! … {more} more warnings\n", rgb(AMBER))
     text.append_text(_table(found.classes, width))
     text.append(_files(found), "dim")
     text.rstrip()

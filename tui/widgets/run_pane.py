@@ -73,7 +73,6 @@ class RunPane(Widget):
         self._shown = (run, state, interrupted)
         if before is None or (before[0].run, before[1].name) != (run.run, state.name):
             self._drawn = [None] * len(self.charts)
-            self.first_chart = None
             self.border_title = Text(words.title(run))
             self.border_subtitle = Text(self._called(run, state))
         said = head(run, state, interrupted, max(20, self.content_size.width))
@@ -112,7 +111,7 @@ class RunPane(Widget):
             return
         run = self._shown[0]
         for number, (chart, (curves, made_of)) in enumerate(zip(self.charts, CHARTS, strict=True)):
-            present = (made_of(run),)
+            present = made_of(run)
             if chart.display and present != self._drawn[number]:
                 self._drawn[number] = present
                 chart.curves = curves(run)

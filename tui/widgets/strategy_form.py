@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import ClassVar, NamedTuple
 
 from textual import on
@@ -185,9 +185,10 @@ class StrategyForm(VerticalScroll, can_focus=False):
 
     async def complete(self) -> None:
         """One line a parameter; not composed, so that the first frame does not wait for them."""
-        self.fields = {entry.key: self._field(entry) for entry in ENTRIES}
+        values = settings(self.strategy)
+        self.fields = {entry.key: self._field(entry, values) for entry in ENTRIES}
         for key, field in self.fields.items():
-            field.display = key in settings(self.strategy)
+            field.display = key in values
         await self.mount(*self.fields.values())
 
     def load(self, strategy: Strategy) -> None:
@@ -202,8 +203,7 @@ class StrategyForm(VerticalScroll, can_focus=False):
     def focus_first(self) -> None:
         """Puts the cursor into the first parameter."""
         if self.fields:
-            first = next(key for key in ("epochs", "optimizer.l2") if key in settings(self.strategy))
-            self.fields[first].control.focus()
+            self.fields["optimizer.l2" if self.strategy.is_probe else "epochs"].control.focus()
 
     @on(Input.Changed)
     def _typed(self, event: Input.Changed) -> None:
@@ -255,9 +255,8 @@ class StrategyForm(VerticalScroll, can_focus=False):
                 with control.prevent(Input.Changed, Choice.Changed):
                     control.value = _text(values[entry.key])
 
-    def _field(self, entry: Entry) -> Field:
+    def _field(self, entry: Entry, values: Mapping[str, object]) -> Field:
         """The line of a parameter with the strategy's value: what a control first holds, it says has changed."""
-        values = settings(self.strategy)
         value = _text(values[entry.key]) if entry.key in values else ""
         id_ = self.PREFIX + entry.key.replace(".", "-")
         if entry.choices:
