@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import time
 from collections import deque
-from collections.abc import Sequence
 from datetime import datetime
 from pathlib import Path
 
-from engine.clock import Stopwatch
 from engine.events import Action, CommandApplied
 from engine.log import EventLog, command_reader
+from engine.meters import Meters
 from engine.state import ExperimentState
 
 POLL_SECONDS = 0.05
@@ -27,20 +26,20 @@ class Interrupted(Exception):  # noqa: N818 - a person's wish, not an error
 class Controls:
     """Reads the commands sent to an experiment and records each in its log when it takes effect.
 
-    ``clocks`` stand still while it is paused; once it was stopped or suspended, it is not paused any more. ``asked``:
+    ``meters`` stand still while it is paused; once it was stopped or suspended, it is not paused any more. ``asked``:
     commands of this process itself, which need no file. ``state`` is where the log stands: an experiment that was
     handed over while it was paused stays so, and obeys what was sent to it meanwhile.
     """
 
     def __init__(
-        self, folder: Path, log: EventLog, clocks: Sequence[Stopwatch], asked: deque[Action], state: ExperimentState
+        self, folder: Path, log: EventLog, meters: Meters, asked: deque[Action], state: ExperimentState
     ) -> None:
         self._reader = command_reader(folder)
         self._since: datetime | None = state.suspended_at or log.opened  # earlier ones were for a process that was lost
         self._waiting = deque(self._sent())
         self._asked = asked
         self._log = log
-        self._clocks = clocks
+        self._meters = meters
         self._paused = state.paused
         self._ends = False
 
@@ -48,7 +47,7 @@ class Controls:
         """``stop``, ``skip`` or ``suspend`` if asked for since the last call; while paused, does not return."""
         paused, self._paused = self._paused, False
         if paused:
-            self._stop_clocks()
+            self._meters.pause()
         while True:
             self._waiting.extend(self._sent())
             while self._asked:
@@ -57,16 +56,16 @@ class Controls:
                 action = self._waiting.popleft()
                 if action == "pause" and not paused and not self._ends:
                     paused = True
-                    self._stop_clocks()
+                    self._meters.pause()
                 elif action == "resume" and paused:
                     paused = False
-                    self._start_clocks()
+                    self._meters.resume()
                 elif action in ("pause", "resume"):
                     continue
                 self._log.append(CommandApplied(action=action, run=run))
                 if action not in ("pause", "resume"):
                     self._ends = self._ends or action in ("stop", "suspend")
-                    self._start_clocks()
+                    self._meters.resume()
                     return action
             if not paused:
                 return None
@@ -80,11 +79,3 @@ class Controls:
             return []
         since, self._since = self._since, None
         return [command.action for command in commands if since is None or (command.time and command.time > since)]
-
-    def _stop_clocks(self) -> None:
-        for clock in self._clocks:
-            clock.pause()
-
-    def _start_clocks(self) -> None:
-        for clock in self._clocks:
-            clock.resume()

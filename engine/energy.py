@@ -8,18 +8,18 @@ from collections.abc import Callable
 import torch
 
 
-def energy_meter(device: torch.device) -> Callable[[], float] | None:
+def energy_meter(device: torch.device) -> Callable[[], float]:
     """What tells the joules that a CUDA card has taken since its driver was loaded, by all programs together.
 
-    None where nothing tells it: another device, a card before Volta, a part of a card (MIG), no ``nvidia-ml-py``. NaN
-    where it is no longer told, say since the card is gone.
+    NaN where nothing tells it: another device, a card before Volta, a part of a card (MIG), no ``nvidia-ml-py``, or a
+    card that is gone meanwhile.
     """
     if device.type != "cuda":
-        return None
+        return _not_told
     try:
         import pynvml  # noqa: PLC0415 - an extra
     except ImportError:
-        return None
+        return _not_told
 
     def joules() -> float:
         try:
@@ -32,5 +32,9 @@ def energy_meter(device: torch.device) -> Callable[[], float] | None:
         # by its own name: CUDA may number cards in another order, and see only some of them
         handle = pynvml.nvmlDeviceGetHandleByUUID(f"GPU-{torch.cuda.get_device_properties(device).uuid}")
     except pynvml.NVMLError:
-        return None
-    return None if math.isnan(joules()) else joules
+        return _not_told
+    return joules
+
+
+def _not_told() -> float:
+    return math.nan

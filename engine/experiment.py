@@ -7,7 +7,6 @@ import os
 import platform
 import socket
 import threading
-import time
 from collections import deque
 from collections.abc import Generator, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -30,6 +29,7 @@ from engine.events import Action, AnyEvent, Event
 from engine.folder import ENGINE_LOG
 from engine.history import running_elsewhere
 from engine.log import EventLog
+from engine.meters import Meters
 from engine.models.backbones import Preprocessing, check_trains, preprocessing
 from engine.models.weights import WeightsError, given
 from engine.run import run_events
@@ -101,12 +101,9 @@ def _run(
 ) -> ev.ExperimentFinished | None:
     device, precision, views = means(experiment)
     devices.use_precision(device, precision)
-    clock, processor, memory = Stopwatch(), Stopwatch(time.process_time), devices.MemoryProbe(device)
+    meters, memory = Meters(energy=Stopwatch(energy_meter(device))), devices.MemoryProbe(device)
     earlier = fold(log.earlier)
-    meter = energy_meter(device)
-    energy = None if meter is None else Stopwatch(meter)
-    clocks = [clock, processor] if energy is None else [clock, processor, energy]
-    controls = Controls(log.folder, log, clocks, asked, earlier)
+    controls = Controls(log.folder, log, meters, asked, earlier)
     if earlier.data is not None and not earlier.data.test:  # it began when no part was set apart for a test
         dataset = msgspec.structs.replace(dataset, test=())
     state = _begin(experiment, dataset, log, devices.describe(device), earlier)
@@ -121,11 +118,9 @@ def _run(
             precision=precision,
             compile=experiment.compile,
             memory=memory,
-            clock=clock,
-            processor=processor,
-            energy=energy,
+            meters=meters,
             later=later,
-            features=FeatureStore(later, clock, processor, energy),
+            features=FeatureStore(later, meters),
             backbones={run.strategy.backbone for run in state.runs if is_left(run)},
             folds=experiment.folds,
             split_seed=experiment.data.split_seed,

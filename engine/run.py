@@ -17,6 +17,7 @@ from engine.data.prepare import Prepared
 from engine.devices import trim_memory
 from engine.events import Action, Event
 from engine.failures import failure
+from engine.meters import Cost
 from engine.models.backbones import Preprocessing, count_parameters
 from engine.models.compiled import compiled
 from engine.models.cost import multiply_adds
@@ -96,9 +97,7 @@ def _begun(
     trim_memory()
     shared.memory.reset_peak()
     best = Best(run, shared.folder, shared.dataset.classes)
-    course = Course(
-        run, at_the_start(run), best, prepared.fingerprint, processor=shared.processor, energy=shared.energy
-    )
+    course = Course(run, at_the_start(run), best, prepared.fingerprint)
     yield from _resume(shared, course)
     return course, _started(shared, planned, course, pretrained, cost)
 
@@ -170,12 +169,12 @@ def _started(shared: Shared, planned: PlannedRun, course: Course, pretrained: Pr
 
 def _fit(shared: Shared, course: Course) -> Generator[Event, None, None]:
     """Trains, and now and then saves the best epoch and where the run stands."""
-    clock = shared.clock
+    clock = shared.meters.clock
     due, saved, cost = every(SAVE_SECONDS, clock), clock(), 0.0
     for event in fit(course.run, course.training, course.best.offer):
         owed = shared.features.settle()
         if not course.paid:
-            course.charge(*owed)
+            course.charge(owed)
             course.paid = bool(shared.features.paid)
         epoch_ended = isinstance(event, ev.EpochFinished)
         if isinstance(event, ev.EpochFinished):
@@ -191,15 +190,15 @@ def _fit(shared: Shared, course: Course) -> Generator[Event, None, None]:
 
 
 def _finished(shared: Shared, name: str, course: Course | None, end: ev.RunEnd) -> ev.RunFinished:
-    spent = Spent(0.0, 0.0, shared.memory.sample()) if course is None else course.taken()
+    spent = Spent(Cost(), shared.memory.sample()) if course is None else course.taken()
     return ev.RunFinished(
         run=name,
         end=end,
-        seconds=spent.seconds,
-        cpu_seconds=spent.cpu_seconds,
+        seconds=spent.cost.seconds,
+        cpu_seconds=spent.cost.cpu_seconds,
         memory=spent.memory,
         test=None if course is None else course.best.test,
-        joules=spent.joules,
+        joules=spent.cost.joules,
         seconds_of_found_features=0.0 if course is None else course.found,
     )
 
@@ -235,5 +234,5 @@ def _run(shared: Shared, prepared: Prepared, planned: PlannedRun, view: Preproce
         "fp32" if strategy.on_features else shared.precision,  # one layer alone: conversions take longer than it does
         shared.memory,
         partial(extracted, shared.features, images, strategy, network, shared.precision),
-        shared.clock,
+        shared.meters,
     )

@@ -1,4 +1,4 @@
-"""What the runs of an experiment share: settings, prepared images, features, one clock."""
+"""What the runs of an experiment share: settings, prepared images, features, meters."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ from pathlib import Path
 import torch
 
 from engine import events as ev
-from engine.clock import Stopwatch
 from engine.data.cross_validation import Division, fold_of, pooled
 from engine.data.dataset import DataSet
 from engine.data.prepare import Part, Prepared, prepare
 from engine.data.splits import folds
 from engine.devices import MemoryProbe
 from engine.events import Event
+from engine.meters import Meters
 from engine.models.weights import Pretrained, WeightsError, fetch, fetched
 from engine.progress import told
 from engine.spec import Arithmetic, PlannedRun
@@ -34,8 +34,7 @@ class Shared:
 
     ``fingerprint``: of the images that the experiment began with, empty where it begins now; ``force``: others will do.
     ``prepared`` holds its images by their side in pixels; ``features`` those of frozen backbones.
-    ``later`` writes to the cache beside the training. ``clock``, ``processor`` and ``energy`` count seconds, processor
-    seconds and joules, the last None where nothing tells them.
+    ``later`` writes to the cache beside the training. ``meters`` stand still while the experiment is paused.
     ``folds``: how many there are, None for the split as it is; ``divisions`` holds those of one side and one seed at a
     time, drawn with ``split_seed`` and the run's own seed. ``backbones``: those of which nobody knows yet whether their
     weights can be had.
@@ -50,9 +49,7 @@ class Shared:
     precision: Arithmetic
     compile: bool
     memory: MemoryProbe
-    clock: Stopwatch
-    processor: Stopwatch
-    energy: Stopwatch | None
+    meters: Meters
     later: Executor
     features: FeatureStore
     backbones: set[str]
@@ -83,7 +80,7 @@ def _prepared(shared: Shared, side: int) -> Generator[Event, None, Prepared]:
     if side not in shared.prepared:
         others = [prepared.pixels for prepared in shared.prepared.values()]
         work = prepare(shared.dataset, side, shared.device, shared.later, others)
-        prepared = yield from told(work, "decoding", shared.clock)
+        prepared = yield from told(work, "decoding", shared.meters.clock)
         if shared.fingerprint not in ("", prepared.fingerprint):
             changed = "the images, their labels or their split are not those that the experiment began with"
             if not shared.force:
@@ -117,11 +114,11 @@ def weights_of(shared: Shared, planned: PlannedRun) -> Generator[Event, None, Pr
         backbone = min(shared.backbones)
         shared.backbones.remove(backbone)
         try:
-            yield from told(fetched(backbone), "weights", shared.clock, planned.name)
+            yield from told(fetched(backbone), "weights", shared.meters.clock, planned.name)
         except WeightsError as error:
             yield ev.Warned(message=f"{backbone} comes later and cannot begin yet: {error}")
     work = fetch(planned.strategy.backbone, shared.weights)
-    return (yield from told(work, "weights", shared.clock, planned.name))
+    return (yield from told(work, "weights", shared.meters.clock, planned.name))
 
 
 def _vanished(dataset: DataSet, val: Part) -> list[str]:

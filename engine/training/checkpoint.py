@@ -21,6 +21,7 @@ from torch import Tensor, nn
 from torch.optim import Optimizer
 
 from engine.events import EpochFinished, Metrics
+from engine.meters import Cost
 from engine.models.trained import fill, moving_state
 from engine.strategy import Strategy
 from engine.training import tensor_file
@@ -44,10 +45,9 @@ class Standing(Struct, frozen=True, kw_only=True):
     """All of a checkpoint but its tensors.
 
     ``data``: the images' fingerprint. ``frozen``: a digest of the layers that do not train. The position is ``step``
-    steps into ``epoch`` (from 1), with ``images`` seen in it. ``seconds`` and ``cpu_seconds`` are the run's so far.
+    steps into ``epoch`` (from 1), with ``images`` seen in it. ``cost`` is the run's so far.
     ``micro_batch`` and ``at_once``: the most images that a part of a batch, and a forward pass alone, may have where
-    memory ran out before. ``joules``: see :class:`engine.training.course.Spent`, ``found`` and ``paid``: its
-    ``Course``.
+    memory ran out before. ``found`` and ``paid``: see :class:`engine.training.course.Course`.
     """
 
     version: int = VERSION
@@ -60,8 +60,7 @@ class Standing(Struct, frozen=True, kw_only=True):
     step: int
     images: int
     epoch_seconds: float
-    seconds: float
-    cpu_seconds: float
+    cost: Cost
     peak_rss: int
     epochs: tuple[EpochFinished, ...]
     groups: list[dict[str, Any]]
@@ -72,7 +71,6 @@ class Standing(Struct, frozen=True, kw_only=True):
     micro_batch: int | None = None
     at_once: int | None = None
     peak_allocated: int | None = None
-    joules: float | None = None
     found: float = 0.0
     paid: bool = False
 
@@ -109,11 +107,9 @@ def save(course: Course) -> None:
         step=training.step,
         images=training.tally.images,
         epoch_seconds=training.seconds,
-        seconds=spent.seconds,
-        cpu_seconds=spent.cpu_seconds,
+        cost=spent.cost,
         peak_rss=spent.memory.peak_rss,
         peak_allocated=spent.memory.peak_allocated,
-        joules=spent.joules,
         found=course.found,
         paid=course.paid,
         epochs=tuple(course.epochs),
@@ -198,7 +194,7 @@ def restore(checkpoint: Checkpoint, course: Course) -> None:
     logits = checkpoint.tensors.get("logits")
     best.logits = None if logits is None else logits.to(device)
     course.epochs, course.found, course.paid = list(standing.epochs), standing.found, standing.paid
-    course.count_from(standing.seconds, standing.cpu_seconds, standing.joules)
+    course.count_from(standing.cost)
     run.memory.reset_peak(standing.peak_rss, standing.peak_allocated or 0)
 
 

@@ -2,29 +2,22 @@
 
 from __future__ import annotations
 
-import math
-import time
-from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import NamedTuple
 
 from engine.events import EpochFinished, Memory
+from engine.meters import Cost
 from engine.models.trained import frozen_hash
 from engine.training.best import Best
 from engine.training.run import Run, Training
 
 
 class Spent(NamedTuple):
-    """What a run took: seconds and joules, without pauses, processor seconds, and its memory with the peaks.
+    """What a run took, without pauses, and its memory with the peaks."""
 
-    ``joules`` is None where they were not told all the time.
-    """
-
-    seconds: float
-    cpu_seconds: float
+    cost: Cost
     memory: Memory
-    joules: float | None = None
 
 
 @dataclass
@@ -33,8 +26,7 @@ class Course:
 
     ``epochs`` are those that ended. ``unsaved``: what could not be saved the last time, in words. ``spent``: what it
     took, once it is over but for the test. ``found``: seconds that its features had taken elsewhere; ``paid``: whether
-    what its features took, there or here, is counted. ``processor`` and ``energy``: processor seconds and joules by
-    meters that stand still while the run is paused.
+    what its features took, there or here, is counted. ``began``: what the meters would have shown at its first step.
     """
 
     run: Run
@@ -46,42 +38,30 @@ class Course:
     spent: Spent | None = None
     found: float = 0.0
     paid: bool = False
-    processor: Callable[[], float] = time.process_time
-    energy: Callable[[], float] | None = None
-    began: float = field(init=False)
-    cpu_began: float = field(init=False)
-    joules_began: float = field(init=False)
+    began: Cost = field(init=False)
 
     def __post_init__(self) -> None:
-        self.count_from(0.0, 0.0, 0.0)
+        self.count_from(Cost())
 
     @cached_property
     def frozen(self) -> str:
         """A digest of the layers that do not train, which are the same all along."""
         return frozen_hash(self.run.network.module, self.run.network.trained)
 
-    def count_from(self, seconds: float, cpu_seconds: float, joules: float | None) -> None:
-        """The run took so much before now; ``joules`` None where nobody knows."""
-        self.began, self.cpu_began = self.run.clock() - seconds, self.processor() - cpu_seconds
-        self.joules_began = math.nan if self.energy is None or joules is None else self.energy() - joules
+    def count_from(self, taken: Cost) -> None:
+        """The run took so much before now."""
+        self.began = self.run.meters() - taken
 
-    def charge(self, seconds: float, cpu_seconds: float, joules: float | None) -> None:
-        """The run owes so much for the features that an earlier one had extracted; ``joules`` None as above."""
-        self.found += seconds
-        self.began, self.cpu_began = self.began - seconds, self.cpu_began - cpu_seconds
-        self.joules_began -= math.nan if joules is None else joules
+    def charge(self, owed: Cost) -> None:
+        """The run owes so much for the features that an earlier one had extracted."""
+        self.found += owed.seconds
+        self.began -= owed
 
     def taken(self) -> Spent:
         """What the run took so far."""
         if self.spent is not None:
             return self.spent
-        joules = math.nan if self.energy is None else self.energy() - self.joules_began
-        return Spent(
-            self.run.clock() - self.began,
-            self.processor() - self.cpu_began,
-            self.run.memory.sample(),
-            None if math.isnan(joules) else joules,
-        )
+        return Spent(self.run.meters() - self.began, self.run.memory.sample())
 
     def stop_counting(self) -> None:
         """What comes now is not counted: a test costs the same whatever was trained, and only where there is one."""

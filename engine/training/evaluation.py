@@ -63,7 +63,7 @@ def evaluated(
 
     Tells its progress in batches while validating, in images while testing.
     """
-    due, began, done = every(PROGRESS_SECONDS, run.clock), run.clock(), 0
+    due, began, done = every(PROGRESS_SECONDS, run.meters.clock), run.meters.clock(), 0
     parts: list[Tensor] = []
     labels: list[Tensor] = []
     total = len(part.labels)
@@ -74,7 +74,7 @@ def evaluated(
         done += len(targets)
         if due():
             wait_for(run.images.device)
-            speed = done / (run.clock() - began)
+            speed = done / (run.meters.clock() - began)
             yield ev.Progress(
                 run=run.name,
                 stage=stage,

@@ -8,7 +8,6 @@ from collections.abc import Callable, Generator, Iterator
 from concurrent.futures import Executor
 from dataclasses import dataclass, field
 from itertools import chain
-from typing import NamedTuple
 
 import msgspec
 import numpy as np
@@ -22,6 +21,7 @@ from engine.data.pixels import fits_on
 from engine.data.prepare import keep
 from engine.data.room import free_memory
 from engine.devices import autocast, release_memory, wait_for
+from engine.meters import Cost, Meters
 from engine.models.backbones import Network
 from engine.models.folding import folded
 from engine.models.trained import state_hash
@@ -41,17 +41,6 @@ class TooLargeError(RuntimeError):
     """Features fit neither on the device nor into memory; the text is one line."""
 
 
-class Cost(NamedTuple):
-    """What extracting features took; ``joules`` is None where nobody told them."""
-
-    seconds: float = 0.0
-    cpu_seconds: float = 0.0
-    joules: float | None = 0.0
-
-
-NOTHING = Cost()
-
-
 class NotFiniteError(RuntimeError):
     """Features are not finite numbers; the text is one line that says what to do."""
 
@@ -60,33 +49,26 @@ class NotFiniteError(RuntimeError):
 class FeatureStore:
     """The features that the runs of an experiment share, by what decides them; ``later`` writes them to the cache.
 
-    ``costs``: what each took, by ``clock``, ``processor`` and ``energy``, here or in the experiment that wrote them to
-    the cache.
+    ``costs``: what each took by ``meters``, here or in the experiment that wrote them to the cache.
     ``owed``: those of features that the present run was given and an earlier one had paid for; whoever counts what a
     run takes adds them, so that none is cheap because it came later. ``paid``: what the present run need not pay again.
     """
 
     later: Executor
-    clock: Callable[[], float] = time.perf_counter
-    processor: Callable[[], float] = time.process_time
-    energy: Callable[[], float] | None = None
+    meters: Callable[[], Cost] = field(default_factory=Meters)
     tables: dict[str, Tensor] = field(default_factory=dict)
     costs: dict[str, Cost] = field(default_factory=dict)
-    owed: Cost = NOTHING
+    owed: Cost = field(default_factory=Cost)
     paid: set[str] = field(default_factory=set)
 
     def begin_run(self) -> None:
         """Another run begins, which owes nothing yet."""
-        self.owed, self.paid = NOTHING, set()
+        self.owed, self.paid = Cost(), set()
 
     def settle(self) -> Cost:
         """What is owed, from now on nothing."""
-        owed, self.owed = self.owed, NOTHING
+        owed, self.owed = self.owed, Cost()
         return owed
-
-    def meters(self) -> tuple[float, float, float]:
-        """Seconds, processor seconds and joules by now, NaN where these are not told."""
-        return self.clock(), self.processor(), math.nan if self.energy is None else self.energy()
 
 
 def number_of_views(strategy: Strategy) -> int:
@@ -120,8 +102,7 @@ def extracted(
         began = store.meters()
         table = yield from _extract(store, images, strategy.augmentation, network, precision, views, at_once)
         store.tables[key] = table
-        seconds, cpu_seconds, joules = (now - before for now, before in zip(store.meters(), began, strict=True))
-        store.costs[key] = Cost(seconds, cpu_seconds, None if math.isnan(joules) else joules)
+        store.costs[key] = store.meters() - began
         many = f"{images.prepared.count} images" + (f", {views - 1} views" if views > 1 else "")
         description = f"{strategy.backbone}: {many} of {images.preprocessing.crop} pixels"
         cost = msgspec.json.encode(store.costs[key])

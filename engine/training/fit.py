@@ -55,10 +55,10 @@ def fit(run: Run, training: Training, offer: Callable[[int, Metrics, Tensor], bo
             yield ev.StageChanged(run=run.name, stage="training", detail=f"epoch {epoch}")
         yield from train(run, training, feed)
         trained, train_seconds = training.tally.metrics(), training.seconds
-        began = run.clock()
+        began = run.meters.clock()
         yield ev.StageChanged(run=run.name, stage="validating", detail=f"epoch {epoch}")
         val, logits = yield from _validate(run, training, feed)
-        seconds = train_seconds + run.clock() - began
+        seconds = train_seconds + run.meters.clock() - began
         if not run.strategy.is_probe:
             training.scheduler.step()
         is_best = offer(epoch, val, logits)
@@ -146,7 +146,7 @@ def _features(run: Run, training: Training) -> Generator[Event, None, Tensor]:
         training,
         "extracting features",
         run.images.prepared.count,
-        lambda at_once: told(run.features(at_once), "features", run.clock, run.name),
+        lambda at_once: told(run.features(at_once), "features", run.meters.clock, run.name),
     )
     set_training_mode(run.network)
     return features
@@ -155,7 +155,7 @@ def _features(run: Run, training: Training) -> Generator[Event, None, Tensor]:
 def _solve(run: Run, training: Training, feed: Feed) -> Generator[Event, None, None]:
     """The only epoch of a probe, whose training metrics are those of the head that it ends with."""
     assert feed.features is not None
-    began, part = run.clock(), run.images.prepared.train
+    began, part = run.meters.clock(), run.images.prepared.train
     yield from put_probe(run, feed.features)
     what_trains(run).eval()
 
@@ -170,20 +170,20 @@ def _solve(run: Run, training: Training, feed: Feed) -> Generator[Event, None, N
 
     training.tally = yield from fitting(run, training, "measuring the head", len(part.labels), measured)
     training.step = feed.train_steps
-    training.seconds = run.clock() - began
+    training.seconds = run.meters.clock() - began
 
 
 def _train(run: Run, training: Training, feed: Feed) -> Generator[Event, None, None]:
     """The steps of the epoch that are left."""
     what_trains(run).train()
     tally, epoch, finite = training.tally, training.epoch, training.step
-    due, began = every(PROGRESS_SECONDS, run.clock), run.clock() - training.seconds
+    due, began = every(PROGRESS_SECONDS, run.meters.clock), run.meters.clock() - training.seconds
     batches = feed.train(epoch, training.step, training.micro_batches)
     while training.step < feed.train_steps:
         done = _step(run, training, feed, batches)
         if isinstance(done, str):
             batches.close()  # it holds a batch
-            training.seconds = run.clock() - began
+            training.seconds = run.meters.clock() - began
             yield _smaller_steps(run, training, feed.train_sizes[training.step], done)
             batches = feed.train(epoch, training.step, training.micro_batches)
             continue
@@ -192,7 +192,7 @@ def _train(run: Run, training: Training, feed: Feed) -> Generator[Event, None, N
         training.step += 1
         if due():
             loss = _finite(tally.loss(), training, finite)
-            training.seconds, finite = run.clock() - began, training.step
+            training.seconds, finite = run.meters.clock() - began, training.step
             yield ev.Progress(
                 run=run.name,
                 stage="training",
@@ -203,7 +203,7 @@ def _train(run: Run, training: Training, feed: Feed) -> Generator[Event, None, N
                 images_per_second=tally.images / training.seconds,
             )
     _finite(tally.loss(), training, finite)
-    training.seconds = run.clock() - began
+    training.seconds = run.meters.clock() - began
 
 
 def _step(run: Run, training: Training, feed: Feed, parts: Generator[Batch, None, None]) -> list[Measured] | Shortage:

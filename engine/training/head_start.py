@@ -57,7 +57,7 @@ def _put_probe(run: Run, features: Tensor) -> Generator[Event, None, None]:
         Head(weight, bias),
         settings,
     )
-    found = yield from told(work, "probing", run.clock, run.name)
+    found = yield from told(work, "probing", run.meters.clock, run.name)
     with torch.no_grad():
         _fill(weight, found.head.weight)
         _fill(bias, found.head.bias)

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Generator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import torch
 from torch import Tensor, nn
@@ -13,6 +12,7 @@ from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LRScheduler
 
 from engine.devices import MemoryProbe, gradient_scaler
+from engine.meters import Meters
 from engine.models.backbones import Network
 from engine.models.dry_run import in_eval_mode
 from engine.models.trained import trains_batch_norm
@@ -30,7 +30,7 @@ class DivergedError(RuntimeError):
 
 @dataclass(frozen=True)
 class Run:
-    """Everything that one run needs. ``clock`` gives seconds and stands still while the run is paused.
+    """Everything that one run needs. ``meters`` stand still while the run is paused.
 
     ``model`` maps the backbone's input to logits: the network's module, or what ``torch.compile`` made of it.
     ``features``: the work of getting those of the backbone as it is, at most so many images at once where that is not
@@ -46,7 +46,7 @@ class Run:
     precision: Arithmetic
     memory: MemoryProbe
     features: Callable[[int | None], Generator[WorkDone, None, Tensor]]
-    clock: Callable[[], float] = time.perf_counter
+    meters: Meters = field(default_factory=Meters)
 
 
 @dataclass

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import math
 import sys
-import time
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from types import ModuleType, SimpleNamespace
 
@@ -16,6 +16,7 @@ from engine import events as ev
 from engine.clock import Stopwatch
 from engine.data.dataset import DataSet
 from engine.energy import energy_meter
+from engine.meters import Cost, Meters
 from engine.training import checkpoint
 from engine.training.best import Best
 from engine.training.course import Course
@@ -58,7 +59,6 @@ def library(monkeypatch: pytest.MonkeyPatch) -> ModuleType:
 
 def test_it_tells_joules(library: ModuleType) -> None:
     meter = energy_meter(CARD)
-    assert meter is not None
     assert meter() == 5.0
     library.drawn = 7500
     assert meter() == 7.5
@@ -67,66 +67,66 @@ def test_it_tells_joules(library: ModuleType) -> None:
 
 
 def test_where_nothing_tells_it(library: ModuleType, monkeypatch: pytest.MonkeyPatch) -> None:
-    assert energy_meter(torch.device("cpu")) is None
+    assert math.isnan(energy_meter(torch.device("cpu"))())
     library.drawn = None
-    assert energy_meter(CARD) is None, "an old card"
+    assert math.isnan(energy_meter(CARD)()), "an old card"
     library.drawn = 1
     monkeypatch.setattr(torch.cuda, "get_device_properties", lambda _: SimpleNamespace(uuid="a-part"))
-    assert energy_meter(CARD) is None, "a part of a card"
+    assert math.isnan(energy_meter(CARD)()), "a part of a card"
     monkeypatch.setitem(sys.modules, "pynvml", None)
-    assert energy_meter(CARD) is None, "not installed"
+    assert math.isnan(energy_meter(CARD)()), "not installed"
 
 
-def course(
-    folder: Path, energy: Callable[[], float] | None, processor: Callable[[], float] = time.process_time
-) -> Course:
-    run = make_run(fine_tuning())
-    return Course(run, at_the_start(run), Best(run, folder, CLASSES), "data", processor=processor, energy=energy)
+def course(folder: Path, meters: Meters | None = None) -> Course:
+    run = replace(make_run(fine_tuning()), meters=meters or Meters())
+    return Course(run, at_the_start(run), Best(run, folder, CLASSES), "data")
+
+
+def of_energy(joules: Callable[[], float]) -> Meters:
+    return Meters(energy=Stopwatch(joules))
 
 
 def test_it_is_the_run_s_without_pauses_and_goes_on_in_another_process(tmp_path: Path) -> None:
     joules = [100.0]
-    watch, processor = Stopwatch(lambda: joules[0]), Stopwatch(lambda: joules[0] / 2)
-    first = course(tmp_path, watch, processor)
+    meters = Meters(*(Stopwatch(lambda share=share: joules[0] / share) for share in (1, 2, 1)))
+    first = course(tmp_path, meters)
     joules[0] += 30
-    for meter in (watch, processor):
-        meter.pause()
+    meters.pause()
     joules[0] += 1000
-    for meter in (watch, processor):
-        meter.resume()
+    meters.resume()
     joules[0] += 5
-    assert (first.taken().joules, first.taken().cpu_seconds) == (35, 17.5)
+    assert first.taken().cost == Cost(35, 17.5, 35)
     checkpoint.save(first)
     joules[0] = 7.0
-    second = course(tmp_path, Stopwatch(lambda: joules[0]))
+    second = course(tmp_path, of_energy(lambda: joules[0]))
     standing = checkpoint.read(tmp_path, first.run.name)
     assert standing is not None
     checkpoint.restore(standing, second)
     joules[0] += 2
-    assert second.taken().joules == 37
+    assert second.taken().cost.joules == 37
     second.stop_counting()
     joules[0] += 50
-    assert second.taken().joules == 37, "the test is not counted"
+    assert second.taken().cost.joules == 37, "the test is not counted"
 
 
 @pytest.mark.parametrize(("owed", "taken"), [(12.0, 42.0), (None, None)])
 def test_features_that_an_earlier_run_extracted_count(owed: float | None, taken: float | None, tmp_path: Path) -> None:
     joules = [100.0]
-    one = course(tmp_path, lambda: joules[0])
-    one.charge(3.0, 4.0, owed)
+    one = course(tmp_path, of_energy(lambda: joules[0]))
+    one.charge(Cost(3.0, 4.0, owed))
     joules[0] += 30
-    assert one.taken().joules == taken
+    assert one.taken().cost.joules == taken
 
 
 @pytest.mark.parametrize("which", ["before", "now"])
 def test_what_was_told_only_in_part_is_not_told(which: str, tmp_path: Path) -> None:
-    first = course(tmp_path, None if which == "before" else (lambda: 1.0))
+    first = course(tmp_path, None if which == "before" else of_energy(lambda: 1.0))
     checkpoint.save(first)
-    second = course(tmp_path, None if which == "now" else (lambda: 1.0))
+    second = course(tmp_path, None if which == "now" else of_energy(lambda: 1.0))
     standing = checkpoint.read(tmp_path, first.run.name)
     assert standing is not None
     checkpoint.restore(standing, second)
-    assert second.taken().joules is None
+    assert second.taken().cost.joules is None
 
 
 @pytest.fixture
@@ -152,7 +152,7 @@ def test_it_is_in_the_log(dataset: DataSet, tmp_path: Path, monkeypatch: pytest.
 
 def test_the_peak_of_a_card_goes_on_in_another_process(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """What an earlier process reached is kept in the checkpoint and is the least that the next one reports."""
-    first, second = course(tmp_path, None), course(tmp_path, None)
+    first, second = course(tmp_path), course(tmp_path)
     memory = ev.Memory(10, 20, allocated=1, reserved=2, peak_allocated=3_000)
     monkeypatch.setattr(type(first.run.memory), "sample", lambda _: memory)
     checkpoint.save(first)

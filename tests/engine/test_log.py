@@ -21,6 +21,7 @@ from engine.log import (
     is_being_written,
     send_command,
 )
+from engine.meters import Meters
 from engine.presets import presets
 from engine.spec import default_experiment
 from engine.state import ExperimentState
@@ -155,7 +156,7 @@ def test_commands_that_cannot_be_read_now_are_obeyed_later(tmp_path: Path) -> No
     (tmp_path / COMMANDS).rename(tmp_path / "elsewhere")
     (tmp_path / COMMANDS).mkdir()
     with EventLog(tmp_path) as log:
-        controls = Controls(tmp_path, log, [], deque(), ExperimentState())
+        controls = Controls(tmp_path, log, Meters(), deque(), ExperimentState())
         assert controls.obey("run") is None
         (tmp_path / COMMANDS).rmdir()
         (tmp_path / "elsewhere").rename(tmp_path / COMMANDS)
@@ -167,7 +168,7 @@ def test_commands_that_cannot_be_read_now_are_obeyed_later(tmp_path: Path) -> No
 @pytest.mark.parametrize("ends", ["stop", "suspend"])
 def test_what_ends_is_not_paused_any_more(tmp_path: Path, ends: ev.Action) -> None:
     with EventLog(tmp_path) as log:
-        controls = Controls(tmp_path, log, [], deque[ev.Action]([ends, "pause", "suspend"]), ExperimentState())
+        controls = Controls(tmp_path, log, Meters(), deque[ev.Action]([ends, "pause", "suspend"]), ExperimentState())
         assert controls.obey("run") == ends
         assert controls.obey("run") == "suspend"
         assert controls.obey("run") is None

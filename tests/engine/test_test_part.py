@@ -5,6 +5,7 @@ from __future__ import annotations
 import signal
 from collections.abc import Callable, Generator
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -18,10 +19,12 @@ from torch.nn import functional
 import engine.experiment
 import engine.run
 from engine import events as ev
+from engine.clock import Stopwatch
 from engine.data.dataset import DataError, DataSet
 from engine.data.prepare import prepare
 from engine.events import Action, Event
 from engine.log import event_reader
+from engine.meters import Meters
 from engine.models.backbones import build, preprocessing
 from engine.shared import ChangedError
 from engine.training import evaluation
@@ -249,13 +252,12 @@ def test_its_time_is_not_the_run_s(dataset: DataSet, tmp_path: Path, monkeypatch
         now[0] += 1000 if arguments[3] == "testing" else 0
         return (yield from evaluated(*arguments))
 
-    class Clock(engine.experiment.Stopwatch):
-        def __call__(self) -> float:
-            now[0] += 0.001
-            return now[0]
+    def clock() -> float:
+        now[0] += 0.001
+        return now[0]
 
     monkeypatch.setattr(evaluation, "evaluated", slow)
-    monkeypatch.setattr("engine.experiment.Stopwatch", Clock)
+    monkeypatch.setattr("engine.experiment.Meters", partial(Meters, clock=Stopwatch(clock)))
     (finished,) = run_in(tmp_path / "run", experiment(EXTRACTION), dataset).runs
     assert finished.test
     assert finished.seconds is not None

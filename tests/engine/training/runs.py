@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
@@ -67,13 +66,11 @@ def make_run(strategy: Strategy, seed: int = 0, train: int = 21, val: int = 10) 
     return run_of(strategy, seed, network, images)
 
 
-def run_of(
-    strategy: Strategy, seed: int, network: Network, images: Images, clock: Callable[[], float] = time.perf_counter
-) -> Run:
+def run_of(strategy: Strategy, seed: int, network: Network, images: Images) -> Run:
     store = FeatureStore(ThreadPoolExecutor(1))
     features = partial(extracted, store, images, strategy, network, "fp32")
     model = network.module
-    return Run(strategy.name, strategy, seed, network, model, images, "fp32", MemoryProbe(CPU), features, clock)
+    return Run(strategy.name, strategy, seed, network, model, images, "fp32", MemoryProbe(CPU), features)
 
 
 def whole(images: Images, part: Part) -> tuple[Tensor, Tensor]:

@@ -4,7 +4,6 @@ device, so that two of different devices in one operation raise, and so does, he
 
 from __future__ import annotations
 
-import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
@@ -162,7 +161,6 @@ def ready(strategy: Strategy, kept: str, monkeypatch: pytest.MonkeyPatch) -> Rea
         "fp32" if strategy.on_features else "bf16",
         memory,
         None,
-        time.perf_counter,
     )
     return Ready(run, training, steps, precisions)
 

@@ -1,6 +1,7 @@
 """The two presets proven faithful, on tiny images and random weights."""
 
-from dataclasses import dataclass, replace
+import time
+from dataclasses import replace
 from pathlib import Path
 
 import msgspec
@@ -14,6 +15,8 @@ from torch.nn import functional
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from engine import events as ev
+from engine.clock import Stopwatch
+from engine.meters import Meters
 from engine.models.backbones import build
 from engine.models.trained import state_hash
 from engine.presets import presets
@@ -31,7 +34,6 @@ from tests.engine.training.runs import (
     make_run,
     never_best,
     parameters,
-    run_of,
     warmed_up,
     whole,
     without_dropout_of,
@@ -118,7 +120,7 @@ def test_validation_is_in_eval_mode_and_a_part_of_the_epochs_time() -> None:
         now += 1.0
         modes.append((stage, module.training, len(inputs[0])))
 
-    run = replace(make_run(fine_tuning(epochs=1), train=16, val=8), clock=lambda: now)
+    run = replace(make_run(fine_tuning(epochs=1), train=16, val=8), meters=Meters(clock=Stopwatch(lambda: now)))
     run.network.head.register_forward_pre_hook(passed)
     stage = ""
     for event in fitted(run, never_best):
@@ -295,22 +297,16 @@ def test_closing_the_generator_stops_between_two_steps() -> None:
     assert list(events) == []
 
 
-def test_a_clock_that_stands_still_leaves_pauses_out() -> None:
-    @dataclass
-    class Clock:
-        now: float = 0.0
-
-        def __call__(self) -> float:
-            self.now += 1e-3
-            return self.now
-
-    clock = Clock()
-    strategy = extraction()
-    images = make_run(strategy).images
-    network = build(strategy.backbone, 2, "head", warmed_up(strategy.backbone), 0)
-    run = run_of(strategy, 0, network, images, clock)
-    total = sum(epoch.seconds for epoch in epochs_of(fitted(run, never_best)))
-    assert total <= clock.now
+def test_pauses_are_left_out() -> None:
+    paused, epochs = 0.0, []
+    clock = Stopwatch(lambda: time.perf_counter() + paused)
+    run = replace(make_run(fine_tuning()), meters=Meters(clock=clock))
+    for event in fitted(run, never_best):
+        run.meters.pause()
+        paused += 1e6
+        run.meters.resume()
+        epochs += [event] if isinstance(event, ev.EpochFinished) else []
+    assert 0 < sum(epoch.seconds for epoch in epochs) < 1e6
 
 
 class TestBest:
