@@ -13,7 +13,7 @@ from engine import events as ev
 from engine.data.cross_validation import Division, fold_of, pooled
 from engine.data.dataset import DataSet
 from engine.data.prepare import Part, Prepared, prepare
-from engine.data.splits import folds
+from engine.data.splits import fold_seed, folds
 from engine.devices import MemoryProbe
 from engine.events import Event
 from engine.meters import Meters
@@ -71,7 +71,9 @@ def images_of(shared: Shared, planned: PlannedRun, side: int) -> Generator[Event
     key = side, planned.seed
     if key not in shared.divisions:
         shared.divisions.clear()
-        shared.divisions[key] = folds(pooled(prepared).samples, shared.folds, shared.split_seed + planned.seed)
+        shared.divisions[key] = folds(
+            pooled(prepared).samples, shared.folds, fold_seed(shared.split_seed, planned.seed)
+        )
     return fold_of(prepared, shared.divisions[key], planned.fold)
 
 

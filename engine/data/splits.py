@@ -72,6 +72,11 @@ def stratified_in_words(val_fraction: float, seed: int) -> str:
     return f"split here: {100 * val_fraction:g} % of each class for validation, seed {seed}"
 
 
+def fold_seed(split_seed: int, seed: int) -> int:
+    """What the folds of a run are drawn with: other ones for each of its seeds, and for each of the split's."""
+    return split_seed + seed
+
+
 def folds(samples: Sequence[Sample], count: int, seed: int) -> list[tuple[list[int], list[int]]]:
     """The samples divided into ``count`` parts: for each of them, the indices of training and those of validation.
 

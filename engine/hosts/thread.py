@@ -15,7 +15,7 @@ from pathlib import Path
 from engine import folder as folders
 from engine.data.dataset import DataSet
 from engine.data.discover import discover
-from engine.data.splits import folds
+from engine.data.splits import fold_seed, folds
 from engine.events import Action
 from engine.export import write_text
 from engine.history import read_state
@@ -98,7 +98,7 @@ def create(experiment: Experiment, out: Path) -> tuple[Path, DataSet]:
     dataset = discover(experiment.data)
     if experiment.folds is not None:
         for seed in experiment.seeds:  # now, not when its turn comes, hours later
-            folds((*dataset.train, *dataset.val), experiment.folds, experiment.data.split_seed + seed)
+            folds((*dataset.train, *dataset.val), experiment.folds, fold_seed(experiment.data.split_seed, seed))
     if not _is_possible_anywhere(experiment):
         tune_process()
         from engine.experiment import means  # noqa: PLC0415 - imports torch: seconds, before a person sees Live

@@ -62,11 +62,10 @@ class WeightsError(RuntimeError):
 
 
 class Found(Struct, frozen=True):
-    """Where weights come from, in words; ``path`` and ``sha256`` (hex) are empty while there is no file."""
+    """Where weights come from, in words; ``path`` is None while there is no file."""
 
     path: Path | None
     origin: str
-    sha256: str = ""
 
 
 class Pretrained(Struct, frozen=True):
@@ -74,7 +73,6 @@ class Pretrained(Struct, frozen=True):
 
     state: dict[str, Tensor] | None
     origin: str
-    sha256: str
 
 
 def hub_cache() -> Path:
@@ -120,12 +118,12 @@ def fetch(backbone: str, choice: str) -> Generator[WorkDone, None, Pretrained]:
     """
     official = _official(backbone)
     if choice == "none":
-        return Pretrained(None, RANDOM, "")
+        return Pretrained(None, RANDOM)
     yield WorkDone(f"checking {official.file}" if choice == "default" else f"checking {choice}")
     found = find(backbone, choice) if choice != "default" else (yield from fetched(backbone))
     if found.path is None:
         raise WeightsError(f"{official.file} was not fetched")
-    return Pretrained(_read(found.path, is_known=choice == "default"), found.origin, found.sha256)
+    return Pretrained(_read(found.path, is_known=choice == "default"), found.origin)
 
 
 def fetched(backbone: str) -> Generator[WorkDone, None, Found]:
@@ -200,6 +198,8 @@ def _at(path: Path, backbone: str) -> Found:
     members = type(default_weights(backbone)).__members__.values()
     titles = {file.file: file.title for file in (*map(_file_of, members), official)}
     expected = _hash_in(path.name) if path.name in titles else ""
+    if not expected:
+        return Found(path, str(path))
     try:
         found = _sha256(path)
     except OSError as error:
@@ -209,7 +209,7 @@ def _at(path: Path, backbone: str) -> Found:
             f"{path}: damaged, its SHA-256 begins with {found[:8]} instead of {expected}; "
             "replace it, or use --weights none"
         )
-    return Found(path, f"{titles[path.name]}, {path}" if expected else str(path), found)
+    return Found(path, f"{titles[path.name]}, {path}")
 
 
 def _sha256(path: Path) -> str:
@@ -241,7 +241,7 @@ def _cached(backbone: str, problems: list[str]) -> Found | None:
             problems.append(f"{path}: {error.strerror or error}")
             continue
         if expected and found.startswith(expected):
-            return Found(path, origin, found)
+            return Found(path, origin)
         problems.append(f"{path} is damaged (SHA-256 {found[:8]}… instead of {expected[:8]}…)")
     return None
 
@@ -279,7 +279,7 @@ def _kept(partial: Path, target: Path, expected: str, origin: str) -> Found:
     with partial.open("rb+") as file:
         os.fsync(file.fileno())
     partial.replace(target)
-    return Found(target, origin, found)
+    return Found(target, origin)
 
 
 def _acquired(lock: filelock.BaseFileLock) -> bool:
