@@ -25,8 +25,8 @@ from engine.controls import Controls, Interrupted
 from engine.data import leaks
 from engine.data.dataset import DataError, DataSet, summary
 from engine.energy import energy_meter
+from engine.engine_log import recorded
 from engine.events import Action, AnyEvent, Event
-from engine.folder import ENGINE_LOG
 from engine.history import running_elsewhere
 from engine.log import EventLog
 from engine.meters import Meters
@@ -36,7 +36,7 @@ from engine.run import run_events
 from engine.shared import ChangedError, Shared
 from engine.spec import Arithmetic, Experiment, planned_runs
 from engine.state import ExperimentState, fold, is_left
-from engine.text import in_one_line, listed, visible
+from engine.text import in_one_line, listed
 from engine.toml import SpecError
 from engine.training.features import FeatureStore
 from engine.training.schedule import stands_still_from
@@ -56,7 +56,7 @@ def run(
     cannot go on as it began, :class:`ChangedError` is raised, unless by ``force``, and the log tells of no end: it can
     be resumed once what changed is back.
     """
-    with _engine_log(log.folder):
+    with recorded(log.folder):
         try:
             finished = _run(experiment, dataset, log, asked, force)
         except ChangedError:
@@ -221,46 +221,6 @@ def _heartbeat(log: EventLog, memory: devices.MemoryProbe, run_name: str) -> Ite
     finally:
         over.set()
         thread.join()
-
-
-class _Visible(logging.Formatter):
-    """Writes nothing that a terminal would obey when the file is looked at."""
-
-    def format(self, record: logging.LogRecord) -> str:
-        """See ``logging.Formatter``."""
-        return visible(super().format(record), keep="\n")
-
-
-@contextmanager
-def _engine_log(folder: Path) -> Iterator[None]:
-    """Sends the engine's log records and Python warnings to ``engine.log``."""
-    handler = _LogFile(folder / ENGINE_LOG, encoding="utf-8", delay=True)
-    handler.setFormatter(_Visible("%(asctime)s %(levelname)s %(name)s: %(message)s"))
-    loggers = (logger, logging.getLogger("py.warnings"))
-    logging.captureWarnings(True)
-    for one in loggers:
-        one.addHandler(handler)
-        one.propagate = False
-    try:
-        yield
-    finally:
-        for one in loggers:
-            one.removeHandler(handler)
-        logging.captureWarnings(False)
-        with suppress(OSError):
-            handler.close()
-
-
-class _LogFile(logging.FileHandler):
-    """A file that, where it cannot be opened or written, costs its lines and nothing else."""
-
-    def emit(self, record: logging.LogRecord) -> None:
-        """Writes the record if that can be."""
-        with suppress(OSError):
-            super().emit(record)
-
-    def handleError(self, record: logging.LogRecord) -> None:  # noqa: N802 - the name that logging calls
-        """Says nothing: stderr is the terminal's."""
 
 
 def versions() -> dict[str, str]:

@@ -7,12 +7,29 @@ import unicodedata
 from datetime import datetime
 from pathlib import Path
 
-from engine.log import EVENTS
 from engine.text import shown
 from engine.toml import SpecError
 
 SPEC = "experiment.toml"
+EVENTS = "events.jsonl"
+COMMANDS = "commands.jsonl"
+WRITER_LOCK = "writer.lock"
 ENGINE_LOG = "engine.log"
+
+
+def weights_file(folder: Path, run: str) -> Path:
+    """The network of a run's best epoch."""
+    return folder / "checkpoints" / run / "best.safetensors"
+
+
+def standing_file(folder: Path, run: str) -> Path:
+    """Where a run stands that is not over."""
+    return folder / "checkpoints" / run / "last.safetensors"
+
+
+def predictions_file(folder: Path, run: str) -> Path:
+    """What a run's best epoch says of the validation images, and of the test images."""
+    return folder / "predictions" / f"{run}.safetensors"
 
 
 def create(out: Path, data_name: str, now: datetime) -> Path:
@@ -42,14 +59,14 @@ def slug(name: str) -> str:
 
 
 def experiments(out: Path) -> list[Path]:
-    """The experiments in a folder, newest first (by the time at which their log was begun)."""
+    """The experiments in a folder, newest first, by the time in their names: a copy of a folder is as old as it was."""
     if not out.is_dir():
         return []
     found = [path.parent for path in out.glob(f"*/{EVENTS}") if path.is_file() or path.is_dir()]  # no pipe: it waits
     return sorted(found, key=lambda folder: (_began(folder), folder.name), reverse=True)
 
 
-def _began(folder: Path) -> str:
-    """The time in the experiment's name, so that copying a folder does not reorder it."""
-    match = re.search(r"(\d{8}-\d{6})(-\d+)?$", folder.name)
-    return match[0] if match else ""
+def _began(folder: Path) -> tuple[str, int]:
+    """The time in the experiment's name, and its number among those of that second."""
+    match = re.search(r"(\d{8}-\d{6})(?:-(\d{1,9}))?$", folder.name)
+    return (match[1], int(match[2] or 1)) if match else ("", 0)

@@ -12,8 +12,8 @@ import msgspec
 from msgspec import Struct
 
 from engine.events import AnyEvent
-from engine.folder import SPEC, experiments
-from engine.log import EVENTS, LineReader, event_reader, is_being_written, writing_process
+from engine.folder import EVENTS, SPEC, experiments
+from engine.log import LineReader, event_reader, is_being_written, writing_process
 from engine.state import WRITING, ExperimentState, fold
 from engine.text import counted
 

@@ -28,15 +28,13 @@ from engine.events import (
     RunFinished,
     Warned,
 )
+from engine.folder import COMMANDS, EVENTS, WRITER_LOCK
 from engine.text import shown
 
 if TYPE_CHECKING:
     import filelock
 
 T = TypeVar("T")
-EVENTS = "events.jsonl"
-COMMANDS = "commands.jsonl"
-WRITER_LOCK = "writer.lock"
 LOOK_SECONDS = 0.2
 """How long the lock is waited for: who only asks whether there is a writer has it for less."""
 CHUNK = 1 << 20

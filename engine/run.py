@@ -17,6 +17,7 @@ from engine.data.prepare import Prepared
 from engine.devices import trim_memory
 from engine.events import Action, Event
 from engine.failures import failure
+from engine.folder import standing_file
 from engine.meters import Cost
 from engine.models.backbones import Preprocessing, count_parameters
 from engine.models.compiled import compiled
@@ -73,7 +74,7 @@ def run_events(shared: Shared, planned: PlannedRun, view: Preprocessing, known: 
         raise
     except Exception as error:  # whatever happened in this run, the others can go on
         logger.exception("run %s failed", name)
-        standing = checkpoint.path_of(shared.folder, name)
+        standing = standing_file(shared.folder, name)
         last = failure(name, error, standing.relative_to(shared.folder) if standing.exists() else None)
     ending, last = _saved(course, last)
     for event in (*ending, last):

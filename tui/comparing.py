@@ -11,8 +11,8 @@ from rich.text import Text
 from engine import export
 from engine.comparison.rows import Comparison, Source, compare
 from engine.comparison.verdict import choices, verdict
+from engine.folder import EVENTS
 from engine.history import read_state, status
-from engine.log import EVENTS
 from engine.state import ExperimentState
 from engine.text import shown
 from tui.compared import compared

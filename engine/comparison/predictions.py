@@ -13,6 +13,8 @@ from numpy.typing import NDArray
 from safetensors import SafetensorError, safe_open
 from scipy.special import softmax
 
+from engine.folder import predictions_file
+
 Part = Literal["val", "test"]
 
 
@@ -52,7 +54,7 @@ class Saved(NamedTuple):
 def saved(folder: Path, run: str) -> Saved | None:
     """The predictions that a run of the experiment in ``folder`` has left so far; None where there are none."""
     try:
-        found = _path(folder, run).stat()
+        found = predictions_file(folder, run).stat()
     except OSError:
         return None
     return Saved(folder, run, found.st_size, found.st_mtime_ns)
@@ -60,7 +62,7 @@ def saved(folder: Path, run: str) -> Saved | None:
 
 def read(folder: Path, run: str, part: Part = "val") -> Predictions | None:
     """The predictions of a run of the experiment in ``folder``; None where there are none, or none that make sense."""
-    path, prefix = _path(folder, run), "test_" if part == "test" else ""
+    path, prefix = predictions_file(folder, run), "test_" if part == "test" else ""
     try:
         if not path.is_file():  # a pipe would be waited for
             return None
@@ -103,10 +105,6 @@ def cross_entropies(predicted: Predictions) -> NDArray[np.float64]:
     """Of each image (N,), in nats: finite, even where a true class was given no chance."""
     given = predicted.probabilities[np.arange(len(predicted.labels)), predicted.labels]
     return np.asarray(-np.log(np.maximum(given, np.finfo(np.float64).eps)))
-
-
-def _path(folder: Path, run: str) -> Path:
-    return folder / "predictions" / f"{run}.safetensors"
 
 
 def _texts(encoded: str) -> tuple[str, ...]:

@@ -13,6 +13,7 @@ from torch import Tensor
 
 from engine.data.dataset import Sample
 from engine.events import FileSaved, Metrics
+from engine.folder import predictions_file, weights_file
 from engine.models.trained import fill, moving_state
 from engine.training import tensor_file
 from engine.training.run import Run
@@ -83,10 +84,7 @@ class Best:
             return []
         run = self.run
         described = {"classes": json.dumps(self.classes), "epoch": str(self.epoch)}
-        weights, predictions = (
-            Path("checkpoints", run.name, "best.safetensors"),
-            Path("predictions", f"{run.name}.safetensors"),
-        )
+        weights, predictions = weights_file(Path(), run.name), predictions_file(Path(), run.name)
         strategy = msgspec.json.encode(run.strategy).decode()
         view = msgspec.json.encode(run.images.preprocessing).decode()
         tensor_file.write_together(

@@ -21,6 +21,7 @@ from torch import Tensor, nn
 from torch.optim import Optimizer
 
 from engine.events import EpochFinished, Metrics
+from engine.folder import standing_file
 from engine.meters import Cost
 from engine.models.trained import fill, moving_state
 from engine.strategy import Strategy
@@ -29,7 +30,6 @@ from engine.training.course import Course
 from engine.training.run import Run, Training, gives_finite_logits
 
 VERSION = 1
-LAST = "last.safetensors"
 STANDING = "standing"
 
 
@@ -82,11 +82,6 @@ class Checkpoint(Struct, frozen=True):
     tensors: dict[str, Tensor]
 
 
-def path_of(folder: Path, run: str) -> Path:
-    """Where the run's checkpoint is in the experiment's folder."""
-    return folder / "checkpoints" / run / LAST
-
-
 def save(course: Course) -> None:
     """Writes where the run stands now; ``OSError`` where that cannot be.
 
@@ -131,18 +126,18 @@ def save(course: Course) -> None:
     tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
     if not all(_is_finite(tensor) for name, tensor in tensors.items() if name.startswith(("weights/", "optimizer/"))):
         raise PoisonedError("its weights are no longer finite")
-    tensor_file.write(path_of(best.folder, run.name), tensors, {STANDING: msgspec.json.encode(standing).decode()})
+    tensor_file.write(standing_file(best.folder, run.name), tensors, {STANDING: msgspec.json.encode(standing).decode()})
 
 
 def remove(folder: Path, run: str) -> None:
     """Removes the checkpoint of a run that is over."""
     with suppress(OSError):
-        path_of(folder, run).unlink(missing_ok=True)
+        standing_file(folder, run).unlink(missing_ok=True)
 
 
 def read(folder: Path, run: str) -> Checkpoint | None:
     """The run's checkpoint, None where there is none; :class:`CheckpointError` where it is damaged or too new."""
-    path = path_of(folder, run)
+    path = standing_file(folder, run)
     if not path.exists():
         return None
     try:
@@ -203,10 +198,10 @@ def _check(checkpoint: Checkpoint, run: Run, training: Training) -> None:
     for prefix, into in (("weights/", _moving(run)), ("tally/", training.tally.sums())):
         found = _below(checkpoint, prefix)
         if {name: tensor.shape for name, tensor in into.items()} != {name: one.shape for name, one in found.items()}:
-            raise CheckpointError(f"{path_of(Path(), run.name)}: of another network")
+            raise CheckpointError(f"{standing_file(Path(), run.name)}: of another network")
     trained = [len(group["params"]) for group in training.optimizer.state_dict()["param_groups"]]
     if [len(group.get("params", ())) for group in checkpoint.standing.groups] != trained:
-        raise CheckpointError(f"{path_of(Path(), run.name)}: of another optimizer")
+        raise CheckpointError(f"{standing_file(Path(), run.name)}: of another optimizer")
 
 
 def _moving(run: Run) -> dict[str, Tensor]:

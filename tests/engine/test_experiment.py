@@ -25,8 +25,9 @@ from engine.data.discover import discover
 from engine.devices import MemoryProbe
 from engine.events import Memory
 from engine.experiment import run
+from engine.folder import WRITER_LOCK
 from engine.hosts import thread
-from engine.log import WRITER_LOCK, EventLog, event_reader, is_being_written, send_command
+from engine.log import EventLog, event_reader, is_being_written, send_command
 from engine.models import weights
 from engine.presets import named, presets
 from engine.progress import WorkDone

@@ -9,8 +9,8 @@ import pytest
 
 from engine import events as ev
 from engine import history
-from engine.folder import slug
-from engine.log import EVENTS, EventLog
+from engine.folder import EVENTS, experiments, slug
+from engine.log import EventLog
 from engine.presets import DEFAULT_STRATEGIES, presets
 from engine.spec import Experiment
 
@@ -164,6 +164,13 @@ def test_only_what_changed_is_read_again(tmp_path: Path) -> None:
     after = history.summaries(tmp_path, before)
     assert after[0] is before[0]
     assert after[1].status == "damaged"
+
+
+def test_the_newest_comes_first_also_within_a_second(tmp_path: Path) -> None:
+    named = ["zoo-20260101-000000", *(f"a-20260101-000001{end}" for end in ("", "-2", "-10")), "b-20260102-000000"]
+    for name in named:
+        write(tmp_path, name, start(name))
+    assert [folder.name for folder in experiments(tmp_path)] == named[::-1]
 
 
 def test_no_folder_no_experiments(tmp_path: Path) -> None:

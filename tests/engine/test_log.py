@@ -10,17 +10,8 @@ import pytest
 
 from engine import events as ev
 from engine.controls import Controls
-from engine.log import (
-    COMMANDS,
-    EVENTS,
-    WRITER_LOCK,
-    EventLog,
-    LogBusyError,
-    command_reader,
-    event_reader,
-    is_being_written,
-    send_command,
-)
+from engine.folder import COMMANDS, EVENTS, WRITER_LOCK
+from engine.log import EventLog, LogBusyError, command_reader, event_reader, is_being_written, send_command
 from engine.meters import Meters
 from engine.presets import presets
 from engine.spec import default_experiment

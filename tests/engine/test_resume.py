@@ -17,8 +17,9 @@ from engine import events as ev
 from engine.data.discover import discover
 from engine.events import Action
 from engine.experiment import run
+from engine.folder import EVENTS, standing_file
 from engine.hosts import thread
-from engine.log import EVENTS, EventLog, LogBusyError, event_reader, send_command
+from engine.log import EventLog, LogBusyError, event_reader, send_command
 from engine.presets import on_rung, presets
 from engine.shared import ChangedError
 from engine.spec import DataSource, Experiment
@@ -27,7 +28,6 @@ from engine.strategy import changed_strategy
 from engine.toml import SpecError
 from engine.training import checkpoint, tensor_file
 from engine.training.best import Best
-from engine.training.checkpoint import path_of
 from engine.training.course import Course
 from engine.training.run import at_the_start
 from tests.engine.running import SMALLEST, state_of, undisturbed, wait_for
@@ -106,7 +106,7 @@ def test_suspended_and_resumed_it_is_the_same_experiment(
     assert [one.epochs[-1].epoch for one in state.runs] == [3, 3]
     elapsed = [event.elapsed for event in event_reader(halved).read()]
     assert elapsed == sorted(elapsed)
-    assert not path_of(halved, FINE_TUNING).exists(), "what is over needs no checkpoint"
+    assert not standing_file(halved, FINE_TUNING).exists(), "what is over needs no checkpoint"
 
 
 def test_seconds_go_on_from_where_they_stood(image_folder: Callable[..., Path], tmp_path: Path) -> None:
@@ -200,7 +200,7 @@ def could_not_be_better(folder: Path, run_name: str) -> None:
     assert found is not None and found.standing.best_val is not None
     best = msgspec.structs.replace(found.standing.best_val, loss=0.0, accuracy=1.0)
     standing = msgspec.json.encode(msgspec.structs.replace(found.standing, best_val=best)).decode()
-    tensor_file.write(checkpoint.path_of(folder, run_name), found.tensors, {checkpoint.STANDING: standing})
+    tensor_file.write(standing_file(folder, run_name), found.tensors, {checkpoint.STANDING: standing})
 
 
 def test_changed_images_are_refused_unless_forced(image_folder: Callable[..., Path], tmp_path: Path) -> None:
@@ -238,7 +238,7 @@ def test_a_damaged_checkpoint_is_told_and_the_run_begins_anew(
 ) -> None:
     asked = experiment(image_folder(), "resnet18-finetune")
     run_until(tmp_path, asked, "suspend", ended(2))
-    path = path_of(tmp_path, FINE_TUNING)
+    path = standing_file(tmp_path, FINE_TUNING)
     path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
     state = go_on(tmp_path, asked)
     assert state.end == "finished"
@@ -293,4 +293,4 @@ def test_waits_are_short_enough_for_a_batch_system(image_folder: Callable[..., P
     host.ask("suspend")
     assert host.wait(SECONDS)
     assert state_of(host.folder).suspended
-    assert path_of(host.folder, FINE_TUNING).exists()
+    assert standing_file(host.folder, FINE_TUNING).exists()

@@ -23,13 +23,13 @@ from engine.clock import Stopwatch
 from engine.data.dataset import DataError, DataSet
 from engine.data.prepare import prepare
 from engine.events import Action, Event
+from engine.folder import standing_file
 from engine.log import event_reader
 from engine.meters import Meters
 from engine.models.backbones import build, preprocessing
 from engine.shared import ChangedError
 from engine.training import evaluation
 from engine.training.batches import Images
-from engine.training.checkpoint import path_of
 from tests import forked
 from tests.engine.parted import (
     EXTRACTION,
@@ -185,7 +185,7 @@ def test_what_a_person_ends_is_tested_too(action: Action, status: str, dataset: 
     assert len(ended_run.epochs) == 2
     assert ended_run.test
     assert "test_logits" in load_file(tmp_path / "run" / "predictions" / f"{FIRST}.safetensors")
-    assert path_of(tmp_path / "run", FIRST).exists()
+    assert standing_file(tmp_path / "run", FIRST).exists()
 
 
 def test_where_no_epoch_has_ended_there_is_nothing_to_test(dataset: DataSet, tmp_path: Path) -> None:
@@ -241,7 +241,7 @@ def test_where_memory_runs_out_it_is_tested_with_fewer_images_at_once(
     assert other.test
     assert one.test.accuracy == other.test.accuracy
     assert one.test.loss == pytest.approx(other.test.loss)
-    assert path_of(tmp_path / "run", FIRST).exists() is False
+    assert standing_file(tmp_path / "run", FIRST).exists() is False
 
 
 def test_its_time_is_not_the_run_s(dataset: DataSet, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

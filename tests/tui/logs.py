@@ -12,7 +12,7 @@ import msgspec
 from engine import events as ev
 from engine import spec
 from engine.events import AnyEvent, Memory, Metrics
-from engine.log import EVENTS
+from engine.folder import EVENTS
 from engine.models.origin import RANDOM
 from engine.presets import presets
 from engine.spec import Experiment, PlannedRun

@@ -17,8 +17,9 @@ from textual.screen import ModalScreen
 from engine import events as ev
 from engine import spec
 from engine.events import AnyEvent
+from engine.folder import WRITER_LOCK
 from engine.hosts import process, thread
-from engine.log import WRITER_LOCK, command_reader
+from engine.log import command_reader
 from engine.spec import Experiment
 from engine.state import fold
 from engine.strategy import changed_strategy

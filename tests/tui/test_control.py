@@ -16,8 +16,9 @@ from engine import history
 from engine.data.discover import discover
 from engine.events import Action
 from engine.experiment import run
+from engine.folder import COMMANDS
 from engine.hosts import thread
-from engine.log import COMMANDS, EventLog, event_reader
+from engine.log import EventLog, event_reader
 from engine.presets import presets
 from engine.spec import DataSource, Experiment
 from engine.strategy import changed_strategy

@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 from engine import events as ev
+from engine.folder import EVENTS
 from engine.history import read_state
-from engine.log import EVENTS
 from tests.tui import logs
 from tui import follow
 from tui.messages import StateRead

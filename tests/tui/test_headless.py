@@ -16,8 +16,8 @@ from rich.console import Console
 
 from engine import events as ev
 from engine.events import AnyEvent
+from engine.folder import EVENTS
 from engine.hosts.thread import ThreadHost
-from engine.log import EVENTS
 from engine.state import ExperimentState, fold
 from tests.tui import logs
 from tui.commands.run import SILENT_SECONDS, Display, _display, _follow

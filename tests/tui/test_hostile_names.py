@@ -16,7 +16,7 @@ from engine.data.dataset import summary
 from engine.data.discover import discover
 from engine.data.folders import is_text
 from engine.events import AnyEvent
-from engine.log import EVENTS
+from engine.folder import EVENTS
 from engine.spec import DataSource
 from engine.state import fold
 from engine.text import shown

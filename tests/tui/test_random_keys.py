@@ -13,7 +13,8 @@ from textual.pilot import Pilot
 from textual.widget import Widget
 
 from engine import spec
-from engine.log import EVENTS, EventLog
+from engine.folder import EVENTS
+from engine.log import EventLog
 from engine.presets import presets
 from engine.spec import DataSource, Experiment, changed, default_experiment
 from tests.tui import logs

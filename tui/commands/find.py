@@ -7,8 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from engine.folder import SPEC
-from engine.log import EVENTS
+from engine.folder import EVENTS, SPEC
 from engine.text import shown, visible
 from engine.toml import SpecError
 from tui.options import RUNS

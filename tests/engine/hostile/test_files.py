@@ -25,7 +25,8 @@ from engine import history
 from engine.comparison.rows import Source, compare
 from engine.events import AnyEvent
 from engine.export import FORMATS
-from engine.log import EVENTS, LineReader, event_reader, is_being_written
+from engine.folder import EVENTS
+from engine.log import LineReader, event_reader, is_being_written
 from engine.models.backbones import build
 from engine.models.untrusted import UntrustedError, check
 from engine.models.weights import Pretrained, WeightsError, fetch, network_of
