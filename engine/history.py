@@ -52,16 +52,16 @@ class Summary(Struct, frozen=True):
         return [*self.reached.get(strategy, ())]
 
 
-def summaries(out: Path, known: Iterable[Summary] = ()) -> list[Summary]:
-    """A summary of every experiment in ``out``, newest first.
-
-    Logs that have not changed since one of the ``known`` summaries was made are not read again.
-    """
-    return list(each(out, known))
+def summaries(out: Path) -> list[Summary]:
+    """A summary of every experiment in ``out``, newest first."""
+    return list(each(out))
 
 
 def each(out: Path, known: Iterable[Summary] = ()) -> Iterator[Summary]:
-    """:func:`summaries` one by one, for a reader who shows the newest while the others are being read."""
+    """:func:`summaries` one by one, for a reader who shows the newest while the others are being read.
+
+    Logs that have not changed since one of the ``known`` summaries was made are not read again.
+    """
     made = {summary.folder: summary for summary in known}
     for folder in experiments(out):
         yield _renewed(folder, made)

@@ -199,6 +199,13 @@ def _finite(image: Image.Image) -> NDArray[np.float64]:
     return np.nan_to_num(np.asarray(image, np.float64), nan=0.0, posinf=0.0, neginf=0.0)
 
 
+def is_passing(error: Exception) -> bool:
+    """Whether a file could not be decoded for a reason that is not in it: no memory, too many open files, a disk that
+    does not answer. Next time it may be decoded. What Pillow says of a file's content has no number.
+    """
+    return isinstance(error, MemoryError) or (isinstance(error, OSError) and error.errno is not None)
+
+
 def reason(path: str, error: Exception) -> str:
     """Why a file could not be decoded, in a few words for a person."""
     match error:

@@ -13,7 +13,7 @@ from msgspec import Struct
 from numpy.typing import NDArray
 
 from engine import cache
-from engine.data.images import reason, squeezed
+from engine.data.images import is_passing, reason, squeezed
 from engine.data.threads import collected
 
 SIDE = 64
@@ -27,7 +27,7 @@ LOOKS = "looks.msgpack"
 class Look(Struct, frozen=True, array_like=True):
     """One image: hashes of 64 and 256 bits, width and height in pixels, whether it is grey.
 
-    ``unreadable`` says why it cannot be decoded; the rest is nothing then.
+    ``unreadable`` says why it cannot be decoded, ``passing`` that next time it may be; the rest is nothing then.
     """
 
     coarse: bytes = b""
@@ -36,6 +36,7 @@ class Look(Struct, frozen=True, array_like=True):
     height: int = 0
     grey: bool = False
     unreadable: str = ""
+    passing: bool = False
 
 
 class Hashes(NamedTuple):
@@ -54,7 +55,8 @@ def looks(files: Sequence[tuple[str, str]], workers: int) -> Generator[int, None
     if (known := _remembered(key, len(files))) is not None:
         return known
     found = yield from collected((partial(look, path) for _, path in files), workers)
-    _remember(key, found)
+    if not any(one.passing for one in found):
+        _remember(key, found)
     return found
 
 
@@ -70,7 +72,7 @@ def look(path: str) -> Look:
         light = picture.convert("L")
         coarse, fine = (_bits(imagehash.phash(light, size)) for size in (8, 16))
     except Exception as error:  # decoders raise almost anything on a broken file
-        return Look(unreadable=reason(path, error))
+        return Look(unreadable=reason(path, error), passing=is_passing(error))
     return Look(coarse, fine, width, height, grey)
 
 

@@ -187,6 +187,6 @@ def _read(array: NDArray[np.uint8], index: Tensor) -> Tensor:
 
 def _square(path: str, side: int) -> NDArray[np.uint8]:
     image = np.empty((side, side, 3), np.uint8)
-    if reason := decode_into(image, path):
-        raise DataError(f"{shown(path)}: {reason}, though it could be read before; did the images change?")
+    if undecoded := decode_into(image, path):
+        raise DataError(f"{shown(path)}: {undecoded.reason}, though it could be read before; did the images change?")
     return image

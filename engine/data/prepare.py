@@ -22,7 +22,7 @@ from engine.data.dataset import DataError, DataSet, Sample, Unreadable
 from engine.data.fingerprint import content_hashes
 from engine.data.pixels import OnDemand, Pixels, held, in_memory, mapped, open_mapped, unmap
 from engine.data.room import ram_bound
-from engine.data.squares import decode, decode_into
+from engine.data.squares import Undecoded, decode, decode_into
 from engine.data.threads import cores
 from engine.progress import WorkDone, counting_images, each
 from engine.text import shown
@@ -31,6 +31,9 @@ DECODER = "3"
 """Changes whenever the same file is to be decoded to other pixels, or they are to be kept in another order."""
 UNMAP_EVERY = 256
 PIXELS, UNREADABLE = "pixels.npy", "unreadable.json"
+Reasons = dict[int, Undecoded]
+"""Why rows could not be decoded."""
+Decoding = Generator[int, None, list[Undecoded | None]]
 logger = logging.getLogger("engine")
 
 
@@ -82,7 +85,7 @@ def prepare(
 
     What the next experiment can use is written by ``later``; ``others``, of other sides, are kept already, and share
     the room with these. ``DataError`` where a class of training images, or all of validation or of the test part,
-    cannot be read.
+    cannot be read. An image left out for a reason that may pass is tried again by the next experiment.
     """
     samples = (*dataset.train, *dataset.val, *dataset.test)
     paths = [sample.path for sample in samples]
@@ -106,7 +109,9 @@ def prepare(
     _check_usable(dataset, train, val, test)
     labels = [sample.label for sample in samples]
     ends = (place, end) if dataset.test else (place,)  # without a test part as it always was, so that logs go on
-    fingerprint = cache.key("data", repr(dataset.classes), repr(hashes), repr(labels), *ends)
+    passing = {row for row, undecoded in reasons.items() if undecoded.passing}
+    seen = [None if row in passing else digest for row, digest in zip(rows, hashes, strict=True)]
+    fingerprint = cache.key("data", repr(dataset.classes), repr(seen), repr(labels), *ends)
     return Prepared(pixels, train, val, len(files), key, fingerprint, test)
 
 
@@ -118,7 +123,7 @@ def _decoded(
     device: torch.device,
     later: Executor,
     others: Sequence[Pixels],
-) -> Generator[WorkDone, None, tuple[Pixels, dict[int, str]]]:
+) -> Generator[WorkDone, None, tuple[Pixels, Reasons]]:
     """The pixels of the files, and why some rows could not be decoded."""
     fits = len(files) * 3 * side * side <= ram_bound(held(others, "cpu"))
     if found := _found(key, files, side, device, fits, others):
@@ -127,28 +132,36 @@ def _decoded(
     if fits:
         array = np.zeros((len(files), side, side, 3), np.uint8)
         reasons = _reasons((yield from counting_images("decoding", decode(files, array), len(files))))
-        later.submit(keep, "decoded", key, description, {PIXELS: array, UNREADABLE: msgspec.json.encode(reasons)})
+        if not _any_passing(reasons):
+            later.submit(keep, "decoded", key, description, {PIXELS: array, UNREADABLE: msgspec.json.encode(reasons)})
         return in_memory(array, device, others), reasons
     yield from _decoded_to_disk(key, description, files, side)
-    if found := _found(key, files, side, device, fits, others):
+    if found := _found(key, files, side, device, fits, others, just_made=True):
         return found
     nowhere = (np.empty((side, side, 3), np.uint8) for _ in files)
     reasons = _reasons((yield from counting_images("checking images", decode(files, nowhere), len(files))))
-    with cache.writing("decoded", key, f"{description}, only checked", 0) as folder:
-        if folder is not None:
-            (folder / UNREADABLE).write_bytes(msgspec.json.encode(reasons))
+    if not _any_passing(reasons):
+        keep("decoded", key, f"{description}, only checked", {UNREADABLE: msgspec.json.encode(reasons)})
     return OnDemand(files, side, device), reasons
 
 
 def _found(
-    key: str, files: tuple[str, ...], side: int, device: torch.device, fits: bool, others: Sequence[Pixels]
-) -> tuple[Pixels, dict[int, str]] | None:
-    """What an earlier experiment left, unless it is not there or was removed this moment."""
+    key: str,
+    files: tuple[str, ...],
+    side: int,
+    device: torch.device,
+    fits: bool,
+    others: Sequence[Pixels],
+    just_made: bool = False,
+) -> tuple[Pixels, Reasons] | None:
+    """What an earlier experiment left, or this one, unless it is not there or was removed this moment."""
     folder = cache.find("decoded", key)
     if folder is None:
         return None
     try:
-        reasons = msgspec.json.decode((folder / UNREADABLE).read_bytes(), type=dict[int, str])
+        reasons = msgspec.json.decode((folder / UNREADABLE).read_bytes(), type=Reasons)
+        if _any_passing(reasons) and not just_made:
+            return None
         if not (folder / PIXELS).exists():
             # there was no room for them on the disk; in memory there may be now
             return None if fits else (OnDemand(files, side, device), reasons)
@@ -196,7 +209,7 @@ def _new_mapped(path: Path, shape: tuple[int, ...]) -> NDArray[np.uint8]:
     return array
 
 
-def _unmapping(decoding: Generator[int, None, list[str]], array: NDArray[np.uint8]) -> Generator[int, None, list[str]]:
+def _unmapping(decoding: Decoding, array: NDArray[np.uint8]) -> Decoding:
     """The decoding, while the pages that it has filled leave this process's memory."""
 
     def unmapped(done: int) -> int:
@@ -207,19 +220,23 @@ def _unmapping(decoding: Generator[int, None, list[str]], array: NDArray[np.uint
     return each(decoding, unmapped)
 
 
-def _reasons(reasons: Sequence[str]) -> dict[int, str]:
-    return {row: reason for row, reason in enumerate(reasons) if reason}
+def _reasons(undecoded: Sequence[Undecoded | None]) -> Reasons:
+    return {row: reason for row, reason in enumerate(undecoded) if reason is not None}
 
 
-def _part(samples: Sequence[Sample], rows: Sequence[int | None], reasons: dict[int, str], side: int) -> Part:
+def _any_passing(reasons: Reasons) -> bool:
+    return any(reason.passing for reason in reasons.values())
+
+
+def _part(samples: Sequence[Sample], rows: Sequence[int | None], reasons: Reasons, side: int) -> Part:
     kept: list[tuple[int, Sample]] = []
     unreadable: list[Unreadable] = []
     for sample, row in zip(samples, rows, strict=True):
         if row is not None and row not in reasons:
             kept.append((row, sample))
         else:
-            reason = _why_not(sample.path, side) if row is None else reasons[row]
-            unreadable.append(Unreadable(sample.path, reason))
+            why = _why_not(sample.path, side) if row is None else reasons[row].reason
+            unreadable.append(Unreadable(sample.path, why))
     return Part(
         torch.tensor([row for row, _ in kept], dtype=torch.int64),
         torch.tensor([sample.label for _, sample in kept], dtype=torch.int64),
@@ -230,7 +247,8 @@ def _part(samples: Sequence[Sample], rows: Sequence[int | None], reasons: dict[i
 
 def _why_not(path: str, side: int) -> str:
     """Why the bytes of a file could not be read."""
-    return decode_into(np.empty((side, side, 3), np.uint8), path) or "it changes while it is read"
+    undecoded = decode_into(np.empty((side, side, 3), np.uint8), path)
+    return "it changes while it is read" if undecoded is None else undecoded.reason
 
 
 def _check_usable(dataset: DataSet, train: Part, val: Part, test: Part) -> None:

@@ -6,19 +6,27 @@ from collections.abc import Generator, Iterable, Sequence
 from functools import partial
 
 import numpy as np
+from msgspec import Struct
 from numpy.typing import NDArray
 from PIL import Image
 
-from engine.data.images import Box, opened, reason, reduced
+from engine.data.images import Box, is_passing, opened, reason, reduced
 from engine.data.threads import collected, cores
+
+
+class Undecoded(Struct, frozen=True):
+    """Why a file could not be decoded, in a few words; ``passing``: see :func:`engine.data.images.is_passing`."""
+
+    reason: str
+    passing: bool = False
 
 
 def decode(
     paths: Sequence[str], out: Iterable[NDArray[np.uint8]], workers: int | None = None
-) -> Generator[int, None, list[str]]:
+) -> Generator[int, None, list[Undecoded | None]]:
     """Decodes every file into its place of ``out``, N times uint8 (side, side, 3); yields the number of files done.
 
-    Returns why each could not be decoded, in a few words, empty where it could; its place is then left as it was.
+    Returns why each could not be decoded, None where it could; its place is then left as it was.
     The shorter side is resized to ``side`` (bilinear, antialiased), then the central square is taken, as torchvision's
     ``Resize`` and ``CenterCrop`` do on a Pillow image. Closing the generator ends its threads as soon as the images in
     their hands are done.
@@ -27,13 +35,13 @@ def decode(
     return (yield from collected(tasks, workers or cores()))
 
 
-def decode_into(out: NDArray[np.uint8], path: str) -> str:
-    """Writes a file's image into ``out`` (side, side, 3); the reason where that cannot be done, else nothing."""
+def decode_into(out: NDArray[np.uint8], path: str) -> Undecoded | None:
+    """Writes a file's image into ``out`` (side, side, 3); why not, where that cannot be done."""
     try:
         out[:] = square(path, len(out))
     except Exception as error:  # decoders raise almost anything on a broken file
-        return reason(path, error)
-    return ""
+        return Undecoded(reason(path, error), is_passing(error))
+    return None
 
 
 def square(path: str, side: int) -> NDArray[np.uint8]:

@@ -32,7 +32,7 @@ def decoded(*paths: Path, side: int = SIDE, workers: int | None = 2) -> Decoded:
             now = next(decoding)
         except StopIteration as finished:
             assert done == len(paths)
-            return Decoded(pixels, finished.value)
+            return Decoded(pixels, [one.reason if one else "" for one in finished.value])
         assert now == done + 1
         done = now
 

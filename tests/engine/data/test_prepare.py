@@ -1,5 +1,6 @@
 """Images are decoded once, kept where there is room, and are the same wherever that is."""
 
+import errno
 import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -13,7 +14,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from engine import cache
-from engine.data import pixels, room
+from engine.data import pixels, room, squares
 from engine.data import prepare as module
 from engine.data.dataset import DataError, DataSet
 from engine.data.discover import discover
@@ -209,6 +210,35 @@ def test_what_cannot_be_read_is_named_and_left_out_also_the_second_time(
         assert left_out == {"train/cold/1.png": "not an image in a format that can be read"}
         assert len(images.train.rows) == len(images.train.samples) == 11
         assert [one.reason for one in images.val.unreadable] == ["no such file or directory"]
+
+
+@pytest.mark.parametrize("error", [OSError(errno.EMFILE, "Too many open files"), MemoryError()], ids=repr)
+@pytest.mark.parametrize(("scarce", "kind"), PLACES, ids=lambda value: value.__name__)
+def test_what_cannot_be_read_for_a_moment_is_tried_again_by_the_next_experiment(
+    dataset: DataSet,
+    scarce: Callable[[pytest.MonkeyPatch], None],
+    kind: type,
+    error: Exception,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def refused(path: str, side: int) -> NDArray[np.uint8]:
+        if path == dataset.train[3].path:
+            raise error
+        return square(path, side)
+
+    scarce(monkeypatch)
+    with monkeypatch.context() as patch:
+        patch.setattr(squares, "square", refused)
+        first, _ = prepared(dataset)
+    assert isinstance(first.pixels, kind)
+    assert [one.path for one in first.train.unreadable] == [dataset.train[3].path]
+    assert torch.equal(pixels_of(first, first.val.rows[:1]), pixels_of(prepared(dataset)[0], first.val.rows[:1]))
+    for _ in range(2):
+        again, _ = prepared(dataset)
+        assert isinstance(again.pixels, kind)
+        assert again.train.unreadable == ()
+        assert torch.equal(pixels_of(again, again.train.rows), expected(dataset))
+        assert again.fingerprint != first.fingerprint, "an experiment does not go on with other images unawares"
 
 
 def test_a_class_of_which_nothing_can_be_read(image_folder: Callable[..., Path]) -> None:

@@ -126,7 +126,7 @@ def test_odd_pictures_are_converted(tmp_path: Path, name: str) -> None:
     path = tmp_path / "x.jpg"
     path.write_bytes(content)
     pixels = np.zeros((SIDE, SIDE, 3), np.uint8)
-    assert decode_into(pixels, str(path)) == ""
+    assert decode_into(pixels, str(path)) is None
     assert pixels[SIDE // 2, SIDE // 2].tolist() == pytest.approx(expected, abs=4)
 
 
@@ -138,10 +138,12 @@ def test_files_without_a_picture_are_named_with_the_reason(
     path = tmp_path / "x.jpg"
     path.write_bytes(content)
     pixels = np.full((SIDE, SIDE, 3), 7, np.uint8)
-    reason = decode_into(pixels, str(path))
-    assert reason.startswith(expected)
-    assert reason
-    assert reason.isprintable()
+    undecoded = decode_into(pixels, str(path))
+    assert undecoded is not None
+    assert undecoded.reason.startswith(expected)
+    assert undecoded.reason
+    assert undecoded.reason.isprintable()
+    assert not undecoded.passing, "it is the file's fault"
     assert (pixels == 7).all(), "nothing of it is left behind"
     assert capfd.readouterr() == ("", "")
 
@@ -150,7 +152,7 @@ SQUARES = """
 import sys
 import numpy as np
 from engine.data.squares import decode_into
-print([decode_into(np.empty((24, 24, 3), np.uint8), path) for path in sys.argv[1:]].count(""))
+print([decode_into(np.empty((24, 24, 3), np.uint8), path) for path in sys.argv[1:]].count(None))
 """
 
 
@@ -242,7 +244,7 @@ def test_large_images_together_take_the_memory_of_a_few(tmp_path: Path) -> None:
         make().save(tmp_path / f"{name}.png", compress_level=1)
     paths = [tmp_path / f"{name}.png" for name in kinds]
     risen, printed = rise(BOMBS, DECODE, *paths)
-    assert printed.splitlines() == [str([""] * 6), str([200, 0, 200, 200, 200, 200])]
+    assert printed.splitlines() == [str([None] * 6), str([200, 0, 200, 200, 200, 200])]
     assert risen < images.MOST_PIXELS * 4 + 200 * MIB, "without a bound it is twice as much on 8 threads"
 
 
@@ -356,7 +358,8 @@ def check_damaged(path: Path, content: bytes) -> str:
     """Decodes the content; all that may come of it is a picture or a reason."""
     path.write_bytes(content)
     pixels: NDArray[np.uint8] = np.full((SIDE, SIDE, 3), 7, np.uint8)
-    reason = decode_into(pixels, str(path))
+    undecoded = decode_into(pixels, str(path))
+    reason = undecoded.reason if undecoded else ""
     assert reason.isprintable()
     assert len(reason) <= 120
     assert reason == shown(reason)
