@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import stat
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import suppress
 from functools import partial
 from pathlib import Path
 from sys import intern
@@ -34,7 +35,7 @@ LABEL_COLUMNS = (
 )
 SPLIT_COLUMNS = ("split", "subset", "partition")
 MAYBE_SPLIT_COLUMNS = ("set", "data_split", "dataset", "part", "phase", "fold")
-"""Names that mean a split only where every value is the name of a part."""
+"""Names that mean a split only where every value is the name of a part, or some say train and others val or test."""
 GROUP_COLUMNS = (
     *("patient", "patient_id", "subject", "subject_id", "person", "case", "case_id", "animal", "individual"),
     *("group", "scene", "location", "site", "camera", "video", "video_id", "session", "lesion_id"),
@@ -161,7 +162,12 @@ def _delimited(file: TextIO, where: str) -> tuple[str, list[str]]:
 
     csv.Sniffer also looks at the cells, and is misled by those with spaces and commas.
     """
-    headers = {delimiter: _header(_reader(file, where, delimiter)) for delimiter in DELIMITERS}
+    headers: dict[str, list[str]] = {}
+    for delimiter in DELIMITERS:
+        with suppress(csv.Error):  # quoted cells end at one delimiter alone
+            headers[delimiter] = _header(_reader(file, where, delimiter))
+    if not headers:
+        raise DataError(f"{where}: not valid CSV: the quotes in its first line do not match")
     if not any(headers.values()):
         raise DataError(f"{where}: the file is empty")
     delimiter = max(headers, key=lambda one: (_known(headers[one]), len(headers[one])))
@@ -174,8 +180,8 @@ def _split_column(header: list[str], rows: Callable[[], Iterator[tuple[int, list
         if name in SPLIT_COLUMNS:
             return number
         if name in MAYBE_SPLIT_COLUMNS:
-            values = [cells[number] for _, cells in rows() if len(cells) > number]
-            if values and all(map(part_called, values)):
+            parts = {part_called(cells[number] if len(cells) > number else "") for _, cells in rows()}
+            if parts and (None not in parts or {"train", "val"} <= parts or {"train", "test"} <= parts):
                 return number
     return None
 

@@ -56,6 +56,15 @@ def test_a_column_that_is_no_split_for_all_its_name_is_none(root: Path) -> None:
     assert found(write(root / "pets.csv", "path,label,fold", *lines)).split.startswith("split here")
 
 
+def test_such_a_column_is_a_split_where_only_some_rows_say_no_part(root: Path) -> None:
+    """Not silently none: what was meant for the test would be trained on."""
+    lines = [f"{line},{part}" for line, part in zip(FOUR, ("train", "train", "test", "unlabeled"), strict=True)]
+    with pytest.raises(DataError, match="line 5: split unlabeled; a split is one of train"):
+        found(write(root / "pets.csv", "path,label,data_split", *lines))
+    with pytest.raises(DataError, match="line 5: no split; a split is one of train"):
+        found(write(root / "pets.csv", "path,label,data_split", *lines[:3], FOUR[3]))
+
+
 def test_paths_may_begin_with_the_folders_own_name(root: Path) -> None:
     lines = [f"{root.name}/{line}" for line in FOUR]
     assert rows(found(write(root / "pets.csv", "image file path,pathology", *lines))) == LABELS
@@ -93,6 +102,14 @@ def test_other_ways_to_write_a_csv(root: Path) -> None:
     assert rows(found(write(path, "file_path,label", *backslashes))) == LABELS
     without_ending = [line.replace(".jpg", "") for line in FOUR]
     assert rows(found(write(path, "image_id,label", *without_ending))) == LABELS
+
+
+@pytest.mark.parametrize("separator", [",", ";", "\t"])
+def test_every_cell_may_be_quoted_also_those_of_the_header(root: Path, separator: str) -> None:
+    """As R writes them, with a first column without a name, and pandas."""
+    table = [("", "path", "label"), *((str(number), *line.split(",")) for number, line in enumerate(FOUR))]
+    lines = [separator.join(f'"{cell}"' for cell in cells) for cells in table]
+    assert rows(found(write(root / "pets.csv", *lines))) == LABELS
 
 
 @pytest.mark.parametrize("header", ["path,label,Patient", "path;label;patient_id", "path\tlabel\tLesion ID"])
@@ -181,6 +198,7 @@ def test_what_is_odd_in_the_rows_is_a_warning(root: Path) -> None:
         (("path,label,split", FOUR[0]), "line 2: no split; a split is one of"),
         (("path,label,split", f"{FOUR[0]},val"), "no row whose split is train"),
         (("path,label", 'images/1.jpg,"cat'), "not valid CSV"),
+        (('"path"x,label', *FOUR), "not valid CSV: the quotes in its first line do not match"),
         (("path,label", *FOUR, "images/5.jpg,cat,grey"), "line 6: more cells than the header has"),
     ],
 )
