@@ -34,11 +34,14 @@ class Found(Struct, frozen=True):
 
 
 class _Listing(Struct):
-    """The files under a folder: images, files that are none by their name, images whose name is not UTF-8."""
+    """The files under a folder: images, files that are none by their name, images whose name is not UTF-8; and links
+    to folders that are not its own.
+    """
 
     images: list[str]
     others: list[str]
     unnameable: list[str]
+    links: list[str]
 
 
 def read_folders(folder: Path) -> Found:
@@ -106,9 +109,11 @@ def _labelled(folder: Path, class_folders: list[Path]) -> tuple[list[Labelled], 
     images: list[Labelled] = []
     others: list[str] = []
     unnameable: list[str] = []
+    links: list[str] = []
     empty: list[str] = []
+    around = {_identity(one) for one in (*class_folders, folder, *folder.resolve().parents)}
     for class_folder in class_folders:
-        listing = _files_below(class_folder)
+        listing = _files_below(class_folder, around)
         if not listing.images:
             empty.append(class_folder.name)
         elif not is_text(class_folder.name):
@@ -116,11 +121,13 @@ def _labelled(folder: Path, class_folders: list[Path]) -> tuple[list[Labelled], 
         images += ((path, class_folder.name) for path in listing.images)
         others += listing.others
         unnameable += listing.unnameable
+        links += listing.links
     if not images:
         raise DataError(f"{where}: {_why_no_images(folder, class_folders, others)}")
     warnings = (
         _left_out(folder, others, "not an image by its name"),
         _left_out(folder, unnameable, "the name is not valid UTF-8"),
+        _left_out(folder, links, "a link to a folder of other classes"),
         f"{where}: no images in {listed(empty)}, so not a class" if empty else "",
     )
     return sorted(images), tuple(filter(None, warnings))
@@ -161,28 +168,33 @@ def _subfolders(folder: Path) -> list[Path]:
     """The folders in a folder that are not hidden, sorted by name."""
     try:
         with os.scandir(folder) as entries:
-            return sorted(Path(entry.path) for entry in entries if _visible(entry.name) and entry.is_dir())
+            return sorted(Path(entry.path) for entry in entries if _visible(entry.name) and _is_folder(entry))
     except OSError as error:
         raise unreadable(folder, error) from None
 
 
-def _files_below(folder: Path) -> _Listing:
-    """Every file under a folder that is not hidden; links to folders are followed, each folder once."""
-    listing = _Listing([], [], [])
+def _files_below(folder: Path, around: set[tuple[int, int]]) -> _Listing:
+    """Every file under a folder that is not hidden; links to folders are followed, each folder once.
+
+    Not to those ``around`` it: in them are the images of other classes.
+    """
+    listing = _Listing([], [], [], [])
     seen: set[tuple[int, int]] = set()
     waiting = [str(folder)]
     while waiting:
         current = waiting.pop()
         try:
-            status = Path(current).stat()
-            if (identity := (status.st_dev, status.st_ino)) in seen:
+            if (identity := _identity(current)) in seen:
+                continue
+            if seen and identity in around:
+                listing.links.append(current)
                 continue
             seen.add(identity)
             with os.scandir(current) as entries:
                 for entry in entries:
                     if not _visible(entry.name):
                         continue
-                    if entry.is_dir():
+                    if _is_folder(entry):
                         waiting.append(entry.path)
                     else:
                         _sort_in(listing, entry)
@@ -205,7 +217,22 @@ def may_be_read(entry: os.DirEntry[str]) -> bool:
 
     Not a pipe or a device, nor a link to one: reading it might wait or go on for ever.
     """
-    return entry.is_file() or (entry.is_symlink() and not os.path.exists(entry.path))  # noqa: PTH110 - no Path for each
+    try:
+        return entry.is_file() or (entry.is_symlink() and not os.path.exists(entry.path))  # noqa: PTH110 - no Path each
+    except OSError:  # a link to itself, or to where one may not look
+        return True
+
+
+def _is_folder(entry: os.DirEntry[str]) -> bool:
+    try:
+        return entry.is_dir()
+    except OSError:  # as above
+        return False
+
+
+def _identity(path: str | Path) -> tuple[int, int]:
+    status = Path(path).stat()
+    return status.st_dev, status.st_ino
 
 
 def _visible(name: str) -> bool:

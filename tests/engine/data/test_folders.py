@@ -114,6 +114,25 @@ def test_what_is_no_image_is_left_out(tmp_path: Path) -> None:
     assert "3 left out (not an image by its name): a/README, a/jpg, a/none.gif" in warning
 
 
+@pytest.mark.parametrize("to", ["data", "data/train", "data/train/b"])
+def test_a_link_to_where_other_classes_are_is_not_followed(tmp_path: Path, to: str) -> None:
+    touch(tmp_path / "data", "train/a/1.png", "train/a/2.png", "train/b/3.png", "train/b/4.png")
+    (tmp_path / "data/train/a/all").symlink_to(tmp_path / to)
+    dataset = found(tmp_path / "data")
+    assert [one.label for one in (*dataset.train, *dataset.val)].count(0) == 2
+    assert any("1 left out (a link to a folder of other classes): a/all" in text for text in dataset.warnings)
+
+
+def test_a_link_that_leads_to_itself_costs_only_itself(tmp_path: Path) -> None:
+    touch(tmp_path / "data", "a/1.png", "a/2.png", "b/3.png", "b/4.png")
+    for name in ("a/5.png", "a/x", "c"):
+        (tmp_path / "data" / name).symlink_to(tmp_path / "data" / name)
+    dataset = found(tmp_path / "data")
+    assert dataset.classes == ("a", "b")
+    names = {Path(one.path).name for one in (*dataset.train, *dataset.val)}
+    assert names == {"1.png", "2.png", "3.png", "4.png", "5.png"}, "decoding says that it leads nowhere"
+
+
 def test_folders_inside_a_class_count_and_links_are_followed_once(tmp_path: Path) -> None:
     touch(tmp_path / "data", *BASE, "train/a/deep/er/9.jpg")
     touch(tmp_path / "elsewhere", "8.jpg")

@@ -127,6 +127,7 @@ def test_pipes_and_devices_are_not_read(root: Path) -> None:
     (root / "6.jpg").symlink_to("/dev/zero")
     (root / "7.jpg").symlink_to(root / "pipe")
     (root / "8.jpg").symlink_to(root / "nowhere")
+    (root / "9.jpg").symlink_to(root / "9.jpg")
     data = found(root, *ROWS, *(f"{number}.jpg,cat" for number in range(5, 9)))
     assert "3 listed files are not in" in data.warnings[0]
     assert names(data) == {"1.jpg", "2.jpg", "3.jpg", "4.jpg", "8.jpg"}, "decoding says that a link leads nowhere"
