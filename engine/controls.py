@@ -28,7 +28,7 @@ class Controls:
 
     ``meters`` stand still while it is paused; once it was stopped or suspended, it is not paused any more. ``asked``:
     commands of this process itself, which need no file. ``state`` is where the log stands: an experiment that was
-    handed over while it was paused stays so, and obeys what was sent to it meanwhile.
+    handed over while it was paused stays so, and obeys what was sent to it since it was suspended.
     """
 
     def __init__(
@@ -41,7 +41,7 @@ class Controls:
         self._log = log
         self._meters = meters
         self._paused = state.paused
-        self._ends = False
+        self._ending: Action | None = None
 
     def obey(self, run: str) -> Action | None:
         """``stop``, ``skip`` or ``suspend`` if asked for since the last call; while paused, does not return."""
@@ -54,17 +54,18 @@ class Controls:
                 self._waiting.append(self._asked.popleft())
             while self._waiting:
                 action = self._waiting.popleft()
-                if action == "pause" and not paused and not self._ends:
+                if action == "pause" and not paused and self._ending is None:
                     paused = True
                     self._meters.pause()
                 elif action == "resume" and paused:
                     paused = False
                     self._meters.resume()
-                elif action in ("pause", "resume"):
+                elif action in ("pause", "resume") or (self._ending == "suspend" and action != "suspend"):
                     continue
                 self._log.append(CommandApplied(action=action, run=run))
                 if action not in ("pause", "resume"):
-                    self._ends = self._ends or action in ("stop", "suspend")
+                    if self._ending is None and action != "skip":
+                        self._ending = action
                     self._meters.resume()
                     return action
             if not paused:

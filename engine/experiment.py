@@ -196,7 +196,7 @@ def _drive(events: Generator[Event, None, None], log: EventLog, controls: Contro
             if asked is None:
                 event = next(events)
                 continue
-            if interruption is None or asked in ("stop", "suspend"):  # what ends all outweighs what ends a run
+            if interruption in (None, "skip"):  # what ends all outweighs what ends a run
                 interruption = asked
             event = events.throw(Interrupted(asked))
     return interruption

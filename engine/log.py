@@ -62,9 +62,10 @@ class EventLog:
         self._encoder = msgspec.json.Encoder()
         self._mutex = threading.Lock()
         self._lock = _acquired(folder, force)
+        self.opened = datetime.now(UTC)
         try:
+            _sign(folder)  # from now on others know whom to send commands to
             self.earlier = event_reader(folder).read()
-            self.opened = datetime.now(UTC)
             # a line that was torn ends here
             self._waiting = b"" if _ends_whole(folder / EVENTS) else b"\n"
             self._file = open(folder / EVENTS, "ab", buffering=0, opener=private)  # noqa: SIM115 - until close()
@@ -206,6 +207,13 @@ def send_command(folder: Path, action: Action) -> None:
 
 def is_being_written(folder: Path) -> bool:
     """Whether a process holds the experiment's writer lock now; no where the lock may not even be tried."""
+    if not _is_locked(folder):
+        return False
+    time.sleep(0.001)  # somebody else who only looks has it for less
+    return _is_locked(folder)
+
+
+def _is_locked(folder: Path) -> bool:
     lock = _lock(folder)
     try:
         if not (folder / WRITER_LOCK).exists():
@@ -243,12 +251,12 @@ def _acquired(folder: Path, force: bool) -> filelock.BaseFileLock:
         raise LogBusyError(
             f"{folder.name} may still be written by {writer(folder)}; once that has ended, --force takes it over"
         )
-    try:
-        (folder / WRITER_LOCK).write_text(f"{socket.gethostname()} {os.getpid()}\n", encoding="utf-8")
-    except OSError:
-        lock.release()
-        raise
     return lock
+
+
+def _sign(folder: Path) -> None:
+    """Says in the lock's file who holds it."""
+    (folder / WRITER_LOCK).write_text(f"{socket.gethostname()} {os.getpid()}\n", encoding="utf-8")
 
 
 def private(path: str, flags: int) -> int:

@@ -66,10 +66,10 @@ def run_events(shared: Shared, planned: PlannedRun, view: Preprocessing, known: 
             yield from _test(course)
             last = _finished(shared, name, course, "finished")
         except Interrupted as interrupted:
-            action = yield from _leaving(course, interrupted.action)
-            if action == "suspend":
+            yield from _leaving(course, interrupted.action)
+            if interrupted.action == "suspend":
                 return
-            last = _finished(shared, name, course, "skipped" if action == "skip" else "stopped")
+            last = _finished(shared, name, course, "skipped" if interrupted.action == "skip" else "stopped")
     except (DataError, SpecError):
         raise
     except Exception as error:  # whatever happened in this run, the others can go on
@@ -103,21 +103,18 @@ def _begun(
     return course, _started(shared, planned, course, pretrained, cost)
 
 
-def _leaving(course: Course | None, action: Action) -> Generator[Event, None, Action]:
-    """Saves where a run stands that a person ends, and tests what it has learnt; what the person wants in the end.
+def _leaving(course: Course | None, action: Action) -> Generator[Event, None, None]:
+    """Saves where a run stands that a person ends, and tests what it has learnt, unless the process is to end.
 
     A wish while it is being tested ends the test, which is done where the run goes on some day.
     """
     if course is None:
-        return action
+        return
     was_testing = course.spent is not None
-    try:
+    with suppress(Interrupted):
         yield from saving.before_leaving(course, best_too=action == "suspend")
         if action != "suspend" and not was_testing:
             yield from _test(course)
-    except Interrupted as again:
-        return again.action if again.action == "suspend" else action
-    return action
 
 
 def _test(course: Course) -> Generator[Event, None, None]:

@@ -116,7 +116,7 @@ def with_absolute_paths(experiment: Experiment) -> Experiment:
     source = {
         field: _absolute(value, field)
         for field in ("path", "validation", "images")
-        if (value := getattr(experiment.data, field)) is not None
+        if (value := getattr(experiment.data, field))
     }
     weights = experiment.weights
     if weights not in ("default", "none"):

@@ -325,7 +325,7 @@ def _(event: ev.CommandApplied, state: ExperimentState) -> ExperimentState:
 @_apply.register
 def _(event: ev.ExperimentFinished, state: ExperimentState) -> ExperimentState:
     runs = tuple(run if run.is_over else replace(run, status="skipped", progress=None) for run in state.runs)
-    return replace(state, runs=runs, stage=None, paused=False, end=event.end, error=event.error)
+    return replace(state, runs=runs, stage=None, paused=False, end=event.end, error=event.error, suspended_at=None)
 
 
 def is_left(run: RunState) -> bool:

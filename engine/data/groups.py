@@ -9,6 +9,7 @@ from collections.abc import Iterable, Sequence
 from msgspec import Struct
 
 from engine.data.dataset import DataError
+from engine.data.folders import is_text
 from engine.text import counted, listed, shown
 
 
@@ -47,6 +48,8 @@ def by_pattern(pattern: str, paths: Sequence[str], root: str, where: str) -> Gro
 
 def compiled(pattern: str) -> re.Pattern[str]:
     """The regular expression; ``DataError`` where it is none or has no bracket."""
+    if not is_text(pattern):
+        raise DataError(f"group_pattern {shown(pattern, 100)!r} is not valid UTF-8, so it cannot be written down")
     try:
         expression = re.compile(pattern)
     except (re.error, RecursionError, OverflowError) as error:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 
 from msgspec import Struct
@@ -58,7 +59,9 @@ def _without_test(
     """What is left where a test part was set apart, of each class and each given part alike, and that test part."""
     images = [(image, "train") for image in found.train] + [(image, "val") for image in found.val or ()]
     strata = [(name, part) for (_, name), part in images]
-    apart = set_apart(strata, [groups.get(path, "") for (path, _), _ in images], fraction, seed)
+    listings = Counter(path for (path, _), _ in images)
+    whole = [groups.get(path) or (path if listings[path] > 1 else "") for (path, _), _ in images]
+    apart = set_apart(strata, whole, fraction, seed)
     kept = [one for index, one in enumerate(images) if index not in apart]
     train, val = ([image for image, part in kept if part == which] for which in ("train", "val"))
     if not apart or (found.val is not None and not val):

@@ -1,3 +1,4 @@
+import os
 import subprocess
 import sys
 import threading
@@ -8,10 +9,19 @@ from pathlib import Path
 import filelock
 import pytest
 
+import engine.log
 from engine import events as ev
 from engine.controls import Controls
 from engine.folder import COMMANDS, EVENTS, WRITER_LOCK
-from engine.log import EventLog, LogBusyError, command_reader, event_reader, is_being_written, send_command
+from engine.log import (
+    EventLog,
+    LogBusyError,
+    command_reader,
+    event_reader,
+    is_being_written,
+    send_command,
+    writing_process,
+)
 from engine.meters import Meters
 from engine.presets import presets
 from engine.spec import default_experiment
@@ -154,6 +164,34 @@ def test_commands_that_cannot_be_read_now_are_obeyed_later(tmp_path: Path) -> No
         assert controls.obey("run") is None
         send_command(tmp_path, "skip")
         assert controls.obey("run") == "skip"
+
+
+def test_who_knows_the_new_writer_is_heard_by_it_however_long_it_reads(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    reader = engine.log.event_reader
+
+    def slow(folder: Path) -> engine.log.LineReader[ev.AnyEvent]:
+        assert writing_process(folder) == os.getpid()
+        send_command(folder, "skip")
+        return reader(folder)
+
+    monkeypatch.setattr(engine.log, "event_reader", slow)
+    with EventLog(tmp_path) as log:
+        assert Controls(tmp_path, log, Meters(), deque(), ExperimentState()).obey("run") == "skip"
+
+
+def test_who_only_looks_is_not_taken_for_a_writer(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with EventLog(tmp_path):
+        pass
+    looking = filelock.FileLock(tmp_path / WRITER_LOCK, thread_local=False)
+    looking.acquire()
+    monkeypatch.setattr(engine.log.time, "sleep", lambda _: looking.release())
+    assert not is_being_written(tmp_path)
+    looking.acquire()
+    monkeypatch.setattr(engine.log.time, "sleep", lambda _: None)
+    assert is_being_written(tmp_path)
+    looking.release()
 
 
 @pytest.mark.parametrize("ends", ["stop", "suspend"])

@@ -3,6 +3,8 @@ from pathlib import Path
 import pytest
 
 from engine import spec
+from engine.data.dataset import DataError
+from engine.data.discover import discover
 from engine.presets import DEFAULT_STRATEGIES, known_strategies, named, on_rung, presets, rungs, strategies_from
 from engine.spec import DataSource, Experiment
 from engine.strategy import LBFGS, SGD, ExponentialLR, StepLR, changed_strategy, settings
@@ -211,6 +213,13 @@ def test_paths_are_made_absolute(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     assert moved.data.images is None
     assert moved.weights == str(tmp_path / "w")
     assert spec.with_absolute_paths(spec.default_experiment(presets())).weights == "default"
+
+
+def test_an_empty_path_is_not_the_present_folder() -> None:
+    """As of a shell's variable that is not set."""
+    moved = spec.with_absolute_paths(spec.changed(spec.default_experiment(presets()), data={"path": ""}))
+    with pytest.raises(DataError, match="the path of the data is empty"):
+        discover(moved.data)
 
 
 def test_settings_are_those_that_mean_something_to_a_strategy() -> None:

@@ -24,11 +24,11 @@ from engine.data.dataset import DataError, DataSet
 from engine.data.prepare import prepare
 from engine.events import Action, Event
 from engine.folder import standing_file
-from engine.log import event_reader
+from engine.log import event_reader, send_command
 from engine.meters import Meters
 from engine.models.backbones import build, preprocessing
 from engine.shared import ChangedError
-from engine.training import evaluation
+from engine.training import evaluation, saving
 from engine.training.batches import Images
 from tests import forked
 from tests.engine.parted import (
@@ -210,11 +210,37 @@ def test_a_signal_need_not_wait_for_the_test_of_what_was_stopped(dataset: DataSe
         return ended(2)(event) or at("testing")(event)
 
     left = run_in(tmp_path / "run", asked, dataset, "stop", "suspend", when=when)
-    assert left.suspended
-    assert left.end is None
-    assert left.run(FIRST).test is None
+    assert (left.end, left.suspended) == ("stopped", False), "what the person wanted holds"
+    assert (left.run(FIRST).status, left.run(FIRST).test) == ("stopped", None)
     state = run_in(tmp_path / "run", asked, dataset)
     assert numbers(state) == numbers(state_of(undisturbed(asked, dataset, tmp_path / "whole")))
+
+
+def test_what_was_skipped_stays_so_where_a_signal_ends_its_test(dataset: DataSet, tmp_path: Path) -> None:
+    def when(event: Event) -> bool:
+        return ended(2)(event) or at("testing")(event)
+
+    left = run_in(tmp_path / "run", experiment(), dataset, "skip", "suspend", when=when)
+    assert (left.end, left.suspended) == (None, True)
+    state = run_in(tmp_path / "run", experiment(), dataset)
+    assert [(one.status, len(one.epochs)) for one in state.runs] == [("skipped", 2), ("finished", 3)]
+
+
+def test_a_stop_that_comes_while_all_is_suspended_is_obeyed_once_by_who_goes_on(
+    dataset: DataSet, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    leaving = saving.before_leaving
+
+    def disturbed(*arguments: Any, **named: Any) -> Generator[Event, None, None]:
+        send_command(tmp_path / "run", "stop")
+        return leaving(*arguments, **named)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(saving, "before_leaving", disturbed)
+        left = run_in(tmp_path / "run", experiment(), dataset, "suspend", when=ended(1))
+    assert (left.end, left.suspended, left.run(FIRST).ended) == (None, True, None)
+    assert run_in(tmp_path / "run", experiment(), dataset).end == "stopped"
+    assert run_in(tmp_path / "run", experiment(), dataset).end == "finished"
 
 
 def test_where_memory_runs_out_it_is_tested_with_fewer_images_at_once(

@@ -47,6 +47,7 @@ def test_a_pattern_sees_the_path_below_the_folder(tmp_path: Path) -> None:
         ("p1", "has no bracket; put one around what names the group"),
         (r"(patient\d)", "finds no group in any of the paths, such as train/a/p1_x.png"),
         ("()", "finds no group"),
+        ("(\\d)|\udcff", "is not valid UTF-8, so it cannot be written down"),
     ],
 )
 def test_a_pattern_that_is_wrong(tmp_path: Path, pattern: str, message: str) -> None:

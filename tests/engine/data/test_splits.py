@@ -181,6 +181,18 @@ def test_a_test_part_without_groups_takes_of_every_class_and_part(tmp_path: Path
     assert {*dataset.train, *dataset.val, *dataset.test} == {*whole.train, *whole.val}
 
 
+def test_an_image_in_both_parts_is_set_apart_from_both(tmp_path: Path) -> None:
+    names = [f"{number}.png" for number in range(10)]
+    for name in names:
+        (tmp_path / name).touch()
+    listed = [f"{name},{'ab'[number % 2]},{part}" for part in ("train", "val") for number, name in enumerate(names)]
+    (tmp_path / "list.csv").write_text("\n".join(("path,label,split", *listed)))
+    dataset = discover(DataSource(str(tmp_path / "list.csv"), test_fraction=0.3))
+    test, others = {one.path for one in dataset.test}, {one.path for one in (*dataset.train, *dataset.val)}
+    assert test
+    assert not test & others
+
+
 def test_a_test_fraction_is_not_used_where_there_is_a_test_part(tmp_path: Path) -> None:
     root = str(leaking(tmp_path, ("train", "val", "test")))
     dataset = discover(DataSource(root, test_fraction=0.5))
