@@ -109,21 +109,18 @@ def _run(
     state = _begin(experiment, dataset, log, devices.describe(device), earlier)
     with ThreadPoolExecutor(1, thread_name_prefix="cache") as later:
         shared = Shared(
+            experiment=experiment,
             dataset=dataset,
             fingerprint="" if earlier.decoded is None else earlier.decoded.fingerprint,
             force=force,
             folder=log.folder,
-            weights=experiment.weights,
             device=device,
             precision=precision,
-            compile=experiment.compile,
             memory=memory,
             meters=meters,
             later=later,
             features=FeatureStore(later, meters),
             backbones={run.strategy.backbone for run in state.runs if is_left(run)},
-            folds=experiment.folds,
-            split_seed=experiment.data.split_seed,
         )
         for planned in planned_runs(experiment):
             left = state.run(planned.name)

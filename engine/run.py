@@ -93,7 +93,7 @@ def _begun(
     pretrained = yield from weights_of(shared, planned)
     run = _run(shared, prepared, planned, view, pretrained)
     cost = multiply_adds(run.network.module, planned.strategy.backbone, len(shared.dataset.classes), view.crop)
-    yield ev.StageChanged(run=name, stage="warming up", detail="torch.compile" if shared.compile else "")
+    yield ev.StageChanged(run=name, stage="warming up", detail="torch.compile" if shared.experiment.compile else "")
     warm_up(run)
     trim_memory()
     shared.memory.reset_peak()
@@ -227,7 +227,7 @@ def _run(shared: Shared, prepared: Prepared, planned: PlannedRun, view: Preproce
         strategy,
         seed,
         network,
-        compiled(network.module) if shared.compile and not strategy.on_features else network.module,
+        compiled(network.module) if shared.experiment.compile and not strategy.on_features else network.module,
         images,
         "fp32" if strategy.on_features else shared.precision,  # one layer alone: conversions take longer than it does
         shared.memory,

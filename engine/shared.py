@@ -19,7 +19,7 @@ from engine.events import Event
 from engine.meters import Meters
 from engine.models.weights import Pretrained, WeightsError, fetch, fetched
 from engine.progress import told
-from engine.spec import Arithmetic, PlannedRun
+from engine.spec import Arithmetic, Experiment, PlannedRun
 from engine.text import listed, shown
 from engine.toml import SpecError
 from engine.training.features import FeatureStore
@@ -35,26 +35,22 @@ class Shared:
     ``fingerprint``: of the images that the experiment began with, empty where it begins now; ``force``: others will do.
     ``prepared`` holds its images by their side in pixels; ``features`` those of frozen backbones.
     ``later`` writes to the cache beside the training. ``meters`` stand still while the experiment is paused.
-    ``folds``: how many there are, None for the split as it is; ``divisions`` holds those of one side and one seed at a
-    time, drawn with ``split_seed`` and the run's own seed. ``backbones``: those of which nobody knows yet whether their
-    weights can be had.
+    ``divisions`` holds the folds of one side and one seed at a time. ``backbones``: those of which nobody knows yet
+    whether their weights can be had.
     """
 
+    experiment: Experiment
     dataset: DataSet
     fingerprint: str
     force: bool
     folder: Path
-    weights: str
     device: torch.device
     precision: Arithmetic
-    compile: bool
     memory: MemoryProbe
     meters: Meters
     later: Executor
     features: FeatureStore
     backbones: set[str]
-    folds: int | None = None
-    split_seed: int = 0
     prepared: dict[int, Prepared] = field(default_factory=dict)
     divisions: dict[tuple[int, int], Division] = field(default_factory=dict)
 
@@ -65,15 +61,14 @@ class ChangedError(SpecError):
 
 def images_of(shared: Shared, planned: PlannedRun, side: int) -> Generator[Event, None, Prepared]:
     """The images of a run as squares of this side: those of its fold, where it has one."""
-    prepared = yield from _prepared(shared, side)
-    if planned.fold is None or shared.folds is None:
+    prepared, experiment = (yield from _prepared(shared, side)), shared.experiment
+    if planned.fold is None or experiment.folds is None:
         return prepared
     key = side, planned.seed
     if key not in shared.divisions:
         shared.divisions.clear()
-        shared.divisions[key] = folds(
-            pooled(prepared).samples, shared.folds, fold_seed(shared.split_seed, planned.seed)
-        )
+        drawn_with = fold_seed(experiment.data.split_seed, planned.seed)
+        shared.divisions[key] = folds(pooled(prepared).samples, experiment.folds, drawn_with)
     return fold_of(prepared, shared.divisions[key], planned.fold)
 
 
@@ -112,14 +107,14 @@ def weights_of(shared: Shared, planned: PlannedRun) -> Generator[Event, None, Pr
     cannot be had. :class:`WeightsError` where this run's cannot.
     """
     shared.backbones.discard(planned.strategy.backbone)
-    while shared.weights == "default" and shared.backbones:
+    while shared.experiment.weights == "default" and shared.backbones:
         backbone = min(shared.backbones)
         shared.backbones.remove(backbone)
         try:
             yield from told(fetched(backbone), "weights", shared.meters.clock, planned.name)
         except WeightsError as error:
             yield ev.Warned(message=f"{backbone} comes later and cannot begin yet: {error}")
-    work = fetch(planned.strategy.backbone, shared.weights)
+    work = fetch(planned.strategy.backbone, shared.experiment.weights)
     return (yield from told(work, "weights", shared.meters.clock, planned.name))
 
 
