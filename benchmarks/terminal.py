@@ -39,6 +39,8 @@ SHORT_EPOCHS, LONG_EPOCHS = 6, 4000
 STEADY_SIDE, BATCH_SIZE = 160, 16
 TURN_SECONDS, TURNS = 8.0, 3
 """How long each side trains before the other does, and how often in a repeat."""
+LONGEST_TURN = 180.0
+"""Seconds after which a side that was let train hangs."""
 KEY_SECONDS = 0.25
 """Between two keys, and a random part of as much again, so that keys fall anywhere in a training step."""
 START = "\x12"
@@ -207,7 +209,10 @@ def _turn(process: int, out: Path) -> float:
     before = len(_events(out))
     pairs: list[tuple[Progress, Progress]] = []
     os.kill(process, signal.SIGCONT)
+    end = time.monotonic() + LONGEST_TURN
     while not pairs:
+        if time.monotonic() > end:
+            raise TimeoutError(f"nothing trained in {LONGEST_TURN:.0f} s")
         time.sleep(TURN_SECONDS)
         told = [event for event in _events(out)[before:] if isinstance(event, Progress) and event.stage == "training"]
         pairs = [(one, two) for one, two in pairwise(told[2:]) if one.epoch == two.epoch]

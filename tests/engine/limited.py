@@ -18,8 +18,8 @@ from engine.log import EventLog
 from engine.models.backbones import Network
 from engine.models.weights import network_of
 from engine.presets import presets
-from engine.spec import DataSource, Experiment
 from engine.strategy import Strategy, changed_strategy
+from tests.engine.running import small_experiment
 
 
 def strategy(preset: str, **values: object) -> Strategy:
@@ -29,11 +29,6 @@ def strategy(preset: str, **values: object) -> Strategy:
 TOO_LARGE = strategy("resnet18-finetune", name="too-large", backbone="alexnet", batch_size=4)
 IN_PARTS = strategy("resnet18-finetune", name="in-parts", backbone="squeezenet1_1", batch_size=64)
 EXTRACTED = strategy("mobilenetv3-extract")
-
-
-def of_memory(data: str, *strategies: Strategy) -> Experiment:
-    source = DataSource(path=data)
-    return Experiment(strategies=strategies, data=source, weights="none", device="cpu", precision="fp32")
 
 
 def without_dropout(*arguments: object) -> Network:
@@ -59,7 +54,7 @@ class Limiting(EventLog):
 
 def main(folder: str, data: str, mib: str) -> None:
     engine.run.network_of = without_dropout
-    asked = of_memory(data, TOO_LARGE, IN_PARTS, EXTRACTED)
+    asked = small_experiment(TOO_LARGE, IN_PARTS, EXTRACTED, data=Path(data))
     Path(folder).mkdir()
     Limiting.mib = int(mib)
     with Limiting(Path(folder)) as log:

@@ -1,4 +1,4 @@
-"""Data sets with a test part, and experiments on them that are interrupted at a wanted event."""
+"""Data sets with a test part, and experiments that are interrupted at a wanted event."""
 
 from __future__ import annotations
 
@@ -15,12 +15,10 @@ from engine.data.dataset import DataSet
 from engine.data.discover import discover
 from engine.events import Action
 from engine.experiment import run
+from engine.history import read_state
 from engine.log import EventLog, event_reader
-from engine.presets import presets
 from engine.spec import DataSource, Experiment
 from engine.state import ExperimentState
-from engine.strategy import changed_strategy
-from tests.engine.running import SMALLEST, state_of
 
 Condition = Callable[[ev.Event], bool]
 FINE_TUNING, EXTRACTION = "resnet18-finetune", "mobilenetv3-extract"
@@ -30,14 +28,6 @@ def data_set(folder: Path, other: Path | None = None) -> DataSet:
     """The images of a folder; those of the other one's validation part are the test part."""
     found = discover(DataSource(path=str(folder)))
     return found if other is None else replace(found, test=discover(DataSource(path=str(other))).val)
-
-
-def experiment(*names: str, epochs: int = 3, **values: object) -> Experiment:
-    """Small random networks, both strategies where none is named."""
-    small = {"epochs": epochs, "batch_size": 4, "image_size": 32, **SMALLEST}
-    strategies = tuple(changed_strategy(presets()[name], **small) for name in names or (FINE_TUNING, EXTRACTION))
-    given = {"weights": "none", "device": "cpu", "precision": "fp32", **values}
-    return Experiment(strategies=strategies, **given)
 
 
 def run_in(
@@ -56,7 +46,7 @@ def run_in(
     folder.mkdir(exist_ok=True)
     with Noting(folder) as log:
         run(asked, dataset, log, orders)
-    return state_of(folder)
+    return read_state(folder)
 
 
 def at(stage: str) -> Condition:

@@ -1,4 +1,4 @@
-"""Watching an experiment that goes on, and what it comes to where nothing disturbs it."""
+"""Tiny experiments: what is asked for, watching one that goes on, and what it comes to where nothing disturbs it."""
 
 from __future__ import annotations
 
@@ -8,22 +8,40 @@ from collections.abc import Callable
 from pathlib import Path
 
 import msgspec
+import pytest
 
+import engine.run
 from engine.data.dataset import DataSet
 from engine.experiment import run
-from engine.log import EventLog, event_reader
+from engine.log import EventLog
+from engine.presets import presets
 from engine.spec import DataSource, Experiment
-from engine.state import ExperimentState, fold
+from engine.strategy import Strategy, changed_strategy
 
 SECONDS = 90.0
-SMALLEST = {"backbone": "squeezenet1_1", "optimizer": {"lr": 3e-4}}
-"""Of a strategy: what is built, trained and saved in the least time, and learns at that rate."""
 _undisturbed: dict[bytes, Path] = {}
 
 
-def state_of(folder: Path) -> ExperimentState:
-    """What the log tells."""
-    return fold(event_reader(folder).read())
+def small(preset: str, **values: object) -> Strategy:
+    """The preset on what is built, trained and saved in the least time, and learns at that rate."""
+    given = {"epochs": 3, "batch_size": 4, "image_size": 32, "backbone": "squeezenet1_1", "optimizer": {"lr": 3e-4}}
+    return changed_strategy(presets()[preset], **{**given, **values})
+
+
+def small_experiment(
+    *strategies: str | Strategy, data: Path | None = None, epochs: int = 3, **values: object
+) -> Experiment:
+    """Random networks on the CPU: the strategies, of a preset's name a small one; both presets where none is given."""
+    chosen = [small(one, epochs=epochs) if isinstance(one, str) else one for one in strategies or presets()]
+    source = DataSource() if data is None else DataSource(path=str(data))
+    given = {"data": source, "weights": "none", "device": "cpu", "precision": "fp32", **values}
+    return Experiment(strategies=tuple(chosen), **given)
+
+
+def save_always(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where a run stands is saved after each of its steps."""
+    for name in ("EPOCH_SECONDS", "STEP_SECONDS", "SAVING_SHARE"):
+        monkeypatch.setattr(engine.run, name, 0)
 
 
 def wait_for(condition: Callable[[], bool]) -> None:

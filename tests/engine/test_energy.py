@@ -21,7 +21,8 @@ from engine.training import checkpoint
 from engine.training.best import Best
 from engine.training.course import Course
 from engine.training.run import at_the_start
-from tests.engine.parted import EXTRACTION, data_set, experiment, run_in
+from tests.engine.parted import EXTRACTION, data_set, run_in
+from tests.engine.running import small_experiment
 from tests.engine.training.runs import CLASSES, fine_tuning, make_run
 
 CARD = torch.device("cuda", 0)
@@ -140,7 +141,7 @@ def test_it_is_in_the_log(dataset: DataSet, tmp_path: Path, monkeypatch: pytest.
 
     counter = rising()
     monkeypatch.setattr("engine.experiment.energy_meter", lambda _: lambda: next(counter))
-    asked = experiment(EXTRACTION, epochs=2)
+    asked = small_experiment(EXTRACTION, epochs=2)
     (one,) = run_in(tmp_path / "run", asked, dataset).runs
     assert one.joules is not None
     assert one.joules > 0

@@ -26,17 +26,18 @@ from engine.devices import MemoryProbe
 from engine.events import Memory
 from engine.experiment import run
 from engine.folder import WRITER_LOCK
+from engine.history import read_state
 from engine.hosts import thread
 from engine.log import EventLog, event_reader, is_being_written, send_command
 from engine.models import weights
 from engine.presets import named, presets
 from engine.progress import WorkDone
-from engine.spec import DataSource, Experiment, load_experiment
+from engine.spec import Experiment, changed, load_experiment
 from engine.state import fold
 from engine.strategy import changed_strategy
 from engine.toml import SpecError
 from engine.training import evaluation, features, fit
-from tests.engine.running import SMALLEST, state_of, wait_for
+from tests.engine.running import small, small_experiment, wait_for
 
 SECONDS = 60.0
 FINE_TUNING, EXTRACTION = "resnet18-finetune-0", "mobilenetv3-extract-0"
@@ -44,11 +45,8 @@ FINE_TUNING, EXTRACTION = "resnet18-finetune-0", "mobilenetv3-extract-0"
 
 def experiment(data: Path, **values: object) -> Experiment:
     """Both presets, small and without pretrained weights."""
-    small = {"epochs": 2, "batch_size": 4, "image_size": 32}
-    fine_tuning, extraction = (changed_strategy(strategy, **small) for strategy in presets().values())
-    strategies = (changed_strategy(fine_tuning, **SMALLEST), extraction)
-    given = {"strategies": strategies, "data": DataSource(path=str(data)), "weights": "none", "device": "cpu"}
-    return Experiment(**{**given, "precision": "fp32", **values})
+    extraction = changed_strategy(presets()["mobilenetv3-extract"], epochs=2, batch_size=4, image_size=32)
+    return changed(small_experiment(small("resnet18-finetune", epochs=2), extraction, data=data), **values)
 
 
 def run_in(folder: Path, asked: Experiment) -> ev.ExperimentFinished | None:
@@ -63,7 +61,7 @@ def test_both_strategies_from_start_to_end(image_folder: Callable[..., Path], tm
     assert host.wait(SECONDS)
     assert host.failure is None
     assert load_experiment(host.folder / "experiment.toml", {}) == asked
-    state = state_of(host.folder)
+    state = read_state(host.folder)
     assert state.end == "finished"
     assert [run.run for run in state.runs] == [FINE_TUNING, EXTRACTION]
     for run_state in state.runs:
@@ -134,7 +132,7 @@ def test_another_experiment_beside_it_is_told(image_folder: Callable[..., Path],
         (other.folder / WRITER_LOCK).write_text(f"{socket.gethostname()} 1\n")
         run_in(tmp_path / "run", asked)
     assert any(
-        warned.message.startswith("other runs on this machine") for warned in state_of(tmp_path / "run").warnings
+        warned.message.startswith("other runs on this machine") for warned in read_state(tmp_path / "run").warnings
     )
 
 
@@ -166,7 +164,7 @@ def test_features_that_are_found_count_as_long_as_they_took(image_folder: Callab
     for name in ("first", "second"):
         (tmp_path / name).mkdir()
         run_in(tmp_path / name, asked)
-        rows += compare([Source(state_of(tmp_path / name))]).runs
+        rows += compare([Source(read_state(tmp_path / name))]).runs
     first, second = rows
     assert first.seconds_of_found_features == 0
     assert first.seconds_total is not None and second.seconds_total is not None
@@ -214,7 +212,7 @@ def test_an_unreadable_image_is_named_and_left_out(image_folder: Callable[..., P
     (data / "train" / "cold" / "broken.png").write_bytes(b"this is no image")
     host = thread.start(experiment(data), tmp_path / "runs")
     assert host.wait(SECONDS)
-    state = state_of(host.folder)
+    state = read_state(host.folder)
     assert state.end == "finished"
     assert state.decoded
     assert (state.decoded.train, state.decoded.val, state.decoded.left_out) == (12, 8, 1)
@@ -226,7 +224,7 @@ def test_a_class_that_validation_has_lost_is_told(image_folder: Callable[..., Pa
     for path in (data / "val" / "cold").iterdir():
         path.write_bytes(b"this is no image")
     run_in(tmp_path, experiment(data))
-    said = [warning.message for warning in state_of(tmp_path).warnings]
+    said = [warning.message for warning in read_state(tmp_path).warnings]
     assert "no validation image of cold can be read, so nothing tells of it" in said
 
 
@@ -235,7 +233,7 @@ def test_a_failed_run_does_not_keep_the_next_from_running(image_folder: Callable
     diverging = changed_strategy(first, optimizer={"lr": 1e12})
     host = thread.start(experiment(image_folder(), strategies=(diverging, second)), tmp_path / "runs")
     assert host.wait(SECONDS)
-    state = state_of(host.folder)
+    state = read_state(host.folder)
     failed = state.run(FINE_TUNING)
     assert failed.status == "failed"
     assert failed.failure
@@ -253,7 +251,7 @@ def test_an_unexpected_error_is_one_line_and_its_traceback_is_kept(
     monkeypatch.setattr("engine.run.fit", broken)
     host = thread.start(experiment(image_folder()), tmp_path / "runs")
     assert host.wait(SECONDS)
-    failure = state_of(host.folder).run(FINE_TUNING).failure
+    failure = read_state(host.folder).run(FINE_TUNING).failure
     assert failure
     assert failure.message == "RuntimeError: first line second line [red]"
     assert "Traceback" in (host.folder / "engine.log").read_text()
@@ -271,7 +269,7 @@ def test_results_that_cannot_be_saved_fail_their_run_alone(image_folder: Callabl
     finished = run_in(tmp_path, asked)
     assert finished is not None
     assert finished.end == "finished"
-    state = state_of(tmp_path)
+    state = read_state(tmp_path)
     for run_state in state.runs:
         assert run_state.status == "failed"
         assert run_state.failure
@@ -283,7 +281,7 @@ def test_weights_that_do_not_fit_fail_the_runs(image_folder: Callable[..., Path]
     (tmp_path / "other").touch()
     host = thread.start(experiment(image_folder(), weights=str(tmp_path / "other")), tmp_path / "runs")
     assert host.wait(SECONDS)
-    failure = state_of(host.folder).run(FINE_TUNING).failure
+    failure = read_state(host.folder).run(FINE_TUNING).failure
     assert failure
     assert failure.kind == "weights"
     assert "other" in failure.message
@@ -294,7 +292,7 @@ def test_an_unknown_backbone_is_recorded_and_raised(image_folder: Callable[..., 
     asked = experiment(image_folder(), strategies=unknown)
     with pytest.raises(SpecError, match="resnet19"):
         run_in(tmp_path, asked)
-    state = state_of(tmp_path)
+    state = read_state(tmp_path)
     assert state.end == "failed"
     assert "resnet19" in state.error
 
@@ -303,7 +301,7 @@ def test_a_schedule_that_leaves_nothing_to_learn_is_told(image_folder: Callable[
     schedule = {"name": "StepLR", "step_size": 1}
     extraction = changed_strategy(presets()["mobilenetv3-extract"], epochs=30, image_size=32, schedule=schedule)
     run_in(tmp_path, experiment(image_folder(), strategies=(extraction,)))
-    told = [warned.message for warned in state_of(tmp_path).warnings]
+    told = [warned.message for warned in read_state(tmp_path).warnings]
     assert sum("from epoch 4 of 30 on StepLR leaves a thousandth" in message for message in told) == 1
 
 
@@ -314,7 +312,7 @@ def test_a_class_without_readable_images_ends_it(image_folder: Callable[..., Pat
     asked = experiment(data)
     with pytest.raises(DataError, match="no training image of class warm can be read"):
         run_in(tmp_path, asked)
-    assert state_of(tmp_path).end == "failed"
+    assert read_state(tmp_path).end == "failed"
 
 
 def test_data_that_is_not_there_is_told_before_anything_is_made(tmp_path: Path) -> None:
@@ -334,15 +332,15 @@ class TestCommands:
         return host
 
     def epochs(self, host: thread.ThreadHost) -> int:
-        state = state_of(host.folder)
+        state = read_state(host.folder)
         return sum(len(run.epochs) for run in state.runs)
 
     def test_skip_goes_on_to_the_next_and_stop_ends(self, host: thread.ThreadHost) -> None:
         send_command(host.folder, "skip")
-        wait_for(lambda: bool(state_of(host.folder).run(EXTRACTION).epochs))
+        wait_for(lambda: bool(read_state(host.folder).run(EXTRACTION).epochs))
         host.ask("stop")
         assert host.wait(SECONDS)
-        state = state_of(host.folder)
+        state = read_state(host.folder)
         assert (state.run(FINE_TUNING).status, state.run(EXTRACTION).status) == ("skipped", "stopped")
         assert state.end == "stopped"
         for run_state in state.runs:
@@ -351,7 +349,7 @@ class TestCommands:
 
     def test_a_pause_holds_and_does_not_count_as_training_time(self, host: thread.ThreadHost) -> None:
         send_command(host.folder, "pause")
-        wait_for(lambda: state_of(host.folder).paused)
+        wait_for(lambda: read_state(host.folder).paused)
         before = self.epochs(host)
         time.sleep(1.5)
         assert self.epochs(host) == before
@@ -359,7 +357,7 @@ class TestCommands:
         wait_for(lambda: self.epochs(host) > before)
         host.ask("stop")
         assert host.wait(SECONDS)
-        state = state_of(host.folder)
+        state = read_state(host.folder)
         assert not state.paused
         run_state = state.run(FINE_TUNING)
         assert run_state.seconds is not None
@@ -374,7 +372,7 @@ class TestCommands:
         for action in ("skip", "skip", "stop"):
             send_command(host.folder, action)
         assert host.wait(SECONDS)
-        state = state_of(host.folder)
+        state = read_state(host.folder)
         assert state.end == "stopped"
         assert state.run(FINE_TUNING).seconds
         assert [(saved.run, saved.kind) for saved in state.files] == [
@@ -384,13 +382,13 @@ class TestCommands:
 
     def test_stopping_while_paused(self, host: thread.ThreadHost) -> None:
         send_command(host.folder, "pause")
-        wait_for(lambda: state_of(host.folder).paused)
+        wait_for(lambda: read_state(host.folder).paused)
         host.ask("stop")
         assert host.wait(SECONDS)
-        assert state_of(host.folder).end == "stopped"
+        assert read_state(host.folder).end == "stopped"
 
     def test_memory_is_sampled_beside_training(self, host: thread.ThreadHost) -> None:
-        wait_for(lambda: bool(state_of(host.folder).run(FINE_TUNING).memory))
+        wait_for(lambda: bool(read_state(host.folder).run(FINE_TUNING).memory))
         host.ask("stop")
         assert host.wait(SECONDS)
         assert not [thread for thread in threading.enumerate() if thread.name == "heartbeat"]
@@ -414,7 +412,7 @@ def test_what_strategies_share_is_counted_for_each(
     )
     run_in(tmp_path, experiment(image_folder(), strategies=strategies))
     assert len(times) == 1
-    seconds = [one.seconds for one in state_of(tmp_path).runs]
+    seconds = [one.seconds for one in read_state(tmp_path).runs]
     assert all(one is not None and one >= 0.5 for one in seconds), seconds
 
 

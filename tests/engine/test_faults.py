@@ -20,19 +20,18 @@ from engine import events as ev
 from engine.data.discover import discover
 from engine.events import Action, Event
 from engine.experiment import run
+from engine.history import read_state
 from engine.hosts import thread
 from engine.hosts.thread import ThreadHost
 from engine.log import EventLog, event_reader, is_being_written
 from engine.models.backbones import build
-from engine.presets import presets
-from engine.spec import DataSource, Experiment
-from engine.strategy import Strategy, changed_strategy
+from engine.spec import Experiment
 from engine.training.best import Best
 from engine.training.checkpoint import read
 from tests import forked
 from tests.engine.disks import empty, fill, mounted, remount, take_inodes
-from tests.engine.limited import EXTRACTED, IN_PARTS, of_memory, without_dropout
-from tests.engine.running import SMALLEST, state_of, undisturbed
+from tests.engine.limited import EXTRACTED, IN_PARTS, without_dropout
+from tests.engine.running import save_always, small, small_experiment, undisturbed
 from tests.engine.training.card import Card
 
 FINE_TUNING, EXTRACTION = "resnet18-finetune-0", "mobilenetv3-extract-0"
@@ -42,21 +41,10 @@ SECONDS = 120.0
 
 @pytest.fixture(autouse=True)
 def _saved_often(monkeypatch: pytest.MonkeyPatch) -> None:
-    for name in ("SAVE_SECONDS", "EPOCH_SECONDS", "STEP_SECONDS", "SAVING_SHARE"):
-        monkeypatch.setattr(engine.run, name, 0)
+    save_always(monkeypatch)
+    monkeypatch.setattr("engine.run.SAVE_SECONDS", 0)
     monkeypatch.setattr("engine.training.fit.PROGRESS_SECONDS", 0)
     monkeypatch.setattr("engine.training.evaluation.PROGRESS_SECONDS", 0)
-
-
-def small(name: str, **values: object) -> Strategy:
-    given = {"epochs": 3, "batch_size": 4, "image_size": 32, **SMALLEST}
-    return changed_strategy(presets()[name], **{**given, **values})
-
-
-def experiment(data: Path, *strategies: Strategy) -> Experiment:
-    chosen = strategies or tuple(small(name) for name in presets())
-    source = DataSource(path=str(data))
-    return Experiment(strategies=chosen, data=source, weights="none", device="cpu", precision="fp32")
 
 
 class Watched(EventLog):
@@ -95,7 +83,7 @@ def tensors(folder: Path) -> dict[str, dict[str, torch.Tensor]]:
 
 def assert_same(folder: Path, whole: Path) -> None:
     """The same metrics in every epoch, weights and predictions, bit for bit."""
-    for one, other in zip(state_of(folder).runs, state_of(whole).runs, strict=True):
+    for one, other in zip(read_state(folder).runs, read_state(whole).runs, strict=True):
         assert (one.run, one.status) == (other.run, "finished")
         assert [(epoch.epoch, epoch.train, epoch.val, epoch.is_best) for epoch in one.epochs] == [
             (epoch.epoch, epoch.train, epoch.val, epoch.is_best) for epoch in other.epochs
@@ -129,7 +117,7 @@ def messages(events: list[Event] | tuple[ev.Warned, ...]) -> str:
 class TestDisk:
     @pytest.fixture
     def asked(self, image_folder: Callable[..., Path]) -> Experiment:
-        return experiment(image_folder())
+        return small_experiment(data=image_folder())
 
     @pytest.mark.slow
     def test_a_disk_that_is_full_for_a_while_costs_nothing(self, asked: Experiment, tmp_path: Path) -> None:
@@ -149,11 +137,11 @@ class TestDisk:
             assert host.failure is None
             assert log.problems == {"No space left on device"}
             assert host.problem == ""
-            said = messages(state_of(folder).warnings)
+            said = messages(read_state(folder).warnings)
             assert "where it stands could not be saved" in said
             assert "the best epoch could not be saved" in said
             assert "the log could not be written (No space left on device)" in said
-            assert state_of(folder).end == "finished"
+            assert read_state(folder).end == "finished"
             assert_undamaged(folder)
             assert_same(folder, undisturbed(asked, discover(asked.data), tmp_path / "whole"))
 
@@ -199,7 +187,7 @@ class TestDisk:
             assert host.wait(SECONDS)
             assert host.failure is None
             assert log.problems == set()
-            state = state_of(folder)
+            state = read_state(folder)
             assert state.end == "finished"
             for left in state.runs:
                 assert left.failure is not None
@@ -224,7 +212,7 @@ class TestDisk:
             host = ThreadHost(asked, discover(asked.data), log)
             assert host.wait(SECONDS)
             assert host.failure is None
-            state = state_of(folder)
+            state = read_state(folder)
             failures = [left.failure for left in state.runs]
             assert [failure and failure.kind for failure in failures] == ["writing", "writing"]
             assert all(failure and "Read-only file system" in failure.message for failure in failures)
@@ -255,12 +243,12 @@ class TestDiverged:
         """A weight decay that makes the weights half as large again at every step: some go well, then all is lost."""
         optimizer = {"lr": 0.1, "momentum": 0.0, "weight_decay": 25.0}
         bad = small("resnet18-finetune", optimizer=optimizer, epochs=30, backbone="squeezenet1_1")
-        asked = experiment(image_folder(), bad, small("mobilenetv3-extract"))
+        asked = small_experiment(bad, "mobilenetv3-extract", data=image_folder())
         with Watched(tmp_path, lambda _: None) as log:
             finished = run(asked, discover(asked.data), log, deque())
         assert finished is not None
         assert finished.end == "finished"
-        state = state_of(tmp_path)
+        state = read_state(tmp_path)
         failure = state.run(FINE_TUNING).failure
         assert failure is not None
         assert failure.kind == "diverged"
@@ -282,15 +270,15 @@ class TestDiverged:
         self, image_folder: Callable[..., Path], tmp_path: Path
     ) -> None:
         """Its own loss is still finite; only the next one is not."""
-        asked = experiment(image_folder(), small("resnet18-finetune", optimizer={"lr": 1e30}))
+        asked = small_experiment(small("resnet18-finetune", optimizer={"lr": 1e30}), data=image_folder())
         with Watched(tmp_path, lambda _: None) as log:
             run(asked, discover(asked.data), log, deque())
         told = [event for event in log.said if isinstance(event, ev.Progress) and event.stage == "training"]
         assert [event.step for event in told] == [1]
-        failure = state_of(tmp_path).run(FINE_TUNING).failure
+        failure = read_state(tmp_path).run(FINE_TUNING).failure
         assert failure is not None
         assert failure.message == "the loss became nan in epoch 1, at step 2"
-        assert "where it stands could not be saved (its weights" in messages(state_of(tmp_path).warnings)
+        assert "where it stands could not be saved (its weights" in messages(read_state(tmp_path).warnings)
         kept = read(tmp_path, FINE_TUNING)
         assert kept is not None
         assert (kept.standing.epoch, kept.standing.step) == (1, 0)
@@ -315,14 +303,14 @@ class TestMemory:
     @pytest.mark.slow
     def test_a_resumed_run_keeps_to_what_fits(self, image_folder: Callable[..., Path], tmp_path: Path) -> None:
         """On a card of half the size, and then on one that would have room for whole batches."""
-        asked = experiment(image_folder(train=12), small("resnet18-finetune", batch_size=12, image_size=64))
+        asked = small_experiment(small("resnet18-finetune", batch_size=12, image_size=64), data=image_folder(train=12))
         whole, parts, halved = (tmp_path / name for name in ("whole", "parts", "halved"))
         with Card() as card:
             to_its_end(asked, whole)
         capacity = 0.8 * card.peak
         with Card(capacity):
             to_its_end(asked, parts)
-        warned = messages(state_of(parts).warnings)
+        warned = messages(read_state(parts).warnings)
         assert "computed in parts of at most 6 images" in warned
         halved.mkdir()
         with Card(capacity):
@@ -332,7 +320,7 @@ class TestMemory:
         assert kept.standing.micro_batch is not None
         with EventLog(halved) as log:
             run(asked, discover(asked.data), log, deque())
-        assert messages(state_of(halved).warnings) == warned, "nothing was halved again"
+        assert messages(read_state(halved).warnings) == warned, "nothing was halved again"
         assert numbers(halved) == numbers(parts)
         assert numbers(halved) != numbers(whole)
 
@@ -343,7 +331,7 @@ class TestMemory:
         """The kernel refuses what is above a limit on address space, set anew as each run begins to train."""
         data, folder, whole = image_folder(train=32, val=20), tmp_path / "run", tmp_path / "whole"
         limited(folder, data, 50)
-        state = state_of(folder)
+        state = read_state(folder)
         assert state.end == "finished"
         too_large, cut, extraction = state.runs
         assert too_large.failure is not None
@@ -354,14 +342,14 @@ class TestMemory:
         parts = [event for event in state.warnings if event.run == cut.run and "computed in parts" in event.message]
         assert parts
         monkeypatch.setattr(engine.run, "network_of", without_dropout)
-        to_its_end(of_memory(str(data), IN_PARTS, EXTRACTED), whole)
-        for found, wanted in zip((cut, extraction), state_of(whole).runs, strict=True):
+        to_its_end(small_experiment(IN_PARTS, EXTRACTED, data=data), whole)
+        for found, wanted in zip((cut, extraction), read_state(whole).runs, strict=True):
             losses = [epoch.val.loss for epoch in wanted.epochs]
             assert [epoch.val.loss for epoch in found.epochs] == pytest.approx(losses, rel=1e-3), "as in whole batches"
 
 
 def numbers(folder: Path) -> list[tuple[ev.Metrics, ev.Metrics]]:
-    return [(epoch.train, epoch.val) for one in state_of(folder).runs for epoch in one.epochs]
+    return [(epoch.train, epoch.val) for one in read_state(folder).runs for epoch in one.epochs]
 
 
 def limited(folder: Path, data: Path, mib: int) -> None:
@@ -420,9 +408,9 @@ class TestAnythingElse:
             return real(self)
 
         monkeypatch.setattr(Best, "save", broken)
-        host = thread.start(experiment(image_folder()), tmp_path / "runs")
+        host = thread.start(small_experiment(data=image_folder()), tmp_path / "runs")
         assert host.wait(SECONDS)
-        state = state_of(host.folder)
+        state = read_state(host.folder)
         assert (state.end, [one.status for one in state.runs]) == ("finished", ["failed", "finished"])
         assert "a cosmic ray" in (host.folder / "engine.log").read_text()
 
@@ -430,7 +418,7 @@ class TestAnythingElse:
         self, image_folder: Callable[..., Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         """With the place of its traceback, and what was reached until then."""
-        asked = experiment(image_folder())
+        asked = small_experiment(data=image_folder())
         real, calls = torch.optim.SGD.step, []
 
         def broken(self: torch.optim.SGD, *arguments: object) -> object:
@@ -443,7 +431,7 @@ class TestAnythingElse:
         host = thread.start(asked, tmp_path / "runs")
         assert host.wait(SECONDS)
         assert host.failure is None
-        state = state_of(host.folder)
+        state = read_state(host.folder)
         assert state.end == "finished"
         failure = state.run(FINE_TUNING).failure
         assert failure is not None
@@ -456,4 +444,4 @@ class TestAnythingElse:
         monkeypatch.undo()
         host = thread.resume(host.folder)
         assert host.wait(SECONDS)
-        assert [one.status for one in state_of(host.folder).runs] == ["finished", "finished"]
+        assert [one.status for one in read_state(host.folder).runs] == ["finished", "finished"]

@@ -13,6 +13,7 @@ from safetensors import safe_open
 from engine import events as ev
 from engine.data.dataset import DataError, DataSet, Sample
 from engine.data.splits import folds
+from engine.history import read_state
 from engine.hosts import thread
 from engine.spec import DataSource, Experiment
 from engine.state import ExperimentState
@@ -25,11 +26,10 @@ from tests.engine.parted import (
     count,
     data_set,
     ended,
-    experiment,
     numbers,
     run_in,
 )
-from tests.engine.running import state_of, undisturbed
+from tests.engine.running import small_experiment, undisturbed
 
 
 @pytest.fixture
@@ -50,7 +50,7 @@ def augmented(asked: Experiment) -> Experiment:
 
 @pytest.mark.slow
 def test_every_image_is_validated_once_and_the_test_part_stays_apart(dataset: DataSet, tmp_path: Path) -> None:
-    state = run_in(tmp_path / "run", experiment(epochs=1, folds=3), dataset)
+    state = run_in(tmp_path / "run", small_experiment(epochs=1, folds=3), dataset)
     assert state.end == "finished"
     assert [one.run for one in state.runs[:3]] == [f"{FINE_TUNING}-0-fold-1", f"{EXTRACTION}-0-fold-1",
                                                    f"{FINE_TUNING}-0-fold-2"]  # fmt: skip
@@ -73,14 +73,14 @@ def test_every_image_is_validated_once_and_the_test_part_stays_apart(dataset: Da
 def test_features_are_extracted_once_for_all_folds(
     change: Callable[[Experiment], Experiment], dataset: DataSet, tmp_path: Path
 ) -> None:
-    state = run_in(tmp_path / "run", change(experiment(EXTRACTION, epochs=1, folds=3)), dataset)
+    state = run_in(tmp_path / "run", change(small_experiment(EXTRACTION, epochs=1, folds=3)), dataset)
     assert [one.status for one in state.runs] == ["finished"] * 3
     assert count(tmp_path / "run", at("features")) == 1
 
 
 @pytest.mark.slow
 def test_a_fold_is_the_run_on_its_division(dataset: DataSet, tmp_path: Path) -> None:
-    asked = experiment(epochs=2, seeds=(3,), folds=3)
+    asked = small_experiment(epochs=2, seeds=(3,), folds=3)
     state = run_in(tmp_path / "folds", asked, dataset)
     samples: tuple[Sample, ...] = (*dataset.train, *dataset.val)
     train, val = folds(samples, 3, 3)[1]
@@ -97,7 +97,7 @@ def test_a_fold_is_the_run_on_its_division(dataset: DataSet, tmp_path: Path) -> 
 
 @pytest.mark.slow
 def test_seeds_divide_anew_and_strategies_share_the_division(dataset: DataSet, tmp_path: Path) -> None:
-    run_in(tmp_path / "run", experiment(epochs=1, seeds=(0, 1), folds=2), dataset)
+    run_in(tmp_path / "run", small_experiment(epochs=1, seeds=(0, 1), folds=2), dataset)
     both = [(name, seed) for name in (FINE_TUNING, EXTRACTION) for seed in (0, 1)]
     found = {(name, seed): paths(tmp_path / "run", f"{name}-{seed}-fold-1") for name, seed in both}
     assert found[FINE_TUNING, 0] == found[EXTRACTION, 0]
@@ -109,7 +109,7 @@ def test_seeds_divide_anew_and_strategies_share_the_division(dataset: DataSet, t
 def test_suspended_in_a_later_fold_and_resumed_it_is_the_same(
     when: Callable[[ev.Event], bool], dataset: DataSet, tmp_path: Path
 ) -> None:
-    asked = experiment(epochs=2, folds=2)
+    asked = small_experiment(epochs=2, folds=2)
 
     def in_the_second(event: ev.Event) -> bool:
         return when(event) and "fold-2" in getattr(event, "run", "")
@@ -119,20 +119,20 @@ def test_suspended_in_a_later_fold_and_resumed_it_is_the_same(
     assert [one.status for one in left.runs[:2]] == ["finished", "finished"]
     state = run_in(tmp_path / "halved", asked, dataset)
     whole = undisturbed(asked, dataset, tmp_path / "whole")
-    assert numbers(state) == numbers(state_of(whole))
+    assert numbers(state) == numbers(read_state(whole))
     assert_same_files(tmp_path / "halved", whole)
 
 
 def test_a_fold_can_be_skipped(dataset: DataSet, tmp_path: Path) -> None:
     state: ExperimentState = run_in(
-        tmp_path / "run", experiment(FINE_TUNING, epochs=2, folds=3), dataset, "skip", when=ended(1)
+        tmp_path / "run", small_experiment(FINE_TUNING, epochs=2, folds=3), dataset, "skip", when=ended(1)
     )
     assert [one.status for one in state.runs] == ["skipped", "finished", "finished"]
 
 
 def test_folds_that_cannot_be_are_told(dataset: DataSet, tmp_path: Path) -> None:
     with pytest.raises(DataError, match=r"folds|parts"):
-        run_in(tmp_path / "run", experiment(EXTRACTION, epochs=1, folds=50), dataset)
+        run_in(tmp_path / "run", small_experiment(EXTRACTION, epochs=1, folds=50), dataset)
 
 
 def test_folds_of_every_seed_are_tried_before_anything_begins(
@@ -148,6 +148,6 @@ def test_folds_of_every_seed_are_tried_before_anything_begins(
     monkeypatch.setattr("engine.hosts.thread.folds", drawn)
     source = DataSource(path=str(image_folder()), split_seed=3)
     with pytest.raises(DataError, match="a group is too large"):
-        thread.create(replace(experiment(seeds=(0, 2, 4), folds=2), data=source), tmp_path / "runs")
+        thread.create(replace(small_experiment(seeds=(0, 2, 4), folds=2), data=source), tmp_path / "runs")
     assert tried == [3, 5, 7]
     assert not (tmp_path / "runs").exists()

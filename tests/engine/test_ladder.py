@@ -11,13 +11,15 @@ from safetensors.torch import load_file, save_file
 
 from engine import events as ev
 from engine.data.discover import discover
+from engine.history import read_state
 from engine.presets import on_rung, rungs
-from engine.spec import DataSource, Experiment
+from engine.spec import Experiment
 from engine.state import ExperimentState
 from engine.strategy import LBFGS, changed_strategy
 from engine.toml import SpecError
-from tests.engine.running import state_of, undisturbed
-from tests.engine.test_resume import at, ended, go_on, numbers, run_until
+from tests.engine.parted import Condition, at, ended, numbers
+from tests.engine.running import small_experiment, undisturbed
+from tests.engine.test_resume import go_on, run_until
 from tests.engine.training.runs import warmed_up
 
 BACKBONE = "mobilenet_v3_small"
@@ -32,10 +34,9 @@ def weights(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def experiment(data: Path, weights: Path, *names: str) -> Experiment:
-    small = {"epochs": 2, "batch_size": 4, "image_size": 32}
-    strategies = tuple(changed_strategy(on_rung(BACKBONE, name), **small) for name in names)
-    source = DataSource(path=str(data))
-    return Experiment(strategies=strategies, data=source, weights=str(weights), device="cpu", precision="fp32")
+    few = {"epochs": 2, "batch_size": 4, "image_size": 32}
+    strategies = (changed_strategy(on_rung(BACKBONE, name), **few) for name in names)
+    return small_experiment(*strategies, data=data, weights=str(weights))
 
 
 def best_weights(folder: Path) -> dict[str, dict[str, torch.Tensor]]:
@@ -43,7 +44,7 @@ def best_weights(folder: Path) -> dict[str, dict[str, torch.Tensor]]:
     return {path.parent.name: load_file(path) for path in files}
 
 
-def step(number: int) -> Callable[[ev.Event], bool]:
+def step(number: int) -> Condition:
     """Within the first epoch: after so many of its steps, each of which may be told."""
     return lambda event: isinstance(event, ev.Progress) and event.stage == "training" and event.step >= number
 
@@ -66,16 +67,15 @@ def test_suspended_and_resumed_a_rung_is_the_same_run_bit_for_bit(
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
     rung: str,
-    when: Callable[[ev.Event], bool],
+    when: Condition,
 ) -> None:
     monkeypatch.setattr("engine.training.fit.every", lambda *_: lambda: True)  # every step is told
     asked = experiment(image_folder(), weights, rung)
     halved = tmp_path / "halved"
-    halved.mkdir()
     run_until(halved, asked, "suspend", when)
-    assert state_of(halved).suspended
+    assert read_state(halved).suspended
     whole = undisturbed(asked, discover(asked.data), tmp_path / "whole")
-    resumed, other = go_on(halved, asked), state_of(whole)
+    resumed, other = go_on(halved, asked), read_state(whole)
     assert resumed.end == "finished"
     assert not resumed.warnings or [one.message for one in resumed.warnings] == [one.message for one in other.warnings]
     assert numbers(resumed) == numbers(other)
@@ -117,7 +117,7 @@ def test_a_probe_can_be_skipped_and_stopped_while_it_solves(
 ) -> None:
     asked = experiment(image_folder(), weights, "probe", "extract")
     run_until(tmp_path, asked, action, at("probing"))
-    first, second = state_of(tmp_path).runs
+    first, second = read_state(tmp_path).runs
     assert (first.status, second.status) == (("skipped", "finished") if action == "skip" else ("stopped", "skipped"))
     assert first.failure is None
 
@@ -126,7 +126,7 @@ def test_what_a_backbone_does_not_have_is_refused_before_anything_runs(
     image_folder: Callable[..., Path], tmp_path: Path
 ) -> None:
     strategies = (on_rung(BACKBONE, "extract"), on_rung("alexnet", "bn"))
-    asked = Experiment(strategies=strategies, data=DataSource(path=str(image_folder())), weights="none", device="cpu")
+    asked = small_experiment(*strategies, data=image_folder())
     with pytest.raises(SpecError, match="AlexNet has no norm layers"):
         go_on(tmp_path, asked)
-    assert not state_of(tmp_path).runs
+    assert not read_state(tmp_path).runs

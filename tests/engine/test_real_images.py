@@ -7,11 +7,10 @@ from pathlib import Path
 import pytest
 
 from engine.comparison.rows import Row, Source, compare
+from engine.history import read_state
 from engine.hosts import thread
-from engine.log import event_reader
 from engine.presets import presets
 from engine.spec import DataSource, Experiment
-from engine.state import fold
 from engine.strategy import changed_strategy
 
 SHARED = Path(__file__).parents[3] / "shared"
@@ -29,7 +28,7 @@ def result(out: Path, name: str, **values: object) -> Row:
     host = thread.start(asked, out)
     assert host.wait(600)
     assert host.failure is None
-    comparison = compare([Source(fold(event_reader(host.folder).read()), host.folder)])
+    comparison = compare([Source(read_state(host.folder), host.folder)])
     assert (comparison.data.train, comparison.data.val) == (244, 153)
     assert comparison.data.classes == ("ants", "bees")
     (row,) = comparison.runs

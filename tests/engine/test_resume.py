@@ -12,17 +12,17 @@ import pytest
 from PIL import Image
 from torch.amp import GradScaler
 
-import engine.run
 from engine import events as ev
 from engine.data.discover import discover
 from engine.events import Action
 from engine.experiment import run
 from engine.folder import EVENTS, standing_file
+from engine.history import read_state
 from engine.hosts import thread
 from engine.log import EventLog, LogBusyError, event_reader, send_command
-from engine.presets import on_rung, presets
+from engine.presets import on_rung
 from engine.shared import ChangedError
-from engine.spec import DataSource, Experiment
+from engine.spec import Experiment
 from engine.state import ExperimentState
 from engine.strategy import changed_strategy
 from engine.toml import SpecError
@@ -30,7 +30,8 @@ from engine.training import checkpoint, tensor_file
 from engine.training.best import Best
 from engine.training.course import Course
 from engine.training.run import at_the_start
-from tests.engine.running import SMALLEST, state_of, undisturbed, wait_for
+from tests.engine.parted import Condition, at, ended, numbers, run_in
+from tests.engine.running import save_always, small_experiment, undisturbed, wait_for
 from tests.engine.training.runs import fine_tuning, make_run
 
 FINE_TUNING, EXTRACTION = "resnet18-finetune-0", "mobilenetv3-extract-0"
@@ -39,48 +40,18 @@ SECONDS = 90.0
 
 @pytest.fixture(autouse=True)
 def _saved_often(monkeypatch: pytest.MonkeyPatch) -> None:
-    for name in ("EPOCH_SECONDS", "STEP_SECONDS", "SAVING_SHARE"):
-        monkeypatch.setattr(engine.run, name, 0)
+    save_always(monkeypatch)
 
 
-def experiment(data: Path, *names: str, epochs: int = 3) -> Experiment:
-    small = {"epochs": epochs, "batch_size": 4, "image_size": 32, **SMALLEST}
-    strategies = tuple(changed_strategy(presets()[name], **small) for name in names or presets())
-    source = DataSource(path=str(data))
-    return Experiment(strategies=strategies, data=source, weights="none", device="cpu", precision="fp32")
-
-
-def run_until(folder: Path, asked: Experiment, action: Action, when: Callable[[ev.Event], bool]) -> None:
+def run_until(folder: Path, asked: Experiment, action: Action, when: Condition) -> None:
     """Runs the experiment in this thread, and asks for something at the first such event."""
-    orders: deque[Action] = deque()
-    waiting = [action]
-
-    class Noting(EventLog):
-        def append(self, event: ev.Event) -> ev.Event:
-            if waiting and when(event):
-                orders.append(waiting.pop())
-            return super().append(event)
-
-    with Noting(folder) as log:
-        run(asked, discover(asked.data), log, orders)
+    run_in(folder, asked, discover(asked.data), action, when=when)
 
 
 def go_on(folder: Path, asked: Experiment, *, force: bool = False) -> ExperimentState:
     with EventLog(folder) as log:
         run(asked, discover(asked.data), log, deque(), force=force)
-    return state_of(folder)
-
-
-def ended(number: int) -> Callable[[ev.Event], bool]:
-    return lambda event: isinstance(event, ev.EpochFinished) and event.epoch == number
-
-
-def at(stage: str) -> Callable[[ev.Event], bool]:
-    return lambda event: isinstance(event, ev.StageChanged) and event.stage == stage
-
-
-def numbers(state: ExperimentState) -> list[list[tuple[object, ...]]]:
-    return [[(epoch.epoch, epoch.train, epoch.val, epoch.is_best) for epoch in one.epochs] for one in state.runs]
+    return read_state(folder)
 
 
 @pytest.mark.parametrize(
@@ -89,20 +60,19 @@ def numbers(state: ExperimentState) -> list[list[tuple[object, ...]]]:
     ids=["decoding", "warming up", "features", "training", "validating", "epoch 1", "epoch 2"],
 )
 def test_suspended_and_resumed_it_is_the_same_experiment(
-    image_folder: Callable[..., Path], tmp_path: Path, when: Callable[[ev.Event], bool]
+    image_folder: Callable[..., Path], tmp_path: Path, when: Condition
 ) -> None:
-    asked = experiment(image_folder())
+    asked = small_experiment(data=image_folder())
     halved = tmp_path / "halved"
-    halved.mkdir()
     run_until(halved, asked, "suspend", when)
-    left = state_of(halved)
+    left = read_state(halved)
     assert left.suspended
     assert left.end is None
     state = go_on(halved, asked)
     assert state.end == "finished"
     assert not state.suspended
     assert [one.status for one in state.runs] == ["finished", "finished"]
-    assert numbers(state) == numbers(state_of(undisturbed(asked, discover(asked.data), tmp_path / "whole")))
+    assert numbers(state) == numbers(read_state(undisturbed(asked, discover(asked.data), tmp_path / "whole")))
     assert [one.epochs[-1].epoch for one in state.runs] == [3, 3]
     elapsed = [event.elapsed for event in event_reader(halved).read()]
     assert elapsed == sorted(elapsed)
@@ -110,9 +80,9 @@ def test_suspended_and_resumed_it_is_the_same_experiment(
 
 
 def test_seconds_go_on_from_where_they_stood(image_folder: Callable[..., Path], tmp_path: Path) -> None:
-    asked = experiment(image_folder(), "resnet18-finetune")
+    asked = small_experiment("resnet18-finetune", data=image_folder())
     run_until(tmp_path, asked, "suspend", ended(2))
-    before = sum(epoch.seconds for epoch in state_of(tmp_path).run(FINE_TUNING).epochs)
+    before = sum(epoch.seconds for epoch in read_state(tmp_path).run(FINE_TUNING).epochs)
     seconds = go_on(tmp_path, asked).run(FINE_TUNING).seconds
     assert seconds is not None
     assert seconds > before
@@ -122,7 +92,7 @@ def test_seconds_go_on_from_where_they_stood(image_folder: Callable[..., Path], 
 def test_features_that_a_run_extracted_before_it_was_left_are_not_owed_again(
     rung: str, stage: str, image_folder: Callable[..., Path], tmp_path: Path
 ) -> None:
-    asked = experiment(image_folder(), "resnet18-finetune")
+    asked = small_experiment("resnet18-finetune", data=image_folder())
     strategy = changed_strategy(on_rung("squeezenet1_1", rung), image_size=32, epochs=1)
     asked = msgspec.structs.replace(asked, strategies=(strategy,))
     run_until(tmp_path, asked, "suspend", at(stage))
@@ -147,15 +117,14 @@ def test_a_checkpoint_of_another_precision_goes_on_in_fp16(tmp_path: Path) -> No
 def test_what_a_person_stopped_can_be_resumed_and_what_was_skipped_stays_so(
     image_folder: Callable[..., Path], tmp_path: Path
 ) -> None:
-    asked = experiment(image_folder())
+    asked = small_experiment(data=image_folder())
     run_until(tmp_path, asked, "skip", ended(1))
-    assert [one.status for one in state_of(tmp_path).runs] == ["skipped", "finished"]
+    assert [one.status for one in read_state(tmp_path).runs] == ["skipped", "finished"]
     with pytest.raises(SpecError, match="nothing of it is left"):
         thread.resume(tmp_path)
     stopped = tmp_path / "stopped"
-    stopped.mkdir()
     run_until(stopped, asked, "stop", ended(1))
-    assert state_of(stopped).end == "stopped"
+    assert read_state(stopped).end == "stopped"
     state = go_on(stopped, asked)
     assert state.end == "finished"
     assert [len(one.epochs) for one in state.runs] == [3, 3]
@@ -164,16 +133,16 @@ def test_what_a_person_stopped_can_be_resumed_and_what_was_skipped_stays_so(
 def test_killed_before_its_very_last_event_it_can_be_finished(
     image_folder: Callable[..., Path], tmp_path: Path
 ) -> None:
-    asked = experiment(image_folder(), "mobilenetv3-extract", epochs=1)
+    asked = small_experiment("mobilenetv3-extract", data=image_folder(), epochs=1)
     whole = go_on(tmp_path, asked)
     lines = (tmp_path / EVENTS).read_bytes().splitlines(keepends=True)
     assert b"ExperimentFinished" in lines[-1]
     (tmp_path / EVENTS).write_bytes(b"".join(lines[:-1]))
-    assert state_of(tmp_path).end is None
+    assert read_state(tmp_path).end is None
     host = thread.resume(tmp_path)
     assert host.wait(SECONDS) and host.failure is None
-    assert state_of(tmp_path).end == "finished"
-    assert numbers(state_of(tmp_path)) == numbers(whole)
+    assert read_state(tmp_path).end == "finished"
+    assert numbers(read_state(tmp_path)) == numbers(whole)
     with pytest.raises(SpecError, match="is finished: nothing of it is left"):
         thread.resume(tmp_path)
 
@@ -181,12 +150,12 @@ def test_killed_before_its_very_last_event_it_can_be_finished(
 def test_a_pause_outlives_the_process_and_commands_meanwhile_are_obeyed(
     image_folder: Callable[..., Path], tmp_path: Path
 ) -> None:
-    asked = experiment(image_folder(), "resnet18-finetune")
+    asked = small_experiment("resnet18-finetune", data=image_folder())
     orders: deque[Action] = deque(["pause"])
     with EventLog(tmp_path) as log:
         orders.append("suspend")
         assert run(asked, discover(asked.data), log, orders) is None
-    assert state_of(tmp_path).paused
+    assert read_state(tmp_path).paused
     send_command(tmp_path, "resume")
     state = go_on(tmp_path, asked)
     assert state.end == "finished"
@@ -205,15 +174,14 @@ def could_not_be_better(folder: Path, run_name: str) -> None:
 
 def test_changed_images_are_refused_unless_forced(image_folder: Callable[..., Path], tmp_path: Path) -> None:
     data = image_folder()
-    asked, folder = experiment(data, "resnet18-finetune"), tmp_path / "run"
-    folder.mkdir()
+    asked, folder = small_experiment("resnet18-finetune", data=data), tmp_path / "run"
     run_until(folder, asked, "suspend", ended(1))
     could_not_be_better(folder, FINE_TUNING)
     picture = next((data / "train").rglob("*.png"))
     Image.new("RGB", (40, 40), (1, 2, 3)).save(picture)
     with pytest.raises(ChangedError, match="--force"):
         go_on(folder, asked)
-    assert state_of(folder).end is None, "it can still be resumed"
+    assert read_state(folder).end is None, "it can still be resumed"
     state = go_on(folder, asked, force=True)
     assert state.end == "finished"
     one = state.run(FINE_TUNING)
@@ -225,7 +193,7 @@ def test_changed_images_are_refused_unless_forced(image_folder: Callable[..., Pa
 def test_other_versions_are_told(
     image_folder: Callable[..., Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    asked = experiment(image_folder(), "mobilenetv3-extract")
+    asked = small_experiment("mobilenetv3-extract", data=image_folder())
     monkeypatch.setattr("engine.experiment.versions", lambda: {"torch": "1.0"})
     run_until(tmp_path, asked, "suspend", ended(1))
     monkeypatch.undo()
@@ -236,7 +204,7 @@ def test_other_versions_are_told(
 def test_a_damaged_checkpoint_is_told_and_the_run_begins_anew(
     image_folder: Callable[..., Path], tmp_path: Path
 ) -> None:
-    asked = experiment(image_folder(), "resnet18-finetune")
+    asked = small_experiment("resnet18-finetune", data=image_folder())
     run_until(tmp_path, asked, "suspend", ended(2))
     path = standing_file(tmp_path, FINE_TUNING)
     path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
@@ -247,22 +215,22 @@ def test_a_damaged_checkpoint_is_told_and_the_run_begins_anew(
 
 
 def test_an_experiment_that_never_began_begins(image_folder: Callable[..., Path], tmp_path: Path) -> None:
-    folder, _ = thread.create(experiment(image_folder(), "mobilenetv3-extract"), tmp_path)
+    folder, _ = thread.create(small_experiment("mobilenetv3-extract", data=image_folder()), tmp_path)
     host = thread.resume(folder)
     assert host.wait(SECONDS)
-    assert state_of(folder).end == "finished"
+    assert read_state(folder).end == "finished"
 
 
 def test_a_second_writer_is_refused_and_the_first_goes_on(image_folder: Callable[..., Path], tmp_path: Path) -> None:
-    host = thread.start(experiment(image_folder(), "resnet18-finetune"), tmp_path)
+    host = thread.start(small_experiment("resnet18-finetune", data=image_folder()), tmp_path)
     with pytest.raises(LogBusyError, match="is being written by process"):
         thread.resume(host.folder)
     assert host.wait(SECONDS)
-    assert state_of(host.folder).end == "finished"
+    assert read_state(host.folder).end == "finished"
 
 
 def test_a_lock_of_another_host_is_taken_over_only_by_force(image_folder: Callable[..., Path], tmp_path: Path) -> None:
-    folder, _ = thread.create(experiment(image_folder(), "mobilenetv3-extract"), tmp_path)
+    folder, _ = thread.create(small_experiment("mobilenetv3-extract", data=image_folder()), tmp_path)
     lock = folder / "writer.lock"
     lock.write_text("elsewhere 4711\n")
     with pytest.raises(LogBusyError, match=r"process 4711 on elsewhere.*--force"):
@@ -275,8 +243,7 @@ def test_a_lock_of_another_host_is_taken_over_only_by_force(image_folder: Callab
 
 def test_missing_data_are_refused_and_nothing_is_lost(image_folder: Callable[..., Path], tmp_path: Path) -> None:
     data = image_folder()
-    asked, folder = experiment(data, "resnet18-finetune"), tmp_path / "run"
-    folder.mkdir()
+    asked, folder = small_experiment("resnet18-finetune", data=data), tmp_path / "run"
     run_until(folder, asked, "suspend", ended(1))
     before = (folder / "events.jsonl").read_bytes()
     data.rename(tmp_path / "moved")
@@ -288,9 +255,9 @@ def test_missing_data_are_refused_and_nothing_is_lost(image_folder: Callable[...
 
 
 def test_waits_are_short_enough_for_a_batch_system(image_folder: Callable[..., Path], tmp_path: Path) -> None:
-    host = thread.start(experiment(image_folder(), "resnet18-finetune", epochs=500), tmp_path)
-    wait_for(lambda: any(one.epochs for one in state_of(host.folder).runs))
+    host = thread.start(small_experiment("resnet18-finetune", data=image_folder(), epochs=500), tmp_path)
+    wait_for(lambda: any(one.epochs for one in read_state(host.folder).runs))
     host.ask("suspend")
     assert host.wait(SECONDS)
-    assert state_of(host.folder).suspended
+    assert read_state(host.folder).suspended
     assert standing_file(host.folder, FINE_TUNING).exists()

@@ -16,14 +16,13 @@ from safetensors import safe_open
 from safetensors.torch import load_file
 from torch.nn import functional
 
-import engine.experiment
-import engine.run
 from engine import events as ev
 from engine.clock import Stopwatch
 from engine.data.dataset import DataError, DataSet
 from engine.data.prepare import prepare
 from engine.events import Action, Event
 from engine.folder import standing_file
+from engine.history import read_state
 from engine.log import event_reader, send_command
 from engine.meters import Meters
 from engine.models.backbones import build, preprocessing
@@ -39,11 +38,10 @@ from tests.engine.parted import (
     count,
     data_set,
     ended,
-    experiment,
     numbers,
     run_in,
 )
-from tests.engine.running import state_of, undisturbed
+from tests.engine.running import save_always, small_experiment, undisturbed
 from tests.engine.work import result
 
 CPU = torch.device("cpu")
@@ -52,8 +50,7 @@ FIRST, SECOND = f"{FINE_TUNING}-0", f"{EXTRACTION}-0"
 
 @pytest.fixture(autouse=True)
 def _saved_often(monkeypatch: pytest.MonkeyPatch) -> None:
-    for name in ("EPOCH_SECONDS", "STEP_SECONDS", "SAVING_SHARE"):
-        monkeypatch.setattr(engine.run, name, 0)
+    save_always(monkeypatch)
 
 
 @pytest.fixture
@@ -63,7 +60,7 @@ def dataset(image_folder: Callable[..., Path]) -> DataSet:
 
 @pytest.mark.parametrize("name", [FINE_TUNING, EXTRACTION])
 def test_it_is_what_the_saved_network_says_of_the_test_images(name: str, dataset: DataSet, tmp_path: Path) -> None:
-    asked = experiment(name)
+    asked = small_experiment(name)
     state = run_in(tmp_path / "run", asked, dataset)
     (finished,) = state.runs
     assert finished.test
@@ -93,7 +90,7 @@ def test_it_is_what_the_saved_network_says_of_the_test_images(name: str, dataset
 
 @pytest.mark.slow
 def test_nothing_that_is_chosen_depends_on_it(dataset: DataSet, tmp_path: Path) -> None:
-    asked = experiment()
+    asked = small_experiment()
     with_test = run_in(tmp_path / "with", asked, dataset)
     without = run_in(tmp_path / "without", asked, msgspec.structs.replace(dataset, test=()))
     for one, other in zip(with_test.runs, without.runs, strict=True):
@@ -114,13 +111,13 @@ def test_nothing_that_is_chosen_depends_on_it(dataset: DataSet, tmp_path: Path) 
 def test_left_at_the_end_and_resumed_it_is_done_and_the_same(
     action: Action, when: Callable[[Event], bool], dataset: DataSet, tmp_path: Path
 ) -> None:
-    asked = experiment()
+    asked = small_experiment()
     left = run_in(tmp_path / "halved", asked, dataset, action, when=when)
     assert left.suspended == (action == "suspend")
     state = run_in(tmp_path / "halved", asked, dataset)
     assert state.end == "finished"
     whole = undisturbed(asked, dataset, tmp_path / "whole")
-    assert numbers(state) == numbers(state_of(whole))
+    assert numbers(state) == numbers(read_state(whole))
     assert all(one.test for one in state.runs)
     assert_same_files(tmp_path / "halved", whole)
     trained = [event.epoch for event in event_reader(tmp_path / "halved").read() if isinstance(event, ev.EpochFinished)]
@@ -132,10 +129,12 @@ import os, signal, sys
 from collections import deque
 from pathlib import Path
 
-import engine.run
+import pytest
+
 from engine.experiment import run
 from engine.log import EventLog
-from tests.engine.parted import FINE_TUNING, at, data_set, experiment
+from tests.engine.parted import FINE_TUNING, at, data_set
+from tests.engine.running import save_always, small_experiment
 
 class Dying(EventLog):
     def append(self, event):
@@ -143,31 +142,31 @@ class Dying(EventLog):
             os.kill(os.getpid(), signal.SIGKILL)
         return super().append(event)
 
-engine.run.EPOCH_SECONDS = engine.run.STEP_SECONDS = engine.run.SAVING_SHARE = 0
+save_always(pytest.MonkeyPatch())
 folder, images, other = map(Path, sys.argv[1:])
 with Dying(folder) as log:
-    run(experiment(FINE_TUNING), data_set(images, other), log, deque())
+    run(small_experiment(FINE_TUNING), data_set(images, other), log, deque())
 """
 
 
 @pytest.mark.slow
 def test_killed_while_testing_the_test_is_done_again(image_folder: Callable[..., Path], tmp_path: Path) -> None:
     images, other = image_folder(), image_folder("other", val=5)
-    asked, folder, dataset = experiment(FINE_TUNING), tmp_path / "halved", data_set(images, other)
+    asked, folder, dataset = small_experiment(FINE_TUNING), tmp_path / "halved", data_set(images, other)
     folder.mkdir()
     done = forked.run(["-c", DYING, str(folder), str(images), str(other)], Path(__file__).parents[2], 120)
     assert done.returncode == -signal.SIGKILL
-    left = state_of(folder)
+    left = read_state(folder)
     assert (len(left.runs[0].epochs), left.runs[0].test, left.end) == (3, None, None)
     whole = undisturbed(asked, dataset, tmp_path / "whole")
-    assert numbers(run_in(folder, asked, dataset)) == numbers(state_of(whole))
+    assert numbers(run_in(folder, asked, dataset)) == numbers(read_state(whole))
     assert_same_files(folder, whole)
     assert count(folder, ended(3)) == 1
 
 
 def test_paused_while_testing_it_goes_on(dataset: DataSet, tmp_path: Path) -> None:
-    asked = experiment(FINE_TUNING)
-    whole = numbers(state_of(undisturbed(asked, dataset, tmp_path / "whole")))
+    asked = small_experiment(FINE_TUNING)
+    whole = numbers(read_state(undisturbed(asked, dataset, tmp_path / "whole")))
 
     def when(event: Event) -> bool:
         return at("testing")(event) or (isinstance(event, ev.CommandApplied) and event.action == "pause")
@@ -179,7 +178,7 @@ def test_paused_while_testing_it_goes_on(dataset: DataSet, tmp_path: Path) -> No
 
 @pytest.mark.parametrize(("action", "status"), [("stop", "stopped"), ("skip", "skipped")])
 def test_what_a_person_ends_is_tested_too(action: Action, status: str, dataset: DataSet, tmp_path: Path) -> None:
-    state = run_in(tmp_path / "run", experiment(), dataset, action, when=ended(2))
+    state = run_in(tmp_path / "run", small_experiment(), dataset, action, when=ended(2))
     ended_run = state.run(FIRST)
     assert ended_run.status == status
     assert len(ended_run.epochs) == 2
@@ -189,13 +188,13 @@ def test_what_a_person_ends_is_tested_too(action: Action, status: str, dataset: 
 
 
 def test_where_no_epoch_has_ended_there_is_nothing_to_test(dataset: DataSet, tmp_path: Path) -> None:
-    state = run_in(tmp_path / "run", experiment(), dataset, "stop", when=at("training"))
+    state = run_in(tmp_path / "run", small_experiment(), dataset, "stop", when=at("training"))
     assert state.run(FIRST).test is None
     assert count(tmp_path / "run", at("testing")) == 0
 
 
 def test_a_test_can_be_skipped(dataset: DataSet, tmp_path: Path) -> None:
-    state = run_in(tmp_path / "run", experiment(), dataset, "skip", when=at("testing"))
+    state = run_in(tmp_path / "run", small_experiment(), dataset, "skip", when=at("testing"))
     assert [(one.status, one.test is None, len(one.epochs)) for one in state.runs] == [
         ("skipped", True, 3),
         ("finished", False, 3),
@@ -204,7 +203,7 @@ def test_a_test_can_be_skipped(dataset: DataSet, tmp_path: Path) -> None:
 
 
 def test_a_signal_need_not_wait_for_the_test_of_what_was_stopped(dataset: DataSet, tmp_path: Path) -> None:
-    asked = experiment(FINE_TUNING)
+    asked = small_experiment(FINE_TUNING)
 
     def when(event: Event) -> bool:
         return ended(2)(event) or at("testing")(event)
@@ -213,16 +212,16 @@ def test_a_signal_need_not_wait_for_the_test_of_what_was_stopped(dataset: DataSe
     assert (left.end, left.suspended) == ("stopped", False), "what the person wanted holds"
     assert (left.run(FIRST).status, left.run(FIRST).test) == ("stopped", None)
     state = run_in(tmp_path / "run", asked, dataset)
-    assert numbers(state) == numbers(state_of(undisturbed(asked, dataset, tmp_path / "whole")))
+    assert numbers(state) == numbers(read_state(undisturbed(asked, dataset, tmp_path / "whole")))
 
 
 def test_what_was_skipped_stays_so_where_a_signal_ends_its_test(dataset: DataSet, tmp_path: Path) -> None:
     def when(event: Event) -> bool:
         return ended(2)(event) or at("testing")(event)
 
-    left = run_in(tmp_path / "run", experiment(), dataset, "skip", "suspend", when=when)
+    left = run_in(tmp_path / "run", small_experiment(), dataset, "skip", "suspend", when=when)
     assert (left.end, left.suspended) == (None, True)
-    state = run_in(tmp_path / "run", experiment(), dataset)
+    state = run_in(tmp_path / "run", small_experiment(), dataset)
     assert [(one.status, len(one.epochs)) for one in state.runs] == [("skipped", 2), ("finished", 3)]
 
 
@@ -237,16 +236,16 @@ def test_a_stop_that_comes_while_all_is_suspended_is_obeyed_once_by_who_goes_on(
 
     with monkeypatch.context() as patch:
         patch.setattr(saving, "before_leaving", disturbed)
-        left = run_in(tmp_path / "run", experiment(), dataset, "suspend", when=ended(1))
+        left = run_in(tmp_path / "run", small_experiment(), dataset, "suspend", when=ended(1))
     assert (left.end, left.suspended, left.run(FIRST).ended) == (None, True, None)
-    assert run_in(tmp_path / "run", experiment(), dataset).end == "stopped"
-    assert run_in(tmp_path / "run", experiment(), dataset).end == "finished"
+    assert run_in(tmp_path / "run", small_experiment(), dataset).end == "stopped"
+    assert run_in(tmp_path / "run", small_experiment(), dataset).end == "finished"
 
 
 def test_where_memory_runs_out_it_is_tested_with_fewer_images_at_once(
     dataset: DataSet, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    asked = experiment(FINE_TUNING)
+    asked = small_experiment(FINE_TUNING)
     evaluated, sizes = evaluation.evaluated, []
 
     def short(*arguments: Any) -> Generator[Event, None, Any]:
@@ -262,7 +261,7 @@ def test_where_memory_runs_out_it_is_tested_with_fewer_images_at_once(
     assert sizes == [None, 5, 2]
     assert any("out of memory while testing" in warning.message for warning in state.warnings)
     monkeypatch.undo()
-    (one,), (other,) = state.runs, state_of(undisturbed(asked, dataset, tmp_path / "whole")).runs
+    (one,), (other,) = state.runs, read_state(undisturbed(asked, dataset, tmp_path / "whole")).runs
     assert one.test
     assert other.test
     assert one.test.accuracy == other.test.accuracy
@@ -284,14 +283,14 @@ def test_its_time_is_not_the_run_s(dataset: DataSet, tmp_path: Path, monkeypatch
 
     monkeypatch.setattr(evaluation, "evaluated", slow)
     monkeypatch.setattr("engine.experiment.Meters", partial(Meters, clock=Stopwatch(clock)))
-    (finished,) = run_in(tmp_path / "run", experiment(EXTRACTION), dataset).runs
+    (finished,) = run_in(tmp_path / "run", small_experiment(EXTRACTION), dataset).runs
     assert finished.test
     assert finished.seconds is not None
     assert finished.seconds < 1000
 
 
 def test_an_experiment_that_began_without_one_goes_on_without(dataset: DataSet, tmp_path: Path) -> None:
-    asked, before = experiment(), msgspec.structs.replace(dataset, test=())
+    asked, before = small_experiment(), msgspec.structs.replace(dataset, test=())
     run_in(tmp_path / "run", asked, before, "suspend", when=ended(1))
     state = run_in(tmp_path / "run", asked, dataset)
     assert state.end == "finished"
@@ -300,21 +299,21 @@ def test_an_experiment_that_began_without_one_goes_on_without(dataset: DataSet, 
 
 
 def test_other_test_images_are_other_images(dataset: DataSet, tmp_path: Path) -> None:
-    asked = experiment(FINE_TUNING)
+    asked = small_experiment(FINE_TUNING)
     run_in(tmp_path / "run", asked, dataset, "suspend", when=ended(1))
     changed = msgspec.structs.replace(dataset, test=dataset.test[1:])
     with pytest.raises(ChangedError, match="--force"):
         run_in(tmp_path / "run", asked, changed)
-    assert state_of(tmp_path / "run").end is None
+    assert read_state(tmp_path / "run").end is None
 
 
 def test_test_images_that_cannot_be_read_are_named(dataset: DataSet, tmp_path: Path) -> None:
     Path(dataset.test[0].path).write_bytes(b"broken")
-    state = run_in(tmp_path / "run", experiment(EXTRACTION), dataset)
+    state = run_in(tmp_path / "run", small_experiment(EXTRACTION), dataset)
     assert state.runs[0].test
     assert state.runs[0].test.images == 9
     assert any(dataset.test[0].path in warning.message for warning in state.warnings)
     for sample in dataset.test:
         Path(sample.path).write_bytes(b"broken")
     with pytest.raises(DataError, match="no image of the test part can be read"):
-        run_in(tmp_path / "broken", experiment(EXTRACTION), dataset)
+        run_in(tmp_path / "broken", small_experiment(EXTRACTION), dataset)

@@ -3,12 +3,11 @@
 from collections.abc import Generator
 from typing import TypeVar
 
-from engine.progress import WorkDone
-
+Said = TypeVar("Said")
 T = TypeVar("T")
 
 
-def result(work: Generator[WorkDone, None, T]) -> tuple[T, list[WorkDone]]:
+def result(work: Generator[Said, None, T]) -> tuple[T, list[Said]]:
     """What the work returns, and everything that it said."""
     said = []
     while True:

@@ -8,6 +8,7 @@ from datetime import datetime
 from pathlib import Path
 
 import pytest
+from textual.app import App
 from textual.pilot import Pilot
 from textual.screen import Screen
 
@@ -83,6 +84,11 @@ async def until(pilot: Pilot[None], condition: Callable[[], bool]) -> None:
     await pilot.pause()
 
 
+async def idle(pilot: Pilot[None]) -> None:
+    """Waits until what was begun in threads has ended, all but following a log."""
+    await until(pilot, lambda: all(worker.is_finished for worker in pilot.app.workers if worker.group != "follow"))
+
+
 async def opened(pilot: Pilot[None], app: TlTui, folder: Path, mode: str = "live") -> None:
     """Opens an experiment and waits until the mode shows it."""
     assert mode in ("live", "compare")
@@ -91,15 +97,13 @@ async def opened(pilot: Pilot[None], app: TlTui, folder: Path, mode: str = "live
     await until(pilot, lambda: all(worker.is_finished for worker in app.workers if worker.group == "compare"))
     if mode == "live":  # the panes are added now, and learn only some frames later how much room they have
         await until(pilot, lambda: all(pane._room for pane in app.screen.query(RunPane)))
-    frames = ["", text_of(app)]
-    while len(set(frames[-4:])) > 1:
+    frames: list[str] = []
+    while len(frames) < 4 or len(set(frames[-4:])) > 1:
+        assert len(frames) < 600, "the screen does not come to rest"
         await pilot.pause(0.05)
         frames.append(text_of(app))
 
 
-def text_of(app: TlTui) -> str:
+def text_of(app: App[None]) -> str:
     """What the screen shows, line by line, blanks at the ends left out."""
-    width, height = app.size
-    strips = app.screen._compositor.render_strips()
-    assert (len(strips), width) == (height, app.size.width)
-    return "\n".join(strip.text.rstrip() for strip in strips)
+    return "\n".join(strip.text.rstrip() for strip in app.screen._compositor.render_strips())

@@ -20,9 +20,8 @@ import pytest
 from engine import events as ev
 from engine import folder as folders
 from engine.comparison.rows import Row
-from engine.log import event_reader
+from engine.history import read_state
 from engine.spec import Experiment, Precision, planned_runs
-from engine.state import fold
 from tests import forked
 from tests.engine.running import wait_for
 from tests.tui import logs
@@ -114,7 +113,7 @@ def test_an_experiment_runs_again_from_its_own_file(
     first = only_experiment(tmp_path / "runs")
     assert status(["run", "--config", str(first / "experiment.toml"), "--out", "again"]) == 0
     second = only_experiment(tmp_path / "again")
-    losses = [fold(event_reader(folder).read()).run("extracted-5").epochs[0].val.loss for folder in (first, second)]
+    losses = [read_state(folder).run("extracted-5").epochs[0].val.loss for folder in (first, second)]
     assert losses[0] == losses[1], "the same spec on the same machine is the same run"
     capsys.readouterr()
 
@@ -269,7 +268,7 @@ def test_without_a_terminal_the_app_is_run_and_ctrl_c_saves_and_ends(
     assert "being saved" in rest
     assert "validation accuracy" in rest
     folder = only_experiment(tmp_path / "out")
-    state = fold(event_reader(folder).read())
+    state = read_state(folder)
     assert state.suspended
     assert state.end is None
     assert f"tl-tui resume {folder}" in rest

@@ -123,7 +123,7 @@ async def test_a_comparison_that_comes_too_late_is_not_shown_for_another_experim
         app.open_experiment(tmp_path / "empty", "compare")
         await until(pilot, lambda: "Comparing" not in text_of(app))
         loaded.set()
-        await asyncio.to_thread(made.wait, 30)
+        assert await asyncio.to_thread(made.wait, 30)
         await pilot.pause(0.2)
         assert screen.compared is None and "resnet18" not in text_of(app)
 

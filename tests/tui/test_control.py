@@ -17,12 +17,10 @@ from engine.data.discover import discover
 from engine.events import Action
 from engine.experiment import run
 from engine.folder import COMMANDS
+from engine.history import read_state
 from engine.hosts import thread
 from engine.log import EventLog, event_reader
-from engine.presets import presets
-from engine.spec import DataSource, Experiment
-from engine.strategy import changed_strategy
-from tests.engine.running import state_of, wait_for
+from tests.engine.running import small_experiment, wait_for
 from tests.tui import logs
 from tui.cli import status
 from tui.commands.ctl import ANSWER_SECONDS
@@ -32,12 +30,9 @@ SECONDS = 60.0
 
 @pytest.fixture
 def host(image_folder: Callable[..., Path], tmp_path: Path) -> thread.ThreadHost:
-    small = {"epochs": 100_000, "batch_size": 4, "image_size": 32}
-    strategies = (changed_strategy(presets()["mobilenetv3-extract"], **small),)
-    source = DataSource(path=str(image_folder()))
-    asked = Experiment(strategies=strategies, data=source, weights="none", device="cpu", precision="fp32")
+    asked = small_experiment("mobilenetv3-extract", data=image_folder(), epochs=100_000)
     host = thread.start(asked, tmp_path / "runs")
-    wait_for(lambda: any(run.epochs for run in state_of(host.folder).runs))
+    wait_for(lambda: any(run.epochs for run in read_state(host.folder).runs))
     return host
 
 
@@ -49,7 +44,7 @@ def test_every_command_and_what_is_said(
     assert status(["ctl", name, "pause", *out]) == 0
     said = capsys.readouterr().out
     assert "paused by process" in said and "mobilenetv3-extract-0 · paused" in said
-    assert state_of(host.folder).paused
+    assert read_state(host.folder).paused
     assert status(["ctl", name, "pause", *out]) == 0, "it is so already"
     capsys.readouterr()
     assert status(["ctl", "resume", "--json", *out]) == 0, "the newest that runs, where none is named"
@@ -59,7 +54,7 @@ def test_every_command_and_what_is_said(
     assert status(["ctl", name, "stop", *out]) == 0
     assert "mobilenetv3-extract-0 · stopped" in capsys.readouterr().out
     assert host.wait(SECONDS)
-    assert state_of(host.folder).end == "stopped"
+    assert read_state(host.folder).end == "stopped"
     assert status(["ctl", name, "pause", *out]) == 2
     assert "does not run now (stopped)" in capsys.readouterr().err
     assert status(["ctl", name, "status", *out]) == 0
@@ -123,14 +118,11 @@ def test_what_ends_by_itself_is_not_waited_for(
 def test_to_resume_what_was_paused_is_to_go_on(
     detach: list[str], image_folder: Callable[..., Path], tmp_path: Path
 ) -> None:
-    small = {"epochs": 2, "batch_size": 4, "image_size": 32}
-    strategies = (changed_strategy(presets()["mobilenetv3-extract"], **small),)
-    source = DataSource(path=str(image_folder()))
-    asked = Experiment(strategies=strategies, data=source, weights="none", device="cpu", precision="fp32")
+    asked = small_experiment("mobilenetv3-extract", data=image_folder())
     folder = tmp_path / "runs" / "a-20260101-000000"
     folder.mkdir(parents=True)
     with EventLog(folder) as log:
-        run(asked, discover(source), log, deque[Action](["pause", "suspend"]))
-    assert state_of(folder).paused
+        run(asked, discover(asked.data), log, deque[Action](["pause", "suspend"]))
+    assert read_state(folder).paused
     assert status(["resume", "--out", str(tmp_path / "runs"), *detach]) == 0
-    wait_for(lambda: state_of(folder).end == "finished")
+    wait_for(lambda: read_state(folder).end == "finished")

@@ -24,7 +24,7 @@ from tests import forked
 from tests.conftest import COLOURS, draw
 from tests.engine.hostile.names import NAMES, fits_a_folder, unsafe
 from tests.tui import logs
-from tests.tui.conftest import opened, text_of, until
+from tests.tui.conftest import idle, opened, text_of, until
 from tests.tui.test_setup import App
 from tui.app import TlTui
 from tui.cli import status
@@ -120,7 +120,7 @@ async def test_every_mode_shows_a_hostile_log_as_it_is(app: TlTui, tmp_path: Pat
         for key, mode in (("3", "compare"), ("4", "runs"), ("2", "live")):
             await pilot.press(key)
             await until(pilot, lambda mode=mode: app.current_mode == mode)
-            await until(pilot, lambda: all(worker.is_finished for worker in app.workers if worker.group != "follow"))
+            await idle(pilot)
             seen(app)
         for _ in range(4):
             await pilot.press("c")

@@ -11,7 +11,8 @@ from engine.presets import on_rung, presets, rungs
 from engine.spec import DataSource
 from engine.state import RunState
 from engine.strategy import LBFGS, SGD, changed_strategy, settings
-from tests.tui.test_setup import SIZES, App, settled, shown, typed
+from tests.tui.conftest import text_of, until
+from tests.tui.test_setup import SIZES, App, settled, typed
 from tui import curves, words
 from tui.cli import status
 from tui.screens.add_strategy import AddStrategy, no_backbone
@@ -36,11 +37,11 @@ async def test_any_backbone_on_any_rung_is_added_with_keys(images: DataSource, s
         await pilot.pause()
         assert isinstance(app.screen, AddStrategy)
         for rung in rungs().values():
-            assert rung.name in shown(app)
-            assert rung.about in shown(app), "whole, also at 80 columns"
+            assert rung.name in text_of(app)
+            assert rung.about in text_of(app), "whole, also at 80 columns"
         await pilot.press("end", *("backspace",) * 8, *"vit_b_16")
         await pilot.press("tab", "end", "up", "up", "up")
-        assert "Enter adds vit_b_16-bn" in shown(app)
+        assert "Enter adds vit_b_16-bn" in text_of(app)
         await pilot.press("enter")
         await pilot.pause()
         chosen = app.setup.strategies.chosen
@@ -61,7 +62,7 @@ async def test_what_is_there_already_is_ticked_and_nothing_is_added_by_escape(im
         await pilot.pause()
         assert list(app.setup.strategies.strategies) == list(presets())
         await pilot.press("a", "home", "X", "enter")
-        assert "not the name of a torchvision model" in shown(app)
+        assert "not the name of a torchvision model" in text_of(app)
         assert isinstance(app.screen, AddStrategy)
 
 
@@ -83,12 +84,12 @@ async def test_what_was_added_can_be_removed_and_nothing_else(images: DataSource
             strategies.add(on_rung("resnet50", rung))
         await pilot.press("up")
         await pilot.pause()
-        assert "del Remove" in shown(app)
+        assert "del Remove" in text_of(app)
         await pilot.press("delete")
         await pilot.pause()
         assert strategies.chosen == (*presets().values(), on_rung("resnet50", "bn"))
         assert app.setup.form.strategy == strategies.current == list(presets().values())[-1]
-        assert "3 runs" in shown(app) and "del Remove" not in shown(app)
+        assert "3 runs" in text_of(app) and "del Remove" not in text_of(app)
         await pilot.press("delete", "down", "backspace", "backspace", "backspace")
         assert strategies.chosen == tuple(presets().values())
         strategies.add(on_rung("resnet50", "probe"))
@@ -116,11 +117,11 @@ async def test_the_models_that_there_are_complete_what_is_typed_and_no_other_is_
         await settled(pilot)
         await pilot.press("a")
         await typed(pilot, "resnet99")
-        assert "! not the name of a torchvision model; did you mean resnet" in shown(app)
+        assert "! not the name of a torchvision model; did you mean resnet" in text_of(app)
         await pilot.press("enter")
         assert isinstance(app.screen, AddStrategy)
         await typed(pilot, "wide_resnet1")
-        await pilot.pause(0.1)
+        await until(pilot, lambda: getattr(app.focused, "_suggestion", "") == "wide_resnet101_2")
         await pilot.press("right", "enter")
         await pilot.pause()
         assert app.setup.strategies.chosen[-1] == on_rung("wide_resnet101_2", "probe")
@@ -148,7 +149,7 @@ async def test_a_probe_has_its_own_parameters(images: DataSource) -> None:
         assert not displayed & {"epochs", "batch_size", "optimizer.lr", "schedule.name", "layer_decay", "head"}
         form.fields["optimizer.l2"].control.focus()
         await typed(pilot, "0.1 x")
-        assert "! a number" in shown(app)
+        assert "! a number" in text_of(app)
         await typed(pilot, "0.1, 0.01")
         assert form.strategy.optimizer == LBFGS(l2=(0.1, 0.01))
         form.fields["trains"].control.focus()

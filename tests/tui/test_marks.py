@@ -12,7 +12,7 @@ from textual.pilot import Pilot
 from engine import events as ev
 from engine.spec import changed
 from tests.tui import logs, predicted
-from tests.tui.conftest import text_of, until
+from tests.tui.conftest import idle, text_of, until
 from tui.app import TlTui
 from tui.screens import runs as runs_screen
 from tui.screens.compare import CompareScreen
@@ -101,7 +101,7 @@ async def test_marks_that_are_asked_for_while_libraries_load_see_each_other(
         loaded.clear()
         await pilot.press("space", "space")
         loaded.set()
-        await pilot.pause(0.3)
+        await idle(pilot)
         assert not app.marks, "the second took the first back"
 
 

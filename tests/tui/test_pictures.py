@@ -17,7 +17,7 @@ from textual.app import App, ComposeResult
 from textual.drivers.headless_driver import HeadlessDriver
 
 from engine.data.images import thumbnail
-from tests.tui.conftest import until
+from tests.tui.conftest import text_of, until
 from tui import pictures
 from tui.pictures import SHADES, Drawn, draw, forget, kind_of_terminal
 from tui.widgets import picture
@@ -185,10 +185,6 @@ class Shown(App[None]):
     @property
     def picture(self) -> Picture:
         return self.query_one(Picture)
-
-
-def text_of(app: App[None]) -> str:
-    return "\n".join(strip.text.rstrip() for strip in app.screen._compositor.render_strips())
 
 
 async def test_the_widget_shows_reads_ahead_and_says_what_is_wrong(photo: str, tmp_path: Path) -> None:

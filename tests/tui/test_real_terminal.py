@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from engine import folder as folders
-from engine.log import event_reader
-from engine.state import fold
+from engine.history import read_state
+from tests.engine.running import wait_for
 from tests.tui.real_terminal import Terminal
 
 
@@ -32,8 +32,8 @@ def test_from_setup_to_the_table_with_keys_alone(terminal: Terminal, tmp_path: P
     terminal.wait_for("Setup", "cold", "warm")
     terminal.press("\x1b[15~")  # F5: start from anywhere
     terminal.wait_for("finished", "2/2")
-    while fold(event_reader(folders.experiments(tmp_path / "runs")[0]).read()).end is None:
-        terminal.read()
+    (folder,) = folders.experiments(tmp_path / "runs")
+    wait_for(lambda: terminal.read() and read_state(folder).end is not None)
     terminal.press("3")
     terminal.wait_for("val acc", "tuned", "extracted")
     terminal.press("?")
@@ -45,5 +45,4 @@ def test_from_setup_to_the_table_with_keys_alone(terminal: Terminal, tmp_path: P
     assert terminal.exit_status == 0
     assert "validation accuracy" in left, "the table stays in the scrollback"
     assert "Traceback" not in left
-    state = fold(event_reader(folders.experiments(tmp_path / "runs")[0]).read())
-    assert [run.status for run in state.runs] == ["finished", "finished"]
+    assert [run.status for run in read_state(folder).runs] == ["finished", "finished"]

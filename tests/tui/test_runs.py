@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import time
 from collections.abc import Callable
 from datetime import datetime
@@ -19,6 +18,7 @@ from engine.spec import changed
 from engine.state import ExperimentState
 from engine.units import percent_range
 from tests.tui import logs
+from tests.tui.conftest import text_of, until
 from tui.app import TlTui
 from tui.screens.dialogs import Question
 from tui.screens.runs import RunsScreen
@@ -85,20 +85,14 @@ def write_all() -> None:
 
 async def opened(pilot: Pilot[None]) -> None:
     """Goes to Runs and waits until the logs are read."""
+
+    def has_read() -> bool:
+        screen = pilot.app.screen_stack[0]
+        return isinstance(screen, RunsScreen) and screen.has_read
+
     await pilot.pause()
     await pilot.press("4")
-    app = pilot.app
-    for _ in range(500):
-        await asyncio.sleep(0.02)
-        screen = app.screen_stack[0]
-        if isinstance(screen, RunsScreen) and screen.has_read:
-            break
-    await pilot.pause()
-
-
-def shown(app: App) -> str:
-    """The screen as lines of text."""
-    return "\n".join("".join(segment.text for segment in strip) for strip in app.screen._compositor.render_strips())
+    await until(pilot, has_read)
 
 
 async def test_every_end_is_told() -> None:
@@ -114,13 +108,13 @@ async def test_every_end_is_told() -> None:
             "failed",
             "damaged",
         ]
-        screen = shown(app)
+        screen = text_of(app)
         for words in ("11-23 12:00", "ants-bees", "seed 0", "3 seeds", "mobilenetv3-extract", "95.4 %", "42.3 s"):
             assert words in screen
         assert "[bold]broken[bold]" in screen
         await pilot.press("down", "down", "down", "down")
         await pilot.pause()
-        assert r"resnet18-finetune-0: out of memory [red]x[/red] \x1b[31m" in shown(app)
+        assert r"resnet18-finetune-0: out of memory [red]x[/red] \x1b[31m" in text_of(app)
 
 
 async def test_enter_on_an_interrupted_one_asks_whether_to_go_on() -> None:
@@ -131,7 +125,7 @@ async def test_enter_on_an_interrupted_one_asks_whether_to_go_on() -> None:
         await pilot.press("down", "enter")
         await pilot.pause()
         assert isinstance(app.screen, Question)
-        assert "was interrupted" in shown(app) and "Best validation accuracy so far" in shown(app)
+        assert "was interrupted" in text_of(app) and "Best validation accuracy so far" in text_of(app)
         await pilot.press("enter")  # unthinking: changes nothing
         await pilot.pause()
         assert (app.opened, app.resumed) == ([("b-20261122-120000", "live")], [])
@@ -155,15 +149,12 @@ async def test_nothing_there_says_what_to_do() -> None:
     app = App()
     async with app.run_test(size=SIZES[0]) as pilot:
         await opened(pilot)
-        assert "No experiments in runs yet." in shown(app)
+        assert "No experiments in runs yet." in text_of(app)
         await pilot.press("enter", "c")
         assert app.opened == []
         logs.write(OUT / "a-20261123-120000", logs.events())
         await pilot.press("r")
-        for _ in range(100):
-            await asyncio.sleep(0.02)
-            if app.runs.known:
-                break
+        await until(pilot, lambda: bool(app.runs.known))
         await pilot.press("enter")
         assert app.opened == [("a-20261123-120000", "live")]
 
@@ -181,10 +172,7 @@ async def test_a_running_experiment_is_followed() -> None:
             first_epoch = next(event for event in told if isinstance(event, ev.EpochFinished))
             log.append(first_epoch)
             app.runs.show(ExperimentState(name="a", end=None))
-            for _ in range(100):
-                await asyncio.sleep(0.02)
-                if app.runs.known[0].best:
-                    break
+            await until(pilot, lambda: bool(app.runs.known[0].best))
             assert app.runs.known[0].best == {first_epoch.run: first_epoch.val.accuracy}
 
 
@@ -195,11 +183,7 @@ async def test_the_cursor_stays_with_its_experiment() -> None:
         await opened(pilot)
         logs.write(OUT / "b-20261121-120000", logs.events())
         await pilot.press("r")
-        for _ in range(100):
-            await asyncio.sleep(0.02)
-            if len(app.runs.known) == 2:
-                break
-        await pilot.pause()
+        await until(pilot, lambda: len(app.runs.known) == 2)
         assert app.runs.table.cursor_row == 1
         await pilot.resize_terminal(120, 40)
         await pilot.pause()

@@ -23,6 +23,7 @@ from engine.presets import DEFAULT_STRATEGIES, named, own_strategies_file, prese
 from engine.progress import WorkDone
 from engine.spec import DataSource, Experiment, changed, default_experiment
 from engine.strategy import AdamW, Constant, StepLR, changed_strategy
+from tests.tui.conftest import idle, text_of, until
 from tui.app import TlTui
 from tui.ascii import to_ascii
 from tui.hosting import Hosting
@@ -73,14 +74,13 @@ def images(image_folder: Callable[..., Path]) -> DataSource:
 
 async def settled(pilot: Keys) -> None:
     """Waits for what is looked at after a pause in typing."""
-    app = pilot.app
-    assert isinstance(app, App)
-    for _ in range(500):
-        await asyncio.sleep(0.02)
-        screen = app.screen_stack[0]
-        if isinstance(screen, SetupScreen) and (screen.data.problem or was_checked(screen)):
-            break
-    await pilot.pause()
+
+    def is_settled() -> bool:
+        screen = pilot.app.screen_stack[0]
+        return isinstance(screen, SetupScreen) and (bool(screen.data.problem) or was_checked(screen))
+
+    await pilot.pause()  # what was known of the data before is forgotten now
+    await until(pilot, is_settled)
 
 
 def was_checked(screen: SetupScreen) -> bool:
@@ -96,18 +96,11 @@ async def typed(pilot: Keys, text: str) -> None:
     await pilot.pause()
 
 
-def shown(app: App) -> str:
-    """The screen as lines of text."""
-    width, height = app.size
-    strips = app.screen._compositor.render_strips()
-    return "\n".join("".join(segment.text for segment in strip)[:width].rstrip() for strip in strips[:height])
-
-
 async def test_enter_starts_both_defaults(images: DataSource) -> None:
     app = App(images)
     async with app.run_test(size=SIZES[0]) as pilot:
         await settled(pilot)
-        screen = shown(app)
+        screen = text_of(app)
         for words in ("12 train · 8 val · 2 classes", "cold", "20 PNG", "[x] resnet18-finetune", "2 runs"):
             assert words in screen
         await pilot.press("enter")
@@ -123,7 +116,7 @@ async def test_the_first_frame_waits_for_no_field(images: DataSource, monkeypatc
 
     async def noted(screen: SetupScreen) -> None:
         assert isinstance(screen.app, App)
-        first.append((shown(screen.app), len(screen.query("*"))))
+        first.append((text_of(screen.app), len(screen.query("*"))))
         await complete(screen)
 
     monkeypatch.setattr(SetupScreen, "_complete", noted)
@@ -133,7 +126,7 @@ async def test_the_first_frame_waits_for_no_field(images: DataSource, monkeypatc
         ((screen, widgets),) = first
         for words in ("1 Setup", "[x] resnet18-finetune", "Every run", "Start", "Browse"):
             assert words in screen
-        assert "momentum" not in screen and "momentum" in shown(app)
+        assert "momentum" not in screen and "momentum" in text_of(app)
         assert 3 * widgets < len(app.screen.query("*"))
 
 
@@ -166,7 +159,7 @@ async def test_space_leaves_a_strategy_out_and_none_cannot_start(images: DataSou
         assert [strategy.name for strategy in app.started[0].strategies] == ["mobilenetv3-extract"]
         await pilot.press("down", "space", "enter")
         assert len(app.started) == 1
-        assert "no strategy is ticked" in shown(app)
+        assert "no strategy is ticked" in text_of(app)
 
 
 @pytest.mark.parametrize(
@@ -181,7 +174,7 @@ async def test_unusable_data_are_told_in_place_and_do_not_start(images: DataSour
         assert why in app.setup.data.problem
         await pilot.press("enter", "ctrl+r", "f5")
         assert not app.started
-        assert "the data cannot be used" in shown(app)
+        assert "the data cannot be used" in text_of(app)
 
 
 async def test_another_path_is_looked_at_after_a_pause(images: DataSource) -> None:
@@ -193,7 +186,7 @@ async def test_another_path_is_looked_at_after_a_pause(images: DataSource) -> No
         await typed(pilot, "ants-b")
         await pilot.press("ctrl+r")
         assert not app.started
-        await pilot.pause(0.2)
+        await until(pilot, lambda: app.setup.data.path._suggestion == "ants-bees/")
         await pilot.press("tab")
         assert app.setup.data.path.value == "ants-bees/"
         await settled(pilot)
@@ -234,16 +227,16 @@ async def test_parameters_are_edited_and_checked(images: DataSource) -> None:
         await pilot.press("right")
         assert app.focused is app.setup.form.fields["epochs"].control
         await typed(pilot, "0")
-        assert "! at least 1" in shown(app)
+        assert "! at least 1" in text_of(app)
         await pilot.press("ctrl+r")
         assert not app.started
         await typed(pilot, "12")
         app.setup.form.fields["optimizer.lr"].control.focus()
         await typed(pilot, "nan")
-        assert any(line.endswith("! a number") for line in shown(app).splitlines())
-        assert "! learning rate: a number, such as 0.001" in shown(app)
+        assert any(line.endswith("! a number") for line in text_of(app).splitlines())
+        assert "! learning rate: a number, such as 0.001" in text_of(app)
         await typed(pilot, "0.02")
-        assert "resnet18-finetune*" in shown(app)
+        assert "resnet18-finetune*" in text_of(app)
         await pilot.press("ctrl+r")
     first, second = app.started[0].strategies
     assert (first.epochs, first.optimizer.lr) == (12, 0.02)
@@ -282,7 +275,7 @@ async def test_views_are_asked_for_where_the_head_alone_trains(images: DataSourc
         assert form.strategy.trains == "head" and views.display
         views.control.focus()
         await typed(pilot, "0")
-        assert "! at least 1" in shown(app)
+        assert "! at least 1" in text_of(app)
         await typed(pilot, "4")
         assert form.strategy.augmentation.views == 4
         form.fields["trains"].control.focus()
@@ -341,7 +334,7 @@ async def test_keys_that_arrive_together_keep_their_order(images: DataSource) ->
         for key in ("backspace", "7", "x"):
             app.post_message(Key(key, key if len(key) == 1 else None))
         await pilot.pause()
-        assert "! epochs: a whole number" in shown(app)
+        assert "! epochs: a whole number" in text_of(app)
         await pilot.press("ctrl+r")
         assert not app.started
 
@@ -361,7 +354,7 @@ async def test_what_holds_for_every_run_is_checked(images: DataSource) -> None:
             await pilot.press("ctrl+r")
             assert not app.started
             await typed(pilot, right)
-        assert "2 × 3 seeds × 5 folds = 30 runs" in shown(app)
+        assert "2 × 3 seeds × 5 folds = 30 runs" in text_of(app)
         app.setup.options.precision.focus()
         await pilot.press("enter", "end", "enter", "ctrl+r")
     (experiment,) = app.started
@@ -380,14 +373,14 @@ async def test_of_a_long_path_the_end_is_shown(images: DataSource, home: Path) -
     app = App(experiment=changed(default_experiment(presets()), data=images, weights=str(weights)))
     async with app.run_test(size=SIZES[0]) as pilot:
         await settled(pilot)
-        assert "/weights" in shown(app)
+        assert "/weights" in text_of(app)
         app.setup.options.weights.focus()
         await pilot.press("home")
         await pilot.pause()
-        assert "/weights" not in shown(app)
+        assert "/weights" not in text_of(app)
         await pilot.press("escape")
         await pilot.pause()
-        assert "/weights" in shown(app)
+        assert "/weights" in text_of(app)
 
 
 async def test_in_ascii_every_sign_has_a_form_of_its_own(images: DataSource, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -395,10 +388,10 @@ async def test_in_ascii_every_sign_has_a_form_of_its_own(images: DataSource, mon
     app = App(images)
     async with app.run_test(size=SIZES[1]) as pilot:
         await settled(pilot)
-        assert "Enter Start" in shown(app)
-        drawn = to_ascii(shown(app))
+        assert "Enter Start" in text_of(app)
+        drawn = to_ascii(text_of(app))
         assert "yes  v" in drawn or "v\n" in drawn
-        assert drawn.count("?") == shown(app).count("?") == 1, "the key of help"
+        assert drawn.count("?") == text_of(app).count("?") == 1, "the key of help"
 
 
 async def test_a_running_experiment_is_not_joined_by_another(
@@ -410,7 +403,7 @@ async def test_a_running_experiment_is_not_joined_by_another(
         monkeypatch.setattr(Hosting, "is_training", True)
         await pilot.press("enter")
         assert not app.started
-        assert "an experiment is running: stop it first" in shown(app)
+        assert "an experiment is running: stop it first" in text_of(app)
 
 
 @pytest.mark.parametrize("closing", ["escape", "enter", "space"])
@@ -432,17 +425,16 @@ async def test_a_start_that_takes_a_while_is_told_and_happens_once(
         await settled(pilot)
         await pilot.press("enter")
         await pilot.pause()
-        assert "starting: loading PyTorch" in shown(app)
+        assert "starting: loading PyTorch" in text_of(app)
         await pilot.press("enter", "ctrl+r")
         await pilot.pause()
-        assert "is running" not in shown(app)
+        assert "is running" not in text_of(app)
         looked.set()
-        while not isinstance(app.screen, Reading):
-            await pilot.pause(0.02)
-        assert "there is no cuda:7" in shown(app)
+        await until(pilot, lambda: isinstance(app.screen, Reading))
+        assert "there is no cuda:7" in text_of(app)
         await pilot.press(closing)
         await pilot.pause()
-        assert "2 runs · ctrl+r starts" in shown(app)
+        assert "2 runs · ctrl+r starts" in text_of(app)
     assert len(asked) == 1
 
 
@@ -450,10 +442,10 @@ async def test_slash_goes_to_the_path_and_is_typed_in_it(images: DataSource) -> 
     app = App(images)
     async with app.run_test(size=SIZES[0]) as pilot:
         await settled(pilot)
-        assert " / Path" in shown(app)
+        assert " / Path" in text_of(app)
         await pilot.press("slash")
         assert app.focused is app.setup.data.path
-        assert "Path" not in shown(app).splitlines()[-1]
+        assert "Path" not in text_of(app).splitlines()[-1]
         await pilot.press("slash", "x")
         assert app.setup.data.path.value == "/x"
         await pilot.press("escape", "slash", "end", "y")
@@ -544,23 +536,23 @@ async def test_strategies_whose_names_have_no_room_are_told_apart(images: DataSo
     app = App(experiment=changed(default_experiment(presets()), strategies=alike, data=images))
     async with app.run_test(size=SIZES[0]) as pilot:
         await settled(pilot)
-        assert "0.001…" in shown(app) and "0.002…" in shown(app)
+        assert "0.001…" in text_of(app) and "0.002…" in text_of(app)
         await pilot.resize_terminal(200, 40)
         await pilot.pause()
-        assert all(strategy.name in shown(app) for strategy in alike)
+        assert all(strategy.name in text_of(app) for strategy in alike)
 
 
 async def test_a_schedule_that_leaves_nothing_to_learn_is_told(images: DataSource) -> None:
     app = App(images)
     async with app.run_test(size=SIZES[0]) as pilot:
         await settled(pilot)
-        assert "hardly learns" not in shown(app)
+        assert "hardly learns" not in text_of(app)
         await pilot.press("right", "3", "0")
         await pilot.pause()
-        assert "! hardly learns from epoch 10 on" in shown(app)
+        assert "! hardly learns from epoch 10 on" in text_of(app)
         await pilot.press("backspace")
         await pilot.pause()
-        assert "hardly learns" not in shown(app)
+        assert "hardly learns" not in text_of(app)
 
 
 async def test_a_broken_file_of_own_strategies_is_told(images: DataSource) -> None:
@@ -569,7 +561,7 @@ async def test_a_broken_file_of_own_strategies_is_told(images: DataSource) -> No
     app = App(images)
     async with app.run_test(size=(200, 40)) as pilot:
         await settled(pilot)
-        assert "epochs: must be a whole number of at least 1" in shown(app)
+        assert "epochs: must be a whole number of at least 1" in text_of(app)
         await pilot.press("enter")
     assert len(app.started[0].strategies) == 2
 
@@ -582,7 +574,7 @@ async def test_own_strategies_are_listed_unticked(images: DataSource) -> None:
     app = App(images)
     async with app.run_test(size=SIZES[0]) as pilot:
         await settled(pilot)
-        assert "[ ] slow" in shown(app)
+        assert "[ ] slow" in text_of(app)
         await pilot.press("down", "down", "space", "enter")
     assert [strategy.name for strategy in app.started[0].strategies] == [*DEFAULT_STRATEGIES, "slow"]
 
@@ -594,11 +586,7 @@ async def test_the_data_are_picked_from_the_tree(images: DataSource, home: Path)
         await settled(pilot)
         await pilot.press("ctrl+o")
         assert isinstance(app.screen, PickFolder)
-        for _ in range(100):
-            await asyncio.sleep(0.02)
-            if "[red]" in shown(app):
-                break
-        assert "a [red]x[b]" in shown(app)
+        await until(pilot, lambda: "a [red]x[b]" in text_of(app))
         await pilot.press("down", "down", "enter")
         await settled(pilot)
         assert app.setup.data.path.value == str(home / "ants-bees")
@@ -613,7 +601,7 @@ async def test_names_from_outside_are_shown_as_they_are(image_folder: Callable[.
     app = App(DataSource(path="[red]x[b]"))
     async with app.run_test(size=SIZES[1]) as pilot:
         await settled(pilot)
-        screen = shown(app)
+        screen = text_of(app)
         assert "[red]x[b]" in screen
         assert "[bold]cold[b]" in screen
         assert r"warm\x1b[31m" in screen
@@ -648,20 +636,20 @@ async def test_proposed_groups_are_taken_and_kept_whole_with_two_keys(patients: 
     app = App(patients)
     async with app.run_test(size=SIZES[1]) as pilot:
         await settled(pilot)
-        assert "? names: 10 groups, 30/30 images" in shown(app)
-        assert "10 of 10 val share train's groups" in shown(app)
-        assert "groups alone 100 %, majority 50 %" in shown(app)
-        assert "p take these groups" in shown(app)
+        assert "? names: 10 groups, 30/30 images" in text_of(app)
+        assert "10 of 10 val share train's groups" in text_of(app)
+        assert "groups alone 100 %, majority 50 %" in text_of(app)
+        assert "p take these groups" in text_of(app)
         await pilot.press("g")  # not yet: nobody has said what a group is
         assert app.setup.asked().data == replace(patients, path="patients")
         await pilot.press("p")
         await settled(pilot)
-        assert "✗ 10 of 10 val share train's groups" in shown(app)
-        assert "names:" not in shown(app)
+        assert "✗ 10 of 10 val share train's groups" in text_of(app)
+        assert "names:" not in text_of(app)
         await pilot.press("g")
         await settled(pilot)
-        assert "✓ no group is in train and val" in shown(app)
-        assert "split here with groups whole" in shown(app)
+        assert "✓ no group is in train and val" in text_of(app)
+        assert "split here with groups whole" in text_of(app)
         await pilot.press("enter")
     data = app.started[0].data
     assert data.split == "grouped"
@@ -675,10 +663,10 @@ async def test_a_column_of_groups_is_taken_with_a_key(images: DataSource, home: 
     app = App(DataSource(path="labels.csv", images="ants-bees/train"))
     async with app.run_test(size=SIZES[1]) as pilot:
         await settled(pilot)
-        assert "p take groups from column Patient ID" in shown(app)
+        assert "p take groups from column Patient ID" in text_of(app)
         await pilot.press("p")
         await settled(pilot)
-        assert "take groups" not in shown(app)
+        assert "take groups" not in text_of(app)
         assert app.setup.data.may_be_grouped
         await pilot.press("enter")
     assert app.started[0].data == DataSource(path="labels.csv", images="ants-bees/train", group="Patient ID")
@@ -705,13 +693,13 @@ async def test_copies_of_images_are_told(images: DataSource, home: Path) -> None
     app = App(images)
     async with app.run_test(size=SIZES[1]) as pilot:
         await settled(pilot)
-        assert "✗ 2 val images are in train too" in shown(app)
-        assert "✗ 1 pair of one image, two labels" in shown(app)
+        assert "✗ 2 val images are in train too" in text_of(app)
+        assert "✗ 1 pair of one image, two labels" in text_of(app)
         await pilot.press("i")
         await pilot.pause()
         assert isinstance(app.screen, Copies)
-        assert "The same image twice: 2 pairs" in shown(app)
-        top, below = (line for line in shown(app).splitlines() if " = copy.png" in line)
+        assert "The same image twice: 2 pairs" in text_of(app)
+        top, below = (line for line in text_of(app).splitlines() if " = copy.png" in line)
         assert "two labels" in top
         assert second.name in top
         assert "train and val" in below
@@ -719,8 +707,9 @@ async def test_copies_of_images_are_told(images: DataSource, home: Path) -> None
         await pilot.press("o")
         assert app.clipboard.split() == [str(second.resolve()), str((other / "copy.png").resolve())]
         await pilot.press("down")
-        await until_seen(app, 2)
-        assert app.screen.pictures[0].path == str(first.resolve())
+        pictures = app.screen.pictures
+        await until(pilot, lambda: all(one.drawn is not None and not one.drawn.problem for one in pictures))
+        assert pictures[0].path == str(first.resolve())
         await pilot.press("escape")
         assert app.screen is app.setup
 
@@ -732,31 +721,16 @@ async def test_one_image_is_told_as_one(images: DataSource, home: Path) -> None:
     app = App(images)
     async with app.run_test(size=SIZES[1]) as pilot:
         await settled(pilot)
-        assert "! 1 image cannot be read" in shown(app)
-        assert "· 1 image twice within a part" in shown(app)
-
-
-async def until_seen(app: App, pictures: int) -> None:
-    """Waits until so many pictures are drawn."""
-    assert isinstance(app.screen, Copies)
-    for _ in range(500):
-        drawn = [picture.drawn for picture in app.screen.pictures]
-        if sum(one is not None and not one.problem for one in drawn) == pictures:
-            return
-        await asyncio.sleep(0.02)
-    raise AssertionError("no pictures")
+        assert "! 1 image cannot be read" in text_of(app)
+        assert "· 1 image twice within a part" in text_of(app)
 
 
 async def test_many_images_are_looked_at_only_when_asked(images: DataSource, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("tui.widgets.data_picker.MOST_AT_ONCE", 19)
     app = App(images)
     async with app.run_test(size=SIZES[1]) as pilot:
-        for _ in range(500):
-            await asyncio.sleep(0.02)
-            if app.setup.data.found is not None:
-                break
-        await pilot.pause()
-        assert "i look for images that are twice" in shown(app)
+        await until(pilot, lambda: app.setup.data.found is not None)
+        assert "i look for images that are twice" in text_of(app)
         assert not was_checked(app.setup)
         await pilot.press("i")
         await settled(pilot)
@@ -777,11 +751,10 @@ async def test_a_start_leaves_the_images_alone(images: DataSource, monkeypatch: 
     monkeypatch.setattr("engine.data.check.check", check)
     app = App(images)
     async with app.run_test(size=SIZES[1]) as pilot:
-        await asyncio.to_thread(begun.wait, 30)
+        assert await asyncio.to_thread(begun.wait, 30)
         await pilot.press("ctrl+r")
-        await asyncio.to_thread(closed.wait, 30)
+        assert await asyncio.to_thread(closed.wait, 30)
         assert len(app.started) == 1
-        assert closed.is_set()
 
 
 async def test_images_that_cannot_be_looked_at_are_said_to_be_once_and_tried_when_asked(
@@ -797,20 +770,15 @@ async def test_images_that_cannot_be_looked_at_are_said_to_be_once_and_tried_whe
     monkeypatch.setattr("engine.data.check.check", check)
     app = App(images)
     async with app.run_test(size=SIZES[1], notifications=True) as pilot:
-        for _ in range(500):
-            await asyncio.sleep(0.02)
-            if "not looked at" in shown(app):
-                break
-        assert "The images were not looked at: the disk is away" in " ".join(shown(app).split())
+        await until(pilot, lambda: "not looked at" in text_of(app))
+        assert "The images were not looked at: the disk is away" in " ".join(text_of(app).split())
         await pilot.press("ctrl+o", "escape")
-        await pilot.pause(0.3)
+        await until(pilot, lambda: app.screen is app.setup)
+        await idle(pilot)
         assert len(tried) == 1
         await pilot.press("i")
-        for _ in range(500):
-            await asyncio.sleep(0.02)
-            if len(tried) == 2:
-                break
-        await pilot.pause(0.3)
+        await until(pilot, lambda: len(tried) > 1)
+        await idle(pilot)
         assert len(tried) == 2
 
 

@@ -93,8 +93,9 @@ def check(made: Comparison) -> None:
     assert {*re.findall(r"\d+\.\d %", said)} <= percentages
     points = {f"{abs(100 * share):.1f}" for share in _differences(exported)}
     assert {*re.findall(r"(?<!±)(?<!\d)(\d+\.\d) points", said)} - {"0.1"} <= points
-    for low, high in re.findall(r"95 % interval [-+]([\d.]+) to [-+]([\d.]+),", said):
-        assert {low, high} <= points
+    intervals = re.findall(r"95 % interval [-+]([\d.]+) to [-+]([\d.]+) points", said)
+    assert len(intervals) == said.count("95 % interval")
+    assert {end for interval in intervals for end in interval} <= points
     assert {*re.findall(r"(?:about )?[\d,]+(?= (?:validation |test )?images)", said)} <= _images(exported)
 
 

@@ -21,6 +21,7 @@ from engine.data.phantom import mass, view
 from engine.events import Leak
 from engine.progress import WorkDone
 from engine.spec import DataSource
+from tests.engine.work import result
 
 
 def picture(seed: int) -> Image.Image:
@@ -35,13 +36,9 @@ def save(image: Image.Image, path: Path, **options: int) -> None:
 
 
 def checked(source: DataSource) -> Report:
-    work = check(discover(source), source)
-    while True:
-        try:
-            assert isinstance(next(work), WorkDone)
-        except StopIteration as finished:
-            assert isinstance(finished.value, Report)
-            return finished.value
+    report, said = result(check(discover(source), source))
+    assert all(isinstance(one, WorkDone) for one in said)
+    return report
 
 
 @pytest.fixture(scope="module")
@@ -257,13 +254,7 @@ def test_uneven_classes() -> None:
 
 
 def searched(hashes: Hashes) -> near.NearPairs:
-    work = near.near_pairs(hashes)
-    while True:
-        try:
-            next(work)
-        except StopIteration as finished:
-            assert isinstance(finished.value, near.NearPairs)
-            return finished.value
+    return result(near.near_pairs(hashes))[0]
 
 
 def flipped(hashes: Hashes, rng: np.random.Generator, count: int) -> Hashes:

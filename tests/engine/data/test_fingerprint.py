@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Generator
 from pathlib import Path
 
 import pytest
@@ -11,21 +10,11 @@ import pytest
 from engine import cache
 from engine.data import fingerprint as module
 from engine.data.fingerprint import content_hashes
-
-
-def drained(work: Generator[int, None, list[str | None]]) -> tuple[list[str | None], list[int]]:
-    """The result of a generator, and what it yielded."""
-    seen = []
-    while True:
-        try:
-            seen.append(next(work))
-        except StopIteration as finished:
-            result: list[str | None] = finished.value
-            return result, seen
+from tests.engine.work import result
 
 
 def hashed(*paths: Path) -> tuple[list[str | None], list[int]]:
-    return drained(content_hashes([str(path) for path in paths], 2))
+    return result(content_hashes([str(path) for path in paths], 2))
 
 
 @pytest.fixture
@@ -111,7 +100,7 @@ def test_what_changes_while_it_is_read_is_not_remembered(files: list[Path]) -> N
     work = content_hashes([str(path) for path in files], 1)
     assert next(work) == 1
     files[0].write_bytes(b"longer than before")
-    drained(work)
+    result(work)
     assert not remembered()
 
 
@@ -120,7 +109,7 @@ def test_what_changes_while_it_is_read_is_not_remembered(files: list[Path]) -> N
 def test_what_cannot_be_read_has_no_digest_and_nothing_is_remembered(
     files: list[Path], tmp_path: Path, missing: str
 ) -> None:
-    digests, done = drained(content_hashes([str(files[0]), f"{tmp_path}/{missing}", str(files[1])], 2))
+    digests, done = result(content_hashes([str(files[0]), f"{tmp_path}/{missing}", str(files[1])], 2))
     assert digests[1] is None
     assert digests[0] is not None and digests[2] is not None
     assert done == [1, 2, 3]

@@ -15,6 +15,7 @@ from engine.data import images, squares
 from engine.data.images import FORMATS, thumbnail
 from engine.data.squares import decode, square
 from engine.data.threads import in_order
+from tests.engine.work import result
 
 SIDE = 24
 
@@ -26,15 +27,9 @@ class Decoded(NamedTuple):
 
 def decoded(*paths: Path, side: int = SIDE, workers: int | None = 2) -> Decoded:
     pixels = np.zeros((len(paths), side, side, 3), np.uint8)
-    decoding, done = decode([str(path) for path in paths], pixels, workers), 0
-    while True:
-        try:
-            now = next(decoding)
-        except StopIteration as finished:
-            assert done == len(paths)
-            return Decoded(pixels, [one.reason if one else "" for one in finished.value])
-        assert now == done + 1
-        done = now
+    undecoded, done = result(decode([str(path) for path in paths], pixels, workers))
+    assert done == list(range(1, len(paths) + 1))
+    return Decoded(pixels, [one.reason if one else "" for one in undecoded])
 
 
 def smooth(width: int, height: int) -> NDArray[np.uint8]:

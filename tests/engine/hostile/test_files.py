@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import pickle
-import socket
 import struct
 import zipfile
 from collections.abc import Callable
@@ -435,6 +434,20 @@ def test_any_log_can_be_compared_and_exported(seed: int) -> None:
 
 # The rest of the machine
 
+WATCH = """
+import os, sys
+def heard(event, arguments):
+    if event in ("socket.bind", "socket.connect"):
+        print("socket:", event, arguments, flush=True)
+sys.addaudithook(heard)
+os.umask(0)
+import psutil
+from tui.cli import status
+"""
+LISTENING = """
+print("listening:", [one for one in psutil.Process().net_connections("all") if one.status == "LISTEN"])
+"""
+
 
 @pytest.mark.slow
 def test_nothing_listens_and_files_are_for_the_user_alone(
@@ -445,22 +458,9 @@ def test_nothing_listens_and_files_are_for_the_user_alone(
         'weights = "none"\ndevice = "cpu"\n[[strategies]]\nname = "a"\nbased_on = "resnet18-finetune"\n'
         'backbone = "squeezenet1_1"\nimage_size = 32\nepochs = 1\nbatch_size = 4\n'
     )
-    watch = """
-        import os, sys
-        def heard(event, arguments):
-            if event in ("socket.bind", "socket.connect"):
-                print("socket:", event, arguments, flush=True)
-        sys.addaudithook(heard)
-        os.umask(0)
-        import psutil
-        from tui.cli import status
-    """
-    run = """
-        status(["run", sys.argv[1], "--config", sys.argv[2], "--out", sys.argv[3]])
-        print("listening:", [one for one in psutil.Process().net_connections("all") if one.status == "LISTEN"])
-    """
+    run = 'status(["run", sys.argv[1], "--config", sys.argv[2], "--out", sys.argv[3]])'
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
-    _, printed = rise(watch, run, image_folder(), config, tmp_path / "runs")
+    _, printed = rise(WATCH, run + LISTENING, image_folder(), config, tmp_path / "runs")
     assert "listening: []" in printed
     assert "socket:" not in printed
     (experiment,) = folders.experiments(tmp_path / "runs")
@@ -468,8 +468,8 @@ def test_nothing_listens_and_files_are_for_the_user_alone(
     assert event_reader(experiment).read()
 
 
-def test_the_audit_would_see_a_socket() -> None:
-    with socket.socket() as listening:
-        listening.bind(("127.0.0.1", 0))
-        listening.listen()
-        assert listening.getsockname()[1] > 0
+def test_a_socket_would_be_seen() -> None:
+    listen = "import socket\nlistening = socket.create_server(('127.0.0.1', 0))"
+    _, printed = rise(WATCH, listen + LISTENING)
+    assert "socket: socket.bind" in printed
+    assert "listening: []" not in printed and "LISTEN" in printed

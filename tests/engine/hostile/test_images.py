@@ -5,7 +5,7 @@ from __future__ import annotations
 import struct
 import threading
 import zlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from functools import cache
 from io import BytesIO
 from pathlib import Path
@@ -22,6 +22,7 @@ from engine.data.squares import decode, decode_into, square
 from engine.text import shown
 from tests import forked
 from tests.engine.hostile.bounded import MIB, ROOT, rise
+from tests.engine.work import result
 
 SIDE = 24
 RED = (230, 20, 10)
@@ -110,16 +111,6 @@ def without_picture() -> dict[str, tuple[bytes, str]]:
     }
 
 
-def run(decoding: Iterator[int]) -> list[str]:
-    """What a decoding returns, run to its end."""
-    while True:
-        try:
-            next(decoding)
-        except StopIteration as finished:
-            reasons: list[str] = finished.value
-            return reasons
-
-
 @pytest.mark.parametrize("name", convertible())
 def test_odd_pictures_are_converted(tmp_path: Path, name: str) -> None:
     content, expected = convertible()[name]
@@ -171,16 +162,11 @@ import torch
 from engine.data.discover import discover
 from engine.data.prepare import prepare
 from engine.spec import DataSource
+from tests.engine.work import result
 """
 WORK = """
 with ThreadPoolExecutor(1) as later:
-    work = prepare(discover(DataSource(path=sys.argv[1])), 64, torch.device("cpu"), later)
-    while True:
-        try:
-            next(work)
-        except StopIteration as finished:
-            prepared = finished.value
-            break
+    prepared, _ = result(prepare(discover(DataSource(path=sys.argv[1])), 64, torch.device("cpu"), later))
 for part in (prepared.train, prepared.val):
     print(len(part.labels), len(part.unreadable), sorted({Path(one.path).suffix for one in part.unreadable}))
 print(all(one.reason for one in prepared.train.unreadable))
@@ -215,16 +201,12 @@ BOMBS = """
 import numpy as np
 from engine.data.squares import decode
 from engine.hosts.tuning import tune_process
+from tests.engine.work import result
 tune_process()
 """
 DECODE = """
 pixels = np.zeros((len(sys.argv) - 1, 224, 224, 3), np.uint8)
-decoding = decode(sys.argv[1:], pixels, workers=8)
-try:
-    while True:
-        next(decoding)
-except StopIteration as finished:
-    print(finished.value)
+print(result(decode(sys.argv[1:], pixels, workers=8))[0])
 print(pixels[:, 100, 100, 0].tolist())
 """
 
@@ -392,5 +374,5 @@ def test_decoding_goes_on_past_what_is_broken(tmp_path: Path) -> None:
         paths.append(tmp_path / f"{number}.jpg")
         paths[-1].write_bytes(content)
     pixels = np.zeros((len(paths), SIDE, SIDE, 3), np.uint8)
-    reasons = run(decode([str(path) for path in paths], pixels, workers=3))
+    reasons, _ = result(decode([str(path) for path in paths], pixels, workers=3))
     assert [bool(reason) for reason in reasons] == [True] * len(without_picture()) + [False] * len(convertible())

@@ -11,13 +11,11 @@ import psutil
 import pytest
 
 from engine.events import EpochFinished
+from engine.history import read_state
 from engine.hosts import process, thread
 from engine.hosts.process import NotBegunError, detach
 from engine.log import event_reader, send_command, writing_process
-from engine.presets import presets
-from engine.spec import DataSource, Experiment
-from engine.strategy import changed_strategy
-from tests.engine.running import SECONDS, state_of, wait_for
+from tests.engine.running import SECONDS, small_experiment, wait_for
 
 
 @pytest.fixture(autouse=True)
@@ -30,17 +28,11 @@ def _none_is_left() -> Iterator[None]:
         started.wait(SECONDS)
 
 
-def experiment(data: Path, epochs: int) -> Experiment:
-    small = {"epochs": epochs, "batch_size": 4, "image_size": 32}
-    strategies = (changed_strategy(presets()["mobilenetv3-extract"], **small),)
-    return Experiment(strategies=strategies, data=DataSource(path=str(data)), weights="none", device="cpu")
-
-
 @pytest.mark.slow
 def test_it_runs_in_a_session_of_its_own_obeys_and_can_be_gone_on_with(
     image_folder: Callable[..., Path], tmp_path: Path
 ) -> None:
-    folder, _ = thread.create(experiment(image_folder(), 100_000), tmp_path)
+    folder, _ = thread.create(small_experiment("mobilenetv3-extract", data=image_folder(), epochs=100_000), tmp_path)
     pid = detach(folder)
     assert writing_process(folder) == pid
     assert os.getsid(pid) == pid != os.getsid(0)
@@ -51,14 +43,14 @@ def test_it_runs_in_a_session_of_its_own_obeys_and_can_be_gone_on_with(
     os.kill(pid, signal.SIGHUP)
     os.kill(pid, signal.SIGTERM)
     wait_for(lambda: writing_process(folder) is None)
-    assert state_of(folder).suspended
-    epochs = len(state_of(folder).runs[0].epochs)
+    assert read_state(folder).suspended
+    epochs = len(read_state(folder).runs[0].epochs)
     second = detach(folder)
-    wait_for(lambda: len(state_of(folder).runs[0].epochs) > epochs)
+    wait_for(lambda: len(read_state(folder).runs[0].epochs) > epochs)
     send_command(folder, "stop")
-    wait_for(lambda: state_of(folder).end == "stopped")
+    wait_for(lambda: read_state(folder).end == "stopped")
     wait_for(lambda: not psutil.pid_exists(second) or psutil.Process(second).status() == psutil.STATUS_ZOMBIE)
-    numbers = [epoch.epoch for epoch in state_of(folder).runs[0].epochs]
+    numbers = [epoch.epoch for epoch in read_state(folder).runs[0].epochs]
     assert numbers == list(range(1, len(numbers) + 1)), "no epoch twice, none left out"
 
 
@@ -70,7 +62,7 @@ def test_what_cannot_begin_says_why_in_a_line(tmp_path: Path, capsys: pytest.Cap
 @pytest.mark.slow
 def test_data_that_are_gone_are_told_by_the_one_who_detaches(image_folder: Callable[..., Path], tmp_path: Path) -> None:
     data = image_folder()
-    folder, _ = thread.create(experiment(data, 1), tmp_path / "runs")
+    folder, _ = thread.create(small_experiment("mobilenetv3-extract", data=data), tmp_path / "runs")
     data.rename(tmp_path / "moved")
     with pytest.raises(NotBegunError, match="no such"):
         detach(folder)

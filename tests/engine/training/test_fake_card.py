@@ -36,6 +36,7 @@ from engine.training.metrics import Tally
 from engine.training.optim import make_optimizer, make_scheduler
 from engine.training.run import Run, Training
 from tests.engine.training.runs import CROP, SIDE, extraction, fine_tuning
+from tests.engine.work import result
 
 CARD = torch.device("cuda", 0)
 TRAIN, VAL = 21, 10
@@ -229,12 +230,7 @@ def test_features_are_extracted_on_the_card_and_stay_there(
         work = features._extract(
             store, images("card"), strategy.augmentation, network, precision, number_of_views(strategy), None
         )
-        said, table = [], None
-        while table is None:
-            try:
-                said.append(next(work))
-            except StopIteration as finished:
-                table = finished.value
+        table, said = result(work)
     assert (table.device, table.dtype) == (CARD, torch.float32)
     assert table.shape == (number_of_views(strategy), TRAIN + VAL, 1024)
     assert len(waited) == 1, "once all is done"
