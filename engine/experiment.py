@@ -38,6 +38,7 @@ from engine.spec import Arithmetic, Experiment, planned_runs
 from engine.state import ExperimentState, fold, is_left
 from engine.text import in_one_line, listed
 from engine.toml import SpecError
+from engine.training import checkpoint
 from engine.training.features import FeatureStore
 from engine.training.schedule import stands_still_from
 
@@ -125,6 +126,8 @@ def _run(
         for planned in planned_runs(experiment):
             left = state.run(planned.name)
             if not is_left(left):
+                if left.status == "finished":  # a process that was killed right then had no time for it
+                    checkpoint.remove(log.folder, planned.name)
                 continue
             if shared.prepared:
                 devices.release_memory()  # of the run before

@@ -9,8 +9,8 @@ from engine.models.weights import WeightsError
 from engine.state import WRITING
 from engine.text import in_one_line, shown
 from engine.training import saving
-from engine.training.features import NotFiniteError, TooLargeError
-from engine.training.memory import DoesNotFitError, shortage
+from engine.training.features import NotFiniteError
+from engine.training.memory import DoesNotFitError, TooLargeError, shortage
 from engine.training.run import DivergedError
 
 
@@ -19,23 +19,27 @@ def failure(run: str, error: Exception, standing: Path | None = None) -> ev.RunF
 
     ``standing``: where the run's last checkpoint is, in the experiment's folder.
     """
-    message = shown(in_one_line(error), 400)
+    message, kind, advice = shown(in_one_line(error), 400), "error", ""
     match error:
-        case WeightsError() | NotFiniteError() | TooLargeError():  # which say what to do
-            kind = "out of memory" if isinstance(error, TooLargeError) else "weights"
-            return ev.RunFailed(run=run, kind=kind, message=message)
+        case WeightsError() | NotFiniteError():  # which say what to do
+            kind = "weights"
+        case TooLargeError():  # likewise
+            kind = "out of memory"
         case DivergedError():
+            kind = "diverged"
             advice = "lower the learning rate" + (f"; the last good state is in {standing}" if standing else "")
-            return ev.RunFailed(run=run, kind="diverged", message=message, advice=advice)
         case DoesNotFitError():
+            kind = "out of memory"
             advice = "a smaller image size or backbone needs less memory, as does training the last layer alone"
-            return ev.RunFailed(run=run, kind="out of memory", message=message, advice=advice)
         case _ if shortage(error):
+            kind = "out of memory"
             advice = "a smaller batch size or image size needs less memory; is another program using it?"
-            return ev.RunFailed(run=run, kind="out of memory", message=message, advice=advice)
         case OSError():
-            advice = "is the disk full or read-only? what was measured is in the log; once there is room, resume it"
-            return ev.RunFailed(run=run, kind=WRITING, message=saving.why(error), advice=advice)
+            kind, message = WRITING, saving.why(error)
+            advice = "is the disk there, writable and not full? what was measured is in the log; then resume it"
+        case ValueError() if "more than 1 value per channel" in message:
+            advice = "batch norm needs two values of each: take a larger batch size or image size"
         case _:
+            message = f"{type(error).__name__}: {message}"
             advice = "the full traceback is in engine.log beside the experiment's log"
-            return ev.RunFailed(run=run, kind="error", message=f"{type(error).__name__}: {message}", advice=advice)
+    return ev.RunFailed(run=run, kind=kind, message=message, advice=advice)

@@ -21,8 +21,8 @@ from engine.progress import WorkDone, each
 from engine.spec import Arithmetic
 from engine.strategy import LBFGS
 from engine.training.batches import Images
-from engine.training.features import FeatureStore, NotFiniteError, TooLargeError, extracted
-from engine.training.memory import shortage
+from engine.training.features import FeatureStore, NotFiniteError, extracted
+from engine.training.memory import TooLargeError, shortage
 from engine.training.probe import Head, divided, probe
 
 SETTLED = 1e-3
@@ -139,9 +139,12 @@ def _ranked(
     solved = yield from each(probe(features, labels, parts, head, settings), named)
     flat = features.flatten(2).mean(2) if features.dim() == 4 else features
     flat = flat if has_float64(images.device) else flat.cpu()
+    evidence = log_evidence(flat, labels.to(flat.device), classes)
+    if not math.isfinite(evidence):
+        raise NotFiniteError("every image has the same features")
     return Ranked(
         backbone=backbone,
-        logme=log_evidence(flat, labels.to(flat.device), classes),
+        logme=evidence,
         accuracy=solved.accuracy,
         loss=solved.loss,
         features=flat.shape[1],

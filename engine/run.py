@@ -29,7 +29,7 @@ from engine.toml import SpecError
 from engine.training import checkpoint, saving
 from engine.training.batches import Images
 from engine.training.best import Best
-from engine.training.checkpoint import CheckpointError
+from engine.training.checkpoint import Checkpoint, CheckpointError, OtherVersionError
 from engine.training.course import Course, Spent
 from engine.training.evaluation import test
 from engine.training.features import extracted
@@ -55,6 +55,8 @@ def run_events(shared: Shared, planned: PlannedRun, view: Preprocessing, known: 
     """
     name = planned.name
     shared.features.begin_run()
+    if not planned.strategy.needs_features:
+        shared.features.leave_device()
     course: Course | None = None
     last: ev.RunFinished | ev.RunFailed
     try:
@@ -127,21 +129,32 @@ def _resume(shared: Shared, course: Course) -> Generator[Event, None, None]:
     """Brings the course to where an earlier process left it, if one did."""
     name = course.run.name
     try:
-        found = checkpoint.read(shared.folder, name)
+        found = _checkpoint(shared, name)
         if found is None:
             return
         changed = checkpoint.differences(found, course)
         if changed and not shared.force:
             raise ChangedError(f"{name} cannot go on as it began: {'; '.join(changed)}; --force goes on all the same")
         checkpoint.restore(found, course)
-    except CheckpointError as error:
-        yield ev.Warned(run=name, message=f"begins anew: {error}")
+    except (CheckpointError, OtherVersionError) as error:
+        kept = checkpoint.put_aside(shared.folder, name)
+        yield ev.Warned(run=name, message=f"begins anew: {error}; kept as {kept.name}")
         return
     if changed:
         course.training.begin_epoch(course.training.epoch)
         if found.standing.data != course.data:
             course.best.forget()
         yield ev.Warned(run=name, message=f"goes on by force, at the beginning of its epoch: {'; '.join(changed)}")
+
+
+def _checkpoint(shared: Shared, name: str) -> Checkpoint | None:
+    """Where the run stands, if it began; :class:`ChangedError` where only another version of tl-tui can tell."""
+    try:
+        return checkpoint.read(shared.folder, name)
+    except OtherVersionError as error:
+        if shared.force:
+            raise
+        raise ChangedError(f"{name} cannot go on: {error}; that version can, --force begins it anew") from None
 
 
 def _started(shared: Shared, planned: PlannedRun, course: Course, pretrained: Pretrained, cost: int) -> ev.RunStarted:
@@ -170,8 +183,10 @@ def _fit(shared: Shared, course: Course) -> Generator[Event, None, None]:
     clock = shared.meters.clock
     due, saved, cost = every(SAVE_SECONDS, clock), clock(), 0.0
     for event in fit(course.run, course.training, course.best.offer):
-        owed = shared.features.settle()
-        if not course.paid:
+        owed, made = shared.features.settle()
+        if course.paid:
+            course.refund(made)
+        else:
             course.charge(owed)
             course.paid = bool(shared.features.paid)
         epoch_ended = isinstance(event, ev.EpochFinished)

@@ -8,6 +8,7 @@ augmentation and dropout need no state: they derive from (seed, epoch, step).
 from __future__ import annotations
 
 import math
+import time
 from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
@@ -35,6 +36,10 @@ STANDING = "standing"
 
 class CheckpointError(ValueError):
     """A checkpoint cannot be used; the text is one line that says which and why."""
+
+
+class OtherVersionError(ValueError):
+    """A checkpoint was written by another version of tl-tui; the text is one line that says which."""
 
 
 class PoisonedError(ValueError):
@@ -73,6 +78,10 @@ class Standing(Struct, frozen=True, kw_only=True):
     peak_allocated: int | None = None
     found: float = 0.0
     paid: bool = False
+
+
+class _Version(Struct, frozen=True):
+    version: int
 
 
 class Checkpoint(Struct, frozen=True):
@@ -135,18 +144,31 @@ def remove(folder: Path, run: str) -> None:
         standing_file(folder, run).unlink(missing_ok=True)
 
 
+def put_aside(folder: Path, run: str) -> Path:
+    """Gives the run's checkpoint, which cannot be used here, a name under which nothing overwrites it: the new path."""
+    path = standing_file(folder, run)
+    return path.replace(path.with_name(f"unused-{time.time_ns()}.safetensors"))
+
+
 def read(folder: Path, run: str) -> Checkpoint | None:
-    """The run's checkpoint, None where there is none; :class:`CheckpointError` where it is damaged or too new."""
+    """The run's checkpoint, None where there is none.
+
+    :class:`CheckpointError` where it is damaged, :class:`OtherVersionError`, and ``OSError`` where it cannot be read
+    now (a network's disk, too many open files).
+    """
     path = standing_file(folder, run)
     if not path.exists():
         return None
+    path.open("rb").close()  # safetensors does not tell what cannot be read from what is damaged
     try:
         with safe_open(path, framework="pt") as file:
-            standing = msgspec.json.decode((file.metadata() or {})[STANDING], type=Standing)
-            if standing.version != VERSION:
-                raise CheckpointError(f"{path}: written by another version of tl-tui (format {standing.version})")
+            metadata = (file.metadata() or {})[STANDING]
+            version = msgspec.json.decode(metadata, type=_Version).version
+            if version != VERSION:
+                raise OtherVersionError(f"{path}: written by another version of tl-tui (format {version})")
+            standing = msgspec.json.decode(metadata, type=Standing)
             return Checkpoint(standing, {name: file.get_tensor(name) for name in file.keys()})  # noqa: SIM118 - no dict
-    except (SafetensorError, KeyError, msgspec.MsgspecError, OSError, RecursionError) as error:
+    except (SafetensorError, KeyError, msgspec.MsgspecError, RecursionError) as error:
         raise CheckpointError(f"{path}: damaged ({' '.join(str(error).split())[:200]})") from error
 
 

@@ -57,6 +57,10 @@ class Course:
         self.found += owed.seconds
         self.began -= owed
 
+    def refund(self, made: Cost) -> None:
+        """The run took so much for features that it had paid for before it was suspended."""
+        self.began -= Cost() - made
+
     def taken(self) -> Spent:
         """What the run took so far."""
         if self.spent is not None:

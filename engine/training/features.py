@@ -29,16 +29,13 @@ from engine.progress import WorkDone
 from engine.spec import Arithmetic
 from engine.strategy import Augmentation, Strategy
 from engine.training.batches import Images, evaluation_sizes, generator
+from engine.training.memory import TooLargeError
 
 EXTRACTOR = "3"
 """Changes whenever the same backbone is to give other features of the same images."""
 FEATURES, COST = "features.npy", "cost.json"
 EVERY_SEED = 0
 GIB = 2**30
-
-
-class TooLargeError(RuntimeError):
-    """Features fit neither on the device nor into memory; the text is one line."""
 
 
 class NotFiniteError(RuntimeError):
@@ -51,7 +48,8 @@ class FeatureStore:
 
     ``costs``: what each took by ``meters``, here or in the experiment that wrote them to the cache.
     ``owed``: those of features that the present run was given and an earlier one had paid for; whoever counts what a
-    run takes adds them, so that none is cheap because it came later. ``paid``: what the present run need not pay again.
+    run takes adds them, so that none is cheap because it came later. ``made``: what it took this run itself to extract
+    features; a run that goes on has paid before. ``paid``: what the present run need not pay again.
     """
 
     later: Executor
@@ -59,16 +57,26 @@ class FeatureStore:
     tables: dict[str, Tensor] = field(default_factory=dict)
     costs: dict[str, Cost] = field(default_factory=dict)
     owed: Cost = field(default_factory=Cost)
+    made: Cost = field(default_factory=Cost)
     paid: set[str] = field(default_factory=set)
 
     def begin_run(self) -> None:
         """Another run begins, which owes nothing yet."""
-        self.owed, self.paid = Cost(), set()
+        self.owed, self.made, self.paid = Cost(), Cost(), set()
 
-    def settle(self) -> Cost:
-        """What is owed, from now on nothing."""
-        owed, self.owed = self.owed, Cost()
-        return owed
+    def settle(self) -> tuple[Cost, Cost]:
+        """What is owed and what was made, from now on nothing."""
+        owed, made, self.owed, self.made = self.owed, self.made, Cost(), Cost()
+        return owed, made
+
+    def leave_device(self) -> None:
+        """Makes room on the device for a run that needs no features: they wait in memory, as far as they fit there."""
+        for key, table in list(self.tables.items()):
+            if table.device.type == "cpu":
+                continue
+            del self.tables[key]
+            if table.nbytes <= free_memory():
+                self.tables[key] = table.cpu()
 
 
 def number_of_views(strategy: Strategy) -> int:
@@ -96,13 +104,16 @@ def extracted(
     if key not in store.tables and (found := _cached(store, key, images, views)) is not None:
         store.tables[key], store.costs[key] = found
     if key in store.tables:
+        table = store.tables[key]
+        if table.device.type != images.device.type and fits_on(images.device, table.nbytes):
+            store.tables[key] = table.to(images.device)
         if key not in store.paid:
             store.owed = store.costs[key]
     else:
         began = store.meters()
         table = yield from _extract(store, images, strategy.augmentation, network, precision, views, at_once)
         store.tables[key] = table
-        store.costs[key] = store.meters() - began
+        store.costs[key] = store.made = store.meters() - began
         many = f"{images.prepared.count} images" + (f", {views - 1} views" if views > 1 else "")
         description = f"{strategy.backbone}: {many} of {images.preprocessing.crop} pixels"
         cost = msgspec.json.encode(store.costs[key])

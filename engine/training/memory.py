@@ -23,6 +23,10 @@ class DoesNotFitError(MemoryError):
     """Not even the fewest images that can be computed at once fit into memory; the text is one line."""
 
 
+class TooLargeError(RuntimeError):
+    """What a run needs at once fits neither on the device nor into memory; the text says what to do, in one line."""
+
+
 def shortage(error: BaseException) -> Shortage | None:
     """What there was no memory for when this was raised; None where it says nothing of memory."""
     match error:

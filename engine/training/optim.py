@@ -23,11 +23,25 @@ def make_optimizer(strategy: Strategy, network: Network) -> Optimizer:
     match strategy.optimizer:
         case SGD(lr=lr, momentum=momentum, weight_decay=decay):
             groups = _groups(strategy, lr, network)
-            return torch.optim.SGD(groups, lr=lr, momentum=momentum, weight_decay=decay, fused=True)
+            optimizer = torch.optim.SGD(groups, lr=lr, momentum=momentum, weight_decay=decay, fused=True)
+            if momentum:
+                _start_still(optimizer)
+            return optimizer
         case AdamW(lr=lr, weight_decay=decay):
             return torch.optim.AdamW(_groups(strategy, lr, network), lr=lr, weight_decay=decay, fused=True)
         case LBFGS():
             return torch.optim.LBFGS(network.head.parameters())
+
+
+def _start_still(optimizer: torch.optim.SGD) -> None:
+    """Begins with a momentum of 0, which gives the same first step.
+
+    Torch would make the buffers in that step, and where its gradients overflow (fp16), skip it and leave in them
+    whatever was in memory before.
+    """
+    for group in optimizer.param_groups:
+        for parameter in group["params"]:
+            optimizer.state[parameter]["momentum_buffer"] = torch.zeros_like(parameter, requires_grad=False)
 
 
 def make_scheduler(strategy: Strategy, optimizer: Optimizer) -> lr_scheduler.LRScheduler:

@@ -16,10 +16,12 @@ from torch import Tensor
 from torch.nn import functional
 
 from engine.data.dataset import DataError, Sample
+from engine.data.room import free_memory
 from engine.data.splits import folds
 from engine.devices import has_float64
 from engine.progress import WorkDone
 from engine.strategy import LBFGS
+from engine.training.memory import TooLargeError
 
 ITERATIONS, AT_ONCE = 1000, 50
 """Of L-BFGS at most, and between two looks at whether a person wants it to end."""
@@ -27,6 +29,9 @@ TOLERANCE, ROUGH = 1e-6, 1e-4
 """The largest component of the gradient at which a solution is one; ROUGH where it only tells regularisations apart."""
 SMALL = 2_000_000
 """Numbers in the features up to which a second thread would wait longer than it works."""
+LOGITS = 6
+"""Times the logits of all heads in float64 that a step of L-BFGS holds at once (5.4 were measured)."""
+GIB = 2**30
 WORSE = 2
 """Weaker regularisation is no longer tried after so many that were each worse than the best."""
 
@@ -79,6 +84,8 @@ def probe(
     and gives the number of classes; a linear head has one best solution, wherever it begins.
     """
     device = features.device if has_float64(features.device) else torch.device("cpu")
+    if device.type == "cpu":
+        _check_room(features, start, 1 if parts is None else int(parts.max()) + 1)
     rows = features.to(device, torch.float64, copy=True)  # changed in place: this is most of the memory that it takes
     rows = rows.flatten(2).mT if features.dim() == 4 else rows[:, None]
     mean = rows.mean((0, 1))
@@ -97,6 +104,18 @@ def probe(
     solved = yield from _solve(task, every, l2, begin, TOLERANCE, WorkDone("the best last layer"))
     weight = (solved.weight[0] if basis is None else solved.weight[0] @ basis.mT) / scale
     return Probe(Head(weight, solved.bias[0] - weight @ mean), l2, loss, accuracy)
+
+
+def _check_room(features: Tensor, start: Head, heads: int) -> None:
+    """Raises before the system ends the process, which would have it end again each time that it goes on."""
+    positions, classes = math.prod(features.shape[2:]), len(start.bias)
+    rows = 8 * features.numel()
+    needed = rows + LOGITS * 8 * heads * len(features) * positions * classes
+    if needed > (free := free_memory()):
+        raise TooLargeError(
+            f"solving for the last layer of {len(features):,} images and {classes:,} classes takes"
+            f" {needed / GIB:.1f} GiB and {free / GIB:.1f} GiB are free: train it by steps, or take fewer images"
+        )
 
 
 def _began(task: _Task, start: Head, mean: Tensor, scale: Tensor) -> tuple[Head, Tensor | None]:

@@ -107,6 +107,18 @@ def test_what_memory_runs_out_for_is_skipped_and_the_next_is_ranked(
     ]
 
 
+def test_features_that_tell_nothing_apart_are_skipped_with_a_line(
+    image_folder: Callable[..., Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def nothing(*arguments: Any) -> Any:
+        return torch.zeros_like((yield from features.extracted(*arguments)))
+
+    monkeypatch.setattr("engine.ranking.extracted", nothing)
+    dataset = discover(DataSource(path=str(image_folder())))
+    ((one,), _) = result(rank(dataset, ["mobilenet_v3_small"], "none", "cpu"))
+    assert (one.logme, one.skipped) == (None, "every image has the same features")
+
+
 def test_an_unknown_backbone_is_refused_before_any_work(image_folder: Callable[..., Path]) -> None:
     dataset = discover(DataSource(path=str(image_folder())))
     with pytest.raises(SpecError, match=r"resnet17.*did you mean"):

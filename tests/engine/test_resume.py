@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import errno
 import shutil
+import time
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Generator
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 import msgspec
 import pytest
@@ -13,6 +17,7 @@ from PIL import Image
 from torch.amp import GradScaler
 
 from engine import events as ev
+from engine.clock import Stopwatch
 from engine.data.discover import discover
 from engine.events import Action
 from engine.experiment import run
@@ -20,13 +25,14 @@ from engine.folder import EVENTS, standing_file
 from engine.history import read_state
 from engine.hosts import thread
 from engine.log import EventLog, LogBusyError, event_reader, send_command
+from engine.meters import Meters
 from engine.presets import on_rung
 from engine.shared import ChangedError
 from engine.spec import Experiment
 from engine.state import ExperimentState
 from engine.strategy import changed_strategy
 from engine.toml import SpecError
-from engine.training import checkpoint, tensor_file
+from engine.training import checkpoint, features, tensor_file
 from engine.training.best import Best
 from engine.training.course import Course
 from engine.training.run import at_the_start
@@ -212,6 +218,79 @@ def test_a_damaged_checkpoint_is_told_and_the_run_begins_anew(
     assert state.end == "finished"
     assert [epoch.epoch for epoch in state.run(FINE_TUNING).epochs] == [1, 2, 3]
     assert any("begins anew" in warning.message for warning in state.warnings)
+    assert len(list(path.parent.glob("unused-*.safetensors"))) == 1
+
+
+def test_a_checkpoint_that_cannot_be_read_now_is_not_overwritten(
+    image_folder: Callable[..., Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked = small_experiment("resnet18-finetune", data=image_folder())
+    whole = read_state(undisturbed(asked, discover(asked.data), tmp_path / "whole"))
+    folder = tmp_path / "run"
+    run_until(folder, asked, "suspend", ended(2))
+    path = standing_file(folder, FINE_TUNING)
+    opened = Path.open
+
+    def stale(self: Path, *arguments: Any, **named: Any) -> Any:
+        if self == path:
+            raise OSError(errno.ESTALE, "Stale file handle", str(self))
+        return opened(self, *arguments, **named)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Path, "open", stale)
+        left = go_on(folder, asked).run(FINE_TUNING)
+    assert left.failure is not None
+    assert "Stale file handle" in left.failure.message
+    assert "resume it" in left.failure.advice
+    assert numbers(go_on(folder, asked)) == numbers(whole)
+
+
+def test_a_checkpoint_of_another_version_is_refused_unless_forced(
+    image_folder: Callable[..., Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked = small_experiment("resnet18-finetune", data=image_folder())
+    run_until(tmp_path, asked, "suspend", ended(2))
+    content = standing_file(tmp_path, FINE_TUNING).read_bytes()
+    monkeypatch.setattr(checkpoint, "VERSION", checkpoint.VERSION + 1)
+    with pytest.raises(ChangedError, match=r"written by another version of tl-tui.*--force begins it anew"):
+        go_on(tmp_path, asked)
+    assert standing_file(tmp_path, FINE_TUNING).read_bytes() == content
+    assert go_on(tmp_path, asked, force=True).end == "finished"
+    assert [path.read_bytes() for path in (tmp_path / "checkpoints").rglob("unused-*")] == [content]
+
+
+def test_the_checkpoint_of_a_run_that_is_over_goes_when_the_others_go_on(
+    image_folder: Callable[..., Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As where a process is killed right after it has logged that the run is over."""
+    asked = small_experiment(data=image_folder())
+    with monkeypatch.context() as patch:
+        patch.setattr(checkpoint, "remove", lambda *_: None)
+        run_until(tmp_path, asked, "suspend", lambda event: isinstance(event, ev.RunFinished))
+    assert standing_file(tmp_path, FINE_TUNING).exists()
+    assert go_on(tmp_path, asked).end == "finished"
+    assert not standing_file(tmp_path, FINE_TUNING).exists()
+
+
+def test_features_that_have_to_be_extracted_again_are_paid_for_once(
+    image_folder: Callable[..., Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("TL_TUI_CACHE_GIB", "0")
+    slower, extract = [0.0], features._extract
+
+    def slow(*arguments: Any) -> Generator[Any, None, Any]:
+        slower[0] += 1e6
+        return (yield from extract(*arguments))
+
+    monkeypatch.setattr(features, "_extract", slow)
+    clock = Stopwatch(lambda: time.perf_counter() + slower[0])
+    monkeypatch.setattr("engine.experiment.Meters", partial(Meters, clock=clock))
+    asked = small_experiment("mobilenetv3-extract", data=image_folder())
+    run_until(tmp_path, asked, "suspend", ended(1))
+    seconds = go_on(tmp_path, asked).run(EXTRACTION).seconds
+    assert slower == [2e6]
+    assert seconds is not None
+    assert 1e6 < seconds < 1.1e6
 
 
 def test_an_experiment_that_never_began_begins(image_folder: Callable[..., Path], tmp_path: Path) -> None:

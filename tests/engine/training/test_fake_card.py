@@ -24,6 +24,7 @@ from engine.data.dataset import Sample
 from engine.data.pixels import InMemory, fits_on, in_memory
 from engine.data.prepare import Part, Prepared
 from engine.devices import MemoryProbe
+from engine.meters import Cost
 from engine.models import backbones
 from engine.models.backbones import Network, Preprocessing, build
 from engine.spec import Arithmetic
@@ -236,6 +237,23 @@ def test_features_are_extracted_on_the_card_and_stay_there(
     assert len(waited) == 1, "once all is done"
     assert checked == [1], "what is there is looked at where it is waited for"
     assert said[-1].done == said[-1].total
+
+
+def test_features_leave_the_card_to_a_run_that_needs_none_and_come_back(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(features, "fits_on", lambda *_: True)
+    monkeypatch.setattr(features, "_key", lambda *_: "key")
+    strategy = extraction()
+    with FakeTensorMode(allow_non_fake_inputs=True):
+        store = FeatureStore(ThreadPoolExecutor(1))
+        store.tables["key"], store.costs["key"] = torch.empty(1, TRAIN + VAL, 1024, device=CARD), Cost()
+        store.leave_device()
+        assert store.tables["key"].device.type == "cpu"
+        work = features.extracted(store, images("card"), strategy, None, "fp32")  # type: ignore[arg-type]
+        table, _ = result(work)
+        assert table.device == CARD
+        monkeypatch.setattr(features, "free_memory", lambda: 0)
+        store.leave_device()
+    assert not store.tables, "where memory has no room either, they are found in the cache or extracted again"
 
 
 def test_images_stay_on_the_card_up_to_a_share_of_what_is_free(monkeypatch: pytest.MonkeyPatch) -> None:

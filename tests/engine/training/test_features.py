@@ -23,7 +23,8 @@ from engine.spec import Arithmetic
 from engine.strategy import Strategy, changed_strategy
 from engine.training import features as module
 from engine.training.batches import Images, feature_feed
-from engine.training.features import Cost, FeatureStore, NotFiniteError, TooLargeError, extracted
+from engine.training.features import Cost, FeatureStore, NotFiniteError, extracted
+from engine.training.memory import TooLargeError
 from tests.engine.work import result
 
 CPU, SIDE, CROP = torch.device("cpu"), 40, 32
@@ -153,9 +154,9 @@ def test_a_run_owes_what_an_earlier_one_paid_for_and_owes_it_once() -> None:
         store.begin_run()
         for _ in range(asked_for):
             result(extracted(store, images(), strategy(), network(), "fp32"))
-        owed.append(store.settle().seconds)
+        owed.append(store.settle()[0].seconds)
     assert owed == [0, 7, 7]
-    assert store.settle() == Cost(0.0, 0.0, 0.0)
+    assert store.settle() == (Cost(), Cost())
 
 
 @pytest.mark.parametrize(("before", "after", "joules"), [(None, None, None), (5, 16, 11)], ids=["no meter", "metered"])
@@ -164,13 +165,13 @@ def test_a_later_experiment_owes_what_the_features_took_when_they_were_extracted
 ) -> None:
     first = FeatureStore(ThreadPoolExecutor(1), iter([Cost(1, 2, before), Cost(8, 5, after)]).__next__)
     table(strategy(), store=first)
-    assert first.settle() == Cost(0.0, 0.0, 0.0)
     (cost,) = first.costs.values()
+    assert first.settle()[0] == Cost()
     assert cost == Cost(7, 3, joules)
     later = FeatureStore(ThreadPoolExecutor(1), Cost)
     later.begin_run()
     assert result(extracted(later, images(), strategy(), network(), "fp32"))[1] == []
-    assert later.settle() == cost
+    assert later.settle() == (cost, Cost())
 
 
 @pytest.mark.parametrize("where", ["extracting", "from the cache"])

@@ -16,6 +16,7 @@ from torch.amp import GradScaler
 from torch.optim import AdamW
 
 from engine import events as ev
+from engine.failures import failure
 from engine.models.backbones import Network
 from engine.strategy import Strategy
 from engine.training.batches import MicroBatches
@@ -343,3 +344,9 @@ def test_warming_up_leaves_to_the_run_what_does_not_fit() -> None:
 )
 def test_what_is_told_from_other_errors(error: Exception, short: str | None) -> None:
     assert shortage(error) == short
+
+
+def test_a_batch_of_one_that_batch_norm_cannot_do_with_is_told() -> None:
+    with pytest.raises(ValueError) as raised:
+        nn.BatchNorm2d(3)(torch.zeros(1, 3, 1, 1))
+    assert "larger batch size" in failure("a-0", raised.value).advice

@@ -20,7 +20,9 @@ from engine.events import Event, ProbeSolved, Warned
 from engine.presets import on_rung
 from engine.strategy import LBFGS, SGD, changed_strategy
 from engine.training import fit, head_start
+from engine.training import probe as module
 from engine.training.batches import Batch, Feed, feature_feed
+from engine.training.memory import TooLargeError
 from engine.training.probe import Head, Probe, divided, probe
 from engine.training.run import Run, at_the_start
 from tests.engine.training.runs import epochs_of, fitted, make_run, never_best, whole
@@ -44,6 +46,18 @@ def start(size: int) -> Head:
 
 def solved(features: Tensor, labels: Tensor, parts: Tensor | None, settings: LBFGS) -> Probe:
     return result(probe(features, labels, parts, start(features.shape[1]), settings))[0]
+
+
+def test_what_memory_has_no_room_for_is_told_before_the_system_ends_the_process(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    features, labels = problem(90, 20)
+    parts = torch.arange(90) % 5
+    monkeypatch.setattr(module, "free_memory", lambda: 6 * 5 * 90 * CLASSES * 8 + 90 * 20 * 8)
+    solved(features, labels, parts, LBFGS())
+    monkeypatch.setattr(module, "free_memory", lambda: 6 * 5 * 90 * CLASSES * 8)
+    with pytest.raises(TooLargeError, match=r"90 images and 3 classes takes 0\.0 GiB .* train it by steps"):
+        solved(features, labels, parts, LBFGS())
 
 
 @pytest.mark.parametrize("l2", [1.0, 0.03, 0.001])
