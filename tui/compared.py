@@ -42,10 +42,7 @@ def best_pair(shown: Compared) -> tuple[int, int] | None:
     the same seed and fold, the first that both have, if there is one.
     """
     rows = shown.comparison.runs
-    done = {
-        name: [place for place in shown.rows_of(name) if rows[place].val_accuracy is not None]
-        for name in shown.strategies
-    }
+    done = {name: [place for place in shown.rows_of(name) if rows[place].has_result] for name in shown.strategies}
     ranked = sorted((name for name in done if done[name]), key=lambda name: -_mean_accuracy(rows, done[name]))
     if len(ranked) < 2:
         alone = done[ranked[0]] if ranked else []

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 
 from msgspec import Struct
 
-from engine.comparison.rows import Comparison, Row
+from engine.comparison.parts import Part
+from engine.comparison.rows import Comparison, Row, of_part
 
 if TYPE_CHECKING:
     from engine.comparison.scores import Scores
@@ -23,16 +24,16 @@ class Column(Struct, frozen=True):
 
 def with_result(rows: Sequence[Row]) -> Sequence[Row]:
     """The runs that have a result, whose means are taken; all of them where none has one yet."""
-    return [row for row in rows if row.best_epoch is not None] or rows
+    return [row for row in rows if row.has_result] or rows
 
 
-def scored(shown: Sequence[Column]) -> tuple[Literal["val", "test"], list[list[Scores]]]:
+def scored(shown: Sequence[Column]) -> tuple[Part, list[list[Scores]]]:
     """The part that measures of single classes are of, and of each column the scores of its runs, where known: of the
     test part where every run that has a result was tested, else of validation.
     """
     rows = with_result([row for column in shown for row in column.rows])
-    part: Literal["val", "test"] = "test" if all(row.test_scores is not None for row in rows) else "val"
-    found = [[row.test_scores if part == "test" else row.scores for row in column.rows] for column in shown]
+    part: Part = "test" if all(row.test_scores is not None for row in rows) else "val"
+    found = [[of_part(row, part).scores for row in column.rows] for column in shown]
     return part, [[one for one in scores if one is not None] for scores in found]
 
 

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Literal
-
 from msgspec import Struct
 from msgspec.structs import replace
+
+from engine.comparison.parts import Part
 
 LEVEL = 0.05
 """A difference is called one where its p-value is below this."""
@@ -29,7 +29,7 @@ class PairedDifference(Struct, frozen=True, kw_only=True):
     """
 
     strategies: tuple[str, str]
-    part: Literal["val", "test"]
+    part: Part
     accuracies: tuple[float, float]
     difference: float
     low: float

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from statistics import mean
-from typing import Literal
 
 from msgspec import Struct
 
-from engine.comparison.rows import Comparison, Row, accuracy_interval
+from engine.comparison.parts import Part
+from engine.comparison.rows import Comparison, Row, accuracy_interval, of_part
 
 
 class Measured(Struct, frozen=True):
@@ -38,9 +38,9 @@ class Measured(Struct, frozen=True):
     features_of: str
 
 
-def part(comparison: Comparison) -> Literal["val", "test"]:
+def part(comparison: Comparison) -> Part:
     """What accuracies are compared on: the test part where every run that has a result was tested, else validation."""
-    done = [row for row in comparison.runs if row.val_accuracy is not None]
+    done = [row for row in comparison.runs if row.has_result]
     return "test" if done and all(row.test_accuracy is not None for row in done) else "val"
 
 
@@ -54,7 +54,7 @@ def _validation_images(comparison: Comparison) -> int:
     folds = {row.fold for row in comparison.runs if row.fold is not None}
     if not folds:
         return comparison.data.val
-    done = {row.fold for row in comparison.runs if row.fold is not None and row.val_accuracy is not None}
+    done = {row.fold for row in comparison.runs if row.fold is not None and row.has_result}
     return (comparison.data.train + comparison.data.val) * len(done) // len(folds)
 
 
@@ -82,15 +82,13 @@ def _memory_added(row: Row) -> int:
 
 
 def _measured(rows: Sequence[Row], comparison: Comparison) -> Measured | None:
-    done = [row for row in rows if row.val_accuracy is not None]
+    done = [row for row in rows if row.has_result]
     if not done:
         return None
-    on_test, count = part(comparison) == "test", images(comparison)
-    validations = [row.val_accuracy for row in done if row.val_accuracy is not None]
-    tests = [row.test_accuracy for row in done if row.test_accuracy is not None]
-    accuracies, validated = tests if on_test else validations, mean(validations)
-    accuracy = mean(accuracies)
-    low, high = accuracy_interval(accuracy, count)
+    found = [of_part(row, part(comparison)) for row in done]
+    accuracies = [one.accuracy for one in found if one.accuracy is not None]
+    accuracy, validated = mean(accuracies), mean(row.val_accuracy or 0.0 for row in done)
+    low, high = accuracy_interval(accuracy, images(comparison))
     gap = mean(row.generalisation_gap or 0.0 for row in done)
     seconds = mean(row.seconds_total or 0.0 for row in done)
     return Measured(
@@ -104,7 +102,7 @@ def _measured(rows: Sequence[Row], comparison: Comparison) -> Measured | None:
         total_seconds=seconds if all(map(is_whole, done)) else 0.0,
         seconds_so_far=seconds,
         memory=max(map(_memory_added, done)),
-        loss=mean((row.test_loss if on_test else row.val_loss) or 0.0 for row in done),
+        loss=mean(one.loss or 0.0 for one in found),
         multiply_adds=max(row.multiply_adds or 0 for row in done),
         features_of=done[0].backbone if done[0].trains == "head" else "",
     )

@@ -11,7 +11,8 @@ from numpy.typing import NDArray
 from scipy import stats
 
 from engine.comparison.difference import LEVEL, PairedDifference, turned
-from engine.comparison.predictions import Outcomes, Part, Predictions, outcomes
+from engine.comparison.parts import Part
+from engine.comparison.predictions import Outcomes, Predictions, outcomes
 from engine.comparison.resampling import (
     CONFIDENCE,
     RESAMPLES,

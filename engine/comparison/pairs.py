@@ -11,7 +11,8 @@ from msgspec.structs import replace
 
 from engine.comparison import predictions
 from engine.comparison.paired import PairedDifference, holm, outcomes_difference
-from engine.comparison.predictions import Outcomes, Part, Saved
+from engine.comparison.parts import Part
+from engine.comparison.predictions import Outcomes, Saved
 
 
 class Best(NamedTuple):

@@ -6,14 +6,14 @@ import json
 from dataclasses import dataclass
 from pathlib import Path
 from sys import intern
-from typing import Literal, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 from safetensors import SafetensorError, safe_open
 from scipy.special import softmax
 
-Part = Literal["val", "test"]
+from engine.comparison.parts import Part
 
 
 @dataclass(frozen=True)

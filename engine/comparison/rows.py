@@ -6,7 +6,7 @@ import math
 from collections.abc import Sequence
 from pathlib import Path
 from statistics import mean
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Literal, NamedTuple
 
 from msgspec import Struct
 from msgspec.structs import replace
@@ -15,12 +15,12 @@ from engine.comparison import costs
 from engine.comparison.chosen import Chosen, chosen
 from engine.comparison.difference import PairedDifference
 from engine.comparison.fairness import Compared, unfairness
+from engine.comparison.parts import Part
 from engine.comparison.same_data import what_differs
 from engine.events import Leak
 from engine.state import ExperimentState, RunState, RunStatus
 
 if TYPE_CHECKING:
-    from engine.comparison.predictions import Part
     from engine.comparison.scores import Scores
 
 CONFIDENCE = 0.95
@@ -110,6 +110,28 @@ class Row(Struct, frozen=True, kw_only=True):
     peak_allocated_bytes: int | None = None
     peak_reserved_bytes: int | None = None
     peak_device_bytes: int | None = None
+
+    @property
+    def has_result(self) -> bool:
+        """Whether an epoch was finished: then there is a best one."""
+        return self.best_epoch is not None
+
+
+class OfPart(NamedTuple):
+    """What a row tells of one part: the accuracy with both ends of its 95 % interval (0..1), loss (nats) and scores."""
+
+    accuracy: float | None
+    low: float | None
+    high: float | None
+    loss: float | None
+    scores: Scores | None
+
+
+def of_part(row: Row, part: Part) -> OfPart:
+    """What was measured of a run on the part."""
+    if part == "test":
+        return OfPart(row.test_accuracy, row.test_accuracy_low, row.test_accuracy_high, row.test_loss, row.test_scores)
+    return OfPart(row.val_accuracy, row.val_accuracy_low, row.val_accuracy_high, row.val_loss, row.scores)
 
 
 class Comparison(Struct, frozen=True):

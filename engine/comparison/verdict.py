@@ -10,8 +10,9 @@ from msgspec import Struct
 from engine.comparison.caveats import caveats
 from engine.comparison.difference import PairedDifference
 from engine.comparison.measured import Measured, images, measured, part, separable
+from engine.comparison.parts import PARTS
 from engine.comparison.rows import Comparison
-from engine.comparison.said import PARTS, oriented, points_of, reads_as_one, sentence
+from engine.comparison.said import oriented, points_of, reads_as_one, sentence
 from engine.text import counted, joined
 from engine.units import percent
 
@@ -85,7 +86,7 @@ def _images(comparison: Comparison) -> str:
 
 def _shared(pair: PairedDifference, comparison: Comparison) -> str:
     """What the pair's runs have in common, where either strategy has a result of other runs too; else empty."""
-    done = [row for row in comparison.runs if row.strategy in pair.strategies and row.val_accuracy is not None]
+    done = [row for row in comparison.runs if row.strategy in pair.strategies and row.has_result]
     if all(sum(row.strategy == name for row in done) == pair.runs for name in pair.strategies):
         return ""
     return "seeds" if all(row.fold is None for row in done) else "seeds and folds"

@@ -137,7 +137,7 @@ class DisagreementsView(Vertical):
         if self.compared is None or self.pair is None:
             return
         compared, pair = self.compared, self.pair
-        places = [place for place, row in enumerate(compared.comparison.runs) if row.best_epoch]
+        places = [place for place, row in enumerate(compared.comparison.runs) if row.has_result]
         names = [self._named(place) for place in places]
         present = [places.index(place) for place in pair if place in places]
         if len(places) < 2:
