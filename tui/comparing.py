@@ -9,7 +9,8 @@ from pathlib import Path
 from rich.text import Text
 
 from engine import export
-from engine.comparison.rows import Comparison, Source, compare
+from engine.comparison.chosen import Source
+from engine.comparison.rows import Comparison, compare
 from engine.comparison.verdict import choices, verdict
 from engine.history import read_state, status
 from engine.log import EVENTS

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from pathlib import Path
 from statistics import mean
 from typing import TYPE_CHECKING, Literal, NamedTuple
 
@@ -12,9 +11,9 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from engine.comparison import costs
-from engine.comparison.chosen import Chosen, chosen
+from engine.comparison.chosen import Chosen, Source, chosen
 from engine.comparison.difference import PairedDifference
-from engine.comparison.fairness import Compared, unfairness
+from engine.comparison.fairness import unfairness
 from engine.comparison.parts import Part
 from engine.comparison.same_data import what_differs
 from engine.events import Leak
@@ -24,19 +23,6 @@ if TYPE_CHECKING:
     from engine.comparison.scores import Scores
 
 CONFIDENCE = 0.95
-
-
-class Source(Struct, frozen=True):
-    """An experiment of which runs are compared.
-
-    ``folder``: where its predictions lie, None where they are not to be read. ``interrupted``: whoever ran it is gone,
-    so a run without an end will not get one by itself. ``runs``: the ids of those to compare, None for all.
-    """
-
-    state: ExperimentState
-    folder: Path | None = None
-    interrupted: bool = False
-    runs: frozenset[str] | None = None
 
 
 class DataCounts(Struct, frozen=True):
@@ -163,7 +149,7 @@ def compare(sources: Sequence[Source], positive: str | None = None) -> Compariso
     if not known:
         return Comparison(sources[0].state.name if sources else "", DataCounts(0, 0, ()), ())
     data = _counts(known[0].state)
-    runs = chosen(known)
+    runs = chosen(sources)
     differs = what_differs([source.state for source in known])
     rows = [_row(one, positive) for one in runs]
     return Comparison(
@@ -171,7 +157,7 @@ def compare(sources: Sequence[Source], positive: str | None = None) -> Compariso
         data=data,
         runs=_with_targets(rows, [None if differs else one.run for one in runs]),
         positive=_positive(data.classes, positive),
-        fairness=unfairness([Compared(one.strategy, one.source.state, one.run) for one in runs]),
+        fairness=unfairness(runs),
         pairs=() if differs else _pairs(runs),
         data_differs=differs,
         leak=_leak(known[0].state),

@@ -8,7 +8,8 @@ import msgspec
 import pytest
 
 from engine import events as ev
-from engine.comparison.rows import Comparison, Row, Source, compare
+from engine.comparison.chosen import Source
+from engine.comparison.rows import Comparison, Row, compare
 from engine.events import AnyEvent
 from engine.spec import changed
 from engine.state import ExperimentState, RunState, fold
@@ -247,7 +248,7 @@ def test_the_pair_to_look_at_first(state: ExperimentState) -> None:
         sources = [Source(of, None, False, runs)]
         shown = compared(compare(sources), sources)
         found = best_pair(shown)
-        return (shown.runs[found[0]].run, shown.runs[found[1]].run) if found else None
+        return (shown.runs[found[0]].run.run, shown.runs[found[1]].run.run) if found else None
 
     assert pair() == ("mobilenetv3-extract-0", "resnet18-finetune-0"), "the more accurate one first"
     chosen = frozenset({"resnet18-finetune-0", "resnet18-finetune-2", "mobilenetv3-extract-2"})

@@ -201,16 +201,14 @@ class CompareScreen(Screen[None]):
         text = side_by_side(compared.strategies, found, max(20, self.size.width * 6 // 10 - 2))
         if text != self.differences.content:
             self.differences.update(text)
-        runs = [(name, [compared.runs[place] for place in compared.rows_of(name)]) for name in compared.strategies]
+        runs = [(name, compared.runs_of(name)) for name in compared.strategies]
         self.chart.curves = bands.together(runs)
 
     def _spec_differences(self) -> tuple[SpecDifference, ...]:
         compared = self.compared
         if compared is None:
             return ()
-        return spec_differences(
-            [[compared.runs[place] for place in compared.rows_of(name)] for name in compared.strategies]
-        )
+        return spec_differences([compared.runs_of(name) for name in compared.strategies])
 
     @on(ComparisonTable.Moved)
     def _moved(self) -> None:

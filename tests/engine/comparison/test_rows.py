@@ -8,8 +8,9 @@ import pytest
 
 from engine import events as ev
 from engine.comparison.aspects import sections
+from engine.comparison.chosen import Source
 from engine.comparison.columns import columns
-from engine.comparison.rows import Comparison, DataCounts, Row, Source, accuracy_interval, compare
+from engine.comparison.rows import Comparison, DataCounts, Row, accuracy_interval, compare
 from engine.comparison.verdict import choices, verdict
 from engine.events import Memory, Metrics
 from engine.export import FORMATS, write

@@ -13,10 +13,11 @@ from msgspec.structs import replace
 from engine import events as ev
 from engine import spec
 from engine.comparison.aspects import TITLES, Aspect, sections
+from engine.comparison.chosen import Source
 from engine.comparison.columns import columns
 from engine.comparison.confusion import matrices
 from engine.comparison.difference import PairedDifference
-from engine.comparison.rows import Comparison, DataCounts, Row, Source, compare
+from engine.comparison.rows import Comparison, DataCounts, Row, compare
 from engine.comparison.scores import ClassScores, Scores
 from engine.comparison.strategies import Spread, StrategySummary, summaries
 from engine.comparison.verdict import choices, verdict
