@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from statistics import mean
 
 from msgspec import Struct
@@ -18,9 +18,9 @@ class Measured(Struct, frozen=True):
     less validation accuracy. ``overfits``: training accuracy is above what validation accuracy can be, by the 95 %
     interval of that. ``memory``: the peak less what was in use when the run began, in bytes, of the run that took most;
     runs that found their features are left out, since extracting them takes memory. ``loss``: mean cross-entropy on the
-    ``part``; ``multiply_adds`` of one image's forward pass; 0 where not known, ``total_seconds`` also where a run did
-    not train all its epochs: ``seconds_so_far`` are then the least that it takes. ``features_of``: the frozen backbone
-    whose features it trains on, empty where there is none: strategies share them, and the memory for them.
+    ``part``; ``multiply_adds`` of one image's forward pass. What is not known is None, ``total_seconds`` also where a
+    run did not train all its epochs: ``seconds_so_far`` are then the least that it takes. ``features_of``: the frozen
+    backbone whose features it trains on, empty where there is none: strategies share them, and the memory for them.
     """
 
     strategy: str
@@ -30,11 +30,11 @@ class Measured(Struct, frozen=True):
     high: float
     gap: float
     overfits: bool
-    total_seconds: float
-    seconds_so_far: float
-    memory: float
-    loss: float
-    multiply_adds: int
+    total_seconds: float | None
+    seconds_so_far: float | None
+    memory: float | None
+    loss: float | None
+    multiply_adds: float | None
     features_of: str
 
 
@@ -75,10 +75,10 @@ def separable(one: Measured, other: Measured) -> bool:
     return one.low > other.high or other.low > one.high
 
 
-def _memory_added(row: Row) -> int:
-    if row.seconds_of_found_features:
-        return 0
-    return (row.peak_memory_bytes or 0) - (row.memory_at_start_bytes or 0)
+def _memory_added(row: Row) -> float | None:
+    if row.seconds_of_found_features or row.peak_memory_bytes is None:
+        return None
+    return row.peak_memory_bytes - (row.memory_at_start_bytes or 0)
 
 
 def _measured(rows: Sequence[Row], comparison: Comparison) -> Measured | None:
@@ -86,11 +86,11 @@ def _measured(rows: Sequence[Row], comparison: Comparison) -> Measured | None:
     if not done:
         return None
     found = [of_part(row, part(comparison)) for row in done]
-    accuracies = [one.accuracy for one in found if one.accuracy is not None]
+    accuracies = _known(one.accuracy for one in found)
     accuracy, validated = mean(accuracies), mean(row.val_accuracy or 0.0 for row in done)
     low, high = accuracy_interval(accuracy, images(comparison))
     gap = mean(row.generalisation_gap or 0.0 for row in done)
-    seconds = mean(row.seconds_total or 0.0 for row in done)
+    seconds = _cost(_mean([row.seconds_total for row in done]))
     return Measured(
         strategy=done[0].strategy,
         accuracy=accuracy,
@@ -99,10 +99,24 @@ def _measured(rows: Sequence[Row], comparison: Comparison) -> Measured | None:
         high=high,
         gap=gap,
         overfits=validated + gap > accuracy_interval(validated, _validation_images(comparison))[1],
-        total_seconds=seconds if all(map(is_whole, done)) else 0.0,
+        total_seconds=seconds if all(map(is_whole, done)) else None,
         seconds_so_far=seconds,
-        memory=max(map(_memory_added, done)),
-        loss=mean(one.loss or 0.0 for one in found),
-        multiply_adds=max(row.multiply_adds or 0 for row in done),
+        memory=_cost(max(_known(map(_memory_added, done)), default=None)),
+        loss=_mean([one.loss for one in found]),
+        multiply_adds=_cost(max(_known(row.multiply_adds for row in done), default=None)),
         features_of=done[0].backbone if done[0].trains == "head" else "",
     )
+
+
+def _known(values: Iterable[float | None]) -> list[float]:
+    return [value for value in values if value is not None]
+
+
+def _cost(number: float | None) -> float | None:
+    """None of nothing as well, since there is no share of it."""
+    return number if number is not None and number > 0 else None
+
+
+def _mean(values: Sequence[float | None]) -> float | None:
+    known = _known(values)
+    return mean(known) if len(known) == len(values) else None

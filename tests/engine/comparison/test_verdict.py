@@ -284,6 +284,17 @@ def test_a_log_loss_is_a_reason_as_far_as_this_data_can_confirm_it() -> None:
     assert choices(unpaired)[0].sentence.endswith("(log loss 0.300 against 0.400, which this data cannot confirm).")
 
 
+def test_a_log_loss_of_nothing_is_known_and_the_least() -> None:
+    def said(first: float, second: float) -> list[str]:
+        made = comparison(row("a", 0.9, val_loss=first), row("b", 0.9, val_loss=second))
+        return [choice.sentence for choice in choices(made)]
+
+    surest, other = said(0.0, 0.4)
+    assert "its probabilities have to be right (log loss 0.000 against 0.400" in surest
+    assert other == "Another is better, or nearly as good, in each of accuracy, time, memory and log loss."
+    assert not any("probabilities" in one for one in said(0.0, 0.0))
+
+
 def test_which_of_the_others_are_shown_to_be_worse() -> None:
     first, worse = pair_of(450, 12, 8, 30), pair_of(400, 62, 10, 28, ("a", "c"))
     said = verdict(result(first, worse, pair_of(400, 60, 12, 28, ("b", "c"))))
