@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from statistics import mean, stdev
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 
 from msgspec import Struct
 from msgspec.structs import replace
@@ -23,7 +23,7 @@ from engine.comparison.cells import (
     weights,
     what_trains,
 )
-from engine.comparison.columns import Column, scored, with_result
+from engine.comparison.columns import Better, Column, best, scored, with_result
 from engine.comparison.measured import is_whole
 from engine.comparison.parts import PARTS, Part
 from engine.comparison.rows import Comparison, Row, of_part
@@ -43,7 +43,6 @@ from engine.units import (
 if TYPE_CHECKING:
     from engine.comparison.scores import ClassScores
 
-Better = Literal["higher", "lower"]
 Value = Callable[[Row], float | None]
 TITLES: dict[Part, str] = {"test": "Test: measured once", "val": "Validation: best epoch"}
 """Of the sections that tell what was measured on a part."""
@@ -218,22 +217,17 @@ def _number(
     text: Callable[[float], str],
     better: Better | None,
 ) -> Aspect:
-    """A line of numbers, of several runs the mean ± standard deviation; of those with a result the best are those that
-    read the same as the best one.
-    """
-    values, means, order = [], [], []
+    """A line of numbers, of several runs the mean ± standard deviation; the best of those with a result."""
+    values, means = [], []
     for column in shown:
         rows = with_result(column.rows)
         known = [number for row in rows if (number := value(row)) is not None]
-        means.append(text(mean(known)) if known else UNKNOWN)
-        values.append(spread(mean(known), stdev(known), text) if len(known) > 1 else means[-1])
-        order.append(mean(known) if known and any(row.has_result for row in rows) else None)
-    numbers = [number for number in order if number is not None]
-    if better is None or len(numbers) < 2 or len(set(means)) == 1:
-        return Aspect(title, tuple(values), (False,) * len(shown))
-    best = text(max(numbers) if better == "higher" else min(numbers))
-    is_best = (number is not None and item == best for number, item in zip(order, means, strict=True))
-    return Aspect(title, tuple(values), tuple(is_best))
+        if len(known) > 1:
+            values.append(spread(mean(known), stdev(known), text))
+        else:
+            values.append(text(known[0]) if known else UNKNOWN)
+        means.append(mean(known) if known and any(row.has_result for row in rows) else None)
+    return Aspect(title, tuple(values), best(means, text, better))
 
 
 def _accuracy_range(shown: Sequence[Column], part: Part) -> list[Aspect]:

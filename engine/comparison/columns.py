@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Literal
 
 from msgspec import Struct
 
@@ -12,6 +12,8 @@ from engine.comparison.rows import Comparison, Row, of_part
 
 if TYPE_CHECKING:
     from engine.comparison.scores import Scores
+
+Better = Literal["higher", "lower"]
 
 
 class Column(Struct, frozen=True):
@@ -35,6 +37,16 @@ def scored(shown: Sequence[Column]) -> tuple[Part, list[list[Scores]]]:
     part: Part = "test" if all(row.test_scores is not None for row in rows) else "val"
     found = [[of_part(row, part).scores for row in column.rows] for column in shown]
     return part, [[one for one in scores if one is not None] for scores in found]
+
+
+def best(numbers: Sequence[float | None], text: Callable[[float], str], better: Better | None) -> tuple[bool, ...]:
+    """Which of the columns' numbers are the best: those that read the same as the best one, none where all read so."""
+    said = [None if number is None else text(number) for number in numbers]
+    known = [number for number in numbers if number is not None]
+    if better is None or len({*said} - {None}) < 2:
+        return (False,) * len(numbers)
+    good_end = text(max(known) if better == "higher" else min(known))
+    return tuple(one == good_end for one in said)
 
 
 def columns(comparison: Comparison, *, single_runs: bool = False) -> tuple[Column, ...]:

@@ -17,7 +17,7 @@ from engine.strategy import LBFGS
 from tests.tui import logs
 from tui import bands, cost_plot
 from tui.compared import best_pair, compared
-from tui.measures import Order, best_of, lines, measures
+from tui.measures import Order, best_in, lines, measures
 from tui.plot import faint, filled
 from tui.spec_differences import spec_differences
 
@@ -113,10 +113,10 @@ def test_the_best_is_who_reads_best(comparison: Comparison) -> None:
     accuracy = measures(comparison)[0]
     rows = [row for row in comparison.runs if row.seed == 0]
     equal = [msgspec.structs.replace(row, val_accuracy=0.9) for row in rows]
-    assert best_of(some(comparison, *equal), accuracy) is None
-    assert best_of(some(comparison, *equal[:1]), accuracy) is None
+    assert best_in(some(comparison, *equal), accuracy) == set()
+    assert best_in(some(comparison, *equal[:1]), accuracy) == set()
     better = msgspec.structs.replace(equal[0], val_accuracy=0.95)
-    assert best_of(some(comparison, better, *equal[1:]), accuracy) == "95.0"
+    assert best_in(some(comparison, better, *equal[1:]), accuracy) == {better.strategy}
 
 
 def runs_of(state: ExperimentState, strategy: str) -> list[RunState]:
