@@ -92,6 +92,17 @@ def sections(comparison: Comparison, shown: Sequence[Column]) -> tuple[Section, 
     return tuple(section for section in made if section.lines)
 
 
+def images(comparison: Comparison, train: str, val: str, between: str) -> str:
+    """How many images there are to train and to validate, of parts that are called so, or in folds, and to test."""
+    data, folds = comparison.data, max((row.fold or 0 for row in comparison.runs), default=0)
+    told = [f"{data.train:,} {train}", f"{data.val:,} {val}"]
+    if folds:
+        told = [f"{data.train + data.val:,} images in {folds} folds"]
+    if data.test:
+        told.append(f"{data.test:,} test")
+    return between.join(told) + ("" if folds and not data.test else " images")
+
+
 def _result(comparison: Comparison, shown: Sequence[Column], part: Part) -> Section:
     if part == "test" and all(row.test_accuracy is None for row in comparison.runs):
         return Section("", ())

@@ -7,6 +7,8 @@ from msgspec.structs import replace
 
 from engine.comparison.parts import Part
 
+CONFIDENCE = 0.95
+"""Of every interval."""
 LEVEL = 0.05
 """A difference is called one where its p-value is below this."""
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Hashable, Sequence
+from collections.abc import Sequence
 from typing import NamedTuple, TypedDict
 
 import numpy as np
@@ -11,11 +11,10 @@ from msgspec.structs import replace
 from numpy.typing import NDArray
 from scipy import stats
 
-from engine.comparison.difference import LEVEL, PairedDifference, turned
+from engine.comparison.difference import CONFIDENCE, LEVEL, PairedDifference, turned
 from engine.comparison.parts import Part
 from engine.comparison.predictions import Outcomes, Predictions, outcomes
 from engine.comparison.resampling import (
-    CONFIDENCE,
     RESAMPLES,
     Units,
     bootstrap,
@@ -26,6 +25,7 @@ from engine.comparison.resampling import (
     sign_flip_p,
     two_sided_p,
 )
+from engine.data.grouped import numbered
 
 __all__ = ["PairedDifference", "holm", "paired_difference"]
 
@@ -153,9 +153,9 @@ def _folds(one: Sequence[Outcomes], other: Sequence[Outcomes]) -> Folds | None:
     paths = [path for fold in by_images for path in fold]
     groups = [group for pairs in by_images.values() for group in _groups(pairs)]
     grouped = any(groups)
-    images = _numbered(paths)
+    images = numbered(paths)
     alone = ((group, "" if group else path) for group, path in zip(groups, paths, strict=True))
-    units = _numbered(list(alone)) if grouped else images
+    units = numbered(list(alone)) if grouped else images
     ends = np.cumsum([len(fold) for fold in by_images])[:-1]
     rights = tuple(np.array([[pair[side].right for pair in pairs] for side in (0, 1)]) for pairs in by_images.values())
     losses = tuple(np.array([[pair[side].losses for pair in pairs] for side in (0, 1)]) for pairs in by_images.values())
@@ -166,12 +166,6 @@ def _groups(pairs: Sequence[tuple[Outcomes, Outcomes]]) -> tuple[str, ...]:
     """The groups of a fold's images, from a run that knows them; older ones do not."""
     known = (run.groups for pair in pairs for run in pair if any(run.groups))
     return next(known, ("",) * len(pairs[0][0].paths))
-
-
-def _numbered(names: Sequence[Hashable]) -> Whole:
-    """Each name's number, the same for the same name, without gaps."""
-    numbers = {name: number for number, name in enumerate(dict.fromkeys(names))}
-    return np.array([numbers[name] for name in names])
 
 
 def _is_same(one: Outcomes, other: Outcomes) -> bool:

@@ -12,7 +12,7 @@ from msgspec.structs import replace
 
 from engine.comparison import costs
 from engine.comparison.chosen import Chosen, Source, chosen
-from engine.comparison.difference import PairedDifference
+from engine.comparison.difference import CONFIDENCE, PairedDifference
 from engine.comparison.fairness import unfairness
 from engine.comparison.parts import Part
 from engine.comparison.same_data import what_differs
@@ -21,8 +21,6 @@ from engine.state import ExperimentState, RunState, RunStatus
 
 if TYPE_CHECKING:
     from engine.comparison.scores import Scores
-
-CONFIDENCE = 0.95
 
 
 class DataCounts(Struct, frozen=True):
