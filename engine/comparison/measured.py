@@ -7,6 +7,7 @@ from statistics import mean
 
 from msgspec import Struct
 
+from engine.comparison.columns import columns
 from engine.comparison.parts import Part
 from engine.comparison.rows import Comparison, Row, accuracy_interval, of_part
 
@@ -60,8 +61,7 @@ def _validation_images(comparison: Comparison) -> int:
 
 def measured(comparison: Comparison) -> list[Measured]:
     """The strategies that have a result, most accurate first."""
-    names = dict.fromkeys(row.strategy for row in comparison.runs)
-    results = [_measured([row for row in comparison.runs if row.strategy == name], comparison) for name in names]
+    results = [_measured(column.rows, comparison) for column in columns(comparison)]
     return sorted((result for result in results if result), key=lambda result: -result.accuracy)
 
 
