@@ -6,18 +6,17 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from statistics import mean
 
-from engine.comparison.chosen import chosen
-from engine.comparison.rows import Comparison, Row, Source
+from engine.comparison.chosen import Chosen, Source, chosen
+from engine.comparison.rows import Comparison, Row
 from engine.state import RunState
 
 
 @dataclass(frozen=True)
 class Compared:
-    """A comparison, and of each of its rows, in their order, the experiment and the run that it is of."""
+    """A comparison, and the run that each of its rows is of, in their order."""
 
     comparison: Comparison
-    sources: tuple[Source, ...]
-    runs: tuple[RunState, ...]
+    runs: tuple[Chosen, ...]
 
     @property
     def strategies(self) -> tuple[str, ...]:
@@ -28,11 +27,14 @@ class Compared:
         """The places of a strategy's rows."""
         return tuple(place for place, row in enumerate(self.comparison.runs) if row.strategy == strategy)
 
+    def runs_of(self, strategy: str) -> list[RunState]:
+        """A strategy's runs, in the order of its rows."""
+        return [one.run for one in self.runs if one.strategy == strategy]
+
 
 def compared(comparison: Comparison, sources: Sequence[Source]) -> Compared:
     """The comparison together with what it was made of, by :func:`engine.comparison.rows.compare`."""
-    of_rows = chosen([source for source in sources if source.state.data is not None])
-    return Compared(comparison, tuple(one.source for one in of_rows), tuple(one.run for one in of_rows))
+    return Compared(comparison, tuple(chosen(sources)))
 
 
 def best_pair(shown: Compared) -> tuple[int, int] | None:
@@ -42,10 +44,7 @@ def best_pair(shown: Compared) -> tuple[int, int] | None:
     the same seed and fold, the first that both have, if there is one.
     """
     rows = shown.comparison.runs
-    done = {
-        name: [place for place in shown.rows_of(name) if rows[place].val_accuracy is not None]
-        for name in shown.strategies
-    }
+    done = {name: [place for place in shown.rows_of(name) if rows[place].has_result] for name in shown.strategies}
     ranked = sorted((name for name in done if done[name]), key=lambda name: -_mean_accuracy(rows, done[name]))
     if len(ranked) < 2:
         alone = done[ranked[0]] if ranked else []

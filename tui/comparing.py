@@ -9,7 +9,8 @@ from pathlib import Path
 from rich.text import Text
 
 from engine import export
-from engine.comparison.rows import Comparison, Source, compare
+from engine.comparison.chosen import Source
+from engine.comparison.rows import Comparison, compare
 from engine.comparison.verdict import choices, verdict
 from engine.folder import EVENTS
 from engine.history import read_state, status
@@ -31,9 +32,8 @@ def compare_all(
     comparison = compare(sources, positive)
     if not comparison.runs:
         return CompareFailed("Nothing of what is marked has a result yet.")
-    said = words(comparison, len(marks))
-    brief = len(said)
-    return ComparisonMade(compared(comparison, sources), said.append_text(in_favour(comparison)), brief)
+    brief = words(comparison, len(marks))
+    return ComparisonMade(compared(comparison, sources), brief + in_favour(comparison), brief)
 
 
 def export_all(state: ExperimentState, folder: Path | None, interrupted: bool, marks: Marks, out: Path) -> str:

@@ -12,7 +12,7 @@ from rich.text import Text
 
 from engine.comparison.columns import columns
 from engine.comparison.measured import part
-from engine.comparison.rows import Comparison, Row
+from engine.comparison.rows import Comparison, Row, of_part
 from engine.text import shown
 from engine.units import duration, percent, size
 from tui.plot import Curves, Series
@@ -48,32 +48,28 @@ class Mark:
 def marks(comparison: Comparison, cost: Cost) -> tuple[Mark, ...]:
     """The strategies of which accuracy and cost are known; test accuracy where every one has been tested."""
     value, _ = COSTS[cost]
-    found = []
-    tested = is_tested(comparison)
+    found, measured_on = [], part(comparison)
     for number, column in enumerate(columns(comparison)):
-        rows = [row for row in column.rows if _accuracy(row, tested) is not None and value(row) is not None]
-        if not rows:
+        known = [
+            (one, spent)
+            for row in column.rows
+            if (one := of_part(row, measured_on)).accuracy is not None and (spent := value(row)) is not None
+        ]
+        if not known:
             continue
-        lows = [_interval(row, tested)[0] for row in rows]
-        highs = [_interval(row, tested)[1] for row in rows]
         found.append(
             Mark(
                 MARKS[number % len(MARKS)],
                 column.title,
-                mean(_accuracy(row, tested) or 0.0 for row in rows),
-                mean(lows),
-                mean(highs),
-                mean(value(row) or 0.0 for row in rows),
+                mean(one.accuracy or 0.0 for one, _ in known),
+                mean(one.low or 0.0 for one, _ in known),
+                mean(1.0 if one.high is None else one.high for one, _ in known),
+                mean(spent for _, spent in known),
                 colour_of(number),
-                len(rows),
+                len(known),
             )
         )
     return tuple(found)
-
-
-def is_tested(comparison: Comparison) -> bool:
-    """Whether every run that has a result was measured on a test part."""
-    return part(comparison) == "test"
 
 
 def curves(found: Sequence[Mark], cost: Cost) -> Curves:
@@ -135,14 +131,3 @@ def key(found: Sequence[Mark], cost: Cost, width: int) -> Text:
         line.truncate(width, overflow="ellipsis")
         lines.append(line)
     return Text("\n", no_wrap=True).join(lines)
-
-
-def _accuracy(row: Row, tested: bool) -> float | None:
-    return row.test_accuracy if tested else row.val_accuracy
-
-
-def _interval(row: Row, tested: bool) -> tuple[float, float]:
-    low, high = (
-        (row.test_accuracy_low, row.test_accuracy_high) if tested else (row.val_accuracy_low, row.val_accuracy_high)
-    )
-    return (0.0 if low is None else low), (1.0 if high is None else high)

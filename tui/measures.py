@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from statistics import mean, stdev
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 
-from engine.comparison.columns import Column, columns, with_result
+from engine.comparison.columns import Better, Column, best, columns, with_result
 from engine.comparison.rows import Comparison, Row
 from engine.units import UNKNOWN, duration, energy, short_count, size, three_digits
 
@@ -29,7 +29,7 @@ class Measure:
     words: str
     value: Number
     text: Callable[[float], str]
-    better: Literal["higher", "lower"] | None = None
+    better: Better | None = None
     spread: bool = field(default=False, kw_only=True)
     upper: Number | None = field(default=None, kw_only=True)
 
@@ -187,10 +187,8 @@ def _sorted(some: Sequence[Column], by: Measure | None, order: Order) -> list[Co
     return sorted(some, key=key)
 
 
-def best_of(comparison: Comparison, measure: Measure) -> str | None:
-    """How the best strategy's number reads, None where nobody is better than another."""
-    numbers = [number for column in columns(comparison) if (number := measure.number(column.rows)) is not None]
-    if measure.better is None or len(numbers) < 2:
-        return None
-    texts = {measure.text(number) for number in numbers}
-    return measure.text(max(numbers) if measure.better == "higher" else min(numbers)) if len(texts) > 1 else None
+def best_in(comparison: Comparison, measure: Measure) -> frozenset[str]:
+    """The strategies that are best, none where nobody is better than another."""
+    shown = columns(comparison)
+    are_best = best([measure.number(column.rows) for column in shown], measure.text, measure.better)
+    return frozenset(column.title for column, is_best in zip(shown, are_best, strict=True) if is_best)

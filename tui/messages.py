@@ -32,11 +32,11 @@ class StateRead(Message):
 
 @dataclass
 class ComparisonMade(Message):
-    """A comparison is ready to be shown, with what it says in words; ``brief``: how many characters say the most."""
+    """A comparison is ready to be shown, with what it says in words, and the part of them that says the most."""
 
     compared: Compared
     words: Text
-    brief: int
+    brief: Text
 
 
 @dataclass

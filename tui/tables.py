@@ -9,7 +9,7 @@ from rich.console import Console, ConsoleOptions, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from engine.comparison.aspects import PARTS, Section, sections
+from engine.comparison.aspects import TITLES, Section, images, sections
 from engine.comparison.columns import Column, columns
 from engine.comparison.confusion import matrices
 from engine.comparison.rows import Comparison
@@ -73,7 +73,7 @@ class _ComparisonTable:
         if self.comparison.leak is not None and is_far_above(self.comparison.leak):
             said.append("without pixels: what the groups of the images alone give away")
         titles = {section.title for section in self.sections}
-        if PARTS["test"] in titles:
+        if TITLES["test"] in titles:
             said.append("validation chose the epoch and flatters, test was measured once at that epoch")
         elif any(row.epochs > 1 for row in self.comparison.runs):
             said.append("the validation images also chose the best epoch, so what they tell flatters a little")
@@ -86,13 +86,8 @@ def heading(comparison: Comparison) -> Text:
     if comparison.data_differs:
         return Text(name, "bold")
     names = ", ".join(shown(name, 40) for name in data.classes[:6]) + (" …" if len(data.classes) > 6 else "")
-    test = f" / {data.test:,} test" if data.test else ""
-    folds = max((row.fold or 0 for row in comparison.runs), default=0)
-    if folds:
-        images = f"{data.train + data.val:,} images in {folds} folds{test and f'{test} images'}"
-    else:
-        images = f"{data.train:,} train / {data.val:,} val{test} images"
-    return Text.assemble((name, "bold"), (f"  {images}, {len(data.classes)} classes: {names}", rgb(GREY)))
+    counts = images(comparison, "train", "val", " / ")
+    return Text.assemble((name, "bold"), (f"  {counts}, {len(data.classes)} classes: {names}", rgb(GREY)))
 
 
 def _words(comparison: Comparison) -> list[RenderableType]:

@@ -12,7 +12,7 @@ from engine.events import Action
 from engine.models.origin import RANDOM
 from engine.state import ExperimentState, RunState, StageProgress
 from engine.text import shown
-from engine.units import clock, duration, percent, speed
+from engine.units import clock, duration, percent, speed, spread
 from tui.strategies import kind, rates
 from tui.text import apart
 from tui.theme import AMBER, BLUE, GREY, LINE, SIGNS, STYLES, Condition, rgb
@@ -268,7 +268,7 @@ def _mean(values: list[float]) -> str:
     """``93.5 ± 0.6 % (5)``, of one run ``93.5 %``."""
     if len(values) == 1:
         return percent(values[0])
-    return f"{100 * mean(values):.1f} ± {100 * stdev(values):.1f} % ({len(values)})"
+    return f"{spread(mean(values), stdev(values), percent)} ({len(values)})"
 
 
 def lines(state: ExperimentState, interrupted: bool, which: Sequence[int], width: int) -> list[Text]:

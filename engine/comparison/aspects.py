@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from statistics import mean, stdev
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 
 from msgspec import Struct
 from msgspec.structs import replace
@@ -23,9 +23,10 @@ from engine.comparison.cells import (
     weights,
     what_trains,
 )
-from engine.comparison.columns import Column, scored, with_result
+from engine.comparison.columns import Better, Column, best, scored, with_result
 from engine.comparison.measured import is_whole
-from engine.comparison.rows import Comparison, Row
+from engine.comparison.parts import PARTS, Part
+from engine.comparison.rows import Comparison, Row, of_part
 from engine.data.leaks import is_far_above
 from engine.units import (
     UNKNOWN,
@@ -42,9 +43,9 @@ from engine.units import (
 if TYPE_CHECKING:
     from engine.comparison.scores import ClassScores
 
-Better = Literal["higher", "lower"]
 Value = Callable[[Row], float | None]
-PARTS = {"test": "Test: measured once", "val": "Validation: best epoch"}
+TITLES: dict[Part, str] = {"test": "Test: measured once", "val": "Validation: best epoch"}
+"""Of the sections that tell what was measured on a part."""
 SCORES: tuple[tuple[str, str, Callable[[float], str], Better], ...] = (
     ("balanced accuracy", "balanced_accuracy", percent, "higher"),
     ("macro F1", "macro_f1", three_digits, "higher"),
@@ -91,26 +92,31 @@ def sections(comparison: Comparison, shown: Sequence[Column]) -> tuple[Section, 
     return tuple(section for section in made if section.lines)
 
 
-def _result(comparison: Comparison, shown: Sequence[Column], part: Literal["test", "val"]) -> Section:
-    def accuracy(row: Row) -> float | None:
-        return row.test_accuracy if part == "test" else row.val_accuracy
+def images(comparison: Comparison, train: str, val: str, between: str) -> str:
+    """How many images there are to train and to validate, of parts that are called so, or in folds, and to test."""
+    data, folds = comparison.data, max((row.fold or 0 for row in comparison.runs), default=0)
+    told = [f"{data.train:,} {train}", f"{data.val:,} {val}"]
+    if folds:
+        told = [f"{data.train + data.val:,} images in {folds} folds"]
+    if data.test:
+        told.append(f"{data.test:,} test")
+    return between.join(told) + ("" if folds and not data.test else " images")
 
-    def loss(row: Row) -> float | None:
-        return row.test_loss if part == "test" else row.val_loss
 
-    if part == "test" and all(accuracy(row) is None for row in comparison.runs):
+def _result(comparison: Comparison, shown: Sequence[Column], part: Part) -> Section:
+    if part == "test" and all(row.test_accuracy is None for row in comparison.runs):
         return Section("", ())
-    name, about = "test" if part == "test" else "validation", comparison.positive or "one vs rest"
+    about = comparison.positive or "one vs rest"
     lines = [
-        _number(f"{name} accuracy", shown, accuracy, percent, "higher"),
-        *_accuracy_range(shown, part, accuracy),
+        _number(f"{PARTS[part]} accuracy", shown, lambda row: of_part(row, part).accuracy, percent, "higher"),
+        *_accuracy_range(shown, part),
         *(_leak(comparison, shown) if part == "val" else []),
-        _number("log loss", shown, loss, three_digits, "lower"),
+        _number("log loss", shown, lambda row: of_part(row, part).loss, three_digits, "lower"),
     ]
     for title, field, text, better in SCORES:
         full = f"{title} ({about})" if field in OF_POSITIVE else title
         lines += _told([_number(full, shown, _scored(part, field, comparison.positive), text, better)])
-    return Section(PARTS[part], tuple(lines))
+    return Section(TITLES[part], tuple(lines))
 
 
 def _leak(comparison: Comparison, shown: Sequence[Column]) -> list[Aspect]:
@@ -121,9 +127,9 @@ def _leak(comparison: Comparison, shown: Sequence[Column]) -> list[Aspect]:
     return [Aspect("  without pixels, by groups", (percent(leak.no_pixels),) * len(shown), (False,) * len(shown))]
 
 
-def _scored(part: Literal["test", "val"], field: str, positive: str) -> Value:
+def _scored(part: Part, field: str, positive: str) -> Value:
     def value(row: Row) -> float | None:
-        found = row.test_scores if part == "test" else row.scores
+        found = of_part(row, part).scores
         # other data may have another positive class: its measures do not belong in a line that names this one
         if found is None or (field in OF_POSITIVE and found.positive != positive):
             return None
@@ -222,41 +228,31 @@ def _number(
     text: Callable[[float], str],
     better: Better | None,
 ) -> Aspect:
-    """A line of numbers, of several runs the mean ± standard deviation; of those with a result the best are those that
-    read the same as the best one.
-    """
-    values, means, order = [], [], []
+    """A line of numbers, of several runs the mean ± standard deviation; the best of those with a result."""
+    values, means = [], []
     for column in shown:
         rows = with_result(column.rows)
         known = [number for row in rows if (number := value(row)) is not None]
-        means.append(text(mean(known)) if known else UNKNOWN)
-        values.append(spread(mean(known), stdev(known), text) if len(known) > 1 else means[-1])
-        order.append(mean(known) if known and any(row.best_epoch for row in rows) else None)
-    numbers = [number for number in order if number is not None]
-    if better is None or len(numbers) < 2 or len(set(means)) == 1:
-        return Aspect(title, tuple(values), (False,) * len(shown))
-    best = text(max(numbers) if better == "higher" else min(numbers))
-    is_best = (number is not None and item == best for number, item in zip(order, means, strict=True))
-    return Aspect(title, tuple(values), tuple(is_best))
+        if len(known) > 1:
+            values.append(spread(mean(known), stdev(known), text))
+        else:
+            values.append(text(known[0]) if known else UNKNOWN)
+        means.append(mean(known) if known and any(row.has_result for row in rows) else None)
+    return Aspect(title, tuple(values), best(means, text, better))
 
 
-def _accuracy_range(shown: Sequence[Column], part: Literal["test", "val"], accuracy: Value) -> list[Aspect]:
+def _accuracy_range(shown: Sequence[Column], part: Part) -> list[Aspect]:
     """Below an accuracy: of several runs the least and the most, of a single one its 95 % interval."""
 
-    def known(rows: Sequence[Row]) -> list[Row]:
-        return [row for row in rows if accuracy(row) is not None]
-
     def spread_of(rows: Sequence[Row]) -> str:
-        numbers = [number for row in rows if (number := accuracy(row)) is not None]
-        return f"{percent(min(numbers))} to {percent(max(numbers))}" if len(numbers) > 1 else UNKNOWN
+        known = [number for row in rows if (number := of_part(row, part).accuracy) is not None]
+        return f"{percent(min(known))} to {percent(max(known))}" if len(known) > 1 else UNKNOWN
 
     def interval(rows: Sequence[Row]) -> str:
-        if len(known(rows)) != 1:
+        known = [one for row in rows if (one := of_part(row, part)).accuracy is not None]
+        if len(known) != 1 or known[0].low is None or known[0].high is None:
             return UNKNOWN
-        (row,) = known(rows)
-        ends = (row.test_accuracy_low, row.test_accuracy_high)
-        low, high = ends if part == "test" else (row.val_accuracy_low, row.val_accuracy_high)
-        return UNKNOWN if low is None or high is None else f"{percent(low)} to {percent(high)}"
+        return f"{percent(known[0].low)} to {percent(known[0].high)}"
 
     return _told([_words("  range of the runs", shown, spread_of), _words("  95 % interval", shown, interval)])
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from engine.comparison.columns import columns, scored
 from engine.comparison.measured import is_whole, part
+from engine.comparison.parts import PARTS
 from engine.comparison.rows import Comparison
-from engine.comparison.said import PARTS
 from engine.data import leaks
 from engine.models.origin import RANDOM
 from engine.text import listed
@@ -13,7 +13,7 @@ from engine.text import listed
 
 def caveats(comparison: Comparison) -> tuple[str, ...]:
     """Why the numbers may be other than they seem, the gravest first; empty where nothing is known against them."""
-    done, leak = [row for row in comparison.runs if row.best_epoch], comparison.leak
+    done, leak = [row for row in comparison.runs if row.has_result], comparison.leak
     said = []
     if leak is not None and leaks.is_far_above(leak):
         said.append(f"{leaks.said(leak)}.")

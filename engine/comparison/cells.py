@@ -27,7 +27,7 @@ def states(rows: Sequence[Row]) -> str:
 
 def turns(rows: Sequence[Row]) -> str:
     """After which epoch the validation loss rose, in how many of the runs."""
-    done = [row for row in rows if row.best_epoch is not None]
+    done = [row for row in rows if row.has_result]
     turned = [row for row in done if row.val_loss_turned is not None]
     if not done:
         return UNKNOWN
@@ -41,7 +41,7 @@ def turns(rows: Sequence[Row]) -> str:
 
 def to_target(rows: Sequence[Row]) -> str:
     """How long it took to come near the best other strategy's accuracy."""
-    asked = [row for row in rows if row.target_accuracy is not None and row.best_epoch is not None]
+    asked = [row for row in rows if row.target_accuracy is not None and row.has_result]
     reached = [row.seconds_to_target for row in asked if row.seconds_to_target is not None]
     if not asked:
         return UNKNOWN

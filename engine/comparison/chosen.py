@@ -5,14 +5,29 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 from os.path import commonprefix
+from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
-from engine.state import RunState
+from msgspec import Struct
+
+from engine.state import ExperimentState, RunState
 from engine.text import shown
 
 if TYPE_CHECKING:
     from engine.comparison.predictions import Saved
-    from engine.comparison.rows import Source
+
+
+class Source(Struct, frozen=True):
+    """An experiment of which runs are compared.
+
+    ``folder``: where its predictions lie, None where they are not to be read. ``interrupted``: whoever ran it is gone,
+    so a run without an end will not get one by itself. ``runs``: the ids of those to compare, None for all.
+    """
+
+    state: ExperimentState
+    folder: Path | None = None
+    interrupted: bool = False
+    runs: frozenset[str] | None = None
 
 
 class Chosen(NamedTuple):
@@ -32,9 +47,10 @@ class Chosen(NamedTuple):
 
 
 def chosen(sources: Sequence[Source]) -> list[Chosen]:
-    """The runs that are compared. A strategy that several experiments have is called ``STRATEGY (EXPERIMENT)`` there,
-    without what the experiments' names begin with in common.
+    """The runs that are compared, of experiments whose data is known. A strategy that several of these have is called
+    ``STRATEGY (EXPERIMENT)`` there, without what the experiments' names begin with in common.
     """
+    sources = [source for source in sources if source.state.data is not None]
     runs = [[run for run in one.state.runs if one.runs is None or run.run in one.runs] for one in sources]
     strategies = Counter(name for some in runs for name in {run.strategy.name for run in some})
     names = [source.state.name for source in sources]

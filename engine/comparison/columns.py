@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Literal
 
 from msgspec import Struct
 
-from engine.comparison.rows import Comparison, Row
+from engine.comparison.parts import Part
+from engine.comparison.rows import Comparison, Row, of_part
 
 if TYPE_CHECKING:
     from engine.comparison.scores import Scores
+
+Better = Literal["higher", "lower"]
 
 
 class Column(Struct, frozen=True):
@@ -23,17 +26,27 @@ class Column(Struct, frozen=True):
 
 def with_result(rows: Sequence[Row]) -> Sequence[Row]:
     """The runs that have a result, whose means are taken; all of them where none has one yet."""
-    return [row for row in rows if row.best_epoch is not None] or rows
+    return [row for row in rows if row.has_result] or rows
 
 
-def scored(shown: Sequence[Column]) -> tuple[Literal["val", "test"], list[list[Scores]]]:
+def scored(shown: Sequence[Column]) -> tuple[Part, list[list[Scores]]]:
     """The part that measures of single classes are of, and of each column the scores of its runs, where known: of the
     test part where every run that has a result was tested, else of validation.
     """
     rows = with_result([row for column in shown for row in column.rows])
-    part: Literal["val", "test"] = "test" if all(row.test_scores is not None for row in rows) else "val"
-    found = [[row.test_scores if part == "test" else row.scores for row in column.rows] for column in shown]
+    part: Part = "test" if all(row.test_scores is not None for row in rows) else "val"
+    found = [[of_part(row, part).scores for row in column.rows] for column in shown]
     return part, [[one for one in scores if one is not None] for scores in found]
+
+
+def best(numbers: Sequence[float | None], text: Callable[[float], str], better: Better | None) -> tuple[bool, ...]:
+    """Which of the columns' numbers are the best: those that read the same as the best one, none where all read so."""
+    said = [None if number is None else text(number) for number in numbers]
+    known = [number for number in numbers if number is not None]
+    if better is None or len({*said} - {None}) < 2:
+        return (False,) * len(numbers)
+    good_end = text(max(known) if better == "higher" else min(known))
+    return tuple(one == good_end for one in said)
 
 
 def columns(comparison: Comparison, *, single_runs: bool = False) -> tuple[Column, ...]:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from msgspec import Struct
 
 from engine.comparison.columns import Column, scored
-from engine.comparison.said import PARTS
+from engine.comparison.parts import PARTS
 
 if TYPE_CHECKING:
     from engine.comparison.scores import Scores

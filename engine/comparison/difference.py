@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Literal
-
 from msgspec import Struct
 from msgspec.structs import replace
 
+from engine.comparison.parts import Part
+
+CONFIDENCE = 0.95
+"""Of every interval."""
 LEVEL = 0.05
 """A difference is called one where its p-value is below this."""
 
@@ -29,7 +31,7 @@ class PairedDifference(Struct, frozen=True, kw_only=True):
     """
 
     strategies: tuple[str, str]
-    part: Literal["val", "test"]
+    part: Part
     accuracies: tuple[float, float]
     difference: float
     low: float

@@ -6,26 +6,16 @@ Backbone, what trains, optimizer and learning rates are what a strategy is; the 
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Sequence
-from typing import NamedTuple
 
+from engine.comparison.chosen import Chosen
 from engine.models import origin
-from engine.state import ExperimentState, RunState
 from engine.strategy import Strategy
 from engine.text import joined, numbers
 
-
-class Compared(NamedTuple):
-    """A run that is compared, its experiment, and what its strategy is called in the comparison."""
-
-    strategy: str
-    state: ExperimentState
-    run: RunState
+Knob = Callable[[Chosen], str | None]
 
 
-Knob = Callable[[Compared], str | None]
-
-
-def unfairness(runs: Sequence[Compared]) -> tuple[str, ...]:
+def unfairness(runs: Sequence[Chosen]) -> tuple[str, ...]:
     """What differs between strategies, a sentence each, from what was recorded; empty where all of it is the same.
 
     Runs without a result yet count as they were asked for.
@@ -34,12 +24,12 @@ def unfairness(runs: Sequence[Compared]) -> tuple[str, ...]:
         return ()
     sentences = [_sentence(title, _values(runs, knob)) for title, knob in _KNOBS.items()]
     sentences.append(_sentence("Seeds", _seeds(runs)))
-    libraries = dict.fromkeys(library for one in runs for library in one.state.versions)
+    libraries = dict.fromkeys(library for one in runs for library in one.source.state.versions)
     sentences += [_sentence(f"Version of {name}", _values(runs, _version(name))) for name in libraries]
     return tuple(sentence for sentence in sentences if sentence)
 
 
-def _values(runs: Sequence[Compared], knob: Knob) -> dict[str, str]:
+def _values(runs: Sequence[Chosen], knob: Knob) -> dict[str, str]:
     """Each strategy's value, or values where its runs differ; strategies of which it is not known are left out."""
     found: dict[str, dict[str, None]] = {}
     for one in runs:
@@ -57,7 +47,7 @@ def _sentence(title: str, values: dict[str, str]) -> str:
     return f"{title}: " + "; ".join(f"{value} for {joined(names, 'and')}" for value, names in by_value.items()) + "."
 
 
-def _seeds(runs: Sequence[Compared]) -> dict[str, str]:
+def _seeds(runs: Sequence[Chosen]) -> dict[str, str]:
     """Each strategy's seeds that have a result, and their folds."""
     found: dict[str, dict[int, set[int]]] = {}
     for one in runs:
@@ -82,15 +72,15 @@ def _folds(some: Collection[int]) -> str:
 
 
 def _version(library: str) -> Knob:
-    return lambda one: one.state.versions.get(library)
+    return lambda one: one.source.state.versions.get(library)
 
 
-def _split(one: Compared) -> str | None:
-    return one.state.data.split if one.state.data else None
+def _split(one: Chosen) -> str | None:
+    return one.source.state.data.split if one.source.state.data else None
 
 
-def _fingerprint(one: Compared) -> str | None:
-    return one.state.decoded.fingerprint[:12] if one.state.decoded else None
+def _fingerprint(one: Chosen) -> str | None:
+    return one.source.state.decoded.fingerprint[:12] if one.source.state.decoded else None
 
 
 def _image_size(strategy: Strategy) -> str:
@@ -107,7 +97,7 @@ def _augmentation(strategy: Strategy) -> str:
     return " and ".join(parts) + views
 
 
-def _epochs(one: Compared) -> str | None:
+def _epochs(one: Chosen) -> str | None:
     """Planned epochs, and how many there were where a run ended early; a probe has none."""
     planned = one.run.strategy.epochs
     if one.run.strategy.is_probe:
@@ -116,11 +106,11 @@ def _epochs(one: Compared) -> str | None:
     return f"{done} of {planned}" if one.run.is_over and done < planned else f"{planned}"
 
 
-def _batch_size(one: Compared) -> str | None:
+def _batch_size(one: Chosen) -> str | None:
     return None if one.run.strategy.is_probe else f"{one.run.strategy.batch_size}"
 
 
-def _weights(one: Compared) -> str:
+def _weights(one: Chosen) -> str:
     return origin.kind(one.run.weights)
 
 
@@ -133,5 +123,5 @@ _KNOBS: dict[str, Knob] = {
     "Batch size": _batch_size,
     "Pretrained weights": _weights,
     "Precision": lambda one: one.run.precision,
-    "Device": lambda one: one.state.device.hardware if one.state.device else None,
+    "Device": lambda one: one.source.state.device.hardware if one.source.state.device else None,
 }

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from statistics import mean
-from typing import Literal
 
 from msgspec import Struct
 
-from engine.comparison.rows import Comparison, Row, accuracy_interval
+from engine.comparison.columns import columns
+from engine.comparison.parts import Part
+from engine.comparison.rows import Comparison, Row, accuracy_interval, of_part
 
 
 class Measured(Struct, frozen=True):
@@ -18,9 +19,9 @@ class Measured(Struct, frozen=True):
     less validation accuracy. ``overfits``: training accuracy is above what validation accuracy can be, by the 95 %
     interval of that. ``memory``: the peak less what was in use when the run began, in bytes, of the run that took most;
     runs that found their features are left out, since extracting them takes memory. ``loss``: mean cross-entropy on the
-    ``part``; ``multiply_adds`` of one image's forward pass; 0 where not known, ``total_seconds`` also where a run did
-    not train all its epochs: ``seconds_so_far`` are then the least that it takes. ``features_of``: the frozen backbone
-    whose features it trains on, empty where there is none: strategies share them, and the memory for them.
+    ``part``; ``multiply_adds`` of one image's forward pass. What is not known is None, ``total_seconds`` also where a
+    run did not train all its epochs: ``seconds_so_far`` are then the least that it takes. ``features_of``: the frozen
+    backbone whose features it trains on, empty where there is none: strategies share them, and the memory for them.
     """
 
     strategy: str
@@ -30,17 +31,17 @@ class Measured(Struct, frozen=True):
     high: float
     gap: float
     overfits: bool
-    total_seconds: float
-    seconds_so_far: float
-    memory: float
-    loss: float
-    multiply_adds: int
+    total_seconds: float | None
+    seconds_so_far: float | None
+    memory: float | None
+    loss: float | None
+    multiply_adds: float | None
     features_of: str
 
 
-def part(comparison: Comparison) -> Literal["val", "test"]:
+def part(comparison: Comparison) -> Part:
     """What accuracies are compared on: the test part where every run that has a result was tested, else validation."""
-    done = [row for row in comparison.runs if row.val_accuracy is not None]
+    done = [row for row in comparison.runs if row.has_result]
     return "test" if done and all(row.test_accuracy is not None for row in done) else "val"
 
 
@@ -54,14 +55,13 @@ def _validation_images(comparison: Comparison) -> int:
     folds = {row.fold for row in comparison.runs if row.fold is not None}
     if not folds:
         return comparison.data.val
-    done = {row.fold for row in comparison.runs if row.fold is not None and row.val_accuracy is not None}
+    done = {row.fold for row in comparison.runs if row.fold is not None and row.has_result}
     return (comparison.data.train + comparison.data.val) * len(done) // len(folds)
 
 
 def measured(comparison: Comparison) -> list[Measured]:
     """The strategies that have a result, most accurate first."""
-    names = dict.fromkeys(row.strategy for row in comparison.runs)
-    results = [_measured([row for row in comparison.runs if row.strategy == name], comparison) for name in names]
+    results = [_measured(column.rows, comparison) for column in columns(comparison)]
     return sorted((result for result in results if result), key=lambda result: -result.accuracy)
 
 
@@ -75,24 +75,22 @@ def separable(one: Measured, other: Measured) -> bool:
     return one.low > other.high or other.low > one.high
 
 
-def _memory_added(row: Row) -> int:
-    if row.seconds_of_found_features:
-        return 0
-    return (row.peak_memory_bytes or 0) - (row.memory_at_start_bytes or 0)
+def _memory_added(row: Row) -> float | None:
+    if row.seconds_of_found_features or row.peak_memory_bytes is None:
+        return None
+    return row.peak_memory_bytes - (row.memory_at_start_bytes or 0)
 
 
 def _measured(rows: Sequence[Row], comparison: Comparison) -> Measured | None:
-    done = [row for row in rows if row.val_accuracy is not None]
+    done = [row for row in rows if row.has_result]
     if not done:
         return None
-    on_test, count = part(comparison) == "test", images(comparison)
-    validations = [row.val_accuracy for row in done if row.val_accuracy is not None]
-    tests = [row.test_accuracy for row in done if row.test_accuracy is not None]
-    accuracies, validated = tests if on_test else validations, mean(validations)
-    accuracy = mean(accuracies)
-    low, high = accuracy_interval(accuracy, count)
+    found = [of_part(row, part(comparison)) for row in done]
+    accuracies = _known(one.accuracy for one in found)
+    accuracy, validated = mean(accuracies), mean(row.val_accuracy or 0.0 for row in done)
+    low, high = accuracy_interval(accuracy, images(comparison))
     gap = mean(row.generalisation_gap or 0.0 for row in done)
-    seconds = mean(row.seconds_total or 0.0 for row in done)
+    seconds = _cost(_mean([row.seconds_total for row in done]))
     return Measured(
         strategy=done[0].strategy,
         accuracy=accuracy,
@@ -101,10 +99,24 @@ def _measured(rows: Sequence[Row], comparison: Comparison) -> Measured | None:
         high=high,
         gap=gap,
         overfits=validated + gap > accuracy_interval(validated, _validation_images(comparison))[1],
-        total_seconds=seconds if all(map(is_whole, done)) else 0.0,
+        total_seconds=seconds if all(map(is_whole, done)) else None,
         seconds_so_far=seconds,
-        memory=max(map(_memory_added, done)),
-        loss=mean((row.test_loss if on_test else row.val_loss) or 0.0 for row in done),
-        multiply_adds=max(row.multiply_adds or 0 for row in done),
+        memory=_cost(max(_known(map(_memory_added, done)), default=None)),
+        loss=_mean([one.loss for one in found]),
+        multiply_adds=_cost(max(_known(row.multiply_adds for row in done), default=None)),
         features_of=done[0].backbone if done[0].trains == "head" else "",
     )
+
+
+def _known(values: Iterable[float | None]) -> list[float]:
+    return [value for value in values if value is not None]
+
+
+def _cost(number: float | None) -> float | None:
+    """None of nothing as well, since there is no share of it."""
+    return number if number is not None and number > 0 else None
+
+
+def _mean(values: Sequence[float | None]) -> float | None:
+    known = _known(values)
+    return mean(known) if len(known) == len(values) else None

@@ -7,11 +7,10 @@ from functools import lru_cache
 from itertools import combinations
 from typing import NamedTuple
 
-from msgspec.structs import replace
-
 from engine.comparison import predictions
 from engine.comparison.paired import PairedDifference, holm, outcomes_difference
-from engine.comparison.predictions import Outcomes, Part, Saved
+from engine.comparison.parts import Part
+from engine.comparison.predictions import Outcomes, Saved
 
 
 class Best(NamedTuple):
@@ -48,15 +47,9 @@ def _difference(one: tuple[Best, ...], other: tuple[Best, ...]) -> PairedDiffere
     first, second = _read(one, part), _read(other, part)
     if first is None or second is None:
         return None
-    found = outcomes_difference(first, second)
-    if found is None:
-        return None
-    return replace(
-        found,
-        strategies=(one[0].strategy, other[0].strategy),
-        seeds=len({run.seed for run in one}),
-        folds=len({run.fold for run in one}),
-    )
+    strategies = one[0].strategy, other[0].strategy
+    seeds, folds = len({run.seed for run in one}), len({run.fold for run in one})
+    return outcomes_difference(first, second, strategies, seeds=seeds, folds=folds)
 
 
 def _read(runs: Sequence[Best], part: Part) -> list[Outcomes] | None:

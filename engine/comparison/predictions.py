@@ -6,16 +6,15 @@ import json
 from dataclasses import dataclass
 from pathlib import Path
 from sys import intern
-from typing import Literal, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 from safetensors import SafetensorError, safe_open
 from scipy.special import softmax
 
+from engine.comparison.parts import Part
 from engine.folder import predictions_file
-
-Part = Literal["val", "test"]
 
 
 @dataclass(frozen=True)

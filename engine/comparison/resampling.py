@@ -13,8 +13,9 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import stats
 
+from engine.comparison.difference import CONFIDENCE
+
 RESAMPLES = 4999
-CONFIDENCE = 0.95
 ALIKE = 10
 """Where there are more units than this to a kind, those alike are drawn together."""
 BLOCK = 256

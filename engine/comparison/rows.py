@@ -4,39 +4,23 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from pathlib import Path
 from statistics import mean
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Literal, NamedTuple
 
 from msgspec import Struct
 from msgspec.structs import replace
 
 from engine.comparison import costs
-from engine.comparison.chosen import Chosen, chosen
-from engine.comparison.difference import PairedDifference
-from engine.comparison.fairness import Compared, unfairness
+from engine.comparison.chosen import Chosen, Source, chosen
+from engine.comparison.difference import CONFIDENCE, PairedDifference
+from engine.comparison.fairness import unfairness
+from engine.comparison.parts import Part
 from engine.comparison.same_data import what_differs
 from engine.events import Leak
 from engine.state import ExperimentState, RunState, RunStatus
 
 if TYPE_CHECKING:
-    from engine.comparison.predictions import Part
     from engine.comparison.scores import Scores
-
-CONFIDENCE = 0.95
-
-
-class Source(Struct, frozen=True):
-    """An experiment of which runs are compared.
-
-    ``folder``: where its predictions lie, None where they are not to be read. ``interrupted``: whoever ran it is gone,
-    so a run without an end will not get one by itself. ``runs``: the ids of those to compare, None for all.
-    """
-
-    state: ExperimentState
-    folder: Path | None = None
-    interrupted: bool = False
-    runs: frozenset[str] | None = None
 
 
 class DataCounts(Struct, frozen=True):
@@ -111,6 +95,28 @@ class Row(Struct, frozen=True, kw_only=True):
     peak_reserved_bytes: int | None = None
     peak_device_bytes: int | None = None
 
+    @property
+    def has_result(self) -> bool:
+        """Whether an epoch was finished: then there is a best one."""
+        return self.best_epoch is not None
+
+
+class OfPart(NamedTuple):
+    """What a row tells of one part: the accuracy with both ends of its 95 % interval (0..1), loss (nats) and scores."""
+
+    accuracy: float | None
+    low: float | None
+    high: float | None
+    loss: float | None
+    scores: Scores | None
+
+
+def of_part(row: Row, part: Part) -> OfPart:
+    """What was measured of a run on the part."""
+    if part == "test":
+        return OfPart(row.test_accuracy, row.test_accuracy_low, row.test_accuracy_high, row.test_loss, row.test_scores)
+    return OfPart(row.val_accuracy, row.val_accuracy_low, row.val_accuracy_high, row.val_loss, row.scores)
+
 
 class Comparison(Struct, frozen=True):
     """Runs side by side, of one experiment or of several (then ``experiment`` lists their names).
@@ -141,7 +147,7 @@ def compare(sources: Sequence[Source], positive: str | None = None) -> Compariso
     if not known:
         return Comparison(sources[0].state.name if sources else "", DataCounts(0, 0, ()), ())
     data = _counts(known[0].state)
-    runs = chosen(known)
+    runs = chosen(sources)
     differs = what_differs([source.state for source in known])
     rows = [_row(one, positive) for one in runs]
     return Comparison(
@@ -149,7 +155,7 @@ def compare(sources: Sequence[Source], positive: str | None = None) -> Compariso
         data=data,
         runs=_with_targets(rows, [None if differs else one.run for one in runs]),
         positive=_positive(data.classes, positive),
-        fairness=unfairness([Compared(one.strategy, one.source.state, one.run) for one in runs]),
+        fairness=unfairness(runs),
         pairs=() if differs else _pairs(runs),
         data_differs=differs,
         leak=_leak(known[0].state),

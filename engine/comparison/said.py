@@ -6,10 +6,10 @@ from collections.abc import Sequence
 from math import floor, log10
 
 from engine.comparison.difference import LEVEL, PairedDifference, turned
+from engine.comparison.parts import PARTS
 from engine.text import counted
 from engine.units import percent
 
-PARTS = {"val": "validation", "test": "test"}
 MOST_IMAGES = 1_000_000
 
 

@@ -12,7 +12,8 @@ from scipy.stats import binned_statistic
 from sklearn import metrics
 
 from engine.comparison import predictions
-from engine.comparison.predictions import Part, Predictions, Saved
+from engine.comparison.parts import Part
+from engine.comparison.predictions import Predictions, Saved
 
 BINS = 15
 MOST_RANKED = 100

@@ -7,8 +7,10 @@ from statistics import mean, stdev
 
 from msgspec import Struct
 
+from engine.comparison.aspects import SCORES
 from engine.comparison.columns import columns, with_result
-from engine.comparison.rows import Comparison, Row
+from engine.comparison.parts import PARTS
+from engine.comparison.rows import Comparison, Row, of_part
 
 ROW_MEASURES = (
     "val_accuracy",
@@ -25,15 +27,6 @@ ROW_MEASURES = (
     "images_per_second",
     "joules",
     "peak_memory_bytes",
-)
-SCORES = (
-    "balanced_accuracy",
-    "macro_f1",
-    "roc_auc",
-    "average_precision",
-    "sensitivity",
-    "specificity",
-    "calibration_error",
 )
 
 
@@ -65,8 +58,9 @@ def summaries(comparison: Comparison) -> tuple[StrategySummary, ...]:
 
 def _measures(rows: Sequence[Row]) -> dict[str, Spread]:
     values: dict[str, list[float | None]] = {name: [getattr(row, name) for row in rows] for name in ROW_MEASURES}
-    for prefix, field in (("val_", "scores"), ("test_", "test_scores")):
-        values |= {f"{prefix}{name}": [getattr(getattr(row, field), name, None) for row in rows] for name in SCORES}
+    for part in PARTS:
+        scores = [of_part(row, part).scores for row in rows]
+        values |= {f"{part}_{name}": [getattr(one, name, None) for one in scores] for _, name, *_ in SCORES}
     return {name: spread for name, spread in _spreads(values).items() if spread is not None}
 
 

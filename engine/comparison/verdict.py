@@ -10,8 +10,9 @@ from msgspec import Struct
 from engine.comparison.caveats import caveats
 from engine.comparison.difference import PairedDifference
 from engine.comparison.measured import Measured, images, measured, part, separable
+from engine.comparison.parts import PARTS
 from engine.comparison.rows import Comparison
-from engine.comparison.said import PARTS, oriented, points_of, reads_as_one, sentence
+from engine.comparison.said import oriented, points_of, reads_as_one, sentence
 from engine.text import counted, joined
 from engine.units import percent
 
@@ -28,7 +29,7 @@ class Cost(NamedTuple):
     name: str
     when: str
     unit: str
-    of: Callable[[Measured], float]
+    of: Callable[[Measured], float | None]
     least: float = 0.0
 
 
@@ -85,7 +86,7 @@ def _images(comparison: Comparison) -> str:
 
 def _shared(pair: PairedDifference, comparison: Comparison) -> str:
     """What the pair's runs have in common, where either strategy has a result of other runs too; else empty."""
-    done = [row for row in comparison.runs if row.strategy in pair.strategies and row.val_accuracy is not None]
+    done = [row for row in comparison.runs if row.strategy in pair.strategies and row.has_result]
     if all(sum(row.strategy == name for row in done) == pair.runs for name in pair.strategies):
         return ""
     return "seeds" if all(row.fold is None for row in done) else "seeds and folds"
@@ -153,13 +154,13 @@ def _choice(mine: Measured, results: Sequence[Measured], comparison: Comparison)
     others = [result for result in results if result is not mine]
     reasons, compared = _more_accurate(mine, others, comparison), ["accuracy"]
     for cost in COSTS:
-        if all(cost.of(result) > 0 for result in results):
+        if all(cost.of(result) is not None for result in results):
             compared.append(cost.name)
             if not (cost.name == "memory" and _shares_features(mine, others)):
                 reasons += _cheaper(mine, others, cost)
-        elif cost is TIME and mine.total_seconds:  # that of the others is at least what they took before they ended
+        elif cost is TIME and mine.total_seconds is not None:  # the others take at least what they took so far
             reasons += _cheaper(mine, others, cost._replace(of=lambda result: result.seconds_so_far), "at most ")
-    if all(result.loss > 0 for result in results):
+    if all(result.loss is not None for result in results):
         compared.append("log loss")
         reasons += _surer(mine, others, comparison)
     against = f" Its training accuracy is {100 * mine.gap:.1f} points higher." if mine.overfits else ""
@@ -185,8 +186,8 @@ def _more_accurate(mine: Measured, others: Sequence[Measured], comparison: Compa
 
 def _cheaper(mine: Measured, others: Sequence[Measured], cost: Cost, at_most: str = "") -> list[str]:
     """The reason, if I cost noticeably less than the cheapest of the others."""
-    cheapest, own = min(cost.of(other) for other in others), cost.of(mine)
-    if not _is_less(own, cheapest, cost):
+    own, known = cost.of(mine), [number for other in others if (number := cost.of(other)) is not None]
+    if own is None or len(known) < len(others) or not _is_less(own, cheapest := min(known), cost):
         return []
     of_whom = " of the next best" if len(others) > 1 else ""
     return [f"{cost.when} ({at_most}{_share(own / cheapest)} of the {cost.unit}{of_whom})"]
@@ -203,8 +204,11 @@ def _shares_features(mine: Measured, others: Sequence[Measured]) -> bool:
 
 def _surer(mine: Measured, others: Sequence[Measured], comparison: Comparison) -> list[str]:
     """The reason, if my probabilities are noticeably nearer to the truth than the best of the others'."""
-    best_other = min(others, key=lambda other: other.loss)
-    if best_other.loss < NOTICEABLE * mine.loss:
+    own, known = mine.loss, [(other.loss, other) for other in others if other.loss is not None]
+    if own is None or not known:
+        return []
+    loss, best_other = min(known, key=lambda one: one[0])
+    if loss <= own or loss < NOTICEABLE * own:
         return []
     or_more = " or more" if len(others) > 1 else ""
     pair = oriented(comparison.pairs, mine.strategy, best_other.strategy)
@@ -212,18 +216,21 @@ def _surer(mine: Measured, others: Sequence[Measured], comparison: Comparison) -
         sure = ", which this data cannot confirm"
     else:
         sure = ", with one seed each" if pair.seeds == 1 else ""
-    losses = f"log loss {mine.loss:.3f} against {best_other.loss:.3f}{or_more}{sure}"
+    losses = f"log loss {own:.3f} against {loss:.3f}{or_more}{sure}"
     return [f"its probabilities have to be right ({losses})"]
 
 
 def _cost(first: Measured, second: Measured) -> str:
-    slow, fast = sorted((first, second), key=lambda result: -result.seconds_so_far)
-    if not fast.total_seconds:
+    known = [(one.seconds_so_far, one) for one in (first, second) if one.seconds_so_far is not None]
+    if len(known) < 2:
         return ""
-    if not _is_less(fast.seconds_so_far, slow.seconds_so_far, TIME):
-        return "They take about the same time." if slow.total_seconds else ""
-    at_most = "" if slow.total_seconds else "at most "
-    return f"{fast.strategy} takes {at_most}{_share(fast.seconds_so_far / slow.seconds_so_far)} of the time."
+    (least, fast), (most, slow) = sorted(known, key=lambda one: one[0])
+    if fast.total_seconds is None:
+        return ""
+    at_most = "at most " if slow.total_seconds is None else ""
+    if not _is_less(least, most, TIME):
+        return "" if at_most else "They take about the same time."
+    return f"{fast.strategy} takes {at_most}{_share(least / most)} of the time."
 
 
 def _share(ratio: float) -> str:

@@ -9,9 +9,9 @@ import msgspec
 from engine.comparison.rows import Row
 
 Flat = str | float | int | None
+# without the accuracy: the row has its own, which is there without predictions too
 MEASURES = (
     "images",
-    "accuracy",
     "balanced_accuracy",
     "macro_f1",
     "roc_auc",
@@ -45,6 +45,4 @@ def _scores(row: Row, field: str, prefix: str, classes: tuple[str, ...]) -> dict
     for name in classes:
         values |= {f"{prefix}{measure}_{name}": getattr(known.get(name), measure, None) for measure in OF_A_CLASS}
     values[f"{prefix}confusion"] = json.dumps(scores.confusion) if scores is not None else None
-    # the log's own accuracy of the part stands under the same name, and is there without predictions too
-    del values[f"{prefix}accuracy"]
     return values

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from engine.comparison.aspects import sections
+from engine.comparison.aspects import images, sections
 from engine.comparison.columns import Column, columns
 from engine.comparison.confusion import LARGEST, Matrix, matrices
-from engine.comparison.rows import Comparison, DataCounts
+from engine.comparison.rows import Comparison
 from engine.comparison.verdict import choices, verdict
 from engine.text import visible
 from engine.units import percent
@@ -18,13 +18,11 @@ def to_markdown(comparison: Comparison, *, single_runs: bool = False) -> str:
 
     A column a strategy; with ``single_runs``, a column a run.
     """
-    data = comparison.data
-    folds = max((row.fold or 0 for row in comparison.runs), default=0)
     shown = columns(comparison, single_runs=single_runs)
     lines = [
         f"## {_cell(comparison.experiment)}",
         "",
-        f"{_images(data, folds)}, {len(data.classes)} classes.",
+        f"{images(comparison, 'training', 'validation', ', ')}, {len(comparison.data.classes)} classes.",
         "",
         *_table(comparison, shown),
         "",
@@ -37,13 +35,6 @@ def to_markdown(comparison: Comparison, *, single_runs: bool = False) -> str:
     ]
     kept = [line for index, line in enumerate(lines) if line or (index and lines[index - 1])]
     return "\n".join(kept).rstrip() + "\n"
-
-
-def _images(data: DataCounts, folds: int) -> str:
-    test = f", {data.test:,} test" if data.test else ""
-    if folds:
-        return f"{data.train + data.val:,} images in {folds} folds{test and f'{test} images'}"
-    return f"{data.train:,} training, {data.val:,} validation{test} images"
 
 
 def _table(comparison: Comparison, shown: Sequence[Column]) -> Iterator[str]:

@@ -19,7 +19,8 @@ from torch import Tensor, nn
 
 from engine import events as ev
 from engine import progress
-from engine.comparison.rows import Source, compare
+from engine.comparison.chosen import Source
+from engine.comparison.rows import compare
 from engine.data.dataset import DataError
 from engine.data.discover import discover
 from engine.devices import MemoryProbe

@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from engine.comparison.rows import Row, Source, compare
+from engine.comparison.chosen import Source
+from engine.comparison.rows import Row, compare
 from engine.history import read_state
 from engine.hosts import thread
 from engine.presets import presets

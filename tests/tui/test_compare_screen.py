@@ -69,7 +69,11 @@ async def compare(pilot: Pilot[None], app: TlTui, folder: Path) -> CompareScreen
     # a log is read in parts, and each may be compared
     await until(
         pilot,
-        lambda: app.state.end is not None and screen.compared is not None and screen.compared.runs == app.state.runs,
+        lambda: (
+            app.state.end is not None
+            and screen.compared is not None
+            and tuple(one.run for one in screen.compared.runs) == app.state.runs
+        ),
     )
     return screen
 

@@ -8,7 +8,8 @@ import msgspec
 import pytest
 
 from engine import events as ev
-from engine.comparison.rows import Comparison, Row, Source, compare
+from engine.comparison.chosen import Source
+from engine.comparison.rows import Comparison, Row, compare
 from engine.events import AnyEvent
 from engine.spec import changed
 from engine.state import ExperimentState, RunState, fold
@@ -16,7 +17,7 @@ from engine.strategy import LBFGS
 from tests.tui import logs
 from tui import bands, cost_plot
 from tui.compared import best_pair, compared
-from tui.measures import Order, best_of, lines, measures
+from tui.measures import Order, best_in, lines, measures
 from tui.plot import faint, filled
 from tui.spec_differences import spec_differences
 
@@ -112,10 +113,10 @@ def test_the_best_is_who_reads_best(comparison: Comparison) -> None:
     accuracy = measures(comparison)[0]
     rows = [row for row in comparison.runs if row.seed == 0]
     equal = [msgspec.structs.replace(row, val_accuracy=0.9) for row in rows]
-    assert best_of(some(comparison, *equal), accuracy) is None
-    assert best_of(some(comparison, *equal[:1]), accuracy) is None
+    assert best_in(some(comparison, *equal), accuracy) == set()
+    assert best_in(some(comparison, *equal[:1]), accuracy) == set()
     better = msgspec.structs.replace(equal[0], val_accuracy=0.95)
-    assert best_of(some(comparison, better, *equal[1:]), accuracy) == "95.0"
+    assert best_in(some(comparison, better, *equal[1:]), accuracy) == {better.strategy}
 
 
 def runs_of(state: ExperimentState, strategy: str) -> list[RunState]:
@@ -213,7 +214,7 @@ def test_test_accuracy_where_every_run_was_tested(comparison: Comparison) -> Non
     ]
     assert {mark.accuracy for mark in cost_plot.marks(some(comparison, *tested), "time")} == {0.5}
     partly = some(comparison, tested[0], *comparison.runs[1:])
-    assert not cost_plot.is_tested(partly) and cost_plot.marks(partly, "time")[0].accuracy > 0.5
+    assert cost_plot.marks(partly, "time")[0].accuracy > 0.5
 
 
 def test_specs_differ_in_what_was_asked_differently(state: ExperimentState) -> None:
@@ -247,7 +248,7 @@ def test_the_pair_to_look_at_first(state: ExperimentState) -> None:
         sources = [Source(of, None, False, runs)]
         shown = compared(compare(sources), sources)
         found = best_pair(shown)
-        return (shown.runs[found[0]].run, shown.runs[found[1]].run) if found else None
+        return (shown.runs[found[0]].run.run, shown.runs[found[1]].run.run) if found else None
 
     assert pair() == ("mobilenetv3-extract-0", "resnet18-finetune-0"), "the more accurate one first"
     chosen = frozenset({"resnet18-finetune-0", "resnet18-finetune-2", "mobilenetv3-extract-2"})

@@ -123,7 +123,7 @@ async def test_single_runs_are_marked(app: TlTui, tmp_path: Path) -> None:
         await pilot.press("c")
         await until(pilot, lambda: isinstance(app.screen, CompareScreen) and app.screen.compared is not None)
         assert isinstance(app.screen, CompareScreen) and app.screen.compared is not None
-        assert [run.run for run in app.screen.compared.runs] == ["resnet18-finetune-0", "mobilenetv3-extract-1"]
+        assert [one.run.run for one in app.screen.compared.runs] == ["resnet18-finetune-0", "mobilenetv3-extract-1"]
         await pilot.press("4", "m")
         await until(pilot, lambda: isinstance(app.screen, Tick))
         assert text_of(app).count("[x]") == 2

@@ -12,7 +12,8 @@ from rich.console import Console
 
 from engine import events as ev
 from engine import spec
-from engine.comparison.rows import Source, compare
+from engine.comparison.chosen import Source
+from engine.comparison.rows import compare
 from engine.state import ExperimentState, fold
 from tests.engine.comparison.files import write_predictions
 from tests.tui import logs

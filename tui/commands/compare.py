@@ -10,7 +10,8 @@ from pathlib import Path
 
 from rich.console import Console
 
-from engine.comparison.rows import Comparison, Source, compare
+from engine.comparison.chosen import Source
+from engine.comparison.rows import Comparison, compare
 from engine.export import FORMATS, write_text
 from engine.export.to_markdown import to_markdown
 from engine.history import read_state, status

@@ -15,7 +15,8 @@ from rich.table import Column
 from rich.text import Text
 
 from engine import events as ev
-from engine.comparison.rows import Source, compare
+from engine.comparison.chosen import Source
+from engine.comparison.rows import compare
 from engine.data.dataset import DataError
 from engine.events import AnyEvent
 from engine.export.to_json import json_text, to_json

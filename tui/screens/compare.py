@@ -86,7 +86,7 @@ class CompareScreen(Screen[None]):
         self.detail, self.disagreements, self.cost = DetailView(), DisagreementsView(), CostView()
         self.view: View = "table"
         self.compared: Compared | None = None
-        self.verdict, self.brief = Text(), 0
+        self.verdict, self.brief = Text(), Text()
         self.wanted: View | Literal["words"] | None = None  # asked for while it was being compared
         self.positive: str | None = None
         self._seen: tuple[object, ...] | None = None
@@ -173,7 +173,7 @@ class CompareScreen(Screen[None]):
         if self.compared is None:
             return
         tall = self.size.height >= TALL
-        said = self.verdict if tall else self.verdict[: self.brief]
+        said = self.verdict if tall else self.brief
         rows = max(3, self.size.height * 4 // 10)
         self.words.styles.max_height = rows
         said = shortened(said, max(20, self.size.width - 2), rows)
@@ -201,16 +201,14 @@ class CompareScreen(Screen[None]):
         text = side_by_side(compared.strategies, found, max(20, self.size.width * 6 // 10 - 2))
         if text != self.differences.content:
             self.differences.update(text)
-        runs = [(name, [compared.runs[place] for place in compared.rows_of(name)]) for name in compared.strategies]
+        runs = [(name, compared.runs_of(name)) for name in compared.strategies]
         self.chart.curves = bands.together(runs)
 
     def _spec_differences(self) -> tuple[SpecDifference, ...]:
         compared = self.compared
         if compared is None:
             return ()
-        return spec_differences(
-            [[compared.runs[place] for place in compared.rows_of(name)] for name in compared.strategies]
-        )
+        return spec_differences([compared.runs_of(name) for name in compared.strategies])
 
     @on(ComparisonTable.Moved)
     def _moved(self) -> None:

@@ -12,7 +12,7 @@ from textual.message import Message
 from engine.comparison.rows import Comparison
 from engine.text import shown
 from engine.units import UNKNOWN
-from tui.measures import Line, Measure, Order, best_of, lines, measures
+from tui.measures import Line, Measure, Order, best_in, lines, measures
 from tui.text import apart
 from tui.theme import AMBER, BLUE, GREEN, GREY, SIGNS, Colour, Condition, colour_of, rgb
 from tui.widgets.listing import Listing
@@ -100,17 +100,8 @@ class ComparisonTable(Listing):
             max(5, len(one.title) + 1, *(len(cells[place]) for cells in self._cells))
             for place, one in enumerate(self.measures)
         ]
-        bests = [best_of(self.comparison, one) for one in self.measures]
-        self._is_best = [
-            [
-                not line.is_run
-                and best is not None
-                and (number := one.number(line.column.rows)) is not None
-                and one.text(number) == best
-                for one, best in zip(self.measures, bests, strict=True)
-            ]
-            for line in self.lines
-        ]
+        bests = [best_in(self.comparison, one) for one in self.measures]
+        self._is_best = [[not line.is_run and line.column.title in best for best in bests] for line in self.lines]
         if before is not None:
             same = ((line.name, line.column.title, line.is_run) for line in self.lines)
             wanted = (before.name, before.column.title, before.is_run)

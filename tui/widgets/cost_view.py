@@ -10,8 +10,10 @@ from textual.containers import Vertical, VerticalScroll
 from textual.message import Message
 from textual.widgets import Static
 
+from engine.comparison.measured import part
+from engine.comparison.parts import PARTS
 from engine.comparison.rows import Comparison
-from tui.cost_plot import COSTS, Cost, curves, is_tested, key, marks
+from tui.cost_plot import COSTS, Cost, curves, key, marks
 from tui.widgets.chart import Chart
 
 
@@ -83,8 +85,9 @@ class CostView(Vertical):
             return
         found = marks(self.comparison, self.cost)
         self.chart.curves = curves(found, self.cost)
-        part = "test" if is_tested(self.comparison) else "validation"
-        self.about.update(f"{part} accuracy, its 95 % interval, {self.cost}: means over the runs")
+        self.about.update(
+            f"{PARTS[part(self.comparison)]} accuracy, its 95 % interval, {self.cost}: means over the runs"
+        )
         text = key(found, self.cost, max(20, self.size.width - 4))
         if text != self.key.content:
             self.key.update(text)

@@ -88,7 +88,7 @@ class DetailView(Vertical):
         """Shows this line of the table."""
         comparison = compared.comparison
         rows = set(map(id, line.column.rows))  # two runs may have measured the same
-        runs = [run for row, run in zip(comparison.runs, compared.runs, strict=True) if id(row) in rows]
+        runs = [one.run for row, one in zip(comparison.runs, compared.runs, strict=True) if id(row) in rows]
         name = Text.assemble((shown(line.column.title, 120), f"bold {rgb(BLUE)}"), (f"  {line.column.note}", rgb(GREY)))
         if self._shown == (comparison, line.column):
             return

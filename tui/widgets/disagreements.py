@@ -137,7 +137,7 @@ class DisagreementsView(Vertical):
         if self.compared is None or self.pair is None:
             return
         compared, pair = self.compared, self.pair
-        places = [place for place, row in enumerate(compared.comparison.runs) if row.best_epoch]
+        places = [place for place, row in enumerate(compared.comparison.runs) if row.has_result]
         names = [self._named(place) for place in places]
         present = [places.index(place) for place in pair if place in places]
         if len(places) < 2:
@@ -172,8 +172,8 @@ class DisagreementsView(Vertical):
             return
         if self.found is None:
             self._say("reading …")
-        runs = [(self.compared.sources[place].folder, self.compared.runs[place].run) for place in self.pair]
-        self._read(self.pair, runs)
+        chosen = [self.compared.runs[place] for place in self.pair]
+        self._read(self.pair, [(one.source.folder, one.run.run) for one in chosen])
 
     @work(thread=True, exclusive=True, group="disagreements", exit_on_error=False)
     def _read(self, pair: tuple[int, int], runs: Sequence[tuple[Path | None, str]]) -> None:

@@ -6,7 +6,8 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from engine.comparison.predictions import Part, Predictions
+from engine.comparison.parts import Part
+from engine.comparison.predictions import Predictions
 
 
 def predicted(

@@ -2,7 +2,8 @@ import msgspec
 import pytest
 
 from engine import events as ev
-from engine.comparison.fairness import Compared, unfairness
+from engine.comparison.chosen import Chosen, Source
+from engine.comparison.fairness import unfairness
 from engine.events import Memory, Metrics
 from engine.presets import on_rung
 from engine.spec import DataSource, Experiment
@@ -46,8 +47,8 @@ def state(*strategies: Strategy, seeds: tuple[int, ...] = (0,), folds: int | Non
     return fold(events)
 
 
-def all_of(*states: ExperimentState) -> list[Compared]:
-    return [Compared(run.strategy.name, one, run) for one in states for run in one.runs]
+def all_of(*states: ExperimentState) -> list[Chosen]:
+    return [Chosen(Source(one), run, one.name, run.strategy.name) for one in states for run in one.runs]
 
 
 def other(**values: object) -> Strategy:

@@ -7,9 +7,10 @@ import msgspec
 import pytest
 
 from engine import events as ev
-from engine.comparison.aspects import sections
+from engine.comparison.aspects import Aspect, sections
+from engine.comparison.chosen import Source
 from engine.comparison.columns import columns
-from engine.comparison.rows import Comparison, DataCounts, Row, Source, accuracy_interval, compare
+from engine.comparison.rows import Comparison, DataCounts, Row, accuracy_interval, compare
 from engine.comparison.verdict import choices, verdict
 from engine.events import Memory, Metrics
 from engine.export import FORMATS, write
@@ -221,14 +222,19 @@ def test_exports_are_written_whole(tmp_path: Path) -> None:
 
 
 def test_the_better_value_of_a_line_is_marked() -> None:
-    compared = comparison(row("a", 0.95, seconds_total=50.0), row("b", 0.9))
-    lines = {line.title: line for section in sections(compared, columns(compared)) for line in section.lines}
+    def found(*rows: Row) -> dict[str, Aspect]:
+        compared = comparison(*rows)
+        return {line.title: line for section in sections(compared, columns(compared)) for line in section.lines}
+
+    lines = found(row("a", 0.95, seconds_total=50.0), row("b", 0.9))
     assert lines["validation accuracy"].values == ("95.0 %", "90.0 %")
     assert lines["validation accuracy"].best == (True, False)
     assert lines["time in all"].best == (True, False)
     assert lines["time an epoch"].best == (False, False), "equal values have no better one"
     assert lines["generalisation gap"].best == (False, False)
     assert lines["peak RSS of the process"].values == ("2.0 GiB", "2.0 GiB")
+    waiting = found(row("a", 0.9), row("b", 0.9), row("c", None))
+    assert waiting["validation accuracy"].best == (False,) * 3, "nor have they because a third has none yet"
 
 
 def test_a_difference_within_the_uncertainty_is_no_difference() -> None:

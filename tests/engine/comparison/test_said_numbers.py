@@ -15,8 +15,9 @@ from msgspec.structs import replace
 
 from engine import events as ev
 from engine.comparison.aspects import sections
+from engine.comparison.chosen import Source
 from engine.comparison.columns import columns
-from engine.comparison.rows import Comparison, Source, compare
+from engine.comparison.rows import Comparison, compare
 from engine.comparison.said import about
 from engine.comparison.verdict import choices, verdict
 from engine.events import Metrics

@@ -12,11 +12,12 @@ from msgspec.structs import replace
 
 from engine import events as ev
 from engine import spec
-from engine.comparison.aspects import PARTS, Aspect, sections
+from engine.comparison.aspects import TITLES, Aspect, sections
+from engine.comparison.chosen import Source
 from engine.comparison.columns import columns
 from engine.comparison.confusion import matrices
 from engine.comparison.difference import PairedDifference
-from engine.comparison.rows import Comparison, DataCounts, Row, Source, compare
+from engine.comparison.rows import Comparison, DataCounts, Row, compare
 from engine.comparison.scores import ClassScores, Scores
 from engine.comparison.strategies import Spread, StrategySummary, summaries
 from engine.comparison.verdict import choices, verdict
@@ -77,9 +78,9 @@ def test_seeds_of_a_strategy_are_one_column_with_mean_deviation_and_range(tmp_pa
     assert [(column.title, column.note) for column in shown] == [(FINE, "5 seeds"), (EXTRACT, "5 seeds")]
     accuracies = [row.val_accuracy for row in made.runs if row.strategy == FINE]
     known = [100 * accuracy for accuracy in accuracies if accuracy is not None]
-    line = lines(made)[PARTS["val"], "validation accuracy"]
+    line = lines(made)[TITLES["val"], "validation accuracy"]
     assert line.values[0] == f"{statistics.mean(known):.1f} ± {statistics.stdev(known):.1f} %"
-    assert lines(made)[PARTS["val"], "  range of the runs"].values[0] == f"{min(known):.1f} % to {max(known):.1f} %"
+    assert lines(made)[TITLES["val"], "  range of the runs"].values[0] == f"{min(known):.1f} % to {max(known):.1f} %"
     (of_fine, _) = summaries(made)
     spread = of_fine.measures["val_accuracy"]
     assert (100 * spread.mean, spread.runs) == (pytest.approx(statistics.mean(known)), 5)
@@ -93,7 +94,7 @@ def test_beside_several_runs_a_single_one_has_its_interval() -> None:
     three, one = state(range(3)), state(name="x-20261124-110000")
     made = compare([Source(three), Source(one, runs=frozenset({f"{FINE}-0"}))])
     found = lines(made)
-    several, single = found[PARTS["val"], "  range of the runs"], found[PARTS["val"], "  95 % interval"]
+    several, single = found[TITLES["val"], "  range of the runs"], found[TITLES["val"], "  95 % interval"]
     assert [value == "–" for value in several.values] == [False, False, True]
     assert [value == "–" for value in single.values] == [True, True, False]
     last = made.runs[-1]
@@ -203,11 +204,11 @@ def test_test_and_validation_are_told_apart(tmp_path: Path) -> None:
     assert row.test_accuracy_low == pytest.approx(0.652, abs=1e-3)
     assert row.scores is not None and row.test_scores is not None and row.scores.accuracy == 0.85
     found = lines(made)
-    assert found[PARTS["test"], "test accuracy"].values == ("80.0 %", "80.0 %")
-    assert found[PARTS["val"], "validation accuracy"].values[0] != "80.0 %"
+    assert found[TITLES["test"], "test accuracy"].values == ("80.0 %", "80.0 %")
+    assert found[TITLES["val"], "validation accuracy"].values[0] != "80.0 %"
     assert ("Recall / precision (test)", "ants (10)") in found
     assert found["Cost", "energy of the card"].values == ("1.2 kJ", "1.2 kJ")
-    assert not any(section == PARTS["test"] for section, _ in lines(compare([Source(state())])))
+    assert not any(section == TITLES["test"] for section, _ in lines(compare([Source(state())])))
     assert {pair.part for pair in made.pairs} == {"test"}
 
 
@@ -296,7 +297,7 @@ def test_the_positive_class_is_asked_for_or_the_last_by_name(tmp_path: Path) -> 
         made = compare([source], wanted)
         assert made.positive == positive
         assert {row.scores.positive for row in made.runs if row.scores} == {positive}
-        assert (PARTS["val"], f"sensitivity ({positive})") in lines(made)
+        assert (TITLES["val"], f"sensitivity ({positive})") in lines(made)
 
 
 def test_time_to_come_near_the_others_best() -> None:
@@ -335,7 +336,7 @@ def test_of_many_classes_only_the_worst_have_a_line(tmp_path: Path) -> None:
     made = compare([Source(known, tmp_path)])
     shown = [title for section, title in lines(made) if section.startswith("Recall")]
     assert len(shown) == 8 and {"class 07 (10)", "class 11 (10)"} <= set(shown)
-    assert made.positive == "" and (PARTS["val"], "ROC AUC (one vs rest)") in lines(made)
+    assert made.positive == "" and (TITLES["val"], "ROC AUC (one vs rest)") in lines(made)
     assert "class 07 taken for class 00: 10 (100.0 %)" in FORMATS["md"](made)
     cells = FORMATS["csv"](made).splitlines()[0].split(",")
     assert {"val_recall_class 07", "val_support_class 19", "test_precision_class 00"} <= set(cells)
@@ -358,7 +359,7 @@ def test_what_groups_give_away_stands_below_validation_accuracy() -> None:
     for no_pixels, told in ((0.9, True), (0.55, False)):
         leak = ev.Leak(no_pixels=no_pixels, majority=0.54, shared=140, images=153)
         made = compare([Source(replace(known, data=replace(known.data, leak=leak)))])
-        line = lines(made).get((PARTS["val"], "  without pixels, by groups"))
+        line = lines(made).get((TITLES["val"], "  without pixels, by groups"))
         assert (line.values if line else None) == (("90.0 %", "90.0 %") if told else None)
 
 

@@ -176,7 +176,7 @@ def test_of_folds_under_way_only_the_images_of_those_that_are_done_count() -> No
     under_way = comparison(*folds)
     assert "on 198 validation images" in verdict(under_way), "half of 244 and 153"
     assert "on 397 validation images" in verdict(
-        replace(under_way, runs=tuple(replace(one, val_accuracy=0.9) for one in folds))
+        replace(under_way, runs=tuple(replace(one, best_epoch=4, val_accuracy=0.9) for one in folds))
     )
 
 
@@ -282,6 +282,17 @@ def test_a_log_loss_is_a_reason_as_far_as_this_data_can_confirm_it() -> None:
     assert said(-0.15, -0.05, seeds=1).endswith("(log loss 0.300 against 0.400, with one seed each).")
     unpaired = comparison(row("a", 0.9, val_loss=0.3), row("b", 0.9, val_loss=0.4))
     assert choices(unpaired)[0].sentence.endswith("(log loss 0.300 against 0.400, which this data cannot confirm).")
+
+
+def test_a_log_loss_of_nothing_is_known_and_the_least() -> None:
+    def said(first: float, second: float) -> list[str]:
+        made = comparison(row("a", 0.9, val_loss=first), row("b", 0.9, val_loss=second))
+        return [choice.sentence for choice in choices(made)]
+
+    surest, other = said(0.0, 0.4)
+    assert "its probabilities have to be right (log loss 0.000 against 0.400" in surest
+    assert other == "Another is better, or nearly as good, in each of accuracy, time, memory and log loss."
+    assert not any("probabilities" in one for one in said(0.0, 0.0))
 
 
 def test_which_of_the_others_are_shown_to_be_worse() -> None:
