@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 from engine.comparison.columns import columns, scored
-from engine.comparison.measured import is_whole, part
-from engine.comparison.parts import PARTS
+from engine.comparison.measured import is_whole
+from engine.comparison.parts import PARTS, Part
 from engine.comparison.rows import Comparison
 from engine.data import leaks
 from engine.models.origin import RANDOM
 from engine.text import listed
 
 
-def caveats(comparison: Comparison) -> tuple[str, ...]:
-    """Why the numbers may be other than they seem, the gravest first; empty where nothing is known against them."""
+def caveats(comparison: Comparison, part: Part) -> tuple[str, ...]:
+    """Why the numbers of a part may be other than they seem, the gravest first; empty where nothing is known against
+    them.
+    """
     done, leak = [row for row in comparison.runs if row.has_result], comparison.leak
     said = []
     if leak is not None and leaks.is_far_above(leak):
@@ -24,7 +26,7 @@ def caveats(comparison: Comparison) -> tuple[str, ...]:
     if short:
         is_going_on = "running" in short
         said.append(f"Not every run {'has trained all its epochs yet' if is_going_on else 'trained all its epochs'}.")
-    if part(comparison) == "val" and any(row.epochs > 1 for row in done):
+    if part == "val" and any(row.epochs > 1 for row in done):
         said.append(
             "The best epoch was chosen on these very images, which flatters; --test-fraction sets others apart."
         )

@@ -54,14 +54,28 @@ def chosen(sources: Sequence[Source]) -> list[Chosen]:
     runs = [[run for run in one.state.runs if one.runs is None or run.run in one.runs] for one in sources]
     strategies = Counter(name for some in runs for name in {run.strategy.name for run in some})
     names = [source.state.name for source in sources]
-    if len(set(names)) < len(names):  # copies of one
-        names = [str(source.folder) for source in sources]
+    if len(set(names)) < len(names):  # copies of one, or begun in the same second
+        names = _places(sources)
     begin = len(commonprefix(names).rpartition("-")[0])  # noqa: RUF071 - names, of which letters count
+    shorts = [shown(f"…{name[begin + 1 :]}" if begin else name, 60) for name in names]
+    if len(set(shorts)) < len(shorts):
+        shorts = [f"{number}: {short}" for number, short in enumerate(shorts, start=1)]
     found = []
-    for source, name, some in zip(sources, names, runs, strict=True):
-        short = shown(f"…{name[begin + 1 :]}" if begin else name, 60)
+    for source, name, short, some in zip(sources, names, shorts, runs, strict=True):
         for run in some:
             strategy = run.strategy.name
             label = strategy if strategies[strategy] == 1 else f"{strategy} ({short})"
             found.append(Chosen(source, run, name, label))
     return found
+
+
+def _places(sources: Sequence[Source]) -> list[str]:
+    """Where experiments of one name lie, without what all of their paths begin and end with."""
+    if any(source.folder is None for source in sources):
+        return [f"{number}: {source.state.name}" for number, source in enumerate(sources, start=1)]
+    paths = [source.folder.parts for source in sources if source.folder is not None]
+    while min(map(len, paths)) > 1 and len({path[0] for path in paths}) == 1:
+        paths = [path[1:] for path in paths]
+    while min(map(len, paths)) > 1 and len({path[-1] for path in paths}) == 1:
+        paths = [path[:-1] for path in paths]
+    return ["/".join(path) for path in paths]

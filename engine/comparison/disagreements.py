@@ -8,7 +8,7 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from engine.comparison.predictions import Predictions
+from engine.comparison.predictions import Predictions, below
 
 
 @dataclass(frozen=True)
@@ -73,7 +73,7 @@ def disagreements(one: Predictions, other: Predictions) -> tuple[Disagreement, .
 
 def _matched(one: Predictions, other: Predictions) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
     """The places of the images that both have: in the first and in the other run, in the first one's order."""
-    if one.paths == other.paths:
+    if one.paths == other.paths or below(one.paths) == below(other.paths):
         everything = np.arange(len(one.paths))
         return everything, everything
     places: dict[str, list[int]] = {}

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from sys import intern
@@ -92,6 +94,15 @@ class Outcomes(Seen):
 
     right: NDArray[np.bool_]
     losses: NDArray[np.float64]
+
+
+def below(paths: Sequence[str]) -> tuple[str, ...]:
+    """The images' paths without the folder that all are in: those of a copy of the data are the same."""
+    try:
+        start = len(os.path.commonpath([os.path.dirname(path) for path in paths]))  # noqa: PTH120 - many of them
+    except ValueError:  # no paths, or of all sorts
+        return tuple(paths)
+    return tuple(path[start:].lstrip("/") for path in paths)
 
 
 def outcomes(of: Predictions) -> Outcomes:

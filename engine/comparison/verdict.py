@@ -60,15 +60,16 @@ def verdict(comparison: Comparison) -> str:
         return "No run has a result yet."
     first, *rest = results
     if not rest:
-        return " ".join([_alone(first, comparison), *caveats(comparison)])
+        return " ".join([_alone(first, comparison), *caveats(comparison, part(comparison))])
     second = rest[0]
     pair = oriented(comparison.pairs, first.strategy, second.strategy)
     if pair is None:
-        said = _by_intervals(first, second, comparison)
+        said, spoken_of = _by_intervals(first, second, comparison), part(comparison)
     else:
+        spoken_of = pair.part
         said = sentence(pair, len(comparison.pairs), _shared(pair, comparison))
-    parts = (said, _cost(first, second), _others(results, comparison), *caveats(comparison))
-    return " ".join(part for part in parts if part)
+    parts = (said, _cost(first, second), _others(results, comparison), *caveats(comparison, spoken_of))
+    return " ".join(filter(None, parts))
 
 
 def choices(comparison: Comparison) -> tuple[Choice, ...]:

@@ -25,6 +25,7 @@ from engine.events import AnyEvent, Memory, Metrics
 from engine.export import FORMATS
 from engine.presets import on_rung
 from engine.state import ExperimentState, RunState, fold
+from engine.strategy import changed_strategy
 from engine.units import percent
 from tests.engine.comparison.files import write_predictions
 from tests.tui import logs
@@ -250,6 +251,35 @@ def test_experiments_side_by_side_are_told_apart_by_their_names(tmp_path: Path) 
     }
     assert [pair.difference for pair in made.pairs] == pytest.approx([0, -0.1, -0.1])
     assert not verdict(made).startswith("No verdict")
+
+
+@pytest.mark.parametrize(
+    ("folders", "labels"),
+    [
+        (("arrayjob/task1/runs/x", "arrayjob/task2/runs/x"), ("task1", "task2")),
+        (("a/x", "b/c/x"), ("a", "b/c")),
+        ((f"{'a' * 90}1{'b' * 90}/x", f"{'a' * 90}2{'b' * 90}/x"), None),
+    ],
+)
+def test_experiments_of_one_name_are_never_taken_for_one(
+    tmp_path: Path, folders: tuple[str, str], labels: tuple[str, str] | None
+) -> None:
+    made = compare([Source(state(), tmp_path / folder) for folder in folders])
+    strategies = {row.strategy for row in made.runs}
+    assert len(strategies) == 4
+    if labels is not None:
+        assert strategies == {f"{name} ({label})" for name in (FINE, EXTRACT) for label in labels}
+
+
+def test_where_one_strategy_was_not_tested_the_caveat_is_of_what_is_spoken_of(tmp_path: Path) -> None:
+    tested = state(test=0.8)
+    predict(tmp_path, tested, test=True)
+    other = replace(tested.runs[1], run="other-0", strategy=changed_strategy(tested.runs[1].strategy, name="other"))
+    worse = tuple(replace(epoch, val=Metrics(2.0, 0.1, 153)) for epoch in other.epochs)
+    made = compare([Source(replace(tested, runs=(*tested.runs, replace(other, test=None, epochs=worse))), tmp_path)])
+    said = verdict(made)
+    assert "on the same 20 test images" in said
+    assert "chosen on these very images" not in said
 
 
 def test_copies_of_one_experiment_are_told_apart_by_their_folders(tmp_path: Path) -> None:
