@@ -84,7 +84,7 @@ def paired_difference(one: Sequence[Predictions], other: Sequence[Predictions]) 
     other images than the first are other folds, and those on the same images are counted as seeds. The strategies are
     called as their first runs.
 
-    The interval is a bootstrap of whole groups where any group is known, of images otherwise, smoothed by one image
+    The interval is a bootstrap of whole groups where any group is known, of images otherwise, smoothed by one prediction
     more on either side and widened by how much the accuracies of several seeds vary. ``different`` says that p is below
     5 %, where p is the largest of
 
@@ -195,7 +195,7 @@ def _difference(paired: Folds, part: Part, strategies: tuple[str, str], seeds: i
     low, high, ps = -1.0, 1.0, [1.0]  # all that a single unit tells
     if len(units.sums) > 1:
         rng = np.random.default_rng(0)  # the same runs always give the same interval
-        draws = bootstrap(smoothed(units, paired.repeats), rng)
+        draws = bootstrap(smoothed(units), rng)
         with_seeds = draws + _seed_noise(paired, rng)
         low, high = interval(draws if paired.repeats == 1 else with_seeds)
         exact = sign_flip_p(units.sums) * (ONE_SEED_STRICTER if paired.runs == 1 else 1)

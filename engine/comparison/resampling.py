@@ -36,15 +36,14 @@ class Units(NamedTuple):
         return int(self.sums.sum()) / int(self.sizes.sum())
 
 
-def smoothed(units: Units, predictions: int) -> Units:
-    """The units and two more of so many predictions each: in one only the first strategy is right, in one the second.
+def smoothed(units: Units) -> Units:
+    """The units and two more of one prediction each: in one only the first strategy is right, in one the second.
 
     As in Bonett & Price (2012), "Adjusted Wald confidence interval for a difference of binomial proportions based on
     paired data". Few units that differ say too little of how often units do: of none, resampling makes an interval of
     no width.
     """
-    more = np.array([predictions, -predictions])
-    return Units(np.concatenate((units.sums, more)), np.concatenate((units.sizes, np.abs(more))))
+    return Units(np.append(units.sums, (1, -1)), np.append(units.sizes, (1, 1)))
 
 
 def bootstrap(units: Units, rng: np.random.Generator) -> NDArray[np.float64]:
