@@ -452,6 +452,68 @@ async def test_slash_goes_to_the_path_and_is_typed_in_it(images: DataSource) -> 
         assert app.setup.data.path.value == "/xy"
 
 
+def post(app: App, *keys: str) -> None:
+    """Keys that arrive together."""
+    for key in keys:
+        app.post_message(Key(key, key if len(key) == 1 else None))
+
+
+@pytest.mark.parametrize(("forth", "back"), [("tab", "shift+tab"), ("down", "up")])
+async def test_a_key_that_arrives_together_with_tab_is_typed_in_the_next_field(
+    images: DataSource, forth: str, back: str
+) -> None:
+    app = App(images)
+    async with app.run_test(size=SIZES[0]) as pilot:
+        await settled(pilot)
+        options = app.setup.options
+        options.seeds.focus()
+        await pilot.pause()
+        post(app, "3", forth, "4", back, "7")
+        await pilot.pause()
+        assert (options.seeds.value, options.folds.value) == ("7", "4")
+        assert app.focused is options.seeds
+
+
+async def test_tab_in_a_path_completes_what_came_together_with_it_or_moves_on(images: DataSource, home: Path) -> None:
+    (home / "ants-bees" / "train" / "wood").mkdir()
+    app = App(images)
+    async with app.run_test(size=SIZES[0]) as pilot:
+        await settled(pilot)
+        options = app.setup.options
+        options.weights.focus()
+        await pilot.pause()
+        await typed(pilot, "ants-bees/tr")
+        await until(pilot, lambda: options.weights._suggestion == "ants-bees/train/")
+        post(app, "a", "tab")
+        await pilot.pause()
+        assert app.focused is not options.weights or options.weights.value == "ants-bees/train/"
+        options.weights.focus()
+        await typed(pilot, "none")
+        post(app, "tab", "x")
+        await pilot.pause()
+        assert (options.weights.value, options.device.value) == ("none", "x")
+
+
+async def test_keys_that_arrive_together_with_an_arrow_are_typed_in_the_parameter(images: DataSource) -> None:
+    app = App(images)
+    async with app.run_test(size=SIZES[0]) as pilot:
+        await settled(pilot)
+        post(app, "down", "right", "9", "tab", "8")
+        await pilot.pause()
+        first, second = app.setup.strategies.strategies.values()
+        assert (second.epochs, second.batch_size) == (9, 8)
+        assert first.epochs != 9
+
+
+async def test_keys_that_arrive_together_with_a_are_typed_as_the_backbone(images: DataSource) -> None:
+    app = App(images)
+    async with app.run_test(size=SIZES[0]) as pilot:
+        await settled(pilot)
+        post(app, "space", "down", "a", *"resnet50", "down", "enter")
+        await until(pilot, lambda: app.screen is app.setup and len(app.setup.strategies.strategies) == 3)
+        assert [one.name for one in app.setup.strategies.chosen] == ["mobilenetv3-extract", "resnet50-extract"]
+
+
 @pytest.mark.parametrize("rest", ["XYZ", "space/a 12b"])
 async def test_keys_that_arrive_together_with_slash_are_typed_in_the_path(images: DataSource, rest: str) -> None:
     app = App(images)

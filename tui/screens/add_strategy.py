@@ -69,7 +69,7 @@ class AddStrategy(ModalScreen[Strategy | None]):
     def on_mount(self) -> None:
         """What is typed takes the place of the highlighted strategy's backbone, while the arrows choose the rung."""
         self.rungs.highlighted = 0
-        self.backbone.focus()
+        self.set_focus(self.backbone)  # at once, for the keys that came together with the one that opened this
         self._say()
 
     def action_move(self, step: int) -> None:

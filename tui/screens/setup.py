@@ -13,7 +13,7 @@ from textual.binding import Binding, BindingType
 from textual.containers import Horizontal, Vertical
 from textual.screen import Screen
 from textual.widget import Widget
-from textual.widgets import Button, Input, Static
+from textual.widgets import Button, Input, OptionList, Static
 
 from engine.presets import known_strategies, presets
 from engine.spec import DataSource, Experiment, changed, default_experiment
@@ -23,6 +23,8 @@ from engine.toml import SpecError
 from tui.screens.host import app_of
 from tui.widgets.data_picker import DataPicker
 from tui.widgets.field import Field
+from tui.widgets.order import caught_up
+from tui.widgets.path_input import PathInput
 from tui.widgets.run_options import RunOptions
 from tui.widgets.schedule_preview import SchedulePreview, nothing_learnt
 from tui.widgets.strategy_form import OTHER_SIZE, StrategyForm, with_value
@@ -63,7 +65,7 @@ class SetupScreen(Screen[None]):
         Binding(
             "ctrl+r,f5", "start", "Start", show=False, id="setup.start", tooltip="start the comparison, from anywhere"
         ),
-        # with priority, so that it acts before the key after it, which may have arrived together with it, is given on
+        # Some with priority, so that they act before the key after them, which may have arrived together, is given on.
         Binding(
             "slash",
             "path",
@@ -98,10 +100,16 @@ class SetupScreen(Screen[None]):
             "escape", "leave", "Strategies", id="setup.leave", tooltip="leave a field; from the list every key works"
         ),
         Binding(
-            "tab", "app.focus_next", show=False, id="setup.tab", tooltip="the next field; shift+tab: the one before"
+            "tab",
+            "next_field",
+            show=False,
+            priority=True,
+            id="setup.tab",
+            tooltip="the next field; shift+tab: the one before",
         ),
-        Binding("up", "app.focus_previous", "Previous field", show=False, id="setup.previous"),
-        Binding("down", "app.focus_next", "Next field", show=False, id="setup.next"),
+        Binding("shift+tab", "app.focus_previous", show=False, priority=True),
+        Binding("up", "field_above", "Previous field", show=False, priority=True, id="setup.previous"),
+        Binding("down", "field_below", "Next field", show=False, priority=True, id="setup.next"),
     ]
 
     def __init__(self, experiment: Experiment | None = None) -> None:
@@ -236,21 +244,49 @@ class SetupScreen(Screen[None]):
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
         """The small or large backbone is a choice for MobileNetV3 alone; only a field can be left, and a slash is typed
-        there; groups must be known for a split that keeps them whole.
+        there; groups must be known for a split that keeps them whole. Tab completes a path; ↑ and ↓ move in a list.
         """
         del parameters
-        if action in ("split", "groups", "images"):
-            data = self.data
-            can = {"split": data.may_be_grouped, "groups": data.proposed, "images": data.may_be_checked or data.copies}
-            return bool(can[action])
-        if action == "path":
-            return not isinstance(self.focused, Input)
-        if action == "leave":
-            return self.focused is not self.strategies
-        if action == "other_size":
-            strategy = self.strategies.current
-            return True if strategy is not None and strategy.backbone in OTHER_SIZE else None
-        return True
+        data, focused, strategy = self.data, self.focused, self.strategies.current
+        can: dict[str, bool | None] = {
+            "split": data.may_be_grouped,
+            "groups": bool(data.proposed),
+            "images": data.may_be_checked or bool(data.copies),
+            "path": not isinstance(focused, Input),
+            "next_field": not isinstance(focused, PathInput),
+            "field_above": not isinstance(focused, OptionList),
+            "field_below": not isinstance(focused, OptionList),
+            "leave": focused is not self.strategies,
+            "other_size": True if strategy is not None and strategy.backbone in OTHER_SIZE else None,
+        }
+        return can.get(action, True)
+
+    def action_next_field(self) -> None:
+        """Goes to the next field."""
+        self.focus_next()
+
+    def action_field_below(self) -> None:
+        """Goes to the next field."""
+        self.focus_next()
+
+    def action_field_above(self) -> None:
+        """Goes to the field before."""
+        self.focus_previous()
+
+    async def action_edit(self) -> None:
+        """Goes to the first parameter of the highlighted strategy."""
+        await caught_up(self.strategies)
+        if (strategy := self.strategies.current) is not None:
+            self._present(strategy)  # which it may be only since the key before
+        self.form.focus_first()
+
+    async def action_add(self) -> None:
+        """Asks for another strategy; what is typed next is meant for that window."""
+        from tui.screens.add_strategy import AddStrategy  # noqa: PLC0415 - not needed for the first frame
+
+        await caught_up(self.strategies)
+        current = self.strategies.current
+        await self.app.push_screen(AddStrategy(current.backbone if current else "resnet18"), self._added)
 
     def action_leave(self) -> None:
         """Goes to the strategies, where keys are keys again."""
@@ -260,17 +296,6 @@ class SetupScreen(Screen[None]):
     @on(Button.Pressed, "#start")
     def _start(self) -> None:
         self.action_start()
-
-    @on(StrategyList.Edit)
-    def _edit(self) -> None:
-        self.call_after_refresh(self.form.focus_first)
-
-    @on(StrategyList.Add)
-    def _add(self) -> None:
-        from tui.screens.add_strategy import AddStrategy  # noqa: PLC0415 - not needed for the first frame
-
-        current = self.strategies.current
-        self.app.push_screen(AddStrategy(current.backbone if current else "resnet18"), self._added)
 
     def _added(self, strategy: Strategy | None) -> None:
         if strategy is not None:

@@ -14,7 +14,14 @@ from textual.widgets import Label, Select
 from engine.text import shown
 
 FIELD_KEYS: list[BindingType] = [
-    Binding("tab", "app.focus_next", "Next field", id="setup.tab", tooltip="the next field; shift+tab: the one before"),
+    Binding(
+        "tab",
+        "screen.next_field",
+        "Next field",
+        priority=True,
+        id="setup.tab",
+        tooltip="the next field; shift+tab: the one before",
+    ),
     Binding("ctrl+r,f5", "screen.start", "Start", id="setup.start", tooltip="start the comparison, from anywhere"),
 ]
 """The keys of a screen that starts something which are worth a word while the cursor is in one of its fields."""

@@ -10,6 +10,7 @@ from typing import ClassVar
 from textual.binding import Binding, BindingType
 from textual.suggester import Suggester
 
+from tui.widgets.order import caught_up
 from tui.widgets.text_input import TextInput
 
 MOST_ENTRIES = 20_000
@@ -64,7 +65,15 @@ class PathInput(TextInput):
     """A path; Tab or → takes the completion that is shown, Tab without one moves on."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("tab", "complete", "Complete", show=False, id="path.complete", tooltip="take the completion shown"),
+        Binding(
+            "tab",
+            "complete",
+            "Complete",
+            show=False,
+            priority=True,
+            id="path.complete",
+            tooltip="take the completion shown",
+        ),
     ]
 
     def __init__(self, value: str = "", *, placeholder: str = "", words: Sequence[str] = (), id: str = "") -> None:  # noqa: A002 - Textual's name
@@ -89,8 +98,9 @@ class PathInput(TextInput):
     def _show_end(self) -> None:
         self.call_after_refresh(lambda: self.scroll_to(x=self.max_scroll_x, animate=False))
 
-    def action_complete(self) -> None:
-        """Takes the completion, or moves on where there is none."""
+    async def action_complete(self) -> None:
+        """Takes the completion of all that was typed, or moves on where there is none."""
+        await caught_up(self)
         before = self.value
         if self.cursor_at_end:
             self.action_cursor_right()

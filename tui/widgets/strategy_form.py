@@ -203,7 +203,8 @@ class StrategyForm(VerticalScroll, can_focus=False):
     def focus_first(self) -> None:
         """Puts the cursor into the first parameter."""
         if self.fields:
-            self.fields["optimizer.l2" if self.strategy.is_probe else "epochs"].control.focus()
+            first = self.fields["optimizer.l2" if self.strategy.is_probe else "epochs"]
+            self.screen.set_focus(first.control)  # at once, for a key that arrived together with this one
 
     @on(Input.Changed)
     def _typed(self, event: Input.Changed) -> None:

@@ -7,6 +7,7 @@ from typing import ClassVar
 
 from rich.text import Text
 from textual.binding import Binding, BindingType
+from textual.events import Key
 from textual.message import Message
 from textual.widgets import OptionList
 from textual.widgets.option_list import Option
@@ -14,6 +15,7 @@ from textual.widgets.option_list import Option
 from engine.strategy import Strategy
 from tui.strategies import what_trains
 from tui.text import apart
+from tui.widgets.order import obey
 
 MOST_NAME = 160
 FEWEST_NAME = 12
@@ -33,8 +35,24 @@ class StrategyList(OptionList):
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("space", "tick", "Tick", id="strategies.tick", tooltip="compare this strategy, or leave it out"),
         Binding("enter", "start", "Start", id="strategies.start", tooltip="start the comparison"),
-        Binding("a", "add", "Add", id="strategies.add", tooltip="add any backbone on any rung: probe, last-stage, …"),
-        Binding("right", "edit", "Edit", key_display="→", id="strategies.edit", tooltip="change its parameters"),
+        # with priority, as what is typed next may have arrived together with these
+        Binding(
+            "a",
+            "screen.add",
+            "Add",
+            priority=True,
+            id="strategies.add",
+            tooltip="add any backbone on any rung: probe, last-stage, …",
+        ),
+        Binding(
+            "right",
+            "screen.edit",
+            "Edit",
+            key_display="→",
+            priority=True,
+            id="strategies.edit",
+            tooltip="change its parameters",
+        ),
         Binding(
             "delete,backspace",
             "remove",
@@ -47,12 +65,6 @@ class StrategyList(OptionList):
 
     class Start(Message):
         """The person wants the comparison to start."""
-
-    class Edit(Message):
-        """The person wants to change the highlighted strategy."""
-
-    class Add(Message):
-        """The person wants another strategy."""
 
     class Ticked(Message):
         """A tick was set or taken away."""
@@ -114,9 +126,8 @@ class StrategyList(OptionList):
             for strategy in self.strategies.values():
                 self.replace_option_prompt(strategy.name, self._prompt(strategy))
 
-    def action_add(self) -> None:
-        """Asks the screen for another strategy."""
-        self.post_message(self.Add())
+    async def _on_key(self, event: Key) -> None:
+        await obey(self, event)
 
     def action_tick(self) -> None:
         """Ticks the highlighted strategy, or takes the tick away."""
@@ -145,10 +156,6 @@ class StrategyList(OptionList):
     def action_start(self) -> None:
         """Asks the screen to start."""
         self.post_message(self.Start())
-
-    def action_edit(self) -> None:
-        """Asks the screen to go to the parameters."""
-        self.post_message(self.Edit())
 
     def on_option_list_option_highlighted(self, event: OptionList.OptionHighlighted) -> None:
         """Tells the screen."""

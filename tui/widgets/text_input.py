@@ -6,6 +6,8 @@ from rich.text import Text
 from textual.events import Key, Paste
 from textual.widgets import Input
 
+from tui.widgets.order import obey
+
 UNPRINTABLE = "\ufffd"
 """One cell in place of each character that a terminal would obey."""
 
@@ -29,10 +31,5 @@ class TextInput(Input):
             self.notify(f"Only the first of {lines} pasted lines was taken.", severity="warning")
 
     async def _on_key(self, event: Key) -> None:
-        if event.is_printable:
-            return
-        for binding in self._bindings.key_to_bindings.get(event.key, ()):
-            event.stop()
-            event.prevent_default()
-            await self.run_action(binding.action)
-            return
+        if not event.is_printable:
+            await obey(self, event)
