@@ -51,7 +51,10 @@ class StageProgress(Struct, frozen=True):
 
 
 class RunState(Struct, frozen=True):
-    """One run: a strategy with a seed. Times are elapsed seconds of the experiment."""
+    """One run: a strategy with a seed. Times are elapsed seconds of the experiment.
+
+    ``status``: ``waiting`` also where the experiment ended before it began.
+    """
 
     run: str
     strategy: Strategy
@@ -324,7 +327,9 @@ def _(event: ev.CommandApplied, state: ExperimentState) -> ExperimentState:
 
 @_apply.register
 def _(event: ev.ExperimentFinished, state: ExperimentState) -> ExperimentState:
-    runs = tuple(run if run.is_over else replace(run, status="skipped", progress=None) for run in state.runs)
+    runs = tuple(
+        replace(run, status="stopped", progress=None) if run.status == "running" else run for run in state.runs
+    )
     return replace(state, runs=runs, stage=None, paused=False, end=event.end, error=event.error, suspended_at=None)
 
 
@@ -333,8 +338,12 @@ def is_left(run: RunState) -> bool:
     person skipped, and those that diverged, which would do so again.
     """
     diverged = run.failure is not None and run.failure.kind == "diverged"
-    skipped = run.status == "skipped" and run.ended is not None
-    return run.status != "finished" and not diverged and not skipped
+    return run.status not in ("finished", "skipped") and not diverged
+
+
+def can_go_on(state: ExperimentState) -> bool:
+    """Whether an experiment that has ended can be gone on with, since something of it is left to do."""
+    return state.end is not None and any(map(is_left, state.runs))
 
 
 def _has(state: ExperimentState, name: str) -> bool:

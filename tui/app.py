@@ -22,10 +22,11 @@ from engine.events import Action
 from engine.history import read_state, running_elsewhere
 from engine.log import send_command
 from engine.spec import Experiment
-from engine.state import ExperimentState, is_left
+from engine.state import ExperimentState, can_go_on
 from engine.text import listed, shown
 from tui import follow
 from tui.ascii import Ascii, wanted
+from tui.commands.find import called
 from tui.errors import record_error, unexpected, why
 from tui.help import help_text
 from tui.hosting import Hosting
@@ -36,7 +37,7 @@ from tui.screens.frame import SMALLEST, Shows, framed
 from tui.screens.setup import SetupScreen
 from tui.theme import THEME
 from tui.widgets.header import MODES, Header, Tabs
-from tui.words import asked, kept_if_ended
+from tui.words import KEPT_IF_STOPPED, asked, kept_if_skipped
 
 if TYPE_CHECKING:
     from tui.comparing import Marks
@@ -324,7 +325,7 @@ class TlTui(App[None], inherit_bindings=False):
             self.notify("No run has begun: there is nothing to skip yet.", severity="warning")
             return
         self.push_screen(
-            Question("Skip this run?", f"{shown(run.run, 160)}\n{kept_if_ended(run)}.", "Skip (y)", "Go on (n)"),
+            Question("Skip this run?", f"{shown(run.run, 160)}\n{kept_if_skipped(run)}.", "Skip (y)", "Go on (n)"),
             partial(self._answered, "skip", self.folder, run.run),
         )
 
@@ -335,7 +336,7 @@ class TlTui(App[None], inherit_bindings=False):
 
     def _is_left(self) -> bool:
         """Whether somebody can go on with what is shown: it was interrupted, or ended before all was done."""
-        return self.interrupted or (self.state.end is not None and any(map(is_left, self.state.runs)))
+        return self.interrupted or can_go_on(self.state)
 
     def action_detach(self) -> None:
         """Hands what trains here over to a process of its own, and quits; what trains elsewhere is left as it is."""
@@ -347,11 +348,12 @@ class TlTui(App[None], inherit_bindings=False):
     def action_stop(self) -> None:
         """Asks, then ends the experiment."""
         run = self.state.current
-        kept = "" if run is None else f"{shown(run.run, 160)}\n{kept_if_ended(run)}.\n"
+        kept = "" if run is None else f"{shown(run.run, 160)}\n{KEPT_IF_STOPPED}.\n"
+        later = "" if self.folder is None else f", or `tl-tui resume {called(self.folder)}`"
         self.push_screen(
             Question(
                 "Stop the experiment?",
-                f"{kept}Runs that wait do not begin. Later r goes on here, or `tl-tui resume`.",
+                f"{kept}Runs that wait do not begin. Later r goes on here{later}.",
                 "Stop (y)",
                 "Keep going (n)",
             ),

@@ -13,6 +13,7 @@ from rich.console import Console
 
 from engine.log import is_being_written, writer
 from engine.spec import Experiment
+from engine.state import can_go_on
 from tui.app import TlTui
 from tui.commands.find import called
 from tui.errors import app_log, record_error
@@ -109,7 +110,7 @@ def _print_comparison(app: TlTui) -> None:
 
 
 def _print_whereabouts(app: TlTui) -> None:
-    """How to come back to an experiment that is not over."""
+    """How to come back to an experiment of which something is left to do."""
     if app.folder is None:
         return
     name = called(app.folder)
@@ -117,6 +118,8 @@ def _print_whereabouts(app: TlTui) -> None:
         print_line(f"It goes on in the background (process {app.hosting.detached}): `tl-tui attach {name}` shows it.")
     elif app.state.suspended and app.state.end is None:
         print_line(f"It is not over: `tl-tui resume {name}` goes on with it.")
+    elif can_go_on(app.state):
+        print_line(f"Not all of it is done: `tl-tui resume {name}` goes on with the rest.")
     elif app.state.end is None and is_being_written(app.folder):
         print_line(f"It goes on without you (by {writer(app.folder)}): `tl-tui attach {name}` shows it again.")
 

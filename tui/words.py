@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import takewhile
 from statistics import mean, stdev
 
 from rich.text import Text
@@ -31,7 +32,7 @@ ASKED: dict[Action, str] = {
     "pause": "Pausing after the present step",
     "resume": "Going on",
     "skip": "Skipping: its best epoch is being saved",
-    "stop": "Stopping: the best epoch is being saved",
+    "stop": "Stopping: where it stands is being saved",
     "suspend": "Ending: where it stands is being saved",
 }
 """What is said, in at most 40 characters, when a command was sent; the panes show when it took effect."""
@@ -41,16 +42,21 @@ COMPILING = ": this can take minutes"
 MUTED = rgb(GREY)
 
 
+KEPT_IF_STOPPED = "What it has learnt and where it stands are kept"
+"""What becomes of a run in which a person stops the experiment."""
+
+
 def asked(action: Action, state: ExperimentState) -> str:
-    """What is said when a command was sent; a best epoch is spoken of only where one has ended."""
-    said = ASKED[action]
-    run = state.current
-    return said.partition(":")[0] if action in ("skip", "stop") and (run is None or not run.epochs) else said
+    """What is said when a command was sent; what is being saved only where there is something."""
+    said, run = ASKED[action], state.current
+    is_nothing = (action == "skip" and (run is None or not run.epochs)) or (action == "stop" and run is None)
+    return said.partition(":")[0] if is_nothing else said
 
 
-def kept_if_ended(run: RunState) -> str:
-    """What becomes of a run that a person ends now."""
-    return "Its best epoch so far is kept" if run.epochs else "No epoch of it has ended, so nothing is kept"
+def kept_if_skipped(run: RunState) -> str:
+    """What becomes of a run that a person skips now: nobody goes on with it."""
+    said = "Its best epoch so far is kept" if run.epochs else "No epoch of it has ended: it will have no result"
+    return f"{said}.\nIt cannot be gone on with later"
 
 
 def title(run: RunState) -> str:
@@ -141,7 +147,7 @@ def activity(run: RunState, state: ExperimentState, interrupted: bool) -> Text:
     """What goes on within the run: the stage's own steps, its speed, its loss."""
     progress = run.progress
     if run.status == "waiting":
-        return waiting(state)
+        return waiting(run, state)
     epoch_without_steps = progress is not None and progress.stage in ("training", "validating") and not progress.steps
     if progress is None or epoch_without_steps or interrupted:
         return _afterwards(run)
@@ -153,13 +159,14 @@ def activity(run: RunState, state: ExperimentState, interrupted: bool) -> Text:
     return Text(" · ".join(parts), MUTED)
 
 
-def waiting(state: ExperimentState) -> Text:
-    """What a run waits for: another run, or what all runs share."""
+def waiting(run: RunState, state: ExperimentState) -> Text:
+    """What a run waits for: the run right before it, or what all runs share."""
     if state.stage is not None and state.stage.stage == "decoding":
         return Text(" · ".join([doing(state.stage), *measured(state.stage, state)]), MUTED)
-    if state.current is not None:
-        return Text(f"after {shown(state.current.run, 60)}", MUTED)
-    return Text("")
+    before = [one for one in takewhile(lambda one: one.run != run.run, state.runs) if not one.is_over]
+    if state.current is not None and before:
+        return Text(f"after {shown(before[-1].run, 60)}", MUTED)
+    return Text("the experiment ended before it began" if state.end else "", MUTED)
 
 
 def doing(progress: StageProgress) -> str:

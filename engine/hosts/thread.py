@@ -23,7 +23,7 @@ from engine.hosts.tuning import step_back, tune_process, uncollected
 from engine.log import EventLog
 from engine.presets import backbones, presets
 from engine.spec import Experiment, load_experiment, to_toml, with_absolute_paths
-from engine.state import is_left
+from engine.state import can_go_on
 from engine.text import in_one_line
 from engine.toml import SpecError
 
@@ -130,7 +130,7 @@ def resume(folder: Path, nice: int = 0, *, force: bool = False) -> ThreadHost:
     nothing of it is left to do or the folder holds no experiment that can be read, and ``OSError``.
     """
     state = read_state(folder)
-    if state.end is not None and not any(is_left(run) for run in state.runs):
+    if state.end is not None and not can_go_on(state):
         raise SpecError(f"{folder.name} is {state.end}: nothing of it is left to do")
     experiment = state.spec or load_experiment(folder / folders.SPEC, presets())
     dataset = discover(experiment.data)

@@ -118,7 +118,7 @@ def test_a_probe_can_be_skipped_and_stopped_while_it_solves(
     asked = experiment(image_folder(), weights, "probe", "extract")
     run_until(tmp_path, asked, action, at("probing"))
     first, second = read_state(tmp_path).runs
-    assert (first.status, second.status) == (("skipped", "finished") if action == "skip" else ("stopped", "skipped"))
+    assert (first.status, second.status) == (("skipped", "finished") if action == "skip" else ("stopped", "waiting"))
     assert first.failure is None
 
 

@@ -168,7 +168,7 @@ def test_failure_pause_and_end() -> None:
     assert not fold([ev.CommandApplied(action="skip")], paused).paused
     over = fold([ev.ExperimentFinished(end="stopped")], paused)
     assert (over.end, over.paused) == ("stopped", False)
-    assert [run.status for run in over.runs] == ["failed", "skipped"]
+    assert [run.status for run in over.runs] == ["failed", "waiting"]
     assert fold([ev.ExperimentFinished(end="failed", error="why")]).error == "why"
 
 

@@ -13,6 +13,7 @@ from pathlib import Path
 import msgspec
 import pytest
 from textual.screen import ModalScreen
+from textual.widgets import Static
 
 from engine import events as ev
 from engine import spec
@@ -26,6 +27,7 @@ from engine.strategy import changed_strategy
 from tests.tui import logs
 from tests.tui.conftest import opened, text_of, until
 from tui.app import TlTui
+from tui.commands.find import called
 from tui.errors import app_log
 from tui.screens.add_strategy import AddStrategy
 from tui.screens.dialogs import Leaving, Pick, Question, Reading, Tick
@@ -204,7 +206,7 @@ async def test_pause_resume_skip_and_stop_are_sent(app: TlTui, present: Log) -> 
 @pytest.mark.parametrize(
     ("epochs", "kept", "told"),
     [
-        (0, "No epoch of it has ended, so nothing is kept", "Skipping"),
+        (0, "No epoch of it has ended: it will have no result", "Skipping"),
         (2, "Its best epoch so far is kept", "Skipping: its best epoch is being saved"),
     ],
 )
@@ -243,6 +245,21 @@ async def test_commands_do_nothing_once_it_is_over(app: TlTui, past: Log) -> Non
         await opened(pilot, app, folder)
         await pilot.press("space", "k", "s", "x", "z", "f1", "tab", "left")
         assert sent(folder) == [] and isinstance(app.screen, LiveScreen)
+
+
+async def test_stopping_says_the_same_in_every_window_and_how_to_go_on(app: TlTui, present: Log) -> None:
+    folder = present(logs.until("Progress", 3, logs.events()))
+    async with app.run_test(size=(80, 24), notifications=True) as pilot:
+        app.hosting.host = Host(folder)  # type: ignore[assignment]
+        await opened(pilot, app, folder)
+        for key in ("s", "q"):
+            await pilot.press(key)
+            await until(pilot, lambda: isinstance(app.screen, Question | Leaving))
+            said = " ".join(str(app.screen.query_one("#question", Static).content).split())
+            assert "What it has learnt and where it stands are kept" in said
+            assert f"`tl-tui resume {called(folder)}`" in said
+            await pilot.press("n")
+        app.hosting.host = None
 
 
 async def test_what_was_stopped_can_go_on(app: TlTui, past: Log) -> None:

@@ -22,12 +22,15 @@ from engine import folder as folders
 from engine.comparison.rows import Row
 from engine.history import read_state
 from engine.spec import Experiment, Precision, planned_runs
+from engine.toml import SpecError
 from tests import forked
 from tests.engine.running import wait_for
 from tests.tui import logs
+from tui.app import TlTui
 from tui.cli import status
 from tui.commands.find import called, find_experiment, find_interrupted
 from tui.options import RUNS
+from tui.session import _print_whereabouts
 
 SMALL = ["--weights", "none", "--epochs", "1", "--batch-size", "4", "--device", "cpu", "--config"]
 
@@ -330,6 +333,29 @@ def test_resume_finds_what_could_not_be_written(tmp_path: Path) -> None:
     logs.write(out / "d-20260104-000000", events[:5])
     assert find_interrupted(None, out).name == "d-20260104-000000"
     assert find_interrupted("c-20260103-000000", out).name == "c-20260103-000000"
+
+
+def test_resume_names_what_was_stopped_where_nothing_was_interrupted(tmp_path: Path) -> None:
+    out, events = tmp_path / "runs", logs.events()
+    for name in ("a-20260101-000000", "b-20260102-000000"):
+        logs.write(out / name, [*events[:5], ev.ExperimentFinished(end="stopped")])
+    logs.write(out / "c-20260103-000000", events)
+    logs.write(out / "d-20260104-000000", [*events[:-1], ev.ExperimentFinished(end="stopped")])  # nothing is left
+    with pytest.raises(SpecError, match=r"is interrupted; `tl-tui resume .*b-20260102-000000` goes on"):
+        find_interrupted(None, out)
+
+
+def test_the_app_leaves_behind_how_to_go_on_with_what_was_stopped(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    app = TlTui(tmp_path)
+    folder = logs.write(tmp_path / "a-20260101-000000", [*logs.events()[:5], ev.ExperimentFinished(end="stopped")])
+    app.turn_to(folder)
+    _print_whereabouts(app)
+    assert f"Not all of it is done: `tl-tui resume {called(folder)}` goes on" in capsys.readouterr().out
+    app.turn_to(logs.write(tmp_path / "b-20260102-000000", logs.events()))
+    _print_whereabouts(app)
+    assert capsys.readouterr().out == ""
 
 
 @pytest.mark.parametrize("place", ["runs", "other place", "/abs"])

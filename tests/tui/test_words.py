@@ -40,6 +40,18 @@ def test_decoding_is_told_where_every_run_waits() -> None:
     assert words.going_on(state) == "decoding images"
 
 
+def test_a_run_waits_for_the_one_right_before_it_until_the_experiment_ends() -> None:
+    spec_of = begun().spec
+    assert spec_of is not None
+    state = fold([msgspec.structs.replace(EVENTS[0], spec=msgspec.structs.replace(spec_of, seeds=(0, 1)))])  # type: ignore[type-var]
+    state = fold([stage("training", "")], state)
+    names = [run.run for run in state.runs]
+    assert [words.activity(run, state, False).plain for run in state.runs[1:]] == [f"after {one}" for one in names[:-1]]
+    state = fold([ev.ExperimentFinished(end="stopped")], state)
+    assert [words.condition(run, state, False) for run in state.runs] == ["stopped", *["waiting"] * 3]
+    assert words.activity(state.runs[1], state, False).plain == "the experiment ended before it began"
+
+
 def test_the_first_line_never_leaves_out_how_it_ended() -> None:
     state = fold(EVENTS)
     assert "2 classes · finished" in first_line(state, False, 100).plain

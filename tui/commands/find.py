@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shlex
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -47,15 +48,25 @@ def find_interrupted(name: str | None, out: Path) -> Path:
         return folder  # it has no log yet
     if name is not None:
         return find_experiment(name, out)
-    advice = "`tl-tui ctl resume` goes on with one that was paused; a name says which is meant"
-    return _newest("interrupted", out, advice, lambda one: one.unsaved and one.status == "failed")
+    return _newest("interrupted", out, partial(_to_resume, out), lambda one: one.unsaved and one.status == "failed")
 
 
 def find_running(name: str | None, out: Path) -> Path:
     """The folder of the experiment to watch: the named one, or the newest that a process is at."""
     if name is not None:
         return find_experiment(name, out)
-    return _newest("running", out, "a name says which to look at", lambda one: one.status == "paused")
+    return _newest("running", out, lambda: "a name says which to look at", lambda one: one.status == "paused")
+
+
+def _to_resume(out: Path) -> str:
+    """What can be gone on with by name where nothing was interrupted: the newest that a person stopped."""
+    from engine.history import each, read_state
+    from engine.state import can_go_on
+
+    stopped = (one.folder for one in each(out) if one.status == "stopped" and can_go_on(read_state(one.folder)))
+    if (newest := next(stopped, None)) is not None:
+        return f"`tl-tui resume {called(newest)}` goes on with what was stopped"
+    return "`tl-tui ctl resume` goes on with one that was paused; a name says which is meant"
 
 
 def _place(out: Path) -> str:
@@ -63,12 +74,14 @@ def _place(out: Path) -> str:
     return shown(str(out.absolute()), 1000)
 
 
-def _newest(status: Status, out: Path, advice: str, or_else: Callable[[Summary], bool] = lambda _: False) -> Path:
+def _newest(
+    status: Status, out: Path, advice: Callable[[], str], or_else: Callable[[Summary], bool] = lambda _: False
+) -> Path:
     from engine.history import each
 
     newest = next((one.folder for one in each(out) if one.status == status or or_else(one)), None)
     if newest is None:
-        raise SpecError(f"no experiment in {_place(out)} is {status}; {advice}, --out another place")
+        raise SpecError(f"no experiment in {_place(out)} is {status}; {advice()}, --out names another place")
     return newest
 
 

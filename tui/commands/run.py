@@ -25,8 +25,8 @@ from engine.hosts import thread
 from engine.hosts.process import NotBegunError, detach
 from engine.log import event_reader, send_command
 from engine.spec import Experiment
-from engine.state import ExperimentState, RunState, StageProgress, fold
-from engine.text import shown
+from engine.state import ExperimentState, RunState, StageProgress, can_go_on, fold
+from engine.text import counted, shown
 from engine.toml import SpecError
 from engine.units import duration, percent, size, speed
 from tui.commands.find import called
@@ -110,6 +110,8 @@ def _shown(host: thread.ThreadHost, *, as_json: bool) -> int:
         sys.stdout.write(to_json(comparison))
     if state.suspended and state.end is None:
         console.print(Text(f"It is not over: `tl-tui resume {called(host.folder)}` goes on with it."))
+    elif can_go_on(state):
+        console.print(Text(f"Not all of it is done: `tl-tui resume {called(host.folder)}` goes on with the rest."))
     if state.end == "stopped" or state.suspended:
         return 130
     return 0 if state.end == "finished" and all(run.status != "failed" for run in state.runs) else 1
@@ -177,7 +179,9 @@ def lines(event: AnyEvent, state: ExperimentState) -> Iterator[Text]:
             facts = f" · {trainable:,} parameters train · {shown(precision)} · {shown(weights)}"
             yield Text.assemble((shown(run), "bold"), facts)
             if event.step or event.epoch > 1:
-                yield Text(f"{shown(run)} · goes on in epoch {event.epoch} after {event.step} steps")
+                yield Text(
+                    f"{shown(run)} · goes on in epoch {event.epoch} after {counted(event.step, 'step', 'steps')}"
+                )
         case ev.EpochFinished(run=run, epoch=number, train=train, val=val, learning_rate=rate):
             strategy = state.run(run).strategy
             yield Text.assemble(

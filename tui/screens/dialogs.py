@@ -13,6 +13,9 @@ from textual.containers import Horizontal, Vertical, VerticalScroll
 from textual.screen import ModalScreen
 from textual.widgets import Button, OptionList, Static
 
+from tui.commands.find import called
+from tui.words import KEPT_IF_STOPPED
+
 if TYPE_CHECKING:
     from tui.hosting import Hosting
 
@@ -132,7 +135,7 @@ class Tick(ModalScreen[frozenset[int] | None]):
 Way = Literal["stop", "suspend"]
 """How an experiment is left: ended with what it has, or handed over to a process of its own."""
 LEAVING: dict[Way, str] = {
-    "stop": "Stopping: the best epoch is being saved …",
+    "stop": "Stopping: where the run stands is being saved …",
     "suspend": "Detaching: where the run stands is being saved …",
 }
 
@@ -162,7 +165,7 @@ class Leaving(ModalScreen[Way | None]):
             window.border_title = Text("A run is training")
             yield Static(
                 "Detach: it goes on in the background, and `tl-tui attach` shows it again.\n"
-                "Stop: it ends here; its best epoch so far is kept.",
+                f"Stop: it ends here. {KEPT_IF_STOPPED}{self._later()}.",
                 markup=False,
                 id="question",
             )
@@ -170,6 +173,10 @@ class Leaving(ModalScreen[Way | None]):
                 yield Button("Keep going (n)", id="stay", compact=True)
                 yield Button("Detach (d)", id="suspend", variant="success", compact=True)
                 yield Button("Stop (y)", id="stop", variant="warning", compact=True)
+
+    def _later(self) -> str:
+        host = self.hosting.host
+        return "" if host is None else f"; `tl-tui resume {called(host.folder)}` goes on there"
 
     def on_mount(self) -> None:
         """Enter means to stay."""
