@@ -192,6 +192,28 @@ async def test_the_cursor_stays_with_its_experiment() -> None:
         assert app.opened == [("a-20261120-120000", "live")]
 
 
+async def test_what_others_begin_and_go_on_with_appears_by_itself(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("tui.screens.runs.READ_EVERY", 0.1)
+    told = logs.events()
+    begun = logs.until("EpochFinished", 3, told)
+    folder = OUT / "b-20261122-120000"
+    folder.mkdir(parents=True)
+    logs.write(OUT / "a-20261121-120000", told)
+    with EventLog(folder):
+        logs.write(folder, begun)
+        app = App()
+        async with app.run_test(size=SIZES[0]) as pilot:
+            await opened(pilot)
+            await pilot.press("end")
+            table = app.runs.table
+            assert table.current is not None and table.current.name == "a-20261121-120000"
+            logs.write(folder, told[len(begun) :])
+            await until(pilot, lambda: [one.status for one in table.summaries] == ["finished", "finished"])
+            logs.write(OUT / "c-20261123-120000", told)
+            await until(pilot, lambda: len(table.summaries) == 3)
+            assert table.current is not None and table.current.name == "a-20261121-120000"
+
+
 async def test_every_key_of_runs_is_explained() -> None:
     write_all()
     app = App()

@@ -35,6 +35,8 @@ TICKED_NAME = 38
 """Cells for the name of a run that can be ticked, beside what it reached."""
 SHOWN_EVERY = 0.3
 """Seconds between two drawings while many logs are being read."""
+READ_EVERY = 3.0
+"""Seconds after which the folder is looked at again for what others began or went on with."""
 
 
 class RunsScreen(Screen[None]):
@@ -73,6 +75,15 @@ class RunsScreen(Screen[None]):
         yield self.table
         yield self.empty
         yield self.detail
+
+    def on_mount(self) -> None:
+        """Looks again every few seconds; logs that have not changed are not read."""
+        self.set_interval(READ_EVERY, self._look_again)
+
+    def _look_again(self) -> None:
+        reads = any(one.is_running and one.node is self and one.group == "runs" for one in self.workers)
+        if self.is_current and not reads:
+            self.action_refresh()
 
     def on_screen_resume(self) -> None:
         """Looks again whenever the person comes here."""
