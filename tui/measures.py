@@ -115,7 +115,7 @@ def measures(comparison: Comparison) -> tuple[Measure, ...]:
         ),
         Measure(
             "spec",
-            f"specificity, %: share not{of} left alone{other}",
+            f"specificity, %: share of the others not taken for {comparison.positive}{other}",
             _scored(lambda of: of.specificity),
             _percent,
             "higher",

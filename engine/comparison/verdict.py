@@ -164,7 +164,8 @@ def _choice(mine: Measured, results: Sequence[Measured], comparison: Comparison)
     if all(result.loss is not None for result in results):
         compared.append("log loss")
         reasons += _surer(mine, others, comparison)
-    against = f" Its training accuracy is {100 * mine.gap:.1f} points higher." if mine.overfits else ""
+    gap = f"{100 * mine.gap:.1f} points"
+    against = f" Its training accuracy is {gap} higher than its validation accuracy." if mine.overfits else ""
     if not reasons:
         return f"Another is better, or nearly as good, in each of {joined(compared, 'and')}.{against}"
     return f"Choose it when {joined(reasons, 'or')}.{against}"

@@ -49,6 +49,20 @@ def test_two_experiments_stand_side_by_side(made: Made, capsys: pytest.CaptureFi
     assert "(…1)" in table and "(…2)" in table and "No verdict" not in table
 
 
+@pytest.mark.parametrize("name", ["x.xls", "x.csv.gz"])
+def test_a_file_whose_ending_names_no_format_is_not_written(
+    name: str, made: Made, capsys: pytest.CaptureFixture[str]
+) -> None:
+    made("a-1")
+    assert status(["compare", "a-1", "-o", name]) == 2
+    assert f"no format ends in {Path(name).suffix}; .csv, .json, .md and .txt do" in capsys.readouterr().err
+    assert not Path(name).exists()
+    assert status(["compare", "a-1", "-o", name, "--format", "csv"]) == 0
+    assert Path(name).read_text(encoding="utf-8").startswith("experiment,")
+    assert status(["compare", "a-1", "-o", "x.txt"]) == 0
+    assert FINE in Path("x.txt").read_text(encoding="utf-8")
+
+
 def test_single_runs_are_chosen_behind_a_colon(made: Made, capsys: pytest.CaptureFixture[str]) -> None:
     made("a-1", seeds=2)
     made("a-2")

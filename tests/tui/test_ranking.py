@@ -22,7 +22,9 @@ def test_the_best_comes_first_and_json_holds_all(
     assert one["backbone"] == "mobilenet_v3_small"
     assert isinstance(one["logme"], float)
     assert status(["rank", data, *options]) == 0
-    assert "mobilenet_v3_small" in capsys.readouterr().out
+    said = capsys.readouterr().out
+    assert "mobilenet_v3_small" in said
+    assert "All weights are random (--weights none)" in " ".join(said.split())
 
 
 def test_nothing_ranked_is_an_exit_status_of_one(

@@ -38,14 +38,13 @@ def print_comparison(
 
     ``experiments``: each a folder, a name below ``out``, or either with ``:RUN`` behind it, a run or a strategy; the
     newest where there are none. ``positive``: of two classes, the one that sensitivity is about. ``single_runs``: a
-    column a run. ``SpecError`` where one of them is not there.
+    column a run. ``SpecError`` where one of them is not there, or the file's ending names no format.
     """
+    format_ = format_ or _format_of(output)
     sources = _sources(experiments, out)
     comparison = compare(sources, positive)
     if positive is not None and positive != comparison.positive:
         raise SpecError(_not_positive(positive, comparison))
-    if format_ is None:
-        format_ = output.suffix[1:] if output is not None and output.suffix[1:] in FORMATS else "table"
     renders: dict[str, Callable[[Comparison], str]] = {**FORMATS, "md": partial(to_markdown, single_runs=single_runs)}
     if format_ in renders:
         text = renders[format_](comparison)
@@ -60,6 +59,19 @@ def print_comparison(
         write_text(output, text)
         print_line(f"wrote {output}")
     return 0
+
+
+def _format_of(output: Path | None) -> str:
+    """The format that a file's ending names, the table where it is that of a text."""
+    ending = "" if output is None else output.suffix.lower()
+    if ending in ("", ".txt"):
+        return "table"
+    if ending[1:] not in FORMATS:
+        known = ", ".join(f".{one}" for one in FORMATS)
+        raise SpecError(
+            f"-o {shown(str(output), 400)}: no format ends in {ending}; {known} and .txt do, or say --format"
+        )
+    return ending[1:]
 
 
 def _sources(experiments: Sequence[str], out: Path) -> list[Source]:

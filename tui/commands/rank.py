@@ -50,6 +50,9 @@ def print_ranking(source: DataSource, backbones: Sequence[str], weights: str, de
         console.print(table)
         said = "Of the training images alone: the probe is cross-validated. LogME only compares on the same images."
         console.print(Text(said, rgb(GREY)))
+        if weights == "none":
+            said = "All weights are random (--weights none): this tells nothing of pretrained networks."
+            console.print(Text(said, rgb(AMBER)))
     for one in found:
         if one.skipped:
             console.print(Text(f"skipped {shown(one.backbone)}: {shown(one.skipped, 600)}", rgb(AMBER)), soft_wrap=True)

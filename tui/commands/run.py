@@ -104,8 +104,11 @@ def _shown(host: thread.ThreadHost, *, as_json: bool) -> int:
         return 1
     comparison = compare([Source(state, host.folder, state.suspended)])
     console.print()
-    console.print(comparison_table(comparison))
-    console.print(Text(f"\n{shown(str(host.folder), 1000)}"))
+    if state.suspended and not any(run.epochs for run in state.runs):
+        console.print(Text("No run has a result yet."))
+    else:
+        console.print(comparison_table(comparison))
+        console.print(Text(f"\n{shown(str(host.folder), 1000)}"))
     if as_json:
         sys.stdout.write(to_json(comparison))
     if state.suspended and state.end is None:

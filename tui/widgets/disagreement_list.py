@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from pathlib import PurePath
 from typing import TYPE_CHECKING
 
+from rich.cells import cell_len
 from rich.text import Text
 
 from engine.text import shown
@@ -19,6 +20,12 @@ if TYPE_CHECKING:
 LETTERS = "AB"
 PREFIX = 13
 """Cells before the file's name."""
+MOST = 60
+"""Cells that the list takes at most."""
+FACTS = 40
+"""Cells that what is said of an image needs beside the list."""
+PICTURE_SHAPE = 3
+"""Cells of width a row of height that a picture needs: a photograph is three to two, and a cell is as high as two."""
 COLOURS = (BLUE, GREEN)
 """Of the first and of the other run."""
 
@@ -67,6 +74,13 @@ class DisagreementList(Listing):
             (f"{LETTERS[wrong]} {100 * one.confidence:4.0f} %", rgb(ROSE)),
             f"  {name}",
         )
+
+
+def list_width(found: Sequence[Disagreement], width: int, height: int) -> int:
+    """Cells of ``width`` for the list: two fifths, or more for its names where a picture of ``height`` leaves them."""
+    longest = max((cell_len(shown(PurePath(one.path).name)) for one in found), default=0)
+    left = width - max(FACTS, PICTURE_SHAPE * height)
+    return max(2 * width // 5, min(PREFIX + longest, left, MOST))
 
 
 def facts(one: Disagreement, width: int) -> Text:

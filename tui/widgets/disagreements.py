@@ -25,13 +25,15 @@ from tui.loading import load_for_comparing
 from tui.screens.dialogs import Pick
 from tui.text import apart
 from tui.theme import AMBER, GREY, rgb
-from tui.widgets.disagreement_list import COLOURS, LETTERS, DisagreementList, facts
+from tui.widgets.disagreement_list import COLOURS, LETTERS, MOST, DisagreementList, facts, list_width
 from tui.widgets.picture import Picture
 from tui.widgets.rows import Rows
 
 if TYPE_CHECKING:
     from engine.comparison.disagreements import Disagreement
 
+ABOVE_AND_BELOW = 8
+"""Rows of the head and of what is said of an image, which a picture does not have."""
 NO_PAIR = "Two runs with a result are needed to disagree."
 
 
@@ -216,6 +218,7 @@ class DisagreementsView(Vertical):
         else:
             self.none.display, self.body.display = False, True
             self.listing.put_all(found)
+            self._divide()
             self.call_after_refresh(self._show_current)  # once it is known how much room there is
 
     def _head(self) -> None:
@@ -250,7 +253,13 @@ class DisagreementsView(Vertical):
 
     def on_resize(self) -> None:
         """The words fit the width."""
+        self._divide()
         self.call_after_refresh(self._show_current)
+
+    def _divide(self) -> None:
+        """Gives the list the cells that the picture leaves."""
+        height = self.size.height - ABOVE_AND_BELOW
+        self.listing.styles.width = min(MOST, list_width(self.listing.found, self.size.width, height))
 
     def _show_current(self) -> None:
         one = self.listing.current

@@ -275,7 +275,7 @@ def test_a_difference_beyond_chance_is_said_to_be_one() -> None:
 def test_overfitting_is_said_of_the_strategy_that_does() -> None:
     result = comparison(row("a", 0.9, generalisation_gap=0.08), row("b", 0.85, peak_memory_bytes=2**30))
     sentences = {choice.strategy: choice.sentence for choice in choices(result)}
-    assert "Its training accuracy is 8.0 points higher" in sentences["a"]
+    assert "Its training accuracy is 8.0 points higher than its validation accuracy." in sentences["a"]
     assert "training accuracy" not in sentences["b"]
 
 
