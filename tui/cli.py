@@ -18,6 +18,8 @@ tl-tui             the app, on the demo set that tl-tui draws itself
 tl-tui DATA        the app, on your images
 tl-tui run DATA    the same comparison without the app
 
+`tl-tui app --help` lists the app's options.
+
 DATA is a folder with train/CLASS/* and val/CLASS/*, a folder of class folders, or a CSV file with a path column and a
 label column. Exit status: 0 done, 1 not all of it (a run failed, check found what makes results false, rank ranked
 nothing, ctl was not obeyed in time), 2 wrong usage or unusable input, 130 ended by Ctrl-C or SIGTERM, to be gone on
@@ -31,6 +33,10 @@ class AppByDefault(click.Group):
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
         """Puts ``app`` in front of arguments that name no command; a mistyped command is told from DATA."""
         if args and args[0] not in self.commands and args[0].isalpha() and not Path(args[0]).exists():
+            if args[0] == "export":
+                raise click.UsageError(
+                    "there is no command 'export'; `tl-tui compare --format json|csv|md` exports", ctx
+                )
             from difflib import get_close_matches
 
             meant = get_close_matches(args[0], self.commands, 1)

@@ -29,9 +29,9 @@ def kind(strategy: Strategy) -> str:
 
 
 def what_trains(strategy: Strategy) -> str:
-    """``every layer``, ``last layer, solved for``, ``every layer, layer-wise``."""
+    """``every layer``, ``last layer, solved at once``, ``every layer, layer-wise``."""
     if strategy.is_probe:
-        return f"{TRAINS[strategy.trains]}, solved for"
+        return f"{TRAINS[strategy.trains]}, solved at once"
     return TRAINS[strategy.trains] + _how(strategy, ",")
 
 

@@ -300,6 +300,13 @@ def asked_with(monkeypatch: pytest.MonkeyPatch, *arguments: str) -> tuple[int, l
     return status(["run", *arguments]), found
 
 
+def test_export_and_the_options_of_the_app_are_found(capsys: pytest.CaptureFixture[str]) -> None:
+    assert status(["export"]) == 2
+    assert "`tl-tui compare --format" in capsys.readouterr().err
+    assert status(["--help"]) == 0
+    assert "`tl-tui app --help`" in capsys.readouterr().out
+
+
 def test_seeds_are_named_or_counted(monkeypatch: pytest.MonkeyPatch) -> None:
     for arguments, seeds in (([], (0,)), (["--seed", "7", "--seed", "3"], (7, 3)), (["--seeds", "4"], (0, 1, 2, 3))):
         code, (experiment,) = asked_with(monkeypatch, *arguments)

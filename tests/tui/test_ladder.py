@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from engine.presets import on_rung, presets, rungs
-from engine.spec import DataSource
+from engine.spec import DataSource, changed, default_experiment
 from engine.state import RunState
 from engine.strategy import LBFGS, SGD, changed_strategy, settings
 from tests.tui.conftest import text_of, until
@@ -120,6 +120,8 @@ async def test_the_models_that_there_are_complete_what_is_typed_and_no_other_is_
         assert "! not the name of a torchvision model; did you mean resnet" in text_of(app)
         await pilot.press("enter")
         assert isinstance(app.screen, AddStrategy)
+        await typed(pilot, "resnet5")
+        assert "! not the name of a torchvision model; → takes resnet50" in text_of(app)
         await typed(pilot, "wide_resnet1")
         await until(pilot, lambda: getattr(app.focused, "_suggestion", "") == "wide_resnet101_2")
         await pilot.press("right", "enter")
@@ -159,6 +161,23 @@ async def test_a_probe_has_its_own_parameters(images: DataSource) -> None:
         assert form.strategy.epochs == 5
 
 
+async def test_what_trains_stands_in_a_column_and_only_what_was_changed_has_a_star(images: DataSource) -> None:
+    asked = changed(default_experiment(presets()), data=images)
+    probe, tuned = on_rung("resnet18", "probe"), on_rung("resnet18", "extract")
+    chosen = [changed_strategy(one, epochs=6) for one in (probe, tuned)]
+    app = App(images, changed(asked, strategies=chosen))
+    async with app.run_test(size=SIZES[1]) as pilot:
+        await settled(pilot)
+        lines = [line for line in text_of(app).splitlines() if line.lstrip().startswith(("[x]", "[ ]"))]
+        assert "resnet18-probe " in lines[-2] and "resnet18-extract* " in lines[-1]
+        at = {line.index(words) for line in lines for words in ("every layer", "last layer") if words in line}
+        assert len(lines) == 4 and len(at) == 1
+        app.setup.strategies.add(on_rung("wide_resnet101_2", "last-stage"))
+        await pilot.press("home")
+        await pilot.pause()
+        assert text_of(app).count("resnet18-probe*") == 0
+
+
 def test_values_that_belong_together_change_together() -> None:
     tuned = presets()["resnet18-finetune"]
     probe = with_value(tuned, "optimizer.name", "LBFGS")
@@ -172,7 +191,7 @@ def test_values_that_belong_together_change_together() -> None:
 def test_strategies_in_words() -> None:
     said = {rung: (kind(on_rung("resnet18", rung)), what_trains(on_rung("resnet18", rung))) for rung in rungs()}
     assert said == {
-        "probe": ("probe", "last layer, solved for"),
+        "probe": ("probe", "last layer, solved at once"),
         "extract": ("extract features", "last layer"),
         "finetune": ("fine-tune all", "every layer"),
         "bn": ("train norm layers", "norm layers"),

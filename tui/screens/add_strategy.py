@@ -50,9 +50,9 @@ class AddStrategy(ModalScreen[Strategy | None]):
 
     def __init__(self, backbone: str) -> None:
         super().__init__()
-        suggested = list(dict.fromkeys((*COMMON_BACKBONES, *model_names())))
+        self.suggested = list(dict.fromkeys((*COMMON_BACKBONES, *model_names())))
         self.backbone = TextInput(
-            backbone, compact=True, id="new-backbone", suggester=SuggestFromList(suggested), max_length=60
+            backbone, compact=True, id="new-backbone", suggester=SuggestFromList(self.suggested), max_length=60
         )
         self.rungs = OptionList(*map(_option, rungs()), compact=True, markup=False, id="new-rung")
         self.said = Static(markup=False, id="new-name")
@@ -93,7 +93,15 @@ class AddStrategy(ModalScreen[Strategy | None]):
     @on(OptionList.OptionHighlighted)
     def _say(self) -> None:
         strategy = self.strategy
-        self.said.update(f"! {self.problem}" if strategy is None else f"Enter adds {strategy.name}")
+        said = f"! {self._not_yet or self.problem}" if strategy is None else f"Enter adds {strategy.name}"
+        self.said.update(said)
+
+    @property
+    def _not_yet(self) -> str:
+        """What is said of the beginning of a name, which reads as all of it where the cursor stands on the rest."""
+        typed = self.backbone.value.strip()
+        whole = next((name for name in self.suggested if typed and name.startswith(typed.lower())), "")
+        return f"not the name of a torchvision model; → takes {whole}" if whole else ""
 
     @on(Input.Submitted)
     @on(OptionList.OptionSelected)

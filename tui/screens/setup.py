@@ -21,12 +21,14 @@ from engine.strategy import Strategy
 from engine.text import counted, shown
 from engine.toml import SpecError
 from tui.screens.host import app_of
+from tui.theme import ROSE, rgb
 from tui.widgets.data_picker import DataPicker
 from tui.widgets.field import Field
 from tui.widgets.order import caught_up
 from tui.widgets.path_input import PathInput
 from tui.widgets.run_options import RunOptions
 from tui.widgets.schedule_preview import SchedulePreview, nothing_learnt
+from tui.widgets.soundness import ALARM
 from tui.widgets.strategy_form import OTHER_SIZE, StrategyForm, with_value
 from tui.widgets.strategy_list import StrategyList
 
@@ -73,7 +75,7 @@ class SetupScreen(Screen[None]):
             key_display="/",
             priority=True,
             id="setup.path",
-            tooltip="type the path of the data",
+            tooltip="type the path of the data; page down there: more of what was found",
         ),
         Binding("ctrl+o", "browse", "Browse", id="setup.browse", tooltip="pick the data from a folder tree"),
         Binding("b", "other_size", "Size", id="setup.size", tooltip="MobileNetV3: the small or the large backbone"),
@@ -357,7 +359,7 @@ class SetupScreen(Screen[None]):
             self.preview.show(strategy)
             self.still.update(nothing_learnt(strategy))
             self.still.display = bool(self.still.content)
-        changed = "" if strategy == self.strategies.known.get(strategy.name) else " (changed)"
+        changed = " (changed)" if self.strategies.is_changed(strategy) else ""
         self.query_one("#parameters-panel").border_title = shown(strategy.name) + changed
         self.refresh_bindings()
 
@@ -374,7 +376,10 @@ class SetupScreen(Screen[None]):
         elif self.data.found is None:
             self.message.update("looking at the data …")
         else:
-            self.message.update(f"{_runs(len(self.strategies.chosen), *self.options.count)} · ctrl+r starts")
+            alarms = self.data.alarms  # here too, as the line above that tells more may have no room
+            said = f"{ALARM} {counted(alarms, 'alarm', 'alarms')} · " if alarms else ""
+            runs = _runs(len(self.strategies.chosen), *self.options.count)
+            self.message.update(Text.assemble((said, f"bold {rgb(ROSE)}"), f"{runs} · ctrl+r starts"))
 
 
 def _runs(strategies: int, seeds: int, folds: int | None) -> str:

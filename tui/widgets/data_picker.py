@@ -27,8 +27,8 @@ from tui.errors import unexpected
 from tui.loading import wait_until_loaded
 from tui.widgets.data_summary import DEMO, DataFound, described, facts
 from tui.widgets.field import FIELD_KEYS, Field
-from tui.widgets.path_input import PathInput
-from tui.widgets.soundness import MOST_AT_ONCE
+from tui.widgets.path_input import PathInput, unquoted
+from tui.widgets.soundness import MOST_AT_ONCE, alarms
 
 if TYPE_CHECKING:
     from engine.data.check import Report
@@ -113,7 +113,7 @@ class DataPicker(Vertical):
     @property
     def source(self) -> DataSource:
         """What is typed, as a data source; how to group and to split belong to the path that they were given for."""
-        path = self.path.value.strip()
+        path = unquoted(self.path.value)
         is_csv = path.lower().endswith(".csv")
         first = self.first
         if _expanded(path) != first.path:
@@ -155,6 +155,12 @@ class DataPicker(Vertical):
         """Whether nobody has looked at the images yet."""
         report = None if self.found is None else self.found.report
         return report is not None and report.duplicates is None and self._checking is None
+
+    @property
+    def alarms(self) -> int:
+        """How many things are known by now that make results false."""
+        report = None if self.found is None else self.found.report
+        return 0 if report is None else alarms(report)
 
     @property
     def copies(self) -> tuple[Pair, ...]:
@@ -210,7 +216,7 @@ class DataPicker(Vertical):
         self.post_message(self.Changed())
 
     def _show_csv_fields(self) -> None:
-        is_csv = self.path.value.strip().lower().endswith(".csv")
+        is_csv = unquoted(self.path.value).lower().endswith(".csv")
         for field in self.csv_fields:
             field.display = is_csv
 
@@ -339,7 +345,7 @@ def _checked(source: DataSource) -> Generator[WorkDone | Report | str, None, Non
 
 
 def _expanded(text: str) -> str | None:
-    text = text.strip()
+    text = unquoted(text)
     if not text:
         return None
     try:

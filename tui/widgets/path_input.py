@@ -33,6 +33,13 @@ def completion(value: str, words: Sequence[str] = ()) -> str | None:
     return f"{folder}/{matches[0]}" if matches and "/" in value else next(iter(matches), None)
 
 
+def unquoted(text: str) -> str:
+    """The path without blanks around it, and without the quotes of a shell unless it is there with them."""
+    text = text.strip()
+    is_quoted = len(text) > 2 and text[0] == text[-1] and text[0] in "'\""
+    return text[1:-1] if is_quoted and not os.path.lexists(text) else text
+
+
 def _matches(folder: str, start: str) -> list[str]:
     found: list[str] = []
     try:

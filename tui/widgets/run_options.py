@@ -17,11 +17,15 @@ from textual.widgets import Input
 from engine.spec import Experiment, Precision, changed
 from engine.toml import MOST_FOLDS, SpecError
 from tui.widgets.field import FIELD_KEYS, Choice, Field
-from tui.widgets.path_input import PathInput
+from tui.widgets.path_input import PathInput, unquoted
 from tui.widgets.text_input import TextInput
 
 MOST_SEEDS = 100
 PRECISIONS: tuple[str, ...] = get_args(Precision)
+
+
+WORDS = ("default", "none")
+OR_WEIGHTS = "or none, path"
 
 
 def seeds_from(text: str) -> tuple[int, ...]:
@@ -55,10 +59,10 @@ def folds_from(text: str) -> int | None:
 
 def weights_from(text: str) -> str:
     """``default``, ``none`` or an existing path; :class:`SpecError` where there is nothing of that name."""
-    if text in ("default", "none"):
+    if text in WORDS:
         return text
     try:
-        path = Path(text).expanduser()
+        path = Path(unquoted(text)).expanduser()
         if text and path.exists():
             return str(path)
     except (OSError, ValueError, RuntimeError):
@@ -99,14 +103,14 @@ class RunOptions(Vertical):
         self.seeds = TextInput(" ".join(map(str, experiment.seeds)), compact=True, id="run-seeds", max_length=200)
         folds = "none" if experiment.folds is None else str(experiment.folds)
         self.folds = TextInput(folds, compact=True, id="run-folds", max_length=4)
-        self.weights = PathInput(experiment.weights, words=("default", "none"), id="run-weights")
+        self.weights = PathInput(experiment.weights, words=WORDS, id="run-weights")
         devices = SuggestFromList(["auto", "cpu", "cuda:0", "mps"])
         self.device = TextInput(experiment.device, compact=True, id="run-device", suggester=devices, max_length=20)
         self.precision = Choice([(name, name) for name in PRECISIONS], experiment.precision, id="run-precision")
         self.fields = {
-            "seeds": Field("seeds", self.seeds, "or 0-4", classes="-short"),
+            "seeds": Field("seeds", self.seeds, "0-4: 5 seeds", classes="-short"),
             "folds": Field("folds", self.folds, "or 5", classes="-short"),
-            "weights": Field("weights", self.weights, "or none, path", classes="-wide"),
+            "weights": Field("weights", self.weights, OR_WEIGHTS, classes="-wide"),
             "device": Field("device", self.device, "or cuda:1", classes="-short"),
             "precision": Field("precision", self.precision, classes="-short"),
         }
@@ -143,6 +147,8 @@ class RunOptions(Vertical):
             READERS[name](event.value.strip())
         except SpecError as error:
             self.problems[name] = str(error)
+        if name == "weights":  # of a path, more has room without the hint
+            self.fields[name].hint = OR_WEIGHTS if event.value.strip() in WORDS else ""
         self.fields[name].say(self.problems.get(name, ""))
         self.post_message(self.Changed())
 

@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 AMBER_KEY = Style(color=rgb(AMBER), bold=True)
 MOST_AT_ONCE = 2000
 """Images up to which they are looked at without being asked."""
+ALARM = "✗"
+"""The sign of a line that tells what makes results false."""
 
 
 def soundness(report: Report, *, is_grouped: bool, checking: WorkDone | None, column: str = "") -> Text:
@@ -30,18 +32,26 @@ def soundness(report: Report, *, is_grouped: bool, checking: WorkDone | None, co
     return Text().join([*_groups(report, is_grouped, column), *_images(report, checking)])
 
 
+def alarms(report: Report) -> int:
+    """How many of the lines tell what makes results false."""
+    lines = soundness(report, is_grouped=False, checking=None).plain.splitlines()
+    return sum(line.startswith(ALARM) for line in lines)
+
+
 def _groups(report: Report, is_grouped: bool, column: str) -> Iterator[Text]:
     leak, proposal = report.leak, report.proposal
     if leak is None:
         if column:
             yield _key("p", f"take groups from column {shown(column, 20)}")
+        else:
+            yield _line("·", GREY, "no groups known, so none checked")
         return
     if proposal is not None:
         yield _line("?", AMBER, f"names: {proposal.groups:,} groups, {proposal.explained:,}/{proposal.images:,} images")
         examples = ", ".join(shown(group, 20) for group, _ in proposal.examples)
         yield _line(" ", GREY, f"{shown(proposal.pattern, 60)}: {examples}")
     if leak.shared:
-        colour, sign = (ROSE, "✗") if is_far_above(leak) and proposal is None else (AMBER, "!")
+        colour, sign = (ROSE, ALARM) if is_far_above(leak) and proposal is None else (AMBER, "!")
         yield _line(sign, colour, f"{leak.shared:,} of {leak.images:,} val share train's groups", bold=True)
         alone, majority = 100 * leak.no_pixels, 100 * leak.majority
         yield _line(" ", GREY, f"groups alone {alone:.0f} %, majority {majority:.0f} %")
@@ -66,18 +76,21 @@ def _images(report: Report, checking: WorkDone | None) -> Iterator[Text]:
         return
     if found.val_copies:
         yield _line(
-            "✗", ROSE, counted(found.val_copies, "val image is in train too", "val images are in train too"), bold=True
+            ALARM,
+            ROSE,
+            counted(found.val_copies, "val image is in train too", "val images are in train too"),
+            bold=True,
         )
     if found.test_copies:
         yield _line(
-            "✗",
+            ALARM,
             ROSE,
             counted(found.test_copies, "test image is in train or val", "test images are in train or val"),
             bold=True,
         )
     if found.conflicts:
         yield _line(
-            "✗",
+            ALARM,
             ROSE,
             counted(found.conflicts, "pair of one image, two labels", "pairs of one image, two labels"),
             bold=True,

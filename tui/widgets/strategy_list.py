@@ -12,7 +12,9 @@ from textual.message import Message
 from textual.widgets import OptionList
 from textual.widgets.option_list import Option
 
-from engine.strategy import Strategy
+from engine.presets import named
+from engine.strategy import Strategy, settings
+from engine.toml import SpecError
 from tui.strategies import what_trains
 from tui.text import apart
 from tui.widgets.order import obey
@@ -21,6 +23,8 @@ MOST_NAME = 160
 FEWEST_NAME = 12
 BESIDE = 8
 """Cells of a line that a name cannot have: tick, mark of a change, edges."""
+TICK_AND_MARK = 6
+"""Cells of a line besides a name and what trains."""
 
 
 class StrategyList(OptionList):
@@ -82,7 +86,7 @@ class StrategyList(OptionList):
         strategies = {**known, **{strategy.name: strategy for strategy in chosen}}
         self.strategies = dict(strategies)
         self.room = MOST_NAME
-        self.known = dict(known)
+        self.known = {**{strategy.name: _unchanged(strategy) for strategy in chosen}, **known}
         self.added: set[str] = set()
         self.ticked = {strategy.name for strategy in chosen}
         super().__init__(
@@ -103,6 +107,10 @@ class StrategyList(OptionList):
         option = self.highlighted_option
         return self.strategies[option.id] if option and option.id else None
 
+    def is_changed(self, strategy: Strategy) -> bool:
+        """Whether what matters in it is not as its name says."""
+        return settings(strategy) != settings(self.known[strategy.name])
+
     def put(self, strategy: Strategy) -> None:
         """Shows an edited strategy in place of the one of its name."""
         self.strategies[strategy.name] = strategy
@@ -115,16 +123,18 @@ class StrategyList(OptionList):
             self.added.add(strategy.name)
             self.add_option(Option(self._prompt(strategy), id=strategy.name))
         self.ticked.add(strategy.name)
-        self.put(self.strategies[strategy.name])
+        self._draw()
         self.highlighted = list(self.strategies).index(strategy.name)
         self.post_message(self.Ticked())
 
     def on_resize(self) -> None:
         """Names that have no room are cut so that they differ."""
-        before, self.room = self.room, max(FEWEST_NAME, self.size.width - BESIDE)
-        if any(len(name) > min(before, self.room) for name in self.strategies):
-            for strategy in self.strategies.values():
-                self.replace_option_prompt(strategy.name, self._prompt(strategy))
+        self.room = max(FEWEST_NAME, self.size.width - BESIDE)
+        self._draw()
+
+    def _draw(self) -> None:
+        for strategy in self.strategies.values():
+            self.replace_option_prompt(strategy.name, self._prompt(strategy))
 
     async def _on_key(self, event: Key) -> None:
         await obey(self, event)
@@ -145,6 +155,7 @@ class StrategyList(OptionList):
         self.ticked.discard(strategy.name)
         del self.strategies[strategy.name], self.known[strategy.name]
         self.remove_option(strategy.name)
+        self._draw()
         self.highlighted = place - 1
         self.post_message(self.Ticked())
 
@@ -171,7 +182,19 @@ class StrategyList(OptionList):
         ticked = strategy.name in self.ticked
         text = Text(no_wrap=True, overflow="ellipsis")
         text.append("[x] " if ticked else "[ ] ", "bold" if ticked else "")
-        text.append(dict(zip(self.strategies, apart(list(self.strategies), self.room), strict=True))[strategy.name])
-        text.append(" " if strategy == self.known.get(strategy.name) else "*")
-        text.append(f" {what_trains(strategy)}", "dim")
+        names = dict(zip(self.strategies, apart(list(self.strategies), self.room), strict=True))
+        trains = {one.name: what_trains(one) for one in self.strategies.values()}
+        column = max(map(len, names.values()))
+        text.append(names[strategy.name]).append("*" if self.is_changed(strategy) else " ")
+        if column + max(map(len, trains.values())) <= self.room + BESIDE - TICK_AND_MARK:
+            text.append(" " * (column - len(names[strategy.name])))
+        text.append(f" {trains[strategy.name]}", "dim")
         return text
+
+
+def _unchanged(strategy: Strategy) -> Strategy:
+    """What a rung's name stands for, before anything of it was changed; itself where it is no rung's."""
+    try:
+        return named(strategy.name, {})
+    except SpecError:
+        return strategy
