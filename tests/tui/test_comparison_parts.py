@@ -20,6 +20,7 @@ from tui.compared import best_pair, compared
 from tui.measures import Order, best_in, lines, measures
 from tui.plot import faint, filled
 from tui.spec_differences import spec_differences
+from tui.widgets.disagreement_list import FACTS, MOST, PREFIX, list_width
 
 
 @pytest.fixture(scope="module")
@@ -47,6 +48,14 @@ def comparison(state: ExperimentState) -> Comparison:
 
 def some(comparison: Comparison, *rows: Row) -> Comparison:
     return msgspec.structs.replace(comparison, runs=rows)
+
+
+def test_the_list_of_images_has_the_cells_that_the_picture_leaves() -> None:
+    name = "patient-037-view-4.png"
+    assert list_width([name], 78, 12) == PREFIX + len(name), "whole, at 80x24"
+    assert list_width([name], 78, 20) == list_width(["a.png"], 78, 12) == 2 * 78 // 5
+    assert list_width(["x" * 200], 78, 12) == 78 - FACTS
+    assert list_width(["x" * 200], 200, 20) == list_width([], 200, 60) == MOST
 
 
 def test_only_what_was_measured_has_a_column(comparison: Comparison) -> None:

@@ -20,7 +20,8 @@ from engine.folder import EVENTS
 from engine.hosts.thread import ThreadHost
 from engine.state import ExperimentState, fold
 from tests.tui import logs
-from tui.commands.run import SILENT_SECONDS, Display, _display, _follow
+from tui.commands.find import called
+from tui.commands.run import SILENT_SECONDS, Display, _display, _follow, _shown
 
 SLOWER = 40
 """How many times slower than the made-up log: a stage then takes minutes."""
@@ -127,3 +128,17 @@ def test_on_a_terminal_the_bar_tells_the_stage(width: int) -> None:
     assert some("extracting features", "━", "image 250/397 · 280 images/s · 0:01 left")
     assert some("training · epoch 4/12", "━", "step 6/8 · 91 images/s · ETA ")
     assert some("resnet18-finetune-0 · finding weights")
+
+
+@pytest.mark.parametrize("epochs", [0, 1])
+def test_what_was_interrupted_before_it_had_a_result_is_told_without_a_table(
+    epochs: int, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    begun = logs.until("EpochFinished", 1, logs.events()) if epochs else logs.until("RunStarted", 1, logs.events())
+    folder = logs.write(tmp_path / "ants-bees", [*begun, ev.CommandApplied(action="suspend", time=logs.BEGAN)])
+    host = SimpleNamespace(folder=folder, earlier_events=0, problem="", failure=None, is_alive=lambda: False)
+    assert _shown(cast(ThreadHost, host), as_json=False) == 130
+    said = capsys.readouterr().out
+    assert f"It is not over: `tl-tui resume {called(folder)}`" in said
+    assert ("validation accuracy" in said) == bool(epochs)
+    assert ("No run has a result yet." in said) != bool(epochs)

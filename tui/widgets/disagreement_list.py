@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import PurePath
 from typing import TYPE_CHECKING
 
@@ -76,11 +76,11 @@ class DisagreementList(Listing):
         )
 
 
-def list_width(found: Sequence[Disagreement], width: int, height: int) -> int:
+def list_width(names: Iterable[str], width: int, height: int) -> int:
     """Cells of ``width`` for the list: two fifths, or more for its names where a picture of ``height`` leaves them."""
-    longest = max((cell_len(shown(PurePath(one.path).name)) for one in found), default=0)
+    longest = max(map(cell_len, names), default=0)
     left = width - max(FACTS, PICTURE_SHAPE * height)
-    return max(2 * width // 5, min(PREFIX + longest, left, MOST))
+    return min(MOST, max(2 * width // 5, min(PREFIX + longest, left)))
 
 
 def facts(one: Disagreement, width: int) -> Text:

@@ -25,7 +25,7 @@ from tui.loading import load_for_comparing
 from tui.screens.dialogs import Pick
 from tui.text import apart
 from tui.theme import AMBER, GREY, rgb
-from tui.widgets.disagreement_list import COLOURS, LETTERS, MOST, DisagreementList, facts, list_width
+from tui.widgets.disagreement_list import COLOURS, LETTERS, DisagreementList, facts, list_width
 from tui.widgets.picture import Picture
 from tui.widgets.rows import Rows
 
@@ -258,8 +258,8 @@ class DisagreementsView(Vertical):
 
     def _divide(self) -> None:
         """Gives the list the cells that the picture leaves."""
-        height = self.size.height - ABOVE_AND_BELOW
-        self.listing.styles.width = min(MOST, list_width(self.listing.found, self.size.width, height))
+        names = (shown(Path(one.path).name) for one in self.listing.found)
+        self.listing.styles.width = list_width(names, self.size.width, self.size.height - ABOVE_AND_BELOW)
 
     def _show_current(self) -> None:
         one = self.listing.current
