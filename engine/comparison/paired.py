@@ -84,9 +84,9 @@ def paired_difference(one: Sequence[Predictions], other: Sequence[Predictions]) 
     other images than the first are other folds, and those on the same images are counted as seeds. The strategies are
     called as their first runs.
 
-    The interval is a bootstrap of whole groups where any group is known, of images otherwise, smoothed by one prediction
-    more on either side and widened by how much the accuracies of several seeds vary. ``different`` says that p is below
-    5 %, where p is the largest of
+    The interval is a bootstrap of whole groups where any group is known, of images otherwise, smoothed by one
+    prediction more on either side and widened by how much the accuracies of several seeds vary. ``different`` says that
+    p is below 5 %, where p is the largest of
 
     - the sign-flip permutation test of the units (McNemar's exact test for a single pair of runs without groups),
       five times over where that is all there is: one run each;
