@@ -18,7 +18,7 @@ from tui.commands.find import called
 from tui.errors import app_log, record_error
 from tui.lost_terminal import output_may_end, own_terminals, point_nowhere, watched
 from tui.signals import asked_to_end
-from tui.streams import native_output_to
+from tui.streams import native_output_to, read_any_encoding
 from tui.text import print_line
 
 if TYPE_CHECKING:
@@ -68,6 +68,7 @@ def _run(app: TlTui) -> bool:
         with watched(leave) as failed:
             if 0 not in own_terminals():  # it was lost before: Textual would read its end again and again
                 return True
+            read_any_encoding()
             with native_output_to(app_log(), failed):
                 app.run()
     except Exception:

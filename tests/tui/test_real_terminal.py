@@ -11,6 +11,7 @@ from engine import folder as folders
 from engine.log import event_reader
 from engine.state import fold
 from tests.tui.real_terminal import Terminal
+from tui.errors import app_log
 
 
 @pytest.fixture(params=[(80, 24)], ids=["80x24"])
@@ -47,3 +48,15 @@ def test_from_setup_to_the_table_with_keys_alone(terminal: Terminal, tmp_path: P
     assert "Traceback" not in left
     state = fold(event_reader(folders.experiments(tmp_path / "runs")[0]).read())
     assert [run.status for run in state.runs] == ["finished", "finished"]
+
+
+def test_keys_of_another_encoding_end_nothing(image_folder: Callable[..., Path], tmp_path: Path) -> None:
+    terminal = Terminal([str(image_folder())], 80, 24, tmp_path)
+    terminal.wait_for("Setup", "cold")
+    terminal.press("/")
+    terminal.child.send(b"\x05f\xfcr")  # the end of the line, and ü in Latin-1
+    terminal.wait_for("f\ufffdr")
+    terminal.press("\x03")  # Ctrl-C
+    terminal.wait_for_end()
+    assert terminal.exit_status == 0
+    assert not app_log().exists() or not app_log().read_text()
