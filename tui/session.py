@@ -10,9 +10,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from rich.console import Console
+from rich.text import Text
 
 from engine.log import is_being_written, writer
 from engine.spec import Experiment
+from engine.text import visible
 from tui.app import TlTui
 from tui.commands.find import called
 from tui.errors import app_log, record_error
@@ -71,6 +73,8 @@ def _run(app: TlTui) -> bool:
             read_any_encoding()
             with native_output_to(app_log(), failed):
                 app.run()
+            if app.failure and not lost.is_set():
+                _say(app.failure)
     except Exception:
         if app.hosting.host is None or not app.hosting.host.is_alive():
             raise
@@ -90,10 +94,13 @@ def _leave(app: TlTui) -> None:
 def _outlive(host: ThreadHost, app: TlTui, *, silent: bool) -> None:
     """Waits for what trains without the app, and lets that show how it ended."""
     if not silent:
-        said = f"The experiment goes on in {host.folder}; Ctrl-C saves where it stands and ends."
-        Console(stderr=True).print(said, markup=False, highlight=False)
+        _say(f"The experiment goes on in {host.folder}; Ctrl-C saves where it stands and ends.")
     host.wait()
     app.turn_to(host.folder)
+
+
+def _say(text: str) -> None:
+    Console(stderr=True, soft_wrap=True).print(Text(visible(text)))
 
 
 def _print_comparison(app: TlTui) -> None:

@@ -60,3 +60,30 @@ def test_keys_of_another_encoding_end_nothing(image_folder: Callable[..., Path],
     terminal.wait_for_end()
     assert terminal.exit_status == 0
     assert not app_log().exists() or not app_log().read_text()
+
+
+BROKEN = """
+from tui.app import TlTui
+from tui.cli import main
+from textual._xterm_parser import XTermParser
+def broken(*_):
+    raise RuntimeError("broken on purpose")
+{} = broken
+main()
+"""
+
+
+@pytest.mark.parametrize("what", ["TlTui.action_help", "XTermParser.feed"], ids=["a key", "reading keys"])
+def test_an_app_that_fails_says_so_on_the_terminal(
+    what: str, image_folder: Callable[..., Path], tmp_path: Path
+) -> None:
+    terminal = Terminal(["-c", BROKEN.format(what), str(image_folder())], 80, 24, tmp_path)
+    if what == "TlTui.action_help":
+        terminal.wait_for("Setup", "cold")
+        terminal.press("?")
+    else:
+        terminal.press("?")
+    said = terminal.wait_for_end()
+    assert terminal.exit_status == 1
+    assert "".join(said.split()).count(f"tl-tui:theappfailedandhadtoend;detailsin{app_log()}") == 1
+    assert "Traceback" not in said and "broken on purpose" in app_log().read_text()
