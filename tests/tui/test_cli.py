@@ -160,6 +160,7 @@ def test_a_failed_run_is_status_1(
         (["run", "--strategy", "nobody"], "there is no strategy 'nobody'; there are resnet18-finetune"),
         (["run", "--lr", "inf"], "lr"),
         (["run", "--weights", "nowhere"], "nowhere is not there"),
+        (["run", "--weights", "~\0"], "weights: ~\\x00: nobody of that name"),
         (["compare", "--format", "csv", "-o", "."], "'.' is a directory"),
         (["run", "--epochs", "0"], "epochs: must be a whole number of at least 1"),
         (["run", "--lr", "-1"], "lr"),
@@ -173,7 +174,7 @@ def test_a_failed_run_is_status_1(
         (["nowhere"], "nowhere"),
         (["comapre"], "did you mean `tl-tui compare`?"),
     ],
-    ids=lambda value: " ".join(value) if isinstance(value, list) else "",
+    ids=lambda value: ascii(" ".join(value)) if isinstance(value, list) else "",
 )
 def test_wrong_usage_is_one_line_and_status_2(
     arguments: list[str], said: str, capsys: pytest.CaptureFixture[str], tmp_path: Path
@@ -343,3 +344,14 @@ def test_an_experiment_is_found_by_what_it_is_called(
     (folder / "events.jsonl").touch()
     (word,) = shlex.split(called(folder))
     assert find_experiment(word, RUNS).samefile(folder)
+
+
+@pytest.mark.parametrize("line", ["runs", "runs --json", "presets", "presets --json", "--help"])
+def test_a_reader_who_has_gone_is_no_failure(line: str, tmp_path: Path) -> None:
+    logs.write(tmp_path / "runs" / "ants-bees-20261123-120000", logs.events())
+    ours, theirs = os.pipe()
+    os.close(ours)
+    command = [str(Path(sys.executable).parent / "tl-tui"), *line.split()]
+    done = subprocess.run(command, stdout=theirs, stderr=subprocess.PIPE, timeout=60, check=False)
+    os.close(theirs)
+    assert (done.returncode, done.stderr) == (0, b"")
