@@ -355,3 +355,18 @@ def test_a_reader_who_has_gone_is_no_failure(line: str, tmp_path: Path) -> None:
     done = subprocess.run(command, stdout=theirs, stderr=subprocess.PIPE, timeout=60, check=False)
     os.close(theirs)
     assert (done.returncode, done.stderr) == (0, b"")
+
+
+def test_beside_a_long_name_the_other_columns_stay(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", "80")
+    name = f"{'a-long-name-' * 8}20261123-120000"
+    logs.write(tmp_path / "runs" / name, logs.events())
+    assert status(["runs"]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    said = " ".join(lines)
+    assert all(word in said for word in ("state", "time", "val accuracy", "finished", "94.8 %"))
+    assert max(map(len, lines)) <= 80
+    folded = "".join(line[: lines[0].index("state")].strip() for line in lines)
+    assert name in folded, "whole, to be copied"
