@@ -370,3 +370,14 @@ def test_beside_a_long_name_the_other_columns_stay(
     assert max(map(len, lines)) <= 80
     folded = "".join(line[: lines[0].index("state")].strip() for line in lines)
     assert name in folded, "whole, to be copied"
+
+
+def test_an_experiment_by_two_paths_is_one(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = logs.write(tmp_path / "runs" / "ants-bees", logs.events())
+    (tmp_path / "link").symlink_to(folder)
+    for names in (("ants-bees", "runs/ants-bees"), (str(folder), "ants-bees"), ("link", "runs/../runs/ants-bees/")):
+        assert status(["compare", *names, "--format", "json"]) == 0
+        told = json.loads(capsys.readouterr().out)
+        assert [run["run"] for run in told["runs"]] == ["resnet18-finetune-0", "mobilenetv3-extract-0"], names
