@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import threading
 from collections.abc import Callable, Iterator
@@ -12,7 +13,7 @@ from typing import TYPE_CHECKING
 from rich.console import Console
 from rich.text import Text
 
-from engine.log import is_being_written, writer
+from engine.log import is_being_written, writer, writing_process
 from engine.spec import Experiment
 from engine.text import visible
 from tui.app import TlTui
@@ -124,6 +125,8 @@ def _print_whereabouts(app: TlTui) -> None:
         print_line(f"It goes on in the background (process {app.hosting.detached}): `tl-tui attach {name}` shows it.")
     elif app.state.suspended and app.state.end is None:
         print_line(f"It is not over: `tl-tui resume {name}` goes on with it.")
+    elif app.state.end is None and writing_process(app.folder) == os.getpid():  # which is about to end
+        print_line(f"It was left while it was being saved: `tl-tui resume {name}` goes on with it.")
     elif app.state.end is None and is_being_written(app.folder):
         print_line(f"It goes on without you (by {writer(app.folder)}): `tl-tui attach {name}` shows it again.")
 
