@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+import threading
 from pathlib import Path
 from typing import Any
 
@@ -254,11 +255,14 @@ def main() -> None:
 
     try:
         code = status(sys.argv[1:])
+        waits = not any(thread.daemon for thread in threading.enumerate())
     except EndedAtOnceError:
-        # Not by way of the interpreter's own end: a thread that still computes there would abort the process.
-        sys.stdout.flush()
-        os._exit(130)
-    sys.exit(code)
+        code, waits = 130, False
+    if waits:
+        sys.exit(code)
+    # Not by way of the interpreter's own end: a thread that still computes there would abort the process.
+    sys.stdout.flush()
+    os._exit(code)
 
 
 def status(arguments: list[str]) -> int:

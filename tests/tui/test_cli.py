@@ -381,3 +381,26 @@ def test_an_experiment_by_two_paths_is_one(
         assert status(["compare", *names, "--format", "json"]) == 0
         told = json.loads(capsys.readouterr().out)
         assert [run["run"] for run in told["runs"]] == ["resnet18-finetune-0", "mobilenetv3-extract-0"], names
+
+
+COMPUTES = """
+import threading, time
+import torch
+from tui import cli
+def compute():
+    weights = torch.ones(8, 8, requires_grad=True)
+    while True:
+        (weights @ weights).sum().backward()
+def status(_):
+    threading.Thread(target=compute, daemon=True).start()
+    time.sleep(0.5)
+    print("done")
+    return 1
+cli.status = status
+cli.main()
+"""
+
+
+def test_a_thread_that_still_computes_aborts_nothing() -> None:
+    done = subprocess.run([sys.executable, "-c", COMPUTES], capture_output=True, timeout=60, check=False)
+    assert (done.returncode, done.stdout, done.stderr) == (1, b"done\n", b"")
