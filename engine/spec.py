@@ -132,7 +132,7 @@ def _absolute(text: str, field: str) -> str:
         path.encode()
     except UnicodeEncodeError:
         raise SpecError(f"{field}: {text}: not valid UTF-8, so it cannot be written down; rename it") from None
-    except RuntimeError:  # ~somebody whom nobody knows
+    except (RuntimeError, ValueError):  # ~somebody whom nobody knows; a null character
         raise SpecError(f"{field}: {text}: nobody of that name has a home folder here") from None
     return path
 

@@ -27,7 +27,7 @@ from engine.text import listed, shown
 from tui import follow
 from tui.ascii import Ascii, wanted
 from tui.commands.find import called
-from tui.errors import record_error, unexpected, why
+from tui.errors import app_log, record_error, unexpected, why
 from tui.help import help_text
 from tui.hosting import Hosting
 from tui.loading import load_ahead, load_for_comparing
@@ -40,6 +40,8 @@ from tui.widgets.header import MODES, Header, Tabs
 from tui.words import KEPT_IF_STOPPED, asked, kept_if_skipped
 
 if TYPE_CHECKING:
+    from rich.console import RenderableType
+
     from tui.comparing import Marks
 
 LOADED_AFTER = 1.0
@@ -94,6 +96,7 @@ class TlTui(App[None], inherit_bindings=False):
         self.interrupted = False
         self.marks: dict[Path, frozenset[str] | None] = {}  # what is to be compared, of each which runs: None for all
         self.hosting = Hosting(self._in_thread, self.post_message)
+        self.failure = ""  # what ended the app, if it failed: to be said once the terminal is the command line's again
         self.left = False  # by the person's wish: else what trains goes on without the screen
         self._told: SeverityLevel = "information"  # how grave the latest was
         self._was_at = self.current_mode
@@ -467,9 +470,16 @@ class TlTui(App[None], inherit_bindings=False):
         self.left = True
         self.exit()
 
+    def panic(self, *renderables: RenderableType) -> None:
+        """What Textual calls where a thread of its own cannot go on: what it says belongs into the app's log."""
+        self._return_code = 1
+        self.failure = f"tl-tui: the app failed and had to end; details in {app_log()}"
+        super().panic(*renderables)
+
     def _fatal_error(self) -> None:
         """What Textual calls where the app cannot go on: one line instead of a traceback."""
-        self.panic(Text(f"tl-tui: the app failed and had to end; details in {record_error()}"))
+        record_error()
+        self.panic()
 
 
 # The other modes are loaded at the first visit: the first frame of Setup does not wait for them.

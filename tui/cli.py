@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+import threading
 from pathlib import Path
 from typing import Any
 
@@ -260,17 +261,20 @@ def main() -> None:
 
     try:
         code = status(sys.argv[1:])
+        waits = not any(thread.daemon for thread in threading.enumerate())
     except EndedAtOnceError:
-        # Not by way of the interpreter's own end: a thread that still computes there would abort the process.
-        sys.stdout.flush()
-        os._exit(130)
-    sys.exit(code)
+        code, waits = 130, False
+    if waits:
+        sys.exit(code)
+    # Not by way of the interpreter's own end: a thread that still computes there would abort the process.
+    sys.stdout.flush()
+    os._exit(code)
 
 
 def status(arguments: list[str]) -> int:
     """Runs a command line and returns its exit status; usage and input errors print one line and give 2."""
     try:
-        return int(cli.main(arguments, prog_name="tl-tui", standalone_mode=False) or 0)
+        return _done(arguments)
     except click.ClickException as error:
         error.show()
         return 2
@@ -279,14 +283,28 @@ def status(arguments: list[str]) -> int:
         return 2
     except (click.Abort, KeyboardInterrupt):
         return 130
-    except BrokenPipeError:
-        sys.stderr.close()
-        return 0
     except OSError as error:
         from tui.errors import in_words
 
         click.echo(f"tl-tui: {in_words(error, 1000)}", err=True)
         return 2
+
+
+def _done(arguments: list[str]) -> int:
+    """Runs a command line; 0 also where the reader of what it prints has gone."""
+    try:
+        code = int(cli.main(arguments, prog_name="tl-tui", standalone_mode=False) or 0)
+        sys.stdout.flush()
+    except BrokenPipeError:
+        from tui.lost_terminal import point_nowhere
+
+        point_nowhere([1])  # else the interpreter, which flushes too, would fail at its end
+        code = 0
+    except SystemExit as left:
+        if left.code != 1:  # so Rich and click end where the reader has gone, and no command of tl-tui
+            raise
+        code = 0
+    return code
 
 
 def _input_errors() -> tuple[type[Exception], ...]:

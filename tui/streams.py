@@ -1,12 +1,16 @@
-"""Keeping what native code prints off the screen."""
+"""What the app writes and reads past Textual: native code prints nothing on its screen, and any byte may come in."""
 
 from __future__ import annotations
 
 import os
 import sys
+from codecs import getincrementaldecoder
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
+
+from textual.drivers import linux_driver
 
 from tui.lost_terminal import LastingText
 
@@ -48,3 +52,9 @@ def _opened(path: Path) -> int:
         return os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
     except OSError:
         return os.open(os.devnull, os.O_WRONLY)
+
+
+def read_any_encoding() -> None:
+    """Lets Textual read what a terminal sends that is not UTF-8, as U+FFFD; its own decoder would end the app."""
+    decoder = getincrementaldecoder("utf-8")
+    linux_driver.getincrementaldecoder = lambda _: partial(decoder, "replace")  # type: ignore[attr-defined]

@@ -20,7 +20,10 @@ SECONDS = 90.0
 
 
 class Terminal:
-    """The command in a pseudo-terminal of so many columns and rows; ``new``: in a new interpreter, else forked."""
+    """The command in a pseudo-terminal of so many columns and rows; ``new``: in a new interpreter, else forked.
+
+    ``-c CODE …`` as the arguments of one that is forked: that code of Python instead.
+    """
 
     def __init__(self, arguments: list[str], columns: int, rows: int, folder: Path, *, new: bool = False) -> None:
         environment = {
@@ -40,7 +43,8 @@ class Terminal:
             ours, theirs = pty.openpty()
             termios.tcsetwinsize(theirs, (rows, columns))
             streams = (theirs, theirs, theirs)
-            self.process = forked.start(["tl-tui", *arguments], streams, folder, environment, controlling=True)
+            arguments = arguments if arguments[0] == "-c" else ["tl-tui", *arguments]
+            self.process = forked.start(arguments, streams, folder, environment, controlling=True)
             os.close(theirs)
             self.child = fdspawn(ours, timeout=SECONDS)
         self.screen = pyte.HistoryScreen(columns, rows, history=1000)

@@ -100,3 +100,13 @@ def test_what_cannot_be(patients: Path, capsys: pytest.CaptureFixture[str], opti
 def test_unusable_data(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert status(["check", str(tmp_path / "gone")]) == 2
     assert "no such file or folder" in capsys.readouterr().err
+
+
+def test_class_names_are_no_markup(image_folder: Callable[..., Path], capsys: pytest.CaptureFixture[str]) -> None:
+    images = image_folder()
+    labels = ("[/b]", "[red]x[", "no[b]")
+    rows = [f"{path},{labels[number % 3]}" for number, path in enumerate(sorted(images.rglob("*.png")))]
+    (images / "list.csv").write_text("\n".join(["path,label", *rows]))
+    status(["check", str(images / "list.csv")])
+    first = {line.split()[0] for line in capsys.readouterr().out.splitlines() if line.strip()}
+    assert first >= set(labels)

@@ -162,6 +162,7 @@ def test_a_failed_run_is_status_1(
         (["run", "--strategy", "nobody"], "there is no strategy 'nobody'; there are resnet18-finetune"),
         (["run", "--lr", "inf"], "lr"),
         (["run", "--weights", "nowhere"], "nowhere is not there"),
+        (["run", "--weights", "~\0"], "weights: ~\\x00: nobody of that name"),
         (["compare", "--format", "csv", "-o", "."], "'.' is a directory"),
         (["run", "--epochs", "0"], "epochs: must be a whole number of at least 1"),
         (["run", "--lr", "-1"], "lr"),
@@ -175,7 +176,7 @@ def test_a_failed_run_is_status_1(
         (["nowhere"], "nowhere"),
         (["comapre"], "did you mean `tl-tui compare`?"),
     ],
-    ids=lambda value: " ".join(value) if isinstance(value, list) else "",
+    ids=lambda value: ascii(" ".join(value)) if isinstance(value, list) else "",
 )
 def test_wrong_usage_is_one_line_and_status_2(
     arguments: list[str], said: str, capsys: pytest.CaptureFixture[str], tmp_path: Path
@@ -375,3 +376,63 @@ def test_an_experiment_is_found_by_what_it_is_called(
     (folder / "events.jsonl").touch()
     (word,) = shlex.split(called(folder))
     assert find_experiment(word, RUNS).samefile(folder)
+
+
+@pytest.mark.parametrize("line", ["runs", "runs --json", "presets", "presets --json", "--help"])
+def test_a_reader_who_has_gone_is_no_failure(line: str, tmp_path: Path) -> None:
+    logs.write(tmp_path / "runs" / "ants-bees-20261123-120000", logs.events())
+    ours, theirs = os.pipe()
+    os.close(ours)
+    command = [str(Path(sys.executable).parent / "tl-tui"), *line.split()]
+    done = subprocess.run(command, stdout=theirs, stderr=subprocess.PIPE, timeout=60, check=False)
+    os.close(theirs)
+    assert (done.returncode, done.stderr) == (0, b"")
+
+
+def test_beside_a_long_name_the_other_columns_stay(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", "80")
+    name = f"{'a-long-name-' * 8}20261123-120000"
+    logs.write(tmp_path / "runs" / name, logs.events())
+    assert status(["runs"]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    said = " ".join(lines)
+    assert all(word in said for word in ("state", "time", "val accuracy", "finished", "94.8 %"))
+    assert max(map(len, lines)) <= 80
+    folded = "".join(line[: lines[0].index("state")].strip() for line in lines)
+    assert name in folded, "whole, to be copied"
+
+
+def test_an_experiment_by_two_paths_is_one(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = logs.write(tmp_path / "runs" / "ants-bees", logs.events())
+    (tmp_path / "link").symlink_to(folder)
+    for names in (("ants-bees", "runs/ants-bees"), (str(folder), "ants-bees"), ("link", "runs/../runs/ants-bees/")):
+        assert status(["compare", *names, "--format", "json"]) == 0
+        told = json.loads(capsys.readouterr().out)
+        assert [run["run"] for run in told["runs"]] == ["resnet18-finetune-0", "mobilenetv3-extract-0"], names
+
+
+COMPUTES = """
+import threading, time
+import torch
+from tui import cli
+def compute():
+    weights = torch.ones(8, 8, requires_grad=True)
+    while True:
+        (weights @ weights).sum().backward()
+def status(_):
+    threading.Thread(target=compute, daemon=True).start()
+    time.sleep(0.5)
+    print("done")
+    return 1
+cli.status = status
+cli.main()
+"""
+
+
+def test_a_thread_that_still_computes_aborts_nothing() -> None:
+    done = subprocess.run([sys.executable, "-c", COMPUTES], capture_output=True, timeout=60, check=False)
+    assert (done.returncode, done.stdout, done.stderr) == (1, b"done\n", b"")

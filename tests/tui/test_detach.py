@@ -68,3 +68,29 @@ def test_detach_look_again_and_stop(arguments: list[str], tmp_path: Path) -> Non
     started = [event for event in events if isinstance(event, ev.RunStarted)]
     assert len(started) == 2
     assert (started[1].epoch, started[1].step) >= (2, 0)
+
+
+SLOW = """
+from engine.hosts.thread import ThreadHost
+from tui.cli import main
+ThreadHost.ask = lambda self, action: None  # saving takes for ever
+main()
+"""
+
+
+@pytest.mark.slow
+def test_what_is_left_while_it_is_being_saved_does_not_go_on(arguments: list[str], tmp_path: Path) -> None:
+    terminal = Terminal(["-c", SLOW, *arguments], 80, 24, tmp_path)
+    terminal.wait_for("Setup", "cold", "warm")
+    terminal.press(START)
+    terminal.wait_for("2/4000")
+    terminal.press("q")
+    terminal.wait_for("A run is training")
+    terminal.press("y")
+    terminal.wait_for("q quits without waiting")
+    terminal.press("q")
+    left = terminal.wait_for_end().replace("\n", "")
+    (folder,) = folders.experiments(tmp_path / "runs")
+    assert terminal.exit_status == 0
+    assert f"It was left while it was being saved: `tl-tui resume {folder.name}` goes on with it." in left
+    assert not is_being_written(folder)

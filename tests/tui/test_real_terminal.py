@@ -11,6 +11,7 @@ from engine import folder as folders
 from engine.history import read_state
 from tests.engine.running import wait_for
 from tests.tui.real_terminal import Terminal
+from tui.errors import app_log
 
 
 @pytest.fixture(params=[(80, 24)], ids=["80x24"])
@@ -46,3 +47,42 @@ def test_from_setup_to_the_table_with_keys_alone(terminal: Terminal, tmp_path: P
     assert "validation accuracy" in left, "the table stays in the scrollback"
     assert "Traceback" not in left
     assert [run.status for run in read_state(folder).runs] == ["finished", "finished"]
+
+
+def test_keys_of_another_encoding_end_nothing(image_folder: Callable[..., Path], tmp_path: Path) -> None:
+    terminal = Terminal([str(image_folder())], 80, 24, tmp_path)
+    terminal.wait_for("Setup", "cold")
+    terminal.press("/")
+    terminal.child.send(b"\x05f\xfcr")  # the end of the line, and ü in Latin-1
+    terminal.wait_for("f\ufffdr")
+    terminal.press("\x03")  # Ctrl-C
+    terminal.wait_for_end()
+    assert terminal.exit_status == 0
+    assert not app_log().exists() or not app_log().read_text()
+
+
+BROKEN = """
+from tui.app import TlTui
+from tui.cli import main
+from textual._xterm_parser import XTermParser
+def broken(*_):
+    raise RuntimeError("broken on purpose")
+{} = broken
+main()
+"""
+
+
+@pytest.mark.parametrize("what", ["TlTui.action_help", "XTermParser.feed"], ids=["a key", "reading keys"])
+def test_an_app_that_fails_says_so_on_the_terminal(
+    what: str, image_folder: Callable[..., Path], tmp_path: Path
+) -> None:
+    terminal = Terminal(["-c", BROKEN.format(what), str(image_folder())], 80, 24, tmp_path)
+    if what == "TlTui.action_help":
+        terminal.wait_for("Setup", "cold")
+        terminal.press("?")
+    else:
+        terminal.press("?")
+    said = terminal.wait_for_end()
+    assert terminal.exit_status == 1
+    assert "".join(said.split()).count(f"tl-tui:theappfailedandhadtoend;detailsin{app_log()}") == 1
+    assert "Traceback" not in said and "broken on purpose" in app_log().read_text()

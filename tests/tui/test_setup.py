@@ -172,7 +172,15 @@ async def test_space_leaves_a_strategy_out_and_none_cannot_start(images: DataSou
 
 @pytest.mark.parametrize(
     ("path", "why"),
-    [("nowhere", "no such file"), ("ants-bees/train/cold/0.png", "not a CSV"), ("ants-bees/val/cold", "")],
+    [
+        ("nowhere", "no such file"),
+        ("ants-bees/train/cold/0.png", "not a CSV"),
+        ("ants-bees/val/cold", ""),
+        ("a\0b/c", "no such file"),
+        ("~\0/x", "null"),
+        ("x\ud800/y", "not valid UTF-8"),
+    ],
+    ids=ascii,
 )
 async def test_unusable_data_are_told_in_place_and_do_not_start(images: DataSource, path: str, why: str) -> None:
     app = App(DataSource(path=path))

@@ -90,7 +90,17 @@ def test_paths_complete_to_folders_and_csv_files(tmp_path: Path, monkeypatch: py
     assert completion("~/la") == "~/labels.csv"
     assert completion(".h") == ".hidden/"
     assert completion("no", ("default", "none")) == "none"
-    for nothing in ("", "bad", "labels.csv", "labels.t", "no/such/folder/x", "~nobody-of-this-name/x"):
+    for nothing in (
+        "",
+        "bad",
+        "labels.csv",
+        "labels.t",
+        "no/such/folder/x",
+        "~nobody-of-this-name/x",
+        "a\0b/c",
+        "~\0/x",
+        "x\ud800/y",
+    ):
         assert completion(nothing) is None, nothing
 
 

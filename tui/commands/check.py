@@ -124,7 +124,9 @@ def _classes(report: Report, width: int) -> Table:
         table.add_column(part, justify="right")
     names = list(report.counts["train"])
     for name in names[:CLASSES_SHOWN]:
-        table.add_row(middle(shown(name), max(10, width - 40)), *(f"{one[name]:,}" for one in report.counts.values()))
+        table.add_row(
+            Text(middle(shown(name), max(10, width - 40))), *(f"{one[name]:,}" for one in report.counts.values())
+        )
     if more := names[CLASSES_SHOWN:]:
         table.add_row(f"{len(more):,} more", *(f"{sum(one[n] for n in more):,}" for one in report.counts.values()))
     return table

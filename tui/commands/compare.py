@@ -75,11 +75,13 @@ def _format_of(output: Path | None) -> str:
 
 
 def _sources(experiments: Sequence[str], out: Path) -> list[Source]:
-    """What is to be compared, in the order in which it was named; an experiment named twice is there once."""
+    """What is to be compared, in the order in which it was named; one named twice, by whatever paths, is there once."""
+    folders: dict[Path, Path] = {}  # as they were first named, by where they are
     chosen: dict[Path, frozenset[str] | None] = {}
     names: Sequence[str | None] = experiments or [None]
     for name in names:
-        folder, run = _found(name, out)
+        found, run = _found(name, out)
+        folder = folders.setdefault(found.resolve(), found)
         before = chosen.get(folder, frozenset())
         chosen[folder] = None if run is None or before is None else before | {run}
     return [_source(folder, runs) for folder, runs in chosen.items()]

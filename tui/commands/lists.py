@@ -31,8 +31,8 @@ def print_runs(out: Path, *, as_json: bool) -> int:
         return 0
     names = [shown(name, 400) for one in found for name in (one.name, *(f"  {strategy}" for strategy in one.reached))]
     table = _table("experiment", "state", "time", "val accuracy")
-    table.columns[0].no_wrap = False
-    table.columns[0].width = max(map(cell_len, names))  # whole names, and what went wrong beneath
+    table.columns[0].no_wrap = False  # where there is little room the widest column is folded: the names
+    table.columns[0].max_width = max(map(cell_len, names))  # what went wrong, beneath, needs no more
     for summary in found:
         seconds = duration(summary.seconds) if summary.seconds else UNKNOWN
         table.add_row(*map(_plain, (summary.name, summary.status, seconds)))

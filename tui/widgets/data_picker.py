@@ -350,5 +350,5 @@ def _expanded(text: str) -> str | None:
         return None
     try:
         return str(Path(text).expanduser())
-    except RuntimeError:  # ~somebody whom nobody knows
+    except (RuntimeError, ValueError):  # ~somebody whom nobody knows; a null character
         return text

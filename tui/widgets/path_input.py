@@ -28,8 +28,7 @@ def completion(value: str, words: Sequence[str] = ()) -> str | None:
         if word.startswith(value) and word != value:
             return word
     folder, _, start = value.rpartition("/")
-    listed = os.path.expanduser(folder + "/" if "/" in value else ".")  # noqa: PTH111 - keeps what was typed as it is
-    matches = sorted(_matches(listed, start))
+    matches = sorted(_matches(folder + "/" if "/" in value else ".", start))
     return f"{folder}/{matches[0]}" if matches and "/" in value else next(iter(matches), None)
 
 
@@ -43,7 +42,7 @@ def unquoted(text: str) -> str:
 def _matches(folder: str, start: str) -> list[str]:
     found: list[str] = []
     try:
-        with os.scandir(folder) as entries:
+        with os.scandir(os.path.expanduser(folder)) as entries:  # noqa: PTH111 - keeps what was typed as it is
             for number, entry in enumerate(entries):
                 if number >= MOST_ENTRIES:
                     break
@@ -54,7 +53,7 @@ def _matches(folder: str, start: str) -> list[str]:
                     found.append(name + "/")
                 elif name.lower().endswith(".csv") and name != start:
                     found.append(name)
-    except OSError:
+    except (OSError, ValueError):  # ValueError: a null character, or one that no name can have
         return []
     return found
 
