@@ -43,7 +43,7 @@ class Terminal:
             ours, theirs = pty.openpty()
             termios.tcsetwinsize(theirs, (rows, columns))
             streams = (theirs, theirs, theirs)
-            arguments = arguments if arguments[0] == "-c" else ["tl-tui", *arguments]
+            arguments = arguments if arguments[:1] == ["-c"] else ["tl-tui", *arguments]
             self.process = forked.start(arguments, streams, folder, environment, controlling=True)
             os.close(theirs)
             self.child = fdspawn(ours, timeout=SECONDS)

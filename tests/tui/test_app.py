@@ -616,11 +616,24 @@ async def test_detaching_hands_over_and_quits(
             await pilot.press(key)
             await until(pilot, lambda: isinstance(app.screen, Leaving))
         await until(pilot, lambda: "Detaching" in text_of(app))
-        await pilot.press("escape", "y", "q")
+        await pilot.press("escape", "y")
         assert host.asked == ["suspend"] and isinstance(app.screen, Leaving)
         host.alive = False
         await until(pilot, lambda: app._exit)
     assert app.hosting.detached == 4711
+
+
+async def test_detaching_need_not_be_waited_for(app: TlTui, present: Log, monkeypatch: pytest.MonkeyPatch) -> None:
+    folder = present(logs.until("EpochFinished", 7, logs.events()))
+    monkeypatch.setattr(process, "detach", lambda _: pytest.fail("it has not saved yet"))
+    async with app.run_test(size=(80, 24)) as pilot:
+        app.hosting.host = Host(folder)  # type: ignore[assignment]
+        await opened(pilot, app, folder)
+        await pilot.press("d")
+        await until(pilot, lambda: "q quits without waiting" in text_of(app))
+        await pilot.press("q")
+        await until(pilot, lambda: app._exit)
+    assert app.hosting.detached is None
 
 
 async def test_what_cannot_be_detached_goes_on_here(app: TlTui, present: Log, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from datetime import datetime
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import msgspec
 import pytest
@@ -13,6 +15,7 @@ from textual.pilot import Pilot
 
 import tui.app
 from engine import events as ev
+from engine import history
 from engine.log import EventLog
 from engine.spec import changed
 from engine.state import ExperimentState
@@ -20,6 +23,7 @@ from engine.units import percent_range
 from tests.tui import logs
 from tests.tui.conftest import text_of, until
 from tui.app import TlTui
+from tui.screens import runs
 from tui.screens.dialogs import Question
 from tui.screens.runs import RunsScreen
 from tui.widgets import runs_table
@@ -126,7 +130,12 @@ async def test_enter_on_an_interrupted_one_asks_whether_to_go_on() -> None:
         await pilot.pause()
         assert isinstance(app.screen, Question)
         assert "was interrupted" in text_of(app) and "Best validation accuracy so far" in text_of(app)
-        await pilot.press("enter")  # unthinking: changes nothing
+        await pilot.press("escape")
+        await pilot.pause()
+        assert (app.opened, app.resumed) == ([], [])
+        await pilot.press("enter")
+        await pilot.pause()
+        await pilot.press("enter")  # unthinking: only looks
         await pilot.pause()
         assert (app.opened, app.resumed) == ([("b-20261122-120000", "live")], [])
         await pilot.press("enter")
@@ -134,6 +143,43 @@ async def test_enter_on_an_interrupted_one_asks_whether_to_go_on() -> None:
         await pilot.press("y")
         await pilot.pause()
         assert app.resumed == ["b-20261122-120000"]
+
+
+async def test_the_question_fits_however_many_runs_there_are() -> None:
+    asked = changed(logs.two_strategies(), seeds=tuple(range(40)))
+    logs.write(OUT / "many-20261121-120000", logs.until("ExperimentFinished", 1, logs.events(asked))[:-1])
+    app = App()
+    async with app.run_test(size=SIZES[0]) as pilot:
+        await opened(pilot)
+        await pilot.press("enter")
+        await pilot.pause()
+        assert "exactly where it stood" in text_of(app) and "Resume (y)" in text_of(app)
+
+
+async def test_where_drawing_takes_long_it_is_done_more_rarely(monkeypatch: pytest.MonkeyPatch) -> None:
+    for number in range(30):
+        (OUT / f"{number:02}-20261121-120000").mkdir(parents=True)
+        (OUT / f"{number:02}-20261121-120000" / "events.jsonl").touch()
+    now, drawn = [0.0], list[int]()
+    put, each = RunsScreen._put, history.each
+
+    def drawn_slowly(screen: RunsScreen, summaries: tuple[history.Summary, ...]) -> None:
+        drawn.append(len(summaries))
+        now[0] += 1.0
+        put(screen, summaries)
+
+    def one_by_one(*arguments: Any) -> Iterator[history.Summary]:
+        for summary in each(*arguments):
+            now[0] += 0.1
+            yield summary
+
+    monkeypatch.setattr(runs, "time", SimpleNamespace(monotonic=lambda: now[0]))
+    monkeypatch.setattr(RunsScreen, "_put", drawn_slowly)
+    monkeypatch.setattr(history, "each", one_by_one)
+    async with App().run_test(size=SIZES[0]) as pilot:
+        await pilot.press("4")
+        await until(pilot, lambda: 30 in drawn)
+    assert len(drawn) < 10, "after 0.3 s, then not for 4 s; it may have begun to read twice"
 
 
 async def test_enter_opens_in_live_and_c_in_compare() -> None:

@@ -28,11 +28,12 @@ def answer(window: ModalScreen[Answer], result: Answer) -> None:
         window.dismiss(result)
 
 
-class Question(ModalScreen[bool]):
-    """Answers True if the person chose ``yes``; nothing is lost by Escape or by an unthinking Enter."""
+class Question(ModalScreen[bool | None]):
+    """Answers True if the person chose ``yes``, None where they leave it; nothing is lost by an unthinking Enter."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("escape,n", "answer(False)", "No", id="question.no", tooltip="change nothing"),
+        Binding("escape", "answer(None)", "Back", id="question.back", tooltip="change nothing"),
+        Binding("n", "answer(False)", "No", id="question.no", tooltip="the other button"),
         Binding("y", "answer(True)", "Yes", id="question.yes", tooltip="do it"),
         Binding("left,right", "app.focus_next", "Other", show=False, id="question.other", tooltip="the other button"),
     ]
@@ -58,7 +59,7 @@ class Question(ModalScreen[bool]):
     def _pressed(self, event: Button.Pressed) -> None:
         self.action_answer(event.button.id == "yes")
 
-    def action_answer(self, yes: bool) -> None:
+    def action_answer(self, yes: bool | None) -> None:
         """Closes the window with the answer."""
         answer(self, yes)
 
@@ -190,7 +191,7 @@ class Leaving(ModalScreen[Way | None]):
         del parameters
         if action in ("leave", "stay"):
             return self.way is None
-        return action != "now" or self.way == "stop"
+        return action != "now" or self.way is not None
 
     @on(Button.Pressed)
     def _pressed(self, event: Button.Pressed) -> None:
@@ -210,13 +211,12 @@ class Leaving(ModalScreen[Way | None]):
         self._wait(way)
 
     def action_now(self) -> None:
-        """Quits without waiting, once a stop was asked for."""
+        """Quits without waiting, once it was asked for; what was saved last can be gone on with."""
         self.dismiss("stop")
 
     def _wait(self, way: Way) -> None:
         self.hosting.ask(way)
-        quits = "\nq quits without waiting." if way == "stop" else ""
-        self.query_one("#question", Static).update(LEAVING[way] + quits)
+        self.query_one("#question", Static).update(f"{LEAVING[way]}\nq quits without waiting.")
         self.query_one(".buttons").display = False
         self.refresh_bindings()
 

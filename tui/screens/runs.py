@@ -19,7 +19,7 @@ from textual.worker import get_current_worker
 from engine import history
 from engine.history import Summary
 from engine.text import shown
-from engine.units import percent
+from engine.units import percent, percent_range
 from tui.errors import unexpected
 from tui.loading import load_for_comparing
 from tui.screens.dialogs import Question, Tick
@@ -35,6 +35,8 @@ TICKED_NAME = 38
 """Cells for the name of a run that can be ticked, beside what it reached."""
 SHOWN_EVERY = 0.3
 """Seconds between two drawings while many logs are being read."""
+DRAWING_SHARE = 4
+"""For so many times as long as the last drawing took, nothing is drawn: of thousands it takes long."""
 READ_EVERY = 3.0
 """Seconds after which the folder is looked at again for what others began or went on with."""
 
@@ -218,7 +220,8 @@ class RunsScreen(Screen[None]):
         if summary is None or summary.status != "interrupted":
             self._open("live")
             return
-        best = ", ".join(f"{run} {percent(accuracy)}" for run, accuracy in summary.best.items())
+        reached = {name: summary.accuracies(name) for name in summary.strategies}
+        best = ", ".join(f"{shown(name, 60)} {percent_range(some)}" for name, some in reached.items() if some)
         so_far = f"Best validation accuracy so far: {best}" if best else "No epoch of it has ended."
         self.app.push_screen(
             Question(
@@ -233,7 +236,7 @@ class RunsScreen(Screen[None]):
     def _answered(self, summary: Summary, resume: bool | None) -> None:
         if resume:
             app_of(self).resume_experiment(summary.folder)
-        else:
+        elif resume is False:
             app_of(self).open_experiment(summary.folder)
 
     @on(RunsTable.RowHighlighted)
@@ -259,14 +262,16 @@ class RunsScreen(Screen[None]):
     def _read_each(self, out: Path, known: Sequence[Summary]) -> None:
         worker = get_current_worker()
         read: list[Summary] = []
-        drawn = time.monotonic()
+        drawn, pause = time.monotonic(), SHOWN_EVERY
         for summary in history.each(out, known):
             if worker.is_cancelled:
                 return
             read.append(summary)
-            if not known and time.monotonic() - drawn > SHOWN_EVERY:
-                drawn = time.monotonic()
+            if not known and time.monotonic() - drawn > pause:
+                began = time.monotonic()
                 self.app.call_from_thread(self._put, tuple(read))
+                drawn = time.monotonic()
+                pause = max(SHOWN_EVERY, DRAWING_SHARE * (drawn - began))
         if not worker.is_cancelled:
             self.app.call_from_thread(self._put, tuple(read))
 
