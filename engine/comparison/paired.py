@@ -96,9 +96,9 @@ def paired_difference(one: Sequence[Predictions], other: Sequence[Predictions]) 
 
     How often two strategies that are truly equal are called different in simulations (``benchmarks.calibration``, 153
     to 2,000 images, 1 to 5 seeds, with groups and without, a seed worth up to half a point): in 0 to 4 % of cases, 1 %
-    in the mean. Where a seed is worth a point, in 0 to 5 % with several seeds, 2 % in the mean, but in up to 15 % with
+    in the mean. Where a seed is worth a point, in 0 to 5 % with several seeds, 2 % in the mean, but in up to 14 % with
     one seed each, from which no rule could know. One that is 5 points better than another of 89 % is found on 153, 500
-    and 2,000 images in 25, 86 and 100 % with one seed each, in 62, 98 and 100 % with three. The percentile interval,
+    and 2,000 images in 25, 86 and 100 % with one seed each, in 55, 98 and 100 % with three. The percentile interval,
     smoothed, holds the true difference in 93 to 100 % of simulations with few images on which the two differ; without
     that in 80 to 96.
     """

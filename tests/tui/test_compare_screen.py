@@ -27,7 +27,7 @@ from tui.loading import LOADING
 from tui.messages import CompareFailed, ComparisonMade
 from tui.screens.compare import CompareScreen
 from tui.screens.dialogs import Pick, Reading, Tick
-from tui.widgets.disagreements import DisagreementsView
+from tui.widgets.mistakes import MistakesView
 from tui.widgets.picture import Picture
 
 SIZES = pytest.mark.parametrize("size", [(80, 24), (120, 40)], ids=["80x24", "120x40"])
@@ -78,7 +78,7 @@ async def compare(pilot: Pilot[None], app: TlTui, folder: Path) -> CompareScreen
     return screen
 
 
-def images(view: DisagreementsView) -> list[int]:
+def images(view: MistakesView) -> list[int]:
     """The numbers of the images in the list."""
     return [int(one.path[-6:-4]) for one in view.listing.found]
 
@@ -362,7 +362,7 @@ async def test_accuracy_against_each_cost(app: TlTui, folder: Path) -> None:
 
 
 @SIZES
-async def test_images_that_only_one_gets_right(app: TlTui, folder: Path, size: tuple[int, int]) -> None:
+async def test_images_that_one_or_neither_gets_right(app: TlTui, folder: Path, size: tuple[int, int]) -> None:
     wrong_a, wrong_b = set(range(0, 24, 6)), set(range(0, 24, 5))  # the second run is the more accurate: A
     only_a, only_b = wrong_b - wrong_a, wrong_a - wrong_b
     async with app.run_test(size=size, notifications=True) as pilot:
@@ -370,9 +370,11 @@ async def test_images_that_only_one_gets_right(app: TlTui, folder: Path, size: t
         await pilot.press("d")
         await until(pilot, lambda: "▀" in text_of(app))
         shown = text_of(app)
-        assert "A mobilenetv3-extract · seed 0" in shown and f"alone right {len(only_a)} of 24 validation" in shown
+        assert (
+            "A mobilenetv3-extract · seed 0" in shown and f"alone right {len(only_a)} · neither 1 of 24 images" in shown
+        )
         assert "B resnet18-finetune · seed 0" in shown and f"alone right {len(only_b)}" in shown
-        view = app.screen.query_one(DisagreementsView)
+        view = app.screen.query_one(MistakesView)
         surest = sorted(only_a | only_b, reverse=True)
         assert images(view) == surest
         assert "✗ is sure" in shown, "of its mistake"
@@ -390,6 +392,10 @@ async def test_images_that_only_one_gets_right(app: TlTui, folder: Path, size: t
         await pilot.press("down", "enter")
         await until(pilot, lambda: "only B right · only ants" in text_of(app))
         assert images(view) == [number for number in sorted(only_b, reverse=True) if number < 12]
+        await pilot.press("w")
+        await until(pilot, lambda: "only neither · only ants" in text_of(app))
+        assert images(view) == sorted(wrong_a & wrong_b)
+        assert "–  AB" in text_of(app)
         await pilot.press("end", "home", "pagedown", "pageup")
         await pilot.press("escape")
         await until(pilot, lambda: "val acc" in text_of(app))
@@ -435,14 +441,14 @@ async def test_without_predictions_it_is_said(app: TlTui, tmp_path: Path) -> Non
         assert app.is_running
 
 
-@pytest.mark.parametrize("what", ["comparison", "disagreements"])
+@pytest.mark.parametrize("what", ["comparison", "mistakes"])
 async def test_an_error_that_nobody_foresaw_is_told_and_the_app_goes_on(
     what: str, app: TlTui, folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def broken(*_: object, **__: object) -> None:
         raise RuntimeError(f"broken [b]{what}")
 
-    place = "tui.comparing.compare" if what == "comparison" else "engine.comparison.disagreements.disagreements"
+    place = "tui.comparing.compare" if what == "comparison" else "engine.comparison.mistakes.mistakes"
     monkeypatch.setattr(place, broken)
     async with app.run_test(size=(120, 40)) as pilot:
         if what == "comparison":

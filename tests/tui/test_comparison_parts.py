@@ -20,7 +20,7 @@ from tui.compared import best_pair, compared
 from tui.measures import Order, best_in, lines, measures
 from tui.plot import faint, filled
 from tui.spec_differences import spec_differences
-from tui.widgets.disagreement_list import FACTS, MOST, PREFIX, list_width
+from tui.widgets.mistake_list import FACTS, MOST, PREFIX, list_width
 
 
 @pytest.fixture(scope="module")

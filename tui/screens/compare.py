@@ -28,7 +28,7 @@ from tui.widgets.chart import Chart
 from tui.widgets.comparison_table import ComparisonTable
 from tui.widgets.cost_view import CostView
 from tui.widgets.detail import DetailView
-from tui.widgets.disagreements import DisagreementsView
+from tui.widgets.mistakes import MistakesView
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -39,7 +39,7 @@ if TYPE_CHECKING:
 EMPTY = "Nothing to compare: press 1 to start a comparison, or 4 to open an earlier one."
 TALL = 30
 """Rows from which on there is room below the table, and above it for more than the verdict."""
-View = Literal["table", "detail", "disagreements", "cost"]
+View = Literal["table", "detail", "mistakes", "cost"]
 COMPARING = "Comparing …"
 IN_WINDOW = 8
 """Cells that a window of text has for its frame, its margins and the bar that scrolls."""
@@ -69,7 +69,7 @@ class CompareScreen(Screen[None]):
             tooltip="make the other class the positive one",
         ),
         Binding("t", "cost", "Plot", id="compare.plot", tooltip="accuracy against time and memory"),
-        Binding("d", "disagreements", "Images", id="compare.disagree", tooltip="images that only one run gets right"),
+        Binding("d", "mistakes", "Images", id="compare.disagree", tooltip="the images that runs get wrong"),
         Binding("v", "words", "Why", id="compare.words", tooltip="read the verdict, what was not fair, and the specs"),
     ]
 
@@ -83,7 +83,7 @@ class CompareScreen(Screen[None]):
         self.chart = Chart(id="compare-chart")
         self.below = Horizontal(self.differences, self.chart, id="compare-below")
         self.main = Vertical(self.words, self.table, self.below, self.foot, id="compare-main")
-        self.detail, self.disagreements, self.cost = DetailView(), DisagreementsView(), CostView()
+        self.detail, self.mistakes, self.cost = DetailView(), MistakesView(), CostView()
         self.view: View = "table"
         self.compared: Compared | None = None
         self.verdict, self.brief = Text(), Text()
@@ -96,7 +96,7 @@ class CompareScreen(Screen[None]):
         yield self.empty
         yield self.main
         yield self.detail
-        yield self.disagreements
+        yield self.mistakes
         yield self.cost
 
     def on_mount(self) -> None:
@@ -234,7 +234,7 @@ class CompareScreen(Screen[None]):
         there = self.compared is not None
         self.view = view if there else "table"
         self.empty.display = not there
-        parts = {"table": self.main, "detail": self.detail, "disagreements": self.disagreements, "cost": self.cost}
+        parts = {"table": self.main, "detail": self.detail, "mistakes": self.mistakes, "cost": self.cost}
         for name, part in parts.items():
             part.display = there and name == self.view
         if not there:
@@ -244,8 +244,8 @@ class CompareScreen(Screen[None]):
                 self.table.focus()
             case "detail":
                 self.detail.focus()
-            case "disagreements":
-                self.disagreements.take_focus()
+            case "mistakes":
+                self.mistakes.take_focus()
             case "cost":
                 self.cost.take_focus()
 
@@ -256,8 +256,8 @@ class CompareScreen(Screen[None]):
         match self.view:
             case "detail" if self.table.current is not None:
                 self.detail.show(self.compared, self.table.current)
-            case "disagreements":
-                self.disagreements.show(self.compared)
+            case "mistakes":
+                self.mistakes.show(self.compared)
             case "cost":
                 self.cost.show(self.compared.comparison)
             case _:
@@ -282,7 +282,7 @@ class CompareScreen(Screen[None]):
         self._show_view()
 
     @on(DetailView.Back)
-    @on(DisagreementsView.Back)
+    @on(MistakesView.Back)
     @on(CostView.Back)
     def _back(self) -> None:
         self._open("table")
@@ -291,9 +291,9 @@ class CompareScreen(Screen[None]):
         """Shows accuracy against cost."""
         self._open("cost")
 
-    def action_disagreements(self) -> None:
+    def action_mistakes(self) -> None:
         """Shows the images that only one of two runs gets right."""
-        self._open("disagreements")
+        self._open("mistakes")
 
     def action_positive(self) -> None:
         """Makes the other of two classes the positive one."""
@@ -319,7 +319,7 @@ class CompareScreen(Screen[None]):
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
         """Keys of the table work where it is; what it opens can be asked for while it is being made."""
         del parameters
-        if action not in ("positive", "cost", "disagreements", "words"):
+        if action not in ("positive", "cost", "mistakes", "words"):
             return True
         if self.view != "table":
             return False

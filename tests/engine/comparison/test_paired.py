@@ -14,7 +14,7 @@ from statsmodels.stats.multitest import multipletests
 from statsmodels.stats.power import normal_sample_size_one_tail
 
 from benchmarks.calibration import WORLDS, rates
-from engine.comparison.disagreements import disagreements
+from engine.comparison.mistakes import mistakes
 from engine.comparison.paired import PairedDifference, holm, paired_difference
 from engine.comparison.pairs import Best, differences
 from engine.comparison.predictions import Predictions, saved
@@ -321,7 +321,7 @@ def test_runs_on_a_copy_of_the_images_are_compared() -> None:
     one, other = predicted([True, False, True]), predicted([True, True, True])
     elsewhere = dataclasses.replace(other, paths=tuple(f"/else/where{path}" for path in other.paths))
     assert paired_difference([one], [elsewhere]) == paired_difference([one], [other])
-    assert disagreements(one, elsewhere) == disagreements(one, other)
+    assert mistakes(one, elsewhere) == mistakes(one, other)
     assert paired_difference([predicted([True])], [predicted([True], first=1)]) is None, "another name"
 
 

@@ -1,4 +1,4 @@
-"""The images that exactly one of two runs gets right, one a line."""
+"""The images that at least one of two runs gets wrong, one a line."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from tui.theme import BLUE, GREEN, GREY, ROSE, rgb
 from tui.widgets.listing import Listing
 
 if TYPE_CHECKING:
-    from engine.comparison.disagreements import Disagreement
+    from engine.comparison.mistakes import Mistake
 
 LETTERS = "AB"
 PREFIX = 13
@@ -30,12 +30,12 @@ COLOURS = (BLUE, GREEN)
 """Of the first and of the other run."""
 
 
-class DisagreementList(Listing):
+class MistakeList(Listing):
     """Which run is right and which wrong, how sure that one is of its mistake, and the file's name."""
 
     def __init__(self) -> None:
-        super().__init__(id="disagreement-list")
-        self.found: Sequence[Disagreement] = ()
+        super().__init__(id="mistake-list")
+        self.found: Sequence[Mistake] = ()
 
     @property
     def count(self) -> int:
@@ -43,11 +43,11 @@ class DisagreementList(Listing):
         return len(self.found)
 
     @property
-    def current(self) -> Disagreement | None:
+    def current(self) -> Mistake | None:
         """The image under the cursor."""
         return self.found[self.cursor] if self.found else None
 
-    def put_all(self, found: Sequence[Disagreement]) -> None:
+    def put_all(self, found: Sequence[Mistake]) -> None:
         """Shows these; the cursor stays with its image, if it is among them."""
         path = self.current.path if self.current else ""
         self.found = found
@@ -68,11 +68,11 @@ class DisagreementList(Listing):
         one = self.found[number]
         names = [shown(PurePath(other.path).name) for other in self.found[self.first : self.first + self.size.height]]
         name = apart(names, max(8, width - PREFIX))[number - self.first]
-        wrong = 1 - one.right
+        right, style, wrong = "–", rgb(GREY), LETTERS
+        if one.right is not None:
+            right, style, wrong = LETTERS[one.right], f"bold {rgb(COLOURS[one.right])}", LETTERS[1 - one.right]
         return Text.assemble(
-            (f"{LETTERS[one.right]}  ", f"bold {rgb(COLOURS[one.right])}"),
-            (f"{LETTERS[wrong]} {100 * one.confidence:4.0f} %", rgb(ROSE)),
-            f"  {name}",
+            (f"{right}  ", style), (f"{wrong:<2}{100 * one.confidence:4.0f} %", rgb(ROSE)), f"  {name}"
         )
 
 
@@ -83,7 +83,7 @@ def list_width(names: Iterable[str], width: int, height: int) -> int:
     return min(MOST, max(2 * width // 5, min(PREFIX + longest, left)))
 
 
-def facts(one: Disagreement, width: int) -> Text:
+def facts(one: Mistake, width: int) -> Text:
     """An image in words: its file, its label, and what each of the runs says, in lines of at most ``width`` cells."""
     folder, name = str(PurePath(one.path).parent), PurePath(one.path).name
     lines = [

@@ -1,4 +1,4 @@
-"""Images that exactly one of two runs classifies rightly. numpy, no torch."""
+"""Images that at least one of two runs classifies wrongly. numpy, no torch."""
 
 from __future__ import annotations
 
@@ -12,30 +12,30 @@ from engine.comparison.predictions import Predictions, below
 
 
 @dataclass(frozen=True)
-class Disagreement:
-    """An image that one of two runs gets right and the other wrong.
+class Mistake:
+    """An image that one of two runs gets wrong, or both.
 
-    ``label``: its true class. ``right``: which run is right, 0 or 1. Of each run, the first one's before the other's:
-    ``predicted``, the class it finds most probable; ``probabilities``, 0..1, what it gives that class; and
-    ``of_label``, what it gives the true one.
+    ``label``: its true class. ``right``: which run is right, 0 or 1, None where neither is. Of each run, the first
+    one's before the other's: ``predicted``, the class it finds most probable; ``probabilities``, 0..1, what it gives
+    that class; and ``of_label``, what it gives the true one.
     """
 
     path: str
     group: str
     label: str
-    right: Literal[0, 1]
+    right: Literal[0, 1] | None
     predicted: tuple[str, str]
     probabilities: tuple[float, float]
     of_label: tuple[float, float]
 
     @property
     def confidence(self) -> float:
-        """The probability (0..1) that the run which is wrong gives its mistake."""
-        return self.probabilities[1 - self.right]
+        """The probability (0..1) that the run which is wrong gives its mistake; of two, the one that is less sure."""
+        return min(self.probabilities) if self.right is None else self.probabilities[1 - self.right]
 
 
-def disagreements(one: Predictions, other: Predictions) -> tuple[Disagreement, ...]:
-    """The images that both runs have seen and exactly one gets right, the most confident mistake first.
+def mistakes(one: Predictions, other: Predictions) -> tuple[Mistake, ...]:
+    """The images that both runs have seen and at least one gets wrong, the most confident mistake first.
 
     Images are matched by path, each time that it occurs, so two runs may have them in another order; an image that the
     two know under different labels is left out. Equally confident mistakes stay in the first run's order.
@@ -50,16 +50,16 @@ def disagreements(one: Predictions, other: Predictions) -> tuple[Disagreement, .
     predicted = np.stack([one.probabilities[first].argmax(axis=1), other.probabilities[second].argmax(axis=1)])
     probabilities = np.stack([one.probabilities[first].max(axis=1), other.probabilities[second].max(axis=1)])
     right = predicted == labels
-    disagree = np.flatnonzero(right[0] != right[1])
-    wrong = right[0][disagree].astype(int)  # where the first is right, the second (1) is wrong
-    order = disagree[np.argsort(-probabilities[wrong, disagree], kind="stable")]
+    wrong = np.flatnonzero(~right.all(axis=0))
+    sure = np.where(right, np.inf, probabilities)[:, wrong].min(axis=0)
+    order = wrong[np.argsort(-sure, kind="stable")]
     names = one.classes
     return tuple(
-        Disagreement(
+        Mistake(
             path=one.paths[first[at]],
             group=one.groups[first[at]],
             label=names[labels[at]],
-            right=0 if right[0][at] else 1,
+            right=0 if right[0][at] else 1 if right[1][at] else None,
             predicted=(names[predicted[0][at]], names[predicted[1][at]]),
             probabilities=(float(probabilities[0][at]), float(probabilities[1][at])),
             of_label=(
@@ -69,6 +69,11 @@ def disagreements(one: Predictions, other: Predictions) -> tuple[Disagreement, .
         )
         for at in order
     )
+
+
+def seen_by_both(one: Predictions, other: Predictions) -> int:
+    """How many images both runs have seen."""
+    return len(_matched(one, other)[0])
 
 
 def _matched(one: Predictions, other: Predictions) -> tuple[NDArray[np.int64], NDArray[np.int64]]:

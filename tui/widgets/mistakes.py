@@ -25,15 +25,17 @@ from tui.loading import load_for_comparing
 from tui.screens.dialogs import Pick
 from tui.text import apart
 from tui.theme import AMBER, GREY, rgb
-from tui.widgets.disagreement_list import COLOURS, LETTERS, DisagreementList, facts, list_width
+from tui.widgets.mistake_list import COLOURS, LETTERS, MistakeList, facts, list_width
 from tui.widgets.picture import Picture
 from tui.widgets.rows import Rows
 
 if TYPE_CHECKING:
-    from engine.comparison.disagreements import Disagreement
+    from engine.comparison.mistakes import Mistake
 
 ABOVE_AND_BELOW = 8
 """Rows of the head and of what is said of an image, which a picture does not have."""
+WHO: tuple[tuple[int | None, ...], ...] = (0, 1), (0,), (1,), (None,)
+"""Whose right images are shown: of either alone, of A, of B, of neither."""
 NO_PAIR = "Two runs with a result are needed to disagree."
 
 
@@ -42,47 +44,47 @@ class Found(Message):
     """What two runs disagree about, or why that cannot be told; ``images``: how many both have seen, at most."""
 
     pair: tuple[int, int]
-    found: tuple[Disagreement, ...]
+    found: tuple[Mistake, ...]
     images: int
     problem: str = ""
 
 
-class DisagreementsView(Vertical):
-    """Two runs' disagreements: all of them, or those where one of the two is right, or of one class."""
+class MistakesView(Vertical):
+    """Two runs' mistakes: those of one of the two, of A or of B alone, or those of both; also of one class alone."""
 
     DEFAULT_CSS = """
-    DisagreementsView { padding: 0 1; }
-    DisagreementsView #disagreement-head { height: 2; margin-bottom: 1; text-wrap: nowrap; text-overflow: ellipsis; }
-    DisagreementsView #disagreement-list { width: 2fr; max-width: 60; }
-    DisagreementsView #disagreement-right { width: 3fr; padding-left: 2; }
-    DisagreementsView #disagreement-facts { height: 5; }
-    DisagreementsView #disagreement-none { height: 1fr; content-align: center middle; text-align: center;
+    MistakesView { padding: 0 1; }
+    MistakesView #mistake-head { height: 2; margin-bottom: 1; text-wrap: nowrap; text-overflow: ellipsis; }
+    MistakesView #mistake-list { width: 2fr; max-width: 60; }
+    MistakesView #mistake-right { width: 3fr; padding-left: 2; }
+    MistakesView #mistake-facts { height: 5; }
+    MistakesView #mistake-none { height: 1fr; content-align: center middle; text-align: center;
                                            color: $text-muted; }
     """
 
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("escape", "back", "Back", id="disagreements.back", tooltip="back to the table"),
-        Binding("o", "copy", "Copy path", id="disagreements.copy", tooltip="copy the image's path to the clipboard"),
-        Binding("w", "who", "Right", id="disagreements.who", tooltip="only images that A, or that B gets right"),
-        Binding("c", "klass", "Class", id="disagreements.class", tooltip="only images of one class"),
-        Binding("r", "runs", "Runs", id="disagreements.runs", tooltip="choose the two runs"),
+        Binding("escape", "back", "Back", id="mistakes.back", tooltip="back to the table"),
+        Binding("o", "copy", "Copy path", id="mistakes.copy", tooltip="copy the image's path to the clipboard"),
+        Binding("w", "who", "Right", id="mistakes.who", tooltip="one of them right, A alone, B alone, neither"),
+        Binding("c", "klass", "Class", id="mistakes.class", tooltip="only images of one class"),
+        Binding("r", "runs", "Runs", id="mistakes.runs", tooltip="choose the two runs"),
     ]
 
     class Back(Message):
         """The person wants to see the table again."""
 
     def __init__(self) -> None:
-        super().__init__(id="disagreements")
-        self.head = Static(id="disagreement-head", markup=False)
-        self.listing = DisagreementList()
-        self.picture = Picture(id="disagreement-picture")
-        self.facts = Rows(id="disagreement-facts")
-        self.none = Static(id="disagreement-none", markup=False)
-        self.body = Horizontal(self.listing, Vertical(self.picture, self.facts, id="disagreement-right"))
+        super().__init__(id="mistakes")
+        self.head = Static(id="mistake-head", markup=False)
+        self.listing = MistakeList()
+        self.picture = Picture(id="mistake-picture")
+        self.facts = Rows(id="mistake-facts")
+        self.none = Static(id="mistake-none", markup=False)
+        self.body = Horizontal(self.listing, Vertical(self.picture, self.facts, id="mistake-right"))
         self.compared: Compared | None = None
         self.pair: tuple[int, int] | None = None
         self.found: Found | None = None
-        self.who: int | None = None
+        self.who = 0
         self.of_class: str | None = None
 
     def compose(self) -> ComposeResult:
@@ -117,8 +119,8 @@ class DisagreementsView(Vertical):
         self.notify(f"{shown(one.path)}\n{inside}".strip(), title="Copied")
 
     def action_who(self) -> None:
-        """Shows what either gets right, then what A, then what B does."""
-        self.who = {None: 0, 0: 1, 1: None}[self.who]
+        """Shows what either gets right, then what A, then what B, then what neither does."""
+        self.who = (self.who + 1) % len(WHO)
         self._put()
 
     def action_klass(self) -> None:
@@ -177,10 +179,10 @@ class DisagreementsView(Vertical):
         chosen = [self.compared.runs[place] for place in self.pair]
         self._read(self.pair, [(one.source.folder, one.run.run) for one in chosen])
 
-    @work(thread=True, exclusive=True, group="disagreements", exit_on_error=False)
+    @work(thread=True, exclusive=True, group="mistakes", exit_on_error=False)
     def _read(self, pair: tuple[int, int], runs: Sequence[tuple[Path | None, str]]) -> None:
         load_for_comparing()
-        from engine.comparison.disagreements import disagreements  # noqa: PLC0415 - loads numpy and scipy
+        from engine.comparison.mistakes import mistakes, seen_by_both  # noqa: PLC0415 - loads numpy and scipy
         from engine.comparison.predictions import read  # noqa: PLC0415
 
         said = [read(folder, run) if folder is not None else None for folder, run in runs]
@@ -190,7 +192,7 @@ class DisagreementsView(Vertical):
             result = Found(pair, (), 0, f"What {shown(missing, 80)} said of each image was not saved, or is damaged.")
         else:
             try:
-                result = Found(pair, disagreements(one, other), len(set(one.paths) & set(other.paths)))
+                result = Found(pair, mistakes(one, other), seen_by_both(one, other))
             except ValueError as error:
                 result = Found(pair, (), 0, shown(str(error)))
             except Exception as error:  # a person wants to know, and to go on
@@ -207,14 +209,12 @@ class DisagreementsView(Vertical):
         """Shows what was found, as far as it is asked for."""
         if self.found is None or self.compared is None or self.pair is None or self.found.pair != self.pair:
             return
-        found = [
-            one for one in self.found.found if self.who in (None, one.right) and self.of_class in (None, one.label)
-        ]
+        found = [one for one in self.found.found if one.right in WHO[self.who] and self.of_class in (None, one.label)]
         self._head()
         if self.found.problem:
             self._say(self.found.problem)
         elif not found:
-            self._say("They disagree about no image." if not self.found.found else "No such image.")
+            self._say("No such image." if self.found.found else "Both get every image right.")
         else:
             self.none.display, self.body.display = False, True
             self.listing.put_all(found)
@@ -234,9 +234,10 @@ class DisagreementsView(Vertical):
             alone = sum(one.right == run for one in self.found.found)
             line.append(f"{LETTERS[run]} ", f"bold {rgb(COLOURS[run])}")
             line.append(f"{said[run]:<{cells}}", "bold").append(f"  alone right {alone:,}", rgb(GREY))
-        lines[0].append(f" of {self.found.images:,} validation images", rgb(GREY))
-        if self.who is not None:
-            lines[1].append(f" · only {LETTERS[self.who]} right", rgb(AMBER))
+        neither = sum(one.right is None for one in self.found.found)
+        lines[0].append(f" · neither {neither:,} of {self.found.images:,} images", rgb(GREY))
+        if self.who:
+            lines[1].append(f" · only {('', 'A right', 'B right', 'neither')[self.who]}", rgb(AMBER))
         if self.of_class is not None:
             lines[1].append(f" · only {shown(self.of_class, 40)}", rgb(AMBER))
         text = Text("\n").join(lines)
@@ -246,8 +247,8 @@ class DisagreementsView(Vertical):
         self.body.display, self.none.display = False, True
         self.none.update(words)
 
-    @on(DisagreementList.Moved)
-    def _moved(self, event: DisagreementList.Moved) -> None:
+    @on(MistakeList.Moved)
+    def _moved(self, event: MistakeList.Moved) -> None:
         event.stop()
         self._show_current()
 

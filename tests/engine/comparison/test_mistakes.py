@@ -1,4 +1,4 @@
-"""Images that exactly one of two runs gets right, against counting them one by one."""
+"""Images that at least one of two runs gets wrong, against counting them one by one."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from scipy.special import softmax
 
-from engine.comparison.disagreements import Disagreement, disagreements
+from engine.comparison.mistakes import Mistake, mistakes
 from engine.comparison.predictions import Predictions
 
 CLASSES = ("ants", "bees", "[wasps]")
@@ -30,11 +30,11 @@ ONE = said("one-0", [0, 1, 2, 1], [[0.7, 0.2, 0.1], [0.6, 0.3, 0.1], [0.1, 0.1, 
 OTHER = said("other-0", [0, 1, 2, 1], [[0.5, 0.4, 0.1], [0.1, 0.8, 0.1], [0.5, 0.3, 0.2], [0.05, 0.05, 0.9]])
 
 
-def test_only_images_that_one_gets_right_the_most_confident_mistake_first() -> None:
-    found = disagreements(ONE, OTHER)
+def test_only_images_that_one_gets_wrong_the_most_confident_mistake_first() -> None:
+    found = mistakes(ONE, OTHER)
     assert [one.path for one in found] == ["/images/3.png", "/images/1.png", "/images/2.png"]
     assert [one.confidence for one in found] == [0.9, 0.6, 0.5]
-    assert found[1] == Disagreement(
+    assert found[1] == Mistake(
         path="/images/1.png",
         group="group /images/1.png",
         label="bees",
@@ -46,7 +46,7 @@ def test_only_images_that_one_gets_right_the_most_confident_mistake_first() -> N
 
 
 def test_the_order_of_the_runs_changes_nothing_but_who_is_first() -> None:
-    there, back = disagreements(ONE, OTHER), disagreements(OTHER, ONE)
+    there, back = mistakes(ONE, OTHER), mistakes(OTHER, ONE)
     assert [one.path for one in there] == [one.path for one in back]
     assert [one.right for one in there] == [1 - one.right for one in back]
     assert [one.predicted for one in there] == [one.predicted[::-1] for one in back]
@@ -59,15 +59,15 @@ def test_images_are_matched_by_path_and_those_of_one_alone_are_left_out() -> Non
         [[0.05, 0.05, 0.9], [0.5, 0.3, 0.2], [0.0, 0.9, 0.1], [0.1, 0.8, 0.1]],
         ["/images/3.png", "/images/2.png", "/images/9.png", "/images/1.png"],
     )
-    assert [one.path for one in disagreements(ONE, turned)] == ["/images/3.png", "/images/1.png", "/images/2.png"]
-    assert disagreements(ONE, said("other-0", [0], [[0.1, 0.9, 0.0]], ["/elsewhere.png"])) == ()
+    assert [one.path for one in mistakes(ONE, turned)] == ["/images/3.png", "/images/1.png", "/images/2.png"]
+    assert mistakes(ONE, said("other-0", [0], [[0.1, 0.9, 0.0]], ["/elsewhere.png"])) == ()
 
 
 def test_the_same_path_twice_is_two_images() -> None:
     twice = ["/a.png", "/a.png", "/b.png"]
     one = said("one-0", [0, 1, 0], [[0.9, 0.1, 0], [0.9, 0.1, 0], [0.9, 0.1, 0]], twice)
     other = said("other-0", [0, 0, 1], [[0.2, 0.8, 0], [0.1, 0.9, 0], [0.3, 0.7, 0]], ["/b.png", "/a.png", "/a.png"])
-    assert [(found.path, found.label, found.right) for found in disagreements(one, other)] == [
+    assert [(found.path, found.label, found.right) for found in mistakes(one, other)] == [
         ("/a.png", "ants", 0),
         ("/a.png", "bees", 1),
         ("/b.png", "ants", 0),
@@ -76,13 +76,13 @@ def test_the_same_path_twice_is_two_images() -> None:
 
 def test_an_image_under_two_labels_is_nobodys_mistake() -> None:
     other = said("other-0", [1, 1, 2, 1], OTHER.probabilities.tolist())
-    assert "/images/0.png" not in [one.path for one in disagreements(ONE, other)]
+    assert "/images/0.png" not in [one.path for one in mistakes(ONE, other)]
 
 
 def test_other_classes_are_refused() -> None:
     other = Predictions("x-0", "val", 1, ("a", "b", "c"), ONE.paths, ONE.groups, ONE.labels, ONE.probabilities)
     with pytest.raises(ValueError, match="same classes"):
-        disagreements(ONE, other)
+        mistakes(ONE, other)
 
 
 def test_many_images_as_counted_one_by_one() -> None:
@@ -91,11 +91,15 @@ def test_many_images_as_counted_one_by_one() -> None:
     one, other = (
         said(name, labels, softmax(3 * random.normal(size=(500, 3)), axis=1).tolist()) for name in ("one", "two")
     )
-    found = {found.path: found for found in disagreements(one, other)}
+    found = {found.path: found for found in mistakes(one, other)}
     for number, label in enumerate(labels):
         rights = [run.probabilities[number].argmax() == label for run in (one, other)]
-        assert (sum(rights) == 1) == (f"/images/{number}.png" in found)
-        if sum(rights) == 1:
-            assert found[f"/images/{number}.png"].right == rights.index(True)
+        if all(rights):
+            assert f"/images/{number}.png" not in found
+            continue
+        mistake = found[f"/images/{number}.png"]
+        assert mistake.right == (rights.index(True) if any(rights) else None)
+        wrong = [run for run, right in zip((one, other), rights, strict=True) if not right]
+        assert mistake.confidence == min(run.probabilities[number].max() for run in wrong)
     confidences = [found.confidence for found in found.values()]
     assert confidences == sorted(confidences, reverse=True)
