@@ -14,6 +14,7 @@ from rich.text import Text
 from textual import on
 from textual.app import App
 from textual.binding import Binding, BindingType
+from textual.events import Event, Key, Paste
 from textual.notifications import Notify, SeverityLevel
 from textual.screen import ModalScreen, Screen
 from textual.worker import get_current_worker
@@ -49,6 +50,8 @@ LOADED_AFTER = 1.0
 LOADERS = ("discover", "check", "hosting")
 """The groups of workers that may be loading a part of the same libraries."""
 QUIT = "leave tl-tui; asks first while a run trains"
+QUITS = ("q", "ctrl+c")
+"""The keys that do so, the latter from any field or window too, as in a shell."""
 TOLD_FOR: dict[SeverityLevel, float] = {"information": 3, "warning": 6, "error": 15}
 """Seconds for which something is told, by how grave it is."""
 
@@ -73,7 +76,7 @@ class TlTui(App[None], inherit_bindings=False):
         Binding("question_mark", "help", "Help", key_display="?", id="app.help", tooltip="show every key"),
         *(
             Binding(key, "quit", "Quit", show=key == "q", priority=key != "q", id="app.quit", tooltip=QUIT)
-            for key in ("q", "ctrl+c")  # the latter from any field or window too, as in a shell
+            for key in QUITS
         ),
     ]
 
@@ -298,6 +301,15 @@ class TlTui(App[None], inherit_bindings=False):
             self.notify(trouble.text, title=trouble.title, severity="error", timeout=60)
 
     # Keys
+
+    async def on_event(self, event: Event) -> None:
+        """Takes no keys but those that quit where the window is too small to show what the others do."""
+        width, height = self.size
+        is_too_small = width < SMALLEST[0] or height < SMALLEST[1]
+        if not is_too_small or not isinstance(event, Key | Paste) or event.is_forwarded:
+            await super().on_event(event)
+        elif isinstance(event, Key) and event.key in QUITS:
+            await self.action_quit()
 
     async def action_go(self, mode: str) -> None:
         """Goes to a mode and brings it up to date."""

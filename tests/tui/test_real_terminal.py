@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -86,3 +87,22 @@ def test_an_app_that_fails_says_so_on_the_terminal(
     assert terminal.exit_status == 1
     assert "".join(said.split()).count(f"tl-tui:theappfailedandhadtoend;detailsin{app_log()}") == 1
     assert "Traceback" not in said and "broken on purpose" in app_log().read_text()
+
+
+SLOW = """
+import time
+import engine.data.discover
+from tui.cli import main
+engine.data.discover.discover = lambda source: time.sleep(600)
+main()
+"""
+
+
+def test_quitting_waits_for_no_data(tmp_path: Path) -> None:
+    terminal = Terminal(["-c", SLOW], 80, 24, tmp_path)
+    terminal.wait_for("Setup", "looking", "space Tick")
+    terminal.press("q")
+    began = time.monotonic()
+    terminal.wait_for_end()
+    assert terminal.exit_status == 0
+    assert time.monotonic() - began < 30

@@ -454,6 +454,24 @@ async def test_a_start_that_takes_a_while_is_told_and_happens_once(
     assert len(asked) == 1
 
 
+async def test_in_a_window_that_is_too_small_no_key_counts_but_those_that_quit(images: DataSource) -> None:
+    app = App(images)
+    async with app.run_test(size=(80, 12)) as pilot:
+        await settled(pilot)
+        await pilot.press("slash", "x", "escape", "pagedown", "pageup", "space", "f5")
+        app.post_message(Paste("nowhere"))
+        await pilot.pause()
+        assert "needs at least" in shown(app)
+        assert app.setup.data.path.value == "ants-bees" and not app.started
+        await pilot.resize_terminal(80, 24)
+        await settled(pilot)
+        await pilot.press("pagedown", "pageup", "slash", "end", "x")
+        assert app.setup.data.path.value == "ants-beesx"
+        await pilot.resize_terminal(80, 12)
+        await pilot.press("q")
+    assert app.left
+
+
 async def test_slash_goes_to_the_path_and_is_typed_in_it(images: DataSource) -> None:
     app = App(images)
     async with app.run_test(size=SIZES[0]) as pilot:

@@ -24,6 +24,7 @@ from engine.progress import WorkDone
 from engine.spec import DataSource
 from engine.text import shown
 from tui.errors import unexpected
+from tui.latest import Latest
 from tui.loading import wait_until_loaded
 from tui.widgets.data_summary import DEMO, DataFound, described, facts
 from tui.widgets.field import FIELD_KEYS, Field
@@ -88,6 +89,7 @@ class DataPicker(Vertical):
         self._looked: DataSource | None = None
         self._checking: WorkDone | None = None
         self._unseen: DataSource | None = None  # whose images could not be looked at
+        self._looking = Latest(_looked_at, "looking")
         path = _DataPath(source.path or "", placeholder="empty: the demo set", id="data-path")
         images = PathInput(source.images or "", placeholder="the CSV's own folder", id="data-images")
         validation = PathInput(source.validation or "", placeholder="none", id="data-validation")
@@ -109,6 +111,10 @@ class DataPicker(Vertical):
         """The data that were named at the start are looked at when the screen asks for it: that loads much."""
         self._show_csv_fields()
         self.summary.update(Text("looking …", "dim"))
+
+    def on_unmount(self) -> None:
+        """Nobody asks any more."""
+        self._looking.end()
 
     @property
     def source(self) -> DataSource:
@@ -237,11 +243,10 @@ class DataPicker(Vertical):
             self.summary.update(Text("looking …", "dim"))
         self._discover(source)
 
-    @work(thread=True, exclusive=True, group="discover", exit_on_error=False)
-    def _discover(self, source: DataSource) -> None:
-        found, problem = _looked_at(source)
-        if not get_current_worker().is_cancelled:
-            self.app.call_from_thread(self._show, source, found, problem)
+    @work(exclusive=True, group="discover", exit_on_error=False)
+    async def _discover(self, source: DataSource) -> None:
+        found, problem = await self._looking.answer(source)
+        self._show(source, found, problem)
 
     def _show(self, source: DataSource, found: DataFound | None, problem: str) -> None:
         if source != self.source:
