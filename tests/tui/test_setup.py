@@ -461,7 +461,7 @@ async def test_in_a_window_that_is_too_small_no_key_counts_but_those_that_quit(i
         await pilot.press("slash", "x", "escape", "pagedown", "pageup", "space", "f5")
         app.post_message(Paste("nowhere"))
         await pilot.pause()
-        assert "needs at least" in shown(app)
+        assert "needs at least" in text_of(app)
         assert app.setup.data.path.value == "ants-bees" and not app.started
         await pilot.resize_terminal(80, 24)
         await settled(pilot)
