@@ -11,14 +11,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from rich.console import Console
-from rich.text import Text
 
 from engine.log import is_being_written, writer, writing_process
 from engine.spec import Experiment
-from engine.state import can_go_on
-from engine.text import visible
 from tui.app import TlTui
-from tui.commands.find import called
+from tui.commands.find import called, how_to_go_on
 from tui.errors import app_log, record_error
 from tui.lost_terminal import output_may_end, own_terminals, point_nowhere, watched
 from tui.signals import asked_to_end
@@ -76,7 +73,7 @@ def _run(app: TlTui) -> bool:
             with native_output_to(app_log(), failed):
                 app.run()
             if app.failure and not lost.is_set():
-                _say(app.failure)
+                print_line(app.failure, to_stderr=True)
     except Exception:
         if app.hosting.host is None or not app.hosting.host.is_alive():
             raise
@@ -96,13 +93,10 @@ def _leave(app: TlTui) -> None:
 def _outlive(host: ThreadHost, app: TlTui, *, silent: bool) -> None:
     """Waits for what trains without the app, and lets that show how it ended."""
     if not silent:
-        _say(f"The experiment goes on in {host.folder}; Ctrl-C saves where it stands and ends.")
+        said = f"The experiment goes on in {host.folder}; Ctrl-C saves where it stands and ends."
+        print_line(said, to_stderr=True)
     host.wait()
     app.turn_to(host.folder)
-
-
-def _say(text: str) -> None:
-    Console(stderr=True, soft_wrap=True).print(Text(visible(text)))
 
 
 def _print_comparison(app: TlTui) -> None:
@@ -125,12 +119,10 @@ def _print_whereabouts(app: TlTui) -> None:
     name = called(app.folder)
     if app.hosting.detached is not None:
         print_line(f"It goes on in the background (process {app.hosting.detached}): `tl-tui attach {name}` shows it.")
-    elif app.state.suspended and app.state.end is None:
-        print_line(f"It is not over: `tl-tui resume {name}` goes on with it.")
+    elif said := how_to_go_on(app.state, app.folder):
+        print_line(said)
     elif app.state.end is None and writing_process(app.folder) == os.getpid():  # which is about to end
         print_line(f"It was left while it was being saved: `tl-tui resume {name}` goes on with it.")
-    elif can_go_on(app.state):
-        print_line(f"Not all of it is done: `tl-tui resume {name}` goes on with the rest.")
     elif app.state.end is None and is_being_written(app.folder):
         print_line(f"It goes on without you (by {writer(app.folder)}): `tl-tui attach {name}` shows it again.")
 

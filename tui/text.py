@@ -72,6 +72,6 @@ def _end(text: str, width: int) -> str:
     return f"…{tail.plain}" if width > 0 else ""
 
 
-def print_line(text: str) -> None:
+def print_line(text: str, *, to_stderr: bool = False) -> None:
     """A line that is never read as markup, and of which a terminal obeys nothing."""
-    Console(soft_wrap=True).print(Text(visible(text)))
+    Console(stderr=to_stderr, soft_wrap=True).print(Text(visible(text)))

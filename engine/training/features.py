@@ -29,13 +29,12 @@ from engine.progress import WorkDone
 from engine.spec import Arithmetic
 from engine.strategy import Augmentation, Strategy
 from engine.training.batches import Images, evaluation_sizes, generator
-from engine.training.memory import TooLargeError
+from engine.training.memory import too_large
 
 EXTRACTOR = "3"
 """Changes whenever the same backbone is to give other features of the same images."""
 FEATURES, COST = "features.npy", "cost.json"
 EVERY_SEED = 0
-GIB = 2**30
 
 
 class NotFiniteError(RuntimeError):
@@ -219,10 +218,8 @@ def _place(store: FeatureStore, shape: tuple[int, ...], device: torch.device) ->
     if needed > (free := free_memory()):
         views, rows, *each = shape
         many = f"{rows:,} images" + (f" in {views} views" if views > 1 else "")
-        raise TooLargeError(
-            f"features of {many}, {math.prod(each):,} numbers each, are {needed / GIB:.1f} GiB and {free / GIB:.1f} GiB"
-            " are free: another backbone's may be smaller, as may be fewer views or images"
-        )
+        what = f"features of {many}, {math.prod(each):,} numbers each, are"
+        raise too_large(what, needed, free, "another backbone's may be smaller, as may be fewer views or images")
     return torch.device("cpu")
 
 

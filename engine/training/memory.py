@@ -13,6 +13,7 @@ OUT_OF_MEMORY = re.compile(
     r"|unable to find (an engine|a valid cuDNN algorithm)",  # what is left of it after cuDNN has tried all it has
     re.I,
 )
+GIB = 2**30
 NO_KERNEL = re.compile(r"could not (create|execute) a ")
 
 Shortage = Literal["memory", "kernels"]
@@ -25,6 +26,11 @@ class DoesNotFitError(MemoryError):
 
 class TooLargeError(RuntimeError):
     """What a run needs at once fits neither on the device nor into memory; the text says what to do, in one line."""
+
+
+def too_large(what: str, needed: int, free: int, advice: str) -> TooLargeError:
+    """That ``what`` so many bytes and so many are free; ``advice``: what to do instead."""
+    return TooLargeError(f"{what} {needed / GIB:.1f} GiB and {free / GIB:.1f} GiB are free: {advice}")
 
 
 def shortage(error: BaseException) -> Shortage | None:

@@ -21,7 +21,7 @@ from engine.data.splits import folds
 from engine.devices import has_float64
 from engine.progress import WorkDone
 from engine.strategy import LBFGS
-from engine.training.memory import TooLargeError
+from engine.training.memory import too_large
 
 ITERATIONS, AT_ONCE = 1000, 50
 """Of L-BFGS at most, and between two looks at whether a person wants it to end."""
@@ -31,7 +31,6 @@ SMALL = 2_000_000
 """Numbers in the features up to which a second thread would wait longer than it works."""
 LOGITS = 6
 """Times the logits of all heads in float64 that a step of L-BFGS holds at once (5.4 were measured)."""
-GIB = 2**30
 WORSE = 2
 """Weaker regularisation is no longer tried after so many that were each worse than the best."""
 
@@ -112,10 +111,8 @@ def _check_room(features: Tensor, start: Head, heads: int) -> None:
     rows = 8 * features.numel()
     needed = rows + LOGITS * 8 * heads * len(features) * positions * classes
     if needed > (free := free_memory()):
-        raise TooLargeError(
-            f"solving for the last layer of {len(features):,} images and {classes:,} classes takes"
-            f" {needed / GIB:.1f} GiB and {free / GIB:.1f} GiB are free: train it by steps, or take fewer images"
-        )
+        what = f"solving for the last layer of {len(features):,} images and {classes:,} classes takes"
+        raise too_large(what, needed, free, "train it by steps, or take fewer images")
 
 
 def _began(task: _Task, start: Head, mean: Tensor, scale: Tensor) -> tuple[Head, Tensor | None]:

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import shlex
-from collections.abc import Callable
-from functools import partial
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -15,11 +14,23 @@ from tui.options import RUNS
 
 if TYPE_CHECKING:
     from engine.history import Status, Summary
+    from engine.state import ExperimentState
 
 
 def called(folder: Path) -> str:
     """What a command calls the experiment in a folder, from the present directory: its name, or its path."""
     return shlex.quote(visible(folder.name if folder.parent.absolute() == RUNS.absolute() else str(folder)))
+
+
+def how_to_go_on(state: ExperimentState, folder: Path) -> str:
+    """What to say of an experiment that nobody is at and of which something is left to do; empty of any other."""
+    from engine.state import can_go_on
+
+    if state.suspended and state.end is None:
+        return f"It is not over: `tl-tui resume {called(folder)}` goes on with it."
+    if can_go_on(state):
+        return f"Not all of it is done: `tl-tui resume {called(folder)}` goes on with the rest."
+    return ""
 
 
 def find_experiment(name: str | None, out: Path) -> Path:
@@ -48,22 +59,22 @@ def find_interrupted(name: str | None, out: Path) -> Path:
         return folder  # it has no log yet
     if name is not None:
         return find_experiment(name, out)
-    return _newest("interrupted", out, partial(_to_resume, out), lambda one: one.unsaved and one.status == "failed")
+    return _newest("interrupted", out, _to_resume, lambda one: one.unsaved and one.status == "failed")
 
 
 def find_running(name: str | None, out: Path) -> Path:
     """The folder of the experiment to watch: the named one, or the newest that a process is at."""
     if name is not None:
         return find_experiment(name, out)
-    return _newest("running", out, lambda: "a name says which to look at", lambda one: one.status == "paused")
+    return _newest("running", out, lambda _: "a name says which to look at", lambda one: one.status == "paused")
 
 
-def _to_resume(out: Path) -> str:
+def _to_resume(found: Sequence[Summary]) -> str:
     """What can be gone on with by name where nothing was interrupted: the newest that a person stopped."""
-    from engine.history import each, read_state
+    from engine.history import read_state
     from engine.state import can_go_on
 
-    stopped = (one.folder for one in each(out) if one.status == "stopped" and can_go_on(read_state(one.folder)))
+    stopped = (one.folder for one in found if one.status == "stopped" and can_go_on(read_state(one.folder)))
     if (newest := next(stopped, None)) is not None:
         return f"`tl-tui resume {called(newest)}` goes on with what was stopped"
     return "`tl-tui ctl resume` goes on with one that was paused; a name says which is meant"
@@ -75,14 +86,20 @@ def _place(out: Path) -> str:
 
 
 def _newest(
-    status: Status, out: Path, advice: Callable[[], str], or_else: Callable[[Summary], bool] = lambda _: False
+    status: Status,
+    out: Path,
+    advice: Callable[[Sequence[Summary]], str],
+    or_else: Callable[[Summary], bool] = lambda _: False,
 ) -> Path:
+    """The newest of this status; ``advice`` is given all others where there is none."""
     from engine.history import each
 
-    newest = next((one.folder for one in each(out) if one.status == status or or_else(one)), None)
-    if newest is None:
-        raise SpecError(f"no experiment in {_place(out)} is {status}; {advice()}, --out names another place")
-    return newest
+    others = []
+    for one in each(out):
+        if one.status == status or or_else(one):
+            return one.folder
+        others.append(one)
+    raise SpecError(f"no experiment in {_place(out)} is {status}; {advice(others)}, --out names another place")
 
 
 def _begun(name: str, out: Path) -> Path | None:

@@ -25,11 +25,11 @@ from engine.hosts import thread
 from engine.hosts.process import NotBegunError, detach
 from engine.log import event_reader, send_command
 from engine.spec import Experiment
-from engine.state import ExperimentState, RunState, StageProgress, can_go_on, fold
+from engine.state import ExperimentState, RunState, StageProgress, fold
 from engine.text import counted, shown
 from engine.toml import SpecError
 from engine.units import duration, percent, size, speed
-from tui.commands.find import called
+from tui.commands.find import called, how_to_go_on
 from tui.lost_terminal import output_may_end
 from tui.signals import asked_to_end
 from tui.tables import comparison_table
@@ -111,10 +111,8 @@ def _shown(host: thread.ThreadHost, *, as_json: bool) -> int:
         console.print(Text(f"\n{shown(str(host.folder), 1000)}"))
     if as_json:
         sys.stdout.write(to_json(comparison))
-    if state.suspended and state.end is None:
-        console.print(Text(f"It is not over: `tl-tui resume {called(host.folder)}` goes on with it."))
-    elif can_go_on(state):
-        console.print(Text(f"Not all of it is done: `tl-tui resume {called(host.folder)}` goes on with the rest."))
+    if said := how_to_go_on(state, host.folder):
+        console.print(Text(said))
     if state.end == "stopped" or state.suspended:
         return 130
     return 0 if state.end == "finished" and all(run.status != "failed" for run in state.runs) else 1

@@ -292,7 +292,7 @@ class CompareScreen(Screen[None]):
         self._open("cost")
 
     def action_mistakes(self) -> None:
-        """Shows the images that only one of two runs gets right."""
+        """Shows the images that one of two runs, or neither, gets right."""
         self._open("mistakes")
 
     def action_positive(self) -> None:

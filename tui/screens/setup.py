@@ -110,8 +110,8 @@ class SetupScreen(Screen[None]):
             tooltip="the next field; shift+tab: the one before",
         ),
         Binding("shift+tab", "app.focus_previous", show=False, priority=True),
-        Binding("up", "field_above", "Previous field", show=False, priority=True, id="setup.previous"),
-        Binding("down", "field_below", "Next field", show=False, priority=True, id="setup.next"),
+        Binding("up", "move_field(-1)", "Previous field", show=False, priority=True, id="setup.previous"),
+        Binding("down", "move_field(1)", "Next field", show=False, priority=True, id="setup.next"),
     ]
 
     def __init__(self, experiment: Experiment | None = None) -> None:
@@ -249,31 +249,34 @@ class SetupScreen(Screen[None]):
         there; groups must be known for a split that keeps them whole. Tab completes a path; ↑ and ↓ move in a list.
         """
         del parameters
-        data, focused, strategy = self.data, self.focused, self.strategies.current
-        can: dict[str, bool | None] = {
-            "split": data.may_be_grouped,
-            "groups": bool(data.proposed),
-            "images": data.may_be_checked or bool(data.copies),
-            "path": not isinstance(focused, Input),
-            "next_field": not isinstance(focused, PathInput),
-            "field_above": not isinstance(focused, OptionList),
-            "field_below": not isinstance(focused, OptionList),
-            "leave": focused is not self.strategies,
-            "other_size": True if strategy is not None and strategy.backbone in OTHER_SIZE else None,
-        }
-        return can.get(action, True)
+        can: bool | None = True
+        match action:  # asked for every key that is shown, so nothing is looked at that another key is about
+            case "split":
+                can = self.data.may_be_grouped
+            case "groups":
+                can = bool(self.data.proposed)
+            case "images":
+                can = self.data.may_be_checked or bool(self.data.copies)
+            case "path":
+                can = not isinstance(self.focused, Input)
+            case "next_field":
+                can = not isinstance(self.focused, PathInput)
+            case "move_field":
+                can = not isinstance(self.focused, OptionList)
+            case "leave":
+                can = self.focused is not self.strategies
+            case "other_size":
+                strategy = self.strategies.current
+                can = True if strategy is not None and strategy.backbone in OTHER_SIZE else None
+        return can
 
     def action_next_field(self) -> None:
         """Goes to the next field."""
         self.focus_next()
 
-    def action_field_below(self) -> None:
-        """Goes to the next field."""
-        self.focus_next()
-
-    def action_field_above(self) -> None:
-        """Goes to the field before."""
-        self.focus_previous()
+    def action_move_field(self, step: int) -> None:
+        """Goes to the next field (1), or to the one before (-1)."""
+        (self.focus_next if step > 0 else self.focus_previous)()
 
     async def action_edit(self) -> None:
         """Goes to the first parameter of the highlighted strategy."""

@@ -34,14 +34,19 @@ if TYPE_CHECKING:
 
 ABOVE_AND_BELOW = 8
 """Rows of the head and of what is said of an image, which a picture does not have."""
-WHO: tuple[tuple[int | None, ...], ...] = (0, 1), (0,), (1,), (None,)
-"""Whose right images are shown: of either alone, of A, of B, of neither."""
+WHO: tuple[tuple[str, tuple[int | None, ...]], ...] = (
+    ("", (0, 1)),
+    ("A right", (0,)),
+    ("B right", (1,)),
+    ("neither", (None,)),
+)
+"""Whose right images are shown, in words and as a mistake tells it: of either alone, of A, of B, of neither."""
 NO_PAIR = "Two runs with a result are needed to disagree."
 
 
 @dataclass
 class Found(Message):
-    """What two runs disagree about, or why that cannot be told; ``images``: how many both have seen, at most."""
+    """What two runs get wrong, or why that cannot be told; ``images``: how many both have seen, at most."""
 
     pair: tuple[int, int]
     found: tuple[Mistake, ...]
@@ -55,11 +60,10 @@ class MistakesView(Vertical):
     DEFAULT_CSS = """
     MistakesView { padding: 0 1; }
     MistakesView #mistake-head { height: 2; margin-bottom: 1; text-wrap: nowrap; text-overflow: ellipsis; }
-    MistakesView #mistake-list { width: 2fr; max-width: 60; }
     MistakesView #mistake-right { width: 3fr; padding-left: 2; }
     MistakesView #mistake-facts { height: 5; }
     MistakesView #mistake-none { height: 1fr; content-align: center middle; text-align: center;
-                                           color: $text-muted; }
+                                 color: $text-muted; }
     """
 
     BINDINGS: ClassVar[list[BindingType]] = [
@@ -209,7 +213,8 @@ class MistakesView(Vertical):
         """Shows what was found, as far as it is asked for."""
         if self.found is None or self.compared is None or self.pair is None or self.found.pair != self.pair:
             return
-        found = [one for one in self.found.found if one.right in WHO[self.who] and self.of_class in (None, one.label)]
+        _, right = WHO[self.who]
+        found = [one for one in self.found.found if one.right in right and self.of_class in (None, one.label)]
         self._head()
         if self.found.problem:
             self._say(self.found.problem)
@@ -236,8 +241,8 @@ class MistakesView(Vertical):
             line.append(f"{said[run]:<{cells}}", "bold").append(f"  alone right {alone:,}", rgb(GREY))
         neither = sum(one.right is None for one in self.found.found)
         lines[0].append(f" · neither {neither:,} of {self.found.images:,} images", rgb(GREY))
-        if self.who:
-            lines[1].append(f" · only {('', 'A right', 'B right', 'neither')[self.who]}", rgb(AMBER))
+        if only := WHO[self.who][0]:
+            lines[1].append(f" · only {only}", rgb(AMBER))
         if self.of_class is not None:
             lines[1].append(f" · only {shown(self.of_class, 40)}", rgb(AMBER))
         text = Text("\n").join(lines)

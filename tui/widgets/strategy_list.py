@@ -90,7 +90,7 @@ class StrategyList(OptionList):
         self.added: set[str] = set()
         self.ticked = {strategy.name for strategy in chosen}
         super().__init__(
-            *(Option(self._prompt(strategy), id=name) for name, strategy in strategies.items()),
+            *(Option(prompt, id=name) for name, prompt in self._prompts().items()),
             compact=True,
             markup=False,
             id=id or None,
@@ -114,14 +114,14 @@ class StrategyList(OptionList):
     def put(self, strategy: Strategy) -> None:
         """Shows an edited strategy in place of the one of its name."""
         self.strategies[strategy.name] = strategy
-        self.replace_option_prompt(strategy.name, self._prompt(strategy))
+        self.replace_option_prompt(strategy.name, self._prompts()[strategy.name])
 
     def add(self, strategy: Strategy) -> None:
         """Shows another strategy, or the one of its name that is there already, ticked and highlighted."""
         if strategy.name not in self.strategies:
             self.known[strategy.name] = self.strategies[strategy.name] = strategy
             self.added.add(strategy.name)
-            self.add_option(Option(self._prompt(strategy), id=strategy.name))
+            self.add_option(Option("", id=strategy.name))
         self.ticked.add(strategy.name)
         self._draw()
         self.highlighted = list(self.strategies).index(strategy.name)
@@ -133,8 +133,8 @@ class StrategyList(OptionList):
         self._draw()
 
     def _draw(self) -> None:
-        for strategy in self.strategies.values():
-            self.replace_option_prompt(strategy.name, self._prompt(strategy))
+        for name, prompt in self._prompts().items():
+            self.replace_option_prompt(name, prompt)
 
     async def _on_key(self, event: Key) -> None:
         await obey(self, event)
@@ -178,18 +178,24 @@ class StrategyList(OptionList):
         event.stop()
         self.action_tick()
 
-    def _prompt(self, strategy: Strategy) -> Text:
+    def _prompts(self) -> dict[str, Text]:
+        """The line of each strategy; what trains stands in a column where all of it fits."""
+        names = apart(list(self.strategies), self.room)
+        trains = [what_trains(strategy) for strategy in self.strategies.values()]
+        cells = max(map(len, names))
+        if cells + max(map(len, trains)) > self.room + BESIDE - TICK_AND_MARK:
+            cells = 0
+        return {
+            key: self._prompt(strategy, name, what, cells)
+            for (key, strategy), name, what in zip(self.strategies.items(), names, trains, strict=True)
+        }
+
+    def _prompt(self, strategy: Strategy, name: str, what: str, cells: int) -> Text:
         ticked = strategy.name in self.ticked
         text = Text(no_wrap=True, overflow="ellipsis")
         text.append("[x] " if ticked else "[ ] ", "bold" if ticked else "")
-        names = dict(zip(self.strategies, apart(list(self.strategies), self.room), strict=True))
-        trains = {one.name: what_trains(one) for one in self.strategies.values()}
-        column = max(map(len, names.values()))
-        text.append(names[strategy.name]).append("*" if self.is_changed(strategy) else " ")
-        if column + max(map(len, trains.values())) <= self.room + BESIDE - TICK_AND_MARK:
-            text.append(" " * (column - len(names[strategy.name])))
-        text.append(f" {trains[strategy.name]}", "dim")
-        return text
+        text.append(name).append("*" if self.is_changed(strategy) else " ").append(" " * (cells - len(name)))
+        return text.append(f" {what}", "dim")
 
 
 def _unchanged(strategy: Strategy) -> Strategy:
