@@ -13,6 +13,7 @@ from engine import events as ev
 from engine import folder as folders
 from engine.log import event_reader, is_being_written, writing_process
 from engine.state import fold
+from tests.engine.running import wait_for
 from tests.tui.real_terminal import Terminal
 
 START = "\x1b[15~"
@@ -49,6 +50,7 @@ def test_detach_look_again_and_stop(arguments: list[str], tmp_path: Path) -> Non
 
     again = Terminal([], 80, 24, tmp_path)  # it opens what goes on
     again.wait_for("squeezenet1_1", "training", "Pause")
+    wait_for(lambda: len([one for one in event_reader(folder).read() if isinstance(one, ev.RunStarted)]) == 2)
     again.press(" ")
     again.wait_for("paused")
     again.press(" ")
