@@ -34,7 +34,7 @@ from tui.hosting import Hosting
 from tui.loading import load_ahead, load_for_comparing
 from tui.messages import HandedOver, HostStarted, OthersTrain, StartFailed, StateRead
 from tui.screens.dialogs import Leaving, Question, Reading, Way
-from tui.screens.frame import SMALLEST, Shows, framed
+from tui.screens.frame import SMALLEST, Mode, Shows, framed
 from tui.screens.setup import SetupScreen
 from tui.theme import THEME
 from tui.widgets.header import MODES, Header, Tabs
@@ -118,7 +118,7 @@ class TlTui(App[None], inherit_bindings=False):
 
     def on_mount(self) -> None:
         """Opens Setup."""
-        screens: dict[str, Callable[[], Screen[None]]] = {
+        screens: dict[str, Callable[[], Mode]] = {
             "setup": lambda: SetupScreen(self._setup),
             "live": _live,
             "compare": _compare,
@@ -497,19 +497,19 @@ class TlTui(App[None], inherit_bindings=False):
 # The other modes are loaded at the first visit: the first frame of Setup does not wait for them.
 
 
-def _live() -> Screen[None]:
+def _live() -> Mode:
     from tui.screens.live import LiveScreen  # noqa: PLC0415
 
     return LiveScreen()
 
 
-def _compare() -> Screen[None]:
+def _compare() -> Mode:
     from tui.screens.compare import CompareScreen  # noqa: PLC0415
 
     return CompareScreen()
 
 
-def _runs() -> Screen[None]:
+def _runs() -> Mode:
     from tui.screens.runs import RunsScreen  # noqa: PLC0415
 
     return RunsScreen()

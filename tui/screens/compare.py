@@ -10,7 +10,6 @@ from textual import on, work
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Horizontal, Vertical
-from textual.screen import Screen
 from textual.widgets import Static
 from textual.worker import get_current_worker
 
@@ -21,6 +20,7 @@ from tui.errors import unexpected
 from tui.loading import load_for_comparing
 from tui.messages import CompareFailed, ComparisonMade
 from tui.screens.dialogs import Reading
+from tui.screens.frame import Mode
 from tui.screens.host import app_of
 from tui.spec_differences import SpecDifference, side_by_side, spec_differences
 from tui.theme import GREY, rgb
@@ -45,7 +45,7 @@ IN_WINDOW = 8
 """Cells that a window of text has for its frame, its margins and the bar that scrolls."""
 
 
-class CompareScreen(Screen[None]):
+class CompareScreen(Mode):
     """The verdict above a table of strategies; also while runs are still going on."""
 
     DEFAULT_CSS = """

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Protocol, runtime_checkable
 
+from textual import on
+from textual.events import ScreenResume
 from textual.screen import Screen
 from textual.widgets import Static
 
@@ -16,6 +18,20 @@ SMALLEST = (60, 16)
 """Columns and rows below which nothing else is shown."""
 
 
+class Mode(Screen[None]):
+    """A mode's screen."""
+
+    _is_styled = False
+
+    @on(ScreenResume)
+    def _keep_styles(self, event: ScreenResume) -> None:
+        """Coming back takes the styles that are there: they follow every change, and working them all out again is
+        a third of the time from the key to the screen.
+        """
+        event.refresh_styles = not self._is_styled
+        self._is_styled = True
+
+
 @runtime_checkable
 class Shows(Protocol):
     """A mode's screen."""
@@ -24,7 +40,7 @@ class Shows(Protocol):
         """Shows the experiment as it stands now."""
 
 
-def framed(mode: str, make: Callable[[], Screen[None]]) -> Screen[None]:
+def framed(mode: str, make: Callable[[], Mode]) -> Mode:
     """A mode's screen with the header above, the keys below, and a line for windows that are too small."""
     screen = make()
     screen.compose_add_child(Header(mode))

@@ -14,6 +14,7 @@ from textual.screen import Screen
 from textual.widgets import Static
 
 from engine.text import shown
+from tui.screens.frame import Mode
 from tui.screens.host import app_of
 from tui.theme import AMBER, ROSE, rgb
 from tui.widgets.run_list import RunList
@@ -27,7 +28,7 @@ EMPTY = "Nothing is open.\n\nPress 1 to choose data and strategies and start, or
 STARTING = "Starting: loading PyTorch and reading the images …"
 
 
-class LiveScreen(Screen[None]):
+class LiveScreen(Mode):
     """As many panes as have room side by side; every run as a line where that is not all of them."""
 
     BINDINGS: ClassVar[list[BindingType]] = [

@@ -12,7 +12,6 @@ from rich.text import Text
 from textual import on, work
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
-from textual.screen import Screen
 from textual.widgets import Static
 from textual.worker import get_current_worker
 
@@ -23,6 +22,7 @@ from engine.units import percent, percent_range
 from tui.errors import unexpected
 from tui.loading import load_for_comparing
 from tui.screens.dialogs import Question, Tick
+from tui.screens.frame import Mode
 from tui.screens.host import app_of
 from tui.text import apart, middle
 from tui.theme import AMBER, ROSE, rgb
@@ -41,7 +41,7 @@ READ_EVERY = 3.0
 """Seconds after which the folder is looked at again for what others began or went on with."""
 
 
-class RunsScreen(Screen[None]):
+class RunsScreen(Mode):
     """The experiments, and of the one under the cursor where it is and why it ended."""
 
     DEFAULT_CSS = """

@@ -11,7 +11,6 @@ from textual import on
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Horizontal, Vertical
-from textual.screen import Screen
 from textual.widget import Widget
 from textual.widgets import Button, Input, OptionList, Static
 
@@ -20,6 +19,7 @@ from engine.spec import DataSource, Experiment, changed, default_experiment
 from engine.strategy import Strategy
 from engine.text import counted, shown
 from engine.toml import SpecError
+from tui.screens.frame import Mode
 from tui.screens.host import app_of
 from tui.theme import ROSE, rgb
 from tui.widgets.data_picker import DataPicker
@@ -39,7 +39,7 @@ STARTING = "starting: loading PyTorch and looking at what is asked for …"
 RUNNING = "an experiment is running: 2 shows it"
 
 
-class SetupScreen(Screen[None]):
+class SetupScreen(Mode):
     """The data, the strategies, what holds for every run, and the highlighted strategy's parameters."""
 
     DEFAULT_CSS = """
