@@ -178,6 +178,18 @@ async def test_growing_and_shrinking_while_it_trains(app: TlTui, present: Log) -
         assert "best 94.8 % @10" in text_of(app) and "needs at least" not in text_of(app)
 
 
+async def test_a_mode_that_was_seen_before_has_what_the_size_asks_for_now(app: TlTui, past: Log) -> None:
+    async with app.run_test(size=(120, 40)) as pilot:
+        await opened(pilot, app, past(logs.events()))
+        for size, is_too_small in (((120, 40), False), ((40, 10), True), ((80, 24), False)):
+            await pilot.resize_terminal(*size)
+            for mode, title in (("runs", "ants-bees"), ("live", "resnet18-finetune")):
+                await app.action_go(mode)
+                await pilot.pause()
+                assert ("needs at least" in " ".join(text_of(app).split())) == is_too_small
+                assert (title in text_of(app)) != is_too_small
+
+
 async def test_pause_resume_skip_and_stop_are_sent(app: TlTui, present: Log) -> None:
     folder = present(logs.until("EpochFinished", 2, logs.events()))
     async with app.run_test(size=(80, 24)) as pilot:
