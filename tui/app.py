@@ -8,6 +8,7 @@ from datetime import datetime
 from functools import partial
 from pathlib import Path
 from threading import Thread
+from time import monotonic
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from rich.text import Text
@@ -27,6 +28,7 @@ from engine.state import ExperimentState, can_go_on
 from engine.text import listed, shown
 from tui import follow
 from tui.ascii import Ascii, wanted
+from tui.collector import collect
 from tui.commands.find import called
 from tui.errors import app_log, record_error, unexpected, why
 from tui.help import help_text
@@ -110,6 +112,7 @@ class TlTui(App[None], inherit_bindings=False):
         self._opened_first = opened
         self._seeks_running = seeks_running
         self._setup = experiment
+        self._pressed = 0.0  # when the latest key came
         self.register_theme(THEME)
         self.theme = THEME.name
         self.is_plain = wanted()
@@ -293,6 +296,7 @@ class TlTui(App[None], inherit_bindings=False):
             screen.refresh_bindings()
 
     def _tick(self) -> None:
+        collect(monotonic() - self._pressed)
         if self._mode_screen is None:
             return
         for header in self._mode_screen.query(Header):
@@ -304,6 +308,8 @@ class TlTui(App[None], inherit_bindings=False):
 
     async def on_event(self, event: Event) -> None:
         """Takes no keys but those that quit where the window is too small to show what the others do."""
+        if isinstance(event, Key):
+            self._pressed = monotonic()
         width, height = self.size
         is_too_small = width < SMALLEST[0] or height < SMALLEST[1]
         if not is_too_small or not isinstance(event, Key | Paste) or event.is_forwarded:

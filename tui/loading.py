@@ -17,23 +17,29 @@ NICE = 5
 """How far loading ahead steps back: not behind what trains, since a person may come to wait for it."""
 FOR_COMPARING = ("numpy", "scipy.special", "scipy.stats", "sklearn.metrics", "engine.comparison.pairs", "tui.comparing")
 """In an order in which each takes a part of the seconds."""
+SCREENS = ("tui.screens.compare", "tui.screens.runs")
+"""The modes that are visited later."""
 LOADING = Lock()
 
 
 def load_for_comparing(is_wanted: Callable[[], bool] = lambda: True) -> None:
     """Imports what compares, until it is not wanted; at once where that was done."""
+    _load(FOR_COMPARING, is_wanted)
+
+
+def _load(names: tuple[str, ...], is_wanted: Callable[[], bool]) -> None:
     with LOADING, uncollected():
-        for name in FOR_COMPARING:
+        for name in names:
             if not is_wanted():
                 return
             import_module(name)
 
 
 def load_ahead(is_wanted: Callable[[], bool]) -> None:
-    """The same in a thread of its own, before anybody waits for it."""
+    """The same and the screens, in a thread of its own, before anybody waits for it."""
     step_back(NICE)
     try:
-        load_for_comparing(is_wanted)
+        _load((*FOR_COMPARING, *SCREENS), is_wanted)
     except Exception:  # it is told where it is needed
         record_error()
 

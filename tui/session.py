@@ -15,6 +15,7 @@ from rich.console import Console
 from engine.log import is_being_written, writer, writing_process
 from engine.spec import Experiment
 from tui.app import TlTui
+from tui.collector import collected_seldom
 from tui.commands.find import called, how_to_go_on
 from tui.errors import app_log, record_error
 from tui.lost_terminal import output_may_end, own_terminals, point_nowhere, watched
@@ -70,7 +71,7 @@ def _run(app: TlTui) -> bool:
             if 0 not in own_terminals():  # it was lost before: Textual would read its end again and again
                 return True
             read_any_encoding()
-            with native_output_to(app_log(), failed):
+            with native_output_to(app_log(), failed), collected_seldom():
                 app.run()
             if app.failure and not lost.is_set():
                 print_line(app.failure, to_stderr=True)

@@ -101,7 +101,8 @@ def create(experiment: Experiment, out: Path) -> tuple[Path, DataSet]:
             folds((*dataset.train, *dataset.val), experiment.folds, fold_seed(experiment.data.split_seed, seed))
     if not _is_possible_anywhere(experiment):
         tune_process()
-        from engine.experiment import means  # noqa: PLC0415 - imports torch: seconds, before a person sees Live
+        with uncollected():
+            from engine.experiment import means  # noqa: PLC0415 - imports torch: seconds, before a person sees Live
 
         means(experiment)
     folder = folders.create(out, dataset.name, datetime.now())

@@ -14,6 +14,8 @@ M_TRIM_THRESHOLD, M_MMAP_MAX, M_ARENA_MAX = -1, -4, -8
 """glibc's numbers for ``mallopt``, from its malloc.h."""
 SPINS = "2000"
 """How often a thread of GNU's OpenMP looks for more work before it sleeps."""
+_LOADING = threading.Lock()
+_loads: list[int] = []  # the threads that load large libraries
 
 
 def tune_process() -> None:
@@ -43,12 +45,17 @@ def uncollected() -> Iterator[None]:
     Torch has hundreds of thousands that stay to the end; a look at all of them holds up every thread, a screen's among
     them, for a tenth of a second and more.
     """
-    gc.disable()
+    with _LOADING:
+        _loads.append(threading.get_ident())
+        gc.disable()
     try:
         yield
     finally:
-        gc.freeze()
-        gc.enable()
+        with _LOADING:
+            _loads.remove(threading.get_ident())
+            gc.freeze()
+            if not _loads:  # another thread may be in the middle of torch
+                gc.enable()
         atexit.register(gc.unfreeze)  # else extension modules complain at the end of what nobody collected
 
 

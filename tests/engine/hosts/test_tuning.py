@@ -55,6 +55,25 @@ with uncollected():
 print(gc.isenabled(), gc.get_freeze_count() > before + 50_000, len(gc.get_objects()) < before)
 """
 
+TWO_LOAD = """
+import gc, threading
+from engine.hosts.tuning import uncollected
+begun, ended = threading.Event(), threading.Event()
+def other():
+    with uncollected():
+        begun.set()
+        ended.wait()
+thread = threading.Thread(target=other)
+thread.start()
+begun.wait()
+with uncollected():
+    pass
+while_one_loads = gc.isenabled()
+ended.set()
+thread.join()
+print(while_one_loads, gc.isenabled())
+"""
+
 
 CREATING = """
 import os, sys
@@ -105,3 +124,7 @@ def test_a_thread_steps_back_with_those_that_it_starts_and_no_other() -> None:
 
 def test_the_collector_leaves_out_what_was_imported() -> None:
     assert said(COLLECTOR) == "True True True"
+
+
+def test_while_one_thread_loads_another_that_has_loaded_does_not_let_the_collector_in() -> None:
+    assert said(TWO_LOAD) == "False True"

@@ -1,0 +1,35 @@
+"""Python's collector of garbage looks at everything while nobody waits for a key's answer.
+
+A look at all objects of the app takes 0.07 s and more, and by itself comes where objects are made: while a key's answer
+is drawn, every fifteenth time or so.
+"""
+
+from __future__ import annotations
+
+import gc
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+IDLE = 1.0
+"""Seconds without a key after which nobody waits for an answer."""
+DUE = 20
+"""After so many looks at the younger objects one at everything is worth its time (Python's own rule: 10)."""
+MOST = 200
+"""After so many it comes in any case, as long as keys may be pressed."""
+
+
+@contextmanager
+def collected_seldom() -> Iterator[None]:
+    """Meanwhile only :func:`collect` looks at everything, but for what cannot wait."""
+    before = gc.get_threshold()
+    gc.set_threshold(*before[:2], MOST)
+    try:
+        yield
+    finally:
+        gc.set_threshold(*before)
+
+
+def collect(idle: float) -> None:
+    """Looks at everything if that is due, ``idle`` seconds after the last key, and no library is being loaded."""
+    if idle >= IDLE and gc.get_count()[2] >= DUE and gc.isenabled():
+        gc.collect()
