@@ -16,7 +16,7 @@ from textual.widget import Widget
 from textual.widgets import Button, Input, OptionList, Static
 
 from engine.presets import known_strategies, presets
-from engine.spec import DataSource, Experiment, changed, default_experiment
+from engine.spec import DataSource, Experiment, changed, default_experiment, with_absolute_paths
 from engine.strategy import Strategy
 from engine.text import counted, shown
 from engine.toml import SpecError
@@ -127,6 +127,7 @@ class SetupScreen(Screen[None]):
         self.still.display = False
         self.message = Static(markup=False, id="message")
         self._resumed = False
+        self._first: object = None  # what it began with
         self._entered_in: tuple[Input, DataSource] | None = None
 
     def compose(self) -> ComposeResult:
@@ -168,6 +169,23 @@ class SetupScreen(Screen[None]):
         await self.options.complete()
         await self.form.complete()
         self._describe(self.strategies.current or self.form.strategy)
+        self._first = self._written
+
+    @property
+    def _written(self) -> object:
+        """All that is typed, chosen and ticked, be it right or wrong."""
+        return dict(self.strategies.strategies), set(self.strategies.ticked), self.data.source, self.options.values
+
+    @property
+    def is_unsaved(self) -> bool:
+        """Whether it holds what it did not begin with, and what was started last here is not that."""
+        if self._first is None or self._written == self._first:
+            return False
+        host = app_of(self).hosting.host
+        try:
+            return host is None or with_absolute_paths(self.asked()) != host.experiment
+        except SpecError:
+            return True
 
     def show(self, state: ExperimentState) -> None:
         """Nothing of a running experiment is shown here."""

@@ -127,6 +127,12 @@ class RunOptions(Vertical):
         except SpecError:
             return 0, None
 
+    @property
+    def values(self) -> tuple[str, ...]:
+        """What is typed and chosen, be it right or wrong."""
+        typed = self.seeds, self.folds, self.weights, self.device
+        return *(one.value for one in typed), str(self.precision.value)
+
     def applied(self, experiment: Experiment) -> Experiment:
         """The experiment with these values; :class:`SpecError` where one of them is wrong."""
         return changed(
