@@ -96,7 +96,7 @@ def test_where_something_cannot_be_removed_the_log_is_still_there(
     unlink = Path.unlink
 
     def refused(path: Path, missing_ok: bool = False) -> None:
-        if path.name == "engine.log":
+        if path.name == "experiment.toml":
             raise PermissionError(13, "Permission denied", str(path))
         unlink(path, missing_ok)
 

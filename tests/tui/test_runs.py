@@ -298,13 +298,15 @@ async def test_a_filter_narrows_while_typing_and_outlasts_reading_again() -> Non
         assert "No experiment matches" in text_of(app) and table.current is None
         await pilot.press("backspace", "backspace", "down", "enter")
         await pilot.pause()
+        logs.write(OUT / "g-20261125-120000", logs.until("EpochFinished", 3, logs.events()))
         app.runs.action_refresh()
+        await until(pilot, lambda: len(app.runs.known) == 8)
         assert table.has_focus and len(table.summaries) == 3, "Enter goes to the list and leaves it narrowed"
         await pilot.press("enter")
         assert app.opened == [("a-20261123-120000", "live")]
         await pilot.press("escape")
         await pilot.pause()
-        assert len(table.summaries) == 7 and "filter" not in text_of(app)
+        assert len(table.summaries) == 8 and "filter" not in text_of(app)
         assert table.has_focus and table.current is not None and table.current.name == "a-20261123-120000"
 
 
