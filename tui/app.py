@@ -232,6 +232,8 @@ class TlTui(App[None], inherit_bindings=False):
         if isinstance(self.screen, ModalScreen) or self.current_mode == "setup":
             return  # the person has gone on meanwhile
         self._setup = experiment
+        if self._setup_screen is not None:
+            self._keys.pop(self._setup_screen, None)
         await self.remove_mode("setup")
         self.add_mode("setup", partial(framed, "setup", self._new_setup))
         self._visited.discard("setup")

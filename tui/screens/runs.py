@@ -69,12 +69,10 @@ class RunsScreen(Screen[None]):
             key_display="/",
             priority=True,
             id="runs.filter",
-            tooltip="type part of a name, a data path, a strategy or a state; several words: all of them",
+            tooltip="narrow the list by name, data, strategy or state",
         ),
         Binding("escape", "clear_filter", "Show all", id="runs.clear-filter", tooltip="take the filter away"),
-        Binding(
-            "u", "reuse", "Reuse", id="runs.reuse", tooltip="load its settings into Setup, for a new experiment like it"
-        ),
+        Binding("u", "reuse", "Reuse", id="runs.reuse", tooltip="load its settings into Setup, for a new experiment"),
         Binding(
             "delete,backspace",
             "delete",
@@ -220,7 +218,7 @@ class RunsScreen(Screen[None]):
         except Exception as error:  # a person wants to know, and to go on
             self.notify(unexpected(error), title="Runs", severity="error")
         else:
-            self.app.call_from_thread(self._ask_and_go, lambda: app_of(self).set_up(experiment, summary.name))
+            self.app.call_from_thread(self._ask_and_go, partial(app_of(self).set_up, experiment, summary.name))
 
     def action_delete(self) -> None:
         """Asks, then deletes the experiment's folder."""
@@ -241,9 +239,7 @@ class RunsScreen(Screen[None]):
             self.notify(unexpected(error), title="Runs", severity="error")
         else:
             more = "\nIt is not over and could still be resumed." if summary.status == "interrupted" else ""
-            question = Question("Delete this experiment?", f"{text}{more}", "Delete (y)", "Keep (n)")
-            answered = partial(self._answered_delete, summary.folder)
-            self.app.call_from_thread(self._ask_and_go, lambda: self.app.push_screen(question, answered))
+            self.app.call_from_thread(self._ask_and_go, partial(self._ask_to_delete, summary.folder, f"{text}{more}"))
 
     def _is_running(self, folder: Path) -> bool:
         """Whether an experiment runs, here or elsewhere; says so."""
@@ -257,7 +253,13 @@ class RunsScreen(Screen[None]):
         if self.is_current:
             ask()
 
-    def _answered_delete(self, folder: Path, yes: bool | None) -> None:
+    def _ask_to_delete(self, folder: Path, text: str) -> None:
+        self.app.push_screen(
+            Question("Delete this experiment?", text, "Delete (y)", "Keep (n)"),
+            partial(self._answered_to_delete, folder),
+        )
+
+    def _answered_to_delete(self, folder: Path, yes: bool | None) -> None:
         if yes:
             self._delete(folder)
 
@@ -267,8 +269,10 @@ class RunsScreen(Screen[None]):
             if self._is_running(folder):
                 return
             strange = remove(folder)
-        except (LogBusyError, SpecError) as error:
-            self.notify(shown(str(error)), title="Not deleted", severity="warning")
+        except LogBusyError as error:  # one on another host, which may have ended
+            self.notify(f"{shown(str(error))} (`tl-tui delete --force`)", title="Not deleted", severity="warning")
+        except SpecError as error:
+            self.notify(str(error), title="Not deleted", severity="warning")
         except OSError as error:
             self.notify(in_words(error), title="Not all of it could be deleted", severity="error")
         except Exception as error:  # a person wants to know, and to go on
@@ -430,7 +434,7 @@ class RunsScreen(Screen[None]):
         """Shows the experiments that the filter leaves."""
         found = matching(self.known, self.filter.words)
         if not self.filter.is_typed_in and not found:
-            self.set_focus(None)
+            self.set_focus(None)  # else hiding the list would put the cursor into the filter
         self.table.display, self.empty.display = bool(found), not found
         self.empty.update(self._nothing())
         if found != self.table.summaries:  # of thousands, drawing takes long

@@ -174,7 +174,8 @@ class SetupScreen(Screen[None]):
     @property
     def _written(self) -> object:
         """All that is typed, chosen and ticked, be it right or wrong."""
-        return dict(self.strategies.strategies), set(self.strategies.ticked), self.data.source, self.options.values
+        strategies = dict(self.strategies.strategies), set(self.strategies.ticked), dict(self.form.problems)
+        return *strategies, self.data.source, self.options.values
 
     @property
     def is_unsaved(self) -> bool:
