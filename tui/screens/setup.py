@@ -127,8 +127,8 @@ class SetupScreen(Screen[None]):
         self.still.display = False
         self.message = Static(markup=False, id="message")
         self._resumed = False
-        self._first: object = None  # what it began with
         self._entered_in: tuple[Input, DataSource] | None = None
+        self._first = self._written  # what it began with
 
     def compose(self) -> ComposeResult:
         """Left what is compared, right the highlighted strategy, below what would start, or why it cannot."""
@@ -169,7 +169,6 @@ class SetupScreen(Screen[None]):
         await self.options.complete()
         await self.form.complete()
         self._describe(self.strategies.current or self.form.strategy)
-        self._first = self._written
 
     @property
     def _written(self) -> object:
@@ -180,7 +179,7 @@ class SetupScreen(Screen[None]):
     @property
     def is_unsaved(self) -> bool:
         """Whether it holds what it did not begin with, and what was started last here is not that."""
-        if self._first is None or self._written == self._first:
+        if self._written == self._first:
             return False
         host = app_of(self).hosting.host
         try:
