@@ -15,11 +15,32 @@ EVENTS = "events.jsonl"
 COMMANDS = "commands.jsonl"
 WRITER_LOCK = "writer.lock"
 ENGINE_LOG = "engine.log"
+COMPARISON = "comparison"
+"""The name of an export, before its format's ending."""
+NETWORK = "best.safetensors"
+_OWN_FILES = re.compile(
+    "|".join(map(re.escape, (SPEC, EVENTS, COMMANDS, WRITER_LOCK, ENGINE_LOG)))
+    + rf"|{COMPARISON}\.(csv|json|md)"
+    + rf"|\.({re.escape(SPEC)}|{COMPARISON}\.(csv|json|md))\.\d+"  # half written, as the next line
+    + r"|(checkpoints/[^/]+|predictions)/(\.tmp[^/]*|\.[^/]+\.safetensors\.partial)"
+    + r"|checkpoints/[^/]+/(best|last|unused-\d+)\.safetensors|predictions/[^/]+\.safetensors"
+)
+_OWN_FOLDERS = re.compile(r"checkpoints(/[^/]+)?|predictions")
+
+
+def is_own_file(place: str) -> bool:
+    """Whether a file at this ``place`` below an experiment's folder (``engine.log``) is one that tl-tui writes."""
+    return _OWN_FILES.fullmatch(place) is not None
+
+
+def is_own_folder(place: str) -> bool:
+    """Whether a folder at this ``place`` below an experiment's folder is one that tl-tui makes."""
+    return _OWN_FOLDERS.fullmatch(place) is not None
 
 
 def weights_file(folder: Path, run: str) -> Path:
     """The network of a run's best epoch."""
-    return folder / "checkpoints" / run / "best.safetensors"
+    return folder / "checkpoints" / run / NETWORK
 
 
 def standing_file(folder: Path, run: str) -> Path:

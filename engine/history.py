@@ -14,6 +14,8 @@ from msgspec import Struct
 from engine.events import AnyEvent
 from engine.folder import EVENTS, SPEC, experiments
 from engine.log import LineReader, event_reader, is_being_written, writing_process
+from engine.presets import presets
+from engine.spec import Experiment, load_experiment
 from engine.state import WRITING, ExperimentState, fold
 from engine.text import counted
 
@@ -23,7 +25,7 @@ FREQUENT = (b'{"event":"Progress"', b'{"event":"MemorySampled"')
 
 
 class Summary(Struct, frozen=True):
-    """One experiment: when it ``began``, on what ``data``, and how it ended.
+    """One experiment: when it ``began``, on what ``data``, and how it ended; ``data_path``: empty for the demo set.
 
     ``best``: the best validation accuracy (0..1) by run id, of the runs that finished an epoch; ``reached``: the same
     by strategy, in the order of its runs. ``seconds``: from the first event to the last. ``status``: ``interrupted`` if
@@ -36,6 +38,7 @@ class Summary(Struct, frozen=True):
     name: str
     began: datetime | None = None
     data: str = ""
+    data_path: str = ""
     strategies: tuple[str, ...] = ()
     seeds: tuple[int, ...] = ()
     folds: int | None = None
@@ -77,6 +80,14 @@ def read_state(folder: Path) -> ExperimentState:
     return fold(event_reader(folder).read())
 
 
+def asked(folder: Path) -> Experiment:
+    """What the experiment in a folder was asked for, also where it never began; ``SpecError`` where nothing tells it,
+    ``OSError`` where its log cannot be read.
+    """
+    state, _ = _read(folder / EVENTS)
+    return state.spec or load_experiment(folder / SPEC, presets())
+
+
 def summary(folder: Path) -> Summary:
     """What the experiment's log tells; never an error: an unreadable log is ``damaged`` with a note."""
     stamp = _stamp(folder)
@@ -98,6 +109,7 @@ def summary(folder: Path) -> Summary:
         name=folder.name,
         began=state.began,
         data=state.data.name if state.data else "",
+        data_path=state.spec.data.path or "",
         strategies=tuple(strategy.name for strategy in state.spec.strategies),
         seeds=state.spec.seeds,
         folds=state.spec.folds,

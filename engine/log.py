@@ -9,7 +9,8 @@ import os
 import socket
 import threading
 import time
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from pathlib import Path
 from types import TracebackType
@@ -203,6 +204,16 @@ def send_command(folder: Path, action: Action) -> None:
     line = msgspec.json.encode(Command(action, datetime.now(UTC))) + b"\n"
     with (folder / COMMANDS).open("ab", buffering=0) as file:
         file.write(line)
+
+
+@contextmanager
+def held(folder: Path, *, force: bool = False) -> Iterator[None]:
+    """Nobody else writes the experiment's log meanwhile; :class:`LogBusyError` as in :class:`EventLog`."""
+    lock = _acquired(folder, force)
+    try:
+        yield
+    finally:
+        lock.release()
 
 
 def is_being_written(folder: Path) -> bool:

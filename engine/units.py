@@ -50,6 +50,11 @@ def size(count: float) -> str:
     return f"{mebibytes:.0f} MiB" if mebibytes < 1000 else f"{mebibytes / 1024:.1f} GiB"
 
 
+def size_on_disk(count: int) -> str:
+    """Bytes on the disk, where a little is not nothing: ``< 1 MiB``, ``812 MiB``."""
+    return "< 1 MiB" if 0 < count < 2**20 else size(count)
+
+
 def speed(images_per_second: float) -> str:
     """Images a second, without false digits."""
     return f"{images_per_second:,.0f} images/s" if images_per_second >= 10 else f"{images_per_second:.1f} images/s"

@@ -113,6 +113,7 @@ class TlTui(App[None], inherit_bindings=False):
         self._seeks_running = seeks_running
         self._setup = experiment
         self._pressed = 0.0  # when the latest key came
+        self._setup_screen: SetupScreen | None = None
         self.register_theme(THEME)
         self.theme = THEME.name
         self.is_plain = wanted()
@@ -122,7 +123,7 @@ class TlTui(App[None], inherit_bindings=False):
     def on_mount(self) -> None:
         """Opens Setup."""
         screens: dict[str, Callable[[], Mode]] = {
-            "setup": lambda: SetupScreen(self._setup),
+            "setup": self._new_setup,
             "live": _live,
             "compare": _compare,
             "runs": _runs,
@@ -202,6 +203,53 @@ class TlTui(App[None], inherit_bindings=False):
             self.notify("An experiment is running: stop it first (2 Live, then s).", severity="warning")
         else:
             self.hosting.start(experiment, self.out)
+
+    def _new_setup(self) -> Mode:
+        self._setup_screen = SetupScreen(self._setup)
+        return self._setup_screen
+
+    def set_up(self, experiment: Experiment, name: str) -> None:
+        """Puts what the experiment of this ``name`` was asked for into Setup, to be changed and started as another one;
+        asks first where Setup holds what was changed there and not started.
+        """
+
+        def answered(yes: bool | None) -> None:
+            if yes:
+                self.call_later(self._set_up, experiment, f"Setup holds the settings of {shown(name)}.")
+
+        if self._setup_screen is None or not self._setup_screen.is_unsaved:
+            answered(True)
+            return
+        self.push_screen(
+            Question(
+                "Replace what is in Setup?",
+                f"It was changed and not started: that would be lost.\nThe settings of {shown(name)} take its place.",
+                "Replace (y)",
+                "Keep (n)",
+            ),
+            answered,
+        )
+
+    async def _set_up(self, experiment: Experiment, said: str) -> None:
+        """Makes Setup anew, as it is at the start of the app."""
+        if isinstance(self.screen, ModalScreen) or self.current_mode == "setup":
+            return  # the person has gone on meanwhile
+        self._setup = experiment
+        if self._setup_screen is not None:
+            self._keys.pop(self._setup_screen, None)
+        await self.remove_mode("setup")
+        self.add_mode("setup", partial(framed, "setup", self._new_setup))
+        self._visited.discard("setup")
+        await self.action_go("setup")
+        self.notify(said)
+
+    def forget(self, folder: Path) -> None:
+        """Shows nothing any more of an experiment that was deleted."""
+        self.marks.pop(folder, None)
+        if folder == self.folder:
+            self.workers.cancel_group(self, "follow")
+            self.folder, self.state, self.interrupted = None, ExperimentState(), False
+        self._show()
 
     @on(OthersTrain)
     def _others_train(self, message: OthersTrain) -> None:

@@ -183,6 +183,18 @@ def runs(out: Path, as_json: bool) -> int:
     return print_runs(out, as_json=as_json)
 
 
+@cli.command(short_help="Delete experiments: their folders, and the trained networks in them.")
+@click.argument("experiments", nargs=-1, required=True, metavar="EXPERIMENT...")
+@click.option("--yes", is_flag=True, help="Do not ask.")
+@click.option("--force", is_flag=True, help="Delete although another host may be at it.")
+@out_option
+def delete(experiments: tuple[str, ...], yes: bool, force: bool, out: Path) -> int:
+    """Delete EXPERIMENTs: folders, or names below --out. Never one that runs, nor files that tl-tui did not make."""
+    from tui.commands.delete import delete_experiments
+
+    return delete_experiments(experiments, out, yes=yes, force=force)
+
+
 @cli.command(short_help="Compare what experiments came to, as a table or a file.")
 @click.argument("experiments", nargs=-1, metavar="[EXPERIMENT[:RUN]]...")
 @click.option("--positive", metavar="CLASS", help="Of two classes, the one that sensitivity is about.")

@@ -29,7 +29,7 @@ from engine.toml import SpecError
 
 
 class ThreadHost:
-    """Runs what is left of one experiment; ``failure`` is the exception that ended it, if one did.
+    """Runs what is left of one ``experiment``; ``failure`` is the exception that ended it, if one did.
 
     ``nice``: how far its threads step back behind those of a screen, 0 not at all. ``force``: goes on although the
     data are no longer those it began with. ``earlier_events``: how many events of its log are those of other processes.
@@ -40,7 +40,7 @@ class ThreadHost:
     ) -> None:
         self.folder = log.folder
         self.failure: Exception | None = None
-        self._experiment = experiment
+        self.experiment = experiment
         self._dataset = dataset
         self.earlier_events = len(log.earlier)
         self._log = log
@@ -83,7 +83,7 @@ class ThreadHost:
                 with uncollected() if first else nullcontext():
                     from engine.experiment import run  # noqa: PLC0415 - imports torch: seconds, for no screen to wait
 
-                run(self._experiment, self._dataset, self._log, self._asked, force=self._force)
+                run(self.experiment, self._dataset, self._log, self._asked, force=self._force)
         except Exception as error:
             self.failure = error
 

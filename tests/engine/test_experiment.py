@@ -18,7 +18,7 @@ import torchvision
 from torch import Tensor, nn
 
 from engine import events as ev
-from engine import progress
+from engine import export, progress
 from engine.comparison.chosen import Source
 from engine.comparison.rows import compare
 from engine.data.dataset import DataError
@@ -33,6 +33,7 @@ from engine.log import EventLog, event_reader, is_being_written, send_command
 from engine.models import weights
 from engine.presets import named, presets
 from engine.progress import WorkDone
+from engine.removal import contents
 from engine.spec import Experiment, changed, load_experiment
 from engine.state import fold
 from engine.strategy import changed_strategy
@@ -78,6 +79,9 @@ def test_both_strategies_from_start_to_end(image_folder: Callable[..., Path], tm
     fine_tuning, extraction = compare([Source(state)]).runs
     assert fine_tuning.parameters_trainable == fine_tuning.parameters_total
     assert extraction.parameters_trainable == 2 * 1024 + 2
+    export.write(compare([Source(state)]), host.folder)
+    inside = contents(host.folder)
+    assert (inside.networks, inside.is_exported, inside.strange) == (2, True, ()), "all of it is known as tl-tui's"
     assert fine_tuning.peak_memory_bytes
     assert any("no transfer learning" in warning.message for warning in state.warnings)
     assert not is_being_written(host.folder)

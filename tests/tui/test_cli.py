@@ -415,6 +415,22 @@ def test_an_experiment_by_two_paths_is_one(
         assert [run["run"] for run in told["runs"]] == ["resnet18-finetune-0", "mobilenetv3-extract-0"], names
 
 
+def test_experiments_are_deleted_after_a_question(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    kept, gone = (logs.write(tmp_path / "runs" / name, logs.events()[:3]) for name in ("kept", "gone"))
+    assert status(["delete", "gone"]) == 2 and "--yes" in capsys.readouterr().err, "nobody is there to be asked"
+    assert status(["delete", "--yes", "gone", "nobody's"]) == 2 and gone.is_dir(), "nothing before all are found"
+    assert status(["delete", "--yes", "gone", "runs/gone"]) == 0 and not gone.exists()
+    assert "gone is deleted." in capsys.readouterr().out
+    answers = iter("ny")
+    monkeypatch.setattr("sys.stdin.isatty", lambda: True)
+    monkeypatch.setattr("click.termui.visible_prompt_func", lambda _: next(answers))
+    assert status(["delete", "kept"]) == 1 and kept.is_dir()
+    assert f"{kept}\n1 file, < 1 MiB, no trained network.\n" in capsys.readouterr().out
+    assert status(["delete", "kept"]) == 0 and not kept.exists()
+
+
 COMPUTES = """
 import threading, time
 import torch

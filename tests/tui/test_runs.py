@@ -16,6 +16,7 @@ from textual.pilot import Pilot
 import tui.app
 from engine import events as ev
 from engine import history
+from engine.history import Summary
 from engine.log import EventLog
 from engine.spec import changed
 from engine.state import ExperimentState
@@ -25,7 +26,7 @@ from tests.tui.conftest import text_of, until
 from tui.app import TlTui
 from tui.screens import runs
 from tui.screens.dialogs import Question
-from tui.screens.runs import RunsScreen
+from tui.screens.runs import RunsScreen, matching
 from tui.widgets import runs_table
 from tui.widgets.runs_table import when
 
@@ -266,7 +267,7 @@ async def test_every_key_of_runs_is_explained() -> None:
     async with app.run_test(size=SIZES[0]) as pilot:
         await opened(pilot)
         keys = {key: active.binding for key, active in app.screen.active_bindings.items()}
-    for key in ("enter", "c", "r"):
+    for key in ("enter", "c", "r", "slash", "u", "delete"):
         assert keys[key].id, key
         assert keys[key].tooltip, key
 
@@ -279,6 +280,86 @@ def test_runs_look_right(snap_compare: Callable[..., bool], size: tuple[int, int
 
 def test_no_runs_look_right(snap_compare: Callable[..., bool]) -> None:
     assert snap_compare(App(), terminal_size=SIZES[0], run_before=opened)
+
+
+async def test_a_filter_narrows_while_typing_and_outlasts_reading_again() -> None:
+    write_all()
+    app = App()
+    async with app.run_test(size=SIZES[0]) as pilot:
+        await opened(pilot)
+        table = app.runs.table
+        await pilot.press("end", "slash", *"FINISHED ants")
+        assert [one.name[0] for one in table.summaries] == ["a", "c"] and "2 of 6" in text_of(app)
+        logs.write(OUT / "f-20261124-120000", logs.events())
+        app.runs.action_refresh()
+        await until(pilot, lambda: len(app.runs.known) == 7)
+        assert [one.name[0] for one in table.summaries] == ["f", "a", "c"] and "3 of 7" in text_of(app)
+        await pilot.press("x", "x")
+        assert "No experiment matches" in text_of(app) and table.current is None
+        await pilot.press("backspace", "backspace", "down", "enter")
+        await pilot.pause()
+        logs.write(OUT / "g-20261125-120000", logs.until("EpochFinished", 3, logs.events()))
+        app.runs.action_refresh()
+        await until(pilot, lambda: len(app.runs.known) == 8)
+        assert table.has_focus and len(table.summaries) == 3, "Enter goes to the list and leaves it narrowed"
+        await pilot.press("enter")
+        assert app.opened == [("a-20261123-120000", "live")]
+        await pilot.press("escape")
+        await pilot.pause()
+        assert len(table.summaries) == 8 and "filter" not in text_of(app)
+        assert table.has_focus and table.current is not None and table.current.name == "a-20261123-120000"
+
+
+@pytest.mark.parametrize(
+    ("words", "found"),
+    [("", "ab"), ("A-2026", "a"), ("photographs", "b"), ("probe interrupted", "b"), ("probe failed", "")],
+)
+def test_a_filter_looks_at_names_paths_strategies_and_states(words: str, found: str) -> None:
+    one = Summary(OUT / "a", "a-2026", strategies=("resnet18-finetune",), status="failed")
+    other = Summary(OUT / "b", "b-2026", data_path="/Photographs", strategies=("r-probe",), status="interrupted")
+    assert "".join(summary.name[0] for summary in matching((one, other), words.casefold().split())) == found
+
+
+async def test_deleting_asks_and_closes_what_was_open() -> None:
+    write_all()
+    folder = OUT / "b-20261122-120000"
+    (folder / "notes.txt").touch()
+    app = App()
+    async with app.run_test(size=SIZES[0], notifications=True) as pilot:
+        await opened(pilot)
+        app.folder, app.state, app.marks = folder, history.read_state(folder), {folder: None}
+        await pilot.press("down", "delete")
+        await until(pilot, lambda: isinstance(app.screen, Question))
+        for words in (str(folder), "1 file, < 1 MiB, no trained network", "notes.txt is not tl-tui's", "be resumed"):
+            assert words in text_of(app)
+        await pilot.press("enter")  # unthinking: keeps it
+        await pilot.pause()
+        assert (folder / "events.jsonl").is_file() and app.screen is app.runs
+        await pilot.press("backspace")
+        await until(pilot, lambda: isinstance(app.screen, Question))
+        await pilot.press("y")
+        await until(pilot, lambda: len(app.runs.known) == 5)
+        assert [path.name for path in folder.iterdir()] == ["notes.txt"]
+        assert (app.folder, app.state, app.marks) == (None, ExperimentState(), {})
+        current = app.runs.table.current
+        assert current is not None and current.name == "c-20261121-120000", "the one in its place"
+
+
+async def test_one_that_runs_is_not_deleted() -> None:
+    folder = logs.write(OUT / "a-20261123-120000", logs.until("EpochFinished", 1, logs.events()))
+    app = App()
+    async with app.run_test(size=SIZES[0], notifications=True) as pilot:
+        await opened(pilot)
+        with EventLog(folder):
+            await pilot.press("delete")
+            await until(pilot, lambda: "stop it first" in text_of(app).replace("\n", " "))
+            assert app.screen is app.runs
+        await pilot.press("delete")
+        await until(pilot, lambda: isinstance(app.screen, Question))
+        with EventLog(folder):  # it was resumed before the answer
+            await pilot.press("y")
+            await until(pilot, lambda: text_of(app).count("Not deleted") == 1)
+        assert (folder / "events.jsonl").is_file()
 
 
 def test_accuracy_of_one_seed_and_of_several() -> None:

@@ -22,15 +22,17 @@ from engine.data.discover import DataError
 from engine.hosts import thread
 from engine.presets import DEFAULT_STRATEGIES, named, own_strategies_file, presets
 from engine.progress import WorkDone
-from engine.spec import DataSource, Experiment, changed, default_experiment
+from engine.spec import DataSource, Experiment, changed, default_experiment, to_toml
 from engine.strategy import AdamW, Constant, StepLR, changed_strategy
+from tests.tui import logs
 from tests.tui.conftest import idle, text_of, until
 from tui.app import TlTui
 from tui.ascii import to_ascii
 from tui.hosting import Hosting
 from tui.screens.copies import Copies
-from tui.screens.dialogs import Reading
+from tui.screens.dialogs import Question, Reading
 from tui.screens.pick_folder import PickFolder
+from tui.screens.runs import RunsScreen
 from tui.screens.setup import SetupScreen
 from tui.widgets.field import Field
 
@@ -853,6 +855,76 @@ async def test_many_images_are_looked_at_only_when_asked(images: DataSource, mon
         await pilot.press("i")
         await settled(pilot)
         assert was_checked(app.setup)
+
+
+async def test_settings_of_an_earlier_experiment_replace_what_is_not_started_only_when_told(
+    images: DataSource, home: Path
+) -> None:
+    own = changed_strategy(presets()["mobilenetv3-extract"], epochs=7, optimizer={"lr": 0.02})
+    past = changed(
+        default_experiment(presets()),
+        strategies=[own, named("resnet50-last-stage", {})],
+        data=DataSource(str(home / "ants-bees"), val_fraction=0.3, test_fraction=0.25, split_seed=4),
+        **{"seeds": (3, 5), "folds": 4, "weights": "none", "device": "cpu", "precision": "fp32", "compile": True},
+    )
+    logs.write(home / "runs" / "a-20261123-120000", logs.events(past))
+    app = App(images)
+    async with app.run_test(size=SIZES[0], notifications=True) as pilot:
+
+        async def reused() -> None:
+            await pilot.press("4")
+            await until(pilot, lambda: isinstance(app.screen, RunsScreen) and app.screen.table.current is not None)
+            await pilot.press("u")
+            await until(pilot, lambda: app.current_mode == "setup" or isinstance(app.screen, Question))
+
+        await settled(pilot)
+        await reused()
+        await settled(pilot)
+        assert app.setup.asked() == past and not app.setup.is_unsaved
+        await pilot.press("space")
+        await reused()
+        assert isinstance(app.screen, Question) and "not started" in text_of(app)
+        await pilot.press("enter")  # unthinking: keeps what was changed
+        await pilot.pause()
+        assert app.current_mode == "runs"
+        await pilot.press("1")
+        assert len(app.setup.asked().strategies) == 1
+        app.hosting.host = started(app.setup.asked())
+        await reused()
+        await settled(pilot)
+        assert app.setup.asked() == past, "what was started is kept in its folder: nothing to ask"
+        await pilot.press("space")
+        await reused()
+        await pilot.press("y")
+        await until(pilot, lambda: app.current_mode == "setup")
+        await settled(pilot)
+        assert app.setup.asked() == past
+
+
+def started(experiment: Experiment) -> thread.ThreadHost:
+    """What has trained an experiment to its end."""
+    host = object.__new__(thread.ThreadHost)
+    host.experiment, host.folder, host.failure = experiment, Path("runs"), None
+    host._thread = threading.Thread()
+    return host
+
+
+async def test_settings_that_nothing_tells_are_not_loaded(images: DataSource, home: Path) -> None:
+    folder = home / "runs" / "a-20261123-120000"
+    folder.mkdir(parents=True)
+    (folder / "events.jsonl").write_bytes(b"\x00\n")
+    app = App(images)
+    async with app.run_test(size=SIZES[0], notifications=True) as pilot:
+        await settled(pilot)
+        await pilot.press("4")
+        await until(pilot, lambda: isinstance(app.screen, RunsScreen) and app.screen.table.current is not None)
+        await pilot.press("u")
+        await until(pilot, lambda: "settings cannot be read" in text_of(app))
+        assert app.current_mode == "runs"
+        (folder / "experiment.toml").write_text(to_toml(changed(default_experiment(presets()), seeds=(8,))))
+        await pilot.press("u")
+        await until(pilot, lambda: app.current_mode == "setup")
+        assert app.setup.asked().seeds == (8,), "of a damaged log the file of what was asked for is enough"
 
 
 async def test_a_start_leaves_the_images_alone(images: DataSource, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -13,7 +13,7 @@ from rich.text import Text
 
 from engine.text import shown
 from engine.toml import SpecError
-from engine.units import UNKNOWN, duration, percent_range, size
+from engine.units import UNKNOWN, duration, percent_range, size, size_on_disk
 from tui.strategies import described
 from tui.text import print_line
 
@@ -76,7 +76,8 @@ def print_cache() -> int:
     from engine import cache
 
     found, most = cache.entries(), cache.limit()
-    used = f"{_room(sum(entry.bytes for entry in found))} of at most {size(most)}" if most else "no room for a cache"
+    taken = size_on_disk(sum(entry.bytes for entry in found))
+    used = f"{taken} of at most {size(most)}" if most else "no room for a cache"
     print_line(f"{shown(str(cache.folder()), 400)}: {used}")
     if not found:
         print_line("Nothing is prepared yet; the first experiment on your images does it.")
@@ -84,7 +85,7 @@ def print_cache() -> int:
     table = _table("kind", "what", "size", "last used")
     for entry in found:
         last = f"{entry.used.astimezone():%Y-%m-%d %H:%M}"
-        table.add_row(*map(_plain, (entry.kind, entry.description, _room(entry.bytes), last)))
+        table.add_row(*map(_plain, (entry.kind, entry.description, size_on_disk(entry.bytes), last)))
     Console().print(table)
     print_line("`tl-tui cache clear` removes all of it.")
     return 0
@@ -98,7 +99,7 @@ def clear_cache() -> int:
         count, freed = cache.clear()
     except TimeoutError:
         raise SpecError(f"{cache.folder()} is busy: another tl-tui writes there; try again in a minute") from None
-    print_line(f"removed {count} {'entry' if count == 1 else 'entries'}, {_room(freed)}")
+    print_line(f"removed {count} {'entry' if count == 1 else 'entries'}, {size_on_disk(freed)}")
     return 0
 
 
@@ -121,11 +122,6 @@ def _print_json(value: object) -> int:
 
     sys.stdout.write(json_text(msgspec.to_builtins(value, enc_hook=str)))
     return 0
-
-
-def _room(count: int) -> str:
-    """Bytes on the disk, where a little is not nothing."""
-    return "< 1 MiB" if 0 < count < 2**20 else size(count)
 
 
 def _table(*columns: str) -> Table:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar, Literal
@@ -17,15 +17,20 @@ from textual.worker import get_current_worker
 
 from engine import history
 from engine.history import Summary
+from engine.log import LogBusyError
+from engine.removal import contents, remove
 from engine.text import shown
+from engine.toml import SpecError
 from engine.units import percent, percent_range
-from tui.errors import unexpected
+from tui.deleting import what_goes, what_stays
+from tui.errors import in_words, unexpected, why
 from tui.loading import load_for_comparing
 from tui.screens.dialogs import Question, Tick
 from tui.screens.frame import Mode
 from tui.screens.host import app_of
 from tui.text import apart, middle
 from tui.theme import AMBER, ROSE, rgb
+from tui.widgets.filter_line import FilterLine
 from tui.widgets.runs_table import MARK, RunsTable
 
 if TYPE_CHECKING:
@@ -55,9 +60,29 @@ class RunsScreen(Mode):
         Binding(
             "space", "mark", "Mark", id="runs.mark", tooltip="mark the experiment for Compare, or take the mark away"
         ),
+        Binding("c", "compare", "Compare", id="runs.compare", tooltip="compare what is marked, else this experiment"),
+        # with priority, so that it acts before what is typed next, which may have arrived together with it
+        Binding(
+            "slash",
+            "filter",
+            "Filter",
+            key_display="/",
+            priority=True,
+            id="runs.filter",
+            tooltip="narrow the list by name, data, strategy or state",
+        ),
+        Binding("escape", "clear_filter", "Show all", id="runs.clear-filter", tooltip="take the filter away"),
+        Binding("u", "reuse", "Reuse", id="runs.reuse", tooltip="load its settings into Setup, for a new experiment"),
+        Binding(
+            "delete,backspace",
+            "delete",
+            "Delete",
+            key_display="del",
+            id="runs.delete",
+            tooltip="delete the experiment's folder; asks first",
+        ),
         Binding("m", "mark_runs", "Mark runs", id="runs.mark-runs", tooltip="mark single runs of the experiment"),
         Binding("x", "unmark", "Unmark all", show=False, id="runs.unmark", tooltip="take all marks away"),
-        Binding("c", "compare", "Compare", id="runs.compare", tooltip="compare what is marked, else this experiment"),
         Binding("r", "refresh", "Read again", id="runs.refresh", tooltip="look for new experiments and results"),
     ]
 
@@ -66,6 +91,7 @@ class RunsScreen(Mode):
         self.table = RunsTable(id="runs")
         self.table.display = False
         self.empty = Static("reading …", markup=False, id="runs-empty")
+        self.filter = FilterLine("name, data, strategy or state", id="runs-filter")
         self.detail = Static(markup=False, id="runs-detail")
         self.known: tuple[Summary, ...] = ()
         self.has_read = False
@@ -76,6 +102,7 @@ class RunsScreen(Mode):
         """The table, or what to do where there is nothing to show."""
         yield self.table
         yield self.empty
+        yield self.filter
         yield self.detail
 
     def on_mount(self) -> None:
@@ -96,9 +123,21 @@ class RunsScreen(Mode):
         self._say()
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
-        """Nothing can be marked or compared before there is something."""
+        """Nothing can be done with an experiment before there is one; a slash is typed where the filter is."""
         del parameters
-        return None if action in ("compare", "mark", "mark_runs", "unmark") and not self.known else True
+        match action:
+            case "mark" | "mark_runs" | "reuse" | "delete":
+                return None if self.table.current is None else True
+            case "compare":
+                return None if self.table.current is None and not app_of(self).marks else True
+            case "unmark":
+                return None if not self.known else True
+            case "filter":
+                return not self.filter.is_typed_in and (True if self.known else None)
+            case "clear_filter":
+                return self.filter.display
+            case _:
+                return True
 
     def show(self, state: ExperimentState) -> None:
         """Looks again when an epoch or the experiment ended."""
@@ -140,6 +179,113 @@ class RunsScreen(Mode):
         """Takes all marks away."""
         app_of(self).marks.clear()
         self._show_marks()
+
+    def action_filter(self) -> None:
+        """Goes to the line whose words narrow the list."""
+        self.filter.open()
+        self._narrow()
+
+    def action_leave_filter(self) -> None:
+        """Goes back to the list, which stays narrowed if anything was typed."""
+        if self.filter.words:
+            self._focus_list()
+        else:
+            self.action_clear_filter()
+
+    def action_clear_filter(self) -> None:
+        """Shows every experiment again."""
+        self._focus_list()
+        self.filter.close()
+        self._narrow()
+
+    def action_move(self, step: int) -> None:
+        """Goes to the next experiment (1), or to the one before (-1)."""
+        self.table.move_cursor(row=self.table.cursor_row + step, animate=False)
+
+    def action_reuse(self) -> None:
+        """Loads the settings of the experiment into Setup."""
+        if (summary := self.table.current) is not None:
+            self._read_settings(summary)
+
+    @work(thread=True, exclusive=True, group="ask", exit_on_error=False)
+    def _read_settings(self, summary: Summary) -> None:
+        try:
+            experiment = history.asked(summary.folder)
+        except SpecError as error:
+            self.notify(str(error), title="Its settings cannot be read", severity="warning")
+        except OSError as error:
+            self.notify(why(summary.folder, error), title="Its settings cannot be read", severity="warning")
+        except Exception as error:  # a person wants to know, and to go on
+            self.notify(unexpected(error), title="Runs", severity="error")
+        else:
+            self.app.call_from_thread(self._ask_and_go, partial(app_of(self).set_up, experiment, summary.name))
+
+    def action_delete(self) -> None:
+        """Asks, then deletes the experiment's folder."""
+        if (summary := self.table.current) is not None:
+            self._look_into(summary)
+
+    @work(thread=True, exclusive=True, group="ask", exit_on_error=False)
+    def _look_into(self, summary: Summary) -> None:
+        try:
+            if self._is_running(summary.folder):
+                return
+            text = what_goes(summary.folder, contents(summary.folder))
+        except SpecError as error:
+            self.notify(str(error), title="Not deleted", severity="warning")
+        except OSError as error:
+            self.notify(in_words(error), title="Not deleted", severity="error")
+        except Exception as error:  # a person wants to know, and to go on
+            self.notify(unexpected(error), title="Runs", severity="error")
+        else:
+            more = "\nIt is not over and could still be resumed." if summary.status == "interrupted" else ""
+            self.app.call_from_thread(self._ask_and_go, partial(self._ask_to_delete, summary.folder, f"{text}{more}"))
+
+    def _is_running(self, folder: Path) -> bool:
+        """Whether an experiment runs, here or elsewhere; says so."""
+        runs = app_of(self).hosting.has_writer(folder)
+        if runs:
+            self.notify(f"{shown(folder.name)} is running: stop it first.", title="Not deleted", severity="warning")
+        return runs
+
+    def _ask_and_go(self, ask: Callable[[], object]) -> None:
+        """What was looked up in a thread to ask about it, unless the person has gone on meanwhile."""
+        if self.is_current:
+            ask()
+
+    def _ask_to_delete(self, folder: Path, text: str) -> None:
+        self.app.push_screen(
+            Question("Delete this experiment?", text, "Delete (y)", "Keep (n)"),
+            partial(self._answered_to_delete, folder),
+        )
+
+    def _answered_to_delete(self, folder: Path, yes: bool | None) -> None:
+        if yes:
+            self._delete(folder)
+
+    @work(thread=True, group="delete", exit_on_error=False)
+    def _delete(self, folder: Path) -> None:
+        try:
+            if self._is_running(folder):
+                return
+            strange = remove(folder)
+        except LogBusyError as error:  # one on another host, which may have ended
+            self.notify(f"{shown(str(error))} (`tl-tui delete --force`)", title="Not deleted", severity="warning")
+        except SpecError as error:
+            self.notify(str(error), title="Not deleted", severity="warning")
+        except OSError as error:
+            self.notify(in_words(error), title="Not all of it could be deleted", severity="error")
+        except Exception as error:  # a person wants to know, and to go on
+            self.notify(unexpected(error), title="Runs", severity="error")
+        else:
+            self.app.call_from_thread(self._deleted, folder, strange)
+
+    def _deleted(self, folder: Path, strange: tuple[str, ...]) -> None:
+        self._marking.discard(folder)
+        app_of(self).forget(folder)
+        said = f"{shown(folder.name)} is deleted."
+        self.notify(f"{said} {what_stays(strange)}" if strange else said)
+        self.action_refresh()
 
     def _markable(self) -> Summary | None:
         summary = self.table.current
@@ -280,16 +426,33 @@ class RunsScreen(Mode):
             return
         self.has_read = True
         self.known = summaries
-        self.table.display = bool(summaries)
-        self.empty.display = not summaries
-        out = middle(shown(str(app_of(self).out)), 50)
-        self.empty.update(f"No experiments in {out} yet.\nPress 1 for Setup, then Enter to start the first one.")
-        self.table.marks = dict(app_of(self).marks)
-        self.table.put(summaries)
-        if summaries:
-            self.table.focus()
+        self.table.mark(app_of(self).marks)
+        self._narrow()
+
+    @on(FilterLine.Changed)
+    def _narrow(self) -> None:
+        """Shows the experiments that the filter leaves."""
+        found = matching(self.known, self.filter.words)
+        if not self.filter.is_typed_in and not found:
+            self.set_focus(None)  # else hiding the list would put the cursor into the filter
+        self.table.display, self.empty.display = bool(found), not found
+        self.empty.update(self._nothing())
+        if found != self.table.summaries:  # of thousands, drawing takes long
+            self.table.put(found)
+        self.filter.say(len(found), len(self.known))
+        if not self.filter.is_typed_in:
+            self._focus_list()
         self._say()
         self.refresh_bindings()
+
+    def _focus_list(self) -> None:
+        self.set_focus(self.table if self.table.display else None)
+
+    def _nothing(self) -> str:
+        if self.known:
+            return f"No experiment matches {shown(' '.join(self.filter.words), 100)!r}.\nEsc shows all again."
+        out = middle(shown(str(app_of(self).out)), 50)
+        return f"No experiments in {out} yet.\nPress 1 for Setup, then Enter to start the first one."
 
     def _say(self) -> None:
         summary = self.table.current
@@ -303,3 +466,13 @@ class RunsScreen(Mode):
         elif summary.note:
             text.append(f"\n{shown(summary.note)}", rgb(ROSE if summary.status in ("failed", "damaged") else AMBER))
         self.detail.update(text)
+
+
+def matching(summaries: Sequence[Summary], words: Sequence[str]) -> tuple[Summary, ...]:
+    """Those that hold every word, in small letters, in their name, data, strategies or status."""
+
+    def holds(one: Summary) -> bool:
+        text = "\n".join((one.name, one.data, one.data_path, *one.strategies, one.status)).casefold()
+        return all(word in text for word in words)
+
+    return tuple(filter(holds, summaries))

@@ -15,7 +15,7 @@ from textual.widget import Widget
 from textual.widgets import Button, Input, OptionList, Static
 
 from engine.presets import known_strategies, presets
-from engine.spec import DataSource, Experiment, changed, default_experiment
+from engine.spec import DataSource, Experiment, changed, default_experiment, with_absolute_paths
 from engine.strategy import Strategy
 from engine.text import counted, shown
 from engine.toml import SpecError
@@ -128,6 +128,7 @@ class SetupScreen(Mode):
         self.message = Static(markup=False, id="message")
         self._resumed = False
         self._entered_in: tuple[Input, DataSource] | None = None
+        self._first = self._written  # what it began with
 
     def compose(self) -> ComposeResult:
         """Left what is compared, right the highlighted strategy, below what would start, or why it cannot."""
@@ -168,6 +169,23 @@ class SetupScreen(Mode):
         await self.options.complete()
         await self.form.complete()
         self._describe(self.strategies.current or self.form.strategy)
+
+    @property
+    def _written(self) -> object:
+        """All that is typed, chosen and ticked, be it right or wrong."""
+        strategies = dict(self.strategies.strategies), set(self.strategies.ticked), dict(self.form.problems)
+        return *strategies, self.data.source, self.options.values
+
+    @property
+    def is_unsaved(self) -> bool:
+        """Whether it holds what it did not begin with, and what was started last here is not that."""
+        if self._written == self._first:
+            return False
+        host = app_of(self).hosting.host
+        try:
+            return host is None or with_absolute_paths(self.asked()) != host.experiment
+        except SpecError:
+            return True
 
     def show(self, state: ExperimentState) -> None:
         """Nothing of a running experiment is shown here."""

@@ -106,6 +106,7 @@ class RunOptions(Vertical):
         self.weights = PathInput(experiment.weights, words=WORDS, id="run-weights")
         devices = SuggestFromList(["auto", "cpu", "cuda:0", "mps"])
         self.device = TextInput(experiment.device, compact=True, id="run-device", suggester=devices, max_length=20)
+        self._first_precision: str = experiment.precision
         self.precision = Choice([(name, name) for name in PRECISIONS], experiment.precision, id="run-precision")
         self.fields = {
             "seeds": Field("seeds", self.seeds, "0-4: 5 seeds", classes="-short"),
@@ -127,6 +128,17 @@ class RunOptions(Vertical):
         except SpecError:
             return 0, None
 
+    @property
+    def values(self) -> tuple[str, ...]:
+        """What is typed and chosen, be it right or wrong."""
+        typed = self.seeds, self.folds, self.weights, self.device
+        return *(one.value for one in typed), self._chosen_precision
+
+    @property
+    def _chosen_precision(self) -> str:
+        """What is chosen; until the field is mounted, which is blank before, what it will show."""
+        return self._first_precision if self.precision.is_blank() else str(self.precision.value)
+
     def applied(self, experiment: Experiment) -> Experiment:
         """The experiment with these values; :class:`SpecError` where one of them is wrong."""
         return changed(
@@ -135,7 +147,7 @@ class RunOptions(Vertical):
             folds=folds_from(self.folds.value.strip()),
             weights=weights_from(self.weights.value.strip()),
             device=device_from(self.device.value.strip()),
-            precision=str(self.precision.value),
+            precision=self._chosen_precision,
         )
 
     @on(Input.Changed)

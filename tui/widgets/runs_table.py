@@ -56,7 +56,7 @@ class RunsTable(DataTable[Text]):
             self.redraw(self.current.folder if self.current else None)
 
     def put(self, summaries: Sequence[Summary]) -> None:
-        """Shows these; the cursor stays with its experiment."""
+        """Shows these; the cursor stays with its experiment, or where that is gone in its place."""
         folder = self.current.folder if self.current else None
         self.summaries = tuple(summaries)
         self.redraw(folder)
@@ -69,6 +69,7 @@ class RunsTable(DataTable[Text]):
         widest = max((len(text) for texts in strategies for text in texts), default=0)
         self._drawn_for = self.size.width
         widths = _widths(self.size.width - 1, max(7, widest))
+        row = max(0, self.cursor_row)
         self.clear(columns=True)
         for label, width in widths.items():
             self.add_column(Text(f"{label:>{width}}" if label in NUMBERS else label), width=width + GAP, key=label)
@@ -78,7 +79,7 @@ class RunsTable(DataTable[Text]):
             cells[0] = self._when(summary)
             self.add_row(*cells, height=max(cell.plain.count("\n") + 1 for cell in cells))
         places = [number for number, summary in enumerate(self.summaries) if summary.folder == folder]
-        self.move_cursor(row=places[0] if places else 0, animate=False)
+        self.move_cursor(row=places[0] if places else min(row, len(self.summaries) - 1), animate=False)
 
     def mark(self, marks: Mapping[Path, frozenset[str] | None]) -> None:
         """Shows which are marked: an experiment, or so many of its runs; only those that changed are drawn."""

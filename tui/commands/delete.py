@@ -1,0 +1,32 @@
+"""Deletes experiments from the command line, after asking."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+import click
+
+from engine.removal import contents, remove
+from engine.text import shown
+from tui.commands.find import find_experiment
+from tui.deleting import what_goes, what_stays
+from tui.text import print_line
+
+
+def delete_experiments(names: Sequence[str], out: Path, *, yes: bool, force: bool) -> int:
+    """Deletes each, in its turn; 1 where a person kept one. ``SpecError`` before anything where a name is nobody's."""
+    if not yes and not sys.stdin.isatty():
+        raise click.UsageError("there is nobody to ask; --yes deletes without a question")
+    kept = False
+    for folder in dict.fromkeys([find_experiment(name, out).absolute() for name in names]):
+        if not yes:
+            for line in what_goes(folder, contents(folder)).splitlines():
+                print_line(line)
+            if not click.confirm("Delete it?", default=False):
+                kept = True
+                continue
+        strange = remove(folder, force=force)
+        print_line(f"{shown(folder.name)} is deleted.{f' {what_stays(strange)}' if strange else ''}")
+    return int(kept)

@@ -1,0 +1,82 @@
+"""A line that is typed into to narrow a list."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+from textual import on
+from textual.app import ComposeResult
+from textual.binding import Binding, BindingType
+from textual.containers import Horizontal
+from textual.message import Message
+from textual.widgets import Input, Label
+
+from tui.widgets.text_input import TextInput
+
+
+class _Words(TextInput):
+    """What is typed; the list moves under it."""
+
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("enter", "screen.leave_filter", "Done", id="filter.done", tooltip="to the list, which stays narrowed"),
+        Binding("escape", "screen.clear_filter", "Show all", id="filter.clear", tooltip="show the whole list again"),
+        Binding("up", "screen.move(-1)", show=False, id="filter.up", tooltip="the entry before"),
+        Binding("down", "screen.move(1)", show=False, id="filter.down", tooltip="the next entry"),
+    ]
+
+
+class FilterLine(Horizontal):
+    """Not there until it is opened; ``words`` are what is typed, none while it is closed.
+
+    The screen has the actions ``leave_filter``, ``clear_filter`` and ``move``.
+    """
+
+    DEFAULT_CSS = """
+    FilterLine { height: 1; padding: 0 1; display: none; }
+    FilterLine > Label { width: auto; color: $text-muted; }
+    FilterLine > Input { width: 1fr; min-width: 8; background: $surface; margin: 0 1; padding: 0 1; }
+    FilterLine > Input:focus { background: $primary-muted; }
+    """
+
+    class Changed(Message):
+        """Something else is typed."""
+
+    def __init__(self, placeholder: str, *, id: str = "") -> None:  # noqa: A002 - Textual's name
+        super().__init__(id=id or None)
+        self.input = _Words(placeholder=placeholder, compact=True, max_length=200)
+        self.count = Label(markup=False)
+
+    def compose(self) -> ComposeResult:
+        """What it is, what is typed, how many entries that leaves."""
+        yield Label("filter")
+        yield self.input
+        yield self.count
+
+    @property
+    def words(self) -> list[str]:
+        """What an entry has to hold, all of it, in small letters."""
+        return self.input.value.casefold().split()
+
+    @property
+    def is_typed_in(self) -> bool:
+        """Whether the cursor is here."""
+        return self.screen.focused is self.input
+
+    def open(self) -> None:
+        """Shows the line with the cursor in it; at once, for a key that arrived together with this one."""
+        self.display = True
+        self.screen.set_focus(self.input)
+
+    def close(self) -> None:
+        """Takes what was typed away, and the line."""
+        self.display = False
+        self.input.value = ""
+
+    def say(self, left: int, there: int) -> None:
+        """Shows how many entries are left of those there are."""
+        self.count.update(f"{left:,} of {there:,}")
+
+    @on(Input.Changed)
+    def _typed(self, event: Input.Changed) -> None:
+        event.stop()
+        self.post_message(self.Changed())
