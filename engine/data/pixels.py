@@ -6,6 +6,7 @@ again whenever they are needed, by threads that read ahead.
 
 from __future__ import annotations
 
+import math
 import mmap
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing
@@ -26,6 +27,8 @@ from engine.text import shown
 
 DEVICE_SHARE = 0.5
 """The share of a GPU's free memory that decoded images, or features, may take; the rest is for training."""
+BATCHES_AHEAD = 2
+"""Batches that are decoded ahead where they are decoded in every epoch: one is stacked while the next one grows."""
 MOVED_AT_ONCE = 64
 """Images that are copied to a device at a time."""
 
@@ -98,7 +101,8 @@ class OnDemand:
     def batches(self, rows: Tensor, sizes: Sequence[int]) -> Iterator[Tensor]:
         """See :class:`Pixels`; ``DataError`` where a file can no longer be decoded."""
         tasks = (partial(_square, self.paths[row], self.side) for row in rows.tolist())
-        with closing(in_order(tasks, cores())) as images:
+        ahead = math.ceil(BATCHES_AHEAD * max(sizes, default=1) / cores())
+        with closing(in_order(tasks, cores(), max(4, ahead))) as images:
             for size in sizes:
                 batch = np.stack([next(images) for _ in range(size)])
                 yield channels_first(on_device(torch.from_numpy(batch), self.device))
@@ -110,10 +114,13 @@ def channels_first(batch: Tensor) -> Tensor:
 
 
 def on_device(batch: Tensor, device: torch.device) -> Tensor:
-    """The batch on the device; the copy to a GPU goes on beside what the CPU does next."""
+    """The batch on the device; the copy to a CUDA GPU goes on beside what the CPU does next.
+
+    To others it is waited for: their copies read memory that may be another batch's by then.
+    """
     if batch.device == device:
         return batch
-    return pinned(batch, device).to(device, non_blocking=True)
+    return pinned(batch, device).to(device, non_blocking=device.type == "cuda")
 
 
 def pinned(batch: Tensor, device: torch.device) -> Tensor:

@@ -18,7 +18,7 @@ from engine import cache
 from engine.clock import PROGRESS_SECONDS, every
 from engine.data.augment import draw_views, random_views
 from engine.data.pixels import fits_on
-from engine.data.prepare import keep
+from engine.data.prepare import Prepared, keep
 from engine.data.room import free_memory
 from engine.devices import autocast, release_memory, wait_for
 from engine.meters import Cost, Meters
@@ -122,8 +122,8 @@ def extracted(
 
 
 def _key(images: Images, strategy: Strategy, network: Network, precision: Arithmetic, views: int) -> str:
-    rows = images.prepared.trained.tolist()
-    augmentation = msgspec.json.encode((strategy.augmentation, rows)) if views > 1 else b""
+    trained = images.prepared.trained.tolist()
+    augmentation = msgspec.json.encode((strategy.augmentation, trained)) if views > 1 else b""
     return cache.key(
         EXTRACTOR,
         torch.__version__,
@@ -133,7 +133,14 @@ def _key(images: Images, strategy: Strategy, network: Network, precision: Arithm
         msgspec.json.encode(images.preprocessing),
         augmentation,
         images.prepared.key,
+        msgspec.json.encode(_readable(images.prepared).tolist()),  # another experiment may read what this one cannot
     )
+
+
+def _readable(prepared: Prepared) -> Tensor:
+    """The rows of every image that can be read, each once and in order."""
+    rows: Tensor = torch.unique(torch.cat((prepared.trained, prepared.val.rows, prepared.test.rows)))
+    return rows
 
 
 def _extract(
@@ -146,8 +153,7 @@ def _extract(
     at_once: int | None,
 ) -> Generator[WorkDone, None, Tensor]:
     prepared = images.prepared
-    training = torch.unique(prepared.trained)
-    rows = torch.unique(torch.cat((training, prepared.val.rows, prepared.test.rows)))
+    training, rows = torch.unique(prepared.trained), _readable(prepared)
     detail = "every image once" if views == 1 else f"{views - 1} views of every training image"
     total, done = len(rows) + (views - 1) * len(training), 0
     yield WorkDone(detail, done, total, images=True)

@@ -163,6 +163,30 @@ def test_images_that_are_decoded_in_every_epoch_are_decoded_ahead_by_all_threads
     assert len(threads) == 2
 
 
+def test_of_large_batches_that_are_decoded_in_every_epoch_the_next_two_are_decoded_while_one_is_used(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    decoded: list[str] = []
+    blank = np.zeros((SIDE, SIDE, 3), np.uint8)
+    monkeypatch.setattr(pixels, "_square", lambda path, _: decoded.append(path) or blank)
+    monkeypatch.setattr(pixels, "cores", lambda: 2)
+    images = OnDemand(tuple(map(str, range(100))), SIDE, torch.device("cpu"))
+    with closing(images.batches(torch.arange(100), [20] * 5)) as batches:
+        next(batches)
+        wait_for(lambda: len(decoded) == 60)
+
+
+@pytest.mark.parametrize(("device", "waits"), [("cuda", False), ("mps", True)])
+def test_only_copies_to_a_cuda_gpu_are_not_waited_for(
+    device: str, waits: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[bool] = []
+    monkeypatch.setattr(pixels, "pinned", lambda batch, _: batch)
+    monkeypatch.setattr(Tensor, "to", lambda _, where, *, non_blocking: asked.append(non_blocking))
+    pixels.on_device(torch.zeros(1), torch.device(device))
+    assert asked == [not waits]
+
+
 def test_what_another_decoder_made_is_not_found(dataset: DataSet, monkeypatch: pytest.MonkeyPatch) -> None:
     prepared(dataset)
     monkeypatch.setattr(module, "DECODER", "0")

@@ -230,6 +230,17 @@ def test_views_of_other_training_images_are_extracted_anew() -> None:
     assert found[1:, other.prepared.train.rows].any(-1).all()
 
 
+def test_an_image_that_could_not_be_read_before_gets_its_features() -> None:
+    whole = images()
+    train = whole.prepared.train
+    without = replace(train, rows=train.rows[1:], labels=train.labels[1:], samples=train.samples[1:])
+    missing = int(train.rows[0])
+    assert not table(strategy(), replace(whole, prepared=replace(whole.prepared, train=without)))[0][0, missing].any()
+    found, said = table(strategy(), whole)
+    assert said
+    assert found[0, missing].any()
+
+
 def test_extraction_is_forward_only_and_by_the_folded_network(monkeypatch: pytest.MonkeyPatch) -> None:
     asked: list[bool] = []
 
