@@ -5,7 +5,8 @@ from __future__ import annotations
 import importlib
 import tempfile
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from itertools import pairwise, starmap
 from pathlib import Path
 
 from benchmarks.measure import Epoch, Task, Trained
@@ -42,12 +43,19 @@ def from_log(events: Sequence[AnyEvent]) -> Trained:
     run = next(event for event in events if isinstance(event, ev.RunStarted))
     kept = next((event.kept for event in events if isinstance(event, ev.DataDecoded)), "")
     return Trained(
-        epochs=tuple(Epoch(epoch.seconds, epoch.val.accuracy) for epoch in epochs),
+        epochs=tuple(starmap(Epoch, zip(_whole_epochs(epochs), (epoch.val.accuracy for epoch in epochs), strict=True))),
         images=epochs[0].train.images + epochs[0].val.images,
         weights=run.weights,
         note=", ".join(part for part in (run.precision, f"images {kept}" if kept else "") if part),
         stages=seconds_by_stage(events),
     )
+
+
+def _whole_epochs(epochs: Sequence[ev.EpochFinished]) -> Iterator[float]:
+    """Seconds of each epoch, from the second on with what was saved after the one before, as other sides count it."""
+    yield epochs[0].seconds
+    for before, epoch in pairwise(epochs):
+        yield epoch.elapsed - before.elapsed
 
 
 def seconds_by_stage(events: Sequence[AnyEvent]) -> dict[str, float]:

@@ -51,6 +51,7 @@ def train(task: Task) -> Trained:
         train="train",
         valid="val",
         bs=strategy.batch_size,
+        drop_last=False,  # by itself fastai leaves out the last batch of training images that is not full
         num_workers=WORKERS,
         item_tfms=_item_transform(strategy),
         batch_tfms=_batch_transforms(strategy),

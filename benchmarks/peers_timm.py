@@ -70,7 +70,9 @@ def train(task: Task) -> Trained:
 def loaders(
     strategy: Strategy, train_set: timm_data.ImageDataset, val_set: timm_data.ImageDataset, device: torch.device
 ) -> tuple[timm_data.loader.PrefetchLoader, timm_data.loader.PrefetchLoader]:
-    """timm's own loaders; its colour jitter, which the strategy does not have, is left out."""
+    """timm's own loaders, which train on every image as the other sides do: by itself timm leaves out the last batch
+    that is not full. Its colour jitter, which the strategy does not have, is left out.
+    """
     view = preprocessing(strategy.backbone, strategy.image_size)
     augmentation = strategy.augmentation
     common = {
@@ -82,17 +84,16 @@ def loaders(
         "device": device,
         "interpolation": "bilinear",
     }
-    return (
-        timm_data.create_loader(
-            train_set,
-            is_training=True,
-            scale=(augmentation.crop_area, 1.0),
-            hflip=0.5 if augmentation.flip else 0.0,
-            color_jitter=None,
-            **common,
-        ),
-        timm_data.create_loader(val_set, is_training=False, crop_pct=view.crop / view.resize, **common),
+    train = timm_data.create_loader(
+        train_set,
+        is_training=True,
+        scale=(augmentation.crop_area, 1.0),
+        hflip=0.5 if augmentation.flip else 0.0,
+        color_jitter=None,
+        **common,
     )
+    train.loader.batch_sampler.drop_last = False
+    return train, timm_data.create_loader(val_set, is_training=False, crop_pct=view.crop / view.resize, **common)
 
 
 def validate(

@@ -10,6 +10,7 @@ import argparse
 import sys
 import tempfile
 from collections.abc import Sequence
+from itertools import product
 from pathlib import Path
 
 import msgspec
@@ -116,23 +117,27 @@ def main() -> None:
             strategy = msgspec.structs.replace(presets()[name], epochs=options.epochs, image_size=IMAGE_SIZES[name])
             *_, most = sorted(options.images)
             bound = most * bytes_of_an_image(strategy) // 2
-            for store in options.stores:
-                for count, folder in folders.items():
-                    print(f"{name} · {store} · {count} images", file=sys.stderr, flush=True)
-                    rows.append(_measured(strategy, folder, count, (store, bound), options.repeats))
+            cells = list(product(options.stores, folders))
+            measured: dict[tuple[str, int], list[tuple[Counted, Watched]]] = {cell: [] for cell in cells}
+            for repeat in range(options.repeats):  # in turns, so that what else goes on meets all alike
+                for store, count in cells if repeat % 2 == 0 else reversed(cells):
+                    print(f"{repeat + 1}: {name} · {store} · {count} images", file=sys.stderr, flush=True)
+                    measured[store, count].append(_measured(strategy, folders[count], environment(store, bound)))
+            rows += [
+                Row(strategy, count, count * bytes_of_an_image(strategy), tuple(found))
+                for (_, count), found in measured.items()
+            ]
     print(f"{header()}\n\n{scaling_table(rows)}")
 
 
-def _measured(strategy: Strategy, folder: Path, images: int, store: tuple[str, int], repeats: int) -> Row:
+def _measured(strategy: Strategy, folder: Path, kept: dict[str, str]) -> tuple[Counted, Watched]:
+    """A run with an empty cache, and ``kept`` in its environment."""
     task = Task("engine_run", strategy, str(folder), "none", 0)
-    measured = []
-    for _ in range(repeats):
-        with tempfile.TemporaryDirectory(prefix="tl-tui-benchmark-") as cache:
-            try:
-                measured.append(measure(task, {"TL_TUI_CACHE": cache} | environment(*store)))
-            except SideFailedError as error:
-                sys.exit(str(error))
-    return Row(strategy, images, images * bytes_of_an_image(strategy), tuple(measured))
+    with tempfile.TemporaryDirectory(prefix="tl-tui-benchmark-") as cache:
+        try:
+            return measure(task, {"TL_TUI_CACHE": cache} | kept)
+        except SideFailedError as error:
+            sys.exit(str(error))
 
 
 def bytes_of_an_image(strategy: Strategy) -> int:
@@ -146,7 +151,7 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--images", nargs="+", type=int, default=[500, 2000, 8000])
     parser.add_argument("--stores", nargs="+", choices=STORES, default=STORES)
     parser.add_argument("--epochs", type=int, default=2)
-    parser.add_argument("--repeats", type=int, default=1)
+    parser.add_argument("--repeats", type=int, default=5)
     return parser.parse_args()
 
 

@@ -18,6 +18,7 @@ import tempfile
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from itertools import pairwise
 from pathlib import Path
 
@@ -71,8 +72,9 @@ def main() -> None:
     """Measures and prints."""
     options = _options()
     end_on_sigterm()  # what trains in a terminal would go on
-    with tempfile.TemporaryDirectory(prefix="tl-tui-benchmark-") as name:
-        folder = Path(name)
+    with tempfile.TemporaryDirectory(prefix="tl-tui-benchmark-") as scratch:
+        folder = Path(scratch)
+        os.environ["TL_TUI_CACHE"] = str(folder / "cache")  # neither what a person's own holds, nor anything into it
         work = Work(
             folder,
             options.data.resolve() if options.data else benchmark_images(folder / "images"),
@@ -83,15 +85,22 @@ def main() -> None:
         )
         _write_configurations(folder)
         measured = Measured()
-        for part in (throughput, short_commands):
-            if not options.only or part.__name__ in options.only:
-                _say(part.__name__)
-                part(work, measured)
-        for size in options.size:
-            for sized in (starting, idle, training, yardstick):
-                if not options.only or sized.__name__ in options.only:
-                    _say(f"{sized.__name__} at {_name(size)}")
-                    sized(work, size, measured)
+        parts = [(part.__name__, partial(part, work)) for part in (throughput, short_commands)]
+        parts += [
+            (f"{sized.__name__} at {_name(size)}", partial(sized, work, size))
+            for size in options.size
+            for sized in (starting, idle, training, yardstick)
+        ]
+        failed: list[str] = []
+        for name, part in parts:
+            if options.only and name.partition(" ")[0] not in options.only:
+                continue
+            _say(name)
+            try:
+                part(measured)
+            except (TimeoutError, RuntimeError, subprocess.SubprocessError) as error:
+                failed.append(f"{name}: {error}")
+                _say(failed[-1])
     print(header())
     for rows in tables(measured, [_name(size) for size in options.size]):
         print(f"\n{rows}")
@@ -100,6 +109,8 @@ def main() -> None:
             {"what": what, "size": size, "values": found} for (what, size), found in sorted(measured.values.items())
         ]
         options.json.write_text(json.dumps(values, indent=1) + "\n", encoding="utf-8")
+    if failed:
+        sys.exit("\n".join(("not all was measured:", *failed)))
 
 
 # What is measured

@@ -1,7 +1,8 @@
 """Training by tl-tui against the loop of PyTorch's tutorial, a sketch of the same ideas, timm and fastai, as a table.
 
 ``python -m benchmarks.training --data FOLDER --weights FOLDER --json FILE`` measures and prints; every run is appended
-to FILE as it ends, and what FILE holds already is not measured again, so that a call that was cut short goes on.
+to FILE as it ends, and what FILE holds of the same commit is not measured again, so that a call that was cut short goes
+on. A side that fails is told below the table, and the exit status is 1.
 """
 
 from __future__ import annotations
@@ -27,7 +28,7 @@ from engine.strategy import Strategy
 
 EXTRACTION_EPOCHS = 25
 SHORT_EPOCHS = 2
-Key = tuple[str, str, int, int, int]
+Key = tuple[str, str, str, str, int, int, int]
 SKETCH = "sketch"
 PEERS = {SKETCH: "sketch", "timm": "peers_timm", "fastai": "peers_fastai"}
 FETCH = """
@@ -40,6 +41,8 @@ print(*(pretrained_weights(backbone, sys.argv[1]).origin for backbone in sys.arg
 class Planned(Struct, frozen=True):
     """A run to be measured: of ``side`` as the table names it, by ``module``. ``full`` as in :class:`Sample`."""
 
+    data: str
+    weights: str
     strategy: Strategy
     side: str
     module: str
@@ -49,17 +52,17 @@ class Planned(Struct, frozen=True):
 
     @property
     def key(self) -> Key:
-        """What tells it from the others on the same data, as :func:`key` of its sample."""
-        return self.strategy.name, self.side, self.repeat, self.seed, self.strategy.epochs
+        """What tells it from the others of the same commit, as :func:`key` of its sample."""
+        return self.data, self.weights, self.strategy.name, self.side, self.repeat, self.seed, self.strategy.epochs
 
 
 def key(sample: Sample) -> Key:
-    """What tells a sample from the others on the same data."""
-    return sample.strategy, sample.side, sample.repeat, sample.seed, sample.epochs
+    """What tells a sample from the others of the same commit."""
+    return sample.data, sample.weights, sample.strategy, sample.side, sample.repeat, sample.seed, sample.epochs
 
 
 def plan(
-    strategies: Sequence[Strategy], seeds: Sequence[int], repeats: int, peers: Sequence[str]
+    data: str, weights: str, strategies: Sequence[Strategy], seeds: Sequence[int], repeats: int, peers: Sequence[str]
 ) -> Iterator[tuple[Planned, ...]]:
     """The runs, in the order in which they are measured; those of one tuple share a cache and follow each other.
 
@@ -68,11 +71,10 @@ def plan(
     an epoch, the others are shorter.
     """
     for repeat in range(repeats):
-        full = repeat < len(seeds)
-        seed = seeds[repeat] if full else max(seeds) + repeat
+        seed = seeds[repeat] if repeat < len(seeds) else max(seeds) + repeat
         for strategy in strategies:
             epochs = strategy.epochs
-            if not full and strategy.trains == "all":
+            if repeat >= len(seeds) and strategy.trains == "all":
                 epochs = min(epochs, SHORT_EPOCHS)
             short = msgspec.structs.replace(strategy, epochs=epochs)
             engine: tuple[tuple[str, str], ...] = (("engine", "engine_run"),)
@@ -81,7 +83,8 @@ def plan(
             units: list[tuple[tuple[str, str], ...]] = [(("plain", "plain_loop"),), engine]
             units += [((peer, PEERS[peer]),) for peer in peers if peer != "timm" or strategy.trains == "all"]
             for unit in units if repeat % 2 == 0 else reversed(units):
-                yield tuple(Planned(short, side, module, repeat, seed, full) for side, module in unit)
+                full = epochs == strategy.epochs
+                yield tuple(Planned(data, weights, short, side, module, repeat, seed, full) for side, module in unit)
 
 
 def main() -> None:
@@ -95,27 +98,36 @@ def main() -> None:
             draw(data)
         strategies = [_as_asked(presets()[name], options.epochs, options.batch_size) for name in options.presets]
         reader: LineReader[Sample] = LineReader(options.json or Path(scratch, "none"), Sample)
-        samples = [sample for sample in reader.read() if sample.data == data.name]
-        units = list(plan(strategies, options.seeds, options.repeats, peers))
+        samples = [sample for sample in reader.read() if sample.commit == commit()]
+        units = list(plan(str(data), options.weights, strategies, options.seeds, options.repeats, peers))
         wanted = {planned.key for unit in units for planned in unit}
         done = {key(sample): sample for sample in samples if key(sample) in wanted}
         todo = [unit for unit in units if any(planned.key not in done for planned in unit)]
         if todo:
             _fetch(options.weights, strategies)
+        failed: list[str] = []
         for number, unit in enumerate(todo, start=1):
             _say(f"{number}/{len(todo)} {unit[0].strategy.name} · {unit[0].side} · repeat {unit[0].repeat}")
-            for sample in _measured(unit, str(data), options.weights):
-                done[key(sample)] = sample
-                if options.json:
-                    _append(options.json, sample)
+            try:
+                for sample in _measured(unit):
+                    done[key(sample)] = sample
+                    if options.json:
+                        _append(options.json, sample)
+            except SideFailedError as error:
+                failed.append(f"{unit[0].strategy.name} · {unit[0].side} · repeat {unit[0].repeat}: {error}")
+                _say(failed[-1])
     in_order = [done[planned.key] for unit in units for planned in unit if planned.key in done]
     print(report(in_order, peers))
+    if failed:
+        sys.exit("\n".join(("not measured:", *failed)))
 
 
 def report(samples: Sequence[Sample], peers: Sequence[str]) -> str:
     """Everything that is printed: machine, versions, data, table."""
     commits = ", ".join(dict.fromkeys(sample.commit for sample in samples))
-    data = ", ".join(dict.fromkeys(f"{sample.counted.trained.images} images of {sample.data}" for sample in samples))
+    data = ", ".join(
+        dict.fromkeys(f"{sample.counted.trained.images} images of {Path(sample.data).name}" for sample in samples)
+    )
     lines = (
         header((*PACKAGES, *(peer for peer in peers if peer != SKETCH))),
         f"- measured at commit {commits} on {data}",
@@ -128,18 +140,15 @@ def _append(path: Path, sample: Sample) -> None:
         file.write(msgspec.json.encode(sample) + b"\n")
 
 
-def _measured(unit: Sequence[Planned], data: str, weights: str) -> Iterator[Sample]:
-    """Measures the runs of a unit, whose cache is empty at first."""
+def _measured(unit: Sequence[Planned]) -> Iterator[Sample]:
+    """Measures the runs of a unit, whose cache is empty at first; after one that fails, none."""
     with tempfile.TemporaryDirectory(prefix="tl-tui-benchmark-") as cache:
         for planned in unit:
-            task = Task(planned.module, planned.strategy, data, weights, planned.seed)
-            try:
-                counted, watched = measure(task, {"TL_TUI_CACHE": cache})
-            except SideFailedError as error:
-                _say(f"{planned.strategy.name} · {planned.side}: {error}")
-                continue
+            task = Task(planned.module, planned.strategy, planned.data, planned.weights, planned.seed)
+            counted, watched = measure(task, {"TL_TUI_CACHE": cache})
             yield Sample(
-                data=Path(data).name,
+                data=planned.data,
+                weights=planned.weights,
                 strategy=planned.strategy.name,
                 trains=planned.strategy.trains,
                 side=planned.side,

@@ -30,24 +30,25 @@ HEAD = (
 NOTES = """\
 Medians (smallest–largest) of the runs. *× faster*: the plain loop's seconds by this side's, pair by pair of one repeat.
 
-- *An epoch* is training and validation. Fine-tuning: a run's first epoch is left out on every side, since what is done
-  only once falls into it; the mean of the others is the run's figure. Extraction: seconds in all by epochs, since what
-  the engine does for it is done once.
+- *An epoch* is training, validation and keeping the best one. Fine-tuning: a run's first epoch is left out on every
+  side, since what is done only once falls into it; the mean of the others is the run's figure. Extraction: seconds in
+  all by epochs, since what the engine does for it is done once.
 - *In all*: from the imported libraries to the end of the last epoch, with weights read, images decoded, kernels warmed
   up and the best epoch kept. CPU seconds are of the same time, worker processes included. Of fine-tuning only the runs
-  of full length give these and the accuracy.
+  of full length, one for each seed, give these and the accuracy.
 - *images/s*: training and validation images by seconds an epoch.
-- *Peak RSS* is the main process's, by the kernel's count; *with workers* that of all processes, shared pages counted
-  once, sampled twice a second."""
+- *Peak RSS* is the main process's, by the kernel's count, of the run with the most; *with workers* that of all
+  processes, shared pages counted once, sampled twice a second."""
 
 
 class Sample(Struct, frozen=True):
-    """One measured run. ``data``: the folder's name; ``epochs``: planned; ``trains`` as in the strategy.
+    """One measured run. ``data``: the folder; ``weights`` as asked; ``epochs``: planned; ``trains`` as in the strategy.
 
     ``full``: as long as the comparison asks, not a shorter further repeat.
     """
 
     data: str
+    weights: str
     strategy: str
     trains: str
     side: str

@@ -8,9 +8,9 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from benchmarks import engine_run
+from benchmarks import engine_run, training
 from benchmarks.measure import Counted, Epoch, SideFailedError, Task, Trained, Watched, count, measure
-from benchmarks.report import ROOT
+from benchmarks.report import ROOT, commit
 from benchmarks.training import plan
 from benchmarks.training_table import MIB, Sample, best_accuracy, epoch_seconds, ratios, training_table
 from engine import events as ev
@@ -25,6 +25,7 @@ def sample(side: str, seconds: tuple[float, ...], *, trains: str = "all", repeat
     trained = Trained(tuple(Epoch(one, 0.5 + one / 100) for one in seconds), 100, "none", "fp32", {"decoding": 1.5})
     return Sample(
         data="images",
+        weights="none",
         strategy="one",
         trains=trains,
         side=side,
@@ -75,7 +76,7 @@ def test_table_has_a_row_a_side_with_figures_of_full_runs() -> None:
 
 
 def test_plan_takes_turns_and_shortens_further_repeats_of_fine_tuning() -> None:
-    units = list(plan([FINE_TUNING, EXTRACTION], seeds=[7, 9], repeats=3, peers=["timm"]))
+    units = list(plan("images", "none", [FINE_TUNING, EXTRACTION], seeds=[7, 9], repeats=3, peers=["timm"]))
     runs = [planned for unit in units for planned in unit]
     sides = [planned.side for planned in runs if planned.strategy.name == FINE_TUNING.name]
     assert sides == ["plain", "engine", "timm", "timm", "engine", "plain", "plain", "engine", "timm"]
@@ -85,6 +86,8 @@ def test_plan_takes_turns_and_shortens_further_repeats_of_fine_tuning() -> None:
     epochs = [planned.strategy.epochs for planned in runs if planned.side == "plain"]
     assert epochs == [5, 5, 5, 5, 2, 5]
     assert len({planned.key for planned in runs}) == len(runs)
+    full = [planned.full for planned in runs if planned.side == "plain"]
+    assert full == [True, True, True, True, False, True], "those of extraction are all as long as asked"
 
 
 def test_seconds_by_stage_of_a_log() -> None:
@@ -147,16 +150,64 @@ def test_side_that_fails_says_why(tmp_path: Path) -> None:
         measure(Task("no_side", FINE_TUNING, str(tmp_path), "none", 0))
 
 
+def test_runs_of_other_weights_are_other_runs() -> None:
+    one = sample("plain", (3,))
+    assert training.key(msgspec.structs.replace(one, weights="default")) != training.key(one)
+
+
+def test_after_an_engine_that_failed_there_is_no_second_time_and_the_command_fails(
+    image_folder: Callable[..., Path], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    sides: list[str] = []
+
+    def measured(task: Task, _: dict[str, str]) -> tuple[Counted, Watched]:
+        sides.append(task.side)
+        if task.side == "engine_run":
+            raise SideFailedError("no luck")
+        one = sample("plain", (3,))
+        return one.counted, one.watched
+
+    monkeypatch.setattr(training, "measure", measured)
+    monkeypatch.setattr(training, "_fetch", lambda *_: None)
+    command = ["training", "--data", str(image_folder()), "--presets", EXTRACTION.name, "--repeats", "1"]
+    monkeypatch.setattr(sys, "argv", command)
+    with pytest.raises(SystemExit, match=r"not measured:\n.*engine · repeat 0: no luck"):
+        training.main()
+    assert sides == ["plain_loop", "engine_run"]
+    assert "second time" not in capsys.readouterr().out
+
+
+def test_an_epoch_of_the_engine_has_what_was_saved_after_the_one_before() -> None:
+    metrics = ev.Metrics(1.0, 0.5, 10)
+    one = ev.EpochFinished(
+        run="a",
+        epoch=1,
+        train=metrics,
+        val=metrics,
+        learning_rate=0.1,
+        seconds=2.0,
+        train_seconds=1.0,
+        images_per_second=10.0,
+        memory=ev.Memory(1, 1),
+        is_best=True,
+        elapsed=3.0,
+    )
+    other = msgspec.structs.replace(one, epoch=2, elapsed=6.0)
+    assert list(engine_run._whole_epochs([one, other])) == [2, 3]
+
+
 def test_command_measures_nothing_twice(image_folder: Callable[..., Path], tmp_path: Path) -> None:
     file, sides = tmp_path / "runs.jsonl", ("plain", "engine", "engine, second time")
-    samples = [msgspec.structs.replace(sample(side, (3,), trains="head"), strategy=EXTRACTION.name) for side in sides]
+    images = image_folder()
+    asked = {"strategy": EXTRACTION.name, "data": str(images), "weights": "default", "commit": commit()}
+    samples = [msgspec.structs.replace(sample(side, (3,), trains="head"), **asked) for side in sides]
     torn = b'{"data": "ima'
     file.write_bytes(b"".join(msgspec.json.encode(one) + b"\n" for one in samples) + torn)
-    options = ["--data", str(image_folder()), "--json", str(file), "--epochs", "1", "--repeats", "1"]
+    options = ["--data", str(images), "--json", str(file), "--epochs", "1", "--repeats", "1"]
     command = [sys.executable, "-m", "benchmarks.training", "--presets", EXTRACTION.name, *options]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True)
     assert not done.stderr
-    assert "measured at commit abc on 100 images of images" in done.stdout
+    assert f"measured at commit {commit()} on 100 images of images" in done.stdout
     assert [line.split("|")[1].strip() for line in done.stdout.splitlines() if line.startswith("| mobilenetv3")] == [
         f"mobilenetv3-extract · {side}" for side in sides
     ]
