@@ -126,7 +126,7 @@ class Picture(Widget):
 
     def _give_up(self, wanted: Wanted) -> None:
         is_wanted = wanted == (self.path, self._room.width, self._room.height)
-        if is_wanted and wanted not in self._kept and self.drawn is not None:
+        if is_wanted and wanted not in self._kept:
             self.drawn = None
             self.refresh()
 
