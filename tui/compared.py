@@ -74,5 +74,11 @@ def beside(shown: Compared, place: int) -> int | None:
     return min(others, key=rank, default=None)
 
 
+def identity(compared: Compared, place: int) -> tuple[str, str]:
+    """By what a run is known, whatever is compared with it."""
+    row = compared.comparison.runs[place]
+    return row.experiment, row.run
+
+
 def _mean_accuracy(rows: Sequence[Row], places: Sequence[int]) -> float:
     return mean(rows[place].val_accuracy or 0.0 for place in places)

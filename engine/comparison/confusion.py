@@ -49,8 +49,8 @@ class Matrix(Struct, frozen=True):
     def confused(self) -> tuple[Confused, ...]:
         """The pairs of classes that are confused, the largest share of the true class first."""
         found = [
-            Confused(self.classes[true], self.classes[predicted], images, sum(row))
-            for true, row in enumerate(self.counts)
+            Confused(self.classes[true], self.classes[predicted], images, of)
+            for true, (row, of) in enumerate(zip(self.counts, map(sum, self.counts), strict=True))
             for predicted, images in enumerate(row)
             if images and predicted != true
         ]

@@ -32,7 +32,8 @@ NUMBERS = 28
 
 def fits(matrix: Matrix, width: int) -> bool:
     """Whether there is room for all columns."""
-    return NAME[0] + len(matrix.classes) * max(COLUMN[0], _digits(matrix) + 3) <= width
+    room = (width - NAME[0]) // len(matrix.classes)
+    return room >= COLUMN[0] and room >= _digits(matrix) + 3
 
 
 def _digits(matrix: Matrix) -> int:

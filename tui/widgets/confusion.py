@@ -18,7 +18,7 @@ from engine.comparison.parts import Part
 from engine.comparison.rows import of_part
 from engine.text import counted, shown
 from engine.units import percent
-from tui.compared import Compared
+from tui.compared import Compared, identity
 from tui.screens.dialogs import Pick
 from tui.text import apart
 from tui.theme import AMBER, BLUE, GREY, rgb
@@ -221,8 +221,11 @@ class ConfusionView(Vertical):
         ]
 
         def chosen(number: int | None) -> None:
-            if number is not None and self.compared is compared:
-                self.post_message(self.Opened(places[number], cell, self.part))
+            now = self.compared or compared  # an experiment may have gone on since the runs were named
+            wanted = None if number is None else identity(compared, places[number])
+            place = next((at for at in range(len(now.runs)) if identity(now, at) == wanted), None)
+            if place is not None:
+                self.post_message(self.Opened(place, cell, self.part))
 
         self.app.push_screen(
             Pick(f"{shown(cell.true, 20)} → {shown(cell.predicted, 20)}, of which run?", names), chosen

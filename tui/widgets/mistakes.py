@@ -20,7 +20,7 @@ from engine.comparison.columns import seed_of
 from engine.comparison.confusion import Cell
 from engine.comparison.parts import Part
 from engine.text import shown
-from tui.compared import Compared, beside, best_pair
+from tui.compared import Compared, beside, best_pair, identity
 from tui.finding_mistakes import Asked, Found, find
 from tui.screens.dialogs import Pick
 from tui.widgets.mistake_head import head, whose
@@ -238,7 +238,7 @@ class MistakesView(Vertical):
 
     def _head(self) -> None:
         """The runs, what they get right, and what is left out."""
-        if self.found is not None:
+        if self.found is not None and self.found.asked == self.asked:
             names = [self._named(place) for place in self.found.asked.runs]
             of_class = self.of_class if self.cell is None else None
             self.head.update(head(names, self.found, whose(self.cell)[self.who][0], of_class, self.size.width))
@@ -261,6 +261,7 @@ class MistakesView(Vertical):
 
     def on_resize(self) -> None:
         """The words fit the width."""
+        self._head()
         self._divide()
         self.call_after_refresh(self._show_current)
 
@@ -280,9 +281,3 @@ class MistakesView(Vertical):
             return ""
         row = self.compared.comparison.runs[place]
         return f"{shown(row.strategy, 160)} · {seed_of(row)}"
-
-
-def identity(compared: Compared, place: int) -> tuple[str, str]:
-    """By what a run is known, whatever is compared with it."""
-    row = compared.comparison.runs[place]
-    return row.experiment, row.run
