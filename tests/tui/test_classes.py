@@ -123,7 +123,7 @@ async def test_a_disk_that_does_not_answer_holds_up_no_key_and_no_end(
             assert await asyncio.to_thread(begun.wait, 30)
             if what == "picture":
                 await until(pilot, lambda: "reading …" in text_of(app))
-                for _ in range(20):
+                for _ in range(5):
                     await pilot.press("right", "left")
             await pilot.press("escape")
             assert app.screen is app.setup

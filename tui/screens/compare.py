@@ -72,7 +72,7 @@ class CompareScreen(Screen[None]):
         Binding("t", "cost", "Plot", id="compare.plot", tooltip="accuracy against time and memory"),
         Binding("d", "mistakes", "Images", id="compare.disagree", tooltip="the images that runs get wrong"),
         Binding("v", "words", "Why", id="compare.words", tooltip="read the verdict, what was not fair, and the specs"),
-        Binding("m,enter", "confusion", "Matrix", id="compare.matrix", tooltip="which classes are taken for which"),
+        Binding("m", "confusion", "Matrix", id="compare.matrix", tooltip="which classes are taken for which"),
     ]
 
     def __init__(self) -> None:
@@ -296,6 +296,10 @@ class CompareScreen(Screen[None]):
         self.table.action_move(event.step)
         self._show_view()
 
+    @on(DetailView.Cells)
+    def _cells(self) -> None:
+        self.action_confusion()
+
     @on(DetailView.Back)
     @on(CostView.Back)
     def _back(self) -> None:
@@ -327,7 +331,9 @@ class CompareScreen(Screen[None]):
 
     def action_confusion(self) -> None:
         """Shows the confusion matrix of what is under the table's cursor."""
-        self.came_from = "detail" if self.view == "detail" else "table"
+        if self.view not in ("table", "detail"):
+            return  # asked for twice
+        self.came_from = self.view
         if self.compared is not None and self.table.current is not None:
             self.confusion.show(self.compared, self.table.current.column)
         self._open("confusion")
