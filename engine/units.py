@@ -55,6 +55,12 @@ def size_on_disk(count: int) -> str:
     return "< 1 MiB" if 0 < count < 2**20 else size(count)
 
 
+def file_size(count: int) -> str:
+    """Bytes of a single file in decimal units: ``512 B``, ``34.2 kB``."""
+    said = short_count(count)
+    return f"{said}B" if " " in said else f"{said} B"
+
+
 def speed(images_per_second: float) -> str:
     """Images a second, without false digits."""
     return f"{images_per_second:,.0f} images/s" if images_per_second >= 10 else f"{images_per_second:.1f} images/s"

@@ -57,5 +57,28 @@ def best_pair(shown: Compared) -> tuple[int, int] | None:
     return first[0], second[0]
 
 
+def beside(shown: Compared, place: int) -> int | None:
+    """The place of the row to look at beside this one, None where no other has a result.
+
+    It has the same seed and fold where there is one, of the strategy of highest mean validation accuracy, or another
+    one's; else it is of the same fold, if there is one.
+    """
+    rows, mine = shown.comparison.runs, shown.comparison.runs[place]
+    accuracy = {name: _mean_accuracy(rows, shown.rows_of(name)) for name in shown.strategies}
+    others = [at for at, row in enumerate(rows) if at != place and row.has_result]
+
+    def rank(at: int) -> tuple[bool, bool, float]:
+        row = rows[at]
+        return row.fold != mine.fold, row.seed != mine.seed, -accuracy[row.strategy]
+
+    return min(others, key=rank, default=None)
+
+
+def identity(compared: Compared, place: int) -> tuple[str, str]:
+    """By what a run is known, whatever is compared with it."""
+    row = compared.comparison.runs[place]
+    return row.experiment, row.run
+
+
 def _mean_accuracy(rows: Sequence[Row], places: Sequence[int]) -> float:
     return mean(rows[place].val_accuracy or 0.0 for place in places)

@@ -10,11 +10,12 @@ from __future__ import annotations
 import array
 import fcntl
 import math
+import os
 import sys
 import termios
 from base64 import b64encode
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from importlib.util import find_spec, module_from_spec, spec_from_file_location
 from io import BytesIO
@@ -50,7 +51,8 @@ CHUNK = 4096
 class Drawn:
     """An image as cells. ``out_of_band``: what the terminal must be told besides, in Kitty's protocol before its cells
     are drawn, with Sixel after them, at the top left of them. ``number`` is Kitty's name of it. ``problem``: why there
-    is no picture.
+    is no picture. ``pixels``: the width and height of the image in the file, ``size`` the file's bytes; None where they
+    are not known.
     """
 
     lines: tuple[Strip, ...] = ()
@@ -58,6 +60,8 @@ class Drawn:
     out_of_band: str = ""
     number: int = 0
     problem: str = ""
+    pixels: tuple[int, int] | None = None
+    size: int | None = None
 
     @property
     def width(self) -> int:
@@ -100,25 +104,39 @@ def draw(path: str, width: int, height: int, kind: Kind, number: int = 0) -> Dra
     """
     from engine.data.images import thumbnail  # noqa: PLC0415 - Pillow is not needed before
 
-    cell_width, cell_height = cell_size() if kind in ("kitty", "sixel") else (1.0, 2.0)
-    pixels = width * cell_width, height * cell_height
-    times = max(1.0, max(pixels) / MOST_PIXELS) if kind in ("kitty", "sixel") else 1.0
-    size = max(1, int(pixels[0] / times)), max(1, int(pixels[1] / times))
-    if kind == "kitty":  # which makes a picture as large as its cells
-        cell_width, cell_height = cell_width / times, cell_height / times
+    cell = cell_size() if kind in ("kitty", "sixel") else (1.0, 2.0)
+    room = width * cell[0], height * cell[1]
+    times = max(1.0, max(room) / MOST_PIXELS) if kind in ("kitty", "sixel") else 1.0
+    size = _size(path)
     try:
-        image = thumbnail(path, size)
+        image, pixels = thumbnail(path, (max(1, int(room[0] / times)), max(1, int(room[1] / times))))
     except ValueError as error:
-        return Drawn(kind=kind, problem=str(error))
-    if kind == "blocks":
-        return Drawn(tuple(_half_blocks(image)))
-    if kind == "ascii":
-        return Drawn(tuple(_characters(image)), "ascii")
-    columns = max(1, min(width, math.ceil(image.width / cell_width)))
-    rows = max(1, min(height, math.ceil(image.height / cell_height)))
-    if kind == "sixel":
-        return Drawn((Strip.blank(columns),) * rows, "sixel", _sixel(image))
-    return Drawn(tuple(_placeholders(columns, rows, number)), "kitty", _upload(image, columns, rows, number), number)
+        return Drawn(kind=kind, problem=str(error), size=size)
+    if kind == "kitty":  # which makes a picture as large as its cells
+        cell = cell[0] / times, cell[1] / times
+    columns = max(1, min(width, math.ceil(image.width / cell[0])))
+    rows = max(1, min(height, math.ceil(image.height / cell[1])))
+    return replace(_drawn(image, columns, rows, kind, number), pixels=pixels, size=size)
+
+
+def _drawn(image: Image, columns: int, rows: int, kind: Kind, number: int) -> Drawn:
+    match kind:
+        case "blocks":
+            return Drawn(tuple(_half_blocks(image)))
+        case "ascii":
+            return Drawn(tuple(_characters(image)), "ascii")
+        case "sixel":
+            return Drawn((Strip.blank(columns),) * rows, "sixel", _sixel(image))
+        case "kitty":
+            cells = tuple(_placeholders(columns, rows, number))
+            return Drawn(cells, "kitty", _upload(image, columns, rows, number), number)
+
+
+def _size(path: str) -> int | None:
+    try:
+        return os.stat(path).st_size  # noqa: PTH116 - a name from outside, as it is
+    except (OSError, ValueError):
+        return None
 
 
 def forget(number: int) -> str:

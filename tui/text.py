@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import lru_cache
 
 from rich.cells import cell_len
 from rich.console import Console
@@ -30,6 +31,11 @@ def apart(names: Sequence[str], width: int) -> list[str]:
 
     Names that would read alike then are cut elsewhere, so that what they differ in stays.
     """
+    return list(_apart(tuple(names), width))
+
+
+@lru_cache(maxsize=16)  # a list asks for each of its lines
+def _apart(names: tuple[str, ...], width: int) -> tuple[str, ...]:
     said = {name: middle(name, width) for name in names}
     alike: dict[str, list[str]] = {}
     for name, cut in said.items():
@@ -39,7 +45,7 @@ def apart(names: Sequence[str], width: int) -> list[str]:
             begin = _alike(group)
             end = _alike([name[begin:][::-1] for name in group])
             said |= {name: _around(name, begin, len(name) - end, width) for name in group}
-    return [said[name] for name in names]
+    return tuple(said[name] for name in names)
 
 
 def _alike(names: Sequence[str]) -> int:

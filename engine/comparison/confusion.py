@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from msgspec import Struct
 
 from engine.comparison.columns import Column, scored
-from engine.comparison.parts import PARTS
+from engine.comparison.parts import PARTS, Part
 
 if TYPE_CHECKING:
     from engine.comparison.scores import Scores
@@ -16,6 +16,13 @@ if TYPE_CHECKING:
 LARGEST = 6
 """Classes of which the whole matrix is shown; of more, the pairs that are confused most."""
 MOST_PAIRS = 6
+
+
+class Cell(NamedTuple):
+    """Of a confusion matrix: images of the class ``true`` that were taken for ``predicted``."""
+
+    true: str
+    predicted: str
 
 
 class Confused(Struct, frozen=True):
@@ -39,27 +46,35 @@ class Matrix(Struct, frozen=True):
     runs: int
 
     @property
-    def most_confused(self) -> tuple[Confused, ...]:
-        """The pairs of classes that are confused most, as a share of the true class."""
+    def confused(self) -> tuple[Confused, ...]:
+        """The pairs of classes that are confused, the largest share of the true class first."""
         found = [
-            Confused(self.classes[true], self.classes[predicted], images, sum(row))
-            for true, row in enumerate(self.counts)
+            Confused(self.classes[true], self.classes[predicted], images, of)
+            for true, (row, of) in enumerate(zip(self.counts, map(sum, self.counts), strict=True))
             for predicted, images in enumerate(row)
             if images and predicted != true
         ]
-        return tuple(sorted(found, key=lambda one: -one.images / one.of)[:MOST_PAIRS])
+        return tuple(sorted(found, key=lambda one: -one.images / one.of))
+
+    @property
+    def most_confused(self) -> tuple[Confused, ...]:
+        """The first few of them."""
+        return self.confused[:MOST_PAIRS]
 
 
 def matrices(shown: Sequence[Column]) -> tuple[Matrix, ...]:
     """A confusion matrix a column that has one: of the test part where every run was tested, else of validation."""
     part, by_column = scored(shown)
-    return tuple(
-        Matrix(column, PARTS[part], tuple(one.name for one in known[0].classes), _sum(known), len(known))
-        for column, known in zip(shown, by_column, strict=True)
-        if known
-    )
+    return tuple(matrix(column, part, known) for column, known in zip(shown, by_column, strict=True) if known)
+
+
+def matrix(column: Column, part: Part, known: Sequence[Scores]) -> Matrix:
+    """The confusion matrix of a column of whose runs these scores, of that part, are known."""
+    return Matrix(column, PARTS[part], tuple(one.name for one in known[0].classes), _sum(known), len(known))
 
 
 def _sum(scores: Sequence[Scores]) -> tuple[tuple[int, ...], ...]:
+    if len(scores) == 1:
+        return scores[0].confusion
     rows = zip(*(one.confusion for one in scores), strict=True)
     return tuple(tuple(map(sum, zip(*row, strict=True))) for row in rows)

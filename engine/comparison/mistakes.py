@@ -1,9 +1,8 @@
-"""Images that at least one of two runs classifies wrongly. numpy, no torch."""
+"""What runs said of single images: those that one of two gets wrong, those of a cell of a matrix. numpy, no torch."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,29 +11,36 @@ from engine.comparison.predictions import Predictions, below
 
 
 @dataclass(frozen=True)
-class Mistake:
-    """An image that one of two runs gets wrong, or both.
+class Answered:
+    """An image, and what one run or two said of it.
 
-    ``label``: its true class. ``right``: which run is right, 0 or 1, None where neither is. Of each run, the first
-    one's before the other's: ``predicted``, the class it finds most probable; ``probabilities``, 0..1, what it gives
-    that class; and ``of_label``, what it gives the true one.
+    ``label``: its true class. ``right``: which of the runs are right, of 0 and 1. Of each run, the first one's before
+    the other's: ``predicted``, the class it finds most probable; ``probabilities``, 0..1, what it gives that class; and
+    ``of_label``, what it gives the true one.
     """
 
     path: str
     group: str
     label: str
-    right: Literal[0, 1] | None
-    predicted: tuple[str, str]
-    probabilities: tuple[float, float]
-    of_label: tuple[float, float]
+    right: tuple[int, ...]
+    predicted: tuple[str, ...]
+    probabilities: tuple[float, ...]
+    of_label: tuple[float, ...]
+
+    @property
+    def wrong(self) -> tuple[int, ...]:
+        """Which of the runs are wrong."""
+        return tuple(run for run in range(len(self.predicted)) if run not in self.right)
 
     @property
     def confidence(self) -> float:
-        """The probability (0..1) that the run which is wrong gives its mistake; of two, the one that is less sure."""
-        return min(self.probabilities) if self.right is None else self.probabilities[1 - self.right]
+        """The probability (0..1) that the run which is wrong gives its mistake, where none is that which is right gives
+        the true class; of two, the one that is less sure.
+        """
+        return min(self.probabilities[run] for run in self.wrong or self.right)
 
 
-def mistakes(one: Predictions, other: Predictions) -> tuple[Mistake, ...]:
+def mistakes(one: Predictions, other: Predictions) -> tuple[Answered, ...]:
     """The images that both runs have seen and at least one gets wrong, the most confident mistake first.
 
     Images are matched by path, each time that it occurs, so two runs may have them in another order; an image that the
@@ -45,35 +51,54 @@ def mistakes(one: Predictions, other: Predictions) -> tuple[Mistake, ...]:
         raise ValueError(f"{one.run} and {other.run} do not tell the same classes apart")
     first, second = _matched(one, other)
     labels = one.labels[first]
-    same_label = labels == other.labels[second]
-    first, second, labels = first[same_label], second[same_label], labels[same_label]
-    predicted = np.stack([one.probabilities[first].argmax(axis=1), other.probabilities[second].argmax(axis=1)])
-    probabilities = np.stack([one.probabilities[first].max(axis=1), other.probabilities[second].max(axis=1)])
-    right = predicted == labels
-    wrong = np.flatnonzero(~right.all(axis=0))
-    sure = np.where(right, np.inf, probabilities)[:, wrong].min(axis=0)
-    order = wrong[np.argsort(-sure, kind="stable")]
-    names = one.classes
-    return tuple(
-        Mistake(
-            path=one.paths[first[at]],
-            group=one.groups[first[at]],
-            label=names[labels[at]],
-            right=0 if right[0][at] else 1 if right[1][at] else None,
-            predicted=(names[predicted[0][at]], names[predicted[1][at]]),
-            probabilities=(float(probabilities[0][at]), float(probabilities[1][at])),
-            of_label=(
-                float(one.probabilities[first[at], labels[at]]),
-                float(other.probabilities[second[at], labels[at]]),
-            ),
-        )
-        for at in order
-    )
+    right = np.stack([of.probabilities[places].argmax(axis=1) for of, places in ((one, first), (other, second))])
+    wrong = np.flatnonzero((labels == other.labels[second]) & ~(right == labels).all(axis=0))
+    found = [_answered((one, int(first[at])), (other, int(second[at]))) for at in wrong]
+    return tuple(sorted(found, key=lambda image: -image.confidence))
+
+
+def in_cell(one: Predictions, other: Predictions | None, true: str, predicted: str) -> tuple[Answered, ...]:
+    """The images of the class ``true`` that the first run takes for ``predicted``, and what the other says of those
+    that it has seen under the same label.
+
+    The most confident mistake comes first; images that nobody gets wrong come last, the least sure one before the
+    others. ``ValueError`` where the first run does not know the classes.
+    """
+    if not {true, predicted} <= set(one.classes):
+        raise ValueError(f"{one.run} does not tell {true} and {predicted} apart")
+    label, taken_for = one.classes.index(true), one.classes.index(predicted)
+    theirs: dict[int, int] = {}
+    if other is not None and other.classes == one.classes:
+        first, second = _matched(one, other)
+        same = one.labels[first] == other.labels[second]
+        theirs = dict(zip(first[same].tolist(), second[same].tolist(), strict=True))
+    there = np.flatnonzero((one.labels == label) & (one.probabilities.argmax(axis=1) == taken_for)).tolist()
+    found = [
+        _answered((one, at), (other, theirs[at])) if other is not None and at in theirs else _answered((one, at))
+        for at in there
+    ]
+    return tuple(sorted(found, key=lambda it: (not it.wrong, -it.confidence if it.wrong else it.confidence)))
 
 
 def seen_by_both(one: Predictions, other: Predictions) -> int:
     """How many images both runs have seen."""
     return len(_matched(one, other)[0])
+
+
+def _answered(*said: tuple[Predictions, int]) -> Answered:
+    """An image by its place in the predictions of each run."""
+    one, at = said[0]
+    label = int(one.labels[at])
+    tops = [int(of.probabilities[place].argmax()) for of, place in said]
+    return Answered(
+        path=one.paths[at],
+        group=one.groups[at],
+        label=one.classes[label],
+        right=tuple(run for run, top in enumerate(tops) if top == label),
+        predicted=tuple(one.classes[top] for top in tops),
+        probabilities=tuple(float(of.probabilities[place, top]) for (of, place), top in zip(said, tops, strict=True)),
+        of_label=tuple(float(of.probabilities[place, label]) for of, place in said),
+    )
 
 
 def _matched(one: Predictions, other: Predictions) -> tuple[NDArray[np.int64], NDArray[np.int64]]:

@@ -73,8 +73,9 @@ def squeezed(path: str, side: int) -> tuple[Image.Image, tuple[int, int]]:
         return small.resize((side, side), Image.Resampling.LANCZOS, box=box), size
 
 
-def thumbnail(path: str, size: tuple[int, int]) -> Image.Image:
-    """The whole image of a file, upright and in RGB, as large as fits into ``size`` (width and height, in pixels).
+def thumbnail(path: str, size: tuple[int, int]) -> tuple[Image.Image, tuple[int, int]]:
+    """The whole image of a file, upright and in RGB, as large as fits into ``size`` (width and height, in pixels), and
+    the width and height that it has in the file.
 
     ``ValueError`` where it cannot be decoded, with the reason in a few words.
     """
@@ -86,13 +87,13 @@ def thumbnail(path: str, size: tuple[int, int]) -> Image.Image:
         raise ValueError(reason(path, error)) from error
 
 
-def _contained(path: str, size: tuple[int, int]) -> Image.Image:
-    with opened(path, size) as (image, _):
+def _contained(path: str, size: tuple[int, int]) -> tuple[Image.Image, tuple[int, int]]:
+    with opened(path, size) as (image, whole):
         times = max(has / most for has, most in zip(image.size, size, strict=True))
         factor = max(1, int(times / DRAFT_REDUCES_TO)) if math.prod(image.size) > LARGE else 1
         small = _in_strips(image, (0, 0, *image.size), factor)
         width, height = (max(1, round(length / times)) for length in image.size)
-        return small.resize((width, height), Image.Resampling.BILINEAR)
+        return small.resize((width, height), Image.Resampling.BILINEAR), whole
 
 
 @contextmanager

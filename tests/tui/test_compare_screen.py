@@ -527,7 +527,9 @@ def snapped(app: TlTui, folder: Path, *keys: str) -> Callable[[Pilot[None]], obj
 
 @SIZES
 @pytest.mark.parametrize(
-    "keys", [("space", "right", "s"), ("enter",), ("t",), ("d", "down")], ids=["unfolded", "detail", "plot", "images"]
+    "keys",
+    [("space", "right", "s"), ("enter",), ("t",), ("d", "down"), ("m",)],
+    ids=["unfolded", "detail", "plot", "images", "matrix"],
 )
 def test_views_look_right(
     snap_compare: Snap, app: TlTui, folder: Path, size: tuple[int, int], keys: tuple[str, ...]

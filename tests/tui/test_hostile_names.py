@@ -140,6 +140,12 @@ async def test_setup_shows_hostile_data_as_they_are(root: Path, monkeypatch: pyt
         data = discover(DataSource(path=root.name))
         checked(described(facts(data), 100).plain)
         assert any(f" {shown(name)[:12]}" in seen(app) for name in data.classes[:8] if not name.isprintable())
+        await pilot.press("c")
+        await until(pilot, lambda: f"What is in the data: {len(data.classes)} classes" in seen(app))
+        for key in ("down", "down", "end", "up"):
+            await pilot.press(key)
+            seen(app)
+        await until(pilot, lambda: "train 48×40" in seen(app))
 
 
 async def test_the_folder_tree_shows_hostile_names_as_they_are(tmp_path: Path, root: Path) -> None:

@@ -69,7 +69,7 @@ def test_half_blocks_without_textual_image(monkeypatch: pytest.MonkeyPatch) -> N
 def test_half_blocks_are_two_pixels_a_cell(photo: str) -> None:
     drawn = draw(photo, 30, 30, "blocks")
     assert (len(drawn.lines), drawn.width) == (10, 30)
-    small = np.asarray(thumbnail(photo, (30, 60)), np.int64)
+    small = np.asarray(thumbnail(photo, (30, 60))[0], np.int64)
     for row, line in enumerate(drawn.lines):
         column = 0
         for text, style, _ in line:
@@ -140,7 +140,7 @@ def test_sixel_bytes_are_the_picture(photo: str, monkeypatch: pytest.MonkeyPatch
     monkeypatch.setattr(pictures, "cell_size", lambda: (8.0, 16.0))
     drawn = draw(photo, 20, 10, "sixel")
     pixels = sixels(drawn.out_of_band)
-    wanted = np.asarray(thumbnail(photo, (160, 160)), np.int64) * 100 / 255
+    wanted = np.asarray(thumbnail(photo, (160, 160))[0], np.int64) * 100 / 255
     assert pixels.shape == wanted.shape == (107, 160, 3)
     assert np.abs(pixels - wanted).max() <= 8
     assert (len(drawn.lines), drawn.width) == (7, 20), "the cells that 160 × 107 pixels cover"
@@ -159,7 +159,7 @@ def test_kittys_bytes_are_the_picture_and_its_cells(photo: str, monkeypatch: pyt
     assert all(len(data) <= pictures.CHUNK for _, data in messages)
     with Image.open(io.BytesIO(base64.b64decode("".join(data for _, data in messages)))) as image:
         sent = np.asarray(image.convert("RGB"), np.int64)
-    assert np.abs(sent - np.asarray(thumbnail(photo, (200, 200)), np.int64)).mean() <= 2
+    assert np.abs(sent - np.asarray(thumbnail(photo, (200, 200))[0], np.int64)).mean() <= 2
     (segment,) = drawn.lines[0]
     assert segment.style is not None and segment.style.color is not None and segment.style.color.triplet == (1, 2, 3)
     assert segment.text.count("\U0010eeee") == 20 and cell_len(segment.text) == 20
@@ -247,7 +247,6 @@ async def test_a_slow_picture_holds_up_no_key_and_takes_the_old_one_away(
 async def test_old_pictures_are_forgotten_here_and_in_the_terminal(photo: str, monkeypatch: pytest.MonkeyPatch) -> None:
     written: list[str] = []
     monkeypatch.setattr(HeadlessDriver, "write", lambda self, data: written.append(data))
-    monkeypatch.setattr(picture, "KEPT", 2)
     monkeypatch.setattr(picture, "PAUSE", 0)
     monkeypatch.setattr(picture, "kind_of_terminal", lambda *_, **__: "kitty")
     copies = [photo.replace("photo", f"photo-{number}") for number in range(3)]
@@ -255,6 +254,7 @@ async def test_old_pictures_are_forgotten_here_and_in_the_terminal(photo: str, m
         Path(copy).write_bytes(Path(photo).read_bytes())
     app = Shown()
     async with app.run_test(size=(40, 12)) as pilot:
+        app.picture.kept = 2
         for number, copy in enumerate(copies, start=1):
             app.picture.show(copy)
             await until(

@@ -105,7 +105,7 @@ async def test_enter_starts_both_defaults(images: DataSource) -> None:
         await settled(pilot)
         screen = text_of(app)
         for words in (
-            "12 train · 8 val · 2 classes",
+            "12 train · 8 val · c 2 classes",
             "no groups known, so none checked",
             "cold",
             "20 PNG",

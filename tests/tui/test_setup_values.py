@@ -109,7 +109,7 @@ def test_many_classes_are_cut_short_and_all_are_counted() -> None:
         tuple((f"class {number:03}", 10, 2) for number in range(98)), "given", (("JPEG", 1176),), 3 * 2**20
     )
     lines = described(found, 36).plain.splitlines()
-    assert lines[0] == "980 train · 196 val · 98 classes"
+    assert lines[0] == "980 train · 196 val · c 98 classes"
     assert "… 90 more" in lines
     assert lines[-1] == "1,176 JPEG · 3 MiB"
     assert sum(line.startswith("class 0") for line in lines) == 8

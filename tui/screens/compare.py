@@ -26,6 +26,7 @@ from tui.spec_differences import SpecDifference, side_by_side, spec_differences
 from tui.theme import GREY, rgb
 from tui.widgets.chart import Chart
 from tui.widgets.comparison_table import ComparisonTable
+from tui.widgets.confusion import ConfusionView
 from tui.widgets.cost_view import CostView
 from tui.widgets.detail import DetailView
 from tui.widgets.mistakes import MistakesView
@@ -39,7 +40,7 @@ if TYPE_CHECKING:
 EMPTY = "Nothing to compare: press 1 to start a comparison, or 4 to open an earlier one."
 TALL = 30
 """Rows from which on there is room below the table, and above it for more than the verdict."""
-View = Literal["table", "detail", "mistakes", "cost"]
+View = Literal["table", "detail", "confusion", "mistakes", "cost"]
 COMPARING = "Comparing …"
 IN_WINDOW = 8
 """Cells that a window of text has for its frame, its margins and the bar that scrolls."""
@@ -71,6 +72,7 @@ class CompareScreen(Mode):
         Binding("t", "cost", "Plot", id="compare.plot", tooltip="accuracy against time and memory"),
         Binding("d", "mistakes", "Images", id="compare.disagree", tooltip="the images that runs get wrong"),
         Binding("v", "words", "Why", id="compare.words", tooltip="read the verdict, what was not fair, and the specs"),
+        Binding("m", "confusion", "Matrix", id="compare.matrix", tooltip="which classes are taken for which"),
     ]
 
     def __init__(self) -> None:
@@ -84,9 +86,11 @@ class CompareScreen(Mode):
         self.below = Horizontal(self.differences, self.chart, id="compare-below")
         self.main = Vertical(self.words, self.table, self.below, self.foot, id="compare-main")
         self.detail, self.mistakes, self.cost = DetailView(), MistakesView(), CostView()
+        self.confusion = ConfusionView()
         self.view: View = "table"
         self.compared: Compared | None = None
         self.verdict, self.brief = Text(), Text()
+        self.came_from: View = "table"  # to the confusion matrix
         self.wanted: View | Literal["words"] | None = None  # asked for while it was being compared
         self.positive: str | None = None
         self._seen: tuple[object, ...] | None = None
@@ -96,6 +100,7 @@ class CompareScreen(Mode):
         yield self.empty
         yield self.main
         yield self.detail
+        yield self.confusion
         yield self.mistakes
         yield self.cost
 
@@ -234,7 +239,13 @@ class CompareScreen(Mode):
         there = self.compared is not None
         self.view = view if there else "table"
         self.empty.display = not there
-        parts = {"table": self.main, "detail": self.detail, "mistakes": self.mistakes, "cost": self.cost}
+        parts = {
+            "table": self.main,
+            "detail": self.detail,
+            "confusion": self.confusion,
+            "mistakes": self.mistakes,
+            "cost": self.cost,
+        }
         for name, part in parts.items():
             part.display = there and name == self.view
         if not there:
@@ -244,6 +255,8 @@ class CompareScreen(Mode):
                 self.table.focus()
             case "detail":
                 self.detail.focus()
+            case "confusion":
+                self.confusion.take_focus()
             case "mistakes":
                 self.mistakes.take_focus()
             case "cost":
@@ -256,6 +269,8 @@ class CompareScreen(Mode):
         match self.view:
             case "detail" if self.table.current is not None:
                 self.detail.show(self.compared, self.table.current)
+            case "confusion":
+                self.confusion.show(self.compared)
             case "mistakes":
                 self.mistakes.show(self.compared)
             case "cost":
@@ -281,11 +296,29 @@ class CompareScreen(Mode):
         self.table.action_move(event.step)
         self._show_view()
 
+    @on(DetailView.Cells)
+    def _cells(self) -> None:
+        self.action_confusion()
+
     @on(DetailView.Back)
-    @on(MistakesView.Back)
     @on(CostView.Back)
     def _back(self) -> None:
         self._open("table")
+
+    @on(MistakesView.Back)
+    def _back_from_images(self) -> None:
+        self._open("table" if self.mistakes.cell is None else "confusion")
+
+    @on(ConfusionView.Back)
+    def _back_from_matrix(self) -> None:
+        self._open(self.came_from)
+
+    @on(ConfusionView.Opened)
+    def _cell_opened(self, event: ConfusionView.Opened) -> None:
+        if self.compared is not None and self.view == "confusion":
+            self._turn_to("mistakes")
+            self.mistakes.show_cell(self.compared, event.place, event.cell, event.part)
+            self.refresh_bindings()
 
     def action_cost(self) -> None:
         """Shows accuracy against cost."""
@@ -293,7 +326,17 @@ class CompareScreen(Mode):
 
     def action_mistakes(self) -> None:
         """Shows the images that one of two runs, or neither, gets right."""
+        self.mistakes.leave_cell()
         self._open("mistakes")
+
+    def action_confusion(self) -> None:
+        """Shows the confusion matrix of what is under the table's cursor."""
+        if self.view not in ("table", "detail"):
+            return  # asked for twice
+        self.came_from = self.view
+        if self.compared is not None and self.table.current is not None:
+            self.confusion.show(self.compared, self.table.current.column)
+        self._open("confusion")
 
     def action_positive(self) -> None:
         """Makes the other of two classes the positive one."""
@@ -319,9 +362,9 @@ class CompareScreen(Mode):
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
         """Keys of the table work where it is; what it opens can be asked for while it is being made."""
         del parameters
-        if action not in ("positive", "cost", "mistakes", "words"):
+        if action not in ("positive", "cost", "mistakes", "words", "confusion"):
             return True
-        if self.view != "table":
+        if self.view != "table" and (action, self.view) != ("confusion", "detail"):
             return False
         if self.compared is None:
             return True if action != "positive" and self.empty.content == COMPARING else None

@@ -44,7 +44,7 @@ class PairList(Listing):
     def line(self, number: int, width: int) -> Text:
         """``two labels   first.jpg   second.jpg``."""
         pair = self.pairs[number]
-        said, colour = _wrong(pair)
+        said, colour = wrong(pair)
         room = max(8, (width - SIGN_WIDTH - 3) // 2)
         names = [middle(shown(PurePath(one.path).name), room) for one in (pair.first, pair.second)]
         return Text.assemble((f"{said:<{SIGN_WIDTH}}", rgb(colour)), f"{names[0]:<{room}} = {names[1]}")
@@ -128,7 +128,7 @@ def _facts(one: Copy, pair: Pair, width: int) -> Text:
     return Text("\n", no_wrap=True).join(lines)
 
 
-def _wrong(pair: Pair) -> tuple[str, Colour]:
+def wrong(pair: Pair) -> tuple[str, Colour]:
     """What is wrong with a pair in at most 13 cells."""
     if pair.conflict:
         return "two labels", ROSE

@@ -79,6 +79,7 @@ class SetupScreen(Mode):
         ),
         Binding("ctrl+o", "browse", "Browse", id="setup.browse", tooltip="pick the data from a folder tree"),
         Binding("b", "other_size", "Size", id="setup.size", tooltip="MobileNetV3: the small or the large backbone"),
+        Binding("c", "classes", "Classes", id="setup.classes", tooltip="look at the images of each class"),
         Binding(
             "g", "split", "Whole groups", show=False, id="setup.split", tooltip="keep groups whole in the split, or not"
         ),
@@ -262,6 +263,12 @@ class SetupScreen(Mode):
         else:
             self.data.check_images(asked=True)
 
+    def action_classes(self) -> None:
+        """Shows the images of each class."""
+        from tui.screens.classes import Classes  # noqa: PLC0415 - not needed for the first frame
+
+        self.app.push_screen(Classes(self.data.source, self.data.copies))
+
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
         """The small or large backbone is a choice for MobileNetV3 alone; only a field can be left, and a slash is typed
         there; groups must be known for a split that keeps them whole. Tab completes a path; ↑ and ↓ move in a list.
@@ -275,6 +282,8 @@ class SetupScreen(Mode):
                 can = bool(self.data.proposed)
             case "images":
                 can = self.data.may_be_checked or bool(self.data.copies)
+            case "classes":
+                can = True if self.data.found is not None else None
             case "path":
                 can = not isinstance(self.focused, Input)
             case "next_field":

@@ -15,7 +15,7 @@ from engine.text import shown
 from engine.units import size
 from tui.text import middle
 from tui.theme import AMBER, rgb
-from tui.widgets.soundness import soundness
+from tui.widgets.soundness import AMBER_KEY, soundness
 
 if TYPE_CHECKING:
     from engine.data.check import Report
@@ -84,7 +84,7 @@ def described(found: DataFound, width: int, *, is_grouped: bool = False, checkin
     text.append(f"{found.train:,} train", "bold").append(" · ").append(f"{found.val:,} val", "bold")
     if found.test:
         text.append(" · ").append(f"{found.test:,} test", "bold")
-    text.append(f" · {len(found.classes):,} classes\n")
+    text.append(" · ").append("c", AMBER_KEY).append(f" {len(found.classes):,} classes\n")
     text.append(f"{shown(found.split)}\n", "dim")
     if found.report is not None:
         text.append_text(soundness(found.report, is_grouped=is_grouped, checking=checking, column=found.column))

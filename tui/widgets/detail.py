@@ -51,6 +51,9 @@ class DetailView(Vertical):
             "left,h", "other(-1)", "Before", show=False, id="detail.before", tooltip="the line before in the table"
         ),
         Binding("right,l", "other(1)", "Next", show=False, id="detail.next", tooltip="the next line of the table"),
+        Binding(
+            "enter", "cells", "Matrix", show=False, id="detail.matrix", tooltip="which classes are taken for which"
+        ),
         Binding("up,k", "scroll(-1)", "Up", show=False, id="detail.up", tooltip="scroll up"),
         Binding("down,j", "scroll(1)", "Down", show=False, id="detail.down", tooltip="scroll down"),
         Binding("pageup", "page(-1)", "Page up", show=False, id="detail.page-up", tooltip="a page up"),
@@ -59,6 +62,9 @@ class DetailView(Vertical):
 
     class Back(Message):
         """The person wants to see the table again."""
+
+    class Cells(Message):
+        """The person wants to go over the cells of the confusion matrix."""
 
     class Other(Message):
         """The person wants the detail of the next line, or of the one before."""
@@ -134,6 +140,10 @@ class DetailView(Vertical):
     def action_back(self) -> None:
         """Goes back to the table."""
         self.post_message(self.Back())
+
+    def action_cells(self) -> None:
+        """Asks for the confusion matrix."""
+        self.post_message(self.Cells())
 
     def action_other(self, step: int) -> None:
         """Asks for another line."""

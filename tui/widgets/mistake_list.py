@@ -1,4 +1,4 @@
-"""The images that at least one of two runs gets wrong, one a line."""
+"""Images of which runs said something, one a line: those that at least one of two gets wrong, or those of a cell."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from tui.theme import BLUE, GREEN, GREY, ROSE, rgb
 from tui.widgets.listing import Listing
 
 if TYPE_CHECKING:
-    from engine.comparison.mistakes import Mistake
+    from engine.comparison.mistakes import Answered
 
 LETTERS = "AB"
 PREFIX = 13
@@ -35,7 +35,7 @@ class MistakeList(Listing):
 
     def __init__(self) -> None:
         super().__init__(id="mistake-list")
-        self.found: Sequence[Mistake] = ()
+        self.found: Sequence[Answered] = ()
 
     @property
     def count(self) -> int:
@@ -43,11 +43,11 @@ class MistakeList(Listing):
         return len(self.found)
 
     @property
-    def current(self) -> Mistake | None:
+    def current(self) -> Answered | None:
         """The image under the cursor."""
         return self.found[self.cursor] if self.found else None
 
-    def put_all(self, found: Sequence[Mistake]) -> None:
+    def put_all(self, found: Sequence[Answered]) -> None:
         """Shows these; the cursor stays with its image, if it is among them."""
         path = self.current.path if self.current else ""
         self.found = found
@@ -68,12 +68,10 @@ class MistakeList(Listing):
         one = self.found[number]
         names = [shown(PurePath(other.path).name) for other in self.found[self.first : self.first + self.size.height]]
         name = apart(names, max(8, width - PREFIX))[number - self.first]
-        right, style, wrong = "–", rgb(GREY), LETTERS
-        if one.right is not None:
-            right, style, wrong = LETTERS[one.right], f"bold {rgb(COLOURS[one.right])}", LETTERS[1 - one.right]
-        return Text.assemble(
-            (f"{right}  ", style), (f"{wrong:<2}{100 * one.confidence:4.0f} %", rgb(ROSE)), f"  {name}"
-        )
+        right, wrong = ("".join(LETTERS[run] for run in runs) for runs in (one.right, one.wrong))
+        style = f"bold {rgb(COLOURS[one.right[0]])}" if len(one.right) == 1 else "bold" if one.right else rgb(GREY)
+        sure = Text(f"{wrong:<2}{100 * one.confidence:4.0f} %", rgb(ROSE if wrong else GREY))
+        return Text.assemble((f"{right or '–':<3}", style), sure, f"  {name}")
 
 
 def list_width(names: Iterable[str], width: int, height: int) -> int:
@@ -83,7 +81,7 @@ def list_width(names: Iterable[str], width: int, height: int) -> int:
     return min(MOST, max(2 * width // 5, min(PREFIX + longest, left)))
 
 
-def facts(one: Mistake, width: int) -> Text:
+def facts(one: Answered, width: int) -> Text:
     """An image in words: its file, its label, and what each of the runs says, in lines of at most ``width`` cells."""
     folder, name = str(PurePath(one.path).parent), PurePath(one.path).name
     lines = [
@@ -94,8 +92,8 @@ def facts(one: Mistake, width: int) -> Text:
     if one.group:
         lines[-1].append("   group  ", rgb(GREY)).append(shown(one.group, 60))
     longest = max(len(shown(name, 60)) for name in one.predicted)
-    for run in (0, 1):
-        is_right = run == one.right
+    for run in range(len(one.predicted)):
+        is_right = run in one.right
         said = f"{shown(one.predicted[run], 60):<{longest}} {100 * one.probabilities[run]:5.1f} %"
         line = Text.assemble(
             (f"{LETTERS[run]} ", f"bold {rgb(COLOURS[run])}"),

@@ -1,61 +1,43 @@
-"""Where two runs disagree: the images, each with its picture and what both say of it."""
+"""Where two runs disagree, or what is in a cell of a matrix: the images, each with its picture and what runs say."""
 
 from __future__ import annotations
 
 import os
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, ClassVar
+from typing import ClassVar
 
-from rich.text import Text
 from textual import on, work
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Horizontal, Vertical
 from textual.message import Message
+from textual.widget import Widget
 from textual.widgets import Static
 from textual.worker import get_current_worker
 
 from engine.comparison.columns import seed_of
+from engine.comparison.confusion import Cell
+from engine.comparison.parts import Part
 from engine.text import shown
-from tui.compared import Compared, best_pair
-from tui.errors import unexpected
-from tui.loading import load_for_comparing
+from tui.compared import Compared, beside, best_pair, identity
+from tui.finding_mistakes import Asked, Found, find
 from tui.screens.dialogs import Pick
-from tui.text import apart
-from tui.theme import AMBER, GREY, rgb
-from tui.widgets.mistake_list import COLOURS, LETTERS, MistakeList, facts, list_width
+from tui.widgets.mistake_head import head, whose
+from tui.widgets.mistake_list import MistakeList, facts, list_width
 from tui.widgets.picture import Picture
 from tui.widgets.rows import Rows
 
-if TYPE_CHECKING:
-    from engine.comparison.mistakes import Mistake
-
 ABOVE_AND_BELOW = 8
 """Rows of the head and of what is said of an image, which a picture does not have."""
-WHO: tuple[tuple[str, tuple[int | None, ...]], ...] = (
-    ("", (0, 1)),
-    ("A right", (0,)),
-    ("B right", (1,)),
-    ("neither", (None,)),
-)
-"""Whose right images are shown, in words and as a mistake tells it: of either alone, of A, of B, of neither."""
 NO_PAIR = "Two runs with a result are needed to disagree."
 
 
-@dataclass
-class Found(Message):
-    """What two runs get wrong, or why that cannot be told; ``images``: how many both have seen, at most."""
-
-    pair: tuple[int, int]
-    found: tuple[Mistake, ...]
-    images: int
-    problem: str = ""
-
-
 class MistakesView(Vertical):
-    """Two runs' mistakes: those of one of the two, of A or of B alone, or those of both; also of one class alone."""
+    """Two runs' mistakes: those of one of the two, of A or of B alone, or those of both; also of one class alone.
+
+    Of a ``cell`` of a confusion matrix: the images in it, and what the other run says of them.
+    """
 
     DEFAULT_CSS = """
     MistakesView { padding: 0 1; }
@@ -67,15 +49,21 @@ class MistakesView(Vertical):
     """
 
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("escape", "back", "Back", id="mistakes.back", tooltip="back to the table"),
+        Binding("escape", "back", "Back", id="mistakes.back", tooltip="back to where you were"),
         Binding("o", "copy", "Copy path", id="mistakes.copy", tooltip="copy the image's path to the clipboard"),
-        Binding("w", "who", "Right", id="mistakes.who", tooltip="one of them right, A alone, B alone, neither"),
+        Binding(
+            "w",
+            "who",
+            "Right",
+            id="mistakes.who",
+            tooltip="one of them right, A alone, B alone, neither (of a cell: all of it first)",
+        ),
         Binding("c", "klass", "Class", id="mistakes.class", tooltip="only images of one class"),
         Binding("r", "runs", "Runs", id="mistakes.runs", tooltip="choose the two runs"),
     ]
 
     class Back(Message):
-        """The person wants to see the table again."""
+        """The person wants to see again what was there before."""
 
     def __init__(self) -> None:
         super().__init__(id="mistakes")
@@ -86,7 +74,7 @@ class MistakesView(Vertical):
         self.none = Static(id="mistake-none", markup=False)
         self.body = Horizontal(self.listing, Vertical(self.picture, self.facts, id="mistake-right"))
         self.compared: Compared | None = None
-        self.pair: tuple[int, int] | None = None
+        self.asked: Asked | None = None
         self.found: Found | None = None
         self.who = 0
         self.of_class: str | None = None
@@ -98,20 +86,55 @@ class MistakesView(Vertical):
         yield self.none
 
     def show(self, compared: Compared) -> None:
-        """Looks at this comparison; at the same two runs as before, where it still has them."""
-        before = [identity(self.compared, place) for place in self.pair or ()] if self.compared is not None else []
+        """Looks at this comparison; at the same runs as before, and the same cell, where it still has them."""
+        before, asked = self.compared, self.asked
         self.compared = compared
         places = {identity(compared, place): place for place in range(len(compared.runs))}
-        kept = [places[one] for one in before if one in places]
-        self.pair = (kept[0], kept[1]) if len(kept) == 2 else best_pair(compared)
+        wanted = [identity(before, place) for place in asked.runs] if before is not None and asked is not None else []
+        kept = tuple(places[one] for one in wanted if one in places)
+        if asked is not None and kept and len(kept) == len(wanted):
+            self.asked = asked._replace(runs=kept)
+        else:
+            pair = best_pair(compared)
+            self.asked = Asked(pair) if pair is not None else None
         self._look()
 
+    def show_cell(self, compared: Compared, place: int, cell: Cell, part: Part) -> None:
+        """Looks at the images of a cell of this run's matrix, beside what the other run says that was looked at, or the
+        one that is compared best.
+        """
+        runs = self.asked.runs if self.asked is not None and self.compared is compared else ()
+        other = next((run for run in runs if run != place), None) if place in runs else None
+        if other is None:
+            other = beside(compared, place)
+        self.compared, self.who, self.found = compared, 0, None
+        self.asked = Asked((place,) if other is None else (place, other), cell, part)
+        self._look()
+
+    def leave_cell(self) -> None:
+        """Looks at mistakes the next time, of the same runs where these are two."""
+        if self.asked is not None and self.asked.cell is not None:
+            runs = self.asked.runs
+            self.asked, self.who, self.found = Asked(runs) if len(runs) == 2 else None, 0, None
+
+    @property
+    def cell(self) -> Cell | None:
+        """The cell whose images are looked at."""
+        return self.asked.cell if self.asked is not None else None
+
+    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
+        """A cell is of a class already; of a single run nothing is left out."""
+        del parameters
+        is_alone = self.asked is not None and len(self.asked.runs) == 1
+        return None if (action == "klass" and self.cell is not None) or (action == "who" and is_alone) else True
+
     def take_focus(self) -> None:
-        """The keys work here."""
-        self.listing.focus()
+        """The keys work here, also where there is nothing to choose from."""
+        self.can_focus = not self.body.display
+        self.screen.set_focus(self if self.can_focus else self.listing)
 
     def action_back(self) -> None:
-        """Goes back to the table."""
+        """Goes back to the table, or to the cell."""
         self.post_message(self.Back())
 
     def action_copy(self) -> None:
@@ -123,8 +146,8 @@ class MistakesView(Vertical):
         self.notify(f"{shown(one.path)}\n{inside}".strip(), title="Copied")
 
     def action_who(self) -> None:
-        """Shows what either gets right, then what A, then what B, then what neither does."""
-        self.who = (self.who + 1) % len(WHO)
+        """Shows what either gets right, then what A, then what B, then what neither does; of a cell first all of it."""
+        self.who = (self.who + 1) % len(whose(self.cell))
         self._put()
 
     def action_klass(self) -> None:
@@ -142,9 +165,9 @@ class MistakesView(Vertical):
 
     def action_runs(self) -> None:
         """Asks for the first run, then for the other."""
-        if self.compared is None or self.pair is None:
+        if self.compared is None or self.asked is None:
             return
-        compared, pair = self.compared, self.pair
+        compared, pair = self.compared, self.asked.runs
         places = [place for place, row in enumerate(compared.comparison.runs) if row.has_result]
         names = [self._named(place) for place in places]
         present = [places.index(place) for place in pair if place in places]
@@ -164,45 +187,30 @@ class MistakesView(Vertical):
 
     def _choose(self, *chosen: tuple[str, str]) -> None:
         """Looks at these two runs, wherever they are by now: an experiment may have gone on since they were named."""
-        if self.compared is None:
+        if self.compared is None or self.asked is None:
             return
         places = {identity(self.compared, place): place for place in range(len(self.compared.runs))}
         one, other = (places.get(run) for run in chosen)
         if one is not None and other is not None:
-            self.pair = one, other
+            self.asked = self.asked._replace(runs=(one, other))
             self._look()
 
     def _look(self) -> None:
-        """Reads what the two runs said, unless that is shown already."""
-        if self.compared is None or self.pair is None:
+        """Reads what the runs said, unless that is shown already."""
+        if self.compared is None or self.asked is None:
             self.found = None
             self._say(NO_PAIR)
             return
         if self.found is None:
             self._say("reading …")
-        chosen = [self.compared.runs[place] for place in self.pair]
-        self._read(self.pair, [(one.source.folder, one.run.run) for one in chosen])
+        chosen = [self.compared.runs[place] for place in self.asked.runs]
+        self._read(self.asked, [(one.source.folder, one.run.run) for one in chosen])
 
     @work(thread=True, exclusive=True, group="mistakes", exit_on_error=False)
-    def _read(self, pair: tuple[int, int], runs: Sequence[tuple[Path | None, str]]) -> None:
-        load_for_comparing()
-        from engine.comparison.mistakes import mistakes, seen_by_both  # noqa: PLC0415 - loads numpy and scipy
-        from engine.comparison.predictions import read  # noqa: PLC0415
-
-        said = [read(folder, run) if folder is not None else None for folder, run in runs]
-        one, other = said
-        if one is None or other is None:
-            missing = runs[0 if one is None else 1][1]
-            result = Found(pair, (), 0, f"What {shown(missing, 80)} said of each image was not saved, or is damaged.")
-        else:
-            try:
-                result = Found(pair, mistakes(one, other), seen_by_both(one, other))
-            except ValueError as error:
-                result = Found(pair, (), 0, shown(str(error)))
-            except Exception as error:  # a person wants to know, and to go on
-                result = Found(pair, (), 0, unexpected(error))
+    def _read(self, asked: Asked, runs: Sequence[tuple[Path | None, str]]) -> None:
+        found = find(asked, runs)
         if not get_current_worker().is_cancelled:
-            self.post_message(result)
+            self.post_message(found)
 
     @on(Found)
     def _read_them(self, message: Found) -> None:
@@ -211,46 +219,40 @@ class MistakesView(Vertical):
 
     def _put(self) -> None:
         """Shows what was found, as far as it is asked for."""
-        if self.found is None or self.compared is None or self.pair is None or self.found.pair != self.pair:
+        if self.found is None or self.compared is None or self.asked is None or self.found.asked != self.asked:
             return
-        _, right = WHO[self.who]
-        found = [one for one in self.found.found if one.right in right and self.of_class in (None, one.label)]
+        _, right = whose(self.cell)[self.who]
+        of_class = None if self.cell is not None else self.of_class
+        found = [one for one in self.found.found if one.right in right and of_class in (None, one.label)]
         self._head()
         if self.found.problem:
             self._say(self.found.problem)
         elif not found:
-            self._say("No such image." if self.found.found else "Both get every image right.")
+            is_filtered = self.found.found or self.cell is not None
+            self._say("No such image." if is_filtered else "Both get every image right.")
         else:
-            self.none.display, self.body.display = False, True
+            self._turn_to(self.body)
             self.listing.put_all(found)
             self._divide()
             self.call_after_refresh(self._show_current)  # once it is known how much room there is
 
     def _head(self) -> None:
-        """The two runs, how many images each alone gets right, and what is left out."""
-        if self.found is None or self.pair is None:
-            return
-        names = [self._named(place) for place in self.pair]
-        room = max(20, self.size.width - 46)
-        cells = min(room, max(map(len, names)))
-        lines = [Text(no_wrap=True, overflow="ellipsis") for _ in names]
-        said = apart(names, cells)
-        for run, line in enumerate(lines):
-            alone = sum(one.right == run for one in self.found.found)
-            line.append(f"{LETTERS[run]} ", f"bold {rgb(COLOURS[run])}")
-            line.append(f"{said[run]:<{cells}}", "bold").append(f"  alone right {alone:,}", rgb(GREY))
-        neither = sum(one.right is None for one in self.found.found)
-        lines[0].append(f" · neither {neither:,} of {self.found.images:,} images", rgb(GREY))
-        if only := WHO[self.who][0]:
-            lines[1].append(f" · only {only}", rgb(AMBER))
-        if self.of_class is not None:
-            lines[1].append(f" · only {shown(self.of_class, 40)}", rgb(AMBER))
-        text = Text("\n").join(lines)
-        self.head.update(text)
+        """The runs, what they get right, and what is left out."""
+        if self.found is not None and self.found.asked == self.asked:
+            names = [self._named(place) for place in self.found.asked.runs]
+            of_class = self.of_class if self.cell is None else None
+            self.head.update(head(names, self.found, whose(self.cell)[self.who][0], of_class, self.size.width))
 
     def _say(self, words: str) -> None:
-        self.body.display, self.none.display = False, True
+        self._turn_to(self.none)
         self.none.update(words)
+
+    def _turn_to(self, part: Widget) -> None:
+        """Shows the list beside the picture, or the words in their place."""
+        has_focus = self.has_focus_within
+        self.body.display, self.none.display = part is self.body, part is self.none
+        if has_focus:
+            self.take_focus()
 
     @on(MistakeList.Moved)
     def _moved(self, event: MistakeList.Moved) -> None:
@@ -259,6 +261,7 @@ class MistakesView(Vertical):
 
     def on_resize(self) -> None:
         """The words fit the width."""
+        self._head()
         self._divide()
         self.call_after_refresh(self._show_current)
 
@@ -269,7 +272,7 @@ class MistakesView(Vertical):
 
     def _show_current(self) -> None:
         one = self.listing.current
-        if one is not None and self.pair is not None and self.body.display:
+        if one is not None and self.body.display:
             self.facts.put(facts(one, max(20, self.facts.size.width)))
             self.picture.show(one.path, self.listing.nearby())
 
@@ -278,9 +281,3 @@ class MistakesView(Vertical):
             return ""
         row = self.compared.comparison.runs[place]
         return f"{shown(row.strategy, 160)} · {seed_of(row)}"
-
-
-def identity(compared: Compared, place: int) -> tuple[str, str]:
-    """By what a run is known, whatever is compared with it."""
-    row = compared.comparison.runs[place]
-    return row.experiment, row.run

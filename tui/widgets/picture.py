@@ -4,19 +4,21 @@ from __future__ import annotations
 
 import os
 import random
-import threading
-import time
+from asyncio import sleep
 from collections import OrderedDict
 from collections.abc import Sequence
+from functools import partial
 
 from rich.segment import Segment
 from rich.text import Text
 from textual.geometry import Size
+from textual.message import Message
 from textual.strip import Strip
 from textual.widget import Widget
-from textual.worker import Worker, get_current_worker
+from textual.worker import Worker
 
 from engine.text import shown
+from tui.latest import Latest
 from tui.pictures import Drawn, Kind, draw, forget, kind_of_terminal
 
 PAUSE = 0.06
@@ -24,21 +26,29 @@ PAUSE = 0.06
 PATIENCE = 0.3
 """Seconds after which the picture before is taken away where the wanted one is not there yet."""
 KEPT = 24
-"""Pictures that are kept drawn."""
+"""Pictures that a widget keeps drawn, unless it is told another number."""
 Wanted = tuple[str, int, int]
 """A file and the cells that there are for it."""
-_decoding = threading.Lock()
+_drawing = Latest[tuple[str, int, int, Kind, int], Drawn](lambda asked: draw(*asked), "pictures")
+"""One thread for all widgets, so that one image at a time is decoded, and a disk that does not answer takes no more."""
 
 
 class Picture(Widget):
-    """Shows the file it was told last; decodes it, and then those beside it, in a thread, one at a time."""
+    """Shows the file it was told last; it, and then those beside it, are decoded in a thread, one at a time.
+
+    ``kept``: how many pictures it keeps drawn.
+    """
 
     DEFAULT_CSS = """
     Picture { height: 1fr; width: 1fr; }
     """
 
-    def __init__(self, *, id: str | None = None) -> None:  # noqa: A002 - Textual's name
+    class Ready(Message):
+        """The picture of the file it was told last is there, or it is known why there is none."""
+
+    def __init__(self, *, kept: int = KEPT, id: str | None = None) -> None:  # noqa: A002 - Textual's name
         super().__init__(id=id)
+        self.kept = kept
         self.path = ""
         self.nearby: tuple[str, ...] = ()
         self.drawn: Drawn | None = None
@@ -57,6 +67,11 @@ class Picture(Widget):
             truecolor = self.app.console.color_system == "truecolor"
             self._kind = kind_of_terminal(os.environ, colour=not self.app.no_color, truecolor=truecolor)
         return self._kind
+
+    @property
+    def ready(self) -> Drawn | None:
+        """What is drawn of the file it was told last, None where that is not there yet."""
+        return self._kept.get((self.path, self._room.width, self._room.height))
 
     def show(self, path: str, nearby: Sequence[str] = ()) -> None:
         """Shows a file, and prepares those that are likely to be wanted next."""
@@ -91,25 +106,17 @@ class Picture(Widget):
         if missing:
             kind, numbers = self.kind, [next(self._numbers) for _ in missing]
             self._work = self.run_worker(
-                lambda: self._make(missing, wanted[1], wanted[2], kind, numbers),
-                thread=True,
-                group="picture",
-                exit_on_error=False,
+                partial(self._make, missing, wanted[1], wanted[2], kind, numbers), group="picture", exit_on_error=False
             )
 
-    def _make(self, paths: Sequence[str], width: int, height: int, kind: Kind, numbers: Sequence[int]) -> None:
-        worker = get_current_worker()
-        time.sleep(PAUSE)
+    async def _make(self, paths: Sequence[str], width: int, height: int, kind: Kind, numbers: Sequence[int]) -> None:
+        await sleep(PAUSE)
         for path, number in zip(paths, numbers, strict=True):
-            with _decoding:
-                if worker.is_cancelled:
-                    return
-                drawn = draw(path, width, height, kind, number)
-            self.app.call_from_thread(self._made, (path, width, height), drawn)
+            self._made((path, width, height), await _drawing.answer((path, width, height, kind, number)))
 
     def _made(self, wanted: Wanted, drawn: Drawn) -> None:
         self._kept[wanted] = drawn
-        while len(self._kept) > KEPT:
+        while len(self._kept) > self.kept:
             _, old = self._kept.popitem(last=False)
             if old.number in self._told:
                 self._told.remove(old.number)
@@ -119,7 +126,7 @@ class Picture(Widget):
 
     def _give_up(self, wanted: Wanted) -> None:
         is_wanted = wanted == (self.path, self._room.width, self._room.height)
-        if is_wanted and wanted not in self._kept and self.drawn is not None:
+        if is_wanted and wanted not in self._kept:
             self.drawn = None
             self.refresh()
 
@@ -131,6 +138,7 @@ class Picture(Widget):
             self._send(drawn.out_of_band)
         self.drawn = drawn
         self.refresh()
+        self.post_message(self.Ready())
 
     def render_line(self, y: int) -> Strip:
         """A line of the picture in the middle of what room there is, or of the words in its place."""

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from scipy.special import softmax
 
-from engine.comparison.mistakes import Mistake, mistakes
+from engine.comparison.mistakes import Answered, in_cell, mistakes
 from engine.comparison.predictions import Predictions
 
 CLASSES = ("ants", "bees", "[wasps]")
@@ -34,11 +34,11 @@ def test_only_images_that_one_gets_wrong_the_most_confident_mistake_first() -> N
     found = mistakes(ONE, OTHER)
     assert [one.path for one in found] == ["/images/3.png", "/images/1.png", "/images/2.png"]
     assert [one.confidence for one in found] == [0.9, 0.6, 0.5]
-    assert found[1] == Mistake(
+    assert found[1] == Answered(
         path="/images/1.png",
         group="group /images/1.png",
         label="bees",
-        right=1,
+        right=(1,),
         predicted=("ants", "bees"),
         probabilities=(0.6, 0.8),
         of_label=(0.3, 0.8),
@@ -48,7 +48,7 @@ def test_only_images_that_one_gets_wrong_the_most_confident_mistake_first() -> N
 def test_the_order_of_the_runs_changes_nothing_but_who_is_first() -> None:
     there, back = mistakes(ONE, OTHER), mistakes(OTHER, ONE)
     assert [one.path for one in there] == [one.path for one in back]
-    assert [one.right for one in there] == [1 - one.right for one in back]
+    assert [one.right for one in there] == [tuple(1 - run for run in one.right) for one in back]
     assert [one.predicted for one in there] == [one.predicted[::-1] for one in back]
 
 
@@ -68,9 +68,9 @@ def test_the_same_path_twice_is_two_images() -> None:
     one = said("one-0", [0, 1, 0], [[0.9, 0.1, 0], [0.9, 0.1, 0], [0.9, 0.1, 0]], twice)
     other = said("other-0", [0, 0, 1], [[0.2, 0.8, 0], [0.1, 0.9, 0], [0.3, 0.7, 0]], ["/b.png", "/a.png", "/a.png"])
     assert [(found.path, found.label, found.right) for found in mistakes(one, other)] == [
-        ("/a.png", "ants", 0),
-        ("/a.png", "bees", 1),
-        ("/b.png", "ants", 0),
+        ("/a.png", "ants", (0,)),
+        ("/a.png", "bees", (1,)),
+        ("/b.png", "ants", (0,)),
     ]
 
 
@@ -98,8 +98,23 @@ def test_many_images_as_counted_one_by_one() -> None:
             assert f"/images/{number}.png" not in found
             continue
         mistake = found[f"/images/{number}.png"]
-        assert mistake.right == (rights.index(True) if any(rights) else None)
+        assert mistake.right == tuple(run for run, right in enumerate(rights) if right)
         wrong = [run for run, right in zip((one, other), rights, strict=True) if not right]
         assert mistake.confidence == min(run.probabilities[number].max() for run in wrong)
     confidences = [found.confidence for found in found.values()]
     assert confidences == sorted(confidences, reverse=True)
+
+
+def test_a_cell_has_all_images_that_the_first_run_puts_there() -> None:
+    labels = [0, 0, 0, 0, 1]
+    one = said("one-0", labels, [[0.2, 0.7, 0.1], [0.1, 0.9, 0], [0.9, 0.1, 0], [0.4, 0.6, 0], [0.1, 0.9, 0]])
+    paths = [one.paths[3], one.paths[0], one.paths[4]]
+    other = said("two-0", [0, 0, 1], [[0.1, 0.8, 0.1], [0.8, 0.1, 0.1], [0.6, 0.4, 0]], paths)
+    found = in_cell(one, other, "ants", "bees")
+    assert [(it.path[-5], it.right, len(it.predicted)) for it in found] == [("1", (), 1), ("0", (1,), 2), ("3", (), 2)]
+    assert [it.confidence for it in found] == [0.9, 0.7, 0.6]
+    assert [it.path for it in in_cell(one, None, "ants", "bees")] == [one.paths[at] for at in (1, 0, 3)]
+    assert [(it.path, it.right) for it in in_cell(one, one, "bees", "bees")] == [(one.paths[4], (0, 1))]
+    assert in_cell(one, other, "[wasps]", "ants") == ()
+    with pytest.raises(ValueError, match="wolves"):
+        in_cell(one, other, "ants", "wolves")

@@ -166,7 +166,7 @@ def test_thumbnails_show_the_whole_image(
 ) -> None:
     path = tmp_path / f"x.{ending}"
     Image.fromarray(smooth(width, height)).save(path, **({"quality": 98, "subsampling": 0} if ending == "jpg" else {}))
-    small = thumbnail(str(path), (60, 40) if wanted != (45, 30) else (45, 33))
+    small = thumbnail(str(path), (60, 40) if wanted != (45, 30) else (45, 33))[0]
     assert small.mode == "RGB" and small.size == wanted
     expected = Image.fromarray(smooth(width, height)).resize(small.size, Image.Resampling.BILINEAR)
     assert np.abs(np.asarray(small, np.int64) - np.asarray(expected, np.int64)).max() <= 8
@@ -181,7 +181,7 @@ def test_thumbnails_of_large_images_are_made_in_strips(
     image = Image.fromarray(smooth(400, 300).astype(np.uint16)[..., 0] * 257) if mode == "I;16" else None
     image = Image.fromarray(smooth(400, 300)).convert(mode) if image is None else image
     image.save(tmp_path / "x.png")
-    small = np.asarray(thumbnail(str(tmp_path / "x.png"), (20, 20)), np.int64)
+    small = np.asarray(thumbnail(str(tmp_path / "x.png"), (20, 20))[0], np.int64)
     assert small.shape == (15, 20, 3)
     column = small[:, :, 0].mean(axis=0)
     assert (np.diff(column) > 0).sum() >= 15, "it is brighter from left to right"
@@ -191,7 +191,8 @@ def test_thumbnails_are_upright(tmp_path: Path) -> None:
     exif = Image.Exif()
     exif[0x0112] = 6
     Image.fromarray(smooth(90, 60)).save(tmp_path / "x.jpg", exif=exif)
-    assert thumbnail(str(tmp_path / "x.jpg"), (30, 30)).size == (20, 30)
+    small, whole = thumbnail(str(tmp_path / "x.jpg"), (30, 30))
+    assert small.size == (20, 30) and whole == (60, 90)
 
 
 def test_why_there_is_no_thumbnail(broken: dict[str, Path], tmp_path: Path) -> None:

@@ -1,0 +1,136 @@
+"""The confusion matrix by keys: its cells, and the images in them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import msgspec
+import pytest
+from safetensors import safe_open
+from safetensors.numpy import save_file
+from textual.pilot import Pilot
+from textual.widgets import OptionList
+
+from engine import events as ev
+from engine.comparison.confusion import Cell
+from engine.comparison.parts import Part
+from tests.engine.comparison import files
+from tests.tui import logs, predicted
+from tests.tui.conftest import NAME, text_of, until
+from tests.tui.test_compare_screen import compare, images, several_seeds
+from tui.app import TlTui
+from tui.finding_mistakes import Asked, find
+from tui.screens.compare import CompareScreen
+from tui.screens.dialogs import Pick
+from tui.widgets.mistakes import MistakesView
+
+WASPS = "[wasps]\x1b[2J"
+
+
+def experiment(root: Path, classes: tuple[str, ...]) -> Path:
+    """Two strategies, three seeds; all images are of the first two classes: the n-th run mistakes every (n + 5)-th."""
+    told = logs.events(several_seeds())
+    first = told[0]
+    assert isinstance(first, ev.ExperimentStarted)
+    told[0] = msgspec.structs.replace(first, data=msgspec.structs.replace(first.data, classes=classes))
+    folder = logs.write(root / NAME, told)
+    predicted.write(folder, told, predicted.images(root / "val"), classes)
+    return folder
+
+
+async def listed(pilot: Pilot[None], app: TlTui, numbers: set[int]) -> None:
+    """Waits until just these images are listed."""
+    view = app.screen.query_one(MistakesView)
+    await until(pilot, lambda: view.display and view.body.display and set(images(view)) == numbers)
+
+
+async def matrix(pilot: Pilot[None], app: TlTui, folder: Path, *keys: str) -> CompareScreen:
+    screen = await compare(pilot, app, folder)
+    await pilot.press(*keys)
+    await until(pilot, lambda: screen.view == "confusion")
+    return screen
+
+
+async def test_a_cell_of_a_run_opens_its_images_and_is_come_back_to(app: TlTui, tmp_path: Path) -> None:
+    wrong, wrong_b = {0, 5, 10}, {0, 6}
+    folder = experiment(tmp_path, ("ants", "bees", WASPS))
+    async with app.run_test(size=(80, 24), notifications=True) as pilot:
+        screen = await matrix(pilot, app, folder, "space", "down", "enter", "enter")
+        assert "resnet18-finetune  seed 0" in text_of(app)
+        assert "3 of 12 images of ants are taken for bees." in text_of(app), "the worst cell first"
+        await pilot.press("enter")
+        await listed(pilot, app, wrong)
+        assert "ants → bees · 3 validation images" in text_of(app) and "right 2" in text_of(app)
+        await pilot.press("w")
+        await listed(pilot, app, wrong - wrong_b)
+        assert "only B right" in text_of(app)
+        await pilot.press("w")
+        await listed(pilot, app, wrong & wrong_b)
+        await pilot.press("c", "escape", "left", "enter")  # a cell is of one class already
+        await listed(pilot, app, set(range(12)) - wrong)
+        await pilot.press("w", "w")
+        await listed(pilot, app, set(range(12)) - wrong - wrong_b)
+        assert "only both" in text_of(app)
+        await pilot.press("escape", "right", "right")
+        await until(pilot, lambda: "No image of ants is taken for [wasps]\\x1b[2J." in text_of(app))
+        await pilot.press("enter")
+        await until(pilot, lambda: text_of(app).count("No image of ants") == 2)
+        assert screen.view == "confusion"
+        await pilot.press("escape")
+        assert screen.view == "detail"
+        await pilot.press("escape", "d")
+        await until(pilot, lambda: "alone right" in text_of(app))
+        await pilot.press("escape")
+        assert screen.view == "table"
+
+
+async def test_of_several_runs_one_is_chosen(app: TlTui, tmp_path: Path) -> None:
+    folder = experiment(tmp_path, ("ants", "bees"))
+    async with app.run_test(size=(80, 24)) as pilot:
+        await matrix(pilot, app, folder, "m")
+        assert "resnet18-finetune  3 seeds, added up" in text_of(app)
+        assert "7 of 36 images of ants are taken for bees." in text_of(app)
+        await pilot.press("enter")
+        await until(pilot, lambda: isinstance(app.screen, Pick) and "seed 1 · 2 images" in text_of(app))
+        await pilot.press("down", "enter")
+        await until(pilot, lambda: isinstance(app.screen, CompareScreen))
+        await listed(pilot, app, {0, 7})
+        await pilot.press("escape", "r")
+        await until(pilot, lambda: isinstance(app.screen, Pick))
+        app.screen.query_one(OptionList).highlighted = 7
+        await pilot.press("enter")
+        await until(pilot, lambda: "mobilenetv3-extract  seed 2" in text_of(app))
+
+
+async def test_of_many_classes_the_pairs_are_cells(app: TlTui, tmp_path: Path) -> None:
+    folder = experiment(tmp_path, tuple(f"class {number:03}" for number in range(120)))
+    async with app.run_test(size=(80, 24)) as pilot:
+        await matrix(pilot, app, folder, "space", "down", "m")
+        assert "class 000 → class 001" in text_of(app) and "most confused first" in text_of(app)
+        await pilot.press("down", "enter")
+        await listed(pilot, app, {15, 20})
+        await pilot.press("escape")
+        await until(pilot, lambda: "2 of 12 images of class 001 are taken for class 000." in text_of(app))
+
+
+async def test_without_predictions_there_is_no_matrix_and_keys_work(app: TlTui, tmp_path: Path) -> None:
+    folder = logs.write(tmp_path / NAME, logs.events())
+    async with app.run_test(size=(80, 24)) as pilot:
+        screen = await matrix(pilot, app, folder, "m")
+        await until(pilot, lambda: "there is no confusion matrix" in " ".join(text_of(app).split()))
+        await pilot.press("enter", "escape", "d")
+        await until(pilot, lambda: "was not saved, or is damaged" in " ".join(text_of(app).split()))
+        await pilot.press("escape")
+        assert screen.view == "table"
+
+
+@pytest.mark.parametrize("part", ["val", "test"])
+def test_the_images_are_of_the_part_that_the_matrix_is_of(tmp_path: Path, part: Part) -> None:
+    files.write_predictions(tmp_path, "one", [0, 0, 1], [0, 1, 1], test=True)
+    path = tmp_path / "predictions" / "one.safetensors"
+    with safe_open(path, framework="numpy") as file:
+        described, tensors = file.metadata(), {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+    tensors["test_logits"] = tensors["test_logits"][::-1].copy()
+    save_file(tensors, path, described)
+    (image,) = find(Asked((0,), Cell("ants", "bees"), part), [(tmp_path, "one")]).found[:1]
+    assert image.path == ("/1.jpg" if part == "val" else "/0.jpg")

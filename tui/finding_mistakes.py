@@ -1,0 +1,65 @@
+"""What is asked about images that runs get wrong, and the answer: reads predictions, so it belongs into a thread."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, NamedTuple
+
+from textual.message import Message
+
+from engine.comparison.confusion import Cell
+from engine.comparison.parts import Part
+from engine.text import shown
+from tui.errors import unexpected
+from tui.loading import load_for_comparing
+
+if TYPE_CHECKING:
+    from engine.comparison.mistakes import Answered
+
+
+class Asked(NamedTuple):
+    """The places of two runs in the comparison, or where nothing is beside it of a single one.
+
+    ``cell``: what the first of them takes for what on the ``part``; None for what either gets wrong.
+    """
+
+    runs: tuple[int, ...]
+    cell: Cell | None = None
+    part: Part = "val"
+
+
+@dataclass
+class Found(Message):
+    """The images that were ``asked`` for, or why these cannot be told; ``images``: how many were seen at all."""
+
+    asked: Asked
+    found: tuple[Answered, ...] = ()
+    images: int = 0
+    problem: str = ""
+
+
+def find(asked: Asked, runs: Sequence[tuple[Path | None, str]]) -> Found:
+    """Looks for what is asked of these runs, each told by its experiment's folder and its id."""
+    try:
+        load_for_comparing()
+        return _find(asked, runs)
+    except ValueError as error:
+        return Found(asked, problem=shown(str(error)))
+    except Exception as error:  # a person wants to know, and to go on
+        return Found(asked, problem=unexpected(error))
+
+
+def _find(asked: Asked, runs: Sequence[tuple[Path | None, str]]) -> Found:
+    from engine.comparison.mistakes import in_cell, mistakes, seen_by_both  # noqa: PLC0415 - loads numpy and scipy
+    from engine.comparison.predictions import read  # noqa: PLC0415
+
+    said = [read(folder, run, asked.part) if folder is not None else None for folder, run in runs]
+    one, other = said[0], said[1] if len(said) > 1 else None
+    if one is not None and asked.cell is not None:
+        return Found(asked, in_cell(one, other, *asked.cell), len(one.paths))
+    if one is not None and other is not None:
+        return Found(asked, mistakes(one, other), seen_by_both(one, other))
+    missing = runs[0 if one is None else 1][1]
+    return Found(asked, problem=f"What {shown(missing, 80)} said of each image was not saved, or is damaged.")

@@ -1,0 +1,71 @@
+"""Which runs' images are shown, and whose right ones, in two lines. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from rich.text import Text
+
+from engine.comparison.confusion import Cell
+from engine.comparison.parts import PARTS
+from engine.text import counted, shown
+from tui.finding_mistakes import Found
+from tui.text import apart
+from tui.theme import AMBER, GREY, rgb
+from tui.widgets.mistake_list import COLOURS, LETTERS
+
+NUMBERS = 46
+"""Cells that the numbers behind the names need."""
+Who = tuple[tuple[str, tuple[tuple[int, ...], ...]], ...]
+"""Whose right images may be shown, in words and as an image tells who is right of it."""
+WHO: Who = (("", ((0,), (1,))), ("A right", ((0,),)), ("B right", ((1,),)), ("neither", ((),)))
+"""Of mistakes: either's alone, A's, B's, nobody's."""
+OF_WRONG: Who = (("", ((1,), ())), ("B right", ((1,),)), ("neither", ((),)))
+"""Of a cell that A gets wrong: all of it first."""
+OF_RIGHT: Who = (("", ((0,), (0, 1))), ("A right", ((0,),)), ("both", ((0, 1),)))
+"""Of a cell that A gets right."""
+
+
+def whose(cell: Cell | None) -> Who:
+    """What there is to choose from."""
+    return WHO if cell is None else OF_RIGHT if cell.true == cell.predicted else OF_WRONG
+
+
+def head(names: Sequence[str], found: Found, only: str, of_class: str | None, width: int) -> Text:
+    """The runs' names, how many images which of them gets right, and what is left out: a line a run.
+
+    ``only``: whose images are shown; ``of_class``: of which class, None for all.
+    """
+    cells = min(max(20, width - NUMBERS), max(map(len, names)))
+    lines = [Text(no_wrap=True, overflow="ellipsis") for _ in names]
+    numbers = _of_mistakes(found) if found.asked.cell is None else _of_cell(found, found.asked.cell)
+    for run, (line, name, number) in enumerate(zip(lines, apart(names, cells), numbers, strict=False)):
+        line.append(f"{LETTERS[run]} ", f"bold {rgb(COLOURS[run])}")
+        line.append(f"{name:<{cells}}", "bold").append_text(number)
+    lines[-1].append(f" · only {only}" if only else "", rgb(AMBER))
+    lines[-1].append("" if of_class is None else f" · only {shown(of_class, 40)}", rgb(AMBER))
+    return Text("\n").join(lines)
+
+
+def _of_mistakes(found: Found) -> tuple[Text, Text]:
+    """What stands behind the names."""
+    alone, other = (sum(one.right == (run,) for one in found.found) for run in (0, 1))
+    neither = sum(not one.right for one in found.found)
+    return (
+        Text(f"  alone right {alone:,} · neither {neither:,} of {found.images:,} images", rgb(GREY)),
+        Text(f"  alone right {other:,}", rgb(GREY)),
+    )
+
+
+def _of_cell(found: Found, cell: Cell) -> tuple[Text, Text]:
+    """What stands behind the names."""
+    count, right = len(found.found), sum(1 in one.right for one in found.found)
+    unseen = sum(len(one.predicted) == 1 for one in found.found)
+    kind = PARTS[found.asked.part]
+    return (
+        Text.assemble(
+            (f"  {shown(cell.true, 30)} → {shown(cell.predicted, 30)}", rgb(AMBER)),
+            (f" · {counted(count, f'{kind} image', f'{kind} images')}", rgb(GREY)),
+        ),
+        Text(f"  right {right:,}" + (f" · has not seen {unseen:,}" if unseen else ""), rgb(GREY)),
+    )
