@@ -1,0 +1,25 @@
+"""The benchmark of what bounds training, on small work."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from benchmarks import bounds
+from engine.spec import Arithmetic
+
+
+@pytest.mark.parametrize("precision", bounds.PRECISIONS)
+def test_a_step_is_timed_and_its_convolutions_counted(precision: Arithmetic, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(bounds, "PIXELS", 32)
+    step = bounds.step(precision)
+    assert 20 < step.share < 100
+    assert step.milliseconds > 0
+    assert 0 < step.forward < 10_000
+    assert 0 < step.backward < 10_000
+
+
+def test_products_and_decoding_are_timed(monkeypatch: pytest.MonkeyPatch, image_folder: Callable[..., Path]) -> None:
+    monkeypatch.setattr(bounds, "MATRIX", 64)
+    assert bounds.product("fp32") > 0
+    assert bounds.decoding(image_folder()) > 0
