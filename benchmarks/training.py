@@ -29,6 +29,7 @@ from engine.strategy import Strategy
 EXTRACTION_EPOCHS = 25
 SHORT_EPOCHS = 2
 Key = tuple[str, str, str, str, int, int, int]
+DEMO = "the demo set"
 SKETCH = "sketch"
 PEERS = {SKETCH: "sketch", "timm": "peers_timm", "fastai": "peers_fastai"}
 FETCH = """
@@ -39,7 +40,7 @@ print(*(pretrained_weights(backbone, sys.argv[1]).origin for backbone in sys.arg
 
 
 class Planned(Struct, frozen=True):
-    """A run to be measured: of ``side`` as the table names it, by ``module``. ``full`` as in :class:`Sample`."""
+    """A run to be measured: of ``side`` as the table names it, by ``module``; the others as in :class:`Sample`."""
 
     data: str
     weights: str
@@ -99,7 +100,8 @@ def main() -> None:
         strategies = [_as_asked(presets()[name], options.epochs, options.batch_size) for name in options.presets]
         reader: LineReader[Sample] = LineReader(options.json or Path(scratch, "none"), Sample)
         samples = [sample for sample in reader.read() if sample.commit == commit()]
-        units = list(plan(str(data), options.weights, strategies, options.seeds, options.repeats, peers))
+        named = DEMO if options.data is None else str(data)
+        units = list(plan(named, options.weights, strategies, options.seeds, options.repeats, peers))
         wanted = {planned.key for unit in units for planned in unit}
         done = {key(sample): sample for sample in samples if key(sample) in wanted}
         todo = [unit for unit in units if any(planned.key not in done for planned in unit)]
@@ -109,7 +111,7 @@ def main() -> None:
         for number, unit in enumerate(todo, start=1):
             _say(f"{number}/{len(todo)} {unit[0].strategy.name} · {unit[0].side} · repeat {unit[0].repeat}")
             try:
-                for sample in _measured(unit):
+                for sample in _measured(unit, data):
                     done[key(sample)] = sample
                     if options.json:
                         _append(options.json, sample)
@@ -140,11 +142,11 @@ def _append(path: Path, sample: Sample) -> None:
         file.write(msgspec.json.encode(sample) + b"\n")
 
 
-def _measured(unit: Sequence[Planned]) -> Iterator[Sample]:
+def _measured(unit: Sequence[Planned], data: Path) -> Iterator[Sample]:
     """Measures the runs of a unit, whose cache is empty at first; after one that fails, none."""
     with tempfile.TemporaryDirectory(prefix="tl-tui-benchmark-") as cache:
         for planned in unit:
-            task = Task(planned.module, planned.strategy, planned.data, planned.weights, planned.seed)
+            task = Task(planned.module, planned.strategy, str(data), planned.weights, planned.seed)
             counted, watched = measure(task, {"TL_TUI_CACHE": cache})
             yield Sample(
                 data=planned.data,

@@ -42,7 +42,8 @@ Medians (smallest–largest) of the runs. *× faster*: the plain loop's seconds 
 
 
 class Sample(Struct, frozen=True):
-    """One measured run. ``data``: the folder; ``weights`` as asked; ``epochs``: planned; ``trains`` as in the strategy.
+    """One measured run. ``data``: the folder, or that it is the demo set; ``weights`` as asked; ``epochs``:
+    planned; ``trains`` as in the strategy.
 
     ``full``: as long as the comparison asks, not a shorter further repeat.
     """

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
+from collections.abc import Set
 from datetime import datetime
 from pathlib import Path
 
@@ -22,20 +23,28 @@ _OWN_FILES = re.compile(
     "|".join(map(re.escape, (SPEC, EVENTS, COMMANDS, WRITER_LOCK, ENGINE_LOG)))
     + rf"|{COMPARISON}\.(csv|json|md)"
     + rf"|\.({re.escape(SPEC)}|{COMPARISON}\.(csv|json|md))\.\d+"  # half written, as the next line
-    + r"|(checkpoints/[^/]+|predictions)/(\.tmp[^/]*|\.[^/]+\.safetensors\.partial)"
-    + r"|checkpoints/[^/]+/(best|last|unused-\d+)\.safetensors|predictions/[^/]+\.safetensors"
+    + r"|checkpoints/(?P<of>[^/]+)/(best|last|unused-\d+)\.safetensors|predictions/(?P<by>[^/]+)\.safetensors"
+    + r"|checkpoints/(?P<half>[^/]+)/(\.tmp[^/]*|\.[^/]+\.safetensors\.partial)"
+    + r"|predictions/(\.tmp[^/]*|\.(?P<half_by>[^/]+)\.safetensors\.partial)"
 )
-_OWN_FOLDERS = re.compile(r"checkpoints(/[^/]+)?|predictions")
+_OWN_FOLDERS = re.compile(r"checkpoints(/(?P<of>[^/]+))?|predictions")
 
 
-def is_own_file(place: str) -> bool:
-    """Whether a file at this ``place`` below an experiment's folder (``engine.log``) is one that tl-tui writes."""
-    return _OWN_FILES.fullmatch(place) is not None
+def is_own_file(place: str, runs: Set[str]) -> bool:
+    """Whether a file at this ``place`` below an experiment's folder (``engine.log``) is one that tl-tui writes.
+
+    ``runs``: the names of the experiment's runs.
+    """
+    return _is_own(_OWN_FILES.fullmatch(place), runs)
 
 
-def is_own_folder(place: str) -> bool:
-    """Whether a folder at this ``place`` below an experiment's folder is one that tl-tui makes."""
-    return _OWN_FOLDERS.fullmatch(place) is not None
+def is_own_folder(place: str, runs: Set[str]) -> bool:
+    """Whether a folder at this ``place`` below an experiment's folder is one that tl-tui makes, likewise."""
+    return _is_own(_OWN_FOLDERS.fullmatch(place), runs)
+
+
+def _is_own(match: re.Match[str] | None, runs: Set[str]) -> bool:
+    return match is not None and all(run is None or run in runs for run in match.groupdict().values())
 
 
 def weights_file(folder: Path, run: str) -> Path:

@@ -5,6 +5,7 @@ Imports without torch.
 
 from __future__ import annotations
 
+import errno
 import os
 import socket
 import threading
@@ -54,7 +55,8 @@ class EventLog:
     Where the log cannot be written (a full disk), events wait in memory and are written as soon as that is possible
     again; ``problem`` is the error meanwhile. Progress and memory do not wait.
 
-    :class:`LogBusyError` where another process writes the log, or one on another host may (``force``: it does not).
+    :class:`LogBusyError` where another process writes the log, or one on another host may (``force``: it does not), and
+    ``OSError`` where the folder is not there or cannot be written to.
     """
 
     def __init__(self, folder: Path, *, force: bool = False) -> None:
@@ -251,6 +253,8 @@ def writer(folder: Path) -> str:
 
 
 def _acquired(folder: Path, force: bool) -> filelock.BaseFileLock:
+    if not folder.is_dir():  # else the lock would make it
+        raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), str(folder))
     lock = _lock(folder)
     try:
         lock.acquire(timeout=LOOK_SECONDS, poll_interval=LOOK_SECONDS / 10)

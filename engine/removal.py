@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Set
+from contextlib import suppress
 from pathlib import Path
 from typing import Literal, NamedTuple
 
-from engine.folder import COMPARISON, EVENTS, NETWORK, SPEC, WRITER_LOCK, is_own_file, is_own_folder
+from engine.folder import COMPARISON, EVENTS, NETWORK, WRITER_LOCK, is_own_file, is_own_folder
+from engine.history import asked
 from engine.log import LogBusyError, held, is_being_written, writer
+from engine.spec import planned_runs
 from engine.toml import SpecError
 
 FIRST = b'{"event":"'
@@ -19,10 +22,12 @@ class Contents(NamedTuple):
     """What is in an experiment's folder: so many ``files`` of tl-tui's and their size in ``bytes``, among them the best
     epochs of so many ``networks``, and perhaps an exported comparison.
 
-    ``strange``: files, folders and links that tl-tui does not make, by their place in the folder. ``link``: where it
-    leads if the folder itself is a link, else empty; then nothing else is told.
+    ``folder``: what tells the folder from another one that takes its place. ``strange``: files, folders and links that
+    tl-tui does not make, by their place in the folder. ``link``: where it leads if the folder itself is a link, else
+    empty; then nothing else is told.
     """
 
+    folder: tuple[int, int]
     files: int = 0
     bytes: int = 0
     networks: int = 0
@@ -42,12 +47,13 @@ def contents(folder: Path) -> Contents:
 
     ``SpecError`` where nothing tells that tl-tui made the folder, ``OSError`` where its files cannot be seen.
     """
-    _recognise(folder)
+    runs = _runs(folder)
     if folder.is_symlink():
-        return Contents(link=str(folder.readlink()))
-    found = list(_each(folder))
+        return Contents(_told_by(folder), link=str(folder.readlink()))
+    found = list(_each(folder, runs))
     files = [one for one in found if one.kind == "file"]
     return Contents(
+        _told_by(folder),
         files=len(files),
         bytes=sum(one.bytes for one in files),
         networks=sum(Path(one.place).name == NETWORK for one in files),
@@ -56,21 +62,24 @@ def contents(folder: Path) -> Contents:
     )
 
 
-def remove(folder: Path, *, force: bool = False) -> tuple[str, ...]:
+def remove(folder: Path, asked_about: tuple[int, int], *, force: bool = False) -> tuple[str, ...]:
     """Removes the experiment and returns what is left, the folder with it: what tl-tui does not make there.
 
-    Of a link only the link is removed. ``SpecError`` as in :func:`contents`; :class:`LogBusyError` where a process
-    writes the experiment's log, or one on another host may (``force``: it does not); ``OSError`` where something cannot
-    be removed: the log is the last to go.
+    Of a link only the link is removed. ``asked_about``: the folder of :class:`Contents`. ``SpecError`` where it is
+    another one now, and as in :func:`contents`; :class:`LogBusyError` where a process writes the experiment's log, or
+    one on another host may (``force``: it does not); ``OSError`` where something cannot be removed: the log is the last
+    to go.
     """
-    _recognise(folder)
+    runs = _runs(folder)
     if folder.is_symlink():
+        _check_same(folder, asked_about)
         if is_being_written(folder):
             raise LogBusyError(f"{folder.name} is being written by {writer(folder) or 'another process'}")
         folder.unlink()
         return ()
     with held(folder, force=force):
-        found = list(_each(folder))
+        _check_same(folder, asked_about)
+        found = list(_each(folder, runs))
         strange = tuple(one.place for one in found if one.kind == "strange")
         for one in sorted(found, key=lambda one: one.place == EVENTS):
             path = folder / one.place
@@ -79,31 +88,50 @@ def remove(folder: Path, *, force: bool = False) -> tuple[str, ...]:
             elif one.kind == "folder" and not any(other.startswith(f"{one.place}/") for other in strange):
                 path.rmdir()
     # NFS keeps a file that is open under another name, so that the folder would not be empty
-    (folder / WRITER_LOCK).unlink(missing_ok=True)
+    if WRITER_LOCK not in strange:
+        (folder / WRITER_LOCK).unlink(missing_ok=True)
     if not strange:
         folder.rmdir()
     return strange
 
 
-def _recognise(folder: Path) -> None:
-    """Other programs may write an ``events.jsonl`` too."""
-    if (folder / SPEC).is_file():
-        return
-    with (folder / EVENTS).open("rb") as log:
-        if not log.read(len(FIRST)).startswith(FIRST):
-            raise SpecError(f"{folder}: nothing in it tells that tl-tui made it; look at it, and remove it by hand")
+def _told_by(folder: Path) -> tuple[int, int]:
+    status = folder.lstat()
+    return status.st_dev, status.st_ino
 
 
-def _each(folder: Path, within: str = "") -> Iterator[_Found]:
-    """What is in an experiment's folder, what is in a folder before that itself; only tl-tui's own are looked into."""
+def _check_same(folder: Path, asked_about: tuple[int, int]) -> None:
+    if _told_by(folder) != asked_about:
+        raise SpecError(f"{folder}: another folder has taken its place since you were asked; look again")
+
+
+def _runs(folder: Path) -> frozenset[str]:
+    """The names of the experiment's runs; none where its log is damaged and nothing else tells them.
+
+    ``SpecError`` where nothing tells that tl-tui made the folder: other programs may write an ``events.jsonl`` too.
+    """
+    try:
+        return frozenset(run.name for run in planned_runs(asked(folder)))
+    except SpecError:
+        with suppress(FileNotFoundError), (folder / EVENTS).open("rb") as log:
+            if log.read(len(FIRST)).startswith(FIRST):
+                return frozenset()
+        raise SpecError(
+            f"{folder}: nothing in it tells that tl-tui made it; look at it, and remove it by hand"
+        ) from None
+
+
+def _each(folder: Path, runs: Set[str], within: str = "") -> Iterator[_Found]:
+    """What is in an experiment's folder, what is in a folder before that itself; only tl-tui's own are looked into.
+
+    Links are strange: tl-tui makes none.
+    """
     with os.scandir(folder / within) as entries:
         for entry in sorted(entries, key=lambda entry: entry.name):
             place = f"{within}/{entry.name}" if within else entry.name
-            size = entry.stat(follow_symlinks=False).st_size
-            if entry.is_symlink():
-                yield _Found(place, "file" if is_own_file(place) or is_own_folder(place) else "strange", size)
-            elif entry.is_dir() and is_own_folder(place):
-                yield from _each(folder, place)
+            if entry.is_dir(follow_symlinks=False) and is_own_folder(place, runs):
+                yield from _each(folder, runs, place)
                 yield _Found(place, "folder", 0)
             else:
-                yield _Found(place, "file" if entry.is_file() and is_own_file(place) else "strange", size)
+                is_own = entry.is_file(follow_symlinks=False) and is_own_file(place, runs)
+                yield _Found(place, "file" if is_own else "strange", entry.stat(follow_symlinks=False).st_size)

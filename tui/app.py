@@ -246,7 +246,7 @@ class TlTui(App[None], inherit_bindings=False):
     def forget(self, folder: Path) -> None:
         """Shows nothing any more of an experiment that was deleted."""
         self.marks.pop(folder, None)
-        if folder == self.folder:
+        if self.folder is not None and folder.absolute() == self.folder.absolute():  # it may be named otherwise
             self.workers.cancel_group(self, "follow")
             self.folder, self.state, self.interrupted = None, ExperimentState(), False
         self._show()

@@ -32,11 +32,15 @@ class Asked(NamedTuple):
 
 @dataclass
 class Found(Message):
-    """The images that were ``asked`` for, or why these cannot be told; ``images``: how many were seen at all."""
+    """The images that were ``asked`` for, or why these cannot be told; ``images``: how many were seen at all.
+
+    ``is_alone``: what the run beside that of a cell said was not saved.
+    """
 
     asked: Asked
     found: tuple[Answered, ...] = ()
     images: int = 0
+    is_alone: bool = False
     problem: str = ""
 
 
@@ -58,7 +62,8 @@ def _find(asked: Asked, runs: Sequence[tuple[Path | None, str]]) -> Found:
     said = [read(folder, run, asked.part) if folder is not None else None for folder, run in runs]
     one, other = said[0], said[1] if len(said) > 1 else None
     if one is not None and asked.cell is not None:
-        return Found(asked, in_cell(one, other, *asked.cell), len(one.paths))
+        is_alone = other is None and len(runs) > 1
+        return Found(asked, in_cell(one, other, *asked.cell), len(one.paths), is_alone)
     if one is not None and other is not None:
         return Found(asked, mistakes(one, other), seen_by_both(one, other))
     missing = runs[0 if one is None else 1][1]

@@ -70,8 +70,8 @@ class Hosting:
 
     def has_writer(self, folder: Path) -> bool:
         """Whether anybody, here or elsewhere, is at the experiment in this folder."""
-        own = self.host is not None and self.host.folder == folder and (self.is_training or self.is_handing_over)
-        return own or is_being_written(folder)
+        is_own = self.host is not None and self.host.folder.absolute() == folder.absolute()
+        return (is_own and (self.is_training or self.is_handing_over)) or is_being_written(folder)
 
     def start(self, experiment: Experiment, out: Path, *, beside_others: bool = False) -> None:
         """Starts the experiment below ``out``: ``HostStarted`` or ``StartFailed`` says whether it could.

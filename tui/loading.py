@@ -6,7 +6,9 @@ is not whole yet. So every thread that may be the first to need one of these ask
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable
+from contextlib import nullcontext
 from importlib import import_module
 from threading import Lock
 
@@ -28,7 +30,8 @@ def load_for_comparing(is_wanted: Callable[[], bool] = lambda: True) -> None:
 
 
 def _load(names: tuple[str, ...], is_wanted: Callable[[], bool]) -> None:
-    with LOADING, uncollected():
+    all_there = all(name in sys.modules for name in names)  # then objects are not libraries' but a comparison's
+    with LOADING, nullcontext() if all_there else uncollected():
         for name in names:
             if not is_wanted():
                 return

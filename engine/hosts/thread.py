@@ -20,7 +20,7 @@ from engine.events import Action
 from engine.export import write_text
 from engine.history import read_state
 from engine.hosts.tuning import step_back, tune_process, uncollected
-from engine.log import EventLog
+from engine.log import EventLog, held
 from engine.presets import backbones, presets
 from engine.spec import Experiment, load_experiment, to_toml, with_absolute_paths
 from engine.state import can_go_on
@@ -134,5 +134,6 @@ def resume(folder: Path, nice: int = 0, *, force: bool = False) -> ThreadHost:
     if state.end is not None and not can_go_on(state):
         raise SpecError(f"{folder.name} is {state.end}: nothing of it is left to do")
     experiment = state.spec or load_experiment(folder / folders.SPEC, presets())
-    dataset = discover(experiment.data)
+    with held(folder, force=force):  # the look at the data may take long: nobody deletes the experiment meanwhile
+        dataset = discover(experiment.data)
     return ThreadHost(experiment, dataset, EventLog(folder, force=force), nice, force=force)

@@ -53,6 +53,7 @@ def experiment(data: Path, **values: object) -> Experiment:
 
 def run_in(folder: Path, asked: Experiment) -> ev.ExperimentFinished | None:
     """Runs it in this thread."""
+    folder.mkdir(exist_ok=True)
     with EventLog(folder) as log:
         return run(asked, discover(asked.data), log, deque())
 

@@ -135,6 +135,12 @@ def test_a_log_has_one_writer(tmp_path: Path) -> None:
     assert not is_being_written(tmp_path)
 
 
+def test_a_folder_that_is_gone_is_not_made_again(tmp_path: Path) -> None:
+    with pytest.raises(FileNotFoundError):
+        EventLog(tmp_path / "deleted")
+    assert not (tmp_path / "deleted").exists()
+
+
 def test_who_only_asks_for_the_writer_keeps_no_one_from_writing(tmp_path: Path) -> None:
     with EventLog(tmp_path):
         pass

@@ -18,6 +18,7 @@ from torch.amp import GradScaler
 
 from engine import events as ev
 from engine.clock import Stopwatch
+from engine.data.dataset import DataError, DataSet
 from engine.data.discover import discover
 from engine.events import Action
 from engine.experiment import run
@@ -27,8 +28,9 @@ from engine.hosts import thread
 from engine.log import EventLog, LogBusyError, event_reader, send_command
 from engine.meters import Meters
 from engine.presets import on_rung
+from engine.removal import contents, remove
 from engine.shared import ChangedError
-from engine.spec import Experiment
+from engine.spec import DataSource, Experiment
 from engine.state import ExperimentState
 from engine.strategy import changed_strategy
 from engine.toml import SpecError
@@ -47,6 +49,26 @@ SECONDS = 90.0
 @pytest.fixture(autouse=True)
 def _saved_often(monkeypatch: pytest.MonkeyPatch) -> None:
     save_always(monkeypatch)
+
+
+def test_nobody_deletes_it_while_the_data_are_looked_at(
+    image_folder: Callable[..., Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder, _ = thread.create(small_experiment(data=image_folder()), tmp_path / "runs")
+    asked_about = contents(folder).folder
+
+    def deleted_meanwhile(_: DataSource) -> DataSet:
+        with pytest.raises(LogBusyError):
+            remove(folder, asked_about)
+        raise DataError("the data are gone")
+
+    monkeypatch.setattr(thread, "discover", deleted_meanwhile)
+    with pytest.raises(DataError, match="are gone"):
+        thread.resume(folder)
+    remove(folder, asked_about)
+    with pytest.raises((SpecError, OSError)):
+        thread.resume(folder)
+    assert not folder.exists()
 
 
 def run_until(folder: Path, asked: Experiment, action: Action, when: Condition) -> None:

@@ -21,6 +21,7 @@ from engine import events as ev
 from engine import folder as folders
 from engine.comparison.rows import Row
 from engine.history import read_state
+from engine.log import EventLog
 from engine.spec import Experiment, Precision, planned_runs
 from engine.toml import SpecError
 from tests import forked
@@ -423,11 +424,15 @@ def test_experiments_are_deleted_after_a_question(
     assert status(["delete", "--yes", "gone", "nobody's"]) == 2 and gone.is_dir(), "nothing before all are found"
     assert status(["delete", "--yes", "gone", "runs/gone"]) == 0 and not gone.exists()
     assert "gone is deleted." in capsys.readouterr().out
+    with EventLog(kept):
+        other = logs.write(tmp_path / "runs" / "other", logs.events()[:3])
+        assert status(["delete", "--yes", "kept", "other"]) == 1 and kept.is_dir() and not other.exists()
+        assert "not deleted: kept is being written by process" in capsys.readouterr().err
     answers = iter("ny")
     monkeypatch.setattr("sys.stdin.isatty", lambda: True)
     monkeypatch.setattr("click.termui.visible_prompt_func", lambda _: next(answers))
     assert status(["delete", "kept"]) == 1 and kept.is_dir()
-    assert f"{kept}\n1 file, < 1 MiB, no trained network.\n" in capsys.readouterr().out
+    assert f"{kept}\n2 files, < 1 MiB, no trained network.\n" in capsys.readouterr().out
     assert status(["delete", "kept"]) == 0 and not kept.exists()
 
 

@@ -22,6 +22,8 @@ from tui.app import TlTui
 from tui.finding_mistakes import Asked, find
 from tui.screens.compare import CompareScreen
 from tui.screens.dialogs import Pick
+from tui.widgets.cells import MatrixCells
+from tui.widgets.mistake_head import head
 from tui.widgets.mistakes import MistakesView
 
 WASPS = "[wasps]\x1b[2J"
@@ -122,6 +124,38 @@ async def test_without_predictions_there_is_no_matrix_and_keys_work(app: TlTui, 
         await until(pilot, lambda: "was not saved, or is damaged" in " ".join(text_of(app).split()))
         await pilot.press("escape")
         assert screen.view == "table"
+
+
+async def test_the_cursor_stays_where_the_matrix_has_no_room_for_a_while(app: TlTui, tmp_path: Path) -> None:
+    folder = experiment(tmp_path, tuple(f"c{number}" for number in range(11)))
+    async with app.run_test(size=(80, 24)) as pilot:
+        await matrix(pilot, app, folder, "m")
+        await pilot.press("down", "right", "right")
+        said = "No image of c1 is taken for c3."
+        await until(pilot, lambda: said in text_of(app))
+        await pilot.resize_terminal(60, 16)
+        await until(pilot, lambda: "most confused first" in text_of(app) and said not in text_of(app))
+        await pilot.resize_terminal(80, 24)
+        await until(pilot, lambda: said in text_of(app))
+
+
+async def test_column_heads_differ_and_need_no_letter(app: TlTui, tmp_path: Path) -> None:
+    folder = experiment(tmp_path, ("\u0301", *(f"class {number}" for number in range(9))))
+    async with app.run_test(size=(80, 24)) as pilot:
+        screen = await matrix(pilot, app, folder, "m")
+        assert len({*screen.query_one(MatrixCells)._heads}) == 10
+
+
+def test_what_was_not_saved_is_no_number(tmp_path: Path) -> None:
+    files.write_predictions(tmp_path, "one", [0, 0, 1], [0, 1, 1])
+    cell = Cell("ants", "bees")
+    found = find(Asked((0, 1), cell), [(tmp_path, "one"), (tmp_path, "other")])
+    assert len(found.found) == 1
+    assert "what it said was not saved" in (said := head(["one", "other"], found, "", None, 80).plain)
+    assert "right" not in said
+    found = find(Asked((0,), cell), [(tmp_path, "other")])
+    assert "was not saved" in found.problem
+    assert head(["other"], found, "", None, 80).plain.split() == ["A", "other"]
 
 
 @pytest.mark.parametrize("part", ["val", "test"])

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import click
 
+from engine.log import LogBusyError
 from engine.removal import contents, remove
 from engine.text import shown
 from tui.commands.find import find_experiment
@@ -16,17 +17,26 @@ from tui.text import print_line
 
 
 def delete_experiments(names: Sequence[str], out: Path, *, yes: bool, force: bool) -> int:
-    """Deletes each, in its turn; 1 where a person kept one. ``SpecError`` before anything where a name is nobody's."""
+    """Deletes each, in its turn; 1 where one is kept: by a person, or since a process is at it.
+
+    ``SpecError`` before anything where a name is nobody's.
+    """
     if not yes and not sys.stdin.isatty():
         raise click.UsageError("there is nobody to ask; --yes deletes without a question")
     kept = False
     for folder in dict.fromkeys([find_experiment(name, out).absolute() for name in names]):
+        inside = contents(folder)
         if not yes:
-            for line in what_goes(folder, contents(folder)).splitlines():
+            for line in what_goes(folder, inside).splitlines():
                 print_line(line)
             if not click.confirm("Delete it?", default=False):
                 kept = True
                 continue
-        strange = remove(folder, force=force)
+        try:
+            strange = remove(folder, inside.folder, force=force)
+        except LogBusyError as error:
+            print_line(f"not deleted: {shown(str(error))}", to_stderr=True)
+            kept = True
+            continue
         print_line(f"{shown(folder.name)} is deleted.{f' {what_stays(strange)}' if strange else ''}")
     return int(kept)

@@ -6,6 +6,7 @@ import os
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, ClassVar
 
+from rich.cells import cell_len
 from rich.text import Text
 from textual import on, work
 from textual.app import ComposeResult
@@ -70,7 +71,7 @@ class ClassList(Listing):
     def width_for(self, most: int) -> int:
         """Cells that it takes of ``most``."""
         numbers = COUNT * len(self.found[0].parts) if self.found else 0
-        longest = max((len(shown(one.name, 80)) for one in self.found), default=0)
+        longest = max((cell_len(shown(one.name, 80)) for one in self.found), default=0)
         return numbers + max(NAMES[0], min(longest, NAMES[1], most - numbers))
 
     def head(self, width: int) -> list[Text]:
@@ -290,9 +291,9 @@ class Classes(ModalScreen[None]):
             if page
             else "  no image"
         )
-        only = f" · only {self.part}" if self.part is not None else ""
-        name = middle(shown(of.name, 200), max(8, room - len(numbers) - len(only)))
-        lines = [Text.assemble((name, "bold"), (numbers, rgb(GREY)), (only, rgb(AMBER)))]
+        only = f"only {self.part} · " if self.part is not None else ""
+        name = middle(shown(of.name, 200), max(8, room - len(numbers)))
+        lines = [Text.assemble((name, "bold"), (numbers, rgb(GREY)))]
         folder = os.path.commonpath([os.path.dirname(path) for _, path in page]) if page else ""  # noqa: PTH120
-        lines.append(Text(middle(shown(folder), room), rgb(GREY)))
+        lines.append(Text.assemble((only, rgb(AMBER)), (middle(shown(folder), room - len(only)), rgb(GREY))))
         self.head.put(Text("\n", no_wrap=True).join(lines))

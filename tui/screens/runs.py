@@ -19,6 +19,7 @@ from engine import history
 from engine.history import Summary
 from engine.log import LogBusyError
 from engine.removal import contents, remove
+from engine.state import can_go_on
 from engine.text import shown
 from engine.toml import SpecError
 from engine.units import percent, percent_range
@@ -79,7 +80,7 @@ class RunsScreen(Mode):
             "Delete",
             key_display="del",
             id="runs.delete",
-            tooltip="delete the experiment's folder; asks first",
+            tooltip="delete the experiment's folder (backspace too); asks first",
         ),
         Binding("m", "mark_runs", "Mark runs", id="runs.mark-runs", tooltip="mark single runs of the experiment"),
         Binding("x", "unmark", "Unmark all", show=False, id="runs.unmark", tooltip="take all marks away"),
@@ -230,7 +231,9 @@ class RunsScreen(Mode):
         try:
             if self._is_running(summary.folder):
                 return
-            text = what_goes(summary.folder, contents(summary.folder))
+            inside = contents(summary.folder)
+            text = what_goes(summary.folder, inside)
+            is_left = can_go_on(history.read_state(summary.folder)) or summary.status == "interrupted"
         except SpecError as error:
             self.notify(str(error), title="Not deleted", severity="warning")
         except OSError as error:
@@ -238,8 +241,9 @@ class RunsScreen(Mode):
         except Exception as error:  # a person wants to know, and to go on
             self.notify(unexpected(error), title="Runs", severity="error")
         else:
-            more = "\nIt is not over and could still be resumed." if summary.status == "interrupted" else ""
-            self.app.call_from_thread(self._ask_and_go, partial(self._ask_to_delete, summary.folder, f"{text}{more}"))
+            more = "\nNot all of it is done: it could still be resumed." if is_left else ""
+            ask = partial(self._ask_to_delete, summary.folder, inside.folder, f"{text}{more}")
+            self.app.call_from_thread(self._ask_and_go, ask)
 
     def _is_running(self, folder: Path) -> bool:
         """Whether an experiment runs, here or elsewhere; says so."""
@@ -253,22 +257,22 @@ class RunsScreen(Mode):
         if self.is_current:
             ask()
 
-    def _ask_to_delete(self, folder: Path, text: str) -> None:
+    def _ask_to_delete(self, folder: Path, asked_about: tuple[int, int], text: str) -> None:
         self.app.push_screen(
             Question("Delete this experiment?", text, "Delete (y)", "Keep (n)"),
-            partial(self._answered_to_delete, folder),
+            partial(self._answered_to_delete, folder, asked_about),
         )
 
-    def _answered_to_delete(self, folder: Path, yes: bool | None) -> None:
+    def _answered_to_delete(self, folder: Path, asked_about: tuple[int, int], yes: bool | None) -> None:
         if yes:
-            self._delete(folder)
+            self._delete(folder, asked_about)
 
     @work(thread=True, group="delete", exit_on_error=False)
-    def _delete(self, folder: Path) -> None:
+    def _delete(self, folder: Path, asked_about: tuple[int, int]) -> None:
         try:
             if self._is_running(folder):
                 return
-            strange = remove(folder)
+            strange = remove(folder, asked_about)
         except LogBusyError as error:  # one on another host, which may have ended
             self.notify(f"{shown(str(error))} (`tl-tui delete --force`)", title="Not deleted", severity="warning")
         except SpecError as error:

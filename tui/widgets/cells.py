@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import ClassVar
 
-from rich.cells import chop_cells
+from rich.cells import cell_len, chop_cells
 from rich.text import Text
 from textual.binding import Binding, BindingType
 
@@ -77,15 +77,14 @@ class MatrixCells(Listing):
         self.cursor, self.column = (matrix.classes.index(name) for name in cell)
         names, count = [shown(name, 80) for name in matrix.classes], len(matrix.classes)
         column = max(COLUMN[0], _digits(matrix) + 3)
-        first = max(NAME[0], min(NAME[1], max(map(len, names)), width - count * column))
+        first = max(NAME[0], min(NAME[1], max(map(cell_len, names)), width - count * column))
         column = max(
-            column, min(COLUMN[1], max(*map(len, names), _digits(matrix) + SHARE) + 3, (width - first) // count)
+            column, min(COLUMN[1], max(*map(cell_len, names), _digits(matrix) + SHARE) + 3, (width - first) // count)
         )
         self._cells, self._has_shares = (first, column), column > _digits(matrix) + SHARE + 2
         self._names = apart(names, first)
-        self._heads = (
-            apart(names, column - 3) if column > SHORT else [chop_cells(name, column - 3)[0] for name in names]
-        )
+        begun = [next(iter(chop_cells(name, column - 3)), "") for name in names]
+        self._heads = begun if column <= SHORT and len({*begun}) == count else apart(names, column - 3)
         self.styles.width, self.styles.max_height = first + count * column, count + 1
         self.draw()
 

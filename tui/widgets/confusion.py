@@ -136,8 +136,6 @@ class ConfusionView(Vertical):
         if made is not None and self.cell is not None:
             self.cells.put_all(made, self.cell, self.size.width - 2)
             self.pairs.put_all(self.cell)
-            if not whole and self.pairs.cell is not None:
-                self.cell = self.pairs.cell
             self._say()
         if had_focus:
             self.take_focus()
@@ -148,14 +146,19 @@ class ConfusionView(Vertical):
         self.cell = self.cells.cell if self.cells.display else self.pairs.cell
         self._say()
 
+    @property
+    def _current(self) -> Cell | None:
+        """The cell under the cursor; where the matrix has no room, that is one of the confused pairs."""
+        return (self.pairs.cell if self.pairs.display else None) or self.cell
+
     def _say(self) -> None:
         """The cell in words, and how many images the other strategies have in it."""
-        if self.matrix is None or self.cell is None:
+        if self.matrix is None or (cell := self._current) is None:
             return
-        true, predicted = (self.matrix.classes.index(name) for name in self.cell)
+        true, predicted = (self.matrix.classes.index(name) for name in cell)
         names = [f"{shown(one.title, 160)}{'  ' + one.note if one.note else ''}" for one, _ in self._beside]
         said = apart(names, max(12, min(self.size.width - 34, max(map(len, names)))))
-        lines = [in_words(self.cell, self.matrix.counts[true][predicted], sum(self.matrix.counts[true]))]
+        lines = [in_words(cell, self.matrix.counts[true][predicted], sum(self.matrix.counts[true]))]
         for name, (one, scores) in list(zip(said, self._beside, strict=True))[: MOST_BELOW - 1]:
             images, of = (
                 _count(scores, true, predicted),
@@ -197,9 +200,10 @@ class ConfusionView(Vertical):
 
     def action_open(self) -> None:
         """Asks the screen for the images of the cell; of several runs, the person for one of them."""
-        if self.compared is None or self.matrix is None or self.column is None or self.cell is None:
+        cell = self._current
+        if self.compared is None or self.matrix is None or self.column is None or cell is None:
             return
-        true, predicted = (self.matrix.classes.index(name) for name in self.cell)
+        true, predicted = (self.matrix.classes.index(name) for name in cell)
         images: dict[int, int] = {}
         for row in self.column.rows:
             scores = of_part(row, self.part).scores
@@ -207,11 +211,11 @@ class ConfusionView(Vertical):
                 place = next(at for at, one in enumerate(self.compared.comparison.runs) if one is row)
                 images[place] = scores.confusion[true][predicted]
         if not images:
-            self.notify(in_words(self.cell, 0, sum(self.matrix.counts[true])).plain, severity="warning")
+            self.notify(in_words(cell, 0, sum(self.matrix.counts[true])).plain, severity="warning")
         elif len(images) == 1:
-            self.post_message(self.Opened(next(iter(images)), self.cell, self.part))
+            self.post_message(self.Opened(next(iter(images)), cell, self.part))
         else:
-            self._ask(self.compared, self.cell, images)
+            self._ask(self.compared, cell, images)
 
     def _ask(self, compared: Compared, cell: Cell, images: dict[int, int]) -> None:
         places = list(images)

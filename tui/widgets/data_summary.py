@@ -81,10 +81,14 @@ def described(found: DataFound, width: int, *, is_grouped: bool = False, checkin
     text = Text()
     if found.is_demo:
         text.append(f"{DEMO}\n", "italic")
-    text.append(f"{found.train:,} train", "bold").append(" · ").append(f"{found.val:,} val", "bold")
-    if found.test:
-        text.append(" · ").append(f"{found.test:,} test", "bold")
-    text.append(" · ").append("c", AMBER_KEY).append(f" {len(found.classes):,} classes\n")
+    images = Text(" · ").join(
+        Text(f"{count:,} {part}", "bold")
+        for part, count in (("train", found.train), ("val", found.val), ("test", found.test))
+        if count or part != "test"
+    )
+    classes = Text.assemble(("c", AMBER_KEY), f" {len(found.classes):,} classes")
+    between = " · " if images.cell_len + 3 + classes.cell_len <= width else "\n"
+    text.append_text(images).append(between).append_text(classes).append("\n")
     text.append(f"{shown(found.split)}\n", "dim")
     if found.report is not None:
         text.append_text(soundness(found.report, is_grouped=is_grouped, checking=checking, column=found.column))

@@ -38,7 +38,10 @@ def head(names: Sequence[str], found: Found, only: str, of_class: str | None, wi
     """
     cells = min(max(20, width - NUMBERS), max(map(len, names)))
     lines = [Text(no_wrap=True, overflow="ellipsis") for _ in names]
-    numbers = _of_mistakes(found) if found.asked.cell is None else _of_cell(found, found.asked.cell)
+    if found.problem:
+        numbers = Text(), Text()
+    else:
+        numbers = _of_mistakes(found) if found.asked.cell is None else _of_cell(found, found.asked.cell)
     for run, (line, name, number) in enumerate(zip(lines, apart(names, cells), numbers, strict=False)):
         line.append(f"{LETTERS[run]} ", f"bold {rgb(COLOURS[run])}")
         line.append(f"{name:<{cells}}", "bold").append_text(number)
@@ -67,5 +70,7 @@ def _of_cell(found: Found, cell: Cell) -> tuple[Text, Text]:
             (f"  {shown(cell.true, 30)} → {shown(cell.predicted, 30)}", rgb(AMBER)),
             (f" · {counted(count, f'{kind} image', f'{kind} images')}", rgb(GREY)),
         ),
-        Text(f"  right {right:,}" + (f" · has not seen {unseen:,}" if unseen else ""), rgb(GREY)),
+        Text("  what it said was not saved", rgb(AMBER))
+        if found.is_alone
+        else Text(f"  right {right:,}" + (f" · has not seen {unseen:,}" if unseen else ""), rgb(GREY)),
     )
