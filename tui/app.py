@@ -129,7 +129,7 @@ class TlTui(App[None], inherit_bindings=False):
             "runs": _runs,
         }
         for mode, screen in screens.items():
-            self.add_mode(mode, partial(framed, mode, screen))
+            self.add_mode(mode, partial(self._framed, mode, screen))
         self.screen_change_signal.subscribe(self, self._moved_on)
         self.set_interval(1, self._tick)
         if self._opened_first is None:
@@ -138,6 +138,12 @@ class TlTui(App[None], inherit_bindings=False):
                 self.run_worker(self._open_running, thread=True, group="seek", exit_on_error=False)
         else:
             self.open_experiment(self._opened_first)
+
+    def _framed(self, mode: str, make: Callable[[], Screen[None]]) -> Screen[None]:
+        screen = framed(mode, make)
+        # Textual takes it for older than the styles, and would parse them all and apply them to all widgets, twice.
+        screen._css_update_count = self._css_update_count
+        return screen
 
     def get_key_display(self, binding: Binding) -> str:
         """Textual's name of a key; its signs for Enter and Backspace have no like in ASCII."""

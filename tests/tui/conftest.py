@@ -6,9 +6,12 @@ import asyncio
 from collections.abc import Callable, Iterator
 from datetime import datetime
 from pathlib import Path
+from typing import Any
 
 import pytest
 from textual.app import App
+from textual.css.model import RuleSet
+from textual.css.stylesheet import Stylesheet
 from textual.pilot import Pilot
 from textual.screen import Screen
 
@@ -32,6 +35,23 @@ def plain_surroundings(tmp_path_factory: pytest.TempPathFactory, monkeypatch: py
     monkeypatch.setenv("TERM", "xterm-256color")
     for name in ("NO_COLOR", "TL_TUI_ASCII"):
         monkeypatch.delenv(name, raising=False)
+
+
+@pytest.fixture(autouse=True, scope="session")
+def styles_parsed_once() -> Iterator[None]:
+    """Every app has the same styles, which are read and never changed: a sixth of what an app costs."""
+    parse = Stylesheet._parse_rules
+    known: dict[object, list[RuleSet]] = {}
+
+    def parsed_once(styles: Stylesheet, css: str, *place: Any, **kind: Any) -> list[RuleSet]:
+        key = (frozenset(styles._variables.items()), css, place, frozenset(kind.items()))
+        if key not in known:
+            known[key] = parse(styles, css, *place, **kind)
+        return known[key]
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Stylesheet, "_parse_rules", parsed_once)
+        yield
 
 
 class NoSetup(Screen[None]):

@@ -22,7 +22,7 @@ from engine.spec import changed
 from engine.state import ExperimentState
 from engine.units import percent_range
 from tests.tui import logs
-from tests.tui.conftest import text_of, until
+from tests.tui.conftest import NoSetup, text_of, until
 from tui.app import TlTui
 from tui.screens import runs
 from tui.screens.dialogs import Question
@@ -64,6 +64,7 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setenv("TZ", "UTC")
     time.tzset()
     monkeypatch.setattr(runs_table, "_this_year", lambda: 2026)
+    monkeypatch.setattr("tui.app.SetupScreen", NoSetup)
     monkeypatch.chdir(tmp_path)
     return tmp_path
 

@@ -424,9 +424,8 @@ async def test_a_running_experiment_is_not_joined_by_another(
         assert "an experiment is running: stop it first" in text_of(app)
 
 
-@pytest.mark.parametrize("closing", ["escape", "enter", "space"])
 async def test_a_start_that_takes_a_while_is_told_and_happens_once(
-    images: DataSource, monkeypatch: pytest.MonkeyPatch, closing: str
+    images: DataSource, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     looked = threading.Event()
     asked: list[Experiment] = []
@@ -441,19 +440,21 @@ async def test_a_start_that_takes_a_while_is_told_and_happens_once(
     app = App(images)
     async with app.run_test(size=SIZES[0], notifications=True) as pilot:
         await settled(pilot)
-        await pilot.press("enter")
-        await pilot.pause()
-        assert "starting: loading PyTorch" in text_of(app)
-        await pilot.press("enter", "ctrl+r")
-        await pilot.pause()
-        assert "is running" not in text_of(app)
-        looked.set()
-        await until(pilot, lambda: isinstance(app.screen, Reading))
-        assert "there is no cuda:7" in text_of(app)
-        await pilot.press(closing)
-        await pilot.pause()
-        assert "2 runs · ctrl+r starts" in text_of(app)
-    assert len(asked) == 1
+        for times, closing in enumerate(("escape", "enter", "space"), start=1):
+            looked.clear()
+            await pilot.press("enter")
+            await pilot.pause()
+            assert "starting: loading PyTorch" in text_of(app)
+            await pilot.press("enter", "ctrl+r")
+            await pilot.pause()
+            assert "is running" not in text_of(app)
+            looked.set()
+            await until(pilot, lambda: isinstance(app.screen, Reading))
+            assert "there is no cuda:7" in text_of(app)
+            await pilot.press(closing)
+            await pilot.pause()
+            assert "2 runs · ctrl+r starts" in text_of(app)
+            assert len(asked) == times
 
 
 async def test_in_a_window_that_is_too_small_no_key_counts_but_those_that_quit(images: DataSource) -> None:
@@ -494,20 +495,19 @@ def post(app: App, *keys: str) -> None:
         app.post_message(Key(key, key if len(key) == 1 else None))
 
 
-@pytest.mark.parametrize(("forth", "back"), [("tab", "shift+tab"), ("down", "up")])
-async def test_a_key_that_arrives_together_with_tab_is_typed_in_the_next_field(
-    images: DataSource, forth: str, back: str
-) -> None:
+async def test_a_key_that_arrives_together_with_tab_is_typed_in_the_next_field(images: DataSource) -> None:
     app = App(images)
     async with app.run_test(size=SIZES[0]) as pilot:
         await settled(pilot)
         options = app.setup.options
-        options.seeds.focus()
-        await pilot.pause()
-        post(app, "3", forth, "4", back, "7")
-        await pilot.pause()
-        assert (options.seeds.value, options.folds.value) == ("7", "4")
-        assert app.focused is options.seeds
+        for keys in (("3", "tab", "4", "shift+tab", "7"), ("2", "down", "5", "up", "8")):
+            options.seeds.focus()
+            await pilot.pause()
+            post(app, *keys)
+            await pilot.pause()
+            assert (options.seeds.value, options.folds.value) == (keys[4], keys[2])
+            assert app.focused is options.seeds
+            await pilot.press("escape")
 
 
 async def test_tab_in_a_path_completes_what_came_together_with_it_or_moves_on(images: DataSource, home: Path) -> None:
@@ -550,18 +550,19 @@ async def test_keys_that_arrive_together_with_a_are_typed_as_the_backbone(images
         assert [one.name for one in app.setup.strategies.chosen] == ["mobilenetv3-extract", "resnet50-extract"]
 
 
-@pytest.mark.parametrize("rest", ["XYZ", "space/a 12b"])
-async def test_keys_that_arrive_together_with_slash_are_typed_in_the_path(images: DataSource, rest: str) -> None:
+async def test_keys_that_arrive_together_with_slash_are_typed_in_the_path(images: DataSource) -> None:
     app = App(images)
     async with app.run_test(size=SIZES[0]) as pilot:
         await settled(pilot)
         ticked = app.setup.strategies.chosen
-        for character in f"/{rest}":
-            app.post_message(Key({"/": "slash", " ": "space"}.get(character, character), character))
-        await pilot.pause()
-        assert app.screen is app.setup
-        assert app.setup.data.path.value == rest
-        assert app.setup.strategies.chosen == ticked
+        for rest in ("XYZ", "space/a 12b"):
+            for character in f"/{rest}":
+                app.post_message(Key({"/": "slash", " ": "space"}.get(character, character), character))
+            await pilot.pause()
+            assert app.screen is app.setup
+            assert app.setup.data.path.value == rest
+            assert app.setup.strategies.chosen == ticked
+            await pilot.press("escape")
 
 
 async def test_enter_leaves_a_field_only_with_a_value_that_can_be_used(images: DataSource) -> None:
@@ -763,18 +764,19 @@ async def test_an_alarm_that_has_no_room_is_told_below(patients: DataSource) -> 
         assert "✗ 1 alarm · 2 runs" in text_of(app)
 
 
-@pytest.mark.parametrize("quote", ["'", '"'])
-async def test_a_path_may_be_quoted_as_in_a_shell(images: DataSource, home: Path, quote: str) -> None:
+async def test_a_path_may_be_quoted_as_in_a_shell(images: DataSource, home: Path) -> None:
     app = App()
     async with app.run_test(size=SIZES[0]) as pilot:
-        await pilot.press("slash")
-        await typed(pilot, f"{quote}ants-bees{quote}")
-        assert app.setup.asked().data == images
-        (home / f"{quote}ants-bees{quote}").mkdir()
-        assert app.setup.asked().data.path == f"{quote}ants-bees{quote}"
-        app.setup.options.weights.value = f"{quote}ants-bees{quote}"
-        (home / f"{quote}ants-bees{quote}").rmdir()
-        assert app.setup.asked().weights == "ants-bees"
+        for quote in ("'", '"'):
+            quoted = f"{quote}ants-bees{quote}"
+            await pilot.press("escape", "slash")
+            await typed(pilot, quoted)
+            assert app.setup.asked().data == images
+            (home / quoted).mkdir()
+            assert app.setup.asked().data.path == quoted
+            app.setup.options.weights.value = quoted
+            (home / quoted).rmdir()
+            assert app.setup.asked().weights == "ants-bees"
 
 
 async def test_a_column_of_groups_is_taken_with_a_key(images: DataSource, home: Path) -> None:

@@ -4,11 +4,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-import statsmodels.api as sm
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from msgspec.structs import replace
 from scipy import stats
+from statsmodels.regression.linear_model import OLS
 from statsmodels.stats.contingency_tables import mcnemar
 from statsmodels.stats.multitest import multipletests
 from statsmodels.stats.power import normal_sample_size_one_tail
@@ -131,7 +131,7 @@ def test_the_interval_of_log_losses_of_groups_is_that_of_clusters() -> None:
     found = paired_difference(one, other)
     assert found is not None and found.loss_low is not None and found.loss_high is not None
     each = np.subtract(*losses[:, 0])
-    clustered = sm.OLS(each, np.ones(len(each))).fit(
+    clustered = OLS(each, np.ones(len(each))).fit(
         cov_type="cluster",
         cov_kwds={"groups": np.unique(groups, return_inverse=True)[1], "use_correction": False, "df_correction": True},
         use_t=True,
