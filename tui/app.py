@@ -139,7 +139,7 @@ class TlTui(App[None], inherit_bindings=False):
         else:
             self.open_experiment(self._opened_first)
 
-    def _framed(self, mode: str, make: Callable[[], Screen[None]]) -> Screen[None]:
+    def _framed(self, mode: str, make: Callable[[], Mode]) -> Mode:
         screen = framed(mode, make)
         # Textual takes it for older than the styles, and would parse them all and apply them to all widgets, twice.
         screen._css_update_count = self._css_update_count
@@ -244,7 +244,7 @@ class TlTui(App[None], inherit_bindings=False):
         if self._setup_screen is not None:
             self._keys.pop(self._setup_screen, None)
         await self.remove_mode("setup")
-        self.add_mode("setup", partial(framed, "setup", self._new_setup))
+        self.add_mode("setup", partial(self._framed, "setup", self._new_setup))
         self._visited.discard("setup")
         await self.action_go("setup")
         self.notify(said)
