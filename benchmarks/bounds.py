@@ -23,7 +23,7 @@ import torch  # noqa: E402
 from torch.profiler import ProfilerActivity, profile  # noqa: E402
 from torch.utils.flop_counter import FlopCounterMode  # noqa: E402
 
-from benchmarks.report import header, table  # noqa: E402
+from benchmarks.report import header, spread, table  # noqa: E402
 from engine.data.discover import discover  # noqa: E402
 from engine.data.squares import decode_into  # noqa: E402
 from engine.devices import gradient_scaler  # noqa: E402
@@ -60,17 +60,17 @@ def main() -> None:
         for precision in PRECISIONS:
             products[precision].append(product(precision))
             steps[precision].append(step(precision))
-    rows = [[f"product of two {MATRIX} × {MATRIX} matrices, GFLOP/s", *(_median(products[one]) for one in PRECISIONS)]]
+    rows = [[f"product of two {MATRIX} × {MATRIX} matrices, GFLOP/s", *(spread(products[one]) for one in PRECISIONS)]]
     for name, field in (
         ("a step of resnet18, ms an image", "milliseconds"),
         ("of it convolutions, %", "share"),
         ("convolutions forward, GFLOP/s", "forward"),
         ("convolutions backward, GFLOP/s", "backward"),
     ):
-        rows.append([name, *(_median([getattr(one, field) for one in steps[precision]]) for precision in PRECISIONS)])
+        rows.append([name, *(spread([getattr(one, field) for one in steps[precision]]) for precision in PRECISIONS)])
     print(f"{header()}\n\n{table(('what', *PRECISIONS), rows)}\n\nMedians of {options.repeats}.")
     if options.data:
-        print(f"One core decodes {_median([decoding(options.data) for _ in range(options.repeats)])} images a second.")
+        print(f"One core decodes {spread([decoding(options.data) for _ in range(options.repeats)])} images a second.")
 
 
 def product(precision: Arithmetic) -> float:
@@ -131,10 +131,6 @@ def _seconds(work: Callable[[], object], times: int = 3) -> float:
         work()
         found.append(time.perf_counter() - began)
     return median(found)
-
-
-def _median(values: list[float]) -> str:
-    return f"{median(values):.3g} ({min(values):.3g}–{max(values):.3g})"
 
 
 def _options() -> argparse.Namespace:

@@ -85,21 +85,21 @@ def main() -> None:
         )
         _write_configurations(folder)
         measured = Measured()
-        parts = [(part.__name__, partial(part, work)) for part in (throughput, short_commands)]
+        parts = [(part.__name__, "", partial(part, work)) for part in (throughput, short_commands)]
         parts += [
-            (f"{sized.__name__} at {_name(size)}", partial(sized, work, size))
+            (sized.__name__, f" at {_name(size)}", partial(sized, work, size))
             for size in options.size
             for sized in (starting, idle, training, yardstick)
         ]
         failed: list[str] = []
-        for name, part in parts:
-            if options.only and name.partition(" ")[0] not in options.only:
+        for name, where, part in parts:
+            if options.only and name not in options.only:
                 continue
-            _say(name)
+            _say(f"{name}{where}")
             try:
                 part(measured)
             except (TimeoutError, RuntimeError, subprocess.SubprocessError) as error:
-                failed.append(f"{name}: {error}")
+                failed.append(f"{name}{where}: {error}")
                 _say(failed[-1])
     print(header())
     for rows in tables(measured, [_name(size) for size in options.size]):

@@ -77,6 +77,7 @@ def plan(
             epochs = strategy.epochs
             if repeat >= len(seeds) and strategy.trains == "all":
                 epochs = min(epochs, SHORT_EPOCHS)
+            full = epochs == strategy.epochs
             short = msgspec.structs.replace(strategy, epochs=epochs)
             engine: tuple[tuple[str, str], ...] = (("engine", "engine_run"),)
             if strategy.trains == "head":  # of fine-tuning only the decoding is saved
@@ -84,7 +85,6 @@ def plan(
             units: list[tuple[tuple[str, str], ...]] = [(("plain", "plain_loop"),), engine]
             units += [((peer, PEERS[peer]),) for peer in peers if peer != "timm" or strategy.trains == "all"]
             for unit in units if repeat % 2 == 0 else reversed(units):
-                full = epochs == strategy.epochs
                 yield tuple(Planned(data, weights, short, side, module, repeat, seed, full) for side, module in unit)
 
 

@@ -252,6 +252,11 @@ def writer(folder: Path) -> str:
     return shown(f"process {pid} on {host}", 200) if host else ""
 
 
+def busy(folder: Path) -> LogBusyError:
+    """That another process writes the experiment's log, and which."""
+    return LogBusyError(f"{folder.name} is being written by {writer(folder) or 'another process'}")
+
+
 def _acquired(folder: Path, force: bool) -> filelock.BaseFileLock:
     if not folder.is_dir():  # else the lock would make it
         raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), str(folder))
@@ -259,7 +264,7 @@ def _acquired(folder: Path, force: bool) -> filelock.BaseFileLock:
     try:
         lock.acquire(timeout=LOOK_SECONDS, poll_interval=LOOK_SECONDS / 10)
     except TimeoutError:
-        raise LogBusyError(f"{folder.name} is being written by {writer(folder) or 'another process'}") from None
+        raise busy(folder) from None
     host, _ = _host_and_pid(folder)
     if host not in ("", socket.gethostname()) and not force:
         lock.release()

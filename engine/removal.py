@@ -10,7 +10,7 @@ from typing import Literal, NamedTuple
 
 from engine.folder import COMPARISON, EVENTS, NETWORK, WRITER_LOCK, is_own_file, is_own_folder
 from engine.history import asked
-from engine.log import LogBusyError, held, is_being_written, writer
+from engine.log import busy, held, is_being_written
 from engine.spec import planned_runs
 from engine.toml import SpecError
 
@@ -74,7 +74,7 @@ def remove(folder: Path, asked_about: tuple[int, int], *, force: bool = False) -
     if folder.is_symlink():
         _check_same(folder, asked_about)
         if is_being_written(folder):
-            raise LogBusyError(f"{folder.name} is being written by {writer(folder) or 'another process'}")
+            raise busy(folder)
         folder.unlink()
         return ()
     with held(folder, force=force):

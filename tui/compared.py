@@ -80,5 +80,10 @@ def identity(compared: Compared, place: int) -> tuple[str, str]:
     return row.experiment, row.run
 
 
+def places_of(compared: Compared) -> dict[tuple[str, str], int]:
+    """Where the comparison has each run, by its :func:`identity`."""
+    return {identity(compared, place): place for place in range(len(compared.runs))}
+
+
 def _mean_accuracy(rows: Sequence[Row], places: Sequence[int]) -> float:
     return mean(rows[place].val_accuracy or 0.0 for place in places)

@@ -21,6 +21,11 @@ def what_goes(folder: Path, inside: Contents) -> str:
     return f"{said}\n{what_stays(inside.strange)}" if inside.strange else said
 
 
+def is_deleted(folder: Path, strange: tuple[str, ...]) -> str:
+    """That it went, and what stays."""
+    return f"{shown(folder.name)} is deleted.{f' {what_stays(strange)}' if strange else ''}"
+
+
 def what_stays(strange: tuple[str, ...]) -> str:
     """That files which tl-tui does not make are left, and so the folder is; at least one."""
     stays = "is not tl-tui's: it stays" if len(strange) == 1 else "are not tl-tui's: they stay"

@@ -33,6 +33,11 @@ class Confused(Struct, frozen=True):
     images: int
     of: int
 
+    @property
+    def cell(self) -> Cell:
+        """Where it is in the matrix."""
+        return Cell(self.true, self.predicted)
+
 
 class Matrix(Struct, frozen=True):
     """Images by true class (row) and predicted class (column), added up over a column's ``runs``, those of which it

@@ -12,7 +12,7 @@ from engine.log import LogBusyError
 from engine.removal import contents, remove
 from engine.text import shown
 from tui.commands.find import find_experiment
-from tui.deleting import what_goes, what_stays
+from tui.deleting import is_deleted, what_goes
 from tui.text import print_line
 
 
@@ -38,5 +38,5 @@ def delete_experiments(names: Sequence[str], out: Path, *, yes: bool, force: boo
             print_line(f"not deleted: {shown(str(error))}", to_stderr=True)
             kept = True
             continue
-        print_line(f"{shown(folder.name)} is deleted.{f' {what_stays(strange)}' if strange else ''}")
+        print_line(is_deleted(folder, strange))
     return int(kept)

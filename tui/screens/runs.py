@@ -23,7 +23,7 @@ from engine.state import can_go_on
 from engine.text import shown
 from engine.toml import SpecError
 from engine.units import percent, percent_range
-from tui.deleting import what_goes, what_stays
+from tui.deleting import is_deleted, what_goes
 from tui.errors import in_words, unexpected, why
 from tui.loading import load_for_comparing
 from tui.screens.dialogs import Question, Tick
@@ -234,12 +234,8 @@ class RunsScreen(Mode):
             inside = contents(summary.folder)
             text = what_goes(summary.folder, inside)
             is_left = can_go_on(history.read_state(summary.folder)) or summary.status == "interrupted"
-        except SpecError as error:
-            self.notify(str(error), title="Not deleted", severity="warning")
-        except OSError as error:
-            self.notify(in_words(error), title="Not deleted", severity="error")
         except Exception as error:  # a person wants to know, and to go on
-            self.notify(unexpected(error), title="Runs", severity="error")
+            self._tell(error, "Not deleted")
         else:
             more = "\nNot all of it is done: it could still be resumed." if is_left else ""
             ask = partial(self._ask_to_delete, summary.folder, inside.folder, f"{text}{more}")
@@ -275,20 +271,25 @@ class RunsScreen(Mode):
             strange = remove(folder, asked_about)
         except LogBusyError as error:  # one on another host, which may have ended
             self.notify(f"{shown(str(error))} (`tl-tui delete --force`)", title="Not deleted", severity="warning")
-        except SpecError as error:
-            self.notify(str(error), title="Not deleted", severity="warning")
-        except OSError as error:
-            self.notify(in_words(error), title="Not all of it could be deleted", severity="error")
         except Exception as error:  # a person wants to know, and to go on
-            self.notify(unexpected(error), title="Runs", severity="error")
+            self._tell(error, "Not all of it could be deleted")
         else:
             self.app.call_from_thread(self._deleted, folder, strange)
+
+    def _tell(self, error: Exception, title: str) -> None:
+        """Says why an experiment is still there; ``title``: of an error of the disk."""
+        match error:
+            case SpecError():
+                self.notify(str(error), title="Not deleted", severity="warning")
+            case OSError():
+                self.notify(in_words(error), title=title, severity="error")
+            case _:
+                self.notify(unexpected(error), title="Runs", severity="error")
 
     def _deleted(self, folder: Path, strange: tuple[str, ...]) -> None:
         self._marking.discard(folder)
         app_of(self).forget(folder)
-        said = f"{shown(folder.name)} is deleted."
-        self.notify(f"{said} {what_stays(strange)}" if strange else said)
+        self.notify(is_deleted(folder, strange))
         self.action_refresh()
 
     def _markable(self) -> Summary | None:

@@ -147,12 +147,11 @@ class PairCells(Listing):
     @property
     def cell(self) -> Cell | None:
         """The one under the cursor."""
-        return Cell(self.pairs[self.cursor].true, self.pairs[self.cursor].predicted) if self.pairs else None
+        return self.pairs[self.cursor].cell if self.pairs else None
 
     def put_all(self, cell: Cell) -> None:
         """Shows its pairs, the cursor on that cell where it is one of them."""
-        cells = ((one.true, one.predicted) for one in self.pairs)
-        self.cursor = next((place for place, one in enumerate(cells) if one == cell), 0)
+        self.cursor = next((place for place, one in enumerate(self.pairs) if one.cell == cell), 0)
         self.draw()
 
     def head(self, width: int) -> list[Text]:

@@ -18,7 +18,7 @@ from engine.comparison.parts import Part
 from engine.comparison.rows import of_part
 from engine.text import counted, shown
 from engine.units import percent
-from tui.compared import Compared, identity
+from tui.compared import Compared, identity, places_of
 from tui.screens.dialogs import Pick
 from tui.text import apart
 from tui.theme import AMBER, BLUE, GREY, rgb
@@ -105,7 +105,7 @@ class ConfusionView(Vertical):
             if self.cell is None or not {*self.cell} <= {*self.matrix.classes}:
                 worst = confused[0] if confused else None
                 first = self.matrix.classes[0]
-                self.cell = Cell(first, first) if worst is None else Cell(worst.true, worst.predicted)
+                self.cell = Cell(first, first) if worst is None else worst.cell
         self._draw()
 
     def take_focus(self) -> None:
@@ -226,8 +226,7 @@ class ConfusionView(Vertical):
 
         def chosen(number: int | None) -> None:
             now = self.compared or compared  # an experiment may have gone on since the runs were named
-            wanted = None if number is None else identity(compared, places[number])
-            place = next((at for at in range(len(now.runs)) if identity(now, at) == wanted), None)
+            place = None if number is None else places_of(now).get(identity(compared, places[number]))
             if place is not None:
                 self.post_message(self.Opened(place, cell, self.part))
 

@@ -20,7 +20,7 @@ from engine.comparison.columns import seed_of
 from engine.comparison.confusion import Cell
 from engine.comparison.parts import Part
 from engine.text import shown
-from tui.compared import Compared, beside, best_pair, identity
+from tui.compared import Compared, beside, best_pair, identity, places_of
 from tui.finding_mistakes import Asked, Found, find
 from tui.screens.dialogs import Pick
 from tui.widgets.mistake_head import head, whose
@@ -89,9 +89,9 @@ class MistakesView(Vertical):
         """Looks at this comparison; at the same runs as before, and the same cell, where it still has them."""
         before, asked = self.compared, self.asked
         self.compared = compared
-        places = {identity(compared, place): place for place in range(len(compared.runs))}
+        now = places_of(compared)
         wanted = [identity(before, place) for place in asked.runs] if before is not None and asked is not None else []
-        kept = tuple(places[one] for one in wanted if one in places)
+        kept = tuple(now[one] for one in wanted if one in now)
         if asked is not None and kept and len(kept) == len(wanted):
             self.asked = asked._replace(runs=kept)
         else:
@@ -189,8 +189,8 @@ class MistakesView(Vertical):
         """Looks at these two runs, wherever they are by now: an experiment may have gone on since they were named."""
         if self.compared is None or self.asked is None:
             return
-        places = {identity(self.compared, place): place for place in range(len(self.compared.runs))}
-        one, other = (places.get(run) for run in chosen)
+        now = places_of(self.compared)
+        one, other = (now.get(run) for run in chosen)
         if one is not None and other is not None:
             self.asked = self.asked._replace(runs=(one, other))
             self._look()
