@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from textual._context import active_app
 from textual.app import App
 from textual.css.model import RuleSet
 from textual.css.stylesheet import Stylesheet
@@ -54,6 +55,37 @@ def styles_parsed_once() -> Iterator[None]:
         yield
 
 
+@pytest.fixture(autouse=True, scope="session")
+def waits_for_messages() -> Iterator[None]:
+    """A key and a pause wait until everything that they set off is done and drawn.
+
+    Textual's own wait sleeps 20 ms at a time, a quarter of these tests' time, and takes a process that gets no
+    processor for an idle one. What threads and timers do is waited for by ``until``.
+    """
+
+    async def all_done(min_sleep: float = 0, max_sleep: float = 0) -> None:
+        del min_sleep, max_sleep
+        app, loop = active_app.get(), asyncio.get_running_loop()
+        for _ in range(100):
+            await asyncio.sleep(0)
+            while loop._ready:  # type: ignore[attr-defined]
+                await asyncio.sleep(0)
+            if not app.is_running or not app.screen_stack:
+                return
+            screen = app.screen
+            if app._resize_timer is not None:
+                await asyncio.sleep(0.005)
+            elif screen._layout_required or screen._repaint_required or screen._dirty_widgets or screen._callbacks:
+                screen._on_timer_update()  # as a pause does: without waiting for the next frame
+            else:
+                return
+
+    with pytest.MonkeyPatch.context() as patch:
+        for place in ("textual.app", "textual.pilot"):
+            patch.setattr(f"{place}.wait_for_idle", all_done)
+        yield
+
+
 class NoSetup(Screen[None]):
     """Stands in for Setup where a test is about another mode: mounting its many fields takes a second."""
 
@@ -95,10 +127,10 @@ def present(tmp_path: Path) -> Iterator[Callable[[list[AnyEvent]], Path]]:
 
 async def until(pilot: Pilot[None], condition: Callable[[], bool]) -> None:
     """Waits until the condition holds, then until the screen shows it."""
-    for _ in range(1500):
+    for _ in range(3000):
         if condition():
             break
-        await asyncio.sleep(0.02)
+        await asyncio.sleep(0.01)
     else:
         raise AssertionError("it did not come true in 30 seconds")
     await pilot.pause()
@@ -120,7 +152,7 @@ async def opened(pilot: Pilot[None], app: TlTui, folder: Path, mode: str = "live
     frames: list[str] = []
     while len(frames) < 4 or len(set(frames[-4:])) > 1:
         assert len(frames) < 600, "the screen does not come to rest"
-        await pilot.pause(0.05)
+        await pilot.pause(0.02)
         frames.append(text_of(app))
 
 

@@ -18,7 +18,7 @@ from engine import events as ev
 from engine.spec import Experiment, changed
 from engine.strategy import changed_strategy
 from tests.tui import logs, predicted
-from tests.tui.conftest import NAME, opened, text_of, until
+from tests.tui.conftest import NAME, idle, opened, text_of, until
 from tui import comparing
 from tui.app import TlTui
 from tui.comparing import compare_all
@@ -166,9 +166,12 @@ async def test_strategies_and_runs_that_differ_at_the_end_are_told_apart(app: Tl
         assert len(names) == len(set(names)) > 1
         if key != "m":
             await pilot.press("escape", "2")
-            await until(pilot, lambda: app.current_mode == "live")
-            names = [line for line in text_of(app).splitlines() if "…-0 " in line or "s-0 " in line]
-            assert len(names) == len(set(names)) == 2, names
+
+            def runs_told_apart() -> bool:
+                names = [line for line in text_of(app).splitlines() if "…-0 " in line or "s-0 " in line]
+                return app.current_mode == "live" and len(names) == len(set(names)) == 2
+
+            await until(pilot, runs_told_apart)
 
 
 async def test_a_verdict_that_has_no_room_says_where_all_of_it_is(app: TlTui, folder: Path) -> None:
@@ -519,8 +522,9 @@ def snapped(app: TlTui, folder: Path, *keys: str) -> Callable[[Pilot[None]], obj
         screen = await compare(pilot, app, folder)
         await pilot.press(*keys)
         if "d" in keys:
-            await until(pilot, lambda: bool(screen.query_one(Picture).drawn))
-        await pilot.pause(0.3)
+            picture = screen.query_one(Picture)
+            await until(pilot, lambda: picture.drawn is not None and picture.drawn is picture.ready)
+        await idle(pilot)
 
     return show
 

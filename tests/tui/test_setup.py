@@ -851,8 +851,7 @@ async def test_many_images_are_looked_at_only_when_asked(images: DataSource, mon
     monkeypatch.setattr("tui.widgets.data_picker.MOST_AT_ONCE", 19)
     app = App(images)
     async with app.run_test(size=SIZES[1]) as pilot:
-        await until(pilot, lambda: app.setup.data.found is not None)
-        assert "i look for images that are twice" in text_of(app)
+        await until(pilot, lambda: "i look for images that are twice" in text_of(app))
         assert not was_checked(app.setup)
         await pilot.press("i")
         await settled(pilot)
