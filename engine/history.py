@@ -77,7 +77,16 @@ def running_elsewhere(out: Path) -> list[Path]:
 
 def read_state(folder: Path) -> ExperimentState:
     """The state of the experiment in a folder now, with all its progress; ``OSError`` where its log cannot be read."""
-    return fold(event_reader(folder).read())
+    reader = event_reader(folder)
+    state = with_writer(fold(reader.read()), folder)
+    if state.interrupted:  # its writer may have ended it and gone in between
+        state = with_writer(fold(reader.read(), state), folder)
+    return state
+
+
+def with_writer(state: ExperimentState, folder: Path) -> ExperimentState:
+    """The state with whether the experiment in the folder is interrupted now."""
+    return msgspec.structs.replace(state, interrupted=state.end is None and not is_being_written(folder))
 
 
 def asked(folder: Path) -> Experiment:
@@ -119,18 +128,17 @@ def summary(folder: Path) -> Summary:
             for strategy in state.spec.strategies
         },
         seconds=state.elapsed,
-        status=status(state, folder),
+        status=status(with_writer(state, folder)),
         note=_note(state, unread),
         unsaved=any(run.failure is not None and run.failure.kind == WRITING for run in state.runs),
         stamp=stamp,
     )
 
 
-def status(state: ExperimentState, folder: Path) -> Status:
-    """What became of the experiment in a folder; ``failed`` also where only one of its runs did."""
+def status(state: ExperimentState) -> Status:
+    """What became of an experiment; ``failed`` also where only one of its runs did."""
     if state.end is None:
-        going_on: Status = "paused" if state.paused else "running"
-        return going_on if is_being_written(folder) else "interrupted"
+        return "interrupted" if state.interrupted else "paused" if state.paused else "running"
     return "failed" if any(run.failure for run in state.runs) else state.end
 
 

@@ -100,7 +100,11 @@ class RunState(Struct, frozen=True):
 
 
 class ExperimentState(Struct, frozen=True):
-    """An experiment as its events tell it; ``spec`` is None until the first event was read."""
+    """An experiment as its events tell it; ``spec`` is None until the first event was read.
+
+    ``interrupted``: nobody writes the log though it has no end, so a run without one will not get one by itself. No
+    event tells that: whoever reads the log sets it, see :func:`engine.history.with_writer`.
+    """
 
     name: str = ""
     spec: Experiment | None = None
@@ -114,6 +118,7 @@ class ExperimentState(Struct, frozen=True):
     files: tuple[ev.FileSaved, ...] = ()
     paused: bool = False
     suspended_at: datetime | None = None
+    interrupted: bool = False
     end: Literal["finished", "stopped", "failed"] | None = None
     error: str = ""
     began: datetime | None = None

@@ -98,7 +98,6 @@ class TlTui(App[None], inherit_bindings=False):
         self.clock = clock
         self.state = ExperimentState()
         self.folder: Path | None = None
-        self.interrupted = False
         self.marks: dict[Path, frozenset[str] | None] = {}  # what is to be compared, of each which runs: None for all
         self.hosting = Hosting(self._in_thread, self.post_message)
         self.failure = ""  # what ended the app, if it failed: to be said once the terminal is the command line's again
@@ -197,7 +196,7 @@ class TlTui(App[None], inherit_bindings=False):
     def open_experiment(self, folder: Path, mode: Literal["live", "compare"] = "live") -> None:
         """Shows the experiment in ``folder``, from its beginning to now and as it goes on."""
         if folder != self.folder:
-            self.folder, self.state, self.interrupted = folder, ExperimentState(), False
+            self.folder, self.state = folder, ExperimentState()
             self.run_worker(partial(self._follow, folder), thread=True, exclusive=True, group="follow")
         self.call_later(self.action_go, mode)
 
@@ -254,7 +253,7 @@ class TlTui(App[None], inherit_bindings=False):
         self.marks.pop(folder, None)
         if self.folder is not None and folder.absolute() == self.folder.absolute():  # it may be named otherwise
             self.workers.cancel_group(self, "follow")
-            self.folder, self.state, self.interrupted = None, ExperimentState(), False
+            self.folder, self.state = None, ExperimentState()
         self._show()
 
     @on(OthersTrain)
@@ -306,7 +305,7 @@ class TlTui(App[None], inherit_bindings=False):
     @on(StateRead)
     def _read(self, message: StateRead) -> None:
         if message.folder == self.folder:
-            self.state, self.interrupted = message.state, message.interrupted
+            self.state = message.state
             self._show()
             if not self._is_ready_to_compare and any(run.epochs for run in self.state.runs):
                 self._is_ready_to_compare = True
@@ -327,7 +326,7 @@ class TlTui(App[None], inherit_bindings=False):
         try:
             with self.batch_update():
                 for header in screen.query(Header):
-                    header.show(self.state, self.interrupted)
+                    header.show(self.state)
                 if isinstance(screen, Shows):
                     screen.show(self.state)
                 self._refresh_keys(screen)
@@ -411,7 +410,7 @@ class TlTui(App[None], inherit_bindings=False):
 
     def _is_left(self) -> bool:
         """Whether somebody can go on with what is shown: it was interrupted, or ended before all was done."""
-        return self.interrupted or can_go_on(self.state)
+        return self.state.interrupted or can_go_on(self.state)
 
     def action_detach(self) -> None:
         """Hands what trains here over to a process of its own, and quits; what trains elsewhere is left as it is."""
@@ -455,14 +454,16 @@ class TlTui(App[None], inherit_bindings=False):
             self.notify(why(self.folder, error), severity="error")
 
     def _is_live(self) -> bool:
-        return self.folder is not None and self.state.end is None and not self.interrupted and bool(self.state.runs)
+        return (
+            self.folder is not None and self.state.end is None and not self.state.interrupted and bool(self.state.runs)
+        )
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
         """Keys that would do nothing now are grey, those of another mode are not shown."""
         del parameters
         if action in ("pause", "go_on", "stop", "skip"):
             is_void = action == ("pause" if self.state.paused else "go_on")
-            return False if self.interrupted or self.state.end or is_void else True if self._is_live() else None
+            return False if self.state.interrupted or self.state.end or is_void else True if self._is_live() else None
         if action == "resume":
             return self._is_left()
         if action == "detach":
@@ -478,17 +479,15 @@ class TlTui(App[None], inherit_bindings=False):
         """Writes the comparison into the experiment's folder, of what is marked beside them all, and says where."""
         marks = dict(self.marks) if self.current_mode == "compare" else {}
         if (folder := self.out if marks else self.folder) is not None:
-            asked = partial(self._export, self.state, self.folder, self.interrupted, marks, folder)
+            asked = partial(self._export, self.state, self.folder, marks, folder)
             self.run_worker(asked, thread=True, group="export", exit_on_error=False)
 
-    def _export(
-        self, state: ExperimentState, opened: Path | None, interrupted: bool, marks: Marks, folder: Path
-    ) -> None:
+    def _export(self, state: ExperimentState, opened: Path | None, marks: Marks, folder: Path) -> None:
         try:
             load_for_comparing()
             from tui.comparing import export_all  # noqa: PLC0415 - the first comparison loads scipy
 
-            said = export_all(state, opened, interrupted, marks, folder)
+            said = export_all(state, opened, marks, folder)
         except OSError as error:
             self.notify(why(folder, error), title="Export", severity="error")
         except Exception as error:  # a person wants to know, and to go on

@@ -13,7 +13,7 @@ from engine.comparison.chosen import Source
 from engine.comparison.rows import Comparison, compare
 from engine.comparison.verdict import choices, verdict
 from engine.folder import EVENTS
-from engine.history import read_state, status
+from engine.history import read_state, with_writer
 from engine.state import ExperimentState
 from engine.text import shown
 from tui.compared import compared
@@ -25,10 +25,10 @@ Marks = Mapping[Path, frozenset[str] | None]
 
 
 def compare_all(
-    state: ExperimentState, folder: Path | None, interrupted: bool, marks: Marks, positive: str | None
+    state: ExperimentState, folder: Path | None, marks: Marks, positive: str | None
 ) -> ComparisonMade | CompareFailed:
     """The marked runs, or where none are marked those of the open experiment, which ``state`` tells, side by side."""
-    sources = sources_of(state, folder, interrupted, marks)
+    sources = sources_of(state, folder, marks)
     comparison = compare(sources, positive)
     if not comparison.runs:
         return CompareFailed("Nothing of what is marked has a result yet.")
@@ -36,19 +36,19 @@ def compare_all(
     return ComparisonMade(compared(comparison, sources), brief + in_favour(comparison), brief)
 
 
-def export_all(state: ExperimentState, folder: Path | None, interrupted: bool, marks: Marks, out: Path) -> str:
+def export_all(state: ExperimentState, folder: Path | None, marks: Marks, out: Path) -> str:
     """Writes the comparison of the same runs into ``out``, and says which files; ``OSError`` where that cannot be."""
-    paths = export.write(compare(sources_of(state, folder, interrupted, marks)), out)
+    paths = export.write(compare(sources_of(state, folder, marks)), out)
     networks = "" if marks else "; the trained networks are in its checkpoints"
     return f"{', '.join(path.name for path in paths)} in {shown(str(out))}{networks}"
 
 
-def sources_of(state: ExperimentState, folder: Path | None, interrupted: bool, marks: Marks) -> list[Source]:
+def sources_of(state: ExperimentState, folder: Path | None, marks: Marks) -> list[Source]:
     """What is marked, or where nothing is the open experiment, which ``state`` tells."""
     if not marks:
-        return [Source(state, folder, interrupted)]
+        return [Source(state, folder)]
     return [
-        Source(state, one, interrupted, runs) if one == folder and state.runs else _source(one, runs)
+        Source(state, one, runs) if one == folder and state.runs else Source(state_of(one), one, runs)
         for one, runs in marks.items()
     ]
 
@@ -79,14 +79,9 @@ def state_of(folder: Path) -> ExperimentState:
     """What the log in the folder tells now; an empty state where it cannot be read."""
     try:
         found = (folder / EVENTS).stat()
-        return _state(folder, found.st_size, found.st_mtime_ns)
+        return with_writer(_state(folder, found.st_size, found.st_mtime_ns), folder)
     except OSError:
         return ExperimentState(folder.name)
-
-
-def _source(folder: Path, runs: frozenset[str] | None) -> Source:
-    state = state_of(folder)
-    return Source(state, folder, status(state, folder) == "interrupted", runs)
 
 
 @lru_cache(maxsize=16)

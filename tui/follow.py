@@ -6,6 +6,8 @@ import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+from msgspec.structs import replace
+
 from engine.events import MemorySampled, Progress
 from engine.log import event_reader
 from engine.state import ExperimentState, fold
@@ -28,7 +30,7 @@ def follow(
     cannot be read now counts as silent.
     """
     reader = event_reader(folder)
-    state, interrupted = ExperimentState(), False
+    state = ExperimentState()
     heard, shown, waiting, first = 0.0, 0.0, False, True
     while not over():
         try:
@@ -38,17 +40,18 @@ def follow(
         now = time.monotonic()
         changed = bool(events) or first
         if events:
-            state = fold(events, state)
+            state = replace(fold(events, state), interrupted=False)
         if events and not first:
-            heard, interrupted = now, False
+            heard = now
         elif state.end is None and now - heard > SILENT_SECONDS:
             heard = now
             gone = not has_writer()
-            changed, interrupted = changed or gone != interrupted, gone
+            changed = changed or gone != state.interrupted
+            state = replace(state, interrupted=gone)
         waiting = waiting or changed
         is_news = changed and not (events and all(isinstance(event, Progress | MemorySampled) for event in events))
         if is_news or (waiting and now - shown >= PROGRESS_SECONDS):
             shown, waiting = now, False
-            yield StateRead(folder, state, interrupted)
+            yield StateRead(folder, state)
         first = False
         time.sleep(poll)

@@ -19,11 +19,10 @@ if TYPE_CHECKING:
 
 @dataclass
 class StateRead(Message):
-    """The experiment in ``folder`` as its log tells it now. ``interrupted``: nobody writes it though it has no end."""
+    """The experiment in ``folder`` as its log tells it now."""
 
     folder: Path
     state: ExperimentState
-    interrupted: bool = False
 
     def can_replace(self, message: Message) -> bool:
         """A newer state makes an unread older one needless, so a slow screen is never behind."""

@@ -10,6 +10,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from msgspec.structs import replace
 from rich.console import Console
 
 from engine.log import is_being_written, writer, writing_process
@@ -108,8 +109,8 @@ def _print_comparison(app: TlTui) -> None:
     from tui.tables import comparison_table  # noqa: PLC0415
 
     console = Console()
-    source = Source(app.state, app.folder, app.interrupted or app.state.suspended)
-    console.print(comparison_table(compare([source])))
+    state = replace(app.state, interrupted=app.state.interrupted or app.state.suspended)
+    console.print(comparison_table(compare([Source(state, app.folder)])))
     print_line(str(app.folder))
 
 

@@ -64,18 +64,18 @@ def title(run: RunState) -> str:
     return f"{shown(run.strategy.backbone, 40)} · {kind(run.strategy)}"
 
 
-def condition(run: RunState, state: ExperimentState, interrupted: bool) -> Condition:
+def condition(run: RunState, state: ExperimentState) -> Condition:
     """The run's status as a person sees it."""
-    if run.status == "running" and interrupted:
+    if run.status == "running" and state.interrupted:
         return "interrupted"
     if run.status == "running" and state.paused:
         return "paused"
     return run.status
 
 
-def status(run: RunState, state: ExperimentState, interrupted: bool) -> Text:
+def status(run: RunState, state: ExperimentState) -> Text:
     """Sign and word: ``● training``."""
-    now = condition(run, state, interrupted)
+    now = condition(run, state)
     word = STAGES[run.progress.stage] if now == "running" and run.progress else now
     return Text(f"{SIGNS[now]} {word}", STYLES[now])
 
@@ -86,11 +86,11 @@ def epoch(run: RunState) -> str:
     return f"epoch {present}/{run.strategy.epochs}"
 
 
-def time(run: RunState, state: ExperimentState, interrupted: bool) -> str:
+def time(run: RunState, state: ExperimentState) -> str:
     """How long it took, or how long it will still take; empty where nobody knows."""
     if run.seconds is not None:
         return duration(run.seconds)
-    if run.is_over or interrupted or (run.progress is not None and run.progress.stage == "testing"):
+    if run.is_over or state.interrupted or (run.progress is not None and run.progress.stage == "testing"):
         return ""
     left = remaining_seconds(run, *images(state))
     return "" if left is None else f"ETA {clock(left)}"
@@ -143,13 +143,13 @@ def results(run: RunState) -> Text:
     )
 
 
-def activity(run: RunState, state: ExperimentState, interrupted: bool) -> Text:
+def activity(run: RunState, state: ExperimentState) -> Text:
     """What goes on within the run: the stage's own steps, its speed, its loss."""
     progress = run.progress
     if run.status == "waiting":
         return waiting(run, state)
     epoch_without_steps = progress is not None and progress.stage in ("training", "validating") and not progress.steps
-    if progress is None or epoch_without_steps or interrupted:
+    if progress is None or epoch_without_steps or state.interrupted:
         return _afterwards(run)
     parts = measured(progress, state)
     if progress.loss is not None:
@@ -206,7 +206,7 @@ def going_on(state: ExperimentState) -> str:
     parts = [doing(progress), *measured(progress, state)]
     if run is not None:
         trains = progress.stage in ("training", "validating")
-        parts = [shown(run.run), parts[0], *([epoch(run)] if trains else []), *parts[1:], time(run, state, False)]
+        parts = [shown(run.run), parts[0], *([epoch(run)] if trains else []), *parts[1:], time(run, state)]
     return " · ".join(part for part in parts if part)
 
 
@@ -278,7 +278,7 @@ def _mean(values: list[float]) -> str:
     return f"{spread(mean(values), stdev(values), percent)} ({len(values)})"
 
 
-def lines(state: ExperimentState, interrupted: bool, which: Sequence[int], width: int) -> list[Text]:
+def lines(state: ExperimentState, which: Sequence[int], width: int) -> list[Text]:
     """Some of the runs, by their numbers, a line of at most ``width`` cells each: see :func:`_line`. All names are cut
     together, so that they differ.
     """
@@ -287,21 +287,19 @@ def lines(state: ExperimentState, interrupted: bool, which: Sequence[int], width
     room = max(8, min(longest + 2, width - 30))
     said = apart(names, room - 2)
     with_status = width >= max(70, longest + 49)
-    return [_line(state.runs[at], state, interrupted, said[at], room, with_status, width) for at in which]
+    return [_line(state.runs[at], state, said[at], room, with_status, width) for at in which]
 
 
-def _line(
-    run: RunState, state: ExperimentState, interrupted: bool, said: str, room: int, with_status: bool, width: int
-) -> Text:
+def _line(run: RunState, state: ExperimentState, said: str, room: int, with_status: bool, width: int) -> Text:
     """A sign with the run's name, status, epoch, best accuracy, time."""
-    now = condition(run, state, interrupted)
+    now = condition(run, state)
     name = Text(f"{SIGNS[now]} {said}", STYLES[now])
     name.truncate(room, overflow="ellipsis", pad=True)
-    parts = [f"{status(run, state, interrupted).plain[2:]:<19}"] if with_status else []
+    parts = [f"{status(run, state).plain[2:]:<19}"] if with_status else []
     done = epoch(run).removeprefix("epoch ") if run.status != "waiting" else ""
     parts.append(f"{done:>5}")
     parts.append(f"best {percent(run.best.val.accuracy):<7}" if run.best is not None else " " * 12)
-    parts.append(time(run, state, interrupted))
+    parts.append(time(run, state))
     text = Text.assemble(name, " ", (" ".join(parts), MUTED), no_wrap=True)
     text.truncate(width, overflow="ellipsis")
     return text

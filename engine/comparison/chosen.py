@@ -20,13 +20,12 @@ if TYPE_CHECKING:
 class Source(Struct, frozen=True):
     """An experiment of which runs are compared.
 
-    ``folder``: where its predictions lie, None where they are not to be read. ``interrupted``: whoever ran it is gone,
-    so a run without an end will not get one by itself. ``runs``: the ids of those to compare, None for all.
+    ``folder``: where its predictions lie, None where they are not to be read. ``runs``: the ids of those to compare,
+    None for all.
     """
 
     state: ExperimentState
     folder: Path | None = None
-    interrupted: bool = False
     runs: frozenset[str] | None = None
 
 

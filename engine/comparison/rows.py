@@ -209,7 +209,7 @@ def _row(one: Chosen, wanted: str | None) -> Row:
         strategy=one.strategy,
         seed=run.seed,
         fold=run.fold,
-        state="interrupted" if source.interrupted and not run.is_over else run.status,
+        state="interrupted" if source.state.interrupted and not run.is_over else run.status,
         error=run.failure.message if run.failure else "",
         backbone=run.strategy.backbone,
         trains=run.strategy.trains,

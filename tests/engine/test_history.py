@@ -138,6 +138,22 @@ def test_what_had_not_begun_is_interrupted(tmp_path: Path) -> None:
     assert (found.status, found.note, found.strategies) == ("interrupted", "it had not begun", ())
 
 
+def test_whose_writer_ended_it_while_it_was_being_read_is_not_interrupted(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = write(tmp_path, "a", start())
+
+    def ends_now(asked: Path) -> bool:
+        with EventLog(asked) as log:
+            log.append(ev.ExperimentFinished(end="finished"))
+        return False
+
+    assert history.read_state(folder).interrupted
+    monkeypatch.setattr(history, "is_being_written", ends_now)
+    state = history.read_state(folder)
+    assert (state.end, state.interrupted) == ("finished", False)
+
+
 def test_a_log_that_is_a_folder_is_damaged(tmp_path: Path) -> None:
     (tmp_path / "a" / EVENTS).mkdir(parents=True)
     (found,) = history.summaries(tmp_path)

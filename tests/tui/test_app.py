@@ -305,7 +305,7 @@ async def test_nobody_writes_an_unfinished_log_interrupted(app: TlTui, past: Log
     folder = past(logs.until("EpochFinished", 5, logs.events()))
     async with app.run_test(size=(80, 24)) as pilot:
         await opened(pilot, app, folder)
-        await until(pilot, lambda: app.interrupted)
+        await until(pilot, lambda: app.state.interrupted)
         assert "! interrupted" in text_of(app) and "ETA" not in text_of(app)
         await pilot.press("space")
         assert sent(folder) == []

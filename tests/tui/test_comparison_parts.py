@@ -254,7 +254,7 @@ def test_strengths_of_a_probe_are_told_by_their_ends_unless_these_are_alike(stat
 
 def test_the_pair_to_look_at_first(state: ExperimentState) -> None:
     def pair(runs: frozenset[str] | None = None, of: ExperimentState = state) -> tuple[str, str] | None:
-        sources = [Source(of, None, False, runs)]
+        sources = [Source(of, None, runs)]
         shown = compared(compare(sources), sources)
         found = best_pair(shown)
         return (shown.runs[found[0]].run.run, shown.runs[found[1]].run.run) if found else None

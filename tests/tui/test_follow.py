@@ -22,7 +22,7 @@ def test_states_come_when_something_changed(tmp_path: Path) -> None:
     looks = iter(range(100))
     states = follow.follow(tmp_path, lambda: next(looks) > 20, lambda: True, poll=0)
     first = next(states)
-    assert len(first.state.runs[0].epochs) == 2 and not first.interrupted
+    assert len(first.state.runs[0].epochs) == 2 and not first.state.interrupted
     logs.write(tmp_path, EVENTS_OF_TWO[len(begun) :])
     assert [message.state.end for message in states] == ["finished"]  # nothing more though it looked again
 
@@ -74,9 +74,9 @@ def test_an_unfinished_log_without_a_writer_is_interrupted_until_it_goes_on(tmp_
     writers = iter([False, True])
     looks = iter(range(100))
     states = follow.follow(tmp_path, lambda: next(looks) > 20, lambda: next(writers), poll=0)
-    assert next(states).interrupted
+    assert next(states).state.interrupted
     logs.write(tmp_path, EVENTS_OF_TWO[len(begun) : len(begun) + 3])
-    assert not next(states).interrupted
+    assert not next(states).state.interrupted
 
 
 def test_a_finished_log_is_not_asked_for_its_writer(tmp_path: Path) -> None:
@@ -87,7 +87,7 @@ def test_a_finished_log_is_not_asked_for_its_writer(tmp_path: Path) -> None:
 
     looks = iter(range(100))
     (message,) = follow.follow(tmp_path, lambda: next(looks) > 5, ask, poll=0)
-    assert not message.interrupted
+    assert not message.state.interrupted
 
 
 def test_a_newer_state_replaces_an_unread_one(tmp_path: Path) -> None:

@@ -31,11 +31,9 @@ def progress(name: Stage, step: int, steps: int, speed: float | None = None, run
 
 def test_decoding_is_told_where_every_run_waits() -> None:
     state = begun(stage("decoding", "reading files", run=""), decoded=False)
-    assert words.activity(state.runs[0], state, False).plain == "reading files"
+    assert words.activity(state.runs[0], state).plain == "reading files"
     state = fold([progress("decoding", 100, 400, 50.0, run="")], state)
-    assert (
-        words.activity(state.runs[1], state, False).plain == "reading files · image 100/400 · 50 images/s · 0:06 left"
-    )
+    assert words.activity(state.runs[1], state).plain == "reading files · image 100/400 · 50 images/s · 0:06 left"
     state = begun(stage("decoding", "decoding", run=""), decoded=False)
     assert words.going_on(state) == "decoding images"
 
@@ -46,17 +44,17 @@ def test_a_run_waits_for_the_one_right_before_it_until_the_experiment_ends() -> 
     state = fold([msgspec.structs.replace(EVENTS[0], spec=msgspec.structs.replace(spec_of, seeds=(0, 1)))])  # type: ignore[type-var]
     state = fold([stage("training", "")], state)
     names = [run.run for run in state.runs]
-    assert [words.activity(run, state, False).plain for run in state.runs[1:]] == [f"after {one}" for one in names[:-1]]
+    assert [words.activity(run, state).plain for run in state.runs[1:]] == [f"after {one}" for one in names[:-1]]
     state = fold([ev.ExperimentFinished(end="stopped")], state)
-    assert [words.condition(run, state, False) for run in state.runs] == ["stopped", *["waiting"] * 3]
-    assert words.activity(state.runs[1], state, False).plain == "the experiment ended before it began"
+    assert [words.condition(run, state) for run in state.runs] == ["stopped", *["waiting"] * 3]
+    assert words.activity(state.runs[1], state).plain == "the experiment ended before it began"
 
 
 def test_the_first_line_never_leaves_out_how_it_ended() -> None:
     state = fold(EVENTS)
-    assert "2 classes · finished" in first_line(state, False, 100).plain
+    assert "2 classes · finished" in first_line(state, 100).plain
     for width in (50, 58):
-        line = first_line(state, False, width).plain
+        line = first_line(state, width).plain
         assert "finished" in line and "classes" not in line and len(line) <= width
 
 
@@ -93,13 +91,13 @@ def test_the_first_line_never_leaves_out_how_it_ended() -> None:
 def test_every_stage_has_its_own_progress(events: list[AnyEvent], status: str, activity: str) -> None:
     state = begun(*events)
     run = state.run(TUNED)
-    assert words.status(run, state, False).plain == status
-    assert words.activity(run, state, False).plain == activity
+    assert words.status(run, state).plain == status
+    assert words.activity(run, state).plain == activity
 
 
 def test_a_new_epoch_shows_the_speed_of_the_last_one_without_validation() -> None:
     state = fold([*logs.until("EpochFinished", 3, EVENTS), stage("training", "epoch 4", 99.0)])
-    assert words.activity(state.run(TUNED), state, False).plain.endswith(" · 91 images/s")
+    assert words.activity(state.run(TUNED), state).plain.endswith(" · 91 images/s")
 
 
 def test_one_line_says_what_goes_on() -> None:
@@ -141,7 +139,7 @@ def test_the_header_says_when_all_is_done_once_that_is_known() -> None:
     three = logs.events(spec.changed(logs.two_strategies(), seeds=[0, 1, 2]))
 
     def header(kind: str, number: int, width: int = 100) -> str:
-        return first_line(fold(logs.until(kind, number, three)), False, width).plain
+        return first_line(fold(logs.until(kind, number, three)), width).plain
 
     assert "done in" not in header("EpochFinished", 6)
     assert "2 classes · done in 1:08" in header("EpochFinished", 24 + 3)  # 9 epochs, another run, and two short ones
@@ -158,7 +156,7 @@ def test_the_heading_says_how_images_are_divided() -> None:
     state = fold(logs.until("DataDecoded", 1, logs.events(many(1, 5))))
     assert words.division(state) == "397 in 5 folds"
     assert words.images(state) == (318, 79)
-    assert "397 in 5 folds · 2 classes" in first_line(state, False, 100).plain
+    assert "397 in 5 folds · 2 classes" in first_line(state, 100).plain
     assert state.data is not None
     tested = msgspec.structs.replace(begun(), decoded=ev.DataDecoded(train=244, val=153, test=1040, left_out=0))
     assert words.division(tested) == "244 train / 153 val / 1,040 test"
@@ -201,9 +199,9 @@ def test_the_test_of_a_run_is_told_while_it_goes_on_and_after_it() -> None:
     trained = logs.until("EpochFinished", 12, EVENTS)
     state = fold([*trained, stage("testing", "the best epoch, 10"), progress("testing", 64, 400, 50.0)])
     (run, *_) = state.runs
-    assert words.status(run, state, False).plain == "● testing"
-    assert words.activity(run, state, False).plain == "image 64/400 · 50 images/s · 0:07 left · the best epoch, 10"
-    assert words.time(run, state, False) == ""
+    assert words.status(run, state).plain == "● testing"
+    assert words.activity(run, state).plain == "image 64/400 · 50 images/s · 0:07 left · the best epoch, 10"
+    assert words.time(run, state) == ""
     assert "test" not in words.results(run).plain
     memory, test = logs._memory(0, False, False), ev.Metrics(0.3, 0.875, 40)
     finished = ev.RunFinished(run=TUNED, end="finished", seconds=3, cpu_seconds=4, memory=memory, test=test)

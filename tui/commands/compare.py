@@ -14,7 +14,7 @@ from engine.comparison.chosen import Source
 from engine.comparison.rows import Comparison, compare
 from engine.export import FORMATS, write_text
 from engine.export.to_markdown import to_markdown
-from engine.history import read_state, status
+from engine.history import read_state
 from engine.text import shown
 from engine.toml import SpecError
 from tui.commands.find import find_experiment
@@ -109,7 +109,7 @@ def _source(folder: Path, wanted: frozenset[str] | None) -> Source:
         if missing := sorted(wanted - known):
             raise SpecError(f"{folder.name} has no run {missing[0]!r}; there are {', '.join(of_strategies)}")
         runs = frozenset(run for run, strategy in of_strategies.items() if wanted & {run, strategy})
-    return Source(state, folder, status(state, folder) == "interrupted", runs)
+    return Source(state, folder, runs)
 
 
 def _not_positive(positive: str, comparison: Comparison) -> str:

@@ -10,8 +10,7 @@ from typing import Any, Literal, get_args
 from engine.eta import remaining_of_all
 from engine.events import CommandApplied
 from engine.export.to_json import json_text
-from engine.history import Status
-from engine.history import status as status_of
+from engine.history import status, with_writer
 from engine.log import event_reader, is_being_written, send_command, writer
 from engine.state import ExperimentState, RunState, fold
 from engine.text import shown
@@ -42,7 +41,9 @@ def control(experiment: str | None, action: Asked, out: Path, *, as_json: bool) 
     obeyed = True
     if action != "status":
         if state.end is not None or not is_being_written(folder):
-            raise SpecError(f"{folder.name} does not run now ({status_of(state, folder)}): {action} would do nothing")
+            raise SpecError(
+                f"{folder.name} does not run now ({status(with_writer(state, folder))}): {action} would do nothing"
+            )
         if not _is_so(action, state):
             current = state.current
             send_command(folder, action)
@@ -57,13 +58,14 @@ def control(experiment: str | None, action: Asked, out: Path, *, as_json: bool) 
             while action in ("stop", "skip") and _is_ending(current, state) and time.monotonic() < end:
                 time.sleep(POLL_SECONDS)
                 state = fold(reader.read(), state)
-    status = status_of(state, folder)
-    by = writer(folder) if status in ("running", "paused") else ""
-    left = remaining_of_all(state, *images(state)) if status == "running" else None
+    state = with_writer(state, folder)
+    is_going_on = state.end is None and not state.interrupted
+    by = writer(folder) if is_going_on else ""
+    left = remaining_of_all(state, *images(state)) if is_going_on and not state.paused else None
     if as_json:
-        sys.stdout.write(json_text(_object(state, folder, status, by, left)))
+        sys.stdout.write(json_text(_object(state, folder, by, left)))
     else:
-        for line in _lines(state, folder, status, by, left):
+        for line in _lines(state, folder, by, left):
             print_line(line)
     if not obeyed:
         why = "it has not taken effect yet" if state.end is None else "it ended first"
@@ -89,14 +91,14 @@ def _to_look_at(experiment: str | None, out: Path) -> Path:
         return find_experiment(experiment, out)
 
 
-def _lines(state: ExperimentState, folder: Path, status: Status, by: str, left: float | None) -> list[str]:
+def _lines(state: ExperimentState, folder: Path, by: str, left: float | None) -> list[str]:
     who, until = f" by {by}" if by else "", "" if left is None else f" · {duration(left)} left"
-    first = f"{folder.name} · {status}{who}{until}"
-    return [first, *(f"  {_line(run, state, status == 'interrupted')}" for run in state.runs)]
+    first = f"{folder.name} · {status(state)}{who}{until}"
+    return [first, *(f"  {_line(run, state)}" for run in state.runs)]
 
 
-def _line(run: RunState, state: ExperimentState, interrupted: bool) -> str:
-    parts = [run.run, condition(run, state, interrupted), epoch(run) if run.started is not None else ""]
+def _line(run: RunState, state: ExperimentState) -> str:
+    parts = [run.run, condition(run, state), epoch(run) if run.started is not None else ""]
     if run.best is not None:
         parts.append(f"best validation accuracy {percent(run.best.val.accuracy)} at epoch {run.best.epoch}")
     if run.failure is not None:
@@ -104,17 +106,17 @@ def _line(run: RunState, state: ExperimentState, interrupted: bool) -> str:
     return " · ".join(filter(None, parts))
 
 
-def _object(state: ExperimentState, folder: Path, status: Status, by: str, left: float | None) -> dict[str, Any]:
+def _object(state: ExperimentState, folder: Path, by: str, left: float | None) -> dict[str, Any]:
     return {
         "experiment": folder.name,
         "folder": str(folder.resolve()),
-        "status": status,
+        "status": status(state),
         "writer": by or None,
         "remaining_seconds": left,
         "runs": [
             {
                 "run": run.run,
-                "status": condition(run, state, status == "interrupted"),
+                "status": condition(run, state),
                 "epochs_done": len(run.epochs),
                 "epochs": run.strategy.epochs,
                 "stage": None if run.progress is None else run.progress.stage,

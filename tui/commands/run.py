@@ -9,6 +9,7 @@ from contextlib import contextmanager, nullcontext, suppress
 from pathlib import Path
 from time import sleep
 
+from msgspec.structs import replace
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskID, TextColumn
 from rich.table import Column
@@ -102,7 +103,7 @@ def _shown(host: thread.ThreadHost, *, as_json: bool) -> int:
             console.print(Text(f"The full traceback is in {shown(str(log), 1000)}"))
         console.print(Text(f"Once that is mended, `tl-tui resume {called(host.folder)}` goes on with it."))
         return 1
-    comparison = compare([Source(state, host.folder, state.suspended)])
+    comparison = compare([Source(replace(state, interrupted=state.suspended), host.folder)])
     console.print()
     if state.suspended and not any(run.epochs for run in state.runs):
         console.print(Text("No run has a result yet."))
@@ -147,7 +148,7 @@ class Display:
             bar.reset(task, total=None, description=_title(now, run), said="")
         parts = measured(now, state)
         if run is not None:
-            parts += [time(run, state, False), detail(now)]
+            parts += [time(run, state), detail(now)]
         bar.update(task, completed=now.step, total=now.steps or None, said=" · ".join(filter(None, parts)))
 
 

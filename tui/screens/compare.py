@@ -119,7 +119,7 @@ class CompareScreen(Mode):
         chosen = state.name, marks
         seen = (
             chosen,
-            app.interrupted,
+            state.interrupted,
             self.positive,
             [(run.run, run.status, len(run.epochs), run.parameters_total) for run in state.runs],
         )
@@ -131,7 +131,7 @@ class CompareScreen(Mode):
         if state.runs or app.marks:
             if self.compared is None:
                 self.empty.update(COMPARING)
-            self._make(state, app.folder, app.interrupted, marks, self.positive)
+            self._make(state, app.folder, marks, self.positive)
         else:
             self.workers.cancel_group(self, "compare")
             self.compared, self.wanted = None, None
@@ -139,9 +139,7 @@ class CompareScreen(Mode):
             self._turn_to("table")
 
     @work(thread=True, exclusive=True, group="compare", exit_on_error=False)
-    def _make(
-        self, state: ExperimentState, folder: Path | None, interrupted: bool, marks: Marks, positive: str | None
-    ) -> None:
+    def _make(self, state: ExperimentState, folder: Path | None, marks: Marks, positive: str | None) -> None:
         # In a thread: it reads files, and the first comparison loads scipy.
         worker = get_current_worker()
         made: ComparisonMade | CompareFailed
@@ -149,7 +147,7 @@ class CompareScreen(Mode):
             load_for_comparing()
             from tui.comparing import compare_all  # noqa: PLC0415
 
-            made = compare_all(state, folder, interrupted, marks, positive)
+            made = compare_all(state, folder, marks, positive)
         except Exception as error:  # a person wants to know, and to go on
             made = CompareFailed(f"This could not be compared: {unexpected(error)}")
         if not worker.is_cancelled:

@@ -75,13 +75,12 @@ class LiveScreen(Mode):
         if self.state is not None and self.state.name != state.name:
             self.chosen = None
         self.state = state
-        app = app_of(self)
         self.empty.display = not state.runs
         self.row.display = bool(state.runs)
         if not state.runs:
-            self.empty.update(empty_text(state, app.folder is not None, app.interrupted))
+            self.empty.update(empty_text(state, app_of(self).folder is not None))
         self._show_notice(state)
-        self._show_runs(state, app.interrupted)
+        self._show_runs(state)
 
     def on_resize(self, event: Resize) -> None:
         """As many panes as there is room for now."""
@@ -144,7 +143,7 @@ class LiveScreen(Mode):
         if text != self.notice.content:
             self.notice.update(text, layout=False)
 
-    def _show_runs(self, state: ExperimentState, interrupted: bool) -> None:
+    def _show_runs(self, state: ExperimentState) -> None:
         panes = min(len(state.runs), max(1, self.size.width // PANE_WIDTH))
         while len(self.panes) < panes:
             pane = RunPane()
@@ -155,19 +154,19 @@ class LiveScreen(Mode):
             pane.display = number < panes
             if pane.display:
                 pane.set_class(first + number == self.selected and len(state.runs) > 1, "-selected")
-                pane.show(state.runs[first + number], state, interrupted)
+                pane.show(state.runs[first + number], state)
         self.runs.display = len(state.runs) > panes
         if self.runs.display:
-            self.runs.show(state, interrupted, range(first, first + panes), self.selected)
+            self.runs.show(state, range(first, first + panes), self.selected)
 
 
-def empty_text(state: ExperimentState, is_open: bool, interrupted: bool) -> str:
+def empty_text(state: ExperimentState, is_open: bool) -> str:
     """What is said where there are no runs to show."""
     if not is_open:
         return EMPTY
     if state.error:
         return shown(state.error, 600)
-    if interrupted:
+    if state.interrupted:
         return "The log of this experiment is empty and nobody writes it: it was interrupted before it began."
     return STARTING
 

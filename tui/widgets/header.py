@@ -59,7 +59,7 @@ class Header(Vertical):
         self.mode = mode
         self.experiment = Static(id="experiment", markup=False)
         self.clock = Static(id="clock", markup=False)
-        self._line: tuple[ExperimentState, bool] = (ExperimentState(), False)
+        self._state = ExperimentState()
 
     def compose(self) -> ComposeResult:
         """Two lines."""
@@ -68,10 +68,10 @@ class Header(Vertical):
             yield self.clock
         yield Tabs(tabs(self.mode), markup=False)
 
-    def show(self, state: ExperimentState, interrupted: bool) -> None:
+    def show(self, state: ExperimentState) -> None:
         """Shows the experiment; draws nothing where nothing changed."""
-        self._line = (state, interrupted)
-        line = first_line(state, interrupted, max(20, self.experiment.size.width - 2))
+        self._state = state
+        line = first_line(state, max(20, self.experiment.size.width - 2))
         if line != self.experiment.content:
             self.experiment.update(line, layout=False)
 
@@ -82,7 +82,7 @@ class Header(Vertical):
     def on_resize(self, event: Resize) -> None:
         """Fits the new width."""
         del event
-        self.call_after_refresh(lambda: self.show(*self._line))
+        self.call_after_refresh(lambda: self.show(self._state))
 
 
 def tabs(present: str) -> Text:
@@ -96,24 +96,24 @@ def tabs(present: str) -> Text:
     return text
 
 
-def _experiment(state: ExperimentState, interrupted: bool, name: int, facts: int) -> Text:
+def _experiment(state: ExperimentState, name: int, facts: int) -> Text:
     """Its data, in a name of at most ``name`` characters, and whether it is over, which is never left out."""
     text = Text.assemble(("tl-tui", f"bold {rgb(BLUE)}"), no_wrap=True)
     if state.data is not None:
         known = (division(state), f"{len(state.data.classes):,} classes")[:facts]
         text.append("  ").append(shown(state.data.name, name), "bold")
         text.append("".join(f" · {fact}" for fact in known), rgb(GREY))
-    for said, when in (("paused", state.paused), ("interrupted", interrupted), (state.end or "", bool(state.end))):
-        if when:
+    for said in ("paused" if state.paused else "", "interrupted" if state.interrupted else "", state.end or ""):
+        if said:
             text.append(f" · {said}", rgb(GREY) if said == "finished" else f"bold {rgb(AMBER)}")
     return text
 
 
-def first_line(state: ExperimentState, interrupted: bool, width: int) -> Text:
+def first_line(state: ExperimentState, width: int) -> Text:
     """The experiment at the left, the device at the right where both fit in ``width`` cells."""
     left = Text()
     for name, facts in IN_WORDS:
-        left = _experiment(state, interrupted, name, facts)
+        left = _experiment(state, name, facts)
         if left.cell_len <= width:
             break
     if (done := all_done(state)) and left.cell_len + len(done) + 3 <= width:

@@ -43,7 +43,7 @@ class RunList(Static):
         self.first = 0
         self.summary_lines = 0
 
-    def show(self, state: ExperimentState, interrupted: bool, visible: Sequence[int], selected: int) -> None:
+    def show(self, state: ExperimentState, visible: Sequence[int], selected: int) -> None:
         """Shows the runs; those that have a pane are marked."""
         width = max(20, self.screen.size.width - 4)  # the list's own is not known before its first layout
         room, runs = lines_for(self.screen.size.height), len(state.runs)
@@ -52,7 +52,7 @@ class RunList(Static):
         self.first = max(0, min(selected - count // 2, len(state.runs) - count))
         which = range(self.first, self.first + count)
         text = words.so_far(state, width) if self.summary_lines else Text(no_wrap=True)
-        for index, line in zip(which, words.lines(state, interrupted, which, width - 2), strict=True):
+        for index, line in zip(which, words.lines(state, which, width - 2), strict=True):
             mark = "▸ " if index == selected else "▹ " if index in visible else "  "
             if index == selected:
                 line.stylize("bold")

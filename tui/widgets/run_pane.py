@@ -55,7 +55,7 @@ class RunPane(Widget):
             chart.display = False  # until it is known which have room
         self.grid = Grid(*self.charts, id="charts")
         self.first_chart: int | None = None  # until a person turns to others
-        self._shown: tuple[RunState, ExperimentState, bool] | None = None
+        self._shown: tuple[RunState, ExperimentState] | None = None
         self._drawn: list[object] = [None] * len(self.charts)
         self._room = 0
         self._fits = Size(0, 0)
@@ -67,15 +67,15 @@ class RunPane(Widget):
         yield self.planned
         yield self.grid
 
-    def show(self, run: RunState, state: ExperimentState, interrupted: bool) -> None:
+    def show(self, run: RunState, state: ExperimentState) -> None:
         """Shows the run as it stands now."""
         before = self._shown
-        self._shown = (run, state, interrupted)
+        self._shown = (run, state)
         if before is None or (before[0].run, before[1].name) != (run.run, state.name):
             self._drawn = [None] * len(self.charts)
             self.border_title = Text(words.title(run))
             self.border_subtitle = Text(self._called(run, state))
-        said = head(run, state, interrupted, max(20, self.content_size.width))
+        said = head(run, state, max(20, self.content_size.width))
         if said != self.head.content:
             self.head.put(said)
         self._say(run)
@@ -123,7 +123,7 @@ class RunPane(Widget):
         self._fits = self.content_size
         if self._shown is not None:
             self.show(*self._shown)
-            self.border_subtitle = Text(self._called(*self._shown[:2]))
+            self.border_subtitle = Text(self._called(*self._shown))
         self.place_charts()
 
     def cycle(self) -> None:
@@ -175,20 +175,20 @@ def layout(width: int, height: int) -> tuple[int, int]:
     return (columns, 1) if columns == 2 or rows == 1 else (1, 2)
 
 
-def head(run: RunState, state: ExperimentState, interrupted: bool, width: int) -> Text:
+def head(run: RunState, state: ExperimentState, width: int) -> Text:
     """Four lines of at most ``width`` cells: status with a bar, activity, results, facts."""
-    status = words.status(run, state, interrupted)
-    time = words.time(run, state, interrupted)
+    status = words.status(run, state)
+    time = words.time(run, state)
     epoch = "" if run.status == "waiting" else words.epoch(run)
     room = width - status.cell_len - len(epoch) - len(time) - 6
-    style = STYLES[words.condition(run, state, interrupted)].replace("bold ", "")
+    style = STYLES[words.condition(run, state)].replace("bold ", "")
     first = Text.assemble(status, "  ", (epoch, ""))
     if room >= 4 and run.status != "waiting":
         first.append("  ")
         first.append_text(words.bar(words.overall(run), room, style))
     first.append("  ")
     first.append(time)
-    lines = [first, words.activity(run, state, interrupted), words.results(run), words.facts(run, state)]
+    lines = [first, words.activity(run, state), words.results(run), words.facts(run, state)]
     for line in lines:
         line.truncate(width, overflow="ellipsis")
     return Text("\n", no_wrap=True).join(lines)

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import msgspec
 import pytest
+from msgspec.structs import replace
 
 from engine import events as ev
 from engine.comparison.aspects import Aspect, sections
@@ -17,7 +18,7 @@ from engine.export import FORMATS, write
 from engine.models.origin import RANDOM
 from engine.presets import presets
 from engine.spec import default_experiment
-from engine.state import fold
+from engine.state import ExperimentState, fold
 from engine.units import count, duration, energy, percent, points, size, speed, spread, three_digits
 
 
@@ -107,7 +108,7 @@ def measured_state(*, interrupted: bool = False) -> Comparison:
             ev.RunFinished(run=run, end="finished", seconds=9.5, cpu_seconds=18.0, memory=memories[0]),
         ]
     )
-    return compare([Source(state, interrupted=interrupted)])
+    return compare([Source(replace(state, interrupted=interrupted))])
 
 
 def test_rows_hold_what_was_measured_at_the_best_epoch() -> None:
@@ -286,8 +287,7 @@ def test_memory_is_compared_beyond_what_the_process_held_before() -> None:
 
 
 def test_a_run_that_nobody_goes_on_with_is_interrupted() -> None:
-    state = fold([])
-    assert compare([Source(state, interrupted=True)]).runs == ()
+    assert compare([Source(ExperimentState(interrupted=True))]).runs == ()
     rows = measured_state(interrupted=True).runs
     assert [row.state for row in rows] == ["finished", "interrupted"]
 
