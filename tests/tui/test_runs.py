@@ -311,6 +311,26 @@ async def test_a_filter_narrows_while_typing_and_outlasts_reading_again() -> Non
         assert table.has_focus and table.current is not None and table.current.name == "a-20261123-120000"
 
 
+@pytest.mark.parametrize("key", ["down", "enter"])
+async def test_a_long_list_narrows_in_a_pause_or_at_the_key_that_uses_it(
+    monkeypatch: pytest.MonkeyPatch, key: str
+) -> None:
+    monkeypatch.setattr("tui.screens.runs.AT_ONCE", 5)
+    monkeypatch.setattr("tui.screens.runs.TYPING_PAUSE", 3600)
+    write_all()
+    app = App()
+    async with app.run_test(size=SIZES[0]) as pilot:
+        await opened(pilot)
+        table = app.runs.table
+        await pilot.press("slash", *"finished")
+        assert len(table.summaries) == 6
+        await pilot.press(key)
+        assert [one.name[0] for one in table.summaries] == ["a", "c"] and "2 of 6" in text_of(app)
+        monkeypatch.setattr("tui.screens.runs.TYPING_PAUSE", 0.01)
+        await pilot.press("slash", *"xyz")
+        await until(pilot, lambda: "No experiment matches" in text_of(app))
+
+
 @pytest.mark.parametrize(
     ("words", "found"),
     [("", "ab"), ("A-2026", "a"), ("photographs", "b"), ("probe interrupted", "b"), ("probe failed", "")],

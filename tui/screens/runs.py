@@ -12,6 +12,7 @@ from rich.text import Text
 from textual import on, work
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
+from textual.timer import Timer
 from textual.widgets import Static
 from textual.worker import get_current_worker
 
@@ -43,6 +44,10 @@ SHOWN_EVERY = 0.3
 """Seconds between two drawings while many logs are being read."""
 DRAWING_SHARE = 4
 """For so many times as long as the last drawing took, nothing is drawn: of thousands it takes long."""
+AT_ONCE = 300
+"""Experiments of which the list is narrowed with every key; of more once there is a pause in typing."""
+TYPING_PAUSE = 0.15
+"""Seconds."""
 READ_EVERY = 3.0
 """Seconds after which the folder is looked at again for what others began or went on with."""
 
@@ -98,6 +103,7 @@ class RunsScreen(Mode):
         self.has_read = False
         self._marking: set[Path] = set()  # until it is known whether they may be
         self._last_seen: object = None
+        self._pause: Timer | None = None
 
     def compose(self) -> ComposeResult:
         """The table, or what to do where there is nothing to show."""
@@ -189,6 +195,7 @@ class RunsScreen(Mode):
     def action_leave_filter(self) -> None:
         """Goes back to the list, which stays narrowed if anything was typed."""
         if self.filter.words:
+            self._narrow()
             self._focus_list()
         else:
             self.action_clear_filter()
@@ -201,6 +208,8 @@ class RunsScreen(Mode):
 
     def action_move(self, step: int) -> None:
         """Goes to the next experiment (1), or to the one before (-1)."""
+        if self._pause is not None:
+            self._narrow()
         self.table.move_cursor(row=self.table.cursor_row + step, animate=False)
 
     def action_reuse(self) -> None:
@@ -435,8 +444,20 @@ class RunsScreen(Mode):
         self._narrow()
 
     @on(FilterLine.Changed)
+    def _typed(self) -> None:
+        """Narrows the list, one of thousands in a pause in typing: drawing them takes long."""
+        if self._pause is not None:
+            self._pause.stop()
+        if len(self.known) <= AT_ONCE:
+            self._narrow()
+        else:
+            self._pause = self.set_timer(TYPING_PAUSE, self._narrow)
+
     def _narrow(self) -> None:
         """Shows the experiments that the filter leaves."""
+        if self._pause is not None:
+            self._pause.stop()
+            self._pause = None
         found = matching(self.known, self.filter.words)
         if not self.filter.is_typed_in and not found:
             self.set_focus(None)  # else hiding the list would put the cursor into the filter
