@@ -9,9 +9,10 @@ from pathlib import Path
 from typing import Literal, NamedTuple
 
 from engine.folder import COMPARISON, EVENTS, NETWORK, WRITER_LOCK, is_own_file, is_own_folder
-from engine.history import asked
+from engine.history import asked, read_state
 from engine.log import busy, held, is_being_written
 from engine.spec import planned_runs
+from engine.state import can_go_on
 from engine.toml import SpecError
 
 FIRST = b'{"event":"'
@@ -20,7 +21,7 @@ FIRST = b'{"event":"'
 
 class Contents(NamedTuple):
     """What is in an experiment's folder: so many ``files`` of tl-tui's and their size in ``bytes``, among them the best
-    epochs of so many ``networks``, and perhaps an exported comparison.
+    epochs of so many ``networks``, and perhaps an exported comparison. ``is_left``: somebody could go on with it.
 
     ``folder``: what tells the folder from another one that takes its place. ``strange``: files, folders and links that
     tl-tui does not make, by their place in the folder. ``link``: where it leads if the folder itself is a link, else
@@ -32,6 +33,7 @@ class Contents(NamedTuple):
     bytes: int = 0
     networks: int = 0
     is_exported: bool = False
+    is_left: bool = False
     strange: tuple[str, ...] = ()
     link: str = ""
 
@@ -58,6 +60,7 @@ def contents(folder: Path) -> Contents:
         bytes=sum(one.bytes for one in files),
         networks=sum(Path(one.place).name == NETWORK for one in files),
         is_exported=any(one.place.startswith(f"{COMPARISON}.") for one in files),
+        is_left=bool(runs) and can_go_on(read_state(folder)),
         strange=tuple(one.place for one in found if one.kind == "strange"),
     )
 

@@ -347,8 +347,8 @@ def is_left(run: RunState) -> bool:
 
 
 def can_go_on(state: ExperimentState) -> bool:
-    """Whether an experiment that has ended can be gone on with, since something of it is left to do."""
-    return state.end is not None and any(map(is_left, state.runs))
+    """Whether nobody is at an experiment of which something is left to do."""
+    return state.interrupted or (state.end is not None and any(map(is_left, state.runs)))
 
 
 def _has(state: ExperimentState, name: str) -> bool:

@@ -405,12 +405,8 @@ class TlTui(App[None], inherit_bindings=False):
 
     def action_resume(self) -> None:
         """Goes on with the experiment that is shown."""
-        if self.folder is not None and self._is_left():
+        if self.folder is not None and can_go_on(self.state):
             self.resume_experiment(self.folder)
-
-    def _is_left(self) -> bool:
-        """Whether somebody can go on with what is shown: it was interrupted, or ended before all was done."""
-        return self.state.interrupted or can_go_on(self.state)
 
     def action_detach(self) -> None:
         """Hands what trains here over to a process of its own, and quits; what trains elsewhere is left as it is."""
@@ -465,7 +461,7 @@ class TlTui(App[None], inherit_bindings=False):
             is_void = action == ("pause" if self.state.paused else "go_on")
             return False if self.state.interrupted or self.state.end or is_void else True if self._is_live() else None
         if action == "resume":
-            return self._is_left()
+            return can_go_on(self.state)
         if action == "detach":
             return self.hosting.is_training or self._is_live()
         if action == "export":

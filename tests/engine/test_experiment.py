@@ -82,6 +82,7 @@ def test_both_strategies_from_start_to_end(image_folder: Callable[..., Path], tm
     assert extraction.parameters_trainable == 2 * 1024 + 2
     export.write(compare([Source(state)]), host.folder)
     inside = contents(host.folder)
+    assert not inside.is_left
     assert (inside.networks, inside.is_exported, inside.strange) == (2, True, ()), "all of it is known as tl-tui's"
     assert fine_tuning.peak_memory_bytes
     assert any("no transfer learning" in warning.message for warning in state.warnings)

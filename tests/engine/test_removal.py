@@ -47,6 +47,7 @@ def test_all_of_it_is_told_and_removed(folder: Path) -> None:
     size = sum((folder / place).stat().st_size for place in OWN)
     assert (inside.files, inside.bytes, inside.networks) == (len(OWN), size, 1)
     assert inside.is_exported and not inside.strange
+    assert inside.is_left, "it has not begun"
     assert removed(folder) == () and not folder.exists() and folder.parent.exists()
 
 

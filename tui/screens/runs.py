@@ -19,8 +19,7 @@ from textual.worker import get_current_worker
 from engine import history
 from engine.history import Summary
 from engine.log import LogBusyError
-from engine.removal import contents, remove
-from engine.state import can_go_on
+from engine.removal import Contents, contents, remove
 from engine.text import shown
 from engine.toml import SpecError
 from engine.units import percent, percent_range
@@ -241,13 +240,10 @@ class RunsScreen(Mode):
             if self._is_running(summary.folder):
                 return
             inside = contents(summary.folder)
-            text = what_goes(summary.folder, inside)
-            is_left = can_go_on(history.read_state(summary.folder)) or summary.status == "interrupted"
         except Exception as error:  # a person wants to know, and to go on
             self._tell(error, "Not deleted")
         else:
-            more = "\nNot all of it is done: it could still be resumed." if is_left else ""
-            ask = partial(self._ask_to_delete, summary.folder, inside.folder, f"{text}{more}")
+            ask = partial(self._ask_to_delete, summary.folder, inside)
             self.app.call_from_thread(self._ask_and_go, ask)
 
     def _is_running(self, folder: Path) -> bool:
@@ -262,10 +258,10 @@ class RunsScreen(Mode):
         if self.is_current:
             ask()
 
-    def _ask_to_delete(self, folder: Path, asked_about: tuple[int, int], text: str) -> None:
+    def _ask_to_delete(self, folder: Path, inside: Contents) -> None:
         self.app.push_screen(
-            Question("Delete this experiment?", text, "Delete (y)", "Keep (n)"),
-            partial(self._answered_to_delete, folder, asked_about),
+            Question("Delete this experiment?", what_goes(folder, inside), "Delete (y)", "Keep (n)"),
+            partial(self._answered_to_delete, folder, inside.folder),
         )
 
     def _answered_to_delete(self, folder: Path, asked_about: tuple[int, int], yes: bool | None) -> None:
