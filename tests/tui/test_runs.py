@@ -22,7 +22,7 @@ from engine.spec import changed
 from engine.state import ExperimentState
 from engine.units import percent_range
 from tests.tui import logs
-from tests.tui.conftest import NoSetup, text_of, until
+from tests.tui.conftest import NoSetup, idle, text_of, until
 from tui.app import TlTui
 from tui.screens import runs
 from tui.screens.dialogs import Question
@@ -99,6 +99,7 @@ async def opened(pilot: Pilot[None]) -> None:
     await pilot.pause()
     await pilot.press("4")
     await until(pilot, has_read)
+    await idle(pilot)  # of many logs, or on a slow machine, the first are shown while the others are read
 
 
 async def test_every_end_is_told() -> None:
