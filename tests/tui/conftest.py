@@ -66,14 +66,14 @@ def waits_for_messages() -> Iterator[None]:
     async def all_done(min_sleep: float = 0, max_sleep: float = 0) -> None:
         del min_sleep, max_sleep
         app, loop = active_app.get(), asyncio.get_running_loop()
-        for _ in range(100):
+        for _ in range(400):
             await asyncio.sleep(0)
             while loop._ready:  # type: ignore[attr-defined]
                 await asyncio.sleep(0)
             if not app.is_running or not app.screen_stack:
                 return
             screen = app.screen
-            if app._resize_timer is not None:
+            if app._resize_timer is not None or app._batch_count:
                 await asyncio.sleep(0.005)
             elif screen._layout_required or screen._repaint_required or screen._dirty_widgets or screen._callbacks:
                 screen._on_timer_update()  # as a pause does: without waiting for the next frame

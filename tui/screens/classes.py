@@ -20,6 +20,7 @@ from engine.text import counted, shown
 from engine.units import file_size
 from tui.class_images import ClassImages, class_images, some
 from tui.latest import Latest
+from tui.screens.compositor import TellingCompositor
 from tui.screens.copies import wrong
 from tui.text import apart, middle
 from tui.theme import AMBER, GREY, Colour, rgb
@@ -163,6 +164,7 @@ class Classes(ModalScreen[None]):
 
     def __init__(self, source: DataSource, pairs: Sequence[Pair] = ()) -> None:
         super().__init__()
+        self._compositor = TellingCompositor()
         self.source = source
         marks: dict[str, Mark] = {}
         for pair in pairs:

@@ -11,6 +11,7 @@ from textual.screen import Screen
 from textual.widgets import Static
 
 from engine.state import ExperimentState
+from tui.screens.compositor import TellingCompositor
 from tui.widgets.header import Header
 from tui.widgets.key_line import KeyLine
 
@@ -21,7 +22,10 @@ SMALLEST = (60, 16)
 class Mode(Screen[None]):
     """A mode's screen."""
 
-    _is_styled = False
+    def __init__(self) -> None:
+        super().__init__()
+        self._compositor = TellingCompositor()
+        self._is_styled = False
 
     @on(ScreenResume)
     def _keep_styles(self, event: ScreenResume) -> None:
