@@ -15,7 +15,7 @@ from engine.text import counted, listed, shown
 from engine.units import percent
 
 if TYPE_CHECKING:
-    from engine.data.check import Report
+    from engine.data.check import Images, Report
 
 Level = Literal["alarm", "warning", "note"]
 LEVELS: tuple[Level, ...] = ("alarm", "warning", "note")
@@ -123,14 +123,19 @@ def _images(report: Report) -> Iterator[Finding]:
         yield Finding(
             "warning", f"{counted(len(images.unreadable), 'image', 'images')} cannot be read and left out: {names}."
         )
-    shares = {name: grey / count for name, (grey, count) in images.grey.items() if count}
-    if shares and max(shares.values()) - min(shares.values()) > 0.5:
+    if shares := telling_grey(images):
         said = ", ".join(f"{shown(name, 60)} {percent(share)}" for name, share in shares.items())
         yield Finding(
             "alarm",
             f"Whether a picture is grey gives its class away: grey are of {said}.",
             "a network may learn that alone: make all of them grey",
         )
+
+
+def telling_grey(images: Images) -> dict[str, float]:
+    """The share (0..1) of each class's images that are grey, empty where that does not tell classes apart."""
+    shares = {name: grey / count for name, (grey, count) in images.grey.items() if count}
+    return shares if shares and max(shares.values()) - min(shares.values()) > 0.5 else {}
 
 
 def _balance(report: Report) -> Iterator[Finding]:

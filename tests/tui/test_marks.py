@@ -105,6 +105,25 @@ async def test_marks_that_are_asked_for_while_libraries_load_see_each_other(
         assert not app.marks, "the second took the first back"
 
 
+@pytest.mark.parametrize("taken_back", [False, True])
+async def test_what_is_compared_at_once_waits_for_its_marks(
+    app: TlTui, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, taken_back: bool
+) -> None:
+    for name in ("one-20261123-120000", "two-20261122-120000", "three-20261121-120000"):
+        experiment(tmp_path, name)
+    loaded = threading.Event()
+    monkeypatch.setattr(runs_screen, "load_for_comparing", lambda: loaded.wait(30))
+    async with app.run_test(size=(120, 40)) as pilot:
+        await runs(pilot, app)
+        await pilot.press("space", "down", "space", "down", "c")
+        assert isinstance(app.screen, RunsScreen)
+        if taken_back:
+            await pilot.press("up", "space")
+        loaded.set()
+        await until(pilot, lambda: isinstance(app.screen, CompareScreen) and app.screen.compared is not None)
+        assert len(app.marks) == 1 if taken_back else "2 marked experiments" in text_of(app)
+
+
 async def test_single_runs_are_marked(app: TlTui, tmp_path: Path) -> None:
     folder = experiment(tmp_path, "one-20261123-120000", seeds=(0, 1))
     predicted.write(

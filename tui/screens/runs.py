@@ -101,6 +101,7 @@ class RunsScreen(Mode):
         self.known: tuple[Summary, ...] = ()
         self.has_read = False
         self._marking: set[Path] = set()  # until it is known whether they may be
+        self._compares_marked = False  # once it is known
         self._last_seen: object = None
         self._pause: Timer | None = None
 
@@ -122,6 +123,7 @@ class RunsScreen(Mode):
 
     def on_screen_resume(self) -> None:
         """Looks again whenever the person comes here."""
+        self._compares_marked = False
         self.action_refresh()
 
     def on_resize(self) -> None:
@@ -158,6 +160,9 @@ class RunsScreen(Mode):
 
     def action_compare(self) -> None:
         """Compares what is marked, or where nothing is the experiment under the cursor."""
+        self._compares_marked = bool(self._marking)
+        if self._compares_marked:
+            return
         if app_of(self).marks:
             self.app.call_later(app_of(self).action_go, "compare")
         else:
@@ -173,6 +178,7 @@ class RunsScreen(Mode):
             self._show_marks()
         elif summary.folder in self._marking:  # pressed again before it was marked
             self._marking.remove(summary.folder)
+            self._compare_if_asked()
         else:
             self._begin_marking(summary.folder, None)
 
@@ -333,9 +339,15 @@ class RunsScreen(Mode):
         self._marking.remove(folder)
         if differs:
             self.notify(f"{differs}.", title="Not marked", severity="warning")
-            return
-        app_of(self).marks[folder] = runs
-        self._show_marks()
+        else:
+            app_of(self).marks[folder] = runs
+            self._show_marks()
+        self._compare_if_asked()
+
+    def _compare_if_asked(self) -> None:
+        """Compares what was asked for while some of it was not yet marked, unless the person has gone on meanwhile."""
+        if self._compares_marked and self.is_current:
+            self.action_compare()
 
     @work(thread=True, exclusive=True, group="ask", exit_on_error=False)
     def _ask_runs(self, folder: Path) -> None:

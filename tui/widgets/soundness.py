@@ -8,7 +8,9 @@ from typing import TYPE_CHECKING
 from rich.style import Style
 from rich.text import Text
 
+from engine.data.findings import findings, telling_grey
 from engine.data.leaks import is_far_above
+from engine.spec import DataSource
 from engine.text import counted, shown
 from tui.theme import AMBER, GREEN, GREY, ROSE, Colour, rgb
 
@@ -33,9 +35,8 @@ def soundness(report: Report, *, is_grouped: bool, checking: WorkDone | None, co
 
 
 def alarms(report: Report) -> int:
-    """How many of the lines tell what makes results false."""
-    lines = soundness(report, is_grouped=False, checking=None).plain.splitlines()
-    return sum(line.startswith(ALARM) for line in lines)
+    """How many things make results false."""
+    return sum(finding.level == "alarm" for finding in findings(report, DataSource()))
 
 
 def _groups(report: Report, is_grouped: bool, column: str) -> Iterator[Text]:
@@ -57,6 +58,9 @@ def _groups(report: Report, is_grouped: bool, column: str) -> Iterator[Text]:
         yield _line(" ", GREY, f"groups alone {alone:.0f} %, majority {majority:.0f} %")
     elif proposal is None:
         yield _line("✓", GREEN, "no group is in train and val")
+    if (test := report.test_leak) is not None and test.shared:
+        colour, sign = (ROSE, ALARM) if is_far_above(test) and proposal is None else (AMBER, "!")
+        yield _line(sign, colour, f"{test.shared:,} of {test.images:,} test share others' groups", bold=True)
     if proposal is not None:
         yield _key("p", "take these groups")
     elif leak.shared:
@@ -95,6 +99,8 @@ def _images(report: Report, checking: WorkDone | None) -> Iterator[Text]:
             counted(found.conflicts, "pair of one image, two labels", "pairs of one image, two labels"),
             bold=True,
         )
+    if shares := telling_grey(images):
+        yield _line(ALARM, ROSE, f"grey: {_apart(shares)}", bold=True)
     if images.unreadable:
         yield _line("!", AMBER, counted(len(images.unreadable), "image cannot be read", "images cannot be read"))
     if found.harmless:
@@ -103,6 +109,12 @@ def _images(report: Report, checking: WorkDone | None) -> Iterator[Text]:
         yield _line("✓", GREEN, "no image is there twice")
     else:
         yield _key("i", "look at them")
+
+
+def _apart(shares: dict[str, float]) -> str:
+    """The classes with the most and the least of them."""
+    most, least = (which(shares, key=lambda name: shares[name]) for which in (max, min))
+    return f"{shares[most]:.0%} of {shown(most, 12)}, {shares[least]:.0%} of {shown(least, 12)}"
 
 
 def _line(sign: str, colour: Colour, words: str, bold: bool = False) -> Text:
