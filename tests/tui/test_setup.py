@@ -13,8 +13,10 @@ from pathlib import Path
 import pytest
 from msgspec.structs import replace
 from rich.cells import cell_len
-from textual.events import Key, Paste
+from textual.events import DescendantFocus, Key, Paste
+from textual.message import Message
 from textual.pilot import Pilot
+from textual.widget import Widget
 from textual.widgets import Input
 
 import tui.app
@@ -845,6 +847,19 @@ async def test_one_image_is_told_as_one(images: DataSource, home: Path) -> None:
         await settled(pilot)
         assert "! 1 image cannot be read" in text_of(app)
         assert "· 1 image twice within a part" in text_of(app)
+
+
+async def test_what_is_typed_before_setup_is_there_is_no_path(images: DataSource) -> None:
+    focused: list[Widget] = []
+
+    def heard(message: Message) -> None:
+        if isinstance(message, DescendantFocus) and message.widget not in focused:
+            focused.append(message.widget)
+
+    app = App(images)
+    async with app.run_test(size=SIZES[0], message_hook=heard) as pilot:
+        await settled(pilot)
+        assert focused == [app.setup.strategies]
 
 
 async def test_many_images_are_looked_at_only_when_asked(images: DataSource, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -63,6 +63,8 @@ class SetupScreen(Mode):
     SetupScreen #message.-problem { color: $text-error; }
     """
 
+    AUTO_FOCUS = "#strategies"  # at once: keys that were typed before are no text for the first field
+
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding(
             "ctrl+r,f5", "start", "Start", show=False, id="setup.start", tooltip="start the comparison, from anywhere"
@@ -151,7 +153,6 @@ class SetupScreen(Mode):
     def on_mount(self) -> None:
         """Enter starts at once."""
         self.strategies.highlighted = list(self.strategies.strategies).index(self.experiment.strategies[0].name)
-        self.strategies.focus()
         self._say()
 
     def on_screen_resume(self) -> None:
