@@ -38,7 +38,7 @@ from tui.messages import HandedOver, HostStarted, OthersTrain, StartFailed, Stat
 from tui.screens.dialogs import Leaving, Question, Reading, Way
 from tui.screens.frame import SMALLEST, Mode, Shows, framed
 from tui.screens.setup import SetupScreen
-from tui.theme import THEME
+from tui.theme import ROSE, THEME, rgb
 from tui.widgets.header import MODES, Header, Tabs
 from tui.words import KEPT_IF_STOPPED, asked, kept_if_skipped
 
@@ -496,8 +496,10 @@ class TlTui(App[None], inherit_bindings=False):
         self.push_screen(Reading("Keys", help_text(self.screen.active_bindings.values())))
 
     def action_warnings(self) -> None:
-        """Shows every warning."""
-        lines = [
+        """Shows every warning, below why the experiment failed."""
+        failed = Text.assemble(("The experiment failed: ", f"bold {rgb(ROSE)}"), shown(self.state.error, 2000))
+        lines = [failed] if self.state.error else []
+        lines += [
             Text.assemble((f"{shown(warned.run, 60)}: " if warned.run else "", "bold"), shown(warned.message, 400))
             for warned in self.state.warnings
         ]

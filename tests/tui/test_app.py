@@ -328,10 +328,13 @@ async def test_a_failed_run_says_why_and_what_to_do(app: TlTui, past: Log) -> No
 
 
 async def test_an_experiment_that_could_not_go_on_says_why(app: TlTui, past: Log) -> None:
-    end = ev.ExperimentFinished(end="failed", error="no training image of class be[e]s can be read")
+    reason = f"{'/a/long/path' * 9}: no training image of class be[e]s can be read"
+    end = ev.ExperimentFinished(end="failed", error=reason)
     async with app.run_test(size=(80, 24)) as pilot:
         await opened(pilot, app, past([*logs.until("StageChanged", 1, logs.events()), end]))
-        assert "The experiment failed: no training image of class be[e]s can be read" in text_of(app)
+        assert "The experiment failed (w): /a/long/path" in text_of(app) and "be[e]s" not in text_of(app)
+        await pilot.press("w")
+        await until(pilot, lambda: "be[e]s" in text_of(app))
 
 
 async def test_names_from_outside_are_no_markup(app: TlTui, past: Log) -> None:

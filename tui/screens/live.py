@@ -42,7 +42,14 @@ class LiveScreen(Mode):
         Binding("c", "charts", "Charts", id="live.charts", tooltip="show the charts that have no room now"),
         Binding("right,down,l", "next(1)", "Run →", show=False, id="live.next", tooltip="the next run"),
         Binding("left,up,h", "next(-1)", "Run ←", show=False, id="live.previous", tooltip="the run before"),
-        Binding("w", "app.warnings", "Warnings", show=False, id="live.warnings", tooltip="read every warning"),
+        Binding(
+            "w",
+            "app.warnings",
+            "Warnings",
+            show=False,
+            id="live.warnings",
+            tooltip="read every warning, and why the experiment failed",
+        ),
     ]
 
     def __init__(self) -> None:
@@ -174,7 +181,7 @@ def empty_text(state: ExperimentState, is_open: bool) -> str:
 def notice(state: ExperimentState, width: int) -> Text:
     """One line: why the experiment failed, or how many warnings there are with the latest; empty where neither."""
     if state.error:
-        text = Text.assemble(("The experiment failed: ", f"bold {rgb(ROSE)}"), shown(state.error, 400))
+        text = Text.assemble(("The experiment failed (w): ", f"bold {rgb(ROSE)}"), shown(state.error, 400))
     elif state.warnings:
         number = len(state.warnings)
         count = f"{number} warnings (w)" if number > 1 else "Warning (w)"
