@@ -230,6 +230,22 @@ def compare(
     return print_comparison(experiments, format_, output, out, positive=positive, single_runs=single_runs)
 
 
+@cli.command(short_help="What a trained network says of other images.")
+@click.argument("experiment", metavar="EXPERIMENT[:RUN]")
+@click.argument("images", nargs=-1, required=True, type=click.Path(path_type=Path), metavar="IMAGE|FOLDER...")
+@click.option("--format", "format_", type=click.Choice(["text", "csv", "json"]), default="text", show_default=True)
+@click.option("--device", metavar="NAME", default="auto", help="auto, cpu, cuda, cuda:1, …")
+@out_option
+def predict(experiment: str, images: tuple[Path, ...], format_: str, device: str, out: Path) -> int:
+    """Ask a trained network of other images: that of RUN, or of EXPERIMENT's run with the best validation accuracy.
+
+    Images are seen as the run saw its own. In csv and json with the probability of every class.
+    """
+    from tui.commands.predict import print_predictions
+
+    return print_predictions(experiment, images, format_, out, device)
+
+
 @cli.command()
 @json_option
 def presets(as_json: bool) -> int:

@@ -150,6 +150,16 @@ def _why_no_images(folder: Path, class_folders: list[Path], others: list[str]) -
     return f"no images in its {len(class_folders):,} folders{also}; images end in {endings}"
 
 
+def images_at(path: Path) -> list[str]:
+    """An image file itself, or every image below a folder, sorted by path; :class:`DataError` where it has none."""
+    if not path.is_dir():
+        return [str(path)]
+    found = sorted(_files_below(path, set()).images)
+    if not found:
+        raise DataError(f"{path}: no image in this folder ({' '.join(ending[1:] for ending in EXTENSIONS)})")
+    return found
+
+
 def is_image(name: str) -> bool:
     """Whether a file of this name counts as an image."""
     return name.lower().endswith(EXTENSIONS)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+from collections.abc import Iterable
 
 from engine.comparison.rows import Comparison
 from engine.export.flat import Flat, flat
@@ -13,18 +14,17 @@ FORMULA_STARTS = ("=", "+", "-", "@", "＝", "＋", "－", "＠")  # noqa: RUF00
 
 
 def to_csv(comparison: Comparison) -> str:
-    """One line a run after a line of column names; no cell is one that a spreadsheet would run as a formula.
-
-    Text from outside is :func:`engine.text.visible`: a terminal obeys none of it either.
-    """
+    """One line a run after a line of column names, see :func:`csv_text`."""
     data = comparison.data
     shared: dict[str, Flat] = {"train": data.train, "val": data.val, "test": data.test, "positive": comparison.positive}
     lines = [{"experiment": row.experiment} | shared | flat(row, data.classes) for row in comparison.runs]
+    return csv_text([tuple(lines[0]), *(tuple(line.values()) for line in lines)] if lines else [])
+
+
+def csv_text(rows: Iterable[Iterable[object]]) -> str:
+    """The rows as CSV, of which a spreadsheet runs nothing and a terminal obeys nothing."""
     text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
-    if lines:
-        writer.writerow(map(_cell, lines[0]))
-    writer.writerows(map(_cell, line.values()) for line in lines)
+    csv.writer(text, lineterminator="\n").writerows(map(_cell, row) for row in rows)
     return text.getvalue()
 
 

@@ -17,7 +17,7 @@ from engine.export.to_markdown import to_markdown
 from engine.history import read_state
 from engine.text import shown
 from engine.toml import SpecError
-from tui.commands.find import find_experiment
+from tui.commands.find import find_run
 from tui.tables import comparison_table
 from tui.text import print_line
 
@@ -80,22 +80,11 @@ def _sources(experiments: Sequence[str], out: Path) -> list[Source]:
     chosen: dict[Path, frozenset[str] | None] = {}
     names: Sequence[str | None] = experiments or [None]
     for name in names:
-        found, run = _found(name, out)
+        found, run = find_run(name, out)
         folder = folders.setdefault(found.resolve(), found)
         before = chosen.get(folder, frozenset())
         chosen[folder] = None if run is None or before is None else before | {run}
     return [_source(folder, runs) for folder, runs in chosen.items()]
-
-
-def _found(name: str | None, out: Path) -> tuple[Path, str | None]:
-    """The experiment's folder and the run that is named behind the last colon, if any."""
-    try:
-        return find_experiment(name, out), None
-    except SpecError:
-        experiment, colon, run = (name or "").rpartition(":")
-        if not colon or not experiment:
-            raise
-    return find_experiment(experiment, out), run
 
 
 def _source(folder: Path, wanted: frozenset[str] | None) -> Source:

@@ -51,6 +51,17 @@ def find_experiment(name: str | None, out: Path) -> Path:
     raise SpecError(f"there is no experiment {name!r}, {where}; --out names another place")
 
 
+def find_run(name: str | None, out: Path) -> tuple[Path, str | None]:
+    """The experiment's folder and the run that is named behind the last colon, if any."""
+    try:
+        return find_experiment(name, out), None
+    except SpecError:
+        experiment, colon, run = (name or "").rpartition(":")
+        if not colon or not experiment:
+            raise
+    return find_experiment(experiment, out), run
+
+
 def find_interrupted(name: str | None, out: Path) -> Path:
     """The folder of the experiment to go on with: the named one, or the newest that was interrupted, or of which a run
     could not write what it had learnt.

@@ -1,0 +1,90 @@
+"""What a trained network says of images that its run never saw, seen as the run saw its own."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from functools import partial
+from itertools import islice
+from pathlib import Path
+from typing import NamedTuple
+
+import msgspec
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from safetensors import SafetensorError, safe_open
+from torch import nn
+
+from engine.data.augment import central, normalise
+from engine.data.squares import Undecoded, decode_into
+from engine.data.threads import cores, in_order
+from engine.devices import choose_device, use_precision
+from engine.models.backbones import Preprocessing, build
+from engine.strategy import Strategy
+from engine.toml import SpecError
+from engine.training.batches import evaluation_sizes
+
+
+class Trained(NamedTuple):
+    """The network of a run's best epoch, in eval mode on ``device``."""
+
+    module: nn.Module
+    classes: tuple[str, ...]
+    preprocessing: Preprocessing
+    device: torch.device
+
+
+class Said(NamedTuple):
+    """Of one image the probabilities (0..1) of the classes in their order; none where it cannot be read, and why."""
+
+    path: str
+    probabilities: tuple[float, ...]
+    problem: str = ""
+
+
+def trained(weights: Path, device: str = "auto") -> Trained:
+    """The network in a run's ``best.safetensors``; ``SpecError`` where the file cannot be read or is no such file."""
+    place = choose_device(device)
+    use_precision(place, "fp32")
+    try:
+        with safe_open(weights, framework="pt") as file:
+            metadata = file.metadata() or {}
+            state = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - not a dict
+        classes = msgspec.json.decode(metadata["classes"], type=tuple[str, ...])
+        view = msgspec.json.decode(metadata["preprocessing"], type=Preprocessing)
+        strategy = msgspec.json.decode(metadata["strategy"], type=Strategy)
+        module = build(strategy.backbone, len(classes), strategy.trains, None, 0).module
+        module.load_state_dict(state)
+    except OSError as error:
+        raise SpecError(f"{weights}: {error.strerror or error}") from None
+    except (SafetensorError, KeyError, msgspec.DecodeError, RuntimeError) as error:
+        raise SpecError(f"{weights}: not a network that tl-tui saved, or damaged ({error})") from None
+    return Trained(module.to(place).eval(), classes, view, place)
+
+
+def said_of(network: Trained, paths: Sequence[str]) -> Iterator[Said]:
+    """What the network says of each file, in their order; one that cannot be read stops none of the others."""
+    view, device = network.preprocessing, network.device
+    mean, std = (torch.tensor(values, device=device) for values in (view.mean, view.std))
+    decoded = in_order((partial(_decoded, path, view.resize) for path in paths), cores())
+    left = iter(paths)
+    for size in evaluation_sizes(len(paths), device):
+        some = list(zip(islice(left, size), decoded, strict=False))
+        squares = [square for _, square in some if not isinstance(square, Undecoded)]
+        probabilities: Iterator[list[float]] = iter(())
+        if squares:
+            pixels = torch.from_numpy(np.stack(squares)).to(device).permute(0, 3, 1, 2)
+            with torch.inference_mode():
+                logits = network.module(normalise(central(pixels, view.crop), mean, std))
+            probabilities = iter(logits.float().cpu().softmax(1).tolist())
+        for path, square in some:
+            if isinstance(square, Undecoded):
+                yield Said(path, (), square.reason)
+            else:
+                yield Said(path, tuple(next(probabilities)))
+
+
+def _decoded(path: str, side: int) -> NDArray[np.uint8] | Undecoded:
+    square = np.empty((side, side, 3), np.uint8)
+    undecoded = decode_into(square, path)
+    return square if undecoded is None else undecoded

@@ -1,0 +1,102 @@
+"""``tl-tui predict``: what a trained network says of other images."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Iterable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from engine.data.folders import images_at
+from engine.export.to_csv import csv_text
+from engine.export.to_json import json_text
+from engine.folder import weights_file
+from engine.history import read_state
+from engine.state import RunState
+from engine.text import listed, shown
+from engine.toml import SpecError
+from engine.units import percent
+from tui.commands.find import find_run
+from tui.text import print_line
+
+if TYPE_CHECKING:
+    from engine.predict import Said
+
+
+def print_predictions(experiment: str, images: Sequence[Path], format_: str, out: Path, device: str) -> int:
+    """What the best of the experiment's runs, or the named one, says of each image; 1 where one cannot be read.
+
+    ``SpecError`` where there is no such run or it has no network, ``DataError`` where a folder has no images.
+    """
+    folder, name = find_run(experiment, out)
+    run = _run(folder, name)
+    paths = [path for image in images for path in images_at(image)]
+    from engine.predict import said_of, trained  # noqa: PLC0415 - loads torch: what is mistyped is told before
+
+    network = trained(weights_file(folder, run.run), device)
+    print_line(f"{folder.name}, {run.run}{_measured(run)}", to_stderr=True)
+    said = said_of(network, paths)
+    if format_ == "text":
+        problems = _print_lines(said, network.classes)
+    else:
+        told = list(said)
+        problems = [one for one in told if one.problem]
+        sys.stdout.write(_FORMATS[format_](told, network.classes))
+    for one in problems:
+        print_line(f"{one.path}: cannot be read: {one.problem}", to_stderr=True)
+    return int(bool(problems))
+
+
+def _run(folder: Path, name: str | None) -> RunState:
+    """The run, or where it names a strategy or nothing the one of them with the best validation accuracy."""
+    runs = read_state(folder).runs
+    named = [run for run in runs if name in (None, run.run, run.strategy.name)]
+    if not named:
+        raise SpecError(f"{folder.name} has no run {name!r}; there are {listed([run.run for run in runs], 5)}")
+    kept = [run for run in named if run.best is not None and weights_file(folder, run.run).is_file()]
+    if not kept:
+        raise SpecError(f"{shown(folder.name)}: no network of {name or 'its runs'} is kept; one is once an epoch ended")
+    return max(kept, key=lambda run: (run.best.val.accuracy, -run.best.val.loss) if run.best else (0.0, 0.0))
+
+
+def _measured(run: RunState) -> str:
+    return "" if run.best is None else f": validation accuracy {percent(run.best.val.accuracy)}, epoch {run.best.epoch}"
+
+
+def _print_lines(said: Iterable[Said], classes: Sequence[str]) -> list[Said]:
+    """A line an image as soon as it is known; returns those that cannot be read."""
+    problems = []
+    for one in said:
+        if one.problem:
+            problems.append(one)
+        else:
+            answer, probability = _answer(one, classes)
+            print_line(f"{one.path}: {answer} ({percent(probability)})")
+    return problems
+
+
+def _to_csv(said: Sequence[Said], classes: Sequence[str]) -> str:
+    lines = ((one.path, *_answer(one, classes), *one.probabilities) for one in said if not one.problem)
+    return csv_text([("path", "class", "probability", *classes), *lines])
+
+
+def _to_json(said: Sequence[Said], classes: Sequence[str]) -> str:
+    images = [
+        {"path": one.path, "problem": one.problem}
+        if one.problem
+        else {
+            "path": one.path,
+            "class": _answer(one, classes)[0],
+            "probabilities": dict(zip(classes, one.probabilities, strict=True)),
+        }
+        for one in said
+    ]
+    return json_text({"images": images})
+
+
+_FORMATS: dict[str, Callable[[Sequence[Said], Sequence[str]], str]] = {"csv": _to_csv, "json": _to_json}
+
+
+def _answer(one: Said, classes: Sequence[str]) -> tuple[str, float]:
+    probability = max(one.probabilities)
+    return classes[one.probabilities.index(probability)], probability
