@@ -320,7 +320,7 @@ rows = torch.randperm(len(array))
 MAPPED = """
 from pathlib import Path
 from engine.data.prepare import _new_mapped, _unmapping
-array = _new_mapped(Path(sys.argv[1]), (2000, 264, 264, 3))
+array = _new_mapped(Path(sys.argv[1]), (1000, 264, 264, 3))
 def decoding():
     for row in range(len(array)):
         array[row] = row % 256
@@ -332,9 +332,9 @@ def decoding():
 @pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="only Linux says what is resident there")
 @pytest.mark.slow
 def test_a_file_that_is_filled_never_fills_the_memory(tmp_path: Path) -> None:
-    """400 MiB of images are decoded to the disk."""
+    """200 MiB of images are decoded to the disk."""
     risen, _ = rise(MAPPED, "for _ in _unmapping(decoding(), array): pass", tmp_path / "x.npy")
-    assert risen < 200 * MIB
+    assert risen < 120 * MIB
 
 
 def test_images_of_another_side_share_the_room(dataset: DataSet, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -350,10 +350,10 @@ def test_images_of_another_side_share_the_room(dataset: DataSet, monkeypatch: py
 @pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="only Linux says what is resident there")
 @pytest.mark.slow
 def test_a_mapped_file_never_fills_the_memory(tmp_path: Path) -> None:
-    """400 MiB of images pass through the process, a batch of 10 MiB in use and one read ahead.
+    """200 MiB of images pass through the process, a batch of 4 MiB in use and one read ahead.
 
-    A file system maps up to 2 MiB for each image that is touched, here up to 100 MiB for a batch.
+    A file system maps up to 2 MiB for each image that is touched, here up to 40 MiB for a batch.
     """
-    np.save(tmp_path / "x.npy", np.ones((2000, 264, 264, 3), np.uint8))
-    risen, _ = rise(READ, "for _ in images.batches(rows, [50] * 40): pass", tmp_path / "x.npy")
-    assert risen < 250 * MIB
+    np.save(tmp_path / "x.npy", np.ones((1000, 264, 264, 3), np.uint8))
+    risen, _ = rise(READ, "for _ in images.batches(rows, [20] * 50): pass", tmp_path / "x.npy")
+    assert risen < 125 * MIB
