@@ -287,6 +287,7 @@ def main() -> None:
     """The console entry point: errors become one line and an exit status."""
     from tui.signals import EndedAtOnceError
 
+    _open_closed_output()
     try:
         code = status(sys.argv[1:])
         waits = not any(thread.daemon for thread in threading.enumerate())
@@ -297,6 +298,17 @@ def main() -> None:
     # Not by way of the interpreter's own end: a thread that still computes there would abort the process.
     sys.stdout.flush()
     os._exit(code)
+
+
+def _open_closed_output() -> None:
+    """Lets what a caller closed (``>&-``) lead nowhere: else the next file that is opened would be the output."""
+    for number, name in ((1, "stdout"), (2, "stderr")):
+        if getattr(sys, name) is None:
+            nowhere = os.open(os.devnull, os.O_WRONLY)
+            if nowhere != number:
+                os.dup2(nowhere, number)
+                os.close(nowhere)
+            setattr(sys, name, os.fdopen(number, "w", encoding="utf-8", closefd=False))
 
 
 def status(arguments: list[str]) -> int:

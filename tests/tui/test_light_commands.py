@@ -42,3 +42,19 @@ def assert_light(line: str, folder: Path, environment: Mapping[str, str]) -> Non
 def test_commands_without_a_screen_load_nothing_heavy(line: str, tmp_path: Path) -> None:
     logs.write(tmp_path / "runs" / "ants-bees-20261123-120000", logs.events())
     assert_light(line, tmp_path, {**os.environ, "XDG_CONFIG_HOME": str(tmp_path)})
+
+
+@pytest.mark.parametrize("closed", [">&-", "2>&-", ">&- 2>&-"])
+def test_output_that_the_caller_closed_is_no_error(closed: str, tmp_path: Path) -> None:
+    command = f'exec "$0" -c "from tui.cli import main; main()" presets {closed}'
+    done = subprocess.run(
+        ["sh", "-c", command, sys.executable],
+        cwd=tmp_path,
+        env={**os.environ, "PYTHONPATH": str(Path(__file__).parents[2])},
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=60,
+    )
+    assert (done.returncode, done.stderr) == (0, "")
+    assert bool(done.stdout) == (">&-" not in closed.split())
