@@ -13,7 +13,7 @@ from statsmodels.stats.contingency_tables import mcnemar
 from statsmodels.stats.multitest import multipletests
 from statsmodels.stats.power import normal_sample_size_one_tail
 
-from benchmarks.calibration import WORLDS, rates
+from benchmarks.calibration import WORLDS, compared, rates
 from engine.comparison.mistakes import mistakes
 from engine.comparison.paired import PairedDifference, holm, paired_difference
 from engine.comparison.pairs import Best, differences
@@ -403,6 +403,11 @@ def test_the_same_strategy_twice_is_hardly_ever_different(seeds: int, grouped: b
 def test_a_strategy_that_is_5_points_better_is_found_on_2000_images() -> None:
     world = next(world for world in WORLDS if world.title == "5 points better")
     assert rates(world, 2000, 3, False, 15).different > 0.9
+
+
+def test_simulated_seeds_divide_the_folds_anew_as_runs_do() -> None:
+    world = next(world for world in WORLDS if world.folds == 5)
+    assert "over 15 runs in 15 folds" in compared(world, 153, 3, False, RNG(0)).method
 
 
 def test_folds_tested_on_the_same_images_are_runs_of_their_own(tmp_path: Path) -> None:
