@@ -18,7 +18,7 @@ from engine.comparison.mistakes import mistakes
 from engine.comparison.paired import PairedDifference, holm, paired_difference
 from engine.comparison.pairs import Best, differences
 from engine.comparison.predictions import Predictions, saved
-from engine.comparison.resampling import Units, bootstrap, images_needed, sign_flip_p
+from engine.comparison.resampling import Units, bootstrap, images_needed, sign_flip_p, welch_p
 from tests.engine.comparison.files import write_predictions
 from tests.engine.comparison.predicted import discordant, predicted
 
@@ -393,6 +393,21 @@ def test_six_strategies_are_corrected_as_statsmodels_does() -> None:
     assert [pair.p_adjusted for pair in corrected] == pytest.approx(list(adjusted))
     assert [pair.different for pair in corrected] == list(rejected)
     assert 0 < sum(rejected) < len(pairs)
+
+
+@pytest.mark.parametrize("seeds", [1, 2, 3])
+def test_a_large_difference_is_one_among_the_pairs_of_twenty_strategies_too(seeds: int) -> None:
+    rng = RNG(4)
+    good, bad = (rng.random((seeds, 1000)) < share for share in (0.99, 0.5))
+    alike = replace(difference(*random_runs(0)), p=1.0)
+    assert holm([difference(good, bad), *[alike] * 189])[0].different
+
+
+def test_two_variances_make_the_p_value_of_welchs_test() -> None:
+    one, other = RNG(0).normal(0.5, 1, 12), RNG(1).normal(0, 4, 5)
+    variances = [(float(sample.var(ddof=1)) / len(sample), len(sample) - 1) for sample in (one, other)]
+    expected = stats.ttest_ind(one, other, equal_var=False).pvalue
+    assert welch_p(float(one.mean() - other.mean()), variances) == pytest.approx(expected)
 
 
 @pytest.mark.parametrize(("seeds", "grouped"), [(1, False), (3, True)])
