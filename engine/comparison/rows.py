@@ -45,7 +45,7 @@ class Row(Struct, frozen=True, kw_only=True):
     strategy: str
     seed: int
     fold: int | None = None
-    state: RunStatus | Literal["interrupted"]
+    state: RunStatus | Literal["paused", "interrupted"]
     error: str
     backbone: str
     trains: str
@@ -209,7 +209,7 @@ def _row(one: Chosen, wanted: str | None) -> Row:
         strategy=one.strategy,
         seed=run.seed,
         fold=run.fold,
-        state="interrupted" if source.state.interrupted and not run.is_over else run.status,
+        state=_state(run, source.state),
         error=run.failure.message if run.failure else "",
         backbone=run.strategy.backbone,
         trains=run.strategy.trains,
@@ -257,6 +257,12 @@ def _row(one: Chosen, wanted: str | None) -> Row:
         peak_reserved_bytes=peak.reserved,
         peak_device_bytes=peak.device,
     )
+
+
+def _state(run: RunState, state: ExperimentState) -> RunStatus | Literal["paused", "interrupted"]:
+    if state.interrupted and not run.is_over:
+        return "interrupted"
+    return "paused" if state.paused and run.status == "running" else run.status
 
 
 def _with_targets(rows: Sequence[Row], runs: Sequence[RunState | None]) -> tuple[Row, ...]:

@@ -62,8 +62,8 @@ def comparison(*rows: Row, images: int = 153) -> Comparison:
     return Comparison("ants-1", DataCounts(244, images, ("ants", "bees")), rows)
 
 
-def measured_state(*, interrupted: bool = False) -> Comparison:
-    """A comparison folded from events, one run finished and one waiting."""
+def measured_state(*, interrupted: bool = False, paused: bool = False) -> Comparison:
+    """A comparison folded from events, one run finished, or paused after its last epoch, and one waiting."""
     memories = [Memory(rss=10, peak_rss=rss) for rss in (20, 50, 40)]
     run = "resnet18-finetune-0"
     epochs = [
@@ -105,7 +105,9 @@ def measured_state(*, interrupted: bool = False) -> Comparison:
                 memory=memories[0],
             ),
             *epochs,
-            ev.RunFinished(run=run, end="finished", seconds=9.5, cpu_seconds=18.0, memory=memories[0]),
+            ev.CommandApplied(action="pause")
+            if paused
+            else ev.RunFinished(run=run, end="finished", seconds=9.5, cpu_seconds=18.0, memory=memories[0]),
         ]
     )
     return compare([Source(replace(state, interrupted=interrupted))])
@@ -290,6 +292,11 @@ def test_a_run_that_nobody_goes_on_with_is_interrupted() -> None:
     assert compare([Source(ExperimentState(interrupted=True))]).runs == ()
     rows = measured_state(interrupted=True).runs
     assert [row.state for row in rows] == ["finished", "interrupted"]
+
+
+def test_a_run_that_is_paused_is_not_said_to_be_running() -> None:
+    assert [row.state for row in measured_state(paused=True).runs] == ["paused", "waiting"]
+    assert [row.state for row in measured_state(paused=True, interrupted=True).runs] == ["interrupted", "interrupted"]
 
 
 def test_verdicts_without_two_results() -> None:

@@ -143,6 +143,7 @@ def test_runs_under_way_will_train_the_rest() -> None:
         return verdict(comparison(row("a", 0.9, epochs=2, state=state), row("b", 0.9)))
 
     assert "Not every run has trained all its epochs yet." in said("running")
+    assert "Not every run has trained all its epochs yet." in said("paused")
     assert "Not every run trained all its epochs." in said("stopped")
 
 
