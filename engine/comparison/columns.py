@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Literal
 from msgspec import Struct
 
 from engine.comparison.parts import Part
-from engine.comparison.rows import Comparison, Row, of_part
+from engine.comparison.rows import Comparison, Row, of_part, part_compared
 
 if TYPE_CHECKING:
     from engine.comparison.scores import Scores
@@ -30,11 +30,8 @@ def with_result(rows: Sequence[Row]) -> Sequence[Row]:
 
 
 def scored(shown: Sequence[Column]) -> tuple[Part, list[list[Scores]]]:
-    """The part that measures of single classes are of, and of each column the scores of its runs, where known: of the
-    test part where every run that has a result was tested, else of validation.
-    """
-    rows = with_result([row for column in shown for row in column.rows])
-    part: Part = "test" if all(row.test_scores is not None for row in rows) else "val"
+    """The part that measures of single classes are of, and of each column the scores of its runs, where known."""
+    part = part_compared([row for column in shown for row in column.rows])
     found = [[of_part(row, part).scores for row in column.rows] for column in shown]
     return part, [[one for one in scores if one is not None] for scores in found]
 

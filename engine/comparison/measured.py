@@ -9,7 +9,7 @@ from msgspec import Struct
 
 from engine.comparison.columns import columns
 from engine.comparison.parts import Part
-from engine.comparison.rows import Comparison, Row, accuracy_interval, of_part
+from engine.comparison.rows import Comparison, Row, accuracy_interval, of_part, part_compared
 
 
 class Measured(Struct, frozen=True):
@@ -40,9 +40,8 @@ class Measured(Struct, frozen=True):
 
 
 def part(comparison: Comparison) -> Part:
-    """What accuracies are compared on: the test part where every run that has a result was tested, else validation."""
-    done = [row for row in comparison.runs if row.has_result]
-    return "test" if done and all(row.test_accuracy is not None for row in done) else "val"
+    """What accuracies are compared on."""
+    return part_compared(comparison.runs)
 
 
 def images(comparison: Comparison) -> int:

@@ -118,6 +118,12 @@ def of_part(row: Row, part: Part) -> OfPart:
     return OfPart(row.val_accuracy, row.val_accuracy_low, row.val_accuracy_high, row.val_loss, row.scores)
 
 
+def part_compared(rows: Sequence[Row]) -> Part:
+    """What runs are compared on: the test part where every one that has a result was tested, else validation."""
+    done = [row for row in rows if row.has_result]
+    return "test" if done and all(row.test_accuracy is not None for row in done) else "val"
+
+
 class Comparison(Struct, frozen=True):
     """Runs side by side, of one experiment or of several (then ``experiment`` lists their names).
 
@@ -156,7 +162,7 @@ def compare(sources: Sequence[Source], positive: str | None = None) -> Compariso
         runs=_with_targets(rows, [None if differs else one.run for one in runs]),
         positive=_positive(data.classes, positive),
         fairness=unfairness(runs),
-        pairs=() if differs else _pairs(runs),
+        pairs=() if differs else _pairs(runs, part_compared(rows)),
         data_differs=differs,
         leak=_leak(known[0].state),
     )
@@ -295,13 +301,14 @@ def _scores(one: Chosen, part: Part, positive: str) -> Scores | None:
     return scores_of(saved, best.epoch, part, positive)
 
 
-def _pairs(runs: Sequence[Chosen]) -> tuple[PairedDifference, ...]:
+def _pairs(runs: Sequence[Chosen], part: Part) -> tuple[PairedDifference, ...]:
     from engine.comparison.pairs import Best, differences  # noqa: PLC0415 - loads scipy
 
     return differences(
         [
-            Best(one.strategy, one.run.seed, one.run.fold, best.epoch, saved, one.run.test is not None)
+            Best(one.strategy, one.run.seed, one.run.fold, best.epoch, saved)
             for one in runs
             if (best := one.run.best) is not None and (saved := one.saved) is not None
-        ]
+        ],
+        part,
     )

@@ -64,11 +64,10 @@ def verdict(comparison: Comparison) -> str:
     second = rest[0]
     pair = oriented(comparison.pairs, first.strategy, second.strategy)
     if pair is None:
-        said, spoken_of = _by_intervals(first, second, comparison), part(comparison)
+        said = _by_intervals(first, second, comparison)
     else:
-        spoken_of = pair.part
         said = sentence(pair, len(comparison.pairs), _shared(pair, comparison))
-    parts = (said, _cost(first, second), _others(results, comparison), *caveats(comparison, spoken_of))
+    parts = (said, _cost(first, second), _others(results, comparison), *caveats(comparison, part(comparison)))
     return " ".join(filter(None, parts))
 
 
@@ -131,21 +130,30 @@ def _why_unpaired(first: str, second: str, comparison: Comparison) -> str:
     return "without their predictions of each image"
 
 
-def _are_different(one: Measured, other: Measured, comparison: Comparison) -> bool:
+def _is_better(one: Measured, other: Measured, comparison: Comparison) -> bool:
+    """Whether one is shown to be more accurate."""
     pair = oriented(comparison.pairs, one.strategy, other.strategy)
-    return separable(one, other) if pair is None else pair.different
+    return one.low > other.high if pair is None else pair.different and pair.difference > 0
 
 
 def _others(results: Sequence[Measured], comparison: Comparison) -> str:
-    """Which of the strategies after the second the first is shown to be better than."""
+    """Which of the strategies after the second the first is shown to be better than, and which better than it: that
+    can be in the runs that both have, where it has others too.
+    """
     first, _, *others = results
     if not others:
         return ""
-    told = [other.strategy for other in others if _are_different(first, other, comparison)]
-    untold = [other.strategy for other in others if other.strategy not in told]
+    told = [other.strategy for other in others if _is_better(first, other, comparison)]
+    better = [other.strategy for other in others if _is_better(other, first, comparison)]
+    untold = [other.strategy for other in others if other.strategy not in (*told, *better)]
     said = []
     if told:
         said.append(f"{first.strategy} is shown to be more accurate than {joined(told, 'and')}.")
+    if better:
+        is_shown = "is shown" if len(better) == 1 else "are shown"
+        said.append(
+            f"{joined(better, 'and')} {is_shown} to be more accurate than {first.strategy} in the runs that both have."
+        )
     if untold:
         said.append(f"Not told apart from {first.strategy}: {joined(untold, 'and')}.")
     return " ".join(said)
@@ -182,7 +190,7 @@ def _more_accurate(mine: Measured, others: Sequence[Measured], comparison: Compa
         return [f"accuracy counts most (with {joined([other.strategy for other in tied], 'and')})"]
     if not reads_as_one(difference):
         return []
-    sure = "" if _are_different(mine, best_other, comparison) else ", which this data cannot confirm"
+    sure = "" if _is_better(mine, best_other, comparison) else ", which this data cannot confirm"
     return [f"accuracy counts most (+{points_of(difference)}{sure})"]
 
 

@@ -271,15 +271,17 @@ def test_experiments_of_one_name_are_never_taken_for_one(
         assert strategies == {f"{name} ({label})" for name in (FINE, EXTRACT) for label in labels}
 
 
-def test_where_one_strategy_was_not_tested_the_caveat_is_of_what_is_spoken_of(tmp_path: Path) -> None:
+def test_where_one_strategy_was_not_tested_all_are_compared_on_the_validation_images(tmp_path: Path) -> None:
     tested = state(test=0.8)
     predict(tmp_path, tested, test=True)
     other = replace(tested.runs[1], run="other-0", strategy=changed_strategy(tested.runs[1].strategy, name="other"))
     worse = tuple(replace(epoch, val=Metrics(2.0, 0.1, 153)) for epoch in other.epochs)
     made = compare([Source(replace(tested, runs=(*tested.runs, replace(other, test=None, epochs=worse))), tmp_path)])
     said = verdict(made)
-    assert "on the same 20 test images" in said
-    assert "chosen on these very images" not in said
+    assert {pair.part for pair in made.pairs} == {"val"}
+    assert {matrix.part for matrix in matrices(columns(made))} == {"validation"}
+    assert "on the same 20 validation images" in said
+    assert "chosen on these very images" in said
 
 
 def test_copies_of_one_experiment_are_told_apart_by_their_folders(tmp_path: Path) -> None:

@@ -304,6 +304,15 @@ def test_which_of_the_others_are_shown_to_be_worse() -> None:
     assert "Not told apart from a: c." in verdict(result(first, alike))
 
 
+def test_what_is_better_in_the_runs_that_both_have_is_not_said_to_be_worse() -> None:
+    first, better = pair_of(450, 12, 8, 30), pair_of(400, 10, 62, 28, ("a", "c"))
+    made = result(first, pair_of(400, 12, 60, 28, ("b", "c")), better)
+    said = verdict(replace(made, runs=(row("a", 0.9), row("b", 0.8), row("c", 0.95), row("c", 0.2, seed=1))))
+    assert "a is shown to be more" not in said
+    assert "Not told apart" not in said
+    assert "c is shown to be more accurate than a in the runs that both have." in said
+
+
 def test_the_choice_goes_by_the_seeds_that_both_have_as_the_verdict_does() -> None:
     made = result(pair_of(139, 6, 4, 4))
     more = replace(made, runs=(*made.runs, row("b", 0.99, seed=1)))
