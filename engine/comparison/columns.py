@@ -46,6 +46,15 @@ def best(numbers: Sequence[float | None], text: Callable[[float], str], better: 
     return tuple(one == good_end for one in said)
 
 
+def comparable(comparison: Comparison, shown: Sequence[Column]) -> bool:
+    """Whether one number can be better than another: on the same data, and of strategies that have a result of the
+    same seeds and folds, so that the best mean is not that of easier ones.
+    """
+    results = [{(row.seed, row.fold) for row in column.rows if row.has_result} for column in shown]
+    are_runs = len({column.title for column in shown}) < len(shown)
+    return not comparison.data_differs and (are_runs or len({frozenset(some) for some in results if some}) < 2)
+
+
 def columns(comparison: Comparison, *, single_runs: bool = False) -> tuple[Column, ...]:
     """A column a strategy, in the order of the rows; with ``single_runs`` a column a run."""
     strategies: dict[str, list[Row]] = {}

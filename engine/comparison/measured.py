@@ -64,6 +64,20 @@ def measured(comparison: Comparison) -> list[Measured]:
     return sorted((result for result in results if result), key=lambda result: -result.accuracy)
 
 
+def shared_losses(comparison: Comparison, one: str, other: str) -> tuple[float, float] | None:
+    """The mean cross-entropies of two strategies over the seeds and folds that both have a result of, over all where
+    they have none in common; None where one is not known.
+    """
+    measured_on, done = part(comparison), [row for row in comparison.runs if row.has_result]
+    losses = [
+        {(row.seed, row.fold): of_part(row, measured_on).loss for row in done if row.strategy == name}
+        for name in (one, other)
+    ]
+    both = losses[0].keys() & losses[1].keys()
+    first, second = (_mean([loss for key, loss in some.items() if not both or key in both]) for some in losses)
+    return None if first is None or second is None else (first, second)
+
+
 def is_whole(row: Row) -> bool:
     """Whether a run trained all its epochs; what another took in all tells nothing of its strategy."""
     return row.epochs >= row.epochs_planned

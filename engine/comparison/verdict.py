@@ -9,7 +9,7 @@ from msgspec import Struct
 
 from engine.comparison.caveats import caveats
 from engine.comparison.difference import PairedDifference
-from engine.comparison.measured import Measured, images, measured, part, separable
+from engine.comparison.measured import Measured, images, measured, part, separable, shared_losses
 from engine.comparison.parts import PARTS
 from engine.comparison.rows import Comparison
 from engine.comparison.said import oriented, points_of, reads_as_one, sentence
@@ -181,17 +181,22 @@ def _choice(mine: Measured, results: Sequence[Measured], comparison: Comparison)
 
 def _more_accurate(mine: Measured, others: Sequence[Measured], comparison: Comparison) -> list[str]:
     """The reason, if none of the others is as accurate, or only some are."""
-    best_other = max(others, key=lambda other: other.accuracy)
-    pair = oriented(comparison.pairs, mine.strategy, best_other.strategy)  # of the seeds that both have, as the verdict
-    difference = mine.accuracy - best_other.accuracy if pair is None else pair.difference
-    tied = [other for other in others if not reads_as_one(abs(mine.accuracy - other.accuracy))]
-    worse = [other for other in others if other not in tied]
-    if difference <= 0 and tied and worse and mine.accuracy > max(other.accuracy for other in worse):
+    leads = [(_lead(mine, other, comparison), other) for other in others]
+    least, best_other = min(leads, key=lambda one: one[0])
+    tied = [other for lead, other in leads if not reads_as_one(abs(lead))]
+    worse = [other for lead, other in leads if reads_as_one(lead)]
+    if least <= 0 and tied and worse and len(tied) + len(worse) == len(others):
         return [f"accuracy counts most (with {joined([other.strategy for other in tied], 'and')})"]
-    if not reads_as_one(difference):
+    if not reads_as_one(least):
         return []
     sure = "" if _is_better(mine, best_other, comparison) else ", which this data cannot confirm"
-    return [f"accuracy counts most (+{points_of(difference)}{sure})"]
+    return [f"accuracy counts most (+{points_of(least)}{sure})"]
+
+
+def _lead(one: Measured, other: Measured, comparison: Comparison) -> float:
+    """How much more accurate one is, of the seeds and folds that both have, as the verdict."""
+    pair = oriented(comparison.pairs, one.strategy, other.strategy)
+    return one.accuracy - other.accuracy if pair is None else pair.difference
 
 
 def _cheaper(mine: Measured, others: Sequence[Measured], cost: Cost, at_most: str = "") -> list[str]:
@@ -214,20 +219,20 @@ def _shares_features(mine: Measured, others: Sequence[Measured]) -> bool:
 
 def _surer(mine: Measured, others: Sequence[Measured], comparison: Comparison) -> list[str]:
     """The reason, if my probabilities are noticeably nearer to the truth than the best of the others'."""
-    own, known = mine.loss, [(other.loss, other) for other in others if other.loss is not None]
-    if own is None or not known:
+    known = [
+        (losses, other) for other in others if (losses := shared_losses(comparison, mine.strategy, other.strategy))
+    ]
+    if not known or any(loss <= own or loss < NOTICEABLE * own for (own, loss), _ in known):
         return []
-    loss, best_other = min(known, key=lambda one: one[0])
-    if loss <= own or loss < NOTICEABLE * own:
-        return []
+    (own, loss), best_other = min(known, key=lambda one: one[0][1])
     or_more = " or more" if len(others) > 1 else ""
     pair = oriented(comparison.pairs, mine.strategy, best_other.strategy)
     if pair is None or pair.loss_high is None or pair.loss_high >= 0:
         sure = ", which this data cannot confirm"
     else:
         sure = ", with one seed each" if pair.seeds == 1 else ""
-    losses = f"log loss {own:.3f} against {loss:.3f}{or_more}{sure}"
-    return [f"its probabilities have to be right ({losses})"]
+    said = f"log loss {own:.3f} against {loss:.3f}{or_more}{sure}"
+    return [f"its probabilities have to be right ({said})"]
 
 
 def _cost(first: Measured, second: Measured) -> str:

@@ -240,6 +240,18 @@ def test_the_better_value_of_a_line_is_marked() -> None:
     assert waiting["validation accuracy"].best == (False,) * 3, "nor have they because a third has none yet"
 
 
+def test_nothing_is_marked_as_the_best_where_strategies_have_other_seeds() -> None:
+    def has_best(*rows: Row) -> bool:
+        made = comparison(*rows)
+        return any(any(line.best) for section in sections(made, columns(made)) for line in section.lines)
+
+    one, other = row("a", 0.9), row("b", 0.8)
+    assert has_best(one, other)
+    assert not has_best(one, other, row("b", 0.99, seed=1))
+    assert has_best(one, other, row("b", None, seed=1))
+    assert has_best(one, other, row("a", 0.7, seed=1), row("b", 0.99, seed=1))
+
+
 def test_a_difference_within_the_uncertainty_is_no_difference() -> None:
     said = verdict(comparison(row("a", 0.935), row("b", 0.922, seconds_total=2.7)))
     assert "±4.3 points" in said
