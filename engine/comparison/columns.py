@@ -72,9 +72,21 @@ def seed_of(row: Row) -> str:
 
 
 def _runs(rows: Sequence[Row]) -> str:
-    """How many seeds and folds a strategy's runs have, where there are several."""
+    """How many seeds and folds a strategy's runs have, where there are several; once some runs have a result, of how
+    many there is one.
+    """
     if len(rows) == 1:
         return ""
-    seeds, folds = len({row.seed for row in rows}), len({row.fold for row in rows})
-    kinds = (f"{seeds} seeds" if seeds > 1 else "", f"{folds} folds" if folds > 1 else "")
-    return ", ".join(filter(None, kinds)) or f"{len(rows)} runs"
+    done = with_result(rows)
+    seeds = _of_all("seeds", *(len({row.seed for row in some}) for some in (done, rows)))
+    folds = _of_all("folds", *(len({row.fold for row in some}) for some in (done, rows)))
+    if (seeds and folds and len(done) < len(rows)) or not (seeds or folds):
+        return _of_all("runs", len(done), len(rows))
+    return ", ".join(filter(None, (seeds, folds)))
+
+
+def _of_all(name: str, done: int, every: int) -> str:
+    """``1 of 2 seeds``, ``2 seeds``; empty where there is one only."""
+    if every == 1:
+        return ""
+    return f"{every} {name}" if done == every else f"{done} of {every} {name}"
