@@ -62,18 +62,25 @@ def compared(world: World, images: int, seeds: int, grouped: bool, rng: np.rando
     groups = rng.integers(images // GROUP_SIZE, size=images) if grouped else None
     right = simulated(world, images, seeds, groups, rng)
     names = tuple(f"{group}" for group in groups) if groups is not None else ("",) * images
-    parts = np.array_split(np.arange(images), world.folds)
+    divisions = [_divided(world.folds, images, rng) for _ in range(seeds)]  # each seed divides anew, as runs do
     one, other = (
         [
-            _predictions(fold[seed, part], part, names, f"it-{seed}-fold-{part[0]}")
-            for seed in range(seeds)
-            for fold, part in zip(side, parts, strict=True)
+            _predictions(fold[seed, part], part, names, f"it-{seed}-fold-{number}")
+            for seed, parts in enumerate(divisions)
+            for number, (fold, part) in enumerate(zip(side, parts, strict=True), start=1)
         ]
         for side in right
     )
     found = paired_difference(one, other)
     assert found is not None
     return found
+
+
+def _divided(folds: int, images: int, rng: np.random.Generator) -> list[NDArray[np.int64]]:
+    """The images of each fold; of one, all of them in their order."""
+    if folds == 1:
+        return [np.arange(images)]
+    return [np.sort(part) for part in np.array_split(rng.permutation(images), folds)]
 
 
 def simulated(

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from statistics import mean, stdev
 from typing import TYPE_CHECKING
 
-from engine.comparison.columns import Better, Column, best, columns, with_result
+from engine.comparison.columns import Better, Column, best, columns, comparable, with_result
 from engine.comparison.rows import Comparison, Row
 from engine.units import UNKNOWN, duration, energy, short_count, size, three_digits
 
@@ -190,5 +190,7 @@ def _sorted(some: Sequence[Column], by: Measure | None, order: Order) -> list[Co
 def best_in(comparison: Comparison, measure: Measure) -> frozenset[str]:
     """The strategies that are best, none where nobody is better than another."""
     shown = columns(comparison)
+    if not comparable(comparison, shown):
+        return frozenset()
     are_best = best([measure.number(column.rows) for column in shown], measure.text, measure.better)
     return frozenset(column.title for column, is_best in zip(shown, are_best, strict=True) if is_best)

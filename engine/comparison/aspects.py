@@ -23,7 +23,7 @@ from engine.comparison.cells import (
     weights,
     what_trains,
 )
-from engine.comparison.columns import Better, Column, best, scored, with_result
+from engine.comparison.columns import Better, Column, best, comparable, scored, with_result
 from engine.comparison.measured import is_whole
 from engine.comparison.parts import PARTS, Part
 from engine.comparison.rows import Comparison, Row, of_part
@@ -87,7 +87,7 @@ def sections(comparison: Comparison, shown: Sequence[Column]) -> tuple[Section, 
         _cost(shown),
         _trained(shown),
     ]
-    if comparison.data_differs:  # then no value is better than another
+    if not comparable(comparison, shown):
         made = [replace(one, lines=tuple(map(_without_best, one.lines))) for one in made]
     return tuple(section for section in made if section.lines)
 

@@ -24,7 +24,7 @@ def caveats(comparison: Comparison, part: Part) -> tuple[str, ...]:
     said += _without_an_image(comparison)
     short = {row.state for row in done if not is_whole(row)}
     if short:
-        is_going_on = "running" in short
+        is_going_on = not short.isdisjoint(("running", "paused"))
         said.append(f"Not every run {'has trained all its epochs yet' if is_going_on else 'trained all its epochs'}.")
     if part == "val" and any(row.epochs > 1 for row in done):
         said.append(

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Literal
 from msgspec import Struct
 
 from engine.comparison.parts import Part
-from engine.comparison.rows import Comparison, Row, of_part
+from engine.comparison.rows import Comparison, Row, of_part, part_compared
 
 if TYPE_CHECKING:
     from engine.comparison.scores import Scores
@@ -30,11 +30,8 @@ def with_result(rows: Sequence[Row]) -> Sequence[Row]:
 
 
 def scored(shown: Sequence[Column]) -> tuple[Part, list[list[Scores]]]:
-    """The part that measures of single classes are of, and of each column the scores of its runs, where known: of the
-    test part where every run that has a result was tested, else of validation.
-    """
-    rows = with_result([row for column in shown for row in column.rows])
-    part: Part = "test" if all(row.test_scores is not None for row in rows) else "val"
+    """The part that measures of single classes are of, and of each column the scores of its runs, where known."""
+    part = part_compared([row for column in shown for row in column.rows])
     found = [[of_part(row, part).scores for row in column.rows] for column in shown]
     return part, [[one for one in scores if one is not None] for scores in found]
 
@@ -47,6 +44,15 @@ def best(numbers: Sequence[float | None], text: Callable[[float], str], better: 
         return (False,) * len(numbers)
     good_end = text(max(known) if better == "higher" else min(known))
     return tuple(one == good_end for one in said)
+
+
+def comparable(comparison: Comparison, shown: Sequence[Column]) -> bool:
+    """Whether one number can be better than another: on the same data, and of strategies that have a result of the
+    same seeds and folds, so that the best mean is not that of easier ones.
+    """
+    results = [{(row.seed, row.fold) for row in column.rows if row.has_result} for column in shown]
+    are_runs = len({column.title for column in shown}) < len(shown)
+    return not comparison.data_differs and (are_runs or len({frozenset(some) for some in results if some}) < 2)
 
 
 def columns(comparison: Comparison, *, single_runs: bool = False) -> tuple[Column, ...]:
@@ -66,9 +72,21 @@ def seed_of(row: Row) -> str:
 
 
 def _runs(rows: Sequence[Row]) -> str:
-    """How many seeds and folds a strategy's runs have, where there are several."""
+    """How many seeds and folds a strategy's runs have, where there are several; once some runs have a result, of how
+    many there is one.
+    """
     if len(rows) == 1:
         return ""
-    seeds, folds = len({row.seed for row in rows}), len({row.fold for row in rows})
-    kinds = (f"{seeds} seeds" if seeds > 1 else "", f"{folds} folds" if folds > 1 else "")
-    return ", ".join(filter(None, kinds)) or f"{len(rows)} runs"
+    done = with_result(rows)
+    seeds = _of_all("seeds", *(len({row.seed for row in some}) for some in (done, rows)))
+    folds = _of_all("folds", *(len({row.fold for row in some}) for some in (done, rows)))
+    if (seeds and folds and len(done) < len(rows)) or not (seeds or folds):
+        return _of_all("runs", len(done), len(rows))
+    return ", ".join(filter(None, (seeds, folds)))
+
+
+def _of_all(name: str, done: int, every: int) -> str:
+    """``1 of 2 seeds``, ``2 seeds``; empty where there is one only."""
+    if every == 1:
+        return ""
+    return f"{every} {name}" if done == every else f"{done} of {every} {name}"

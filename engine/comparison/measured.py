@@ -9,7 +9,7 @@ from msgspec import Struct
 
 from engine.comparison.columns import columns
 from engine.comparison.parts import Part
-from engine.comparison.rows import Comparison, Row, accuracy_interval, of_part
+from engine.comparison.rows import Comparison, Row, accuracy_interval, of_part, part_compared
 
 
 class Measured(Struct, frozen=True):
@@ -40,9 +40,8 @@ class Measured(Struct, frozen=True):
 
 
 def part(comparison: Comparison) -> Part:
-    """What accuracies are compared on: the test part where every run that has a result was tested, else validation."""
-    done = [row for row in comparison.runs if row.has_result]
-    return "test" if done and all(row.test_accuracy is not None for row in done) else "val"
+    """What accuracies are compared on."""
+    return part_compared(comparison.runs)
 
 
 def images(comparison: Comparison) -> int:
@@ -63,6 +62,20 @@ def measured(comparison: Comparison) -> list[Measured]:
     """The strategies that have a result, most accurate first."""
     results = [_measured(column.rows, comparison) for column in columns(comparison)]
     return sorted((result for result in results if result), key=lambda result: -result.accuracy)
+
+
+def shared_losses(comparison: Comparison, one: str, other: str) -> tuple[float, float] | None:
+    """The mean cross-entropies of two strategies over the seeds and folds that both have a result of, over all where
+    they have none in common; None where one is not known.
+    """
+    measured_on, done = part(comparison), [row for row in comparison.runs if row.has_result]
+    losses = [
+        {(row.seed, row.fold): of_part(row, measured_on).loss for row in done if row.strategy == name}
+        for name in (one, other)
+    ]
+    both = losses[0].keys() & losses[1].keys()
+    first, second = (_mean([loss for key, loss in some.items() if not both or key in both]) for some in losses)
+    return None if first is None or second is None else (first, second)
 
 
 def is_whole(row: Row) -> bool:

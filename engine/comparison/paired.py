@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
+from math import inf
 from typing import NamedTuple, TypedDict
 
 import numpy as np
@@ -25,6 +26,7 @@ from engine.comparison.resampling import (
     sign_flip_p,
     smoothed,
     two_sided_p,
+    welch_p,
 )
 from engine.data.grouped import numbered
 
@@ -196,10 +198,12 @@ def _difference(paired: Folds, part: Part, strategies: tuple[str, str], seeds: i
     if len(units.sums) > 1:
         rng = np.random.default_rng(0)  # the same runs always give the same interval
         draws = bootstrap(smoothed(units), rng)
-        with_seeds = draws + _seed_noise(paired, rng)
+        variance, freedom = _of_seeds(paired)
+        with_seeds = draws + _noise(variance, freedom, rng)
         low, high = interval(draws if paired.repeats == 1 else with_seeds)
         exact = sign_flip_p(units.sums) * (ONE_SEED_STRICTER if paired.runs == 1 else 1)
-        ps = [min(1.0, exact), two_sided_p(with_seeds)]
+        tail = welch_p(difference, [(float(draws.var()), len(units.sums) - 1), (variance, freedom)])
+        ps = [min(1.0, exact), two_sided_p(with_seeds, tail)]
     corrected = None
     if len(paired.right) > 1:
         corrected, mean, half = _over_folds(paired.right, count)
@@ -259,12 +263,19 @@ def _loss_difference(folds: Folds, units: Units, images: int) -> _Losses:
     return {"loss_difference": difference, "loss_low": difference - half, "loss_high": difference + half}
 
 
-def _seed_noise(folds: Folds, rng: np.random.Generator) -> NDArray[np.float64]:
-    """Draws of what other seeds would add to the difference; of one seed each, an assumption."""
-    if folds.repeats == 1:
-        variance = sum(accuracy * (1 - accuracy) for accuracy in folds.accuracies) / ONE_SEED_IMAGES / folds.runs
+def _of_seeds(folds: Folds) -> tuple[float, float]:
+    """The variance of what other seeds would add to the difference, with its degrees of freedom; of one seed each an
+    assumption, which has no end of them.
+    """
+    if folds.repeats > 1:
+        return _seed_variance(folds.right)
+    return sum(share * (1 - share) for share in folds.accuracies) / ONE_SEED_IMAGES / folds.runs, inf
+
+
+def _noise(variance: float, freedom: float, rng: np.random.Generator) -> NDArray[np.float64]:
+    """Draws of Student's t, or of the normal distribution, with this variance (of the normal one that t widens)."""
+    if freedom == inf:
         return rng.normal(0.0, np.sqrt(variance), RESAMPLES)
-    variance, freedom = _seed_variance(folds.right)
     return np.asarray(rng.standard_t(freedom, RESAMPLES) * np.sqrt(variance))
 
 

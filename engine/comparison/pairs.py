@@ -14,21 +14,17 @@ from engine.comparison.predictions import Outcomes, Saved
 
 
 class Best(NamedTuple):
-    """A run's best epoch and the predictions that it left; ``tested``: of the test part as well."""
+    """A run's best epoch and the predictions that it left."""
 
     strategy: str
     seed: int
     fold: int | None
     epoch: int
     saved: Saved
-    tested: bool
 
 
-def differences(runs: Sequence[Best]) -> tuple[PairedDifference, ...]:
-    """The difference of every two strategies, over the seeds and folds that both have.
-
-    On the test part where all of those runs were tested, else on the validation images.
-    """
+def differences(runs: Sequence[Best], part: Part) -> tuple[PairedDifference, ...]:
+    """The difference of every two strategies on the part, over the seeds and folds that both have."""
     strategies: dict[str, dict[tuple[int, int | None], Best]] = {}
     for run in runs:
         strategies.setdefault(run.strategy, {})[run.seed, run.fold] = run
@@ -36,14 +32,13 @@ def differences(runs: Sequence[Best]) -> tuple[PairedDifference, ...]:
     for one, other in combinations(strategies, 2):
         both = [key for key in strategies[one] if key in strategies[other]]
         first, second = (tuple(strategies[name][key] for key in both) for name in (one, other))
-        if both and (difference := _difference(first, second)) is not None:
+        if both and (difference := _difference(first, second, part)) is not None:
             found.append(difference)
     return holm(found)
 
 
 @lru_cache(maxsize=256)
-def _difference(one: tuple[Best, ...], other: tuple[Best, ...]) -> PairedDifference | None:
-    part: Part = "test" if all(run.tested for run in one + other) else "val"
+def _difference(one: tuple[Best, ...], other: tuple[Best, ...], part: Part) -> PairedDifference | None:
     first, second = _read(one, part), _read(other, part)
     if first is None or second is None:
         return None

@@ -76,10 +76,28 @@ def interval(draws: NDArray[np.float64]) -> tuple[float, float]:
     return max(-1.0, float(low)), min(1.0, float(high))
 
 
-def two_sided_p(draws: NDArray[np.float64]) -> float:
-    """The smallest level at which the percentile interval of the draws leaves out 0."""
+def two_sided_p(draws: NDArray[np.float64], tail: float) -> float:
+    """The smallest level at which the percentile interval of the draws leaves out 0.
+
+    ``tail``: the p-value where all draws lie on one side of 0, of which counting them tells no more than that it is
+    less than 2 in their number.
+    """
     beyond = min(np.count_nonzero(draws <= 0), np.count_nonzero(draws >= 0))
-    return float(min(1.0, 2 * (beyond + 1) / (len(draws) + 1)))
+    counted = float(min(1.0, 2 * (beyond + 1) / (len(draws) + 1)))
+    return counted if beyond else min(counted, tail)
+
+
+def welch_p(difference: float, variances: Sequence[tuple[float, float]]) -> float:
+    """Two-sided p-value of a difference whose error is the sum of independent ones, by Student's t.
+
+    ``variances``: of each error, with its degrees of freedom, which are joined as in Welch (1947), "The generalization
+    of 'Student's' problem when several different population variances are involved".
+    """
+    total = sum(variance for variance, _ in variances)
+    if total == 0:
+        return 1.0 if difference == 0 else 0.0
+    freedom = 1 / sum((variance / total) ** 2 / of_one for variance, of_one in variances)
+    return float(2 * stats.t.sf(abs(difference) / np.sqrt(total), freedom))
 
 
 def sign_flip_p(sums: NDArray[np.int64]) -> float:

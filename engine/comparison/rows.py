@@ -45,7 +45,7 @@ class Row(Struct, frozen=True, kw_only=True):
     strategy: str
     seed: int
     fold: int | None = None
-    state: RunStatus | Literal["interrupted"]
+    state: RunStatus | Literal["paused", "interrupted"]
     error: str
     backbone: str
     trains: str
@@ -118,6 +118,12 @@ def of_part(row: Row, part: Part) -> OfPart:
     return OfPart(row.val_accuracy, row.val_accuracy_low, row.val_accuracy_high, row.val_loss, row.scores)
 
 
+def part_compared(rows: Sequence[Row]) -> Part:
+    """What runs are compared on: the test part where every one that has a result was tested, else validation."""
+    done = [row for row in rows if row.has_result]
+    return "test" if done and all(row.test_accuracy is not None for row in done) else "val"
+
+
 class Comparison(Struct, frozen=True):
     """Runs side by side, of one experiment or of several (then ``experiment`` lists their names).
 
@@ -156,7 +162,7 @@ def compare(sources: Sequence[Source], positive: str | None = None) -> Compariso
         runs=_with_targets(rows, [None if differs else one.run for one in runs]),
         positive=_positive(data.classes, positive),
         fairness=unfairness(runs),
-        pairs=() if differs else _pairs(runs),
+        pairs=() if differs else _pairs(runs, part_compared(rows)),
         data_differs=differs,
         leak=_leak(known[0].state),
     )
@@ -209,7 +215,7 @@ def _row(one: Chosen, wanted: str | None) -> Row:
         strategy=one.strategy,
         seed=run.seed,
         fold=run.fold,
-        state="interrupted" if source.state.interrupted and not run.is_over else run.status,
+        state=_state(run, source.state),
         error=run.failure.message if run.failure else "",
         backbone=run.strategy.backbone,
         trains=run.strategy.trains,
@@ -259,6 +265,12 @@ def _row(one: Chosen, wanted: str | None) -> Row:
     )
 
 
+def _state(run: RunState, state: ExperimentState) -> RunStatus | Literal["paused", "interrupted"]:
+    if state.interrupted and not run.is_over:
+        return "interrupted"
+    return "paused" if state.paused and run.status == "running" else run.status
+
+
 def _with_targets(rows: Sequence[Row], runs: Sequence[RunState | None]) -> tuple[Row, ...]:
     """The rows with the time that each took to come near the best accuracy of the other strategies.
 
@@ -289,13 +301,14 @@ def _scores(one: Chosen, part: Part, positive: str) -> Scores | None:
     return scores_of(saved, best.epoch, part, positive)
 
 
-def _pairs(runs: Sequence[Chosen]) -> tuple[PairedDifference, ...]:
+def _pairs(runs: Sequence[Chosen], part: Part) -> tuple[PairedDifference, ...]:
     from engine.comparison.pairs import Best, differences  # noqa: PLC0415 - loads scipy
 
     return differences(
         [
-            Best(one.strategy, one.run.seed, one.run.fold, best.epoch, saved, one.run.test is not None)
+            Best(one.strategy, one.run.seed, one.run.fold, best.epoch, saved)
             for one in runs
             if (best := one.run.best) is not None and (saved := one.saved) is not None
-        ]
+        ],
+        part,
     )

@@ -9,7 +9,7 @@ from msgspec import Struct
 
 from engine.comparison.caveats import caveats
 from engine.comparison.difference import PairedDifference
-from engine.comparison.measured import Measured, images, measured, part, separable
+from engine.comparison.measured import Measured, images, measured, part, separable, shared_losses
 from engine.comparison.parts import PARTS
 from engine.comparison.rows import Comparison
 from engine.comparison.said import oriented, points_of, reads_as_one, sentence
@@ -64,11 +64,10 @@ def verdict(comparison: Comparison) -> str:
     second = rest[0]
     pair = oriented(comparison.pairs, first.strategy, second.strategy)
     if pair is None:
-        said, spoken_of = _by_intervals(first, second, comparison), part(comparison)
+        said = _by_intervals(first, second, comparison)
     else:
-        spoken_of = pair.part
         said = sentence(pair, len(comparison.pairs), _shared(pair, comparison))
-    parts = (said, _cost(first, second), _others(results, comparison), *caveats(comparison, spoken_of))
+    parts = (said, _cost(first, second), _others(results, comparison), *caveats(comparison, part(comparison)))
     return " ".join(filter(None, parts))
 
 
@@ -131,21 +130,30 @@ def _why_unpaired(first: str, second: str, comparison: Comparison) -> str:
     return "without their predictions of each image"
 
 
-def _are_different(one: Measured, other: Measured, comparison: Comparison) -> bool:
+def _is_better(one: Measured, other: Measured, comparison: Comparison) -> bool:
+    """Whether one is shown to be more accurate."""
     pair = oriented(comparison.pairs, one.strategy, other.strategy)
-    return separable(one, other) if pair is None else pair.different
+    return one.low > other.high if pair is None else pair.different and pair.difference > 0
 
 
 def _others(results: Sequence[Measured], comparison: Comparison) -> str:
-    """Which of the strategies after the second the first is shown to be better than."""
+    """Which of the strategies after the second the first is shown to be better than, and which better than it: that
+    can be in the runs that both have, where it has others too.
+    """
     first, _, *others = results
     if not others:
         return ""
-    told = [other.strategy for other in others if _are_different(first, other, comparison)]
-    untold = [other.strategy for other in others if other.strategy not in told]
+    told = [other.strategy for other in others if _is_better(first, other, comparison)]
+    better = [other.strategy for other in others if _is_better(other, first, comparison)]
+    untold = [other.strategy for other in others if other.strategy not in (*told, *better)]
     said = []
     if told:
         said.append(f"{first.strategy} is shown to be more accurate than {joined(told, 'and')}.")
+    if better:
+        is_shown = "is shown" if len(better) == 1 else "are shown"
+        said.append(
+            f"{joined(better, 'and')} {is_shown} to be more accurate than {first.strategy} in the runs that both have."
+        )
     if untold:
         said.append(f"Not told apart from {first.strategy}: {joined(untold, 'and')}.")
     return " ".join(said)
@@ -173,17 +181,22 @@ def _choice(mine: Measured, results: Sequence[Measured], comparison: Comparison)
 
 def _more_accurate(mine: Measured, others: Sequence[Measured], comparison: Comparison) -> list[str]:
     """The reason, if none of the others is as accurate, or only some are."""
-    best_other = max(others, key=lambda other: other.accuracy)
-    pair = oriented(comparison.pairs, mine.strategy, best_other.strategy)  # of the seeds that both have, as the verdict
-    difference = mine.accuracy - best_other.accuracy if pair is None else pair.difference
-    tied = [other for other in others if not reads_as_one(abs(mine.accuracy - other.accuracy))]
-    worse = [other for other in others if other not in tied]
-    if difference <= 0 and tied and worse and mine.accuracy > max(other.accuracy for other in worse):
+    leads = [(_lead(mine, other, comparison), other) for other in others]
+    least, best_other = min(leads, key=lambda one: one[0])
+    tied = [other for lead, other in leads if not reads_as_one(abs(lead))]
+    worse = [other for lead, other in leads if reads_as_one(lead)]
+    if least <= 0 and tied and worse and len(tied) + len(worse) == len(others):
         return [f"accuracy counts most (with {joined([other.strategy for other in tied], 'and')})"]
-    if not reads_as_one(difference):
+    if not reads_as_one(least):
         return []
-    sure = "" if _are_different(mine, best_other, comparison) else ", which this data cannot confirm"
-    return [f"accuracy counts most (+{points_of(difference)}{sure})"]
+    sure = "" if _is_better(mine, best_other, comparison) else ", which this data cannot confirm"
+    return [f"accuracy counts most (+{points_of(least)}{sure})"]
+
+
+def _lead(one: Measured, other: Measured, comparison: Comparison) -> float:
+    """How much more accurate one is, of the seeds and folds that both have, as the verdict."""
+    pair = oriented(comparison.pairs, one.strategy, other.strategy)
+    return one.accuracy - other.accuracy if pair is None else pair.difference
 
 
 def _cheaper(mine: Measured, others: Sequence[Measured], cost: Cost, at_most: str = "") -> list[str]:
@@ -206,20 +219,20 @@ def _shares_features(mine: Measured, others: Sequence[Measured]) -> bool:
 
 def _surer(mine: Measured, others: Sequence[Measured], comparison: Comparison) -> list[str]:
     """The reason, if my probabilities are noticeably nearer to the truth than the best of the others'."""
-    own, known = mine.loss, [(other.loss, other) for other in others if other.loss is not None]
-    if own is None or not known:
+    known = [
+        (losses, other) for other in others if (losses := shared_losses(comparison, mine.strategy, other.strategy))
+    ]
+    if not known or any(loss <= own or loss < NOTICEABLE * own for (own, loss), _ in known):
         return []
-    loss, best_other = min(known, key=lambda one: one[0])
-    if loss <= own or loss < NOTICEABLE * own:
-        return []
+    (own, loss), best_other = min(known, key=lambda one: one[0][1])
     or_more = " or more" if len(others) > 1 else ""
     pair = oriented(comparison.pairs, mine.strategy, best_other.strategy)
     if pair is None or pair.loss_high is None or pair.loss_high >= 0:
         sure = ", which this data cannot confirm"
     else:
         sure = ", with one seed each" if pair.seeds == 1 else ""
-    losses = f"log loss {own:.3f} against {loss:.3f}{or_more}{sure}"
-    return [f"its probabilities have to be right ({losses})"]
+    said = f"log loss {own:.3f} against {loss:.3f}{or_more}{sure}"
+    return [f"its probabilities have to be right ({said})"]
 
 
 def _cost(first: Measured, second: Measured) -> str:

@@ -126,6 +126,8 @@ def test_the_best_is_who_reads_best(comparison: Comparison) -> None:
     assert best_in(some(comparison, *equal[:1]), accuracy) == set()
     better = msgspec.structs.replace(equal[0], val_accuracy=0.95)
     assert best_in(some(comparison, better, *equal[1:]), accuracy) == {better.strategy}
+    other_seed = msgspec.structs.replace(better, seed=1)
+    assert best_in(some(comparison, other_seed, *equal[1:]), accuracy) == set(), "a mean of other seeds is no better"
 
 
 def runs_of(state: ExperimentState, strategy: str) -> list[RunState]:

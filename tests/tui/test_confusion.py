@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from pathlib import Path
 
 import msgspec
@@ -12,6 +13,7 @@ from textual.pilot import Pilot
 from textual.widgets import OptionList
 
 from engine import events as ev
+from engine.comparison.columns import columns
 from engine.comparison.confusion import Cell
 from engine.comparison.parts import Part
 from tests.engine.comparison import files
@@ -23,6 +25,7 @@ from tui.finding_mistakes import Asked, find
 from tui.screens.compare import CompareScreen
 from tui.screens.dialogs import Pick
 from tui.widgets.cells import MatrixCells
+from tui.widgets.confusion import ConfusionView
 from tui.widgets.mistake_head import head
 from tui.widgets.mistakes import MistakesView
 
@@ -102,6 +105,23 @@ async def test_of_several_runs_one_is_chosen(app: TlTui, tmp_path: Path) -> None
         app.screen.query_one(OptionList).highlighted = 7
         await pilot.press("enter")
         await until(pilot, lambda: "mobilenetv3-extract  seed 2" in text_of(app))
+
+
+async def test_a_strategy_of_which_another_run_has_a_result_now_is_the_same(app: TlTui, tmp_path: Path) -> None:
+    folder = experiment(tmp_path, ("ants", "bees"))
+    async with app.run_test(size=(80, 24)) as pilot:
+        screen = await matrix(pilot, app, folder, "m")
+        view, now = screen.query_one(ConfusionView), screen.compared
+        assert now is not None
+        runs = tuple(
+            msgspec.structs.replace(row, best_epoch=row.best_epoch if row.seed == 0 else None)
+            for row in now.comparison.runs
+        )
+        before = dataclasses.replace(now, comparison=msgspec.structs.replace(now.comparison, runs=runs))
+        view.show(before, columns(before.comparison)[1])
+        assert view.column is not None and view.column.note == "1 of 3 seeds"
+        view.show(now)
+        assert (view.column.title, view.column.note) == ("mobilenetv3-extract", "3 seeds")
 
 
 async def test_of_many_classes_the_pairs_are_cells(app: TlTui, tmp_path: Path) -> None:

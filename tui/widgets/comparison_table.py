@@ -18,7 +18,7 @@ from tui.theme import AMBER, BLUE, GREEN, GREY, SIGNS, Colour, Condition, colour
 from tui.widgets.listing import Listing
 
 GAP = 2
-WORTH_A_SIGN: tuple[Condition, ...] = ("failed", "running", "interrupted", "stopped", "skipped", "waiting")
+WORTH_A_SIGN: tuple[Condition, ...] = ("failed", "running", "paused", "interrupted", "stopped", "skipped", "waiting")
 MOST_NAME = 34
 MOST_CHARACTERS = 160
 WIDEST = 1000

@@ -89,8 +89,7 @@ class ConfusionView(Vertical):
         """Shows the matrix of this column, of none the same one's as before; the cursor stays on its cell."""
         wanted = column or self.column
         there = (*columns(compared.comparison), *columns(compared.comparison, single_runs=True))
-        same = (one for one in there if wanted is not None and (one.title, one.note) == (wanted.title, wanted.note))
-        found = next(same, there[0])
+        found = next((one for one in there if wanted is not None and _runs(one) == _runs(wanted)), there[0])
         if self.compared is compared and self.column == found:
             self._draw()
             return
@@ -243,6 +242,11 @@ def in_words(cell: Cell, images: int, of: int) -> Text:
     verb = "is" if images == 1 or not images else "are"
     done = "recognised" if cell.true == cell.predicted else f"taken for {predicted}"
     return Text(f"{f'{images:,} of {of:,} images' if images else 'No image'} of {true} {verb} {done}.", "bold")
+
+
+def _runs(column: Column) -> tuple[str, list[str]]:
+    """Which they are; how many of them have a result changes while they run."""
+    return column.title, [row.run for row in column.rows]
 
 
 def _count(scores: list[Scores], true: int, predicted: int) -> int:

@@ -13,12 +13,12 @@ from statsmodels.stats.contingency_tables import mcnemar
 from statsmodels.stats.multitest import multipletests
 from statsmodels.stats.power import normal_sample_size_one_tail
 
-from benchmarks.calibration import WORLDS, rates
+from benchmarks.calibration import WORLDS, compared, rates
 from engine.comparison.mistakes import mistakes
 from engine.comparison.paired import PairedDifference, holm, paired_difference
 from engine.comparison.pairs import Best, differences
 from engine.comparison.predictions import Predictions, saved
-from engine.comparison.resampling import Units, bootstrap, images_needed, sign_flip_p
+from engine.comparison.resampling import Units, bootstrap, images_needed, sign_flip_p, welch_p
 from tests.engine.comparison.files import write_predictions
 from tests.engine.comparison.predicted import discordant, predicted
 
@@ -395,6 +395,21 @@ def test_six_strategies_are_corrected_as_statsmodels_does() -> None:
     assert 0 < sum(rejected) < len(pairs)
 
 
+@pytest.mark.parametrize("seeds", [1, 2, 3])
+def test_a_large_difference_is_one_among_the_pairs_of_twenty_strategies_too(seeds: int) -> None:
+    rng = RNG(4)
+    good, bad = (rng.random((seeds, 1000)) < share for share in (0.99, 0.5))
+    alike = replace(difference(*random_runs(0)), p=1.0)
+    assert holm([difference(good, bad), *[alike] * 189])[0].different
+
+
+def test_two_variances_make_the_p_value_of_welchs_test() -> None:
+    one, other = RNG(0).normal(0.5, 1, 12), RNG(1).normal(0, 4, 5)
+    variances = [(float(sample.var(ddof=1)) / len(sample), len(sample) - 1) for sample in (one, other)]
+    expected = stats.ttest_ind(one, other, equal_var=False).pvalue
+    assert welch_p(float(one.mean() - other.mean()), variances) == pytest.approx(expected)
+
+
 @pytest.mark.parametrize(("seeds", "grouped"), [(1, False), (3, True)])
 def test_the_same_strategy_twice_is_hardly_ever_different(seeds: int, grouped: bool) -> None:
     assert rates(WORLDS[0], 153, seeds, grouped, 40).different <= 0.05
@@ -403,6 +418,11 @@ def test_the_same_strategy_twice_is_hardly_ever_different(seeds: int, grouped: b
 def test_a_strategy_that_is_5_points_better_is_found_on_2000_images() -> None:
     world = next(world for world in WORLDS if world.title == "5 points better")
     assert rates(world, 2000, 3, False, 15).different > 0.9
+
+
+def test_simulated_seeds_divide_the_folds_anew_as_runs_do() -> None:
+    world = next(world for world in WORLDS if world.folds == 5)
+    assert "over 15 runs in 15 folds" in compared(world, 153, 3, False, RNG(0)).method
 
 
 def test_folds_tested_on_the_same_images_are_runs_of_their_own(tmp_path: Path) -> None:
@@ -415,8 +435,8 @@ def test_folds_tested_on_the_same_images_are_runs_of_their_own(tmp_path: Path) -
         write_predictions(tmp_path, run, labels, guesses, test=True)
         written = saved(tmp_path, run)
         assert written is not None
-        runs.append(Best(name, seed, fold, 1, written, tested=True))
-    (found,) = differences(runs)
+        runs.append(Best(name, seed, fold, 1, written))
+    (found,) = differences(runs, "test")
     assert found.strategies == names
     assert (found.seeds, found.folds, found.runs, found.images, found.part) == (2, 3, 6, 50, "test")
     assert found.corrected_t_p is None, "it is of different images in every fold"

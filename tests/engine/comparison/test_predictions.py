@@ -124,9 +124,9 @@ def test_a_runs_file_is_read_once_however_many_strategies_it_is_compared_with(
         write_predictions(tmp_path, f"{strategy}-0", [0, 1, 1, 0], [0, 1, 0, "abc".index(strategy) % 2])
         file = saved(tmp_path, f"{strategy}-0")
         assert file is not None
-        runs.append(Best(strategy, 0, None, 1, file, tested=False))
+        runs.append(Best(strategy, 0, None, 1, file))
     opened: list[str] = []
     once = predictions.read
     monkeypatch.setattr(predictions, "read", lambda *of: (opened.append(of[1]), once(*of))[1])
-    assert len(differences(runs)) == 3
+    assert len(differences(runs, "val")) == 3
     assert sorted(opened) == ["a-0", "b-0", "c-0"]

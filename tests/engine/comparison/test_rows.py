@@ -62,8 +62,8 @@ def comparison(*rows: Row, images: int = 153) -> Comparison:
     return Comparison("ants-1", DataCounts(244, images, ("ants", "bees")), rows)
 
 
-def measured_state(*, interrupted: bool = False) -> Comparison:
-    """A comparison folded from events, one run finished and one waiting."""
+def measured_state(*, interrupted: bool = False, paused: bool = False) -> Comparison:
+    """A comparison folded from events, one run finished, or paused after its last epoch, and one waiting."""
     memories = [Memory(rss=10, peak_rss=rss) for rss in (20, 50, 40)]
     run = "resnet18-finetune-0"
     epochs = [
@@ -105,7 +105,9 @@ def measured_state(*, interrupted: bool = False) -> Comparison:
                 memory=memories[0],
             ),
             *epochs,
-            ev.RunFinished(run=run, end="finished", seconds=9.5, cpu_seconds=18.0, memory=memories[0]),
+            ev.CommandApplied(action="pause")
+            if paused
+            else ev.RunFinished(run=run, end="finished", seconds=9.5, cpu_seconds=18.0, memory=memories[0]),
         ]
     )
     return compare([Source(replace(state, interrupted=interrupted))])
@@ -238,6 +240,18 @@ def test_the_better_value_of_a_line_is_marked() -> None:
     assert waiting["validation accuracy"].best == (False,) * 3, "nor have they because a third has none yet"
 
 
+def test_nothing_is_marked_as_the_best_where_strategies_have_other_seeds() -> None:
+    def has_best(*rows: Row) -> bool:
+        made = comparison(*rows)
+        return any(any(line.best) for section in sections(made, columns(made)) for line in section.lines)
+
+    one, other = row("a", 0.9), row("b", 0.8)
+    assert has_best(one, other)
+    assert not has_best(one, other, row("b", 0.99, seed=1))
+    assert has_best(one, other, row("b", None, seed=1))
+    assert has_best(one, other, row("a", 0.7, seed=1), row("b", 0.99, seed=1))
+
+
 def test_a_difference_within_the_uncertainty_is_no_difference() -> None:
     said = verdict(comparison(row("a", 0.935), row("b", 0.922, seconds_total=2.7)))
     assert "±4.3 points" in said
@@ -290,6 +304,11 @@ def test_a_run_that_nobody_goes_on_with_is_interrupted() -> None:
     assert compare([Source(ExperimentState(interrupted=True))]).runs == ()
     rows = measured_state(interrupted=True).runs
     assert [row.state for row in rows] == ["finished", "interrupted"]
+
+
+def test_a_run_that_is_paused_is_not_said_to_be_running() -> None:
+    assert [row.state for row in measured_state(paused=True).runs] == ["paused", "waiting"]
+    assert [row.state for row in measured_state(paused=True, interrupted=True).runs] == ["interrupted", "interrupted"]
 
 
 def test_verdicts_without_two_results() -> None:

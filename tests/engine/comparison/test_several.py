@@ -28,6 +28,7 @@ from engine.state import ExperimentState, RunState, fold
 from engine.strategy import changed_strategy
 from engine.units import percent
 from tests.engine.comparison.files import write_predictions
+from tests.engine.comparison.test_rows import comparison, row
 from tests.tui import logs
 
 FINE, EXTRACT = "resnet18-finetune", "mobilenetv3-extract"
@@ -271,15 +272,33 @@ def test_experiments_of_one_name_are_never_taken_for_one(
         assert strategies == {f"{name} ({label})" for name in (FINE, EXTRACT) for label in labels}
 
 
-def test_where_one_strategy_was_not_tested_the_caveat_is_of_what_is_spoken_of(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("runs", "note"),
+    [
+        ([(0, None, True), (1, None, True)], "2 seeds"),
+        ([(0, None, False), (1, None, False)], "2 seeds"),
+        ([(0, None, True), (1, None, False)], "1 of 2 seeds"),
+        ([(0, 1, True), (0, 2, True), (0, 3, False)], "2 of 3 folds"),
+        ([(0, 1, True), (0, 2, True), (1, 1, True), (1, 2, True)], "2 seeds, 2 folds"),
+        ([(0, 1, True), (0, 2, True), (1, 1, True), (1, 2, False)], "3 of 4 runs"),
+    ],
+)
+def test_seeds_and_folds_are_counted_that_have_a_result(runs: list[tuple[int, int | None, bool]], note: str) -> None:
+    rows = (row("a", 0.9 if has_result else None, seed=seed, fold=fold) for seed, fold, has_result in runs)
+    assert [column.note for column in columns(comparison(*rows))] == [note]
+
+
+def test_where_one_strategy_was_not_tested_all_are_compared_on_the_validation_images(tmp_path: Path) -> None:
     tested = state(test=0.8)
     predict(tmp_path, tested, test=True)
     other = replace(tested.runs[1], run="other-0", strategy=changed_strategy(tested.runs[1].strategy, name="other"))
     worse = tuple(replace(epoch, val=Metrics(2.0, 0.1, 153)) for epoch in other.epochs)
     made = compare([Source(replace(tested, runs=(*tested.runs, replace(other, test=None, epochs=worse))), tmp_path)])
     said = verdict(made)
-    assert "on the same 20 test images" in said
-    assert "chosen on these very images" not in said
+    assert {pair.part for pair in made.pairs} == {"val"}
+    assert {matrix.part for matrix in matrices(columns(made))} == {"validation"}
+    assert "on the same 20 validation images" in said
+    assert "chosen on these very images" in said
 
 
 def test_copies_of_one_experiment_are_told_apart_by_their_folders(tmp_path: Path) -> None:

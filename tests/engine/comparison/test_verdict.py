@@ -143,6 +143,7 @@ def test_runs_under_way_will_train_the_rest() -> None:
         return verdict(comparison(row("a", 0.9, epochs=2, state=state), row("b", 0.9)))
 
     assert "Not every run has trained all its epochs yet." in said("running")
+    assert "Not every run has trained all its epochs yet." in said("paused")
     assert "Not every run trained all its epochs." in said("stopped")
 
 
@@ -284,6 +285,13 @@ def test_a_log_loss_is_a_reason_as_far_as_this_data_can_confirm_it() -> None:
     assert choices(unpaired)[0].sentence.endswith("(log loss 0.300 against 0.400, which this data cannot confirm).")
 
 
+def test_log_losses_too_are_of_the_seeds_that_both_have() -> None:
+    pair = replace(pair_of(90, 4, 4, 2), loss_difference=-0.1, loss_low=-0.15, loss_high=-0.05)
+    made = comparison(row("a", 0.9, val_loss=0.3), row("a", 0.9, seed=1, val_loss=0.37), row("b", 0.9, val_loss=0.4))
+    said = choices(replace(made, pairs=(pair,)))[0].sentence
+    assert "(log loss 0.300 against 0.400, with one seed each)" in said
+
+
 def test_a_log_loss_of_nothing_is_known_and_the_least() -> None:
     def said(first: float, second: float) -> list[str]:
         made = comparison(row("a", 0.9, val_loss=first), row("b", 0.9, val_loss=second))
@@ -301,6 +309,23 @@ def test_which_of_the_others_are_shown_to_be_worse() -> None:
     assert "a is shown to be more accurate than c." in said
     alike = pair_of(449, 13, 6, 32, ("a", "c"))
     assert "Not told apart from a: c." in verdict(result(first, alike))
+
+
+def test_what_is_better_in_the_runs_that_both_have_is_not_said_to_be_worse() -> None:
+    first, better = pair_of(450, 12, 8, 30), pair_of(400, 10, 62, 28, ("a", "c"))
+    made = result(first, pair_of(400, 12, 60, 28, ("b", "c")), better)
+    said = verdict(replace(made, runs=(row("a", 0.9), row("b", 0.8), row("c", 0.95), row("c", 0.2, seed=1))))
+    assert "a is shown to be more" not in said
+    assert "Not told apart" not in said
+    assert "c is shown to be more accurate than a in the runs that both have." in said
+
+
+def test_accuracy_speaks_for_nobody_who_is_behind_in_the_runs_that_both_have() -> None:
+    ahead, behind = pair_of(450, 12, 8, 30), pair_of(400, 10, 62, 28, ("a", "c"))
+    made = result(ahead, pair_of(400, 12, 60, 28, ("b", "c")), behind)
+    rows = (row("a", 0.9), row("b", 0.8), row("c", 0.95), row("c", 0.2, seed=1))
+    said = {choice.strategy: choice.sentence for choice in choices(replace(made, runs=rows))}
+    assert [name for name, sentence in said.items() if "accuracy counts" in sentence] == ["c"]
 
 
 def test_the_choice_goes_by_the_seeds_that_both_have_as_the_verdict_does() -> None:
