@@ -190,10 +190,9 @@ def lines(event: AnyEvent, state: ExperimentState) -> Iterator[Text]:
                 f"{shown(run)} · epoch {number}/{strategy.epochs} · "
                 f"train {percent(train.accuracy)} loss {train.loss:.3f} · val ",
                 (percent(val.accuracy), "bold"),
-                f" loss {val.loss:.3f}{' · best' if event.is_best else ''} · "
-                if strategy.is_probe
-                else f"lr {rate:.2g} · ",
-                f"{duration(event.seconds)} · {speed(event.images_per_second)}",
+                f" loss {val.loss:.3f}{' · best' if event.is_best else ''}",
+                "" if strategy.is_probe else f" · lr {rate:.2g}",
+                f" · {duration(event.seconds)} · {speed(event.images_per_second)}",
             )
         case ev.RunFailed(run=run, kind=kind, message=message, advice=advice):
             said = shown(" ".join((message, advice)).strip(), 400)
