@@ -271,6 +271,7 @@ def main() -> None:
     """The console entry point: errors become one line and an exit status."""
     from tui.signals import EndedAtOnceError
 
+    _open_what_is_closed()
     try:
         code = status(sys.argv[1:])
         waits = not any(thread.daemon for thread in threading.enumerate())
@@ -281,6 +282,16 @@ def main() -> None:
     # Not by way of the interpreter's own end: a thread that still computes there would abort the process.
     sys.stdout.flush()
     os._exit(code)
+
+
+def _open_what_is_closed() -> None:
+    """Where standard input, output or error came closed (``>&-``), it reads nothing and swallows what is written.
+
+    In the order of their numbers, so that each gets its own: else the next file that is opened would have it.
+    """
+    for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
+        if getattr(sys, name) is None:
+            setattr(sys, name, Path(os.devnull).open(mode, encoding="utf-8"))
 
 
 def status(arguments: list[str]) -> int:

@@ -390,6 +390,14 @@ def test_a_reader_who_has_gone_is_no_failure(line: str, tmp_path: Path) -> None:
     assert (done.returncode, done.stderr) == (0, b"")
 
 
+@pytest.mark.parametrize("line", ["runs >&-", "presets --json <&- >&-"])
+def test_a_closed_output_is_no_failure(line: str, tmp_path: Path) -> None:
+    logs.write(tmp_path / "runs" / "ants-bees-20261123-120000", logs.events())
+    command = f"{shlex.quote(str(Path(sys.executable).parent / 'tl-tui'))} {line}"
+    done = subprocess.run(["sh", "-c", command], stderr=subprocess.PIPE, timeout=60, check=False)
+    assert (done.returncode, done.stderr) == (0, b"")
+
+
 def test_beside_a_long_name_the_other_columns_stay(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
