@@ -21,10 +21,11 @@ def delete_experiments(names: Sequence[str], out: Path, *, yes: bool, force: boo
 
     ``SpecError`` before anything where a name is nobody's.
     """
+    found = dict.fromkeys([find_experiment(name, out).absolute() for name in names])
     if not yes and not sys.stdin.isatty():
         raise click.UsageError("there is nobody to ask; --yes deletes without a question")
     kept = False
-    for folder in dict.fromkeys([find_experiment(name, out).absolute() for name in names]):
+    for folder in found:
         inside = contents(folder)
         if not yes:
             for line in what_goes(folder, inside).splitlines():
