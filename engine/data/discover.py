@@ -13,7 +13,7 @@ from msgspec.structs import replace
 
 from engine.data.csv_file import read_csv
 from engine.data.dataset import DataError, DataSet, Sample, summary
-from engine.data.folders import Found, is_text, read_folders, unreadable
+from engine.data.folders import EXTENSIONS, Found, is_text, read_folders, unreadable
 from engine.data.groups import Grouping, by_column, by_pattern
 from engine.data.parts import Parts, divide
 from engine.data.splits import Labelled
@@ -54,6 +54,8 @@ def _given(source: DataSource, path: Path) -> DataSet:
     if not path.is_file() or path.suffix.lower() in ARCHIVES:
         unpack = "; unpack it first" if path.is_file() else ""
         raise DataError(f"{where}: neither a folder nor a CSV file{unpack}")
+    if path.suffix.lower() in EXTENSIONS:
+        raise DataError(f"{where}: is an image; give the folder of all images, with one folder a class in it")
     images = path.parent if source.images is None else _absolute(source.images)
     if not images.is_dir():
         raise DataError(f"{shown(str(images))}: no such folder of images")
