@@ -45,7 +45,10 @@ LONGEST_LINE = 1 << 24
 
 
 class LogBusyError(RuntimeError):
-    """Another process is writing this log; the text says which."""
+    """Another process is writing this log; the text is one line that says which."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__(shown(text, 2000))
 
 
 class EventLog:

@@ -301,14 +301,13 @@ def main() -> None:
 
 
 def _open_closed_output() -> None:
-    """Lets what a caller closed (``>&-``) lead nowhere: else the next file that is opened would be the output."""
-    for number, name in ((1, "stdout"), (2, "stderr")):
+    """Where standard input, output or error came closed (``>&-``), it reads nothing and swallows what is written.
+
+    In the order of their numbers, so that each gets its own: else the next file that is opened would have it.
+    """
+    for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
         if getattr(sys, name) is None:
-            nowhere = os.open(os.devnull, os.O_WRONLY)
-            if nowhere != number:
-                os.dup2(nowhere, number)
-                os.close(nowhere)
-            setattr(sys, name, os.fdopen(number, "w", encoding="utf-8", closefd=False))
+            setattr(sys, name, Path(os.devnull).open(mode, encoding="utf-8"))  # noqa: SIM115 - as long as the process
 
 
 def status(arguments: list[str]) -> int:

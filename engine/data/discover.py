@@ -55,7 +55,7 @@ def _given(source: DataSource, path: Path) -> DataSet:
         unpack = "; unpack it first" if path.is_file() else ""
         raise DataError(f"{where}: neither a folder nor a CSV file{unpack}")
     if is_image(path.name):
-        raise DataError(f"{where}: an image; give the folder with the classes' folders, or a CSV file")
+        raise DataError(f"{where}: is an image; give the folder of all images, with one folder a class in it")
     images = path.parent if source.images is None else _absolute(source.images)
     if not images.is_dir():
         raise DataError(f"{shown(str(images))}: no such folder of images")

@@ -420,8 +420,8 @@ def test_experiments_are_deleted_after_a_question(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     kept, gone = (logs.write(tmp_path / "runs" / name, logs.events()[:3]) for name in ("kept", "gone"))
-    assert status(["delete", "nobody's"]) == 2 and "no experiment" in capsys.readouterr().err
     assert status(["delete", "gone"]) == 2 and "--yes" in capsys.readouterr().err, "nobody is there to be asked"
+    assert status(["delete", "gone", "nobody's"]) == 2 and "there is no experiment" in capsys.readouterr().err
     assert status(["delete", "--yes", "gone", "nobody's"]) == 2 and gone.is_dir(), "nothing before all are found"
     assert status(["delete", "--yes", "gone", "runs/gone"]) == 0 and not gone.exists()
     assert "gone is deleted." in capsys.readouterr().out

@@ -18,10 +18,11 @@ from engine import events as ev
 from engine.events import AnyEvent
 from engine.folder import EVENTS
 from engine.hosts.thread import ThreadHost
+from engine.presets import named, presets
 from engine.state import ExperimentState, fold
 from tests.tui import logs
 from tui.commands.find import called
-from tui.commands.run import SILENT_SECONDS, Display, _display, _follow, _shown
+from tui.commands.run import SILENT_SECONDS, Display, _display, _follow, _shown, lines
 
 SLOWER = 40
 """How many times slower than the made-up log: a stage then takes minutes."""
@@ -83,6 +84,27 @@ def test_a_log_that_cannot_be_read_for_a_while_is_read_later(tmp_path: Path, mon
     said = file.getvalue()
     assert "resnet18-finetune-0 · epoch 1/12" in said
     assert "244 train" not in said
+
+
+@pytest.mark.parametrize(("name", "rate"), [("resnet18-finetune", "lr 0.01 · "), ("resnet18-probe", "")])
+def test_an_epoch_is_one_line(name: str, rate: str) -> None:
+    strategy = named(name, presets())
+    epoch = ev.EpochFinished(
+        run=f"{name}-0",
+        epoch=2,
+        train=ev.Metrics(accuracy=0.525, loss=0.688, images=40),
+        val=ev.Metrics(accuracy=1.0, loss=0.5, images=8),
+        learning_rate=0.01,
+        seconds=6.0,
+        train_seconds=5.0,
+        images_per_second=20.0,
+        memory=logs._memory(0, False, False),
+        is_best=True,
+    )
+    state = SimpleNamespace(run=lambda _: SimpleNamespace(strategy=strategy))
+    said = [line.plain for line in lines(epoch, cast(ExperimentState, state))]
+    measured = "train 52.5 % loss 0.688 · val 100.0 % loss 0.500 · best"
+    assert said == [f"{name}-0 · epoch 2/{strategy.epochs} · {measured} · {rate}6.0 s · 20 images/s"]
 
 
 def test_what_is_quick_adds_no_lines() -> None:

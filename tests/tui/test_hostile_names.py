@@ -16,8 +16,8 @@ from engine.data.dataset import summary
 from engine.data.discover import discover
 from engine.data.folders import is_text
 from engine.events import AnyEvent
-from engine.folder import EVENTS
-from engine.spec import DataSource
+from engine.folder import EVENTS, SPEC, WRITER_LOCK
+from engine.spec import DataSource, to_toml
 from engine.state import fold
 from engine.text import shown
 from tests import forked
@@ -251,6 +251,21 @@ def test_errors_of_commands_are_one_harmless_line(
         said = checked(printed.out + printed.err)
         assert said.count("\n") == 1
         assert len(said) > 10
+
+
+def test_the_folder_of_an_experiment_that_is_gone_on_with_is_harmless(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = logs.write(tmp_path / "x\x1b]0;owned\x07-20261123-120000", logs.events()[:3])
+    (folder / SPEC).write_text(to_toml(logs.two_strategies()), encoding="utf-8")
+    (folder / WRITER_LOCK).write_text("elsewhere 12\n", encoding="utf-8")
+    assert status(["resume", "--out", str(tmp_path)]) == 2
+    printed = capsys.readouterr()
+    assert r"x\x1b]0;owned\x07-20261123-120000 may still be written" in checked(printed.err) and not printed.out
+    monkeypatch.setattr("tui.commands.run.detach", lambda *_, **__: 12)
+    assert status(["resume", "--detach", "--out", str(tmp_path)]) == 0
+    printed = capsys.readouterr()
+    assert checked(printed.out) == "x\\x1b]0;owned\\x07-20261123-120000\n" and checked(printed.err)
 
 
 @pytest.mark.slow

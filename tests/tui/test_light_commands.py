@@ -44,7 +44,7 @@ def test_commands_without_a_screen_load_nothing_heavy(line: str, tmp_path: Path)
     assert_light(line, tmp_path, {**os.environ, "XDG_CONFIG_HOME": str(tmp_path)})
 
 
-@pytest.mark.parametrize("closed", [">&-", "2>&-", ">&- 2>&-"])
+@pytest.mark.parametrize("closed", [">&-", "<&- 2>&-", ">&- 2>&-"])
 def test_output_that_the_caller_closed_is_no_error(closed: str, tmp_path: Path) -> None:
     command = f'exec "$0" -c "from tui.cli import main; main()" presets {closed}'
     done = subprocess.run(

@@ -27,7 +27,7 @@ from engine.hosts.process import NotBegunError, detach
 from engine.log import event_reader, send_command
 from engine.spec import Experiment
 from engine.state import ExperimentState, RunState, StageProgress, fold
-from engine.text import counted, shown
+from engine.text import counted, shown, visible
 from engine.toml import SpecError
 from engine.units import duration, percent, size, speed
 from tui.commands.find import called, how_to_go_on
@@ -77,7 +77,7 @@ def detach_headless(folder: Path, *, force: bool, as_json: bool) -> int:
     except NotBegunError as error:
         raise SpecError(f"{folder.name} could not be started: {error}") from None
     found = {"experiment": folder.name, "folder": str(folder.resolve()), "process": process}
-    sys.stdout.write(json_text(found) if as_json else f"{folder.name}\n")
+    sys.stdout.write(json_text(found) if as_json else f"{visible(folder.name)}\n")
     sys.stderr.write(f"process {process}; `tl-tui attach {called(folder)}` shows it\n")
     return 0
 
@@ -190,10 +190,9 @@ def lines(event: AnyEvent, state: ExperimentState) -> Iterator[Text]:
                 f"{shown(run)} · epoch {number}/{strategy.epochs} · "
                 f"train {percent(train.accuracy)} loss {train.loss:.3f} · val ",
                 (percent(val.accuracy), "bold"),
-                f" loss {val.loss:.3f}{' · best' if event.is_best else ''} · "
-                if strategy.is_probe
-                else f"lr {rate:.2g} · ",
-                f"{duration(event.seconds)} · {speed(event.images_per_second)}",
+                f" loss {val.loss:.3f}{' · best' if event.is_best else ''}",
+                "" if strategy.is_probe else f" · lr {rate:.2g}",
+                f" · {duration(event.seconds)} · {speed(event.images_per_second)}",
             )
         case ev.RunFailed(run=run, kind=kind, message=message, advice=advice):
             said = shown(" ".join((message, advice)).strip(), 400)

@@ -212,6 +212,7 @@ def test_what_was_meant_by_a_path_that_is_not_there(tmp_path: Path, monkeypatch:
 def test_paths_that_are_not_there(tmp_path: Path) -> None:
     assert error_of(tmp_path / "no\x1bwhere") == f"{tmp_path}/no\\x1bwhere: no such file or folder"
     assert "unpack it first" in error_of(touch(tmp_path, "data.zip") / "data.zip")
+    assert "is an image; give the folder" in error_of(touch(tmp_path, "x.JPG") / "x.JPG")
     with pytest.raises(DataError, match="empty"):
         discover(DataSource(" "))
     with pytest.raises(DataError, match="nobody"):

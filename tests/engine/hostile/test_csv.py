@@ -163,9 +163,3 @@ def test_many_rows_take_bounded_memory(root: Path) -> None:
     assert "149,999 listed files are not in" in printed
     assert "4 images are listed more than once: 1.jpg, 2.jpg, 3.jpg and 1 more" in printed
     assert risen < 160 * MIB
-
-
-def test_an_image_as_the_data_is_called_one(tmp_path: Path) -> None:
-    (tmp_path / "x.JPG").write_bytes(b"\xff\xd8\xff")
-    with pytest.raises(DataError, match=r"x.JPG: an image; give the folder"):
-        discover(DataSource(path=str(tmp_path / "x.JPG")))
