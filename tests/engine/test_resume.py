@@ -16,6 +16,7 @@ import pytest
 from PIL import Image
 from torch.amp import GradScaler
 
+from benchmarks.images import write_images
 from engine import events as ev
 from engine.clock import Stopwatch
 from engine.data.dataset import DataError, DataSet
@@ -38,7 +39,7 @@ from engine.training import checkpoint, features, tensor_file
 from engine.training.best import Best
 from engine.training.course import Course
 from engine.training.run import at_the_start
-from tests.engine.parted import Condition, at, ended, numbers, run_in
+from tests.engine.parted import Condition, assert_same_files, at, ended, numbers, run_in
 from tests.engine.running import save_always, small_experiment, undisturbed, wait_for
 from tests.engine.training.runs import fine_tuning, make_run
 
@@ -105,6 +106,27 @@ def test_suspended_and_resumed_it_is_the_same_experiment(
     elapsed = [event.elapsed for event in event_reader(halved).read()]
     assert elapsed == sorted(elapsed)
     assert not standing_file(halved, FINE_TUNING).exists(), "what is over needs no checkpoint"
+
+
+@pytest.mark.parametrize(
+    ("rung", "when"),
+    [
+        ("probe", lambda event: isinstance(event, ev.ProbeSolved)),
+        ("probe", at("validating")),
+        ("finetune", lambda event: isinstance(event, ev.ProbeSolved)),
+    ],
+    ids=["a probe, solved", "a probe, validating", "the start of fine-tuning"],
+)
+def test_a_head_that_was_solved_for_is_the_same_where_the_search_has_a_beginning(
+    rung: str, when: Condition, tmp_path: Path
+) -> None:
+    """A convolution's: another beginning finds another head."""
+    strategy = changed_strategy(on_rung("squeezenet1_1", rung), image_size=32, head="probe", epochs=1)
+    dataset = discover(DataSource(path=str(write_images(tmp_path / "images", train=12, val=4, side=40))))
+    asked, halved = small_experiment(strategy), tmp_path / "halved"
+    run_in(halved, asked, dataset, "suspend", when=when)
+    assert run_in(halved, asked, dataset).end == "finished"
+    assert_same_files(halved, undisturbed(asked, dataset, tmp_path / "whole"))
 
 
 def test_seconds_go_on_from_where_they_stood(image_folder: Callable[..., Path], tmp_path: Path) -> None:
