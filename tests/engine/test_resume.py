@@ -170,6 +170,7 @@ def test_what_a_person_stopped_can_be_resumed_and_what_was_skipped_stays_so(
     asked = small_experiment(data=image_folder())
     run_until(tmp_path, asked, "skip", ended(1))
     assert [one.status for one in read_state(tmp_path).runs] == ["skipped", "finished"]
+    assert not standing_file(tmp_path, FINE_TUNING).exists()
     with pytest.raises(SpecError, match="nothing of it is left"):
         thread.resume(tmp_path)
     stopped = tmp_path / "stopped"
@@ -303,14 +304,19 @@ def test_a_checkpoint_of_another_version_is_refused_unless_forced(
     assert [path.read_bytes() for path in (tmp_path / "checkpoints").rglob("unused-*")] == [content]
 
 
+@pytest.mark.parametrize("end", ["finished", "skipped"])
 def test_the_checkpoint_of_a_run_that_is_over_goes_when_the_others_go_on(
-    image_folder: Callable[..., Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    end: str, image_folder: Callable[..., Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """As where a process is killed right after it has logged that the run is over."""
     asked = small_experiment(data=image_folder())
     with monkeypatch.context() as patch:
         patch.setattr(checkpoint, "remove", lambda *_: None)
-        run_until(tmp_path, asked, "suspend", lambda event: isinstance(event, ev.RunFinished))
+        if end == "finished":
+            run_until(tmp_path, asked, "suspend", lambda event: isinstance(event, ev.RunFinished))
+        else:
+            run_in(tmp_path, asked, discover(asked.data), "skip", "suspend", when=ended(2))
+    assert read_state(tmp_path).run(FINE_TUNING).status == end
     assert standing_file(tmp_path, FINE_TUNING).exists()
     assert go_on(tmp_path, asked).end == "finished"
     assert not standing_file(tmp_path, FINE_TUNING).exists()
