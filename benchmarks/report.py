@@ -8,6 +8,7 @@ import shutil
 import subprocess
 from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
+from hashlib import sha256
 from importlib import metadata
 from pathlib import Path
 from statistics import median
@@ -18,6 +19,7 @@ from engine.cpu import cpu_name
 
 ROOT = Path(__file__).resolve().parent.parent
 PACKAGES = ("torch", "torchvision", "tl-tui", "textual")
+CODE = ("engine", "tui", "benchmarks")
 GIB = 2**30
 
 
@@ -49,12 +51,19 @@ def version(package: str) -> str:
 
 
 def commit() -> str:
-    """The short hash of the checked-out commit, and whether the code differs from it."""
+    """The short hash of the checked-out commit, and where the code differs from it, one of the code as it is."""
     short = _output("git", "-C", str(ROOT), "rev-parse", "--short", "HEAD")
     if not short:
         return "unknown"
-    changed = _output("git", "-C", str(ROOT), "status", "--porcelain", "--", "engine", "tui", "benchmarks")
-    return f"{short} with changes" if changed else short
+    if not _output("git", "-C", str(ROOT), "status", "--porcelain", "--", *CODE):
+        return short
+    files = _output("git", "-C", str(ROOT), "ls-files", "-co", "--exclude-standard", "--", *CODE).splitlines()
+    digest = sha256()
+    for file in sorted(files):
+        digest.update(file.encode())
+        if (ROOT / file).is_file():
+            digest.update((ROOT / file).read_bytes())
+    return f"{short} with changes ({digest.hexdigest()[:8]})"
 
 
 def table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:

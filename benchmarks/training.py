@@ -99,7 +99,8 @@ def main() -> None:
             draw(data)
         strategies = [_as_asked(presets()[name], options.epochs, options.batch_size) for name in options.presets]
         reader: LineReader[Sample] = LineReader(options.json or Path(scratch, "none"), Sample)
-        samples = [sample for sample in reader.read() if sample.commit == commit()]
+        now = commit()
+        samples = [sample for sample in reader.read() if sample.commit == now]
         named = DEMO if options.data is None else str(data)
         units = list(plan(named, options.weights, strategies, options.seeds, options.repeats, peers))
         wanted = {planned.key for unit in units for planned in unit}

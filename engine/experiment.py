@@ -126,7 +126,7 @@ def _run(
         for planned in planned_runs(experiment):
             left = state.run(planned.name)
             if not is_left(left):
-                if left.status == "finished":  # a process that was killed right then had no time for it
+                if left.status in ("finished", "skipped"):  # a process that was killed right then had no time for it
                     checkpoint.remove(log.folder, planned.name)
                 continue
             if shared.prepared:

@@ -82,7 +82,7 @@ def run_events(shared: Shared, planned: PlannedRun, view: Preprocessing, known: 
     for event in (*ending, last):
         with suppress(Interrupted):  # it is ending already; nothing of it may be lost
             yield event
-    if isinstance(last, ev.RunFinished) and last.end == "finished":
+    if isinstance(last, ev.RunFinished) and last.end != "stopped":
         checkpoint.remove(shared.folder, name)
 
 
@@ -106,7 +106,8 @@ def _begun(
 
 
 def _leaving(course: Course | None, action: Action) -> Generator[Event, None, None]:
-    """Saves where a run stands that a person ends, and tests what it has learnt, unless the process is to end.
+    """Saves where a run stands that a person ends and may go on with, and tests what it has learnt, unless the process
+    is to end.
 
     A wish while it is being tested ends the test, which is done where the run goes on some day.
     """
@@ -114,7 +115,8 @@ def _leaving(course: Course | None, action: Action) -> Generator[Event, None, No
         return
     was_testing = course.spent is not None
     with suppress(Interrupted):
-        yield from saving.before_leaving(course, best_too=action == "suspend")
+        if action != "skip":
+            yield from saving.before_leaving(course, best_too=action == "suspend")
         if action != "suspend" and not was_testing:
             yield from _test(course)
 

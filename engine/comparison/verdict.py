@@ -57,7 +57,7 @@ def verdict(comparison: Comparison) -> str:
         return f"No verdict: {comparison.data_differs}."
     results = measured(comparison)
     if not results:
-        return "No run has a result yet."
+        return f"No run has a result: {comparison.error}" if comparison.error else "No run has a result yet."
     first, *rest = results
     if not rest:
         return " ".join([_alone(first, comparison), *caveats(comparison, part(comparison))])

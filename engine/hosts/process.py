@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import subprocess
 import sys
@@ -52,9 +53,10 @@ def detach(folder: Path, *, force: bool = False) -> int:
 
 
 def main(arguments: list[str]) -> int:
-    """Goes on with what is left of an experiment; SIGTERM saves where it stands and ends.
+    """Goes on with what is left of an experiment; SIGTERM saves where it stands and ends, a second one ends at once.
 
-    Exit status: 0 all done, 1 a failure that is in the log, 2 it could not begin (one line on stderr).
+    Exit status: 0 all done, 1 a failure that is in the log, 2 it could not begin (one line on stderr), 130 ended at
+    once.
     """
     *options, folder = arguments
     host: thread.ThreadHost | None = None
@@ -62,6 +64,8 @@ def main(arguments: list[str]) -> int:
 
     def suspend(_signal: int, _frame: FrameType | None) -> None:
         nonlocal asked
+        if asked:
+            os._exit(130)  # the interpreter's own end would wait for threads, and abort those that compute
         asked = True
         if host is not None:
             host.ask("suspend")

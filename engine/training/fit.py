@@ -154,6 +154,8 @@ def _features(run: Run, training: Training) -> Generator[Event, None, Tensor]:
 
 def _solve(run: Run, training: Training, feed: Feed) -> Generator[Event, None, None]:
     """The only epoch of a probe, whose training metrics are those of the head that it ends with."""
+    if training.step == feed.train_steps:  # an earlier process did it
+        return
     assert feed.features is not None
     began, part = run.meters.clock(), run.images.prepared.train
     yield from put_probe(run, feed.features)

@@ -28,7 +28,9 @@ def make_optimizer(strategy: Strategy, network: Network) -> Optimizer:
                 _start_still(optimizer)
             return optimizer
         case AdamW(lr=lr, weight_decay=decay):
-            return torch.optim.AdamW(_groups(strategy, lr, network), lr=lr, weight_decay=decay, fused=True)
+            adamw = torch.optim.AdamW(_groups(strategy, lr, network), lr=lr, weight_decay=decay, fused=True)
+            _begin_moments(adamw)
+            return adamw
         case LBFGS():
             return torch.optim.LBFGS(network.head.parameters())
 
@@ -42,6 +44,20 @@ def _start_still(optimizer: torch.optim.SGD) -> None:
     for group in optimizer.param_groups:
         for parameter in group["params"]:
             optimizer.state[parameter]["momentum_buffer"] = torch.zeros_like(parameter, requires_grad=False)
+
+
+def _begin_moments(optimizer: torch.optim.AdamW) -> None:
+    """Makes its moments, as torch would in the first step.
+
+    There, groups would step one after the other as each has its own: where memory ends, some have moved already.
+    """
+    for group in optimizer.param_groups:
+        for parameter in group["params"]:
+            optimizer.state[parameter] = {
+                "step": torch.zeros((), dtype=torch.float32, device=parameter.device),
+                "exp_avg": torch.zeros_like(parameter, requires_grad=False),
+                "exp_avg_sq": torch.zeros_like(parameter, requires_grad=False),
+            }
 
 
 def make_scheduler(strategy: Strategy, optimizer: Optimizer) -> lr_scheduler.LRScheduler:

@@ -58,13 +58,13 @@ def attempt(
     *,
     proven: bool,
 ) -> list[Measured] | Shortage:
-    """One step of the optimizer over ``trained``; or what there was no memory for, and nothing has changed then.
+    """One step of the optimizer over ``trained``; or what there was no memory for, and nothing has changed then: what
+    the optimizer remembers was made before, so that it needs no memory once it moves a parameter.
 
     ``proven``: a batch of that size did fit before. If memory ends all the same, since something else has taken it,
     the running statistics of batch norm may have seen a part of this batch once more than they should: keeping a copy
     of them before every step would cost all the others.
     """
-    first = not optimizer.state
     kept: list[tuple[Tensor, Tensor]] = []
     try:
         if not proven:
@@ -83,8 +83,6 @@ def attempt(
         for buffer, before in kept:
             buffer.copy_(before)
     optimizer.zero_grad(set_to_none=True)
-    if first:  # what it remembers may have been made for some parameters and not for others
-        optimizer.state.clear()
     for left in ("grad_scale", "found_inf"):  # of the scaler; the next step would multiply with it
         vars(optimizer).pop(left, None)
     return short

@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -14,6 +15,21 @@ def test_header_names_machine_versions_and_commit() -> None:
     assert "GiB of memory" in lines[0]
     assert f"torch {report.version('torch')}" in lines[2]
     assert report.version("no-such-package-here") == "not installed"
+
+
+def test_other_changes_to_a_commit_have_another_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(report, "ROOT", tmp_path)
+    new = tmp_path / "engine" / "new.py"
+    new.parent.mkdir()
+    git = ["git", "-C", str(tmp_path), "-c", "user.name=n", "-c", "user.email=e"]
+    subprocess.run([*git, "init", "--quiet"], check=True)
+    subprocess.run([*git, "commit", "--quiet", "--allow-empty", "-m", "empty"], check=True)
+    names = [report.commit()]
+    for code in ("one", "other", "one"):
+        new.write_text(code)
+        names.append(report.commit())
+    assert names[1] == names[3] != names[2]
+    assert all(name.startswith(f"{names[0]} with changes (") for name in names[1:])
 
 
 @pytest.mark.parametrize(

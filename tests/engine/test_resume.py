@@ -16,6 +16,7 @@ import pytest
 from PIL import Image
 from torch.amp import GradScaler
 
+from benchmarks.images import write_images
 from engine import events as ev
 from engine.clock import Stopwatch
 from engine.data.dataset import DataError, DataSet
@@ -38,7 +39,7 @@ from engine.training import checkpoint, features, tensor_file
 from engine.training.best import Best
 from engine.training.course import Course
 from engine.training.run import at_the_start
-from tests.engine.parted import Condition, at, ended, numbers, run_in
+from tests.engine.parted import Condition, assert_same_files, at, ended, numbers, run_in
 from tests.engine.running import save_always, small_experiment, undisturbed, wait_for
 from tests.engine.training.runs import fine_tuning, make_run
 
@@ -107,6 +108,27 @@ def test_suspended_and_resumed_it_is_the_same_experiment(
     assert not standing_file(halved, FINE_TUNING).exists(), "what is over needs no checkpoint"
 
 
+@pytest.mark.parametrize(
+    ("rung", "when"),
+    [
+        ("probe", lambda event: isinstance(event, ev.ProbeSolved)),
+        ("probe", at("validating")),
+        ("finetune", lambda event: isinstance(event, ev.ProbeSolved)),
+    ],
+    ids=["a probe, solved", "a probe, validating", "the start of fine-tuning"],
+)
+def test_a_head_that_was_solved_for_is_the_same_where_the_search_has_a_beginning(
+    rung: str, when: Condition, tmp_path: Path
+) -> None:
+    """A convolution's: another beginning finds another head."""
+    strategy = changed_strategy(on_rung("squeezenet1_1", rung), image_size=32, head="probe", epochs=1)
+    dataset = discover(DataSource(path=str(write_images(tmp_path / "images", train=12, val=4, side=40))))
+    asked, halved = small_experiment(strategy), tmp_path / "halved"
+    run_in(halved, asked, dataset, "suspend", when=when)
+    assert run_in(halved, asked, dataset).end == "finished"
+    assert_same_files(halved, undisturbed(asked, dataset, tmp_path / "whole"))
+
+
 def test_seconds_go_on_from_where_they_stood(image_folder: Callable[..., Path], tmp_path: Path) -> None:
     asked = small_experiment("resnet18-finetune", data=image_folder())
     run_until(tmp_path, asked, "suspend", ended(2))
@@ -148,6 +170,7 @@ def test_what_a_person_stopped_can_be_resumed_and_what_was_skipped_stays_so(
     asked = small_experiment(data=image_folder())
     run_until(tmp_path, asked, "skip", ended(1))
     assert [one.status for one in read_state(tmp_path).runs] == ["skipped", "finished"]
+    assert not standing_file(tmp_path, FINE_TUNING).exists()
     with pytest.raises(SpecError, match="nothing of it is left"):
         thread.resume(tmp_path)
     stopped = tmp_path / "stopped"
@@ -281,14 +304,19 @@ def test_a_checkpoint_of_another_version_is_refused_unless_forced(
     assert [path.read_bytes() for path in (tmp_path / "checkpoints").rglob("unused-*")] == [content]
 
 
+@pytest.mark.parametrize("end", ["finished", "skipped"])
 def test_the_checkpoint_of_a_run_that_is_over_goes_when_the_others_go_on(
-    image_folder: Callable[..., Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    end: str, image_folder: Callable[..., Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """As where a process is killed right after it has logged that the run is over."""
     asked = small_experiment(data=image_folder())
     with monkeypatch.context() as patch:
         patch.setattr(checkpoint, "remove", lambda *_: None)
-        run_until(tmp_path, asked, "suspend", lambda event: isinstance(event, ev.RunFinished))
+        if end == "finished":
+            run_until(tmp_path, asked, "suspend", lambda event: isinstance(event, ev.RunFinished))
+        else:
+            run_in(tmp_path, asked, discover(asked.data), "skip", "suspend", when=ended(2))
+    assert read_state(tmp_path).run(FINE_TUNING).status == end
     assert standing_file(tmp_path, FINE_TUNING).exists()
     assert go_on(tmp_path, asked).end == "finished"
     assert not standing_file(tmp_path, FINE_TUNING).exists()

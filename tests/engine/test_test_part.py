@@ -184,7 +184,7 @@ def test_what_a_person_ends_is_tested_too(action: Action, status: str, dataset: 
     assert len(ended_run.epochs) == 2
     assert ended_run.test
     assert "test_logits" in load_file(tmp_path / "run" / "predictions" / f"{FIRST}.safetensors")
-    assert standing_file(tmp_path / "run", FIRST).exists()
+    assert standing_file(tmp_path / "run", FIRST).exists() == (action == "stop"), "only that is gone on with"
 
 
 def test_where_no_epoch_has_ended_there_is_nothing_to_test(dataset: DataSet, tmp_path: Path) -> None:

@@ -85,6 +85,23 @@ def test_commands_of_several_are_each_applied_once(host: thread.ThreadHost, tmp_
     assert host.wait(SECONDS)
 
 
+def test_why_an_experiment_failed_as_a_whole_is_said(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (begun, *_), folder, why = logs.events(), tmp_path / "runs" / "ants-bees", "train: no images are left"
+    folder.mkdir(parents=True)
+    with EventLog(folder) as log:
+        log.append(begun)
+        log.append(ev.ExperimentFinished(end="failed", error=why))
+    out = ["--out", str(tmp_path / "runs")]
+    assert status(["ctl", "status", *out]) == 0
+    assert capsys.readouterr().out.splitlines()[:2] == ["ants-bees · failed", f"  {why}"]
+    assert status(["ctl", "status", "--json", *out]) == 0
+    assert json.loads(capsys.readouterr().out)["error"] == why
+    assert status(["compare", *out]) == 0
+    assert f"No run has a result: {why}" in capsys.readouterr().out
+    assert status(["compare", "--format", "json", *out]) == 0
+    assert json.loads(capsys.readouterr().out)["error"] == why
+
+
 @pytest.mark.parametrize(
     ("action", "code", "said"), [("stop", 0, ""), ("pause", 1, "pause was asked for; it ended first")]
 )

@@ -94,7 +94,8 @@ def _to_look_at(experiment: str | None, out: Path) -> Path:
 def _lines(state: ExperimentState, folder: Path, by: str, left: float | None) -> list[str]:
     who, until = f" by {by}" if by else "", "" if left is None else f" · {duration(left)} left"
     first = f"{folder.name} · {status(state)}{who}{until}"
-    return [first, *(f"  {_line(run, state)}" for run in state.runs)]
+    why = [f"  {shown(state.error, 400)}"] if state.error else []
+    return [first, *why, *(f"  {_line(run, state)}" for run in state.runs)]
 
 
 def _line(run: RunState, state: ExperimentState) -> str:
@@ -111,6 +112,7 @@ def _object(state: ExperimentState, folder: Path, by: str, left: float | None) -
         "experiment": folder.name,
         "folder": str(folder.resolve()),
         "status": status(state),
+        "error": state.error or None,
         "writer": by or None,
         "remaining_seconds": left,
         "runs": [

@@ -15,6 +15,7 @@ from engine.history import read_state
 from engine.hosts import process, thread
 from engine.hosts.process import NotBegunError, detach
 from engine.log import event_reader, send_command, writing_process
+from tests import forked
 from tests.engine.running import SECONDS, small_experiment, wait_for
 
 
@@ -52,6 +53,30 @@ def test_it_runs_in_a_session_of_its_own_obeys_and_can_be_gone_on_with(
     wait_for(lambda: not psutil.pid_exists(second) or psutil.Process(second).status() == psutil.STATUS_ZOMBIE)
     numbers = [epoch.epoch for epoch in read_state(folder).runs[0].epochs]
     assert numbers == list(range(1, len(numbers) + 1)), "no epoch twice, none left out"
+
+
+ASKED = """
+import os, signal, sys
+from engine.hosts import process, thread
+
+class Busy:
+    failure = None
+    def ask(self, action):
+        print(action, flush=True)
+    def wait(self, seconds):
+        for _ in range(int(sys.argv[1])):
+            os.kill(os.getpid(), signal.SIGTERM)
+        return True
+
+thread.resume = lambda *_, **__: Busy()
+sys.exit(process.main(["folder"]))
+"""
+
+
+@pytest.mark.parametrize(("times", "status"), [(1, 0), (2, 130)])
+def test_a_second_signal_ends_it_at_once(times: int, status: int) -> None:
+    done = forked.run(["-c", ASKED, str(times)], Path(__file__).parents[3], SECONDS)
+    assert (done.returncode, done.stdout) == (status, "suspend\n"), done.stderr
 
 
 def test_what_cannot_begin_says_why_in_a_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

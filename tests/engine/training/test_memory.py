@@ -13,7 +13,6 @@ import pytest
 import torch
 from torch import Tensor, nn
 from torch.amp import GradScaler
-from torch.optim import AdamW
 
 from engine import events as ev
 from engine.failures import failure
@@ -206,46 +205,38 @@ def test_a_run_whose_smallest_part_does_not_fit_ends(norm: bool, images: str) ->
         on_card(run_of(network(norm=norm)), capacity=30_000)
 
 
-class Refusing(Card):
-    """Refuses the ``number``-th allocation within the optimizer's first step, once."""
+@pytest.mark.parametrize("name", ["SGD", "AdamW"])
+def test_an_optimizer_takes_no_memory_in_its_first_step(name: str) -> None:
+    """Its groups step one after the other: where memory ended at one, those before it would have moved already."""
+    run = run_of(network(), fine_tuning(epochs=1, optimizer={"name": name}))
+    training, card, before, taken = at_the_start(run), Card(), [0], []
 
-    def __init__(self, number: int) -> None:
-        super().__init__()
-        self.left = number
+    def begins(*_: object) -> None:
+        before[0] = card.peak = card.used
 
-    def _count(self, storage: torch.UntypedStorage) -> None:
-        self.left -= self.in_step
-        if self.in_step and self.left == 0:
-            self.in_step = False
-            raise torch.OutOfMemoryError("out of memory")
-
-    in_step = False
+    training.optimizer.register_step_pre_hook(begins)
+    training.optimizer.register_step_post_hook(lambda *_: taken.append(card.peak - before[0]))
+    with card:
+        trained(run, training)
+    assert taken == [0, 0]
 
 
-@pytest.mark.parametrize("scaled", [False, True], ids=["plain", "scaled"])
-@pytest.mark.parametrize("number", [1, 2, 9])
-def test_an_optimizer_that_could_not_begin_begins_anew(number: int, scaled: bool) -> None:
-    """Its own memory, of some weights and not of others, is dropped, and so is what the scaler left there."""
-    strategy = fine_tuning(epochs=1, optimizer={"name": "AdamW"})
-
-    def result(card: Card, most: int | None) -> Outcome:
-        run = run_of(network(), strategy)
+def test_a_step_that_could_not_begin_is_done_again_without_what_the_scaler_left() -> None:
+    def result(most: int | None, *, refused: bool) -> Outcome:
+        run = run_of(network(), fine_tuning(epochs=1, optimizer={"name": "AdamW"}))
         training = at_the_start(run)
-        training.scaler = GradScaler("cpu", enabled=scaled, init_scale=2.0**10)
+        training.scaler = GradScaler("cpu", enabled=True, init_scale=2.0**10)
         training.micro_batches = replace(training.micro_batches, most=most)
-        assert isinstance(training.optimizer, AdamW)
+        left = [refused]
 
-        def in_step(now: bool, *_: object) -> None:
-            card.in_step = now
+        def refuse(*_: object) -> None:
+            if left and left.pop():
+                raise torch.OutOfMemoryError("out of memory")
 
-        training.optimizer.register_step_pre_hook(partial(in_step, True))
-        training.optimizer.register_step_post_hook(partial(in_step, False))
-        with card:
-            return trained(run, training)[0]
+        training.optimizer.register_step_pre_hook(refuse)
+        return trained(run, training)[0]
 
-    refused = Refusing(number)
-    assert same(result(refused, None), result(Card(), 4))
-    assert refused.left <= 0
+    assert same(result(None, refused=True), result(4, refused=False))
 
 
 def test_features_and_validation_are_computed_with_fewer_images_at_once(

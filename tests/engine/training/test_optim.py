@@ -33,11 +33,14 @@ def step(parameters: list[nn.Parameter], scaler: GradScaler, optimizer: torch.op
     scaler.update()
 
 
-def test_the_first_step_is_that_of_torch() -> None:
-    run, torchs = make_run(fine_tuning()), make_run(fine_tuning())
-    optimizer = make_optimizer(fine_tuning(), run.network)
-    rate = {"lr": optimizer.param_groups[0]["lr"], "momentum": optimizer.param_groups[0]["momentum"]}
-    plain = torch.optim.SGD(torchs.network.module.parameters(), **rate, fused=True)
+@pytest.mark.parametrize("values", [{}, {"name": "AdamW"}], ids=["SGD", "AdamW"])
+def test_the_first_steps_are_those_of_torch(values: dict[str, str]) -> None:
+    strategy = fine_tuning(optimizer=values)
+    run, torchs = make_run(strategy), make_run(strategy)
+    optimizer = make_optimizer(strategy, run.network)
+    names = ("lr", "momentum", "weight_decay")
+    given = {name: value for name, value in optimizer.param_groups[0].items() if name in names}
+    plain = type(optimizer)(torchs.network.module.parameters(), **given, fused=True)
     for network, one in ((run.network, optimizer), (torchs.network, plain)):
         for _ in range(3):
             for parameter in network.module.parameters():
