@@ -265,7 +265,7 @@ def test_the_folder_of_an_experiment_that_is_gone_on_with_is_harmless(
     monkeypatch.setattr("tui.commands.run.detach", lambda *_, **__: 12)
     assert status(["resume", "--detach", "--out", str(tmp_path)]) == 0
     printed = capsys.readouterr()
-    assert "x\\x1b]0;owned\\x07-20261123-120000\n" == checked(printed.out) and checked(printed.err)
+    assert checked(printed.out) == "x\\x1b]0;owned\\x07-20261123-120000\n" and checked(printed.err)
 
 
 @pytest.mark.slow
