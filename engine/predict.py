@@ -53,8 +53,13 @@ def trained(weights: Path, device: str = "auto") -> Trained:
         classes = msgspec.json.decode(metadata["classes"], type=tuple[str, ...])
         view = msgspec.json.decode(metadata["preprocessing"], type=Preprocessing)
         strategy = msgspec.json.decode(metadata["strategy"], type=Strategy)
-        module = build(strategy.backbone, len(classes), strategy.trains, None, 0).module
-        module.load_state_dict(state)
+        arguments = msgspec.json.decode(metadata.get("arguments", "{}"), type=dict[str, object])
+        # what torchvision pretrained may see its input otherwise; whose values it has first, the next line replaces
+        pretrained = state if arguments.get("transform_input") else None
+        module = build(strategy.backbone, len(classes), strategy.trains, pretrained, 0).module
+        own = module.state_dict()
+        own.update({name: state[name] for name in own})  # keeps the versions of its parts, without which MNASNet fails
+        module.load_state_dict(own)
     except OSError as error:
         raise SpecError(f"{weights}: {error.strerror or error}") from None
     except (SafetensorError, KeyError, msgspec.DecodeError, RuntimeError) as error:

@@ -23,8 +23,8 @@ tl-tui run DATA    the same comparison without the app
 
 DATA is a folder with train/CLASS/* and val/CLASS/*, a folder of class folders, or a CSV file with a path column and a
 label column. Exit status: 0 done, 1 not all of it (a run failed, check found what makes results false, rank ranked
-nothing, ctl was not obeyed in time), 2 wrong usage or unusable input, 130 ended by Ctrl-C or SIGTERM, or stopped, to
-be gone on with.
+nothing, ctl was not obeyed in time, predict could not read an image), 2 wrong usage or unusable input, 130 ended by
+Ctrl-C or SIGTERM, or stopped, to be gone on with.
 """
 
 

@@ -42,7 +42,8 @@ class Network(NamedTuple):
 
     ``head`` is the last layer of ``module``, under the name ``head_name``; ``head(features(...))`` gives the logits.
     ``dropout`` is the probability of a Dropout directly before the head, 0 where there is none. ``trained``: the names
-    of the parts that train, see :mod:`engine.models.trained`.
+    of the parts that train, see :mod:`engine.models.trained`. ``arguments``: what ``torchvision.models.get_model`` gets
+    beside the number of classes to build one that takes its state and computes the same.
     """
 
     module: nn.Module
@@ -50,6 +51,7 @@ class Network(NamedTuple):
     head_name: str
     dropout: float
     trained: frozenset[str]
+    arguments: Mapping[str, object]
 
 
 class Parameters(NamedTuple):
@@ -134,7 +136,9 @@ def build(backbone: str, classes: int, trains: Trains, pretrained: Mapping[str, 
     trained = parts_that_train(module, head_name, before_head, trains, size)
     freeze_all_but(module, trained)
     dropout = module.get_submodule(before_head) if before_head else None
-    network = Network(module, head, head_name, dropout.p if isinstance(dropout, nn.Dropout) else 0.0, trained)
+    arguments = _arguments(backbone, pretrained is not None)
+    rate = dropout.p if isinstance(dropout, nn.Dropout) else 0.0
+    network = Network(module, head, head_name, rate, trained, arguments)
     set_training_mode(network)
     return network
 
@@ -174,15 +178,22 @@ def _family(backbone: str) -> str:
 
 def _bare(backbone: str, pretrained: bool) -> nn.Module:
     """torchvision's model as its default weights need it, randomly initialised, without auxiliary classifiers."""
-    arguments: dict[str, object] = {}
+    arguments = _arguments(backbone, pretrained)
+    if "init_weights" in arguments:
+        arguments["init_weights"] = not pretrained
+    module: nn.Module = torchvision.models.get_model(backbone, weights=None, **arguments)
+    return module
+
+
+def _arguments(backbone: str, pretrained: bool) -> dict[str, object]:
+    """What torchvision's constructor gets for a model whose weights are put into it afterwards."""
     match _family(backbone):
         case "inception" | "googlenet":
             # the pretrained ones normalise their input in another way, and convert from the usual one
-            arguments = {"aux_logits": False, "init_weights": not pretrained, "transform_input": pretrained}
+            return {"aux_logits": False, "init_weights": False, "transform_input": pretrained}
         case "vision_transformer":
-            arguments = {"image_size": default_weights(backbone).meta["min_size"][0]}
-    module: nn.Module = torchvision.models.get_model(backbone, weights=None, **arguments)
-    return module
+            return {"image_size": default_weights(backbone).meta["min_size"][0]}
+    return {}
 
 
 def _with_head(module: nn.Module, classes: int) -> tuple[nn.Module, str, str]:

@@ -75,23 +75,19 @@ class Best:
     def save(self) -> list[FileSaved]:
         """Writes the best epoch's weights and its logits, both or none; nothing where that is done already.
 
-        ``checkpoints/RUN/best.safetensors``: the network's state dict; its metadata has what is needed to use it
-        (strategy, classes, preprocessing). ``predictions/RUN.safetensors``: ``logits`` (images, classes) and
-        ``labels`` (images,) of the validation images in file order, whose paths and groups are in its metadata;
-        ``test_logits`` and ``test_labels``, with ``test_paths`` and ``test_groups``, once the test images were asked.
+        ``checkpoints/RUN/best.safetensors``: the network's state dict; in its metadata ``classes``, ``epoch`` and what
+        :func:`needed_to_use` gives. ``predictions/RUN.safetensors``: ``logits`` (images, classes) and ``labels``
+        (images,) of the validation images in file order, whose paths and groups are in its metadata; ``test_logits``
+        and ``test_labels``, with ``test_paths`` and ``test_groups``, once the test images were asked.
         """
         if self.saved == (self.epoch, self.test is not None) or self.logits is None:
             return []
         run = self.run
         described = {"classes": json.dumps(self.classes), "epoch": str(self.epoch)}
         weights, predictions = weights_file(Path(), run.name), predictions_file(Path(), run.name)
-        strategy = msgspec.json.encode(run.strategy).decode()
-        view = msgspec.json.encode(run.images.preprocessing).decode()
         tensor_file.write_together(
             {
-                self.folder / weights: TensorFile(
-                    self.full_state(), {**described, "strategy": strategy, "preprocessing": view}
-                ),
+                self.folder / weights: TensorFile(self.full_state(), {**described, **needed_to_use(run)}),
                 self.folder / predictions: self._predictions(described),
             }
         )
@@ -111,6 +107,15 @@ class Best:
                 tensors |= {f"{prefix}logits": logits.cpu(), f"{prefix}labels": part.labels}
                 metadata |= {f"{prefix}{name}": text for name, text in _where(part.samples).items()}
         return TensorFile(tensors, metadata)
+
+
+def needed_to_use(run: Run) -> dict[str, str]:
+    """What using a run's network needs beside the names of its classes, each as JSON: its strategy, its images'
+    preprocessing, and the ``arguments`` of torchvision's constructor.
+    """
+    network, view = run.network, run.images.preprocessing
+    found = {"strategy": run.strategy, "preprocessing": view, "arguments": network.arguments}
+    return {name: msgspec.json.encode(value).decode() for name, value in found.items()}
 
 
 def _where(samples: Sequence[Sample]) -> dict[str, str]:

@@ -38,7 +38,9 @@ def network(*, norm: bool = False, dropout: float = 0.0) -> Network:
     head = nn.Linear(16, 2)
     layers = [nn.Conv2d(3, 16, 3), *([nn.BatchNorm2d(16)] if norm else []), nn.ReLU(), nn.Conv2d(16, 16, 3), nn.ReLU()]
     module = nn.Sequential(*layers, nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Dropout(dropout), head)
-    return Network(module, head, str(len(module) - 1), dropout, frozenset(name for name, _ in module.named_modules()))
+    return Network(
+        module, head, str(len(module) - 1), dropout, frozenset(name for name, _ in module.named_modules()), {}
+    )
 
 
 def run_of(network: Network, strategy: Strategy = STRATEGY, train: int = 13, val: int = 6) -> Run:
