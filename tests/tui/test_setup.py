@@ -178,7 +178,7 @@ async def test_space_leaves_a_strategy_out_and_none_cannot_start(images: DataSou
     ("path", "why"),
     [
         ("nowhere", "no such file"),
-        ("ants-bees/train/cold/0.png", "not a CSV"),
+        ("ants-bees/train/cold/0.png", "is an image"),
         ("ants-bees/val/cold", ""),
         ("a\0b/c", "no such file"),
         ("~\0/x", "null"),

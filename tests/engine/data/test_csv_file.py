@@ -218,9 +218,9 @@ def test_a_class_that_only_validation_has(root: Path) -> None:
 
 
 def test_files_that_are_no_csv(root: Path) -> None:
-    (root / "photo.jpg").write_bytes(b"\xff\xd8\xff\xe0")
+    (root / "photo.csv").write_bytes(b"\xff\xd8\xff\xe0")
     with pytest.raises(DataError, match="not UTF-8 text"):
-        found(root / "photo.jpg")
+        found(root / "photo.csv")
     path = write(root / "pets.csv", "file_path,label", *FOUR)
     with pytest.raises(DataError, match="no such folder of images"):
         found(path, images=root / "nowhere")
