@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from contextlib import closing
 from functools import partial
 from itertools import islice
 from pathlib import Path
@@ -71,22 +72,22 @@ def said_of(network: Trained, paths: Sequence[str]) -> Iterator[Said]:
     """What the network says of each file, in their order; one that cannot be read stops none of the others."""
     view, device = network.preprocessing, network.device
     mean, std = (torch.tensor(values, device=device) for values in (view.mean, view.std))
-    decoded = in_order((partial(_decoded, path, view.resize) for path in paths), cores())
-    left = iter(paths)
-    for size in evaluation_sizes(len(paths), device):
-        some = list(zip(islice(left, size), decoded, strict=False))
-        squares = [square for _, square in some if not isinstance(square, Undecoded)]
-        probabilities: Iterator[list[float]] = iter(())
-        if squares:
-            pixels = torch.from_numpy(np.stack(squares)).to(device).permute(0, 3, 1, 2)
-            with torch.inference_mode():
-                logits = network.module(normalise(central(pixels, view.crop), mean, std))
-            probabilities = iter(logits.float().cpu().softmax(1).tolist())
-        for path, square in some:
-            if isinstance(square, Undecoded):
-                yield Said(path, (), square.reason)
-            else:
-                yield Said(path, tuple(next(probabilities)))
+    with closing(in_order((partial(_decoded, path, view.resize) for path in paths), cores())) as decoded:
+        pairs = zip(paths, decoded, strict=True)
+        for size in evaluation_sizes(len(paths), device):
+            some = list(islice(pairs, size))
+            squares = [square for _, square in some if not isinstance(square, Undecoded)]
+            probabilities: Iterator[list[float]] = iter(())
+            if squares:
+                pixels = torch.from_numpy(np.stack(squares)).to(device).permute(0, 3, 1, 2)
+                with torch.inference_mode():
+                    logits = network.module(normalise(central(pixels, view.crop), mean, std))
+                probabilities = iter(logits.float().cpu().softmax(1).tolist())
+            for path, square in some:
+                if isinstance(square, Undecoded):
+                    yield Said(path, (), square.reason)
+                else:
+                    yield Said(path, tuple(next(probabilities)))
 
 
 def _decoded(path: str, side: int) -> NDArray[np.uint8] | Undecoded:

@@ -127,6 +127,11 @@ class Strategy(Struct, frozen=True, forbid_unknown_fields=True):
         return isinstance(self.optimizer, LBFGS)
 
     @property
+    def solves_head(self) -> bool:
+        """Whether the last layer is solved for, be it alone or before all else trains."""
+        return self.is_probe or self.head == "probe"
+
+    @property
     def on_features(self) -> bool:
         """Whether the whole backbone is frozen, so that its features are computed once and epochs run on them."""
         return self.trains == "head"

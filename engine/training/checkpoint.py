@@ -192,7 +192,8 @@ def restore(checkpoint: Checkpoint, course: Course) -> None:
     """
     standing, run, training = checkpoint.standing, course.run, course.training
     _check(checkpoint, run, training)
-    if (standing.epoch, standing.step) != (1, 0):  # else a head that is solved for again would begin where that ended
+    is_solved_again = run.strategy.solves_head and (standing.epoch, standing.step) == (1, 0)
+    if not is_solved_again:  # else the search would begin where it had ended
         fill(_moving(run), _below(checkpoint, "weights/"))
     fill(training.tally.sums(), _below(checkpoint, "tally/"))
     training.optimizer.load_state_dict({"state": _optimizer_state(checkpoint), "param_groups": standing.groups})

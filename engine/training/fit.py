@@ -81,7 +81,7 @@ def warm_up(run: Run) -> None:
     """One step on blank images, undone: what is paid only once (loading, choosing and compiling kernels) is then not
     counted as the time of the run that happens to come first. What does not fit into memory is left to the run.
     """
-    if run.strategy.is_probe or run.strategy.head == "probe":
+    if run.strategy.solves_head:
         divided(run.images.prepared.train.samples, 2, 0)  # loads scikit-learn
     train_sizes, val_sizes = _shapes(run)
     if not train_sizes and not val_sizes:

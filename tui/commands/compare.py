@@ -17,7 +17,7 @@ from engine.export.to_markdown import to_markdown
 from engine.history import read_state
 from engine.text import shown
 from engine.toml import SpecError
-from tui.commands.find import find_run
+from tui.commands.find import find_run, named_runs
 from tui.tables import comparison_table
 from tui.text import print_line
 
@@ -93,11 +93,7 @@ def _source(folder: Path, wanted: frozenset[str] | None) -> Source:
         raise SpecError(f"{folder.name} has nothing to compare: {shown(state.error) or 'it has only just begun'}")
     runs = None
     if wanted is not None:
-        of_strategies = {run.run: run.strategy.name for run in state.runs}
-        known = {*of_strategies, *of_strategies.values()}
-        if missing := sorted(wanted - known):
-            raise SpecError(f"{folder.name} has no run {missing[0]!r}; there are {', '.join(of_strategies)}")
-        runs = frozenset(run for run, strategy in of_strategies.items() if wanted & {run, strategy})
+        runs = frozenset(run.run for run in named_runs(folder, state.runs, wanted))
     return Source(state, folder, runs)
 
 

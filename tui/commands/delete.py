@@ -10,7 +10,6 @@ import click
 
 from engine.log import LogBusyError
 from engine.removal import contents, remove
-from engine.text import shown
 from tui.commands.find import find_experiment
 from tui.deleting import is_deleted, what_goes
 from tui.text import print_line
@@ -36,7 +35,7 @@ def delete_experiments(names: Sequence[str], out: Path, *, yes: bool, force: boo
         try:
             strange = remove(folder, inside.folder, force=force)
         except LogBusyError as error:
-            print_line(f"not deleted: {shown(str(error))}", to_stderr=True)
+            print_line(f"not deleted: {error}", to_stderr=True)
             kept = True
             continue
         print_line(is_deleted(folder, strange))

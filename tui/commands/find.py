@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shlex
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Sequence, Set
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -14,7 +14,7 @@ from tui.options import RUNS
 
 if TYPE_CHECKING:
     from engine.history import Status, Summary
-    from engine.state import ExperimentState
+    from engine.state import ExperimentState, RunState
 
 
 def called(folder: Path) -> str:
@@ -60,6 +60,15 @@ def find_run(name: str | None, out: Path) -> tuple[Path, str | None]:
         if not colon or not experiment:
             raise
     return find_experiment(experiment, out), run
+
+
+def named_runs(folder: Path, runs: Sequence[RunState], wanted: Set[str]) -> list[RunState]:
+    """The runs of these ids, or of strategies of these names; ``SpecError`` where one is nobody's."""
+    missing = wanted - {name for run in runs for name in (run.run, run.strategy.name)}
+    if missing:
+        there = ", ".join(run.run for run in runs)
+        raise SpecError(f"{folder.name} has no run {min(missing)!r}; there are {there}")
+    return [run for run in runs if wanted & {run.run, run.strategy.name}]
 
 
 def find_interrupted(name: str | None, out: Path) -> Path:

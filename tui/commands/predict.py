@@ -13,10 +13,10 @@ from engine.export.to_json import json_text
 from engine.folder import weights_file
 from engine.history import read_state
 from engine.state import RunState
-from engine.text import listed, shown
+from engine.text import shown
 from engine.toml import SpecError
 from engine.units import percent
-from tui.commands.find import find_run
+from tui.commands.find import find_run, named_runs
 from tui.text import print_line
 
 if TYPE_CHECKING:
@@ -50,9 +50,7 @@ def print_predictions(experiment: str, images: Sequence[Path], format_: str, out
 def _run(folder: Path, name: str | None) -> RunState:
     """The run, or where it names a strategy or nothing the one of them with the best validation accuracy."""
     runs = read_state(folder).runs
-    named = [run for run in runs if name in (None, run.run, run.strategy.name)]
-    if not named:
-        raise SpecError(f"{folder.name} has no run {name!r}; there are {listed([run.run for run in runs], 5)}")
+    named = runs if name is None else named_runs(folder, runs, {name})
     kept = [run for run in named if run.best is not None and weights_file(folder, run.run).is_file()]
     if not kept:
         raise SpecError(f"{shown(folder.name)}: no network of {name or 'its runs'} is kept; one is once an epoch ended")

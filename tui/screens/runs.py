@@ -281,7 +281,7 @@ class RunsScreen(Mode):
                 return
             strange = remove(folder, asked_about)
         except LogBusyError as error:  # one on another host, which may have ended
-            self.notify(f"{shown(str(error))} (`tl-tui delete --force`)", title="Not deleted", severity="warning")
+            self.notify(f"{error} (`tl-tui delete --force`)", title="Not deleted", severity="warning")
         except Exception as error:  # a person wants to know, and to go on
             self._tell(error, "Not all of it could be deleted")
         else:
