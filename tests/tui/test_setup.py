@@ -37,6 +37,7 @@ from tui.screens.pick_folder import PickFolder
 from tui.screens.runs import RunsScreen
 from tui.screens.setup import SetupScreen
 from tui.widgets.field import Field
+from tui.widgets.run_options import RunOptions
 
 SIZES = [(80, 24), (120, 40)]
 Keys = Pilot[None]
@@ -860,6 +861,18 @@ async def test_what_is_typed_before_setup_is_there_is_no_path(images: DataSource
     async with app.run_test(size=SIZES[0], message_hook=heard) as pilot:
         await settled(pilot)
         assert focused == [app.setup.strategies]
+
+
+async def test_leaving_before_setup_is_whole_is_no_failure(images: DataSource, monkeypatch: pytest.MonkeyPatch) -> None:
+    app = App(images)
+
+    async def leave(_: RunOptions) -> None:
+        app.exit()
+
+    monkeypatch.setattr(RunOptions, "complete", leave)
+    async with app.run_test(size=SIZES[0]) as pilot:
+        await until(pilot, lambda: app._exit)
+    assert app.return_code == 0
 
 
 async def test_many_images_are_looked_at_only_when_asked(images: DataSource, monkeypatch: pytest.MonkeyPatch) -> None:
