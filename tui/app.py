@@ -15,9 +15,11 @@ from rich.text import Text
 from textual import on
 from textual.app import App
 from textual.binding import Binding, BindingType
+from textual.css.query import NoMatches
 from textual.events import Event, Key, Paste
 from textual.notifications import Notify, SeverityLevel
 from textual.screen import ModalScreen, Screen
+from textual.widget import MountError
 from textual.worker import get_current_worker
 
 from engine.events import Action
@@ -544,6 +546,11 @@ class TlTui(App[None], inherit_bindings=False):
         self._return_code = 1
         self.failure = f"tl-tui: the app failed and had to end; details in {app_log()}"
         super().panic(*renderables)
+
+    def _handle_exception(self, error: Exception) -> None:
+        """An app that ends mounts no more widgets, in the middle of what needs them: that is no failure."""
+        if not self._exit or not isinstance(error, MountError | NoMatches):
+            super()._handle_exception(error)
 
     def _fatal_error(self) -> None:
         """What Textual calls where the app cannot go on: one line instead of a traceback."""

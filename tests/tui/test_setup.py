@@ -866,8 +866,9 @@ async def test_what_is_typed_before_setup_is_there_is_no_path(images: DataSource
 async def test_leaving_before_setup_is_whole_is_no_failure(images: DataSource, monkeypatch: pytest.MonkeyPatch) -> None:
     app = App(images)
 
-    async def leave(_: RunOptions) -> None:
+    async def leave(options: RunOptions) -> None:
         app.exit()
+        await options.mount(Input())
 
     monkeypatch.setattr(RunOptions, "complete", leave)
     async with app.run_test(size=SIZES[0]) as pilot:

@@ -168,10 +168,8 @@ class SetupScreen(Mode):
     async def _complete(self) -> None:
         """Adds what the first frame did not wait for: most of the widgets, and what is in the data."""
         self.data.look()
-        for part in (self.options, self.form):
-            if not self.is_attached:  # the app has begun to end
-                return
-            await part.complete()
+        await self.options.complete()
+        await self.form.complete()
         self._describe(self.strategies.current or self.form.strategy)
 
     @property
