@@ -16,6 +16,8 @@ from engine.spec import Experiment, planned_runs
 from engine.strategy import Strategy
 
 RunStatus = Literal["waiting", "running", "finished", "stopped", "skipped", "failed"]
+Condition = Literal[RunStatus, "paused", "interrupted", "not begun"]
+"""A run's status as a person sees it, see :func:`condition`."""
 WRITING = "writing"
 """The kind of a failure for want of room to write what was learnt."""
 MEMORY_POINTS = 400
@@ -336,6 +338,20 @@ def _(event: ev.ExperimentFinished, state: ExperimentState) -> ExperimentState:
         replace(run, status="stopped", progress=None) if run.status == "running" else run for run in state.runs
     )
     return replace(state, runs=runs, stage=None, paused=False, end=event.end, error=event.error, suspended_at=None)
+
+
+def condition(run: RunState, state: ExperimentState) -> Condition:
+    """``paused`` and ``interrupted`` instead of running; ``not begun`` where nobody is there to begin what waits."""
+    if run.status == "waiting" and (state.interrupted or state.end is not None):
+        return "not begun"
+    if run.status != "running":
+        return run.status
+    return "interrupted" if state.interrupted else "paused" if state.paused else "running"
+
+
+def as_left(state: ExperimentState) -> ExperimentState:
+    """The state as it is once its process has ended, which may have suspended it for another to go on with."""
+    return replace(state, interrupted=state.interrupted or state.suspended)
 
 
 def is_left(run: RunState) -> bool:

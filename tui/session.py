@@ -10,11 +10,11 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from msgspec.structs import replace
 from rich.console import Console
 
 from engine.log import is_being_written, writer, writing_process
 from engine.spec import Experiment
+from engine.state import as_left
 from tui.app import TlTui
 from tui.collector import collected_seldom
 from tui.commands.find import called, how_to_go_on
@@ -109,8 +109,7 @@ def _print_comparison(app: TlTui) -> None:
     from tui.tables import comparison_table  # noqa: PLC0415
 
     console = Console()
-    state = replace(app.state, interrupted=app.state.interrupted or app.state.suspended)
-    console.print(comparison_table(compare([Source(state, app.folder)])))
+    console.print(comparison_table(compare([Source(as_left(app.state), app.folder)])))
     print_line(str(app.folder))
 
 

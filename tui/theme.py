@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Literal
-
 from textual.theme import Theme
+
+from engine.data.findings import Level
+from engine.state import Condition
 
 Colour = tuple[int, int, int]
 GROUND: Colour = (18, 21, 27)
@@ -52,9 +53,6 @@ THEME = Theme(
     },
 )
 
-Condition = Literal["waiting", "running", "finished", "stopped", "skipped", "failed", "paused", "interrupted"]
-"""A run's status as a person sees it: also ``paused``, and ``interrupted`` where its process is gone."""
-
 SIGNS: dict[Condition, str] = {
     "waiting": "○",
     "running": "●",
@@ -64,7 +62,15 @@ SIGNS: dict[Condition, str] = {
     "failed": "✗",
     "paused": "‖",
     "interrupted": "!",
+    "not begun": "○",
 }
+
+LEVELS: dict[Level, tuple[str, str]] = {
+    "alarm": ("✗", f"bold {rgb(ROSE)}"),
+    "warning": ("!", f"bold {rgb(AMBER)}"),
+    "note": ("·", rgb(GREY)),
+}
+"""How what was found in data is marked: the sign, and its style."""
 
 
 def colour_of(number: int) -> Colour:
@@ -81,4 +87,5 @@ STYLES: dict[Condition, str] = {
     "failed": f"bold {rgb(ROSE)}",
     "paused": f"bold {rgb(AMBER)}",
     "interrupted": rgb(AMBER),
+    "not begun": rgb(GREY),
 }

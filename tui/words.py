@@ -11,12 +11,12 @@ from rich.text import Text
 from engine.eta import fraction_done, remaining_of_all, remaining_of_stage, remaining_seconds
 from engine.events import Action
 from engine.models.origin import RANDOM
-from engine.state import ExperimentState, RunState, StageProgress
+from engine.state import ExperimentState, RunState, StageProgress, condition
 from engine.text import shown
 from engine.units import clock, duration, percent, speed, spread
 from tui.strategies import kind, rates
 from tui.text import apart
-from tui.theme import AMBER, BLUE, GREY, LINE, SIGNS, STYLES, Condition, rgb
+from tui.theme import AMBER, BLUE, GREY, LINE, SIGNS, STYLES, rgb
 
 STAGES = {
     "weights": "finding weights",
@@ -62,15 +62,6 @@ def kept_if_skipped(run: RunState) -> str:
 def title(run: RunState) -> str:
     """``resnet18 · fine-tune all``."""
     return f"{shown(run.strategy.backbone, 40)} · {kind(run.strategy)}"
-
-
-def condition(run: RunState, state: ExperimentState) -> Condition:
-    """The run's status as a person sees it."""
-    if run.status == "running" and state.interrupted:
-        return "interrupted"
-    if run.status == "running" and state.paused:
-        return "paused"
-    return run.status
 
 
 def status(run: RunState, state: ExperimentState) -> Text:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from statistics import mean
-from typing import TYPE_CHECKING, Literal, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from msgspec import Struct
 from msgspec.structs import replace
@@ -17,7 +17,7 @@ from engine.comparison.fairness import unfairness
 from engine.comparison.parts import Part
 from engine.comparison.same_data import what_differs
 from engine.events import Leak
-from engine.state import ExperimentState, RunState, RunStatus
+from engine.state import Condition, ExperimentState, RunState, condition
 
 if TYPE_CHECKING:
     from engine.comparison.scores import Scores
@@ -45,7 +45,7 @@ class Row(Struct, frozen=True, kw_only=True):
     strategy: str
     seed: int
     fold: int | None = None
-    state: RunStatus | Literal["paused", "interrupted"]
+    state: Condition
     error: str
     backbone: str
     trains: str
@@ -218,7 +218,7 @@ def _row(one: Chosen, wanted: str | None) -> Row:
         strategy=one.strategy,
         seed=run.seed,
         fold=run.fold,
-        state=_state(run, source.state),
+        state=condition(run, source.state),
         error=run.failure.message if run.failure else "",
         backbone=run.strategy.backbone,
         trains=run.strategy.trains,
@@ -266,12 +266,6 @@ def _row(one: Chosen, wanted: str | None) -> Row:
         peak_reserved_bytes=peak.reserved,
         peak_device_bytes=peak.device,
     )
-
-
-def _state(run: RunState, state: ExperimentState) -> RunStatus | Literal["paused", "interrupted"]:
-    if state.interrupted and not run.is_over:
-        return "interrupted"
-    return "paused" if state.paused and run.status == "running" else run.status
 
 
 def _with_targets(rows: Sequence[Row], runs: Sequence[RunState | None]) -> tuple[Row, ...]:

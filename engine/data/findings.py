@@ -26,11 +26,15 @@ PAIRS = "pairs of the same or nearly the same image"
 
 
 class Finding(Struct, frozen=True):
-    """One thing that was found: what, in a sentence, and what to do about it, empty where nothing."""
+    """One thing that was found: what, in a sentence, and what to do about it, empty where nothing.
+
+    ``brief``: the same in a few words, for where there is little room; lines after the first matter less.
+    """
 
     level: Level
     text: str
     advice: str = ""
+    brief: str = ""
 
 
 def findings(report: Report, source: DataSource) -> tuple[Finding, ...]:
@@ -69,7 +73,11 @@ def _groups(report: Report, source: DataSource) -> Iterator[Finding]:
         ).strip()
         if is_far_above(leak):
             text += " Accuracy on this split measures memory as well."
-        yield Finding("alarm" if is_far_above(leak) and sure else "warning", text, advice)
+        brief = (
+            f"{leak.shared:,} of {leak.images:,} val share train's groups\n"
+            f"groups alone {100 * leak.no_pixels:.0f} %, majority {100 * leak.majority:.0f} %"
+        )
+        yield Finding("alarm" if is_far_above(leak) and sure else "warning", text, advice, brief)
     elif report.proposal is not None:
         yield Finding("note", f"Names look like {report.proposal}; none is in two parts.", _named(report))
     elif leak is None:
@@ -77,11 +85,15 @@ def _groups(report: Report, source: DataSource) -> Iterator[Finding]:
             "note",
             "No groups are known, so nobody can tell whether images of one patient, animal or scene are in two parts.",
             "name them: --group-pattern REGEX, or --group COLUMN of a CSV file",
+            "no groups known, so none checked",
         )
     test = report.test_leak
     if test is not None and test.shared:
         text = f"{test.shared:,} of {test.images:,} test images share a group with training or validation."
-        yield Finding("alarm" if is_far_above(test) and sure else "warning", text, "take other images for the test")
+        brief = f"{test.shared:,} of {test.images:,} test share others' groups"
+        yield Finding(
+            "alarm" if is_far_above(test) and sure else "warning", text, "take other images for the test", brief
+        )
 
 
 def _named(report: Report) -> str:
@@ -100,18 +112,24 @@ def _duplicates(report: Report) -> Iterator[Finding]:
             f"{more}{found.val_copies:,} of {total:,} validation images "
             f"{'is' if found.val_copies == 1 else 'are'} in training too, exactly or nearly.",
             "remove them from one of the two",
+            counted(found.val_copies, "val image is in train too", "val images are in train too"),
         )
     if found.test_copies:
         copies = counted(found.test_copies, "test image is", "test images are")
         yield Finding(
-            "alarm", f"{more}{copies} in training or validation too, exactly or nearly.", "remove them from the test"
+            "alarm",
+            f"{more}{copies} in training or validation too, exactly or nearly.",
+            "remove them from the test",
+            counted(found.test_copies, "test image is in train or val", "test images are in train or val"),
         )
     if found.conflicts:
         pairs = counted(found.conflicts, "pair of the same or nearly the same image has", f"{PAIRS} have")
-        yield Finding("alarm", f"{pairs} two different labels.", "look at them: one of the labels is wrong")
+        brief = counted(found.conflicts, "pair of one image, two labels", "pairs of one image, two labels")
+        yield Finding("alarm", f"{pairs} two different labels.", "look at them: one of the labels is wrong", brief)
     if found.harmless:
         pairs = counted(found.harmless, "pair of the same or nearly the same image is", f"{PAIRS} are")
-        yield Finding("note", f"{more}{pairs} within one part.", "harmless to the split; but they count twice")
+        brief = counted(found.harmless, "image", "images") + " twice within a part"
+        yield Finding("note", f"{more}{pairs} within one part.", "harmless to the split; but they count twice", brief)
 
 
 def _images(report: Report) -> Iterator[Finding]:
@@ -120,22 +138,28 @@ def _images(report: Report) -> Iterator[Finding]:
         return
     if images.unreadable:
         names = listed([f"{one.path} ({one.reason})" for one in images.unreadable])
-        yield Finding(
-            "warning", f"{counted(len(images.unreadable), 'image', 'images')} cannot be read and left out: {names}."
-        )
-    if shares := telling_grey(images):
+        unread = counted(len(images.unreadable), "image", "images")
+        yield Finding("warning", f"{unread} cannot be read and left out: {names}.", brief=f"{unread} cannot be read")
+    if shares := _telling_grey(images):
         said = ", ".join(f"{shown(name, 60)} {percent(share)}" for name, share in shares.items())
         yield Finding(
             "alarm",
             f"Whether a picture is grey gives its class away: grey are of {said}.",
             "a network may learn that alone: make all of them grey",
+            f"grey: {_apart(shares)}",
         )
 
 
-def telling_grey(images: Images) -> dict[str, float]:
+def _telling_grey(images: Images) -> dict[str, float]:
     """The share (0..1) of each class's images that are grey, empty where that does not tell classes apart."""
     shares = {name: grey / count for name, (grey, count) in images.grey.items() if count}
     return shares if shares and max(shares.values()) - min(shares.values()) > 0.5 else {}
+
+
+def _apart(shares: dict[str, float]) -> str:
+    """The classes with the most and the least of them."""
+    most, least = (which(shares, key=lambda name: shares[name]) for which in (max, min))
+    return f"{shares[most]:.0%} of {shown(most, 12)}, {shares[least]:.0%} of {shown(least, 12)}"
 
 
 def _balance(report: Report) -> Iterator[Finding]:
@@ -148,4 +172,5 @@ def _balance(report: Report) -> Iterator[Finding]:
             f"({train[most]:,} and {train[least]:,})."
         )
         advice = "look at balanced accuracy and each class's recall rather than at accuracy"
-        yield Finding("warning" if times >= VERY_UNEVEN else "note", text, advice)
+        brief = f"{times:.3g} times as many {shown(most, 12)} as {shown(least, 12)}"
+        yield Finding("warning" if times >= VERY_UNEVEN else "note", text, advice, brief)

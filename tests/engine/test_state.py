@@ -8,7 +8,7 @@ from engine import events as ev
 from engine.events import AnyEvent, Memory, Metrics
 from engine.presets import presets
 from engine.spec import changed, default_experiment
-from engine.state import MEMORY_POINTS, ExperimentState, fold
+from engine.state import MEMORY_POINTS, ExperimentState, as_left, condition, fold
 
 FIRST, SECOND = "resnet18-finetune-0", "mobilenetv3-extract-0"
 BEGAN = datetime(2026, 11, 23, 20, 31, tzinfo=UTC)
@@ -170,6 +170,30 @@ def test_failure_pause_and_end() -> None:
     assert (over.end, over.paused) == ("stopped", False)
     assert [run.status for run in over.runs] == ["failed", "waiting"]
     assert fold([ev.ExperimentFinished(end="failed", error="why")]).error == "why"
+
+
+def test_condition_of_a_run_is_also_that_of_its_experiment() -> None:
+    going = fold([started(), run_started(FIRST)])
+    left = fold([ev.CommandApplied(action="suspend", time=datetime(2026, 11, 23, tzinfo=UTC))], going)
+    of = {
+        "going on": going,
+        "paused": fold([ev.CommandApplied(action="pause")], going),
+        "left, but not yet by its process": left,
+        "left": as_left(left),
+        "nobody there": msgspec.structs.replace(going, interrupted=True, paused=True),
+        "over": fold([ev.ExperimentFinished(end="stopped")], going),
+        "failed": fold([ev.ExperimentFinished(end="failed", error="why")], fold([started()])),
+    }
+    assert {name: [condition(run, state) for run in state.runs] for name, state in of.items()} == {
+        "going on": ["running", "waiting"],
+        "paused": ["paused", "waiting"],
+        "left, but not yet by its process": ["running", "waiting"],
+        "left": ["interrupted", "not begun"],
+        "nobody there": ["interrupted", "not begun"],
+        "over": ["stopped", "not begun"],
+        "failed": ["not begun", "not begun"],
+    }
+    assert as_left(going) == going
 
 
 def test_memory_samples_have_a_bound_and_span_the_run() -> None:

@@ -272,7 +272,8 @@ async def test_what_is_open_closes_for_other_experiments_alone(app: TlTui, folde
         await pilot.press("t")
         await until(pilot, lambda: screen.view == "cost")
         before = screen.compared
-        app.state = msgspec.structs.replace(app.state, interrupted=True)
+        first, *others = app.state.runs
+        app.state = msgspec.structs.replace(app.state, runs=(msgspec.structs.replace(first, status="stopped"), *others))
         screen.show(app.state)
         await until(pilot, lambda: screen.compared is not before)
         assert screen.view == "cost"

@@ -7,7 +7,8 @@ from engine.data.duplicates import Duplicates
 from engine.data.findings import findings
 from engine.events import Leak
 from engine.spec import DataSource
-from tui.widgets.soundness import ALARM, alarms, soundness
+from tui.theme import LEVELS
+from tui.widgets.soundness import alarms, soundness
 
 
 def test_every_alarm_of_the_check_is_a_line() -> None:
@@ -30,5 +31,6 @@ def test_every_alarm_of_the_check_is_a_line() -> None:
     )
     said = soundness(report, is_grouped=False, checking=None).plain
     found = [one for one in findings(report, DataSource()) if one.level == "alarm"]
-    assert len(found) == alarms(report) == sum(line.startswith(ALARM) for line in said.splitlines())
+    assert all(one.brief for one in findings(report, DataSource()))
+    assert len(found) == alarms(report) == sum(line.startswith(LEVELS["alarm"][0]) for line in said.splitlines())
     assert "40 of 40 test share others' groups" in said and "grey: 100% of ants, 0% of bees" in said

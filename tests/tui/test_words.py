@@ -8,7 +8,7 @@ import pytest
 from engine import events as ev
 from engine import spec
 from engine.events import AnyEvent, Stage
-from engine.state import ExperimentState, fold
+from engine.state import ExperimentState, condition, fold
 from tests.tui import logs
 from tui import words
 from tui.widgets.header import first_line
@@ -46,7 +46,7 @@ def test_a_run_waits_for_the_one_right_before_it_until_the_experiment_ends() -> 
     names = [run.run for run in state.runs]
     assert [words.activity(run, state).plain for run in state.runs[1:]] == [f"after {one}" for one in names[:-1]]
     state = fold([ev.ExperimentFinished(end="stopped")], state)
-    assert [words.condition(run, state) for run in state.runs] == ["stopped", *["waiting"] * 3]
+    assert [condition(run, state) for run in state.runs] == ["stopped", *["not begun"] * 3]
     assert words.activity(state.runs[1], state).plain == "the experiment ended before it began"
 
 

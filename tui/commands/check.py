@@ -19,23 +19,18 @@ from engine.progress import WorkDone
 from engine.spec import DataSource
 from engine.text import counted, shown
 from tui.text import middle
-from tui.theme import AMBER, BLUE, GREEN, GREY, ROSE, rgb
+from tui.theme import AMBER, BLUE, GREEN, GREY, LEVELS, ROSE, rgb
 
 if TYPE_CHECKING:
     from collections.abc import Generator
 
     from engine.data.check import Images, Report
     from engine.data.duplicates import Pair, Picture
-    from engine.data.findings import Finding, Level
+    from engine.data.findings import Finding
     from engine.data.proposal import Proposal
 
 T = TypeVar("T")
 
-SIGNS: dict[Level, tuple[str, str]] = {
-    "alarm": ("✗", f"bold {rgb(ROSE)}"),
-    "warning": ("!", f"bold {rgb(AMBER)}"),
-    "note": ("·", rgb(GREY)),
-}
 PAIRS_SHOWN = 10
 CLASSES_SHOWN = 20
 DIM = rgb(GREY)
@@ -98,7 +93,7 @@ def _head(report: Report) -> Text:
 
 def _finding(found: Finding) -> Table:
     """The sign, and beside it the sentence with what to do below it."""
-    sign, style = SIGNS[found.level]
+    sign, style = LEVELS[found.level]
     table = Table.grid(padding=(0, 1))
     table.add_column(width=1)
     table.add_column()

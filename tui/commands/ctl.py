@@ -12,13 +12,13 @@ from engine.events import CommandApplied
 from engine.export.to_json import json_text
 from engine.history import status, with_writer
 from engine.log import event_reader, is_being_written, send_command, writer
-from engine.state import ExperimentState, RunState, fold
+from engine.state import ExperimentState, RunState, condition, fold
 from engine.text import shown
 from engine.toml import SpecError
 from engine.units import duration, percent
 from tui.commands.find import find_experiment, find_running
 from tui.text import print_line
-from tui.words import condition, epoch, images
+from tui.words import epoch, images
 
 Asked = Literal["pause", "resume", "stop", "skip", "status"]
 ACTIONS: tuple[Asked, ...] = get_args(Asked)

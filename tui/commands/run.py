@@ -9,7 +9,6 @@ from contextlib import contextmanager, nullcontext, suppress
 from pathlib import Path
 from time import sleep
 
-from msgspec.structs import replace
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskID, TextColumn
 from rich.table import Column
@@ -26,7 +25,7 @@ from engine.hosts import thread
 from engine.hosts.process import NotBegunError, detach
 from engine.log import event_reader, send_command
 from engine.spec import Experiment
-from engine.state import ExperimentState, RunState, StageProgress, fold
+from engine.state import ExperimentState, RunState, StageProgress, as_left, fold
 from engine.text import counted, shown, visible
 from engine.toml import SpecError
 from engine.units import duration, percent, size, speed
@@ -103,7 +102,7 @@ def _shown(host: thread.ThreadHost, *, as_json: bool) -> int:
             console.print(Text(f"The full traceback is in {shown(str(log), 1000)}"))
         console.print(Text(f"Once that is mended, `tl-tui resume {called(host.folder)}` goes on with it."))
         return 1
-    comparison = compare([Source(replace(state, interrupted=state.suspended), host.folder)])
+    comparison = compare([Source(as_left(state), host.folder)])
     console.print()
     if state.suspended and not any(run.epochs for run in state.runs):
         console.print(Text("No run has a result yet."))

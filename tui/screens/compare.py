@@ -13,6 +13,7 @@ from textual.containers import Horizontal, Vertical
 from textual.widgets import Static
 from textual.worker import get_current_worker
 
+from engine.state import ExperimentState, condition
 from engine.text import shown
 from tui import bands
 from tui.compared import Compared
@@ -34,7 +35,6 @@ from tui.widgets.mistakes import MistakesView
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from engine.state import ExperimentState
     from tui.comparing import Marks
 
 EMPTY = "Nothing to compare: press 1 to start a comparison, or 4 to open an earlier one."
@@ -119,9 +119,8 @@ class CompareScreen(Mode):
         chosen = state.name, marks
         seen = (
             chosen,
-            state.interrupted,
             self.positive,
-            [(run.run, run.status, len(run.epochs), run.parameters_total) for run in state.runs],
+            [(run.run, condition(run, state), len(run.epochs), run.parameters_total) for run in state.runs],
         )
         if seen == self._seen:
             return

@@ -21,14 +21,13 @@ from engine.text import counted, shown
 from engine.toml import SpecError
 from tui.screens.frame import Mode
 from tui.screens.host import app_of
-from tui.theme import ROSE, rgb
+from tui.theme import LEVELS, ROSE, rgb
 from tui.widgets.data_picker import DataPicker
 from tui.widgets.field import Field
 from tui.widgets.order import caught_up
 from tui.widgets.path_input import PathInput
 from tui.widgets.run_options import RunOptions
 from tui.widgets.schedule_preview import SchedulePreview, nothing_learnt
-from tui.widgets.soundness import ALARM
 from tui.widgets.strategy_form import OTHER_SIZE, StrategyForm, with_value
 from tui.widgets.strategy_list import StrategyList
 
@@ -408,7 +407,7 @@ class SetupScreen(Mode):
             self.message.update("looking at the data …")
         else:
             alarms = self.data.alarms  # here too, as the line above that tells more may have no room
-            said = f"{ALARM} {counted(alarms, 'alarm', 'alarms')} · " if alarms else ""
+            said = f"{LEVELS['alarm'][0]} {counted(alarms, 'alarm', 'alarms')} · " if alarms else ""
             runs = _runs(len(self.strategies.chosen), *self.options.count)
             self.message.update(Text.assemble((said, f"bold {rgb(ROSE)}"), f"{runs} · ctrl+r starts"))
 

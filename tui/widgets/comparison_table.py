@@ -10,15 +10,25 @@ from textual.binding import Binding, BindingType
 from textual.message import Message
 
 from engine.comparison.rows import Comparison
+from engine.state import Condition
 from engine.text import shown
 from engine.units import UNKNOWN
 from tui.measures import Line, Measure, Order, best_in, lines, measures
 from tui.text import apart
-from tui.theme import AMBER, BLUE, GREEN, GREY, SIGNS, Colour, Condition, colour_of, rgb
+from tui.theme import AMBER, BLUE, GREEN, GREY, SIGNS, Colour, colour_of, rgb
 from tui.widgets.listing import Listing
 
 GAP = 2
-WORTH_A_SIGN: tuple[Condition, ...] = ("failed", "running", "paused", "interrupted", "stopped", "skipped", "waiting")
+WORTH_A_SIGN: tuple[Condition, ...] = (
+    "failed",
+    "running",
+    "paused",
+    "interrupted",
+    "stopped",
+    "skipped",
+    "waiting",
+    "not begun",
+)
 MOST_NAME = 34
 MOST_CHARACTERS = 160
 WIDEST = 1000

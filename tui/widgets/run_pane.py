@@ -9,7 +9,7 @@ from textual.geometry import Size
 from textual.widget import Widget
 from textual.widgets import Static
 
-from engine.state import ExperimentState, RunState
+from engine.state import ExperimentState, RunState, condition
 from engine.strategy import Strategy
 from engine.text import shown
 from tui import words
@@ -181,7 +181,7 @@ def head(run: RunState, state: ExperimentState, width: int) -> Text:
     time = words.time(run, state)
     epoch = "" if run.status == "waiting" else words.epoch(run)
     room = width - status.cell_len - len(epoch) - len(time) - 6
-    style = STYLES[words.condition(run, state)].replace("bold ", "")
+    style = STYLES[condition(run, state)].replace("bold ", "")
     first = Text.assemble(status, "  ", (epoch, ""))
     if room >= 4 and run.status != "waiting":
         first.append("  ")

@@ -303,12 +303,12 @@ def test_memory_is_compared_beyond_what_the_process_held_before() -> None:
 def test_a_run_that_nobody_goes_on_with_is_interrupted() -> None:
     assert compare([Source(ExperimentState(interrupted=True))]).runs == ()
     rows = measured_state(interrupted=True).runs
-    assert [row.state for row in rows] == ["finished", "interrupted"]
+    assert [row.state for row in rows] == ["finished", "not begun"]
 
 
 def test_a_run_that_is_paused_is_not_said_to_be_running() -> None:
     assert [row.state for row in measured_state(paused=True).runs] == ["paused", "waiting"]
-    assert [row.state for row in measured_state(paused=True, interrupted=True).runs] == ["interrupted", "interrupted"]
+    assert [row.state for row in measured_state(paused=True, interrupted=True).runs] == ["interrupted", "not begun"]
 
 
 def test_verdicts_without_two_results() -> None:

@@ -249,6 +249,7 @@ def test_uneven_classes() -> None:
             "warning",
             "Class a has 20 times as many training images as b (100 and 5).",
             "look at balanced accuracy and each class's recall rather than at accuracy",
+            "20 times as many a as b",
         ),
     )
 
