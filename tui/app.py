@@ -20,6 +20,7 @@ from textual.events import Event, Key, Paste
 from textual.notifications import Notify, SeverityLevel
 from textual.screen import ModalScreen, Screen
 from textual.widget import MountError
+from textual.widgets import Input
 from textual.worker import get_current_worker
 
 from engine.events import Action
@@ -100,6 +101,7 @@ class TlTui(App[None], inherit_bindings=False):
         self.clock = clock
         self.state = ExperimentState()
         self.folder: Path | None = None
+        self._followed: Path | None = None  # another one where it was turned to without being shown
         self.marks: dict[Path, frozenset[str] | None] = {}  # what is to be compared, of each which runs: None for all
         self.hosting = Hosting(self._in_thread, self.post_message)
         self.failure = ""  # what ended the app, if it failed: to be said once the terminal is the command line's again
@@ -197,8 +199,9 @@ class TlTui(App[None], inherit_bindings=False):
 
     def open_experiment(self, folder: Path, mode: Literal["live", "compare"] = "live") -> None:
         """Shows the experiment in ``folder``, from its beginning to now and as it goes on."""
-        if folder != self.folder:
-            self.folder, self.state = folder, ExperimentState()
+        if not folder == self.folder == self._followed:
+            self.folder = self._followed = folder
+            self.state = ExperimentState()
             self.run_worker(partial(self._follow, folder), thread=True, exclusive=True, group="follow")
         self.call_later(self.action_go, mode)
 
@@ -290,7 +293,18 @@ class TlTui(App[None], inherit_bindings=False):
         """Opens an experiment that is going on already, if there is one, as nothing else was asked for."""
         running = next(iter(running_elsewhere(self.out)), None)
         if running is not None and self.hosting.host is None and not self.hosting.is_busy:
-            self.call_from_thread(self.open_experiment, running)
+            self.call_from_thread(self._show_running, running)
+
+    def _show_running(self, folder: Path) -> None:
+        """Opens what goes on already, unless the person has begun something meanwhile, whose keys would act there."""
+        if (
+            self._visited <= {"setup"}
+            and not isinstance(self.screen, ModalScreen)
+            and not isinstance(self.focused, Input)
+        ):
+            self.open_experiment(folder)
+        else:
+            self.notify(f"{shown(folder.name, 60)} is training already: 4 lists it.", timeout=8)
 
     @on(HostStarted)
     def _started(self, message: HostStarted) -> None:
@@ -356,18 +370,22 @@ class TlTui(App[None], inherit_bindings=False):
             return
         for header in self._mode_screen.query(Header):
             header.show_time(f"{self.clock():%H:%M:%S}")
-        for trouble in self.hosting.troubles(self.state):
+        for trouble in self.hosting.troubles(self.folder, self.state):
             self.notify(trouble.text, title=trouble.title, severity="error", timeout=60)
 
     # Keys
 
     async def on_event(self, event: Event) -> None:
-        """Takes no keys but those that quit where the window is too small to show what the others do."""
+        """Takes no keys but those that quit where the window is too small to show what the others do.
+
+        A window over it shows as much as fits, and takes its keys.
+        """
         if isinstance(event, Key):
             self._pressed = monotonic()
         width, height = self.size
         is_too_small = width < SMALLEST[0] or height < SMALLEST[1]
-        if not is_too_small or not isinstance(event, Key | Paste) or event.is_forwarded:
+        takes_keys = not is_too_small or any(isinstance(one, ModalScreen) for one in self.screen_stack[-1:])
+        if takes_keys or not isinstance(event, Key | Paste) or event.is_forwarded:
             await super().on_event(event)
         elif isinstance(event, Key) and event.key in QUITS:
             await self.action_quit()
@@ -465,7 +483,7 @@ class TlTui(App[None], inherit_bindings=False):
         if action == "resume":
             return can_go_on(self.state)
         if action == "detach":
-            return self.hosting.is_training or self._is_live()
+            return self.hosting.is_training or (None if self.hosting.is_busy else self._is_live())
         if action == "export":
             if self.current_mode not in ("live", "compare"):
                 return False

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import sys
 import threading
+from io import TextIOWrapper
 from pathlib import Path
 from typing import Any
 
@@ -22,9 +23,8 @@ tl-tui run DATA    the same comparison without the app
 `tl-tui app --help` lists the app's options.
 
 DATA is a folder with train/CLASS/* and val/CLASS/*, a folder of class folders, or a CSV file with a path column and a
-label column. Exit status: 0 done, 1 not all of it (a run failed, check found what makes results false, rank ranked
-nothing, ctl was not obeyed in time, predict could not read an image), 2 wrong usage or unusable input, 130 ended by
-Ctrl-C or SIGTERM, or stopped, to be gone on with.
+label column. Exit status: 0 done, 1 not all of it, 2 wrong usage or unusable input, 130 ended by Ctrl-C or SIGTERM, or
+stopped, to be gone on with.
 """
 
 
@@ -288,6 +288,9 @@ def main() -> None:
     from tui.signals import EndedAtOnceError
 
     _open_closed_output()
+    for stream in (sys.stdout, sys.stderr):  # where they are not UTF-8, they take no ✓ and no name of a class
+        if isinstance(stream, TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
     try:
         code = status(sys.argv[1:])
         waits = not any(thread.daemon for thread in threading.enumerate())

@@ -60,7 +60,7 @@ def words(comparison: Comparison, experiments: int) -> Text:
         text.append(f"{experiments} marked experiments: ", rgb(BLUE)).append(shown(comparison.experiment, 160) + "\n")
     if comparison.data_differs:
         return text.append(f"No verdict: {shown(comparison.data_differs, 400)}.", f"bold {rgb(AMBER)}")
-    said, stop, more = verdict(comparison).partition(". ")
+    said, stop, more = shown(verdict(comparison), 4000).partition(". ")
     text.append(said + stop, "bold").append(more)
     for sentence in comparison.fairness:
         text.append("\nunequal: ", rgb(AMBER)).append(shown(sentence, 400))

@@ -90,8 +90,8 @@ class Hosting:
         self.is_handing_over, self._wanted = True, None  # that it be suspended was obeyed
         self._work(partial(self._hand_over, folder))
 
-    def troubles(self, state: ExperimentState) -> Iterator[Trouble]:
-        """What there is to tell since the last time; ``state``: of the experiment that is shown."""
+    def troubles(self, folder: Path | None, state: ExperimentState) -> Iterator[Trouble]:
+        """What there is to tell since the last time; ``folder`` and ``state``: of the experiment that is shown."""
         host = self.host
         if host is None:
             return
@@ -100,10 +100,10 @@ class Hosting:
             goes_on = "Training goes on and writing is tried again; what you see here stands still."
             yield Trouble("The log cannot be written", f"{shown(problem)}. {goes_on}")
         self._problem = problem
-        # it ended without a last event in its log
-        if host is not self._failed and not host.is_alive() and host.error and state.end is None:
+        if host is not self._failed and not host.is_alive() and host.error:
             self._failed = host
-            yield Trouble("The experiment failed", shown(host.error))
+            if folder != host.folder or state.end is None:  # else its last event tells it
+                yield Trouble("The experiment failed", shown(host.error))
 
     def _begin(self, make: Callable[[], ThreadHost]) -> None:
         self._starting, self._wanted = True, None  # at once: the thread may be late

@@ -25,8 +25,8 @@ class StateRead(Message):
     state: ExperimentState
 
     def can_replace(self, message: Message) -> bool:
-        """A newer state makes an unread older one needless, so a slow screen is never behind."""
-        return isinstance(message, StateRead)
+        """A newer state makes an unread older one of the same experiment needless, so a slow screen is never behind."""
+        return isinstance(message, StateRead) and message.folder == self.folder
 
 
 @dataclass

@@ -35,8 +35,8 @@ def open_app(experiment: Experiment, out: Path, opened: Path | None = None, *, s
     ``opened``: the folder of the experiment that it shows at first; ``seeks_running``: one that is going on is, if any.
     What trains is left only by the person's own wish: where the terminal is lost (then nothing is printed), or the app
     fails, this process goes on until the experiment is over. SIGTERM and Ctrl-C let the experiment save where it stands
-    and end, a second one ends at once. Returns the exit status: 1 where a run of an experiment that was started here
-    failed, 130 where it was ended by a signal.
+    and end, a second one ends at once. Returns the exit status: 1 where an experiment that was started here, or a run
+    of it, failed, or where what went on without a screen was not finished; 130 where it was ended by a signal.
     """
     app = TlTui(out, experiment, opened=opened, seeks_running=seeks_running)
     terminals = own_terminals()
@@ -55,8 +55,8 @@ def open_app(experiment: Experiment, out: Path, opened: Path | None = None, *, s
     if app.return_code and not outlived:
         return app.return_code
     started_here = app.hosting.host is not None and app.hosting.host.folder == app.folder
-    failed = started_here and any(run.status == "failed" for run in app.state.runs)
-    return 1 if failed or (outlived and app.state.end != "finished") else 0
+    failed = app.state.end == "failed" or any(run.status == "failed" for run in app.state.runs)
+    return 1 if (started_here and failed) or (outlived and app.state.end != "finished") else 0
 
 
 def _run(app: TlTui) -> bool:

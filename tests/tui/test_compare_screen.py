@@ -521,7 +521,9 @@ async def test_keys_are_explained(app: TlTui, folder: Path) -> None:
 def snapped(app: TlTui, folder: Path, *keys: str) -> Callable[[Pilot[None]], object]:
     async def show(pilot: Pilot[None]) -> None:
         screen = await compare(pilot, app, folder)
-        await pilot.press(*keys)
+        for key in keys:
+            await pilot.press(key)
+            await idle(pilot)
         if "d" in keys:
             picture = screen.query_one(Picture)
             await until(pilot, lambda: picture.drawn is not None and picture.drawn is picture.ready)

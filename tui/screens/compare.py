@@ -161,7 +161,7 @@ class CompareScreen(Mode):
         self._say()
         self._show_view()
         self.refresh_bindings()
-        if wanted == "words":
+        if wanted == "words" and self.is_current:
             self.action_words()
 
     @on(CompareFailed)

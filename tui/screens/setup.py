@@ -129,6 +129,7 @@ class SetupScreen(Mode):
         self.still.display = False
         self.message = Static(markup=False, id="message")
         self._resumed = False
+        self._said_of = False, False  # whether anything was being started here, and trained
         self._entered_in: tuple[Input, DataSource] | None = None
         self._first = self._written  # what it began with
 
@@ -150,7 +151,8 @@ class SetupScreen(Mode):
             yield self.message
 
     def on_mount(self) -> None:
-        """Enter starts at once."""
+        """The first strategy is under the cursor; what can be started follows what trains here."""
+        self.set_interval(1, self._follow_hosting)
         self.strategies.highlighted = list(self.strategies.strategies).index(self.experiment.strategies[0].name)
         self._say()
 
@@ -189,7 +191,7 @@ class SetupScreen(Mode):
             return True
 
     def show(self, state: ExperimentState) -> None:
-        """Nothing of a running experiment is shown here."""
+        """Nothing of an experiment is shown here but whether one trains, which no event tells."""
         del state
 
     def action_start(self) -> None:
@@ -337,6 +339,7 @@ class SetupScreen(Mode):
     def _highlighted(self) -> None:
         if (strategy := self.strategies.current) is not None:  # by now: the one that was may have been removed
             self._present(strategy)
+            self._say()  # what was wrong with the one before was not kept
 
     @on(DataPicker.Changed)
     def _looked_at(self) -> None:
@@ -393,9 +396,15 @@ class SetupScreen(Mode):
         self.query_one("#parameters-panel").border_title = shown(strategy.name) + changed
         self.refresh_bindings()
 
+    def _follow_hosting(self) -> None:
+        hosting = app_of(self).hosting
+        if self._said_of != (hosting.is_busy, hosting.is_training):
+            self._say()
+
     def _say(self, problem: str = "") -> None:
         """Shows why it cannot start, or what would start."""
         hosting = app_of(self).hosting
+        self._said_of = hosting.is_busy, hosting.is_training
         problem = problem or self._problem()
         self.message.set_class(bool(problem), "-problem")
         self.message.tooltip = Text(shown(problem)) if problem else None

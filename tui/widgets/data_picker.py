@@ -122,7 +122,7 @@ class DataPicker(Vertical):
         path = unquoted(self.path.value)
         is_csv = path.lower().endswith(".csv")
         first = self.first
-        if _expanded(path) != first.path:
+        if _expanded(path) != _expanded(first.path or ""):
             first = replace(first, group=None, group_pattern=None, split="given")
         return replace(
             first,

@@ -89,6 +89,8 @@ class MistakesView(Vertical):
         """Looks at this comparison; at the same runs as before, and the same cell, where it still has them."""
         before, asked = self.compared, self.asked
         self.compared = compared
+        if self.of_class not in compared.comparison.data.classes:
+            self.of_class = None
         now = places_of(compared)
         wanted = [identity(before, place) for place in asked.runs] if before is not None and asked is not None else []
         kept = tuple(now[one] for one in wanted if one in now)
@@ -154,7 +156,7 @@ class MistakesView(Vertical):
         """Asks for a class."""
         classes = self.compared.comparison.data.classes if self.compared is not None else ()
         names = ["every class", *(shown(name, 60) for name in classes)]
-        at = 0 if self.of_class is None or self.of_class not in classes else classes.index(self.of_class) + 1
+        at = 0 if self.of_class is None else classes.index(self.of_class) + 1
 
         def chosen(number: int | None) -> None:
             if number is not None:

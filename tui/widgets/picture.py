@@ -18,6 +18,7 @@ from textual.widget import Widget
 from textual.worker import Worker
 
 from engine.text import shown
+from tui.errors import unexpected
 from tui.latest import Latest
 from tui.pictures import Drawn, Kind, draw, forget, kind_of_terminal
 
@@ -112,7 +113,11 @@ class Picture(Widget):
     async def _make(self, paths: Sequence[str], width: int, height: int, kind: Kind, numbers: Sequence[int]) -> None:
         await sleep(PAUSE)
         for path, number in zip(paths, numbers, strict=True):
-            self._made((path, width, height), await _drawing.answer((path, width, height, kind, number)))
+            try:
+                drawn = await _drawing.answer((path, width, height, kind, number))
+            except Exception as error:  # a person wants to know, and to go on
+                drawn = Drawn(problem=unexpected(error))
+            self._made((path, width, height), drawn)
 
     def _made(self, wanted: Wanted, drawn: Drawn) -> None:
         self._kept[wanted] = drawn
@@ -153,16 +158,16 @@ class Picture(Widget):
         if not top <= y < top + len(lines):
             return Strip.blank(width, self.rich_style)
         line = lines[y - top]
-        left = (width - line.cell_length) // 2
+        left = max(0, (width - line.cell_length) // 2)
         blank = self.rich_style
-        return Strip(
+        strip = Strip(
             [
                 Segment(" " * left, blank),
                 *(Segment(text, blank + style if style else blank) for text, style, _ in line),
                 Segment(" " * (width - left - line.cell_length), blank),
-            ],
-            width,
+            ]
         )
+        return strip.crop(0, width)  # as long as that of a smaller window is not there yet
 
     def _words(self, y: int) -> Strip:
         width, height = self.size

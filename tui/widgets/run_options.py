@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import ClassVar, get_args
 
@@ -20,7 +20,7 @@ from tui.widgets.field import FIELD_KEYS, Choice, Field
 from tui.widgets.path_input import PathInput, unquoted
 from tui.widgets.text_input import TextInput
 
-MOST_SEEDS = 100
+MOST_SEEDS = 1000
 PRECISIONS: tuple[str, ...] = get_args(Precision)
 
 
@@ -38,14 +38,25 @@ def seeds_from(text: str) -> tuple[int, ...]:
         first, last = int(found[1]), int(found[2] or found[1])
         if last >= 2**31:
             raise SpecError("less than 2147483648")
-        if last - first >= MOST_SEEDS or len(seeds) >= MOST_SEEDS:
-            raise SpecError(f"at most {MOST_SEEDS}")
         if last < first:
             raise SpecError("0, or 0-4")
+        if len(seeds) + last - first >= MOST_SEEDS:
+            raise SpecError(f"at most {MOST_SEEDS}")
         seeds.extend(range(first, last + 1))
     if len(set(seeds)) < len(seeds):
         raise SpecError("one is there twice")
     return tuple(seeds)
+
+
+def seeds_said(seeds: Sequence[int]) -> str:
+    """What :func:`seeds_from` reads as these seeds: ``0 2 4-6``."""
+    parts: list[list[int]] = []
+    for seed in seeds:
+        if parts and seed == parts[-1][-1] + 1:
+            parts[-1].append(seed)
+        else:
+            parts.append([seed])
+    return " ".join(f"{part[0]}-{part[-1]}" if len(part) > 2 else " ".join(map(str, part)) for part in parts)
 
 
 def folds_from(text: str) -> int | None:
@@ -100,7 +111,7 @@ class RunOptions(Vertical):
     def __init__(self, experiment: Experiment, *, id: str = "") -> None:  # noqa: A002 - Textual's name
         super().__init__(id=id or None)
         self.problems: dict[str, str] = {}
-        self.seeds = TextInput(" ".join(map(str, experiment.seeds)), compact=True, id="run-seeds", max_length=200)
+        self.seeds = TextInput(seeds_said(experiment.seeds), compact=True, id="run-seeds")
         folds = "none" if experiment.folds is None else str(experiment.folds)
         self.folds = TextInput(folds, compact=True, id="run-folds", max_length=4)
         self.weights = PathInput(experiment.weights, words=WORDS, id="run-weights")
