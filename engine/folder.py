@@ -18,13 +18,14 @@ WRITER_LOCK = "writer.lock"
 ENGINE_LOG = "engine.log"
 COMPARISON = "comparison"
 """The name of an export, before its format's ending."""
-NETWORK = "best.safetensors"
+NETWORK, ONNX = "best.safetensors", "best.onnx"
 _OWN_FILES = re.compile(
     "|".join(map(re.escape, (SPEC, EVENTS, COMMANDS, WRITER_LOCK, ENGINE_LOG)))
     + rf"|{COMPARISON}\.(csv|json|md)"
     + rf"|\.({re.escape(SPEC)}|{COMPARISON}\.(csv|json|md))\.\d+"  # half written, as the next line
-    + r"|checkpoints/(?P<of>[^/]+)/(best|last|unused-\d+)\.safetensors|predictions/(?P<by>[^/]+)\.safetensors"
-    + r"|checkpoints/(?P<half>[^/]+)/(\.tmp[^/]*|\.[^/]+\.safetensors\.partial)"
+    + r"|checkpoints/(?P<of>[^/]+)/((best|last|unused-\d+)\.safetensors|best\.onnx)"
+    + r"|predictions/(?P<by>[^/]+)\.safetensors"
+    + r"|checkpoints/(?P<half>[^/]+)/(\.tmp[^/]*|\.[^/]+\.safetensors\.partial|\.best\.onnx\.\d+)"
     + r"|predictions/(\.tmp[^/]*|\.(?P<half_by>[^/]+)\.safetensors\.partial)"
 )
 _OWN_FOLDERS = re.compile(r"checkpoints(/(?P<of>[^/]+))?|predictions")
@@ -50,6 +51,11 @@ def _is_own(match: re.Match[str] | None, runs: Set[str]) -> bool:
 def weights_file(folder: Path, run: str) -> Path:
     """The network of a run's best epoch."""
     return folder / "checkpoints" / run / NETWORK
+
+
+def onnx_file(folder: Path, run: str) -> Path:
+    """The same network, where a person asked for it as an ONNX file and named no other place."""
+    return folder / "checkpoints" / run / ONNX
 
 
 def standing_file(folder: Path, run: str) -> Path:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing
 from functools import partial
 from itertools import islice
@@ -27,12 +27,13 @@ from engine.training.batches import evaluation_sizes
 
 
 class Trained(NamedTuple):
-    """The network of a run's best epoch, in eval mode on ``device``."""
+    """The network of a run's best epoch, in eval mode on ``device``, and its file's ``metadata``."""
 
     module: nn.Module
     classes: tuple[str, ...]
     preprocessing: Preprocessing
     device: torch.device
+    metadata: Mapping[str, str]
 
 
 class Said(NamedTuple):
@@ -65,7 +66,7 @@ def trained(weights: Path, device: str = "auto") -> Trained:
         raise SpecError(f"{weights}: {error.strerror or error}") from None
     except (SafetensorError, KeyError, msgspec.DecodeError, RuntimeError) as error:
         raise SpecError(f"{weights}: not a network that tl-tui saved, or damaged ({error})") from None
-    return Trained(module.to(place).eval(), classes, view, place)
+    return Trained(module.to(place).eval(), classes, view, place, metadata)
 
 
 def said_of(network: Trained, paths: Sequence[str]) -> Iterator[Said]:

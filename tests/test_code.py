@@ -37,7 +37,8 @@ def test_screens_load_without_torch() -> None:
 
 
 def test_command_line_loads_without_textual() -> None:
-    assert not modules_after("import tui.cli, tui.commands.lists") & {"torch", "textual", "numpy", "sklearn", "scipy"}
+    loaded = modules_after("import tui.cli, tui.commands.lists, tui.commands.onnx")
+    assert not loaded & {"torch", "textual", "numpy", "sklearn", "scipy"}
 
 
 def test_a_comparison_loads_its_libraries_once_it_is_made() -> None:

@@ -36,7 +36,9 @@ class AppByDefault(click.Group):
         if args and args[0] not in self.commands and args[0].isalpha() and not Path(args[0]).exists():
             if args[0] == "export":
                 raise click.UsageError(
-                    "there is no command 'export'; `tl-tui compare --format json|csv|md` exports", ctx
+                    "there is no command 'export'; `tl-tui compare --format json|csv|md` exports the comparison, "
+                    "`tl-tui onnx` a trained network",
+                    ctx,
                 )
             from difflib import get_close_matches
 
@@ -244,6 +246,21 @@ def predict(experiment: str, images: tuple[Path, ...], format_: str, device: str
     from tui.commands.predict import print_predictions
 
     return print_predictions(experiment, images, format_, out, device)
+
+
+@cli.command(short_help="Write a trained network as an ONNX file.")
+@click.argument("experiment", metavar="EXPERIMENT[:RUN]")
+@click.argument("file", required=False, type=click.Path(path_type=Path, dir_okay=False), metavar="[FILE.onnx]")
+@out_option
+def onnx(experiment: str, file: Path | None, out: Path) -> int:
+    """Write a trained network as an ONNX file: that of RUN, or of EXPERIMENT's run with the best validation accuracy.
+
+    FILE is best.onnx beside the run's best.safetensors if not given; one that is there is replaced. It takes RGB images
+    in 0..1 and gives probabilities, and is kept only where onnxruntime gets the answers from it that PyTorch gives.
+    """
+    from tui.commands.onnx import write_onnx
+
+    return write_onnx(experiment, file, out)
 
 
 @cli.command()

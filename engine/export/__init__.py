@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from engine.comparison.rows import Comparison
@@ -24,15 +25,24 @@ def write(comparison: Comparison, folder: Path) -> list[Path]:
 
 
 def write_text(path: Path, text: str) -> None:
-    """Writes the text under a temporary name and renames it, so that the file is whole or not there.
+    """Writes the text, see :func:`whole`."""
+    with whole(path) as partial:
+        partial.write_text(text, encoding="utf-8")
+
+
+@contextmanager
+def whole(path: Path) -> Iterator[Path]:
+    """A file of a temporary name, which becomes ``path`` where the block ends well: that is whole, or as it was.
 
     ``OSError`` names ``path``.
     """
     partial = path.with_name(f".{path.name}.{os.getpid()}")
     try:
-        partial.write_text(text, encoding="utf-8")
+        partial.touch()  # what cannot be written is told before the block
+        yield partial
         partial.replace(path)
     except OSError as error:
         raise OSError(error.errno, error.strerror, str(path)) from None
     finally:
-        partial.unlink(missing_ok=True)
+        with suppress(OSError):  # what else went wrong is told
+            partial.unlink()

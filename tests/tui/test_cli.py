@@ -304,7 +304,8 @@ def asked_with(monkeypatch: pytest.MonkeyPatch, *arguments: str) -> tuple[int, l
 
 def test_export_and_the_options_of_the_app_are_found(capsys: pytest.CaptureFixture[str]) -> None:
     assert status(["export"]) == 2
-    assert "`tl-tui compare --format" in capsys.readouterr().err
+    said = capsys.readouterr().err
+    assert "`tl-tui compare --format" in said and "`tl-tui onnx`" in said
     assert status(["--help"]) == 0
     assert "`tl-tui app --help`" in capsys.readouterr().out
 

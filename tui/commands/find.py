@@ -7,9 +7,10 @@ from collections.abc import Callable, Sequence, Set
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from engine.folder import EVENTS, SPEC
+from engine.folder import EVENTS, SPEC, weights_file
 from engine.text import shown, visible
 from engine.toml import SpecError
+from engine.units import percent
 from tui.options import RUNS
 
 if TYPE_CHECKING:
@@ -69,6 +70,30 @@ def named_runs(folder: Path, runs: Sequence[RunState], wanted: Set[str]) -> list
         there = ", ".join(run.run for run in runs)
         raise SpecError(f"{folder.name} has no run {min(missing)!r}; there are {there}")
     return [run for run in runs if wanted & {run.run, run.strategy.name}]
+
+
+def find_network(name: str, out: Path) -> tuple[Path, RunState]:
+    """The experiment's folder and the run whose network is meant: the named one, or where a strategy or nothing is
+    named the one of them with the best validation accuracy. ``SpecError`` where no network of them is kept.
+    """
+    from engine.history import read_state
+
+    folder, wanted = find_run(name, out)
+    runs = read_state(folder).runs
+    named = runs if wanted is None else named_runs(folder, runs, {wanted})
+    kept = [run for run in named if run.best is not None and weights_file(folder, run.run).is_file()]
+    if not kept:
+        raise SpecError(
+            f"{shown(folder.name)}: no network of {wanted or 'its runs'} is kept; one is once an epoch ended"
+        )
+    return folder, max(kept, key=lambda run: (run.best.val.accuracy, -run.best.val.loss) if run.best else (0.0, 0.0))
+
+
+def whose(folder: Path, run: RunState) -> str:
+    """Whose network it is, and how accurate, in a line."""
+    best = run.best
+    measured = "" if best is None else f": validation accuracy {percent(best.val.accuracy)}, epoch {best.epoch}"
+    return f"{folder.name}, {run.run}{measured}"
 
 
 def find_interrupted(name: str | None, out: Path) -> Path:

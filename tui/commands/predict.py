@@ -11,12 +11,8 @@ from engine.data.folders import images_at
 from engine.export.to_csv import csv_text
 from engine.export.to_json import json_text
 from engine.folder import weights_file
-from engine.history import read_state
-from engine.state import RunState
-from engine.text import shown
-from engine.toml import SpecError
 from engine.units import percent
-from tui.commands.find import find_run, named_runs
+from tui.commands.find import find_network, whose
 from tui.text import print_line
 
 if TYPE_CHECKING:
@@ -28,13 +24,12 @@ def print_predictions(experiment: str, images: Sequence[Path], format_: str, out
 
     ``SpecError`` where there is no such run or it has no network, ``DataError`` where a folder has no images.
     """
-    folder, name = find_run(experiment, out)
-    run = _run(folder, name)
+    folder, run = find_network(experiment, out)
     paths = [path for image in images for path in images_at(image)]
     from engine.predict import said_of, trained  # noqa: PLC0415 - loads torch: what is mistyped is told before
 
     network = trained(weights_file(folder, run.run), device)
-    print_line(f"{folder.name}, {run.run}{_measured(run)}", to_stderr=True)
+    print_line(whose(folder, run), to_stderr=True)
     said = said_of(network, paths)
     if format_ == "text":
         problems = _print_lines(said, network.classes)
@@ -45,20 +40,6 @@ def print_predictions(experiment: str, images: Sequence[Path], format_: str, out
     for one in problems:
         print_line(f"{one.path}: cannot be read: {one.problem}", to_stderr=True)
     return int(bool(problems))
-
-
-def _run(folder: Path, name: str | None) -> RunState:
-    """The run, or where it names a strategy or nothing the one of them with the best validation accuracy."""
-    runs = read_state(folder).runs
-    named = runs if name is None else named_runs(folder, runs, {name})
-    kept = [run for run in named if run.best is not None and weights_file(folder, run.run).is_file()]
-    if not kept:
-        raise SpecError(f"{shown(folder.name)}: no network of {name or 'its runs'} is kept; one is once an epoch ended")
-    return max(kept, key=lambda run: (run.best.val.accuracy, -run.best.val.loss) if run.best else (0.0, 0.0))
-
-
-def _measured(run: RunState) -> str:
-    return "" if run.best is None else f": validation accuracy {percent(run.best.val.accuracy)}, epoch {run.best.epoch}"
 
 
 def _print_lines(said: Iterable[Said], classes: Sequence[str]) -> list[Said]:

@@ -1,0 +1,80 @@
+"""``tl-tui onnx``: a trained network as a file for where PyTorch is not."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from importlib.util import find_spec
+from pathlib import Path
+
+from engine.export import whole
+from engine.folder import onnx_file, weights_file
+from engine.text import joined
+from engine.toml import SpecError
+from engine.units import file_size
+from tui.commands.find import find_network, whose
+from tui.text import print_line
+
+PACKAGES = ("onnx", "onnxscript", "onnxruntime")
+LARGEST = 1_600_000_000
+"""Bytes of weights that PyTorch writes into the ONNX file itself; the format ends at 2 GB."""
+
+
+def write_onnx(experiment: str, file: Path | None, out: Path) -> int:
+    """Writes the network of the best of the experiment's runs, or the named one, into the file.
+
+    ``best.onnx`` beside the run's ``best.safetensors`` where none is named; one that is there is replaced.
+    ``SpecError`` where there is no such run or it has no network, where that cannot be an ONNX file, or where what was
+    written does not answer as the network does; ``OSError`` where the file cannot be written.
+    """
+    folder, run = find_network(experiment, out)
+    weights = weights_file(folder, run.run)
+    path = onnx_file(folder, run.run) if file is None else file
+    _check(path, weights)
+    with whole(path) as partial:
+        print_line(whose(folder, run), to_stderr=True)
+        with _silent():
+            from engine.onnx_file import write  # noqa: PLC0415 - loads torch: what cannot be is told before
+            from engine.predict import trained  # noqa: PLC0415
+
+            network = trained(weights, "cpu")
+            apart = write(network, partial, {"experiment": folder.absolute().name, "run": run.run})
+    size = file_size(path.stat().st_size)
+    print_line(f"wrote {path} ({size}); its probabilities differ from PyTorch's by at most {apart:.1g}")
+    return 0
+
+
+def _check(path: Path, weights: Path) -> None:
+    if path.suffix.lower() != ".onnx":
+        raise SpecError(f"{path}: the name of an ONNX file ends in .onnx")
+    if missing := [name for name in PACKAGES if find_spec(name) is None]:
+        raise SpecError(
+            f"this needs {joined(missing, 'and')}: `bash setup.sh` installs it, or pip tl-tui's extra 'onnx'"
+        )
+    if (size := weights.stat().st_size) > LARGEST:
+        raise SpecError(
+            f"{weights} has {file_size(size)}; PyTorch writes no ONNX file of more than {file_size(LARGEST)}"
+        )
+
+
+@contextmanager
+def _silent() -> Iterator[None]:
+    """Nothing that libraries print, natively too, is seen meanwhile."""
+    streams = sys.stdout, sys.stderr
+    kept = {number: os.dup(number) for number in (1, 2)}
+    nothing = os.open(os.devnull, os.O_WRONLY)
+    try:
+        for stream in streams:
+            stream.flush()
+        for number in kept:
+            os.dup2(nothing, number)
+        yield
+    finally:
+        for stream in streams:
+            stream.flush()
+        for number, terminal in kept.items():
+            os.dup2(terminal, number)
+            os.close(terminal)
+        os.close(nothing)
