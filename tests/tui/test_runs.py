@@ -179,7 +179,7 @@ async def test_where_drawing_takes_long_it_is_done_more_rarely(monkeypatch: pyte
     for number in range(30):
         (OUT / f"{number:02}-20261121-120000").mkdir(parents=True)
         (OUT / f"{number:02}-20261121-120000" / "events.jsonl").touch()
-    now, drawn = [0.0], list[int]()
+    now, drawn, begun = [0.0], list[int](), list[RunsScreen]()
     put, each = RunsScreen._put, history.each
 
     def drawn_slowly(screen: RunsScreen, summaries: tuple[history.Summary, ...]) -> None:
@@ -188,6 +188,8 @@ async def test_where_drawing_takes_long_it_is_done_more_rarely(monkeypatch: pyte
         put(screen, summaries)
 
     def one_by_one(*arguments: Any) -> Iterator[history.Summary]:
+        begun.append(app.runs)
+        app.call_from_thread(app.runs.show, ExperimentState(name="an epoch ended meanwhile"))
         for summary in each(*arguments):
             now[0] += 0.1
             yield summary
@@ -195,10 +197,12 @@ async def test_where_drawing_takes_long_it_is_done_more_rarely(monkeypatch: pyte
     monkeypatch.setattr(runs, "time", SimpleNamespace(monotonic=lambda: now[0]))
     monkeypatch.setattr(RunsScreen, "_put", drawn_slowly)
     monkeypatch.setattr(history, "each", one_by_one)
-    async with App().run_test(size=SIZES[0]) as pilot:
+    app = App()
+    async with app.run_test(size=SIZES[0]) as pilot:
         await pilot.press("4")
         await until(pilot, lambda: 30 in drawn)
-    assert len(drawn) < 10, "after 0.3 s, then not for 4 s; it may have begun to read twice"
+        assert len(begun) == 1, "what is being read is not read anew for every epoch"
+    assert len(drawn) < 10, "after 0.3 s, then not for 4 s"
 
 
 async def test_enter_opens_in_live_and_c_in_compare() -> None:

@@ -168,7 +168,7 @@ class RunsScreen(Mode):
         seen = (state.name, state.end, sum(len(run.epochs) for run in state.runs))
         if seen != self._last_seen:
             self._last_seen = seen
-            self.action_refresh()
+            self._look_again()
 
     def action_refresh(self) -> None:
         """Reads the logs that have changed."""
@@ -206,6 +206,7 @@ class RunsScreen(Mode):
     def action_unmark(self) -> None:
         """Takes all marks away."""
         app_of(self).marks.clear()
+        self._marking.clear()
         self._show_marks()
 
     def action_filter(self) -> None:
@@ -377,7 +378,7 @@ class RunsScreen(Mode):
         if differs:
             self.notify(f"{differs}.", title="Not marked", severity="warning")
         else:
-            app_of(self).marks[folder] = runs
+            app_of(self).mark(folder, runs)
             self._show_marks()
         self._compare_if_asked()
 
@@ -391,7 +392,7 @@ class RunsScreen(Mode):
         load_for_comparing()
         from tui.comparing import state_of  # noqa: PLC0415
 
-        self.app.call_from_thread(self._tick_runs, folder, state_of(folder).runs)
+        self.app.call_from_thread(self._ask_and_go, partial(self._tick_runs, folder, state_of(folder).runs))
 
     def _tick_runs(self, folder: Path, runs: Sequence[RunState]) -> None:
         marked = app_of(self).marks.get(folder, frozenset())
@@ -411,6 +412,7 @@ class RunsScreen(Mode):
                 self._begin_marking(folder, None if len(chosen) == len(runs) else chosen)
             else:
                 app_of(self).marks.pop(folder, None)
+                self._marking.discard(folder)
                 self._show_marks()
 
         self.app.push_screen(Tick(f"Runs of {shown(folder.name, 40)}", names, ticked), answered)
