@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 
 from engine.presets import on_rung, presets, rungs
-from engine.spec import DataSource, changed, default_experiment
+from engine.spec import DataSource
 from engine.state import RunState
-from engine.strategy import LBFGS, SGD, changed_strategy, settings
+from engine.strategy import LBFGS, SGD, AdamW, Constant, StepLR, changed_strategy, settings
 from tests.tui.conftest import text_of, until
 from tests.tui.test_setup import SIZES, App, settled, typed
 from tui import curves, words
@@ -18,6 +18,7 @@ from tui.cli import status
 from tui.screens.add_strategy import AddStrategy, no_backbone
 from tui.strategies import kind, rates, what_trains
 from tui.widgets.strategy_form import with_value
+from tui.widgets.strategy_list import StrategyList
 
 
 @pytest.fixture
@@ -28,10 +29,9 @@ def images(image_folder: Callable[..., Path], tmp_path: Path, monkeypatch: pytes
     return DataSource(path="ants-bees")
 
 
-@pytest.mark.parametrize("size", SIZES)
-async def test_any_backbone_on_any_rung_is_added_with_keys(images: DataSource, size: tuple[int, int]) -> None:
+async def test_any_backbone_on_any_rung_is_added_with_keys(images: DataSource) -> None:
     app = App(images)
-    async with app.run_test(size=size) as pilot:
+    async with app.run_test(size=SIZES[0]) as pilot:
         await settled(pilot)
         await pilot.press("a")
         await pilot.pause()
@@ -47,7 +47,11 @@ async def test_any_backbone_on_any_rung_is_added_with_keys(images: DataSource, s
         chosen = app.setup.strategies.chosen
         assert chosen[-1] == app.setup.strategies.current == on_rung("vit_b_16", "bn")
         await pilot.press("ctrl+r")
-    assert app.started[0].strategies == (*presets().values(), on_rung("vit_b_16", "bn"))
+        assert app.started[0].strategies == (*presets().values(), on_rung("vit_b_16", "bn"))
+        await pilot.press("a", "down", *"resnet34", "down", "enter")
+        await pilot.pause()
+        added = app.setup.strategies.current
+        assert added == on_rung("resnet34", tuple(rungs())[2]), "letters are the backbone, arrows the rung"
 
 
 async def test_what_is_there_already_is_ticked_and_nothing_is_added_by_escape(images: DataSource) -> None:
@@ -64,15 +68,6 @@ async def test_what_is_there_already_is_ticked_and_nothing_is_added_by_escape(im
         await pilot.press("a", "home", "X", "enter")
         assert "not the name of a torchvision model" in text_of(app)
         assert isinstance(app.screen, AddStrategy)
-
-
-async def test_typing_is_the_backbone_and_the_arrows_are_the_rung(images: DataSource) -> None:
-    app = App(images)
-    async with app.run_test(size=SIZES[0]) as pilot:
-        await settled(pilot)
-        await pilot.press("a", "down", *"resnet34", "down", "enter")
-        await pilot.pause()
-        assert app.setup.strategies.current == on_rung("resnet34", tuple(rungs())[2])
 
 
 async def test_what_was_added_can_be_removed_and_nothing_else(images: DataSource) -> None:
@@ -94,17 +89,10 @@ async def test_what_was_added_can_be_removed_and_nothing_else(images: DataSource
         assert strategies.chosen == tuple(presets().values())
         strategies.add(on_rung("resnet50", "probe"))
         assert strategies.current == on_rung("resnet50", "probe")
-
-
-async def test_two_that_were_added_are_removed_by_keys_that_arrive_together(images: DataSource) -> None:
-    app = App(images)
-    async with app.run_test(size=SIZES[0]) as pilot:
-        await settled(pilot)
-        strategies = app.setup.strategies
-        for rung in ("probe", "bn", "last-stage"):
+        for rung in ("bn", "last-stage"):
             strategies.add(on_rung("resnet50", rung))
         await pilot.pause()
-        for _ in range(3):
+        for _ in range(3):  # keys that arrive together
             strategies.action_remove()
         await pilot.pause()
         assert list(strategies.strategies) == list(presets())
@@ -136,46 +124,68 @@ def test_any_name_that_may_be_a_model_is_taken_where_none_is_known(monkeypatch: 
     assert no_backbone("a model")
 
 
-async def test_a_probe_has_its_own_parameters(images: DataSource) -> None:
+async def test_the_parameters_are_those_of_the_kinds_that_were_chosen(images: DataSource) -> None:
     app = App(images)
     async with app.run_test(size=SIZES[1]) as pilot:
         await settled(pilot)
         form = app.setup.form
-        assert form.fields["layer_decay"].display
-        form.fields["optimizer.name"].control.focus()
-        await pilot.press("space", "end", "enter")
+
+        def displayed() -> set[str]:
+            return {key for key, field in form.fields.items() if field.display}
+
+        async def chosen(key: str, *keys: str) -> None:
+            form.fields[key].control.focus()
+            await pilot.press(*keys)
+
+        assert {"schedule.step_size", "schedule.gamma", "layer_decay"} < displayed()
+        await chosen("schedule.name", "enter", "end", "enter")
+        assert form.strategy.schedule == Constant()
+        assert not {"schedule.step_size", "schedule.gamma"} & displayed()
+        await chosen("schedule.name", "enter", "home", "enter")
+        assert form.strategy.schedule == StepLR()
+        assert "schedule.gamma" in displayed()
+
+        assert "augmentation.views" not in displayed()
+        await chosen("trains", "enter", "end", "enter")
+        assert form.strategy.trains == "head" and "augmentation.views" in displayed()
+        form.fields["augmentation.views"].control.focus()
+        await typed(pilot, "0")
+        assert "! at least 1" in text_of(app)
+        await typed(pilot, "4")
+        assert form.strategy.augmentation.views == 4
+        await chosen("trains", "enter", "home", "enter")
+        assert form.strategy.trains == "all" and "augmentation.views" not in displayed()
+
+        await chosen("optimizer.name", "space", "down", "enter")
+        assert form.strategy.optimizer == AdamW(lr=1e-3)
+        assert "optimizer.momentum" not in displayed()
+        await chosen("optimizer.name", "space", "end", "enter")
         assert form.strategy.is_probe
         assert form.strategy.trains == "head"
-        displayed = {key for key, field in form.fields.items() if field.display}
-        assert {"optimizer.l2", "optimizer.folds"} < displayed
-        assert not displayed & {"epochs", "batch_size", "optimizer.lr", "schedule.name", "layer_decay", "head"}
+        assert {"optimizer.l2", "optimizer.folds"} < displayed()
+        assert not displayed() & {"epochs", "batch_size", "optimizer.lr", "schedule.name", "layer_decay", "head"}
         form.fields["optimizer.l2"].control.focus()
         await typed(pilot, "0.1 x")
         assert "! a number" in text_of(app)
         await typed(pilot, "0.1, 0.01")
         assert form.strategy.optimizer == LBFGS(l2=(0.1, 0.01))
-        form.fields["trains"].control.focus()
-        await pilot.press("enter", "home", "enter")
+        await chosen("trains", "enter", "home", "enter")
         assert isinstance(form.strategy.optimizer, SGD)
-        assert form.fields["epochs"].display
+        assert "epochs" in displayed()
         assert form.strategy.epochs == 5
+        await pilot.press("ctrl+r")
+    assert app.started[0].strategies[0] == form.strategy and form.strategy.trains == "all"
 
 
-async def test_what_trains_stands_in_a_column_and_only_what_was_changed_has_a_star(images: DataSource) -> None:
-    asked = changed(default_experiment(presets()), data=images)
+def test_what_trains_stands_in_a_column_and_only_what_was_changed_has_a_star() -> None:
     probe, tuned = on_rung("resnet18", "probe"), on_rung("resnet18", "extract")
     chosen = [changed_strategy(one, epochs=6) for one in (probe, tuned)]
-    app = App(images, changed(asked, strategies=chosen))
-    async with app.run_test(size=SIZES[1]) as pilot:
-        await settled(pilot)
-        lines = [line for line in text_of(app).splitlines() if line.lstrip().startswith(("[x]", "[ ]"))]
-        assert "resnet18-probe " in lines[-2] and "resnet18-extract* " in lines[-1]
-        at = {line.index(words) for line in lines for words in ("every layer", "last layer") if words in line}
-        assert len(lines) == 4 and len(at) == 1
-        app.setup.strategies.add(on_rung("wide_resnet101_2", "last-stage"))
-        await pilot.press("home")
-        await pilot.pause()
-        assert text_of(app).count("resnet18-probe*") == 0
+    lines = [prompt.plain for prompt in StrategyList(presets(), chosen)._prompts().values()]
+    assert "resnet18-probe " in lines[-2], "a probe has no epochs"
+    assert "resnet18-extract* " in lines[-1]
+    at = {line.index(words) for line in lines for words in ("every layer", "last layer") if words in line}
+    assert len(lines) == 4 and len(at) == 1
+    assert all(line.startswith("[x]" if "-probe" in line or "-extract*" in line else "[ ]") for line in lines)
 
 
 def test_values_that_belong_together_change_together() -> None:

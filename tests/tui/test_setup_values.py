@@ -11,6 +11,7 @@ from engine.presets import presets
 from engine.strategy import CosineAnnealingLR, settings
 from engine.toml import SpecError
 from tui.text import apart, middle
+from tui.widgets.data_picker import _expanded
 from tui.widgets.data_summary import DataFound, described
 from tui.widgets.path_input import completion
 from tui.widgets.run_options import device_from, folds_from, seeds_from, weights_from
@@ -46,6 +47,16 @@ def test_weights_are_a_word_or_a_path_that_exists(tmp_path: Path) -> None:
     for text in ("", "None", str(tmp_path / "no"), "a\0b", "x" * 5000, "~nobody-of-this-name/x"):
         with pytest.raises(SpecError):
             weights_from(text)
+
+
+def test_a_path_may_be_quoted_as_in_a_shell(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "ants-bees").mkdir()
+    for quote in ("'", '"'):
+        quoted = f"{quote}ants-bees{quote}"
+        assert _expanded(quoted) == weights_from(quoted) == "ants-bees"
+        (tmp_path / quoted).mkdir()
+        assert _expanded(quoted) == weights_from(quoted) == quoted
 
 
 def test_devices_look_like_torch_devices() -> None:

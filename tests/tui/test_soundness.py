@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from msgspec.structs import replace
+
 from engine.data.check import Images, Report
-from engine.data.duplicates import Duplicates
+from engine.data.dataset import Unreadable
+from engine.data.duplicates import Duplicates, Pair, Picture
 from engine.data.findings import findings
 from engine.events import Leak
 from engine.spec import DataSource
@@ -11,26 +14,34 @@ from tui.theme import LEVELS
 from tui.widgets.soundness import alarms, soundness
 
 
-def test_every_alarm_of_the_check_is_a_line() -> None:
+def report(**values: object) -> Report:
+    """Of 80 images of each part."""
     counts = {part: {"ants": 40, "bees": 40} for part in ("train", "val", "test")}
-    of_test = Leak(no_pixels=1.0, majority=0.5, shared=40, images=40, groups=9)
+    return replace(Report("d", "/d", "/d", counts, "given", "names", None, None, None, (), None, None), **values)
+
+
+def test_every_alarm_of_the_check_is_a_line() -> None:
+    leak = Leak(no_pixels=1.0, majority=0.5, shared=40, images=40, groups=9)
     grey = {"ants": (90, 90), "bees": (0, 90)}
-    report = Report(
-        name="d",
-        path="/d",
-        root="/d",
-        counts=counts,
-        split="given",
-        groups="names",
-        leak=Leak(no_pixels=1.0, majority=0.5, shared=40, images=40, groups=9),
-        test_leak=of_test,
-        proposal=None,
-        warnings=(),
+    found_in = report(
+        leak=leak,
+        test_leak=leak,
         duplicates=Duplicates((), (), val_copies=3, test_copies=2, within=72),
         images=Images(180, 1, (1, 1), (1, 1), (1, 1), grey, ()),
     )
-    said = soundness(report, is_grouped=False, checking=None).plain
-    found = [one for one in findings(report, DataSource()) if one.level == "alarm"]
-    assert all(one.brief for one in findings(report, DataSource()))
-    assert len(found) == alarms(report) == sum(line.startswith(LEVELS["alarm"][0]) for line in said.splitlines())
+    said = soundness(found_in, is_grouped=False, checking=None).plain
+    found = [one for one in findings(found_in, DataSource()) if one.level == "alarm"]
+    assert all(one.brief for one in findings(found_in, DataSource()))
+    assert len(found) == alarms(found_in) == sum(line.startswith(LEVELS["alarm"][0]) for line in said.splitlines())
     assert "40 of 40 test share others' groups" in said and "grey: 100% of ants, 0% of bees" in said
+
+
+def test_one_image_is_told_as_one() -> None:
+    pair = Pair(Picture("/d/0.png", "train", "ants"), Picture("/d/copy.png", "train", "ants"), exact=True)
+    found = report(
+        duplicates=Duplicates((pair,), (), 0, 0, 72),
+        images=Images(20, 1, (1, 1), (1, 1), (1, 1), {}, (Unreadable("/d/broken.png", "cut off"),)),
+    )
+    said = soundness(found, is_grouped=False, checking=None).plain
+    assert "! 1 image cannot be read\n" in said
+    assert "· 1 image twice within a part\n" in said
