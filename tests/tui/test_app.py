@@ -9,9 +9,11 @@ import sys
 import threading
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import msgspec
 import pytest
+from textual.message import Message
 from textual.screen import ModalScreen
 from textual.widgets import Static
 
@@ -26,16 +28,19 @@ from engine.state import fold
 from engine.strategy import changed_strategy
 from tests.tui import logs
 from tests.tui.conftest import opened, text_of, until
-from tui.app import TlTui
+from tui.app import TOLD_FOR, TlTui
 from tui.commands.find import called
 from tui.errors import app_log
+from tui.hosting import Hosting
+from tui.messages import StartFailed
 from tui.screens.add_strategy import AddStrategy
 from tui.screens.dialogs import Leaving, Pick, Question, Reading, Tick
 from tui.screens.live import LiveScreen
 from tui.screens.pick_folder import PickFolder
-from tui.screens.setup import SetupScreen
 from tui.widgets.key_line import KeyLine
+from tui.widgets.path_input import PathInput
 from tui.widgets.run_pane import RunPane
+from tui.words import KEPT_IF_STOPPED
 
 Log = Callable[[list[AnyEvent]], Path]
 SIZES = pytest.mark.parametrize("size", [(80, 24), (120, 40)], ids=["80x24", "120x40"])
@@ -65,10 +70,9 @@ STOPPED = [
 ]
 
 
-@SIZES
-async def test_every_mode_is_a_key_away(whole_app: TlTui, past: Log, size: tuple[int, int]) -> None:
+async def test_every_mode_is_a_key_away(whole_app: TlTui, past: Log) -> None:
     app = whole_app
-    async with app.run_test(size=size) as pilot:
+    async with app.run_test(size=(80, 24)) as pilot:
         await until(pilot, lambda: app.current_mode == "setup")
         await opened(pilot, app, past(logs.events()))
         for key, mode in (("3", "compare"), ("4", "runs"), ("2", "live"), ("1", "setup"), ("2", "live")):
@@ -77,10 +81,9 @@ async def test_every_mode_is_a_key_away(whole_app: TlTui, past: Log, size: tuple
             assert "ants-bees · 244 train / 153 val · 2 classes" in text_of(app).splitlines()[0]
 
 
-@SIZES
-async def test_a_run_that_trains(app: TlTui, present: Log, size: tuple[int, int]) -> None:
+async def test_a_run_that_trains(app: TlTui, present: Log) -> None:
     folder = present(logs.until("Progress", 10, logs.events()))
-    async with app.run_test(size=size) as pilot:
+    async with app.run_test(size=(80, 24)) as pilot:
         await opened(pilot, app, folder)
         shown = text_of(app)
         for words in (
@@ -98,14 +101,6 @@ async def test_a_run_that_trains(app: TlTui, present: Log, size: tuple[int, int]
         await until(pilot, lambda: app.state.end == "finished")
         shown = text_of(app)
         assert "✓ finished" in shown and "95.4 %" in shown and "38.8 s" in shown
-
-
-async def test_wide_shows_both_runs_and_all_four_charts_of_each(app: TlTui, past: Log) -> None:
-    async with app.run_test(size=(120, 40)) as pilot:
-        await opened(pilot, app, past(logs.events()))
-        titles = [line.split()[1::][0] for line in text_of(app).splitlines() if line.count("━") and line[0] == "│"]
-        assert titles[1:] == ["accuracy", "loss", "learning", "memory"]
-        assert "mobilenet_v3_small · extract features" in text_of(app)
 
 
 async def test_small_turns_through_charts_and_runs(app: TlTui, past: Log) -> None:
@@ -192,7 +187,7 @@ async def test_a_mode_that_was_seen_before_has_what_the_size_asks_for_now(app: T
 
 async def test_pause_resume_skip_and_stop_are_sent(app: TlTui, present: Log) -> None:
     folder = present(logs.until("EpochFinished", 2, logs.events()))
-    async with app.run_test(size=(80, 24)) as pilot:
+    async with app.run_test(size=(80, 24), notifications=True) as pilot:
         await opened(pilot, app, folder)
         await pilot.press("space")
         assert sent(folder) == ["pause"]
@@ -202,36 +197,20 @@ async def test_pause_resume_skip_and_stop_are_sent(app: TlTui, present: Log) -> 
         await until(pilot, lambda: "space Go on" in text_of(app) and "Pause" not in text_of(app))
         await pilot.press("space")
         assert sent(folder) == ["pause", "resume"]
-        for key, expected in (("k", ["pause", "resume", "skip"]), ("s", ["pause", "resume", "skip", "stop"])):
+        for key, expected, kept, told in (
+            ("k", ["pause", "resume", "skip"], "Its best epoch so far is kept", "Skipping: its best epoch is being"),
+            ("s", ["pause", "resume", "skip", "stop"], KEPT_IF_STOPPED, "Stopping: where it stands is being saved"),
+        ):
             await pilot.press(key)
-            await until(pilot, lambda: isinstance(app.screen, Question))
+            await until(pilot, lambda kept=kept: isinstance(app.screen, Question) and kept in text_of(app))
             await pilot.press("enter")  # the harmless answer is the one that Enter gives
             await until(pilot, lambda: not isinstance(app.screen, Question))
             assert sent(folder) == expected[:-1]
             await pilot.press(key)
             await until(pilot, lambda: isinstance(app.screen, Question))
             await pilot.press("y")
-            await until(pilot, lambda: not isinstance(app.screen, Question))
+            await until(pilot, lambda told=told: not isinstance(app.screen, Question) and told in text_of(app))
             assert sent(folder) == expected
-
-
-@pytest.mark.parametrize(
-    ("epochs", "kept", "told"),
-    [
-        (0, "No epoch of it has ended: it will have no result", "Skipping"),
-        (2, "Its best epoch so far is kept", "Skipping: its best epoch is being saved"),
-    ],
-)
-async def test_skipping_says_what_is_kept(app: TlTui, present: Log, epochs: int, kept: str, told: str) -> None:
-    begun = logs.until("EpochFinished", epochs, logs.events()) if epochs else logs.until("Progress", 3, logs.events())
-    folder = present(begun)
-    async with app.run_test(size=(80, 24), notifications=True) as pilot:
-        await opened(pilot, app, folder)
-        await pilot.press("k")
-        await until(pilot, lambda: isinstance(app.screen, Question) and kept in text_of(app))
-        await pilot.press("y")
-        await until(pilot, lambda: told in text_of(app))
-        assert sent(folder) == ["skip"] and ("best epoch is being" in text_of(app)) == bool(epochs)
 
 
 @pytest.mark.parametrize("key", ["k", "s"])
@@ -251,12 +230,30 @@ async def test_an_answer_that_comes_too_late_ends_nothing(app: TlTui, present: L
         assert sent(folder) == []
 
 
-async def test_commands_do_nothing_once_it_is_over(app: TlTui, past: Log) -> None:
+async def test_once_it_is_over_commands_do_nothing_keys_name_the_verdict_and_export_says_where(
+    app: TlTui, past: Log
+) -> None:
     folder = past(logs.events())
-    async with app.run_test() as pilot:
+    async with app.run_test(size=(120, 40), notifications=True) as pilot:
         await opened(pilot, app, folder)
         await pilot.press("space", "k", "s", "x", "z", "f1", "tab", "left")
         assert sent(folder) == [] and isinstance(app.screen, LiveScreen)
+        assert [key.display for key in app.screen.query_one(KeyLine).keys] == ["3", "c", "e", "?", "q"]
+        assert "3 Verdict" in text_of(app).splitlines()[-1]
+        await pilot.press("e")
+        await until(pilot, lambda: (folder / "comparison.md").exists() and "Exported" in text_of(app))
+        assert {path.name for path in folder.glob("comparison.*")} == {
+            "comparison.csv",
+            "comparison.json",
+            "comparison.md",
+        }
+        written = json.loads((folder / "comparison.json").read_text())
+        assert written["runs"][0]["val_accuracy"] == pytest.approx(146 / 153)
+        await pilot.press("3")
+        await until(pilot, lambda: app.current_mode == "compare")
+        await pilot.press("q")
+        await pilot.pause()
+    assert app.return_code == 0 and app.folder == folder and app.state.end == "finished"
 
 
 async def test_stopping_says_the_same_in_every_window_and_how_to_go_on(app: TlTui, present: Log) -> None:
@@ -285,22 +282,6 @@ async def test_what_was_stopped_can_go_on(app: TlTui, past: Log) -> None:
         assert resumed == [app.folder]
 
 
-async def test_what_goes_on_again_says_how_long_it_will_take(app: TlTui, present: Log) -> None:
-    events = logs.events()
-    begun = logs.until("EpochFinished", 3, events)
-    device = ev.Device("cpu", "a CPU", 1)
-    again = [
-        ev.ExperimentResumed(host="x", pid=1, device=device, versions={}),
-        *(msgspec.structs.replace(event, epoch=4) for event in begun if isinstance(event, ev.RunStarted)),
-        ev.Progress(run="resnet18-finetune-0", stage="training", step=1, steps=8, epoch=4, elapsed=99.0),
-    ]
-    folder = present([*begun, *STOPPED, *again])
-    async with app.run_test(size=(80, 24)) as pilot:
-        await opened(pilot, app, folder)
-        await until(pilot, lambda: "ETA" in text_of(app))
-        assert "9.0 s" not in text_of(app), "what it took until it was stopped"
-
-
 async def test_nobody_writes_an_unfinished_log_interrupted(app: TlTui, past: Log) -> None:
     folder = past(logs.until("EpochFinished", 5, logs.events()))
     async with app.run_test(size=(80, 24)) as pilot:
@@ -311,64 +292,32 @@ async def test_nobody_writes_an_unfinished_log_interrupted(app: TlTui, past: Log
         assert sent(folder) == []
 
 
-async def test_a_failed_run_says_why_and_what_to_do(app: TlTui, past: Log) -> None:
+async def test_what_failed_says_why_and_what_to_do(app: TlTui, past: Log) -> None:
     failed = ev.RunFailed(
         run="resnet18-finetune-0",
         kind="out of memory",
         message="CUDA out of memory [red]\x1b[2J",
         advice="a smaller batch size needs less memory",
     )
+    reason = f"{'/a/long/path' * 9}: no training image of class be[e]s can be read"
+    end = ev.ExperimentFinished(end="failed", error=reason)
     async with app.run_test(size=(80, 24)) as pilot:
-        await opened(pilot, app, past([*logs.until("RunStarted", 1, logs.events()), failed]))
+        await opened(pilot, app, past([*logs.until("RunStarted", 1, logs.events()), failed, end]))
         shown = text_of(app)
         assert "✗ failed" in shown and "Failed: out of memory" in shown
         assert "CUDA out of memory [red]\\x1b[2J" in shown
         assert "What to do: a smaller batch size needs less memory" in shown
         assert "learning rate" not in shown
-
-
-async def test_an_experiment_that_could_not_go_on_says_why(app: TlTui, past: Log) -> None:
-    reason = f"{'/a/long/path' * 9}: no training image of class be[e]s can be read"
-    end = ev.ExperimentFinished(end="failed", error=reason)
-    async with app.run_test(size=(80, 24)) as pilot:
-        await opened(pilot, app, past([*logs.until("StageChanged", 1, logs.events()), end]))
-        assert "The experiment failed (w): /a/long/path" in text_of(app) and "be[e]s" not in text_of(app)
+        assert "The experiment failed (w): /a/long/path" in shown and "be[e]s" not in shown
         await pilot.press("w")
         await until(pilot, lambda: "be[e]s" in text_of(app))
 
 
-async def test_names_from_outside_are_no_markup(app: TlTui, past: Log) -> None:
-    events = logs.events()
-    started = events[0]
-    assert isinstance(started, ev.ExperimentStarted)
-    named = msgspec.structs.replace(started.data, name="[bold]a\x1b]0;x\x07[/]", classes=("[red]", "[/x]"))
-    events[0] = msgspec.structs.replace(started, data=named)
-    events.insert(1, ev.Warned(message="left out [link=x]\x9b2J.png: [not] an image"))
-    folder = past(events)
-    async with app.run_test(size=(120, 40)) as pilot:
-        await opened(pilot, app, folder)
-        assert "[bold]a\\x1b]0;x\\x07[/]" in text_of(app)
-        await pilot.press("w")
-        await until(pilot, lambda: isinstance(app.screen, Reading))
-        assert "left out [link=x]\\x9b2J.png: [not] an image" in text_of(app)
-        await pilot.press("escape")
-        await opened(pilot, app, folder, "compare")
-        await until(pilot, lambda: "[bold]a\\x1b]0;x\\x07[/]" in text_of(app) and "val acc" in text_of(app))
-
-
-async def test_random_weights_cannot_be_overlooked(app: TlTui, past: Log) -> None:
-    random = spec.changed(logs.two_strategies(2), weights="none")
-    async with app.run_test(size=(80, 24)) as pilot:
-        await opened(pilot, app, past(logs.events(random)))
-        assert "random initialisation" in text_of(app)
-
-
-@SIZES
-async def test_compare_while_it_still_runs_and_at_the_end(app: TlTui, present: Log, size: tuple[int, int]) -> None:
+async def test_compare_while_it_still_runs_and_at_the_end(app: TlTui, present: Log) -> None:
     everything = logs.events()
     begun = logs.until("EpochFinished", 7, everything)
     folder = present(begun)
-    async with app.run_test(size=size) as pilot:
+    async with app.run_test(size=(80, 24)) as pilot:
         await opened(pilot, app, folder, "compare")
         await until(pilot, lambda: "there is nothing to compare it with" in " ".join(text_of(app).split()))
         logs.write(folder, everything[len(begun) :])
@@ -377,22 +326,6 @@ async def test_compare_while_it_still_runs_and_at_the_end(app: TlTui, present: L
         await pilot.press("s")
         await pilot.pause()
         assert "val acc▾" in text_of(app)
-
-
-async def test_export_says_where(app: TlTui, past: Log) -> None:
-    folder = past(logs.events())
-    async with app.run_test(size=(120, 40), notifications=True) as pilot:
-        await opened(pilot, app, folder)
-        await pilot.press("e")
-        await until(pilot, lambda: (folder / "comparison.md").exists() and "Exported" in text_of(app))
-        assert {path.name for path in folder.glob("comparison.*")} == {
-            "comparison.csv",
-            "comparison.json",
-            "comparison.md",
-        }
-        assert json.loads((folder / "comparison.json").read_text())["runs"][0]["val_accuracy"] == pytest.approx(
-            146 / 153
-        )
 
 
 async def test_export_is_of_what_was_shown_at_the_key(
@@ -457,7 +390,10 @@ def _named(name: str, told: list[AnyEvent]) -> list[AnyEvent]:
     return [msgspec.structs.replace(first, name=name), *told[1:]]
 
 
-async def test_what_is_told_for_a_moment_covers_neither_keys_nor_numbers(app: TlTui, present: Log) -> None:
+async def test_what_is_told_for_a_moment_covers_neither_keys_nor_numbers(
+    app: TlTui, present: Log, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(TOLD_FOR, "information", 1)
     folder = present(logs.until("Progress", 10, logs.events()))
     async with app.run_test(size=(80, 24), notifications=True) as pilot:
         await opened(pilot, app, folder)
@@ -470,22 +406,20 @@ async def test_what_is_told_for_a_moment_covers_neither_keys_nor_numbers(app: Tl
         await until(pilot, lambda: text_of(app).splitlines() == before)
 
 
-@pytest.mark.parametrize("key", ["4", "question_mark"])
-async def test_what_is_told_of_one_screen_does_not_cover_the_next_unless_it_is_an_error(
-    app: TlTui, past: Log, key: str
-) -> None:
+async def test_what_is_told_of_one_screen_does_not_cover_the_next_unless_it_is_an_error(app: TlTui, past: Log) -> None:
     async with app.run_test(size=(120, 40), notifications=True) as pilot:
         await opened(pilot, app, past(logs.events()))
-        for severity, stays in (("information", False), ("error", True)):
-            app.notify("told for long", severity=severity, timeout=60)  # type: ignore[arg-type]
-            await until(pilot, lambda: "told for long" in text_of(app))
-            before = app.screen
-            await pilot.press(key)
-            await until(pilot, lambda before=before: app.screen is not before)
-            await pilot.pause(0.1)
-            assert ("told for long" in text_of(app)) == stays
-            await pilot.press("2" if key == "4" else "escape")
-            await until(pilot, lambda before=before: app.screen is before)
+        live = app.screen
+        for there, back in (("4", "2"), ("question_mark", "escape")):
+            for severity, stays in (("information", False), ("error", True)):
+                app.notify("told for long", severity=severity, timeout=60)  # type: ignore[arg-type]
+                await until(pilot, lambda: "told for long" in text_of(app))
+                await pilot.press(there)
+                await until(pilot, lambda: app.screen is not live)
+                await pilot.pause(0.1)
+                assert ("told for long" in text_of(app)) == stays, (there, severity)
+                await pilot.press(back)
+                await until(pilot, lambda: app.screen is live)
 
 
 async def test_help_shows_the_keys_that_work_here(app: TlTui, present: Log) -> None:
@@ -506,24 +440,10 @@ async def test_help_shows_the_keys_that_work_here(app: TlTui, present: Log) -> N
         await until(pilot, lambda: isinstance(app.screen, LiveScreen))
 
 
-async def test_every_key_has_a_name_for_settings_and_an_explanation(app: TlTui, past: Log) -> None:
-    async with app.run_test(size=(120, 40)) as pilot:
-        await opened(pilot, app, past(logs.events()))
-        own = [app, *(app.screen_stack[0],)]
-        for node in own:
-            for bindings in node._bindings.key_to_bindings.values():
-                for binding in bindings:
-                    ours = binding.action not in ("screen.copy_text", "app.focus_next", "app.focus_previous")
-                    assert not ours or (binding.id and binding.tooltip), binding
-        keys = {key for node in own for key in node._bindings.key_to_bindings}
-        assert not keys & {"ctrl+b", "ctrl+s", "ctrl+q", "ctrl+z", "ctrl+j", "ctrl+p"}
-
-
-@pytest.mark.parametrize("key", ["q", "ctrl+c"])
-async def test_leaving_is_immediate_while_nothing_trains(app: TlTui, past: Log, key: str) -> None:
+async def test_ctrl_c_leaves_at_once_while_nothing_trains(app: TlTui, past: Log) -> None:
     async with app.run_test() as pilot:
         await opened(pilot, app, past(logs.events()))
-        await pilot.press(key)
+        await pilot.press("ctrl+c")
         await pilot.pause()
     assert app.return_code == 0 and app.folder is not None and app.state.end == "finished"
 
@@ -599,20 +519,28 @@ async def test_what_trains_elsewhere_is_left_as_it_is(app: TlTui, present: Log) 
     assert sent(folder) == []
 
 
-@pytest.mark.parametrize("keys", [("4",), ("1", "slash"), ("1", "a"), ("question_mark",)], ids=" ".join)
-async def test_ctrl_c_asks_from_everywhere(app: TlTui, present: Log, keys: tuple[str, ...]) -> None:
-    folder = present(logs.until("EpochFinished", 7, logs.events()))
+async def test_ctrl_c_asks_from_everywhere(whole_app: TlTui, present: Log) -> None:
+    app, folder = whole_app, present(logs.until("EpochFinished", 7, logs.events()))
     async with app.run_test(size=(80, 24)) as pilot:
         app.hosting.host = Host(folder)  # type: ignore[assignment]
         await opened(pilot, app, folder)
-        for key in keys:
-            await pilot.press(key)
-            await pilot.pause(0.3)
+        for keys, is_there in (
+            (("4",), lambda: app.current_mode == "runs"),
+            (("1", "slash"), lambda: isinstance(app.focused, PathInput)),
+            (("escape", "a"), lambda: isinstance(app.screen, AddStrategy)),
+            (("escape", "question_mark"), lambda: isinstance(app.screen, Reading)),
+        ):
+            await pilot.press(*keys)
+            await until(pilot, is_there)
+            await pilot.press("ctrl+c")
+            await until(pilot, lambda: isinstance(app.screen, Leaving))
+            await pilot.press("ctrl+c")
+            await pilot.pause()
+            assert isinstance(app.screen, Leaving) and not app._exit, "nothing was chosen yet"
+            await pilot.press("n")
+            await until(pilot, lambda: not isinstance(app.screen, Leaving))
         await pilot.press("ctrl+c")
         await until(pilot, lambda: isinstance(app.screen, Leaving))
-        await pilot.press("ctrl+c")
-        await pilot.pause()
-        assert not app._exit, "nothing was chosen yet"
         await pilot.press("y", "ctrl+c")
         await until(pilot, lambda: app._exit)
 
@@ -714,22 +642,14 @@ async def test_another_one_beside_what_another_process_trains_is_asked_about(
         await until(pilot, lambda: asked == [logs.two_strategies()])
 
 
-async def test_data_that_cannot_be_used_is_said_in_setup(whole_app: TlTui, tmp_path: Path) -> None:
-    app = whole_app
-    nowhere = spec.changed(logs.two_strategies(), data=spec.DataSource(path=str(tmp_path / "no[where]")))
-
-    def said(screen: object) -> str:
-        return screen.text.plain if isinstance(screen, Reading) else ""
-
-    async with app.run_test(size=(120, 40), notifications=True) as pilot:
-        await until(pilot, lambda: app.current_mode == "setup")
-        app.start_experiment(nowhere)
-        await until(pilot, lambda: "no such file or folder" in said(app.screen))
-        assert (
-            isinstance(app.screen, Reading)
-            and isinstance(app.screen_stack[0], SetupScreen)
-            and not app.hosting.is_training
-        )
+def test_data_that_cannot_be_used_do_not_start(tmp_path: Path) -> None:
+    told: list[Message] = []
+    hosting = Hosting(lambda work: work(), told.append)
+    nowhere = spec.DataSource(path=str(tmp_path / "no[where]"))
+    hosting.start(spec.changed(logs.two_strategies(), data=nowhere), tmp_path)
+    (failed,) = told
+    assert isinstance(failed, StartFailed) and "no[where]: no such file or folder" in failed.reason
+    assert not hosting.is_busy
 
 
 async def test_an_experiment_that_cannot_even_write_its_log_says_why(app: TlTui, tmp_path: Path) -> None:
@@ -740,60 +660,59 @@ async def test_an_experiment_that_cannot_even_write_its_log_says_why(app: TlTui,
         await until(pilot, lambda: "No space left on [device]" in text_of(app))
 
 
-async def test_the_clock_may_tick_while_the_app_closes(app: TlTui) -> None:
+async def test_news_and_the_clock_while_the_app_ends_and_afterwards_are_not_drawn(app: TlTui) -> None:
     async with app.run_test() as pilot:
         await until(pilot, lambda: app.current_mode == "setup")
+        await app.action_go("live")
+        await pilot.pause()
+        app.state = fold(logs.events())
+        app.exit()
+        app._show()
     assert not app.screen_stack
     app._tick()
     app._show()
 
 
-@pytest.mark.parametrize(
-    "window",
-    [
+async def test_enter_pressed_twice_at_once_answers_once(app: TlTui) -> None:
+    windows: tuple[Callable[[], ModalScreen[Any]], ...] = (
         lambda: Question("Stop?", "Now?", "Yes", "No"),
         lambda: Pick("Which?", ["one", "two"]),
         lambda: Tick("Which?", ["one", "two"], ()),
         lambda: PickFolder(Path.cwd()),
         lambda: AddStrategy("resnet18"),
-    ],
-    ids=["question", "pick", "tick", "folder", "strategy"],
-)
-async def test_enter_pressed_twice_at_once_answers_once(app: TlTui, window: Callable[[], ModalScreen[object]]) -> None:
-    answers: list[object] = []
+    )
     async with app.run_test(size=(80, 24)) as pilot:
         await until(pilot, lambda: app.current_mode == "setup")
-        app.push_screen(window(), answers.append)
-        await until(pilot, lambda: isinstance(app.screen, ModalScreen) and app.screen.is_mounted)
-        await pilot.pause()
-        for _ in range(3):
-            app.simulate_key("enter")
-        await until(pilot, lambda: not isinstance(app.screen, ModalScreen))
-    assert len(answers) == 1
-
-
-@pytest.mark.parametrize("width", [60, 80, 120])
-async def test_help_and_quit_are_in_the_line_of_keys_at_every_width(app: TlTui, present: Log, width: int) -> None:
-    folder = present(logs.until("Progress", 10, logs.events()))
-    async with app.run_test(size=(width, 24)) as pilot:
-        await opened(pilot, app, folder)
-        for mode in "2341":
-            await pilot.press(mode)
+        for window in windows:
+            answers: list[object] = []
+            app.push_screen(window(), answers.append)
+            await until(pilot, lambda: isinstance(app.screen, ModalScreen) and app.screen.is_mounted)
             await pilot.pause()
-            assert "? Help  q Quit" in text_of(app).splitlines()[-1]
+            for _ in range(3):
+                app.simulate_key("enter")
+            await until(pilot, lambda: not isinstance(app.screen, ModalScreen))
+            assert len(answers) == 1, window()
 
 
-def test_the_first_paint_waits_for_neither_torch_nor_curves() -> None:
-    heavy = "{'torch', 'torchvision', 'plotext', 'scipy', 'numpy', 'PIL', 'tui.screens.live', 'tui.screens.runs'}"
-    code = f"import sys, tui.app; assert not {heavy} & set(sys.modules), {heavy} & set(sys.modules)"
-    subprocess.run([sys.executable, "-c", code], check=True)
+async def test_help_and_quit_are_in_the_line_of_keys_at_every_width(app: TlTui, present: Log) -> None:
+    folder = present(logs.until("Progress", 10, logs.events()))
+    async with app.run_test(size=(120, 24)) as pilot:
+        await opened(pilot, app, folder)
+        for mode in "3412":
+            await pilot.press(mode)
+            for width in (60, 80, 120):
+                await pilot.resize_terminal(width, 24)
+                await pilot.pause()
+                assert "? Help  q Quit" in text_of(app).splitlines()[-1], (mode, width)
 
 
-def test_the_first_paint_of_the_running_app_waits_for_no_torch(tmp_path: Path) -> None:
+def test_the_first_paint_waits_for_neither_torch_nor_curves(tmp_path: Path) -> None:
     script = """
 import asyncio, sys
 from pathlib import Path
-from tui.app import TlTui
+from tui.app import TOLD_FOR, TlTui
+heavy = {"torch", "torchvision", "plotext", "scipy", "numpy", "PIL", "tui.screens.live", "tui.screens.runs"}
+assert not heavy & set(sys.modules), heavy & set(sys.modules)
 async def main():
     app = TlTui(Path(sys.argv[1]))
     async with app.run_test(size=(80, 24)) as pilot:
@@ -804,17 +723,8 @@ async def main():
 asyncio.run(main())
 """
     command = [sys.executable, "-c", script, str(tmp_path)]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=True)
-    assert done.stdout == "False\n"
-
-
-async def test_news_that_come_while_the_app_ends_are_not_drawn(app: TlTui, present: Log) -> None:
-    async with app.run_test() as pilot:
-        await app.action_go("live")
-        await pilot.pause()
-        app.state = fold(logs.events())
-        app.exit()
-        app._show()
+    done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+    assert (done.stdout, done.stderr) == ("False\n", "")
 
 
 async def test_what_compares_is_loaded_once_there_is_a_result(
@@ -860,15 +770,6 @@ async def test_a_click_on_a_key_presses_it_unless_it_is_grey(app: TlTui, present
         assert isinstance(app.screen, LiveScreen)
         await pilot.click(KeyLine, offset=(line.index("? Help"), 0))
         await until(pilot, lambda: isinstance(app.screen, Reading))
-
-
-async def test_once_it_is_over_the_line_of_keys_names_the_verdict(app: TlTui, past: Log) -> None:
-    async with app.run_test(size=(80, 24)) as pilot:
-        await opened(pilot, app, past(logs.events()))
-        assert [key.display for key in app.screen.query_one(KeyLine).keys] == ["3", "c", "e", "?", "q"]
-        assert "3 Verdict" in text_of(app).splitlines()[-1]
-        await pilot.press("3")
-        await until(pilot, lambda: app.current_mode == "compare")
 
 
 async def test_nothing_open_says_what_to_press(app: TlTui) -> None:

@@ -12,6 +12,7 @@ from engine.state import ExperimentState, condition, fold
 from tests.tui import logs
 from tui import words
 from tui.widgets.header import first_line
+from tui.widgets.run_pane import head
 
 EVENTS = logs.events()
 TUNED, EXTRACTED = "resnet18-finetune-0", "mobilenetv3-extract-0"
@@ -208,3 +209,36 @@ def test_the_test_of_a_run_is_told_while_it_goes_on_and_after_it() -> None:
     finished = ev.RunFinished(run=TUNED, end="finished", seconds=3, cpu_seconds=4, memory=memory, test=test)
     state = fold([finished], state)
     assert "best 95.4 % @10   test 87.5 %   loss" in words.results(state.runs[0]).plain
+
+
+def test_random_weights_cannot_be_overlooked() -> None:
+    state = fold(logs.events(spec.changed(logs.two_strategies(2), weights="none")))
+    assert "random initialisation · trains" in head(state.runs[0], state, 56).plain
+    assert "random" not in head(fold(EVENTS).runs[0], fold(EVENTS), 56).plain
+
+
+def test_what_goes_on_again_says_how_long_it_will_take() -> None:
+    begun_before = logs.until("EpochFinished", 3, EVENTS)
+    memory, device = logs._memory(0, False, False), ev.Device("cpu", "a CPU", 1)
+    stopped = [
+        ev.RunFinished(run=TUNED, end="stopped", seconds=9.0, cpu_seconds=9.0, memory=memory),
+        ev.ExperimentFinished(end="stopped"),
+    ]
+    again = [
+        ev.ExperimentResumed(host="x", pid=1, device=device, versions={}),
+        *(msgspec.structs.replace(event, epoch=4) for event in begun_before if isinstance(event, ev.RunStarted)),
+        ev.Progress(run=TUNED, stage="training", step=1, steps=8, epoch=4, elapsed=99.0),
+    ]
+    state = fold([*begun_before, *stopped])
+    assert words.time(state.runs[0], state) == "9.0 s"
+    state = fold(again, state)
+    assert words.time(state.runs[0], state).startswith("ETA 0:"), "not what it took until it was stopped"
+
+
+def test_skipping_says_what_is_kept() -> None:
+    before, after = (fold(logs.until(*until, EVENTS)) for until in (("Progress", 3), ("EpochFinished", 2)))
+    assert before.current is not None and after.current is not None
+    assert words.kept_if_skipped(before.current).startswith("No epoch of it has ended: it will have no result.")
+    assert words.kept_if_skipped(after.current).startswith("Its best epoch so far is kept.")
+    assert words.asked("skip", before) == "Skipping"
+    assert words.asked("skip", after) == "Skipping: its best epoch is being saved"
