@@ -27,6 +27,7 @@ from tui.loading import LOADING
 from tui.messages import CompareFailed, ComparisonMade
 from tui.screens.compare import CompareScreen
 from tui.screens.dialogs import Pick, Reading, Tick
+from tui.screens.runs import RunsScreen
 from tui.widgets.mistakes import MistakesView
 from tui.widgets.picture import Picture
 
@@ -83,22 +84,16 @@ def images(view: MistakesView) -> list[int]:
     return [int(one.path[-6:-4]) for one in view.listing.found]
 
 
-async def test_what_is_asked_for_while_it_compares_comes(
-    app: TlTui, folder: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    loaded = threading.Event()
-
-    def slow(*given: Any) -> ComparisonMade | CompareFailed:
-        loaded.wait(30)
-        return compare_all(*given)
-
-    monkeypatch.setattr(comparing, "compare_all", slow)
+async def test_what_is_asked_for_while_a_thread_loads_the_same_libraries_comes(app: TlTui, folder: Path) -> None:
+    """Of two that load them at once, one would find modules that are not whole."""
     async with app.run_test(size=(80, 24)) as pilot:
-        app.open_experiment(folder, "compare")
-        await until(pilot, lambda: app.current_mode == "compare")
-        await until(pilot, lambda: "Comparing …" in text_of(app) and app.state.end is not None)
-        await pilot.press("d", "t")
-        loaded.set()
+        with LOADING:
+            app.open_experiment(folder, "compare")
+            await until(pilot, lambda: app.current_mode == "compare")
+            await until(pilot, lambda: "Comparing …" in text_of(app) and app.state.end is not None)
+            await pilot.press("d", "t")
+            await pilot.pause(0.3)
+            assert "Comparing …" in text_of(app)
         await until(pilot, lambda: "accuracy against time" in text_of(app))
         await pilot.press("escape")
         await until(pilot, lambda: "val acc" in text_of(app))
@@ -132,70 +127,29 @@ async def test_a_comparison_that_comes_too_late_is_not_shown_for_another_experim
         assert screen.compared is None and "resnet18" not in text_of(app)
 
 
-async def test_comparing_waits_for_a_thread_that_loads_the_same_libraries(app: TlTui, folder: Path) -> None:
-    """Of two that load them at once, one would find modules that are not whole."""
-    async with app.run_test(size=(80, 24)) as pilot:
-        with LOADING:
-            app.open_experiment(folder, "compare")
-            await until(pilot, lambda: app.current_mode == "compare" and app.state.end is not None)
-            await pilot.pause(0.3)
-            assert "Comparing …" in text_of(app)
-        await until(pilot, lambda: "val acc" in text_of(app))
-
-
-@pytest.mark.parametrize("key", ["table", "t", "d", "m"])
-async def test_strategies_and_runs_that_differ_at_the_end_are_told_apart(app: TlTui, tmp_path: Path, key: str) -> None:
+async def test_strategies_and_runs_that_differ_at_the_end_are_told_apart(app: TlTui, tmp_path: Path) -> None:
     """In every place that has no room for their names at 80 × 24."""
     begin, end = "resnet18-finetuned-with-a-rate-of-", "-and-a-cosine-schedule-of-thirty-epochs"
     extract = logs.two_strategies(3).strategies[1]
     one, other = (changed_strategy(extract, name=f"{begin}{rate}{end}") for rate in ("0.001", "0.002"))
     asked = changed(logs.two_strategies(3), strategies=[one, other], seeds=(0, 1))
     told = logs.write(tmp_path / NAME, logs.events(asked))
+
+    def told_apart(*, ends: tuple[str, str], lines: int | None = None) -> bool:
+        names = [line for line in text_of(app).splitlines() if any(end in line for end in ends)]
+        return len(names) == len(set(names)) > 1 and lines in (None, len(names))
+
     async with app.run_test(size=(80, 24)) as pilot:
-        if key == "m":
-            await until(pilot, lambda: app.current_mode == "setup")
-            await pilot.press("4")
-            await until(pilot, lambda: "ants-bees" in text_of(app))
-            await pilot.press("m")
-            await until(pilot, lambda: isinstance(app.screen, Tick))
-        else:
-            await compare(pilot, app, told)
-            await pilot.press(*("down", "space") if key == "table" else (key,))
-        await until(pilot, lambda: "1…" in text_of(app) and "2…" in text_of(app))
-        names = [line for line in text_of(app).splitlines() if "1…" in line or "2…" in line]
-        assert len(names) == len(set(names)) > 1
-        if key != "m":
-            await pilot.press("escape", "2")
-
-            def runs_told_apart() -> bool:
-                names = [line for line in text_of(app).splitlines() if "…-0 " in line or "s-0 " in line]
-                return app.current_mode == "live" and len(names) == len(set(names)) == 2
-
-            await until(pilot, runs_told_apart)
-
-
-async def test_a_verdict_that_has_no_room_says_where_all_of_it_is(app: TlTui, folder: Path) -> None:
-    async with app.run_test(size=(60, 16)) as pilot:
-        await compare(pilot, app, folder)
-        await until(pilot, lambda: "… v shows all of it" in text_of(app))
-        await pilot.press("v")
-        await until(pilot, lambda: isinstance(app.screen, Reading))
-        await pilot.press("escape")
-        await pilot.resize_terminal(200, 24)
-        await until(pilot, lambda: "of it" not in text_of(app))
-
-
-async def test_what_the_letters_of_the_plot_mean_scrolls(app: TlTui, tmp_path: Path) -> None:
-    extract = logs.two_strategies(2).strategies[1]
-    many = [changed_strategy(extract, name=f"strategy-{number:02}") for number in range(20)]
-    folder = logs.write(tmp_path / NAME, logs.events(changed(logs.two_strategies(2), strategies=many)))
-    async with app.run_test(size=(80, 24)) as pilot:
-        await compare(pilot, app, folder)
-        await pilot.press("t")
-        await until(pilot, lambda: "A strategy-00" in text_of(app))
-        assert "strategy-19" not in text_of(app)
-        await pilot.press(*["down"] * 20)
-        await until(pilot, lambda: "strategy-19" in text_of(app))
+        screen = await compare(pilot, app, told)
+        for keys, view in ((("down", "space"), "table"), (("t",), "cost"), (("escape", "d"), "mistakes")):
+            await pilot.press(*keys)
+            await until(pilot, lambda view=view: screen.view == view and told_apart(ends=("1…", "2…")))
+        await pilot.press("escape", "2")
+        await until(pilot, lambda: app.current_mode == "live" and told_apart(ends=("…-0 ", "s-0 "), lines=2))
+        await pilot.press("4")
+        await until(pilot, lambda: isinstance(app.screen, RunsScreen) and app.screen.table.current is not None)
+        await pilot.press("m")
+        await until(pilot, lambda: isinstance(app.screen, Tick) and told_apart(ends=("1…", "2…")))
 
 
 def problem(picture: Picture) -> str:
@@ -209,10 +163,9 @@ def names(app: TlTui) -> list[str]:
     return [line.name for line in screen.table.lines]
 
 
-@SIZES
-async def test_strategies_are_unfolded_and_folded(app: TlTui, folder: Path, size: tuple[int, int]) -> None:
-    async with app.run_test(size=size) as pilot:
-        await compare(pilot, app, folder)
+async def test_strategies_are_unfolded_and_folded(app: TlTui, folder: Path) -> None:
+    async with app.run_test(size=(80, 24)) as pilot:
+        screen = await compare(pilot, app, folder)
         assert names(app) == ["resnet18-finetune", "mobilenetv3-extract"]
         assert "▸ resnet18-finetune ×3" in text_of(app)
         await pilot.press("space")
@@ -221,11 +174,16 @@ async def test_strategies_are_unfolded_and_folded(app: TlTui, folder: Path, size
         assert "▾ resnet18-finetune ×3" in text_of(app) and "seed 2" in text_of(app)
         await pilot.press("down", "down", "space")
         assert names(app) == ["resnet18-finetune", "mobilenetv3-extract"]
-        screen = app.screen
-        assert isinstance(screen, CompareScreen) and screen.table.cursor == 0, "of a run, its strategy's are hidden"
+        assert screen.table.cursor == 0, "of a run, its strategy's are hidden"
 
 
-async def test_columns_are_chosen_and_sort(app: TlTui, folder: Path) -> None:
+async def test_columns_are_chosen_and_sort_and_another_experiment_begins_at_the_first(
+    app: TlTui, folder: Path, tmp_path: Path
+) -> None:
+    told = logs.events()
+    started = told[0]
+    assert isinstance(started, ev.ExperimentStarted)
+    other = logs.write(tmp_path / "other", [msgspec.structs.replace(started, name="other"), *told[1:]])
     async with app.run_test(size=(80, 24)) as pilot:
         screen = await compare(pilot, app, folder)
         assert "val acc: validation accuracy" in text_of(app)
@@ -250,16 +208,6 @@ async def test_columns_are_chosen_and_sort(app: TlTui, folder: Path) -> None:
         assert names(app)[0] == "mobilenetv3-extract", "fewer are better"
         assert any("←" in line for line in text_of(app).splitlines())
         assert max(map(len, text_of(app).splitlines())) <= 80
-
-
-async def test_another_experiment_begins_at_the_first_column(app: TlTui, folder: Path, tmp_path: Path) -> None:
-    told = logs.events()
-    started = told[0]
-    assert isinstance(started, ev.ExperimentStarted)
-    other = logs.write(tmp_path / "other", [msgspec.structs.replace(started, name="other"), *told[1:]])
-    async with app.run_test(size=(80, 24)) as pilot:
-        screen = await compare(pilot, app, folder)
-        await pilot.press(*["right"] * 30)
         assert screen.table.first_column > 0
         await compare(pilot, app, other)
         assert screen.table.first_column == screen.table.column == 0
@@ -282,35 +230,30 @@ async def test_what_is_open_closes_for_other_experiments_alone(app: TlTui, folde
         await until(pilot, lambda: screen.view == "table")
 
 
-async def test_what_differs_and_the_words_of_the_verdict(app: TlTui, folder: Path) -> None:
-    async with app.run_test(size=(80, 24)) as pilot:
-        await compare(pilot, app, folder)
-        assert "optimizer.lr" not in text_of(app)
-        await pilot.press("v")
-        await until(pilot, lambda: isinstance(app.screen, Reading))
-        await pilot.press("end")
-        await pilot.pause()
-        assert "optimizer.lr" in text_of(app) and "ExponentialLR" in text_of(app)
-        await pilot.press("escape")
-        await pilot.resize_terminal(120, 40)
-        await until(pilot, lambda: "optimizer.lr" in text_of(app))
-
-
-@SIZES
-async def test_no_line_of_what_differs_is_too_long_for_its_window(
-    app: TlTui, tmp_path: Path, size: tuple[int, int]
+async def test_the_verdict_and_what_differs_are_whole_in_a_window_and_above_the_table_where_there_is_room(
+    app: TlTui, tmp_path: Path
 ) -> None:
     named = [
         changed_strategy(one, name=f"{one.name}-with-a-very-long-name") for one in logs.two_strategies(2).strategies
     ]
     told = logs.write(tmp_path / NAME, logs.events(changed(logs.two_strategies(2), strategies=named)))
-    async with app.run_test(size=size) as pilot:
+    async with app.run_test(size=(60, 16)) as pilot:
         await compare(pilot, app, told)
-        await pilot.press("v")
-        await until(pilot, lambda: isinstance(app.screen, Reading))
-        assert isinstance(app.screen, Reading)
-        lines = app.screen.text.plain.partition("The strategies differ in")[2].splitlines()
-        assert 40 < max(map(len, lines)) <= app.screen.query_one(Static).content_size.width
+        await until(pilot, lambda: "… v shows all of it" in text_of(app))
+        for size in ((80, 24), (120, 40)):
+            await pilot.resize_terminal(*size)
+            await until(pilot, lambda size=size: ("optimizer.lr" in text_of(app)) == (size == (120, 40)))
+            await pilot.press("v")
+            await until(pilot, lambda: isinstance(app.screen, Reading))
+            assert isinstance(app.screen, Reading)
+            lines = app.screen.text.plain.partition("The strategies differ in")[2].splitlines()
+            assert 40 < max(map(len, lines)) <= app.screen.query_one(Static).content_size.width
+            await pilot.press("end")
+            await pilot.pause()
+            assert "optimizer.lr" in text_of(app) and "ExponentialLR" in text_of(app)
+            await pilot.press("escape")
+        await pilot.resize_terminal(200, 24)
+        await until(pilot, lambda: "of it" not in text_of(app))
 
 
 async def test_the_positive_class_is_chosen(app: TlTui, folder: Path) -> None:
@@ -325,51 +268,51 @@ async def test_the_positive_class_is_chosen(app: TlTui, folder: Path) -> None:
         assert [one.specificity for one in after] == before
 
 
-@SIZES
-async def test_a_line_opens_its_detail(app: TlTui, folder: Path, size: tuple[int, int]) -> None:
-    async with app.run_test(size=size) as pilot:
+async def test_a_line_opens_its_detail(app: TlTui, folder: Path) -> None:
+    async with app.run_test(size=(80, 24)) as pilot:
         await compare(pilot, app, folder)
         await pilot.press("enter")
         await until(pilot, lambda: "balanced accuracy" in text_of(app))
         assert "resnet18-finetune  3 seeds" in text_of(app)
-        assert ("loss, mean of 3" in text_of(app)) == (size == (120, 40))
+        assert "loss, mean of 3" not in text_of(app)
         await pilot.press(*["pagedown"] * 4)
         await pilot.pause()
         assert "Confusion on the validation images" in text_of(app)
         await pilot.press("right")
         await until(pilot, lambda: "mobilenetv3-extract  3 seeds" in text_of(app))
-        if size == (80, 24):
-            await pilot.press("c")
-            await until(pilot, lambda: "accuracy, mean of 3" in text_of(app) and "loss, mean of 3" in text_of(app))
-            await pilot.press("c")
-            await until(pilot, lambda: "gap, mean of 3" in text_of(app) and "loss, mean of 3" not in text_of(app))
-            await pilot.press("c")
-            await until(pilot, lambda: "Confusion on" in text_of(app) or "balanced accuracy" in text_of(app))
+        await pilot.press("c")
+        await until(pilot, lambda: "accuracy, mean of 3" in text_of(app) and "loss, mean of 3" in text_of(app))
+        await pilot.press("c")
+        await until(pilot, lambda: "gap, mean of 3" in text_of(app) and "loss, mean of 3" not in text_of(app))
+        await pilot.press("c")
+        await until(pilot, lambda: "Confusion on" in text_of(app) or "balanced accuracy" in text_of(app))
         await pilot.press("escape", "up", "space", "down", "enter")
         await until(pilot, lambda: "resnet18-finetune  seed 0" in text_of(app))
         assert "mean of" not in text_of(app)
 
 
-async def test_accuracy_against_each_cost(app: TlTui, folder: Path) -> None:
+async def test_accuracy_against_each_cost_above_letters_that_scroll(app: TlTui, tmp_path: Path) -> None:
+    tuned, extract = logs.two_strategies(2).strategies
+    many = [tuned, *(changed_strategy(extract, name=f"strategy-{number:02}") for number in range(20))]
+    folder = logs.write(tmp_path / NAME, logs.events(changed(logs.two_strategies(2), strategies=many)))
     async with app.run_test(size=(80, 24)) as pilot:
         await compare(pilot, app, folder)
         await pilot.press("t")
-        await until(
-            pilot, lambda: "accuracy against time, logarithmic" in text_of(app) or "against time" in text_of(app)
-        )
+        await until(pilot, lambda: "accuracy against time, logarithmic" in text_of(app))
+        assert "B strategy-00" in text_of(app) and "strategy-19" not in text_of(app)
+        await pilot.press(*["down"] * 20)
+        await until(pilot, lambda: "strategy-19" in text_of(app))
         for cost in ("memory", "processor time", "time"):
             await pilot.press("m")
             await until(pilot, lambda cost=cost: f"accuracy against {cost}" in text_of(app))
-        assert "A resnet18-finetune" in text_of(app) and "B mobilenetv3-extract" in text_of(app)
         await pilot.press("escape")
         await until(pilot, lambda: "val acc" in text_of(app))
 
 
-@SIZES
-async def test_images_that_one_or_neither_gets_right(app: TlTui, folder: Path, size: tuple[int, int]) -> None:
+async def test_images_that_one_or_neither_gets_right(app: TlTui, folder: Path) -> None:
     wrong_a, wrong_b = set(range(0, 24, 6)), set(range(0, 24, 5))  # the second run is the more accurate: A
     only_a, only_b = wrong_b - wrong_a, wrong_a - wrong_b
-    async with app.run_test(size=size, notifications=True) as pilot:
+    async with app.run_test(size=(80, 24), notifications=True) as pilot:
         await compare(pilot, app, folder)
         await pilot.press("d")
         await until(pilot, lambda: "▀" in text_of(app))
@@ -435,16 +378,6 @@ async def test_pictures_that_are_gone_and_predictions_that_are_not_there(app: Tl
         await until(pilot, lambda: "▀" in text_of(app))
 
 
-async def test_without_predictions_it_is_said(app: TlTui, tmp_path: Path) -> None:
-    folder = logs.write(tmp_path / NAME, logs.events())
-    async with app.run_test(size=(80, 24)) as pilot:
-        await compare(pilot, app, folder)
-        await pilot.press("d")
-        await until(pilot, lambda: "was not saved, or is damaged" in " ".join(text_of(app).split()))
-        await pilot.press("o", "w", "c", "escape", "escape")
-        assert app.is_running
-
-
 @pytest.mark.parametrize("what", ["comparison", "mistakes"])
 async def test_an_error_that_nobody_foresaw_is_told_and_the_app_goes_on(
     what: str, app: TlTui, folder: Path, monkeypatch: pytest.MonkeyPatch
@@ -477,7 +410,7 @@ async def test_hostile_names_of_classes_and_files(app: TlTui, tmp_path: Path) ->
         await compare(pilot, app, folder)
         for keys in (("enter",), ("escape", "d"), ("o",), ("down",), ("c",), ("escape", "escape", "p"), ("v",)):
             await pilot.press(*keys)
-            await pilot.pause(0.2)
+            await idle(pilot)
             shown = text_of(app)
             assert not {"\x1b", "\x07", "\u202e", "\x9b"} & set(shown), keys
         await pilot.press("escape", "d")
@@ -494,28 +427,6 @@ async def test_export_writes_what_is_marked(app: TlTui, folder: Path) -> None:
         await until(pilot, lambda: "Exported" in text_of(app))
         written = json.loads((app.out / "comparison.json").read_text())
         assert [run["run"] for run in written["runs"]] == ["resnet18-finetune-0", "mobilenetv3-extract-0"]
-
-
-async def test_keys_are_explained(app: TlTui, folder: Path) -> None:
-    async with app.run_test(size=(120, 60)) as pilot:
-        screen = await compare(pilot, app, folder)
-        for opens, words in (
-            ((), "sort by the chosen column"),
-            (("enter",), "curves instead of words"),
-            (("escape", "t"), "against time, memory or processor time"),
-            (("escape", "d"), "copy the image's path"),
-        ):
-            await pilot.press(*opens)
-            await pilot.pause()
-            for active in screen.active_bindings.values():
-                binding = active.binding
-                ours = not binding.system and binding.action not in ("screen.copy_text", "app.focus_next")
-                assert not ours or (binding.id and binding.tooltip) or binding.action == "app.focus_previous", binding
-                assert binding.key not in ("ctrl+b", "ctrl+s", "ctrl+q", "ctrl+z", "ctrl+j")
-            await pilot.press("question_mark")
-            await until(pilot, lambda words=words: isinstance(app.screen, Reading) and words in text_of(app))
-            await pilot.press("escape")
-            await until(pilot, lambda: app.screen is screen)
 
 
 def snapped(app: TlTui, folder: Path, *keys: str) -> Callable[[Pilot[None]], object]:
