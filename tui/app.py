@@ -101,7 +101,7 @@ class TlTui(App[None], inherit_bindings=False):
         self.clock = clock
         self.state = ExperimentState()
         self.folder: Path | None = None
-        self._followed: Path | None = None  # another one where it was turned to without being shown
+        self._followed: Path | None = None  # whose log is read; not ``folder`` where that was only turned to
         self.marks: dict[Path, frozenset[str] | None] = {}  # what is to be compared, of each which runs: None for all
         self.hosting = Hosting(self._in_thread, self.post_message)
         self.failure = ""  # what ended the app, if it failed: to be said once the terminal is the command line's again
@@ -292,11 +292,13 @@ class TlTui(App[None], inherit_bindings=False):
     def _open_running(self) -> None:
         """Opens an experiment that is going on already, if there is one, as nothing else was asked for."""
         running = next(iter(running_elsewhere(self.out)), None)
-        if running is not None and self.hosting.host is None and not self.hosting.is_busy:
+        if running is not None:
             self.call_from_thread(self._show_running, running)
 
     def _show_running(self, folder: Path) -> None:
         """Opens what goes on already, unless the person has begun something meanwhile, whose keys would act there."""
+        if self.hosting.host is not None or self.hosting.is_busy:
+            return
         if (
             self._visited <= {"setup"}
             and not isinstance(self.screen, ModalScreen)

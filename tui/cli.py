@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 import os
 import sys
 import threading
@@ -23,8 +24,7 @@ tl-tui run DATA    the same comparison without the app
 `tl-tui app --help` lists the app's options.
 
 DATA is a folder with train/CLASS/* and val/CLASS/*, a folder of class folders, or a CSV file with a path column and a
-label column. Exit status: 0 done, 1 not all of it, 2 wrong usage or unusable input, 130 ended by Ctrl-C or SIGTERM, or
-stopped, to be gone on with.
+label column. Exit status: 0 done, 1 not all of it, 2 wrong usage or unusable input, 130 ended by Ctrl-C or SIGTERM.
 """
 
 
@@ -305,9 +305,10 @@ def main() -> None:
     from tui.signals import EndedAtOnceError
 
     _open_closed_output()
+    codecs.register_error("tl-tui", _escaped)
     for stream in (sys.stdout, sys.stderr):  # where they are not UTF-8, they take no ✓ and no name of a class
         if isinstance(stream, TextIOWrapper):
-            stream.reconfigure(errors="backslashreplace")
+            stream.reconfigure(errors="tl-tui")
     try:
         code = status(sys.argv[1:])
         waits = not any(thread.daemon for thread in threading.enumerate())
@@ -318,6 +319,15 @@ def main() -> None:
     # Not by way of the interpreter's own end: a thread that still computes there would abort the process.
     sys.stdout.flush()
     os._exit(code)
+
+
+def _escaped(error: UnicodeError) -> tuple[str, int]:
+    """What stands for characters that cannot be encoded: their escapes in JSON, so that JSON stays JSON."""
+    if not isinstance(error, UnicodeEncodeError):
+        raise error
+    from json import dumps
+
+    return dumps(error.object[error.start : error.end])[1:-1], error.end
 
 
 def _open_closed_output() -> None:

@@ -77,7 +77,7 @@ def experiment_options(command: F) -> F:
             help="A seed; may be repeated: each strategy runs once for each.",
         ),
         click.option(
-            "--seeds", "seed_count", type=click.IntRange(1, 100), metavar="N", help="So many seeds: 0, 1, … N-1."
+            "--seeds", "seed_count", type=click.IntRange(1, 1000), metavar="N", help="So many seeds: 0, 1, … N-1."
         ),
         click.option(
             "--folds",
