@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import os
 import re
 import unicodedata
-from collections.abc import Set
+from collections.abc import Iterator, Set
+from contextlib import contextmanager, suppress
 from datetime import datetime
 from pathlib import Path
 
@@ -16,13 +18,14 @@ EVENTS = "events.jsonl"
 COMMANDS = "commands.jsonl"
 WRITER_LOCK = "writer.lock"
 ENGINE_LOG = "engine.log"
+NOTE = "note.txt"
 COMPARISON = "comparison"
 """The name of an export, before its format's ending."""
 NETWORK, ONNX = "best.safetensors", "best.onnx"
 _OWN_FILES = re.compile(
-    "|".join(map(re.escape, (SPEC, EVENTS, COMMANDS, WRITER_LOCK, ENGINE_LOG)))
+    "|".join(map(re.escape, (SPEC, EVENTS, COMMANDS, WRITER_LOCK, ENGINE_LOG, NOTE)))
     + rf"|{COMPARISON}\.(csv|json|md)"
-    + rf"|\.({re.escape(SPEC)}|{COMPARISON}\.(csv|json|md))\.\d+"  # half written, as the next line
+    + rf"|\.({re.escape(SPEC)}|{re.escape(NOTE)}|{COMPARISON}\.(csv|json|md))\.\d+"  # half written, as the next line
     + r"|checkpoints/(?P<of>[^/]+)/((best|last|unused-\d+)\.safetensors|best\.onnx)"
     + r"|predictions/(?P<by>[^/]+)\.safetensors"
     + r"|checkpoints/(?P<half>[^/]+)/(\.tmp[^/]*|\.[^/]+\.safetensors\.partial|\.best\.onnx\.\d+)"
@@ -92,6 +95,30 @@ def slug(name: str) -> str:
     """A name as it can stand in a file name: ASCII letters, digits and dashes, 40 characters at most."""
     plain = unicodedata.normalize("NFKD", name).encode("ascii", "ignore").decode()  # ü as u
     return re.sub(r"[^A-Za-z0-9]+", "-", plain).strip("-").lower()[:40] or "experiment"
+
+
+def write_text(path: Path, text: str) -> None:
+    """Writes the text, see :func:`whole`."""
+    with whole(path) as partial:
+        partial.write_text(text, encoding="utf-8")
+
+
+@contextmanager
+def whole(path: Path) -> Iterator[Path]:
+    """A file of a temporary name, which becomes ``path`` where the block ends well: that is whole, or as it was.
+
+    ``OSError`` names ``path``.
+    """
+    partial = path.with_name(f".{path.name}.{os.getpid()}")
+    try:
+        partial.touch()  # what cannot be written is told before the block
+        yield partial
+        partial.replace(path)
+    except OSError as error:
+        raise OSError(error.errno, error.strerror, str(path)) from None
+    finally:
+        with suppress(OSError):  # gone by now, or never there, on a disk that can only be read
+            partial.unlink()
 
 
 def experiments(out: Path) -> list[Path]:

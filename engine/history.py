@@ -12,8 +12,9 @@ import msgspec
 from msgspec import Struct
 
 from engine.events import AnyEvent
-from engine.folder import EVENTS, SPEC, experiments
+from engine.folder import EVENTS, NOTE, SPEC, experiments
 from engine.log import LineReader, event_reader, is_being_written, writing_process
+from engine.note import read_note
 from engine.presets import presets
 from engine.spec import Experiment, load_experiment
 from engine.state import WRITING, ExperimentState, fold
@@ -29,9 +30,10 @@ class Summary(Struct, frozen=True):
 
     ``best``: the best validation accuracy (0..1) by run id, of the runs that finished an epoch; ``reached``: the same
     by strategy, in the order of its runs. ``seconds``: from the first event to the last. ``status``: ``interrupted`` if
-    its writer is gone without a last event, ``damaged`` if the log tells nothing; ``note`` says more in one line.
+    its writer is gone without a last event, ``damaged`` if the log tells nothing; ``problem`` says more in one line.
     ``unsaved``: whether a run failed for want of room to write what it had learnt, which going on makes up for.
-    ``stamp``: size (bytes) and time of change (ns) of the log.
+    ``note``: what a person wrote about it, see :func:`engine.note.read_note`. ``spec``: what was asked, None where the
+    log does not tell it. ``stamp``: size (bytes) and time of change (ns) of the log, and of the note.
     """
 
     folder: Path
@@ -46,9 +48,11 @@ class Summary(Struct, frozen=True):
     reached: dict[str, tuple[float, ...]] = {}
     seconds: float = 0.0
     status: Status = "damaged"
-    note: str = ""
+    problem: str = ""
     unsaved: bool = False
-    stamp: tuple[int, int] = (0, 0)
+    note: str = ""
+    spec: Experiment | None = None
+    stamp: tuple[int, int, int, int] = (0, 0, 0, 0)
 
     def accuracies(self, strategy: str) -> list[float]:
         """The best validation accuracy (0..1) of each of the strategy's runs that finished an epoch."""
@@ -63,7 +67,7 @@ def summaries(out: Path) -> list[Summary]:
 def each(out: Path, known: Iterable[Summary] = ()) -> Iterator[Summary]:
     """:func:`summaries` one by one, for a reader who shows the newest while the others are being read.
 
-    Logs that have not changed since one of the ``known`` summaries was made are not read again.
+    What has not changed since one of the ``known`` summaries was made, the log and the note, is not read again.
     """
     made = {summary.folder: summary for summary in known}
     for folder in experiments(out):
@@ -98,21 +102,25 @@ def asked(folder: Path) -> Experiment:
 
 
 def summary(folder: Path) -> Summary:
-    """What the experiment's log tells; never an error: an unreadable log is ``damaged`` with a note."""
-    stamp = _stamp(folder)
+    """What the experiment's log tells, and the note on it; never an error: an unreadable log is ``damaged``."""
+    stamp = _stamp(folder)  # before reading: what changes meanwhile is read again
+    return msgspec.structs.replace(_told(folder), note=read_note(folder), stamp=stamp)
+
+
+def _told(folder: Path) -> Summary:
     try:
         state, unread = _read(folder / EVENTS)
     except OSError as error:
-        return Summary(folder, folder.name, note=f"cannot be read: {error.strerror or error}", stamp=stamp)
+        return Summary(folder, folder.name, problem=f"cannot be read: {error.strerror or error}")
     if state.spec is None:
         if not unread and is_being_written(folder):
-            return Summary(folder, folder.name, status="running", note="just begun", stamp=stamp)
+            return Summary(folder, folder.name, status="running", problem="just begun")
         if state.error:
-            return Summary(folder, folder.name, status="failed", note=state.error, stamp=stamp)
+            return Summary(folder, folder.name, status="failed", problem=state.error)
         if not unread and (folder / SPEC).is_file():
-            return Summary(folder, folder.name, status="interrupted", note="it had not begun", stamp=stamp)
-        note = "the log is empty" if not unread else "the log holds nothing that could be read"
-        return Summary(folder, folder.name, note=note, stamp=stamp)
+            return Summary(folder, folder.name, status="interrupted", problem="it had not begun")
+        problem = "the log is empty" if not unread else "the log holds nothing that could be read"
+        return Summary(folder, folder.name, problem=problem)
     return Summary(
         folder=folder,
         name=folder.name,
@@ -129,9 +137,9 @@ def summary(folder: Path) -> Summary:
         },
         seconds=state.elapsed,
         status=status(with_writer(state, folder)),
-        note=_note(state, unread),
+        problem=_problem(state, unread),
         unsaved=any(run.failure is not None and run.failure.kind == WRITING for run in state.runs),
-        stamp=stamp,
+        spec=state.spec,
     )
 
 
@@ -160,7 +168,7 @@ def _read(log: Path) -> tuple[ExperimentState, int]:
     return msgspec.structs.replace(state, elapsed=max(state.elapsed, last.elapsed if last else 0.0)), unread
 
 
-def _note(state: ExperimentState, unread: int) -> str:
+def _problem(state: ExperimentState, unread: int) -> str:
     if state.error:
         return state.error
     failed = next((run for run in state.runs if run.failure), None)
@@ -169,9 +177,13 @@ def _note(state: ExperimentState, unread: int) -> str:
     return f"{counted(unread, 'line', 'lines')} of the log could not be read" if unread else ""
 
 
-def _stamp(folder: Path) -> tuple[int, int]:
+def _stamp(folder: Path) -> tuple[int, int, int, int]:
+    return (*_size_and_time(f"{folder}/{EVENTS}"), *_size_and_time(f"{folder}/{NOTE}"))
+
+
+def _size_and_time(path: str) -> tuple[int, int]:
     try:
-        found = (folder / EVENTS).stat()
+        found = os.stat(path)  # noqa: PTH116 - of thousands again and again: half the time of a Path's
     except OSError:
         return 0, 0
     return found.st_size, found.st_mtime_ns

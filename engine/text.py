@@ -55,13 +55,19 @@ def counted(count: int, one: str, many: str) -> str:
 
 def numbers(sorted_ones: list[int]) -> str:
     """Ascending numbers, each followed by the next three or more as a range: ``0 to 4, 7, 9``."""
+    ranges = consecutive(sorted_ones)
+    return ", ".join(f"{run[0]} to {run[-1]}" if len(run) > 3 else ", ".join(map(str, run)) for run in ranges)
+
+
+def consecutive(ones: Iterable[int]) -> list[list[int]]:
+    """The numbers in their order, together where each is the next after the one before."""
     ranges: list[list[int]] = []
-    for number in sorted_ones:
+    for number in ones:
         if ranges and number == ranges[-1][-1] + 1:
             ranges[-1].append(number)
         else:
             ranges.append([number])
-    return ", ".join(f"{run[0]} to {run[-1]}" if len(run) > 3 else ", ".join(map(str, run)) for run in ranges)
+    return ranges
 
 
 def did_you_mean(name: str, there: Iterable[str], most: int = 3) -> str:

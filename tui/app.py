@@ -253,6 +253,11 @@ class TlTui(App[None], inherit_bindings=False):
         await self.action_go("setup")
         self.notify(said)
 
+    def mark(self, folder: Path, runs: frozenset[str] | None) -> None:
+        """Marks runs (None: all) of the experiment in a folder for Compare, at which the person may look by now."""
+        self.marks[folder] = runs
+        self._show()
+
     def forget(self, folder: Path) -> None:
         """Shows nothing any more of an experiment that was deleted."""
         self.marks.pop(folder, None)

@@ -118,15 +118,18 @@ def rank(data: str | None, backbones: str, weights: str, device: str, as_json: b
 
 @cli.command()
 @experiment_options
+@click.option(
+    "--note", metavar="TEXT", default="", help="A line about it that tells it from others; see `tl-tui note`."
+)
 @json_option
 @detach_option
-def run(out: Path, as_json: bool, detach: bool, **asked: Any) -> int:
+def run(out: Path, note: str, as_json: bool, detach: bool, **asked: Any) -> int:
     """Run the comparison without the app."""
     from tui.commands.run import run_headless, start_detached
 
     if detach:
-        return start_detached(experiment_of(**asked), out, as_json=as_json)
-    return run_headless(experiment_of(**asked), out, as_json=as_json)
+        return start_detached(experiment_of(**asked), out, as_json=as_json, note=note)
+    return run_headless(experiment_of(**asked), out, as_json=as_json, note=note)
 
 
 @cli.command(short_help="Go on with an experiment exactly where it stood.")
@@ -183,6 +186,19 @@ def runs(out: Path, as_json: bool) -> int:
     from tui.commands.lists import print_runs
 
     return print_runs(out, as_json=as_json)
+
+
+@cli.command(short_help="Write a line about an experiment that tells it from others.")
+@click.argument("experiment")
+@click.argument("words", nargs=-1, required=True, metavar="TEXT...")
+@out_option
+def note(experiment: str, words: tuple[str, ...], out: Path) -> int:
+    """Write a line about an EXPERIMENT in place of the one it had, also while it runs; an empty TEXT removes it."""
+    from engine.note import write_note
+    from tui.commands.find import find_experiment
+
+    write_note(find_experiment(experiment, out), " ".join(words))
+    return 0
 
 
 @cli.command(short_help="Delete experiments: their folders, and the trained networks in them.")

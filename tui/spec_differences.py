@@ -1,15 +1,16 @@
-"""In what the strategies of a comparison differ, as they were asked for. Pure."""
+"""In what the strategies of a comparison differ, or two experiments, as they were asked for. Pure."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from rich.text import Text
 
+from engine.spec import Experiment
 from engine.state import RunState
 from engine.strategy import settings
-from engine.text import shown
+from engine.text import listed, numbers, shown
 from tui.text import middle
 from tui.theme import AMBER, GREY, colour_of, rgb
 
@@ -18,6 +19,8 @@ BETWEEN = " · "
 """Stands between the numbers of a parameter that has several."""
 MANY = 4
 """Numbers from which on only their ends are said."""
+MOST = 60
+"""Characters of a value."""
 
 
 @dataclass(frozen=True)
@@ -70,6 +73,51 @@ def side_by_side(strategies: tuple[str, ...], found: tuple[SpecDifference, ...],
     for line in lines:
         line.truncate(width, overflow="ellipsis")
     return Text("\n", no_wrap=True).join(lines)
+
+
+def unlike(before: Experiment, now: Experiment) -> str:
+    """In what an experiment was asked for otherwise than one ``before`` it on the same data: ``epochs 25 instead of 10;
+    lr 0.01 instead of 0.001 (resnet18-finetune)``. Empty where in nothing.
+    """
+    old, new = ({one.name: one for one in asked.strategies} for asked in (before, now))
+    of: dict[str, list[str]] = {}  # what changed: of which strategies
+    for name in (name for name in new if name in old):
+        for change in _changes(settings(old[name]), settings(new[name])):
+            of.setdefault(change, []).append(name)
+    parts = [_other_strategies([*old], [*new])]
+    for names in dict.fromkeys(map(tuple, of.values())):
+        said = ", ".join(change for change, some in of.items() if tuple(some) == names)
+        parts.append(said if len(names) == len(new) else f"{said} ({listed([*names])})")
+    parts.append(", ".join(_changes(_of_all_runs(before), _of_all_runs(now))))
+    return "; ".join(filter(None, parts))
+
+
+def _other_strategies(before: list[str], now: list[str]) -> str:
+    gone = listed([name for name in before if name not in now], 2)
+    come = listed([name for name in now if name not in before], 2)
+    if gone and come:
+        return f"{come} instead of {gone}"
+    return f"with {come}" if come else f"without {gone}" if gone else ""
+
+
+def _changes(before: Mapping[str, object], now: Mapping[str, object]) -> list[str]:
+    """``lr 0.01 instead of 0.001`` of every parameter of both that differs: others follow from one that does."""
+    found = []
+    for name in [name for name in now if name in before and now[name] != before[name]]:
+        row = _brief(SpecDifference(name.removesuffix(".name"), (_text(now[name]), _text(before[name]))))
+        inner = row.parameter.rpartition(".")[2]
+        said = row.parameter if inner in Experiment.__struct_fields__ else inner
+        found.append(f"{said} {shown(row.values[0], MOST)} instead of {shown(row.values[1], MOST)}")
+    return found
+
+
+def _of_all_runs(asked: Experiment) -> dict[str, object]:
+    """What is set for every run, by what it is called in ``experiment.toml``."""
+    both = (asked, asked.data)
+    found: dict[str, object] = {name: getattr(one, name) for one in both for name in one.__struct_fields__}
+    del found["strategies"], found["data"], found["path"]
+    said = {name: "none" if value is None else value for name, value in found.items()}
+    return {**said, "seeds": numbers(sorted(asked.seeds))}
 
 
 def _fitted(text: str, width: int) -> str:

@@ -17,10 +17,10 @@ from engine.data.dataset import DataSet
 from engine.data.discover import discover
 from engine.data.splits import fold_seed, folds
 from engine.events import Action
-from engine.export import write_text
 from engine.history import read_state
 from engine.hosts.tuning import step_back, tune_process, uncollected
 from engine.log import EventLog, held
+from engine.note import checked_note, write_note
 from engine.presets import backbones, presets
 from engine.spec import Experiment, load_experiment, to_toml, with_absolute_paths
 from engine.state import can_go_on
@@ -88,12 +88,13 @@ class ThreadHost:
             self.failure = error
 
 
-def create(experiment: Experiment, out: Path) -> tuple[Path, DataSet]:
-    """Finds the data and makes the experiment's folder below ``out`` with its ``experiment.toml``.
+def create(experiment: Experiment, out: Path, note: str = "") -> tuple[Path, DataSet]:
+    """Finds the data and makes the experiment's folder below ``out`` with its ``experiment.toml`` and a ``note`` on it.
 
     Raises ``DataError`` where there is no usable data, ``SpecError`` where something that does not ship is asked for
-    and cannot be had, and ``OSError`` where the folder cannot be made.
+    and cannot be had or the note cannot be kept, and ``OSError`` where the folder cannot be made.
     """
+    checked_note(note)
     experiment = with_absolute_paths(experiment)
     dataset = discover(experiment.data)
     if experiment.folds is not None:
@@ -106,7 +107,8 @@ def create(experiment: Experiment, out: Path) -> tuple[Path, DataSet]:
 
         means(experiment)
     folder = folders.create(out, dataset.name, datetime.now())
-    write_text(folder / folders.SPEC, to_toml(experiment))
+    folders.write_text(folder / folders.SPEC, to_toml(experiment))
+    write_note(folder, note)
     return folder, dataset
 
 
@@ -118,9 +120,9 @@ def _is_possible_anywhere(experiment: Experiment) -> bool:
     )
 
 
-def start(experiment: Experiment, out: Path, nice: int = 0) -> ThreadHost:
+def start(experiment: Experiment, out: Path, nice: int = 0, note: str = "") -> ThreadHost:
     """Makes the experiment's folder (see :func:`create`) and starts it."""
-    folder, dataset = create(experiment, out)
+    folder, dataset = create(experiment, out, note)
     return ThreadHost(with_absolute_paths(experiment), dataset, EventLog(folder), nice)
 
 

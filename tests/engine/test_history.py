@@ -11,6 +11,7 @@ from engine import events as ev
 from engine import history
 from engine.folder import EVENTS, experiments, slug
 from engine.log import EventLog
+from engine.note import write_note
 from engine.presets import DEFAULT_STRATEGIES, presets
 from engine.spec import Experiment
 
@@ -103,7 +104,7 @@ def test_a_failed_run_makes_it_failed_and_says_why(tmp_path: Path) -> None:
     folder = write(tmp_path, "a", start(), failed, ev.ExperimentFinished(end="finished"))
     found = history.summary(folder)
     assert found.status == "failed"
-    assert found.note == f"{run}: out of memory"
+    assert found.problem == f"{run}: out of memory"
 
 
 def test_time_counts_to_the_last_sign_of_life(tmp_path: Path) -> None:
@@ -115,18 +116,18 @@ def test_time_counts_to_the_last_sign_of_life(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("content", "note"),
+    ("content", "problem"),
     [
         (b"", "the log is empty"),
         (b'\x00\xff\n[1, 2]\n{"event": "Unheard"}\n', "the log holds nothing that could be read"),
         (b"[" * 100_000 + b"\n", "the log holds nothing that could be read"),
     ],
 )
-def test_a_log_that_tells_nothing_is_damaged(tmp_path: Path, content: bytes, note: str) -> None:
+def test_a_log_that_tells_nothing_is_damaged(tmp_path: Path, content: bytes, problem: str) -> None:
     (tmp_path / "a").mkdir()
     (tmp_path / "a" / EVENTS).write_bytes(content)
     (found,) = history.summaries(tmp_path)
-    assert (found.status, found.note) == ("damaged", note)
+    assert (found.status, found.problem) == ("damaged", problem)
 
 
 def test_what_had_not_begun_is_interrupted(tmp_path: Path) -> None:
@@ -135,7 +136,7 @@ def test_what_had_not_begun_is_interrupted(tmp_path: Path) -> None:
     (folder / "experiment.toml").touch()
     (folder / EVENTS).touch()
     (found,) = history.summaries(tmp_path)
-    assert (found.status, found.note, found.strategies) == ("interrupted", "it had not begun", ())
+    assert (found.status, found.problem, found.strategies) == ("interrupted", "it had not begun", ())
 
 
 def test_whose_writer_ended_it_while_it_was_being_read_is_not_interrupted(
@@ -158,7 +159,7 @@ def test_a_log_that_is_a_folder_is_damaged(tmp_path: Path) -> None:
     (tmp_path / "a" / EVENTS).mkdir(parents=True)
     (found,) = history.summaries(tmp_path)
     assert found.status == "damaged"
-    assert found.note.startswith("cannot be read: ")
+    assert found.problem.startswith("cannot be read: ")
 
 
 def test_damaged_lines_are_counted(tmp_path: Path) -> None:
@@ -166,7 +167,7 @@ def test_damaged_lines_are_counted(tmp_path: Path) -> None:
     with (folder / EVENTS).open("ab") as log:
         log.write(b"nonsense\n")
     found = history.summary(folder)
-    assert (found.status, found.note) == ("stopped", "1 line of the log could not be read")
+    assert (found.status, found.problem) == ("stopped", "1 line of the log could not be read")
 
 
 def test_only_what_changed_is_read_again(tmp_path: Path) -> None:
@@ -180,6 +181,10 @@ def test_only_what_changed_is_read_again(tmp_path: Path) -> None:
     after = [*history.each(tmp_path, before)]
     assert after[0] is before[0]
     assert after[1].status == "damaged"
+    write_note(after[0].folder, "which one it was")
+    noted = [*history.each(tmp_path, after)]
+    assert [found.note for found in noted] == ["which one it was", ""]
+    assert noted[0].data == before[0].data and noted[1] is after[1]
 
 
 def test_the_newest_comes_first_also_within_a_second(tmp_path: Path) -> None:

@@ -17,7 +17,13 @@ from engine.toml import SpecError
 
 OWN = (
     *("experiment.toml", "events.jsonl", "commands.jsonl", "writer.lock", "engine.log", "comparison.md"),
-    *(".experiment.toml.4711", "checkpoints/a-0/best.safetensors", "checkpoints/a-0/last.safetensors"),
+    *(
+        "note.txt",
+        ".note.txt.4711",
+        ".experiment.toml.4711",
+        "checkpoints/a-0/best.safetensors",
+        "checkpoints/a-0/last.safetensors",
+    ),
     *("checkpoints/a-0/unused-12.safetensors", "checkpoints/b-0/.tmpx", "predictions/.a-0.safetensors.partial"),
     *("predictions/a-0.safetensors", "checkpoints/a-0/best.onnx", "checkpoints/b-0/.best.onnx.4711"),
 )

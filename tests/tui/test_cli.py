@@ -67,7 +67,7 @@ def only_experiment(out: Path) -> Path:
 def test_run_and_every_way_to_read_it(
     image_folder: Callable[..., Path], config: Path, capsys: pytest.CaptureFixture[str], tmp_path: Path
 ) -> None:
-    assert status(["run", str(image_folder()), *SMALL, str(config)]) == 0
+    assert status(["run", str(image_folder()), *SMALL, str(config), "--note", "which [b]is\nbetter"]) == 0
     said = capsys.readouterr().out
     assert "tuned-0 · epoch 1/1" in said
     assert "validation accuracy" in said
@@ -107,7 +107,8 @@ def test_run_and_every_way_to_read_it(
     assert status(["runs"]) == 0
     listed = capsys.readouterr().out
     assert folder.name in listed
-    assert "finished" in listed
+    assert "finished" in listed and "note: which [b]is better" in " ".join(listed.split())
+    assert "better" not in (folder / "experiment.toml").read_text(), "another with --config is another"
     accuracies = {run["strategy"]: f"{100 * run['val_accuracy']:.1f} %" for run in read["runs"]}
     assert {tuple(line.split(maxsplit=1)) for line in map(str.strip, listed.splitlines())} >= set(accuracies.items())
 
@@ -200,6 +201,7 @@ def test_wrong_usage_is_one_line_and_status_2(
         (["-s", "alexnet-bn"], "AlexNet has no norm layers"),
         (["--device", "cuda:7"], "cuda:7"),
         (["--out", __file__], "test_cli.py is a file; --out names the folder of experiments"),
+        (["--note", "x" * 201], "the note has 201 characters; it may have 200"),
         (["--folds", "11"], "20 groups or images are too few to be divided into 11 parts"),
     ],
     ids=lambda value: " ".join(value) if isinstance(value, list) else "",
@@ -247,6 +249,12 @@ def test_listings_for_scripts(capsys: pytest.CaptureFixture[str], tmp_path: Path
     experiment = told("runs")["experiments"][0]
     assert (experiment["name"], experiment["status"]) == (folder.name, "finished")
     assert set(experiment["reached"]) == set(experiment["strategies"])
+    assert (experiment["note"], experiment["problem"]) == ("", "") and not {"stamp", "spec"} & set(experiment)
+    with EventLog(folder):  # another process trains there
+        for words in (["the \x1b[31m", "first"], ["é second"], [""]):
+            assert status(["note", folder.name, *words]) == 0
+            assert told("runs")["experiments"][0]["note"] == " ".join(words)
+    assert status(["note", folder.name]) == 2 and "TEXT" in capsys.readouterr().err
     assert told("presets")["strategies"][0]["optimizer"]["name"] == "SGD"
     assert [rung["name"] for rung in told("presets")["rungs"]][:2] == ["probe", "extract"]
     assert told("doctor")["device"]["torch_name"] in ("cpu", "cuda:0", "mps")

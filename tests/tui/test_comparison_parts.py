@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import msgspec
 import pytest
@@ -11,15 +12,16 @@ from engine import events as ev
 from engine.comparison.chosen import Source
 from engine.comparison.rows import Comparison, Row, compare
 from engine.events import AnyEvent
-from engine.spec import changed
+from engine.presets import named, presets
+from engine.spec import DataSource, Experiment, changed
 from engine.state import ExperimentState, RunState, fold
-from engine.strategy import LBFGS
+from engine.strategy import LBFGS, Strategy, changed_strategy
 from tests.tui import logs
 from tui import bands, cost_plot
 from tui.compared import best_pair, compared
 from tui.measures import Order, best_in, lines, measures
 from tui.plot import faint, filled
-from tui.spec_differences import spec_differences
+from tui.spec_differences import spec_differences, unlike
 from tui.widgets.mistake_list import FACTS, MOST, PREFIX, list_width
 
 
@@ -239,6 +241,51 @@ def test_specs_differ_in_what_was_asked_differently(state: ExperimentState) -> N
     assert spec_differences([groups[0], groups[0]]) == () and spec_differences([]) == ()
     other_seeds = spec_differences([groups[0], groups[0][:1]])
     assert [(one.parameter, one.values) for one in other_seeds] == [("seeds", ("0, 1, 2", "0"))]
+
+
+FINE, EXTRACT, PROBE = (
+    named(name, presets()) for name in ("resnet18-finetune", "mobilenetv3-extract", "resnet18-probe")
+)
+
+
+@pytest.mark.parametrize(
+    ("strategies", "values", "said"),
+    [
+        ([FINE, EXTRACT], {}, ""),
+        (
+            [changed_strategy(one, epochs=25, optimizer={"lr": 0.1}) for one in (FINE, EXTRACT)],
+            {},
+            "epochs 25 instead of 5; lr 0.1 instead of 0.001 (resnet18-finetune); "
+            "lr 0.1 instead of 0.01 (mobilenetv3-extract)",
+        ),
+        (
+            [changed_strategy(FINE, optimizer={"name": "AdamW"}, image_size=128), EXTRACT],
+            {},
+            "image_size 128 instead of its own, optimizer AdamW instead of SGD, "
+            "weight_decay 0.01 instead of 0 (resnet18-finetune)",
+        ),
+        ([FINE], {"seeds": (0, 1, 2, 3, 4)}, "without mobilenetv3-extract; seeds 0 to 4 instead of 0"),
+        ([FINE, PROBE], {"folds": 5}, "resnet18-probe instead of mobilenetv3-extract; folds 5 instead of none"),
+        (
+            [FINE, EXTRACT, PROBE],
+            {"weights": "/w/[b]\x1b[31m", "data": DataSource("/d", split="grouped", test_fraction=0.2)},
+            r"with resnet18-probe; weights /w/[b]\x1b[31m instead of default, split grouped instead of given, "
+            "test_fraction 0.2 instead of none",
+        ),
+    ],
+)
+def test_experiments_differ_in_what_was_asked_otherwise(
+    strategies: list[Strategy], values: dict[str, Any], said: str
+) -> None:
+    before = Experiment((FINE, EXTRACT), DataSource("/d"))
+    assert unlike(before, msgspec.structs.replace(before, strategies=tuple(strategies), **values)) == said
+
+
+def test_a_probes_own_folds_are_not_those_of_the_experiment() -> None:
+    before, now = (
+        Experiment((changed_strategy(PROBE, optimizer={"folds": folds}),), DataSource("/d")) for folds in (5, 10)
+    )
+    assert unlike(before, now) == "optimizer.folds 10 instead of 5"
 
 
 def test_strengths_of_a_probe_are_told_by_their_ends_unless_these_are_alike(state: ExperimentState) -> None:

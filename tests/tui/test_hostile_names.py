@@ -18,7 +18,7 @@ from engine.data.dataset import summary
 from engine.data.discover import discover
 from engine.data.folders import is_text
 from engine.events import AnyEvent
-from engine.folder import EVENTS, SPEC, WRITER_LOCK
+from engine.folder import EVENTS, NOTE, SPEC, WRITER_LOCK
 from engine.spec import DataSource, to_toml
 from engine.state import fold
 from engine.text import shown
@@ -41,6 +41,7 @@ FOLDERS = sorted(name for name in NAMES.values() if fits_a_folder(name) and is_t
 LABELS = sorted({name.strip() for name in NAMES.values() if is_text(name)})
 SIZE = (120, 40)
 HOSTILE = "[bold red]x[/][@click=app.quit]y[/]\x1b]0;owned\x07\x9b2J\u202ez\n"
+HOSTILE_NOTE = b"[bold]a note\x1b]0;owned\x07\xff\xe2\x80\xae\n\x9b2J"
 
 
 def checked(text: str) -> str:
@@ -114,6 +115,7 @@ def hostile_log(root: Path) -> list[AnyEvent]:
 async def test_every_mode_shows_a_hostile_log_as_it_is(app: TlTui, tmp_path: Path, root: Path, length: float) -> None:
     events = hostile_log(root)
     folder = logs.write(tmp_path / "[b]x\x1b[31m\u202e-20261123-120000", events[: int(length * len(events))])
+    (folder / NOTE).write_bytes(HOSTILE_NOTE)
     async with app.run_test(size=SIZE) as pilot:
         await opened(pilot, app, folder)
         assert shown(root.stem if root.is_file() else root.name, 40) in seen(app)
@@ -126,7 +128,7 @@ async def test_every_mode_shows_a_hostile_log_as_it_is(app: TlTui, tmp_path: Pat
             await pilot.press(key)
             await until(pilot, lambda mode=mode: app.current_mode == mode)
             await idle(pilot)
-            seen(app)
+            assert ("[bold]a note" in seen(app)) == (mode == "runs")
         for _ in range(4):
             await pilot.press("c")
             await pilot.pause()
@@ -223,7 +225,8 @@ def test_no_name_is_changed_by_rich(name: str) -> None:
 def test_commands_print_a_hostile_log_as_it_is(
     tmp_path: Path, root: Path, arguments: list[str], capsys: pytest.CaptureFixture[str]
 ) -> None:
-    logs.write(tmp_path / "runs" / "[b]x\x1b[31m\u202e-20261123-120000", hostile_log(root))
+    folder = logs.write(tmp_path / "runs" / "[b]x\x1b[31m\u202e-20261123-120000", hostile_log(root))
+    (folder / NOTE).write_bytes(HOSTILE_NOTE)
     assert status([*arguments, "--out", str(tmp_path / "runs")]) == 0
     printed = capsys.readouterr()
     assert printed.err == ""

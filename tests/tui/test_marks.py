@@ -103,6 +103,21 @@ async def test_marks_that_are_asked_for_while_libraries_load_see_each_other(
         loaded.set()
         await idle(pilot)
         assert not app.marks, "the second took the first back"
+        loaded.clear()
+        await pilot.press("space", "x")
+        loaded.set()
+        await idle(pilot)
+        assert not app.marks, "those that wait were taken away too"
+        loaded.clear()
+        await pilot.press("m", "1")
+        loaded.set()
+        await idle(pilot)
+        assert app.current_mode == "setup" and not isinstance(app.screen, Tick), "the person has gone on"
+        await pilot.press("4")
+        loaded.clear()
+        await pilot.press("space", "3")
+        loaded.set()
+        await until(pilot, lambda: isinstance(app.screen, CompareScreen) and app.screen.compared is not None)
 
 
 @pytest.mark.parametrize("taken_back", [False, True])

@@ -11,13 +11,16 @@ from typing import Any
 
 import msgspec
 import pytest
+from textual.events import Key
 from textual.pilot import Pilot
 
 import tui.app
 from engine import events as ev
 from engine import history
+from engine.folder import NOTE
 from engine.history import Summary
 from engine.log import EventLog
+from engine.note import read_note, write_note
 from engine.spec import changed
 from engine.state import ExperimentState
 from engine.units import percent_range
@@ -25,13 +28,14 @@ from tests.tui import logs
 from tests.tui.conftest import NoSetup, idle, text_of, until
 from tui.app import TlTui
 from tui.screens import runs
-from tui.screens.dialogs import Question
-from tui.screens.runs import RunsScreen, matching
+from tui.screens.dialogs import Line, Question
+from tui.screens.runs import RunsScreen, beside_earlier, matching
 from tui.widgets import runs_table
-from tui.widgets.runs_table import when
+from tui.widgets.runs_table import pieces, when
 
 SIZES = [(80, 24), (120, 40)]
 OUT = Path("runs")
+NAMES = {"[": "left_square_bracket", "]": "right_square_bracket", "/": "slash", " ": "space"}
 
 
 class App(TlTui):
@@ -63,7 +67,8 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "config"))
     monkeypatch.setenv("TZ", "UTC")
     time.tzset()
-    monkeypatch.setattr(runs_table, "_this_year", lambda: 2026)
+    for module in (runs, runs_table):
+        monkeypatch.setattr(module, "this_year", lambda: 2026)
     monkeypatch.setattr("tui.app.SetupScreen", NoSetup)
     monkeypatch.chdir(tmp_path)
     return tmp_path
@@ -86,7 +91,18 @@ def write_all() -> None:
     logs.write(OUT / "e-20261119-120000", [*logs.until("EpochFinished", 2, told), out_of_memory, end])
     broken = OUT / "[bold]broken[bold]"
     broken.mkdir()
+    write_note(
+        OUT / "c-20261121-120000",
+        "is it luck? 三個種子, as the first comparison had only one seed and could not say which is better",
+    )
+    write_note(OUT / "e-20261119-120000", "[red]x[/red] \x1b[31m")
     (broken / "events.jsonl").write_bytes(b"\x00\xff\n")
+
+
+def post(app: App, *keys: str) -> None:
+    """Keys that arrive together."""
+    for key in keys:
+        app.post_message(Key(NAMES.get(key, key), key if len(key) == 1 else None))
 
 
 async def opened(pilot: Pilot[None]) -> None:
@@ -163,7 +179,7 @@ async def test_where_drawing_takes_long_it_is_done_more_rarely(monkeypatch: pyte
     for number in range(30):
         (OUT / f"{number:02}-20261121-120000").mkdir(parents=True)
         (OUT / f"{number:02}-20261121-120000" / "events.jsonl").touch()
-    now, drawn = [0.0], list[int]()
+    now, drawn, begun = [0.0], list[int](), list[RunsScreen]()
     put, each = RunsScreen._put, history.each
 
     def drawn_slowly(screen: RunsScreen, summaries: tuple[history.Summary, ...]) -> None:
@@ -172,6 +188,8 @@ async def test_where_drawing_takes_long_it_is_done_more_rarely(monkeypatch: pyte
         put(screen, summaries)
 
     def one_by_one(*arguments: Any) -> Iterator[history.Summary]:
+        begun.append(app.runs)
+        app.call_from_thread(app.runs.show, ExperimentState(name="an epoch ended meanwhile"))
         for summary in each(*arguments):
             now[0] += 0.1
             yield summary
@@ -179,10 +197,12 @@ async def test_where_drawing_takes_long_it_is_done_more_rarely(monkeypatch: pyte
     monkeypatch.setattr(runs, "time", SimpleNamespace(monotonic=lambda: now[0]))
     monkeypatch.setattr(RunsScreen, "_put", drawn_slowly)
     monkeypatch.setattr(history, "each", one_by_one)
-    async with App().run_test(size=SIZES[0]) as pilot:
+    app = App()
+    async with app.run_test(size=SIZES[0]) as pilot:
         await pilot.press("4")
         await until(pilot, lambda: 30 in drawn)
-    assert len(drawn) < 10, "after 0.3 s, then not for 4 s; it may have begun to read twice"
+        assert len(begun) == 1, "what is being read is not read anew for every epoch"
+    assert len(drawn) < 10, "after 0.3 s, then not for 4 s"
 
 
 async def test_enter_opens_in_live_and_c_in_compare() -> None:
@@ -251,7 +271,7 @@ async def test_what_others_begin_and_go_on_with_appears_by_itself(monkeypatch: p
     with EventLog(folder):
         logs.write(folder, begun)
         app = App()
-        async with app.run_test(size=SIZES[0]) as pilot:
+        async with app.run_test(size=SIZES[0], notifications=True) as pilot:
             await opened(pilot)
             await pilot.press("end")
             table = app.runs.table
@@ -261,6 +281,28 @@ async def test_what_others_begin_and_go_on_with_appears_by_itself(monkeypatch: p
             logs.write(OUT / "c-20261123-120000", told)
             await until(pilot, lambda: len(table.summaries) == 3)
             assert table.current is not None and table.current.name == "a-20261121-120000"
+            post(app, "up", "n", *"rn[/] /x")  # to the one that another process writes; nothing of it is a key of Runs
+            await until(pilot, lambda: isinstance(app.screen, Line))
+            await pilot.resize_terminal(50, 12)  # too small to show it
+            await pilot.resize_terminal(*SIZES[0])
+            await pilot.press("2", "enter")
+            await until(pilot, lambda: text_of(app).count("rn[/] /x2") == 2)
+            assert table.current is not None and read_note(folder) == table.current.note == "rn[/] /x2"
+            await pilot.press("n", "3", "escape")
+            write_note(folder, f"\x1b[31m from elsewhere {'x' * 99} ends here")
+            await until(pilot, lambda: text_of(app).count(r"\x1b[31m from elsewhere") == 2)
+            await pilot.press("n")
+            await until(pilot, lambda: "ends here" in text_of(app))  # where the cursor is
+            await pilot.press("escape")
+            (folder / NOTE).unlink()
+            (folder / NOTE).mkdir()
+            await pilot.press("n", *"more", "enter")
+            await until(pilot, lambda: "The note is not written:" in text_of(app))
+            (folder / NOTE).rmdir()
+            write_note(folder, "last")
+            await until(pilot, lambda: "last" in text_of(app))
+            await pilot.press("n", "ctrl+u", "enter")
+            await until(pilot, lambda: not (folder / NOTE).exists() and "last" not in text_of(app))
 
 
 async def test_every_key_of_runs_is_explained() -> None:
@@ -269,7 +311,7 @@ async def test_every_key_of_runs_is_explained() -> None:
     async with app.run_test(size=SIZES[0]) as pilot:
         await opened(pilot)
         keys = {key: active.binding for key, active in app.screen.active_bindings.items()}
-    for key in ("enter", "c", "r", "slash", "u", "delete"):
+    for key in ("enter", "c", "r", "slash", "u", "n", "delete"):
         assert keys[key].id, key
         assert keys[key].tooltip, key
 
@@ -277,7 +319,12 @@ async def test_every_key_of_runs_is_explained() -> None:
 @pytest.mark.parametrize("size", SIZES, ids=lambda size: f"{size[0]}x{size[1]}")
 def test_runs_look_right(snap_compare: Callable[..., bool], size: tuple[int, int]) -> None:
     write_all()
-    assert snap_compare(App(), terminal_size=size, run_before=opened)
+
+    async def third(pilot: Pilot[None]) -> None:
+        await opened(pilot)
+        await pilot.press("down", "down")
+
+    assert snap_compare(App(), terminal_size=size, run_before=third)
 
 
 def test_no_runs_look_right(snap_compare: Callable[..., bool]) -> None:
@@ -334,11 +381,20 @@ async def test_a_long_list_narrows_in_a_pause_or_at_the_key_that_uses_it(
 
 @pytest.mark.parametrize(
     ("words", "found"),
-    [("", "ab"), ("A-2026", "a"), ("photographs", "b"), ("probe interrupted", "b"), ("probe failed", "")],
+    [
+        ("", "ab"),
+        ("A-2026", "a"),
+        ("WIDER", "b"),
+        ("photographs", "b"),
+        ("probe interrupted", "b"),
+        ("probe failed", ""),
+    ],
 )
-def test_a_filter_looks_at_names_paths_strategies_and_states(words: str, found: str) -> None:
+def test_a_filter_looks_at_names_notes_paths_strategies_and_states(words: str, found: str) -> None:
     one = Summary(OUT / "a", "a-2026", strategies=("resnet18-finetune",), status="failed")
-    other = Summary(OUT / "b", "b-2026", data_path="/Photographs", strategies=("r-probe",), status="interrupted")
+    other = Summary(
+        OUT / "b", "b-2026", data_path="/Photographs", note="wider crops", strategies=("r-probe",), status="interrupted"
+    )
     assert "".join(summary.name[0] for summary in matching((one, other), words.casefold().split())) == found
 
 
@@ -399,6 +455,33 @@ async def test_folds_are_told(size: tuple[int, int]) -> None:
         await opened(pilot)
         told = [str(app.runs.table.get_row_at(row)[1]).splitlines()[1:] for row in (0, 1)]
     assert told == [["3 folds"], ["2 seeds", "3 folds"] if size == SIZES[0] else ["2 seeds, 3 folds"]]
+
+
+def test_what_differs_is_told_from_the_one_before_on_the_same_data() -> None:
+    two, more = logs.two_strategies(), logs.two_strategies(25)
+    asked = {"e": ("/x", more), "d": ("/x", more), "c": ("/y", two), "b": ("/x", two), "a": ("/x", None)}
+    summaries = tuple(
+        Summary(OUT / name, name, began=logs.BEGAN, data_path=path, spec=spec) for name, (path, spec) in asked.items()
+    )
+    said = {one.name: beside_earlier(summaries, one, 2026) for one in summaries}
+    assert said == {
+        "e": "the same settings as 11-23 12:00",
+        "d": "unlike 11-23 12:00: epochs 25 instead of 12",
+        **dict.fromkeys("cba", ""),
+    }
+
+
+@pytest.mark.parametrize(
+    ("text", "found"),
+    [
+        ("abcdefg", ["ab", "cde", "fg"]),
+        ("a三b", ["a", "三b", ""]),
+        ("", ["", "", ""]),
+        ("三個種子", ["三", "個", "種"]),
+    ],
+)
+def test_a_line_goes_on_from_cell_to_cell(text: str, found: list[str]) -> None:
+    assert pieces(text, (2, 3, 2)) == found
 
 
 def test_another_year_is_told_by_its_date() -> None:

@@ -19,13 +19,15 @@ from tui.text import print_line
 
 
 def print_runs(out: Path, *, as_json: bool) -> int:
-    """The experiments, newest first: a line each, and below it one for each strategy's best accuracies."""
+    """The experiments, newest first: a line each, and below it the note on it and each strategy's best accuracies."""
     from engine.history import summaries
 
     found = summaries(out)
     if as_json:
         told = [msgspec.structs.asdict(one) for one in found]
-        return _print_json({"experiments": [{name: one[name] for name in one if name != "stamp"} for one in told]})
+        return _print_json(
+            {"experiments": [{name: one[name] for name in one if name not in ("stamp", "spec")} for one in told]}
+        )
     if not found:
         print_line(f"There is no experiment in {out} yet; `tl-tui` or `tl-tui run` makes one.")
         return 0
@@ -36,10 +38,12 @@ def print_runs(out: Path, *, as_json: bool) -> int:
     for summary in found:
         seconds = duration(summary.seconds) if summary.seconds else UNKNOWN
         table.add_row(*map(_plain, (summary.name, summary.status, seconds)))
+        if summary.note:
+            table.add_row(_plain(f"  note: {summary.note}"))
         for strategy, accuracies in summary.reached.items():
             table.add_row(_plain(f"  {strategy}"), "", "", _plain(percent_range(accuracies)))
-        if summary.note:
-            table.add_row(_plain(f"  {summary.note}"))
+        if summary.problem:
+            table.add_row(_plain(f"  {summary.problem}"))
     Console().print(table)
     return 0
 

@@ -9,8 +9,7 @@ from contextlib import contextmanager
 from importlib.util import find_spec
 from pathlib import Path
 
-from engine.export import whole
-from engine.folder import onnx_file, weights_file
+from engine.folder import onnx_file, weights_file, whole
 from engine.text import joined
 from engine.toml import SpecError
 from engine.units import file_size

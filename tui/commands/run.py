@@ -42,14 +42,14 @@ SILENT_SECONDS = 30.0
 
 
 @output_may_end()
-def run_headless(experiment: Experiment, out: Path, *, as_json: bool) -> int:
-    """Runs the experiment and prints what happens, then the comparison; returns the exit status.
+def run_headless(experiment: Experiment, out: Path, *, as_json: bool, note: str = "") -> int:
+    """Runs the experiment, noted as ``note``, and prints what happens, then the comparison; returns the exit status.
 
     Raises ``DataError`` or ``SpecError`` where the input is unusable. A first Ctrl-C or SIGTERM saves where it stands
     and ends, a second one ends at once.
     Goes on in silence where the terminal goes away, or who reads the output.
     """
-    return _shown(thread.start(experiment, out), as_json=as_json)
+    return _shown(thread.start(experiment, out, note=note), as_json=as_json)
 
 
 @output_may_end()
@@ -63,9 +63,9 @@ def resume_headless(folder: Path, *, force: bool, as_json: bool) -> int:
     return _shown(host, as_json=as_json)
 
 
-def start_detached(experiment: Experiment, out: Path, *, as_json: bool) -> int:
-    """Starts the experiment in a process of its own session and prints its name."""
-    folder, _ = thread.create(experiment, out)
+def start_detached(experiment: Experiment, out: Path, *, as_json: bool, note: str = "") -> int:
+    """Starts the experiment, noted as ``note``, in a process of its own session and prints its name."""
+    folder, _ = thread.create(experiment, out, note)
     return detach_headless(folder, force=False, as_json=as_json)
 
 

@@ -1,4 +1,4 @@
-"""Small windows over a mode: a question, a text to read, and leaving while a run trains."""
+"""Small windows over a mode: a question, a line to write, a text to read, and leaving while a run trains."""
 
 from __future__ import annotations
 
@@ -11,9 +11,10 @@ from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Horizontal, Vertical, VerticalScroll
 from textual.screen import ModalScreen
-from textual.widgets import Button, OptionList, Static
+from textual.widgets import Button, Input, OptionList, Static
 
 from tui.commands.find import called
+from tui.widgets.text_input import TextInput
 from tui.words import KEPT_IF_STOPPED
 
 if TYPE_CHECKING:
@@ -62,6 +63,43 @@ class Question(ModalScreen[bool | None]):
     def action_answer(self, yes: bool | None) -> None:
         """Closes the window with the answer."""
         answer(self, yes)
+
+
+class Line(ModalScreen[str | None]):
+    """Answers the line that the person wrote in place of the ``present`` one, None where the person leaves that."""
+
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("escape", "dismiss", "Close", id="line.close", tooltip="change nothing"),
+    ]
+
+    def __init__(self, title: str, present: str, longest: int) -> None:
+        super().__init__()
+        self.title_text = title
+        self.input = TextInput(present, compact=True, select_on_focus=False, max_length=longest)
+
+    def compose(self) -> ComposeResult:
+        """The line in a frame."""
+        with Vertical(classes="dialog") as window:
+            window.border_title = Text(self.title_text)
+            window.border_subtitle = Text("enter save · esc leave it")
+            yield self.input
+
+    def on_mount(self) -> None:
+        """At once, for the keys that came together with the one that opened this."""
+        self.set_focus(self.input)
+
+    def on_resize(self) -> None:
+        """When it opens, and where a window that was too small to show the line took the cursor from it."""
+        self.call_after_refresh(self._go_to_cursor)
+
+    def _go_to_cursor(self) -> None:
+        self.input.focus()
+        if self.input.cursor_at_end:
+            self.input.scroll_to(x=self.input.max_scroll_x, animate=False)
+
+    @on(Input.Submitted)
+    def _done(self) -> None:
+        answer(self, self.input.value)
 
 
 class Pick(ModalScreen[int | None]):

@@ -5,9 +5,11 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Sequence
 from functools import partial
+from itertools import dropwhile, islice
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar, Literal
 
+from rich.cells import cell_len
 from rich.text import Text
 from textual import on, work
 from textual.app import ComposeResult
@@ -19,6 +21,7 @@ from textual.worker import get_current_worker
 from engine import history
 from engine.history import Summary
 from engine.log import LogBusyError
+from engine.note import LONGEST, write_note
 from engine.removal import Contents, contents, remove
 from engine.text import shown
 from engine.toml import SpecError
@@ -26,13 +29,15 @@ from engine.units import percent, percent_range
 from tui.deleting import is_deleted, what_goes
 from tui.errors import in_words, unexpected, why
 from tui.loading import load_for_comparing
-from tui.screens.dialogs import Question, Tick
+from tui.screens.dialogs import Line, Question, Tick
 from tui.screens.frame import Mode
 from tui.screens.host import app_of
+from tui.spec_differences import unlike
 from tui.text import apart, middle
-from tui.theme import AMBER, ROSE, rgb
+from tui.theme import AMBER, BLUE, ROSE, rgb
 from tui.widgets.filter_line import FilterLine
-from tui.widgets.runs_table import MARK, RunsTable
+from tui.widgets.order import caught_up
+from tui.widgets.runs_table import MARK, RunsTable, this_year, when
 
 if TYPE_CHECKING:
     from engine.state import ExperimentState, RunState
@@ -47,6 +52,8 @@ AT_ONCE = 300
 """Experiments of which the list is narrowed with every key; of more once there is a pause in typing."""
 TYPING_PAUSE = 0.15
 """Seconds."""
+ROOMY = 30
+"""Rows from which on there is room for a third line about the experiment under the cursor."""
 READ_EVERY = 3.0
 """Seconds after which the folder is looked at again for what others began or went on with."""
 
@@ -74,10 +81,18 @@ class RunsScreen(Mode):
             key_display="/",
             priority=True,
             id="runs.filter",
-            tooltip="narrow the list by name, data, strategy or state",
+            tooltip="narrow it by name, note, data, strategy or state",
         ),
         Binding("escape", "clear_filter", "Show all", id="runs.clear-filter", tooltip="take the filter away"),
         Binding("u", "reuse", "Reuse", id="runs.reuse", tooltip="load its settings into Setup, for a new experiment"),
+        Binding(
+            "n",
+            "note",
+            "Note",
+            priority=True,
+            id="runs.note",
+            tooltip="write a line about it that tells it from others",
+        ),
         Binding(
             "delete,backspace",
             "delete",
@@ -96,7 +111,7 @@ class RunsScreen(Mode):
         self.table = RunsTable(id="runs")
         self.table.display = False
         self.empty = Static("reading …", markup=False, id="runs-empty")
-        self.filter = FilterLine("name, data, strategy or state", id="runs-filter")
+        self.filter = FilterLine("name, note, data, strategy or state", id="runs-filter")
         self.detail = Static(markup=False, id="runs-detail")
         self.known: tuple[Summary, ...] = ()
         self.has_read = False
@@ -128,20 +143,21 @@ class RunsScreen(Mode):
 
     def on_resize(self) -> None:
         """The folder's name fits the width."""
+        self.detail.styles.height = 3 if self.size.height >= ROOMY else 2
         self._say()
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
-        """Nothing can be done with an experiment before there is one; a slash is typed where the filter is."""
+        """Nothing can be done with an experiment before there is one; in the filter keys are typed."""
         del parameters
         match action:
-            case "mark" | "mark_runs" | "reuse" | "delete":
+            case "filter" | "note" if self.filter.is_typed_in:
+                return False
+            case "mark" | "mark_runs" | "reuse" | "note" | "delete":
                 return None if self.table.current is None else True
             case "compare":
                 return None if self.table.current is None and not app_of(self).marks else True
-            case "unmark":
+            case "unmark" | "filter":
                 return None if not self.known else True
-            case "filter":
-                return not self.filter.is_typed_in and (True if self.known else None)
             case "clear_filter":
                 return self.filter.display
             case _:
@@ -152,7 +168,7 @@ class RunsScreen(Mode):
         seen = (state.name, state.end, sum(len(run.epochs) for run in state.runs))
         if seen != self._last_seen:
             self._last_seen = seen
-            self.action_refresh()
+            self._look_again()
 
     def action_refresh(self) -> None:
         """Reads the logs that have changed."""
@@ -190,6 +206,7 @@ class RunsScreen(Mode):
     def action_unmark(self) -> None:
         """Takes all marks away."""
         app_of(self).marks.clear()
+        self._marking.clear()
         self._show_marks()
 
     def action_filter(self) -> None:
@@ -234,6 +251,26 @@ class RunsScreen(Mode):
             self.notify(unexpected(error), title="Runs", severity="error")
         else:
             self.app.call_from_thread(self._ask_and_go, partial(app_of(self).set_up, experiment, summary.name))
+
+    async def action_note(self) -> None:
+        """Asks for the note on the experiment; what is typed next is meant for that window."""
+        await caught_up(self.table)
+        if (summary := self.table.current) is not None:
+            title = f"Note on {shown(summary.name, 50)}"
+            await self.app.push_screen(Line(title, summary.note, LONGEST), partial(self._noted, summary))
+
+    def _noted(self, summary: Summary, text: str | None) -> None:
+        if text is not None and text != summary.note:
+            self._write_note(summary.folder, text)
+
+    @work(thread=True, group="note", exit_on_error=False)
+    def _write_note(self, folder: Path, text: str) -> None:
+        try:
+            write_note(folder, text)
+        except Exception as error:  # a person wants to know, and to go on
+            self._tell(error, "The note is not written")
+        else:
+            self.app.call_from_thread(self.action_refresh)
 
     def action_delete(self) -> None:
         """Asks, then deletes the experiment's folder."""
@@ -283,15 +320,16 @@ class RunsScreen(Mode):
         except LogBusyError as error:  # one on another host, which may have ended
             self.notify(f"{error} (`tl-tui delete --force`)", title="Not deleted", severity="warning")
         except Exception as error:  # a person wants to know, and to go on
-            self._tell(error, "Not all of it could be deleted")
+            refused = isinstance(error, SpecError)
+            self._tell(error, "Not deleted" if refused else "Not all of it could be deleted")
         else:
             self.app.call_from_thread(self._deleted, folder, strange)
 
     def _tell(self, error: Exception, title: str) -> None:
-        """Says why an experiment is still there; ``title``: of an error of the disk."""
+        """Says why something was not done; ``title``: what was not."""
         match error:
             case SpecError():
-                self.notify(str(error), title="Not deleted", severity="warning")
+                self.notify(str(error), title=title, severity="warning")
             case OSError():
                 self.notify(in_words(error), title=title, severity="error")
             case _:
@@ -307,7 +345,7 @@ class RunsScreen(Mode):
         summary = self.table.current
         if summary is None or summary.strategies:
             return summary
-        self.notify(f"{shown(summary.name)}: {shown(summary.note)}", severity="warning")
+        self.notify(f"{shown(summary.name)}: {shown(summary.problem)}", severity="warning")
         return None
 
     def _begin_marking(self, folder: Path, runs: frozenset[str] | None) -> None:
@@ -340,7 +378,7 @@ class RunsScreen(Mode):
         if differs:
             self.notify(f"{differs}.", title="Not marked", severity="warning")
         else:
-            app_of(self).marks[folder] = runs
+            app_of(self).mark(folder, runs)
             self._show_marks()
         self._compare_if_asked()
 
@@ -354,7 +392,7 @@ class RunsScreen(Mode):
         load_for_comparing()
         from tui.comparing import state_of  # noqa: PLC0415
 
-        self.app.call_from_thread(self._tick_runs, folder, state_of(folder).runs)
+        self.app.call_from_thread(self._ask_and_go, partial(self._tick_runs, folder, state_of(folder).runs))
 
     def _tick_runs(self, folder: Path, runs: Sequence[RunState]) -> None:
         marked = app_of(self).marks.get(folder, frozenset())
@@ -374,6 +412,7 @@ class RunsScreen(Mode):
                 self._begin_marking(folder, None if len(chosen) == len(runs) else chosen)
             else:
                 app_of(self).marks.pop(folder, None)
+                self._marking.discard(folder)
                 self._show_marks()
 
         self.app.push_screen(Tick(f"Runs of {shown(folder.name, 40)}", names, ticked), answered)
@@ -416,7 +455,7 @@ class RunsScreen(Mode):
         if summary is None:
             return
         if summary.status == "damaged":
-            self.notify(f"{shown(summary.name)}: {shown(summary.note)}", severity="warning")
+            self.notify(f"{shown(summary.name)}: {shown(summary.problem)}", severity="warning")
             return
         app_of(self).open_experiment(summary.folder, mode)
 
@@ -493,20 +532,37 @@ class RunsScreen(Mode):
         if summary is None:
             self.detail.update("")
             return
-        text = Text(middle(shown(str(summary.folder)), max(20, self.size.width - 2)))
+        width = max(20, self.size.width - 2)
+        note = f"  {shown(summary.note)}" if summary.note else ""
+        text = Text(middle(shown(str(summary.folder)), max(width // 2, width - cell_len(note))))
+        text.append(note, rgb(BLUE))
         if number := len(app_of(self).marks):
             things = "1 marked experiment" if number == 1 else f"{number} marked experiments"
             text.append(f"\n{MARK} Compare (3) shows {things}; x takes all marks away", rgb(AMBER))
-        elif summary.note:
-            text.append(f"\n{shown(summary.note)}", rgb(ROSE if summary.status in ("failed", "damaged") else AMBER))
+        elif summary.problem:
+            text.append(f"\n{shown(summary.problem)}", rgb(ROSE if summary.status in ("failed", "damaged") else AMBER))
+        if differs := beside_earlier(self.known, summary, this_year()):
+            text.append(f"\n{differs}")
         self.detail.update(text)
 
 
+def beside_earlier(summaries: Sequence[Summary], one: Summary, year: int) -> str:
+    """In what one of the ``summaries``, newest first, was asked for otherwise than the one before it on the same data;
+    empty of the first on its data. ``year``: the present one.
+    """
+    older = islice(dropwhile(lambda summary: summary.folder != one.folder, summaries), 1, None)
+    before = next((summary for summary in older if summary.spec and summary.data_path == one.data_path), None)
+    if one.spec is None or before is None or before.spec is None:
+        return ""
+    began, said = when(before.began, year), unlike(before.spec, one.spec)
+    return f"unlike {began}: {said}" if said else f"the same settings as {began}"
+
+
 def matching(summaries: Sequence[Summary], words: Sequence[str]) -> tuple[Summary, ...]:
-    """Those that hold every word, in small letters, in their name, data, strategies or status."""
+    """Those that hold every word, in small letters, in their name, note, data, strategies or status."""
 
     def holds(one: Summary) -> bool:
-        text = "\n".join((one.name, one.data, one.data_path, *one.strategies, one.status)).casefold()
+        text = "\n".join((one.name, one.note, one.data, one.data_path, *one.strategies, one.status)).casefold()
         return all(word in text for word in words)
 
     return tuple(filter(holds, summaries))

@@ -15,6 +15,7 @@ from textual.suggester import SuggestFromList
 from textual.widgets import Input
 
 from engine.spec import Experiment, Precision, changed
+from engine.text import consecutive
 from engine.toml import MOST_FOLDS, MOST_SEEDS, SpecError
 from tui.widgets.field import FIELD_KEYS, Choice, Field
 from tui.widgets.path_input import PathInput, unquoted
@@ -49,12 +50,7 @@ def seeds_from(text: str) -> tuple[int, ...]:
 
 def seeds_said(seeds: Sequence[int]) -> str:
     """What :func:`seeds_from` reads as these seeds: ``0 2 4-6``."""
-    parts: list[list[int]] = []
-    for seed in seeds:
-        if parts and seed == parts[-1][-1] + 1:
-            parts[-1].append(seed)
-        else:
-            parts.append([seed])
+    parts = consecutive(seeds)
     return " ".join(f"{part[0]}-{part[-1]}" if len(part) > 2 else " ".join(map(str, part)) for part in parts)
 
 

@@ -7,16 +7,19 @@ from datetime import datetime
 from pathlib import Path
 from typing import ClassVar
 
+from rich.cells import get_character_cell_size
 from rich.text import Text
 from textual.binding import Binding, BindingType
 from textual.coordinate import Coordinate
+from textual.events import Key
 from textual.widgets import DataTable
 
 from engine.history import Status, Summary
 from engine.text import shown
 from engine.units import duration, percent_range
 from tui.text import apart, middle
-from tui.theme import AMBER, GREY, ROSE, SIGNS, STYLES, rgb
+from tui.theme import AMBER, BLUE, GREY, ROSE, SIGNS, STYLES, rgb
+from tui.widgets.order import obey
 
 GAP = 2
 MARK = "◆"
@@ -27,7 +30,7 @@ NARROW = 100
 
 
 class RunsTable(DataTable[Text]):
-    """One row an experiment, in it one line a strategy."""
+    """One row an experiment, in it one line a strategy, and the note on it."""
 
     DEFAULT_CSS = """
     RunsTable { height: 1fr; background: transparent; scrollbar-size-vertical: 1; overflow-x: hidden; padding: 0 1; }
@@ -54,6 +57,10 @@ class RunsTable(DataTable[Text]):
         """The columns fit the width."""
         if self.size.width != self._drawn_for:
             self.redraw(self.current.folder if self.current else None)
+
+    async def _on_key(self, event: Key) -> None:
+        """At once, so that a window which opens next is about the experiment that the key went to."""
+        await obey(self, event)
 
     def put(self, summaries: Sequence[Summary]) -> None:
         """Shows these; the cursor stays with its experiment, or where that is gone in its place."""
@@ -89,7 +96,7 @@ class RunsTable(DataTable[Text]):
                 self.update_cell_at(Coordinate(number, 0), self._when(summary))
 
     def _when(self, summary: Summary) -> Text:
-        text = Text(when(summary.began, _this_year()))
+        text = Text(when(summary.began, this_year()))
         if summary.folder in self.marks:
             runs = self.marks[summary.folder]
             said = "marked" if runs is None else "1 run" if len(runs) == 1 else f"{len(runs)} runs"
@@ -122,7 +129,7 @@ def _cells(summary: Summary, name: str, widths: dict[str, int]) -> list[Text]:
         data.append("".join(f"\n{line}" for line in lines), rgb(GREY))
     time, status = duration(summary.seconds) if summary.began else "–", _status(summary.status)
     columns = {
-        "when": Text(when(summary.began, _this_year())),
+        "when": Text(when(summary.began, this_year())),
         "data": data,
         "strategy": Text("\n".join(strategies) or "–"),
         "val acc": Text("\n".join(f"{text:>{widths['val acc']}}" for text in accuracies or ["–"])),
@@ -130,7 +137,31 @@ def _cells(summary: Summary, name: str, widths: dict[str, int]) -> list[Text]:
         "status": status,
         BOTH: Text.assemble(status, (f"\n  {time}" if summary.began else "", rgb(GREY))),
     }
-    return [columns[label] for label in widths]
+    cells = [columns[label] for label in widths]
+    if summary.note:
+        _add_line(cells[1:], [width + GAP for width in widths.values()][1:], shown(summary.note))
+    return cells
+
+
+def _add_line(cells: Sequence[Text], widths: Sequence[int], line: str) -> None:
+    """Adds a line that goes on from cell to cell below all that is in them."""
+    text = Text(line)
+    text.truncate(sum(widths) - GAP, overflow="ellipsis")
+    height = max(cell.plain.count("\n") for cell in cells) + 1
+    for cell, piece in zip(cells, pieces(text.plain, widths), strict=True):
+        cell.append("\n" * (height - cell.plain.count("\n"))).append(piece, rgb(BLUE))
+
+
+def pieces(text: str, widths: Sequence[int]) -> list[str]:
+    """The text cut for places side by side that have room for so many terminal cells each."""
+    found, begin = [], 0
+    for width in widths:
+        end, room = begin, width
+        while end < len(text) and (room := room - get_character_cell_size(text[end])) >= 0:
+            end += 1
+        found.append(text[begin:end])
+        begin = end
+    return found
 
 
 def _status(status: Status) -> Text:
@@ -147,5 +178,6 @@ def when(began: datetime | None, year: int) -> str:
     return f"{local:%m-%d %H:%M}" if local.year == year else f"{local:%Y-%m-%d}"
 
 
-def _this_year() -> int:
+def this_year() -> int:
+    """That of local time."""
     return datetime.now().astimezone().year
