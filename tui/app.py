@@ -32,14 +32,14 @@ from engine.text import listed, shown
 from tui import follow
 from tui.ascii import Ascii, wanted
 from tui.collector import collect
-from tui.commands.find import called
 from tui.errors import app_log, record_error, unexpected, why
 from tui.help import help_text
 from tui.hosting import Hosting
 from tui.loading import load_ahead, load_for_comparing
 from tui.messages import HandedOver, HostStarted, OthersTrain, StartFailed, StateRead
+from tui.naming import called
 from tui.screens.dialogs import Leaving, Question, Reading, Way
-from tui.screens.frame import SMALLEST, Mode, Shows, framed
+from tui.screens.frame import SMALLEST, Mode, framed
 from tui.screens.setup import SetupScreen
 from tui.theme import ROSE, THEME, rgb
 from tui.widgets.header import MODES, Header, Tabs
@@ -350,8 +350,7 @@ class TlTui(App[None], inherit_bindings=False):
             with self.batch_update():
                 for header in screen.query(Header):
                     header.show(self.state)
-                if isinstance(screen, Shows):
-                    screen.show(self.state)
+                screen.show(self.state)
                 self._refresh_keys(screen)
         except Exception as error:
             if self.is_headless:
@@ -359,10 +358,10 @@ class TlTui(App[None], inherit_bindings=False):
             self.notify(unexpected(error), title="The display failed", severity="error")
 
     @property
-    def _mode_screen(self) -> Screen[None] | None:
-        """The present mode's screen, whatever window lies over it; None while the app closes."""
+    def _mode_screen(self) -> Mode | None:
+        """The present mode's screen, whatever window lies over it; None before the first, and while the app closes."""
         screen = self.screen_stack[0] if self.screen_stack else None
-        return screen if screen is not None and screen.is_attached else None
+        return screen if isinstance(screen, Mode) and screen.is_attached else None
 
     def _refresh_keys(self, screen: Screen[None]) -> None:
         """Draws the footer again, which lays out the whole screen: only where another set of keys works."""

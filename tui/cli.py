@@ -12,7 +12,7 @@ from typing import Any
 
 import click
 
-from tui.options import data_options, detach_option, experiment_of, experiment_options, json_option, out_option
+from tui.options import data_of, data_options, detach_option, experiment_of, experiment_options, json_option, out_option
 
 HELP = """A terminal lab for transfer learning.
 
@@ -80,13 +80,9 @@ def app(out: Path, **asked: Any) -> int:
 @json_option
 def check(data: str | None, as_json: bool, **asked: Any) -> int:
     """Is the DATA sound? Images twice, groups in both parts, what knowing groups alone would score, and more."""
-    from engine import spec
-    from engine.presets import presets
     from tui.commands.check import print_check
 
-    named = {name: value for name, value in asked.items() if value is not None}
-    base = spec.default_experiment(presets())
-    return print_check(spec.changed(base, data={"path": data, **named}).data, as_json=as_json)
+    return print_check(data_of(data, **asked), as_json=as_json)
 
 
 @cli.command(short_help="Which backbone suits the DATA? Known before anything trains.")
@@ -103,17 +99,14 @@ def check(data: str | None, as_json: bool, **asked: Any) -> int:
 @json_option
 def rank(data: str | None, backbones: str, weights: str, device: str, as_json: bool, **asked: Any) -> int:
     """Which backbone suits the DATA? Ranked before anything trains, by LogME and a probe on frozen features."""
-    from engine import spec
-    from engine.presets import presets
     from engine.toml import SpecError
     from tui.commands.rank import print_ranking
 
-    named = {name: value for name, value in asked.items() if value is not None}
-    base = spec.changed(spec.default_experiment(presets()), data={"path": data, **named}, weights=weights)
+    source = data_of(data, **asked)
     chosen = tuple(dict.fromkeys(name.strip() for name in backbones.split(",") if name.strip()))
     if not chosen:
         raise SpecError("--backbones: name at least one torchvision model")
-    return print_ranking(base.data, chosen, weights, device, as_json=as_json)
+    return print_ranking(source, chosen, weights, device, as_json=as_json)
 
 
 @cli.command()

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import click
 
 if TYPE_CHECKING:
-    from engine.spec import Experiment
+    from engine.spec import DataSource, Experiment
 
 F = TypeVar("F", bound=Callable[..., Any])
 RUNS = Path("runs")
@@ -51,6 +51,15 @@ def data_options(command: F) -> F:
     for option in reversed(options):
         command = option(command)
     return command
+
+
+def data_of(data: str | None, **asked: str | float | None) -> DataSource:
+    """The data that :func:`data_options` describe."""
+    from engine import spec
+    from engine.presets import presets
+
+    named = {name: value for name, value in asked.items() if value is not None}
+    return spec.changed(spec.default_experiment(presets()), data={"path": data, **named}).data
 
 
 def experiment_options(command: F) -> F:

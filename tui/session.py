@@ -18,9 +18,9 @@ from engine.spec import Experiment
 from engine.state import as_left
 from tui.app import TlTui
 from tui.collector import collected_seldom
-from tui.commands.find import called, how_to_go_on
 from tui.errors import app_log, record_error
 from tui.lost_terminal import output_may_end, own_terminals, point_nowhere, watched
+from tui.naming import called, how_to_go_on
 from tui.signals import asked_to_end
 from tui.streams import native_output_to, read_any_encoding
 from tui.text import print_line

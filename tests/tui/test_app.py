@@ -28,10 +28,10 @@ from engine.strategy import changed_strategy
 from tests.tui import logs
 from tests.tui.conftest import opened, text_of, until
 from tui.app import TlTui
-from tui.commands.find import called
 from tui.errors import app_log
 from tui.hosting import Hosting
 from tui.messages import HostStarted
+from tui.naming import called
 from tui.screens.add_strategy import AddStrategy
 from tui.screens.dialogs import Leaving, Pick, Question, Reading, Tick
 from tui.screens.live import LiveScreen

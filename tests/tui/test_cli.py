@@ -31,7 +31,8 @@ from tests.engine.running import wait_for
 from tests.tui import logs
 from tui.app import TlTui
 from tui.cli import status
-from tui.commands.find import called, find_experiment, find_interrupted
+from tui.commands.find import find_experiment, find_interrupted
+from tui.naming import called
 from tui.options import RUNS
 from tui.session import _failed, _print_whereabouts
 
