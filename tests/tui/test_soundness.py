@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from msgspec.structs import replace
+
 from engine.data.check import Images, Report
-from engine.data.duplicates import Duplicates
+from engine.data.dataset import Unreadable
+from engine.data.duplicates import Duplicates, Pair, Picture
 from engine.data.findings import findings
 from engine.events import Leak
 from engine.spec import DataSource
@@ -33,4 +36,12 @@ def test_every_alarm_of_the_check_is_a_line() -> None:
     found = [one for one in findings(report, DataSource()) if one.level == "alarm"]
     assert all(one.brief for one in findings(report, DataSource()))
     assert len(found) == alarms(report) == sum(line.startswith(LEVELS["alarm"][0]) for line in said.splitlines())
+    twice = Pair(Picture("/d/a.png", "train", "ants"), Picture("/d/b.png", "train", "ants"), exact=True)
+    alone = replace(
+        report,
+        duplicates=Duplicates((twice,), (), val_copies=0, test_copies=0, within=72),
+        images=Images(179, 1, (1, 1), (1, 1), (1, 1), {}, (Unreadable("/d/c.png", "broken"),)),
+    )
+    said_of_one = soundness(alone, is_grouped=False, checking=None).plain
+    assert "! 1 image cannot be read" in said_of_one and "· 1 image twice within a part" in said_of_one
     assert "40 of 40 test share others' groups" in said and "grey: 100% of ants, 0% of bees" in said
