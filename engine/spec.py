@@ -13,7 +13,7 @@ from msgspec import Meta, Struct
 
 from engine.presets import DEFAULT_STRATEGIES, strategies_from
 from engine.strategy import CHOICES, Strategy
-from engine.toml import Folds, Fraction, Seed, SpecError, convert, read_toml, without_none
+from engine.toml import Folds, Fraction, Seed, Seeds, SpecError, convert, read_toml, without_none
 
 Arithmetic = Literal["fp32", "tf32", "bf16", "fp16"]
 Precision = Literal["auto", "fp32", "tf32", "bf16", "fp16"]
@@ -58,7 +58,7 @@ class Experiment(Struct, frozen=True, forbid_unknown_fields=True):
 
     strategies: Annotated[tuple[Strategy, ...], Meta(min_length=1)]
     data: DataSource = DataSource()
-    seeds: Annotated[tuple[Seed, ...], Meta(min_length=1)] = (0,)
+    seeds: Seeds = (0,)
     folds: Folds | None = None
     weights: str = "default"
     device: str = "auto"

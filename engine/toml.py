@@ -20,6 +20,8 @@ UpToOne = Annotated[float, Meta(gt=0, le=1)]
 Momentum = Annotated[float, Meta(ge=0, lt=1)]
 NotNegative = Annotated[float, Meta(ge=0, le=1e30)]
 Seed = Annotated[int, Meta(ge=0, lt=2**31)]
+MOST_SEEDS = 1000
+Seeds = Annotated[tuple[Seed, ...], Meta(min_length=1, max_length=MOST_SEEDS)]
 MOST_FOLDS = 100
 Folds = Annotated[int, Meta(ge=2, le=MOST_FOLDS)]
 Name = Annotated[str, Meta(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,79}\Z")]
@@ -101,6 +103,7 @@ MESSAGES: dict[str, Callable[[re.Match[str]], str]] = {
     r"Expected `(\w+)` ([<>]=?) (\S+?)(?:\.0)?": lambda said: f"must be {_type(said[1])} {BOUNDS[said[2]]} {said[3]}",
     r"Expected `([\w |]+)`, got `([\w |]+)`": lambda said: f"must be {_type(said[1])}, not {_type(said[2])}",
     r"Expected `array` of length >= 1": lambda _: "must not be empty",
+    r"Expected `array` of length <= (\d+)": lambda said: f"there may be {said[1]} at most",
     r"Expected `str` matching regex .*": lambda _: "must be letters, digits, dots, dashes and underscores, 80 at most",
     r"Object contains unknown field `(.*)`": lambda said: f"there is no setting {said[1]!r}",
     r"Object missing required field `(.*)`": lambda said: f"{said[1]} is missing",

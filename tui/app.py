@@ -32,14 +32,14 @@ from engine.text import listed, shown
 from tui import follow
 from tui.ascii import Ascii, wanted
 from tui.collector import collect
-from tui.commands.find import called
 from tui.errors import app_log, record_error, unexpected, why
 from tui.help import help_text
 from tui.hosting import Hosting
 from tui.loading import load_ahead, load_for_comparing
 from tui.messages import HandedOver, HostStarted, OthersTrain, StartFailed, StateRead
+from tui.naming import called
 from tui.screens.dialogs import Leaving, Question, Reading, Way
-from tui.screens.frame import SMALLEST, Mode, Shows, framed
+from tui.screens.frame import SMALLEST, Mode, framed
 from tui.screens.setup import SetupScreen
 from tui.theme import ROSE, THEME, rgb
 from tui.widgets.header import MODES, Header, Tabs
@@ -101,7 +101,7 @@ class TlTui(App[None], inherit_bindings=False):
         self.clock = clock
         self.state = ExperimentState()
         self.folder: Path | None = None
-        self._followed: Path | None = None  # another one where it was turned to without being shown
+        self._followed: Path | None = None  # whose log is read; not ``folder`` where that was only turned to
         self.marks: dict[Path, frozenset[str] | None] = {}  # what is to be compared, of each which runs: None for all
         self.hosting = Hosting(self._in_thread, self.post_message)
         self.failure = ""  # what ended the app, if it failed: to be said once the terminal is the command line's again
@@ -297,11 +297,13 @@ class TlTui(App[None], inherit_bindings=False):
     def _open_running(self) -> None:
         """Opens an experiment that is going on already, if there is one, as nothing else was asked for."""
         running = next(iter(running_elsewhere(self.out)), None)
-        if running is not None and self.hosting.host is None and not self.hosting.is_busy:
+        if running is not None:
             self.call_from_thread(self._show_running, running)
 
     def _show_running(self, folder: Path) -> None:
         """Opens what goes on already, unless the person has begun something meanwhile, whose keys would act there."""
+        if self.hosting.host is not None or self.hosting.is_busy:
+            return
         if (
             self._visited <= {"setup"}
             and not isinstance(self.screen, ModalScreen)
@@ -348,8 +350,7 @@ class TlTui(App[None], inherit_bindings=False):
             with self.batch_update():
                 for header in screen.query(Header):
                     header.show(self.state)
-                if isinstance(screen, Shows):
-                    screen.show(self.state)
+                screen.show(self.state)
                 self._refresh_keys(screen)
         except Exception as error:
             if self.is_headless:
@@ -357,10 +358,10 @@ class TlTui(App[None], inherit_bindings=False):
             self.notify(unexpected(error), title="The display failed", severity="error")
 
     @property
-    def _mode_screen(self) -> Screen[None] | None:
-        """The present mode's screen, whatever window lies over it; None while the app closes."""
+    def _mode_screen(self) -> Mode | None:
+        """The present mode's screen, whatever window lies over it; None before the first, and while the app closes."""
         screen = self.screen_stack[0] if self.screen_stack else None
-        return screen if screen is not None and screen.is_attached else None
+        return screen if isinstance(screen, Mode) and screen.is_attached else None
 
     def _refresh_keys(self, screen: Screen[None]) -> None:
         """Draws the footer again, which lays out the whole screen: only where another set of keys works."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 import os
 import sys
 import threading
@@ -11,7 +12,7 @@ from typing import Any
 
 import click
 
-from tui.options import data_options, detach_option, experiment_of, experiment_options, json_option, out_option
+from tui.options import data_of, data_options, detach_option, experiment_of, experiment_options, json_option, out_option
 
 HELP = """A terminal lab for transfer learning.
 
@@ -23,8 +24,7 @@ tl-tui run DATA    the same comparison without the app
 `tl-tui app --help` lists the app's options.
 
 DATA is a folder with train/CLASS/* and val/CLASS/*, a folder of class folders, or a CSV file with a path column and a
-label column. Exit status: 0 done, 1 not all of it, 2 wrong usage or unusable input, 130 ended by Ctrl-C or SIGTERM, or
-stopped, to be gone on with.
+label column. Exit status: 0 done, 1 not all of it, 2 wrong usage or unusable input, 130 ended by Ctrl-C or SIGTERM.
 """
 
 
@@ -80,13 +80,9 @@ def app(out: Path, **asked: Any) -> int:
 @json_option
 def check(data: str | None, as_json: bool, **asked: Any) -> int:
     """Is the DATA sound? Images twice, groups in both parts, what knowing groups alone would score, and more."""
-    from engine import spec
-    from engine.presets import presets
     from tui.commands.check import print_check
 
-    named = {name: value for name, value in asked.items() if value is not None}
-    base = spec.default_experiment(presets())
-    return print_check(spec.changed(base, data={"path": data, **named}).data, as_json=as_json)
+    return print_check(data_of(data, **asked), as_json=as_json)
 
 
 @cli.command(short_help="Which backbone suits the DATA? Known before anything trains.")
@@ -103,17 +99,14 @@ def check(data: str | None, as_json: bool, **asked: Any) -> int:
 @json_option
 def rank(data: str | None, backbones: str, weights: str, device: str, as_json: bool, **asked: Any) -> int:
     """Which backbone suits the DATA? Ranked before anything trains, by LogME and a probe on frozen features."""
-    from engine import spec
-    from engine.presets import presets
     from engine.toml import SpecError
     from tui.commands.rank import print_ranking
 
-    named = {name: value for name, value in asked.items() if value is not None}
-    base = spec.changed(spec.default_experiment(presets()), data={"path": data, **named}, weights=weights)
+    source = data_of(data, **asked)
     chosen = tuple(dict.fromkeys(name.strip() for name in backbones.split(",") if name.strip()))
     if not chosen:
         raise SpecError("--backbones: name at least one torchvision model")
-    return print_ranking(base.data, chosen, weights, device, as_json=as_json)
+    return print_ranking(source, chosen, weights, device, as_json=as_json)
 
 
 @cli.command()
@@ -321,9 +314,10 @@ def main() -> None:
     from tui.signals import EndedAtOnceError
 
     _open_closed_output()
+    codecs.register_error("tl-tui", _escaped)
     for stream in (sys.stdout, sys.stderr):  # where they are not UTF-8, they take no ✓ and no name of a class
         if isinstance(stream, TextIOWrapper):
-            stream.reconfigure(errors="backslashreplace")
+            stream.reconfigure(errors="tl-tui")
     try:
         code = status(sys.argv[1:])
         waits = not any(thread.daemon for thread in threading.enumerate())
@@ -334,6 +328,15 @@ def main() -> None:
     # Not by way of the interpreter's own end: a thread that still computes there would abort the process.
     sys.stdout.flush()
     os._exit(code)
+
+
+def _escaped(error: UnicodeError) -> tuple[str, int]:
+    """What stands for characters that cannot be encoded: their escapes in JSON, so that JSON stays JSON."""
+    if not isinstance(error, UnicodeEncodeError):
+        raise error
+    from json import dumps
+
+    return dumps(error.object[error.start : error.end])[1:-1], error.end
 
 
 def _open_closed_output() -> None:

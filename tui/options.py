@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import click
 
 if TYPE_CHECKING:
-    from engine.spec import Experiment
+    from engine.spec import DataSource, Experiment
 
 F = TypeVar("F", bound=Callable[..., Any])
 RUNS = Path("runs")
@@ -53,6 +53,15 @@ def data_options(command: F) -> F:
     return command
 
 
+def data_of(data: str | None, **asked: str | float | None) -> DataSource:
+    """The data that :func:`data_options` describe."""
+    from engine import spec
+    from engine.presets import presets
+
+    named = {name: value for name, value in asked.items() if value is not None}
+    return spec.changed(spec.default_experiment(presets()), data={"path": data, **named}).data
+
+
 def experiment_options(command: F) -> F:
     """The options that say what to run, shared by the app and ``run``."""
     options = [
@@ -77,7 +86,7 @@ def experiment_options(command: F) -> F:
             help="A seed; may be repeated: each strategy runs once for each.",
         ),
         click.option(
-            "--seeds", "seed_count", type=click.IntRange(1, 100), metavar="N", help="So many seeds: 0, 1, … N-1."
+            "--seeds", "seed_count", type=click.IntRange(1, 1000), metavar="N", help="So many seeds: 0, 1, … N-1."
         ),
         click.option(
             "--folds",

@@ -12,14 +12,15 @@ from typing import TYPE_CHECKING
 
 from rich.console import Console
 
+from engine.history import read_state
 from engine.log import is_being_written, writer, writing_process
 from engine.spec import Experiment
 from engine.state import as_left
 from tui.app import TlTui
 from tui.collector import collected_seldom
-from tui.commands.find import called, how_to_go_on
 from tui.errors import app_log, record_error
 from tui.lost_terminal import output_may_end, own_terminals, point_nowhere, watched
+from tui.naming import called, how_to_go_on
 from tui.signals import asked_to_end
 from tui.streams import native_output_to, read_any_encoding
 from tui.text import print_line
@@ -35,7 +36,7 @@ def open_app(experiment: Experiment, out: Path, opened: Path | None = None, *, s
     ``opened``: the folder of the experiment that it shows at first; ``seeks_running``: one that is going on is, if any.
     What trains is left only by the person's own wish: where the terminal is lost (then nothing is printed), or the app
     fails, this process goes on until the experiment is over. SIGTERM and Ctrl-C let the experiment save where it stands
-    and end, a second one ends at once. Returns the exit status: 1 where an experiment that was started here, or a run
+    and end, a second one ends at once. Returns the exit status: 1 where what was started here last, or a run
     of it, failed, or where what went on without a screen was not finished; 130 where it was ended by a signal.
     """
     app = TlTui(out, experiment, opened=opened, seeks_running=seeks_running)
@@ -54,9 +55,21 @@ def open_app(experiment: Experiment, out: Path, opened: Path | None = None, *, s
         return 130
     if app.return_code and not outlived:
         return app.return_code
-    started_here = app.hosting.host is not None and app.hosting.host.folder == app.folder
-    failed = app.state.end == "failed" or any(run.status == "failed" for run in app.state.runs)
-    return 1 if (started_here and failed) or (outlived and app.state.end != "finished") else 0
+    return 1 if _failed(app) or (outlived and app.state.end != "finished") else 0
+
+
+def _failed(app: TlTui) -> bool:
+    """Whether the experiment that was started here last failed, or a run of it; whichever is shown."""
+    host = app.hosting.host
+    if host is None or host.error:
+        return host is not None
+    state = app.state
+    if host.folder != app.folder:
+        try:
+            state = read_state(host.folder)
+        except OSError:  # deleted since
+            return False
+    return state.end == "failed" or any(run.status == "failed" for run in state.runs)
 
 
 def _run(app: TlTui) -> bool:

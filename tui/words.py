@@ -13,7 +13,7 @@ from engine.events import Action
 from engine.models.origin import RANDOM
 from engine.state import ExperimentState, RunState, StageProgress, condition
 from engine.text import shown
-from engine.units import clock, duration, percent, speed, spread
+from engine.units import clock, duration, percent, short_count, speed, spread
 from tui.strategies import kind, rates
 from tui.text import apart
 from tui.theme import AMBER, BLUE, GREY, LINE, SIGNS, STYLES, rgb
@@ -219,18 +219,13 @@ def facts(run: RunState, state: ExperimentState) -> Text:
     """Trainable parameters, precision, where weights came from and images are; random ones cannot be overlooked."""
     if not run.parameters_total:
         return Text("")
-    trainable, total = count(run.parameters_trainable), count(run.parameters_total)
+    trainable, total = short_count(run.parameters_trainable), short_count(run.parameters_total)
     which = f"all {total}" if run.parameters_trainable == run.parameters_total else f"{trainable} of {total}"
     parts = (f"trains {which} parameters", rates(run.stage_rates), shown(run.precision, 12), kept(state))
     network = " · ".join(part for part in parts if part)
     if run.weights == RANDOM:
         return Text.assemble(("random initialisation", f"bold {rgb(AMBER)}"), (f" · {network}", MUTED))
     return Text(f"{network} · {shown(run.weights, 100)}", MUTED)
-
-
-def count(number: int) -> str:
-    """A count in a few characters: ``2,050``, ``1.52 M``."""
-    return f"{number:,}" if number < 100_000 else f"{number / 1e6:.3g} M"
 
 
 def part_of(run: RunState, state: ExperimentState) -> str:

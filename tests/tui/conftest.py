@@ -14,7 +14,6 @@ from textual.app import App
 from textual.css.model import RuleSet
 from textual.css.stylesheet import Stylesheet
 from textual.pilot import Pilot
-from textual.screen import Screen
 
 from engine.events import AnyEvent
 from engine.log import EventLog
@@ -22,6 +21,7 @@ from engine.spec import Experiment
 from engine.state import ExperimentState
 from tests.tui import logs
 from tui.app import TlTui
+from tui.screens.frame import Mode
 from tui.widgets.run_pane import RunPane
 
 NAME = "ants-bees-20261123-120000"
@@ -86,7 +86,7 @@ def waits_for_messages() -> Iterator[None]:
         yield
 
 
-class NoSetup(Screen[None]):
+class NoSetup(Mode):
     """Stands in for Setup where a test is about another mode: mounting its many fields takes a second."""
 
     def __init__(self, experiment: Experiment) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import socket
 import subprocess
@@ -15,7 +16,7 @@ import msgspec
 import pytest
 from textual.message import Message
 from textual.screen import ModalScreen
-from textual.widgets import Static
+from textual.widgets import Input, Static
 
 from engine import events as ev
 from engine import spec
@@ -29,10 +30,10 @@ from engine.strategy import changed_strategy
 from tests.tui import logs
 from tests.tui.conftest import opened, text_of, until
 from tui.app import TOLD_FOR, TlTui
-from tui.commands.find import called
 from tui.errors import app_log
 from tui.hosting import Hosting
-from tui.messages import StartFailed
+from tui.messages import HostStarted, StartFailed
+from tui.naming import called
 from tui.screens.add_strategy import AddStrategy
 from tui.screens.dialogs import Leaving, Pick, Question, Reading, Tick
 from tui.screens.live import LiveScreen
@@ -795,3 +796,79 @@ async def test_an_error_in_a_screen_is_recorded_not_a_traceback(
     assert "broken on purpose" in app_log().read_text(encoding="utf-8")
     assert app.failure == f"tl-tui: the app failed and had to end; details in {app_log()}" and app.return_code == 1
     assert not capsys.readouterr().err, "it is said once the app has left the terminal"
+
+
+async def test_what_goes_on_elsewhere_is_opened_at_the_start_only_where_no_typed_key_would_act_on_it(
+    app: TlTui, present: Log, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = present(logs.until("EpochFinished", 1, logs.events()))
+    monkeypatch.setattr("tui.app.running_elsewhere", lambda out: [folder])
+    async with app.run_test(size=(120, 24), notifications=True) as pilot:
+        await until(pilot, lambda: app.current_mode == "setup")
+        await app.screen.mount(field := Input())
+        app.hosting.host = Host(folder)  # type: ignore[assignment]
+        await asyncio.to_thread(app._open_running)
+        await pilot.pause()
+        assert app.folder is None and "is training already" not in text_of(app), "a person has started one"
+        app.hosting.host = None
+        app.screen.set_focus(field)
+        await asyncio.to_thread(app._open_running)
+        await until(pilot, lambda: f"{folder.name} is training already: 4 lists it." in text_of(app))
+        await app.push_screen(Question("Stop?", "Now?", "Yes", "No"))
+        await asyncio.to_thread(app._open_running)
+        await pilot.press("escape")
+        assert app.folder is None and app.current_mode == "setup"
+        app.screen.set_focus(None)
+        await asyncio.to_thread(app._open_running)
+        await until(pilot, lambda: app.current_mode == "live" and app.folder == folder)
+
+
+async def test_what_goes_on_here_after_all_is_followed_though_another_was_on_screen(
+    app: TlTui, present: Log, tmp_path: Path
+) -> None:
+    everything = logs.events()
+    begun = logs.until("EpochFinished", 1, everything)
+    folder, other = present(begun), logs.write(tmp_path / "other", everything)
+    async with app.run_test(size=(80, 24)) as pilot:
+        await opened(pilot, app, other)
+        app.turn_to(folder)  # as leaving does, before what trains is handed over, which may fail
+        app.post_message(HostStarted(Host(folder)))  # type: ignore[arg-type]
+        logs.write(folder, everything[len(begun) :])
+        await until(pilot, lambda: app.folder == folder and app.state.end == "finished")
+
+
+def test_a_failure_is_told_unless_the_log_that_is_shown_tells_it(tmp_path: Path) -> None:
+    failed = Host(tmp_path / "failed")
+    failed.alive, failed.error = False, "no room"
+    over = fold(logs.events())
+    for folder, state, told in ((tmp_path / "other", over, 1), (failed.folder, over, 0), (failed.folder, fold([]), 1)):
+        hosting = Hosting(lambda _: None, lambda _: None)
+        hosting.host = failed  # type: ignore[assignment]
+        assert len([*hosting.troubles(folder, state), *hosting.troubles(folder, state)]) == told
+
+
+async def test_a_window_shows_and_takes_keys_where_the_mode_below_has_no_room(app: TlTui, present: Log) -> None:
+    folder = present(logs.until("EpochFinished", 7, logs.events()))
+    async with app.run_test(size=(50, 14)) as pilot:
+        app.hosting.host = Host(folder)  # type: ignore[assignment]
+        app.open_experiment(folder)
+        await until(pilot, lambda: app.current_mode == "live" and "needs at least" in " ".join(text_of(app).split()))
+        await pilot.press("question_mark")
+        assert not isinstance(app.screen, ModalScreen), "no key but those that quit"
+        await pilot.press("q")
+        await until(pilot, lambda: isinstance(app.screen, Leaving) and "A run is training" in text_of(app))
+        await pilot.press("n")
+        await until(pilot, lambda: isinstance(app.screen, LiveScreen))
+        app.action_help()
+        await until(pilot, lambda: "esc close" in text_of(app))
+        await pilot.press("escape")
+        await until(pilot, lambda: isinstance(app.screen, LiveScreen))
+        app.hosting.host = None
+
+
+def test_what_trains_elsewhere_cannot_be_left_while_one_is_being_started_here(tmp_path: Path) -> None:
+    app = TlTui(tmp_path)
+    app.folder, app.state = tmp_path, fold(logs.until("EpochFinished", 7, logs.events()))
+    assert app.check_action("detach", ()) is True
+    app.hosting._starting = True
+    assert app.check_action("detach", ()) is None

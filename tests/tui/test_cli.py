@@ -11,10 +11,12 @@ import shlex
 import signal
 import subprocess
 import sys
+from argparse import Namespace
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, get_args
 
+import msgspec
 import pytest
 
 from engine import events as ev
@@ -29,9 +31,10 @@ from tests.engine.running import wait_for
 from tests.tui import logs
 from tui.app import TlTui
 from tui.cli import status
-from tui.commands.find import called, find_experiment, find_interrupted
+from tui.commands.find import find_experiment, find_interrupted
+from tui.naming import called
 from tui.options import RUNS
-from tui.session import _print_whereabouts
+from tui.session import _failed, _print_whereabouts
 
 SMALL = ["--weights", "none", "--epochs", "1", "--batch-size", "4", "--device", "cpu", "--config"]
 
@@ -467,3 +470,31 @@ cli.main()
 def test_a_thread_that_still_computes_aborts_nothing() -> None:
     done = subprocess.run([sys.executable, "-c", COMPUTES], capture_output=True, timeout=60, check=False)
     assert (done.returncode, done.stdout, done.stderr) == (1, b"done\n", b"")
+
+
+def test_output_that_cannot_encode_a_name_has_its_escapes_and_stays_json(tmp_path: Path) -> None:
+    logs.write(tmp_path / "runs" / "bä-✓-20261123-120000", logs.events())
+    script = "from tui.cli import main; main()"
+    done = subprocess.run(
+        [sys.executable, "-c", script, "runs", "--json", "--out", str(tmp_path / "runs")],
+        env={**os.environ, "PYTHONIOENCODING": "ascii"},
+        capture_output=True,
+        timeout=60,
+        check=False,
+    )
+    assert (done.returncode, done.stderr) == (0, b"")
+    assert done.stdout.isascii() and json.loads(done.stdout)["experiments"][0]["name"] == "bä-✓-20261123-120000"
+
+
+@pytest.mark.parametrize(("end", "shows_another", "failed"), [("failed", False, True), ("finished", True, False)])
+def test_the_app_knows_whether_what_was_started_in_it_failed(
+    tmp_path: Path, end: str, shows_another: bool, failed: bool
+) -> None:
+    app = TlTui(tmp_path)
+    ended = msgspec.structs.replace(logs.events()[-1], end=end)
+    ours = logs.write(tmp_path / "ours", [logs.events()[0], ended])
+    theirs = logs.write(tmp_path / "theirs", [logs.events()[0], msgspec.structs.replace(ended, end="failed")])
+    app.turn_to(theirs if shows_another else ours)
+    assert not _failed(app), "nothing was started"
+    app.hosting.host = Namespace(folder=ours, error="")  # type: ignore[assignment]
+    assert _failed(app) == failed

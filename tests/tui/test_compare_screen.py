@@ -463,3 +463,19 @@ def test_views_in_ascii_without_colour(
     monkeypatch.setenv("NO_COLOR", "1")
     plain = TlTui(app.out, clock=app.clock)
     assert snap_compare(plain, terminal_size=(80, 24), run_before=snapped(plain, folder, *keys))
+
+
+async def test_words_that_were_asked_for_do_not_come_over_another_mode(
+    app: TlTui, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    loaded = threading.Event()
+    monkeypatch.setattr(comparing, "compare_all", lambda *given: loaded.wait(30) and compare_all(*given))
+    async with app.run_test(size=(80, 24)) as pilot:
+        app.open_experiment(folder, "compare")
+        await until(pilot, lambda: "Comparing …" in text_of(app) and app.state.end is not None)
+        screen = app.screen
+        assert isinstance(screen, CompareScreen)
+        await pilot.press("v", "4")
+        loaded.set()
+        await until(pilot, lambda: screen.compared is not None)
+        assert app.screen is app.screen_stack[0] and app.current_mode == "runs"

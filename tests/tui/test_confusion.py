@@ -13,14 +13,18 @@ from textual.pilot import Pilot
 from textual.widgets import OptionList
 
 from engine import events as ev
+from engine.comparison.chosen import Source
 from engine.comparison.columns import columns
 from engine.comparison.confusion import Cell
 from engine.comparison.parts import Part
+from engine.comparison.rows import compare as make
+from engine.state import fold
 from tests.engine.comparison import files
 from tests.tui import logs, predicted
 from tests.tui.conftest import NAME, text_of, until
 from tests.tui.test_compare_screen import compare, images, several_seeds
 from tui.app import TlTui
+from tui.compared import compared
 from tui.finding_mistakes import Asked, find
 from tui.screens.compare import CompareScreen
 from tui.screens.dialogs import Pick
@@ -188,3 +192,16 @@ def test_the_images_are_of_the_part_that_the_matrix_is_of(tmp_path: Path, part: 
     save_file(tensors, path, described)
     (image,) = find(Asked((0,), Cell("ants", "bees"), part), [(tmp_path, "one")]).found[:1]
     assert image.path == ("/1.jpg" if part == "val" else "/0.jpg")
+
+
+def test_images_of_one_class_alone_are_of_no_other_experiment(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(MistakesView, "_look", lambda _: None)
+    view = MistakesView()
+    view.of_class = "ants"
+    started = logs.events()[0]
+    assert isinstance(started, ev.ExperimentStarted)
+    for classes, of_class in ((("ants", "bees"), "ants"), (("cats", "dogs"), None)):
+        data = msgspec.structs.replace(started.data, classes=classes)
+        sources = [Source(fold([msgspec.structs.replace(started, data=data)]), None)]
+        view.show(compared(make(sources), sources))
+        assert view.of_class == of_class

@@ -94,3 +94,4 @@ def test_a_newer_state_replaces_an_unread_one(tmp_path: Path) -> None:
     logs.write(tmp_path, EVENTS_OF_TWO)
     state = read_state(tmp_path)
     assert StateRead(tmp_path, state).can_replace(StateRead(tmp_path, state))
+    assert not StateRead(tmp_path, state).can_replace(StateRead(tmp_path / "other", state))

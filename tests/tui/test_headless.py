@@ -21,8 +21,8 @@ from engine.hosts.thread import ThreadHost
 from engine.presets import named, presets
 from engine.state import ExperimentState, fold
 from tests.tui import logs
-from tui.commands.find import called
 from tui.commands.run import SILENT_SECONDS, Display, _display, _follow, _shown, lines
+from tui.naming import called
 
 SLOWER = 40
 """How many times slower than the made-up log: a stage then takes minutes."""

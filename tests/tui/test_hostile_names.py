@@ -12,6 +12,8 @@ from rich.console import Console
 from textual.widgets import Tooltip
 
 from engine import events as ev
+from engine.comparison.chosen import Source
+from engine.comparison.rows import compare
 from engine.data.dataset import summary
 from engine.data.discover import discover
 from engine.data.folders import is_text
@@ -29,6 +31,7 @@ from tests.tui.test_setup import App
 from tui.app import TlTui
 from tui.cli import status
 from tui.commands.run import Display, _display
+from tui.comparing import words
 from tui.screens.pick_folder import PickFolder
 from tui.widgets.data_summary import described, facts
 from tui.widgets.field import Field
@@ -37,6 +40,7 @@ from tui.widgets.text_input import UNPRINTABLE
 FOLDERS = sorted(name for name in NAMES.values() if fits_a_folder(name) and is_text(name))
 LABELS = sorted({name.strip() for name in NAMES.values() if is_text(name)})
 SIZE = (120, 40)
+HOSTILE = "[bold red]x[/][@click=app.quit]y[/]\x1b]0;owned\x07\x9b2J\u202ez\n"
 HOSTILE_NOTE = b"[bold]a note\x1b]0;owned\x07\xff\xe2\x80\xae\n\x9b2J"
 
 
@@ -79,8 +83,7 @@ def hostile_data(folder: Path, kind: str) -> Path:
 
 def hostile_log(root: Path) -> list[AnyEvent]:
     """A log whose every text is hostile, as that of a stranger may be; strategies only have names that are allowed."""
-    data = discover(DataSource(path=str(root)))
-    text = "[bold red]x[/][@click=app.quit]y[/]\x1b]0;owned\x07\x9b2J\u202ez\n"
+    data, text = discover(DataSource(path=str(root))), HOSTILE
     changed: list[AnyEvent] = []
     for event in logs.events(logs.two_strategies(epochs=3)):
         match event:
@@ -101,6 +104,8 @@ def hostile_log(root: Path) -> list[AnyEvent]:
                 event = ev.RunFailed(  # noqa: PLW2901
                     run=event.run, kind=text, message=text, advice=text, time=event.time, elapsed=event.elapsed
                 )
+            case ev.ExperimentFinished():
+                event = msgspec.structs.replace(event, end="failed", error=text)  # noqa: PLW2901
         changed.append(event)
     return [*changed, ev.Warned(run=text, message=text)]
 
@@ -292,3 +297,9 @@ def test_real_runs_of_hostile_data_print_no_escape(tmp_path: Path) -> None:
     folders = [events.parent.name for events in (tmp_path / "out").glob(f"*/{EVENTS}")]
     assert len(folders) == 2
     assert not any(unsafe(folder) for folder in folders)
+
+
+def test_why_nothing_came_of_an_experiment_is_harmless_in_compare() -> None:
+    failed = ev.ExperimentFinished(end="failed", error=HOSTILE)
+    comparison = compare([Source(fold([logs.events()[0], failed]), None)])
+    assert "No run has a result: [bold red]x[/]" in checked(words(comparison, 1).plain)

@@ -288,3 +288,29 @@ async def test_sixel_is_painted_after_its_cells_and_not_under_a_window(
         time.sleep(0.05)
         await pilot.pause()
         assert sum("\x1bP" in one for one in written) == count, "nothing changed"
+        monkeypatch.setattr(picture, "PAUSE", 60)
+        written.clear()
+        await pilot.resize_terminal(drawn.width - 1, 12)
+        assert not any("\x1bP" in one for one in written), "it would go over what is beside it"
+
+
+async def test_an_error_that_nobody_foresaw_is_told_in_the_picture(photo: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    def broken(*_: object) -> Drawn:
+        raise MemoryError("no room for it")
+
+    monkeypatch.setattr(picture, "draw", broken)
+    app = Shown()
+    async with app.run_test(size=(80, 12)) as pilot:
+        app.picture.show(photo)
+        await until(pilot, lambda: "cannot be shown" in text_of(app) and "MemoryError" in text_of(app))
+
+
+async def test_a_picture_that_is_larger_than_its_room_now_is_cut(photo: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    app = Shown()
+    async with app.run_test(size=(40, 12)) as pilot:
+        app.picture.show(photo)
+        await until(pilot, lambda: app.picture.drawn is not None)
+        monkeypatch.setattr(picture, "PAUSE", 60)
+        await pilot.resize_terminal(10, 12)
+        assert app.picture.drawn is not None and app.picture.drawn.width > 10
+        assert {app.picture.render_line(row).cell_length for row in range(12)} == {10}

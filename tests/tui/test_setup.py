@@ -846,3 +846,19 @@ def test_wrong_values_look_right(snap_compare: Callable[..., bool], images: Data
 def test_unusable_data_look_right(snap_compare: Callable[..., bool], home: Path) -> None:
     app = App(DataSource(path="~nobody-of-this-name/images"))
     assert snap_compare(app, terminal_size=SIZES[0], run_before=settled)
+
+
+async def test_what_is_said_below_is_of_now(images: DataSource, monkeypatch: pytest.MonkeyPatch) -> None:
+    app = App(images)
+    async with app.run_test(size=SIZES[0]) as pilot:
+        await settled(pilot)
+        await pilot.press("right")
+        await typed(pilot, "0")
+        assert "! epochs: at least 1" in text_of(app)
+        await pilot.press("escape", "down")
+        assert "! epochs" not in text_of(app) and "2 runs · ctrl+r starts" in text_of(app)
+        is_training = True
+        monkeypatch.setattr(Hosting, "is_training", property(lambda _: is_training))
+        await until(pilot, lambda: "an experiment is running: 2 shows it" in text_of(app))
+        is_training = False
+        await until(pilot, lambda: "2 runs · ctrl+r starts" in text_of(app))

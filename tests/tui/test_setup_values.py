@@ -5,16 +5,20 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from click import IntRange
+from msgspec.structs import replace
 from rich.cells import cell_len
 
 from engine.presets import presets
+from engine.spec import DataSource, changed, default_experiment
 from engine.strategy import CosineAnnealingLR, settings
-from engine.toml import SpecError
+from engine.toml import MOST_SEEDS, SpecError
+from tui.cli import run
 from tui.text import apart, middle
-from tui.widgets.data_picker import _expanded
+from tui.widgets.data_picker import _expanded, source_of
 from tui.widgets.data_summary import DataFound, described
 from tui.widgets.path_input import completion
-from tui.widgets.run_options import device_from, folds_from, seeds_from, weights_from
+from tui.widgets.run_options import device_from, folds_from, seeds_from, seeds_said, weights_from
 from tui.widgets.schedule_preview import preview
 from tui.widgets.strategy_form import with_value
 
@@ -177,3 +181,23 @@ def test_the_preview_has_one_level_step_an_epoch() -> None:
 
 def test_more_epochs_than_a_screen_has_are_not_drawn() -> None:
     assert preview(with_value(FINE_TUNE, "epochs", 100_000)).series == ()
+
+
+def test_as_many_seeds_as_anywhere_are_said_and_read_back() -> None:
+    most = tuple(range(MOST_SEEDS))
+    for seeds, said in ((most, "0-999"), ((7, 1, 2, 3, 5, 6), "7 1-3 5 6"), ((2**31 - 1,), "2147483647")):
+        assert seeds_said(changed(default_experiment(presets()), seeds=seeds).seeds) == said
+        assert seeds_from(said) == seeds
+    for text in ("0-1000", "0-998 1000-1998"):
+        with pytest.raises(SpecError, match="at most 1000"):
+            seeds_from(text)
+    with pytest.raises(SpecError, match="seeds: there may be 1000 at most"):
+        changed(default_experiment(presets()), seeds=(*most, MOST_SEEDS))
+    (option,) = (one for one in run.params if one.name == "seed_count")
+    assert isinstance(option.type, IntRange) and option.type.max == MOST_SEEDS
+
+
+def test_groups_of_a_path_below_home_are_kept() -> None:
+    first = DataSource(path="~/x", group_pattern="(p)", split="grouped")
+    assert source_of(first, "~/x", "", "") == replace(first, path=str(Path.home() / "x"))
+    assert source_of(first, "~/y", "", "") == DataSource(path=str(Path.home() / "y"))

@@ -6,30 +6,25 @@ import os
 import shlex
 import sys
 from collections.abc import Iterator
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING
 
 import msgspec
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 from rich.table import Table
 from rich.text import Text
 
 from engine.export.to_json import json_text
-from engine.progress import WorkDone
 from engine.spec import DataSource
 from engine.text import counted, shown
+from tui.commands.progress import told
 from tui.text import middle
 from tui.theme import AMBER, BLUE, GREEN, GREY, LEVELS, ROSE, rgb
 
 if TYPE_CHECKING:
-    from collections.abc import Generator
-
     from engine.data.check import Images, Report
     from engine.data.duplicates import Pair, Picture
     from engine.data.findings import Finding
     from engine.data.proposal import Proposal
-
-T = TypeVar("T")
 
 PAIRS_SHOWN = 10
 CLASSES_SHOWN = 20
@@ -62,20 +57,6 @@ def print_check(source: DataSource, *, as_json: bool) -> int:
     for line in _next(report, source):
         console.print(line, soft_wrap=True)  # so that a command can be copied
     return status
-
-
-def told(work: Generator[WorkDone, None, T], console: Console) -> T:
-    """Does the work; on a terminal says how far it is."""
-    columns = (TextColumn("{task.description}", markup=False), BarColumn(20), MofNCompleteColumn())
-    with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as progress:
-        task = progress.add_task("", total=None)
-        while True:
-            try:
-                now = next(work)
-            except StopIteration as finished:
-                result: T = finished.value
-                return result
-            progress.update(task, description=now.detail, completed=now.done, total=now.total or None)
 
 
 def _head(report: Report) -> Text:

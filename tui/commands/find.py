@@ -2,36 +2,19 @@
 
 from __future__ import annotations
 
-import shlex
 from collections.abc import Callable, Sequence, Set
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from engine.folder import EVENTS, SPEC, weights_file
-from engine.text import shown, visible
+from engine.text import shown
 from engine.toml import SpecError
 from engine.units import percent
-from tui.options import RUNS
+from tui.naming import called
 
 if TYPE_CHECKING:
     from engine.history import Status, Summary
-    from engine.state import ExperimentState, RunState
-
-
-def called(folder: Path) -> str:
-    """What a command calls the experiment in a folder, from the present directory: its name, or its path."""
-    return shlex.quote(visible(folder.name if folder.parent.absolute() == RUNS.absolute() else str(folder)))
-
-
-def how_to_go_on(state: ExperimentState, folder: Path) -> str:
-    """What to say of an experiment that nobody is at and of which something is left to do; empty of any other."""
-    from engine.state import can_go_on
-
-    if state.suspended and state.end is None:
-        return f"It is not over: `tl-tui resume {called(folder)}` goes on with it."
-    if can_go_on(state):
-        return f"Not all of it is done: `tl-tui resume {called(folder)}` goes on with the rest."
-    return ""
+    from engine.state import RunState
 
 
 def find_experiment(name: str | None, out: Path) -> Path:

@@ -13,10 +13,9 @@ from rich.text import Text
 from engine.export.to_json import json_text
 from engine.spec import DataSource
 from engine.text import shown
-from engine.units import UNKNOWN, percent
-from tui.commands.check import told
+from engine.units import UNKNOWN, percent, short_count
+from tui.commands.progress import told
 from tui.theme import AMBER, GREEN, GREY, rgb
-from tui.words import count
 
 COLUMNS = ("backbone", "LogME", "probe accuracy", "loss", "features", "parameters", "seconds")
 
@@ -42,7 +41,7 @@ def print_ranking(source: DataSource, backbones: Sequence[str], weights: str, de
             UNKNOWN if one.accuracy is None else percent(one.accuracy),
             UNKNOWN if one.loss is None else f"{one.loss:.3f}",
             f"{one.features:,}",
-            count(one.parameters),
+            short_count(one.parameters),
             f"{one.seconds:.1f}",
         )
         table.add_row(*(Text(cell, "" if place else rgb(GREEN)) for cell in cells))

@@ -29,8 +29,8 @@ from engine.state import ExperimentState, RunState, StageProgress, as_left, fold
 from engine.text import counted, shown, visible
 from engine.toml import SpecError
 from engine.units import duration, percent, size, speed
-from tui.commands.find import called, how_to_go_on
 from tui.lost_terminal import output_may_end
+from tui.naming import called, how_to_go_on
 from tui.signals import asked_to_end
 from tui.tables import comparison_table
 from tui.words import STAGES, detail, division, doing, epoch, going_on, kept, measured, time

@@ -13,7 +13,7 @@ from textual.containers import Horizontal, Vertical, VerticalScroll
 from textual.screen import ModalScreen
 from textual.widgets import Button, Input, OptionList, Static
 
-from tui.commands.find import called
+from tui.naming import called
 from tui.widgets.text_input import TextInput
 from tui.words import KEPT_IF_STOPPED
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Protocol, runtime_checkable
 
 from textual import on
 from textual.events import ScreenResume
@@ -27,6 +26,10 @@ class Mode(Screen[None]):
         self._compositor = TellingCompositor()
         self._is_styled = False
 
+    def show(self, state: ExperimentState) -> None:
+        """Shows the experiment as it stands now, as far as this mode is about it."""
+        raise NotImplementedError
+
     @on(ScreenResume)
     def _keep_styles(self, event: ScreenResume) -> None:
         """Coming back takes the styles that are there: they follow every change, and working them all out again is
@@ -34,14 +37,6 @@ class Mode(Screen[None]):
         """
         event.refresh_styles = not self._is_styled
         self._is_styled = True
-
-
-@runtime_checkable
-class Shows(Protocol):
-    """A mode's screen."""
-
-    def show(self, state: ExperimentState) -> None:
-        """Shows the experiment as it stands now."""
 
 
 def framed(mode: str, make: Callable[[], Mode]) -> Mode:

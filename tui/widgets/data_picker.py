@@ -118,18 +118,8 @@ class DataPicker(Vertical):
 
     @property
     def source(self) -> DataSource:
-        """What is typed, as a data source; how to group and to split belong to the path that they were given for."""
-        path = unquoted(self.path.value)
-        is_csv = path.lower().endswith(".csv")
-        first = self.first
-        if _expanded(path) != _expanded(first.path or ""):
-            first = replace(first, group=None, group_pattern=None, split="given")
-        return replace(
-            first,
-            path=_expanded(path),
-            validation=_expanded(self.validation.value) if is_csv else None,
-            images=_expanded(self.images.value) if is_csv else None,
-        )
+        """What is typed, as a data source."""
+        return source_of(self.first, self.path.value, self.validation.value, self.images.value)
 
     @property
     def inputs(self) -> tuple[Input, ...]:
@@ -308,6 +298,19 @@ class DataPicker(Vertical):
             self.summary.update(described(self.found, width, is_grouped=is_grouped, checking=self._checking))
         else:
             self.summary.update(Text(shown(self.problem)))
+
+
+def source_of(first: DataSource, path: str, validation: str, images: str) -> DataSource:
+    """What was given ``first``, with what is typed now; how to group and to split belong to the path they came with."""
+    is_csv = unquoted(path).lower().endswith(".csv")
+    if _expanded(path) != _expanded(first.path or ""):
+        first = replace(first, group=None, group_pattern=None, split="given")
+    return replace(
+        first,
+        path=_expanded(path),
+        validation=_expanded(validation) if is_csv else None,
+        images=_expanded(images) if is_csv else None,
+    )
 
 
 def _looked_at(source: DataSource) -> tuple[DataFound | None, str]:

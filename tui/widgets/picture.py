@@ -167,7 +167,7 @@ class Picture(Widget):
                 Segment(" " * (width - left - line.cell_length), blank),
             ]
         )
-        return strip.crop(0, width)  # as long as that of a smaller window is not there yet
+        return strip.crop(0, width)  # the window may have become smaller
 
     def _words(self, y: int) -> Strip:
         width, height = self.size
@@ -190,6 +190,8 @@ class Picture(Widget):
         if drawn is None or drawn.kind != "sixel" or not self.is_on_screen or self.app.screen is not self.screen:
             return
         region = self.content_region
+        if drawn.width > region.width or len(drawn.lines) > region.height:
+            return  # as long as that of a smaller window is not there yet, which would go over what is beside it
         left = region.x + (region.width - drawn.width) // 2
         top = region.y + (region.height - len(drawn.lines)) // 2
         self._send(f"\x1b7\x1b[{top + 1};{left + 1}H{drawn.out_of_band}\x1b8")

@@ -16,12 +16,11 @@ from textual.widgets import Input
 
 from engine.spec import Experiment, Precision, changed
 from engine.text import consecutive
-from engine.toml import MOST_FOLDS, SpecError
+from engine.toml import MOST_FOLDS, MOST_SEEDS, SpecError
 from tui.widgets.field import FIELD_KEYS, Choice, Field
 from tui.widgets.path_input import PathInput, unquoted
 from tui.widgets.text_input import TextInput
 
-MOST_SEEDS = 1000
 PRECISIONS: tuple[str, ...] = get_args(Precision)
 
 

@@ -1,0 +1,24 @@
+"""What an experiment is called in a command, and which command goes on with it."""
+
+from __future__ import annotations
+
+import shlex
+from pathlib import Path
+
+from engine.state import ExperimentState, can_go_on
+from engine.text import visible
+from tui.options import RUNS
+
+
+def called(folder: Path) -> str:
+    """What a command calls the experiment in a folder, from the present directory: its name, or its path."""
+    return shlex.quote(visible(folder.name if folder.parent.absolute() == RUNS.absolute() else str(folder)))
+
+
+def how_to_go_on(state: ExperimentState, folder: Path) -> str:
+    """What to say of an experiment that nobody is at and of which something is left to do; empty of any other."""
+    if state.suspended and state.end is None:
+        return f"It is not over: `tl-tui resume {called(folder)}` goes on with it."
+    if can_go_on(state):
+        return f"Not all of it is done: `tl-tui resume {called(folder)}` goes on with the rest."
+    return ""
