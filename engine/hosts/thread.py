@@ -115,9 +115,10 @@ def create(experiment: Experiment, out: Path, note: str = "") -> tuple[Path, Dat
 def _is_possible_anywhere(experiment: Experiment) -> bool:
     """Whether nothing needs a look at torch to know that it can be had."""
     shipped = {one.backbone for one in presets().values()}
-    return (experiment.device, experiment.precision) in (("auto", "auto"), ("cpu", "auto"), ("cpu", "fp32")) and all(
-        one.backbone in shipped and one.image_size is None for one in experiment.strategies
-    )
+    is_usual = (experiment.device, experiment.precision) in (("auto", "auto"), ("cpu", "auto"), ("cpu", "fp32"))
+    needs_no_file = experiment.weights in ("default", "none")
+    ships = all(one.backbone in shipped and one.image_size is None for one in experiment.strategies)
+    return is_usual and needs_no_file and ships
 
 
 def start(experiment: Experiment, out: Path, nice: int = 0, note: str = "") -> ThreadHost:

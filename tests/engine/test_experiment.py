@@ -34,7 +34,7 @@ from engine.models import weights
 from engine.presets import named, presets
 from engine.progress import WorkDone
 from engine.removal import contents
-from engine.spec import Experiment, changed, default_experiment, load_experiment
+from engine.spec import DataSource, Experiment, changed, default_experiment, load_experiment
 from engine.state import fold
 from engine.strategy import changed_strategy
 from engine.toml import SpecError
@@ -218,6 +218,15 @@ def test_of_what_ships_nothing_is_loaded_to_know_that_it_can_be_had() -> None:
     asked = default_experiment(presets())
     assert thread._is_possible_anywhere(asked)
     assert not thread._is_possible_anywhere(changed(asked, device="cuda:7"))
+
+
+def test_weights_that_are_not_there_leave_no_folder(image_folder: Callable[..., Path], tmp_path: Path) -> None:
+    (tmp_path / "empty").mkdir()
+    data = DataSource(path=str(image_folder()))
+    asked = changed(default_experiment(presets()), data=data, weights=str(tmp_path / "empty"))
+    with pytest.raises(SpecError, match=r"resnet18-finetune: .*resnet18-\w+\.pth"):
+        thread.create(asked, tmp_path / "runs")
+    assert not (tmp_path / "runs").exists()
 
 
 def test_an_unreadable_image_is_named_and_left_out(image_folder: Callable[..., Path], tmp_path: Path) -> None:
