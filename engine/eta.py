@@ -64,7 +64,8 @@ def remaining_of_all(state: ExperimentState, train_images: int, val_images: int)
     for run in state.runs:
         if run.is_over:
             continue
-        left = _of_the_same(run, state) if run.status == "waiting" else remaining_seconds(run, train_images, val_images)
+        waits = run.status == "waiting"
+        left = _of_the_same(run, state) if waits else remaining_seconds(run, train_images, val_images)
         if left is None:
             return None
         total += left
@@ -72,13 +73,13 @@ def remaining_of_all(state: ExperimentState, train_images: int, val_images: int)
 
 
 def _of_the_same(run: RunState, state: ExperimentState) -> float | None:
-    """What the epochs of the last finished run of this strategy took."""
+    """What the epochs of the last finished run of this strategy took, as far as the run does not have them yet."""
     took = [
         sum(epoch.seconds for epoch in other.epochs)
         for other in state.runs
         if other.status == "finished" and other.strategy == run.strategy
     ]
-    return took[-1] if took else None
+    return took[-1] * (1 - fraction_done(run)) if took else None
 
 
 def _typical(epochs: tuple[EpochFinished, ...]) -> list[float]:

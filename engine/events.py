@@ -216,7 +216,8 @@ class FileSaved(Event, frozen=True, kw_only=True):
 
 
 class RunFinished(Event, frozen=True, kw_only=True):
-    """A run ended without an error; ``seconds`` and ``cpu_seconds`` are its own, pauses left out.
+    """A run ended without an error; ``seconds`` and ``cpu_seconds`` are its own, pauses left out, None where a person
+    ended it before it had gone on.
 
     ``test``: of the best epoch, measured once, where there is a test part. ``joules``: the energy that the card took
     meanwhile, other programs' included, where NVML tells it. ``seconds_of_found_features``: those of ``seconds`` that
@@ -225,8 +226,8 @@ class RunFinished(Event, frozen=True, kw_only=True):
 
     run: str
     end: RunEnd
-    seconds: float
-    cpu_seconds: float
+    seconds: float | None = None
+    cpu_seconds: float | None = None
     memory: Memory
     test: Metrics | None = None
     joules: float | None = None

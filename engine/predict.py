@@ -25,6 +25,9 @@ from engine.strategy import Strategy
 from engine.toml import SpecError
 from engine.training.batches import evaluation_sizes
 
+LARGEST_SIDE = 4096
+"""Pixels of the largest image that a network of ours may see."""
+
 
 class Trained(NamedTuple):
     """The network of a run's best epoch, in eval mode on ``device``, and its file's ``metadata``."""
@@ -62,9 +65,13 @@ def trained(weights: Path, device: str = "auto") -> Trained:
         own = module.state_dict()
         own.update({name: state[name] for name in own})  # keeps the versions of its parts, without which MNASNet fails
         module.load_state_dict(own)
+        if not 0 < view.crop <= view.resize <= LARGEST_SIDE:
+            raise SpecError(f"{weights}: damaged: it sees {view.crop} of {view.resize} pixels")  # noqa: TRY301
     except OSError as error:
         raise SpecError(f"{weights}: {error.strerror or error}") from None
-    except (SafetensorError, KeyError, msgspec.DecodeError, RuntimeError) as error:
+    except SpecError:
+        raise
+    except (SafetensorError, KeyError, ValueError, RuntimeError) as error:
         raise SpecError(f"{weights}: not a network that tl-tui saved, or damaged ({error})") from None
     return Trained(module.to(place).eval(), classes, view, place, metadata)
 

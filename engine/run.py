@@ -18,7 +18,6 @@ from engine.devices import trim_memory
 from engine.events import Action, Event
 from engine.failures import failure
 from engine.folder import standing_file
-from engine.meters import Cost
 from engine.models.backbones import Preprocessing, count_parameters
 from engine.models.compiled import compiled
 from engine.models.cost import multiply_adds
@@ -30,7 +29,7 @@ from engine.training import checkpoint, saving
 from engine.training.batches import Images
 from engine.training.best import Best
 from engine.training.checkpoint import Checkpoint, CheckpointError, OtherVersionError
-from engine.training.course import Course, Spent
+from engine.training.course import Course
 from engine.training.evaluation import test
 from engine.training.features import extracted
 from engine.training.fit import fit, warm_up
@@ -144,8 +143,7 @@ def _resume(shared: Shared, course: Course) -> Generator[Event, None, None]:
         return
     if changed:
         course.training.begin_epoch(course.training.epoch)
-        if found.standing.data != course.data:
-            course.best.forget()
+        course.best.forget()  # measured on other images, or with another network
         yield ev.Warned(run=name, message=f"goes on by force, at the beginning of its epoch: {'; '.join(changed)}")
 
 
@@ -205,16 +203,18 @@ def _fit(shared: Shared, course: Course) -> Generator[Event, None, None]:
 
 
 def _finished(shared: Shared, name: str, course: Course | None, end: ev.RunEnd) -> ev.RunFinished:
-    spent = Spent(Cost(), shared.memory.sample()) if course is None else course.taken()
+    if course is None:  # what it took in an earlier process is not known here
+        return ev.RunFinished(run=name, end=end, memory=shared.memory.sample())
+    spent = course.taken()
     return ev.RunFinished(
         run=name,
         end=end,
         seconds=spent.cost.seconds,
         cpu_seconds=spent.cost.cpu_seconds,
         memory=spent.memory,
-        test=None if course is None else course.best.test,
+        test=course.best.test,
         joules=spent.cost.joules,
-        seconds_of_found_features=0.0 if course is None else course.found,
+        seconds_of_found_features=course.found,
     )
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator
+from collections.abc import Generator, Iterator, Sequence
 from concurrent.futures import Executor
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -11,7 +11,7 @@ import torch
 
 from engine import events as ev
 from engine.data.cross_validation import Division, fold_of, pooled
-from engine.data.dataset import DataSet
+from engine.data.dataset import DataSet, Unreadable
 from engine.data.prepare import Part, Prepared, prepare
 from engine.data.splits import fold_seed, folds
 from engine.devices import MemoryProbe
@@ -66,7 +66,8 @@ def images_of(shared: Shared, planned: PlannedRun, side: int) -> Generator[Event
         return prepared
     key = side, planned.seed
     if key not in shared.divisions:
-        shared.divisions.clear()
+        for other in [other for other in shared.divisions if other[1] != planned.seed]:
+            del shared.divisions[other]
         drawn_with = fold_seed(experiment.data.split_seed, planned.seed)
         shared.divisions[key] = folds(pooled(prepared).samples, experiment.folds, drawn_with)
     return fold_of(prepared, shared.divisions[key], planned.fold)
@@ -84,12 +85,8 @@ def _prepared(shared: Shared, side: int) -> Generator[Event, None, Prepared]:
                 raise ChangedError(f"{changed}; --force goes on all the same")
             yield ev.Warned(message=f"resumed by force: {changed}")
         left_out = (*prepared.train.unreadable, *prepared.val.unreadable, *prepared.test.unreadable)
-        for unreadable in left_out[:NAMED]:
-            yield ev.Warned(message=f"left out {shown(unreadable.path)}: {unreadable.reason}")
-        if len(left_out) > NAMED:
-            yield ev.Warned(message=f"left out {len(left_out) - NAMED:,} more images that could not be read")
-        if gone := _vanished(shared.dataset, prepared.val):
-            yield ev.Warned(message=f"no validation image of {listed(gone)} can be read, so nothing tells of it")
+        if not shared.prepared:  # of another side it would be told again
+            yield from _unread(left_out, _vanished(shared.dataset, prepared.val))
         yield ev.DataDecoded(
             train=len(prepared.train.labels),
             val=len(prepared.val.labels),
@@ -100,6 +97,15 @@ def _prepared(shared: Shared, side: int) -> Generator[Event, None, Prepared]:
         )
         shared.prepared[side] = prepared
     return shared.prepared[side]
+
+
+def _unread(left_out: Sequence[Unreadable], gone: list[str]) -> Iterator[ev.Warned]:
+    for unreadable in left_out[:NAMED]:
+        yield ev.Warned(message=f"left out {shown(unreadable.path)}: {unreadable.reason}")
+    if len(left_out) > NAMED:
+        yield ev.Warned(message=f"left out {len(left_out) - NAMED:,} more images that could not be read")
+    if gone:
+        yield ev.Warned(message=f"no validation image of {listed(gone)} can be read, so nothing tells of it")
 
 
 def weights_of(shared: Shared, planned: PlannedRun) -> Generator[Event, None, Pretrained]:

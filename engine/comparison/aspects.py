@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterable, Sequence
 from statistics import mean, stdev
 from typing import TYPE_CHECKING
@@ -145,7 +146,8 @@ def _classes(shown: Sequence[Column]) -> Section:
     by_name: dict[str, list[ClassScores]] = {}
     for one in (one for known in by_column for found in known for one in found.classes):
         by_name.setdefault(one.name, []).append(one)
-    worst = sorted(by_name, key=lambda name: _mean(one.recall for one in by_name[name]) or 0.0)[:MOST_CLASSES]
+    recalls = {name: _mean(one.recall for one in found) for name, found in by_name.items()}
+    worst = sorted(by_name, key=lambda name: math.inf if (recall := recalls[name]) is None else recall)[:MOST_CLASSES]
     lines = []
     for name in (name for name in by_name if name in worst):
         values = []

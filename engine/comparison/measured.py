@@ -83,6 +83,11 @@ def is_whole(row: Row) -> bool:
     return row.epochs >= row.epochs_planned
 
 
+def _took_all(row: Row) -> bool:
+    """Whether the seconds of a run are those of all that it does: of one without an end they are its epochs' alone."""
+    return is_whole(row) and row.state in ("finished", "stopped", "skipped")
+
+
 def separable(one: Measured, other: Measured) -> bool:
     """Whether the 95 % intervals of two accuracies do not overlap (a strict test: it errs towards "no")."""
     return one.low > other.high or other.low > one.high
@@ -112,7 +117,7 @@ def _measured(rows: Sequence[Row], comparison: Comparison) -> Measured | None:
         high=high,
         gap=gap,
         overfits=validated + gap > accuracy_interval(validated, _validation_images(comparison))[1],
-        total_seconds=seconds if all(map(is_whole, done)) else None,
+        total_seconds=seconds if all(map(_took_all, done)) else None,
         seconds_so_far=seconds,
         memory=_cost(max(_known(map(_memory_added, done)), default=None)),
         loss=_mean([one.loss for one in found]),

@@ -5,14 +5,13 @@ Imports without torch; a quick check opens no image and loads neither numpy nor 
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Generator, Sequence
 from typing import TYPE_CHECKING
 
 from msgspec import Struct
 from msgspec.structs import replace
 
-from engine.data.dataset import DataSet, Sample, Unreadable, leak
+from engine.data.dataset import DataSet, Sample, Unreadable, counts, leak
 from engine.data.discover import image_root
 from engine.data.groups import below, compiled, group_in
 from engine.data.proposal import Proposal, propose
@@ -76,7 +75,7 @@ def quick_check(dataset: DataSet, source: DataSource) -> Report:
         name=dataset.name,
         path=dataset.path,
         root=root,
-        counts={part: _by_class(dataset, samples) for part, samples in parts.items()},
+        counts={part: counts(dataset.classes, samples) for part, samples in parts.items()},
         split=dataset.split,
         groups=dataset.groups,
         leak=leak(train, val) if known else None,
@@ -122,11 +121,6 @@ def _grouped(samples: Sequence[Sample], pattern: str, root: str) -> tuple[Sample
     """The samples with the groups that a pattern would give them."""
     expression = compiled(pattern)
     return tuple(replace(one, group=group_in(expression, below(one.path, root))) for one in samples)
-
-
-def _by_class(dataset: DataSet, samples: Sequence[Sample]) -> dict[str, int]:
-    counts = Counter(sample.label for sample in samples)
-    return {name: counts[label] for label, name in enumerate(dataset.classes)}
 
 
 def _images(dataset: DataSet, samples: Sequence[Sample], look_of: dict[str, Look | None]) -> Images:

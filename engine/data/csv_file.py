@@ -295,7 +295,7 @@ def _labelled(
         f"{where}: {counted(len(torn), 'image', 'images')} left out, listed with different labels: {_names(torn)}"
         if torn
         else "",
-        f"{where}: {counted(len(twice - torn), 'image is', 'images are')} listed more than once: {_names(twice)}"
+        f"{where}: {counted(len(twice - torn), 'image is', 'images are')} listed more than once: {_names(twice - torn)}"
         if twice - torn
         else "",
     )

@@ -64,10 +64,10 @@ def summary(dataset: DataSet) -> DataSummary:
         path=dataset.path,
         kind=dataset.kind,
         classes=dataset.classes,
-        train=_counts(dataset.classes, dataset.train),
-        val=_counts(dataset.classes, dataset.val),
+        train=counts(dataset.classes, dataset.train),
+        val=counts(dataset.classes, dataset.val),
         split=dataset.split,
-        test=_counts(dataset.classes, dataset.test) if dataset.test else {},
+        test=counts(dataset.classes, dataset.test) if dataset.test else {},
         groups=dataset.groups,
         leak=leak(dataset.train, dataset.val) if dataset.groups else None,
     )
@@ -96,6 +96,7 @@ def _commonest(labels: Counter[int]) -> int:
     return min(labels, key=lambda label: (-labels[label], label))
 
 
-def _counts(classes: Sequence[str], samples: Sequence[Sample]) -> dict[str, int]:
-    counts = Counter(sample.label for sample in samples)
-    return {name: counts[label] for label, name in enumerate(classes)}
+def counts(classes: Sequence[str], samples: Sequence[Sample]) -> dict[str, int]:
+    """Images by class name."""
+    found = Counter(sample.label for sample in samples)
+    return {name: found[label] for label, name in enumerate(classes)}

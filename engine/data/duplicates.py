@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from itertools import product
 
 from msgspec import Struct
 
@@ -105,9 +106,7 @@ def _placed(dataset: DataSet) -> list[tuple[Part, Sample]]:
 
 def _most_telling(ones: Sequence[Picture], others: Sequence[Picture]) -> tuple[Picture, Picture]:
     """Of all copies of two images the two that differ most: in label, then in part."""
-    one = ones[0]
-    other = max(others, key=lambda other: (other.label != one.label, other.part != one.part))
-    return one, other
+    return max(product(ones, others), key=lambda both: (both[0].label != both[1].label, both[0].part != both[1].part))
 
 
 def _order(pair: Pair) -> tuple[bool, bool, int, str, str]:

@@ -21,7 +21,7 @@ from engine.history import read_state
 from engine.hosts.tuning import step_back, tune_process, uncollected
 from engine.log import EventLog, held
 from engine.note import checked_note, write_note
-from engine.presets import backbones, presets
+from engine.presets import presets
 from engine.spec import Experiment, load_experiment, to_toml, with_absolute_paths
 from engine.state import can_go_on
 from engine.text import in_one_line
@@ -114,7 +114,7 @@ def create(experiment: Experiment, out: Path, note: str = "") -> tuple[Path, Dat
 
 def _is_possible_anywhere(experiment: Experiment) -> bool:
     """Whether nothing needs a look at torch to know that it can be had."""
-    shipped = backbones().values()
+    shipped = {one.backbone for one in presets().values()}
     return (experiment.device, experiment.precision) in (("auto", "auto"), ("cpu", "auto"), ("cpu", "fp32")) and all(
         one.backbone in shipped and one.image_size is None for one in experiment.strategies
     )

@@ -9,7 +9,6 @@ import copy
 import logging
 import math
 from collections.abc import Callable, Generator
-from typing import TypeVar
 
 import torch
 from torch import Tensor
@@ -33,7 +32,6 @@ from engine.training.run import DivergedError, Run, Training, what_trains
 from engine.training.step import Measured, attempt, gradients
 
 logger = logging.getLogger("engine")
-T = TypeVar("T")
 
 
 def fit(run: Run, training: Training, offer: Callable[[int, Metrics, Tensor], bool]) -> Generator[Event, None, None]:

@@ -84,7 +84,7 @@ def probe(
     """
     device = features.device if has_float64(features.device) else torch.device("cpu")
     if device.type == "cpu":
-        _check_room(features, start, 1 if parts is None else int(parts.max()) + 1)
+        _check_room(features, start, 1 if parts is None or len(settings.l2) == 1 else int(parts.max()) + 1)
     rows = features.to(device, torch.float64, copy=True)  # changed in place: this is most of the memory that it takes
     rows = rows.flatten(2).mT if features.dim() == 4 else rows[:, None]
     mean = rows.mean((0, 1))

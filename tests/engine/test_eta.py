@@ -215,3 +215,7 @@ def test_all_is_foretold_once_each_strategy_has_a_finished_run() -> None:
     assert left("RunFinished", 2) == pytest.approx(2 * (tuned + extracted))
     assert left("EpochFinished", 24 + 3) == pytest.approx(9 * 3.2 + extracted + tuned + extracted)
     assert left("ExperimentFinished", 1) == 0
+    state = fold(logs.until("RunFinished", 4, three))
+    begun = msgspec.structs.replace(state.runs[4], epochs=state.runs[0].epochs[:9])  # it was stopped, and is resumed
+    state = msgspec.structs.replace(state, runs=(*state.runs[:4], begun, state.runs[5]))
+    assert remaining_of_all(state, logs.TRAIN, logs.VAL) == pytest.approx(3 * 3.2 + extracted)

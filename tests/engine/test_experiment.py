@@ -34,7 +34,7 @@ from engine.models import weights
 from engine.presets import named, presets
 from engine.progress import WorkDone
 from engine.removal import contents
-from engine.spec import Experiment, changed, load_experiment
+from engine.spec import Experiment, changed, default_experiment, load_experiment
 from engine.state import fold
 from engine.strategy import changed_strategy
 from engine.toml import SpecError
@@ -214,16 +214,23 @@ def test_weights_that_are_not_there_are_told_before_anything_trains(
     assert not (tmp_path / "runs").exists()
 
 
+def test_of_what_ships_nothing_is_loaded_to_know_that_it_can_be_had() -> None:
+    asked = default_experiment(presets())
+    assert thread._is_possible_anywhere(asked)
+    assert not thread._is_possible_anywhere(changed(asked, device="cuda:7"))
+
+
 def test_an_unreadable_image_is_named_and_left_out(image_folder: Callable[..., Path], tmp_path: Path) -> None:
     data = image_folder()
     (data / "train" / "cold" / "broken.png").write_bytes(b"this is no image")
-    host = thread.start(experiment(data), tmp_path / "runs")
+    two_sizes = small("resnet18-finetune", epochs=1), small("mobilenetv3-extract", epochs=1, image_size=40)
+    host = thread.start(small_experiment(*two_sizes, data=data), tmp_path / "runs")
     assert host.wait(SECONDS)
     state = read_state(host.folder)
     assert state.end == "finished"
     assert state.decoded
     assert (state.decoded.train, state.decoded.val, state.decoded.left_out) == (12, 8, 1)
-    assert any("broken.png" in warning.message for warning in state.warnings)
+    assert sum("broken.png" in warning.message for warning in state.warnings) == 1, "not again for each size of images"
 
 
 def test_a_class_that_validation_has_lost_is_told(image_folder: Callable[..., Path], tmp_path: Path) -> None:

@@ -24,9 +24,11 @@ from engine.data.squares import square
 from engine.experiment import run
 from engine.log import EventLog
 from engine.models.backbones import build, preprocessing
+from engine.predict import trained
 from engine.presets import named, presets
 from engine.spec import DataSource, Experiment
 from engine.strategy import changed_strategy
+from engine.toml import SpecError
 from engine.training.best import needed_to_use
 from engine.training.run import Run
 from tests import forked
@@ -103,6 +105,25 @@ def test_the_script_sees_images_as_the_engine_does(tmp_path: Path) -> None:
     for name, path in photographs(tmp_path).items():
         apart = np.asarray(seen(opened(str(path), 64)), int) - square(str(path), 64)
         assert abs(apart).max() <= 2, name  # see `squares`
+
+
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [
+        ("preprocessing", '{"resize": 32, "crop": 64, "mean": [0, 0, 0], "std": [1, 1, 1]}'),
+        ("preprocessing", '{"resize": 99999999, "crop": 64, "mean": [0, 0, 0], "std": [1, 1, 1]}'),
+        ("arguments", '{"transform_input": true}'),
+    ],
+    ids=["crop", "size", "lacks"],
+)
+def test_a_damaged_file_of_a_network_is_told_in_a_line(name: str, text: str, tmp_path: Path) -> None:
+    path, module = network(tmp_path, "squeezenet1_1")
+    with safe_open(path, "pt") as file:
+        metadata = file.metadata()
+    state = {key: value for key, value in module.state_dict().items() if name != "arguments" or "7" not in key}
+    save_file(state, path, {**metadata, name: text})
+    with pytest.raises(SpecError, match=r"^.*squeezenet1_1\.safetensors: .*damaged.*$"):
+        trained(path, "cpu")
 
 
 def test_what_cannot_be_read_is_told_and_the_others_are_answered(

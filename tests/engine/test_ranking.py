@@ -13,6 +13,7 @@ from safetensors.torch import save_file
 from sklearn.linear_model import BayesianRidge
 
 from engine.data.discover import discover
+from engine.meters import Cost
 from engine.models.backbones import default_weights
 from engine.ranking import log_evidence, rank
 from engine.spec import DataSource
@@ -20,6 +21,7 @@ from engine.strategy import Strategy
 from engine.toml import SpecError
 from engine.training import features
 from engine.training.batches import Images
+from engine.training.features import FeatureStore
 from tests.engine.training.runs import warmed_up
 from tests.engine.work import result
 
@@ -69,6 +71,15 @@ def test_backbones_are_ranked_by_training_images_alone(image_folder: Callable[..
     assert one.features == 1024
     assert one.parameters > 1_000_000
     assert any(done.detail.startswith("mobilenet_v3_small: ") and done.total for done in said)
+
+
+def test_features_that_are_found_cost_what_they_took(
+    image_folder: Callable[..., Path], weights: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(FeatureStore, "settle", lambda _: (Cost(seconds=1e6), Cost()))
+    dataset = discover(DataSource(path=str(image_folder())))
+    ((one,), _) = result(rank(dataset, ["mobilenet_v3_small"], str(weights / "mine.safetensors"), "cpu"))
+    assert one.seconds > 1e6
 
 
 def test_what_has_no_weights_is_skipped_with_a_line(image_folder: Callable[..., Path], weights: Path) -> None:

@@ -14,11 +14,14 @@ from typing import Any
 import msgspec
 import pytest
 from PIL import Image
+from safetensors.torch import save_file
 from torch.amp import GradScaler
 
 from benchmarks.images import write_images
 from engine import events as ev
 from engine.clock import Stopwatch
+from engine.comparison.chosen import Source
+from engine.comparison.rows import compare
 from engine.data.dataset import DataError, DataSet
 from engine.data.discover import discover
 from engine.events import Action
@@ -41,7 +44,7 @@ from engine.training.course import Course
 from engine.training.run import at_the_start
 from tests.engine.parted import Condition, assert_same_files, at, ended, numbers, run_in
 from tests.engine.running import save_always, small_experiment, undisturbed, wait_for
-from tests.engine.training.runs import fine_tuning, make_run
+from tests.engine.training.runs import fine_tuning, make_run, warmed_up
 
 FINE_TUNING, EXTRACTION = "resnet18-finetune-0", "mobilenetv3-extract-0"
 SECONDS = 90.0
@@ -239,6 +242,37 @@ def test_changed_images_are_refused_unless_forced(image_folder: Callable[..., Pa
     assert [epoch.epoch for epoch in one.epochs] == [1, 2, 3]
     assert any("by force" in warning.message for warning in state.warnings)
     assert one.epochs[1].is_best, "the best before was that of other images"
+
+
+def test_after_other_weights_by_force_the_best_is_of_the_network_that_goes_on(
+    image_folder: Callable[..., Path], tmp_path: Path
+) -> None:
+    file = tmp_path / "mine.safetensors"
+    save_file(warmed_up("squeezenet1_1"), file)
+    asked = small_experiment("mobilenetv3-extract", data=image_folder(), weights=str(file))
+    folder = tmp_path / "run"
+    run_until(folder, asked, "suspend", ended(1))
+    could_not_be_better(folder, EXTRACTION)
+    save_file({name: tensor.flip(0) for name, tensor in warmed_up("squeezenet1_1").items()}, file)
+    with pytest.raises(ChangedError, match="the pretrained weights are not those it began with"):
+        go_on(folder, asked)
+    state = go_on(folder, asked, force=True)
+    assert state.end == "finished"
+    assert state.run(EXTRACTION).epochs[1].is_best, "the best before was that of another network"
+
+
+@pytest.mark.parametrize("action", ["stop", "skip"])
+def test_what_a_run_took_is_not_forgotten_where_it_is_ended_before_it_goes_on(
+    image_folder: Callable[..., Path], tmp_path: Path, action: Action
+) -> None:
+    asked = small_experiment("resnet18-finetune", data=image_folder())
+    run_until(tmp_path, asked, "suspend", ended(2))
+    run_until(tmp_path, asked, action, at("decoding"))
+    state = read_state(tmp_path)
+    ((row,), (one,)) = compare([Source(state, tmp_path)]).runs, state.runs
+    assert one.status == ("stopped" if action == "stop" else "skipped")
+    assert row.seconds_total == sum(epoch.seconds for epoch in one.epochs) and len(one.epochs) == 2
+    assert row.cpu_seconds is None
 
 
 def test_other_versions_are_told(

@@ -198,7 +198,8 @@ def lines(event: AnyEvent, state: ExperimentState) -> Iterator[Text]:
             yield Text.assemble((f"{shown(run)} failed ({shown(kind)}):", "red"), f" {said}")
         case ev.RunFinished(run=run, end=end, seconds=seconds, test=test):
             tested = f" · test {percent(test.accuracy)} on {test.images:,} images" if test is not None else ""
-            yield Text(f"{shown(run)} · {end} after {duration(seconds)}{tested}")
+            after = "" if seconds is None else f" after {duration(seconds)}"
+            yield Text(f"{shown(run)} · {end}{after}{tested}")
 
 
 def _follow(host: thread.ThreadHost, display: Display, ending: threading.Event) -> ExperimentState:

@@ -195,6 +195,7 @@ def test_the_time_of_a_run_that_did_not_end_is_not_compared() -> None:
     assert said().count("1/10 of the time") == 2
     assert "of the time" not in said(epochs=2, state="stopped")
     assert "of the time" not in said(epochs=2, state="running")
+    assert "of the time" not in said(state="failed"), "of one without an end only the epochs' seconds are known"
 
 
 def test_a_strategy_that_nothing_speaks_for_is_told_what_was_looked_at() -> None:

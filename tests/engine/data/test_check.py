@@ -14,6 +14,7 @@ from engine.data import near
 from engine.data.check import Report, check, quick_check
 from engine.data.dataset import DataError, Sample, leak, summary
 from engine.data.discover import discover
+from engine.data.duplicates import Picture, _most_telling
 from engine.data.findings import Finding, findings
 from engine.data.leaks import is_far_above
 from engine.data.looks import Hashes, look
@@ -64,6 +65,12 @@ def test_different_pictures_are_different(clean: Path) -> None:
     assert report.images.smallest == report.images.largest == (128, 128)
     assert report.images.grey == {"a": (9, 9), "b": (9, 9)}
     assert [one.level for one in findings(report, DataSource(str(clean)))] == ["note"]
+
+
+def test_of_all_copies_the_two_that_differ_most_are_told() -> None:
+    one, other, far = Picture("/x", "train", "a"), Picture("/z", "train", "a"), Picture("/y", "val", "b")
+    assert _most_telling([one, far], [other]) == (far, other)
+    assert _most_telling([one], [other, far]) == (one, far)
 
 
 def test_the_same_bytes_are_found_within_and_across_parts(data: Path) -> None:

@@ -165,7 +165,13 @@ def test_a_second_csv_for_validation(root: Path) -> None:
 
 
 def test_what_is_odd_in_the_rows_is_a_warning(root: Path) -> None:
-    extra = ("images/1.jpg,cat", "images/5.jpg,cat", "images/5.jpg,dog", "images/99.jpg,cat", "images/x\x1b.jpg,dog")
+    extra = (
+        "images/1.jpg,cat",
+        *("images/5.jpg,cat",) * 2,
+        "images/5.jpg,dog",
+        "images/99.jpg,cat",
+        "images/x\x1b.jpg,dog",
+    )
     dataset = found(write(root / "pets.csv", "file_path,label,class", *(f"{line},-" for line in (*FOUR, *extra))))
     assert rows(dataset) == LABELS
     everything = " ".join(dataset.warnings)
@@ -174,6 +180,7 @@ def test_what_is_odd_in_the_rows_is_a_warning(root: Path) -> None:
     assert "images/99.jpg, images/x\\x1b.jpg" in everything
     assert "1 image left out, listed with different labels: 5.jpg" in everything
     assert "1 image is listed more than once: 1.jpg" in everything
+    assert "1.jpg, 5.jpg" not in everything
 
 
 @pytest.mark.parametrize(

@@ -58,6 +58,7 @@ def test_what_memory_has_no_room_for_is_told_before_the_system_ends_the_process(
     monkeypatch.setattr(module, "free_memory", lambda: 6 * 5 * 90 * CLASSES * 8)
     with pytest.raises(TooLargeError, match=r"90 images and 3 classes takes 0\.0 GiB .* train it by steps"):
         solved(features, labels, parts, LBFGS())
+    solved(features, labels, parts, LBFGS(l2=(1.0,)))  # which is not cross-validated
 
 
 @pytest.mark.parametrize("l2", [1.0, 0.03, 0.001])
