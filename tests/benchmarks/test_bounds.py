@@ -6,12 +6,16 @@ from pathlib import Path
 import pytest
 
 from benchmarks import bounds
+from engine.presets import presets
 from engine.spec import Arithmetic
+from engine.strategy import changed_strategy
 
 
 @pytest.mark.parametrize("precision", bounds.PRECISIONS)
 def test_a_step_is_timed_and_its_convolutions_counted(precision: Arithmetic, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(bounds, "PIXELS", 32)
+    small = {bounds.STRATEGY: changed_strategy(presets()[bounds.STRATEGY], batch_size=2)}
+    monkeypatch.setattr(bounds, "presets", lambda: small)
     step = bounds.step(precision)
     assert 20 < step.share < 100
     assert step.milliseconds > 0

@@ -54,22 +54,6 @@ async def test_any_backbone_on_any_rung_is_added_with_keys(images: DataSource) -
         assert added == on_rung("resnet34", tuple(rungs())[2]), "letters are the backbone, arrows the rung"
 
 
-async def test_what_is_there_already_is_ticked_and_nothing_is_added_by_escape(images: DataSource) -> None:
-    app = App(images)
-    async with app.run_test(size=SIZES[0]) as pilot:
-        await settled(pilot)
-        await pilot.press("space", "a", "down", "down", "enter")
-        await pilot.pause()
-        names = [one.name for one in app.setup.strategies.chosen]
-        assert names == list(presets())
-        await pilot.press("a", "escape")
-        await pilot.pause()
-        assert list(app.setup.strategies.strategies) == list(presets())
-        await pilot.press("a", "home", "X", "enter")
-        assert "not the name of a torchvision model" in text_of(app)
-        assert isinstance(app.screen, AddStrategy)
-
-
 async def test_what_was_added_can_be_removed_and_nothing_else(images: DataSource) -> None:
     app = App(images)
     async with app.run_test(size=SIZES[0]) as pilot:
@@ -99,11 +83,20 @@ async def test_what_was_added_can_be_removed_and_nothing_else(images: DataSource
         assert app.setup.form.strategy == strategies.current
 
 
-async def test_the_models_that_there_are_complete_what_is_typed_and_no_other_is_added(images: DataSource) -> None:
+async def test_what_is_there_already_is_ticked_and_of_what_is_typed_only_models_are_added(images: DataSource) -> None:
     app = App(images)
     async with app.run_test(size=SIZES[0]) as pilot:
         await settled(pilot)
-        await pilot.press("a")
+        await pilot.press("space", "a", "down", "down", "enter")
+        await pilot.pause()
+        names = [one.name for one in app.setup.strategies.chosen]
+        assert names == list(presets())
+        await pilot.press("a", "escape")
+        await pilot.pause()
+        assert list(app.setup.strategies.strategies) == list(presets())
+        await pilot.press("a", "home", "X", "enter")
+        assert "not the name of a torchvision model" in text_of(app)
+        assert isinstance(app.screen, AddStrategy)
         await typed(pilot, "resnet99")
         assert "! not the name of a torchvision model; did you mean resnet" in text_of(app)
         await pilot.press("enter")

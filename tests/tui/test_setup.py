@@ -207,10 +207,20 @@ async def test_unusable_data_are_told_in_place_and_do_not_start(images: DataSour
             assert "the data cannot be used" in text_of(app)
 
 
-async def test_another_path_is_looked_at_after_a_pause(images: DataSource) -> None:
+async def test_the_data_are_picked_from_the_tree_or_typed_and_looked_at_after_a_pause(
+    images: DataSource, home: Path
+) -> None:
+    (home / "a [red]x[b]").mkdir()
     app = App(DataSource(path="nowhere"))
     async with app.run_test(size=SIZES[0]) as pilot:
         await settled(pilot)
+        await pilot.press("ctrl+o")
+        assert isinstance(app.screen, PickFolder)
+        await until(pilot, lambda: "a [red]x[b]" in text_of(app))
+        await pilot.press("down", "down", "enter")
+        await settled(pilot)
+        assert app.setup.data.path.value == str(home / "ants-bees")
+        assert app.setup.data.found is not None
         await pilot.press("shift+tab")
         assert app.focused is app.setup.data.path
         await typed(pilot, "ants-b")
@@ -224,11 +234,13 @@ async def test_another_path_is_looked_at_after_a_pause(images: DataSource) -> No
         assert [experiment.data.path for experiment in app.started] == ["ants-bees"]
 
 
-async def test_a_csv_asks_for_its_images_and_a_second_csv(images: DataSource, home: Path) -> None:
-    rows = [f"cold/{number}.png,cold\nwarm/{number}.png,warm" for number in range(6)]
-    (home / "labels.csv").write_text("file_path,label\n" + "\n".join(rows) + "\n", encoding="utf-8")
+async def test_a_csv_asks_for_its_images_and_a_second_csv_and_has_a_column_of_groups(
+    images: DataSource, home: Path
+) -> None:
+    rows = [f"{label}/{number}.png,{label},{label}{number // 2}" for label in ("cold", "warm") for number in range(6)]
+    (home / "labels.csv").write_text("file_path,label,Patient ID\n" + "\n".join(rows) + "\n", encoding="utf-8")
     app = App(DataSource(path="labels.csv"))
-    async with app.run_test(size=SIZES[0]) as pilot:
+    async with app.run_test(size=SIZES[1]) as pilot:
         await settled(pilot)
         assert app.setup.data.problem
         assert app.setup.data.images.is_on_screen
@@ -242,12 +254,19 @@ async def test_a_csv_asks_for_its_images_and_a_second_csv(images: DataSource, ho
         await pilot.press("ctrl+r")
         (experiment,) = app.started
         assert experiment.data == DataSource(path="labels.csv", images="ants-bees/train")
+        assert "p take groups from column Patient ID" in text_of(app)
+        await pilot.press("escape", "p")
+        await settled(pilot)
+        assert "take groups" not in text_of(app)
+        assert app.setup.data.may_be_grouped
+        await pilot.press("enter")
+        assert app.started[1].data == replace(experiment.data, group="Patient ID")
         app.setup.data.path.focus()
         await typed(pilot, "ants-bees")
         await settled(pilot)
         assert not app.setup.data.images.is_on_screen
         await pilot.press("ctrl+r")
-        assert app.started[1].data == images
+        assert app.started[2].data == images
 
 
 async def test_parameters_are_edited_and_checked(images: DataSource) -> None:
@@ -270,20 +289,13 @@ async def test_parameters_are_edited_and_checked(images: DataSource) -> None:
         assert "! learning rate: a number, such as 0.001" in text_of(app)
         await typed(pilot, "0.02")
         assert "resnet18-finetune*" in text_of(app)
+        await pilot.press("escape", "b", "down", "b")  # the other size, which MobileNet alone has
+        assert [strategy.backbone for strategy in app.setup.strategies.chosen] == ["resnet18", "mobilenet_v3_large"]
+        await pilot.press("b")
         await pilot.press("ctrl+r")
     first, second = app.started[0].strategies
     assert (first.epochs, first.optimizer.lr) == (12, 0.02)
     assert second == presets()["mobilenetv3-extract"]
-
-
-async def test_b_changes_the_size_of_mobilenet_alone(images: DataSource) -> None:
-    app = App(images)
-    async with app.run_test(size=SIZES[0]) as pilot:
-        await settled(pilot)
-        await pilot.press("b", "down", "b")
-        assert [strategy.backbone for strategy in app.setup.strategies.chosen] == ["resnet18", "mobilenet_v3_large"]
-        await pilot.press("b")
-        assert app.setup.strategies.chosen[1].backbone == "mobilenet_v3_small"
 
 
 async def test_digits_type_in_a_field_and_change_modes_elsewhere(images: DataSource) -> None:
@@ -292,7 +304,7 @@ async def test_digits_type_in_a_field_and_change_modes_elsewhere(images: DataSou
         await settled(pilot)
         await pilot.press("tab")
         assert isinstance(app.focused, Input)
-        await typed(pilot, "4 2")
+        await pilot.press("end", "ctrl+u", "4", "space", "2")
         assert app.current_mode == "setup"
         await pilot.press("escape")
         assert app.focused is app.setup.strategies
@@ -571,20 +583,6 @@ async def test_own_strategies_are_listed_unticked(images: DataSource) -> None:
     assert [strategy.name for strategy in app.started[0].strategies] == [*DEFAULT_STRATEGIES, "slow"]
 
 
-async def test_the_data_are_picked_from_the_tree(images: DataSource, home: Path) -> None:
-    (home / "a [red]x[b]").mkdir()
-    app = App(DataSource(path="nowhere"))
-    async with app.run_test(size=SIZES[0]) as pilot:
-        await settled(pilot)
-        await pilot.press("ctrl+o")
-        assert isinstance(app.screen, PickFolder)
-        await until(pilot, lambda: "a [red]x[b]" in text_of(app))
-        await pilot.press("down", "down", "enter")
-        await settled(pilot)
-        assert app.setup.data.path.value == str(home / "ants-bees")
-        assert app.setup.data.found is not None
-
-
 @pytest.fixture
 def patients(tmp_path: Path, image_folder: Callable[..., Path]) -> DataSource:
     """Three pictures each of five patients of each class: two in training, one in validation."""
@@ -599,7 +597,9 @@ def patients(tmp_path: Path, image_folder: Callable[..., Path]) -> DataSource:
     return DataSource(path="patients")
 
 
-async def test_proposed_groups_are_taken_and_kept_whole_with_two_keys(patients: DataSource) -> None:
+async def test_proposed_groups_are_taken_and_kept_whole_with_two_keys_and_the_given_split_comes_back(
+    patients: DataSource,
+) -> None:
     app = App(patients)
     async with app.run_test(size=SIZES[1]) as pilot:
         await settled(pilot)
@@ -618,42 +618,20 @@ async def test_proposed_groups_are_taken_and_kept_whole_with_two_keys(patients: 
         assert "✓ no group is in train and val" in text_of(app)
         assert "split here with groups whole" in text_of(app)
         await pilot.press("enter")
-    data = app.started[0].data
-    assert data.split == "grouped"
-    assert data.group_pattern is not None
-    assert "patient" in data.group_pattern
-
-
-async def test_a_column_of_groups_is_taken_with_a_key(images: DataSource, home: Path) -> None:
-    rows = [f"{label}/{number}.png,{label},{label}{number // 2}" for label in ("cold", "warm") for number in range(6)]
-    (home / "labels.csv").write_text("file_path,label,Patient ID\n" + "\n".join(rows) + "\n", encoding="utf-8")
-    app = App(DataSource(path="labels.csv", images="ants-bees/train"))
-    async with app.run_test(size=SIZES[1]) as pilot:
-        await settled(pilot)
-        assert "p take groups from column Patient ID" in text_of(app)
-        await pilot.press("p")
-        await settled(pilot)
-        assert "take groups" not in text_of(app)
-        assert app.setup.data.may_be_grouped
-        await pilot.press("enter")
-    assert app.started[0].data == DataSource(path="labels.csv", images="ants-bees/train", group="Patient ID")
-
-
-async def test_the_given_split_comes_back_with_its_alarm_and_other_data_have_no_pattern(patients: DataSource) -> None:
-    app = App(replace(patients, group_pattern=r"patient-(\w+)-", split="grouped"))
-    async with app.run_test(size=SIZES[1]) as pilot:
-        await settled(pilot)
+        data = app.started[0].data
+        assert data.split == "grouped"
+        assert data.group_pattern is not None
+        assert "patient" in data.group_pattern
         await pilot.press("g")
         await settled(pilot)
-        assert app.setup.asked().data.split == "given"
-        assert app.setup.asked().data.group_pattern == r"patient-(\w+)-"
+        assert app.setup.asked().data == replace(data, split="given")
         await pilot.resize_terminal(60, 16)
         await pilot.pause()
         assert "val share" not in text_of(app)
         assert "✗ 1 alarm · 2 runs" in text_of(app), "an alarm that has no room is told below"
         await pilot.press("g")
         app.setup.data.put(Path("patients/train"))
-        assert app.setup.asked().data == DataSource(path="patients/train")
+        assert app.setup.asked().data == DataSource(path="patients/train"), "other data have no pattern"
 
 
 async def test_copies_of_images_are_told(images: DataSource, home: Path) -> None:

@@ -46,11 +46,11 @@ def test_it_runs_in_a_session_of_its_own_obeys_and_can_be_gone_on_with(
     wait_for(lambda: writing_process(folder) is None)
     assert read_state(folder).suspended
     epochs = len(read_state(folder).runs[0].epochs)
-    second = detach(folder)
+    host = thread.resume(folder)
     wait_for(lambda: len(read_state(folder).runs[0].epochs) > epochs)
     send_command(folder, "stop")
-    wait_for(lambda: read_state(folder).end == "stopped")
-    wait_for(lambda: not psutil.pid_exists(second) or psutil.Process(second).status() == psutil.STATUS_ZOMBIE)
+    assert host.wait(SECONDS)
+    assert read_state(folder).end == "stopped"
     numbers = [epoch.epoch for epoch in read_state(folder).runs[0].epochs]
     assert numbers == list(range(1, len(numbers) + 1)), "no epoch twice, none left out"
 
