@@ -23,7 +23,7 @@ from tui import comparing
 from tui.app import TlTui
 from tui.comparing import compare_all
 from tui.errors import app_log
-from tui.loading import LOADING
+from tui.loading import LOADING, load_for_comparing
 from tui.messages import CompareFailed, ComparisonMade
 from tui.screens.compare import CompareScreen
 from tui.screens.dialogs import Pick, Reading, Tick
@@ -86,6 +86,7 @@ def images(view: MistakesView) -> list[int]:
 
 async def test_what_is_asked_for_while_a_thread_loads_the_same_libraries_comes(app: TlTui, folder: Path) -> None:
     """Of two that load them at once, one would find modules that are not whole."""
+    load_for_comparing()  # so that only the other thread is waited for
     async with app.run_test(size=(80, 24)) as pilot:
         with LOADING:
             app.open_experiment(folder, "compare")
