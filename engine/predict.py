@@ -65,14 +65,14 @@ def trained(weights: Path, device: str = "auto") -> Trained:
         own = module.state_dict()
         own.update({name: state[name] for name in own})  # keeps the versions of its parts, without which MNASNet fails
         module.load_state_dict(own)
-        if not 0 < view.crop <= view.resize <= LARGEST_SIDE:
-            raise SpecError(f"{weights}: damaged: it sees {view.crop} of {view.resize} pixels")  # noqa: TRY301
     except OSError as error:
         raise SpecError(f"{weights}: {error.strerror or error}") from None
     except SpecError:
         raise
     except (SafetensorError, KeyError, ValueError, RuntimeError) as error:
         raise SpecError(f"{weights}: not a network that tl-tui saved, or damaged ({error})") from None
+    if not 0 < view.crop <= view.resize <= LARGEST_SIDE:
+        raise SpecError(f"{weights}: damaged: it sees {view.crop} of {view.resize} pixels")
     return Trained(module.to(place).eval(), classes, view, place, metadata)
 
 

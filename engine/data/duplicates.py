@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from itertools import product
 
 from msgspec import Struct
@@ -106,7 +106,16 @@ def _placed(dataset: DataSet) -> list[tuple[Part, Sample]]:
 
 def _most_telling(ones: Sequence[Picture], others: Sequence[Picture]) -> tuple[Picture, Picture]:
     """Of all copies of two images the two that differ most: in label, then in part."""
-    return max(product(ones, others), key=lambda both: (both[0].label != both[1].label, both[0].part != both[1].part))
+    pairs = product(_one_of_each_kind(ones), _one_of_each_kind(others))  # there may be thousands of copies
+    return max(pairs, key=lambda both: (both[0].label != both[1].label, both[0].part != both[1].part))
+
+
+def _one_of_each_kind(copies: Sequence[Picture]) -> Iterable[Picture]:
+    """The first of each label and part."""
+    kinds: dict[tuple[str, Part], Picture] = {}
+    for one in copies:
+        kinds.setdefault((one.label, one.part), one)
+    return kinds.values()
 
 
 def _order(pair: Pair) -> tuple[bool, bool, int, str, str]:
