@@ -12,6 +12,7 @@ from engine.data.dataset import DataError
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
+    from scipy.sparse import csr_array
 
     Numbers = NDArray[np.int64]
 
@@ -34,10 +35,10 @@ def deal(strata: Sequence[Hashable], groups: Sequence[str], count: int, seed: in
     # For good, not with catch_warnings: that is not safe where other threads run.
     warnings.filterwarnings("ignore", message="The least populated class", module="sklearn")
     table, group_of = _table(strata, groups)
-    numbers = np.empty(len(strata), np.int64)
+    many, numbers = table.shape[0], np.empty(len(strata), np.int64)
     try:
-        if len(table) == len(strata) or len(table) >= MANY_GROUPS:
-            most, dealt = table.argmax(axis=1), np.empty(len(table), np.int64)
+        if many == len(strata) or many >= MANY_GROUPS:
+            most, dealt = np.asarray(table.argmax(axis=1)).ravel(), np.empty(many, np.int64)
             parts = StratifiedKFold(count, shuffle=True, random_state=seed % 2**32).split(most, most)
             for part, (_, places) in enumerate(parts):
                 dealt[places] = part
@@ -46,7 +47,7 @@ def deal(strata: Sequence[Hashable], groups: Sequence[str], count: int, seed: in
         for part, (_, places) in enumerate(whole.split(group_of, numbered(strata), group_of)):
             numbers[places] = part
     except ValueError:  # fewer groups, or fewer images of each class, than parts
-        raise DataError(f"{len(table):,} groups or images are too few to be divided into {count} parts") from None
+        raise DataError(f"{many:,} groups or images are too few to be divided into {count} parts") from None
     return numbers
 
 
@@ -79,27 +80,30 @@ def numbered(values: Sequence[Hashable]) -> Numbers:
     return np.asarray([numbers.setdefault(value, len(numbers)) for value in values], np.int64)
 
 
-def _table(strata: Sequence[Hashable], groups: Sequence[str]) -> tuple[Numbers, Numbers]:
-    """Images by group and stratum (groups, strata), and each image's group (N,)."""
+def _table(strata: Sequence[Hashable], groups: Sequence[str]) -> tuple[csr_array, Numbers]:
+    """Images by group and stratum (groups, strata), and each image's group (N,).
+
+    Sparse, since where no groups are known it has a row for each image: a million by a thousand classes.
+    """
     import numpy as np  # noqa: PLC0415
+    from scipy.sparse import coo_array  # noqa: PLC0415
 
     group_of = numbered([group or index for index, group in enumerate(groups)])
-    stratum_of = numbered(strata)
-    table = np.zeros((int(group_of.max()) + 1, int(stratum_of.max()) + 1), np.int64)
-    np.add.at(table, (group_of, stratum_of), 1)
-    return table, group_of
+    ones = np.ones(len(strata), np.int64)
+    return coo_array((ones, (group_of, numbered(strata)))).tocsr(), group_of
 
 
 def _candidates(
-    strata: Sequence[Hashable], groups: Sequence[str], table: Numbers, group_of: Numbers, fraction: float, seed: int
+    strata: Sequence[Hashable], groups: Sequence[str], table: csr_array, group_of: Numbers, fraction: float, seed: int
 ) -> Iterator[NDArray[np.bool_]]:
     """Ways to choose groups, bool (groups,): runs of evenly dealt parts, and some by chance for where none fits."""
     import numpy as np  # noqa: PLC0415
 
     share = Fraction(fraction).limit_denominator(MOST_PARTS)
-    first = np.zeros(len(table), np.int64)
+    many = table.shape[0]
+    first = np.zeros(many, np.int64)
     first[group_of] = np.arange(len(strata))  # an image of each group
-    if 0 < share < 1 and len(table) >= share.denominator:
+    if 0 < share < 1 and many >= share.denominator:
         try:
             part_of = deal(strata, groups, share.denominator, seed)[first]
             for start in range(share.denominator):
@@ -107,42 +111,47 @@ def _candidates(
                 yield np.isin(part_of, run)
         except DataError:  # a few images of each of many classes
             pass
-    rng, wanted = np.random.default_rng(seed), fraction * table.sum(axis=0)
+    rng = np.random.default_rng(seed)
     for _ in range(SHUFFLES):
-        order = rng.permutation(len(table))
-        yield _filled(order, table, wanted) if len(table) < MANY_GROUPS else order < fraction * len(table)
+        order = rng.permutation(many)
+        yield _filled(order, table, fraction) if many < MANY_GROUPS else order < fraction * many
 
 
-def _filled(order: Numbers, table: Numbers, wanted: NDArray[np.float64]) -> NDArray[np.bool_]:
+def _filled(order: Numbers, table: csr_array, fraction: float) -> NDArray[np.bool_]:
     """Groups taken in this order, each that brings the images of every stratum nearer to those wanted."""
     import numpy as np  # noqa: PLC0415
 
-    chosen, missing = np.zeros(len(table), np.bool_), wanted.copy()
+    rows = table.toarray()
+    chosen, missing = np.zeros(len(rows), np.bool_), fraction * rows.sum(axis=0)
     for group in order:
-        after = missing - table[group]
+        after = missing - rows[group]
         if np.abs(after).sum() < np.abs(missing).sum():
             chosen[group], missing = True, after
     return chosen
 
 
-def _both_sides(chosen: NDArray[np.bool_], table: Numbers) -> NDArray[np.bool_]:
+def _both_sides(chosen: NDArray[np.bool_], table: csr_array) -> NDArray[np.bool_]:
     """The choice with as few groups moved as it takes for every stratum to be kept, and then to be set apart, too."""
-    chosen, sizes = chosen.copy(), table.sum(axis=1)
+    sizes: Numbers = table.sum(axis=1)
+    chosen, columns = chosen.copy(), table.tocsc()
 
-    def smallest(side: NDArray[np.bool_], stratum: int) -> list[int]:
-        holders = (side & (table[:, stratum] > 0)).nonzero()[0]
-        return [int(group) for group in holders[sizes[holders].argsort(kind="stable")]]
+    def holders(stratum: int, *, apart: bool) -> Numbers:
+        """The groups with images of the stratum that are set apart, or kept, from the smallest on."""
+        groups: Numbers = columns.indices[columns.indptr[stratum] : columns.indptr[stratum + 1]]
+        groups = groups[chosen[groups] == apart]
+        return groups[sizes[groups].argsort(kind="stable")]
 
-    for stratum in (table[~chosen].sum(axis=0) == 0).nonzero()[0]:
-        if not table[~chosen, stratum].any():
-            chosen[smallest(chosen, stratum)[0]] = False
     for stratum in range(table.shape[1]):
-        if table[chosen, stratum].any():
+        if not len(holders(stratum, apart=False)):
+            chosen[holders(stratum, apart=True)[0]] = False
+    for stratum in range(table.shape[1]):
+        if len(holders(stratum, apart=True)):
             continue
-        kept = table[~chosen].astype(bool).sum(axis=0)  # groups that hold each stratum
-        movable = [group for group in smallest(~chosen, stratum) if (kept[table[group] > 0] > 1).all()]
-        if movable:
-            chosen[movable[0]] = True
+        for group in holders(stratum, apart=False):
+            strata = table.indices[table.indptr[group] : table.indptr[group + 1]]
+            if all(len(holders(other, apart=False)) > 1 for other in strata):
+                chosen[group] = True
+                break
     return chosen
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tracemalloc
 from collections import Counter, defaultdict
 from pathlib import Path
 
@@ -68,6 +69,20 @@ def test_many_groups_are_divided_as_evenly() -> None:
     apart = set_apart(labels, groups, 0.2, 0)
     shares = [sum(labels[index] == label for index in apart) / total for label, total in Counter(labels).items()]
     assert all(abs(share - 0.2) < 0.01 for share in shares)
+
+
+def test_memory_does_not_grow_with_images_times_classes() -> None:
+    images, classes = 20_000, 1_000
+    labels = [number % classes for number in range(images)]
+    set_apart([0, 1] * 5, [""] * 10, 0.2, 0)  # imports scikit-learn
+    tracemalloc.start()
+    try:
+        apart = set_apart(labels, [""] * images, 0.2, 0)
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert len(apart) == images / 5
+    assert peak < images * classes  # a byte for each; a table of int64 takes eight
 
 
 def test_a_group_as_large_as_half_of_the_images() -> None:
