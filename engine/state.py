@@ -191,6 +191,8 @@ def _(event: ev.ExperimentStarted, state: ExperimentState) -> ExperimentState:
         device=event.device,
         versions=event.versions,
         runs=runs,
+        end=None,
+        error="",
         began=event.time,
     )
 
@@ -363,8 +365,8 @@ def is_left(run: RunState) -> bool:
 
 
 def can_go_on(state: ExperimentState) -> bool:
-    """Whether nobody is at an experiment of which something is left to do."""
-    return state.interrupted or (state.end is not None and any(map(is_left, state.runs)))
+    """Whether nobody is at an experiment of which something is left to do: all of it where it failed before it began."""
+    return state.interrupted or (state.end is not None and (state.spec is None or any(map(is_left, state.runs))))
 
 
 def _has(state: ExperimentState, name: str) -> bool:

@@ -261,6 +261,25 @@ def test_after_other_weights_by_force_the_best_is_of_the_network_that_goes_on(
     assert state.run(EXTRACTION).epochs[1].is_best, "the best before was that of another network"
 
 
+def test_what_was_missing_when_it_was_to_begin_can_be_put_back(
+    image_folder: Callable[..., Path], tmp_path: Path
+) -> None:
+    file, elsewhere = tmp_path / "mine.safetensors", tmp_path / "elsewhere"
+    save_file(warmed_up("squeezenet1_1"), file)
+    asked = small_experiment("mobilenetv3-extract", data=image_folder(), weights=str(file))
+    folder, _ = thread.create(asked, tmp_path / "runs")
+    file.rename(elsewhere)
+    host = thread.resume(folder)
+    assert host.wait(SECONDS)
+    assert "no such file" in host.error
+    assert read_state(folder).end == "failed"
+    elsewhere.rename(file)
+    host = thread.resume(folder)
+    assert host.wait(SECONDS)
+    state = read_state(folder)
+    assert (state.end, state.error) == ("finished", "")
+
+
 @pytest.mark.parametrize("action", ["stop", "skip"])
 def test_what_a_run_took_is_not_forgotten_where_it_is_ended_before_it_goes_on(
     image_folder: Callable[..., Path], tmp_path: Path, action: Action
