@@ -365,7 +365,7 @@ def is_left(run: RunState) -> bool:
 
 
 def can_go_on(state: ExperimentState) -> bool:
-    """Whether nobody is at an experiment of which something is left to do: all of it where it failed before it began."""
+    """Whether nobody is at an experiment of which something is left to do: all of it, if it failed before it began."""
     return state.interrupted or (state.end is not None and (state.spec is None or any(map(is_left, state.runs))))
 
 

@@ -13,6 +13,7 @@ from pathlib import Path
 from textual.drivers import linux_driver
 
 from tui.lost_terminal import LastingText
+from tui.redirected import output_to
 
 
 @contextmanager
@@ -24,26 +25,19 @@ def native_output_to(path: Path, failed: Callable[[OSError], None]) -> Iterator[
     ``sys.__stdout__`` and ``sys.__stderr__``, through which Textual draws and asks for the size, stay the terminal.
     ``failed`` hears why the terminal takes nothing more; Textual, whose drawing would wait for ever, does not.
     """
-    sys.stdout.flush()
-    sys.stderr.flush()
-    kept = {1: os.dup(1), 2: os.dup(2)}
     before = sys.__stdout__, sys.__stderr__
     log = _opened(path)
     try:
-        terminals = [LastingText(kept[1], sys.stdout, failed), LastingText(kept[2], sys.stderr, failed)]
-        sys.__stdout__, sys.__stderr__ = terminals  # type: ignore[misc]  # Textual reads these
-        for number in kept:
-            os.dup2(log, number)
-        try:
-            yield
-        finally:
-            for terminal in terminals:
-                terminal.flush()
+        with output_to(log) as (out, err):
+            terminals = [LastingText(out, sys.stdout, failed), LastingText(err, sys.stderr, failed)]
+            sys.__stdout__, sys.__stderr__ = terminals  # type: ignore[misc]  # Textual reads these
+            try:
+                yield
+            finally:
+                for terminal in terminals:
+                    terminal.flush()
     finally:
         sys.__stdout__, sys.__stderr__ = before  # type: ignore[misc]
-        for number, terminal_number in kept.items():
-            os.dup2(terminal_number, number)
-            os.close(terminal_number)
         os.close(log)
 
 

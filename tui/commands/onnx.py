@@ -3,9 +3,6 @@
 from __future__ import annotations
 
 import os
-import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -14,6 +11,7 @@ from engine.text import joined
 from engine.toml import SpecError
 from engine.units import file_size
 from tui.commands.find import find_network, whose
+from tui.redirected import output_to
 from tui.text import print_line
 
 PACKAGES = ("onnx", "onnxscript", "onnxruntime")
@@ -34,7 +32,7 @@ def write_onnx(experiment: str, file: Path | None, out: Path) -> int:
     _check(path, weights)
     with whole(path) as partial:
         print_line(whose(folder, run), to_stderr=True)
-        with _silent():
+        with Path(os.devnull).open("wb") as nothing, output_to(nothing.fileno()):  # libraries say much meanwhile
             from engine.onnx_file import write  # noqa: PLC0415 - loads torch: what cannot be is told before
             from engine.predict import trained  # noqa: PLC0415
 
@@ -56,24 +54,3 @@ def _check(path: Path, weights: Path) -> None:
         raise SpecError(
             f"{weights} has {file_size(size)}; PyTorch writes no ONNX file of more than {file_size(LARGEST)}"
         )
-
-
-@contextmanager
-def _silent() -> Iterator[None]:
-    """Nothing that libraries print, natively too, is seen meanwhile."""
-    streams = sys.stdout, sys.stderr
-    kept = {number: os.dup(number) for number in (1, 2)}
-    nothing = os.open(os.devnull, os.O_WRONLY)
-    try:
-        for stream in streams:
-            stream.flush()
-        for number in kept:
-            os.dup2(nothing, number)
-        yield
-    finally:
-        for stream in streams:
-            stream.flush()
-        for number, terminal in kept.items():
-            os.dup2(terminal, number)
-            os.close(terminal)
-        os.close(nothing)
