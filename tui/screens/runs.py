@@ -15,6 +15,7 @@ from textual import on, work
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.timer import Timer
+from textual.widget import AwaitMount
 from textual.widgets import Static
 from textual.worker import get_current_worker
 
@@ -256,19 +257,23 @@ class RunsScreen(Mode):
         """Asks for the note on the experiment; what is typed next is meant for that window."""
         await caught_up(self.table)
         if (summary := self.table.current) is not None:
-            title = f"Note on {shown(summary.name, 50)}"
-            await self.app.push_screen(Line(title, summary.note, LONGEST), partial(self._noted, summary))
+            await self._ask_note(summary, summary.note)
+
+    def _ask_note(self, summary: Summary, text: str) -> AwaitMount:
+        line = Line(f"Note on {shown(summary.name, 50)}", text, LONGEST)
+        return self.app.push_screen(line, partial(self._noted, summary))
 
     def _noted(self, summary: Summary, text: str | None) -> None:
         if text is not None and text != summary.note:
-            self._write_note(summary.folder, text)
+            self._write_note(summary, text)
 
     @work(thread=True, group="note", exit_on_error=False)
-    def _write_note(self, folder: Path, text: str) -> None:
+    def _write_note(self, summary: Summary, text: str) -> None:
         try:
-            write_note(folder, text)
+            write_note(summary.folder, text)
         except Exception as error:  # a person wants to know, and to go on
             self._tell(error, "The note is not written")
+            self.app.call_from_thread(self._ask_and_go, partial(self._ask_note, summary, text))  # it is not lost
         else:
             self.app.call_from_thread(self.action_refresh)
 
