@@ -81,7 +81,10 @@ def running_elsewhere(out: Path) -> list[Path]:
 
 def read_state(folder: Path) -> ExperimentState:
     """The state of the experiment in a folder now, with all its progress; ``OSError`` where its log cannot be read."""
-    reader = event_reader(folder)
+    return _now(event_reader(folder), folder)
+
+
+def _now(reader: LineReader[AnyEvent], folder: Path) -> ExperimentState:
     state = with_writer(fold(reader.read()), folder)
     if state.interrupted:  # its writer may have ended it and gone in between
         state = with_writer(fold(reader.read(), state), folder)
@@ -97,7 +100,7 @@ def asked(folder: Path) -> Experiment:
     """What the experiment in a folder was asked for, also where it never began; ``SpecError`` where nothing tells it,
     ``OSError`` where its log cannot be read.
     """
-    state, _ = _read(folder / EVENTS)
+    state, _ = _read(folder)
     return state.spec or load_experiment(folder / SPEC, presets())
 
 
@@ -109,11 +112,11 @@ def summary(folder: Path) -> Summary:
 
 def _told(folder: Path) -> Summary:
     try:
-        state, unread = _read(folder / EVENTS)
+        state, unread = _read(folder)
     except OSError as error:
         return Summary(folder, folder.name, problem=f"cannot be read: {error.strerror or error}")
     if state.spec is None:
-        if not unread and is_being_written(folder):
+        if not unread and state.end is None and not state.interrupted:
             return Summary(folder, folder.name, status="running", problem="just begun")
         if state.error:
             return Summary(folder, folder.name, status="failed", problem=state.error)
@@ -136,7 +139,7 @@ def _told(folder: Path) -> Summary:
             for strategy in state.spec.strategies
         },
         seconds=state.elapsed,
-        status=status(with_writer(state, folder)),
+        status=status(state),
         problem=_problem(state, unread),
         unsaved=any(run.failure is not None and run.failure.kind == WRITING for run in state.runs),
         spec=state.spec,
@@ -160,10 +163,10 @@ def _renewed(folder: Path, made: Mapping[Path, Summary]) -> Summary:
     return before
 
 
-def _read(log: Path) -> tuple[ExperimentState, int]:
-    """The state without progress and memory, and how many lines could not be read."""
-    reader: LineReader[AnyEvent] = LineReader(log, AnyEvent, FREQUENT)
-    state, unread = fold(reader.read()), reader.skipped
+def _read(folder: Path) -> tuple[ExperimentState, int]:
+    """The state now, without progress and memory, and how many lines could not be read."""
+    reader: LineReader[AnyEvent] = LineReader(folder / EVENTS, AnyEvent, FREQUENT)
+    state, unread = _now(reader, folder), reader.skipped
     last = reader.decode(reader.passed)
     return msgspec.structs.replace(state, elapsed=max(state.elapsed, last.elapsed if last else 0.0)), unread
 

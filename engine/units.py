@@ -67,18 +67,18 @@ def speed(images_per_second: float) -> str:
 
 
 def count(number: float) -> str:
-    """A large count in thousands, millions or billions: ``1.82 billion``."""
-    return _scaled(number, ("billion", "million", "thousand"))
+    """A large count in thousands, millions, billions or trillions: ``1.82 billion``."""
+    return _scaled(number, ("trillion", "billion", "million", "thousand"))
 
 
 def short_count(number: float) -> str:
     """The same in a few characters: ``1.82 G``."""
-    return _scaled(number, ("G", "M", "k"))
+    return _scaled(number, ("T", "G", "M", "k"))
 
 
-def _scaled(number: float, names: tuple[str, str, str]) -> str:
-    for size_, name in zip((1e9, 1e6, 1e3), names, strict=True):
-        if number >= size_:
+def _scaled(number: float, names: tuple[str, str, str, str]) -> str:
+    for size_, name in zip((1e12, 1e9, 1e6, 1e3), names, strict=True):
+        if number >= 0.9995 * size_:  # less is 999 of the next unit when rounded
             return f"{number / size_:.3g} {name}"
     return f"{number:.0f}"
 

@@ -13,7 +13,7 @@ from engine.units import UNKNOWN, count, duration, percent
 TRAINS = {
     "all": "every layer (fine-tuning)",
     "head": "last layer only (feature extraction)",
-    "batch-norm": "batch norm and last layer",
+    "batch-norm": "norm layers and last layer",
     "last-stage": "last stage and last layer",
 }
 

@@ -211,8 +211,7 @@ def reason(path: str, error: Exception) -> str:
     """Why a file could not be decoded, in a few words for a person."""
     match error:
         case UnidentifiedImageError():
-            empty = not Path(path).stat().st_size
-            return "the file is empty" if empty else "not an image in a format that can be read"
+            return "the file is empty" if _is_empty(Path(path)) else "not an image in a format that can be read"
         case Image.DecompressionBombError():
             return "far too many pixels to be a photograph"
         case MemoryError():
@@ -223,3 +222,10 @@ def reason(path: str, error: Exception) -> str:
     if "truncated" in message.lower():
         return "the file is cut short"
     return shown(f"broken image: {message}", 120)
+
+
+def _is_empty(path: Path) -> bool:
+    try:
+        return not path.stat().st_size
+    except OSError:  # it is gone by now
+        return False

@@ -33,7 +33,8 @@ def download(url: str, into: Path) -> Generator[WorkDone, None, None]:
     done = 0
     told = time.monotonic()
     with response, into.open("wb") as file:
-        total = int(response.headers.get("Content-Length") or 0)
+        told_length = response.headers.get("Content-Length", "")
+        total = int(told_length) if told_length.isdecimal() else 0
         while chunk := _read(response, host):
             file.write(chunk)
             done += len(chunk)

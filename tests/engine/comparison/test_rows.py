@@ -19,7 +19,7 @@ from engine.models.origin import RANDOM
 from engine.presets import presets
 from engine.spec import default_experiment
 from engine.state import ExperimentState, fold
-from engine.units import count, duration, energy, percent, points, size, speed, spread, three_digits
+from engine.units import count, duration, energy, percent, points, short_count, size, speed, spread, three_digits
 
 
 def row(strategy: str, accuracy: float | None, images: int = 153, **values: object) -> Row:
@@ -352,4 +352,6 @@ def test_large_counts_and_energies_are_short() -> None:
         "1.82 billion",
         "56.5 million",
     ]
+    rounded = (999.4, 999_499, 999_600, 999_999_999, 1.02e12)
+    assert [short_count(number) for number in rounded] == ["999", "999 k", "1 M", "1 G", "1.02 T"]
     assert (energy(812.4), energy(12_400.0)) == ("812 J", "12.4 kJ")

@@ -8,7 +8,7 @@ from typing import NamedTuple
 import numpy as np
 import pytest
 from numpy.typing import NDArray
-from PIL import Image
+from PIL import Image, UnidentifiedImageError
 from torchvision import transforms
 
 from engine.data import images, squares
@@ -263,6 +263,12 @@ def test_what_cannot_be_decoded_is_said_and_left_as_it_was(
         assert reasons[path].startswith(expected)
         assert reasons[path].isprintable()
     assert capfd.readouterr() == ("", "")
+
+
+def test_of_a_file_that_is_gone_by_now_it_is_said_too(tmp_path: Path) -> None:
+    assert (
+        images.reason(str(tmp_path / "gone"), UnidentifiedImageError()) == "not an image in a format that can be read"
+    )
 
 
 def test_nothing_readable_and_nothing_at_all(broken: dict[str, Path]) -> None:

@@ -309,6 +309,7 @@ def test_nothing_can_be_reached(cache, official):
     [
         (lambda handler: handler.send_error(403), "HTTP 403 Forbidden"),
         (partial(send, body=b"<html>log in first</html>"), "what came is another file"),
+        (partial(send, body=b"x" * 100, length="a lot"), "what came is another file"),
         (partial(send, body=b"x" * 100, length=1000), "broke off after 100 of 1,000 bytes"),
     ],
 )
