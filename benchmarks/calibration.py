@@ -19,8 +19,9 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.stats import norm
 
-from engine.comparison.paired import PairedDifference, paired_difference
-from engine.comparison.predictions import Predictions
+from engine.comparison.difference import PairedDifference
+from engine.comparison.paired import paired_difference
+from engine.comparison.predictions import Predictions, outcomes
 
 
 class World(NamedTuple):
@@ -65,13 +66,13 @@ def compared(world: World, images: int, seeds: int, grouped: bool, rng: np.rando
     divisions = [_divided(world.folds, images, rng) for _ in range(seeds)]  # each seed divides anew, as runs do
     one, other = (
         [
-            _predictions(fold[seed, part], part, names, f"it-{seed}-fold-{number}")
+            outcomes(_predictions(fold[seed, part], part, names, f"it-{seed}-fold-{number}"))
             for seed, parts in enumerate(divisions)
             for number, (fold, part) in enumerate(zip(side, parts, strict=True), start=1)
         ]
         for side in right
     )
-    found = paired_difference(one, other)
+    found = paired_difference(one, other, ("one", "other"), seeds=seeds, folds=world.folds)
     assert found is not None
     return found
 

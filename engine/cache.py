@@ -18,11 +18,11 @@ import secrets
 import shutil
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, NamedTuple
+from typing import TYPE_CHECKING, Annotated, NamedTuple, TypeVar
 
 import msgspec
 import platformdirs
@@ -34,11 +34,12 @@ from engine.toml import SpecError
 if TYPE_CHECKING:
     import filelock
 
+T = TypeVar("T")
 DEFAULT_LIMIT = 20 * 2**30
 DISK_SHARE = 0.25
 """Unless told otherwise, the cache takes no more than this share of what the disk has free, itself counted in."""
 LOCK_SECONDS = 60.0
-META, LOCK, PARTIAL = "meta.json", "lock", ".partial-"
+META, LOCK, LIST, PARTIAL = "meta.json", "lock", "list.msgpack", ".partial-"
 NAME, PARTIAL_NAME = re.compile(r"[0-9a-f]{40}"), re.compile(re.escape(PARTIAL) + r"(\d+)-\w{8}")
 FULL = (errno.ENOSPC, errno.EDQUOT)
 logger = logging.getLogger("engine")
@@ -157,12 +158,20 @@ def remember(kind: str, name: str, description: str, size: int, write: Callable[
         logger.warning("%s could not be kept for the next experiment", description, exc_info=True)
 
 
-def remembered(kind: str, name: str, file: str) -> bytes | None:
-    """The content of an entry's file, None where it is not there."""
+def remember_list(kind: str, name: str, values: Sequence[object], what: str) -> None:
+    """Makes an entry of these values, one of each file or image; ``what`` they are, for a person."""
+    encoded = msgspec.msgpack.encode(values)
+    remember(kind, name, f"{what} of {len(values)} files", len(encoded), lambda at: (at / LIST).write_bytes(encoded))
+
+
+def remembered_list(kind: str, name: str, of: type[T], count: int) -> list[T] | None:
+    """The ``count`` values of an entry; None where there are no such ones."""
     place = find(kind, name)
-    with suppress(OSError):
-        return None if place is None else (place / file).read_bytes()
-    return None
+    try:
+        known = None if place is None else msgspec.msgpack.decode((place / LIST).read_bytes(), type=list[of])  # type: ignore[valid-type]
+    except (OSError, ValueError):
+        return None
+    return known if known is not None and len(known) == count else None
 
 
 def entries() -> list[Entry]:

@@ -15,7 +15,9 @@ from engine.devices import bf16_of, choose_device, choose_precision, describe
 from engine.events import Device
 from engine.models.weights import WeightsError, find, hub_cache
 from engine.presets import known_strategies
+from engine.text import counted
 from engine.toml import SpecError
+from engine.units import size
 
 
 class WeightsSource(Struct, frozen=True):
@@ -50,9 +52,9 @@ class Report(Struct, frozen=True):
             ("Python", f"{self.python}, {self.platform}"),
             ("torch", self.torch),
             ("torchvision", self.torchvision),
-            ("device", f"{self.device.torch_name}: {self.device.hardware}, {self.device.memory / 2**30:.1f} GiB"),
+            ("device", f"{self.device.torch_name}: {self.device.hardware}, {size(self.device.memory)}"),
             ("precision", f"{self.precision}: {self.precision_reason}"),
-            ("CPUs", f"{self.cpus}, torch uses {self.threads} {'thread' if self.threads == 1 else 'threads'}"),
+            ("CPUs", f"{self.cpus}, torch uses {counted(self.threads, 'thread', 'threads')}"),
             *((f"weights of {source.backbone}", source.origin) for source in self.weights),
             ("weights folder", str(self.weights_folder)),
             ("cache folder", str(self.cache_folder)),

@@ -54,10 +54,6 @@ class Summary(Struct, frozen=True):
     spec: Experiment | None = None
     stamp: tuple[int, int, int, int] = (0, 0, 0, 0)
 
-    def accuracies(self, strategy: str) -> list[float]:
-        """The best validation accuracy (0..1) of each of the strategy's runs that finished an epoch."""
-        return [*self.reached.get(strategy, ())]
-
 
 def summaries(out: Path) -> list[Summary]:
     """A summary of every experiment in ``out``, newest first."""

@@ -24,7 +24,8 @@ def class_images(source: DataSource) -> list[ClassImages] | str:
     """All classes, or in a line why the data cannot be used."""
     wait_until_loaded()
     # Imported here because only this thread needs it.
-    from engine.data.discover import DataError, discover  # noqa: PLC0415
+    from engine.data.dataset import DataError  # noqa: PLC0415
+    from engine.data.discover import discover  # noqa: PLC0415
 
     try:
         data = discover(source)

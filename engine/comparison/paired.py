@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Sequence
 from math import inf
 from typing import NamedTuple, TypedDict
@@ -14,7 +13,7 @@ from scipy import stats
 
 from engine.comparison.difference import CONFIDENCE, LEVEL, PairedDifference, turned
 from engine.comparison.parts import Part
-from engine.comparison.predictions import Outcomes, Predictions, below, outcomes
+from engine.comparison.predictions import Outcomes, below
 from engine.comparison.resampling import (
     RESAMPLES,
     Units,
@@ -29,8 +28,6 @@ from engine.comparison.resampling import (
     welch_p,
 )
 from engine.data.grouped import numbered
-
-__all__ = ["PairedDifference", "holm", "paired_difference"]
 
 ONE_SEED_IMAGES = 1000
 """What the seed adds where each strategy had one only: as much as measuring on so many images does."""
@@ -79,12 +76,14 @@ class Folds(NamedTuple):
         return first, second
 
 
-def paired_difference(one: Sequence[Predictions], other: Sequence[Predictions]) -> PairedDifference | None:
-    """The difference of two strategies; None where their runs are not of the same images.
+def paired_difference(
+    one: Sequence[Outcomes], other: Sequence[Outcomes], strategies: tuple[str, str], *, seeds: int, folds: int
+) -> PairedDifference | None:
+    """The difference of two ``strategies``; None where their runs are not of the same images.
 
-    ``one``, ``other``: the runs of each, the i-th of both with the same seed and fold, on the same images; runs on
-    other images than the first are other folds, and those on the same images are counted as seeds. The strategies are
-    called as their first runs.
+    ``one``, ``other``: what came of the runs of each, at least one, the i-th of both with the same seed and fold, on
+    the same images; runs on other images than the first are other folds, those on the same images count as seeds.
+    ``seeds`` and ``folds``: how many the runs of each are of, as it is told.
 
     The interval is a bootstrap of whole groups where any group is known, of images otherwise, smoothed by one
     prediction more on either side and widened by how much the accuracies of several seeds vary. ``different`` says that
@@ -103,24 +102,6 @@ def paired_difference(one: Sequence[Predictions], other: Sequence[Predictions]) 
     and 2,000 images in 25, 86 and 100 % with one seed each, in 55, 98 and 100 % with three. The percentile interval,
     smoothed, holds the true difference in 93 to 100 % of simulations with few images on which the two differ; without
     that in 80 to 96.
-    """
-    if not one or not other:
-        return None
-    on_the_same = Counter(run.paths for run in one)
-    return outcomes_difference(
-        [outcomes(run) for run in one],
-        [outcomes(run) for run in other],
-        (one[0].run, other[0].run),
-        seeds=min(on_the_same.values()),
-        folds=len(on_the_same),
-    )
-
-
-def outcomes_difference(
-    one: Sequence[Outcomes], other: Sequence[Outcomes], strategies: tuple[str, str], *, seeds: int, folds: int
-) -> PairedDifference | None:
-    """:func:`paired_difference` of what came of the predictions of at least one run each, of strategies that are called
-    so; ``seeds`` and ``folds``: how many the runs of each are of, as it is told.
     """
     paired = _folds(one, other)
     if paired is None:

@@ -8,7 +8,8 @@ from itertools import combinations
 from typing import NamedTuple
 
 from engine.comparison import predictions
-from engine.comparison.paired import PairedDifference, holm, outcomes_difference
+from engine.comparison.difference import PairedDifference
+from engine.comparison.paired import holm, paired_difference
 from engine.comparison.parts import Part
 from engine.comparison.predictions import Outcomes, Saved
 
@@ -44,7 +45,7 @@ def _difference(one: tuple[Best, ...], other: tuple[Best, ...], part: Part) -> P
         return None
     strategies = one[0].strategy, other[0].strategy
     seeds, folds = len({run.seed for run in one}), len({run.fold for run in one})
-    return outcomes_difference(first, second, strategies, seeds=seeds, folds=folds)
+    return paired_difference(first, second, strategies, seeds=seeds, folds=folds)
 
 
 def _read(runs: Sequence[Best], part: Part) -> list[Outcomes] | None:

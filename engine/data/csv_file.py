@@ -283,24 +283,21 @@ def _labelled(
         )
     if len(torn) == len(labels):
         raise DataError(f"{where}: every image is listed with different labels: {_names(torn)}")
-    warnings = (
-        f"{where}: {counted(len(torn_rows), 'row', 'rows')} without a path or a label left out, the first in line"
-        f" {torn_rows[0]}"
-        if torn_rows
-        else "",
-        f"{where}: {counted(len(missing), 'listed file is', 'listed files are')} not in {shown(str(images))}:"
-        f" {listed(missing)}"
-        if missing
-        else "",
-        f"{where}: {counted(len(torn), 'image', 'images')} left out, listed with different labels: {_names(torn)}"
-        if torn
-        else "",
-        f"{where}: {counted(len(twice - torn), 'image is', 'images are')} listed more than once: {_names(twice - torn)}"
-        if twice - torn
-        else "",
-    )
+    warnings = []
+    if torn_rows:
+        rows_said = counted(len(torn_rows), "row", "rows")
+        warnings.append(f"{rows_said} without a path or a label left out, the first in line {torn_rows[0]}")
+    if missing:
+        files_are = counted(len(missing), "listed file is", "listed files are")
+        warnings.append(f"{files_are} not in {shown(str(images))}: {listed(missing)}")
+    if torn:
+        images_said = counted(len(torn), "image", "images")
+        warnings.append(f"{images_said} left out, listed with different labels: {_names(torn)}")
+    if repeated := twice - torn:
+        images_are = counted(len(repeated), "image is", "images are")
+        warnings.append(f"{images_are} listed more than once: {_names(repeated)}")
     found = [image for image in labels.items() if image[0] not in torn]
-    return sorted(found), tuple(filter(None, warnings))
+    return sorted(found), tuple(f"{where}: {warning}" for warning in warnings)
 
 
 def _names(paths: Iterable[str]) -> str:

@@ -12,15 +12,13 @@ from pathlib import Path
 from msgspec.structs import replace
 
 from engine.data.csv_file import read_csv
-from engine.data.dataset import DataError, DataSet, Sample, summary
+from engine.data.dataset import DataError, DataSet, Sample
 from engine.data.folders import Found, is_image, is_text, read_folders, unreadable
 from engine.data.groups import Grouping, by_column, by_pattern
 from engine.data.parts import Parts, divide
 from engine.data.splits import Labelled
 from engine.spec import DataSource
 from engine.text import did_you_mean, listed, shown
-
-__all__ = ["DataError", "DataSet", "Sample", "discover", "image_root", "summary"]
 
 DEMO_NAME = "demo (synthetic, not medical)"
 CSV_ONLY = ("validation", "images", "group")

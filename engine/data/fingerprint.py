@@ -9,14 +9,11 @@ from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
-import msgspec
-
 from engine import cache
 from engine.data.threads import collected
 
 TRUSTED_AFTER_SECONDS = 2.0
 """A file that changed later than this before it was read may change again without another time of change."""
-DIGESTS = "digests.json"
 
 
 class State(NamedTuple):
@@ -37,13 +34,13 @@ def content_hashes(paths: Sequence[str], workers: int) -> Generator[int, None, l
     before = time.time_ns()
     states = [_state(path) for path in paths]
     key = cache.key("digests", *(repr((path, state)) for path, state in zip(paths, states, strict=True)))
-    if (known := _remembered(key, len(paths))) is not None:
-        return known
+    if (known := cache.remembered_list("digests", key, str, len(paths))) is not None:
+        return [*known]
     found = yield from collected((partial(_digest, path) for path in paths), workers)
     latest = max((state.changed for state in states if state), default=0)
     settled = before - latest > TRUSTED_AFTER_SECONDS * 1e9 and [_state(path) for path in paths] == states
     if settled and None not in found:
-        _remember(key, found)
+        cache.remember_list("digests", key, found, "digests")
     return found
 
 
@@ -61,18 +58,3 @@ def _digest(path: str) -> str | None:
             return hashlib.file_digest(file, "sha256").hexdigest()
     except (OSError, ValueError):
         return None
-
-
-def _remembered(key: str, count: int) -> list[str | None] | None:
-    content = cache.remembered("digests", key, DIGESTS)
-    try:
-        known = None if content is None else msgspec.json.decode(content, type=list[str])
-    except ValueError:
-        return None
-    return [*known] if known is not None and len(known) == count else None
-
-
-def _remember(key: str, digests: Sequence[str | None]) -> None:
-    encoded = msgspec.json.encode(digests)
-    description = f"digests of {len(digests)} files"
-    cache.remember("digests", key, description, len(encoded), lambda folder: (folder / DIGESTS).write_bytes(encoded))

@@ -6,7 +6,6 @@ from collections.abc import Generator, Sequence
 from functools import partial
 from typing import NamedTuple
 
-import msgspec
 import numpy as np
 import PIL
 from msgspec import Struct
@@ -21,7 +20,6 @@ GREY_WITHIN = 12
 """Levels of 255 that the colours of a grey picture may differ by, as JPEG makes them."""
 VERSION = "1"
 """Changes whenever the same file is to look different."""
-LOOKS = "looks.msgpack"
 
 
 class Look(Struct, frozen=True, array_like=True):
@@ -52,11 +50,11 @@ def looks(files: Sequence[tuple[str, str]], workers: int) -> Generator[int, None
     Remembered by the contents. Closing the generator ends its threads as soon as the images in their hands are done.
     """
     key = cache.key("looks", VERSION, PIL.__version__, *(digest for digest, _ in files))
-    if (known := _remembered(key, len(files))) is not None:
+    if (known := cache.remembered_list("looks", key, Look, len(files))) is not None:
         return known
     found = yield from collected((partial(look, path) for _, path in files), workers)
     if not any(one.passing for one in found):
-        _remember(key, found)
+        cache.remember_list("looks", key, found, "perceptual hashes")
     return found
 
 
@@ -86,18 +84,3 @@ def hashes(found: Sequence[Look]) -> Hashes:
 def _bits(found: object) -> bytes:
     bits: NDArray[np.bool_] = found.hash  # type: ignore[attr-defined]  # imagehash has no types
     return np.packbits(bits.ravel()).tobytes()
-
-
-def _remembered(key: str, count: int) -> list[Look] | None:
-    content = cache.remembered("looks", key, LOOKS)
-    try:
-        known = None if content is None else msgspec.msgpack.decode(content, type=list[Look])
-    except ValueError:
-        return None
-    return known if known is not None and len(known) == count else None
-
-
-def _remember(key: str, found: Sequence[Look]) -> None:
-    encoded = msgspec.msgpack.encode(found)
-    description = f"perceptual hashes of {len(found)} images"
-    cache.remember("looks", key, description, len(encoded), lambda folder: (folder / LOOKS).write_bytes(encoded))

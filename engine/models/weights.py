@@ -31,8 +31,6 @@ from engine.progress import WorkDone
 from engine.strategy import Trains
 from engine.text import shown
 
-__all__ = ["Found", "Pretrained", "WeightsError", "fetch", "fetched", "find", "given", "hub_cache", "network_of"]
-
 POLL_SECONDS = 0.2
 
 MIRRORS = {

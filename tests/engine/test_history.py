@@ -72,8 +72,8 @@ def test_a_finished_experiment(tmp_path: Path) -> None:
         DEFAULT_STRATEGIES,
     )
     assert found.best == {first: 0.9, second: 0.7}
-    assert found.accuracies(DEFAULT_STRATEGIES[0]) == [0.9, 0.7]
-    assert found.accuracies(DEFAULT_STRATEGIES[1]) == []
+    assert found.reached[DEFAULT_STRATEGIES[0]] == (0.9, 0.7)
+    assert found.reached[DEFAULT_STRATEGIES[1]] == ()
     assert found.began is not None
 
 
@@ -205,7 +205,7 @@ def test_the_runs_of_a_strategy_with_folds(tmp_path: Path) -> None:
     first, second = (epoch(f"{DEFAULT_STRATEGIES[0]}-0-fold-{number}", 1, 0.9, is_best=True) for number in (1, 2))
     found = history.summary(write(tmp_path, "folds", start(folds=2), first, second))
     assert found.folds == 2
-    assert found.accuracies(DEFAULT_STRATEGIES[0]) == [0.9, 0.9]
+    assert found.reached[DEFAULT_STRATEGIES[0]] == (0.9, 0.9)
 
 
 @pytest.mark.parametrize(("kind", "unsaved"), [("writing", True), ("out of memory", False)])

@@ -20,7 +20,7 @@ from textual.widget import Widget
 from textual.widgets import Input
 
 import tui.app
-from engine.data.discover import DataError
+from engine.data.dataset import DataError
 from engine.hosts import thread
 from engine.presets import DEFAULT_STRATEGIES, named, own_strategies_file, presets
 from engine.progress import WorkDone

@@ -432,8 +432,8 @@ class RunsScreen(Mode):
         if summary is None or summary.status != "interrupted":
             self._open("live")
             return
-        reached = {name: summary.accuracies(name) for name in summary.strategies}
-        best = ", ".join(f"{shown(name, 60)} {percent_range(some)}" for name, some in reached.items() if some)
+        reached = summary.reached.items()
+        best = ", ".join(f"{shown(name, 60)} {percent_range(some)}" for name, some in reached if some)
         so_far = f"Best validation accuracy so far: {best}" if best else "No epoch of it has ended."
         self.app.push_screen(
             Question(

@@ -318,7 +318,8 @@ def _looked_at(source: DataSource) -> tuple[DataFound | None, str]:
     # Imported here because only this thread needs it, and the first paint must not wait for it.
     from engine.data.check import quick_check  # noqa: PLC0415
     from engine.data.csv_file import group_column  # noqa: PLC0415
-    from engine.data.discover import DataError, discover  # noqa: PLC0415
+    from engine.data.dataset import DataError  # noqa: PLC0415
+    from engine.data.discover import discover  # noqa: PLC0415
 
     try:
         dataset = discover(source)
@@ -334,7 +335,8 @@ def _checked(source: DataSource) -> Generator[WorkDone | Report | str, None, Non
     """How far looking at the images is, a few times a second, then the report, or why it cannot be made."""
     wait_until_loaded()
     from engine.data.check import check  # noqa: PLC0415
-    from engine.data.discover import DataError, discover  # noqa: PLC0415
+    from engine.data.dataset import DataError  # noqa: PLC0415
+    from engine.data.discover import discover  # noqa: PLC0415
 
     try:
         with closing(check(discover(source), source, workers=1)) as work:  # the other cores are the person's

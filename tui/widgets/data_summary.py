@@ -19,7 +19,7 @@ from tui.widgets.soundness import AMBER_KEY, soundness
 
 if TYPE_CHECKING:
     from engine.data.check import Report
-    from engine.data.discover import DataSet
+    from engine.data.dataset import DataSet
     from engine.progress import WorkDone
 
 CLASSES_SHOWN = 8

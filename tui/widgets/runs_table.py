@@ -70,9 +70,7 @@ class RunsTable(DataTable[Text]):
 
     def redraw(self, folder: Path | None = None) -> None:
         """Lays the rows out for the present width, with the cursor on the experiment in ``folder``."""
-        strategies = [
-            [percent_range(summary.accuracies(name)) for name in summary.strategies] for summary in self.summaries
-        ]
+        strategies = [[percent_range(some) for some in summary.reached.values()] for summary in self.summaries]
         widest = max((len(text) for texts in strategies for text in texts), default=0)
         self._drawn_for = self.size.width
         widths = _widths(self.size.width - 1, max(7, widest))
@@ -118,7 +116,7 @@ def _widths(room: int, accuracy_width: int) -> dict[str, int]:
 def _cells(summary: Summary, name: str, widths: dict[str, int]) -> list[Text]:
     """A row; ``name``: of its data, as far as it has room."""
     strategies = apart([shown(name) for name in summary.strategies], widths["strategy"])
-    accuracies = [percent_range(summary.accuracies(name)) for name in summary.strategies]
+    accuracies = [percent_range(some) for some in summary.reached.values()]
     data = Text(name)
     if summary.seeds:
         seeds = f"seed {summary.seeds[0]}" if len(summary.seeds) == 1 else f"{len(summary.seeds)} seeds"

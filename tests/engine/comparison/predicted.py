@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 
 import numpy as np
 
+from engine.comparison.difference import PairedDifference
+from engine.comparison.paired import paired_difference
 from engine.comparison.parts import Part
-from engine.comparison.predictions import Predictions
+from engine.comparison.predictions import Predictions, outcomes
 
 
 def predicted(
@@ -32,3 +35,15 @@ def discordant(both: int, only_one: int, only_other: int, neither: int = 0) -> t
     """What two runs get right, with so many images of each kind."""
     counts = (both, only_one, only_other, neither)
     return np.repeat([True, True, False, False], counts), np.repeat([True, False, True, False], counts)
+
+
+def difference_of(one: Sequence[Predictions], other: Sequence[Predictions]) -> PairedDifference | None:
+    """Of two strategies called as their first runs; runs on other images than the first are other folds."""
+    on_the_same = Counter(run.paths for run in one)
+    return paired_difference(
+        [outcomes(run) for run in one],
+        [outcomes(run) for run in other],
+        (one[0].run, other[0].run),
+        seeds=min(on_the_same.values()),
+        folds=len(on_the_same),
+    )

@@ -14,13 +14,14 @@ from statsmodels.stats.multitest import multipletests
 from statsmodels.stats.power import normal_sample_size_one_tail
 
 from benchmarks.calibration import WORLDS, compared, rates
+from engine.comparison.difference import PairedDifference
 from engine.comparison.mistakes import mistakes
-from engine.comparison.paired import PairedDifference, holm, paired_difference
+from engine.comparison.paired import holm
 from engine.comparison.pairs import Best, differences
 from engine.comparison.predictions import Predictions, saved
 from engine.comparison.resampling import Units, bootstrap, images_needed, sign_flip_p, welch_p
 from tests.engine.comparison.files import write_predictions
-from tests.engine.comparison.predicted import discordant, predicted
+from tests.engine.comparison.predicted import difference_of, discordant, predicted
 
 RNG = np.random.default_rng
 
@@ -31,7 +32,7 @@ def difference(one: np.ndarray, other: np.ndarray, groups: tuple[str, ...] = ())
         [predicted(right, groups, run=f"{name}-{seed}") for seed, right in enumerate(np.atleast_2d(runs))]
         for name, runs in (("a", one), ("b", other))
     )
-    found = paired_difference(first, second)
+    found = difference_of(first, second)
     assert found is not None
     return found
 
@@ -117,7 +118,7 @@ def giving(made: Predictions, given: np.ndarray) -> Predictions:
 @pytest.mark.parametrize("images", [2, 20, 153])
 def test_the_interval_of_log_losses_is_that_of_the_paired_t_test(images: int) -> None:
     one, other, losses = unsure(images, images, 1)
-    found = paired_difference(one, other)
+    found = difference_of(one, other)
     assert found is not None
     expected = stats.ttest_rel(*losses[:, 0])
     interval = expected.confidence_interval()
@@ -128,7 +129,7 @@ def test_the_interval_of_log_losses_is_that_of_the_paired_t_test(images: int) ->
 def test_the_interval_of_log_losses_of_groups_is_that_of_clusters() -> None:
     groups = tuple(f"p{number}" for number in np.repeat(np.arange(20), RNG(0).integers(1, 9, 20)))
     one, other, losses = unsure(3, len(groups), 1, groups)
-    found = paired_difference(one, other)
+    found = difference_of(one, other)
     assert found is not None and found.loss_low is not None and found.loss_high is not None
     each = np.subtract(*losses[:, 0])
     clustered = OLS(each, np.ones(len(each))).fit(
@@ -142,7 +143,7 @@ def test_the_interval_of_log_losses_of_groups_is_that_of_clusters() -> None:
 
 def test_seeds_and_folds_widen_the_interval_of_log_losses() -> None:
     one, other, losses = unsure(4, 60, 3)
-    found = paired_difference(one, other)
+    found = difference_of(one, other)
     assert found is not None and found.loss_low is not None and found.loss_high is not None
     means = losses.mean(axis=2)
     variance = np.subtract(*losses.mean(axis=1)).var(ddof=1) / 60 + means.var(axis=1, ddof=1).sum() / 3
@@ -154,7 +155,7 @@ def test_seeds_and_folds_widen_the_interval_of_log_losses() -> None:
         ]
         for side in (one, other)
     ]
-    folds = paired_difference(*in_folds)
+    folds = difference_of(*in_folds)
     assert folds is not None and folds.loss_low is not None and folds.loss_high is not None
     differences = np.subtract(*means)
     error = np.sqrt((1 / 3 + 60 / 120) * differences.var(ddof=1))
@@ -164,7 +165,7 @@ def test_seeds_and_folds_widen_the_interval_of_log_losses() -> None:
 
 
 def test_a_single_unit_has_no_interval_of_log_losses() -> None:
-    found = paired_difference([predicted([True])], [predicted([False])])
+    found = difference_of([predicted([True])], [predicted([False])])
     assert found is not None
     assert (found.loss_low, found.loss_high) == (None, None) and found.loss_difference < 0
 
@@ -214,7 +215,7 @@ def folded(seed: int, folds: int, seeds: int) -> tuple[list, list, np.ndarray, l
 @pytest.mark.parametrize(("folds", "seeds"), [(5, 1), (10, 1), (4, 3)])
 def test_over_folds_the_corrected_t_test_is_that_of_nadeau_and_bengio(folds: int, seeds: int) -> None:
     one, other, differences, sizes = folded(folds, folds, seeds)
-    found = paired_difference(one, other)
+    found = difference_of(one, other)
     assert found is not None
     ratio = np.mean(sizes) / (sum(sizes) - np.mean(sizes))
     error = np.sqrt((1 / len(differences) + ratio) * differences.var(ddof=1))
@@ -237,7 +238,7 @@ def test_over_unequal_folds_a_difference_that_is_shown_leaves_0_out_of_its_inter
         ]
         for side, name in enumerate("ab")
     )
-    found = paired_difference(one, other)
+    found = difference_of(one, other)
     assert found is not None and found.corrected_t_p is not None
     differences = [(only_one - only_other) / (both + only_one + only_other) for both, only_one, only_other in kinds]
     assert found.difference < np.mean(differences), "of all images together, most of which are in one fold"
@@ -310,19 +311,18 @@ def test_what_hardly_varies_gives_finite_numbers(one: list, other: list, groups:
 
 def test_runs_of_other_images_cannot_be_compared() -> None:
     right = [True, False, True]
-    assert paired_difference([], []) is None
-    assert paired_difference([predicted(right)], [predicted(right, first=1)]) is None
-    assert paired_difference([predicted(right)], [predicted(right), predicted(right)]) is None
-    assert paired_difference([predicted(right)], [predicted(right, part="test")]) is None
-    assert paired_difference([predicted(right[:0])], [predicted(right[:0])]) is None
+    assert difference_of([predicted(right)], [predicted(right, first=1)]) is None
+    assert difference_of([predicted(right)], [predicted(right), predicted(right)]) is None
+    assert difference_of([predicted(right)], [predicted(right, part="test")]) is None
+    assert difference_of([predicted(right[:0])], [predicted(right[:0])]) is None
 
 
 def test_runs_on_a_copy_of_the_images_are_compared() -> None:
     one, other = predicted([True, False, True]), predicted([True, True, True])
     elsewhere = dataclasses.replace(other, paths=tuple(f"/else/where{path}" for path in other.paths))
-    assert paired_difference([one], [elsewhere]) == paired_difference([one], [other])
+    assert difference_of([one], [elsewhere]) == difference_of([one], [other])
     assert mistakes(one, elsewhere) == mistakes(one, other)
-    assert paired_difference([predicted([True])], [predicted([True], first=1)]) is None, "another name"
+    assert difference_of([predicted([True])], [predicted([True], first=1)]) is None, "another name"
 
 
 runs = st.integers(1, 3).flatmap(
@@ -444,6 +444,6 @@ def test_folds_tested_on_the_same_images_are_runs_of_their_own(tmp_path: Path) -
 
 def test_strategies_and_seeds_are_not_read_from_the_names_of_runs() -> None:
     one, other = ([predicted([True, False], run=name)] for name in ("mine-7-fold-2", "yours"))
-    found = paired_difference(one, other)
+    found = difference_of(one, other)
     assert found is not None
     assert (found.strategies, found.seeds, found.folds) == (("mine-7-fold-2", "yours"), 1, 1)

@@ -6,13 +6,13 @@ from engine.comparison.caveats import caveats
 from engine.comparison.columns import columns
 from engine.comparison.confusion import matrices
 from engine.comparison.difference import PairedDifference
-from engine.comparison.paired import holm, paired_difference
+from engine.comparison.paired import holm
 from engine.comparison.rows import Comparison, DataCounts
 from engine.comparison.said import about, oriented, sentence
 from engine.comparison.scores import ClassScores, Scores
 from engine.comparison.verdict import choices, verdict
 from engine.events import Leak
-from tests.engine.comparison.predicted import discordant, predicted
+from tests.engine.comparison.predicted import difference_of, discordant, predicted
 from tests.engine.comparison.test_rows import comparison, row
 
 
@@ -22,7 +22,7 @@ def pair_of(
     """The difference of two strategies whose runs get so many images right."""
     one, other = discordant(both, only_one, only_other, neither)
     runs = ([predicted(right, run=f"x-{seed}") for seed in range(seeds)] for right in (one, other))
-    found = paired_difference(*runs)
+    found = difference_of(*runs)
     assert found is not None
     return replace(found, strategies=names)
 
@@ -109,7 +109,7 @@ def test_one_image_and_one_group_are_singular() -> None:
 
 def test_more_images_of_a_single_group_would_show_nothing() -> None:
     right, wrong = discordant(30, 6, 2)
-    found = paired_difference([predicted(right, ("p",) * 38)], [predicted(wrong, ("p",) * 38)])
+    found = difference_of([predicted(right, ("p",) * 38)], [predicted(wrong, ("p",) * 38)])
     assert found is not None and found.groups == 1
     said = sentence(found, 1)
     assert said.endswith("no difference that this data can show; images of a single group tell nothing of others.")

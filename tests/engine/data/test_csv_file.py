@@ -3,7 +3,8 @@ from pathlib import Path
 import pytest
 
 from engine.data.csv_file import group_column
-from engine.data.discover import DataError, DataSet, discover, summary
+from engine.data.dataset import DataError, DataSet, summary
+from engine.data.discover import discover
 from engine.spec import DataSource
 
 

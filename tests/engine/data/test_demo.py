@@ -8,9 +8,9 @@ import pytest
 from PIL import Image
 
 from engine.data import demo
-from engine.data.dataset import DataError, Sample
+from engine.data.dataset import DataError, Sample, summary
 from engine.data.demo import demo_folder
-from engine.data.discover import discover, summary
+from engine.data.discover import discover
 from engine.data.phantom import SIDE, mass, view
 from engine.spec import DataSource
 

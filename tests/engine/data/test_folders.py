@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from engine.data.discover import DataError, DataSet, discover, summary
+from engine.data.dataset import DataError, DataSet, summary
+from engine.data.discover import discover
 from engine.spec import DataSource
 
 SHARED = Path(__file__).parents[4] / "shared" / "data" / "hymenoptera_data"

@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 
 from engine.data import csv_file
-from engine.data.discover import DataError, DataSet, discover
+from engine.data.dataset import DataError, DataSet
+from engine.data.discover import discover
 from engine.spec import DataSource
 from tests.engine.hostile.bounded import MIB, rise
 

@@ -17,7 +17,8 @@ from hypothesis import strategies as st
 
 from engine import folder as folders
 from engine.comparison.rows import Comparison, DataCounts, Row
-from engine.data.discover import DataError, DataSet, discover
+from engine.data.dataset import DataError, DataSet
+from engine.data.discover import discover
 from engine.data.folders import is_text
 from engine.export import FORMATS, write
 from engine.presets import presets
