@@ -31,14 +31,6 @@ class MemoryPoint(Struct, frozen=True):
     memory: Memory
 
 
-class Failure(Struct, frozen=True):
-    """Why a run ended by an error, and what to do about it."""
-
-    kind: str
-    message: str
-    advice: str = ""
-
-
 class StageProgress(Struct, frozen=True):
     """How far a stage is; ``steps`` is 0 while that is not known. ``since``: when it began, elapsed seconds."""
 
@@ -75,7 +67,6 @@ class RunState(Struct, frozen=True):
     memory_at_start: Memory | None = None
     memory_at_end: Memory | None = None
     started: float | None = None
-    ended: float | None = None
     seconds: float | None = None
     cpu_seconds: float | None = None
     seconds_of_found_features: float = 0.0
@@ -83,7 +74,7 @@ class RunState(Struct, frozen=True):
     test: Metrics | None = None
     probe: ev.ProbeSolved | None = None
     joules: float | None = None
-    failure: Failure | None = None
+    failure: ev.RunFailed | None = None
 
     @property
     def is_over(self) -> bool:
@@ -201,7 +192,6 @@ _NOT_OVER: dict[str, object] = {
     "status": "waiting",
     "progress": None,
     "failure": None,
-    "ended": None,
     "seconds": None,
     "cpu_seconds": None,
     "seconds_of_found_features": 0.0,
@@ -306,7 +296,6 @@ def _(event: ev.RunFinished, state: ExperimentState) -> ExperimentState:
         event.run,
         status=event.end,
         progress=None,
-        ended=event.elapsed,
         seconds=event.seconds,
         cpu_seconds=event.cpu_seconds,
         seconds_of_found_features=event.seconds_of_found_features,
@@ -318,8 +307,7 @@ def _(event: ev.RunFinished, state: ExperimentState) -> ExperimentState:
 
 @_apply.register
 def _(event: ev.RunFailed, state: ExperimentState) -> ExperimentState:
-    failure = Failure(event.kind, event.message, event.advice)
-    return _with_run(state, event.run, status="failed", progress=None, ended=event.elapsed, failure=failure)
+    return _with_run(state, event.run, status="failed", progress=None, failure=event)
 
 
 @_apply.register

@@ -237,7 +237,7 @@ def test_a_stop_that_comes_while_all_is_suspended_is_obeyed_once_by_who_goes_on(
     with monkeypatch.context() as patch:
         patch.setattr(saving, "before_leaving", disturbed)
         left = run_in(tmp_path / "run", small_experiment(), dataset, "suspend", when=ended(1))
-    assert (left.end, left.suspended, left.run(FIRST).ended) == (None, True, None)
+    assert (left.end, left.suspended, left.run(FIRST).is_over) == (None, True, False)
     assert run_in(tmp_path / "run", small_experiment(), dataset).end == "stopped"
     assert run_in(tmp_path / "run", small_experiment(), dataset).end == "finished"
 
