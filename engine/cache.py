@@ -3,8 +3,8 @@
 Own code since no cache library hands out files to map into memory, and the usual ones pickle. Imports without torch.
 
 Every change happens under one lock, and by renaming: an entry is there whole or not at all. What is being written is a
-hidden folder whose name says how many bytes were promised to it and whose own lock its writer holds: one whose lock can
-be had was left by a process that died. Files of anyone else are left alone.
+hidden folder whose name says how many bytes were promised to it and whose own lock its writer holds: if that lock is
+free, its writer has died. Files of anyone else are left alone.
 """
 
 from __future__ import annotations
@@ -64,7 +64,9 @@ class Entry(NamedTuple):
 
 
 class Writing(NamedTuple):
-    """An entry in the making: its folder and the lock in it, what was in its place (inode) and the limit then."""
+    """An entry in the making: its folder and the lock in it; ``before`` is the inode of the entry that it replaces,
+    ``limit`` the cache's size limit (bytes) when it began.
+    """
 
     path: Path
     lock: filelock.BaseFileLock

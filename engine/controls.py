@@ -26,9 +26,9 @@ class Interrupted(Exception):  # noqa: N818 - a person's wish, not an error
 class Controls:
     """Reads the commands sent to an experiment and records each in its log when it takes effect.
 
-    ``meters`` stand still while it is paused; once it was stopped or suspended, it is not paused any more. ``asked``:
-    commands of this process itself, which need no file. ``state`` is where the log stands: an experiment that was
-    handed over while it was paused stays so, and obeys what was sent to it since it was suspended.
+    ``meters`` stand still while it is paused; stop and suspend also end a pause. ``asked``: commands of this process
+    itself, which need no file. ``state`` is where the log stands: an experiment that was handed over while it was
+    paused stays so, and obeys what was sent to it since it was suspended.
     """
 
     def __init__(

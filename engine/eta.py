@@ -24,8 +24,8 @@ def remaining_seconds(run: RunState, train_images: int, val_images: int) -> floa
 
     ``train_images`` and ``val_images`` are what one epoch trains on and validates; they count only while the first
     epoch is under way. Later the run's own epochs are the measure: the mean of the recent ones, since what is to come
-    is a sum. Weights, warming up and features do not count, nor do pauses, except that one in the first epoch's
-    training is taken for training until this epoch was validated.
+    is a sum. Weights, warming up and features do not count. Pauses do not count either, except that a pause during the
+    first epoch's training counts until that epoch was validated.
     """
     if run.is_over:
         return None

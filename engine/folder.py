@@ -105,7 +105,7 @@ def write_text(path: Path, text: str) -> None:
 
 @contextmanager
 def whole(path: Path) -> Iterator[Path]:
-    """A file of a temporary name, which becomes ``path`` where the block ends well: that is whole, or as it was.
+    """A file of a temporary name, which replaces ``path`` if the block succeeds: ``path`` is never half written.
 
     ``OSError`` names ``path``.
     """

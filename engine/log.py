@@ -38,7 +38,7 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 LOOK_SECONDS = 0.2
-"""How long the lock is waited for: who only asks whether there is a writer has it for less."""
+"""How long the lock is waited for: a process that only asks whether there is a writer holds it for less."""
 CHUNK = 1 << 20
 LONGEST_LINE = 1 << 24
 """Bytes, many times what an event takes; longer ones are not read into memory."""
@@ -83,7 +83,7 @@ class EventLog:
     def append(self, event: Event) -> Event:
         """Stamps the event with the time, writes it as one line, and returns it as written.
 
-        The end of a run is on the disk when this returns: what only a checkpoint tells else is then removed.
+        The end of a run is on the disk when this returns: the checkpoint, the only other record of it, is deleted next.
         """
         with self._mutex:
             stamped = self._stamped(event)

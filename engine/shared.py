@@ -105,7 +105,7 @@ def _unread(left_out: Sequence[Unreadable], gone: list[str]) -> Iterator[ev.Warn
     if len(left_out) > NAMED:
         yield ev.Warned(message=f"left out {len(left_out) - NAMED:,} more images that could not be read")
     if gone:
-        yield ev.Warned(message=f"no validation image of {listed(gone)} can be read, so nothing tells of it")
+        yield ev.Warned(message=f"no validation image of {listed(gone)} can be read, so there is no result for it")
 
 
 def weights_of(shared: Shared, planned: PlannedRun) -> Generator[Event, None, Pretrained]:
@@ -119,7 +119,7 @@ def weights_of(shared: Shared, planned: PlannedRun) -> Generator[Event, None, Pr
         try:
             yield from told(fetched(backbone), "weights", shared.meters.clock, planned.name)
         except WeightsError as error:
-            yield ev.Warned(message=f"{backbone} comes later and cannot begin yet: {error}")
+            yield ev.Warned(message=f"{backbone} is due later and would fail now: {error}")
     work = fetch(planned.strategy.backbone, shared.experiment.weights)
     return (yield from told(work, "weights", shared.meters.clock, planned.name))
 

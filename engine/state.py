@@ -95,8 +95,8 @@ class RunState(Struct, frozen=True):
 class ExperimentState(Struct, frozen=True):
     """An experiment as its events tell it; ``spec`` is None until the first event was read.
 
-    ``interrupted``: nobody writes the log though it has no end, so a run without one will not get one by itself. No
-    event tells that: whoever reads the log sets it, see :func:`engine.history.with_writer`.
+    ``interrupted``: no process writes the log though it has no end, so what is unfinished stays so until it is resumed.
+    No event tells that: whoever reads the log sets it, see :func:`engine.history.with_writer`.
     """
 
     name: str = ""

@@ -89,7 +89,7 @@ def energy(joules: float) -> str:
 
 
 def spread(mean: float, deviation: float, text: Callable[[float], str]) -> str:
-    """A mean and its standard deviation as ``93.5 ± 0.8 %``: with the mean's digits, where they have the same unit."""
+    """A mean and its standard deviation as ``93.5 ± 0.8 %``, rounded like the mean where their units match."""
     number, _, unit = text(mean).partition(" ")
     other, _, same = text(deviation).lstrip("+").partition(" ")
     if unit != same or ":" in other:

@@ -41,4 +41,4 @@ def _without_an_image(comparison: Comparison) -> list[str]:
     if not classes or measured >= {*comparison.data.classes}:
         return []
     missing = listed([name for name in comparison.data.classes if name not in measured])
-    return [f"No {PARTS[measured_on]} image is of {missing}, so nothing here tells how well that is known."]
+    return [f"No {PARTS[measured_on]} image is of {missing}, so accuracy on that was not measured."]

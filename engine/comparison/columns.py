@@ -48,7 +48,7 @@ def best(numbers: Sequence[float | None], text: Callable[[float], str], better: 
 
 def comparable(comparison: Comparison, shown: Sequence[Column]) -> bool:
     """Whether one number can be better than another: on the same data, and of strategies that have a result of the
-    same seeds and folds, so that the best mean is not that of easier ones.
+    same seeds and folds: else the best mean may come from easier ones.
     """
     results = [{(row.seed, row.fold) for row in column.rows if row.has_result} for column in shown]
     are_runs = len({column.title for column in shown}) < len(shown)

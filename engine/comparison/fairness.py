@@ -1,6 +1,6 @@
 """Whether a comparison was fair: what differs between the strategies besides what is compared. Imports without torch.
 
-Backbone, what trains, optimizer and learning rates are what a strategy is; the rest ought to be the same, or known.
+Backbone, what trains, optimizer and learning rates are what a strategy is; everything else should be equal, or told.
 """
 
 from __future__ import annotations

@@ -13,15 +13,16 @@ from engine.comparison.rows import Comparison, Row, accuracy_interval, of_part, 
 
 
 class Measured(Struct, frozen=True):
-    """A strategy's means over its runs.
+    """A strategy's means over its runs; what is not known is None.
 
-    ``accuracy``, the mean of ``accuracies``, with its 95 % interval is of the ``part`` that counts, ``gap`` is training
-    less validation accuracy. ``overfits``: training accuracy is above what validation accuracy can be, by the 95 %
-    interval of that. ``memory``: the peak less what was in use when the run began, in bytes, of the run that took most;
-    runs that found their features are left out, since extracting them takes memory. ``loss``: mean cross-entropy on the
-    ``part``; ``multiply_adds`` of one image's forward pass. What is not known is None, ``total_seconds`` also where a
-    run did not train all its epochs: ``seconds_so_far`` are then the least that it takes. ``features_of``: the frozen
-    backbone whose features it trains on, empty where there is none: strategies share them, and the memory for them.
+    ``accuracy``: the mean of ``accuracies`` on the ``part`` that counts; ``low`` to ``high`` its 95 % interval.
+    ``loss``: mean cross-entropy on that part. ``gap``: training accuracy less validation accuracy. ``overfits``: the
+    training accuracy is above the 95 % interval of the validation accuracy.
+    ``total_seconds``: None where a run did not train all its epochs; ``seconds_so_far`` is then the least it takes.
+    ``memory``: bytes, the peak less what was in use when the run began, of the run that took most; runs that found
+    their features are left out, since extracting them takes memory. ``multiply_adds``: of one image's forward pass.
+    ``features_of``: the frozen backbone on whose features it trains, else empty. Strategies share such features, and
+    the memory for them.
     """
 
     strategy: str

@@ -34,8 +34,8 @@ class Answered:
 
     @property
     def confidence(self) -> float:
-        """The probability (0..1) that the run which is wrong gives its mistake, where none is that which is right gives
-        the true class; of two, the one that is less sure.
+        """The probability (0..1) that the wrong run gives its answer, or if no run is wrong, that the right one gives
+        the true class; of two such runs the smaller.
         """
         return min(self.probabilities[run] for run in self.wrong or self.right)
 

@@ -245,8 +245,8 @@ def _loss_difference(folds: Folds, units: Units, images: int) -> _Losses:
 
 
 def _of_seeds(folds: Folds) -> tuple[float, float]:
-    """The variance of what other seeds would add to the difference, with its degrees of freedom; of one seed each an
-    assumption, which has no end of them.
+    """The variance of what other seeds would add to the difference, with its degrees of freedom; with one seed each it
+    is assumed, with infinitely many.
     """
     if folds.repeats > 1:
         return _seed_variance(folds.right)

@@ -17,7 +17,7 @@ from engine.comparison.difference import CONFIDENCE
 
 RESAMPLES = 4999
 ALIKE = 10
-"""Where there are more units than this to a kind, those alike are drawn together."""
+"""Where there are more units of the same values than this on average, they are drawn by their number."""
 BLOCK = 256
 """Resamples at a time, so that they stay in the processor's cache."""
 

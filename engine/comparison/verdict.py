@@ -22,8 +22,8 @@ MIB = 2**20
 
 
 class Cost(NamedTuple):
-    """What is better where there is less of it: its name, when that counts, what a share is of, and the number; a
-    difference of less than ``least`` is noise.
+    """What is better the less of it there is: its ``name``, ``when`` it matters, the ``unit`` of a share in a sentence,
+    and how to read the number ``of`` a strategy; a difference of less than ``least`` is noise.
     """
 
     name: str
@@ -175,7 +175,7 @@ def _choice(mine: Measured, results: Sequence[Measured], comparison: Comparison)
     gap = f"{100 * mine.gap:.1f} points"
     against = f" Its training accuracy is {gap} higher than its validation accuracy." if mine.overfits else ""
     if not reasons:
-        return f"Another is better, or nearly as good, in each of {joined(compared, 'and')}.{against}"
+        return f"In each of {joined(compared, 'and')} another strategy is better or nearly as good.{against}"
     return f"Choose it when {joined(reasons, 'or')}.{against}"
 
 

@@ -72,7 +72,7 @@ def _groups(report: Report, source: DataSource) -> Iterator[Finding]:
             f"({percent(leak.shared / leak.images)}). {no_pixels(leak)}"
         ).strip()
         if is_far_above(leak):
-            text += " Accuracy on this split measures memory as well."
+            text += " Accuracy on this split also rewards remembering the groups."
         brief = (
             f"{leak.shared:,} of {leak.images:,} val share train's groups\n"
             f"groups alone {100 * leak.no_pixels:.0f} %, majority {100 * leak.majority:.0f} %"
@@ -144,7 +144,7 @@ def _images(report: Report) -> Iterator[Finding]:
         said = ", ".join(f"{shown(name, 60)} {percent(share)}" for name, share in shares.items())
         yield Finding(
             "alarm",
-            f"Whether a picture is grey gives its class away: grey are of {said}.",
+            f"Whether an image is grey tells its class. Grey images by class: {said}.",
             "a network may learn that alone: make all of them grey",
             f"grey: {_apart(shares)}",
         )

@@ -55,8 +55,8 @@ def detach(folder: Path, *, force: bool = False) -> int:
 def main(arguments: list[str]) -> int:
     """Goes on with what is left of an experiment; SIGTERM saves where it stands and ends, a second one ends at once.
 
-    Exit status: 0 all done, 1 a failure that is in the log, 2 it could not begin (one line on stderr), 130 ended at
-    once.
+    Exit status: 0 it ended or was suspended, the log tells how; 1 it failed as a whole, 2 it could not begin (both with
+    one line on stderr); 130 ended at once.
     """
     *options, folder = arguments
     host: thread.ThreadHost | None = None

@@ -110,7 +110,7 @@ def test_weights_that_cannot_be_had_are_told_before_anything_trains(
     assert told < kinds.index(ev.RunStarted)
     warned = events[told]
     assert isinstance(warned, ev.Warned)
-    assert "mobilenet_v3_small comes later and cannot begin yet: no pretrained weights" in warned.message
+    assert "mobilenet_v3_small is due later and would fail now: no pretrained weights" in warned.message
     assert [run.status for run in fold(events).runs] == ["finished", "failed"]
 
 
@@ -248,7 +248,7 @@ def test_a_class_that_validation_has_lost_is_told(image_folder: Callable[..., Pa
         path.write_bytes(b"this is no image")
     run_in(tmp_path, experiment(data))
     said = [warning.message for warning in read_state(tmp_path).warnings]
-    assert "no validation image of cold can be read, so nothing tells of it" in said
+    assert "no validation image of cold can be read, so there is no result for it" in said
 
 
 def test_a_failed_run_does_not_keep_the_next_from_running(image_folder: Callable[..., Path], tmp_path: Path) -> None:

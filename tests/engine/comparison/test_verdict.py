@@ -203,10 +203,10 @@ def test_a_strategy_that_nothing_speaks_for_is_told_what_was_looked_at() -> None
     assert [choice.sentence for choice in choices(made)] == [
         "Choose it when accuracy counts most (with b).",
         "Choose it when accuracy counts most (with a).",
-        "Another is better, or nearly as good, in each of accuracy, time, memory and log loss.",
+        "In each of accuracy, time, memory and log loss another strategy is better or nearly as good.",
     ], "what c computes is not known"
     unknown = comparison(row("a", 0.9, seconds_total=None), row("b", 0.9))
-    assert "in each of accuracy, memory and log loss." in choices(unknown)[0].sentence
+    assert "In each of accuracy, memory and log loss another" in choices(unknown)[0].sentence
 
 
 def test_differences_that_are_noise_speak_for_nobody() -> None:
@@ -215,7 +215,7 @@ def test_differences_that_are_noise_speak_for_nobody() -> None:
         row("a", 0.9, seconds_total=1.0, peak_memory_bytes=10 * 2**20, **peaks),
         row("b", 0.9, seconds_total=2.9, peak_memory_bytes=200 * 2**20, **peaks),
     )
-    assert all(choice.sentence.startswith("Another is better") for choice in choices(made))
+    assert all(choice.sentence.startswith("In each of ") for choice in choices(made))
     made = comparison(
         row("a", 0.9, seconds_total=10.0, peak_memory_bytes=100 * 2**20, **peaks),
         row("b", 0.9, seconds_total=29.0, peak_memory_bytes=2000 * 2**20, **peaks),
@@ -238,7 +238,7 @@ def test_a_class_that_nothing_was_measured_of_is_a_caveat() -> None:
     there, gone = ClassScores("ants", 1.0, 1.0, 9), ClassScores("bees", None, None, 0)
     scored = Scores(9, 1.0, 1.0, 1.0, None, None, "", None, None, 0.1, 0.1, (there, gone), ((9, 0), (0, 0)))
     made = comparison(row("a", 0.9, scores=scored))
-    assert "No validation image is of bees, so nothing here tells how well that is known." in caveats(made, "val")
+    assert "No validation image is of bees, so accuracy on that was not measured." in caveats(made, "val")
     whole = replace(scored, classes=(there, replace(gone, support=1)))
     assert not any("No validation image" in said for said in caveats(comparison(row("a", 0.9, scores=whole)), "val"))
 
@@ -257,7 +257,7 @@ def test_what_predicts_with_fewer_operations_is_fast_later() -> None:
     made = comparison(row("a", 0.9, multiply_adds=32 * 10**6), row("b", 0.9, multiply_adds=10**6))
     said = {choice.strategy: choice.sentence for choice in choices(made)}
     assert said["b"] == "Choose it when the trained network has to be fast (1/32 of the multiply-adds)."
-    assert said["a"].startswith("Another is better")
+    assert said["a"].startswith("In each of ")
 
 
 def test_of_more_than_two_a_share_is_of_the_cheapest_of_the_others() -> None:
@@ -300,7 +300,7 @@ def test_a_log_loss_of_nothing_is_known_and_the_least() -> None:
 
     surest, other = said(0.0, 0.4)
     assert "its probabilities have to be right (log loss 0.000 against 0.400" in surest
-    assert other == "Another is better, or nearly as good, in each of accuracy, time, memory and log loss."
+    assert other == "In each of accuracy, time, memory and log loss another strategy is better or nearly as good."
     assert not any("probabilities" in one for one in said(0.0, 0.0))
 
 
