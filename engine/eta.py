@@ -56,10 +56,13 @@ def remaining_of_stage(progress: StageProgress) -> float | None:
 
 
 def remaining_of_all(state: ExperimentState, train_images: int, val_images: int) -> float | None:
-    """Seconds until the last run ends; None unless each run that waits has a finished one of the same strategy.
+    """Seconds until the last run ends; None unless each run that waits has a finished one of the same strategy, and
+    where no run is left.
 
     A run that waits is taken to need what the epochs of that one took: it will find the images and features prepared.
     """
+    if all(run.is_over for run in state.runs):
+        return None
     total = 0.0
     for run in state.runs:
         if run.is_over:

@@ -47,6 +47,10 @@ SIGNS = {
 }
 UPPER_DOTS, LOWER_DOTS = 0b00011011, 0b11100100
 """Bits of a Braille character for the upper two of its four rows of dots, and for the lower two."""
+LEFT_DOTS, RIGHT_DOTS = 0b01000111, 0b10111000
+"""Likewise for its two columns."""
+STEEP, FULL = 3, 6
+"""So many dots in one column are a steep line, and so many in both an area."""
 
 
 def wanted() -> bool:
@@ -70,7 +74,7 @@ class Ascii(LineFilter):
 @lru_cache(4096)
 def to_ascii(text: str) -> str:
     """The text in ASCII, of the same width in cells."""
-    return text if text.isascii() else "".join(map(_replacement, text))
+    return text if text.isascii() else "".join(map(_replacement, text.replace(" ±", "+-")))
 
 
 def _replacement(character: str) -> str:
@@ -91,8 +95,14 @@ def _replacement(character: str) -> str:
 
 
 def _dots(pattern: int) -> str:
+    """A solid line goes through both columns of dots, a dotted one has a dot in one of them."""
     if not pattern:
         return " "
-    if not pattern & LOWER_DOTS:
-        return "'"
-    return "." if not pattern & UPPER_DOTS else ":"
+    upper, lower = pattern & UPPER_DOTS, pattern & LOWER_DOTS
+    if pattern & LEFT_DOTS and pattern & RIGHT_DOTS:
+        if pattern.bit_count() >= FULL:
+            return ":"
+        return "=" if upper and lower else '"' if upper else "_"
+    if pattern.bit_count() >= STEEP:
+        return "|"
+    return ":" if upper and lower else "'" if upper else "."

@@ -31,7 +31,8 @@ if TYPE_CHECKING:
 
 @output_may_end()
 def open_app(experiment: Experiment, out: Path, opened: Path | None = None, *, seeks_running: bool = False) -> int:
-    """Runs the app; afterwards prints the comparison it showed, so that it stays in the scrollback.
+    """Runs the app; afterwards prints the comparison it showed, so that it stays in the scrollback, unless that goes on
+    in a process to which it was handed over.
 
     ``opened``: the folder of the experiment that it shows at first; ``seeks_running``: one that is going on is, if any.
     What trains is left only by the person's own wish: where the terminal is lost (then nothing is printed), or the app
@@ -115,7 +116,7 @@ def _outlive(host: ThreadHost, app: TlTui, *, silent: bool) -> None:
 
 
 def _print_comparison(app: TlTui) -> None:
-    if app.folder is None or not any(run.epochs for run in app.state.runs):
+    if app.folder is None or app.hosting.detached is not None or not any(run.epochs for run in app.state.runs):
         return
     from engine.comparison.chosen import Source  # noqa: PLC0415 - not needed to begin
     from engine.comparison.rows import compare  # noqa: PLC0415

@@ -103,7 +103,7 @@ def _epochs(one: Chosen) -> str | None:
     if one.run.strategy.is_probe:
         return None
     done = len(one.run.epochs)
-    return f"{done} of {planned}" if one.run.is_over and done < planned else f"{planned}"
+    return f"{done} of {planned}" if one.run.is_over and 0 < done < planned else f"{planned}"
 
 
 def _batch_size(one: Chosen) -> str | None:

@@ -214,7 +214,8 @@ def test_all_is_foretold_once_each_strategy_has_a_finished_run() -> None:
     tuned, extracted = 12 * 3.2, 12 * 0.02
     assert left("RunFinished", 2) == pytest.approx(2 * (tuned + extracted))
     assert left("EpochFinished", 24 + 3) == pytest.approx(9 * 3.2 + extracted + tuned + extracted)
-    assert left("ExperimentFinished", 1) == 0
+    assert left("RunFinished", 6) is left("ExperimentFinished", 1) is None  # nothing is left
+    assert remaining_of_all(ExperimentState(), logs.TRAIN, logs.VAL) is None  # nor known, before the first event
     state = fold(logs.until("RunFinished", 4, three))
     begun = msgspec.structs.replace(state.runs[4], epochs=state.runs[0].epochs[:9])  # it was stopped, and is resumed
     state = msgspec.structs.replace(state, runs=(*state.runs[:4], begun, state.runs[5]))

@@ -15,7 +15,8 @@ from engine.state import fold
 from tests.tui import logs
 from tui import ascii as plain
 from tui.curves import CHARTS
-from tui.plot import draw
+from tui.plot import Curves, Series, draw
+from tui.theme import BLUE
 
 
 def test_everything_drawn_has_an_ascii_form_of_the_same_width() -> None:
@@ -26,9 +27,19 @@ def test_everything_drawn_has_an_ascii_form_of_the_same_width() -> None:
             assert ascii_line.isascii() and cell_len(ascii_line) == cell_len(line)
 
 
+def test_in_ascii_a_solid_line_does_not_look_like_a_dotted_one() -> None:
+    points = ((1.0, 0.0), (9.0, 1.0), (12.0, 0.2))
+    drawn = {
+        line: plain.to_ascii(str(draw(Curves("", (Series("", points, BLUE, line=line),), (1, 12), (0, 1), str), 60, 10)))
+        for line in ("solid", "dotted")
+    }
+    assert {*'"_='} <= {*drawn["solid"]}
+    assert {*'"_='}.isdisjoint(drawn["dotted"]) and {*"'."} <= {*drawn["dotted"]}
+
+
 @pytest.mark.parametrize(
     ("text", "expected"),
-    [("● ✓ ━┄", "* + =."), ("╭─╮│", "+-+|"), ("⣿⠉⣀⠀", ":'. "), ("é", "e"), ("蟻 ½", "?? ?"), ("plain", "plain")],
+    [("● ✓ ━┄", "* + =."), ("╭─╮│", "+-+|"), ("⣿⠉⣀⠔⡇⠁⡀⠀", ":\"_=|'. "), ("9.5 ± 1, ±2", "9.5+- 1,+-2"), ("é", "e"), ("蟻 ½", "?? ?"), ("plain", "plain")],
 )
 def test_ascii(text: str, expected: str) -> None:
     assert plain.to_ascii(text) == expected
