@@ -171,7 +171,7 @@ def _started(shared: Shared, planned: PlannedRun, course: Course, pretrained: Pr
         parameters_trainable=trainable,
         precision=shared.precision,
         learning_rates=rates_of(strategy),
-        stage_rates=initial_rates(strategy, course.training.optimizer),
+        stage_rates=initial_rates(course.training.optimizer),
         memory=shared.memory.sample(),
         epoch=course.training.epoch,
         step=course.training.step,

@@ -26,7 +26,7 @@ from engine.training.evaluation import WITHOUT_ONEDNN, evaluated, fitting
 from engine.training.head_start import put_probe
 from engine.training.memory import DoesNotFitError, Shortage, do_without_onednn, shortage
 from engine.training.metrics import Tally
-from engine.training.optim import make_optimizer
+from engine.training.optim import make_optimizer, set_rates
 from engine.training.probe import divided
 from engine.training.run import DivergedError, Run, Training, what_trains
 from engine.training.step import Measured, attempt, gradients
@@ -48,7 +48,8 @@ def fit(run: Run, training: Training, offer: Callable[[int, Metrics, Tensor], bo
     training.feed = feed = yield from _feed(run, training)
     train = _solve if run.strategy.is_probe else _train
     while training.epoch <= run.strategy.epochs:
-        epoch, rate = training.epoch, float(training.scheduler.get_last_lr()[0])
+        epoch = training.epoch
+        set_rates(run.strategy, training.optimizer, epoch)
         if not run.strategy.is_probe:
             yield ev.StageChanged(run=run.name, stage="training", detail=f"epoch {epoch}")
         yield from train(run, training, feed)
@@ -57,8 +58,6 @@ def fit(run: Run, training: Training, offer: Callable[[int, Metrics, Tensor], bo
         yield ev.StageChanged(run=run.name, stage="validating", detail=f"epoch {epoch}")
         val, logits = yield from _validate(run, training, feed)
         seconds = train_seconds + run.meters.clock() - began
-        if not run.strategy.is_probe:
-            training.scheduler.step()
         is_best = offer(epoch, val, logits)
         training.begin_epoch(epoch + 1)
         yield ev.EpochFinished(
@@ -66,7 +65,7 @@ def fit(run: Run, training: Training, offer: Callable[[int, Metrics, Tensor], bo
             epoch=epoch,
             train=trained,
             val=val,
-            learning_rate=rate,
+            learning_rate=float(training.optimizer.param_groups[0]["lr"]),
             seconds=seconds,
             train_seconds=train_seconds,
             images_per_second=trained.images / train_seconds,

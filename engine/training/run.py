@@ -9,7 +9,6 @@ import torch
 from torch import Tensor, nn
 from torch.amp import GradScaler
 from torch.optim import Optimizer
-from torch.optim.lr_scheduler import LRScheduler
 
 from engine.devices import MemoryProbe, gradient_scaler
 from engine.meters import Meters
@@ -21,7 +20,7 @@ from engine.spec import Arithmetic
 from engine.strategy import Strategy
 from engine.training.batches import WHOLE_BATCHES, Feed, Images, MicroBatches
 from engine.training.metrics import Tally
-from engine.training.optim import make_optimizer, make_scheduler
+from engine.training.optim import make_optimizer
 
 
 class DivergedError(RuntimeError):
@@ -60,7 +59,6 @@ class Training:
     """
 
     optimizer: Optimizer
-    scheduler: LRScheduler
     scaler: GradScaler
     tally: Tally
     epoch: int = 1
@@ -81,10 +79,9 @@ def at_the_start(run: Run) -> Training:
     """The training of a run before its first step."""
     optimizer = make_optimizer(run.strategy, run.network)
     device = run.images.device
-    scheduler = make_scheduler(run.strategy, optimizer)
     micro_batches = MicroBatches(least=2 if trains_batch_norm(run.network.module, run.network.trained) else 1)
     scaler = gradient_scaler(device, run.precision)
-    return Training(optimizer, scheduler, scaler, Tally(device), micro_batches=micro_batches)
+    return Training(optimizer, scaler, Tally(device), micro_batches=micro_batches)
 
 
 def what_trains(run: Run) -> nn.Module:
