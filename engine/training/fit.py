@@ -18,7 +18,6 @@ from engine import events as ev
 from engine.clock import PROGRESS_SECONDS, every
 from engine.devices import autocast, gradient_scaler, release_memory, wait_for
 from engine.events import Event, Metrics
-from engine.models.backbones import set_training_mode
 from engine.progress import told
 from engine.text import counted
 from engine.training.batches import Batch, Feed, batch_sizes, evaluation_sizes, feature_feed, image_feed
@@ -44,7 +43,6 @@ def fit(run: Run, training: Training, offer: Callable[[int, Metrics, Tensor], bo
     Raises :class:`DivergedError` where the loss is not finite, :class:`DoesNotFitError` where not even the smallest
     part fits into memory, and what torch raises.
     """
-    set_training_mode(run.network)
     training.feed = feed = yield from _feed(run, training)
     train = _solve if run.strategy.is_probe else _train
     while training.epoch <= run.strategy.epochs:
@@ -100,7 +98,7 @@ def _compute_blanks(run: Run, train_sizes: list[int], val_sizes: list[int]) -> N
     optimizer = make_optimizer(run.strategy, network)
     scaler = gradient_scaler(device, run.precision)
     for size in train_sizes:
-        set_training_mode(network)
+        network.module.train()
         blank = torch.zeros(size, 3, crop, crop, device=device).to(memory_format=torch.channels_last)
         labels = torch.zeros(size, dtype=torch.int64, device=device)
         gradients(run.model, optimizer, scaler, run.precision, iter([(blank, labels)]), size)
@@ -138,15 +136,15 @@ def _feed(run: Run, training: Training) -> Generator[Event, None, Feed]:
 def _features(run: Run, training: Training) -> Generator[Event, None, Tensor]:
     """Those of the backbone as it is, in eval mode."""
     run.network.module.eval()
-    features = yield from fitting(
-        run,
-        training,
-        "extracting features",
-        run.images.prepared.count,
-        lambda at_once: told(run.features(at_once), "features", run.meters.clock, run.name),
+    return (
+        yield from fitting(
+            run,
+            training,
+            "extracting features",
+            run.images.prepared.count,
+            lambda at_once: told(run.features(at_once), "features", run.meters.clock, run.name),
+        )
     )
-    set_training_mode(run.network)
-    return features
 
 
 def _solve(run: Run, training: Training, feed: Feed) -> Generator[Event, None, None]:

@@ -181,7 +181,8 @@ def test_fine_tuning_from_a_probe_begins_with_its_head() -> None:
     next(event for event in events if getattr(event, "stage", "") == "training")
     for name in ("weight", "bias"):
         assert torch.equal(tuned.network.head.get_parameter(name), probed.network.head.get_parameter(name))
-    assert tuned.network.module.training
+    next(event for event in events if getattr(event, "stage", "") == "validating")
+    assert tuned.network.module.training, "after features, which are extracted in eval mode"
     assert at_the_start(tuned).micro_batches.least == 2
 
 
