@@ -20,7 +20,7 @@ from engine.devices import autocast, gradient_scaler, release_memory, wait_for
 from engine.events import Event, Metrics
 from engine.progress import told
 from engine.text import counted
-from engine.training.batches import Batch, Feed, batch_sizes, evaluation_sizes, feature_feed, image_feed
+from engine.training.batches import Feed, batch_sizes, evaluation_sizes, feature_feed, image_feed
 from engine.training.evaluation import WITHOUT_ONEDNN, evaluated, fitting
 from engine.training.head_start import put_probe
 from engine.training.memory import DoesNotFitError, Shortage, do_without_onednn, shortage
@@ -28,7 +28,7 @@ from engine.training.metrics import Tally
 from engine.training.optim import make_optimizer, set_rates
 from engine.training.probe import divided
 from engine.training.run import DivergedError, Run, Training, what_trains
-from engine.training.step import Measured, attempt, gradients
+from engine.training.step import attempt, gradients
 
 logger = logging.getLogger("engine")
 
@@ -177,7 +177,7 @@ def _train(run: Run, training: Training, feed: Feed) -> Generator[Event, None, N
     due, began = every(PROGRESS_SECONDS, run.meters.clock), run.meters.clock() - training.seconds
     batches = feed.train(epoch, training.step, training.micro_batches)
     while training.step < feed.train_steps:
-        done = _step(run, training, feed, batches)
+        done = attempt(run, training, feed, batches)
         if isinstance(done, str):
             batches.close()  # it holds a batch
             training.seconds = run.meters.clock() - began
@@ -201,25 +201,6 @@ def _train(run: Run, training: Training, feed: Feed) -> Generator[Event, None, N
             )
     _finite(tally.loss(), training, finite)
     training.seconds = run.meters.clock() - began
-
-
-def _step(run: Run, training: Training, feed: Feed, parts: Generator[Batch, None, None]) -> list[Measured] | Shortage:
-    """One step of the optimizer, or what there was no memory for."""
-    size = feed.train_sizes[training.step]
-    proven = size <= training.proven
-    done = attempt(
-        what_trains(run),
-        feed.model,
-        training.optimizer,
-        training.scaler,
-        run.precision,
-        parts,
-        size,
-        proven=proven,
-    )
-    if not proven and isinstance(done, list):
-        training.proven = size
-    return done
 
 
 def _smaller_steps(run: Run, training: Training, size: int, short: Shortage) -> ev.Warned:
