@@ -52,7 +52,7 @@ class Standing(Struct, frozen=True, kw_only=True):
     ``data``: the images' fingerprint. ``frozen``: a digest of the layers that do not train. The position is ``step``
     steps into ``epoch`` (from 1), with ``images`` seen in it. ``cost`` is the run's so far.
     ``micro_batch`` and ``at_once``: the most images that a part of a batch, and a forward pass alone, may have where
-    memory ran out before. ``found`` and ``paid``: see :class:`engine.training.course.Course`.
+    memory ran out before. ``found`` and ``paid``: see :class:`engine.training.run.Training`.
     """
 
     version: int = VERSION
@@ -113,8 +113,8 @@ def save(course: Course) -> None:
         cost=spent.cost,
         peak_rss=spent.memory.peak_rss,
         peak_allocated=spent.memory.peak_allocated,
-        found=course.found,
-        paid=course.paid,
+        found=training.found,
+        paid=training.paid,
         epochs=tuple(course.epochs),
         groups=optimizer["param_groups"],
         scaler=training.scaler.state_dict(),
@@ -207,8 +207,9 @@ def restore(checkpoint: Checkpoint, course: Course) -> None:
     best.state = {name: tensor.to(device) for name, tensor in _below(checkpoint, "best/").items()}
     logits = checkpoint.tensors.get("logits")
     best.logits = None if logits is None else logits.to(device)
-    course.epochs, course.found, course.paid = list(standing.epochs), standing.found, standing.paid
-    course.count_from(standing.cost)
+    course.epochs = list(standing.epochs)
+    training.began = run.meters() - standing.cost
+    training.found, training.paid = standing.found, standing.paid
     run.memory.reset_peak(standing.peak_rss, standing.peak_allocated or 0)
 
 

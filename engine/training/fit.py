@@ -134,17 +134,27 @@ def _feed(run: Run, training: Training) -> Generator[Event, None, Feed]:
 
 
 def _features(run: Run, training: Training) -> Generator[Event, None, Tensor]:
-    """Those of the backbone as it is, in eval mode."""
+    """Those of the backbone as it is, in eval mode.
+
+    What counts is what extracting them took, wherever that was, and not what getting them takes here: neither does a
+    run cost less because it comes later, nor more because it was interrupted.
+    """
     run.network.module.eval()
-    return (
-        yield from fitting(
+    taken = run.meters() - training.began
+    try:
+        features = yield from fitting(
             run,
             training,
             "extracting features",
             run.images.prepared.count,
             lambda at_once: told(run.features(at_once), "features", run.meters.clock, run.name),
         )
-    )
+    finally:
+        training.began = run.meters() - taken
+    if not training.paid:
+        training.began -= features.cost
+        training.paid, training.found = True, features.cost.seconds if features.were_found else 0.0
+    return features.table
 
 
 def _solve(run: Run, training: Training, feed: Feed) -> Generator[Event, None, None]:

@@ -145,7 +145,7 @@ def ready(strategy: Strategy, kept: str, monkeypatch: pytest.MonkeyPatch) -> Rea
     monkeypatch.setattr(torch.autograd, "backward", backward)
     monkeypatch.setattr(optimizer, "step", lambda *_: None)
     scaler, tally = GradScaler("cuda", enabled=False), Tally(CARD)
-    training = Training(optimizer, scaler, tally, micro_batches=MicroBatches(least=2))
+    training = Training(optimizer, scaler, tally, Cost(), micro_batches=MicroBatches(least=2))
     if strategy.on_features:
         table = torch.zeros(number_of_views(strategy), TRAIN + VAL, 1024, device=CARD if kept == "card" else "cpu")
         training.feed = feature_feed(seen, strategy, 0, network, table)
@@ -248,8 +248,8 @@ def test_features_leave_the_card_to_a_run_that_needs_none_and_come_back(monkeypa
         store.leave_device()
         assert store.tables["key"].device.type == "cpu"
         work = features.extracted(store, images("card"), strategy, None, "fp32")  # type: ignore[arg-type]
-        table, _ = result(work)
-        assert table.device == CARD
+        found, _ = result(work)
+        assert found.table.device == CARD
         monkeypatch.setattr(features, "free_memory", lambda: 0)
         store.leave_device()
     assert not store.tables, "where memory has no room either, they are found in the cache or extracted again"
