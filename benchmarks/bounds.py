@@ -27,7 +27,7 @@ from benchmarks.report import header, spread, table  # noqa: E402
 from engine.data.discover import discover  # noqa: E402
 from engine.data.squares import decode_into  # noqa: E402
 from engine.devices import gradient_scaler  # noqa: E402
-from engine.models.backbones import build, set_training_mode  # noqa: E402
+from engine.models.backbones import build  # noqa: E402
 from engine.presets import presets  # noqa: E402
 from engine.spec import Arithmetic, DataSource  # noqa: E402
 from engine.training.optim import make_optimizer  # noqa: E402
@@ -85,7 +85,6 @@ def step(precision: Arithmetic) -> Step:
     strategy = presets()[STRATEGY]
     network = build(strategy.backbone, 2, strategy.trains, None, seed=0)
     network.module.to(memory_format=torch.channels_last)
-    set_training_mode(network)
     optimizer, scaler = make_optimizer(strategy, network), gradient_scaler(torch.device("cpu"), precision)
     images = torch.randn(strategy.batch_size, 3, PIXELS, PIXELS).to(memory_format=torch.channels_last)
     labels = torch.zeros(strategy.batch_size, dtype=torch.int64)

@@ -16,7 +16,7 @@ from benchmarks.measure import Epoch, Task, Trained
 from benchmarks.plain_loop import WORKERS, pretrained_weights
 from engine.models.backbones import preprocessing
 from engine.strategy import SGD, Strategy
-from engine.training.schedule import planned_rates
+from engine.training.schedule import rates_of
 
 
 class Timed(fastai.Callback):
@@ -58,7 +58,7 @@ def train(task: Task) -> Trained:
     )
     optimizer = partial(fastai.SGD, mom=strategy.optimizer.momentum, wd=strategy.optimizer.weight_decay)
     arch = torchvision.models.get_model_builder(strategy.backbone)
-    timed = Timed(planned_rates(strategy.optimizer.lr, strategy.schedule, strategy.epochs))
+    timed = Timed(rates_of(strategy))
     learn = fastai.vision_learner(
         dls, arch, pretrained=False, normalize=False, opt_func=optimizer, metrics=fastai.accuracy, cbs=timed
     )

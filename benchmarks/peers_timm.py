@@ -20,7 +20,7 @@ from benchmarks.plain_loop import WORKERS, make_optimizer, pretrained_weights
 from engine.devices import bf16_of
 from engine.models.backbones import preprocessing
 from engine.strategy import Strategy
-from engine.training.optim import make_scheduler
+from engine.training.schedule import rates_of
 
 
 def train(task: Task) -> Trained:
@@ -42,11 +42,12 @@ def train(task: Task) -> Trained:
     bf16 = bf16_of(device).in_hardware
     amp_autocast = torch.autocast(device.type, torch.bfloat16, enabled=bf16)
     optimizer = make_optimizer(strategy, model)
-    scheduler = make_scheduler(strategy, optimizer)
     loss_fn = nn.CrossEntropyLoss().to(device)
     epochs: list[Epoch] = []
     best = 0.0
-    for _epoch in range(strategy.epochs):
+    for rate in rates_of(strategy):
+        for group in optimizer.param_groups:
+            group["lr"] = rate
         began = time.perf_counter()
         model.train()
         losses_m = utils.AverageMeter()
@@ -59,7 +60,6 @@ def train(task: Task) -> Trained:
             losses_m.update(loss.item(), images.size(0))
             optimizer.zero_grad()
         accuracy = validate(model, loader_eval, loss_fn, amp_autocast)
-        scheduler.step()
         if accuracy > best:
             best, _best_state = accuracy, copy.deepcopy(model.state_dict())
         epochs.append(Epoch(time.perf_counter() - began, accuracy))

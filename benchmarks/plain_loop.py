@@ -20,7 +20,7 @@ from benchmarks.measure import Epoch, Task, Trained
 from engine.models.backbones import preprocessing
 from engine.models.weights import Pretrained, fetch
 from engine.strategy import SGD, Strategy
-from engine.training.optim import make_scheduler
+from engine.training.schedule import rates_of
 
 WORKERS = 2
 
@@ -42,10 +42,11 @@ def train(task: Task) -> Trained:
     model = make_model(strategy, len(image_datasets["train"].classes), pretrained).to(device)
     criterion = nn.CrossEntropyLoss()
     optimizer = make_optimizer(strategy, model)
-    scheduler = make_scheduler(strategy, optimizer)
     best_model_wts, best_acc = copy.deepcopy(model.state_dict()), 0.0
     epochs: list[Epoch] = []
-    for _epoch in range(strategy.epochs):
+    for rate in rates_of(strategy):
+        for group in optimizer.param_groups:
+            group["lr"] = rate
         since = time.perf_counter()
         epoch_acc = 0.0
         for phase in ("train", "val"):
@@ -67,8 +68,6 @@ def train(task: Task) -> Trained:
                         optimizer.step()
                 running_loss += loss.item() * inputs.size(0)
                 running_corrects += torch.sum(preds == labels.data)
-            if phase == "train":
-                scheduler.step()
             size = len(image_datasets[phase])
             epoch_acc = running_corrects.item() / size
             print(f"{phase} loss: {running_loss / size:.4f} accuracy: {epoch_acc:.4f}")

@@ -28,7 +28,7 @@ from benchmarks.plain_loop import make_model, make_optimizer, pretrained_weights
 from engine.devices import bf16_of
 from engine.models.backbones import preprocessing
 from engine.strategy import Strategy
-from engine.training.optim import make_scheduler
+from engine.training.schedule import rates_of
 
 EVALUATION_BATCH = 64
 Part = tuple[Callable[[Tensor], Tensor], Tensor]
@@ -81,10 +81,11 @@ def learn(
     it keeps the weights that it shortened as long as it lasts."""
     (train_batch, labels), (val_batch, val_labels) = training, validation
     optimizer = make_optimizer(strategy, model, fused=True)
-    scheduler = make_scheduler(strategy, optimizer)
     epochs: list[Epoch] = []
     best, best_weights = -1.0, model.state_dict()
-    for _epoch in range(strategy.epochs):
+    for rate in rates_of(strategy):
+        for group in optimizer.param_groups:
+            group["lr"] = rate
         since = time.perf_counter()
         model.train()
         for index in torch.split(torch.randperm(len(labels)), strategy.batch_size):
@@ -94,7 +95,6 @@ def learn(
             optimizer.zero_grad()
             torch.autograd.backward(loss)
             optimizer.step()
-        scheduler.step()
         model.eval()
         right = torch.zeros((), dtype=torch.int64, device=labels.device)
         with torch.no_grad(), context:

@@ -53,7 +53,6 @@ def run_events(shared: Shared, planned: PlannedRun, view: Preprocessing, known: 
     could go on either.
     """
     name = planned.name
-    shared.features.begin_run()
     if not planned.strategy.needs_features:
         shared.features.leave_device()
     course: Course | None = None
@@ -171,7 +170,7 @@ def _started(shared: Shared, planned: PlannedRun, course: Course, pretrained: Pr
         parameters_trainable=trainable,
         precision=shared.precision,
         learning_rates=rates_of(strategy),
-        stage_rates=initial_rates(strategy, course.training.optimizer),
+        stage_rates=initial_rates(course.training.optimizer),
         memory=shared.memory.sample(),
         epoch=course.training.epoch,
         step=course.training.step,
@@ -183,16 +182,12 @@ def _fit(shared: Shared, course: Course) -> Generator[Event, None, None]:
     clock = shared.meters.clock
     due, saved, cost = every(SAVE_SECONDS, clock), clock(), 0.0
     for event in fit(course.run, course.training, course.best.offer):
-        owed, made = shared.features.settle()
-        if course.paid:
-            course.refund(made)
-        else:
-            course.charge(owed)
-            course.paid = bool(shared.features.paid)
         epoch_ended = isinstance(event, ev.EpochFinished)
         if isinstance(event, ev.EpochFinished):
             course.epochs.append(event)
         yield event
+        if course.training.feed is None:  # nothing has moved, and features on their way are not to count
+            continue
         if clock() - saved >= max(EPOCH_SECONDS if epoch_ended else STEP_SECONDS, SAVING_SHARE * cost):
             began = clock()
             yield from saving.standing(course)
@@ -214,7 +209,7 @@ def _finished(shared: Shared, name: str, course: Course | None, end: ev.RunEnd) 
         memory=spent.memory,
         test=course.best.test,
         joules=spent.cost.joules,
-        seconds_of_found_features=course.found,
+        seconds_of_found_features=course.training.found,
     )
 
 

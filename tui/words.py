@@ -304,7 +304,7 @@ def overall(run: RunState) -> float:
 def _steps(progress: StageProgress) -> str:
     if progress.stage == "weights":
         return f"{100 * progress.step / progress.steps:.0f} %"
-    unit = "step" if progress.stage in ("training", "validating", "probing") else "image"
+    unit = "step" if progress.stage in ("training", "probing") else "image"
     return f"{unit} {progress.step:,}/{progress.steps:,}"
 
 

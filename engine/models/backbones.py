@@ -138,14 +138,7 @@ def build(backbone: str, classes: int, trains: Trains, pretrained: Mapping[str, 
     dropout = module.get_submodule(before_head) if before_head else None
     arguments = _arguments(backbone, pretrained is not None)
     rate = dropout.p if isinstance(dropout, nn.Dropout) else 0.0
-    network = Network(module, head, head_name, rate, trained, arguments)
-    set_training_mode(network)
-    return network
-
-
-def set_training_mode(network: Network) -> None:
-    """Training mode for what trains; what is frozen stays in eval mode."""
-    network.module.train()
+    return Network(module, head, head_name, rate, trained, arguments)
 
 
 def features(network: Network, images: Tensor) -> Tensor:

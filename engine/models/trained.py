@@ -40,12 +40,13 @@ def parts_that_train(module: nn.Module, head_name: str, before_head: str, trains
 
 
 def freeze_all_but(module: nn.Module, parts: frozenset[str]) -> None:
-    """Lets these parts train and nothing else; ``module.train()`` puts them alone into training mode from now on."""
+    """Lets these parts train and nothing else: they alone are in training mode, now and after ``module.train()``."""
     for name, part in module.named_modules():
         for parameter in part.parameters(recurse=False):
             parameter.requires_grad_(name in parts)
     if any(name not in parts for name, _ in module.named_modules()):
         module.train = MethodType(partial(_train_only, parts), module)  # type: ignore[method-assign]
+    module.train()
 
 
 def moving_state(module: nn.Module, parts: frozenset[str]) -> dict[str, Tensor]:

@@ -53,10 +53,10 @@ class MicroBatches:
 class Feed:
     """The inputs of the part that trains, and that part.
 
-    ``train(epoch, first, micro_batches)`` gives the batches of an epoch (counted from 1) in their order, without so
-    many first ones, each in its pieces; ``train_sizes`` are the images of every whole batch.
-    ``still(part, at_once)`` gives those of a part as validation sees them, in file order, with at most so many images
-    where that is not None.
+    ``train(epoch, first, micro_batches)`` gives the batches of an epoch (counted from 1) in their order, each in its
+    pieces; ``train_sizes`` are the images of every whole batch. ``first``: batches to skip.
+    ``still(part, at_once)`` gives those of a part as validation sees them, in file order. ``at_once``: largest batch,
+    None for the usual size.
     ``model`` maps inputs to logits. ``features``: those of a frozen backbone that the inputs are taken from, if any.
     """
 
@@ -186,7 +186,8 @@ def feature_feed(images: Images, strategy: Strategy, seed: int, network: Network
 
 class _Piece(NamedTuple):
     """What is computed at once of the batch of a step (counted from 0), whether it is the step's first, and its number
-    of images."""
+    of images.
+    """
 
     step: int
     begins: bool
@@ -194,7 +195,7 @@ class _Piece(NamedTuple):
 
 
 def _pieces(sizes: list[int], first: int, micro_batches: MicroBatches) -> list[_Piece]:
-    """Those of the batches of an epoch, without so many first batches."""
+    """Those of the batches of an epoch. ``first``: batches to skip."""
     return [
         _Piece(step, number == 0, size)
         for step, batch in enumerate(sizes[first:], start=first)

@@ -1,7 +1,7 @@
 """Where a run stands, as a file from which it goes on exactly as if it had never ended.
 
 ``checkpoints/RUN/last.safetensors`` holds everything that changes while the run trains: the weights that train, the
-optimizer, the schedule, the scaler, the place in the epoch, its sums so far, and the best epoch. The order of images,
+optimizer, the scaler, the place in the epoch, its sums so far, and the best epoch. The order of images,
 augmentation and dropout need no state: they derive from (seed, epoch, step).
 """
 
@@ -52,7 +52,7 @@ class Standing(Struct, frozen=True, kw_only=True):
     ``data``: the images' fingerprint. ``frozen``: a digest of the layers that do not train. The position is ``step``
     steps into ``epoch`` (from 1), with ``images`` seen in it. ``cost`` is the run's so far.
     ``micro_batch`` and ``at_once``: the most images that a part of a batch, and a forward pass alone, may have where
-    memory ran out before. ``found`` and ``paid``: see :class:`engine.training.course.Course`.
+    memory ran out before. ``found`` and ``paid``: see :class:`engine.training.run.Training`.
     """
 
     version: int = VERSION
@@ -69,7 +69,6 @@ class Standing(Struct, frozen=True, kw_only=True):
     peak_rss: int
     epochs: tuple[EpochFinished, ...]
     groups: list[dict[str, Any]]
-    schedule: dict[str, Any]
     scaler: dict[str, Any]
     best_epoch: int
     best_val: Metrics | None
@@ -114,11 +113,10 @@ def save(course: Course) -> None:
         cost=spent.cost,
         peak_rss=spent.memory.peak_rss,
         peak_allocated=spent.memory.peak_allocated,
-        found=course.found,
-        paid=course.paid,
+        found=training.found,
+        paid=training.paid,
         epochs=tuple(course.epochs),
         groups=optimizer["param_groups"],
-        schedule={name: value for name, value in training.scheduler.state_dict().items() if _is_plain(value)},
         scaler=training.scaler.state_dict(),
         best_epoch=best.epoch,
         best_val=best.val,
@@ -198,9 +196,6 @@ def restore(checkpoint: Checkpoint, course: Course) -> None:
     fill(training.tally.sums(), _below(checkpoint, "tally/"))
     training.optimizer.load_state_dict({"state": _optimizer_state(checkpoint), "param_groups": standing.groups})
     _keep_layout(training.optimizer)
-    if standing.step or standing.epoch > 1:
-        training.optimizer._opt_called = True  # type: ignore[attr-defined] # what torch looks at before it warns of a schedule without steps
-    training.scheduler.load_state_dict(standing.schedule)
     if standing.scaler:  # it has none where it was trained in another precision than fp16
         training.scaler.load_state_dict(standing.scaler)
     training.tally.images, training.seconds = standing.images, standing.epoch_seconds
@@ -212,8 +207,9 @@ def restore(checkpoint: Checkpoint, course: Course) -> None:
     best.state = {name: tensor.to(device) for name, tensor in _below(checkpoint, "best/").items()}
     logits = checkpoint.tensors.get("logits")
     best.logits = None if logits is None else logits.to(device)
-    course.epochs, course.found, course.paid = list(standing.epochs), standing.found, standing.paid
-    course.count_from(standing.cost)
+    course.epochs = list(standing.epochs)
+    training.began = run.meters() - standing.cost
+    training.found, training.paid = standing.found, standing.paid
     run.memory.reset_peak(standing.peak_rss, standing.peak_allocated or 0)
 
 
@@ -230,15 +226,6 @@ def _check(checkpoint: Checkpoint, run: Run, training: Training) -> None:
 
 def _moving(run: Run) -> dict[str, Tensor]:
     return moving_state(run.network.module, run.network.trained)
-
-
-def _is_plain(value: object) -> bool:
-    """Whether JSON can hold it: a schedule's state may name functions, which the strategy gives again."""
-    try:
-        msgspec.json.encode(value)
-    except TypeError:
-        return False
-    return True
 
 
 def _is_finite(tensor: Tensor) -> bool:

@@ -25,8 +25,7 @@ class Course:
     """A run from its first step on, in however many processes; ``data`` is the fingerprint of its images.
 
     ``epochs`` are those that ended. ``unsaved``: what could not be saved the last time, in words. ``spent``: what it
-    took, once it is over but for the test. ``found``: seconds that its features had taken elsewhere; ``paid``: whether
-    what its features took, there or here, is counted. ``began``: what the meters would have shown at its first step.
+    took, once it is over but for the test.
     """
 
     run: Run
@@ -36,36 +35,17 @@ class Course:
     epochs: list[EpochFinished] = field(default_factory=list)
     unsaved: set[str] = field(default_factory=set)
     spent: Spent | None = None
-    found: float = 0.0
-    paid: bool = False
-    began: Cost = field(init=False)
-
-    def __post_init__(self) -> None:
-        self.count_from(Cost())
 
     @cached_property
     def frozen(self) -> str:
         """A digest of the layers that do not train, which are the same all along."""
         return frozen_hash(self.run.network.module, self.run.network.trained)
 
-    def count_from(self, taken: Cost) -> None:
-        """The run took so much before now."""
-        self.began = self.run.meters() - taken
-
-    def charge(self, owed: Cost) -> None:
-        """The run owes so much for the features that an earlier one had extracted."""
-        self.found += owed.seconds
-        self.began -= owed
-
-    def refund(self, made: Cost) -> None:
-        """The run took so much for features that it had paid for before it was suspended."""
-        self.began -= Cost() - made
-
     def taken(self) -> Spent:
         """What the run took so far."""
         if self.spent is not None:
             return self.spent
-        return Spent(self.run.meters() - self.began, self.run.memory.sample())
+        return Spent(self.run.meters() - self.training.began, self.run.memory.sample())
 
     def stop_counting(self) -> None:
         """What comes now is not counted: a test costs the same whatever was trained, and only where there is one."""

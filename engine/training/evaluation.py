@@ -61,13 +61,12 @@ def evaluated(
 ) -> Generator[Event, None, tuple[Metrics, Tensor]]:
     """Metrics over the images of a part, and their logits (images, classes) in file order, with the network as it is.
 
-    Tells its progress in batches while validating, in images while testing.
+    Tells its progress in images.
     """
     due, began, done = every(PROGRESS_SECONDS, run.meters.clock), run.meters.clock(), 0
     parts: list[Tensor] = []
     labels: list[Tensor] = []
-    total = len(part.labels)
-    for step, (inputs, targets) in enumerate(feed.still(part, at_once), start=1):
+    for inputs, targets in feed.still(part, at_once):
         with torch.inference_mode(), autocast(run.images.device, run.precision):
             parts.append(feed.model(inputs).float())
         labels.append(targets)
@@ -78,8 +77,8 @@ def evaluated(
             yield ev.Progress(
                 run=run.name,
                 stage=stage,
-                step=done if stage == "testing" else step,
-                steps=total if stage == "testing" else step + -(-(total - done) // len(targets)),
+                step=done,
+                steps=len(part.labels),
                 epoch=epoch,
                 images_per_second=speed,
             )

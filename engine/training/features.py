@@ -8,6 +8,7 @@ from collections.abc import Callable, Generator, Iterator
 from concurrent.futures import Executor
 from dataclasses import dataclass, field
 from itertools import chain
+from typing import NamedTuple
 
 import msgspec
 import numpy as np
@@ -46,27 +47,12 @@ class FeatureStore:
     """The features that the runs of an experiment share, by what decides them; ``later`` writes them to the cache.
 
     ``costs``: what each took by ``meters``, here or in the experiment that wrote them to the cache.
-    ``owed``: those of features that the present run was given and an earlier one had paid for; whoever counts what a
-    run takes adds them, so that none is cheap because it came later. ``made``: what it took this run itself to extract
-    features; a run that goes on has paid before. ``paid``: what the present run need not pay again.
     """
 
     later: Executor
     meters: Callable[[], Cost] = field(default_factory=Meters)
     tables: dict[str, Tensor] = field(default_factory=dict)
     costs: dict[str, Cost] = field(default_factory=dict)
-    owed: Cost = field(default_factory=Cost)
-    made: Cost = field(default_factory=Cost)
-    paid: set[str] = field(default_factory=set)
-
-    def begin_run(self) -> None:
-        """Another run begins, which owes nothing yet."""
-        self.owed, self.made, self.paid = Cost(), Cost(), set()
-
-    def settle(self) -> tuple[Cost, Cost]:
-        """What is owed and what was made, from now on nothing."""
-        owed, made, self.owed, self.made = self.owed, self.made, Cost(), Cost()
-        return owed, made
 
     def leave_device(self) -> None:
         """Makes room on the device for a run that needs no features: they wait in memory, as far as they fit there."""
@@ -76,6 +62,14 @@ class FeatureStore:
             del self.tables[key]
             if table.nbytes <= free_memory():
                 self.tables[key] = table.cpu()
+
+
+class Features(NamedTuple):
+    """Features as float32 (views, rows, ...), and what extracting them took, which was before where ``were_found``."""
+
+    table: Tensor
+    cost: Cost
+    were_found: bool
 
 
 def number_of_views(strategy: Strategy) -> int:
@@ -90,35 +84,33 @@ def extracted(
     network: Network,
     precision: Arithmetic,
     at_once: int | None = None,
-) -> Generator[WorkDone, None, Tensor]:
-    """The features of every readable image: float32 (views, rows, ...), on the training device while they fit there.
+) -> Generator[WorkDone, None, Features]:
+    """The features of every readable image, on the training device while they fit there.
 
     View 0 is the central one; the others, of training images only, are random and the same for every seed. Rows that
     cannot be read are zero. ``at_once``: images in a forward pass, where the usual number does not fit into memory.
     :class:`TooLargeError` where the features do not fit into memory either, :class:`NotFiniteError` where the network
     gives infinite ones.
     """
-    views = number_of_views(strategy)
+    began, views = store.meters(), number_of_views(strategy)
     key = _key(images, strategy, network, precision, views)
     if key not in store.tables and (found := _cached(store, key, images, views)) is not None:
         store.tables[key], store.costs[key] = found
-    if key in store.tables:
+    were_found = key in store.tables
+    if were_found:
         table = store.tables[key]
         if table.device.type != images.device.type and fits_on(images.device, table.nbytes):
             store.tables[key] = table.to(images.device)
-        if key not in store.paid:
-            store.owed = store.costs[key]
     else:
-        began = store.meters()
         table = yield from _extract(store, images, strategy.augmentation, network, precision, views, at_once)
         store.tables[key] = table
-        store.costs[key] = store.made = store.meters() - began
+        array = table.cpu().numpy()
+        store.costs[key] = store.meters() - began
         many = f"{images.prepared.count} images" + (f", {views - 1} views" if views > 1 else "")
         description = f"{strategy.backbone}: {many} of {images.preprocessing.crop} pixels"
         cost = msgspec.json.encode(store.costs[key])
-        store.later.submit(keep, "features", key, description, {FEATURES: table.cpu().numpy(), COST: cost})
-    store.paid.add(key)
-    return store.tables[key]
+        store.later.submit(keep, "features", key, description, {FEATURES: array, COST: cost})
+    return Features(store.tables[key], store.costs[key], were_found)
 
 
 def _key(images: Images, strategy: Strategy, network: Network, precision: Arithmetic, views: int) -> str:

@@ -18,18 +18,17 @@ from engine import events as ev
 from engine.clock import PROGRESS_SECONDS, every
 from engine.devices import autocast, gradient_scaler, release_memory, wait_for
 from engine.events import Event, Metrics
-from engine.models.backbones import set_training_mode
 from engine.progress import told
 from engine.text import counted
-from engine.training.batches import Batch, Feed, batch_sizes, evaluation_sizes, feature_feed, image_feed
+from engine.training.batches import Feed, batch_sizes, evaluation_sizes, feature_feed, image_feed
 from engine.training.evaluation import WITHOUT_ONEDNN, evaluated, fitting
 from engine.training.head_start import put_probe
 from engine.training.memory import DoesNotFitError, Shortage, do_without_onednn, shortage
 from engine.training.metrics import Tally
-from engine.training.optim import make_optimizer
+from engine.training.optim import make_optimizer, set_rates
 from engine.training.probe import divided
 from engine.training.run import DivergedError, Run, Training, what_trains
-from engine.training.step import Measured, attempt, gradients
+from engine.training.step import attempt, gradients
 
 logger = logging.getLogger("engine")
 
@@ -44,11 +43,11 @@ def fit(run: Run, training: Training, offer: Callable[[int, Metrics, Tensor], bo
     Raises :class:`DivergedError` where the loss is not finite, :class:`DoesNotFitError` where not even the smallest
     part fits into memory, and what torch raises.
     """
-    set_training_mode(run.network)
     training.feed = feed = yield from _feed(run, training)
     train = _solve if run.strategy.is_probe else _train
     while training.epoch <= run.strategy.epochs:
-        epoch, rate = training.epoch, float(training.scheduler.get_last_lr()[0])
+        epoch = training.epoch
+        set_rates(run.strategy, training.optimizer, epoch)
         if not run.strategy.is_probe:
             yield ev.StageChanged(run=run.name, stage="training", detail=f"epoch {epoch}")
         yield from train(run, training, feed)
@@ -57,8 +56,6 @@ def fit(run: Run, training: Training, offer: Callable[[int, Metrics, Tensor], bo
         yield ev.StageChanged(run=run.name, stage="validating", detail=f"epoch {epoch}")
         val, logits = yield from _validate(run, training, feed)
         seconds = train_seconds + run.meters.clock() - began
-        if not run.strategy.is_probe:
-            training.scheduler.step()
         is_best = offer(epoch, val, logits)
         training.begin_epoch(epoch + 1)
         yield ev.EpochFinished(
@@ -66,7 +63,7 @@ def fit(run: Run, training: Training, offer: Callable[[int, Metrics, Tensor], bo
             epoch=epoch,
             train=trained,
             val=val,
-            learning_rate=rate,
+            learning_rate=float(training.optimizer.param_groups[0]["lr"]),
             seconds=seconds,
             train_seconds=train_seconds,
             images_per_second=trained.images / train_seconds,
@@ -101,7 +98,7 @@ def _compute_blanks(run: Run, train_sizes: list[int], val_sizes: list[int]) -> N
     optimizer = make_optimizer(run.strategy, network)
     scaler = gradient_scaler(device, run.precision)
     for size in train_sizes:
-        set_training_mode(network)
+        network.module.train()
         blank = torch.zeros(size, 3, crop, crop, device=device).to(memory_format=torch.channels_last)
         labels = torch.zeros(size, dtype=torch.int64, device=device)
         gradients(run.model, optimizer, scaler, run.precision, iter([(blank, labels)]), size)
@@ -137,17 +134,27 @@ def _feed(run: Run, training: Training) -> Generator[Event, None, Feed]:
 
 
 def _features(run: Run, training: Training) -> Generator[Event, None, Tensor]:
-    """Those of the backbone as it is, in eval mode."""
+    """Those of the backbone as it is, in eval mode.
+
+    What counts is what extracting them took, wherever that was, and not what getting them takes here: neither does a
+    run cost less because it comes later, nor more because it was interrupted.
+    """
     run.network.module.eval()
-    features = yield from fitting(
-        run,
-        training,
-        "extracting features",
-        run.images.prepared.count,
-        lambda at_once: told(run.features(at_once), "features", run.meters.clock, run.name),
-    )
-    set_training_mode(run.network)
-    return features
+    taken = run.meters() - training.began
+    try:
+        features = yield from fitting(
+            run,
+            training,
+            "extracting features",
+            run.images.prepared.count,
+            lambda at_once: told(run.features(at_once), "features", run.meters.clock, run.name),
+        )
+    finally:
+        training.began = run.meters() - taken
+    if not training.paid:
+        training.began -= features.cost
+        training.paid, training.found = True, features.cost.seconds if features.were_found else 0.0
+    return features.table
 
 
 def _solve(run: Run, training: Training, feed: Feed) -> Generator[Event, None, None]:
@@ -180,7 +187,7 @@ def _train(run: Run, training: Training, feed: Feed) -> Generator[Event, None, N
     due, began = every(PROGRESS_SECONDS, run.meters.clock), run.meters.clock() - training.seconds
     batches = feed.train(epoch, training.step, training.micro_batches)
     while training.step < feed.train_steps:
-        done = _step(run, training, feed, batches)
+        done = attempt(run, training, feed, batches)
         if isinstance(done, str):
             batches.close()  # it holds a batch
             training.seconds = run.meters.clock() - began
@@ -204,25 +211,6 @@ def _train(run: Run, training: Training, feed: Feed) -> Generator[Event, None, N
             )
     _finite(tally.loss(), training, finite)
     training.seconds = run.meters.clock() - began
-
-
-def _step(run: Run, training: Training, feed: Feed, parts: Generator[Batch, None, None]) -> list[Measured] | Shortage:
-    """One step of the optimizer, or what there was no memory for."""
-    size = feed.train_sizes[training.step]
-    proven = size <= training.proven
-    done = attempt(
-        what_trains(run),
-        feed.model,
-        training.optimizer,
-        training.scaler,
-        run.precision,
-        parts,
-        size,
-        proven=proven,
-    )
-    if not proven and isinstance(done, list):
-        training.proven = size
-    return done
 
 
 def _smaller_steps(run: Run, training: Training, size: int, short: Shortage) -> ev.Warned:

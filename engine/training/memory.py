@@ -29,7 +29,9 @@ class TooLargeError(RuntimeError):
 
 
 def too_large(what: str, needed: int, free: int, advice: str) -> TooLargeError:
-    """That ``what`` so many bytes and so many are free; ``advice``: what to do instead."""
+    """An error: ``what`` needs ``needed`` bytes and only ``free`` are free. ``what`` ends in its verb, ``advice`` says
+    what to do instead.
+    """
     return TooLargeError(f"{what} {needed / GIB:.1f} GiB and {free / GIB:.1f} GiB are free: {advice}")
 
 

@@ -1,4 +1,4 @@
-"""Optimizers and learning-rate schedulers of torch, made from a strategy."""
+"""Optimizers of torch, made from a strategy, and the rates at which they train."""
 
 from __future__ import annotations
 
@@ -6,12 +6,12 @@ from typing import Any
 
 import torch
 from torch import nn
-from torch.optim import Optimizer, lr_scheduler
+from torch.optim import Optimizer
 
 from engine.models.backbones import Network, preprocessing
 from engine.models.stages import stage_of, stages
-from engine.strategy import LBFGS, SGD, AdamW, Constant, CosineAnnealingLR, ExponentialLR, StepLR, Strategy
-from engine.training.schedule import planned_rates
+from engine.strategy import LBFGS, SGD, AdamW, Strategy
+from engine.training.schedule import rate_of
 
 
 def make_optimizer(strategy: Strategy, network: Network) -> Optimizer:
@@ -60,38 +60,30 @@ def _begin_moments(optimizer: torch.optim.AdamW) -> None:
             }
 
 
-def make_scheduler(strategy: Strategy, optimizer: Optimizer) -> lr_scheduler.LRScheduler:
-    """The strategy's scheduler, to be stepped once after every epoch."""
-    match strategy.schedule:
-        case StepLR(step_size=size, gamma=gamma):
-            return lr_scheduler.StepLR(optimizer, step_size=size, gamma=gamma)
-        case ExponentialLR(gamma=gamma):
-            return lr_scheduler.ExponentialLR(optimizer, gamma=gamma)
-        case CosineAnnealingLR(eta_min=low) if low and len(optimizer.param_groups) > 1:
-            # torch's would bring every group to the same lowest rate, and so some of them up
-            highest = float(optimizer.param_groups[0]["lr"])
-            rates = planned_rates(highest, strategy.schedule, strategy.epochs)
-            return lr_scheduler.LambdaLR(optimizer, lambda epoch: rates[min(epoch, len(rates) - 1)] / highest)
-        case CosineAnnealingLR(eta_min=low):
-            return lr_scheduler.CosineAnnealingLR(optimizer, T_max=strategy.epochs, eta_min=low)
-        case Constant():
-            return lr_scheduler.LambdaLR(optimizer, lambda _epoch: 1.0)
+def set_rates(strategy: Strategy, optimizer: Optimizer, epoch: int) -> None:
+    """Sets the rates of an epoch (from 1): the planned one for the head, that of each stage in proportion to it."""
+    rate = rate_of(strategy, epoch)
+    if rate is not None:
+        highest = optimizer.param_groups[0]["initial_lr"]
+        for group in optimizer.param_groups:
+            group["lr"] = rate * (group["initial_lr"] / highest)
 
 
-def initial_rates(strategy: Strategy, optimizer: Optimizer) -> tuple[float, ...]:
+def initial_rates(optimizer: Optimizer) -> tuple[float, ...]:
     """The rates at which training begins, the head's first, then of each stage below it; empty where all are alike."""
-    rates = tuple(float(group.get("initial_lr", group["lr"])) for group in optimizer.param_groups)
-    return rates if strategy.layer_decay < 1 and len(rates) > 1 else ()
+    groups = optimizer.param_groups
+    return tuple(group["initial_lr"] for group in groups) if len(groups) > 1 else ()
 
 
 def _groups(strategy: Strategy, rate: float, network: Network) -> list[dict[str, Any]]:
     """The parameters that train by their distance from the head, each stage of the network one further."""
     named = [(name, one) for name, one in network.module.named_parameters() if one.requires_grad]
     if strategy.layer_decay == 1:
-        return [{"params": [parameter for _, parameter in named]}]
+        return [{"params": [parameter for _, parameter in named], "initial_lr": rate}]
     found = stages(network.module, network.head_name, preprocessing(strategy.backbone, None).crop)
     groups: dict[int, list[nn.Parameter]] = {}
     for name, parameter in named:
         in_head = name.startswith(f"{network.head_name}.")
         groups.setdefault(0 if in_head else len(found) - stage_of(name, found), []).append(parameter)
-    return [{"params": groups[depth], "lr": rate * strategy.layer_decay**depth} for depth in sorted(groups)]
+    rates = {depth: rate * strategy.layer_decay**depth for depth in sorted(groups)}
+    return [{"params": groups[depth], "lr": initial, "initial_lr": initial} for depth, initial in rates.items()]

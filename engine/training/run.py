@@ -9,10 +9,9 @@ import torch
 from torch import Tensor, nn
 from torch.amp import GradScaler
 from torch.optim import Optimizer
-from torch.optim.lr_scheduler import LRScheduler
 
 from engine.devices import MemoryProbe, gradient_scaler
-from engine.meters import Meters
+from engine.meters import Cost, Meters
 from engine.models.backbones import Network
 from engine.models.dry_run import in_eval_mode
 from engine.models.trained import trains_batch_norm
@@ -20,8 +19,9 @@ from engine.progress import WorkDone
 from engine.spec import Arithmetic
 from engine.strategy import Strategy
 from engine.training.batches import WHOLE_BATCHES, Feed, Images, MicroBatches
+from engine.training.features import Features
 from engine.training.metrics import Tally
-from engine.training.optim import make_optimizer, make_scheduler
+from engine.training.optim import make_optimizer
 
 
 class DivergedError(RuntimeError):
@@ -34,7 +34,7 @@ class Run:
 
     ``model`` maps the backbone's input to logits: the network's module, or what ``torch.compile`` made of it.
     ``features``: the work of getting those of the backbone as it is, at most so many images at once where that is not
-    None, see :mod:`engine.training.features`. ``precision`` is that of what trains.
+    None, see :func:`engine.training.features.extracted`. ``precision`` is that of what trains.
     """
 
     name: str
@@ -45,7 +45,7 @@ class Run:
     images: Images
     precision: Arithmetic
     memory: MemoryProbe
-    features: Callable[[int | None], Generator[WorkDone, None, Tensor]]
+    features: Callable[[int | None], Generator[WorkDone, None, Features]]
     meters: Meters = field(default_factory=Meters)
 
 
@@ -57,12 +57,14 @@ class Training:
     ``micro_batches`` and ``at_once``, the images of a forward pass alone, say what fits into memory; None is what is
     usual. ``proven``: the largest batch that a step was done with in this process. ``feed``: what the network is fed
     in this process, None before training goes on in it.
+    ``began``: meter readings minus everything spent before. ``paid``: the cost of its features is already included;
+    ``found``: seconds of it that went by elsewhere.
     """
 
     optimizer: Optimizer
-    scheduler: LRScheduler
     scaler: GradScaler
     tally: Tally
+    began: Cost
     epoch: int = 1
     step: int = 0
     seconds: float = 0.0
@@ -70,6 +72,8 @@ class Training:
     at_once: int | None = None
     proven: int = 0
     feed: Feed | None = None
+    paid: bool = False
+    found: float = 0.0
 
     def begin_epoch(self, epoch: int) -> None:
         """Stands at the beginning of an epoch."""
@@ -81,10 +85,9 @@ def at_the_start(run: Run) -> Training:
     """The training of a run before its first step."""
     optimizer = make_optimizer(run.strategy, run.network)
     device = run.images.device
-    scheduler = make_scheduler(run.strategy, optimizer)
     micro_batches = MicroBatches(least=2 if trains_batch_norm(run.network.module, run.network.trained) else 1)
     scaler = gradient_scaler(device, run.precision)
-    return Training(optimizer, scheduler, scaler, Tally(device), micro_batches=micro_batches)
+    return Training(optimizer, scaler, Tally(device), run.meters(), micro_batches=micro_batches)
 
 
 def what_trains(run: Run) -> nn.Module:

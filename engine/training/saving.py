@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Generator, Sequence
+from functools import partial
 
 from engine import events as ev
 from engine.events import Event
@@ -20,12 +21,7 @@ logger = logging.getLogger("engine")
 
 def standing(course: Course, then: str = GOES_ON) -> Generator[Event, None, None]:
     """Saves where the run stands, unless that cannot be or is not worth it."""
-
-    def save() -> Sequence[Event]:
-        checkpoint.save(course)
-        return ()
-
-    yield from _tried(course, "where it stands", save, then)
+    yield from _tried(course, "where it stands", partial(checkpoint.save, course), then)
 
 
 def best(course: Course, then: str = GOES_ON) -> Generator[Event, None, None]:
@@ -46,8 +42,10 @@ def is_want_of_room(error: Exception) -> bool:
     return isinstance(error, OSError) or shortage(error) is not None
 
 
-def _tried(course: Course, what: str, save: Callable[[], Sequence[Event]], then: str) -> Generator[Event, None, None]:
-    """Saves something; where that cannot be, says so the first time."""
+def _tried(
+    course: Course, what: str, save: Callable[[], Sequence[Event] | None], then: str
+) -> Generator[Event, None, None]:
+    """Saves something and tells what that tells; where it cannot be, says so the first time."""
     try:
         saved = save()
     except Exception as error:
@@ -60,7 +58,7 @@ def _tried(course: Course, what: str, save: Callable[[], Sequence[Event]], then:
             yield ev.Warned(run=course.run.name, message=f"{what} could not be saved ({why(error)}){then}")
         return
     course.unsaved.discard(what)
-    yield from saved
+    yield from saved or ()
 
 
 def why(error: Exception) -> str:

@@ -4,23 +4,33 @@ from __future__ import annotations
 
 import math
 
-from engine.strategy import Constant, CosineAnnealingLR, ExponentialLR, Schedule, StepLR, Strategy
+from engine.strategy import Constant, CosineAnnealingLR, ExponentialLR, StepLR, Strategy
 
 STILL = 1e-3
 
 
 def rates_of(strategy: Strategy) -> tuple[float, ...]:
     """The rate of every epoch, the highest where stages have rates of their own; empty for L-BFGS, which has none."""
-    rate = strategy.learning_rate
-    return () if rate is None else planned_rates(rate, strategy.schedule, strategy.epochs)
+    return tuple(rate for epoch in range(1, strategy.epochs + 1) if (rate := rate_of(strategy, epoch)) is not None)
 
 
-def planned_rates(lr: float, schedule: Schedule, epochs: int) -> tuple[float, ...]:
-    """The rate at which each epoch trains, from the initial ``lr``.
+def rate_of(strategy: Strategy, epoch: int) -> float | None:
+    """The rate of an epoch (from 1), the highest where stages have rates of their own; None for L-BFGS.
 
     The closed forms of ``torch.optim.lr_scheduler``, stepped once after every epoch.
     """
-    return tuple(_rate(lr, schedule, epoch, epochs) for epoch in range(epochs))
+    lr, steps = strategy.learning_rate, epoch - 1
+    if lr is None:
+        return None
+    match strategy.schedule:
+        case StepLR(step_size=size, gamma=gamma):
+            return lr * gamma ** (steps // size)
+        case ExponentialLR(gamma=gamma):
+            return lr * gamma**steps
+        case CosineAnnealingLR(eta_min=low):
+            return low + (lr - low) * (1 + math.cos(math.pi * steps / strategy.epochs)) / 2
+        case Constant():
+            return lr
 
 
 def stands_still_from(strategy: Strategy) -> int | None:
@@ -30,15 +40,3 @@ def stands_still_from(strategy: Strategy) -> int | None:
     rates = rates_of(strategy)
     still = next((epoch for epoch, rate in enumerate(rates, 1) if rate < 1.001 * STILL * max(rates)), None)
     return still if still is not None and len(rates) - still + 1 >= len(rates) / 3 else None
-
-
-def _rate(lr: float, schedule: Schedule, epoch: int, epochs: int) -> float:
-    match schedule:
-        case StepLR(step_size=size, gamma=gamma):
-            return lr * gamma ** (epoch // size)
-        case ExponentialLR(gamma=gamma):
-            return lr * gamma**epoch
-        case CosineAnnealingLR(eta_min=low):
-            return low + (lr - low) * (1 + math.cos(math.pi * epoch / epochs)) / 2
-        case Constant():
-            return lr

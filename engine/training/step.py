@@ -6,15 +6,16 @@ import logging
 from collections.abc import Callable, Iterator
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 from torch.amp import GradScaler
 from torch.nn import functional
 from torch.optim import Optimizer
 
 from engine.devices import autocast
 from engine.spec import Arithmetic
-from engine.training.batches import Batch
+from engine.training.batches import Batch, Feed
 from engine.training.memory import Shortage, shortage
+from engine.training.run import Run, Training, what_trains
 
 Measured = tuple[Tensor, Tensor, Tensor]
 """A part of a batch as it was computed: logits (images, classes), labels (images,) and mean loss."""
@@ -47,29 +48,20 @@ def gradients(
     return measured
 
 
-def attempt(
-    trained: nn.Module,
-    model: Callable[[Tensor], Tensor],
-    optimizer: Optimizer,
-    scaler: GradScaler,
-    precision: Arithmetic,
-    parts: Iterator[Batch],
-    size: int,
-    *,
-    proven: bool,
-) -> list[Measured] | Shortage:
-    """One step of the optimizer over ``trained``; or what there was no memory for, and nothing has changed then: what
-    the optimizer remembers was made before, so that it needs no memory once it moves a parameter.
+def attempt(run: Run, training: Training, feed: Feed, parts: Iterator[Batch]) -> list[Measured] | Shortage:
+    """Does the next step of the optimizer, on a batch that comes in parts.
 
-    ``proven``: a batch of that size did fit before. If memory ends all the same, since something else has taken it,
-    the running statistics of batch norm may have seen a part of this batch once more than they should: keeping a copy
-    of them before every step would cost all the others.
+    Returns what memory ran out for, if it did; then nothing has changed, because the optimizer's state was allocated in
+    advance. But where a batch of that size did fit before, and memory ends since something else has taken it, the
+    running statistics of batch norm may have seen a part of this batch once more than they should: keeping a copy of
+    them before every step would cost all the others.
     """
+    optimizer, scaler, size = training.optimizer, training.scaler, feed.train_sizes[training.step]
     kept: list[tuple[Tensor, Tensor]] = []
     try:
-        if not proven:
-            kept = [(buffer, buffer.clone()) for buffer in trained.buffers()]
-        measured = gradients(model, optimizer, scaler, precision, parts, size)
+        if size > training.proven:
+            kept = [(buffer, buffer.clone()) for buffer in what_trains(run).buffers()]
+        measured = gradients(feed.model, optimizer, scaler, run.precision, parts, size)
         scaler.step(optimizer)
     except Exception as error:
         short = shortage(error)
@@ -78,6 +70,7 @@ def attempt(
         logger.warning("no memory for a step: %s", str(error))  # a record that keeps the error keeps its memory
     else:
         scaler.update()
+        training.proven = max(training.proven, size)
         return measured
     with torch.no_grad():
         for buffer, before in kept:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from dataclasses import replace
 from pathlib import Path
 from types import ModuleType, SimpleNamespace
@@ -17,13 +17,17 @@ from engine.clock import Stopwatch
 from engine.data.dataset import DataSet
 from engine.energy import energy_meter
 from engine.meters import Cost, Meters
+from engine.progress import WorkDone
 from engine.training import checkpoint
 from engine.training.best import Best
 from engine.training.course import Course
+from engine.training.features import Features
+from engine.training.fit import fit
 from engine.training.run import at_the_start
 from tests.engine.parted import EXTRACTION, data_set, run_in
 from tests.engine.running import small_experiment
-from tests.engine.training.runs import CLASSES, fine_tuning, make_run
+from tests.engine.training.runs import CLASSES, extraction, fine_tuning, make_run, never_best
+from tests.engine.work import result
 
 CARD = torch.device("cuda", 0)
 
@@ -111,12 +115,24 @@ def test_it_is_the_run_s_without_pauses_and_goes_on_in_another_process(tmp_path:
 
 
 @pytest.mark.parametrize(("owed", "taken"), [(12.0, 42.0), (None, None)])
-def test_features_that_an_earlier_run_extracted_count(owed: float | None, taken: float | None, tmp_path: Path) -> None:
-    joules = [100.0]
-    one = course(tmp_path, of_energy(lambda: joules[0]))
-    one.charge(Cost(3.0, 4.0, owed))
+def test_features_count_once_what_extracting_them_took(owed: float | None, taken: float | None, tmp_path: Path) -> None:
+    """Of a run that needs them twice: for the head that it begins with, and to train on."""
+    joules, asked = [100.0], []
+    run = make_run(extraction(epochs=1, head="probe"))
+    features, _ = result(run.features(None))
+
+    def found(at_once: int | None) -> Generator[WorkDone, None, Features]:
+        joules[0] += 1000
+        asked.append(at_once)
+        yield WorkDone("loading")
+        return features._replace(cost=Cost(3.0, 4.0, owed), were_found=True)
+
+    run = replace(run, features=found, meters=of_energy(lambda: joules[0]))
+    one = Course(run, at_the_start(run), Best(run, tmp_path, CLASSES), "data")
+    list(fit(run, one.training, never_best))
     joules[0] += 30
     assert one.taken().cost.joules == taken
+    assert (one.training.found, len(asked)) == (3.0, 2)
 
 
 @pytest.mark.parametrize("which", ["before", "now"])

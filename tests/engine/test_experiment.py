@@ -128,6 +128,7 @@ def test_every_stage_tells_how_far_it_is(
     for stage, steps in told.items():
         assert all(0 <= step <= of for step, of in steps), stage
         assert any(step == of > 0 for step, of in steps), stage
+    assert {of for _, of in told["validating"]} == {8}, "images"
 
 
 def test_another_experiment_beside_it_is_told(image_folder: Callable[..., Path], tmp_path: Path) -> None:

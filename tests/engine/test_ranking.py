@@ -21,7 +21,6 @@ from engine.strategy import Strategy
 from engine.toml import SpecError
 from engine.training import features
 from engine.training.batches import Images
-from engine.training.features import FeatureStore
 from tests.engine.training.runs import warmed_up
 from tests.engine.work import result
 
@@ -76,7 +75,10 @@ def test_backbones_are_ranked_by_training_images_alone(image_folder: Callable[..
 def test_features_that_are_found_cost_what_they_took(
     image_folder: Callable[..., Path], weights: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(FeatureStore, "settle", lambda _: (Cost(seconds=1e6), Cost()))
+    def found(*arguments: Any) -> Any:
+        return (yield from features.extracted(*arguments))._replace(cost=Cost(seconds=1e6), were_found=True)
+
+    monkeypatch.setattr("engine.ranking.extracted", found)
     dataset = discover(DataSource(path=str(image_folder())))
     ((one,), _) = result(rank(dataset, ["mobilenet_v3_small"], str(weights / "mine.safetensors"), "cpu"))
     assert one.seconds > 1e6
@@ -122,7 +124,8 @@ def test_features_that_tell_nothing_apart_are_skipped_with_a_line(
     image_folder: Callable[..., Path], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def nothing(*arguments: Any) -> Any:
-        return torch.zeros_like((yield from features.extracted(*arguments)))
+        found = yield from features.extracted(*arguments)
+        return found._replace(table=torch.zeros_like(found.table))
 
     monkeypatch.setattr("engine.ranking.extracted", nothing)
     dataset = discover(DataSource(path=str(image_folder())))

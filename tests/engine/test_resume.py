@@ -375,8 +375,36 @@ def test_the_checkpoint_of_a_run_that_is_over_goes_when_the_others_go_on(
     assert not standing_file(tmp_path, FINE_TUNING).exists()
 
 
-def test_features_that_have_to_be_extracted_again_are_paid_for_once(
-    image_folder: Callable[..., Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+def kill(folder: Path, asked: Experiment, when: Condition) -> None:
+    """Runs the experiment in this thread, and ends it at the first such event as if the process were killed then."""
+
+    class KilledError(BaseException):
+        pass
+
+    class Dying(EventLog):
+        def append(self, event: ev.Event) -> ev.Event:
+            if when(event):
+                raise KilledError
+            return super().append(event)
+
+    with pytest.raises(KilledError), Dying(folder) as log:
+        run(asked, discover(asked.data), log, deque())
+
+
+@pytest.mark.parametrize(
+    "leave",
+    [
+        partial(run_until, action="suspend", when=ended(1)),
+        partial(run_until, action="suspend", when=at("features")),
+        partial(kill, when=at("training")),
+    ],
+    ids=["after them", "within them", "killed"],
+)
+def test_features_that_have_to_be_extracted_again_are_counted_once(
+    leave: Callable[[Path, Experiment], None],
+    image_folder: Callable[..., Path],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setenv("TL_TUI_CACHE_GIB", "0")
     slower, extract = [0.0], features._extract
@@ -389,11 +417,12 @@ def test_features_that_have_to_be_extracted_again_are_paid_for_once(
     clock = Stopwatch(lambda: time.perf_counter() + slower[0])
     monkeypatch.setattr("engine.experiment.Meters", partial(Meters, clock=clock))
     asked = small_experiment("mobilenetv3-extract", data=image_folder())
-    run_until(tmp_path, asked, "suspend", ended(1))
-    seconds = go_on(tmp_path, asked).run(EXTRACTION).seconds
+    leave(tmp_path, asked)
+    one = go_on(tmp_path, asked).run(EXTRACTION)
     assert slower == [2e6]
-    assert seconds is not None
-    assert 1e6 < seconds < 1.1e6
+    assert one.seconds is not None
+    assert 1e6 < one.seconds < 1.1e6
+    assert one.seconds_of_found_features == 0
 
 
 def test_an_experiment_that_never_began_begins(image_folder: Callable[..., Path], tmp_path: Path) -> None:

@@ -85,7 +85,7 @@ def test_the_first_line_never_leaves_out_how_it_ended() -> None:
             "● training",
             "step 4/8 · 91 images/s",
         ),
-        ([stage("validating", "epoch 1"), progress("validating", 1, 3)], "● validating", "step 1/3"),
+        ([stage("validating", "epoch 1"), progress("validating", 1, 3)], "● validating", "image 1/3"),
         ([stage("probing", ""), progress("probing", 3, 11)], "● solving for the last layer", "step 3/11"),
     ],
     ids=lambda value: value.removeprefix("● ") if isinstance(value, str) else "",

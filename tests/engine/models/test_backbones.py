@@ -13,7 +13,6 @@ from engine.models.backbones import (
     default_weights,
     features,
     preprocessing,
-    set_training_mode,
 )
 from engine.models.trained import state_hash
 from engine.toml import SpecError
@@ -84,7 +83,6 @@ def test_only_the_head_of_a_frozen_backbone_trains(backbone, size):
 
     optimizer = torch.optim.SGD(network.head.parameters(), lr=0.1)
     network.module.train()
-    set_training_mode(network)
     logits = network.module(images(size=size))
     assert logits.shape == (2, 3)
     torch.nn.functional.cross_entropy(logits, torch.tensor([0, 1])).backward()

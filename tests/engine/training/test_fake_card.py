@@ -34,7 +34,7 @@ from engine.training.batches import Images, MicroBatches, feature_feed, image_fe
 from engine.training.evaluation import evaluated
 from engine.training.features import FeatureStore, number_of_views
 from engine.training.metrics import Tally
-from engine.training.optim import make_optimizer, make_scheduler
+from engine.training.optim import make_optimizer
 from engine.training.run import Run, Training
 from tests.engine.training.runs import CROP, SIDE, extraction, fine_tuning
 from tests.engine.work import result
@@ -143,10 +143,9 @@ def ready(strategy: Strategy, kept: str, monkeypatch: pytest.MonkeyPatch) -> Rea
                 parameter.grad = torch.empty_like(parameter)
 
     monkeypatch.setattr(torch.autograd, "backward", backward)
-    schedule = make_scheduler(strategy, optimizer)
     monkeypatch.setattr(optimizer, "step", lambda *_: None)
     scaler, tally = GradScaler("cuda", enabled=False), Tally(CARD)
-    training = Training(optimizer, schedule, scaler, tally, micro_batches=MicroBatches(least=2))
+    training = Training(optimizer, scaler, tally, Cost(), micro_batches=MicroBatches(least=2))
     if strategy.on_features:
         table = torch.zeros(number_of_views(strategy), TRAIN + VAL, 1024, device=CARD if kept == "card" else "cpu")
         training.feed = feature_feed(seen, strategy, 0, network, table)
@@ -249,8 +248,8 @@ def test_features_leave_the_card_to_a_run_that_needs_none_and_come_back(monkeypa
         store.leave_device()
         assert store.tables["key"].device.type == "cpu"
         work = features.extracted(store, images("card"), strategy, None, "fp32")  # type: ignore[arg-type]
-        table, _ = result(work)
-        assert table.device == CARD
+        found, _ = result(work)
+        assert found.table.device == CARD
         monkeypatch.setattr(features, "free_memory", lambda: 0)
         store.leave_device()
     assert not store.tables, "where memory has no room either, they are found in the cache or extracted again"

@@ -71,7 +71,8 @@ def table(
 ) -> tuple[Tensor, list[WorkDone]]:
     with ThreadPoolExecutor(1) as later:
         kept = replace(store, later=later) if store else FeatureStore(later)
-        return result(extracted(kept, seen or images(), one, net or network(), precision))
+        found, said = result(extracted(kept, seen or images(), one, net or network(), precision))
+    return found.table, said
 
 
 def test_every_image_once_as_validation_sees_it() -> None:
@@ -146,32 +147,19 @@ def test_seeds_and_later_experiments_extract_nothing(monkeypatch: pytest.MonkeyP
     assert torch.equal(again, first)
 
 
-def test_a_run_owes_what_an_earlier_one_paid_for_and_owes_it_once() -> None:
-    ticks = iter(range(0, 1000, 7))
-    store = FeatureStore(ThreadPoolExecutor(1), lambda: Cost(next(ticks)))
-    owed = []
-    for asked_for in (1, 2, 1):
-        store.begin_run()
-        for _ in range(asked_for):
-            result(extracted(store, images(), strategy(), network(), "fp32"))
-        owed.append(store.settle()[0].seconds)
-    assert owed == [0, 7, 7]
-    assert store.settle() == (Cost(), Cost())
-
-
 @pytest.mark.parametrize(("before", "after", "joules"), [(None, None, None), (5, 16, 11)], ids=["no meter", "metered"])
-def test_a_later_experiment_owes_what_the_features_took_when_they_were_extracted(
+def test_what_extracting_them_took_is_known_wherever_they_are_found(
     before: float | None, after: float | None, joules: float | None
 ) -> None:
-    first = FeatureStore(ThreadPoolExecutor(1), iter([Cost(1, 2, before), Cost(8, 5, after)]).__next__)
-    table(strategy(), store=first)
-    (cost,) = first.costs.values()
-    assert first.settle()[0] == Cost()
-    assert cost == Cost(7, 3, joules)
-    later = FeatureStore(ThreadPoolExecutor(1), Cost)
-    later.begin_run()
-    assert result(extracted(later, images(), strategy(), network(), "fp32"))[1] == []
-    assert later.settle() == (cost, Cost())
+    readings = [Cost(1, 2, before), Cost(8, 5, after), Cost(9, 9, 99)]
+    with ThreadPoolExecutor(1) as later:
+        store = FeatureStore(later, iter(readings).__next__)
+        found = [result(extracted(store, images(), strategy(), network(), "fp32"))[0] for _ in range(2)]
+    other = FeatureStore(ThreadPoolExecutor(1))
+    found.append(result(extracted(other, images(), strategy(), network(), "fp32"))[0])
+    assert [(one.cost, one.were_found) for one in found] == [
+        (Cost(7, 3, joules), again) for again in (False, True, True)
+    ]
 
 
 @pytest.mark.parametrize("where", ["extracting", "from the cache"])

@@ -73,10 +73,11 @@ def test_every_epoch_trains_at_the_rate_of_torchs_scheduler(strategy: Strategy) 
     run = make_run(strategy, train=8, val=4)
     rates = [epoch.learning_rate for epoch in epochs_of(fitted(run, never_best))]
     parameter = nn.Parameter(torch.zeros(1))
-    sgd = torch.optim.SGD([parameter], lr=strategy.optimizer.lr, momentum=0.9)
     if strategy.name == "resnet18-finetune":
+        sgd = torch.optim.SGD([parameter], lr=1e-3)
         scheduler: torch.optim.lr_scheduler.LRScheduler = torch.optim.lr_scheduler.StepLR(sgd, 3, 0.1)
     else:
+        sgd = torch.optim.SGD([parameter], lr=1e-2)
         scheduler = torch.optim.lr_scheduler.ExponentialLR(sgd, 0.9)
     expected = []
     for _ in range(4):

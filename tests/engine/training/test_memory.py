@@ -254,7 +254,8 @@ def test_features_and_validation_are_computed_with_fewer_images_at_once(
         with Card(capacity) as card:
             found, warnings = trained(this, training)
         assert this.features is not None
-        return Ran(found, warnings, card.peak, training), result(this.features(None))[0]  # found, not computed again
+        features, _ = result(this.features(None))  # found, not computed again
+        return Ran(found, warnings, card.peak, training), features.table
 
     usual, features = run(float("inf"), None)
     eight, _ = run(float("inf"), 8)

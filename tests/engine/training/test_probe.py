@@ -153,7 +153,7 @@ def test_no_head_of_a_run_has_less_regularised_loss() -> None:
     """Gradient descent from the probe, on what it minimised, has nowhere to go."""
     run = make_run(changed_strategy(on_rung("mobilenet_v3_small", "probe"), optimizer={"l2": [0.1]}))
     list(fitted(run, never_best))
-    features = result(run.features(None))[0][0, run.images.prepared.train.rows].double()
+    features = result(run.features(None))[0].table[0, run.images.prepared.train.rows].double()
     labels = run.images.prepared.train.labels
     scale = (features - features.mean(0)).square().mean().sqrt()
     weight, bias = (run.network.head.get_parameter(name).detach().double() for name in ("weight", "bias"))
@@ -181,13 +181,14 @@ def test_fine_tuning_from_a_probe_begins_with_its_head() -> None:
     next(event for event in events if getattr(event, "stage", "") == "training")
     for name in ("weight", "bias"):
         assert torch.equal(tuned.network.head.get_parameter(name), probed.network.head.get_parameter(name))
-    assert tuned.network.module.training
+    next(event for event in events if getattr(event, "stage", "") == "validating")
+    assert tuned.network.module.training, "after features, which are extracted in eval mode"
     assert at_the_start(tuned).micro_batches.least == 2
 
 
 def test_what_a_card_has_no_room_for_is_solved_for_on_the_cpu(monkeypatch: pytest.MonkeyPatch) -> None:
     run = make_run(on_rung("mobilenet_v3_small", "probe"))
-    here = result(run.features(None))[0]
+    here = result(run.features(None))[0].table
     there = SimpleNamespace(device=torch.device("cuda"), cpu=lambda: here)
     put = head_start._put_probe
 
