@@ -29,17 +29,25 @@ def test_everything_drawn_has_an_ascii_form_of_the_same_width() -> None:
 
 def test_in_ascii_a_solid_line_does_not_look_like_a_dotted_one() -> None:
     points = ((1.0, 0.0), (9.0, 1.0), (12.0, 0.2))
-    drawn = {
-        line: plain.to_ascii(str(draw(Curves("", (Series("", points, BLUE, line=line),), (1, 12), (0, 1), str), 60, 10)))
-        for line in ("solid", "dotted")
-    }
-    assert {*'"_='} <= {*drawn["solid"]}
-    assert {*'"_='}.isdisjoint(drawn["dotted"]) and {*"'."} <= {*drawn["dotted"]}
+    solid, dotted = (
+        plain.to_ascii(str(draw(Curves("", (series,), (1, 12), (0, 1), str), 60, 10)))
+        for series in (Series("", points, BLUE), Series("", points, BLUE, line="dotted"))
+    )
+    assert {*'"_='} <= {*solid}
+    assert {*'"_='}.isdisjoint(dotted) and {*"'."} <= {*dotted}
 
 
 @pytest.mark.parametrize(
     ("text", "expected"),
-    [("● ✓ ━┄", "* + =."), ("╭─╮│", "+-+|"), ("⣿⠉⣀⠔⡇⠁⡀⠀", ":\"_=|'. "), ("9.5 ± 1, ±2", "9.5+- 1,+-2"), ("é", "e"), ("蟻 ½", "?? ?"), ("plain", "plain")],
+    [
+        ("● ✓ ━┄", "* + =."),
+        ("╭─╮│", "+-+|"),
+        ("⣿⠉⣀⠔⡇⠁⡀⠀", ":\"_=|'. "),
+        ("9.5 ± 1, ±2", "9.5+- 1,+-2"),
+        ("é", "e"),
+        ("蟻 ½", "?? ?"),
+        ("plain", "plain"),
+    ],
 )
 def test_ascii(text: str, expected: str) -> None:
     assert plain.to_ascii(text) == expected
