@@ -29,8 +29,9 @@ class Summary(Struct, frozen=True):
     """One experiment: when it ``began``, on what ``data``, and how it ended; ``data_path``: empty for the demo set.
 
     ``best``: the best validation accuracy (0..1) by run id, of the runs that finished an epoch; ``reached``: the same
-    by strategy, in the order of its runs. ``seconds``: from the first event to the last. ``status``: ``interrupted`` if
-    its writer is gone without a last event, ``damaged`` if the log tells nothing; ``problem`` says more in one line.
+    by strategy, in the order of its runs. ``skipped``: the strategies of which a person skipped a run.
+    ``seconds``: from the first event to the last. ``status``: ``interrupted`` if its writer is gone without a last
+    event, ``damaged`` if the log tells nothing; ``problem`` says more in one line.
     ``unsaved``: whether a run failed for want of room to write what it had learnt, which going on makes up for.
     ``note``: what a person wrote about it, see :func:`engine.note.read_note`. ``spec``: what was asked, None where the
     log does not tell it. ``stamp``: size (bytes) and time of change (ns) of the log, and of the note.
@@ -46,6 +47,7 @@ class Summary(Struct, frozen=True):
     folds: int | None = None
     best: dict[str, float] = {}
     reached: dict[str, tuple[float, ...]] = {}
+    skipped: tuple[str, ...] = ()
     seconds: float = 0.0
     status: Status = "damaged"
     problem: str = ""
@@ -134,6 +136,7 @@ def _told(folder: Path) -> Summary:
             strategy.name: tuple(run.best.val.accuracy for run in state.runs if run.strategy == strategy and run.best)
             for strategy in state.spec.strategies
         },
+        skipped=tuple(dict.fromkeys(run.strategy.name for run in state.runs if run.status == "skipped")),
         seconds=state.elapsed,
         status=status(state),
         problem=_problem(state, unread),

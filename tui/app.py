@@ -499,17 +499,20 @@ class TlTui(App[None], inherit_bindings=False):
 
     def action_export(self) -> None:
         """Writes the comparison into the experiment's folder, of what is marked beside them all, and says where."""
-        marks = dict(self.marks) if self.current_mode == "compare" else {}
+        screen, marks = self._mode_screen, dict(self.marks) if self.current_mode == "compare" else {}
+        positive = screen.positive if screen is not None else None
         if (folder := self.out if marks else self.folder) is not None:
-            asked = partial(self._export, self.state, self.folder, marks, folder)
+            asked = partial(self._export, self.state, self.folder, marks, positive, folder)
             self.run_worker(asked, thread=True, group="export", exit_on_error=False)
 
-    def _export(self, state: ExperimentState, opened: Path | None, marks: Marks, folder: Path) -> None:
+    def _export(
+        self, state: ExperimentState, opened: Path | None, marks: Marks, positive: str | None, folder: Path
+    ) -> None:
         try:
             load_for_comparing()
             from tui.comparing import export_all  # noqa: PLC0415 - the first comparison loads scipy
 
-            said = export_all(state, opened, marks, folder)
+            said = export_all(state, opened, marks, positive, folder)
         except OSError as error:
             self.notify(why(folder, error), title="Export", severity="error")
         except Exception as error:  # a person wants to know, and to go on

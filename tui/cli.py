@@ -94,7 +94,7 @@ def check(data: str | None, as_json: bool, **asked: Any) -> int:
     show_default=True,
     help="torchvision models to rank.",
 )
-@click.option("--weights", metavar="default|DIR", default="default", help="Where pretrained weights are.")
+@click.option("--weights", metavar="default|none|DIR|FILE", default="default", help="Pretrained weights.")
 @click.option("--device", metavar="NAME", default="auto", help="auto, cpu, cuda, cuda:1, …")
 @json_option
 def rank(data: str | None, backbones: str, weights: str, device: str, as_json: bool, **asked: Any) -> int:

@@ -36,9 +36,9 @@ def compare_all(
     return ComparisonMade(compared(comparison, sources), brief + in_favour(comparison), brief)
 
 
-def export_all(state: ExperimentState, folder: Path | None, marks: Marks, out: Path) -> str:
+def export_all(state: ExperimentState, folder: Path | None, marks: Marks, positive: str | None, out: Path) -> str:
     """Writes the comparison of the same runs into ``out``, and says which files; ``OSError`` where that cannot be."""
-    paths = export.write(compare(sources_of(state, folder, marks)), out)
+    paths = export.write(compare(sources_of(state, folder, marks), positive), out)
     networks = "" if marks else "; the trained networks are in its checkpoints"
     return f"{', '.join(path.name for path in paths)} in {shown(str(out))}{networks}"
 

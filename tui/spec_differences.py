@@ -75,21 +75,21 @@ def side_by_side(strategies: tuple[str, ...], found: tuple[SpecDifference, ...],
     return Text("\n", no_wrap=True).join(lines)
 
 
-def unlike(before: Experiment, now: Experiment) -> str:
-    """In what an experiment was asked for otherwise than one ``before`` it on the same data: ``epochs 25 instead of 10;
-    lr 0.01 instead of 0.001 (resnet18-finetune)``. Empty where in nothing.
+def unlike(before: Experiment, now: Experiment) -> tuple[str, ...]:
+    """In what an experiment was asked for otherwise than one ``before`` it on the same data: ``epochs 25 instead of
+    10``, ``lr 0.01 instead of 0.001 (resnet18-finetune)``. Other strategies come last: their names are long.
     """
     old, new = ({one.name: one for one in asked.strategies} for asked in (before, now))
     of: dict[str, list[str]] = {}  # what changed: of which strategies
     for name in (name for name in new if name in old):
         for change in _changes(settings(old[name]), settings(new[name])):
             of.setdefault(change, []).append(name)
-    parts = [_other_strategies([*old], [*new])]
+    parts = []
     for names in dict.fromkeys(map(tuple, of.values())):
         said = ", ".join(change for change, some in of.items() if tuple(some) == names)
         parts.append(said if len(names) == len(new) else f"{said} ({listed([*names])})")
-    parts.append(", ".join(_changes(_of_all_runs(before), _of_all_runs(now))))
-    return "; ".join(filter(None, parts))
+    parts += [", ".join(_changes(_of_all_runs(before), _of_all_runs(now))), _other_strategies([*old], [*new])]
+    return tuple(filter(None, parts))
 
 
 def _other_strategies(before: list[str], now: list[str]) -> str:

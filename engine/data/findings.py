@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shlex
 from collections.abc import Iterator
+from pathlib import PurePath
 from typing import TYPE_CHECKING, Literal
 
 from msgspec import Struct
@@ -139,7 +140,8 @@ def _images(report: Report) -> Iterator[Finding]:
     if images.unreadable:
         names = listed([f"{one.path} ({one.reason})" for one in images.unreadable])
         unread = counted(len(images.unreadable), "image", "images")
-        yield Finding("warning", f"{unread} cannot be read and left out: {names}.", brief=f"{unread} cannot be read")
+        brief = f"{unread} cannot be read\n{listed([PurePath(one.path).name for one in images.unreadable], 2)}"
+        yield Finding("warning", f"{unread} cannot be read and left out: {names}.", brief=brief)
     if shares := _telling_grey(images):
         said = ", ".join(f"{shown(name, 60)} {percent(share)}" for name, share in shares.items())
         yield Finding(

@@ -343,7 +343,7 @@ async def test_export_is_of_what_was_shown_at_the_key(
         await opened(pilot, app, other)
         loaded.set()
         await until(pilot, lambda: bool(asked))
-        assert asked[0] == (state, folder, {}, folder)
+        assert asked[0] == (state, folder, {}, None, folder)
 
 
 async def test_another_experiment_has_its_own_title_and_memory(app: TlTui, past: Log, tmp_path: Path) -> None:

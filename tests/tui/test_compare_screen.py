@@ -257,8 +257,8 @@ async def test_the_verdict_and_what_differs_are_whole_in_a_window_and_above_the_
         await until(pilot, lambda: "of it" not in text_of(app))
 
 
-async def test_the_positive_class_is_chosen(app: TlTui, folder: Path) -> None:
-    async with app.run_test(size=(80, 24)) as pilot:
+async def test_the_positive_class_is_chosen_and_exported(app: TlTui, folder: Path) -> None:
+    async with app.run_test(size=(80, 24), notifications=True) as pilot:
         screen = await compare(pilot, app, folder)
         assert screen.compared is not None and screen.compared.comparison.positive == "bees"
         before = [row.scores.sensitivity for row in screen.compared.comparison.runs if row.scores]
@@ -267,6 +267,9 @@ async def test_the_positive_class_is_chosen(app: TlTui, folder: Path) -> None:
         await until(pilot, lambda: screen.compared is not None and screen.compared.comparison.positive == "ants")
         after = [row.scores for row in screen.compared.comparison.runs if row.scores]
         assert [one.specificity for one in after] == before
+        await pilot.press("e")
+        await until(pilot, lambda: "Exported" in text_of(app))
+    assert json.loads((folder / "comparison.json").read_text())["positive"] == "ants"
 
 
 async def test_a_line_opens_its_detail(app: TlTui, folder: Path) -> None:

@@ -251,31 +251,39 @@ FINE, EXTRACT, PROBE = (
 @pytest.mark.parametrize(
     ("strategies", "values", "said"),
     [
-        ([FINE, EXTRACT], {}, ""),
+        ([FINE, EXTRACT], {}, ()),
         (
             [changed_strategy(one, epochs=25, optimizer={"lr": 0.1}) for one in (FINE, EXTRACT)],
             {},
-            "epochs 25 instead of 5; lr 0.1 instead of 0.001 (resnet18-finetune); "
-            "lr 0.1 instead of 0.01 (mobilenetv3-extract)",
+            (
+                "epochs 25 instead of 5",
+                "lr 0.1 instead of 0.001 (resnet18-finetune)",
+                "lr 0.1 instead of 0.01 (mobilenetv3-extract)",
+            ),
         ),
         (
             [changed_strategy(FINE, optimizer={"name": "AdamW"}, image_size=128), EXTRACT],
             {},
-            "image_size 128 instead of its own, optimizer AdamW instead of SGD, "
-            "weight_decay 0.01 instead of 0 (resnet18-finetune)",
+            (
+                "image_size 128 instead of its own, optimizer AdamW instead of SGD, "
+                "weight_decay 0.01 instead of 0 (resnet18-finetune)",
+            ),
         ),
-        ([FINE], {"seeds": (0, 1, 2, 3, 4)}, "without mobilenetv3-extract; seeds 0 to 4 instead of 0"),
-        ([FINE, PROBE], {"folds": 5}, "resnet18-probe instead of mobilenetv3-extract; folds 5 instead of none"),
+        ([FINE], {"seeds": (0, 1, 2, 3, 4)}, ("seeds 0 to 4 instead of 0", "without mobilenetv3-extract")),
+        ([FINE, PROBE], {"folds": 5}, ("folds 5 instead of none", "resnet18-probe instead of mobilenetv3-extract")),
         (
             [FINE, EXTRACT, PROBE],
             {"weights": "/w/[b]\x1b[31m", "data": DataSource("/d", split="grouped", test_fraction=0.2)},
-            r"with resnet18-probe; weights /w/[b]\x1b[31m instead of default, split grouped instead of given, "
-            "test_fraction 0.2 instead of none",
+            (
+                r"weights /w/[b]\x1b[31m instead of default, split grouped instead of given, "
+                "test_fraction 0.2 instead of none",
+                "with resnet18-probe",
+            ),
         ),
     ],
 )
 def test_experiments_differ_in_what_was_asked_otherwise(
-    strategies: list[Strategy], values: dict[str, Any], said: str
+    strategies: list[Strategy], values: dict[str, Any], said: tuple[str, ...]
 ) -> None:
     before = Experiment((FINE, EXTRACT), DataSource("/d"))
     assert unlike(before, msgspec.structs.replace(before, strategies=tuple(strategies), **values)) == said
@@ -285,7 +293,7 @@ def test_a_probes_own_folds_are_not_those_of_the_experiment() -> None:
     before, now = (
         Experiment((changed_strategy(PROBE, optimizer={"folds": folds}),), DataSource("/d")) for folds in (5, 10)
     )
-    assert unlike(before, now) == "optimizer.folds 10 instead of 5"
+    assert unlike(before, now) == ("optimizer.folds 10 instead of 5",)
 
 
 def test_strengths_of_a_probe_are_told_by_their_ends_unless_these_are_alike(state: ExperimentState) -> None:

@@ -14,6 +14,7 @@ from textual.widgets import Tooltip
 from engine import events as ev
 from engine.comparison.chosen import Source
 from engine.comparison.rows import compare
+from engine.data.check import quick_check
 from engine.data.dataset import summary
 from engine.data.discover import discover
 from engine.data.folders import is_text
@@ -144,8 +145,9 @@ async def test_setup_shows_hostile_data_as_they_are(root: Path, monkeypatch: pyt
         in_its_field = root.name.replace("\x1b", UNPRINTABLE).replace("\x07", UNPRINTABLE)
         assert in_its_field in seen(app)
         assert "classes" in seen(app)
-        data = discover(DataSource(path=root.name))
-        checked(described(facts(data), 100).plain)
+        source = DataSource(path=root.name)
+        data = discover(source)
+        checked(described(facts(data, quick_check(data, source)), 100, source=source).plain)
         assert any(f" {shown(name)[:12]}" in seen(app) for name in data.classes[:8] if not name.isprintable())
         await pilot.press("c")
         await until(pilot, lambda: f"What is in the data: {len(data.classes)} classes" in seen(app))

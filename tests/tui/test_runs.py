@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import time
 from collections.abc import Callable, Iterator
 from datetime import datetime
@@ -27,8 +28,9 @@ from engine.units import percent_range
 from tests.tui import logs
 from tests.tui.conftest import NoSetup, idle, text_of, until
 from tui.app import TlTui
+from tui.cli import status
 from tui.screens import runs
-from tui.screens.dialogs import Line, Question
+from tui.screens.dialogs import Line, Question, Reading
 from tui.screens.runs import RunsScreen, beside_earlier, matching
 from tui.widgets import runs_table
 from tui.widgets.runs_table import pieces, when
@@ -471,6 +473,45 @@ def test_what_differs_is_told_from_the_one_before_on_the_same_data() -> None:
         "d": "unlike 11-23 12:00: epochs 25 instead of 12",
         **dict.fromkeys("cba", ""),
     }
+
+
+async def test_what_differs_from_the_one_before_or_the_marked_one_is_read_in_full() -> None:
+    two, three = logs.two_strategies(), changed(logs.two_strategies(), seeds=[0, 1, 2])
+    asked = {"c-20261123-120000": three, "b-20261122-120000": two, "a-20261121-120000": three}
+    for name, experiment in asked.items():
+        logs.write(OUT / name, logs.events(experiment))
+    app = App()
+    async with app.run_test(size=SIZES[0]) as pilot:
+        await opened(pilot)
+        await pilot.press("v")
+        await until(pilot, lambda: isinstance(app.screen, Reading))
+        assert "Unlike b-20261122-120000" in text_of(app) and " instead of 0" in text_of(app)
+        await pilot.press("escape", "end", "space")
+        await until(pilot, lambda: bool(app.marks))
+        await pilot.press("home", "v")
+        await until(pilot, lambda: isinstance(app.screen, Reading))
+        assert "Unlike a-20261121-120000" in text_of(app) and "· the same settings" in text_of(app)
+        await pilot.press("escape", "x", "end", "v")
+        await pilot.pause()
+        assert not isinstance(app.screen, Reading), "nothing is before it"
+
+
+async def test_a_strategy_of_which_a_run_was_skipped_is_told(capsys: pytest.CaptureFixture[str]) -> None:
+    events = [
+        msgspec.structs.replace(event, end="skipped")
+        if isinstance(event, ev.RunFinished) and event.run == "resnet18-finetune-0"
+        else event
+        for event in logs.events()
+    ]
+    logs.write(OUT / "a-20261121-120000", events)
+    (found,) = history.summaries(OUT)
+    assert (found.status, found.skipped) == ("finished", ("resnet18-finetune",))
+    app = App()
+    async with app.run_test(size=SIZES[0]) as pilot:
+        await opened(pilot)
+        assert "» 95.4 %" in text_of(app) and "» 94.8 %" not in text_of(app)
+    assert status(["runs"]) == 0
+    assert re.search(r"resnet18-finetune +skipped", capsys.readouterr().out)
 
 
 @pytest.mark.parametrize(

@@ -634,6 +634,21 @@ async def test_proposed_groups_are_taken_and_kept_whole_with_two_keys_and_the_gi
         assert app.setup.asked().data == DataSource(path="patients/train"), "other data have no pattern"
 
 
+async def test_images_are_set_apart_for_a_test(images: DataSource) -> None:
+    app = App(images)
+    async with app.run_test(size=SIZES[1]) as pilot:
+        await settled(pilot)
+        assert "t test part" in text_of(app) and " test\n" not in text_of(app)
+        await pilot.press("t")
+        await settled(pilot)
+        assert app.setup.asked().data.test_fraction == 0.2
+        assert "4 test" in text_of(app) and "train     val    test" in text_of(app) and "20 PNG" in text_of(app)
+        await pilot.press("t")
+        await settled(pilot)
+        assert app.setup.asked().data == replace(images, path=app.setup.asked().data.path)
+        assert "t test part" in text_of(app)
+
+
 async def test_copies_of_images_are_told(images: DataSource, home: Path) -> None:
     first, second = sorted((home / "ants-bees" / "train").rglob("*.png"))[:2]
     other = next(path for path in (home / "ants-bees" / "val").iterdir() if path.name != first.parent.name)

@@ -9,6 +9,7 @@ from click import IntRange
 from msgspec.structs import replace
 from rich.cells import cell_len
 
+from engine.data.check import Report
 from engine.presets import presets
 from engine.spec import DataSource, changed, default_experiment
 from engine.strategy import CosineAnnealingLR, settings
@@ -119,11 +120,14 @@ def test_paths_complete_to_folders_and_csv_files(tmp_path: Path, monkeypatch: py
         assert completion(nothing) is None, nothing
 
 
+def reported(counts: dict[str, dict[str, int]], warnings: tuple[str, ...] = ()) -> Report:
+    return Report("images", "/images", "/images", counts, "given", "", None, None, None, warnings)
+
+
 def test_many_classes_are_cut_short_and_all_are_counted() -> None:
-    found = DataFound(
-        tuple((f"class {number:03}", 10, 2) for number in range(98)), "given", (("JPEG", 1176),), 3 * 2**20
-    )
-    lines = described(found, 36).plain.splitlines()
+    names = [f"class {number:03}" for number in range(98)]
+    report = reported({"train": dict.fromkeys(names, 10), "val": dict.fromkeys(names, 2)})
+    lines = described(DataFound(report, (("JPEG", 1176),), 3 * 2**20), 36, source=DataSource()).plain.splitlines()
     assert lines[0] == "980 train · 196 val · c 98 classes"
     assert "… 90 more" in lines
     assert lines[-1] == "1,176 JPEG · 3 MiB"
@@ -131,8 +135,9 @@ def test_many_classes_are_cut_short_and_all_are_counted() -> None:
 
 
 def test_names_and_warnings_are_made_harmless_and_fit() -> None:
-    found = DataFound((("\x1b[31m" + "long" * 30, 1, 1), ("日本語" * 20, 1, 1)), "given", warnings=tuple("abcde"))
-    text = described(found, 36)
+    names = ("\x1b[31m" + "long" * 30, "日本語" * 20)
+    counts = dict.fromkeys(("train", "val", "test"), dict.fromkeys(names, 1))
+    text = described(DataFound(reported(counts, tuple("abcde"))), 36, source=DataSource())
     assert "\x1b" not in text.plain
     assert "… 2 more warnings" in text.plain
     assert all(line.cell_len <= 36 for line in text.split())

@@ -41,7 +41,8 @@ def print_runs(out: Path, *, as_json: bool) -> int:
         if summary.note:
             table.add_row(_plain(f"  note: {summary.note}"))
         for strategy, accuracies in summary.reached.items():
-            table.add_row(_plain(f"  {strategy}"), "", "", _plain(percent_range(accuracies)))
+            of_it = "skipped" if strategy in summary.skipped else ""
+            table.add_row(_plain(f"  {strategy}"), of_it, "", _plain(percent_range(accuracies)))
         if summary.problem:
             table.add_row(_plain(f"  {summary.problem}"))
     Console().print(table)

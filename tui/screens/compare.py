@@ -92,7 +92,6 @@ class CompareScreen(Mode):
         self.verdict, self.brief = Text(), Text()
         self.came_from: View = "table"  # to the confusion matrix
         self.wanted: View | Literal["words"] | None = None  # asked for while it was being compared
-        self.positive: str | None = None
         self._seen: tuple[object, ...] | None = None
 
     def compose(self) -> ComposeResult:

@@ -203,8 +203,8 @@ class Leaving(ModalScreen[Way | None]):
         with Vertical(classes="dialog") as window:
             window.border_title = Text("A run is training")
             yield Static(
-                "Detach: it goes on in the background, and `tl-tui attach` shows it again.\n"
-                f"Stop: it ends here. {KEPT_IF_STOPPED}{self._later()}.",
+                f"Detach: it goes on in the background, and `tl-tui attach{self._called()}` shows it again.\n"
+                f"Stop: it ends here. {KEPT_IF_STOPPED}; `tl-tui resume{self._called()}` goes on there.",
                 markup=False,
                 id="question",
             )
@@ -213,9 +213,9 @@ class Leaving(ModalScreen[Way | None]):
                 yield Button("Detach (d)", id="suspend", variant="success", compact=True)
                 yield Button("Stop (y)", id="stop", variant="warning", compact=True)
 
-    def _later(self) -> str:
+    def _called(self) -> str:
         host = self.hosting.host
-        return "" if host is None else f"; `tl-tui resume {called(host.folder)}` goes on there"
+        return "" if host is None else f" {called(host.folder)}"
 
     def on_mount(self) -> None:
         """Enter means to stay."""

@@ -19,10 +19,11 @@ SMALLEST = (60, 16)
 
 
 class Mode(Screen[None]):
-    """A mode's screen."""
+    """A mode's screen; ``positive``: the class that a person made the positive one in it."""
 
     def __init__(self) -> None:
         super().__init__()
+        self.positive: str | None = None
         self._compositor = TellingCompositor()
         self._is_styled = False
 

@@ -30,7 +30,7 @@ from engine.units import percent, percent_range
 from tui.deleting import is_deleted, what_goes
 from tui.errors import in_words, unexpected, why
 from tui.loading import load_for_comparing
-from tui.screens.dialogs import Line, Question, Tick
+from tui.screens.dialogs import Line, Question, Reading, Tick
 from tui.screens.frame import Mode
 from tui.screens.host import app_of
 from tui.spec_differences import unlike
@@ -85,6 +85,14 @@ class RunsScreen(Mode):
             tooltip="narrow it by name, note, data, strategy or state",
         ),
         Binding("escape", "clear_filter", "Show all", id="runs.clear-filter", tooltip="take the filter away"),
+        Binding(
+            "v",
+            "differs",
+            "Differs",
+            show=False,
+            id="runs.differs",
+            tooltip="all that it was asked for otherwise than the one before on its data, or than the marked one",
+        ),
         Binding("u", "reuse", "Reuse", id="runs.reuse", tooltip="load its settings into Setup, for a new experiment"),
         Binding(
             "n",
@@ -100,7 +108,7 @@ class RunsScreen(Mode):
             "Delete",
             key_display="del",
             id="runs.delete",
-            tooltip="delete the experiment's folder (backspace too); asks first",
+            tooltip="delete the experiment's folder; asks first",
         ),
         Binding("m", "mark_runs", "Mark runs", id="runs.mark-runs", tooltip="mark single runs of the experiment"),
         Binding("x", "unmark", "Unmark all", show=False, id="runs.unmark", tooltip="take all marks away"),
@@ -153,7 +161,7 @@ class RunsScreen(Mode):
         match action:
             case "filter" | "note" if self.filter.is_typed_in:
                 return False
-            case "mark" | "mark_runs" | "reuse" | "note" | "delete":
+            case "mark" | "mark_runs" | "differs" | "reuse" | "note" | "delete":
                 return None if self.table.current is None else True
             case "compare":
                 return None if self.table.current is None and not app_of(self).marks else True
@@ -234,6 +242,19 @@ class RunsScreen(Mode):
         if self._pause is not None:
             self._narrow()
         self.table.move_cursor(row=self.table.cursor_row + step, animate=False)
+
+    def action_differs(self) -> None:
+        """Shows all that the experiment was asked for otherwise than the marked one, or than the one before it."""
+        if (summary := self.table.current) is None:
+            return
+        marked = [one for one in self.known if one.folder in app_of(self).marks and one.folder != summary.folder]
+        other = marked[0] if len(marked) == 1 else earlier(self.known, summary)
+        if summary.spec is None or other is None or other.spec is None:
+            self.notify("Nothing before it on the same data: mark another one (space) to see how they differ.")
+            return
+        said = unlike(other.spec, summary.spec) or ("the same settings",)
+        title = f"Unlike {shown(other.name, 60)}"
+        self.app.push_screen(Reading(title, Text("\n".join(f"· {part}" for part in said))))
 
     def action_reuse(self) -> None:
         """Loads the settings of the experiment into Setup."""
@@ -368,7 +389,9 @@ class RunsScreen(Mode):
             from engine.comparison.same_data import what_differs  # noqa: PLC0415
             from tui.comparing import state_of  # noqa: PLC0415 - not needed before
 
-            differs = what_differs([state_of(beside or folder), state_of(folder)])
+            states = [state_of(one) for one in (beside, folder) if one is not None]
+            unread = not states[-1].runs
+            differs = f"The log of {shown(folder.name)} cannot be read" if unread else what_differs(states)
         except Exception as error:  # a person wants to know, and to go on
             differs = unexpected(error)
         self.app.call_from_thread(self._mark, folder, runs, beside, differs)
@@ -547,19 +570,24 @@ class RunsScreen(Mode):
         elif summary.problem:
             text.append(f"\n{shown(summary.problem)}", rgb(ROSE if summary.status in ("failed", "damaged") else AMBER))
         if differs := beside_earlier(self.known, summary, this_year()):
-            text.append(f"\n{differs}")
+            text.append("\nv ", rgb(AMBER)).append(differs)
         self.detail.update(text)
 
 
-def beside_earlier(summaries: Sequence[Summary], one: Summary, year: int) -> str:
-    """In what one of the ``summaries``, newest first, was asked for otherwise than the one before it on the same data;
-    empty of the first on its data. ``year``: the present one.
-    """
+def earlier(summaries: Sequence[Summary], one: Summary) -> Summary | None:
+    """The experiment before one of the ``summaries``, newest first, on the same data, if its settings are known."""
     older = islice(dropwhile(lambda summary: summary.folder != one.folder, summaries), 1, None)
-    before = next((summary for summary in older if summary.spec and summary.data_path == one.data_path), None)
+    return next((summary for summary in older if summary.spec and summary.data_path == one.data_path), None)
+
+
+def beside_earlier(summaries: Sequence[Summary], one: Summary, year: int) -> str:
+    """In what one of the ``summaries`` was asked for otherwise than the one before it on the same data; empty of the
+    first on its data. ``year``: the present one.
+    """
+    before = earlier(summaries, one)
     if one.spec is None or before is None or before.spec is None:
         return ""
-    began, said = when(before.began, year), unlike(before.spec, one.spec)
+    began, said = when(before.began, year), "; ".join(unlike(before.spec, one.spec))
     return f"unlike {began}: {said}" if said else f"the same settings as {began}"
 
 

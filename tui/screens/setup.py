@@ -82,7 +82,20 @@ class SetupScreen(Mode):
         Binding("b", "other_size", "Size", id="setup.size", tooltip="MobileNetV3: the small or the large backbone"),
         Binding("c", "classes", "Classes", id="setup.classes", tooltip="look at the images of each class"),
         Binding(
-            "g", "split", "Whole groups", show=False, id="setup.split", tooltip="keep groups whole in the split, or not"
+            "g",
+            "split",
+            "Whole groups",
+            show=False,
+            id="setup.split",
+            tooltip="keep groups whole in the split (--split grouped), or not",
+        ),
+        Binding(
+            "t",
+            "test",
+            "Test",
+            show=False,
+            id="setup.test",
+            tooltip="set images apart for a test (--test-fraction), or not",
         ),
         Binding(
             "p",
@@ -252,6 +265,10 @@ class SetupScreen(Mode):
         """From the given split to one that keeps groups whole, and back."""
         self.data.turn_split()
 
+    def action_test(self) -> None:
+        """Sets images apart for a test, and back."""
+        self.data.turn_test()
+
     def action_groups(self) -> None:
         """Takes the groups that names or a column suggest."""
         self.data.take_proposed()
@@ -280,6 +297,8 @@ class SetupScreen(Mode):
         match action:  # asked for every key that is shown, so nothing is looked at that another key is about
             case "split":
                 can = self.data.may_be_grouped
+            case "test":
+                can = self.data.may_be_tested
             case "groups":
                 can = bool(self.data.proposed)
             case "images":

@@ -26,7 +26,7 @@ from engine.text import shown
 from tui.errors import unexpected
 from tui.latest import Latest
 from tui.loading import wait_until_loaded
-from tui.widgets.data_summary import DEMO, DataFound, described, facts
+from tui.widgets.data_summary import DEMO, DataFound, described, facts, may_be_tested
 from tui.widgets.field import FIELD_KEYS, Field
 from tui.widgets.path_input import PathInput, unquoted
 from tui.widgets.soundness import MOST_AT_ONCE, alarms
@@ -35,6 +35,8 @@ if TYPE_CHECKING:
     from engine.data.check import Report
     from engine.data.duplicates import Pair
 
+TEST_SHARE = 0.2
+"""Of the images, those that are set apart for a test where a person gives no other share."""
 PAUSE = 0.3
 """Seconds without a key before what was typed is looked at."""
 SAID_EVERY = 0.25
@@ -83,6 +85,7 @@ class DataPicker(Vertical):
     def __init__(self, source: DataSource, *, id: str = "") -> None:  # noqa: A002 - Textual's name
         super().__init__(id=id or None)
         self.first = source
+        self._test_share = source.test_fraction or TEST_SHARE
         self.found: DataFound | None = None
         self.problem = ""
         self._pause: Timer | None = None
@@ -134,37 +137,38 @@ class DataPicker(Vertical):
     @property
     def may_be_grouped(self) -> bool:
         """Whether groups are known, so that the split can keep them whole."""
-        return self.found is not None and self.found.report is not None and bool(self.found.report.groups)
+        return self.found is not None and bool(self.found.report.groups)
+
+    @property
+    def may_be_tested(self) -> bool:
+        """Whether images can be set apart for a test, or are."""
+        return self.found is not None and may_be_tested(self.found, self.source)
 
     @property
     def proposed(self) -> dict[str, str]:
         """How to group, as a column of the CSV or the names of images suggest; empty where they suggest nothing."""
-        report = None if self.found is None else self.found.report
-        if self.found is None or report is None:
+        if self.found is None:
             return {}
-        if report.proposal is not None:
-            return {"group_pattern": report.proposal.pattern}
+        if (proposal := self.found.report.proposal) is not None:
+            return {"group_pattern": proposal.pattern}
         return {"group": self.found.column} if self.found.column else {}
 
     @property
     def may_be_checked(self) -> bool:
         """Whether nobody has looked at the images yet."""
-        report = None if self.found is None else self.found.report
-        return report is not None and report.duplicates is None and self._checking is None
+        return self.found is not None and self.found.report.duplicates is None and self._checking is None
 
     @property
     def alarms(self) -> int:
         """How many things are known by now that make results false."""
-        report = None if self.found is None else self.found.report
-        return 0 if report is None else alarms(report)
+        return 0 if self.found is None else alarms(self.found.report)
 
     @property
     def copies(self) -> tuple[Pair, ...]:
         """The pairs of images that are the same or nearly, the gravest first; none before they were looked for."""
-        report = None if self.found is None else self.found.report
-        if report is None or report.duplicates is None:
+        if self.found is None or (duplicates := self.found.report.duplicates) is None:
             return ()
-        pairs = (*report.duplicates.exact, *report.duplicates.near)
+        pairs = (*duplicates.exact, *duplicates.near)
         return tuple(sorted(pairs, key=lambda pair: (not pair.conflict, not pair.across)))
 
     def turn_split(self) -> None:
@@ -175,7 +179,11 @@ class DataPicker(Vertical):
         """Takes what is suggested as groups."""
         self._divide(**self.proposed)
 
-    def _divide(self, **values: str) -> None:
+    def turn_test(self) -> None:
+        """Sets images apart for a test, a fifth unless another share was given at first, and back."""
+        self._divide(test_fraction=self._test_share if self.source.test_fraction is None else None)
+
+    def _divide(self, **values: str | float | None) -> None:
         self.first = replace(self.source, **values)
         self._forget()
         self.look()
@@ -249,7 +257,7 @@ class DataPicker(Vertical):
         """Looks for images that are there twice; unless it was ``asked`` for, only where there are not too many."""
         if self.found is None or not self.may_be_checked:
             return
-        count = self.found.train + self.found.val + self.found.test
+        count = sum(self.found.images.values())
         if asked or (count <= MOST_AT_ONCE and self._unseen != self.source):
             self._checking = WorkDone("looking at images")
             self._draw()
@@ -294,8 +302,8 @@ class DataPicker(Vertical):
             return
         self.summary.set_class(bool(self.problem), "-problem")
         if self.found is not None:
-            width, is_grouped = max(20, self.size.width - 4), self.source.split == "grouped"
-            self.summary.update(described(self.found, width, is_grouped=is_grouped, checking=self._checking))
+            width = max(20, self.size.width - 4)
+            self.summary.update(described(self.found, width, source=self.source, checking=self._checking))
         else:
             self.summary.update(Text(shown(self.problem)))
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from engine.data.check import Report
     from engine.data.dataset import DataSet
     from engine.progress import WorkDone
+    from engine.spec import DataSource
 
 CLASSES_SHOWN = 8
 WARNINGS_SHOWN = 3
@@ -29,87 +30,73 @@ FORMATS = {"jpg": "JPEG", "jpeg": "JPEG", "png": "PNG", "webp": "WebP", "bmp": "
 
 
 class DataFound(Struct, frozen=True):
-    """The facts about a data set that are shown: counts in images, ``size`` in bytes (None if not known).
-
-    ``report``: whether it is sound, as far as is known by now; ``column``: the one that may say what a group is.
+    """What is shown of a data set: the ``report`` on whether it is sound, as far as is known by now, its files' formats
+    and ``size`` in bytes (None if not known), and the ``column`` of a CSV that may say what a group is.
     """
 
-    classes: tuple[tuple[str, int, int], ...]
-    split: str
+    report: Report
     formats: tuple[tuple[str, int], ...] = ()
     size: int | None = None
-    warnings: tuple[str, ...] = ()
     is_demo: bool = False
-    test: int = 0
-    report: Report | None = None
     column: str = ""
 
     @property
-    def train(self) -> int:
-        """Images to train on."""
-        return sum(train for _, train, _ in self.classes)
-
-    @property
-    def val(self) -> int:
-        """Images to validate on."""
-        return sum(val for _, _, val in self.classes)
+    def images(self) -> dict[str, int]:
+        """How many there are by part."""
+        return {part: sum(counts.values()) for part, counts in self.report.counts.items()}
 
 
-def facts(data: DataSet, report: Report | None = None, column: str = "") -> DataFound:
-    """Counts a data set; looks at each file's size, so not for the event loop."""
-    train, val = (Counter(sample.label for sample in part) for part in (data.train, data.val))
-    paths = [Path(sample.path) for part in (data.train, data.val) for sample in part]
+def facts(data: DataSet, report: Report, column: str = "") -> DataFound:
+    """Adds what its files are; looks at each file's size, so not for the event loop."""
+    paths = [Path(sample.path) for part in (data.train, data.val, data.test) for sample in part]
     formats = Counter(_format(path) for path in paths)
-    return DataFound(
-        classes=tuple((name, train[label], val[label]) for label, name in enumerate(data.classes)),
-        split=data.split,
-        formats=tuple(formats.most_common()),
-        size=_size(paths),
-        warnings=tuple(warning.removeprefix(shown(data.path)).lstrip("/: ") for warning in data.warnings),
-        is_demo=data.kind == "demo",
-        test=len(data.test),
-        report=report,
-        column=column,
-    )
+    return DataFound(report, tuple(formats.most_common()), _size(paths), data.kind == "demo", column)
 
 
-def described(found: DataFound, width: int, *, is_grouped: bool = False, checking: WorkDone | None = None) -> Text:
+def described(found: DataFound, width: int, *, source: DataSource, checking: WorkDone | None = None) -> Text:
     """The facts as lines of at most ``width`` cells, apart from the split and the warnings, which wrap.
 
-    ``is_grouped``: the split is made anew with groups whole; ``checking``: how far looking at the images is.
+    ``source``: as it was asked for; ``checking``: how far looking at the images is.
     """
-    text = Text()
+    text, report = Text(), found.report
     if found.is_demo:
         text.append(f"{DEMO}\n", "italic")
-    images = Text(" · ").join(
-        Text(f"{count:,} {part}", "bold")
-        for part, count in (("train", found.train), ("val", found.val), ("test", found.test))
-        if count or part != "test"
-    )
-    classes = Text.assemble(("c", AMBER_KEY), f" {len(found.classes):,} classes")
+    images = Text(" · ").join(Text(f"{count:,} {part}", "bold") for part, count in found.images.items())
+    classes = Text.assemble(("c", AMBER_KEY), f" {len(report.counts['train']):,} classes")
+    test = Text.assemble(("t", AMBER_KEY), " test part")
     between = " · " if images.cell_len + 3 + classes.cell_len <= width else "\n"
-    text.append_text(images).append(between).append_text(classes).append("\n")
-    text.append(f"{shown(found.split)}\n", "dim")
-    if found.report is not None:
-        text.append_text(soundness(found.report, is_grouped=is_grouped, checking=checking, column=found.column))
-    for warning in found.warnings[:WARNINGS_SHOWN]:
-        text.append(f"! {shown(warning)}\n", rgb(AMBER))
-    if (more := len(found.warnings) - WARNINGS_SHOWN) > 0:
+    text.append_text(images).append(between).append_text(classes)
+    if may_be_tested(found, source) and images.cell_len + 6 + classes.cell_len + test.cell_len <= width:
+        text.append(" · ").append_text(test)
+    text.append("\n")
+    text.append(f"{shown(report.split)}\n", "dim")
+    is_grouped = source.split == "grouped"
+    text.append_text(soundness(report, is_grouped=is_grouped, checking=checking, column=found.column))
+    for warning in report.warnings[:WARNINGS_SHOWN]:
+        text.append(f"! {shown(warning.removeprefix(shown(report.path)).lstrip('/: '))}\n", rgb(AMBER))
+    if (more := len(report.warnings) - WARNINGS_SHOWN) > 0:
         text.append(f"! … {more} more warnings\n", rgb(AMBER))
-    text.append_text(_table(found.classes, width))
+    text.append_text(_table(report.counts, width))
     text.append(_files(found), "dim")
     text.rstrip()
     return text
 
 
-def _table(classes: tuple[tuple[str, int, int], ...], width: int) -> Text:
-    names = [shown(name) for name, _, _ in classes[:CLASSES_SHOWN]]
-    room = max(8, min(max(map(cell_len, [*names, "class"])), width - 16))
-    text = Text().append(f"{'class':{room}}   train     val\n", "dim")
-    for name, (_, train, val) in zip(names, classes, strict=False):
+def may_be_tested(found: DataFound, source: DataSource) -> bool:
+    """Whether images can be set apart for a test, or are: the data come without a part for it."""
+    return source.test_fraction is not None or "test" not in found.report.counts
+
+
+def _table(counts: Mapping[str, Mapping[str, int]], width: int) -> Text:
+    """Images by class, and by part in columns."""
+    classes = list(counts["train"])
+    names = [shown(name) for name in classes[:CLASSES_SHOWN]]
+    room = max(8, min(max(map(cell_len, [*names, "class"])), width - 8 * len(counts)))
+    text = Text().append(f"{'class':{room}}{''.join(f'{part:>8}' for part in counts)}\n", "dim")
+    for name, full in zip(names, classes, strict=False):
         label = Text(middle(name, room))
         label.pad_right(room - label.cell_len)
-        text.append_text(label).append(f"{train:8,}{val:8,}\n")
+        text.append_text(label).append("".join(f"{part[full]:8,}" for part in counts.values()) + "\n")
     if len(classes) > CLASSES_SHOWN:
         text.append(f"… {len(classes) - CLASSES_SHOWN:,} more\n", "dim")
     return text

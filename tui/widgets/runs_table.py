@@ -70,8 +70,7 @@ class RunsTable(DataTable[Text]):
 
     def redraw(self, folder: Path | None = None) -> None:
         """Lays the rows out for the present width, with the cursor on the experiment in ``folder``."""
-        strategies = [[percent_range(some) for some in summary.reached.values()] for summary in self.summaries]
-        widest = max((len(text) for texts in strategies for text in texts), default=0)
+        widest = max((len(text) for summary in self.summaries for text in _reached(summary)), default=0)
         self._drawn_for = self.size.width
         widths = _widths(self.size.width - 1, max(7, widest))
         row = max(0, self.cursor_row)
@@ -113,10 +112,18 @@ def _widths(room: int, accuracy_width: int) -> dict[str, int]:
     return {"when": 11, "data": min(40, max(7, left - strategy)), "strategy": strategy} | fixed
 
 
+def _reached(summary: Summary) -> list[str]:
+    """What each strategy reached; ``»`` tells of one of which a run was skipped."""
+    return [
+        f"» {percent_range(some)}" if name in summary.skipped else percent_range(some)
+        for name, some in summary.reached.items()
+    ]
+
+
 def _cells(summary: Summary, name: str, widths: dict[str, int]) -> list[Text]:
     """A row; ``name``: of its data, as far as it has room."""
     strategies = apart([shown(name) for name in summary.strategies], widths["strategy"])
-    accuracies = [percent_range(some) for some in summary.reached.values()]
+    accuracies = _reached(summary)
     data = Text(name)
     if summary.seeds:
         seeds = f"seed {summary.seeds[0]}" if len(summary.seeds) == 1 else f"{len(summary.seeds)} seeds"
