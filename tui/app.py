@@ -24,7 +24,7 @@ from textual.widgets import Input
 from textual.worker import get_current_worker
 
 from engine.events import Action
-from engine.history import read_state, running_elsewhere
+from engine.history import each, read_state, running_elsewhere
 from engine.log import send_command
 from engine.spec import Experiment
 from engine.state import ExperimentState, can_go_on
@@ -295,10 +295,14 @@ class TlTui(App[None], inherit_bindings=False):
             self.post_message(message)
 
     def _open_running(self) -> None:
-        """Opens an experiment that is going on already, if there is one, as nothing else was asked for."""
+        """Opens an experiment that is going on already, as nothing else was asked for; else says whether the latest was
+        interrupted.
+        """
         running = next(iter(running_elsewhere(self.out)), None)
         if running is not None:
             self.call_from_thread(self._show_running, running)
+        elif (latest := next(each(self.out), None)) is not None and latest.status == "interrupted":
+            self.notify(f"{shown(latest.name, 60)} was interrupted: 4, then Enter goes on with it.", timeout=8)
 
     def _show_running(self, folder: Path) -> None:
         """Opens what goes on already, unless the person has begun something meanwhile, whose keys would act there."""

@@ -823,6 +823,16 @@ async def test_what_goes_on_elsewhere_is_opened_at_the_start_only_where_no_typed
         await until(pilot, lambda: app.current_mode == "live" and app.folder == folder)
 
 
+async def test_at_the_start_the_latest_is_told_where_it_was_interrupted(app: TlTui, past: Log, tmp_path: Path) -> None:
+    folder = past(logs.until("EpochFinished", 1, logs.events()))
+    app.out = folder.parent
+    async with app.run_test(size=(120, 24), notifications=True) as pilot:
+        await until(pilot, lambda: app.current_mode == "setup")
+        await asyncio.to_thread(app._open_running)
+        await until(pilot, lambda: f"{folder.name} was interrupted" in text_of(app))
+        assert app.folder is None
+
+
 async def test_what_goes_on_here_after_all_is_followed_though_another_was_on_screen(
     app: TlTui, present: Log, tmp_path: Path
 ) -> None:

@@ -22,7 +22,7 @@ from textual.widgets import Input
 import tui.app
 from engine.data.dataset import DataError
 from engine.hosts import thread
-from engine.presets import DEFAULT_STRATEGIES, named, own_strategies_file, presets
+from engine.presets import DEFAULT_STRATEGIES, named, on_rung, own_strategies_file, presets
 from engine.progress import WorkDone
 from engine.spec import DataSource, Experiment, changed, default_experiment, to_toml
 from engine.strategy import changed_strategy
@@ -632,6 +632,18 @@ async def test_proposed_groups_are_taken_and_kept_whole_with_two_keys_and_the_gi
         await pilot.press("g")
         app.setup.data.put(Path("patients/train"))
         assert app.setup.asked().data == DataSource(path="patients/train"), "other data have no pattern"
+
+
+async def test_a_value_is_given_to_every_ticked_strategy_that_has_such_a_parameter(images: DataSource) -> None:
+    app = App(images)
+    async with app.run_test(size=SIZES[1], notifications=True) as pilot:
+        await settled(pilot)
+        app.setup.strategies.add(on_rung("resnet18", "probe"))
+        await pilot.press("home", "right", "ctrl+u", "ctrl+t")
+        assert [one.epochs for one in app.setup.asked().strategies] == [5, 5, 1], "what is typed is no number"
+        await pilot.press("7", "ctrl+t")
+        await until(pilot, lambda: "epochs 7 in 2 of 3 ticked strategies; resnet18-probe has none" in text_of(app))
+        assert [one.epochs for one in app.setup.asked().strategies] == [7, 7, 1]
 
 
 async def test_images_are_set_apart_for_a_test(images: DataSource) -> None:

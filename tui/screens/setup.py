@@ -16,7 +16,7 @@ from textual.widgets import Button, Input, OptionList, Static
 
 from engine.presets import known_strategies, presets
 from engine.spec import DataSource, Experiment, changed, default_experiment, with_absolute_paths
-from engine.strategy import Strategy
+from engine.strategy import Strategy, settings
 from engine.text import counted, shown
 from engine.toml import SpecError
 from tui.screens.frame import Mode
@@ -28,7 +28,7 @@ from tui.widgets.order import caught_up
 from tui.widgets.path_input import PathInput
 from tui.widgets.run_options import RunOptions
 from tui.widgets.schedule_preview import SchedulePreview, nothing_learnt
-from tui.widgets.strategy_form import OTHER_SIZE, StrategyForm, with_value
+from tui.widgets.strategy_form import OTHER_SIZE, StrategyForm, value_text, with_value
 from tui.widgets.strategy_list import StrategyList
 
 if TYPE_CHECKING:
@@ -332,6 +332,24 @@ class SetupScreen(Mode):
         if (strategy := self.strategies.current) is not None:
             self._present(strategy)  # which it may be only since the key before
         self.form.focus_first()
+
+    def action_to_all(self) -> None:
+        """Gives every ticked strategy the value of the parameter that the cursor is in."""
+        if (found := self.form.at_cursor) is None:
+            self.app.bell()
+            return
+        (entry, value), chosen, refused = found, self.strategies.chosen, list[str]()
+        for strategy in chosen:
+            if entry.key not in settings(strategy):
+                refused.append(f"{strategy.name} has none")
+                continue
+            try:
+                self.strategies.put(with_value(strategy, entry.key, value))
+            except SpecError as error:
+                refused.append(f"{strategy.name}: {error}")
+        have = len(chosen) - len(refused)
+        said = f"{entry.label.strip()} {value_text(value)} in {have} of {len(chosen)} ticked strategies"
+        self.notify("; ".join((said, *refused)), severity="warning" if refused else "information")
 
     async def action_add(self) -> None:
         """Asks for another strategy; what is typed next is meant for that window."""

@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping
 from typing import ClassVar, NamedTuple
 
 from textual import on
-from textual.binding import BindingType
+from textual.binding import Binding, BindingType
 from textual.containers import VerticalScroll
 from textual.message import Message
 from textual.suggester import SuggestFromList
@@ -150,13 +150,14 @@ def _brief(message: str, name: str, key: str) -> str:
     return re.sub(r"^must be a (whole )?number (of )?(?=at |above |below )", "", message)
 
 
-def _text(value: object) -> str:
+def value_text(value: object) -> str:
+    """A parameter's value as it stands in its field."""
     if value is None:
         return ""
     if isinstance(value, bool):
         return "yes" if value else "no"
     if isinstance(value, list | tuple):
-        return " ".join(map(_text, value))
+        return " ".join(map(value_text, value))
     return f"{value:g}" if isinstance(value, float) and float(f"{value:g}") == value else str(value)
 
 
@@ -171,7 +172,16 @@ class StrategyForm(VerticalScroll, can_focus=False):
     StrategyForm > Field { padding: 0; }
     """
 
-    BINDINGS: ClassVar[list[BindingType]] = [*FIELD_KEYS]
+    BINDINGS: ClassVar[list[BindingType]] = [
+        *FIELD_KEYS,
+        Binding(
+            "ctrl+t",
+            "screen.to_all",
+            "To all",
+            id="parameters.to-all",
+            tooltip="give this value to every ticked strategy",
+        ),
+    ]
     PREFIX: ClassVar[str] = "parameter-"
 
     class Changed(Message):
@@ -206,6 +216,15 @@ class StrategyForm(VerticalScroll, can_focus=False):
             first = self.fields["optimizer.l2" if self.strategy.is_probe else "epochs"]
             self.screen.set_focus(first.control)  # at once, for a key that arrived together with this one
 
+    @property
+    def at_cursor(self) -> tuple[Entry, object] | None:
+        """The parameter that the cursor is in, and its value; None while what is typed there is none."""
+        focused = self.screen.focused
+        if focused is None or not (focused.id or "").startswith(self.PREFIX):
+            return None
+        entry = _entry(_key(focused.id))
+        return None if entry.label.strip() in self.problems else (entry, settings(self.strategy)[entry.key])
+
     @on(Input.Changed)
     def _typed(self, event: Input.Changed) -> None:
         event.stop()
@@ -217,9 +236,9 @@ class StrategyForm(VerticalScroll, can_focus=False):
         self._change(_key(event.select.id), str(event.select.value))
 
     def _change(self, key: str, text: str) -> None:
-        entry = next(entry for entry in ENTRIES if entry.key == key)
+        entry = _entry(key)
         before = settings(self.strategy)
-        if key not in before or text == _text(before[key]):
+        if key not in before or text == value_text(before[key]):
             self._say(entry, "")
             self.post_message(self.Changed())
             return
@@ -254,11 +273,11 @@ class StrategyForm(VerticalScroll, can_focus=False):
             control = field.control
             if isinstance(control, Input | Choice):
                 with control.prevent(Input.Changed, Choice.Changed):
-                    control.value = _text(values[entry.key])
+                    control.value = value_text(values[entry.key])
 
     def _field(self, entry: Entry, values: Mapping[str, object]) -> Field:
         """The line of a parameter with the strategy's value: what a control first holds, it says has changed."""
-        value = _text(values[entry.key]) if entry.key in values else ""
+        value = value_text(values[entry.key]) if entry.key in values else ""
         id_ = self.PREFIX + entry.key.replace(".", "-")
         if entry.choices:
             return Field(entry.label, Choice(list(entry.choices), value or entry.choices[0][1], id=id_), entry.hint)
@@ -267,6 +286,10 @@ class StrategyForm(VerticalScroll, can_focus=False):
         control = TextInput(value, compact=True, id=id_, suggester=suggester, placeholder=placeholder, max_length=80)
         wide = entry.key in ("backbone", "image_size", "optimizer.l2")
         return Field(entry.label, control, entry.hint, classes="" if wide else "-short")
+
+
+def _entry(key: str) -> Entry:
+    return next(entry for entry in ENTRIES if entry.key == key)
 
 
 def _key(id_: str | None) -> str:
