@@ -8,6 +8,7 @@ import gc
 import platform
 import re
 import threading
+from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
 
@@ -102,6 +103,21 @@ def use_precision(device: torch.device, precision: Arithmetic) -> None:
         # not cudnn.conv.fp32_precision: once set, torch's own cudnn.flags() and torch.compile raise (2.10 to 2.15)
         torch.backends.cudnn.allow_tf32 = precision == "tf32"
         torch.backends.cudnn.benchmark = True  # every batch has the same shape: the fastest algorithm is worth a search
+
+
+@contextlib.contextmanager
+def full_precision(device: torch.device) -> Iterator[None]:
+    """Products in IEEE fp32 meanwhile, also where the process computes in TF32."""
+    products, convolutions = torch.get_float32_matmul_precision(), torch.backends.cudnn.allow_tf32
+    if device.type == "cuda":
+        torch.set_float32_matmul_precision("highest")
+        torch.backends.cudnn.allow_tf32 = False
+    try:
+        yield
+    finally:
+        if device.type == "cuda":
+            torch.set_float32_matmul_precision(products)
+            torch.backends.cudnn.allow_tf32 = convolutions
 
 
 def autocast(device: torch.device, precision: Arithmetic) -> torch.autocast:

@@ -154,7 +154,10 @@ def _found(
     others: Sequence[Pixels],
     just_made: bool = False,
 ) -> tuple[Pixels, Reasons] | None:
-    """What an earlier experiment left, or this one, unless it is not there or was removed this moment."""
+    """What an earlier experiment left, or this one, unless it is not there or was removed this moment.
+
+    ``just_made``: whatever could be left was, be it only the knowledge of which files cannot be decoded.
+    """
     folder = cache.find("decoded", key)
     if folder is None:
         return None
@@ -163,8 +166,8 @@ def _found(
         if _any_passing(reasons) and not just_made:
             return None
         if not (folder / PIXELS).exists():
-            # there was no room for them on the disk; in memory there may be now
-            return None if fits else (OnDemand(files, side, device), reasons)
+            # there was no room for them, in memory or on the disk, where there may be now
+            return (OnDemand(files, side, device), reasons) if just_made else None
         array = np.load(folder / PIXELS, allow_pickle=False) if fits else open_mapped(folder / PIXELS)
         if array.shape != (len(files), side, side, 3) or array.dtype != np.uint8:
             return None

@@ -95,6 +95,8 @@ class Images:
             yield self.seen(central(pixels, self.preprocessing.crop))
 
 
+STILL_BYTES = 256 * 2**20
+"""Features that are validated at once: usually all of them, but they are copied for it."""
 WHOLE_BATCHES = MicroBatches()
 VIEWS = -1
 """Beside the steps of an epoch, which are counted from 0: what its random views are drawn with."""
@@ -176,7 +178,8 @@ def feature_feed(images: Images, strategy: Strategy, seed: int, network: Network
             yield drop(on_device(features[shown, place], device)), target
 
     def still(seen: Part, at_once: int | None = None) -> Iterator[Batch]:
-        size = at_once or len(seen.labels)
+        each = features[0, 0].nbytes if features.shape[1] else 1
+        size = at_once or max(STILL_BYTES // each, EVALUATION_BATCH["cpu"])
         both = (torch.split(seen.rows.to(kept), size), torch.split(seen.labels.to(device), size))
         for places, target in zip(*both, strict=True):
             yield on_device(features[0, places], device), target

@@ -64,13 +64,16 @@ def evaluated(
     Tells its progress in images.
     """
     due, began, done = every(PROGRESS_SECONDS, run.meters.clock), run.meters.clock(), 0
-    parts: list[Tensor] = []
-    labels: list[Tensor] = []
+    logits = labels = torch.empty(0)
     for inputs, targets in feed.still(part, at_once):
         with torch.inference_mode(), autocast(run.images.device, run.precision):
-            parts.append(feed.model(inputs).float())
-        labels.append(targets)
-        done += len(targets)
+            found = feed.model(inputs)
+        if not done:
+            logits = torch.empty(len(part.labels), found.shape[1], device=found.device)
+            labels = torch.empty(len(part.labels), dtype=targets.dtype, device=targets.device)
+        after = done + len(targets)
+        logits[done:after], labels[done:after] = found, targets
+        done = after
         if due():
             wait_for(run.images.device)
             speed = done / (run.meters.clock() - began)
@@ -82,8 +85,7 @@ def evaluated(
                 epoch=epoch,
                 images_per_second=speed,
             )
-    logits = torch.cat(parts)
-    return evaluate(logits, torch.cat(labels)), logits
+    return evaluate(logits, labels), logits
 
 
 def test(run: Run, training: Training, best: Best) -> Generator[Event, None, None]:

@@ -36,6 +36,8 @@ EXTRACTOR = "3"
 """Changes whenever the same backbone is to give other features of the same images."""
 FEATURES, COST = "features.npy", "cost.json"
 EVERY_SEED = 0
+READ_AT_ONCE = 4096
+"""Rows of features that are read from the cache at once."""
 
 
 class NotFiniteError(RuntimeError):
@@ -104,12 +106,12 @@ def extracted(
     else:
         table = yield from _extract(store, images, strategy.augmentation, network, precision, views, at_once)
         store.tables[key] = table
-        array = table.cpu().numpy()
         store.costs[key] = store.meters() - began
-        many = f"{images.prepared.count} images" + (f", {views - 1} views" if views > 1 else "")
-        description = f"{strategy.backbone}: {many} of {images.preprocessing.crop} pixels"
-        cost = msgspec.json.encode(store.costs[key])
-        store.later.submit(keep, "features", key, description, {FEATURES: array, COST: cost})
+        if table.device.type == "cpu" or table.nbytes <= free_memory():
+            many = f"{images.prepared.count} images" + (f", {views - 1} views" if views > 1 else "")
+            description = f"{strategy.backbone}: {many} of {images.preprocessing.crop} pixels"
+            cost = msgspec.json.encode(store.costs[key])
+            store.later.submit(keep, "features", key, description, {FEATURES: table.cpu().numpy(), COST: cost})
     return Features(store.tables[key], store.costs[key], were_found)
 
 
@@ -163,11 +165,12 @@ def _extract(
         finite &= found.isfinite().all()
         done += len(index)
         if due():
-            wait_for(images.device)  # so that the speed that is told is that of the work
+            wait_for(images.device)  # so that what is told is done
             _check(finite, precision)
-        yield WorkDone(detail, done, total, images=True)
+            yield WorkDone(detail, done, total, images=True)
     wait_for(images.device)
     _check(finite, precision)
+    yield WorkDone(detail, done, total, images=True)
     return table
 
 
@@ -233,5 +236,8 @@ def _cached(store: FeatureStore, key: str, images: Images, views: int) -> tuple[
         return None
     if array.dtype != np.float32 or array.shape[:2] != (views, images.prepared.count):
         return None
-    place = _place(store, array.shape, images.device)
-    return torch.from_numpy(np.array(array)).to(place), cost
+    table = torch.empty(array.shape, device=_place(store, array.shape, images.device))
+    for first in range(0, array.shape[1], READ_AT_ONCE):  # for the device, memory need not hold all of them
+        rows = slice(first, first + READ_AT_ONCE)
+        table[:, rows] = torch.from_numpy(np.array(array[:, rows]))
+    return table, cost

@@ -9,6 +9,9 @@ from torch.nn import functional
 from engine.devices import has_float64
 from engine.events import Metrics
 
+AT_ONCE = 2**22
+"""Logits that are measured at once, in float64."""
+
 
 class Tally:
     """Sums over images; :meth:`metrics` gives means per image, not per batch."""
@@ -40,9 +43,10 @@ class Tally:
 
 
 def evaluate(logits: Tensor, labels: Tensor) -> Metrics:
-    """Metrics of all images at once: logits (N, classes), labels (N,)."""
+    """Metrics of many images: logits (N, classes), labels (N,). Takes as much memory again as a few of them do."""
     if not has_float64(logits.device):
         logits, labels = logits.cpu(), labels.cpu()
-    tally = Tally(logits.device)
-    tally.add(logits, labels, functional.cross_entropy(logits.double(), labels))
+    tally, rows = Tally(logits.device), max(1, AT_ONCE // logits.shape[1])
+    for some, of_them in zip(torch.split(logits, rows), torch.split(labels, rows), strict=True):
+        tally.add(some, of_them, functional.cross_entropy(some.double(), of_them))
     return tally.metrics()
