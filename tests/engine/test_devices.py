@@ -178,6 +178,14 @@ def test_exact_fp32_in_a_way_that_torch_can_read():
     assert torch.get_float32_matmul_precision() == "highest"
 
 
+@pytest.mark.usefixtures("settings")
+def test_products_are_full_meanwhile_where_the_process_shortens_them():
+    use_precision(CUDA, "tf32")
+    with devices.full_precision(CUDA):
+        assert (torch.get_float32_matmul_precision(), torch.backends.cudnn.allow_tf32) == ("highest", False)
+    assert (torch.get_float32_matmul_precision(), torch.backends.cudnn.allow_tf32) == ("high", True)
+
+
 def test_only_fp16_scales_gradients():
     assert [devices.gradient_scaler(CPU, one).is_enabled() for one in ("fp32", "bf16", "fp16")] == [False, False, True]
 

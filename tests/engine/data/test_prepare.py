@@ -116,6 +116,34 @@ def test_what_was_only_checked_is_decoded_when_there_is_memory(
     assert (type(images.pixels), work[1:]) == (InMemory, ["decoding"])
 
 
+def test_what_was_only_checked_is_decoded_to_the_disk_once_that_has_room(
+    dataset: DataSet, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    little_memory(monkeypatch)
+    with monkeypatch.context() as full:
+        full.setattr(cache, "limit", lambda: 1000)
+        assert prepared(dataset)[0].pixels.kept == "decoded again in every epoch"
+        assert cache.entries(), "that they can be"
+    images, work = prepared(dataset)
+    assert (type(images.pixels), work[1:]) == (Mapped, ["decoding to the disk"])
+
+
+def test_what_another_process_removes_at_this_moment_is_decoded_again(
+    dataset: DataSet, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    little_memory(monkeypatch)
+    prepared(dataset)
+    looked = module._any_passing
+
+    def removed(reasons: module.Reasons) -> bool:
+        monkeypatch.setattr(module, "_any_passing", looked)
+        cache.clear()
+        return looked(reasons)
+
+    monkeypatch.setattr(module, "_any_passing", removed)
+    assert isinstance(prepared(dataset)[0].pixels, Mapped)
+
+
 def test_what_memory_has_no_room_for_may_fit_on_a_gpu(dataset: DataSet, monkeypatch: pytest.MonkeyPatch) -> None:
     little_memory(monkeypatch)
     monkeypatch.setattr(pixels, "fits_on", lambda *_: True)

@@ -27,6 +27,7 @@ from engine.devices import MemoryProbe
 from engine.meters import Cost
 from engine.models import backbones
 from engine.models.backbones import Network, Preprocessing, build
+from engine.progress import WorkDone
 from engine.spec import Arithmetic
 from engine.strategy import Strategy
 from engine.training import batches, evaluation, features, fit
@@ -253,6 +254,26 @@ def test_features_leave_the_card_to_a_run_that_needs_none_and_come_back(monkeypa
         monkeypatch.setattr(features, "free_memory", lambda: 0)
         store.leave_device()
     assert not store.tables, "where memory has no room either, they are found in the cache or extracted again"
+
+
+@pytest.mark.parametrize(("free", "kept"), [(10**9, 1), (10**4, 0)])
+def test_features_are_copied_to_the_cache_only_where_memory_has_room(
+    free: int, kept: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def found(*_: object) -> Iterator[WorkDone]:
+        yield WorkDone("features")
+        return torch.empty(1, TRAIN + VAL, 1024, device=CARD)
+
+    copied: list[torch.device] = []
+    monkeypatch.setattr(features, "_key", lambda *_: "key")
+    monkeypatch.setattr(features, "_extract", found)
+    monkeypatch.setattr(features, "free_memory", lambda: free)
+    monkeypatch.setattr(Tensor, "cpu", lambda self: copied.append(self.device) or SimpleNamespace(numpy=list))
+    submitted = SimpleNamespace(submit=lambda *_: None)
+    with FakeTensorMode(allow_non_fake_inputs=True):
+        store = FeatureStore(submitted)  # type: ignore[arg-type]
+        result(features.extracted(store, images("card"), extraction(), None, "fp32"))  # type: ignore[arg-type]
+    assert copied == [CARD] * kept
 
 
 def test_images_stay_on_the_card_up_to_a_share_of_what_is_free(monkeypatch: pytest.MonkeyPatch) -> None:

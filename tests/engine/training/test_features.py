@@ -1,8 +1,8 @@
 """Features of a frozen backbone: computed once for what gives the same, and never for what does not."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import nullcontext
+from contextlib import contextmanager, nullcontext
 from dataclasses import replace
 
 import pytest
@@ -21,6 +21,7 @@ from engine.presets import presets
 from engine.progress import WorkDone
 from engine.spec import Arithmetic
 from engine.strategy import Strategy, changed_strategy
+from engine.training import batches
 from engine.training import features as module
 from engine.training.batches import Images, feature_feed
 from engine.training.features import Cost, FeatureStore, NotFiniteError, extracted
@@ -242,6 +243,30 @@ def test_extraction_is_forward_only_and_by_the_folded_network(monkeypatch: pytes
     assert asked == [True]
 
 
+def test_what_is_told_of_features_is_done(monkeypatch: pytest.MonkeyPatch) -> None:
+    told: list[int] = []
+    waited: list[int] = []
+    turns = iter(range(100))
+    monkeypatch.setattr(module, "every", lambda *_: lambda: next(turns) % 2 == 1)
+    monkeypatch.setattr(module, "wait_for", lambda _: waited.append(len(told)))
+    monkeypatch.setitem(batches.EVALUATION_BATCH, "cpu", 2)
+    work = extracted(FeatureStore(ThreadPoolExecutor(1)), images(), strategy(), network(), "fp32")
+    for now in work:
+        told.append(now.done)
+    assert told == [0, 4, 8, 11, 11]
+    assert waited == [1, 2, 3, 4], "before each of them but the beginning"
+
+
+def test_features_are_validated_in_pieces_where_all_are_many_bytes(monkeypatch: pytest.MonkeyPatch) -> None:
+    seen, found = images(), torch.arange(12 * 3.0).view(1, 12, 3)
+    monkeypatch.setattr(batches, "STILL_BYTES", 3 * 12)
+    monkeypatch.setitem(batches.EVALUATION_BATCH, "cpu", 1)
+    feed = feature_feed(seen, strategy(), 0, network(), found)
+    pieces = list(feed.still(seen.prepared.val, None))
+    assert [len(piece) for piece, _ in pieces] == [3, 1]
+    assert torch.equal(torch.cat([piece for piece, _ in pieces]), found[0, seen.prepared.val.rows])
+
+
 @pytest.mark.parametrize("changed", ["torch", "extractor"])
 def test_what_another_version_extracted_is_not_found(changed: str, monkeypatch: pytest.MonkeyPatch) -> None:
     table(strategy())
@@ -331,6 +356,21 @@ def test_what_cannot_be_folded_is_run_as_it_is() -> None:
     noise = torch.randn(2, 3, 64, 64)
     with torch.inference_mode():
         assert torch.equal(folded(odd, 64)(noise), features(odd, noise))
+
+
+def test_folding_is_judged_by_full_products(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[torch.device] = []
+
+    @contextmanager
+    def noted(device: torch.device) -> Iterator[None]:
+        asked.append(device)
+        with torch.autocast("cpu", torch.bfloat16, enabled=False):
+            yield
+
+    monkeypatch.setattr("engine.models.folding.full_precision", noted)
+    with torch.autocast("cpu", torch.bfloat16):  # as short products as TF32's would be taken for a difference
+        assert isinstance(folded(network(), CROP), torch.fx.GraphModule)
+    assert asked == [CPU]
 
 
 def test_features_that_would_differ_are_not_folded(monkeypatch: pytest.MonkeyPatch) -> None:
