@@ -16,6 +16,7 @@ from engine.hosts import thread
 from engine.hosts.tuning import tune_process
 from engine.log import event_reader
 from engine.spec import DataSource, Experiment
+from engine.units import size
 
 tune_process()  # as the host does, before torch is loaded
 importlib.import_module("engine.experiment")  # the host would do it later, and it is not to be counted as training
@@ -24,7 +25,11 @@ importlib.import_module("engine.experiment")  # the host would do it later, and 
 def train(task: Task) -> Trained:
     """Runs the experiment and reads the figures from its log."""
     experiment = Experiment(
-        strategies=(task.strategy,), data=DataSource(path=task.data), seeds=(task.seed,), weights=task.weights
+        strategies=(task.strategy,),
+        data=DataSource(path=task.data),
+        seeds=(task.seed,),
+        weights=task.weights,
+        compile=task.compile,
     )
     with tempfile.TemporaryDirectory() as out:
         host = thread.start(experiment, Path(out))
@@ -41,12 +46,14 @@ def from_log(events: Sequence[AnyEvent]) -> Trained:
         raise RuntimeError(f"{failed.run} failed: {failed.message}")
     epochs = [event for event in events if isinstance(event, ev.EpochFinished)]
     run = next(event for event in events if isinstance(event, ev.RunStarted))
+    ended = next((event.memory for event in events if isinstance(event, ev.RunFinished)), None)
+    on_card = f"{size(ended.peak_allocated)} of the card" if ended is not None and ended.peak_allocated else ""
     kept = next((event.kept for event in events if isinstance(event, ev.DataDecoded)), "")
     return Trained(
         epochs=tuple(starmap(Epoch, zip(_whole_epochs(epochs), (epoch.val.accuracy for epoch in epochs), strict=True))),
         images=epochs[0].train.images + epochs[0].val.images,
         weights=run.weights,
-        note=", ".join(part for part in (run.precision, f"images {kept}" if kept else "") if part),
+        note=", ".join(part for part in (run.precision, f"images {kept}" if kept else "", on_card) if part),
         stages=seconds_by_stage(events),
     )
 

@@ -36,7 +36,7 @@ KILOBYTE = 1 if sys.platform == "darwin" else 1024
 class Task(Struct, frozen=True):
     """What is trained. ``side``: a module of this package that trains; ``data``: a folder with train and val.
 
-    ``weights`` as in :class:`engine.spec.Experiment`.
+    ``weights`` and ``compile`` as in :class:`engine.spec.Experiment`, the latter of the engine alone.
     """
 
     side: str
@@ -44,6 +44,7 @@ class Task(Struct, frozen=True):
     data: str
     weights: str
     seed: int
+    compile: bool = False
 
 
 class Epoch(Struct, frozen=True):

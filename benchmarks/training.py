@@ -30,7 +30,7 @@ EXTRACTION_EPOCHS = 25
 SHORT_EPOCHS = 2
 Key = tuple[str, str, str, str, int, int, int]
 DEMO = "the demo set"
-SKETCH = "sketch"
+SKETCH, COMPILED = "sketch", "engine, compiled"
 PEERS = {SKETCH: "sketch", "timm": "peers_timm", "fastai": "peers_fastai"}
 FETCH = """
 import sys
@@ -63,13 +63,19 @@ def key(sample: Sample) -> Key:
 
 
 def plan(
-    data: str, weights: str, strategies: Sequence[Strategy], seeds: Sequence[int], repeats: int, peers: Sequence[str]
+    data: str,
+    weights: str,
+    strategies: Sequence[Strategy],
+    seeds: Sequence[int],
+    repeats: int,
+    peers: Sequence[str],
+    compiled: bool = False,
 ) -> Iterator[tuple[Planned, ...]]:
     """The runs, in the order in which they are measured; those of one tuple share a cache and follow each other.
 
-    The engine's second time is another experiment on the same images. Every repeat runs all sides, forwards and
-    backwards in turn. The first repeats, one for each seed, are of full length; of fine-tuning, whose figure is that of
-    an epoch, the others are shorter.
+    The engine's second time is another experiment on the same images; ``compiled``: it is measured with
+    ``torch.compile`` as well. Every repeat runs all sides, forwards and backwards in turn. The first repeats, one for
+    each seed, are of full length; of fine-tuning, whose figure is that of an epoch, the others are shorter.
     """
     for repeat in range(repeats):
         seed = seeds[repeat] if repeat < len(seeds) else max(seeds) + repeat
@@ -83,6 +89,7 @@ def plan(
             if strategy.trains == "head":  # of fine-tuning only the decoding is saved
                 engine += (("engine, second time", "engine_run"),)
             units: list[tuple[tuple[str, str], ...]] = [(("plain", "plain_loop"),), engine]
+            units += [((COMPILED, "engine_run"),)] if compiled else []
             units += [((peer, PEERS[peer]),) for peer in peers if peer != "timm" or strategy.trains == "all"]
             for unit in units if repeat % 2 == 0 else reversed(units):
                 yield tuple(Planned(data, weights, short, side, module, repeat, seed, full) for side, module in unit)
@@ -102,7 +109,7 @@ def main() -> None:
         now = commit()
         samples = [sample for sample in reader.read() if sample.commit == now]
         named = DEMO if options.data is None else str(data)
-        units = list(plan(named, options.weights, strategies, options.seeds, options.repeats, peers))
+        units = list(plan(named, options.weights, strategies, options.seeds, options.repeats, peers, options.compile))
         wanted = {planned.key for unit in units for planned in unit}
         done = {key(sample): sample for sample in samples if key(sample) in wanted}
         todo = [unit for unit in units if any(planned.key not in done for planned in unit)]
@@ -147,7 +154,8 @@ def _measured(unit: Sequence[Planned], data: Path) -> Iterator[Sample]:
     """Measures the runs of a unit, whose cache is empty at first; after one that fails, none."""
     with tempfile.TemporaryDirectory(prefix="tl-tui-benchmark-") as cache:
         for planned in unit:
-            task = Task(planned.module, planned.strategy, str(data), planned.weights, planned.seed)
+            compiled = planned.side == COMPILED
+            task = Task(planned.module, planned.strategy, str(data), planned.weights, planned.seed, compiled)
             counted, watched = measure(task, {"TL_TUI_CACHE": cache})
             yield Sample(
                 data=planned.data,
@@ -200,6 +208,7 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--epochs", type=int, help=f"the preset's if not given, {EXTRACTION_EPOCHS} of extraction")
     parser.add_argument("--batch-size", type=int, help="images a step, of every side; the preset's if not given")
     parser.add_argument("--peers", action="store_true", help="a sketch too, timm and fastai where installed")
+    parser.add_argument("--compile", action="store_true", help="the engine with torch.compile too")
     parser.add_argument("--json", type=Path, metavar="FILE", help="keep every run there, and do not repeat those in it")
     return parser.parse_args()
 

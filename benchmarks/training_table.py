@@ -13,7 +13,7 @@ from benchmarks.report import spread, table
 
 T = TypeVar("T")
 MIB = 2**20
-BASE = "plain"
+BASE, ENGINE = "plain", "engine"
 HEAD = (
     "strategy · side",
     "s an epoch",
@@ -26,9 +26,11 @@ HEAD = (
     "with workers, MiB",
     "best val accuracy, %",
     "runs",
+    "× the engine is faster (an epoch)",
 )
 NOTES = """\
-Medians (smallest–largest) of the runs. *× faster*: the plain loop's seconds by this side's, pair by pair of one repeat.
+Medians (smallest–largest) of the runs. *× faster*: the plain loop's seconds by this side's, *× the engine is faster*:
+this side's by the engine's, pair by pair of one repeat.
 
 - *An epoch* is training, validation and keeping the best one. Fine-tuning: a run's first epoch is left out on every
   side, since what is done only once falls into it; the mean of the others is the run's figure. Extraction: seconds in
@@ -78,7 +80,7 @@ def best_accuracy(sample: Sample) -> float:
 def training_table(samples: Sequence[Sample]) -> str:
     """The table of both strategies and all sides, what it means, and where the engine's time went."""
     rows = [
-        _row(group, [one for one in samples if one.strategy == strategy and one.side == BASE])
+        _row(group, *([one for one in samples if (one.strategy, one.side) == (strategy, of)] for of in (BASE, ENGINE)))
         for strategy in _in_order(sample.strategy for sample in samples)
         for side in _in_order(sample.side for sample in samples)
         if (group := [one for one in samples if (one.strategy, one.side) == (strategy, side)])
@@ -88,7 +90,7 @@ def training_table(samples: Sequence[Sample]) -> str:
     return "\n\n".join((table(HEAD, rows), f"{NOTES}\n{quiet}", "\n".join(_details(samples))))
 
 
-def _row(group: Sequence[Sample], base: Sequence[Sample]) -> list[str]:
+def _row(group: Sequence[Sample], base: Sequence[Sample], engine: Sequence[Sample]) -> list[str]:
     full = [sample for sample in group if sample.full]
     accuracies = [100 * best_accuracy(sample) for sample in full]
     each = ", ".join(f"{accuracy:.1f}" for accuracy in accuracies)
@@ -108,6 +110,7 @@ def _row(group: Sequence[Sample], base: Sequence[Sample]) -> list[str]:
         f"{max(sample.watched.peak_together for sample in group) / MIB:.0f}",
         f"{mean(accuracies):.1f} ({each})" if accuracies else "–",
         str(len(group)),
+        spread(ratios(group, engine, epoch_seconds)) if engine and group[0].side != ENGINE else "1",
     ]
 
 

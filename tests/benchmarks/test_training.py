@@ -70,7 +70,8 @@ def test_table_has_a_row_a_side_with_figures_of_full_runs() -> None:
     _, _, plain, engine = ([cell.strip() for cell in line.split("|")[1:-1]] for line in text.splitlines()[:4])
     assert plain[:5] == ["one · plain", "6 (4–8)", "1", "15", "1"]
     assert engine[:5] == ["one · engine", "2 (2–2)", "3 (2–4)", "7", "2.14"]
-    assert engine[5:] == ["50", "10", "300", "400", "53.0 (53.0)", "2"]
+    assert engine[5:] == ["50", "10", "300", "400", "53.0 (53.0)", "2", "1"]
+    assert plain[-1] == "3 (2–4)"
     assert "Other processes took 25 (25–25) %" in text
     assert "- one · engine: 2 epochs; fp32; weights: none; decoding 1.50 s" in text
 
