@@ -174,3 +174,23 @@ async def test_a_damaged_experiment_cannot_be_marked(app: TlTui, tmp_path: Path,
         await pilot.press(key)
         await until(pilot, lambda: "holds nothing" in " ".join(text_of(app).split()))
         assert not app.marks and isinstance(app.screen, RunsScreen)
+
+
+@pytest.mark.parametrize(
+    ("key", "title", "said"),
+    [("space", "Not marked", "The log cannot be read: "), ("m", "The runs cannot be read", "")],
+)
+async def test_a_log_that_cannot_be_read_any_more_is_not_marked_and_one_line_says_why(
+    app: TlTui, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, key: str, title: str, said: str
+) -> None:
+    monkeypatch.setattr(runs_screen, "READ_EVERY", 1000)  # the list would be the first to notice
+    log = experiment(tmp_path, "one-20261123-120000") / "events.jsonl"
+    async with app.run_test(size=(80, 24), notifications=True) as pilot:
+        await runs(pilot, app)
+        log.unlink()
+        log.mkdir()
+        await pilot.press(key)
+        await until(pilot, lambda: title in text_of(app))
+        (told,) = app._notifications
+        assert told.message.startswith(f"{title}: {said}{log}: Is a directory")
+        assert not app.marks and isinstance(app.screen, RunsScreen)

@@ -387,11 +387,13 @@ class RunsScreen(Mode):
         try:
             load_for_comparing()
             from engine.comparison.same_data import what_differs  # noqa: PLC0415
-            from tui.comparing import state_of  # noqa: PLC0415 - not needed before
+            from tui.comparing import state_now  # noqa: PLC0415 - not needed before
 
-            states = [state_of(one) for one in (beside, folder) if one is not None]
-            unread = not states[-1].runs
-            differs = f"The log of {shown(folder.name)} cannot be read" if unread else what_differs(states)
+            states = [state_now(one) for one in (beside, folder) if one is not None]
+            told = bool(states[-1].runs)
+            differs = what_differs(states) if told else f"The log of {shown(folder.name)} tells of no run any more"
+        except OSError as error:
+            differs = f"The log cannot be read: {in_words(error)}"
         except Exception as error:  # a person wants to know, and to go on
             differs = unexpected(error)
         self.app.call_from_thread(self._mark, folder, runs, beside, differs)
@@ -417,10 +419,15 @@ class RunsScreen(Mode):
 
     @work(thread=True, exclusive=True, group="ask", exit_on_error=False)
     def _ask_runs(self, folder: Path) -> None:
-        load_for_comparing()
-        from tui.comparing import state_of  # noqa: PLC0415
+        try:
+            load_for_comparing()
+            from tui.comparing import state_now  # noqa: PLC0415
 
-        self.app.call_from_thread(self._ask_and_go, partial(self._tick_runs, folder, state_of(folder).runs))
+            runs = state_now(folder).runs
+        except Exception as error:  # a person wants to know, and to go on
+            self._tell(error, "The runs cannot be read")
+        else:
+            self.app.call_from_thread(self._ask_and_go, partial(self._tick_runs, folder, runs))
 
     def _tick_runs(self, folder: Path, runs: Sequence[RunState]) -> None:
         marked = app_of(self).marks.get(folder, frozenset())
