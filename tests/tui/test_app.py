@@ -876,9 +876,15 @@ async def test_a_window_shows_and_takes_keys_where_the_mode_below_has_no_room(ap
         app.hosting.host = None
 
 
-def test_what_trains_elsewhere_cannot_be_left_while_one_is_being_started_here(tmp_path: Path) -> None:
-    app = TlTui(tmp_path)
-    app.folder, app.state = tmp_path, fold(logs.until("EpochFinished", 7, logs.events()))
-    assert app.check_action("detach", ()) is True
-    app.hosting._starting = True
-    assert app.check_action("detach", ()) is None
+async def test_what_trains_elsewhere_cannot_be_left_while_one_is_being_started_here(app: TlTui, present: Log) -> None:
+    folder = present(logs.until("EpochFinished", 7, logs.events()))
+    async with app.run_test(size=(120, 40)) as pilot:
+        await opened(pilot, app, folder)
+        assert app.screen.active_bindings["d"].enabled
+        app.hosting._starting = True
+        assert not app.screen.active_bindings["d"].enabled
+        await pilot.press("d")
+        assert app.is_running and not app.left
+        app.hosting._starting = False
+        await pilot.press("d")
+    assert app.left
