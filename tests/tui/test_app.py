@@ -749,9 +749,11 @@ async def test_what_compares_is_loaded_once_there_is_a_result(
 @pytest.mark.slow
 def test_what_compares_is_loaded_as_long_as_it_is_wanted() -> None:
     code = (
-        "import sys; from tui.loading import load_for_comparing as load\n"
-        "load(lambda: False); assert 'numpy' not in sys.modules\n"
-        "load(lambda: True); assert 'sklearn.metrics' in sys.modules and 'torch' not in sys.modules"
+        "import sys; from tui.loading import load_ahead\n"
+        "load_ahead(lambda: 'numpy' not in sys.modules); assert 'numpy' in sys.modules\n"
+        "assert 'sklearn.metrics' not in sys.modules\n"
+        "load_ahead(lambda: True); assert {'sklearn.metrics', 'tui.screens.runs'} <= set(sys.modules)\n"
+        "assert 'torch' not in sys.modules"
     )
     subprocess.run([sys.executable, "-c", code], check=True)
 
