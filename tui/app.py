@@ -23,11 +23,9 @@ from textual.widget import MountError
 from textual.widgets import Input
 from textual.worker import get_current_worker
 
-from engine.events import Action
 from engine.history import each, read_state, running_elsewhere
-from engine.log import send_command
 from engine.spec import Experiment
-from engine.state import ExperimentState, can_go_on
+from engine.state import ExperimentState
 from engine.text import listed, shown
 from tui import follow
 from tui.ascii import Ascii, wanted
@@ -37,13 +35,11 @@ from tui.help import help_text
 from tui.hosting import Hosting
 from tui.loading import load_ahead, load_for_comparing
 from tui.messages import HandedOver, HostStarted, OthersTrain, StartFailed, StateRead
-from tui.naming import called
 from tui.screens.dialogs import Leaving, Question, Reading, Way
 from tui.screens.frame import SMALLEST, Mode, framed
 from tui.screens.setup import SetupScreen
-from tui.theme import ROSE, THEME, rgb
+from tui.theme import THEME
 from tui.widgets.header import MODES, Header, Tabs
-from tui.words import KEPT_IF_STOPPED, asked, kept_if_skipped
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
@@ -414,86 +410,9 @@ class TlTui(App[None], inherit_bindings=False):
     def _tab_chosen(self, message: Tabs.Chosen) -> None:
         self.call_later(self.action_go, message.mode)
 
-    def action_pause(self) -> None:
-        """Pauses the experiment."""
-        self._send("pause")
-
-    def action_go_on(self) -> None:
-        """Goes on with the experiment that was paused."""
-        self._send("resume")
-
-    def action_skip(self) -> None:
-        """Asks, then ends the present run and goes on to the next."""
-        run = self.state.current
-        if run is None:
-            self.notify("No run has begun: there is nothing to skip yet.", severity="warning")
-            return
-        self.push_screen(
-            Question("Skip this run?", f"{shown(run.run, 160)}\n{kept_if_skipped(run)}.", "Skip (y)", "Go on (n)"),
-            partial(self._answered, "skip", self.folder, run.run),
-        )
-
-    def action_resume(self) -> None:
-        """Goes on with the experiment that is shown."""
-        if self.folder is not None and can_go_on(self.state):
-            self.resume_experiment(self.folder)
-
-    def action_detach(self) -> None:
-        """Hands what trains here over to a process of its own, and quits; what trains elsewhere is left as it is."""
-        if self.hosting.is_training and not isinstance(self.screen, Leaving):
-            self.push_screen(Leaving(self.hosting, "suspend"), self._leave)
-        elif not self.hosting.is_busy:
-            self._quit()
-
-    def action_stop(self) -> None:
-        """Asks, then ends the experiment."""
-        run = self.state.current
-        kept = "" if run is None else f"{shown(run.run, 160)}\n{KEPT_IF_STOPPED}.\n"
-        later = "" if self.folder is None else f", or `tl-tui resume {called(self.folder)}`"
-        self.push_screen(
-            Question(
-                "Stop the experiment?",
-                f"{kept}Runs that wait do not begin. Later r goes on here{later}.",
-                "Stop (y)",
-                "Keep going (n)",
-            ),
-            partial(self._answered, "stop", self.folder, ""),
-        )
-
-    def _answered(self, action: Action, folder: Path | None, run: str, yes: bool | None) -> None:
-        """Sends the command, unless what the question was about (``run``: empty for all of it) has ended meanwhile."""
-        if not yes:
-            return
-        current = self.state.current
-        if folder != self.folder or not self._is_live() or (run and (current is None or current.run != run)):
-            self.notify(f"Nothing to {action}: it has ended by itself.", severity="warning")
-        else:
-            self._send(action)
-
-    def _send(self, action: Action) -> None:
-        if self.folder is None or not self._is_live():
-            return
-        try:
-            send_command(self.folder, action)
-            self.notify(asked(action, self.state))
-        except OSError as error:
-            self.notify(why(self.folder, error), severity="error")
-
-    def _is_live(self) -> bool:
-        return (
-            self.folder is not None and self.state.end is None and not self.state.interrupted and bool(self.state.runs)
-        )
-
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
-        """Keys that would do nothing now are grey, those of another mode are not shown."""
+        """A key that would do nothing now is grey, one that means nothing in this mode is not shown."""
         del parameters
-        if action in ("pause", "go_on", "stop", "skip"):
-            is_void = action == ("pause" if self.state.paused else "go_on")
-            return False if self.state.interrupted or self.state.end or is_void else True if self._is_live() else None
-        if action == "resume":
-            return can_go_on(self.state)
-        if action == "detach":
-            return self.hosting.is_training or (None if self.hosting.is_busy else self._is_live())
         if action == "export":
             if self.current_mode not in ("live", "compare"):
                 return False
@@ -528,16 +447,6 @@ class TlTui(App[None], inherit_bindings=False):
         """Shows every key that works now."""
         self.push_screen(Reading("Keys", help_text(self.screen.active_bindings.values())))
 
-    def action_warnings(self) -> None:
-        """Shows every warning, below why the experiment failed."""
-        failed = Text.assemble(("The experiment failed: ", f"bold {rgb(ROSE)}"), shown(self.state.error, 2000))
-        lines = [failed] if self.state.error else []
-        lines += [
-            Text.assemble((f"{shown(warned.run, 60)}: " if warned.run else "", "bold"), shown(warned.message, 400))
-            for warned in self.state.warnings
-        ]
-        self.push_screen(Reading("Warnings", Text("\n").join(lines) if lines else Text("There are none.")))
-
     async def action_quit(self) -> None:
         """Leaves the app, after asking where a run trains."""
         if self.hosting.is_handing_over:
@@ -547,9 +456,9 @@ class TlTui(App[None], inherit_bindings=False):
         elif isinstance(self.screen, Leaving):
             await self.screen.run_action("now")
         else:
-            self.push_screen(Leaving(self.hosting), self._leave)
+            self.push_screen(Leaving(self.hosting), self.leave)
 
-    def _leave(self, way: Way | None) -> None:
+    def leave(self, way: Way | None) -> None:
         """Quits with the last state of what was trained, which is what the command line prints."""
         if way is None:
             return

@@ -1,7 +1,7 @@
-"""Python's collector of garbage looks at everything while nobody waits for a key's answer.
+"""Python's garbage collector goes through all objects while nobody waits for a key's answer.
 
-A look at all objects of the app takes 0.07 s and more, and by itself comes where objects are made: while a key's answer
-is drawn, every fifteenth time or so.
+That takes 0.07 s and more of the app's. It normally runs while a key press is being drawn, every fifteenth time or so,
+since that is when objects are made.
 """
 
 from __future__ import annotations

@@ -78,10 +78,15 @@ def in_favour(comparison: Comparison) -> Text:
 def state_of(folder: Path) -> ExperimentState:
     """What the log in the folder tells now; an empty state where it cannot be read."""
     try:
-        found = (folder / EVENTS).stat()
-        return with_writer(_state(folder, found.st_size, found.st_mtime_ns), folder)
+        return state_now(folder)
     except OSError:
         return ExperimentState(folder.name)
+
+
+def state_now(folder: Path) -> ExperimentState:
+    """What the log in the folder tells now; ``OSError`` where it cannot be read."""
+    found = (folder / EVENTS).stat()
+    return with_writer(_state(folder, found.st_size, found.st_mtime_ns), folder)
 
 
 @lru_cache(maxsize=16)

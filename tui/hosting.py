@@ -23,8 +23,8 @@ if TYPE_CHECKING:
     from engine.state import ExperimentState
 
 NICE = 5
-"""How far training steps back, so that a key is answered while all cores train; only a process that wants a core too
-gains by it."""
+"""How far training steps back, so that a key is answered while all cores train; it has no effect unless another process
+competes for the cores."""
 
 
 class Trouble(NamedTuple):

@@ -24,9 +24,9 @@ SCREENS = ("tui.screens.compare", "tui.screens.runs")
 LOADING = Lock()
 
 
-def load_for_comparing(is_wanted: Callable[[], bool] = lambda: True) -> None:
-    """Imports what compares, until it is not wanted; at once where that was done."""
-    _load(FOR_COMPARING, is_wanted)
+def load_for_comparing() -> None:
+    """Imports what compares; returns at once where that was done."""
+    _load(FOR_COMPARING, lambda: True)
 
 
 def _load(names: tuple[str, ...], is_wanted: Callable[[], bool]) -> None:
@@ -39,7 +39,9 @@ def _load(names: tuple[str, ...], is_wanted: Callable[[], bool]) -> None:
 
 
 def load_ahead(is_wanted: Callable[[], bool]) -> None:
-    """The same and the screens, in a thread of its own, before anybody waits for it."""
+    """Imports what compares and the screens of the modes that are visited later, as long as it ``is_wanted``: in a
+    thread of its own, before anybody waits for it.
+    """
     step_back(NICE)
     try:
         _load((*FOR_COMPARING, *SCREENS), is_wanted)

@@ -749,9 +749,11 @@ async def test_what_compares_is_loaded_once_there_is_a_result(
 @pytest.mark.slow
 def test_what_compares_is_loaded_as_long_as_it_is_wanted() -> None:
     code = (
-        "import sys; from tui.loading import load_for_comparing as load\n"
-        "load(lambda: False); assert 'numpy' not in sys.modules\n"
-        "load(lambda: True); assert 'sklearn.metrics' in sys.modules and 'torch' not in sys.modules"
+        "import sys; from tui.loading import load_ahead\n"
+        "load_ahead(lambda: 'numpy' not in sys.modules); assert 'numpy' in sys.modules\n"
+        "assert 'sklearn.metrics' not in sys.modules\n"
+        "load_ahead(lambda: True); assert {'sklearn.metrics', 'tui.screens.runs'} <= set(sys.modules)\n"
+        "assert 'torch' not in sys.modules"
     )
     subprocess.run([sys.executable, "-c", code], check=True)
 
@@ -876,9 +878,15 @@ async def test_a_window_shows_and_takes_keys_where_the_mode_below_has_no_room(ap
         app.hosting.host = None
 
 
-def test_what_trains_elsewhere_cannot_be_left_while_one_is_being_started_here(tmp_path: Path) -> None:
-    app = TlTui(tmp_path)
-    app.folder, app.state = tmp_path, fold(logs.until("EpochFinished", 7, logs.events()))
-    assert app.check_action("detach", ()) is True
-    app.hosting._starting = True
-    assert app.check_action("detach", ()) is None
+async def test_what_trains_elsewhere_cannot_be_left_while_one_is_being_started_here(app: TlTui, present: Log) -> None:
+    folder = present(logs.until("EpochFinished", 7, logs.events()))
+    async with app.run_test(size=(120, 40)) as pilot:
+        await opened(pilot, app, folder)
+        assert app.screen.active_bindings["d"].enabled
+        app.hosting._starting = True
+        assert not app.screen.active_bindings["d"].enabled
+        await pilot.press("d")
+        assert app.is_running and not app.left
+        app.hosting._starting = False
+        await pilot.press("d")
+    assert app.left

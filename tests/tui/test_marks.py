@@ -13,6 +13,7 @@ from engine import events as ev
 from engine.spec import changed
 from tests.tui import logs, predicted
 from tests.tui.conftest import idle, text_of, until
+from tui import marking
 from tui.app import TlTui
 from tui.screens import runs as runs_screen
 from tui.screens.compare import CompareScreen
@@ -87,7 +88,8 @@ async def test_marks_that_are_asked_for_while_libraries_load_see_each_other(
     experiment(tmp_path, "one-20261123-120000")
     experiment(tmp_path, "two-20261122-120000", classes=("wasps", "bees"))
     loaded = threading.Event()
-    monkeypatch.setattr(runs_screen, "load_for_comparing", lambda: loaded.wait(30))
+    for module in (marking, runs_screen):
+        monkeypatch.setattr(module, "load_for_comparing", lambda: loaded.wait(30))
     async with app.run_test(size=(80, 24), notifications=True) as pilot:
         await runs(pilot, app)
         await pilot.press("space", "down", "space")
@@ -125,7 +127,7 @@ async def test_what_is_compared_at_once_waits_for_its_marks(
     for name in ("one-20261123-120000", "two-20261122-120000", "three-20261121-120000"):
         experiment(tmp_path, name)
     loaded = threading.Event()
-    monkeypatch.setattr(runs_screen, "load_for_comparing", lambda: loaded.wait(30))
+    monkeypatch.setattr(marking, "load_for_comparing", lambda: loaded.wait(30))
     async with app.run_test(size=(120, 40)) as pilot:
         await runs(pilot, app)
         await pilot.press("space", "down", "space", "down", "c")
@@ -173,4 +175,24 @@ async def test_a_damaged_experiment_cannot_be_marked(app: TlTui, tmp_path: Path,
         await runs(pilot, app)
         await pilot.press(key)
         await until(pilot, lambda: "holds nothing" in " ".join(text_of(app).split()))
+        assert not app.marks and isinstance(app.screen, RunsScreen)
+
+
+@pytest.mark.parametrize(
+    ("key", "title", "said"),
+    [("space", "Not marked", "The log cannot be read: "), ("m", "The runs cannot be read", "")],
+)
+async def test_a_log_that_cannot_be_read_any_more_is_not_marked_and_one_line_says_why(
+    app: TlTui, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, key: str, title: str, said: str
+) -> None:
+    monkeypatch.setattr(runs_screen, "READ_EVERY", 1000)  # the list would be the first to notice
+    log = experiment(tmp_path, "one-20261123-120000") / "events.jsonl"
+    async with app.run_test(size=(80, 24), notifications=True) as pilot:
+        await runs(pilot, app)
+        log.unlink()
+        log.mkdir()
+        await pilot.press(key)
+        await until(pilot, lambda: title in text_of(app))
+        (told,) = app._notifications
+        assert told.message.startswith(f"{title}: {said}{log}: Is a directory")
         assert not app.marks and isinstance(app.screen, RunsScreen)

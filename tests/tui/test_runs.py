@@ -31,9 +31,10 @@ from tui.app import TlTui
 from tui.cli import status
 from tui.screens import runs
 from tui.screens.dialogs import Line, Question, Reading
-from tui.screens.runs import RunsScreen, beside_earlier, matching
+from tui.screens.runs import RunsScreen
+from tui.summaries import beside_earlier, matching, when
 from tui.widgets import runs_table
-from tui.widgets.runs_table import pieces, when
+from tui.widgets.runs_table import pieces
 
 SIZES = [(80, 24), (120, 40)]
 OUT = Path("runs")

@@ -14,7 +14,7 @@ from engine.presets import presets
 from engine.spec import DataSource, changed, default_experiment
 from engine.strategy import CosineAnnealingLR, settings
 from engine.toml import MOST_SEEDS, SpecError
-from tui.cli import run
+from tui.command_line import run
 from tui.text import apart, middle
 from tui.widgets.data_picker import _expanded, source_of
 from tui.widgets.data_summary import DataFound, described

@@ -10,8 +10,8 @@ from textual.widget import Widget
 class TellingCompositor(Compositor):
     """Tells every widget its size once it is laid out.
 
-    Textual's own (8.2) tells those whose size is not the one it knew; where somebody asks a widget that has just been
-    shown for its size, it may know that before the layout, and the widget stays drawn for no width at all.
+    If the size of a newly shown widget is read before layout, Textual (8.2) sends no Resize and it stays drawn for
+    width 0.
     """
 
     _told: CompositorMap | None = None

@@ -30,7 +30,7 @@ def answer(window: ModalScreen[Answer], result: Answer) -> None:
 
 
 class Question(ModalScreen[bool | None]):
-    """Answers True if the person chose ``yes``, None where they leave it; nothing is lost by an unthinking Enter."""
+    """Answers True if the person chose ``yes``, None where they leave it; Enter is the safe answer."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("escape", "answer(None)", "Back", id="question.back", tooltip="change nothing"),

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import partial
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from rich.text import Text
@@ -13,12 +15,19 @@ from textual.events import Resize
 from textual.screen import Screen
 from textual.widgets import Static
 
+from engine.events import Action
+from engine.log import send_command
+from engine.state import can_go_on
 from engine.text import shown
+from tui.errors import why
+from tui.naming import called
+from tui.screens.dialogs import Leaving, Question, Reading
 from tui.screens.frame import Mode
 from tui.screens.host import app_of
 from tui.theme import AMBER, ROSE, rgb
 from tui.widgets.run_list import RunList
 from tui.widgets.run_pane import RunPane
+from tui.words import KEPT_IF_STOPPED, asked, kept_if_skipped
 
 if TYPE_CHECKING:
     from engine.state import ExperimentState
@@ -32,19 +41,19 @@ class LiveScreen(Mode):
     """As many panes as have room side by side; every run as a line where that is not all of them."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("space", "app.pause", "Pause", id="live.pause", tooltip="pause training"),
-        Binding("space", "app.go_on", "Go on", id="live.go_on", tooltip="go on with what was paused"),
-        Binding("r", "app.resume", "Resume", id="live.resume", tooltip="go on where the experiment was interrupted"),
-        Binding("s", "app.stop", "Stop", id="live.stop", tooltip="end the experiment; asks first"),
-        Binding("k", "app.skip", "Skip", id="live.skip", tooltip="end this run and go on to the next; asks first"),
-        Binding("d", "app.detach", "Detach", id="live.detach", tooltip="quit, and leave it training in the background"),
+        Binding("space", "pause", "Pause", id="live.pause", tooltip="pause training"),
+        Binding("space", "go_on", "Go on", id="live.go_on", tooltip="go on with what was paused"),
+        Binding("r", "resume", "Resume", id="live.resume", tooltip="go on where the experiment was interrupted"),
+        Binding("s", "stop", "Stop", id="live.stop", tooltip="end the experiment; asks first"),
+        Binding("k", "skip", "Skip", id="live.skip", tooltip="end this run and go on to the next; asks first"),
+        Binding("d", "detach", "Detach", id="live.detach", tooltip="quit, and leave it training in the background"),
         Binding("3", "verdict", "Verdict", id="live.verdict", tooltip="compare: what the experiment came to"),
         Binding("c", "charts", "Charts", id="live.charts", tooltip="show the charts that have no room now"),
         Binding("right,down,l", "next(1)", "Run →", show=False, id="live.next", tooltip="the next run"),
         Binding("left,up,h", "next(-1)", "Run ←", show=False, id="live.previous", tooltip="the run before"),
         Binding(
             "w",
-            "app.warnings",
+            "warnings",
             "Warnings",
             show=False,
             id="live.warnings",
@@ -108,18 +117,118 @@ class LiveScreen(Mode):
         self.app.call_later(app_of(self).action_go, "compare")
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
-        """The key for other charts is grey while all of them are there; the verdict is named once all is over."""
+        """What may be possible later is grey, what an end has made void is not shown, and the verdict only after it."""
         del parameters
-        if action == "verdict":
-            return self.state is not None and bool(self.state.end) and bool(self.state.runs)
-        if action == "charts" and all(pane.shows_all_charts for pane in self.panes if pane.display):
-            return None
-        return True
+        app = app_of(self)
+        state = app.state
+        can: bool | None = True
+        match action:
+            case "pause" | "go_on" | "stop" | "skip":
+                is_void = action == ("pause" if state.paused else "go_on")
+                can = False if state.interrupted or state.end or is_void else True if self._is_live else None
+            case "resume":
+                can = can_go_on(state)
+            case "detach":
+                can = app.hosting.is_training or (None if app.hosting.is_busy else self._is_live)
+            case "verdict":
+                can = bool(state.end) and bool(state.runs)
+            case "charts":
+                can = None if all(pane.shows_all_charts for pane in self.panes if pane.display) else True
+        return can
 
     def action_next(self, step: int) -> None:
         """Selects the next run or the one before."""
         if self.state is not None and self.state.runs:
             self._choose((self.selected + step) % len(self.state.runs))
+
+    def action_pause(self) -> None:
+        """Pauses the experiment."""
+        self._send("pause")
+
+    def action_go_on(self) -> None:
+        """Goes on with the experiment that was paused."""
+        self._send("resume")
+
+    def action_skip(self) -> None:
+        """Asks, then ends the present run and goes on to the next."""
+        app = app_of(self)
+        run = app.state.current
+        if run is None:
+            self.notify("No run has begun: there is nothing to skip yet.", severity="warning")
+            return
+        app.push_screen(
+            Question("Skip this run?", f"{shown(run.run, 160)}\n{kept_if_skipped(run)}.", "Skip (y)", "Go on (n)"),
+            partial(self._answered, "skip", app.folder, run.run),
+        )
+
+    def action_resume(self) -> None:
+        """Goes on with the experiment that was interrupted or stopped."""
+        app = app_of(self)
+        if app.folder is not None and can_go_on(app.state):
+            app.resume_experiment(app.folder)
+
+    async def action_detach(self) -> None:
+        """Hands what trains here over to a process of its own, and quits; what trains elsewhere is left as it is."""
+        app = app_of(self)
+        if app.hosting.is_training and not isinstance(app.screen, Leaving):
+            app.push_screen(Leaving(app.hosting, "suspend"), app.leave)
+        elif not app.hosting.is_busy:
+            await app.action_quit()
+
+    def action_stop(self) -> None:
+        """Asks, then ends the experiment."""
+        app = app_of(self)
+        run = app.state.current
+        kept = "" if run is None else f"{shown(run.run, 160)}\n{KEPT_IF_STOPPED}.\n"
+        later = "" if app.folder is None else f", or `tl-tui resume {called(app.folder)}`"
+        app.push_screen(
+            Question(
+                "Stop the experiment?",
+                f"{kept}Runs that wait do not begin. Later r goes on here{later}.",
+                "Stop (y)",
+                "Keep going (n)",
+            ),
+            partial(self._answered, "stop", app.folder, ""),
+        )
+
+    def _answered(self, action: Action, folder: Path | None, run: str, yes: bool | None) -> None:
+        """Sends the command, unless what the question was about (``run``: empty for all of it) has ended meanwhile."""
+        if not yes:
+            return
+        app = app_of(self)
+        current = app.state.current
+        if folder != app.folder or not self._is_live or (run and (current is None or current.run != run)):
+            self.notify(f"Nothing to {action}: it has ended by itself.", severity="warning")
+        else:
+            self._send(action)
+
+    def _send(self, action: Action) -> None:
+        app = app_of(self)
+        if app.folder is None or not self._is_live:
+            return
+        try:
+            send_command(app.folder, action)
+            self.notify(asked(action, app.state))
+        except OSError as error:
+            self.notify(why(app.folder, error), severity="error")
+
+    @property
+    def _is_live(self) -> bool:
+        """Whether what the log tells of goes on, here or elsewhere."""
+        app = app_of(self)
+        state = app.state
+        return app.folder is not None and state.end is None and not state.interrupted and bool(state.runs)
+
+    def action_warnings(self) -> None:
+        """Shows every warning, below why the experiment failed."""
+        state = app_of(self).state
+        failed = Text.assemble(("The experiment failed: ", f"bold {rgb(ROSE)}"), shown(state.error, 2000))
+        lines = [failed] if state.error else []
+        lines += [
+            Text.assemble((f"{shown(warned.run, 60)}: " if warned.run else "", "bold"), shown(warned.message, 400))
+            for warned in state.warnings
+        ]
+        self.app.push_screen(Reading("Warnings", Text("\n").join(lines) if lines else Text("There are none.")))
 
     @on(RunList.Selected)
     def _clicked(self, event: RunList.Selected) -> None:

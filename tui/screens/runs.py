@@ -5,7 +5,6 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Sequence
 from functools import partial
-from itertools import dropwhile, islice
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar, Literal
 
@@ -30,15 +29,17 @@ from engine.units import percent, percent_range
 from tui.deleting import is_deleted, what_goes
 from tui.errors import in_words, unexpected, why
 from tui.loading import load_for_comparing
+from tui.marking import Marking
 from tui.screens.dialogs import Line, Question, Reading, Tick
 from tui.screens.frame import Mode
 from tui.screens.host import app_of
 from tui.spec_differences import unlike
+from tui.summaries import beside_earlier, earlier, matching, this_year
 from tui.text import apart, middle
 from tui.theme import AMBER, BLUE, ROSE, rgb
 from tui.widgets.filter_line import FilterLine
 from tui.widgets.order import caught_up
-from tui.widgets.runs_table import MARK, RunsTable, this_year, when
+from tui.widgets.runs_table import MARK, RunsTable
 
 if TYPE_CHECKING:
     from engine.state import ExperimentState, RunState
@@ -124,8 +125,7 @@ class RunsScreen(Mode):
         self.detail = Static(markup=False, id="runs-detail")
         self.known: tuple[Summary, ...] = ()
         self.has_read = False
-        self._marking: set[Path] = set()  # until it is known whether they may be
-        self._compares_marked = False  # once it is known
+        self.marking = Marking(self, self._show_marks, self.action_compare)
         self._last_seen: object = None
         self._pause: Timer | None = None
 
@@ -147,7 +147,7 @@ class RunsScreen(Mode):
 
     def on_screen_resume(self) -> None:
         """Looks again whenever the person comes here."""
-        self._compares_marked = False
+        self.marking.stop_waiting()
         self.action_refresh()
 
     def on_resize(self) -> None:
@@ -185,8 +185,7 @@ class RunsScreen(Mode):
 
     def action_compare(self) -> None:
         """Compares what is marked, or where nothing is the experiment under the cursor."""
-        self._compares_marked = bool(self._marking)
-        if self._compares_marked:
+        if self.marking.must_wait():
             return
         if app_of(self).marks:
             self.app.call_later(app_of(self).action_go, "compare")
@@ -195,17 +194,8 @@ class RunsScreen(Mode):
 
     def action_mark(self) -> None:
         """Marks the experiment under the cursor, or takes its mark away."""
-        summary, marks = self._markable(), app_of(self).marks
-        if summary is None:
-            return
-        if summary.folder in marks:
-            del marks[summary.folder]
-            self._show_marks()
-        elif summary.folder in self._marking:  # pressed again before it was marked
-            self._marking.remove(summary.folder)
-            self._compare_if_asked()
-        else:
-            self._begin_marking(summary.folder, None)
+        if (summary := self._markable()) is not None:
+            self.marking.turn(summary.folder)
 
     def action_mark_runs(self) -> None:
         """Asks which of the experiment's runs to mark."""
@@ -214,9 +204,7 @@ class RunsScreen(Mode):
 
     def action_unmark(self) -> None:
         """Takes all marks away."""
-        app_of(self).marks.clear()
-        self._marking.clear()
-        self._show_marks()
+        self.marking.clear()
 
     def action_filter(self) -> None:
         """Goes to the line whose words narrow the list."""
@@ -362,7 +350,7 @@ class RunsScreen(Mode):
                 self.notify(unexpected(error), title="Runs", severity="error")
 
     def _deleted(self, folder: Path, strange: tuple[str, ...]) -> None:
-        self._marking.discard(folder)
+        self.marking.unmark(folder)
         app_of(self).forget(folder)
         self.notify(is_deleted(folder, strange))
         self.action_refresh()
@@ -374,53 +362,17 @@ class RunsScreen(Mode):
         self.notify(f"{shown(summary.name)}: {shown(summary.problem)}", severity="warning")
         return None
 
-    def _begin_marking(self, folder: Path, runs: frozenset[str] | None) -> None:
-        """Marks the runs (None: all) in a folder, unless they are of other data than what is marked."""
-        self._marking.add(folder)
-        self._mark_if_comparable(folder, runs, self._marked_beside(folder))
-
-    def _marked_beside(self, folder: Path) -> Path | None:
-        return next((other for other in app_of(self).marks if other != folder), None)
-
-    @work(thread=True, group="marks", exit_on_error=False)
-    def _mark_if_comparable(self, folder: Path, runs: frozenset[str] | None, beside: Path | None) -> None:
-        try:
-            load_for_comparing()
-            from engine.comparison.same_data import what_differs  # noqa: PLC0415
-            from tui.comparing import state_of  # noqa: PLC0415 - not needed before
-
-            states = [state_of(one) for one in (beside, folder) if one is not None]
-            unread = not states[-1].runs
-            differs = f"The log of {shown(folder.name)} cannot be read" if unread else what_differs(states)
-        except Exception as error:  # a person wants to know, and to go on
-            differs = unexpected(error)
-        self.app.call_from_thread(self._mark, folder, runs, beside, differs)
-
-    def _mark(self, folder: Path, runs: frozenset[str] | None, beside: Path | None, differs: str) -> None:
-        if folder not in self._marking:
-            return
-        if (now := self._marked_beside(folder)) != beside:  # another was marked meanwhile
-            self._mark_if_comparable(folder, runs, now)
-            return
-        self._marking.remove(folder)
-        if differs:
-            self.notify(f"{differs}.", title="Not marked", severity="warning")
-        else:
-            app_of(self).mark(folder, runs)
-            self._show_marks()
-        self._compare_if_asked()
-
-    def _compare_if_asked(self) -> None:
-        """Compares what was asked for while some of it was not yet marked, unless the person has gone on meanwhile."""
-        if self._compares_marked and self.is_current:
-            self.action_compare()
-
     @work(thread=True, exclusive=True, group="ask", exit_on_error=False)
     def _ask_runs(self, folder: Path) -> None:
-        load_for_comparing()
-        from tui.comparing import state_of  # noqa: PLC0415
+        try:
+            load_for_comparing()
+            from tui.comparing import state_now  # noqa: PLC0415
 
-        self.app.call_from_thread(self._ask_and_go, partial(self._tick_runs, folder, state_of(folder).runs))
+            runs = state_now(folder).runs
+        except Exception as error:  # a person wants to know, and to go on
+            self._tell(error, "The runs cannot be read")
+        else:
+            self.app.call_from_thread(self._ask_and_go, partial(self._tick_runs, folder, runs))
 
     def _tick_runs(self, folder: Path, runs: Sequence[RunState]) -> None:
         marked = app_of(self).marks.get(folder, frozenset())
@@ -437,11 +389,9 @@ class RunsScreen(Mode):
                 return
             if numbers:
                 chosen = frozenset(runs[number].run for number in numbers)
-                self._begin_marking(folder, None if len(chosen) == len(runs) else chosen)
+                self.marking.mark(folder, None if len(chosen) == len(runs) else chosen)
             else:
-                app_of(self).marks.pop(folder, None)
-                self._marking.discard(folder)
-                self._show_marks()
+                self.marking.unmark(folder)
 
         self.app.push_screen(Tick(f"Runs of {shown(folder.name, 40)}", names, ticked), answered)
 
@@ -572,30 +522,3 @@ class RunsScreen(Mode):
         if differs := beside_earlier(self.known, summary, this_year()):
             text.append("\nv ", rgb(AMBER)).append(differs)
         self.detail.update(text)
-
-
-def earlier(summaries: Sequence[Summary], one: Summary) -> Summary | None:
-    """The experiment before one of the ``summaries``, newest first, on the same data, if its settings are known."""
-    older = islice(dropwhile(lambda summary: summary.folder != one.folder, summaries), 1, None)
-    return next((summary for summary in older if summary.spec and summary.data_path == one.data_path), None)
-
-
-def beside_earlier(summaries: Sequence[Summary], one: Summary, year: int) -> str:
-    """In what one of the ``summaries`` was asked for otherwise than the one before it on the same data; empty of the
-    first on its data. ``year``: the present one.
-    """
-    before = earlier(summaries, one)
-    if one.spec is None or before is None or before.spec is None:
-        return ""
-    began, said = when(before.began, year), "; ".join(unlike(before.spec, one.spec))
-    return f"unlike {began}: {said}" if said else f"the same settings as {began}"
-
-
-def matching(summaries: Sequence[Summary], words: Sequence[str]) -> tuple[Summary, ...]:
-    """Those that hold every word, in small letters, in their name, note, data, strategies or status."""
-
-    def holds(one: Summary) -> bool:
-        text = "\n".join((one.name, one.note, one.data, one.data_path, *one.strategies, one.status)).casefold()
-        return all(word in text for word in words)
-
-    return tuple(filter(holds, summaries))

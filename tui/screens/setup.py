@@ -6,7 +6,6 @@ from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
 
-from rich.text import Text
 from textual import on
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
@@ -17,25 +16,22 @@ from textual.widgets import Button, Input, OptionList, Static
 from engine.presets import known_strategies, presets
 from engine.spec import DataSource, Experiment, changed, default_experiment, with_absolute_paths
 from engine.strategy import Strategy, settings
-from engine.text import counted, shown
+from engine.text import shown
 from engine.toml import SpecError
 from tui.screens.frame import Mode
 from tui.screens.host import app_of
-from tui.theme import LEVELS, ROSE, rgb
 from tui.widgets.data_picker import DataPicker
 from tui.widgets.field import Field
 from tui.widgets.order import caught_up
 from tui.widgets.path_input import PathInput
 from tui.widgets.run_options import RunOptions
 from tui.widgets.schedule_preview import SchedulePreview, nothing_learnt
+from tui.widgets.start_line import LOOKING, RUNNING, STARTING, StartLine, planned
 from tui.widgets.strategy_form import OTHER_SIZE, StrategyForm, value_text, with_value
 from tui.widgets.strategy_list import StrategyList
 
 if TYPE_CHECKING:
     from engine.state import ExperimentState
-
-STARTING = "starting: loading PyTorch and looking at what is asked for …"
-RUNNING = "an experiment is running: 2 shows it"
 
 
 class SetupScreen(Mode):
@@ -54,12 +50,6 @@ class SetupScreen(Mode):
     SetupScreen #run-panel { height: auto; }
     SetupScreen #parameters-panel { height: 15fr; max-height: 19; }
     SetupScreen #still { height: 1; padding: 0 1; color: $text-warning; text-wrap: nowrap; text-overflow: ellipsis; }
-    SetupScreen #start-line { height: 1; padding: 0 1; }
-    SetupScreen #start { min-width: 9; }
-    SetupScreen #message {
-        width: 1fr; height: 1; padding: 0 1; color: $text-muted; text-wrap: nowrap; text-overflow: ellipsis;
-    }
-    SetupScreen #message.-problem { color: $text-error; }
     """
 
     AUTO_FOCUS = "#strategies"  # at once: keys that were typed before are no text for the first field
@@ -140,7 +130,7 @@ class SetupScreen(Mode):
         self.preview = SchedulePreview(id="preview")
         self.still = Static(markup=False, id="still")
         self.still.display = False
-        self.message = Static(markup=False, id="message")
+        self.start_line = StartLine()
         self._resumed = False
         self._said_of = False, False  # whether anything was being started here, and trained
         self._entered_in: tuple[Input, DataSource] | None = None
@@ -159,9 +149,7 @@ class SetupScreen(Mode):
                 yield _panel(self.form.strategy.name, self.form, id_="parameters-panel")
                 yield self.still
                 yield self.preview
-        with Horizontal(id="start-line"):
-            yield Button("Start", id="start", variant="success", compact=True)
-            yield self.message
+        yield self.start_line
 
     def on_mount(self) -> None:
         """The first strategy is under the cursor; what can be started follows what trains here."""
@@ -442,28 +430,14 @@ class SetupScreen(Mode):
         """Shows why it cannot start, or what would start."""
         hosting = app_of(self).hosting
         self._said_of = hosting.is_busy, hosting.is_training
-        problem = problem or self._problem()
-        self.message.set_class(bool(problem), "-problem")
-        self.message.tooltip = Text(shown(problem)) if problem else None
-        if problem:
-            self.message.update(f"! {shown(problem)}")
+        if problem := problem or self._problem():
+            self.start_line.refuse(problem)
         elif hosting.is_busy:
-            self.message.update(STARTING if not hosting.is_training else RUNNING)
+            self.start_line.say(RUNNING if hosting.is_training else STARTING)
         elif self.data.found is None:
-            self.message.update("looking at the data …")
+            self.start_line.say(LOOKING)
         else:
-            alarms = self.data.alarms  # here too, as the line above that tells more may have no room
-            said = f"{LEVELS['alarm'][0]} {counted(alarms, 'alarm', 'alarms')} · " if alarms else ""
-            runs = _runs(len(self.strategies.chosen), *self.options.count)
-            self.message.update(Text.assemble((said, f"bold {rgb(ROSE)}"), f"{runs} · ctrl+r starts"))
-
-
-def _runs(strategies: int, seeds: int, folds: int | None) -> str:
-    runs = strategies * seeds * (folds or 1)
-    if seeds > 1 or folds:
-        each = [f"{seeds} seeds"] * (seeds > 1) + [f"{folds} folds"] * (folds is not None)
-        return f"{strategies} × {' × '.join(each)} = {runs} runs"
-    return counted(runs, "run", "runs")
+            self.start_line.say(planned(len(self.strategies.chosen), *self.options.count, self.data.alarms))
 
 
 def _panel(title: str, *content: Widget, id_: str) -> Vertical:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from datetime import datetime
 from pathlib import Path
 from typing import ClassVar
 
@@ -17,6 +16,7 @@ from textual.widgets import DataTable
 from engine.history import Status, Summary
 from engine.text import shown
 from engine.units import duration, percent_range
+from tui.summaries import this_year, when
 from tui.text import apart, middle
 from tui.theme import AMBER, BLUE, GREY, ROSE, SIGNS, STYLES, rgb
 from tui.widgets.order import obey
@@ -173,16 +173,3 @@ def _status(status: Status) -> Text:
     if status == "damaged":
         return Text("? damaged", rgb(ROSE))
     return Text(f"{SIGNS[status]} {status}", STYLES[status])
-
-
-def when(began: datetime | None, year: int) -> str:
-    """Local time in this ``year``, the date in any other."""
-    if began is None:
-        return "–"
-    local = began.astimezone()
-    return f"{local:%m-%d %H:%M}" if local.year == year else f"{local:%Y-%m-%d}"
-
-
-def this_year() -> int:
-    """That of local time."""
-    return datetime.now().astimezone().year
