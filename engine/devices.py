@@ -99,25 +99,29 @@ def choose_precision(device: torch.device, asked: Precision) -> Arithmetic:
 def use_precision(device: torch.device, precision: Arithmetic) -> None:
     """Sets up the whole process to compute in it, as fast as the device can."""
     if device.type == "cuda":
-        torch.set_float32_matmul_precision("high" if precision == "tf32" else "highest")
-        # not cudnn.conv.fp32_precision: once set, torch's own cudnn.flags() and torch.compile raise (2.10 to 2.15)
-        torch.backends.cudnn.allow_tf32 = precision == "tf32"
+        _shorten_products(precision == "tf32")
         torch.backends.cudnn.benchmark = True  # every batch has the same shape: the fastest algorithm is worth a search
 
 
 @contextlib.contextmanager
 def full_precision(device: torch.device) -> Iterator[None]:
     """Products in IEEE fp32 meanwhile, also where the process computes in TF32."""
-    products, convolutions = torch.get_float32_matmul_precision(), torch.backends.cudnn.allow_tf32
-    if device.type == "cuda":
-        torch.set_float32_matmul_precision("highest")
-        torch.backends.cudnn.allow_tf32 = False
+    if device.type != "cuda":
+        yield
+        return
+    shortened = torch.backends.cudnn.allow_tf32
+    _shorten_products(False)
     try:
         yield
     finally:
-        if device.type == "cuda":
-            torch.set_float32_matmul_precision(products)
-            torch.backends.cudnn.allow_tf32 = convolutions
+        _shorten_products(shortened)
+
+
+def _shorten_products(shorten: bool) -> None:
+    """Whether products of fp32 on CUDA are computed in TF32."""
+    torch.set_float32_matmul_precision("high" if shorten else "highest")
+    # not cudnn.conv.fp32_precision: once set, torch's own cudnn.flags() and torch.compile raise (2.10 to 2.15)
+    torch.backends.cudnn.allow_tf32 = shorten
 
 
 def autocast(device: torch.device, precision: Arithmetic) -> torch.autocast:

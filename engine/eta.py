@@ -61,12 +61,11 @@ def remaining_of_all(state: ExperimentState, train_images: int, val_images: int)
 
     A run that waits is taken to need what the epochs of that one took: it will find the images and features prepared.
     """
-    if all(run.is_over for run in state.runs):
+    unfinished = [run for run in state.runs if not run.is_over]
+    if not unfinished:
         return None
     total = 0.0
-    for run in state.runs:
-        if run.is_over:
-            continue
+    for run in unfinished:
         waits = run.status == "waiting"
         left = _of_the_same(run, state) if waits else remaining_seconds(run, train_images, val_images)
         if left is None:

@@ -23,8 +23,8 @@ def caveats(comparison: Comparison, part: Part) -> tuple[str, ...]:
         said.append("Weights were random at the start, so this is no transfer learning.")
     said += _without_an_image(comparison)
     if 0 < len(done) < len(comparison.runs):
-        is_going_on = any(row.state in ("waiting", "running", "paused") for row in comparison.runs)
-        so_far = " so far" if is_going_on else ""
+        are_to_come = any(row.state in ("waiting", "running", "paused") for row in comparison.runs)
+        so_far = " so far" if are_to_come else ""
         said.append(f"{len(done)} of {len(comparison.runs)} runs have a result{so_far}.")
     short = {row.state for row in done if not is_whole(row)}
     if short:

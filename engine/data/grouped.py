@@ -112,17 +112,20 @@ def _candidates(
         except DataError:  # a few images of each of many classes
             pass
     rng = np.random.default_rng(seed)
+    rows = table.toarray() if many < MANY_GROUPS else None
     for _ in range(SHUFFLES):
         order = rng.permutation(many)
-        yield _filled(order, table, fraction) if many < MANY_GROUPS else order < fraction * many
+        yield order < fraction * many if rows is None else _filled(order, rows, fraction * rows.sum(axis=0))
 
 
-def _filled(order: Numbers, table: csr_array, fraction: float) -> NDArray[np.bool_]:
-    """Groups taken in this order, each that brings the images of every stratum nearer to those wanted."""
+def _filled(order: Numbers, rows: Numbers, wanted: NDArray[np.float64]) -> NDArray[np.bool_]:
+    """Groups taken in this order, each that brings the images of every stratum nearer to those wanted.
+
+    ``rows``: images by group and stratum.
+    """
     import numpy as np  # noqa: PLC0415
 
-    rows = table.toarray()
-    chosen, missing = np.zeros(len(rows), np.bool_), fraction * rows.sum(axis=0)
+    chosen, missing = np.zeros(len(rows), np.bool_), wanted.copy()
     for group in order:
         after = missing - rows[group]
         if np.abs(after).sum() < np.abs(missing).sum():

@@ -160,6 +160,7 @@ def feature_feed(images: Images, strategy: Strategy, seed: int, network: Network
     part, device, views, kept = images.prepared.train, images.device, len(features), features.device
     sizes = batch_sizes(len(part.labels), strategy.batch_size)
     rows, labels = part.rows.to(kept), part.labels.to(device)
+    usual = max(STILL_BYTES // features[0, 0].nbytes, EVALUATION_BATCH["cpu"])
     drop: Callable[[Tensor], Tensor] = nn.Dropout(network.dropout) if network.dropout else nn.Identity()
 
     def train(epoch: int, first: int, micro_batches: MicroBatches = WHOLE_BATCHES) -> Generator[Batch, None, None]:
@@ -178,8 +179,7 @@ def feature_feed(images: Images, strategy: Strategy, seed: int, network: Network
             yield drop(on_device(features[shown, place], device)), target
 
     def still(seen: Part, at_once: int | None = None) -> Iterator[Batch]:
-        each = features[0, 0].nbytes if features.shape[1] else 1
-        size = at_once or max(STILL_BYTES // each, EVALUATION_BATCH["cpu"])
+        size = at_once or usual
         both = (torch.split(seen.rows.to(kept), size), torch.split(seen.labels.to(device), size))
         for places, target in zip(*both, strict=True):
             yield on_device(features[0, places], device), target

@@ -64,16 +64,14 @@ def evaluated(
     Tells its progress in images.
     """
     due, began, done = every(PROGRESS_SECONDS, run.meters.clock), run.meters.clock(), 0
-    logits = labels = torch.empty(0)
+    logits = torch.empty(0)
     for inputs, targets in feed.still(part, at_once):
         with torch.inference_mode(), autocast(run.images.device, run.precision):
             found = feed.model(inputs)
         if not done:
             logits = torch.empty(len(part.labels), found.shape[1], device=found.device)
-            labels = torch.empty(len(part.labels), dtype=targets.dtype, device=targets.device)
-        after = done + len(targets)
-        logits[done:after], labels[done:after] = found, targets
-        done = after
+        logits[done : done + len(targets)] = found
+        done += len(targets)
         if due():
             wait_for(run.images.device)
             speed = done / (run.meters.clock() - began)
@@ -85,7 +83,7 @@ def evaluated(
                 epoch=epoch,
                 images_per_second=speed,
             )
-    return evaluate(logits, labels), logits
+    return evaluate(logits, part.labels.to(logits.device)), logits
 
 
 def test(run: Run, training: Training, best: Best) -> Generator[Event, None, None]:
