@@ -18,11 +18,11 @@ import secrets
 import shutil
 import tempfile
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, NamedTuple, TypeVar
+from typing import TYPE_CHECKING, Annotated, NamedTuple
 
 import msgspec
 import platformdirs
@@ -34,13 +34,13 @@ from engine.toml import SpecError
 if TYPE_CHECKING:
     import filelock
 
-T = TypeVar("T")
 DEFAULT_LIMIT = 20 * 2**30
 DISK_SHARE = 0.25
 """Unless told otherwise, the cache takes no more than this share of what the disk has free, itself counted in."""
 LOCK_SECONDS = 60.0
-META, LOCK, LIST, PARTIAL = "meta.json", "lock", "list.msgpack", ".partial-"
-NAME, PARTIAL_NAME = re.compile(r"[0-9a-f]{40}"), re.compile(re.escape(PARTIAL) + r"(\d+)-\w{8}")
+META, LOCK, PARTIAL = "meta.json", "lock", ".partial-"
+NAME = re.compile(r"[0-9a-f]{40}(-[0-9a-f]{40})?")
+PARTIAL_NAME = re.compile(re.escape(PARTIAL) + r"(\d+)-\w{8}")
 FULL = (errno.ENOSPC, errno.EDQUOT)
 logger = logging.getLogger("engine")
 
@@ -124,6 +124,16 @@ def find(kind: str, name: str) -> Path | None:
     return path
 
 
+def alike(kind: str, recipe: str, first: str) -> list[Path]:
+    """A kind's entries whose names begin with a recipe: the folder named ``first``, then those last used."""
+    found: list[tuple[bool, float, Path]] = []
+    with suppress(OSError):
+        for path in _folders(folder() / kind) if _asked() != 0 else ():
+            if path.name.startswith(f"{recipe}-"):
+                found.append((path.name == first, path.stat().st_mtime, path))
+    return [path for *_, path in sorted(found, reverse=True)]
+
+
 @contextmanager
 def writing(kind: str, name: str, description: str, size: int) -> Iterator[Path | None]:
     """A new folder for the files of an entry of about ``size`` bytes; they become the entry where the block ends well.
@@ -158,22 +168,6 @@ def remember(kind: str, name: str, description: str, size: int, write: Callable[
                 write(place)
     except OSError:
         logger.warning("%s could not be kept for the next experiment", description, exc_info=True)
-
-
-def remember_list(kind: str, name: str, values: Sequence[object], what: str) -> None:
-    """Makes an entry of these values, one of each file or image; ``what`` they are, for a person."""
-    encoded = msgspec.msgpack.encode(values)
-    remember(kind, name, f"{what} of {len(values)} files", len(encoded), lambda at: (at / LIST).write_bytes(encoded))
-
-
-def remembered_list(kind: str, name: str, of: type[T], count: int) -> list[T] | None:
-    """The ``count`` values of an entry; None where there are no such ones."""
-    place = find(kind, name)
-    try:
-        known = None if place is None else msgspec.msgpack.decode((place / LIST).read_bytes(), type=list[of])  # type: ignore[valid-type]
-    except (OSError, ValueError):
-        return None
-    return known if known is not None and len(known) == count else None
 
 
 def entries() -> list[Entry]:

@@ -18,6 +18,16 @@ class Cost(Struct, frozen=True):
     cpu_seconds: float = 0.0
     joules: float | None = 0.0
 
+    def __add__(self, other: Cost) -> Cost:
+        """This and the other."""
+        joules = None if self.joules is None or other.joules is None else self.joules + other.joules
+        return Cost(self.seconds + other.seconds, self.cpu_seconds + other.cpu_seconds, joules)
+
+    def __mul__(self, share: float) -> Cost:
+        """A share of this."""
+        joules = None if self.joules is None else self.joules * share
+        return Cost(self.seconds * share, self.cpu_seconds * share, joules)
+
     def __sub__(self, other: Cost) -> Cost:
         """What is left of this without the other."""
         joules = None if self.joules is None or other.joules is None else self.joules - other.joules

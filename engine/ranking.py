@@ -131,7 +131,7 @@ def _ranked(
     network = network_of(backbone, classes, "head", pretrained, SEED)
     network.module.to(images.device).to(memory_format=torch.channels_last)
     work = extracted(store, images, on_rung(backbone, "probe"), network, precision)
-    table, cost, were_found = yield from each(work, named)
+    table, _, elsewhere = yield from each(work, named)
     part = images.prepared.train
     features, labels = table[0, part.rows.to(table.device)], part.labels.to(table.device)
     settings = LBFGS()
@@ -150,6 +150,6 @@ def _ranked(
         loss=solved.loss,
         features=flat.shape[1],
         parameters=count_parameters(network.module).total,
-        seconds=time.perf_counter() - began + (cost.seconds if were_found else 0),
+        seconds=time.perf_counter() - began + elsewhere,
         weights=pretrained.origin,
     )

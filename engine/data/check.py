@@ -16,7 +16,7 @@ from engine.data.discover import image_root
 from engine.data.groups import below, compiled, group_in
 from engine.data.proposal import Proposal, propose
 from engine.events import Leak
-from engine.progress import WorkDone, counting_images, each
+from engine.progress import WorkDone, each
 from engine.spec import DataSource
 
 if TYPE_CHECKING:
@@ -101,13 +101,12 @@ def check(dataset: DataSet, source: DataSource, workers: int | None = None) -> G
     report, threads = quick_check(dataset, source), workers or cores()
     samples = (*dataset.train, *dataset.val, *dataset.test)
     paths = sorted({sample.path for sample in samples})
-    found = yield from counting_images("reading files", content_hashes(paths, threads), len(paths))
+    found = yield from content_hashes(paths, threads)
     digests = {path: digest for path, digest in zip(paths, found, strict=True) if digest is not None}
     path_of = {digest: path for path, digest in reversed(digests.items())}
-    files = sorted(path_of.items(), key=lambda item: item[1])
-    looked = yield from counting_images("looking at images", looks(files, threads), len(files))
-    look_of = {digest: one for (digest, _), one in zip(files, looked, strict=True)}
-    seen = [digest for digest, one in look_of.items() if not one.unreadable]
+    files = dict(sorted(path_of.items(), key=lambda item: item[1]))
+    look_of = yield from looks(files, threads)
+    seen = [digest for digest in files if not look_of[digest].unreadable]
     searching = near_pairs(hashes([look_of[digest] for digest in seen]))
     near = yield from each(searching, lambda _: WorkDone("comparing images"))
     return replace(

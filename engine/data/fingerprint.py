@@ -10,10 +10,15 @@ from pathlib import Path
 from typing import NamedTuple
 
 from engine import cache
+from engine.cached_rows import remember, remembered
 from engine.data.threads import collected
+from engine.progress import WorkDone, counting_images
 
 TRUSTED_AFTER_SECONDS = 2.0
 """A file that changed later than this before it was read may change again without another time of change."""
+
+RECIPE = cache.key("digests", "1")
+"""Changes whenever digests are taken or named in another way."""
 
 
 class State(NamedTuple):
@@ -25,23 +30,31 @@ class State(NamedTuple):
     inode: int
 
 
-def content_hashes(paths: Sequence[str], workers: int) -> Generator[int, None, list[str | None]]:
-    """SHA-256 digests (hex) of the files' bytes, None where a file cannot be read; yields the number of files done.
+def content_hashes(paths: Sequence[str], workers: int) -> Generator[WorkDone, None, list[str | None]]:
+    """SHA-256 digests (hex) of the files' bytes, None where a file cannot be read; yields how far it is.
 
-    Remembered by path, size, times and inode, so that files that did not change are not read again. Nothing is
-    remembered where one cannot be read, or changes now or changed just before.
+    Remembered by path, size, times and inode, so that a file that did not change is not read again. Not remembered are
+    those that change now or changed just before.
     """
+    yield WorkDone("reading files")
     before = time.time_ns()
     states = [_state(path) for path in paths]
-    key = cache.key("digests", *(repr((path, state)) for path, state in zip(paths, states, strict=True)))
-    if (known := cache.remembered_list("digests", key, str, len(paths))) is not None:
-        return [*known]
-    found = yield from collected((partial(_digest, path) for path in paths), workers)
-    latest = max((state.changed for state in states if state), default=0)
-    settled = before - latest > TRUSTED_AFTER_SECONDS * 1e9 and [_state(path) for path in paths] == states
-    if settled and None not in found:
-        cache.remember_list("digests", key, found, "digests")
-    return found
+    names = [cache.key(repr(file)) for file in zip(paths, states, strict=True)]
+    known: dict[str, str | None] = {**remembered("digests", RECIPE, names, str)}
+    unknown = [place for place, name in enumerate(names) if name not in known]
+    work = collected((partial(_digest, paths[place]) for place in unknown), workers)
+    found = yield from counting_images("reading files", work, len(unknown))
+    digests = known | {names[place]: digest for place, digest in zip(unknown, found, strict=True)}
+    unsettled = {names[place] for place in unknown if not _is_settled(paths[place], states[place], before)}
+    lasting = {name: digest for name, digest in digests.items() if digest is not None and name not in unsettled}
+    if len(lasting) > len(known):
+        remember("digests", RECIPE, lasting, "digests")
+    return [digests[name] for name in names]
+
+
+def _is_settled(path: str, state: State | None, before: int) -> bool:
+    """Whether a file is as it was when it was read, and had been for long enough ``before`` (ns)."""
+    return state is not None and before - state.changed > TRUSTED_AFTER_SECONDS * 1e9 and _state(path) == state
 
 
 def _state(path: str) -> State | None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator, Sequence
+from collections.abc import Generator, Mapping, Sequence
 from functools import partial
 from typing import NamedTuple
 
@@ -12,8 +12,10 @@ from msgspec import Struct
 from numpy.typing import NDArray
 
 from engine import cache
+from engine.cached_rows import remember, remembered
 from engine.data.images import is_passing, reason, squeezed
 from engine.data.threads import collected
+from engine.progress import WorkDone, counting_images
 
 SIDE = 64
 GREY_WITHIN = 12
@@ -44,18 +46,22 @@ class Hashes(NamedTuple):
     fine: NDArray[np.uint64]
 
 
-def looks(files: Sequence[tuple[str, str]], workers: int) -> Generator[int, None, list[Look]]:
-    """How each file looks; yields the number of files done. ``files``: the digest of each one's bytes, and its path.
+def looks(files: Mapping[str, str], workers: int) -> Generator[WorkDone, None, dict[str, Look]]:
+    """How each file looks, by the digest of its bytes; yields how far it is. ``files``: the paths by these digests.
 
-    Remembered by the contents. Closing the generator ends its threads as soon as the images in their hands are done.
+    Remembered by the contents, but for what cannot be read for a moment. Closing the generator ends its threads as
+    soon as the images in their hands are done.
     """
-    key = cache.key("looks", VERSION, PIL.__version__, *(digest for digest, _ in files))
-    if (known := cache.remembered_list("looks", key, Look, len(files))) is not None:
-        return known
-    found = yield from collected((partial(look, path) for _, path in files), workers)
-    if not any(one.passing for one in found):
-        cache.remember_list("looks", key, found, "perceptual hashes")
-    return found
+    recipe = cache.key("looks", VERSION, PIL.__version__)
+    known = remembered("looks", recipe, [*files], Look)
+    unknown = [digest for digest in files if digest not in known]
+    work = collected((partial(look, files[digest]) for digest in unknown), workers)
+    found = yield from counting_images("looking at images", work, len(unknown))
+    looked = known | dict(zip(unknown, found, strict=True))
+    lasting = {digest: one for digest, one in looked.items() if not one.passing}
+    if len(lasting) > len(known):
+        remember("looks", recipe, lasting, "perceptual hashes")
+    return looked
 
 
 def look(path: str) -> Look:

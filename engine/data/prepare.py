@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import logging
+import math
 import os
-from collections.abc import Generator, Mapping, Sequence
+from collections.abc import Generator, Sequence
 from concurrent.futures import Executor
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import NamedTuple
 
 import msgspec
 import numpy as np
@@ -18,6 +19,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from engine import cache
+from engine.cached_rows import CONTENTS, Digests, Files, as_digests, entry_name, keep, shared
 from engine.data.dataset import DataError, DataSet, Sample, Unreadable
 from engine.data.fingerprint import content_hashes
 from engine.data.pixels import OnDemand, Pixels, held, in_memory, mapped, open_mapped, unmap
@@ -30,6 +32,8 @@ from engine.text import shown
 DECODER = "3"
 """Changes whenever the same file is to be decoded to other pixels, or they are to be kept in another order."""
 UNMAP_EVERY = 256
+COPIED_AT_ONCE = 64
+"""Images that are copied from another entry of the cache between two signs of life."""
 PIXELS, UNREADABLE = "pixels.npy", "unreadable.json"
 Reasons = dict[int, Undecoded]
 """Why rows could not be decoded."""
@@ -56,26 +60,60 @@ NO_IMAGES = Part(torch.empty(0, dtype=torch.int64), torch.empty(0, dtype=torch.i
 
 @dataclass(frozen=True)
 class Prepared:
-    """A data set's images as squares, each content once; ``key`` names them by what they show.
+    """A data set's images as squares, each content once.
 
-    ``fingerprint``: a digest of what they show in their order, their labels and their split; the same at every size.
-    ``test`` is empty where no part is set apart for it. ``pool``: the rows of all images that some run of the
-    experiment trains on, where those are more than the ones of ``train``.
+    ``contents``: the digest of each row's file; ``recipe`` names the way from files to pixels. ``fingerprint``: a
+    digest of what they show in their order, their labels and their split; the same at every size. ``test`` is empty
+    where no part is set apart for it. ``pool``: the rows of all images that some run of the experiment trains on, where
+    those are more than the ones of ``train``.
     """
 
     pixels: Pixels
     train: Part
     val: Part
-    count: int
-    key: str
+    contents: Digests
+    recipe: str
     fingerprint: str
     test: Part = NO_IMAGES
     pool: Tensor | None = None
 
     @property
+    def count(self) -> int:
+        """How many rows there are, those among them that cannot be read."""
+        return len(self.contents)
+
+    @property
     def trained(self) -> Tensor:
         """The rows of all images that some run trains on: int64."""
         return self.train.rows if self.pool is None else self.pool
+
+
+class Squares(NamedTuple):
+    """What is to be decoded: ``contents`` by their digests, the file of each, and the ``side`` of the squares (pixels).
+
+    ``recipe`` names the way from files to pixels, ``name`` the data set.
+    """
+
+    name: str
+    contents: Digests
+    files: tuple[str, ...]
+    recipe: str
+    side: int
+
+    @property
+    def shape(self) -> tuple[int, int, int, int]:
+        """That of all of them."""
+        return len(self.files), self.side, self.side, 3
+
+    @property
+    def nbytes(self) -> int:
+        """The bytes of all of them."""
+        return math.prod(self.shape)
+
+    @property
+    def description(self) -> str:
+        """What they are, for a person who looks at the cache."""
+        return f"{self.name}: {len(self.files)} images of {self.side} × {self.side} pixels"
 
 
 def prepare(
@@ -89,13 +127,17 @@ def prepare(
     """
     samples = (*dataset.train, *dataset.val, *dataset.test)
     paths = [sample.path for sample in samples]
-    hashes = yield from counting_images("reading files", content_hashes(paths, cores()), len(paths))
+    hashes = yield from content_hashes(paths, cores())
     path_of = {digest: path for digest, path in zip(hashes, paths, strict=True) if digest is not None}
-    digests = sorted(path_of)
-    files = tuple(path_of[digest] for digest in digests)
-    key = cache.key(DECODER, PIL.__version__, side, *digests)
-    pixels, reasons = yield from _decoded(dataset.name, key, files, side, device, later, others)
-    row_of = {digest: row for row, digest in enumerate(digests)}
+    row_of = {digest: row for row, digest in enumerate(sorted(path_of))}
+    squares = Squares(
+        dataset.name,
+        as_digests(path_of),
+        tuple(path_of[digest] for digest in row_of),
+        cache.key(DECODER, PIL.__version__, side),
+        side,
+    )
+    pixels, reasons = yield from _decoded(squares, device, later, others)
     rows = [None if digest is None else row_of[digest] for digest in hashes]
     place, end = len(dataset.train), len(dataset.train) + len(dataset.val)
     train, val, test = (
@@ -112,95 +154,117 @@ def prepare(
     passing = {row for row, undecoded in reasons.items() if undecoded.passing}
     seen = [None if row in passing else digest for row, digest in zip(rows, hashes, strict=True)]
     fingerprint = cache.key("data", repr(dataset.classes), repr(seen), repr(labels), *ends)
-    return Prepared(pixels, train, val, len(files), key, fingerprint, test)
+    return Prepared(pixels, train, val, squares.contents, squares.recipe, fingerprint, test)
 
 
 def _decoded(
-    name: str,
-    key: str,
-    files: tuple[str, ...],
-    side: int,
-    device: torch.device,
-    later: Executor,
-    others: Sequence[Pixels],
+    squares: Squares, device: torch.device, later: Executor, others: Sequence[Pixels]
 ) -> Generator[WorkDone, None, tuple[Pixels, Reasons]]:
     """The pixels of the files, and why some rows could not be decoded."""
-    fits = len(files) * 3 * side * side <= ram_bound(held(others, "cpu"))
-    if found := _found(key, files, side, device, fits, others):
+    fits = squares.nbytes <= ram_bound(held(others, "cpu"))
+    if found := _found(squares, device, fits, others):
         return found
-    description = f"{name}: {len(files)} images of {side} × {side} pixels"
     if fits:
-        array = np.zeros((len(files), side, side, 3), np.uint8)
-        reasons = _reasons((yield from counting_images("decoding", decode(files, array), len(files))))
-        if not _any_passing(reasons):
-            later.submit(keep, "decoded", key, description, {PIXELS: array, UNREADABLE: msgspec.json.encode(reasons)})
+        array = np.zeros(squares.shape, np.uint8)
+        reasons, decoded = yield from _filled(array, squares, "decoding")
+        if decoded:
+            later.submit(_keep, squares, reasons, array)
         return in_memory(array, device, others), reasons
-    yield from _decoded_to_disk(key, description, files, side)
-    if found := _found(key, files, side, device, fits, others, just_made=True):
+    yield from _decoded_to_disk(squares)
+    if found := _found(squares, device, fits, others, just_made=True):
         return found
-    nowhere = (np.empty((side, side, 3), np.uint8) for _ in files)
-    reasons = _reasons((yield from counting_images("checking images", decode(files, nowhere), len(files))))
-    if not _any_passing(reasons):
-        keep("decoded", key, f"{description}, only checked", {UNREADABLE: msgspec.json.encode(reasons)})
-    return OnDemand(files, side, device), reasons
+    nowhere = (np.empty(squares.shape[1:], np.uint8) for _ in squares.files)
+    reasons = _reasons(
+        (yield from counting_images("checking images", decode(squares.files, nowhere), len(squares.files)))
+    )
+    _keep(squares, reasons)
+    return OnDemand(squares.files, squares.side, device), reasons
 
 
 def _found(
-    key: str,
-    files: tuple[str, ...],
-    side: int,
-    device: torch.device,
-    fits: bool,
-    others: Sequence[Pixels],
-    just_made: bool = False,
+    squares: Squares, device: torch.device, fits: bool, others: Sequence[Pixels], just_made: bool = False
 ) -> tuple[Pixels, Reasons] | None:
     """What an earlier experiment left, or this one, unless it is not there or was removed this moment.
 
     ``just_made``: whatever could be left was, be it only the knowledge of which files cannot be decoded.
     """
-    folder = cache.find("decoded", key)
+    folder = cache.find("decoded", entry_name(squares.recipe, squares.contents))
     if folder is None:
         return None
     try:
-        reasons = msgspec.json.decode((folder / UNREADABLE).read_bytes(), type=Reasons)
+        reasons = _reasons_in(folder)
         if _any_passing(reasons) and not just_made:
             return None
         if not (folder / PIXELS).exists():
             # there was no room for them, in memory or on the disk, where there may be now
-            return (OnDemand(files, side, device), reasons) if just_made else None
+            return (OnDemand(squares.files, squares.side, device), reasons) if just_made else None
         array = np.load(folder / PIXELS, allow_pickle=False) if fits else open_mapped(folder / PIXELS)
-        if array.shape != (len(files), side, side, 3) or array.dtype != np.uint8:
+        if array.shape != squares.shape or array.dtype != np.uint8:
             return None
         return in_memory(array, device, others) if fits else mapped(array, device, others), reasons
-    except (OSError, EOFError, ValueError, msgspec.DecodeError):
+    except (OSError, EOFError, ValueError):
         logger.warning("an entry of the cache cannot be read: %s", folder, exc_info=True)
         return None
 
 
-def keep(kind: str, key: str, description: str, files: Mapping[str, NDArray[Any] | bytes]) -> None:
-    """Writes arrays and bytes to the cache under these file names; where that fails, it is only logged."""
-    size = sum(content.nbytes if isinstance(content, np.ndarray) else len(content) for content in files.values())
+def _filled(array: NDArray[np.uint8], squares: Squares, detail: str) -> Generator[WorkDone, None, tuple[Reasons, int]]:
+    """Fills the array with the pixels of the files: those that another data set left are copied, the others decoded.
 
-    def write(folder: Path) -> None:
-        for name, content in files.items():
-            if isinstance(content, np.ndarray):
-                np.save(folder / name, content, allow_pickle=False)
-            else:
-                (folder / name).write_bytes(content)
+    Why some rows could not be decoded, and how many files were opened for it.
+    """
+    missing, reasons = np.ones(len(array), bool), Reasons()
+    for entry in shared("decoded", squares.recipe, squares.contents):
+        try:
+            theirs, undecoded = open_mapped(entry.path / PIXELS), _reasons_in(entry.path)
+        except (OSError, EOFError, ValueError):  # nothing but checked, or removed, or damaged
+            continue
+        if theirs.shape[1:] != squares.shape[1:] or theirs.dtype != np.uint8 or entry.there.max() >= len(theirs):
+            continue
+        passing = [row for row, reason in undecoded.items() if reason.passing]
+        lasting = ~np.isin(entry.there, passing)
+        there, here = entry.there[lasting], entry.here[lasting]
+        copying = _copied(array, here, theirs, there)
+        yield from counting_images("copying decoded images", copying, len(here))
+        missing[here] = False
+        rows_there = zip(here.tolist(), there.tolist(), strict=True)
+        reasons |= {row: undecoded[place] for row, place in rows_there if place in undecoded}
+    rows = np.flatnonzero(missing).tolist()
+    if rows:
+        decoding = _unmapping(decode([squares.files[row] for row in rows], (array[row] for row in rows)), array)
+        done = yield from counting_images(detail, decoding, len(rows))
+        reasons |= {row: undecoded for row, undecoded in zip(rows, done, strict=True) if undecoded is not None}
+    return reasons, len(rows)
 
-    cache.remember(kind, key, description, size, write)
+
+def _copied(
+    array: NDArray[np.uint8], here: NDArray[np.int64], theirs: NDArray[np.uint8], there: NDArray[np.int64]
+) -> Generator[int, None, None]:
+    """Copies rows, and yields how many it has; what is mapped leaves this process's memory meanwhile."""
+    for first in range(0, len(here), COPIED_AT_ONCE):
+        piece = slice(first, first + COPIED_AT_ONCE)
+        array[here[piece]] = theirs[there[piece]]
+        unmap(theirs)
+        unmap(array)
+        yield min(len(here), piece.stop)
 
 
-def _decoded_to_disk(key: str, description: str, files: Sequence[str], side: int) -> Generator[WorkDone, None, None]:
+def _keep(squares: Squares, reasons: Reasons, array: NDArray[np.uint8] | None = None) -> None:
+    """Writes the pixels to the cache, or only which files cannot be decoded, for the next experiment."""
+    pixels: Files = {} if array is None else {PIXELS: array}
+    description = squares.description + ("" if pixels else ", only checked")
+    files = {**pixels, UNREADABLE: msgspec.json.encode(reasons)}
+    keep("decoded", squares.recipe, description, squares.contents, files)
+
+
+def _decoded_to_disk(squares: Squares) -> Generator[WorkDone, None, None]:
     """Decodes into a mapped file of the cache, if the cache has room for it."""
-    shape = (len(files), side, side, 3)
-    with cache.writing("decoded", key, description, len(files) * 3 * side * side) as folder:
+    name = entry_name(squares.recipe, squares.contents)
+    with cache.writing("decoded", name, squares.description, squares.nbytes + squares.contents.nbytes) as folder:
         if folder is None:
             return
-        array = _new_mapped(folder / PIXELS, shape)
-        decoding = decode(files, array)
-        done = yield from counting_images("decoding to the disk", _unmapping(decoding, array), len(files))
-        (folder / UNREADABLE).write_bytes(msgspec.json.encode(_reasons(done)))
+        reasons, _ = yield from _filled(_new_mapped(folder / PIXELS, squares.shape), squares, "decoding to the disk")
+        np.save(folder / CONTENTS, squares.contents, allow_pickle=False)
+        (folder / UNREADABLE).write_bytes(msgspec.json.encode(reasons))
 
 
 def _new_mapped(path: Path, shape: tuple[int, ...]) -> NDArray[np.uint8]:
@@ -225,6 +289,10 @@ def _unmapping(decoding: Decoding, array: NDArray[np.uint8]) -> Decoding:
 
 def _reasons(undecoded: Sequence[Undecoded | None]) -> Reasons:
     return {row: reason for row, reason in enumerate(undecoded) if reason is not None}
+
+
+def _reasons_in(folder: Path) -> Reasons:
+    return msgspec.json.decode((folder / UNREADABLE).read_bytes(), type=Reasons)
 
 
 def _any_passing(reasons: Reasons) -> bool:

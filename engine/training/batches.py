@@ -117,9 +117,14 @@ def batch_sizes(count: int, size: int) -> list[int]:
     return sizes
 
 
+def evaluation_batch(device: torch.device, at_once: int | None = None) -> int:
+    """Images in a forward pass alone: ``at_once``, or where that is None what suits the device."""
+    return at_once or EVALUATION_BATCH.get(device.type, EVALUATION_BATCH["cpu"])
+
+
 def evaluation_sizes(count: int, device: torch.device, at_once: int | None = None) -> list[int]:
-    """So many images cut into batches for a forward pass alone; ``at_once`` None: of :data:`EVALUATION_BATCH`."""
-    size = at_once or EVALUATION_BATCH.get(device.type, EVALUATION_BATCH["cpu"])
+    """So many images cut into batches of :func:`evaluation_batch` and a smaller last one."""
+    size = evaluation_batch(device, at_once)
     full, rest = divmod(count, size)
     return [size] * full + ([rest] if rest else [])
 

@@ -16,10 +16,11 @@ import torch
 from torch import Tensor
 
 from engine import cache
+from engine.cached_rows import Digests, Files, entry_name, keep, shared
 from engine.clock import PROGRESS_SECONDS, every
 from engine.data.augment import draw_views, random_views
 from engine.data.pixels import fits_on
-from engine.data.prepare import Prepared, keep
+from engine.data.prepare import Prepared
 from engine.data.room import free_memory
 from engine.devices import autocast, release_memory, wait_for
 from engine.meters import Cost, Meters
@@ -29,10 +30,10 @@ from engine.models.trained import state_hash
 from engine.progress import WorkDone
 from engine.spec import Arithmetic
 from engine.strategy import Augmentation, Strategy
-from engine.training.batches import Images, evaluation_sizes, generator
+from engine.training.batches import Images, evaluation_batch, evaluation_sizes, generator
 from engine.training.memory import too_large
 
-EXTRACTOR = "3"
+EXTRACTOR = "4"
 """Changes whenever the same backbone is to give other features of the same images."""
 FEATURES, COST = "features.npy", "cost.json"
 EVERY_SEED = 0
@@ -67,11 +68,11 @@ class FeatureStore:
 
 
 class Features(NamedTuple):
-    """Features as float32 (views, rows, ...), and what extracting them took, which was before where ``were_found``."""
+    """Features as float32 (views, rows, ...), and what extracting them took, ``elsewhere`` seconds of it before."""
 
     table: Tensor
     cost: Cost
-    were_found: bool
+    elsewhere: float
 
 
 def number_of_views(strategy: Strategy) -> int:
@@ -94,30 +95,31 @@ def extracted(
     :class:`TooLargeError` where the features do not fit into memory either, :class:`NotFiniteError` where the network
     gives infinite ones.
     """
-    began, views = store.meters(), number_of_views(strategy)
-    key = _key(images, strategy, network, precision, views)
-    if key not in store.tables and (found := _cached(store, key, images, views)) is not None:
-        store.tables[key], store.costs[key] = found
-    were_found = key in store.tables
-    if were_found:
-        table = store.tables[key]
-        if table.device.type != images.device.type and fits_on(images.device, table.nbytes):
-            store.tables[key] = table.to(images.device)
-    else:
-        table = yield from _extract(store, images, strategy.augmentation, network, precision, views, at_once)
-        store.tables[key] = table
-        store.costs[key] = store.meters() - began
-        if table.device.type == "cpu" or table.nbytes <= free_memory():
-            many = f"{images.prepared.count} images" + (f", {views - 1} views" if views > 1 else "")
-            description = f"{strategy.backbone}: {many} of {images.preprocessing.crop} pixels"
-            cost = msgspec.json.encode(store.costs[key])
-            store.later.submit(keep, "features", key, description, {FEATURES: table.cpu().numpy(), COST: cost})
-    return Features(store.tables[key], store.costs[key], were_found)
+    views, rows = number_of_views(strategy), _readable(images.prepared)
+    recipe, contents = _recipe(images, strategy, network, precision, views), images.prepared.contents[rows.numpy()]
+    key = entry_name(recipe, contents)
+    if key in store.tables:
+        there = store.tables[key]
+        if there.device.type != images.device.type and fits_on(images.device, there.nbytes):
+            store.tables[key] = there.to(images.device)
+        return Features(store.tables[key], store.costs[key], store.costs[key].seconds)
+    table, missing, before = _kept(store, recipe, contents, rows, images, views)
+    cost = before
+    if table is None or len(missing):
+        began = store.meters()
+        table = yield from _extract(store, images, strategy, network, precision, at_once, missing, table)
+        cost = before + (store.meters() - began)
+        many = f"{len(rows)} images" + (f", {views - 1} views" if views > 1 else "")
+        description = f"{strategy.backbone}: {many} of {images.preprocessing.crop} pixels"
+        _keep(store, recipe, description, contents, rows, table, cost)
+    store.tables[key], store.costs[key] = table, cost
+    return Features(table, cost, before.seconds)
 
 
-def _key(images: Images, strategy: Strategy, network: Network, precision: Arithmetic, views: int) -> str:
-    trained = images.prepared.trained.tolist()
-    augmentation = msgspec.json.encode((strategy.augmentation, trained)) if views > 1 else b""
+def _recipe(images: Images, strategy: Strategy, network: Network, precision: Arithmetic, views: int) -> str:
+    """What decides features besides the images; random views depend on which others train."""
+    trained = images.prepared.contents[images.prepared.trained.numpy()]
+    random = (msgspec.json.encode(strategy.augmentation), trained.tobytes()) if views > 1 else ()
     return cache.key(
         EXTRACTOR,
         torch.__version__,
@@ -125,9 +127,8 @@ def _key(images: Images, strategy: Strategy, network: Network, precision: Arithm
         precision,
         state_hash(network.module, network.head_name),
         msgspec.json.encode(images.preprocessing),
-        augmentation,
-        images.prepared.key,
-        msgspec.json.encode(_readable(images.prepared).tolist()),  # another experiment may read what this one cannot
+        images.prepared.recipe,
+        *random,
     )
 
 
@@ -140,25 +141,27 @@ def _readable(prepared: Prepared) -> Tensor:
 def _extract(
     store: FeatureStore,
     images: Images,
-    augmentation: Augmentation,
+    strategy: Strategy,
     network: Network,
     precision: Arithmetic,
-    views: int,
     at_once: int | None,
+    rows: Tensor,
+    table: Tensor | None = None,
 ) -> Generator[WorkDone, None, Tensor]:
-    prepared = images.prepared
-    training, rows = torch.unique(prepared.trained), _readable(prepared)
+    """The features of these rows, in the table that has those of the others, if there are any."""
+    views = number_of_views(strategy)
+    training = torch.unique(images.prepared.trained)
     detail = "every image once" if views == 1 else f"{views - 1} views of every training image"
     total, done = len(rows) + (views - 1) * len(training), 0
     yield WorkDone(detail, done, total, images=True)
     run, due = folded(network, images.preprocessing.crop), every(PROGRESS_SECONDS, time.perf_counter)
-    table, finite = torch.empty(0), torch.ones((), dtype=torch.bool, device=images.device)
+    finite = torch.ones((), dtype=torch.bool, device=images.device)
     for view, index, inputs in chain(
-        _central(images, rows, at_once), _random(images, augmentation, training, views, at_once)
+        _central(images, rows, at_once), _random(images, strategy.augmentation, training, views, at_once)
     ):
         with torch.inference_mode(), autocast(images.device, precision):
-            found = run(inputs).float()
-        if not done:
+            found = run(inputs)[: len(index)].float()
+        if table is None:
             shape = (views, images.prepared.count, *found.shape[1:])
             table = torch.zeros(shape, device=_place(store, shape, images.device))
         table[view, index.to(table.device)] = found.to(table.device)
@@ -171,6 +174,7 @@ def _extract(
     wait_for(images.device)
     _check(finite, precision)
     yield WorkDone(detail, done, total, images=True)
+    assert table is not None
     return table
 
 
@@ -185,8 +189,13 @@ Views = Iterator[tuple[int, Tensor, Tensor]]
 
 
 def _central(images: Images, rows: Tensor, at_once: int | None) -> Views:
-    pieces = torch.split(rows.to(images.device), evaluation_sizes(len(rows), images.device, at_once))
-    for index, inputs in zip(pieces, images.central(rows, at_once), strict=True):
+    """View 0, in batches that are all of one size, so that what an image gives depends on no other; the last one is
+    filled up with its last image, whose further results are nobody's.
+    """
+    size = evaluation_batch(images.device, at_once)
+    filled = torch.cat((rows, rows[-1:].expand(-len(rows) % size)))
+    pieces = torch.split(rows.to(images.device), size)
+    for index, inputs in zip(pieces, images.central(filled, at_once), strict=True):
         yield 0, index, inputs
 
 
@@ -224,20 +233,47 @@ def _place(store: FeatureStore, shape: tuple[int, ...], device: torch.device) ->
     return torch.device("cpu")
 
 
-def _cached(store: FeatureStore, key: str, images: Images, views: int) -> tuple[Tensor, Cost] | None:
-    """Features and what they took, unless they are not there or not usable."""
-    folder = cache.find("features", key)
-    if folder is None:
-        return None
-    try:
-        array = np.load(folder / FEATURES, mmap_mode="r", allow_pickle=False)
-        cost = msgspec.json.decode((folder / COST).read_bytes(), type=Cost)
-    except (OSError, EOFError, ValueError):  # a wrong cost is msgspec's ValidationError, which is one
-        return None
-    if array.dtype != np.float32 or array.shape[:2] != (views, images.prepared.count):
-        return None
-    table = torch.empty(array.shape, device=_place(store, array.shape, images.device))
-    for first in range(0, array.shape[1], READ_AT_ONCE):  # for the device, memory need not hold all of them
-        rows = slice(first, first + READ_AT_ONCE)
-        table[:, rows] = torch.from_numpy(np.array(array[:, rows]))
-    return table, cost
+def _kept(
+    store: FeatureStore, recipe: str, contents: Digests, rows: Tensor, images: Images, views: int
+) -> tuple[Tensor | None, Tensor, Cost]:
+    """What the cache has of these contents, which are in ``rows``: a table with theirs, the rows that are still missing
+    in it, and what those that are there took. Of random views all are there or none.
+    """
+    table, missing, cost = None, np.ones(len(rows), bool), Cost()
+    for entry in shared("features", recipe, contents):
+        if views > 1 and len(entry.here) < len(rows):
+            continue
+        try:
+            array = np.load(entry.path / FEATURES, mmap_mode="r", allow_pickle=False)
+            whole = msgspec.json.decode((entry.path / COST).read_bytes(), type=Cost)
+        except (OSError, EOFError, ValueError):  # a wrong cost is msgspec's ValidationError, which is one
+            continue
+        if (
+            array.dtype != np.float32
+            or array.ndim < 3
+            or array.shape[0] != views
+            or entry.there.max() >= array.shape[1]
+        ):
+            continue
+        if table is None:
+            shape = (views, images.prepared.count, *array.shape[2:])
+            table = torch.zeros(shape, device=_place(store, shape, images.device))
+        for first in range(0, len(entry.here), READ_AT_ONCE):  # for the device, memory need not hold all of them
+            piece = slice(first, first + READ_AT_ONCE)
+            index = rows[torch.from_numpy(entry.here[piece])].to(table.device)
+            table[:, index] = torch.from_numpy(array[:, entry.there[piece]]).to(table.device)
+        missing[entry.here] = False
+        cost = cost + whole * (len(entry.here) / array.shape[1])
+    return table, rows[torch.from_numpy(missing)], cost
+
+
+def _keep(
+    store: FeatureStore, recipe: str, description: str, contents: Digests, rows: Tensor, table: Tensor, cost: Cost
+) -> None:
+    """Writes the features of these rows to the cache, beside the training, unless memory has no room for a copy."""
+    all_rows = len(rows) == table.shape[1]
+    if (table.device.type != "cpu" or not all_rows) and table.nbytes > free_memory():
+        return
+    array = (table if all_rows else table[:, rows.to(table.device)]).cpu().numpy()
+    files: Files = {FEATURES: array, COST: msgspec.json.encode(cost)}
+    store.later.submit(keep, "features", recipe, description, contents, files)

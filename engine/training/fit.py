@@ -153,7 +153,7 @@ def _features(run: Run, training: Training) -> Generator[Event, None, Tensor]:
         training.began = run.meters() - taken
     if not training.paid:
         training.began -= features.cost
-        training.paid, training.found = True, features.cost.seconds if features.were_found else 0.0
+        training.paid, training.found = True, features.elsewhere
     return features.table
 
 

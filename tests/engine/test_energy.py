@@ -125,7 +125,7 @@ def test_features_count_once_what_extracting_them_took(owed: float | None, taken
         joules[0] += 1000
         asked.append(at_once)
         yield WorkDone("loading")
-        return features._replace(cost=Cost(3.0, 4.0, owed), were_found=True)
+        return features._replace(cost=Cost(3.0, 4.0, owed), elsewhere=3.0)
 
     run = replace(run, features=found, meters=of_energy(lambda: joules[0]))
     one = Course(run, at_the_start(run), Best(run, tmp_path, CLASSES), "data")

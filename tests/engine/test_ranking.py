@@ -13,7 +13,6 @@ from safetensors.torch import save_file
 from sklearn.linear_model import BayesianRidge
 
 from engine.data.discover import discover
-from engine.meters import Cost
 from engine.models.backbones import default_weights
 from engine.ranking import log_evidence, rank
 from engine.spec import DataSource
@@ -76,7 +75,7 @@ def test_features_that_are_found_cost_what_they_took(
     image_folder: Callable[..., Path], weights: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def found(*arguments: Any) -> Any:
-        return (yield from features.extracted(*arguments))._replace(cost=Cost(seconds=1e6), were_found=True)
+        return (yield from features.extracted(*arguments))._replace(elsewhere=1e6)
 
     monkeypatch.setattr("engine.ranking.extracted", found)
     dataset = discover(DataSource(path=str(image_folder())))

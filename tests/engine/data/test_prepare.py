@@ -2,21 +2,24 @@
 
 import errno
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from pathlib import Path
 
+import msgspec
 import numpy as np
 import pytest
 import torch
 from numpy.typing import NDArray
+from PIL import Image
 from torch import Tensor
 
 from engine import cache
+from engine.cached_rows import CONTENTS
 from engine.data import pixels, room, squares
 from engine.data import prepare as module
-from engine.data.dataset import DataError, DataSet
+from engine.data.dataset import DataError, DataSet, Sample
 from engine.data.discover import discover
 from engine.data.pixels import InMemory, Mapped, OnDemand
 from engine.data.prepare import Prepared, prepare
@@ -46,8 +49,12 @@ def dataset(image_folder: Callable[..., Path]) -> DataSet:
     return discover(DataSource(str(image_folder())))
 
 
+def shown(samples: Sequence[Sample]) -> Tensor:
+    return torch.from_numpy(np.stack([square(sample.path, SIDE).transpose(2, 0, 1) for sample in samples]))
+
+
 def expected(dataset: DataSet) -> Tensor:
-    return torch.from_numpy(np.stack([square(sample.path, SIDE).transpose(2, 0, 1) for sample in dataset.train]))
+    return shown(dataset.train)
 
 
 def little_memory(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -98,7 +105,7 @@ def test_the_next_experiment_decodes_nothing(
     monkeypatch.setattr(module, "decode", None)
     again, work = prepared(dataset)
     assert work == second
-    assert (again.key, again.pixels.kept) == (first.key, first.pixels.kept)
+    assert again.pixels.kept == first.pixels.kept
     assert torch.equal(pixels_of(again, again.val.rows), pixels_of(first, first.val.rows))
 
 
@@ -121,7 +128,7 @@ def test_what_was_only_checked_is_decoded_to_the_disk_once_that_has_room(
 ) -> None:
     little_memory(monkeypatch)
     with monkeypatch.context() as full:
-        full.setattr(cache, "limit", lambda: 1000)
+        full.setattr(cache, "limit", lambda: 5000)
         assert prepared(dataset)[0].pixels.kept == "decoded again in every epoch"
         assert cache.entries(), "that they can be"
     images, work = prepared(dataset)
@@ -227,11 +234,109 @@ def test_names_labels_and_the_split_do_not_matter_content_does(image_folder: Cal
     (other / "train" / "cold" / "0.png").rename(other / "val" / "cold" / "renamed.png")
     first, _ = prepared(discover(DataSource(str(one))))
     second, work = prepared(discover(DataSource(str(other))))
-    assert (second.key, work) == (first.key, ["reading files"])
-    (other / "val" / "cold" / "renamed.png").unlink()
+    assert (second.contents.tolist(), work) == (first.contents.tolist(), ["reading files"])
+    (other / "val" / "cold" / "renamed.png").write_bytes((other / "val" / "cold" / "1.png").read_bytes())
     third, work = prepared(discover(DataSource(str(other))))
-    assert third.key != first.key
+    assert len(third.contents) == len(first.contents) - 1
+    assert len(entries_of_pixels()) == 1, "all of it is in the one there is"
+
+
+def entries_of_pixels() -> list[cache.Entry]:
+    return [entry for entry in cache.entries() if entry.kind == "decoded"]
+
+
+SCARCE = pytest.mark.parametrize("scarce", [plenty, little_memory], ids=["memory", "disk"])
+
+
+def changed_folder(folder: Path) -> DataSet:
+    """Without two of its images, and with two that were not there."""
+    for number in (0, 1):
+        (folder / "train" / "cold" / f"{number}.png").unlink()
+        Image.new("RGB", (30, 40), (9, 99, number)).save(folder / "val" / "warm" / f"new {number}.png")
+    return discover(DataSource(str(folder)))
+
+
+@SCARCE
+def test_one_image_more_costs_one_image(
+    image_folder: Callable[..., Path], scarce: Callable[[pytest.MonkeyPatch], None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    scarce(monkeypatch)
+    monkeypatch.setattr(module, "COPIED_AT_ONCE", 5)
+    folder = image_folder()
+    prepared(discover(DataSource(str(folder))))
+    dataset, opened = changed_folder(folder), list[str]()
+    monkeypatch.setattr(squares, "square", lambda path, side: opened.append(path) or square(path, side))
+    images, work = prepared(dataset)
+    assert sorted(Path(path).name for path in opened) == ["new 0.png", "new 1.png"]
+    assert work[1] == "copying decoded images"
+    assert torch.equal(pixels_of(images, images.train.rows), expected(dataset))
+    assert torch.equal(pixels_of(images, images.val.rows[-2:]), shown(dataset.val[-2:]))
+    opened.clear()
+    again, work = prepared(dataset)
+    assert (opened, work) == ([], ["reading files"]), "an entry of its own"
+    assert torch.equal(pixels_of(again, again.val.rows), pixels_of(images, images.val.rows))
+
+
+@SCARCE
+def test_one_image_less_costs_nothing(
+    image_folder: Callable[..., Path], scarce: Callable[[pytest.MonkeyPatch], None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    scarce(monkeypatch)
+    folder = image_folder()
+    prepared(discover(DataSource(str(folder))))
+    (folder / "train" / "warm" / "0.png").unlink()
+    monkeypatch.setattr(module, "decode", None)
+    dataset = discover(DataSource(str(folder)))
+    images, _ = prepared(dataset)
+    assert torch.equal(pixels_of(images, images.train.rows), expected(dataset))
+    assert len(entries_of_pixels()) == (1 if isinstance(images.pixels, InMemory) else 2)
+
+
+@SCARCE
+def test_of_two_data_sets_a_third_one_takes_what_each_has(
+    image_folder: Callable[..., Path], scarce: Callable[[pytest.MonkeyPatch], None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    scarce(monkeypatch)
+    folder = image_folder()
+    whole = discover(DataSource(str(folder)))
+    for half in (whole.train[::2], whole.train[1::2]):
+        prepared(msgspec.structs.replace(whole, train=half))
+    monkeypatch.setattr(module, "decode", None)
+    images, _ = prepared(whole)
+    assert torch.equal(pixels_of(images, images.train.rows), expected(whole))
+
+
+@SCARCE
+def test_why_an_image_cannot_be_read_is_taken_over_with_the_others(
+    image_folder: Callable[..., Path], scarce: Callable[[pytest.MonkeyPatch], None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    scarce(monkeypatch)
+    folder = image_folder()
+    (folder / "train" / "cold" / "3.png").write_bytes(b"<html>")
+    prepared(discover(DataSource(str(folder))))
+    images, _ = prepared(changed_folder(folder))
+    assert [one.reason for one in images.train.unreadable] == ["not an image in a format that can be read"]
+    again, _ = prepared(discover(DataSource(str(folder))))
+    assert [Path(one.path).name for one in again.train.unreadable] == ["3.png"]
+
+
+@pytest.mark.parametrize("name", [module.PIXELS, module.UNREADABLE, CONTENTS])
+@pytest.mark.parametrize("content", [b"", b"no array", None])
+def test_a_broken_entry_of_others_is_not_used(
+    image_folder: Callable[..., Path], name: str, content: bytes | None
+) -> None:
+    folder = image_folder()
+    prepared(discover(DataSource(str(folder))))
+    (entry,) = entries_of_pixels()
+    if content is None:
+        np.save(entry.path / "x.npy", np.zeros((3, 3), "S64"))
+        (entry.path / "x.npy").replace(entry.path / name)
+    else:
+        (entry.path / name).write_bytes(content)
+    dataset = changed_folder(folder)
+    images, work = prepared(dataset)
     assert work == ["reading files", "decoding"]
+    assert torch.equal(pixels_of(images, images.train.rows), expected(dataset))
 
 
 def test_the_same_image_twice_is_decoded_once(image_folder: Callable[..., Path]) -> None:

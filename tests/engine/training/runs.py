@@ -11,6 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from engine import events as ev
+from engine.cached_rows import as_digests
 from engine.data.dataset import Sample
 from engine.data.pixels import InMemory
 from engine.data.prepare import Part, Prepared
@@ -43,7 +44,8 @@ def prepared(train: int, val: int) -> Prepared:
     )
     rows = torch.arange(count)
     parts = (Part(rows[part], labels[part], samples[part], ()) for part in (slice(train), slice(train, count)))
-    return Prepared(InMemory(pixels, CPU), *parts, count, f"noise-{train}-{val}", f"noise-{train}-{val}")
+    contents = as_digests(f"{number:04}" for number in range(count))
+    return Prepared(InMemory(pixels, CPU), *parts, contents, f"noise-{train}-{val}", f"noise-{train}-{val}")
 
 
 @cache

@@ -11,6 +11,7 @@ from functools import partial
 from types import SimpleNamespace
 from typing import NamedTuple
 
+import numpy as np
 import pytest
 import torch
 from torch import Tensor, nn
@@ -19,6 +20,7 @@ from torch._subclasses.fake_tensor import DataDependentOutputException, FakeTens
 from torch.amp import GradScaler
 from torch.utils._python_dispatch import TorchDispatchMode
 
+from engine.cached_rows import as_digests
 from engine.data import pixels
 from engine.data.dataset import Sample
 from engine.data.pixels import InMemory, fits_on, in_memory
@@ -42,6 +44,7 @@ from tests.engine.work import result
 
 CARD = torch.device("cuda", 0)
 TRAIN, VAL = 21, 10
+CONTENTS = as_digests(f"{row:02}" for row in range(TRAIN + VAL))
 VIEW = Preprocessing(SIDE, CROP, (0.485, 0.456, 0.406), (0.229, 0.224, 0.225))
 pytestmark = pytest.mark.skipif(torch.version.cuda is None, reason="this build of PyTorch knows no CUDA tensors")
 
@@ -115,7 +118,7 @@ def images(kept: str) -> Images:
     samples = tuple(Sample(f"/{row}.png", 0) for row in range(TRAIN + VAL))
     parts = (Part(rows[part], labels[part], samples[part], ()) for part in (slice(TRAIN), slice(TRAIN, None)))
     shown = torch.zeros(TRAIN + VAL, SIDE, SIDE, 3, dtype=torch.uint8, device=CARD if kept == "card" else "cpu")
-    return Images(Prepared(InMemory(shown, CARD), *parts, TRAIN + VAL, "k", "k"), VIEW, CARD)
+    return Images(Prepared(InMemory(shown, CARD), *parts, CONTENTS, "k", "k"), VIEW, CARD)
 
 
 class Ready(NamedTuple):
@@ -228,9 +231,7 @@ def test_features_are_extracted_on_the_card_and_stay_there(
     with card():
         network = on_card(build(strategy.backbone, 2, strategy.trains, None, 0))
         store = FeatureStore(ThreadPoolExecutor(1))
-        work = features._extract(
-            store, images("card"), strategy.augmentation, network, precision, number_of_views(strategy), None
-        )
+        work = features._extract(store, images("card"), strategy, network, precision, None, torch.arange(TRAIN + VAL))
         table, said = result(work)
     assert (table.device, table.dtype) == (CARD, torch.float32)
     assert table.shape == (number_of_views(strategy), TRAIN + VAL, 1024)
@@ -239,9 +240,19 @@ def test_features_are_extracted_on_the_card_and_stay_there(
     assert said[-1].done == said[-1].total
 
 
+def nothing_kept(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As with an empty cache, which fakes cannot ask."""
+    rows = torch.arange(TRAIN + VAL)
+    monkeypatch.setattr(features, "_recipe", lambda *_: "recipe")
+    monkeypatch.setattr(features, "_readable", lambda _: rows)
+    monkeypatch.setattr(Tensor, "numpy", lambda self: np.arange(len(self)))
+    monkeypatch.setattr(features, "_kept", lambda *_: (None, rows, Cost()))
+
+
 def test_features_leave_the_card_to_a_run_that_needs_none_and_come_back(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(features, "fits_on", lambda *_: True)
-    monkeypatch.setattr(features, "_key", lambda *_: "key")
+    nothing_kept(monkeypatch)
+    monkeypatch.setattr(features, "entry_name", lambda *_: "key")
     strategy = extraction()
     with FakeTensorMode(allow_non_fake_inputs=True):
         store = FeatureStore(ThreadPoolExecutor(1))
@@ -265,7 +276,7 @@ def test_features_are_copied_to_the_cache_only_where_memory_has_room(
         return torch.empty(1, TRAIN + VAL, 1024, device=CARD)
 
     copied: list[torch.device] = []
-    monkeypatch.setattr(features, "_key", lambda *_: "key")
+    nothing_kept(monkeypatch)
     monkeypatch.setattr(features, "_extract", found)
     monkeypatch.setattr(features, "free_memory", lambda: free)
     monkeypatch.setattr(Tensor, "cpu", lambda self: copied.append(self.device) or SimpleNamespace(numpy=list))

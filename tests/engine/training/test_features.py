@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from torchvision.models import ResNet
 
 from engine import cache
+from engine.cached_rows import as_digests
 from engine.data.dataset import Sample
 from engine.data.pixels import InMemory
 from engine.data.prepare import Part, Prepared
@@ -41,7 +42,8 @@ def images(key: str = "noise") -> Images:
     for part in (rows[:TRAIN], rows[TRAIN:]):
         samples = tuple(Sample(f"/{row}.png", int(row) % 2) for row in part)
         parts.append(Part(part, part % 2, samples, ()))
-    return Images(Prepared(InMemory(pixels, CPU), *parts, len(pixels), key, key), VIEW, CPU)
+    contents = as_digests(f"{key} {row:02}" for row in range(len(pixels)))
+    return Images(Prepared(InMemory(pixels, CPU), *parts, contents, "noise", key), VIEW, CPU)
 
 
 def network(seed: int = 0) -> Network:
@@ -82,7 +84,7 @@ def test_every_image_once_as_validation_sees_it() -> None:
     rows = torch.cat((seen.prepared.train.rows, seen.prepared.val.rows))
     wanted = torch.cat([features(net, inputs) for inputs in seen.central(rows)])
     assert found.shape == (1, 12, 1024)
-    torch.testing.assert_close(found[0, rows], wanted, rtol=1e-3, atol=1e-3)
+    torch.testing.assert_close(found[0, rows], wanted, rtol=1e-3, atol=2e-3)
     assert not found[0, 3].any()
     assert (said[-1].done, said[-1].total) == (11, 11)
 
@@ -152,15 +154,13 @@ def test_seeds_and_later_experiments_extract_nothing(monkeypatch: pytest.MonkeyP
 def test_what_extracting_them_took_is_known_wherever_they_are_found(
     before: float | None, after: float | None, joules: float | None
 ) -> None:
-    readings = [Cost(1, 2, before), Cost(8, 5, after), Cost(9, 9, 99)]
+    readings = [Cost(1, 2, before), Cost(8, 5, after)]
     with ThreadPoolExecutor(1) as later:
         store = FeatureStore(later, iter(readings).__next__)
         found = [result(extracted(store, images(), strategy(), network(), "fp32"))[0] for _ in range(2)]
     other = FeatureStore(ThreadPoolExecutor(1))
     found.append(result(extracted(other, images(), strategy(), network(), "fp32"))[0])
-    assert [(one.cost, one.were_found) for one in found] == [
-        (Cost(7, 3, joules), again) for again in (False, True, True)
-    ]
+    assert [(one.cost, one.elsewhere) for one in found] == [(Cost(7, 3, joules), before) for before in (0, 7, 7)]
 
 
 @pytest.mark.parametrize("where", ["extracting", "from the cache"])
@@ -228,6 +228,53 @@ def test_an_image_that_could_not_be_read_before_gets_its_features() -> None:
     found, said = table(strategy(), whole)
     assert said
     assert found[0, missing].any()
+
+
+def part_of(seen: Images, rows: slice) -> Images:
+    """The same images without some that train."""
+    train = seen.prepared.train
+    left = replace(train, rows=train.rows[rows], labels=train.labels[rows], samples=train.samples[rows])
+    return replace(seen, prepared=replace(seen.prepared, train=left))
+
+
+def test_one_image_more_costs_one_image(monkeypatch: pytest.MonkeyPatch) -> None:
+    whole = images()
+    before = FeatureStore(ThreadPoolExecutor(1), iter((Cost(), Cost(10, 20, 30))).__next__)
+    table(strategy(), part_of(whole, slice(2, None)), store=before)
+    readings = iter((Cost(), Cost(1, 2, 3)))
+    with ThreadPoolExecutor(1) as later:
+        store = FeatureStore(later, readings.__next__)
+        found, said = result(extracted(store, whole, strategy(), network(), "fp32"))
+    assert (said[0].total, said[-1].done) == (2, 2)
+    assert (found.cost, found.elsewhere) == (Cost(11, 22, 33), 10)
+    again, said = table(strategy(), whole)
+    assert not said, "an entry of its own"
+    assert torch.equal(again, found.table)
+    cache.clear()
+    assert torch.equal(table(strategy(), whole)[0], found.table), "bit for bit what extracting all of them gives"
+
+
+def test_one_image_less_costs_nothing() -> None:
+    whole = images()
+    wanted, _ = table(strategy(), whole)
+    fewer = part_of(whole, slice(1, None))
+    found, said = table(strategy(), fewer)
+    rows = module._readable(fewer.prepared)
+    assert not said
+    assert torch.equal(found[:, rows], wanted[:, rows])
+    assert not found[0, whole.prepared.train.rows[0]].any()
+    assert len(cache.entries()) == 1
+
+
+def test_random_views_are_taken_over_only_as_a_whole() -> None:
+    one, whole = strategy(flip=True, views=2), images()
+    val = whole.prepared.val
+    fewer = replace(val, rows=val.rows[1:], labels=val.labels[1:], samples=val.samples[1:])
+    table(one, replace(whole, prepared=replace(whole.prepared, val=fewer)))
+    found, said = table(one, whole)
+    assert said[0].total == TRAIN + VAL + 2 * TRAIN
+    cache.clear()
+    assert torch.equal(table(one, whole)[0], found)
 
 
 def test_extraction_is_forward_only_and_by_the_folded_network(monkeypatch: pytest.MonkeyPatch) -> None:
