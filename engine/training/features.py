@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable, Generator, Iterator
 from concurrent.futures import Executor
 from dataclasses import dataclass, field
+from functools import partial
 from itertools import chain
 from typing import NamedTuple
 
@@ -67,6 +68,18 @@ class FeatureStore:
                 self.tables[key] = table.cpu()
 
 
+@dataclass
+class Filling:
+    """A table of features while it is filled, float32 (views, rows, ...), None before the first are known.
+
+    ``left``: the rows whose features are not in it, int64 (N,) on the CPU; ``cost``: what those that are there took.
+    """
+
+    table: Tensor | None
+    left: Tensor
+    cost: Cost
+
+
 class Features(NamedTuple):
     """Features as float32 (views, rows, ...), and what extracting them took, ``elsewhere`` seconds of it before."""
 
@@ -103,17 +116,20 @@ def extracted(
         if there.device.type != images.device.type and fits_on(images.device, there.nbytes):
             store.tables[key] = there.to(images.device)
         return Features(store.tables[key], store.costs[key], store.costs[key].seconds)
-    table, missing, before = _kept(store, recipe, contents, rows, images, views)
-    cost = before
-    if table is None or len(missing):
-        began = store.meters()
-        table = yield from _extract(store, images, strategy, network, precision, at_once, missing, table)
-        cost = before + (store.meters() - began)
-        many = f"{len(rows)} images" + (f", {views - 1} views" if views > 1 else "")
-        description = f"{strategy.backbone}: {many} of {images.preprocessing.crop} pixels"
-        _keep(store, recipe, description, contents, rows, table, cost)
-    store.tables[key], store.costs[key] = table, cost
-    return Features(table, cost, before.seconds)
+    filling = _kept(store, recipe, contents, rows, images, views)
+    before = filling.cost.seconds
+    if filling.table is None or len(filling.left):
+        title = f"{strategy.backbone} at {images.preprocessing.crop} pixels"
+        keep_it = partial(_keep, store, recipe, title, contents, rows, filling)
+        try:
+            yield from _extract(store, images, strategy, network, precision, at_once, filling)
+        except GeneratorExit:  # an hour's work is not lost
+            keep_it()
+            raise
+        keep_it()
+    assert filling.table is not None
+    store.tables[key], store.costs[key] = filling.table, filling.cost
+    return Features(filling.table, filling.cost, before)
 
 
 def _recipe(images: Images, strategy: Strategy, network: Network, precision: Arithmetic, views: int) -> str:
@@ -145,37 +161,40 @@ def _extract(
     network: Network,
     precision: Arithmetic,
     at_once: int | None,
-    rows: Tensor,
-    table: Tensor | None = None,
-) -> Generator[WorkDone, None, Tensor]:
-    """The features of these rows, in the table that has those of the others, if there are any."""
-    views = number_of_views(strategy)
+    filling: Filling,
+) -> Generator[WorkDone, None, None]:
+    """Computes the features of the rows that are left; random views are left until all of them are there."""
+    views, rows, before, began = number_of_views(strategy), filling.left, filling.cost, store.meters()
     training = torch.unique(images.prepared.trained)
     detail = "every image once" if views == 1 else f"{views - 1} views of every training image"
     total, done = len(rows) + (views - 1) * len(training), 0
+    finite = torch.ones((), dtype=torch.bool, device=images.device)
+
+    def told() -> WorkDone:
+        """What is told is done, and fit to be kept."""
+        wait_for(images.device)
+        _check(finite, precision)
+        filling.cost = before + (store.meters() - began)
+        if views == 1 or done == total:
+            filling.left = rows[done:]
+        return WorkDone(detail, done, total, images=True)
+
     yield WorkDone(detail, done, total, images=True)
     run, due = folded(network, images.preprocessing.crop), every(PROGRESS_SECONDS, time.perf_counter)
-    finite = torch.ones((), dtype=torch.bool, device=images.device)
     for view, index, inputs in chain(
         _central(images, rows, at_once), _random(images, strategy.augmentation, training, views, at_once)
     ):
         with torch.inference_mode(), autocast(images.device, precision):
             found = run(inputs)[: len(index)].float()
-        if table is None:
+        if filling.table is None:
             shape = (views, images.prepared.count, *found.shape[1:])
-            table = torch.zeros(shape, device=_place(store, shape, images.device))
-        table[view, index.to(table.device)] = found.to(table.device)
+            filling.table = torch.zeros(shape, device=_place(store, shape, images.device))
+        filling.table[view, index.to(filling.table.device)] = found.to(filling.table.device)
         finite &= found.isfinite().all()
         done += len(index)
         if due():
-            wait_for(images.device)  # so that what is told is done
-            _check(finite, precision)
-            yield WorkDone(detail, done, total, images=True)
-    wait_for(images.device)
-    _check(finite, precision)
-    yield WorkDone(detail, done, total, images=True)
-    assert table is not None
-    return table
+            yield told()
+    yield told()
 
 
 def _check(finite: Tensor, precision: Arithmetic) -> None:
@@ -233,13 +252,9 @@ def _place(store: FeatureStore, shape: tuple[int, ...], device: torch.device) ->
     return torch.device("cpu")
 
 
-def _kept(
-    store: FeatureStore, recipe: str, contents: Digests, rows: Tensor, images: Images, views: int
-) -> tuple[Tensor | None, Tensor, Cost]:
-    """What the cache has of these contents, which are in ``rows``: a table with theirs, the rows that are still missing
-    in it, and what those that are there took. Of random views all are there or none.
-    """
-    table, missing, cost = None, np.ones(len(rows), bool), Cost()
+def _kept(store: FeatureStore, recipe: str, contents: Digests, rows: Tensor, images: Images, views: int) -> Filling:
+    """What the cache has of these contents, which belong into ``rows``; of random views all are there or none."""
+    filling, left = Filling(None, rows, Cost()), np.ones(len(rows), bool)
     for entry in shared("features", recipe, contents):
         if views > 1 and len(entry.here) < len(rows):
             continue
@@ -248,32 +263,34 @@ def _kept(
             whole = msgspec.json.decode((entry.path / COST).read_bytes(), type=Cost)
         except (OSError, EOFError, ValueError):  # a wrong cost is msgspec's ValidationError, which is one
             continue
-        if (
-            array.dtype != np.float32
-            or array.ndim < 3
-            or array.shape[0] != views
-            or entry.there.max() >= array.shape[1]
-        ):
+        if array.dtype != np.float32 or array.ndim < 3 or array.shape[0] != views:
             continue
-        if table is None:
+        of_another_size = filling.table is not None and array.shape[2:] != filling.table.shape[2:]
+        if of_another_size or entry.there.max() >= array.shape[1]:
+            continue
+        if filling.table is None:
             shape = (views, images.prepared.count, *array.shape[2:])
-            table = torch.zeros(shape, device=_place(store, shape, images.device))
+            filling.table = torch.zeros(shape, device=_place(store, shape, images.device))
         for first in range(0, len(entry.here), READ_AT_ONCE):  # for the device, memory need not hold all of them
             piece = slice(first, first + READ_AT_ONCE)
-            index = rows[torch.from_numpy(entry.here[piece])].to(table.device)
-            table[:, index] = torch.from_numpy(array[:, entry.there[piece]]).to(table.device)
-        missing[entry.here] = False
-        cost = cost + whole * (len(entry.here) / array.shape[1])
-    return table, rows[torch.from_numpy(missing)], cost
+            index = rows[torch.from_numpy(entry.here[piece])].to(filling.table.device)
+            filling.table[:, index] = torch.from_numpy(array[:, entry.there[piece]]).to(filling.table.device)
+        left[entry.here] = False
+        filling.cost += whole * (len(entry.here) / array.shape[1])
+    filling.left = rows[torch.from_numpy(left)]
+    return filling
 
 
-def _keep(
-    store: FeatureStore, recipe: str, description: str, contents: Digests, rows: Tensor, table: Tensor, cost: Cost
-) -> None:
-    """Writes the features of these rows to the cache, beside the training, unless memory has no room for a copy."""
-    all_rows = len(rows) == table.shape[1]
-    if (table.device.type != "cpu" or not all_rows) and table.nbytes > free_memory():
+def _keep(store: FeatureStore, recipe: str, title: str, contents: Digests, rows: Tensor, filling: Filling) -> None:
+    """Writes what is there to the cache, beside the training, unless memory has no room for a copy."""
+    table, there = filling.table, np.flatnonzero(~np.isin(rows.numpy(), filling.left.numpy()))
+    if table is None or not len(there):
         return
-    array = (table if all_rows else table[:, rows.to(table.device)]).cpu().numpy()
-    files: Files = {FEATURES: array, COST: msgspec.json.encode(cost)}
-    store.later.submit(keep, "features", recipe, description, contents, files)
+    rows_there = rows[torch.from_numpy(there)]
+    whole = len(rows_there) == table.shape[1]
+    if (table.device.type != "cpu" or not whole) and table.nbytes > free_memory():
+        return
+    array = (table if whole else table[:, rows_there.to(table.device)]).cpu().numpy()
+    many = f"{len(rows_there)} images" + (f", {len(table) - 1} views" if len(table) > 1 else "")
+    files: Files = {FEATURES: array, COST: msgspec.json.encode(filling.cost)}
+    store.later.submit(keep, "features", recipe, f"{title}: {many}", contents[there], files)

@@ -425,9 +425,11 @@ def test_what_strategies_share_is_counted_for_each(
     extract, times = features._extract, []
 
     def slow(*arguments: Any) -> Generator[WorkDone, None, Any]:
+        work = extract(*arguments)
+        yield next(work)
         times.append(0.5)
         time.sleep(times[-1])
-        return (yield from extract(*arguments))
+        yield from work
 
     monkeypatch.setattr(features, "_extract", slow)
     small = {"epochs": 1, "image_size": 32, "backbone": "mobilenet_v3_small"}

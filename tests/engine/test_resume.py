@@ -7,6 +7,7 @@ import shutil
 import time
 from collections import deque
 from collections.abc import Callable, Generator
+from contextlib import closing
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -410,8 +411,11 @@ def test_features_that_have_to_be_extracted_again_are_counted_once(
     slower, extract = [0.0], features._extract
 
     def slow(*arguments: Any) -> Generator[Any, None, Any]:
-        slower[0] += 1e6
-        return (yield from extract(*arguments))
+        work = extract(*arguments)
+        with closing(work):
+            yield next(work)
+            slower[0] += 1e6
+            yield from work
 
     monkeypatch.setattr(features, "_extract", slow)
     clock = Stopwatch(lambda: time.perf_counter() + slower[0])

@@ -9,7 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from functools import partial
 from types import SimpleNamespace
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import pytest
@@ -35,7 +35,7 @@ from engine.strategy import Strategy
 from engine.training import batches, evaluation, features, fit
 from engine.training.batches import Images, MicroBatches, feature_feed, image_feed
 from engine.training.evaluation import evaluated
-from engine.training.features import FeatureStore, number_of_views
+from engine.training.features import FeatureStore, Filling, number_of_views
 from engine.training.metrics import Tally
 from engine.training.optim import make_optimizer
 from engine.training.run import Run, Training
@@ -231,8 +231,10 @@ def test_features_are_extracted_on_the_card_and_stay_there(
     with card():
         network = on_card(build(strategy.backbone, 2, strategy.trains, None, 0))
         store = FeatureStore(ThreadPoolExecutor(1))
-        work = features._extract(store, images("card"), strategy, network, precision, None, torch.arange(TRAIN + VAL))
-        table, said = result(work)
+        filling = Filling(None, torch.arange(TRAIN + VAL), Cost())
+        _, said = result(features._extract(store, images("card"), strategy, network, precision, None, filling))
+    table = filling.table
+    assert table is not None
     assert (table.device, table.dtype) == (CARD, torch.float32)
     assert table.shape == (number_of_views(strategy), TRAIN + VAL, 1024)
     assert len(waited) == 1, "once all is done"
@@ -246,7 +248,7 @@ def nothing_kept(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(features, "_recipe", lambda *_: "recipe")
     monkeypatch.setattr(features, "_readable", lambda _: rows)
     monkeypatch.setattr(Tensor, "numpy", lambda self: np.arange(len(self)))
-    monkeypatch.setattr(features, "_kept", lambda *_: (None, rows, Cost()))
+    monkeypatch.setattr(features, "_kept", lambda *_: Filling(None, rows, Cost()))
 
 
 def test_features_leave_the_card_to_a_run_that_needs_none_and_come_back(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -271,11 +273,12 @@ def test_features_leave_the_card_to_a_run_that_needs_none_and_come_back(monkeypa
 def test_features_are_copied_to_the_cache_only_where_memory_has_room(
     free: int, kept: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def found(*_: object) -> Iterator[WorkDone]:
+    def found(*arguments: Any) -> Iterator[WorkDone]:
         yield WorkDone("features")
-        return torch.empty(1, TRAIN + VAL, 1024, device=CARD)
+        arguments[-1].table, arguments[-1].left = torch.empty(1, TRAIN + VAL, 1024, device=CARD), nobody
 
     copied: list[torch.device] = []
+    nobody = torch.empty(0, dtype=torch.int64)
     nothing_kept(monkeypatch)
     monkeypatch.setattr(features, "_extract", found)
     monkeypatch.setattr(features, "free_memory", lambda: free)

@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, nullcontext
 from dataclasses import replace
+from itertools import chain, repeat
 
 import pytest
 import torch
@@ -156,7 +157,7 @@ def test_what_extracting_them_took_is_known_wherever_they_are_found(
 ) -> None:
     readings = [Cost(1, 2, before), Cost(8, 5, after)]
     with ThreadPoolExecutor(1) as later:
-        store = FeatureStore(later, iter(readings).__next__)
+        store = FeatureStore(later, chain(readings[:1], repeat(readings[1])).__next__)
         found = [result(extracted(store, images(), strategy(), network(), "fp32"))[0] for _ in range(2)]
     other = FeatureStore(ThreadPoolExecutor(1))
     found.append(result(extracted(other, images(), strategy(), network(), "fp32"))[0])
@@ -239,11 +240,10 @@ def part_of(seen: Images, rows: slice) -> Images:
 
 def test_one_image_more_costs_one_image(monkeypatch: pytest.MonkeyPatch) -> None:
     whole = images()
-    before = FeatureStore(ThreadPoolExecutor(1), iter((Cost(), Cost(10, 20, 30))).__next__)
+    before = FeatureStore(ThreadPoolExecutor(1), chain([Cost()], repeat(Cost(10, 20, 30))).__next__)
     table(strategy(), part_of(whole, slice(2, None)), store=before)
-    readings = iter((Cost(), Cost(1, 2, 3)))
     with ThreadPoolExecutor(1) as later:
-        store = FeatureStore(later, readings.__next__)
+        store = FeatureStore(later, chain([Cost()], repeat(Cost(1, 2, 3))).__next__)
         found, said = result(extracted(store, whole, strategy(), network(), "fp32"))
     assert (said[0].total, said[-1].done) == (2, 2)
     assert (found.cost, found.elsewhere) == (Cost(11, 22, 33), 10)
@@ -252,6 +252,42 @@ def test_one_image_more_costs_one_image(monkeypatch: pytest.MonkeyPatch) -> None
     assert torch.equal(again, found.table)
     cache.clear()
     assert torch.equal(table(strategy(), whole)[0], found.table), "bit for bit what extracting all of them gives"
+
+
+def test_what_was_extracted_when_it_is_interrupted_is_found_by_whoever_goes_on(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    turns = iter(range(100))
+    monkeypatch.setattr(module, "every", lambda *_: lambda: next(turns) == 1)
+    monkeypatch.setitem(batches.EVALUATION_BATCH, "cpu", 2)
+    net = network()
+    with ThreadPoolExecutor(1) as later:
+        store = FeatureStore(later, chain([Cost()], repeat(Cost(10, 20, 30))).__next__)
+        work = extracted(store, images(), strategy(), net, "fp32")
+        while next(work).done < 4:
+            pass
+        work.close()
+    assert [entry.description for entry in cache.entries()] == ["mobilenet_v3_small at 32 pixels: 4 images"]
+    with ThreadPoolExecutor(1) as later:
+        store = FeatureStore(later, chain([Cost()], repeat(Cost(1, 2, 3))).__next__)
+        found, said = result(extracted(store, images(), strategy(), net, "fp32"))
+    assert (said[0].total, found.cost, found.elsewhere) == (7, Cost(11, 22, 33), 10)
+    cache.clear()
+    assert torch.equal(table(strategy(), net=net)[0], found.table)
+
+
+@pytest.mark.parametrize("augmentation", [{}, {"flip": True, "views": 2}], ids=["before the first", "random views"])
+def test_nothing_and_half_of_the_random_views_are_not_kept(
+    augmentation: dict[str, object], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "every", lambda *_: lambda: True)
+    with ThreadPoolExecutor(1) as later:
+        work = extracted(FeatureStore(later), images(), strategy(**augmentation), network(), "fp32")
+        next(work)
+        if augmentation:
+            next(work)
+        work.close()
+    assert not cache.entries()
 
 
 def test_one_image_less_costs_nothing() -> None:
