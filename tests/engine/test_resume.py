@@ -413,8 +413,9 @@ def test_features_that_have_to_be_extracted_again_are_counted_once(
     def slow(*arguments: Any) -> Generator[Any, None, Any]:
         work = extract(*arguments)
         with closing(work):
-            yield next(work)
+            first = next(work)
             slower[0] += 1e6
+            yield first
             yield from work
 
     monkeypatch.setattr(features, "_extract", slow)
