@@ -105,7 +105,8 @@ def write_text(path: Path, text: str) -> None:
 
 @contextmanager
 def whole(path: Path) -> Iterator[Path]:
-    """A file of a temporary name, which replaces ``path`` if the block succeeds: ``path`` is never half written.
+    """A file of a temporary name, which replaces ``path`` if the block succeeds: ``path`` is never half written, not
+    even where the power fails.
 
     ``OSError`` names ``path``.
     """
@@ -113,6 +114,8 @@ def whole(path: Path) -> Iterator[Path]:
     try:
         partial.touch()  # what cannot be written is told before the block
         yield partial
+        with partial.open("rb") as written:
+            os.fsync(written.fileno())
         partial.replace(path)
     except OSError as error:
         raise OSError(error.errno, error.strerror, str(path)) from None

@@ -5,7 +5,6 @@ Needs the extra ``onnx``. Not one of :mod:`engine.export`'s formats: those are m
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -62,8 +61,6 @@ def write(network: Trained, path: Path, whose: Mapping[str, str]) -> float:
     described = {name: msgspec.json.encode(value).decode() for name, value in whose.items()}
     program.model.metadata_props.update({**network.metadata, **described})
     program.save(path, external_data=False)
-    with path.open("rb") as written:
-        os.fsync(written.fileno())
     return difference(graph, path, crop)
 
 

@@ -49,22 +49,23 @@ def find(asked: Asked, runs: Sequence[tuple[Path | None, str]]) -> Found:
     try:
         load_for_comparing()
         return _find(asked, runs)
-    except ValueError as error:
-        return Found(asked, problem=shown(str(error)))
     except Exception as error:  # a person wants to know, and to go on
         return Found(asked, problem=unexpected(error))
 
 
 def _find(asked: Asked, runs: Sequence[tuple[Path | None, str]]) -> Found:
-    from engine.comparison.mistakes import in_cell, mistakes, seen_by_both  # noqa: PLC0415 - loads numpy and scipy
+    from engine.comparison.mistakes import OtherClassesError, in_cell, mistakes, seen_by_both  # noqa: PLC0415 - loads numpy and scipy
     from engine.comparison.predictions import read  # noqa: PLC0415
 
     said = [read(folder, run, asked.part) if folder is not None else None for folder, run in runs]
     one, other = said[0], said[1] if len(said) > 1 else None
-    if one is not None and asked.cell is not None:
-        is_alone = other is None and len(runs) > 1
-        return Found(asked, in_cell(one, other, *asked.cell), len(one.paths), is_alone)
-    if one is not None and other is not None:
-        return Found(asked, mistakes(one, other), seen_by_both(one, other))
+    try:
+        if one is not None and asked.cell is not None:
+            is_alone = other is None and len(runs) > 1
+            return Found(asked, in_cell(one, other, *asked.cell), len(one.paths), is_alone)
+        if one is not None and other is not None:
+            return Found(asked, mistakes(one, other), seen_by_both(one, other))
+    except OtherClassesError as error:
+        return Found(asked, problem=shown(str(error)))
     missing = runs[0 if one is None else 1][1]
     return Found(asked, problem=f"What {shown(missing, 80)} said of each image was not saved, or is damaged.")

@@ -7,10 +7,12 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
+from engine.data.dataset import DataError
 from engine.history import running_elsewhere
 from engine.log import LogBusyError, is_being_written
 from engine.spec import Experiment
 from engine.text import shown
+from engine.toml import SpecError
 from tui.errors import in_words, unexpected
 from tui.loading import wait_until_loaded
 from tui.messages import HandedOver, HostStarted, OthersTrain, StartFailed
@@ -118,7 +120,7 @@ class Hosting:
                 self.host.ask(self._wanted)
         except _OthersTrainError as found:
             self._tell(OthersTrain(found.experiment, found.names))
-        except (ValueError, LogBusyError) as error:
+        except (SpecError, DataError, LogBusyError) as error:
             self._tell(StartFailed(str(error)))
         except OSError as error:
             self._tell(StartFailed(in_words(error)))

@@ -10,6 +10,10 @@ from numpy.typing import NDArray
 from engine.comparison.predictions import Predictions, below
 
 
+class OtherClassesError(ValueError):
+    """Runs do not tell the same classes apart; the text is one line."""
+
+
 @dataclass(frozen=True)
 class Answered:
     """An image, and what one run or two said of it.
@@ -45,10 +49,10 @@ def mistakes(one: Predictions, other: Predictions) -> tuple[Answered, ...]:
 
     Images are matched by path, each time that it occurs, so two runs may have them in another order; an image that the
     two know under different labels is left out. Equally confident mistakes stay in the first run's order.
-    ``ValueError`` where the runs do not tell the same classes apart.
+    ``OtherClassesError`` where the runs do not tell the same classes apart.
     """
     if one.classes != other.classes:
-        raise ValueError(f"{one.run} and {other.run} do not tell the same classes apart")
+        raise OtherClassesError(f"{one.run} and {other.run} do not tell the same classes apart")
     first, second = _matched(one, other)
     labels = one.labels[first]
     right = np.stack([of.probabilities[places].argmax(axis=1) for of, places in ((one, first), (other, second))])
@@ -62,10 +66,10 @@ def in_cell(one: Predictions, other: Predictions | None, true: str, predicted: s
     that it has seen under the same label.
 
     The most confident mistake comes first; images that nobody gets wrong come last, the least sure one before the
-    others. ``ValueError`` where the first run does not know the classes.
+    others. ``OtherClassesError`` where the first run does not know the classes.
     """
     if not {true, predicted} <= set(one.classes):
-        raise ValueError(f"{one.run} does not tell {true} and {predicted} apart")
+        raise OtherClassesError(f"{one.run} does not tell {true} and {predicted} apart")
     label, taken_for = one.classes.index(true), one.classes.index(predicted)
     theirs: dict[int, int] = {}
     if other is not None and other.classes == one.classes:

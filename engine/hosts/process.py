@@ -18,7 +18,9 @@ from engine.toml import SpecError
 
 _started: list[subprocess.Popen[bytes]] = []
 """Kept, since Python warns of a process that nobody holds and that still runs, which is what these are for."""
-BEGIN_SECONDS = 60.0
+BEGIN_SECONDS = 120.0
+"""It has PyTorch to load and the images to find, perhaps on a slow disk."""
+END_SECONDS = 10.0
 POLL_SECONDS = 0.05
 
 
@@ -46,10 +48,20 @@ def detach(folder: Path, *, force: bool = False) -> int:
                 break
             raise NotBegunError(_last_line(folder / ENGINE_LOG, said_before) or f"it ended with {process.returncode}")
         if time.monotonic() > end:
-            process.terminate()
+            _end(process)  # before anybody else goes on with the experiment
             raise NotBegunError(f"process {process.pid} did not begin within {BEGIN_SECONDS:.0f} s")
         time.sleep(POLL_SECONDS)
     return process.pid
+
+
+def _end(process: subprocess.Popen[bytes]) -> None:
+    """Ends it, by force where it does not obey: what it wrote until then is whole, as after any other end."""
+    process.terminate()
+    try:
+        process.wait(END_SECONDS)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        process.wait()
 
 
 def main(arguments: list[str]) -> int:

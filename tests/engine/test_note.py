@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from engine.folder import NOTE
+from engine.folder import NOTE, write_text
 from engine.note import LONGEST, read_note, write_note
 from engine.toml import SpecError
 from tests.engine.disks import mounted, remount
@@ -72,3 +72,13 @@ def test_where_nothing_can_be_written_the_error_names_the_note(tmp_path: Path) -
                 write_note(disk, text)
             assert raised.value.filename == str(disk / NOTE)
         assert read_note(disk) == "first"
+
+
+def test_a_file_is_on_the_disk_before_it_takes_the_place_of_another(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path, synced = tmp_path / "experiment.toml", list[str]()
+    write_text(path, "before")
+    monkeypatch.setattr("engine.folder.os.fsync", lambda _: synced.append(path.read_text()))
+    write_text(path, "after")
+    assert (synced, path.read_text()) == (["before"], "after")

@@ -653,6 +653,17 @@ def test_data_that_cannot_be_used_do_not_start(tmp_path: Path) -> None:
     assert not hosting.is_busy
 
 
+def test_a_fault_at_the_start_is_no_unusable_data_and_its_traceback_is_kept(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(thread, "start", lambda *_: int("x"))
+    told: list[Message] = []
+    Hosting(lambda work: work(), told.append).start(logs.two_strategies(), tmp_path)
+    (failed,) = told
+    assert isinstance(failed, StartFailed) and f"details in {app_log()}" in failed.reason
+    assert "ValueError" in app_log().read_text()
+
+
 async def test_an_experiment_that_cannot_even_write_its_log_says_why(app: TlTui, tmp_path: Path) -> None:
     host = Host(tmp_path / "gone")
     host.alive, host.error = False, "No space left on [device]"

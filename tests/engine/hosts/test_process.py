@@ -84,6 +84,19 @@ def test_what_cannot_begin_says_why_in_a_line(tmp_path: Path, capsys: pytest.Cap
     assert len(capsys.readouterr().err.splitlines()) == 1
 
 
+def test_what_does_not_begin_in_time_is_ended_before_anybody_else_goes_on(
+    image_folder: Callable[..., Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder, _ = thread.create(small_experiment("mobilenetv3-extract", data=image_folder(), epochs=100_000), tmp_path)
+    monkeypatch.setattr(process, "BEGIN_SECONDS", 0)
+    with pytest.raises(NotBegunError, match="did not begin within 0 s"):
+        detach(folder)
+    assert process._started[-1].returncode is not None
+    host = thread.resume(folder)
+    host.ask("stop")
+    assert host.wait(SECONDS)
+
+
 @pytest.mark.slow
 def test_data_that_are_gone_are_told_by_the_one_who_detaches(image_folder: Callable[..., Path], tmp_path: Path) -> None:
     data = image_folder()
