@@ -17,8 +17,8 @@ from torch import nn
 
 from benchmarks.measure import Epoch, Task, Trained
 from benchmarks.plain_loop import WORKERS, make_optimizer, pretrained_weights
-from engine.devices import bf16_of
 from engine.models.backbones import preprocessing
+from engine.precision import bf16_of
 from engine.strategy import Strategy
 from engine.training.schedule import rates_of
 

@@ -23,7 +23,7 @@ Files = Mapping[str, NDArray[Any] | bytes]
 """What is to be written, by file name; the rows of arrays are in the order of the contents."""
 
 
-class Shared(NamedTuple):
+class ReusableRows(NamedTuple):
     """Rows of an entry that are wanted: their places in it, ``there``, and where they belong, ``here``; int64 (N,)."""
 
     path: Path
@@ -41,7 +41,7 @@ def entry_name(recipe: str, contents: Digests) -> str:
     return f"{recipe}-{cache.key(contents.tobytes())}"
 
 
-def shared(kind: str, recipe: str, contents: Digests) -> Iterator[Shared]:
+def reusable_rows(kind: str, recipe: str, contents: Digests) -> Iterator[ReusableRows]:
     """Entries made in the same way that have rows of these contents, none of which is given twice.
 
     Each is marked as used now. It may be removed at any moment, and its other files may be damaged.
@@ -55,13 +55,13 @@ def shared(kind: str, recipe: str, contents: Digests) -> Iterator[Shared]:
         places = np.minimum(np.searchsorted(theirs, wanted), len(theirs) - 1)
         same = theirs[places] == wanted
         if same.any() and (used := cache.find(kind, path.name)):
-            yield Shared(used, places[same], missing[same])
+            yield ReusableRows(used, places[same], missing[same])
             missing = missing[~same]
         if not len(missing):
             return
 
 
-def keep(kind: str, recipe: str, description: str, contents: Digests, files: Files) -> None:
+def write_rows(kind: str, recipe: str, description: str, contents: Digests, files: Files) -> None:
     """Makes an entry of these contents' rows; where that fails, it is only logged."""
     files = {**files, CONTENTS: contents}
     size = sum(content.nbytes if isinstance(content, np.ndarray) else len(content) for content in files.values())
@@ -79,7 +79,7 @@ def keep(kind: str, recipe: str, description: str, contents: Digests, files: Fil
 def remembered(kind: str, recipe: str, contents: Sequence[str], of: type[T]) -> dict[str, T]:
     """What :func:`remember` kept of these contents, in whatever company."""
     wanted, found = as_digests(set(contents)), dict[str, T]()
-    for path, there, here in shared(kind, recipe, wanted):
+    for path, there, here in reusable_rows(kind, recipe, wanted):
         try:
             values = msgspec.msgpack.decode((path / VALUES).read_bytes(), type=list[of])  # type: ignore[valid-type]
             names = wanted[here].tolist()
@@ -93,7 +93,7 @@ def remember(kind: str, recipe: str, values: Mapping[str, object], what: str) ->
     """Makes an entry of a value of each content, ``what`` they are in words; where that fails, it is only logged."""
     contents = as_digests(values)
     encoded = msgspec.msgpack.encode([values[content.decode()] for content in contents.tolist()])
-    keep(kind, recipe, f"{what} of {len(values)} files", contents, {VALUES: encoded})
+    write_rows(kind, recipe, f"{what} of {len(values)} files", contents, {VALUES: encoded})
 
 
 def _contents(path: Path, dtype: np.dtype[Any]) -> Digests | None:

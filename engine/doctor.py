@@ -11,9 +11,10 @@ from msgspec import Struct
 
 from engine import cache
 from engine.data.threads import usable_cores
-from engine.devices import bf16_of, choose_device, choose_precision, describe
+from engine.devices import choose_device, describe
 from engine.events import Device
 from engine.models.weights import WeightsError, find, hub_cache
+from engine.precision import bf16_of, choose_precision
 from engine.presets import known_strategies
 from engine.text import counted
 from engine.toml import SpecError

@@ -18,20 +18,22 @@ from typing import NamedTuple
 import msgspec
 import torch
 
-from engine import devices
 from engine import events as ev
 from engine.clock import Stopwatch
 from engine.controls import Controls, Interrupted
 from engine.data import leaks
 from engine.data.dataset import DataError, DataSet, summary
+from engine.devices import choose_device, describe
 from engine.energy import energy_meter
 from engine.engine_log import recorded
 from engine.events import Action, AnyEvent, Event
 from engine.history import running_elsewhere
 from engine.log import EventLog
+from engine.memory_probe import MemoryProbe, release_memory
 from engine.meters import Meters
 from engine.models.backbones import Preprocessing, check_trains, preprocessing
 from engine.models.weights import WeightsError, given
+from engine.precision import choose_precision, use_precision
 from engine.run import run_events
 from engine.shared import ChangedError, Shared
 from engine.spec import Arithmetic, Experiment, planned_runs
@@ -84,8 +86,8 @@ def means(experiment: Experiment) -> Means:
     """``SpecError`` where this machine has no such device or precision, or a strategy is not possible, or the weights
     that were given for it are not there.
     """
-    device = devices.choose_device(experiment.device)
-    precision = devices.choose_precision(device, experiment.precision)
+    device = choose_device(experiment.device)
+    precision = choose_precision(device, experiment.precision)
     views = {one.name: preprocessing(one.backbone, one.image_size) for one in experiment.strategies}
     for one in experiment.strategies:
         check_trains(one.backbone, one.trains)
@@ -101,13 +103,13 @@ def _run(
     experiment: Experiment, dataset: DataSet, log: EventLog, asked: deque[Action], force: bool
 ) -> ev.ExperimentFinished | None:
     device, precision, views = means(experiment)
-    devices.use_precision(device, precision)
-    meters, memory = Meters(energy=Stopwatch(energy_meter(device))), devices.MemoryProbe(device)
+    use_precision(device, precision)
+    meters, memory = Meters(energy=Stopwatch(energy_meter(device))), MemoryProbe(device)
     earlier = fold(log.earlier)
     controls = Controls(log.folder, log, meters, asked, earlier)
     if earlier.data is not None and not earlier.data.test:  # it began when no part was set apart for a test
         dataset = msgspec.structs.replace(dataset, test=())
-    state = _begin(experiment, dataset, log, devices.describe(device), earlier)
+    state = _begin(experiment, dataset, log, describe(device), earlier)
     with ThreadPoolExecutor(1, thread_name_prefix="cache") as later:
         shared = Shared(
             experiment=experiment,
@@ -130,7 +132,7 @@ def _run(
                     checkpoint.remove(log.folder, planned.name)
                 continue
             if shared.prepared:
-                devices.release_memory()  # of the run before
+                release_memory()  # of the run before
             events = run_events(shared, planned, views[planned.strategy.name], len(left.epochs))
             with _heartbeat(log, memory, planned.name):
                 action = _drive(events, log, controls, planned.name)
@@ -203,7 +205,7 @@ def _drive(events: Generator[Event, None, None], log: EventLog, controls: Contro
 
 
 @contextmanager
-def _heartbeat(log: EventLog, memory: devices.MemoryProbe, run_name: str) -> Iterator[None]:
+def _heartbeat(log: EventLog, memory: MemoryProbe, run_name: str) -> Iterator[None]:
     """Logs memory once a second beside whatever else goes on."""
     over = threading.Event()
 

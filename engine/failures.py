@@ -14,10 +14,10 @@ from engine.training.memory import DoesNotFitError, TooLargeError, shortage
 from engine.training.run import DivergedError
 
 
-def failure(run: str, error: Exception, standing: Path | None = None) -> ev.RunFailed:
+def failure(run: str, error: Exception, checkpoint: Path | None = None) -> ev.RunFailed:
     """What an exception in a run means to a person, and what to do about it.
 
-    ``standing``: where the run's last checkpoint is, in the experiment's folder.
+    ``checkpoint``: where the run's last one is, in the experiment's folder.
     """
     message, kind, advice = shown(in_one_line(error), 400), "error", ""
     match error:
@@ -27,7 +27,7 @@ def failure(run: str, error: Exception, standing: Path | None = None) -> ev.RunF
             kind = "out of memory"
         case DivergedError():
             kind = "diverged"
-            advice = "lower the learning rate" + (f"; the last good state is in {standing}" if standing else "")
+            advice = "lower the learning rate" + (f"; the last good state is in {checkpoint}" if checkpoint else "")
         case DoesNotFitError():
             kind = "out of memory"
             advice = "a smaller image size or backbone needs less memory, as does training the last layer alone"

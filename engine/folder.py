@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import os
 import re
 import unicodedata
-from collections.abc import Iterator, Set
-from contextlib import contextmanager, suppress
+from collections.abc import Set
 from datetime import datetime
 from pathlib import Path
 
@@ -61,7 +59,7 @@ def onnx_file(folder: Path, run: str) -> Path:
     return folder / "checkpoints" / run / ONNX
 
 
-def standing_file(folder: Path, run: str) -> Path:
+def checkpoint_file(folder: Path, run: str) -> Path:
     """Where a run stands that is not over."""
     return folder / "checkpoints" / run / "last.safetensors"
 
@@ -95,33 +93,6 @@ def slug(name: str) -> str:
     """A name as it can stand in a file name: ASCII letters, digits and dashes, 40 characters at most."""
     plain = unicodedata.normalize("NFKD", name).encode("ascii", "ignore").decode()  # ü as u
     return re.sub(r"[^A-Za-z0-9]+", "-", plain).strip("-").lower()[:40] or "experiment"
-
-
-def write_text(path: Path, text: str) -> None:
-    """Writes the text, see :func:`whole`."""
-    with whole(path) as partial:
-        partial.write_text(text, encoding="utf-8")
-
-
-@contextmanager
-def whole(path: Path) -> Iterator[Path]:
-    """A file of a temporary name, which replaces ``path`` if the block succeeds: ``path`` is never half written, not
-    even where the power fails.
-
-    ``OSError`` names ``path``.
-    """
-    partial = path.with_name(f".{path.name}.{os.getpid()}")
-    try:
-        partial.touch()  # what cannot be written is told before the block
-        yield partial
-        with partial.open("rb") as written:
-            os.fsync(written.fileno())
-        partial.replace(path)
-    except OSError as error:
-        raise OSError(error.errno, error.strerror, str(path)) from None
-    finally:
-        with suppress(OSError):  # gone by now, or never there, on a disk that can only be read
-            partial.unlink()
 
 
 def experiments(out: Path) -> list[Path]:

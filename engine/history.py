@@ -13,12 +13,13 @@ from msgspec import Struct
 
 from engine.events import AnyEvent
 from engine.folder import EVENTS, NOTE, SPEC, experiments
-from engine.log import LineReader, event_reader, is_being_written, writing_process
+from engine.log import LineReader, event_reader
 from engine.note import read_note
 from engine.presets import presets
 from engine.spec import Experiment, load_experiment
 from engine.state import WRITING, ExperimentState, fold
 from engine.text import counted
+from engine.writer_lock import is_being_written, writing_process
 
 Status = Literal["running", "paused", "finished", "stopped", "failed", "interrupted", "damaged"]
 FREQUENT = (b'{"event":"Progress"', b'{"event":"MemorySampled"')
@@ -59,10 +60,10 @@ class Summary(Struct, frozen=True):
 
 def summaries(out: Path) -> list[Summary]:
     """A summary of every experiment in ``out``, newest first."""
-    return list(each(out))
+    return list(iter_summaries(out))
 
 
-def each(out: Path, known: Iterable[Summary] = ()) -> Iterator[Summary]:
+def iter_summaries(out: Path, known: Iterable[Summary] = ()) -> Iterator[Summary]:
     """:func:`summaries` one by one, for a reader who shows the newest while the others are being read.
 
     What has not changed since one of the ``known`` summaries was made, the log and the note, is not read again.
@@ -94,7 +95,7 @@ def with_writer(state: ExperimentState, folder: Path) -> ExperimentState:
     return msgspec.structs.replace(state, interrupted=state.end is None and not is_being_written(folder))
 
 
-def asked(folder: Path) -> Experiment:
+def requested_experiment(folder: Path) -> Experiment:
     """What the experiment in a folder was asked for, also where it never began; ``SpecError`` where nothing tells it,
     ``OSError`` where its log cannot be read.
     """
@@ -165,8 +166,8 @@ def _renewed(folder: Path, made: Mapping[Path, Summary]) -> Summary:
 def _read(folder: Path) -> tuple[ExperimentState, int]:
     """The state now, without progress and memory, and how many lines could not be read."""
     reader: LineReader[AnyEvent] = LineReader(folder / EVENTS, AnyEvent, FREQUENT)
-    state, unread = _now(reader, folder), reader.skipped
-    last = reader.decode(reader.passed)
+    state, unread = _now(reader, folder), reader.unreadable
+    last = reader.decode(reader.last_skipped)
     return msgspec.structs.replace(state, elapsed=max(state.elapsed, last.elapsed if last else 0.0)), unread
 
 

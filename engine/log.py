@@ -5,13 +5,10 @@ Imports without torch.
 
 from __future__ import annotations
 
-import errno
 import os
-import socket
 import threading
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
 from types import TracebackType
@@ -30,25 +27,17 @@ from engine.events import (
     RunFinished,
     Warned,
 )
+from engine.files import private
 from engine.folder import COMMANDS, EVENTS, WRITER_LOCK
-from engine.text import shown
+from engine.writer_lock import acquired, sign
 
 if TYPE_CHECKING:
-    import filelock
+    pass
 
 T = TypeVar("T")
-LOOK_SECONDS = 0.2
-"""How long the lock is waited for: a process that only asks whether there is a writer holds it for less."""
 CHUNK = 1 << 20
 LONGEST_LINE = 1 << 24
 """Bytes, many times what an event takes; longer ones are not read into memory."""
-
-
-class LogBusyError(RuntimeError):
-    """Another process is writing this log; the text is one line that says which."""
-
-    def __init__(self, text: str) -> None:
-        super().__init__(shown(text, 2000))
 
 
 class EventLog:
@@ -67,10 +56,10 @@ class EventLog:
         self.problem: OSError | None = None
         self._encoder = msgspec.json.Encoder()
         self._mutex = threading.Lock()
-        self._lock = _acquired(folder, force)
+        self._lock = acquired(folder, force)
         self.opened = datetime.now(UTC)
         try:
-            _sign(folder)  # from now on others know whom to send commands to
+            sign(folder)  # from now on others know whom to send commands to
             self.earlier = event_reader(folder).read()
             # a line that was torn ends here
             self._waiting = b"" if _ends_whole(folder / EVENTS) else b"\n"
@@ -141,15 +130,15 @@ class LineReader(Generic[T]):
     """Reads the new whole lines of a growing JSON-lines file at each call of :meth:`read`.
 
     A torn last line is left for the next call; a line that cannot be understood (damaged, too long, or written by a
-    newer version) is counted in ``skipped`` and passed over. Lines that begin with one of ``without`` are not even
-    decoded; the last of them is ``passed``.
+    newer version) is counted in ``unreadable`` and passed over. Lines that begin with one of ``skip_prefixes`` are not
+    even decoded; the last of them is ``last_skipped``.
     """
 
-    def __init__(self, path: Path, type_: Any, without: tuple[bytes, ...] = ()) -> None:
+    def __init__(self, path: Path, type_: Any, skip_prefixes: tuple[bytes, ...] = ()) -> None:
         self.path = path
-        self.skipped = 0
-        self.passed = b""
-        self._without = without
+        self.unreadable = 0
+        self.last_skipped = b""
+        self._skip_prefixes = skip_prefixes
         self._decoder: msgspec.json.Decoder[T] = msgspec.json.Decoder(type_)
         self._offset = 0
         self._partial = b""
@@ -170,7 +159,7 @@ class LineReader(Generic[T]):
                         lines, self._in_long_line = lines[1:], False
                     items.extend(item for line in lines if self._is_wanted(line) and (item := self.decode(line)))
                     if len(self._partial) > LONGEST_LINE:
-                        self.skipped += not self._in_long_line
+                        self.unreadable += not self._in_long_line
                         self._partial, self._in_long_line = b"", True
         except OSError as error:  # what was read before it must not be lost
             if not items and not isinstance(error, FileNotFoundError):
@@ -178,9 +167,9 @@ class LineReader(Generic[T]):
         return items
 
     def _is_wanted(self, line: bytes) -> bool:
-        if not line.startswith(self._without):
+        if not line.startswith(self._skip_prefixes):
             return True
-        self.passed = line
+        self.last_skipped = line
         return False
 
     def decode(self, line: bytes) -> T | None:
@@ -190,7 +179,7 @@ class LineReader(Generic[T]):
         try:
             return self._decoder.decode(line)
         except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
-            self.skipped += 1
+            self.unreadable += 1
             return None
 
 
@@ -211,82 +200,6 @@ def send_command(folder: Path, action: Action) -> None:
         file.write(line)
 
 
-@contextmanager
-def held(folder: Path, *, force: bool = False) -> Iterator[None]:
-    """Nobody else writes the experiment's log meanwhile; :class:`LogBusyError` as in :class:`EventLog`."""
-    lock = _acquired(folder, force)
-    try:
-        yield
-    finally:
-        lock.release()
-
-
-def is_being_written(folder: Path) -> bool:
-    """Whether a process holds the experiment's writer lock now; no where the lock may not even be tried."""
-    if not _is_locked(folder):
-        return False
-    time.sleep(0.001)  # somebody else who only looks has it for less
-    return _is_locked(folder)
-
-
-def _is_locked(folder: Path) -> bool:
-    lock = _lock(folder)
-    try:
-        if not (folder / WRITER_LOCK).exists():
-            return False
-        lock.acquire(blocking=False)
-    except TimeoutError:
-        return True
-    except OSError:
-        return False  # someone else's folder
-    lock.release()
-    return False
-
-
-def writing_process(folder: Path) -> int | None:
-    """The id of the process of this host that writes the experiment's log; None where nobody here does."""
-    host, pid = _host_and_pid(folder)
-    return int(pid) if host == socket.gethostname() and pid.isdecimal() and is_being_written(folder) else None
-
-
-def writer(folder: Path) -> str:
-    """Who writes the experiment's log, or was the last to begin it, in words; empty where nobody does."""
-    host, pid = _host_and_pid(folder)
-    return shown(f"process {pid} on {host}", 200) if host else ""
-
-
-def busy(folder: Path) -> LogBusyError:
-    """That another process writes the experiment's log, and which."""
-    return LogBusyError(f"{folder.name} is being written by {writer(folder) or 'another process'}")
-
-
-def _acquired(folder: Path, force: bool) -> filelock.BaseFileLock:
-    if not folder.is_dir():  # else the lock would make it
-        raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), str(folder))
-    lock = _lock(folder)
-    try:
-        lock.acquire(timeout=LOOK_SECONDS, poll_interval=LOOK_SECONDS / 10)
-    except TimeoutError:
-        raise busy(folder) from None
-    host, _ = _host_and_pid(folder)
-    if host not in ("", socket.gethostname()) and not force:
-        lock.release()
-        raise LogBusyError(
-            f"{folder.name} may still be written by {writer(folder)}; once that has ended, --force takes it over"
-        )
-    return lock
-
-
-def _sign(folder: Path) -> None:
-    """Says in the lock's file who holds it."""
-    (folder / WRITER_LOCK).write_text(f"{socket.gethostname()} {os.getpid()}\n", encoding="utf-8")
-
-
-def private(path: str, flags: int) -> int:
-    """An ``opener`` for files that only their owner may read."""
-    return os.open(path, flags, 0o600)
-
-
 def _ends_whole(path: Path) -> bool:
     """Whether the file ends with a whole line, is empty, or is not there."""
     try:
@@ -297,19 +210,3 @@ def _ends_whole(path: Path) -> bool:
             return file.read(1) == b"\n"
     except FileNotFoundError:
         return True
-
-
-def _lock(folder: Path) -> filelock.BaseFileLock:
-    """The lock of the log's one writer; where another holds it, acquiring raises a ``TimeoutError``."""
-    import filelock  # noqa: PLC0415 - brings asyncio with it, which a look at finished experiments does not need
-
-    return filelock.FileLock(folder / WRITER_LOCK, thread_local=False)
-
-
-def _host_and_pid(folder: Path) -> tuple[str, str]:
-    """What the last writer said of itself; empty where it ended in order or said nothing."""
-    try:
-        host, pid = (folder / WRITER_LOCK).read_text(encoding="utf-8").split()
-    except (OSError, ValueError):
-        return "", ""
-    return host, pid

@@ -8,7 +8,8 @@ from __future__ import annotations
 from pathlib import Path
 from stat import S_ISREG
 
-from engine.folder import NOTE, write_text
+from engine.files import write_text
+from engine.folder import NOTE
 from engine.toml import SpecError
 
 LONGEST = 200

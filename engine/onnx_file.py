@@ -14,7 +14,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from engine.predict import Trained
+from engine.predict import TrainedNetwork
 from engine.text import in_one_line, shown
 from engine.toml import SpecError
 
@@ -31,7 +31,7 @@ class Graph(nn.Module):
     mean: Tensor
     std: Tensor
 
-    def __init__(self, network: Trained) -> None:
+    def __init__(self, network: TrainedNetwork) -> None:
         super().__init__()
         self.network = network.module
         for name in ("mean", "std"):
@@ -44,7 +44,7 @@ class Graph(nn.Module):
         return logits.softmax(1)
 
 
-def write(network: Trained, path: Path, whose: Mapping[str, str]) -> float:
+def write(network: TrainedNetwork, path: Path, whose: Mapping[str, str]) -> float:
     """Writes the network, weights included, and returns by how much a probability differs from PyTorch's at most.
 
     Input ``images``, output ``probabilities``, as :class:`Graph` has them, any number of images at once. The metadata

@@ -19,8 +19,9 @@ from torch import nn
 from engine.data.augment import central, normalise
 from engine.data.squares import Undecoded, decode_into
 from engine.data.threads import cores, in_order
-from engine.devices import choose_device, use_precision
+from engine.devices import choose_device
 from engine.models.backbones import Preprocessing, build
+from engine.precision import use_precision
 from engine.strategy import Strategy
 from engine.toml import SpecError
 from engine.training.batches import evaluation_sizes
@@ -29,7 +30,7 @@ LARGEST_SIDE = 4096
 """Pixels of the largest image that a network of ours may see."""
 
 
-class Trained(NamedTuple):
+class TrainedNetwork(NamedTuple):
     """The network of a run's best epoch, in eval mode on ``device``, and its file's ``metadata``."""
 
     module: nn.Module
@@ -39,7 +40,7 @@ class Trained(NamedTuple):
     metadata: Mapping[str, str]
 
 
-class Said(NamedTuple):
+class Prediction(NamedTuple):
     """Of one image the probabilities (0..1) of the classes in their order; none where it cannot be read, and why."""
 
     path: str
@@ -47,7 +48,7 @@ class Said(NamedTuple):
     problem: str = ""
 
 
-def trained(weights: Path, device: str = "auto") -> Trained:
+def load_network(weights: Path, device: str = "auto") -> TrainedNetwork:
     """The network in a run's ``best.safetensors``; ``SpecError`` where the file cannot be read or is no such file."""
     place = choose_device(device)
     use_precision(place, "fp32")
@@ -73,10 +74,10 @@ def trained(weights: Path, device: str = "auto") -> Trained:
         raise SpecError(f"{weights}: not a network that tl-tui saved, or damaged ({error})") from None
     if not 0 < view.crop <= view.resize <= LARGEST_SIDE:
         raise SpecError(f"{weights}: damaged: it sees {view.crop} of {view.resize} pixels")
-    return Trained(module.to(place).eval(), classes, view, place, metadata)
+    return TrainedNetwork(module.to(place).eval(), classes, view, place, metadata)
 
 
-def said_of(network: Trained, paths: Sequence[str]) -> Iterator[Said]:
+def predictions_of(network: TrainedNetwork, paths: Sequence[str]) -> Iterator[Prediction]:
     """What the network says of each file, in their order; one that cannot be read stops none of the others."""
     view, device = network.preprocessing, network.device
     mean, std = (torch.tensor(values, device=device) for values in (view.mean, view.std))
@@ -93,9 +94,9 @@ def said_of(network: Trained, paths: Sequence[str]) -> Iterator[Said]:
                 probabilities = iter(logits.float().cpu().softmax(1).tolist())
             for path, square in some:
                 if isinstance(square, Undecoded):
-                    yield Said(path, (), square.reason)
+                    yield Prediction(path, (), square.reason)
                 else:
-                    yield Said(path, tuple(next(probabilities)))
+                    yield Prediction(path, tuple(next(probabilities)))
 
 
 def _decoded(path: str, side: int) -> NDArray[np.uint8] | Undecoded:

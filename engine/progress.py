@@ -29,7 +29,7 @@ class WorkDone(Struct, frozen=True):
     images: bool = False
 
 
-def each(work: Generator[S, None, T], change: Callable[[S], U | None]) -> Generator[U, None, T]:
+def transformed(work: Generator[S, None, T], change: Callable[[S], U | None]) -> Generator[U, None, T]:
     """Does the work and returns its result, while ``change`` makes something else of what it yields; None is left out.
 
     Closing it, or an exception that is thrown in, closes the work.
@@ -48,10 +48,10 @@ def each(work: Generator[S, None, T], change: Callable[[S], U | None]) -> Genera
 def counting_images(detail: str, work: Generator[int, None, T], total: int) -> Generator[WorkDone, None, T]:
     """Does work on ``total`` images that yields how many are done, and returns its result."""
     yield WorkDone(detail, 0, total, images=True)
-    return (yield from each(work, lambda done: WorkDone(detail, done, total, images=True)))
+    return (yield from transformed(work, lambda done: WorkDone(detail, done, total, images=True)))
 
 
-def told(
+def as_events(
     work: Generator[WorkDone, None, T], stage: Stage, clock: Callable[[], float], run: str = ""
 ) -> Generator[Event, None, T]:
     """Does the work and returns its result; yields ``StageChanged`` for a new detail, and throttled ``Progress``."""
@@ -68,4 +68,4 @@ def told(
         speed = (now.done - before) / max(clock() - since, 1e-9) if now.images else None
         return ev.Progress(run=run, stage=stage, step=now.done, steps=now.total, images_per_second=speed)
 
-    return (yield from each(work, said))
+    return (yield from transformed(work, said))

@@ -12,12 +12,15 @@ from msgspec import Struct
 from torch import Tensor, nn
 
 from engine.data.dataset import DataSet
-from engine.data.prepare import Prepared, prepare
-from engine.devices import choose_device, choose_precision, has_float64, release_memory, use_precision
+from engine.data.prepare import prepare
+from engine.data.prepared import Prepared
+from engine.devices import choose_device, has_float64
+from engine.memory_probe import release_memory
 from engine.models.backbones import count_parameters, preprocessing
 from engine.models.weights import WeightsError, fetch, network_of
+from engine.precision import choose_precision, use_precision
 from engine.presets import on_rung
-from engine.progress import WorkDone, each
+from engine.progress import WorkDone, transformed
 from engine.spec import Arithmetic
 from engine.strategy import LBFGS
 from engine.training.batches import Images
@@ -126,18 +129,18 @@ def _ranked(
     def named(done: WorkDone) -> WorkDone:
         return WorkDone(f"{backbone}: {done.detail}", done.done, done.total, done.images)
 
-    pretrained = yield from each(fetch(backbone, weights), named)
+    pretrained = yield from transformed(fetch(backbone, weights), named)
     began = time.perf_counter()
     network = network_of(backbone, classes, "head", pretrained, SEED)
     network.module.to(images.device).to(memory_format=torch.channels_last)
     work = extracted(store, images, on_rung(backbone, "probe"), network, precision)
-    table, _, elsewhere = yield from each(work, named)
+    table, _, elsewhere = yield from transformed(work, named)
     part = images.prepared.train
     features, labels = table[0, part.rows.to(table.device)], part.labels.to(table.device)
     settings = LBFGS()
     parts = divided(part.samples, settings.folds, SEED)
     head = Head(network.head.get_parameter("weight"), network.head.get_parameter("bias"))
-    solved = yield from each(probe(features, labels, parts, head, settings), named)
+    solved = yield from transformed(probe(features, labels, parts, head, settings), named)
     flat = features.flatten(2).mean(2) if features.dim() == 4 else features
     flat = flat if has_float64(images.device) else flat.cpu()
     evidence = log_evidence(flat, labels.to(flat.device), classes)

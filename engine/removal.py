@@ -9,11 +9,11 @@ from pathlib import Path
 from typing import Literal, NamedTuple
 
 from engine.folder import COMPARISON, EVENTS, NETWORK, WRITER_LOCK, is_own_file, is_own_folder
-from engine.history import asked, read_state
-from engine.log import busy, held, is_being_written
+from engine.history import read_state, requested_experiment
 from engine.spec import planned_runs
 from engine.state import can_go_on
 from engine.toml import SpecError
+from engine.writer_lock import busy, held, is_being_written
 
 FIRST = b'{"event":"'
 """How an experiment's log begins."""
@@ -114,7 +114,7 @@ def _runs(folder: Path) -> frozenset[str]:
     ``SpecError`` where nothing tells that tl-tui made the folder: other programs may write an ``events.jsonl`` too.
     """
     try:
-        return frozenset(run.name for run in planned_runs(asked(folder)))
+        return frozenset(run.name for run in planned_runs(requested_experiment(folder)))
     except SpecError:
         with suppress(FileNotFoundError), (folder / EVENTS).open("rb") as log:
             if log.read(len(FIRST)).startswith(FIRST):

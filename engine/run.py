@@ -13,11 +13,11 @@ from engine import events as ev
 from engine.clock import every
 from engine.controls import Interrupted
 from engine.data.dataset import DataError
-from engine.data.prepare import Prepared
-from engine.devices import trim_memory
+from engine.data.prepared import Prepared
 from engine.events import Action, Event
 from engine.failures import failure
-from engine.folder import standing_file
+from engine.folder import checkpoint_file
+from engine.memory_probe import trim_memory
 from engine.models.backbones import Preprocessing, count_parameters
 from engine.models.compiled import compiled
 from engine.models.cost import multiply_adds
@@ -27,15 +27,16 @@ from engine.spec import PlannedRun
 from engine.toml import SpecError
 from engine.training import checkpoint, saving
 from engine.training.batches import Images
-from engine.training.best import Best
+from engine.training.best import BestEpoch
 from engine.training.checkpoint import Checkpoint, CheckpointError, OtherVersionError
 from engine.training.course import Course
-from engine.training.evaluation import test
+from engine.training.evaluation import measure_test
 from engine.training.features import extracted
-from engine.training.fit import fit, warm_up
+from engine.training.fit import fit
 from engine.training.optim import initial_rates
 from engine.training.run import Run, at_the_start
 from engine.training.schedule import rates_of
+from engine.training.warm_up import warm_up
 
 SAVE_SECONDS = 30.0
 EPOCH_SECONDS, STEP_SECONDS, SAVING_SHARE = 1.0, 30.0, 20
@@ -74,8 +75,8 @@ def run_events(shared: Shared, planned: PlannedRun, view: Preprocessing, known: 
         raise
     except Exception as error:  # whatever happened in this run, the others can go on
         logger.exception("run %s failed", name)
-        standing = standing_file(shared.folder, name)
-        last = failure(name, error, standing.relative_to(shared.folder) if standing.exists() else None)
+        saved = checkpoint_file(shared.folder, name)
+        last = failure(name, error, saved.relative_to(shared.folder) if saved.exists() else None)
     ending, last = _saved(course, last)
     for event in (*ending, last):
         with suppress(Interrupted):  # it is ending already; nothing of it may be lost
@@ -97,7 +98,7 @@ def _begun(
     warm_up(run)
     trim_memory()
     shared.memory.reset_peak()
-    best = Best(run, shared.folder, shared.dataset.classes)
+    best = BestEpoch(run, shared.folder, shared.dataset.classes)
     course = Course(run, at_the_start(run), best, prepared.fingerprint)
     yield from _resume(shared, course)
     return course, _started(shared, planned, course, pretrained, cost)
@@ -122,7 +123,7 @@ def _leaving(course: Course | None, action: Action) -> Generator[Event, None, No
 def _test(course: Course) -> Generator[Event, None, None]:
     """The test at the end of a run, which does not count as its time."""
     course.stop_counting()
-    yield from test(course.run, course.training, course.best)
+    yield from measure_test(course.run, course.training, course.best)
 
 
 def _resume(shared: Shared, course: Course) -> Generator[Event, None, None]:
@@ -190,11 +191,11 @@ def _fit(shared: Shared, course: Course) -> Generator[Event, None, None]:
             continue
         if clock() - saved >= max(EPOCH_SECONDS if epoch_ended else STEP_SECONDS, SAVING_SHARE * cost):
             began = clock()
-            yield from saving.standing(course)
+            yield from saving.save_checkpoint(course)
             saved = clock()
             cost = saved - began
         if epoch_ended and due():
-            yield from saving.best(course)
+            yield from saving.save_best(course)
 
 
 def _finished(shared: Shared, name: str, course: Course | None, end: ev.RunEnd) -> ev.RunFinished:
@@ -209,7 +210,7 @@ def _finished(shared: Shared, name: str, course: Course | None, end: ev.RunEnd) 
         memory=spent.memory,
         test=course.best.test,
         joules=spent.cost.joules,
-        seconds_of_found_features=course.training.found,
+        seconds_of_found_features=course.training.reused_feature_seconds,
     )
 
 

@@ -12,13 +12,14 @@ import torch
 from engine import events as ev
 from engine.data.cross_validation import Division, fold_of, pooled
 from engine.data.dataset import DataSet, Unreadable
-from engine.data.prepare import Part, Prepared, prepare
+from engine.data.prepare import prepare
+from engine.data.prepared import Part, Prepared
 from engine.data.splits import fold_seed, folds
-from engine.devices import MemoryProbe
 from engine.events import Event
+from engine.memory_probe import MemoryProbe
 from engine.meters import Meters
 from engine.models.weights import Pretrained, WeightsError, fetch, fetched
-from engine.progress import told
+from engine.progress import as_events
 from engine.spec import Arithmetic, Experiment, PlannedRun
 from engine.text import listed, shown
 from engine.toml import SpecError
@@ -78,7 +79,7 @@ def _prepared(shared: Shared, side: int) -> Generator[Event, None, Prepared]:
     if side not in shared.prepared:
         others = [prepared.pixels for prepared in shared.prepared.values()]
         work = prepare(shared.dataset, side, shared.device, shared.later, others)
-        prepared = yield from told(work, "decoding", shared.meters.clock)
+        prepared = yield from as_events(work, "decoding", shared.meters.clock)
         if shared.fingerprint not in ("", prepared.fingerprint):
             changed = "the images, their labels or their split are not those that the experiment began with"
             if not shared.force:
@@ -117,11 +118,11 @@ def weights_of(shared: Shared, planned: PlannedRun) -> Generator[Event, None, Pr
         backbone = min(shared.backbones)
         shared.backbones.remove(backbone)
         try:
-            yield from told(fetched(backbone), "weights", shared.meters.clock, planned.name)
+            yield from as_events(fetched(backbone), "weights", shared.meters.clock, planned.name)
         except WeightsError as error:
             yield ev.Warned(message=f"{backbone} is due later and would fail now: {error}")
     work = fetch(planned.strategy.backbone, shared.experiment.weights)
-    return (yield from told(work, "weights", shared.meters.clock, planned.name))
+    return (yield from as_events(work, "weights", shared.meters.clock, planned.name))
 
 
 def _vanished(dataset: DataSet, val: Part) -> list[str]:

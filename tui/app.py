@@ -23,7 +23,7 @@ from textual.widget import MountError
 from textual.widgets import Input
 from textual.worker import get_current_worker
 
-from engine.history import each, read_state, running_elsewhere
+from engine.history import iter_summaries, read_state, running_elsewhere
 from engine.spec import Experiment
 from engine.state import ExperimentState
 from engine.text import listed, shown
@@ -297,7 +297,7 @@ class TlTui(App[None], inherit_bindings=False):
         running = next(iter(running_elsewhere(self.out)), None)
         if running is not None:
             self.call_from_thread(self._show_running, running)
-        elif (latest := next(each(self.out), None)) is not None and latest.status == "interrupted":
+        elif (latest := next(iter_summaries(self.out), None)) is not None and latest.status == "interrupted":
             self.notify(f"{shown(latest.name, 60)} was interrupted: 4, then Enter goes on with it.", timeout=8)
 
     def _show_running(self, folder: Path) -> None:

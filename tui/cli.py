@@ -93,7 +93,7 @@ def _done(arguments: list[str]) -> int:
 def _input_errors() -> tuple[type[Exception], ...]:
     """What unusable input raises; asked for only when something was raised."""
     from engine.data.dataset import DataError
-    from engine.log import LogBusyError
     from engine.toml import SpecError
+    from engine.writer_lock import LogBusyError
 
     return SpecError, DataError, LogBusyError

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import platformdirs
 
-from engine.log import private
+from engine.files import private
 from engine.text import shown, visible
 
 

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from engine.comparison.mistakes import Answered
 
 
-class Asked(NamedTuple):
+class MistakeQuery(NamedTuple):
     """The places of two runs in the comparison, or where nothing is beside it of a single one.
 
     ``cell``: what the first of them takes for what on the ``part``; None for what either gets wrong.
@@ -31,29 +31,29 @@ class Asked(NamedTuple):
 
 
 @dataclass
-class Found(Message):
+class MistakeResult(Message):
     """The images that were ``asked`` for, or why these cannot be told; ``images``: how many were seen at all.
 
     ``is_alone``: what the run beside that of a cell said was not saved.
     """
 
-    asked: Asked
+    asked: MistakeQuery
     found: tuple[Answered, ...] = ()
     images: int = 0
     is_alone: bool = False
     problem: str = ""
 
 
-def find(asked: Asked, runs: Sequence[tuple[Path | None, str]]) -> Found:
+def find(asked: MistakeQuery, runs: Sequence[tuple[Path | None, str]]) -> MistakeResult:
     """Looks for what is asked of these runs, each told by its experiment's folder and its id."""
     try:
         load_for_comparing()
         return _find(asked, runs)
     except Exception as error:  # a person wants to know, and to go on
-        return Found(asked, problem=unexpected(error))
+        return MistakeResult(asked, problem=unexpected(error))
 
 
-def _find(asked: Asked, runs: Sequence[tuple[Path | None, str]]) -> Found:
+def _find(asked: MistakeQuery, runs: Sequence[tuple[Path | None, str]]) -> MistakeResult:
     from engine.comparison.mistakes import OtherClassesError, in_cell, mistakes, seen_by_both  # noqa: PLC0415 - loads numpy and scipy
     from engine.comparison.predictions import read  # noqa: PLC0415
 
@@ -62,10 +62,10 @@ def _find(asked: Asked, runs: Sequence[tuple[Path | None, str]]) -> Found:
     try:
         if one is not None and asked.cell is not None:
             is_alone = other is None and len(runs) > 1
-            return Found(asked, in_cell(one, other, *asked.cell), len(one.paths), is_alone)
+            return MistakeResult(asked, in_cell(one, other, *asked.cell), len(one.paths), is_alone)
         if one is not None and other is not None:
-            return Found(asked, mistakes(one, other), seen_by_both(one, other))
+            return MistakeResult(asked, mistakes(one, other), seen_by_both(one, other))
     except OtherClassesError as error:
-        return Found(asked, problem=shown(str(error)))
+        return MistakeResult(asked, problem=shown(str(error)))
     missing = runs[0 if one is None else 1][1]
-    return Found(asked, problem=f"What {shown(missing, 80)} said of each image was not saved, or is damaged.")
+    return MistakeResult(asked, problem=f"What {shown(missing, 80)} said of each image was not saved, or is damaged.")

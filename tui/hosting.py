@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from engine.data.dataset import DataError
 from engine.history import running_elsewhere
-from engine.log import LogBusyError, is_being_written
 from engine.spec import Experiment
 from engine.text import shown
 from engine.toml import SpecError
+from engine.writer_lock import LogBusyError, is_being_written
 from tui.errors import in_words, unexpected
 from tui.loading import wait_until_loaded
 from tui.messages import HandedOver, HostStarted, OthersTrain, StartFailed

@@ -13,9 +13,9 @@ from typing import TYPE_CHECKING
 from rich.console import Console
 
 from engine.history import read_state
-from engine.log import is_being_written, writer, writing_process
 from engine.spec import Experiment
 from engine.state import as_left
+from engine.writer_lock import is_being_written, writer, writing_process
 from tui.app import TlTui
 from tui.collector import collected_seldom
 from tui.errors import app_log, record_error

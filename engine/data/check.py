@@ -16,7 +16,7 @@ from engine.data.discover import image_root
 from engine.data.groups import below, compiled, group_in
 from engine.data.proposal import Proposal, propose
 from engine.events import Leak
-from engine.progress import WorkDone, each
+from engine.progress import WorkDone, transformed
 from engine.spec import DataSource
 
 if TYPE_CHECKING:
@@ -92,8 +92,8 @@ def check(dataset: DataSet, source: DataSource, workers: int | None = None) -> G
     hands are done. ``workers``: threads, as many as there are cores where None.
     """
     # Imported here because a quick check needs neither numpy nor Pillow.
+    from engine.data.content_hashes import content_hashes  # noqa: PLC0415
     from engine.data.duplicates import duplicates  # noqa: PLC0415
-    from engine.data.fingerprint import content_hashes  # noqa: PLC0415
     from engine.data.looks import hashes, looks  # noqa: PLC0415
     from engine.data.near import near_pairs  # noqa: PLC0415
     from engine.data.threads import cores  # noqa: PLC0415
@@ -108,7 +108,7 @@ def check(dataset: DataSet, source: DataSource, workers: int | None = None) -> G
     look_of = yield from looks(files, threads)
     seen = [digest for digest in files if not look_of[digest].unreadable]
     searching = near_pairs(hashes([look_of[digest] for digest in seen]))
-    near = yield from each(searching, lambda _: WorkDone("comparing images"))
+    near = yield from transformed(searching, lambda _: WorkDone("comparing images"))
     return replace(
         report,
         duplicates=duplicates(dataset, digests, seen, near),

@@ -8,7 +8,7 @@ from dataclasses import replace
 import torch
 
 from engine import cache
-from engine.data.prepare import Part, Prepared
+from engine.data.prepared import Part, Prepared
 
 Division = Sequence[tuple[Sequence[int], Sequence[int]]]
 """For each fold the indices of its training and of its validation images in :func:`pooled`."""

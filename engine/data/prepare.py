@@ -7,7 +7,6 @@ import math
 import os
 from collections.abc import Generator, Sequence
 from concurrent.futures import Executor
-from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
 
@@ -16,17 +15,17 @@ import numpy as np
 import PIL
 import torch
 from numpy.typing import NDArray
-from torch import Tensor
 
 from engine import cache
-from engine.cached_rows import CONTENTS, Digests, Files, as_digests, entry_name, keep, shared
+from engine.cached_rows import CONTENTS, Digests, Files, as_digests, entry_name, reusable_rows, write_rows
+from engine.data.content_hashes import content_hashes
 from engine.data.dataset import DataError, DataSet, Sample, Unreadable
-from engine.data.fingerprint import content_hashes
+from engine.data.memory_limits import image_memory_budget
 from engine.data.pixels import OnDemand, Pixels, held, in_memory, mapped, open_mapped, unmap
-from engine.data.room import ram_bound
+from engine.data.prepared import Part, Prepared
 from engine.data.squares import Undecoded, decode, decode_into
 from engine.data.threads import cores
-from engine.progress import WorkDone, counting_images, each
+from engine.progress import WorkDone, counting_images, transformed
 from engine.text import shown
 
 DECODER = "3"
@@ -39,53 +38,6 @@ Reasons = dict[int, Undecoded]
 """Why rows could not be decoded."""
 Decoding = Generator[int, None, list[Undecoded | None]]
 logger = logging.getLogger("engine")
-
-
-@dataclass(frozen=True)
-class Part:
-    """The images of a part that can be read, in the order of the data set.
-
-    ``rows``: int64 (N,), their places among the prepared images. ``labels``: int64 (N,). ``samples``: N.
-    ``unreadable``: those left out.
-    """
-
-    rows: Tensor
-    labels: Tensor
-    samples: tuple[Sample, ...]
-    unreadable: tuple[Unreadable, ...]
-
-
-NO_IMAGES = Part(torch.empty(0, dtype=torch.int64), torch.empty(0, dtype=torch.int64), (), ())
-
-
-@dataclass(frozen=True)
-class Prepared:
-    """A data set's images as squares, each content once.
-
-    ``contents``: the digest of each row's file; ``recipe`` names the way from files to pixels. ``fingerprint``: a
-    digest of what they show in their order, their labels and their split; the same at every size. ``test`` is empty
-    where no part is set apart for it. ``pool``: the rows of all images that some run of the experiment trains on, where
-    those are more than the ones of ``train``.
-    """
-
-    pixels: Pixels
-    train: Part
-    val: Part
-    contents: Digests
-    recipe: str
-    fingerprint: str
-    test: Part = NO_IMAGES
-    pool: Tensor | None = None
-
-    @property
-    def count(self) -> int:
-        """How many rows there are, those among them that cannot be read."""
-        return len(self.contents)
-
-    @property
-    def trained(self) -> Tensor:
-        """The rows of all images that some run trains on: int64."""
-        return self.train.rows if self.pool is None else self.pool
 
 
 class Squares(NamedTuple):
@@ -161,7 +113,7 @@ def _decoded(
     squares: Squares, device: torch.device, later: Executor, others: Sequence[Pixels]
 ) -> Generator[WorkDone, None, tuple[Pixels, Reasons]]:
     """The pixels of the files, and why some rows could not be decoded."""
-    fits = squares.nbytes <= ram_bound(held(others, "cpu"))
+    fits = squares.nbytes <= image_memory_budget(held(others, "cpu"))
     if found := _found(squares, device, fits, others):
         return found
     if fits:
@@ -213,7 +165,7 @@ def _filled(array: NDArray[np.uint8], squares: Squares, detail: str) -> Generato
     Why some rows could not be decoded, and how many files were opened for it.
     """
     missing, reasons = np.ones(len(array), bool), Reasons()
-    for entry in shared("decoded", squares.recipe, squares.contents):
+    for entry in reusable_rows("decoded", squares.recipe, squares.contents):
         try:
             theirs, undecoded = open_mapped(entry.path / PIXELS), _reasons_in(entry.path)
         except (OSError, EOFError, ValueError):  # nothing but checked, or removed, or damaged
@@ -253,7 +205,7 @@ def _keep(squares: Squares, reasons: Reasons, array: NDArray[np.uint8] | None = 
     pixels: Files = {} if array is None else {PIXELS: array}
     description = squares.description + ("" if pixels else ", only checked")
     files = {**pixels, UNREADABLE: msgspec.json.encode(reasons)}
-    keep("decoded", squares.recipe, description, squares.contents, files)
+    write_rows("decoded", squares.recipe, description, squares.contents, files)
 
 
 def _decoded_to_disk(squares: Squares) -> Generator[WorkDone, None, None]:
@@ -284,7 +236,7 @@ def _unmapping(decoding: Decoding, array: NDArray[np.uint8]) -> Decoding:
             unmap(array)
         return done
 
-    return each(decoding, unmapped)
+    return transformed(decoding, unmapped)
 
 
 def _reasons(undecoded: Sequence[Undecoded | None]) -> Reasons:

@@ -11,10 +11,11 @@ from pathlib import Path
 from types import FrameType
 
 from engine.data.dataset import DataError
+from engine.files import private
 from engine.folder import ENGINE_LOG
 from engine.hosts import thread
-from engine.log import LogBusyError, private, writing_process
 from engine.toml import SpecError
+from engine.writer_lock import LogBusyError, writing_process
 
 _started: list[subprocess.Popen[bytes]] = []
 """Kept, since Python warns of a process that nobody holds and that still runs, which is what these are for."""

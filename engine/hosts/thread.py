@@ -17,15 +17,17 @@ from engine.data.dataset import DataSet
 from engine.data.discover import discover
 from engine.data.splits import fold_seed, folds
 from engine.events import Action
+from engine.files import write_text
 from engine.history import read_state
 from engine.hosts.tuning import step_back, tune_process, uncollected
-from engine.log import EventLog, held
+from engine.log import EventLog
 from engine.note import checked_note, write_note
 from engine.presets import presets
 from engine.spec import Experiment, load_experiment, to_toml, with_absolute_paths
 from engine.state import can_go_on
 from engine.text import in_one_line
 from engine.toml import SpecError
+from engine.writer_lock import held
 
 
 class ThreadHost:
@@ -107,7 +109,7 @@ def create(experiment: Experiment, out: Path, note: str = "") -> tuple[Path, Dat
 
         means(experiment)
     folder = folders.create(out, dataset.name, datetime.now())
-    folders.write_text(folder / folders.SPEC, to_toml(experiment))
+    write_text(folder / folders.SPEC, to_toml(experiment))
     write_note(folder, note)
     return folder, dataset
 

@@ -14,7 +14,7 @@ from msgspec import Struct
 from torch import Tensor, nn
 from torchvision.models import WeightsEnum
 
-from engine.models.trained import freeze_all_but, parts_that_train
+from engine.models.trainable import freeze_all_but, parts_that_train
 from engine.strategy import Trains
 from engine.text import did_you_mean
 from engine.toml import SpecError
@@ -42,8 +42,8 @@ class Network(NamedTuple):
 
     ``head`` is the last layer of ``module``, under the name ``head_name``; ``head(features(...))`` gives the logits.
     ``dropout`` is the probability of a Dropout directly before the head, 0 where there is none. ``trained``: the names
-    of the parts that train, see :mod:`engine.models.trained`. ``arguments``: what ``torchvision.models.get_model`` gets
-    beside the number of classes to build one that takes its state and computes the same.
+    of the parts that train, see :mod:`engine.models.trainable`. ``arguments``: what ``torchvision.models.get_model``
+    gets beside the number of classes to build one that takes its state and computes the same.
     """
 
     module: nn.Module

@@ -17,7 +17,7 @@ from torch import Tensor, nn
 
 from engine.data.augment import central, draw_views, normalise, random_views
 from engine.data.pixels import on_device
-from engine.data.prepare import Part, Prepared
+from engine.data.prepared import Part, Prepared
 from engine.models.backbones import Network, Preprocessing
 from engine.strategy import Strategy
 

@@ -14,14 +14,14 @@ from torch import Tensor
 from engine.data.dataset import Sample
 from engine.events import FileSaved, Metrics
 from engine.folder import predictions_file, weights_file
-from engine.models.trained import fill, moving_state
+from engine.models.trainable import fill, moving_state
 from engine.training import tensor_file
 from engine.training.run import Run
 from engine.training.tensor_file import TensorFile
 
 
 @dataclass
-class Best:
+class BestEpoch:
     """Keeps a run's epoch of best validation accuracy; among equals that of lower loss, then the earlier one.
 
     :meth:`save` writes it below ``folder``, the experiment's. ``test`` and ``test_logits``: what this epoch says of the

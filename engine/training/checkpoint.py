@@ -22,16 +22,16 @@ from torch import Tensor, nn
 from torch.optim import Optimizer
 
 from engine.events import EpochFinished, Metrics
-from engine.folder import standing_file
+from engine.folder import checkpoint_file
 from engine.meters import Cost
-from engine.models.trained import fill, moving_state
+from engine.models.trainable import fill, moving_state
 from engine.strategy import Strategy
 from engine.training import tensor_file
 from engine.training.course import Course
 from engine.training.run import Run, Training, gives_finite_logits
 
 VERSION = 1
-STANDING = "standing"
+HEADER = "standing"
 
 
 class CheckpointError(ValueError):
@@ -46,13 +46,14 @@ class PoisonedError(ValueError):
     """Where a run stands is not worth going on from; the text says why in a few words."""
 
 
-class Standing(Struct, frozen=True, kw_only=True):
+class CheckpointHeader(Struct, frozen=True, kw_only=True):
     """All of a checkpoint but its tensors.
 
     ``data``: the images' fingerprint. ``frozen``: a digest of the layers that do not train. The position is ``step``
     steps into ``epoch`` (from 1), with ``images`` seen in it. ``cost`` is the run's so far.
     ``micro_batch`` and ``at_once``: the most images that a part of a batch, and a forward pass alone, may have where
-    memory ran out before. ``found`` and ``paid``: see :class:`engine.training.run.Training`.
+    memory ran out before. ``found`` and ``paid``: ``reused_feature_seconds`` and ``features_counted`` of
+    :class:`engine.training.run.Training`.
     """
 
     version: int = VERSION
@@ -86,7 +87,7 @@ class _Version(Struct, frozen=True):
 class Checkpoint(Struct, frozen=True):
     """A checkpoint as it was read."""
 
-    standing: Standing
+    header: CheckpointHeader
     tensors: dict[str, Tensor]
 
 
@@ -100,7 +101,7 @@ def save(course: Course) -> None:
         raise PoisonedError("its weights no longer give finite logits")
     run, training, best = course.run, course.training, course.best
     optimizer, spent = training.optimizer.state_dict(), course.taken()
-    standing = Standing(
+    header = CheckpointHeader(
         run=run.name,
         strategy=run.strategy,
         seed=run.seed,
@@ -113,8 +114,8 @@ def save(course: Course) -> None:
         cost=spent.cost,
         peak_rss=spent.memory.peak_rss,
         peak_allocated=spent.memory.peak_allocated,
-        found=training.found,
-        paid=training.paid,
+        found=training.reused_feature_seconds,
+        paid=training.features_counted,
         epochs=tuple(course.epochs),
         groups=optimizer["param_groups"],
         scaler=training.scaler.state_dict(),
@@ -133,18 +134,18 @@ def save(course: Course) -> None:
     tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
     if not all(_is_finite(tensor) for name, tensor in tensors.items() if name.startswith(("weights/", "optimizer/"))):
         raise PoisonedError("its weights are no longer finite")
-    tensor_file.write(standing_file(best.folder, run.name), tensors, {STANDING: msgspec.json.encode(standing).decode()})
+    tensor_file.write(checkpoint_file(best.folder, run.name), tensors, {HEADER: msgspec.json.encode(header).decode()})
 
 
 def remove(folder: Path, run: str) -> None:
     """Removes the checkpoint of a run that is over."""
     with suppress(OSError):
-        standing_file(folder, run).unlink(missing_ok=True)
+        checkpoint_file(folder, run).unlink(missing_ok=True)
 
 
 def put_aside(folder: Path, run: str) -> Path:
     """Gives the run's checkpoint, which cannot be used here, a name under which nothing overwrites it: the new path."""
-    path = standing_file(folder, run)
+    path = checkpoint_file(folder, run)
     return path.replace(path.with_name(f"unused-{time.time_ns()}.safetensors"))
 
 
@@ -154,31 +155,31 @@ def read(folder: Path, run: str) -> Checkpoint | None:
     :class:`CheckpointError` where it is damaged, :class:`OtherVersionError`, and ``OSError`` where it cannot be read
     now (a network's disk, too many open files).
     """
-    path = standing_file(folder, run)
+    path = checkpoint_file(folder, run)
     if not path.exists():
         return None
     path.open("rb").close()  # safetensors does not tell what cannot be read from what is damaged
     try:
         with safe_open(path, framework="pt") as file:
-            metadata = (file.metadata() or {})[STANDING]
+            metadata = (file.metadata() or {})[HEADER]
             version = msgspec.json.decode(metadata, type=_Version).version
             if version != VERSION:
                 raise OtherVersionError(f"{path}: written by another version of tl-tui (format {version})")
-            standing = msgspec.json.decode(metadata, type=Standing)
-            return Checkpoint(standing, {name: file.get_tensor(name) for name in file.keys()})  # noqa: SIM118 - no dict
+            header = msgspec.json.decode(metadata, type=CheckpointHeader)
+            return Checkpoint(header, {name: file.get_tensor(name) for name in file.keys()})  # noqa: SIM118 - no dict
     except (SafetensorError, KeyError, msgspec.MsgspecError, RecursionError) as error:
         raise CheckpointError(f"{path}: damaged ({' '.join(str(error).split())[:200]})") from error
 
 
 def differences(checkpoint: Checkpoint, course: Course) -> list[str]:
     """In what the run differs from the one that wrote the checkpoint, in words; empty where it can go on exactly."""
-    standing, run = checkpoint.standing, course.run
+    header, run = checkpoint.header, course.run
     found = []
-    if standing.data != course.data:
+    if header.data != course.data:
         found.append("the images, their labels or their split are not those it began with")
-    if standing.frozen != course.frozen:
+    if header.frozen != course.frozen:
         found.append("the pretrained weights are not those it began with")
-    if (standing.run, standing.strategy, standing.seed) != (run.name, run.strategy, run.seed):
+    if (header.run, header.strategy, header.seed) != (run.name, run.strategy, run.seed):
         found.append("its strategy or seed is another")
     return found
 
@@ -188,29 +189,29 @@ def restore(checkpoint: Checkpoint, course: Course) -> None:
 
     :class:`CheckpointError` where the checkpoint is of another network; nothing that trains has changed then.
     """
-    standing, run, training = checkpoint.standing, course.run, course.training
+    header, run, training = checkpoint.header, course.run, course.training
     _check(checkpoint, run, training)
-    is_solved_again = run.strategy.solves_head and (standing.epoch, standing.step) == (1, 0)
+    is_solved_again = run.strategy.solves_head and (header.epoch, header.step) == (1, 0)
     if not is_solved_again:  # else the search would begin where it had ended
         fill(_moving(run), _below(checkpoint, "weights/"))
     fill(training.tally.sums(), _below(checkpoint, "tally/"))
-    training.optimizer.load_state_dict({"state": _optimizer_state(checkpoint), "param_groups": standing.groups})
+    training.optimizer.load_state_dict({"state": _optimizer_state(checkpoint), "param_groups": header.groups})
     _keep_layout(training.optimizer)
-    if standing.scaler:  # it has none where it was trained in another precision than fp16
-        training.scaler.load_state_dict(standing.scaler)
-    training.tally.images, training.seconds = standing.images, standing.epoch_seconds
-    training.epoch, training.step = standing.epoch, standing.step
-    training.micro_batches = replace(training.micro_batches, most=standing.micro_batch)
-    training.at_once = standing.at_once
+    if header.scaler:  # it has none where it was trained in another precision than fp16
+        training.scaler.load_state_dict(header.scaler)
+    training.tally.images, training.seconds = header.images, header.epoch_seconds
+    training.epoch, training.step = header.epoch, header.step
+    training.micro_batches = replace(training.micro_batches, most=header.micro_batch)
+    training.at_once = header.at_once
     device, best = run.images.device, course.best
-    best.epoch, best.val = standing.best_epoch, standing.best_val
+    best.epoch, best.val = header.best_epoch, header.best_val
     best.state = {name: tensor.to(device) for name, tensor in _below(checkpoint, "best/").items()}
     logits = checkpoint.tensors.get("logits")
     best.logits = None if logits is None else logits.to(device)
-    course.epochs = list(standing.epochs)
-    training.began = run.meters() - standing.cost
-    training.found, training.paid = standing.found, standing.paid
-    run.memory.reset_peak(standing.peak_rss, standing.peak_allocated or 0)
+    course.epochs = list(header.epochs)
+    training.began = run.meters() - header.cost
+    training.reused_feature_seconds, training.features_counted = header.found, header.paid
+    run.memory.reset_peak(header.peak_rss, header.peak_allocated or 0)
 
 
 def _check(checkpoint: Checkpoint, run: Run, training: Training) -> None:
@@ -218,10 +219,10 @@ def _check(checkpoint: Checkpoint, run: Run, training: Training) -> None:
     for prefix, into in (("weights/", _moving(run)), ("tally/", training.tally.sums())):
         found = _below(checkpoint, prefix)
         if {name: tensor.shape for name, tensor in into.items()} != {name: one.shape for name, one in found.items()}:
-            raise CheckpointError(f"{standing_file(Path(), run.name)}: of another network")
+            raise CheckpointError(f"{checkpoint_file(Path(), run.name)}: of another network")
     trained = [len(group["params"]) for group in training.optimizer.state_dict()["param_groups"]]
-    if [len(group.get("params", ())) for group in checkpoint.standing.groups] != trained:
-        raise CheckpointError(f"{standing_file(Path(), run.name)}: of another optimizer")
+    if [len(group.get("params", ())) for group in checkpoint.header.groups] != trained:
+        raise CheckpointError(f"{checkpoint_file(Path(), run.name)}: of another optimizer")
 
 
 def _moving(run: Run) -> dict[str, Tensor]:

@@ -8,8 +8,8 @@ from typing import NamedTuple
 
 from engine.events import EpochFinished, Memory
 from engine.meters import Cost
-from engine.models.trained import frozen_hash
-from engine.training.best import Best
+from engine.models.trainable import frozen_hash
+from engine.training.best import BestEpoch
 from engine.training.run import Run, Training
 
 
@@ -30,7 +30,7 @@ class Course:
 
     run: Run
     training: Training
-    best: Best
+    best: BestEpoch
     data: str
     epochs: list[EpochFinished] = field(default_factory=list)
     unsaved: set[str] = field(default_factory=set)

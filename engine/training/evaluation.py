@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import math
-from collections.abc import Callable, Generator
+from collections.abc import Generator
 from typing import Literal, TypeVar
 
 import torch
@@ -12,48 +12,18 @@ from torch import Tensor
 
 from engine import events as ev
 from engine.clock import PROGRESS_SECONDS, every
-from engine.data.prepare import Part
-from engine.devices import autocast, release_memory, wait_for
+from engine.data.prepared import Part
+from engine.devices import wait_for
 from engine.events import Event, Metrics
-from engine.text import counted
-from engine.training.batches import Feed, evaluation_sizes
-from engine.training.best import Best
-from engine.training.memory import DoesNotFitError, do_without_onednn, shortage
+from engine.precision import autocast
+from engine.training.batches import Feed
+from engine.training.best import BestEpoch
 from engine.training.metrics import evaluate
-from engine.training.run import Run, Training, what_trains
+from engine.training.retrying import retry_with_fewer_images
+from engine.training.run import Run, Training, trainable_module
 
-WITHOUT_ONEDNN = (
-    "oneDNN can make no more kernels in this process, so it goes on with PyTorch's own, which are slower; "
-    "a new process that has more memory can resume it"
-)
 logger = logging.getLogger("engine")
 T = TypeVar("T")
-
-
-def fitting(
-    run: Run, training: Training, what: str, count: int, work: Callable[[int | None], Generator[Event, None, T]]
-) -> Generator[Event, None, T]:
-    """Does work on ``count`` images, at most so many at once, anew with half as many wherever memory runs out."""
-    while True:
-        try:
-            return (yield from work(training.at_once))
-        except Exception as error:
-            short = shortage(error)
-            if short is None:
-                raise
-            logger.warning("no memory while %s: %s", what, str(error))
-        release_memory()
-        if short == "kernels":
-            do_without_onednn()
-            yield ev.Warned(run=run.name, message=f"out of memory while {what}: {WITHOUT_ONEDNN}")
-            continue
-        before = max(evaluation_sizes(count, run.images.device, training.at_once))
-        if before == 1:
-            raise DoesNotFitError(f"a single image does not fit into memory while {what}")
-        training.at_once = before // 2
-        images = counted(before // 2, "image", "images")
-        message = f"out of memory while {what}: from here on with at most {images} at once"
-        yield ev.Warned(run=run.name, message=message)
 
 
 def evaluated(
@@ -86,7 +56,7 @@ def evaluated(
     return evaluate(logits, part.labels.to(logits.device)), logits
 
 
-def test(run: Run, training: Training, best: Best) -> Generator[Event, None, None]:
+def measure_test(run: Run, training: Training, best: BestEpoch) -> Generator[Event, None, None]:
     """Measures the best epoch on the test part and keeps in ``best`` what it said; the network stays as it is.
 
     Does nothing where there is no such part, no epoch has ended, or training has not begun in this process.
@@ -98,10 +68,10 @@ def test(run: Run, training: Training, best: Best) -> Generator[Event, None, Non
 
     def work(at_once: int | None) -> Generator[Event, None, tuple[Metrics, Tensor]]:
         with best.in_place():
-            what_trains(run).eval()
+            trainable_module(run).eval()
             return (yield from evaluated(run, feed, part, "testing", best.epoch, at_once))
 
-    metrics, logits = yield from fitting(run, training, "testing", len(part.labels), work)
+    metrics, logits = yield from retry_with_fewer_images(run, training, "testing", len(part.labels), work)
     if math.isfinite(metrics.loss):
         best.test, best.test_logits = metrics, logits
     else:

@@ -17,17 +17,19 @@ import torch
 from torch import Tensor
 
 from engine import cache
-from engine.cached_rows import Digests, Files, entry_name, keep, shared
+from engine.cached_rows import Digests, Files, entry_name, reusable_rows, write_rows
 from engine.clock import PROGRESS_SECONDS, every
 from engine.data.augment import draw_views, random_views
+from engine.data.memory_limits import free_memory
 from engine.data.pixels import fits_on
-from engine.data.prepare import Prepared
-from engine.data.room import free_memory
-from engine.devices import autocast, release_memory, wait_for
+from engine.data.prepared import Prepared
+from engine.devices import wait_for
+from engine.memory_probe import release_memory
 from engine.meters import Cost, Meters
 from engine.models.backbones import Network
 from engine.models.folding import folded
-from engine.models.trained import state_hash
+from engine.models.trainable import state_hash
+from engine.precision import autocast
 from engine.progress import WorkDone
 from engine.spec import Arithmetic
 from engine.strategy import Augmentation, Strategy
@@ -255,7 +257,7 @@ def _place(store: FeatureStore, shape: tuple[int, ...], device: torch.device) ->
 def _kept(store: FeatureStore, recipe: str, contents: Digests, rows: Tensor, images: Images, views: int) -> Filling:
     """What the cache has of these contents, which belong into ``rows``; of random views all are there or none."""
     filling, left = Filling(None, rows, Cost()), np.ones(len(rows), bool)
-    for entry in shared("features", recipe, contents):
+    for entry in reusable_rows("features", recipe, contents):
         if views > 1 and len(entry.here) < len(rows):
             continue
         try:
@@ -293,4 +295,4 @@ def _keep(store: FeatureStore, recipe: str, title: str, contents: Digests, rows:
     array = (table if whole else table[:, rows_there.to(table.device)]).cpu().numpy()
     many = f"{len(rows_there)} images" + (f", {len(table) - 1} views" if len(table) > 1 else "")
     files: Files = {FEATURES: array, COST: msgspec.json.encode(filling.cost)}
-    store.later.submit(keep, "features", recipe, f"{title}: {many}", contents[there], files)
+    store.later.submit(write_rows, "features", recipe, f"{title}: {many}", contents[there], files)

@@ -5,7 +5,6 @@ Closing it stops the run; not asking for the next event pauses it.
 
 from __future__ import annotations
 
-import copy
 import logging
 import math
 from collections.abc import Callable, Generator
@@ -16,19 +15,20 @@ from torch.nn import functional
 
 from engine import events as ev
 from engine.clock import PROGRESS_SECONDS, every
-from engine.devices import autocast, gradient_scaler, release_memory, wait_for
 from engine.events import Event, Metrics
-from engine.progress import told
+from engine.memory_probe import release_memory
+from engine.precision import autocast
+from engine.progress import as_events
 from engine.text import counted
-from engine.training.batches import Feed, batch_sizes, evaluation_sizes, feature_feed, image_feed
-from engine.training.evaluation import WITHOUT_ONEDNN, evaluated, fitting
+from engine.training.batches import Feed, feature_feed, image_feed
+from engine.training.evaluation import evaluated
 from engine.training.head_start import put_probe
-from engine.training.memory import DoesNotFitError, Shortage, do_without_onednn, shortage
+from engine.training.memory import DoesNotFitError, Shortage, do_without_onednn
 from engine.training.metrics import Tally
-from engine.training.optim import make_optimizer, set_rates
-from engine.training.probe import divided
-from engine.training.run import DivergedError, Run, Training, what_trains
-from engine.training.step import attempt, gradients
+from engine.training.optim import set_rates
+from engine.training.retrying import WITHOUT_ONEDNN, retry_with_fewer_images
+from engine.training.run import DivergedError, Run, Training, trainable_module
+from engine.training.step import attempt
 
 logger = logging.getLogger("engine")
 
@@ -72,57 +72,6 @@ def fit(run: Run, training: Training, offer: Callable[[int, Metrics, Tensor], bo
         )
 
 
-def warm_up(run: Run) -> None:
-    """One step on blank images, undone: what is paid only once (loading, choosing and compiling kernels) is then not
-    counted as the time of the run that happens to come first. What does not fit into memory is left to the run.
-    """
-    if run.strategy.solves_head:
-        divided(run.images.prepared.train.samples, 2, 0)  # loads scikit-learn
-    train_sizes, val_sizes = _shapes(run)
-    if not train_sizes and not val_sizes:
-        return
-    before = copy.deepcopy(run.network.module.state_dict())
-    try:
-        _compute_blanks(run, train_sizes, val_sizes)
-    except Exception as error:
-        if not shortage(error):
-            raise
-        logger.warning("no memory to warm up with: %s", str(error))
-    run.network.module.zero_grad(set_to_none=True)
-    run.network.module.load_state_dict(before)
-    wait_for(run.images.device)
-
-
-def _compute_blanks(run: Run, train_sizes: list[int], val_sizes: list[int]) -> None:
-    network, device, crop = run.network, run.images.device, run.images.preprocessing.crop
-    optimizer = make_optimizer(run.strategy, network)
-    scaler = gradient_scaler(device, run.precision)
-    for size in train_sizes:
-        network.module.train()
-        blank = torch.zeros(size, 3, crop, crop, device=device).to(memory_format=torch.channels_last)
-        labels = torch.zeros(size, dtype=torch.int64, device=device)
-        gradients(run.model, optimizer, scaler, run.precision, iter([(blank, labels)]), size)
-        scaler.step(optimizer)
-        scaler.update()
-    network.module.eval()
-    for size in val_sizes:
-        blank = torch.zeros(size, 3, crop, crop, device=device).to(memory_format=torch.channels_last)
-        with torch.inference_mode(), autocast(device, run.precision):
-            run.model(blank)
-
-
-def _shapes(run: Run) -> tuple[list[int], list[int]]:
-    """The sizes of batches for which kernels are chosen or compiled; on a CPU two images load all there is."""
-    if run.strategy.on_features:
-        return [], []  # a frozen backbone is tried out where it is folded
-    if run.images.device.type == "cpu" and run.model is run.network.module:
-        return [2], []
-    count = len(run.images.prepared.train.labels)
-    train = batch_sizes(count, run.strategy.batch_size)
-    val = evaluation_sizes(len(run.images.prepared.val.labels), run.images.device)
-    return sorted(set(train)), sorted(set(val))
-
-
 def _feed(run: Run, training: Training) -> Generator[Event, None, Feed]:
     strategy = run.strategy
     if strategy.head == "probe" and not strategy.is_probe and (training.epoch, training.step) == (1, 0):
@@ -142,18 +91,18 @@ def _features(run: Run, training: Training) -> Generator[Event, None, Tensor]:
     run.network.module.eval()
     taken = run.meters() - training.began
     try:
-        features = yield from fitting(
+        features = yield from retry_with_fewer_images(
             run,
             training,
             "extracting features",
             run.images.prepared.count,
-            lambda at_once: told(run.features(at_once), "features", run.meters.clock, run.name),
+            lambda at_once: as_events(run.features(at_once), "features", run.meters.clock, run.name),
         )
     finally:
         training.began = run.meters() - taken
-    if not training.paid:
+    if not training.features_counted:
         training.began -= features.cost
-        training.paid, training.found = True, features.elsewhere
+        training.features_counted, training.reused_feature_seconds = True, features.elsewhere
     return features.table
 
 
@@ -164,7 +113,7 @@ def _solve(run: Run, training: Training, feed: Feed) -> Generator[Event, None, N
     assert feed.features is not None
     began, part = run.meters.clock(), run.images.prepared.train
     yield from put_probe(run, feed.features)
-    what_trains(run).eval()
+    trainable_module(run).eval()
 
     def measured(at_once: int | None) -> Generator[Event, None, Tally]:
         tally = Tally(run.images.device)
@@ -175,14 +124,14 @@ def _solve(run: Run, training: Training, feed: Feed) -> Generator[Event, None, N
         yield from ()
         return tally
 
-    training.tally = yield from fitting(run, training, "measuring the head", len(part.labels), measured)
+    training.tally = yield from retry_with_fewer_images(run, training, "measuring the head", len(part.labels), measured)
     training.step = feed.train_steps
     training.seconds = run.meters.clock() - began
 
 
 def _train(run: Run, training: Training, feed: Feed) -> Generator[Event, None, None]:
     """The steps of the epoch that are left."""
-    what_trains(run).train()
+    trainable_module(run).train()
     tally, epoch, finite = training.tally, training.epoch, training.step
     due, began = every(PROGRESS_SECONDS, run.meters.clock), run.meters.clock() - training.seconds
     batches = feed.train(epoch, training.step, training.micro_batches)
@@ -237,9 +186,9 @@ def _smaller_steps(run: Run, training: Training, size: int, short: Shortage) -> 
 
 def _validate(run: Run, training: Training, feed: Feed) -> Generator[Event, None, tuple[Metrics, Tensor]]:
     """Metrics over the validation images, and their logits (images, classes) in file order."""
-    what_trains(run).eval()
+    trainable_module(run).eval()
     epoch, part = training.epoch, run.images.prepared.val
-    metrics, logits = yield from fitting(
+    metrics, logits = yield from retry_with_fewer_images(
         run,
         training,
         "validating",

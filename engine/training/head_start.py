@@ -9,9 +9,9 @@ import torch
 from torch import Tensor, nn
 
 from engine import events as ev
-from engine.devices import release_memory
 from engine.events import Event
-from engine.progress import told
+from engine.memory_probe import release_memory
+from engine.progress import as_events
 from engine.strategy import LBFGS
 from engine.training.memory import shortage
 from engine.training.probe import Head, divided, probe
@@ -57,7 +57,7 @@ def _put_probe(run: Run, features: Tensor) -> Generator[Event, None, None]:
         Head(weight, bias),
         settings,
     )
-    found = yield from told(work, "probing", run.meters.clock, run.name)
+    found = yield from as_events(work, "probing", run.meters.clock, run.name)
     with torch.no_grad():
         _fill(weight, found.head.weight)
         _fill(bias, found.head.bias)

@@ -16,7 +16,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from engine.data.dataset import DataError, Sample
-from engine.data.room import free_memory
+from engine.data.memory_limits import free_memory
 from engine.data.splits import folds
 from engine.devices import has_float64
 from engine.progress import WorkDone

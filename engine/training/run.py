@@ -10,11 +10,12 @@ from torch import Tensor, nn
 from torch.amp import GradScaler
 from torch.optim import Optimizer
 
-from engine.devices import MemoryProbe, gradient_scaler
+from engine.memory_probe import MemoryProbe
 from engine.meters import Cost, Meters
 from engine.models.backbones import Network
 from engine.models.dry_run import in_eval_mode
-from engine.models.trained import trains_batch_norm
+from engine.models.trainable import trains_batch_norm
+from engine.precision import gradient_scaler
 from engine.progress import WorkDone
 from engine.spec import Arithmetic
 from engine.strategy import Strategy
@@ -55,10 +56,10 @@ class Training:
 
     The position is ``step`` steps into ``epoch`` (from 1); ``tally`` and ``seconds`` are of that epoch's training.
     ``micro_batches`` and ``at_once``, the images of a forward pass alone, say what fits into memory; None is what is
-    usual. ``proven``: the largest batch that a step was done with in this process. ``feed``: what the network is fed
+    usual. ``largest_batch_done``: of a step in this process. ``feed``: what the network is fed
     in this process, None before training goes on in it.
-    ``began``: meter readings minus everything spent before. ``paid``: the cost of its features is already included;
-    ``found``: seconds of it that went by elsewhere.
+    ``began``: meter readings minus everything spent before. ``features_counted``: the cost of its features is
+    already included; ``reused_feature_seconds`` of it went by elsewhere.
     """
 
     optimizer: Optimizer
@@ -70,10 +71,10 @@ class Training:
     seconds: float = 0.0
     micro_batches: MicroBatches = WHOLE_BATCHES
     at_once: int | None = None
-    proven: int = 0
+    largest_batch_done: int = 0
     feed: Feed | None = None
-    paid: bool = False
-    found: float = 0.0
+    features_counted: bool = False
+    reused_feature_seconds: float = 0.0
 
     def begin_epoch(self, epoch: int) -> None:
         """Stands at the beginning of an epoch."""
@@ -90,7 +91,7 @@ def at_the_start(run: Run) -> Training:
     return Training(optimizer, scaler, Tally(device), run.meters(), micro_batches=micro_batches)
 
 
-def what_trains(run: Run) -> nn.Module:
+def trainable_module(run: Run) -> nn.Module:
     """What a step goes through, and what changes between training and evaluation: a frozen backbone is neither."""
     return run.network.head if run.strategy.on_features else run.network.module
 

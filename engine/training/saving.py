@@ -19,12 +19,12 @@ LEFT = "; what goes on with the run begins where it was saved last"
 logger = logging.getLogger("engine")
 
 
-def standing(course: Course, then: str = GOES_ON) -> Generator[Event, None, None]:
+def save_checkpoint(course: Course, then: str = GOES_ON) -> Generator[Event, None, None]:
     """Saves where the run stands, unless that cannot be or is not worth it."""
     yield from _tried(course, "where it stands", partial(checkpoint.save, course), then)
 
 
-def best(course: Course, then: str = GOES_ON) -> Generator[Event, None, None]:
+def save_best(course: Course, then: str = GOES_ON) -> Generator[Event, None, None]:
     """Saves the best epoch, unless that cannot be."""
     yield from _tried(course, "the best epoch", course.best.save, then)
 
@@ -32,9 +32,9 @@ def best(course: Course, then: str = GOES_ON) -> Generator[Event, None, None]:
 def before_leaving(course: Course, *, best_too: bool = False) -> Generator[Event, None, None]:
     """Saves where the run stands for the process that goes on with it, and the best epoch, unless that cannot be."""
     course.unsaved.clear()  # a person who leaves is told, also where that was told before
-    yield from standing(course, LEFT)
+    yield from save_checkpoint(course, LEFT)
     if best_too:
-        yield from best(course, "")
+        yield from save_best(course, "")
 
 
 def is_want_of_room(error: Exception) -> bool:

@@ -11,11 +11,11 @@ from torch.amp import GradScaler
 from torch.nn import functional
 from torch.optim import Optimizer
 
-from engine.devices import autocast
+from engine.precision import autocast
 from engine.spec import Arithmetic
 from engine.training.batches import Batch, Feed
 from engine.training.memory import Shortage, shortage
-from engine.training.run import Run, Training, what_trains
+from engine.training.run import Run, Training, trainable_module
 
 Measured = tuple[Tensor, Tensor, Tensor]
 """A part of a batch as it was computed: logits (images, classes), labels (images,) and mean loss."""
@@ -59,8 +59,8 @@ def attempt(run: Run, training: Training, feed: Feed, parts: Iterator[Batch]) ->
     optimizer, scaler, size = training.optimizer, training.scaler, feed.train_sizes[training.step]
     kept: list[tuple[Tensor, Tensor]] = []
     try:
-        if size > training.proven:
-            kept = [(buffer, buffer.clone()) for buffer in what_trains(run).buffers()]
+        if size > training.largest_batch_done:
+            kept = [(buffer, buffer.clone()) for buffer in trainable_module(run).buffers()]
         measured = gradients(feed.model, optimizer, scaler, run.precision, parts, size)
         scaler.step(optimizer)
     except Exception as error:
@@ -70,7 +70,7 @@ def attempt(run: Run, training: Training, feed: Feed, parts: Iterator[Batch]) ->
         logger.warning("no memory for a step: %s", str(error))  # a record that keeps the error keeps its memory
     else:
         scaler.update()
-        training.proven = max(training.proven, size)
+        training.largest_batch_done = max(training.largest_batch_done, size)
         return measured
     with torch.no_grad():
         for buffer, before in kept:

@@ -19,7 +19,7 @@ from engine.energy import energy_meter
 from engine.meters import Cost, Meters
 from engine.progress import WorkDone
 from engine.training import checkpoint
-from engine.training.best import Best
+from engine.training.best import BestEpoch
 from engine.training.course import Course
 from engine.training.features import Features
 from engine.training.fit import fit
@@ -84,7 +84,7 @@ def test_where_nothing_tells_it(library: ModuleType, monkeypatch: pytest.MonkeyP
 
 def course(folder: Path, meters: Meters | None = None) -> Course:
     run = replace(make_run(fine_tuning()), meters=meters or Meters())
-    return Course(run, at_the_start(run), Best(run, folder, CLASSES), "data")
+    return Course(run, at_the_start(run), BestEpoch(run, folder, CLASSES), "data")
 
 
 def of_energy(joules: Callable[[], float]) -> Meters:
@@ -104,9 +104,9 @@ def test_it_is_the_run_s_without_pauses_and_goes_on_in_another_process(tmp_path:
     checkpoint.save(first)
     joules[0] = 7.0
     second = course(tmp_path, of_energy(lambda: joules[0]))
-    standing = checkpoint.read(tmp_path, first.run.name)
-    assert standing is not None
-    checkpoint.restore(standing, second)
+    last = checkpoint.read(tmp_path, first.run.name)
+    assert last is not None
+    checkpoint.restore(last, second)
     joules[0] += 2
     assert second.taken().cost.joules == 37
     second.stop_counting()
@@ -128,11 +128,11 @@ def test_features_count_once_what_extracting_them_took(owed: float | None, taken
         return features._replace(cost=Cost(3.0, 4.0, owed), elsewhere=3.0)
 
     run = replace(run, features=found, meters=of_energy(lambda: joules[0]))
-    one = Course(run, at_the_start(run), Best(run, tmp_path, CLASSES), "data")
+    one = Course(run, at_the_start(run), BestEpoch(run, tmp_path, CLASSES), "data")
     list(fit(run, one.training, never_best))
     joules[0] += 30
     assert one.taken().cost.joules == taken
-    assert (one.training.found, len(asked)) == (3.0, 2)
+    assert (one.training.reused_feature_seconds, len(asked)) == (3.0, 2)
 
 
 @pytest.mark.parametrize("which", ["before", "now"])
@@ -140,9 +140,9 @@ def test_what_was_told_only_in_part_is_not_told(which: str, tmp_path: Path) -> N
     first = course(tmp_path, None if which == "before" else of_energy(lambda: 1.0))
     checkpoint.save(first)
     second = course(tmp_path, None if which == "now" else of_energy(lambda: 1.0))
-    standing = checkpoint.read(tmp_path, first.run.name)
-    assert standing is not None
-    checkpoint.restore(standing, second)
+    last = checkpoint.read(tmp_path, first.run.name)
+    assert last is not None
+    checkpoint.restore(last, second)
     assert second.taken().cost.joules is None
 
 
@@ -175,7 +175,7 @@ def test_the_peak_of_a_card_goes_on_in_another_process(tmp_path: Path, monkeypat
     checkpoint.save(first)
     floors: list[tuple[int, int]] = []
     monkeypatch.setattr(type(first.run.memory), "reset_peak", lambda _, *peaks: floors.append(peaks))
-    standing = checkpoint.read(tmp_path, first.run.name)
-    assert standing is not None
-    checkpoint.restore(standing, second)
+    last = checkpoint.read(tmp_path, first.run.name)
+    assert last is not None
+    checkpoint.restore(last, second)
     assert floors == [(20, 3_000)]

@@ -23,13 +23,13 @@ from engine.comparison.chosen import Source
 from engine.comparison.rows import compare
 from engine.data.dataset import DataError
 from engine.data.discover import discover
-from engine.devices import MemoryProbe
 from engine.events import Memory
 from engine.experiment import run
 from engine.folder import WRITER_LOCK
 from engine.history import read_state
 from engine.hosts import thread
-from engine.log import EventLog, event_reader, is_being_written, send_command
+from engine.log import EventLog, event_reader, send_command
+from engine.memory_probe import MemoryProbe
 from engine.models import weights
 from engine.presets import named, presets
 from engine.progress import WorkDone
@@ -39,6 +39,7 @@ from engine.state import fold
 from engine.strategy import changed_strategy
 from engine.toml import SpecError
 from engine.training import evaluation, features, fit
+from engine.writer_lock import is_being_written
 from tests.engine.running import small, small_experiment, wait_for
 
 SECONDS = 60.0

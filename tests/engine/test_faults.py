@@ -23,11 +23,12 @@ from engine.experiment import run
 from engine.history import read_state
 from engine.hosts import thread
 from engine.hosts.thread import ThreadHost
-from engine.log import EventLog, event_reader, is_being_written
+from engine.log import EventLog, event_reader
 from engine.models.backbones import build
 from engine.spec import Experiment
-from engine.training.best import Best
+from engine.training.best import BestEpoch
 from engine.training.checkpoint import read
+from engine.writer_lock import is_being_written
 from tests import forked
 from tests.engine.disks import empty, fill, mounted, remount, take_inodes
 from tests.engine.limited import EXTRACTED, IN_PARTS, without_dropout
@@ -166,7 +167,7 @@ class TestDisk:
             assert not is_being_written(folder)
             left = read(folder, FINE_TUNING)
             assert left is not None
-            assert (left.standing.epoch, left.standing.step) >= (2, 0), "the last good one is there"
+            assert (left.header.epoch, left.header.step) >= (2, 0), "the last good one is there"
             empty(disk)
             host = thread.resume(folder)
             assert host.wait(SECONDS)
@@ -259,7 +260,7 @@ class TestDiverged:
         assert state.run(EXTRACTION).status == "finished"
         kept = read(tmp_path, FINE_TUNING)
         assert kept is not None
-        assert (kept.standing.epoch, kept.standing.step) > (1, 0)
+        assert (kept.header.epoch, kept.header.step) > (1, 0)
         assert all(tensor.isfinite().all() for tensor in kept.tensors.values() if tensor.is_floating_point())
         network = build("squeezenet1_1", 2, "all", None, 0).module.eval()
         weights = {name: tensor for name, tensor in kept.tensors.items() if name.startswith("weights/")}
@@ -281,7 +282,7 @@ class TestDiverged:
         assert "where it stands could not be saved (its weights" in messages(read_state(tmp_path).warnings)
         kept = read(tmp_path, FINE_TUNING)
         assert kept is not None
-        assert (kept.standing.epoch, kept.standing.step) == (1, 0)
+        assert (kept.header.epoch, kept.header.step) == (1, 0)
         assert all(tensor.isfinite().all() for tensor in kept.tensors.values() if tensor.is_floating_point())
         with pytest.raises(ValueError, match="nothing of it is left to do"):
             thread.resume(tmp_path)
@@ -317,7 +318,7 @@ class TestMemory:
             suspend_at(halved, asked, ended(2))
         kept = read(halved, FINE_TUNING)
         assert kept is not None
-        assert kept.standing.micro_batch is not None
+        assert kept.header.micro_batch is not None
         with EventLog(halved) as log:
             run(asked, discover(asked.data), log, deque())
         assert messages(read_state(halved).warnings) == warned, "nothing was halved again"
@@ -400,14 +401,14 @@ class TestAnythingElse:
     def test_an_error_in_the_last_save_fails_its_run_alone(
         self, image_folder: Callable[..., Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        real = Best.save
+        real = BestEpoch.save
 
-        def broken(self: Best) -> Sequence[ev.Event]:
+        def broken(self: BestEpoch) -> Sequence[ev.Event]:
             if self.run.name == FINE_TUNING:
                 raise ZeroDivisionError("a cosmic ray")
             return real(self)
 
-        monkeypatch.setattr(Best, "save", broken)
+        monkeypatch.setattr(BestEpoch, "save", broken)
         host = thread.start(small_experiment(data=image_folder()), tmp_path / "runs")
         assert host.wait(SECONDS)
         state = read_state(host.folder)

@@ -84,7 +84,7 @@ def test_without_a_last_event_it_is_running_while_its_writer_lives(tmp_path: Pat
         log.append(start())
         before = history.summaries(tmp_path)
         assert [found.status for found in before] == ["running"]
-    assert [found.status for found in history.each(tmp_path, before)] == ["interrupted"]
+    assert [found.status for found in history.iter_summaries(tmp_path, before)] == ["interrupted"]
 
 
 def test_it_is_paused_until_it_goes_on_or_its_writer_is_gone(tmp_path: Path) -> None:
@@ -181,11 +181,11 @@ def test_only_what_changed_is_read_again(tmp_path: Path) -> None:
     changed = tmp_path / "a-20260101-000000" / EVENTS
     changed.write_bytes(b"")
     os.utime(changed, ns=(1, 1))
-    after = [*history.each(tmp_path, before)]
+    after = [*history.iter_summaries(tmp_path, before)]
     assert after[0] is before[0]
     assert after[1].status == "damaged"
     write_note(after[0].folder, "which one it was")
-    noted = [*history.each(tmp_path, after)]
+    noted = [*history.iter_summaries(tmp_path, after)]
     assert [found.note for found in noted] == ["which one it was", ""]
     assert noted[0].data == before[0].data and noted[1] is after[1]
 

@@ -13,19 +13,12 @@ import engine.log
 from engine import events as ev
 from engine.controls import Controls
 from engine.folder import COMMANDS, EVENTS, WRITER_LOCK
-from engine.log import (
-    EventLog,
-    LogBusyError,
-    command_reader,
-    event_reader,
-    is_being_written,
-    send_command,
-    writing_process,
-)
+from engine.log import EventLog, command_reader, event_reader, send_command
 from engine.meters import Meters
 from engine.presets import presets
 from engine.spec import default_experiment
 from engine.state import ExperimentState
+from engine.writer_lock import LogBusyError, is_being_written, writing_process
 
 MEMORY = ev.Memory(rss=1, peak_rss=2, allocated=3)
 METRICS = ev.Metrics(loss=0.5, accuracy=0.75, images=4)
@@ -99,7 +92,7 @@ def test_a_reader_follows_a_growing_log_and_waits_for_a_torn_line(tmp_path: Path
     with path.open("ab") as file:
         file.write(b'ned","message":"two"}\n')
     assert [event.message for event in reader.read()] == ["two"]
-    assert reader.skipped == 0
+    assert reader.unreadable == 0
 
 
 @pytest.mark.parametrize(
@@ -119,7 +112,7 @@ def test_a_line_that_cannot_be_understood_is_passed_over(tmp_path: Path, line: b
     (tmp_path / EVENTS).write_bytes(good + line + b"\n" + good)
     reader = event_reader(tmp_path)
     assert [event.message for event in reader.read()] == ["good", "good"]
-    assert reader.skipped == 1
+    assert reader.unreadable == 1
 
 
 def test_a_log_has_one_writer(tmp_path: Path) -> None:
@@ -223,7 +216,7 @@ def test_threads_may_append_at_once(tmp_path: Path) -> None:
             thread.join()
     reader = event_reader(tmp_path)
     assert len(reader.read()) == 800
-    assert reader.skipped == 0
+    assert reader.unreadable == 0
 
 
 def test_a_command_whose_time_has_no_zone_is_passed_over(tmp_path: Path) -> None:
@@ -231,7 +224,7 @@ def test_a_command_whose_time_has_no_zone_is_passed_over(tmp_path: Path) -> None
     (tmp_path / COMMANDS).write_text("\n".join(lines) + "\n")
     reader = command_reader(tmp_path)
     assert [command.action for command in reader.read()] == ["pause"]
-    assert reader.skipped == 1
+    assert reader.unreadable == 1
 
 
 def test_commands_are_read_once_in_order(tmp_path: Path) -> None:

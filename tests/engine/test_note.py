@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from engine.folder import NOTE, write_text
+from engine.files import write_text
+from engine.folder import NOTE
 from engine.note import LONGEST, read_note, write_note
 from engine.toml import SpecError
 from tests.engine.disks import mounted, remount
@@ -79,6 +80,6 @@ def test_a_file_is_on_the_disk_before_it_takes_the_place_of_another(
 ) -> None:
     path, synced = tmp_path / "experiment.toml", list[str]()
     write_text(path, "before")
-    monkeypatch.setattr("engine.folder.os.fsync", lambda _: synced.append(path.read_text()))
+    monkeypatch.setattr("engine.files.os.fsync", lambda _: synced.append(path.read_text()))
     write_text(path, "after")
     assert (synced, path.read_text()) == (["before"], "after")

@@ -19,7 +19,7 @@ from engine import onnx_file
 from engine.data.squares import square
 from engine.models.backbones import ConvHead
 from engine.onnx_file import write
-from engine.predict import Trained, said_of, trained
+from engine.predict import TrainedNetwork, load_network, predictions_of
 from engine.toml import SpecError
 from tests.engine.test_predict import COLD_OR_WARM, network, photographs
 
@@ -27,12 +27,12 @@ WHOSE = {"experiment": "ants-20261123-120000", "run": "tuned-0"}
 
 
 @pytest.fixture(scope="module")
-def small(tmp_path_factory: pytest.TempPathFactory) -> Trained:
-    return trained(network(tmp_path_factory.mktemp("weights"), "squeezenet1_1")[0], "cpu")
+def small(tmp_path_factory: pytest.TempPathFactory) -> TrainedNetwork:
+    return load_network(network(tmp_path_factory.mktemp("weights"), "squeezenet1_1")[0], "cpu")
 
 
 @pytest.fixture(scope="module")
-def written(small: Trained, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def written(small: TrainedNetwork, tmp_path_factory: pytest.TempPathFactory) -> Path:
     path = tmp_path_factory.mktemp("onnx") / "small.onnx"
     assert write(small, path, WHOSE) < 1e-5
     assert [*path.parent.iterdir()] == [path], "the weights are in it"
@@ -44,7 +44,7 @@ def answers(path: Path, images: np.ndarray[Any, np.dtype[np.float32]]) -> Tensor
     return torch.from_numpy(said)
 
 
-def with_head(small: Trained, factor: float) -> Trained:
+def with_head(small: TrainedNetwork, factor: float) -> TrainedNetwork:
     """The network, with its last layer's weights that many times as large."""
     module = copy.deepcopy(small.module)
     (head,) = (layer for layer in module.modules() if isinstance(layer, ConvHead))
@@ -53,32 +53,40 @@ def with_head(small: Trained, factor: float) -> Trained:
     return small._replace(module=module)
 
 
-def test_it_says_what_the_network_says_of_images_in_0_to_1(small: Trained, written: Path, tmp_path: Path) -> None:
+def test_it_says_what_the_network_says_of_images_in_0_to_1(
+    small: TrainedNetwork, written: Path, tmp_path: Path
+) -> None:
     paths = [str(path) for path in photographs(tmp_path).values()]
     side, crop = small.preprocessing.resize, small.preprocessing.crop
     start = (side - crop) // 2
     squares = np.stack([square(path, side) for path in paths])[:, start : start + crop, start : start + crop]
     images = squares.transpose(0, 3, 1, 2).astype(np.float32) / 255
-    wanted = torch.tensor([said.probabilities for said in said_of(small, paths)])
+    wanted = torch.tensor([said.probabilities for said in predictions_of(small, paths)])
     assert wanted.std(0).min() > 0.01, "it tells these images apart"
     torch.testing.assert_close(answers(written, images), wanted, atol=1e-5, rtol=1e-4)
     torch.testing.assert_close(answers(written, images[:1]), wanted[:1], atol=1e-5, rtol=1e-4)
 
 
 def test_the_documents_example_says_what_the_network_says(
-    small: Trained, written: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    small: TrainedNetwork,
+    written: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
     photographs(tmp_path)["turned.jpg"].rename(tmp_path / "IMAGE")
     shutil.copy(written, tmp_path / "best.onnx")
     monkeypatch.chdir(tmp_path)
     text = (Path(__file__).parents[2] / "docs" / "running.md").read_text()
     exec(text.split("```python\n")[1].split("```")[0], {})
-    (said,) = said_of(small, ["IMAGE"])
+    (said,) = predictions_of(small, ["IMAGE"])
     wanted = dict(zip(COLD_OR_WARM, said.probabilities, strict=True))
     assert ast.literal_eval(capsys.readouterr().out) == pytest.approx(wanted, abs=1e-3)
 
 
-def test_it_says_of_itself_what_it_was_made_from_and_nothing_of_the_machine(small: Trained, written: Path) -> None:
+def test_it_says_of_itself_what_it_was_made_from_and_nothing_of_the_machine(
+    small: TrainedNetwork, written: Path
+) -> None:
     session = onnxruntime.InferenceSession(written)
     (images,), (probabilities,) = session.get_inputs(), session.get_outputs()
     assert (images.name, images.type, images.shape) == ("images", "tensor(float)", ["batch", 3, 224, 224])
@@ -91,7 +99,7 @@ def test_it_says_of_itself_what_it_was_made_from_and_nothing_of_the_machine(smal
         assert str(Path(str(module.__file__)).parent).encode() not in written.read_bytes()
 
 
-def test_other_answers_are_refused(small: Trained, written: Path) -> None:
+def test_other_answers_are_refused(small: TrainedNetwork, written: Path) -> None:
     graph = onnx_file.Graph(small)
     assert onnx_file.difference(graph, written, 224) < 1e-5
     graph.mean.zero_()  # as where a graph had no normalisation
@@ -106,7 +114,7 @@ def test_other_answers_are_refused(small: Trained, written: Path) -> None:
 
 
 def test_a_network_that_is_sure_is_written_and_small_probabilities_tell_what_is_wrong(
-    small: Trained, tmp_path: Path
+    small: TrainedNetwork, tmp_path: Path
 ) -> None:
     sure = with_head(small, 20)
     path = tmp_path / "sure.onnx"
@@ -117,7 +125,7 @@ def test_a_network_that_is_sure_is_written_and_small_probabilities_tell_what_is_
         onnx_file.difference(graph, path, 224)
 
 
-def test_what_cannot_be_exported_is_told_in_a_line(small: Trained, tmp_path: Path) -> None:
+def test_what_cannot_be_exported_is_told_in_a_line(small: TrainedNetwork, tmp_path: Path) -> None:
     class Choosy(nn.Module):
         def forward(self, images: Tensor) -> Tensor:
             return images.mean((2, 3)) if images.sum() > 0 else images.amax((2, 3))
@@ -131,4 +139,4 @@ def test_what_cannot_be_exported_is_told_in_a_line(small: Trained, tmp_path: Pat
 @pytest.mark.parametrize("backbone", ["googlenet", "mnasnet0_5"])  # sees its input otherwise; has versions of its state
 def test_other_backbones(backbone: str, tmp_path: Path) -> None:
     path, _ = network(tmp_path, backbone)
-    assert write(trained(path, "cpu"), tmp_path / "a.onnx", WHOSE) < 1e-5
+    assert write(load_network(path, "cpu"), tmp_path / "a.onnx", WHOSE) < 1e-5

@@ -24,7 +24,7 @@ from engine.data.squares import square
 from engine.experiment import run
 from engine.log import EventLog
 from engine.models.backbones import build, preprocessing
-from engine.predict import trained
+from engine.predict import load_network
 from engine.presets import named, presets
 from engine.spec import DataSource, Experiment
 from engine.strategy import changed_strategy
@@ -72,13 +72,13 @@ def test_the_script_says_what_the_run_said(
 # with classifiers beside the last one; with versions of its state; with a last layer that torchvision gives no bias
 @pytest.mark.parametrize("backbone", ["googlenet", "mnasnet0_5", "maxvit_t"])
 def test_the_script_and_the_command_build_the_network_that_was_trained(backbone: str, tmp_path: Path) -> None:
-    path, trained = network(tmp_path, backbone)
+    path, load_network = network(tmp_path, backbone)
     loaded, classes, _ = runpy.run_path(str(SCRIPT))["load"](str(path))
     assert tuple(classes) == COLD_OR_WARM
     inputs = torch.rand(2, 3, 224, 224)
     with torch.inference_mode():
-        torch.testing.assert_close(loaded(inputs), trained(inputs))
-        torch.testing.assert_close(predict.trained(path, "cpu").module(inputs), trained(inputs))
+        torch.testing.assert_close(loaded(inputs), load_network(inputs))
+        torch.testing.assert_close(predict.load_network(path, "cpu").module(inputs), load_network(inputs))
 
 
 def photographs(folder: Path) -> dict[str, Path]:
@@ -123,7 +123,7 @@ def test_a_damaged_file_of_a_network_is_told_in_a_line(name: str, text: str, tmp
     state = {key: value for key, value in module.state_dict().items() if name != "arguments" or "7" not in key}
     save_file(state, path, {**metadata, name: text})
     with pytest.raises(SpecError, match=r"^.*squeezenet1_1\.safetensors: .*damaged.*$"):
-        trained(path, "cpu")
+        load_network(path, "cpu")
 
 
 def test_what_cannot_be_read_is_told_and_the_others_are_answered(

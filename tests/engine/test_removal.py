@@ -7,13 +7,13 @@ from pathlib import Path
 
 import pytest
 
-from engine import log
-from engine.log import EventLog, LogBusyError
+from engine.log import EventLog
 from engine.presets import presets
 from engine.removal import contents, remove
 from engine.spec import DataSource, Experiment, to_toml
 from engine.strategy import changed_strategy
 from engine.toml import SpecError
+from engine.writer_lock import LogBusyError, is_being_written
 
 OWN = (
     *("experiment.toml", "events.jsonl", "commands.jsonl", "writer.lock", "engine.log", "comparison.md"),
@@ -138,4 +138,4 @@ def test_where_something_cannot_be_removed_the_log_is_still_there(
     monkeypatch.setattr(Path, "unlink", refused)
     with pytest.raises(PermissionError):
         removed(folder)
-    assert (folder / "events.jsonl").is_file() and not log.is_being_written(folder)
+    assert (folder / "events.jsonl").is_file() and not is_being_written(folder)

@@ -27,10 +27,10 @@ from engine.data.dataset import DataError, DataSet
 from engine.data.discover import discover
 from engine.events import Action
 from engine.experiment import run
-from engine.folder import EVENTS, standing_file
+from engine.folder import EVENTS, checkpoint_file
 from engine.history import read_state
 from engine.hosts import thread
-from engine.log import EventLog, LogBusyError, event_reader, send_command
+from engine.log import EventLog, event_reader, send_command
 from engine.meters import Meters
 from engine.presets import on_rung
 from engine.removal import contents, remove
@@ -40,9 +40,10 @@ from engine.state import ExperimentState
 from engine.strategy import changed_strategy
 from engine.toml import SpecError
 from engine.training import checkpoint, features, tensor_file
-from engine.training.best import Best
+from engine.training.best import BestEpoch
 from engine.training.course import Course
 from engine.training.run import at_the_start
+from engine.writer_lock import LogBusyError
 from tests.engine.parted import Condition, assert_same_files, at, ended, numbers, run_in
 from tests.engine.running import save_always, small_experiment, undisturbed, wait_for
 from tests.engine.training.runs import fine_tuning, make_run, warmed_up
@@ -109,7 +110,7 @@ def test_suspended_and_resumed_it_is_the_same_experiment(
     assert [one.epochs[-1].epoch for one in state.runs] == [3, 3]
     elapsed = [event.elapsed for event in event_reader(halved).read()]
     assert elapsed == sorted(elapsed)
-    assert not standing_file(halved, FINE_TUNING).exists(), "what is over needs no checkpoint"
+    assert not checkpoint_file(halved, FINE_TUNING).exists(), "what is over needs no checkpoint"
 
 
 @pytest.mark.parametrize(
@@ -157,7 +158,7 @@ def test_features_that_a_run_extracted_before_it_was_left_are_not_owed_again(
 def test_a_checkpoint_of_another_precision_goes_on_in_fp16(tmp_path: Path) -> None:
     """As on a card without bf16: there gradients are scaled, and the checkpoint knows of no scale."""
     first, second = (
-        Course(run, at_the_start(run), Best(run, tmp_path, ("cold", "warm")), "data")
+        Course(run, at_the_start(run), BestEpoch(run, tmp_path, ("cold", "warm")), "data")
         for run in (make_run(fine_tuning()), make_run(fine_tuning()))
     )
     checkpoint.save(first)
@@ -174,7 +175,7 @@ def test_what_a_person_stopped_can_be_resumed_and_what_was_skipped_stays_so(
     asked = small_experiment(data=image_folder())
     run_until(tmp_path, asked, "skip", ended(1))
     assert [one.status for one in read_state(tmp_path).runs] == ["skipped", "finished"]
-    assert not standing_file(tmp_path, FINE_TUNING).exists()
+    assert not checkpoint_file(tmp_path, FINE_TUNING).exists()
     with pytest.raises(SpecError, match="nothing of it is left"):
         thread.resume(tmp_path)
     stopped = tmp_path / "stopped"
@@ -221,10 +222,10 @@ def test_a_pause_outlives_the_process_and_commands_meanwhile_are_obeyed(
 def could_not_be_better(folder: Path, run_name: str) -> None:
     """The best epoch of a run's checkpoint gets everything right."""
     found = checkpoint.read(folder, run_name)
-    assert found is not None and found.standing.best_val is not None
-    best = msgspec.structs.replace(found.standing.best_val, loss=0.0, accuracy=1.0)
-    standing = msgspec.json.encode(msgspec.structs.replace(found.standing, best_val=best)).decode()
-    tensor_file.write(standing_file(folder, run_name), found.tensors, {checkpoint.STANDING: standing})
+    assert found is not None and found.header.best_val is not None
+    best = msgspec.structs.replace(found.header.best_val, loss=0.0, accuracy=1.0)
+    header = msgspec.json.encode(msgspec.structs.replace(found.header, best_val=best)).decode()
+    tensor_file.write(checkpoint_file(folder, run_name), found.tensors, {checkpoint.HEADER: header})
 
 
 def test_changed_images_are_refused_unless_forced(image_folder: Callable[..., Path], tmp_path: Path) -> None:
@@ -311,7 +312,7 @@ def test_a_damaged_checkpoint_is_told_and_the_run_begins_anew(
 ) -> None:
     asked = small_experiment("resnet18-finetune", data=image_folder())
     run_until(tmp_path, asked, "suspend", ended(2))
-    path = standing_file(tmp_path, FINE_TUNING)
+    path = checkpoint_file(tmp_path, FINE_TUNING)
     path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
     state = go_on(tmp_path, asked)
     assert state.end == "finished"
@@ -327,7 +328,7 @@ def test_a_checkpoint_that_cannot_be_read_now_is_not_overwritten(
     whole = read_state(undisturbed(asked, discover(asked.data), tmp_path / "whole"))
     folder = tmp_path / "run"
     run_until(folder, asked, "suspend", ended(2))
-    path = standing_file(folder, FINE_TUNING)
+    path = checkpoint_file(folder, FINE_TUNING)
     opened = Path.open
 
     def stale(self: Path, *arguments: Any, **named: Any) -> Any:
@@ -349,11 +350,11 @@ def test_a_checkpoint_of_another_version_is_refused_unless_forced(
 ) -> None:
     asked = small_experiment("resnet18-finetune", data=image_folder())
     run_until(tmp_path, asked, "suspend", ended(2))
-    content = standing_file(tmp_path, FINE_TUNING).read_bytes()
+    content = checkpoint_file(tmp_path, FINE_TUNING).read_bytes()
     monkeypatch.setattr(checkpoint, "VERSION", checkpoint.VERSION + 1)
     with pytest.raises(ChangedError, match=r"written by another version of tl-tui.*--force begins it anew"):
         go_on(tmp_path, asked)
-    assert standing_file(tmp_path, FINE_TUNING).read_bytes() == content
+    assert checkpoint_file(tmp_path, FINE_TUNING).read_bytes() == content
     assert go_on(tmp_path, asked, force=True).end == "finished"
     assert [path.read_bytes() for path in (tmp_path / "checkpoints").rglob("unused-*")] == [content]
 
@@ -371,9 +372,9 @@ def test_the_checkpoint_of_a_run_that_is_over_goes_when_the_others_go_on(
         else:
             run_in(tmp_path, asked, discover(asked.data), "skip", "suspend", when=ended(2))
     assert read_state(tmp_path).run(FINE_TUNING).status == end
-    assert standing_file(tmp_path, FINE_TUNING).exists()
+    assert checkpoint_file(tmp_path, FINE_TUNING).exists()
     assert go_on(tmp_path, asked).end == "finished"
-    assert not standing_file(tmp_path, FINE_TUNING).exists()
+    assert not checkpoint_file(tmp_path, FINE_TUNING).exists()
 
 
 def kill(folder: Path, asked: Experiment, when: Condition) -> None:
@@ -476,4 +477,4 @@ def test_waits_are_short_enough_for_a_batch_system(image_folder: Callable[..., P
     host.ask("suspend")
     assert host.wait(SECONDS)
     assert read_state(host.folder).suspended
-    assert standing_file(host.folder, FINE_TUNING).exists()
+    assert checkpoint_file(host.folder, FINE_TUNING).exists()

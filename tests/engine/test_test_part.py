@@ -21,7 +21,7 @@ from engine.clock import Stopwatch
 from engine.data.dataset import DataError, DataSet
 from engine.data.prepare import prepare
 from engine.events import Action, Event
-from engine.folder import standing_file
+from engine.folder import checkpoint_file
 from engine.history import read_state
 from engine.log import event_reader, send_command
 from engine.meters import Meters
@@ -184,7 +184,7 @@ def test_what_a_person_ends_is_tested_too(action: Action, status: str, dataset: 
     assert len(ended_run.epochs) == 2
     assert ended_run.test
     assert "test_logits" in load_file(tmp_path / "run" / "predictions" / f"{FIRST}.safetensors")
-    assert standing_file(tmp_path / "run", FIRST).exists() == (action == "stop"), "only that is gone on with"
+    assert checkpoint_file(tmp_path / "run", FIRST).exists() == (action == "stop"), "only that is gone on with"
 
 
 def test_where_no_epoch_has_ended_there_is_nothing_to_test(dataset: DataSet, tmp_path: Path) -> None:
@@ -266,7 +266,7 @@ def test_where_memory_runs_out_it_is_tested_with_fewer_images_at_once(
     assert other.test
     assert one.test.accuracy == other.test.accuracy
     assert one.test.loss == pytest.approx(other.test.loss)
-    assert standing_file(tmp_path / "run", FIRST).exists() is False
+    assert checkpoint_file(tmp_path / "run", FIRST).exists() is False
 
 
 def test_its_time_is_not_the_run_s(dataset: DataSet, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -25,7 +25,7 @@ from tests.tui.conftest import NAME, text_of, until
 from tests.tui.test_compare_screen import compare, images, several_seeds
 from tui.app import TlTui
 from tui.compared import compared
-from tui.finding_mistakes import Asked, find
+from tui.finding_mistakes import MistakeQuery, find
 from tui.screens.compare import CompareScreen
 from tui.screens.dialogs import Pick
 from tui.widgets.cells import MatrixCells
@@ -173,11 +173,11 @@ async def test_column_heads_differ_and_need_no_letter(app: TlTui, tmp_path: Path
 def test_what_was_not_saved_is_no_number(tmp_path: Path) -> None:
     files.write_predictions(tmp_path, "one", [0, 0, 1], [0, 1, 1])
     cell = Cell("ants", "bees")
-    found = find(Asked((0, 1), cell), [(tmp_path, "one"), (tmp_path, "other")])
+    found = find(MistakeQuery((0, 1), cell), [(tmp_path, "one"), (tmp_path, "other")])
     assert len(found.found) == 1
     assert "what it said was not saved" in (said := head(["one", "other"], found, "", None, 80).plain)
     assert "right" not in said
-    found = find(Asked((0,), cell), [(tmp_path, "other")])
+    found = find(MistakeQuery((0,), cell), [(tmp_path, "other")])
     assert "was not saved" in found.problem
     assert head(["other"], found, "", None, 80).plain.split() == ["A", "other"]
 
@@ -190,7 +190,7 @@ def test_the_images_are_of_the_part_that_the_matrix_is_of(tmp_path: Path, part: 
         described, tensors = file.metadata(), {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
     tensors["test_logits"] = tensors["test_logits"][::-1].copy()
     save_file(tensors, path, described)
-    (image,) = find(Asked((0,), Cell("ants", "bees"), part), [(tmp_path, "one")]).found[:1]
+    (image,) = find(MistakeQuery((0,), Cell("ants", "bees"), part), [(tmp_path, "one")]).found[:1]
     assert image.path == ("/1.jpg" if part == "val" else "/0.jpg")
 
 

@@ -19,7 +19,7 @@ from engine import onnx_file
 from engine.data.discover import discover
 from engine.experiment import run
 from engine.log import EventLog
-from engine.predict import trained
+from engine.predict import load_network
 from tests.conftest import draw
 from tests.engine.hostile.names import unsafe
 from tests.engine.running import small_experiment
@@ -67,7 +67,7 @@ def test_it_writes_the_network_and_prints_nothing_else(folder: Path, capfd: pyte
     assert sorted(described["classes"]) == sorted(["cold", HOSTILE])
     assert (described["experiment"], described["run"], described["epoch"]) == (NAME, RUN, 1)
     images = torch.rand(2, 3, 32, 32)
-    graph = onnx_file.Graph(trained(path.with_name("best.safetensors"), "cpu"))
+    graph = onnx_file.Graph(load_network(path.with_name("best.safetensors"), "cpu"))
     with torch.inference_mode():
         torch.testing.assert_close(torch.from_numpy(session.run(None, {"images": images.numpy()})[0]), graph(images))
 

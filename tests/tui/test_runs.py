@@ -183,7 +183,7 @@ async def test_where_drawing_takes_long_it_is_done_more_rarely(monkeypatch: pyte
         (OUT / f"{number:02}-20261121-120000").mkdir(parents=True)
         (OUT / f"{number:02}-20261121-120000" / "events.jsonl").touch()
     now, drawn, begun = [0.0], list[int](), list[RunsScreen]()
-    put, each = RunsScreen._put, history.each
+    put, each = RunsScreen._put, history.iter_summaries
 
     def drawn_slowly(screen: RunsScreen, summaries: tuple[history.Summary, ...]) -> None:
         drawn.append(len(summaries))
@@ -199,7 +199,7 @@ async def test_where_drawing_takes_long_it_is_done_more_rarely(monkeypatch: pyte
 
     monkeypatch.setattr(runs, "time", SimpleNamespace(monotonic=lambda: now[0]))
     monkeypatch.setattr(RunsScreen, "_put", drawn_slowly)
-    monkeypatch.setattr(history, "each", one_by_one)
+    monkeypatch.setattr(history, "iter_summaries", one_by_one)
     app = App()
     async with app.run_test(size=SIZES[0]) as pilot:
         await pilot.press("4")

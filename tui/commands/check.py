@@ -16,7 +16,7 @@ from rich.text import Text
 from engine.export.to_json import json_text
 from engine.spec import DataSource
 from engine.text import counted, shown
-from tui.commands.progress import told
+from tui.commands.progress import with_progress_bar
 from tui.text import middle
 from tui.theme import AMBER, BLUE, GREEN, GREY, LEVELS, ROSE, rgb
 
@@ -42,7 +42,7 @@ def print_check(source: DataSource, *, as_json: bool) -> int:
 
     dataset = discover(source)
     console = Console(stderr=as_json)
-    report = told(check(dataset, source), console)
+    report = with_progress_bar(check(dataset, source), console)
     found = findings(report, source)
     status = int(any(one.level == "alarm" for one in found))
     if as_json:

@@ -14,7 +14,7 @@ from engine.comparison.chosen import Source
 from engine.comparison.rows import Comparison, compare
 from engine.export import FORMATS
 from engine.export.to_markdown import to_markdown
-from engine.folder import write_text
+from engine.files import write_text
 from engine.history import read_state
 from engine.text import shown
 from engine.toml import SpecError

@@ -11,11 +11,12 @@ from engine.eta import remaining_of_all
 from engine.events import CommandApplied
 from engine.export.to_json import json_text
 from engine.history import status, with_writer
-from engine.log import event_reader, is_being_written, send_command, writer
+from engine.log import event_reader, send_command
 from engine.state import ExperimentState, RunState, condition, fold
 from engine.text import shown
 from engine.toml import SpecError
 from engine.units import duration, percent
+from engine.writer_lock import is_being_written, writer
 from tui.commands.find import find_experiment, find_running
 from tui.text import print_line
 from tui.words import epoch, images

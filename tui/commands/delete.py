@@ -8,8 +8,8 @@ from pathlib import Path
 
 import click
 
-from engine.log import LogBusyError
 from engine.removal import contents, remove
+from engine.writer_lock import LogBusyError
 from tui.commands.find import find_experiment
 from tui.deleting import is_deleted, what_goes
 from tui.text import print_line

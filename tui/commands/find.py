@@ -20,9 +20,9 @@ if TYPE_CHECKING:
 def find_experiment(name: str | None, out: Path) -> Path:
     """The folder of an experiment: a path, a name below ``out``, or the newest; ``SpecError`` where there is none."""
     if name is None:
-        from engine.history import each
+        from engine.history import iter_summaries
 
-        newest = next((summary.folder for summary in each(out) if summary.strategies), None)
+        newest = next((summary.folder for summary in iter_summaries(out) if summary.strategies), None)
         if newest is None:
             raise SpecError(
                 f"there is no experiment in {_place(out)}; `tl-tui run` makes one, --out names another place"
@@ -120,10 +120,10 @@ def _newest(
     or_else: Callable[[Summary], bool] = lambda _: False,
 ) -> Path:
     """The newest of this status; ``advice`` is given all others where there is none."""
-    from engine.history import each
+    from engine.history import iter_summaries
 
     others = []
-    for one in each(out):
+    for one in iter_summaries(out):
         if one.status == status or or_else(one):
             return one.folder
         others.append(one)

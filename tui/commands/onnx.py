@@ -6,7 +6,8 @@ import os
 from importlib.util import find_spec
 from pathlib import Path
 
-from engine.folder import onnx_file, weights_file, whole
+from engine.files import whole
+from engine.folder import onnx_file, weights_file
 from engine.text import joined
 from engine.toml import SpecError
 from engine.units import file_size
@@ -34,9 +35,9 @@ def write_onnx(experiment: str, file: Path | None, out: Path) -> int:
         print_line(whose(folder, run), to_stderr=True)
         with Path(os.devnull).open("wb") as nothing, output_to(nothing.fileno()):  # libraries say much meanwhile
             from engine.onnx_file import write  # noqa: PLC0415 - loads torch: what cannot be is told before
-            from engine.predict import trained  # noqa: PLC0415
+            from engine.predict import load_network  # noqa: PLC0415
 
-            network = trained(weights, "cpu")
+            network = load_network(weights, "cpu")
             apart = write(network, partial, {"experiment": folder.absolute().name, "run": run.run})
     size = file_size(path.stat().st_size)
     print_line(f"wrote {path} ({size}); its probabilities differ from PyTorch's by at most {apart:.1g}")

@@ -16,7 +16,7 @@ from tui.commands.find import find_network, whose
 from tui.text import print_line
 
 if TYPE_CHECKING:
-    from engine.predict import Said
+    from engine.predict import Prediction
 
 
 def print_predictions(experiment: str, images: Sequence[Path], format_: str, out: Path, device: str) -> int:
@@ -26,11 +26,11 @@ def print_predictions(experiment: str, images: Sequence[Path], format_: str, out
     """
     folder, run = find_network(experiment, out)
     paths = [path for image in images for path in images_at(image)]
-    from engine.predict import said_of, trained  # noqa: PLC0415 - loads torch: what is mistyped is told before
+    from engine.predict import load_network, predictions_of  # noqa: PLC0415 - loads torch: what is mistyped is told before
 
-    network = trained(weights_file(folder, run.run), device)
+    network = load_network(weights_file(folder, run.run), device)
     print_line(whose(folder, run), to_stderr=True)
-    said = said_of(network, paths)
+    said = predictions_of(network, paths)
     if format_ == "text":
         problems = _print_lines(said, network.classes)
     else:
@@ -42,7 +42,7 @@ def print_predictions(experiment: str, images: Sequence[Path], format_: str, out
     return int(bool(problems))
 
 
-def _print_lines(said: Iterable[Said], classes: Sequence[str]) -> list[Said]:
+def _print_lines(said: Iterable[Prediction], classes: Sequence[str]) -> list[Prediction]:
     """A line an image as soon as it is known; returns those that cannot be read."""
     problems = []
     for one in said:
@@ -54,12 +54,12 @@ def _print_lines(said: Iterable[Said], classes: Sequence[str]) -> list[Said]:
     return problems
 
 
-def _to_csv(said: Sequence[Said], classes: Sequence[str]) -> str:
+def _to_csv(said: Sequence[Prediction], classes: Sequence[str]) -> str:
     lines = ((one.path, *_answer(one, classes), *one.probabilities) for one in said if not one.problem)
     return csv_text([("path", "class", "probability", *classes), *lines])
 
 
-def _to_json(said: Sequence[Said], classes: Sequence[str]) -> str:
+def _to_json(said: Sequence[Prediction], classes: Sequence[str]) -> str:
     images = [
         {"path": one.path, "problem": one.problem}
         if one.problem
@@ -73,9 +73,9 @@ def _to_json(said: Sequence[Said], classes: Sequence[str]) -> str:
     return json_text({"images": images})
 
 
-_FORMATS: dict[str, Callable[[Sequence[Said], Sequence[str]], str]] = {"csv": _to_csv, "json": _to_json}
+_FORMATS: dict[str, Callable[[Sequence[Prediction], Sequence[str]], str]] = {"csv": _to_csv, "json": _to_json}
 
 
-def _answer(one: Said, classes: Sequence[str]) -> tuple[str, float]:
+def _answer(one: Prediction, classes: Sequence[str]) -> tuple[str, float]:
     probability = max(one.probabilities)
     return classes[one.probabilities.index(probability)], probability

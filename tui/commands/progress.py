@@ -13,7 +13,7 @@ from engine.progress import WorkDone
 T = TypeVar("T")
 
 
-def told(work: Generator[WorkDone, None, T], console: Console) -> T:
+def with_progress_bar(work: Generator[WorkDone, None, T], console: Console) -> T:
     """Does the work; on a terminal says how far it is."""
     columns = (TextColumn("{task.description}", markup=False), BarColumn(20), MofNCompleteColumn())
     with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as progress:

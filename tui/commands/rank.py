@@ -14,7 +14,7 @@ from engine.export.to_json import json_text
 from engine.spec import DataSource
 from engine.text import shown
 from engine.units import UNKNOWN, percent, short_count
-from tui.commands.progress import told
+from tui.commands.progress import with_progress_bar
 from tui.theme import AMBER, GREEN, GREY, rgb
 
 COLUMNS = ("backbone", "LogME", "probe accuracy", "loss", "features", "parameters", "seconds")
@@ -26,7 +26,7 @@ def print_ranking(source: DataSource, backbones: Sequence[str], weights: str, de
     from engine.ranking import rank  # noqa: PLC0415 - imports torch
 
     console = Console(stderr=as_json)
-    found = told(rank(discover(source), backbones, weights, device), console)
+    found = with_progress_bar(rank(discover(source), backbones, weights, device), console)
     ranked = [one for one in found if not one.skipped]
     if as_json:
         sys.stdout.write(json_text({"backbones": msgspec.to_builtins(found)}))

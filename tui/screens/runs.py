@@ -20,12 +20,12 @@ from textual.worker import get_current_worker
 
 from engine import history
 from engine.history import Summary
-from engine.log import LogBusyError
 from engine.note import LONGEST, write_note
 from engine.removal import Contents, contents, remove
 from engine.text import shown
 from engine.toml import SpecError
 from engine.units import percent, percent_range
+from engine.writer_lock import LogBusyError
 from tui.deleting import is_deleted, what_goes
 from tui.errors import in_words, unexpected, why
 from tui.loading import load_for_comparing
@@ -252,7 +252,7 @@ class RunsScreen(Mode):
     @work(thread=True, exclusive=True, group="ask", exit_on_error=False)
     def _read_settings(self, summary: Summary) -> None:
         try:
-            experiment = history.asked(summary.folder)
+            experiment = history.requested_experiment(summary.folder)
         except SpecError as error:
             self.notify(str(error), title="Its settings cannot be read", severity="warning")
         except OSError as error:
@@ -448,7 +448,7 @@ class RunsScreen(Mode):
         worker = get_current_worker()
         read: list[Summary] = []
         drawn, pause = time.monotonic(), SHOWN_EVERY
-        for summary in history.each(out, known):
+        for summary in history.iter_summaries(out, known):
             if worker.is_cancelled:
                 return
             read.append(summary)

@@ -9,7 +9,7 @@ from rich.text import Text
 from engine.comparison.confusion import Cell
 from engine.comparison.parts import PARTS
 from engine.text import counted, shown
-from tui.finding_mistakes import Found
+from tui.finding_mistakes import MistakeResult
 from tui.text import apart
 from tui.theme import AMBER, GREY, rgb
 from tui.widgets.mistake_list import COLOURS, LETTERS
@@ -31,7 +31,7 @@ def whose(cell: Cell | None) -> Who:
     return WHO if cell is None else OF_RIGHT if cell.true == cell.predicted else OF_WRONG
 
 
-def head(names: Sequence[str], found: Found, only: str, of_class: str | None, width: int) -> Text:
+def head(names: Sequence[str], found: MistakeResult, only: str, of_class: str | None, width: int) -> Text:
     """The runs' names, how many images which of them gets right, and what is left out: a line a run.
 
     ``only``: whose images are shown; ``of_class``: of which class, None for all.
@@ -50,7 +50,7 @@ def head(names: Sequence[str], found: Found, only: str, of_class: str | None, wi
     return Text("\n").join(lines)
 
 
-def _of_mistakes(found: Found) -> tuple[Text, Text]:
+def _of_mistakes(found: MistakeResult) -> tuple[Text, Text]:
     """What stands behind the names."""
     alone, other = (sum(one.right == (run,) for one in found.found) for run in (0, 1))
     neither = sum(not one.right for one in found.found)
@@ -60,7 +60,7 @@ def _of_mistakes(found: Found) -> tuple[Text, Text]:
     )
 
 
-def _of_cell(found: Found, cell: Cell) -> tuple[Text, Text]:
+def _of_cell(found: MistakeResult, cell: Cell) -> tuple[Text, Text]:
     """What stands behind the names."""
     count, right = len(found.found), sum(1 in one.right for one in found.found)
     unseen = sum(len(one.predicted) == 1 for one in found.found)

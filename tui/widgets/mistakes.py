@@ -21,7 +21,7 @@ from engine.comparison.confusion import Cell
 from engine.comparison.parts import Part
 from engine.text import shown
 from tui.compared import Compared, beside, best_pair, identity, places_of
-from tui.finding_mistakes import Asked, Found, find
+from tui.finding_mistakes import MistakeQuery, MistakeResult, find
 from tui.screens.dialogs import Pick
 from tui.widgets.mistake_head import head, whose
 from tui.widgets.mistake_list import MistakeList, facts, list_width
@@ -74,8 +74,8 @@ class MistakesView(Vertical):
         self.none = Static(id="mistake-none", markup=False)
         self.body = Horizontal(self.listing, Vertical(self.picture, self.facts, id="mistake-right"))
         self.compared: Compared | None = None
-        self.asked: Asked | None = None
-        self.found: Found | None = None
+        self.asked: MistakeQuery | None = None
+        self.found: MistakeResult | None = None
         self.who = 0
         self.of_class: str | None = None
 
@@ -98,7 +98,7 @@ class MistakesView(Vertical):
             self.asked = asked._replace(runs=kept)
         else:
             pair = best_pair(compared)
-            self.asked = Asked(pair) if pair is not None else None
+            self.asked = MistakeQuery(pair) if pair is not None else None
         self._look()
 
     def show_cell(self, compared: Compared, place: int, cell: Cell, part: Part) -> None:
@@ -110,14 +110,14 @@ class MistakesView(Vertical):
         if other is None:
             other = beside(compared, place)
         self.compared, self.who, self.found = compared, 0, None
-        self.asked = Asked((place,) if other is None else (place, other), cell, part)
+        self.asked = MistakeQuery((place,) if other is None else (place, other), cell, part)
         self._look()
 
     def leave_cell(self) -> None:
         """Looks at mistakes the next time, of the same runs where these are two."""
         if self.asked is not None and self.asked.cell is not None:
             runs = self.asked.runs
-            self.asked, self.who, self.found = Asked(runs) if len(runs) == 2 else None, 0, None
+            self.asked, self.who, self.found = MistakeQuery(runs) if len(runs) == 2 else None, 0, None
 
     @property
     def cell(self) -> Cell | None:
@@ -209,13 +209,13 @@ class MistakesView(Vertical):
         self._read(self.asked, [(one.source.folder, one.run.run) for one in chosen])
 
     @work(thread=True, exclusive=True, group="mistakes", exit_on_error=False)
-    def _read(self, asked: Asked, runs: Sequence[tuple[Path | None, str]]) -> None:
+    def _read(self, asked: MistakeQuery, runs: Sequence[tuple[Path | None, str]]) -> None:
         found = find(asked, runs)
         if not get_current_worker().is_cancelled:
             self.post_message(found)
 
-    @on(Found)
-    def _read_them(self, message: Found) -> None:
+    @on(MistakeResult)
+    def _read_them(self, message: MistakeResult) -> None:
         self.found = message
         self._put()
 

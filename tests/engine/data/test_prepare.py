@@ -17,12 +17,13 @@ from torch import Tensor
 
 from engine import cache
 from engine.cached_rows import CONTENTS
-from engine.data import pixels, room, squares
+from engine.data import memory_limits, pixels, squares
 from engine.data import prepare as module
 from engine.data.dataset import DataError, DataSet, Sample
 from engine.data.discover import discover
 from engine.data.pixels import InMemory, Mapped, OnDemand
-from engine.data.prepare import Prepared, prepare
+from engine.data.prepare import prepare
+from engine.data.prepared import Prepared
 from engine.data.squares import square
 from engine.spec import DataSource
 from tests.engine.hostile.bounded import MIB, rise
@@ -112,13 +113,13 @@ def test_the_next_experiment_decodes_nothing(
 def test_what_was_only_checked_is_decoded_when_there_is_memory(
     dataset: DataSet, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(module, "ram_bound", lambda _: 0)
+    monkeypatch.setattr(module, "image_memory_budget", lambda _: 0)
     monkeypatch.setattr(module, "_decoded_to_disk", lambda *_: iter(()))
     images, work = prepared(dataset)
     assert (type(images.pixels), work) == (OnDemand, ["reading files", "checking images"])
     images, work = prepared(dataset)
     assert (type(images.pixels), work) == (OnDemand, ["reading files"]), "checked once"
-    monkeypatch.setattr(module, "ram_bound", lambda _: 10**9)
+    monkeypatch.setattr(module, "image_memory_budget", lambda _: 10**9)
     images, work = prepared(dataset)
     assert (type(images.pixels), work[1:]) == (InMemory, ["decoding"])
 
@@ -473,7 +474,7 @@ def test_a_file_that_is_filled_never_fills_the_memory(tmp_path: Path) -> None:
 def test_images_of_another_side_share_the_room(dataset: DataSet, monkeypatch: pytest.MonkeyPatch) -> None:
     images, _ = prepared(dataset)
     needed = images.pixels.tensor.nbytes
-    monkeypatch.setattr(room.psutil, "virtual_memory", lambda: type("Memory", (), {"available": 3 * needed}))
+    monkeypatch.setattr(memory_limits.psutil, "virtual_memory", lambda: type("Memory", (), {"available": 3 * needed}))
     with ThreadPoolExecutor(1) as later:
         for others, kind in (((), InMemory), ((images.pixels,), InMemory), ((images.pixels, images.pixels), Mapped)):
             again, _ = result(prepare(dataset, SIDE, CPU, later, others))

@@ -26,7 +26,7 @@ from engine.comparison.rows import compare
 from engine.events import AnyEvent
 from engine.export import FORMATS
 from engine.folder import EVENTS
-from engine.log import LineReader, event_reader, is_being_written
+from engine.log import LineReader, event_reader
 from engine.models.backbones import build
 from engine.models.untrusted import UntrustedError, check
 from engine.models.weights import Pretrained, WeightsError, fetch, network_of
@@ -34,6 +34,7 @@ from engine.presets import presets
 from engine.spec import load_experiment, with_absolute_paths
 from engine.state import fold
 from engine.toml import SpecError, read_toml
+from engine.writer_lock import is_being_written
 from tests.engine.hostile.bounded import MIB, rise
 from tests.engine.hostile.names import NAMES, unsafe
 from tests.engine.work import result
@@ -328,7 +329,7 @@ def test_a_log_is_read_past_a_line_that_cannot_be(tmp_path: Path, name: str) -> 
     folder = log_of(tmp_path / "a-20261123-120000", HOSTILE_LINES[name])
     reader = event_reader(folder)
     assert fold(reader.read()).end == "finished"
-    assert reader.skipped == 1
+    assert reader.unreadable == 1
     summary = history.summary(folder)
     assert summary.status == "finished"
     assert len(summary.best) == 2
@@ -352,7 +353,7 @@ from engine.state import fold
 TELL = """
 folder = Path(sys.argv[1])
 reader = event_reader(folder)
-print(fold(reader.read()).end, reader.skipped, reader.read(), summary(folder).status)
+print(fold(reader.read()).end, reader.unreadable, reader.read(), summary(folder).status)
 """
 
 
@@ -383,7 +384,7 @@ def test_a_long_line_may_come_in_pieces(tmp_path: Path, monkeypatch: pytest.Monk
             file.write(piece)
         read.append(len(reader.read()))
     assert read == [1, 0, 0, 0, 0, 1, 0, 1]
-    assert reader.skipped == 2
+    assert reader.unreadable == 2
 
 
 def test_a_pipe_in_place_of_a_log_is_no_experiment(tmp_path: Path) -> None:

@@ -14,7 +14,8 @@ from engine.events import EpochFinished
 from engine.history import read_state
 from engine.hosts import process, thread
 from engine.hosts.process import NotBegunError, detach
-from engine.log import event_reader, send_command, writing_process
+from engine.log import event_reader, send_command
+from engine.writer_lock import writing_process
 from tests import forked
 from tests.engine.running import SECONDS, small_experiment, wait_for
 

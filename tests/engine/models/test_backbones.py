@@ -14,7 +14,7 @@ from engine.models.backbones import (
     features,
     preprocessing,
 )
-from engine.models.trained import state_hash
+from engine.models.trainable import state_hash
 from engine.toml import SpecError
 
 FAMILIES = [

@@ -10,7 +10,7 @@ from torch import nn
 from engine.models import cost
 from engine.models.backbones import build, default_weights
 from engine.models.cost import multiply_adds
-from engine.models.trained import state_hash
+from engine.models.trainable import state_hash
 
 
 @pytest.fixture(autouse=True)

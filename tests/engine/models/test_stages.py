@@ -8,7 +8,7 @@ from torch import nn
 
 from engine.models.backbones import build, check_trains, preprocessing
 from engine.models.stages import stage_of, stages
-from engine.models.trained import frozen_hash, moving_state
+from engine.models.trainable import frozen_hash, moving_state
 from engine.strategy import Trains
 from engine.toml import SpecError
 

@@ -14,9 +14,9 @@ from engine import events as ev
 from engine.cached_rows import as_digests
 from engine.data.dataset import Sample
 from engine.data.pixels import InMemory
-from engine.data.prepare import Part, Prepared
-from engine.devices import MemoryProbe
+from engine.data.prepared import Part, Prepared
 from engine.events import Event
+from engine.memory_probe import MemoryProbe
 from engine.models.backbones import Network, Preprocessing, build
 from engine.presets import presets
 from engine.strategy import Strategy, changed_strategy

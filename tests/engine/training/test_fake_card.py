@@ -24,8 +24,8 @@ from engine.cached_rows import as_digests
 from engine.data import pixels
 from engine.data.dataset import Sample
 from engine.data.pixels import InMemory, fits_on, in_memory
-from engine.data.prepare import Part, Prepared
-from engine.devices import MemoryProbe
+from engine.data.prepared import Part, Prepared
+from engine.memory_probe import MemoryProbe
 from engine.meters import Cost
 from engine.models import backbones
 from engine.models.backbones import Network, Preprocessing, build

@@ -15,7 +15,7 @@ from engine import cache
 from engine.cached_rows import as_digests
 from engine.data.dataset import Sample
 from engine.data.pixels import InMemory
-from engine.data.prepare import Part, Prepared
+from engine.data.prepared import Part, Prepared
 from engine.failures import failure
 from engine.models.backbones import Network, Preprocessing, build, features
 from engine.models.folding import TOLERANCE, folded

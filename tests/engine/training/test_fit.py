@@ -18,13 +18,13 @@ from engine import events as ev
 from engine.clock import Stopwatch
 from engine.meters import Meters
 from engine.models.backbones import build
-from engine.models.trained import state_hash
+from engine.models.trainable import state_hash
 from engine.presets import presets
 from engine.strategy import Augmentation, Strategy
 from engine.training.batches import VIEWS, batch_sizes, derived_seed, image_feed
-from engine.training.best import Best
-from engine.training.fit import warm_up
+from engine.training.best import BestEpoch
 from engine.training.run import DivergedError
+from engine.training.warm_up import warm_up
 from tests.engine.training.runs import (
     CLASSES,
     epochs_of,
@@ -229,9 +229,9 @@ class Waits(TorchDispatchMode):
 @pytest.mark.parametrize("strategy", [fine_tuning(epochs=1), extraction(epochs=1)], ids=lambda s: s.name)
 def test_no_step_waits_for_the_device(strategy: Strategy, monkeypatch: pytest.MonkeyPatch) -> None:
     asked: list[torch.device] = []
-    for module in ("fit", "evaluation"):  # progress may wait, and is throttled
+    for module in ("fit", "evaluation", "features"):  # progress may wait, and is throttled
         monkeypatch.setattr(f"engine.training.{module}.every", lambda *_: lambda: False)
-        monkeypatch.setattr(f"engine.training.{module}.wait_for", asked.append)
+    monkeypatch.setattr("engine.training.evaluation.wait_for", asked.append)
     counts = []
     for images in (16, 48):
         run = make_run(strategy, train=images, val=8)
@@ -272,7 +272,7 @@ def test_a_compiled_network_learns_the_same_and_is_saved_under_its_own_names(tmp
     plain, compiled = (make_run(fine_tuning(epochs=1, backbone="squeezenet1_1")) for _ in range(2))
     compiled = replace(compiled, model=torch.compile(compiled.network.module, backend="eager"))
     warm_up(compiled)
-    best = Best(compiled, tmp_path, CLASSES)
+    best = BestEpoch(compiled, tmp_path, CLASSES)
     losses = [epochs_of(fitted(run, offer))[0].val.loss for run, offer in ((plain, never_best), (compiled, best.offer))]
     assert losses[0] == pytest.approx(losses[1], rel=1e-4)
     saved = load_file(tmp_path / best.save()[0].path)
@@ -311,8 +311,8 @@ def test_pauses_are_left_out() -> None:
 
 
 class TestBest:
-    def best(self, tmp_path: Path, strategy: Strategy) -> Best:
-        return Best(make_run(strategy), tmp_path, CLASSES)
+    def best(self, tmp_path: Path, strategy: Strategy) -> BestEpoch:
+        return BestEpoch(make_run(strategy), tmp_path, CLASSES)
 
     def test_best_is_by_accuracy_then_lower_loss_then_earlier(self, tmp_path: Path) -> None:
         best = self.best(tmp_path, extraction())

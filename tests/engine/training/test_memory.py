@@ -20,10 +20,11 @@ from engine.models.backbones import Network
 from engine.strategy import Strategy
 from engine.training.batches import MicroBatches
 from engine.training.features import FeatureStore, extracted
-from engine.training.fit import fit, warm_up
+from engine.training.fit import fit
 from engine.training.memory import DoesNotFitError, shortage
 from engine.training.run import Run, Training, at_the_start
 from engine.training.step import gradients
+from engine.training.warm_up import warm_up
 from tests.engine.training.card import Card
 from tests.engine.training.runs import extraction, fine_tuning, make_run, never_best
 from tests.engine.work import result

@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from engine.data.dataset import Sample
-from engine.data.prepare import Part
+from engine.data.prepared import Part
 from engine.events import Event, ProbeSolved, Warned
 from engine.presets import on_rung
 from engine.strategy import LBFGS, SGD, changed_strategy

@@ -9,8 +9,8 @@ import pytest
 
 from engine import cache
 from engine.cached_rows import CONTENTS, VALUES
-from engine.data import fingerprint as module
-from engine.data.fingerprint import content_hashes
+from engine.data import content_hashes as module
+from engine.data.content_hashes import content_hashes
 from tests.engine.work import result
 
 

@@ -28,7 +28,7 @@ V1 = Names("memory.limit_in_bytes", "memory.usage_in_bytes", "total_inactive_fil
 V2 = Names("memory.max", "memory.current", "inactive_file")
 
 
-def ram_bound(held: int = 0) -> int:
+def image_memory_budget(held: int = 0) -> int:
     """Bytes of memory that images may take now, beside those of ``held`` bytes that are there already.
 
     All together a share of what they have and what is free. ``DataError`` where TL_TUI_RAM_SHARE is no share.

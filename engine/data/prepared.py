@@ -1,0 +1,59 @@
+"""A data set whose images are decoded, as it is trained on."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from engine.cached_rows import Digests
+from engine.data.dataset import Sample, Unreadable
+from engine.data.pixels import Pixels
+
+
+@dataclass(frozen=True)
+class Part:
+    """The images of a part that can be read, in the order of the data set.
+
+    ``rows``: int64 (N,), their places among the prepared images. ``labels``: int64 (N,). ``samples``: N.
+    ``unreadable``: those left out.
+    """
+
+    rows: Tensor
+    labels: Tensor
+    samples: tuple[Sample, ...]
+    unreadable: tuple[Unreadable, ...]
+
+
+NO_IMAGES = Part(torch.empty(0, dtype=torch.int64), torch.empty(0, dtype=torch.int64), (), ())
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """A data set's images as squares, each content once.
+
+    ``contents``: the digest of each row's file; ``recipe`` names the way from files to pixels. ``fingerprint``: a
+    digest of what they show in their order, their labels and their split; the same at every size. ``test`` is empty
+    where no part is set apart for it. ``pool``: the rows of all images that some run of the experiment trains on, where
+    those are more than the ones of ``train``.
+    """
+
+    pixels: Pixels
+    train: Part
+    val: Part
+    contents: Digests
+    recipe: str
+    fingerprint: str
+    test: Part = NO_IMAGES
+    pool: Tensor | None = None
+
+    @property
+    def count(self) -> int:
+        """How many rows there are, those among them that cannot be read."""
+        return len(self.contents)
+
+    @property
+    def trained(self) -> Tensor:
+        """The rows of all images that some run trains on: int64."""
+        return self.train.rows if self.pool is None else self.pool

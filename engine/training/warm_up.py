@@ -1,0 +1,70 @@
+"""What is paid only once, before the time of any run counts."""
+
+from __future__ import annotations
+
+import copy
+import logging
+
+import torch
+
+from engine.devices import wait_for
+from engine.precision import autocast, gradient_scaler
+from engine.training.batches import batch_sizes, evaluation_sizes
+from engine.training.memory import shortage
+from engine.training.optim import make_optimizer
+from engine.training.probe import divided
+from engine.training.run import Run
+from engine.training.step import gradients
+
+logger = logging.getLogger("engine")
+
+
+def warm_up(run: Run) -> None:
+    """One step on blank images, undone: what is paid only once (loading, choosing and compiling kernels) is then not
+    counted as the time of the run that happens to come first. What does not fit into memory is left to the run.
+    """
+    if run.strategy.solves_head:
+        divided(run.images.prepared.train.samples, 2, 0)  # loads scikit-learn
+    train_sizes, val_sizes = _shapes(run)
+    if not train_sizes and not val_sizes:
+        return
+    before = copy.deepcopy(run.network.module.state_dict())
+    try:
+        _compute_blanks(run, train_sizes, val_sizes)
+    except Exception as error:
+        if not shortage(error):
+            raise
+        logger.warning("no memory to warm up with: %s", str(error))
+    run.network.module.zero_grad(set_to_none=True)
+    run.network.module.load_state_dict(before)
+    wait_for(run.images.device)
+
+
+def _compute_blanks(run: Run, train_sizes: list[int], val_sizes: list[int]) -> None:
+    network, device, crop = run.network, run.images.device, run.images.preprocessing.crop
+    optimizer = make_optimizer(run.strategy, network)
+    scaler = gradient_scaler(device, run.precision)
+    for size in train_sizes:
+        network.module.train()
+        blank = torch.zeros(size, 3, crop, crop, device=device).to(memory_format=torch.channels_last)
+        labels = torch.zeros(size, dtype=torch.int64, device=device)
+        gradients(run.model, optimizer, scaler, run.precision, iter([(blank, labels)]), size)
+        scaler.step(optimizer)
+        scaler.update()
+    network.module.eval()
+    for size in val_sizes:
+        blank = torch.zeros(size, 3, crop, crop, device=device).to(memory_format=torch.channels_last)
+        with torch.inference_mode(), autocast(device, run.precision):
+            run.model(blank)
+
+
+def _shapes(run: Run) -> tuple[list[int], list[int]]:
+    """The sizes of batches for which kernels are chosen or compiled; on a CPU two images load all there is."""
+    if run.strategy.on_features:
+        return [], []  # a frozen backbone is tried out where it is folded
+    if run.images.device.type == "cpu" and run.model is run.network.module:
+        return [2], []
+    count = len(run.images.prepared.train.labels)
+    train = batch_sizes(count, run.strategy.batch_size)
+    val = evaluation_sizes(len(run.images.prepared.val.labels), run.images.device)
+    return sorted(set(train)), sorted(set(val))
