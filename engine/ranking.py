@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Generator, Sequence
+from collections.abc import Generator, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 
 import torch
@@ -54,8 +54,9 @@ class Ranked(Struct, frozen=True, kw_only=True):
 
 def rank(
     dataset: DataSet, backbones: Sequence[str], weights: str, device: str
-) -> Generator[WorkDone, None, tuple[Ranked, ...]]:
-    """The backbones, the best by LogME first, those without weights last; validation images play no part.
+) -> Generator[WorkDone | Ranked, None, tuple[Ranked, ...]]:
+    """Yields each backbone once it is ranked or skipped, in the order asked for, and how far the work on the next is;
+    returns all of them, :func:`best_first`. Validation images play no part.
 
     ``weights`` and ``device`` as in an experiment. ``SpecError`` where torchvision has no such backbone or the device
     is not there, ``DataError`` where the data cannot be used.
@@ -84,6 +85,12 @@ def rank(
                 one = Ranked(backbone=backbone, skipped="it does not fit into memory")
             store.tables.clear()
             found.append(one)
+            yield one
+    return best_first(found)
+
+
+def best_first(found: Iterable[Ranked]) -> tuple[Ranked, ...]:
+    """The backbones, the best by LogME first, those that were skipped last."""
     return tuple(sorted(found, key=lambda one: -math.inf if one.logme is None else one.logme, reverse=True))
 
 

@@ -11,6 +11,7 @@ from typing import Any
 import click
 
 from tui.options import data_of, data_options, detach_option, experiment_of, experiment_options, json_option, out_option
+from tui.ranking import BACKBONES
 
 HELP = """A terminal lab for transfer learning.
 
@@ -88,7 +89,7 @@ def check(data: str | None, as_json: bool, **asked: Any) -> int:
 @click.option(
     "--backbones",
     metavar="NAME,NAME,…",
-    default="resnet18,resnet50,mobilenet_v3_small,mobilenet_v3_large,efficientnet_b0,convnext_tiny",
+    default=",".join(BACKBONES),
     show_default=True,
     help="torchvision models to rank.",
 )

@@ -14,7 +14,8 @@ from sklearn.linear_model import BayesianRidge
 
 from engine.data.discover import discover
 from engine.models.backbones import default_weights
-from engine.ranking import log_evidence, rank
+from engine.progress import WorkDone
+from engine.ranking import Ranked, log_evidence, rank
 from engine.spec import DataSource
 from engine.strategy import Strategy
 from engine.toml import SpecError
@@ -68,7 +69,22 @@ def test_backbones_are_ranked_by_training_images_alone(image_folder: Callable[..
     assert one.logme is not None
     assert one.features == 1024
     assert one.parameters > 1_000_000
-    assert any(done.detail.startswith("mobilenet_v3_small: ") and done.total for done in said)
+    done = [now for now in said if isinstance(now, WorkDone)]
+    assert any(now.detail.startswith("mobilenet_v3_small: ") and now.total for now in done)
+
+
+def test_each_backbone_is_told_once_it_is_done_and_the_best_comes_first_at_the_end(
+    image_folder: Callable[..., Path], weights: Path
+) -> None:
+    dataset = discover(DataSource(path=str(image_folder())))
+    asked = ["resnet18", "mobilenet_v3_small"]
+    found, said = result(rank(dataset, asked, str(weights / "mine.safetensors"), "cpu"))
+    ranked = [now for now in said if isinstance(now, Ranked)]
+    assert [one.backbone for one in ranked] == asked
+    assert "give a file of resnet18" in ranked[0].skipped
+    assert found == tuple(reversed(ranked))
+    later = said[said.index(ranked[0]) :]
+    assert any(isinstance(now, WorkDone) and now.detail.startswith("mobilenet_v3_small: ") for now in later)
 
 
 def test_features_that_are_found_cost_what_they_took(

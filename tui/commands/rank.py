@@ -11,13 +11,11 @@ from rich.table import Table
 from rich.text import Text
 
 from engine.export.to_json import json_text
+from engine.progress import WorkDone, transformed
 from engine.spec import DataSource
-from engine.text import shown
-from engine.units import UNKNOWN, percent, short_count
 from tui.commands.progress import with_progress_bar
+from tui.ranking import COLUMNS, caveats, cells, skipped
 from tui.theme import AMBER, GREEN, GREY, rgb
-
-COLUMNS = ("backbone", "LogME", "probe accuracy", "loss", "features", "parameters", "seconds")
 
 
 def print_ranking(source: DataSource, backbones: Sequence[str], weights: str, device: str, *, as_json: bool) -> int:
@@ -26,7 +24,10 @@ def print_ranking(source: DataSource, backbones: Sequence[str], weights: str, de
     from engine.ranking import rank  # noqa: PLC0415 - imports torch
 
     console = Console(stderr=as_json)
-    found = with_progress_bar(rank(discover(source), backbones, weights, device), console)
+    work = transformed(
+        rank(discover(source), backbones, weights, device), lambda now: now if isinstance(now, WorkDone) else None
+    )
+    found = with_progress_bar(work, console)
     ranked = [one for one in found if not one.skipped]
     if as_json:
         sys.stdout.write(json_text({"backbones": msgspec.to_builtins(found)}))
@@ -35,24 +36,12 @@ def print_ranking(source: DataSource, backbones: Sequence[str], weights: str, de
     for number, column in enumerate(COLUMNS):
         table.add_column(column, justify="right" if number else "left", no_wrap=number == 0)
     for place, one in enumerate(ranked):
-        cells = (
-            one.backbone,
-            UNKNOWN if one.logme is None else f"{one.logme:.3f}",
-            UNKNOWN if one.accuracy is None else percent(one.accuracy),
-            UNKNOWN if one.loss is None else f"{one.loss:.3f}",
-            f"{one.features:,}",
-            short_count(one.parameters),
-            f"{one.seconds:.1f}",
-        )
-        table.add_row(*(Text(cell, "" if place else rgb(GREEN)) for cell in cells))
+        table.add_row(*(Text(cell, "" if place else rgb(GREEN)) for cell in cells(one)))
     if ranked:
         console.print(table)
-        said = "Of the training images alone: the probe is cross-validated. LogME only compares on the same images."
-        console.print(Text(said, rgb(GREY)))
-        if weights == "none":
-            said = "All weights are random (--weights none): this tells nothing of pretrained networks."
-            console.print(Text(said, rgb(AMBER)))
+        for sentence, colour in zip(caveats(weights), (GREY, AMBER), strict=False):
+            console.print(Text(sentence, rgb(colour)))
     for one in found:
         if one.skipped:
-            console.print(Text(f"skipped {shown(one.backbone)}: {shown(one.skipped, 600)}", rgb(AMBER)), soft_wrap=True)
+            console.print(Text(skipped(one), rgb(AMBER)), soft_wrap=True)
     return 0 if ranked else 1
