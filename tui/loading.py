@@ -1,4 +1,4 @@
-"""Loads the libraries that compare, one thread at a time.
+"""Loads the libraries that compare, and those that know backbones, one thread at a time.
 
 Where two threads import parts of a library whose modules import each other, Python lets one of them see a module that
 is not whole yet. So every thread that may be the first to need one of these asks here.
@@ -12,13 +12,15 @@ from contextlib import nullcontext
 from importlib import import_module
 from threading import Lock
 
-from engine.hosts.tuning import step_back, uncollected
+from engine.hosts.tuning import step_back, tune_process, uncollected
 from tui.errors import record_error
 
 NICE = 5
 """How far loading ahead steps back: not behind what trains, since a person may come to wait for it."""
 FOR_COMPARING = ("numpy", "scipy.special", "scipy.stats", "sklearn.metrics", "engine.comparison.pairs", "tui.comparing")
 """In an order in which each takes a part of the seconds."""
+FOR_BACKBONES = ("torch", "torchvision", "engine.ranking", "engine.data.discover")
+"""The packages first, whole: an experiment that has just been started may be importing them too."""
 SCREENS = ("tui.screens.compare", "tui.screens.runs")
 """The modes that are visited later."""
 LOADING = Lock()
@@ -27,6 +29,13 @@ LOADING = Lock()
 def load_for_comparing() -> None:
     """Imports what compares; returns at once where that was done."""
     _load(FOR_COMPARING, lambda: True)
+
+
+def load_for_backbones() -> None:
+    """Imports torch and what knows backbones, for a thread of its own; returns at once where that was done."""
+    step_back(NICE)
+    tune_process()
+    _load(FOR_BACKBONES, lambda: True)
 
 
 def _load(names: tuple[str, ...], is_wanted: Callable[[], bool]) -> None:

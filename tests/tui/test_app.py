@@ -691,7 +691,7 @@ async def test_enter_pressed_twice_at_once_answers_once(app: TlTui) -> None:
         lambda: Pick("Which?", ["one", "two"]),
         lambda: Tick("Which?", ["one", "two"], ()),
         lambda: PickFolder(Path.cwd()),
-        lambda: AddStrategy("resnet18"),
+        lambda: AddStrategy("resnet18", "none"),
     )
     async with app.run_test(size=(80, 24)) as pilot:
         await until(pilot, lambda: app.current_mode == "setup")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import ClassVar
 
 from rich.text import Text
-from textual import on
+from textual import on, work
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Vertical
@@ -18,23 +18,30 @@ from engine.models.names import is_model, model_names
 from engine.presets import named, rungs
 from engine.strategy import Strategy
 from engine.text import did_you_mean
+from tui.backbones import Asked, Facts, looking
 from tui.screens.dialogs import answer
+from tui.theme import AMBER, GREY, rgb
 from tui.widgets.field import Field
 from tui.widgets.strategy_form import COMMON_BACKBONES
 from tui.widgets.text_input import TextInput
 
 
 class AddStrategy(ModalScreen[Strategy | None]):
-    """Answers the strategy that was put together, None where the person wants none."""
+    """Answers the strategy that was put together, None where the person wants none.
+
+    ``weights``: those of the experiment; it is said where the backbone's are.
+    """
 
     DEFAULT_CSS = """
     AddStrategy { align: center middle; }
     AddStrategy > Vertical {
         width: 90%; max-width: 100; height: auto; max-height: 90%; border: round $primary; background: $surface;
     }
-    AddStrategy OptionList { height: auto; background: transparent; padding: 0 1; text-wrap: nowrap;
-        text-overflow: ellipsis; margin: 1 0 0 0; }
+    AddStrategy OptionList { height: auto; background: transparent; text-wrap: nowrap;
+        text-overflow: ellipsis; }
+    AddStrategy OptionList.-textual-compact { padding: 0 1; }
     AddStrategy OptionList:focus { background-tint: transparent; }
+    AddStrategy #new-facts { padding: 0 1; height: 3; text-overflow: ellipsis; }
     AddStrategy #new-name { padding: 0 1; margin: 1 0 0 0; color: $text-muted; }
     AddStrategy Footer { dock: none; }
     """
@@ -48,20 +55,23 @@ class AddStrategy(ModalScreen[Strategy | None]):
         Binding("enter", "add", "Add", id="add.add", tooltip="add it to the strategies, ticked"),
     ]
 
-    def __init__(self, backbone: str) -> None:
+    def __init__(self, backbone: str, weights: str) -> None:
         super().__init__()
+        self.weights = weights
         self.suggested = list(dict.fromkeys((*COMMON_BACKBONES, *model_names())))
         self.backbone = TextInput(
             backbone, compact=True, id="new-backbone", suggester=SuggestFromList(self.suggested), max_length=60
         )
         self.rungs = OptionList(*map(_option, rungs()), compact=True, markup=False, id="new-rung")
+        self.facts = Static(markup=False, id="new-facts")
         self.said = Static(markup=False, id="new-name")
 
     def compose(self) -> ComposeResult:
-        """The backbone, the rungs, and the name of what they make."""
+        """The backbone and what is known of it, the rungs, and the name of what they make."""
         with Vertical() as frame:
             frame.border_title = "Add a strategy"
             yield Field("backbone", self.backbone, "any torchvision model")
+            yield self.facts
             yield self.rungs
             yield self.said
             yield Footer()
@@ -71,6 +81,7 @@ class AddStrategy(ModalScreen[Strategy | None]):
         self.rungs.highlighted = 0
         self.set_focus(self.backbone)  # at once, for the keys that came together with the one that opened this
         self._say()
+        self._look()
 
     def action_move(self, step: int) -> None:
         """Goes to the next rung, or to the one before, wherever the focus is."""
@@ -96,6 +107,18 @@ class AddStrategy(ModalScreen[Strategy | None]):
         said = f"! {self._not_yet or self.problem}" if strategy is None else f"Enter adds {strategy.name}"
         self.said.update(said)
 
+    @on(Input.Changed)
+    def _typed(self) -> None:
+        self._look()
+
+    @work(exclusive=True, exit_on_error=False)
+    async def _look(self) -> None:
+        """Says what is known of the backbone that is typed."""
+        self.facts.update("")
+        if not self.problem:
+            self.facts.update(Text("looking for its weights …", rgb(GREY)))
+            self.facts.update(_said(await looking.answer(Asked(self.backbone.value.strip(), self.weights))))
+
     @property
     def _not_yet(self) -> str:
         """What is said of the beginning of a name, which reads as all of it where the cursor stands on the rest."""
@@ -116,6 +139,11 @@ class AddStrategy(ModalScreen[Strategy | None]):
 def no_backbone(name: str) -> str:
     """Why torchvision has no model of that name, empty where it has one, or where its models are not known."""
     return "" if is_model(name) else f"not the name of a torchvision model{did_you_mean(name, model_names(), most=2)}"
+
+
+def _said(facts: Facts) -> Text:
+    problem = (f"! {facts.problem}", rgb(AMBER)) if facts.problem else ""
+    return Text("\n").join(Text.assemble(line) for line in (facts.size, facts.weights, problem) if line)
 
 
 def _option(name: str) -> Option:

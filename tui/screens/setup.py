@@ -345,7 +345,8 @@ class SetupScreen(Mode):
 
         await caught_up(self.strategies)
         current = self.strategies.current
-        await self.app.push_screen(AddStrategy(current.backbone if current else "resnet18"), self._added)
+        window = AddStrategy(current.backbone if current else "resnet18", self.options.asked_weights)
+        await self.app.push_screen(window, self._added)
 
     def action_leave(self) -> None:
         """Goes to the strategies, where keys are keys again."""

@@ -135,6 +135,20 @@ class RunOptions(Vertical):
             return 0, None
 
     @property
+    def asked_weights(self) -> str:
+        """Which weights are asked for; what is typed where that is wrong, so that it can be said why."""
+        typed = self.weights.value.strip()
+        try:
+            return weights_from(typed)
+        except SpecError:
+            return typed
+
+    @property
+    def asked_device(self) -> str:
+        """Which device is asked for, be it one or not."""
+        return self.device.value.strip()
+
+    @property
     def values(self) -> tuple[str, ...]:
         """What is typed and chosen, be it right or wrong."""
         typed = self.seeds, self.folds, self.weights, self.device
