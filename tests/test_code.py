@@ -32,7 +32,8 @@ def modules_after(statement: str) -> set[str]:
 
 
 def test_screens_load_without_torch() -> None:
-    loaded = modules_after("import tui.app, tui.screens.setup, tui.screens.live, tui.screens.compare, tui.screens.runs")
+    screens = ("setup", "live", "compare", "runs", "add_strategy", "ranking")
+    loaded = modules_after(f"import tui.app, {', '.join(f'tui.screens.{name}' for name in screens)}")
     assert not loaded & {"torch", "torchvision", "numpy", "sklearn", "scipy", "PIL"}
 
 

@@ -12,7 +12,7 @@ from tui.latest import Latest
 from tui.loading import load_for_backbones
 
 
-class Asked(NamedTuple):
+class BackboneQuery(NamedTuple):
     """A backbone, and which ``weights`` it would begin with, as in an experiment."""
 
     backbone: str
@@ -27,7 +27,7 @@ class Facts(NamedTuple):
     problem: str = ""
 
 
-def facts(asked: Asked) -> Facts:
+def facts(asked: BackboneQuery) -> Facts:
     """What is known of it without a download; loads torch the first time, and reads the file of its weights."""
     size = ""
     try:
@@ -51,5 +51,5 @@ def facts(asked: Asked) -> Facts:
         return Facts(size, problem=unexpected(error))
 
 
-looking = Latest[Asked, Facts](facts, "backbones")
+looking = Latest[BackboneQuery, Facts](facts, "backbones")
 """One thread, however often the window is opened while a disk does not answer."""

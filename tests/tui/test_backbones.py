@@ -17,7 +17,7 @@ from engine.presets import presets
 from engine.spec import DataSource, changed, default_experiment
 from tests.tui.conftest import text_of, until
 from tests.tui.test_setup import SIZES, App, settled, typed
-from tui.backbones import Asked, facts
+from tui.backbones import BackboneQuery, facts
 from tui.screens.add_strategy import AddStrategy
 
 FILE = default_weights("resnet18").url.rpartition("/")[2]
@@ -46,22 +46,22 @@ def app(image_folder: Callable[..., Path], hub: Path, tmp_path: Path, monkeypatc
 def test_where_weights_are_is_said_of_the_choice_in_setup(
     hub: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    said = facts(Asked("resnet18", "default"))
+    said = facts(BackboneQuery("resnet18", "default"))
     assert said.size == "11.7 M parameters with ImageNet's last layer, images of 224 × 224"
     assert said.weights.startswith("weights: torchvision IMAGENET1K_V1, not here yet: download") and not said.problem
-    assert facts(Asked("resnet18", "none")).weights == "weights: none (random initialisation)"
+    assert facts(BackboneQuery("resnet18", "none")).weights == "weights: none (random initialisation)"
     for folder in (hub, tmp_path / "folder"):
         folder.mkdir(parents=True)
-    assert f"no {FILE} in this folder" in facts(Asked("resnet18", str(tmp_path / "folder"))).problem
+    assert f"no {FILE} in this folder" in facts(BackboneQuery("resnet18", str(tmp_path / "folder"))).problem
     (tmp_path / "folder" / FILE).write_bytes(b"other")
-    assert "damaged" in facts(Asked("resnet18", str(tmp_path / "folder"))).problem
+    assert "damaged" in facts(BackboneQuery("resnet18", str(tmp_path / "folder"))).problem
     (hub / FILE).write_bytes(b"other")
-    assert "is damaged" in facts(Asked("resnet18", "default")).weights
+    assert "is damaged" in facts(BackboneQuery("resnet18", "default")).weights
     monkeypatch.setattr(weights, "sha256_of", lambda path: FILE.removesuffix(".pth").rpartition("-")[2] + 56 * "0")
     (hub / FILE).write_bytes(b"whole")
-    assert facts(Asked("resnet18", "default")).weights == "weights: torchvision IMAGENET1K_V1, torch hub cache"
-    assert "no such file" in facts(Asked("resnet18", str(tmp_path / "nowhere"))).problem
-    assert "no classification model 'resnet17'; did you mean" in facts(Asked("resnet17", "none")).problem
+    assert facts(BackboneQuery("resnet18", "default")).weights == "weights: torchvision IMAGENET1K_V1, torch hub cache"
+    assert "no such file" in facts(BackboneQuery("resnet18", str(tmp_path / "nowhere"))).problem
+    assert "no classification model 'resnet17'; did you mean" in facts(BackboneQuery("resnet17", "none")).problem
 
 
 @pytest.mark.parametrize("size", SIZES)

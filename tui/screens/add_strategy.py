@@ -18,7 +18,7 @@ from engine.models.names import is_model, model_names
 from engine.presets import named, rungs
 from engine.strategy import Strategy
 from engine.text import did_you_mean
-from tui.backbones import Asked, Facts, looking
+from tui.backbones import BackboneQuery, Facts, looking
 from tui.screens.dialogs import answer
 from tui.theme import AMBER, GREY, rgb
 from tui.widgets.field import Field
@@ -117,7 +117,7 @@ class AddStrategy(ModalScreen[Strategy | None]):
         self.facts.update("")
         if not self.problem:
             self.facts.update(Text("looking for its weights …", rgb(GREY)))
-            self.facts.update(_said(await looking.answer(Asked(self.backbone.value.strip(), self.weights))))
+            self.facts.update(_said(await looking.answer(BackboneQuery(self.backbone.value.strip(), self.weights))))
 
     @property
     def _not_yet(self) -> str:

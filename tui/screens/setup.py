@@ -33,6 +33,8 @@ from tui.widgets.strategy_list import StrategyList
 if TYPE_CHECKING:
     from engine.state import ExperimentState
 
+STOP_FIRST = "an experiment is running: stop it first (2, then s)"
+
 
 class SetupScreen(Mode):
     """The data, the strategies, what holds for every run, and the highlighted strategy's parameters."""
@@ -71,6 +73,7 @@ class SetupScreen(Mode):
         Binding("ctrl+o", "browse", "Browse", id="setup.browse", tooltip="pick the data from a folder tree"),
         Binding("b", "other_size", "Size", id="setup.size", tooltip="MobileNetV3: the small or the large backbone"),
         Binding("c", "classes", "Classes", id="setup.classes", tooltip="look at the images of each class"),
+        Binding("r", "rank", "Rank", id="setup.rank", tooltip="rank backbones on the data, before anything trains"),
         Binding(
             "g",
             "split",
@@ -202,7 +205,7 @@ class SetupScreen(Mode):
             return
         problem = self._problem()
         if hosting.is_training:
-            problem = "an experiment is running: stop it first (2, then s)"
+            problem = STOP_FIRST
         elif not problem and self.data.found is None:
             problem = "still looking at the data"
         elif not problem:
@@ -291,7 +294,7 @@ class SetupScreen(Mode):
                 can = bool(self.data.proposed)
             case "images":
                 can = self.data.may_be_checked or bool(self.data.copies)
-            case "classes":
+            case "classes" | "rank":
                 can = True if self.data.found is not None else None
             case "path":
                 can = not isinstance(self.focused, Input)
@@ -347,6 +350,30 @@ class SetupScreen(Mode):
         current = self.strategies.current
         window = AddStrategy(current.backbone if current else "resnet18", self.options.asked_weights)
         await self.app.push_screen(window, self._added)
+
+    def action_rank(self) -> None:
+        """Ranks backbones on the data; the one that is chosen is added on a rung that is asked for."""
+        from tui.ranking import BACKBONES  # noqa: PLC0415 - not needed for the first frame
+        from tui.screens.ranking import Ranking  # noqa: PLC0415
+
+        options = self.options
+        wrong = [label for label in ("weights", "device") if label in options.problems]
+        problem = "; ".join(f"{label}: {options.problems[label]}" for label in wrong)
+        if app_of(self).hosting.is_busy:
+            problem = STOP_FIRST
+        if problem:
+            self._say(problem)
+            self.app.bell()
+            return
+        self.data.stop_checking()
+        window = Ranking(self.data.source, BACKBONES, options.asked_weights, options.asked_device)
+        self.app.push_screen(window, self._chosen)
+
+    def _chosen(self, backbone: str | None) -> None:
+        from tui.screens.add_strategy import AddStrategy  # noqa: PLC0415 - not needed for the first frame
+
+        if backbone is not None:
+            self.app.push_screen(AddStrategy(backbone, self.options.asked_weights), self._added)
 
     def action_leave(self) -> None:
         """Goes to the strategies, where keys are keys again."""
