@@ -71,9 +71,9 @@ class SetupScreen(Mode):
             tooltip="type the path of the data; page down there: more of what was found",
         ),
         Binding("ctrl+o", "browse", "Browse", id="setup.browse", tooltip="pick the data from a folder tree"),
+        Binding("r", "rank", "Rank", id="setup.rank", tooltip="rank backbones on the data, before anything trains"),
         Binding("b", "other_size", "Size", id="setup.size", tooltip="MobileNetV3: the small or the large backbone"),
         Binding("c", "classes", "Classes", id="setup.classes", tooltip="look at the images of each class"),
-        Binding("r", "rank", "Rank", id="setup.rank", tooltip="rank backbones on the data, before anything trains"),
         Binding(
             "g",
             "split",
