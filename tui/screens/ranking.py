@@ -64,7 +64,7 @@ class RankingList(Listing):
     def take(self, done: tuple[Ranked, ...]) -> None:
         """Shows these as done; the cursor stays with its backbone once a person has moved it, else with the first."""
         name = backbone_of(self.current)
-        self.done = done
+        self.done, self.now = done, "begins"
         if self.was_moved:
             self.cursor = [backbone_of(one) for one in self.lines].index(name)
         self.draw()
