@@ -12,6 +12,7 @@ from msgspec.structs import replace
 
 from engine import events as ev
 from engine.events import AnyEvent, DataSummary, Device, EpochFinished, Memory, Metrics, Stage
+from engine.peaks import PeakMemory
 from engine.spec import Experiment, planned_runs
 from engine.strategy import Strategy
 
@@ -47,7 +48,8 @@ class StageProgress(Struct, frozen=True):
 class RunState(Struct, frozen=True):
     """One run: a strategy with a seed. Times are elapsed seconds of the experiment.
 
-    ``status``: ``waiting`` also where the experiment ended before it began.
+    ``status``: ``waiting`` also where the experiment ended before it began. ``memory``: samples for a chart, of which
+    there is a bound; ``most``: of all that were taken.
     """
 
     run: str
@@ -65,7 +67,7 @@ class RunState(Struct, frozen=True):
     epochs: tuple[EpochFinished, ...] = ()
     memory: tuple[MemoryPoint, ...] = ()
     memory_at_start: Memory | None = None
-    memory_at_end: Memory | None = None
+    most: PeakMemory = PeakMemory()
     started: float | None = None
     seconds: float | None = None
     cpu_seconds: float | None = None
@@ -161,7 +163,9 @@ def _heard(state: ExperimentState, event: AnyEvent) -> ExperimentState:
 def _with_epochs(state: ExperimentState, epochs: dict[str, list[EpochFinished]]) -> ExperimentState:
     for name, finished in epochs.items():
         if _has(state, name):
-            state = _with_run(state, name, epochs=(*state.run(name).epochs, *finished))
+            run = state.run(name)
+            most = run.most.raised(*(epoch.memory for epoch in finished))
+            state = _with_run(state, name, epochs=(*run.epochs, *finished), most=most)
     return state
 
 
@@ -195,7 +199,6 @@ _NOT_OVER: dict[str, object] = {
     "seconds": None,
     "cpu_seconds": None,
     "seconds_of_found_features": 0.0,
-    "memory_at_end": None,
     "test": None,
     "joules": None,
 }
@@ -268,6 +271,7 @@ def _(event: ev.RunStarted, state: ExperimentState) -> ExperimentState:
         stage_rates=event.stage_rates,
         started=before.started if before is not None and goes_on else event.elapsed,
         memory_at_start=before.memory_at_start if before is not None and goes_on else event.memory,
+        most=(before.most if before is not None and goes_on else PeakMemory()).raised(event.memory),
     )
 
 
@@ -280,8 +284,10 @@ def _(event: ev.ProbeSolved, state: ExperimentState) -> ExperimentState:
 def _(event: ev.MemorySampled, state: ExperimentState) -> ExperimentState:
     if not _has(state, event.run):
         return state
-    points = (*state.run(event.run).memory, MemoryPoint(event.elapsed, event.memory))
-    return _with_run(state, event.run, memory=points[::2] if len(points) > MEMORY_POINTS else points)
+    run = state.run(event.run)
+    points = (*run.memory, MemoryPoint(event.elapsed, event.memory))
+    kept = points[::2] if len(points) > MEMORY_POINTS else points
+    return _with_run(state, event.run, memory=kept, most=run.most.raised(event.memory))
 
 
 @_apply.register
@@ -291,6 +297,8 @@ def _(event: ev.FileSaved, state: ExperimentState) -> ExperimentState:
 
 @_apply.register
 def _(event: ev.RunFinished, state: ExperimentState) -> ExperimentState:
+    if not _has(state, event.run):
+        return state
     return _with_run(
         state,
         event.run,
@@ -299,7 +307,7 @@ def _(event: ev.RunFinished, state: ExperimentState) -> ExperimentState:
         seconds=event.seconds,
         cpu_seconds=event.cpu_seconds,
         seconds_of_found_features=event.seconds_of_found_features,
-        memory_at_end=event.memory,
+        most=state.run(event.run).most.raised(event.memory),
         test=event.test,
         joules=event.joules,
     )

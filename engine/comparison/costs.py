@@ -1,8 +1,8 @@
-"""What a run cost: memory of each kind, speed, time until it was good enough; and when it began to overfit."""
+"""What a run cost: speed, time until it was good enough; and when it began to overfit."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from itertools import accumulate
 
 from msgspec import Struct
@@ -14,39 +14,11 @@ GOOD_ENOUGH = 0.95
 """This share of another strategy's best accuracy is what time is taken to."""
 
 
-class PeakMemory(Struct, frozen=True):
-    """The most that was seen of each kind of memory during a run, in bytes; None for kinds that there are not.
-
-    ``device`` is the whole card's, other programs' included; the others are this process's.
-    """
-
-    rss: int | None
-    allocated: int | None
-    reserved: int | None
-    device: int | None
-
-
 class Turn(Struct, frozen=True):
     """The epoch of lowest validation loss, after which it rose, by so many nats until the last epoch."""
 
     epoch: int
     rise: float
-
-
-def peak_memory(run: RunState) -> PeakMemory:
-    """The largest that was seen of a run's memory."""
-    seen = [epoch.memory for epoch in run.epochs] + [point.memory for point in run.memory]
-    seen += [memory for memory in (run.memory_at_start, run.memory_at_end) if memory is not None]
-
-    def most(values: Iterable[int | None]) -> int | None:
-        return max((value for value in values if value is not None), default=None)
-
-    return PeakMemory(
-        rss=most(memory.peak_rss for memory in seen),
-        allocated=most(memory.peak_allocated for memory in seen),
-        reserved=most(memory.reserved for memory in seen),
-        device=most(memory.device_used for memory in seen),
-    )
 
 
 def seconds_in_all(run: RunState) -> float | None:

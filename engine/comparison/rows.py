@@ -209,7 +209,7 @@ def _row(one: Chosen, wanted: str | None) -> Row:
     best, test, device = run.best, run.test, source.state.device
     low, high = accuracy_interval(best.val.accuracy, best.val.images) if best else (None, None)
     test_low, test_high = accuracy_interval(test.accuracy, test.images) if test else (None, None)
-    peak, turn = costs.peak_memory(run), costs.turn(run.epochs)
+    peak, turn = run.most, costs.turn(run.epochs)
     on_device = peak.allocated is not None
     start = run.memory_at_start
     return Row(

@@ -6,6 +6,7 @@ import pytest
 
 from engine import events as ev
 from engine.events import AnyEvent, Memory, Metrics
+from engine.peaks import PeakMemory
 from engine.presets import presets
 from engine.spec import changed, default_experiment
 from engine.state import MEMORY_POINTS, ExperimentState, as_left, condition, fold
@@ -206,6 +207,28 @@ def test_memory_samples_have_a_bound_and_span_the_run() -> None:
     assert elapsed[-1] > 0.95 * 10 * MEMORY_POINTS
 
 
+@pytest.mark.parametrize("at", range(4))
+def test_the_most_memory_is_known_however_many_samples_come_after_it(at: int) -> None:
+    """A bound on the samples kept for a chart drops some, the peak among them or not."""
+    usual = Memory(1, 2, allocated=3, reserved=4, peak_allocated=5, device_used=6, device_total=80)
+    peak = Memory(1, 20, allocated=3, reserved=40, peak_allocated=50, device_used=60, device_total=80)
+    memories = [usual] * at + [peak] + [usual] * 3 * MEMORY_POINTS
+    samples = [ev.MemorySampled(run=FIRST, memory=memory) for memory in memories]
+    run = fold(at_seconds([started(), run_started(FIRST), *samples])).run(FIRST)
+    assert run.most == PeakMemory(rss=20, allocated=50, reserved=40, device=60)
+
+
+def test_every_event_that_knows_of_memory_raises_the_most() -> None:
+    def most(*events: AnyEvent) -> int | None:
+        return fold([started(), *events]).run(FIRST).most.rss
+
+    begins, ended = run_started(FIRST), epoch(FIRST, 1, 0.5, is_best=True)
+    finished = ev.RunFinished(run=FIRST, end="stopped", memory=memory(7))
+    assert (most(), most(begins), most(begins, ended), most(begins, ended, finished)) == (None, 5, 6, 7)
+    assert most(begins, ended, finished, begins) == 5, "it begins anew"
+    assert most(begins, ended, finished, msgspec.structs.replace(begins, epoch=2)) == 7, "it goes on"
+
+
 @pytest.mark.parametrize(
     "event",
     [
@@ -231,4 +254,5 @@ def test_a_run_that_goes_on_knows_nothing_of_how_it_ended() -> None:
     ended = fold(events[:-1]).run(FIRST)
     assert (ended.test, ended.cpu_seconds, ended.joules) == (tested.test, 9.0, 3.0)
     going = fold(events).run(FIRST)
-    assert going == msgspec.structs.replace(fold(events[:3]).run(FIRST), status="waiting")
+    before_its_end = fold(events[:3]).run(FIRST)
+    assert going == msgspec.structs.replace(before_its_end, status="waiting", most=ended.most)

@@ -6,9 +6,9 @@ import pytest
 
 from engine import events as ev
 from engine.comparison import costs
-from engine.comparison.costs import PeakMemory, Turn
+from engine.comparison.costs import Turn
 from engine.events import EpochFinished, Memory, Metrics
-from engine.state import MemoryPoint, RunState
+from engine.state import RunState
 from engine.strategy import Strategy
 
 
@@ -55,15 +55,6 @@ def test_validation_loss_turned_where_it_was_lowest_unless_that_is_the_end() -> 
     assert costs.turn(epochs((0.5, 1.0), (0.6, 1.0))) is None
     assert costs.turn(()) is None
     assert costs.turn(epochs((0.5, 1.0), (0.5, float("nan")))) is None
-
-
-def test_memory_of_each_kind_is_the_most_that_was_seen() -> None:
-    on_card = Memory(1, 2, allocated=3, reserved=40, peak_allocated=30, device_used=70, device_total=80)
-    later = Memory(1, 90, allocated=3, reserved=50, peak_allocated=20, device_used=60, device_total=80)
-    seen = run((0.5, 1.0), memory=(MemoryPoint(1.0, on_card),), memory_at_end=later)
-    assert costs.peak_memory(seen) == PeakMemory(rss=90, allocated=30, reserved=50, device=70)
-    assert costs.peak_memory(run((0.5, 1.0))) == PeakMemory(rss=21, allocated=None, reserved=None, device=None)
-    assert costs.peak_memory(run()) == PeakMemory(None, None, None, None)
 
 
 def test_speed_is_training_images_by_training_time() -> None:

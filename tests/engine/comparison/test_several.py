@@ -21,8 +21,9 @@ from engine.comparison.rows import Comparison, DataCounts, Row, compare
 from engine.comparison.scores import ClassScores, Scores
 from engine.comparison.strategies import Spread, StrategySummary, summaries
 from engine.comparison.verdict import choices, verdict
-from engine.events import AnyEvent, Memory, Metrics
+from engine.events import AnyEvent, Metrics
 from engine.export import FORMATS
+from engine.peaks import PeakMemory
 from engine.presets import on_rung
 from engine.state import ExperimentState, RunState, fold
 from engine.strategy import changed_strategy
@@ -106,9 +107,7 @@ def test_beside_several_runs_a_single_one_has_its_interval() -> None:
 def test_runs_that_did_not_come_to_a_result_are_left_out_of_the_means() -> None:
     three = state(range(3))
     fine, *rest = three.runs
-    failed = RunState(
-        f"{FINE}-0", fine.strategy, 0, status="failed", memory_at_start=Memory(7 * logs.MIB, 7 * logs.MIB)
-    )
+    failed = RunState(f"{FINE}-0", fine.strategy, 0, status="failed", most=PeakMemory(rss=7 * logs.MIB))
     made = compare([Source(replace(three, runs=(failed, *rest)))])
     found = lines(made)
     line = found["Cost", "peak RSS of the process"]
@@ -136,8 +135,7 @@ def test_totals_of_runs_that_did_not_end_are_not_better() -> None:
 def test_a_run_without_a_result_is_best_in_nothing(tmp_path: Path) -> None:
     two = state((0, 1))
     predict(tmp_path, two)
-    started = Memory(7 * logs.MIB, 7 * logs.MIB)
-    failed = RunState(f"{FINE}-0", two.runs[0].strategy, 0, status="failed", memory_at_start=started)
+    failed = RunState(f"{FINE}-0", two.runs[0].strategy, 0, status="failed", most=PeakMemory(rss=7 * logs.MIB))
     found = lines(
         compare([Source(replace(two, runs=(failed, *two.runs[1:])), tmp_path)]), single_runs=True
     )  # FINE 0, EXTRACT 0, FINE 1, EXTRACT 1
