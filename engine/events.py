@@ -174,6 +174,7 @@ class EpochFinished(Event, frozen=True, kw_only=True):
 
     ``train`` is measured while the epoch trains (with augmentation and dropout), ``val`` after it.
     ``seconds`` includes validation; ``train_seconds`` and ``images_per_second`` are of the training part.
+    ``run_seconds``: what the run took until then, features included and pauses left out; 0 in logs of older versions.
     ``is_best``: the best validation accuracy so far, ties by lower loss.
     """
 
@@ -187,6 +188,7 @@ class EpochFinished(Event, frozen=True, kw_only=True):
     images_per_second: float
     memory: Memory
     is_best: bool
+    run_seconds: float = 0.0
 
 
 class ProbeSolved(Event, frozen=True, kw_only=True):

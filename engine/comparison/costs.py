@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from itertools import accumulate
 
 from msgspec import Struct
 
@@ -22,24 +21,26 @@ class Turn(Struct, frozen=True):
 
 
 def seconds_in_all(run: RunState) -> float | None:
-    """Of a run that is over, its own seconds; of one that goes on, those of its epochs so far."""
-    if run.seconds is not None:
+    """Of a run that is over, its own seconds; of one that goes on or failed, those until its last epoch's end, where
+    the log tells them, else those of its epochs.
+    """
+    if run.seconds is not None or run.latest is None:
         return run.seconds
-    return sum(epoch.seconds for epoch in run.epochs) if run.epochs else None
+    return run.latest.run_seconds or sum(epoch.seconds for epoch in run.epochs)
 
 
 def seconds_to(run: RunState, accuracy: float) -> float | None:
     """Seconds until the validation accuracy (0..1) was reached, at an epoch's end; None where it never was.
 
-    What a run does before its first epoch (extracting features) is included once the run is over.
+    What a run does before its first epoch (extracting features) is included; where an older log does not tell of it,
+    it is known only of a run that finished, and None of another.
     """
-    in_all = seconds_in_all(run)
-    if in_all is None:
+    reached = next((epoch for epoch in run.epochs if epoch.val.accuracy >= accuracy), None)
+    if reached is None or reached.run_seconds:
+        return reached.run_seconds if reached else None
+    if run.status != "finished" or run.seconds is None:
         return None
-    ends = list(accumulate(epoch.seconds for epoch in run.epochs))
-    before = max(0.0, in_all - ends[-1]) if ends else 0.0
-    reached = (end for end, epoch in zip(ends, run.epochs, strict=True) if epoch.val.accuracy >= accuracy)
-    return next((before + end for end in reached), None)
+    return max(0.0, run.seconds - sum(epoch.seconds for epoch in run.epochs if epoch.epoch > reached.epoch))
 
 
 def images_per_second(epochs: Sequence[EpochFinished]) -> float | None:

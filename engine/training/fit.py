@@ -69,6 +69,7 @@ def fit(run: Run, training: Training, offer: Callable[[int, Metrics, Tensor], bo
             images_per_second=trained.images / train_seconds,
             memory=run.memory.sample(),
             is_best=is_best,
+            run_seconds=(run.meters() - training.began).seconds,
         )
 
 

@@ -168,6 +168,7 @@ def _epoch(
             images_per_second=speed,
             memory=_memory(epoch, cuda, head),
             is_best=_is_best(epoch, head, luck),
+            run_seconds=round(seconds * epoch + 0.4, 2),
         ),
     )
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+from msgspec.structs import replace
 
 from engine import events as ev
 from engine.comparison import costs
@@ -12,8 +13,8 @@ from engine.state import RunState
 from engine.strategy import Strategy
 
 
-def epochs(*measured: tuple[float, float], seconds: float = 10.0) -> tuple[EpochFinished, ...]:
-    """Epochs of these validation accuracies and losses."""
+def epochs(*measured: tuple[float, float], seconds: float = 10.0, before: float = 0.0) -> tuple[EpochFinished, ...]:
+    """Epochs of these validation accuracies and losses, after so many seconds ``before`` the first."""
     return tuple(
         ev.EpochFinished(
             run="a-0",
@@ -26,13 +27,19 @@ def epochs(*measured: tuple[float, float], seconds: float = 10.0) -> tuple[Epoch
             images_per_second=25.0,
             memory=Memory(rss=10, peak_rss=20 + number),
             is_best=False,
+            run_seconds=before + seconds * number,
         )
         for number, (accuracy, loss) in enumerate(measured, 1)
     )
 
 
 def run(*measured: tuple[float, float], **values: object) -> RunState:
-    return RunState("a-0", Strategy("a"), 0, epochs=epochs(*measured), **values)
+    return RunState("a-0", Strategy("a"), 0, **{"epochs": epochs(*measured), **values})
+
+
+def of_an_older_version(run: RunState) -> RunState:
+    """The run as it is known from a log that does not tell how long it took until an epoch's end."""
+    return replace(run, epochs=tuple(replace(epoch, run_seconds=0.0) for epoch in run.epochs))
 
 
 def test_time_to_an_accuracy_is_that_of_the_first_epoch_which_reached_it() -> None:
@@ -43,10 +50,21 @@ def test_time_to_an_accuracy_is_that_of_the_first_epoch_which_reached_it() -> No
     assert costs.seconds_to(run(), 0.1) is None
 
 
-def test_extracting_features_counts_towards_it() -> None:
-    over = run((0.5, 1.0), (0.8, 0.9), seconds=50.0)
+def test_what_comes_before_the_first_epoch_counts_towards_it_and_an_epoch_that_did_not_end_does_not() -> None:
+    features = run(epochs=epochs((0.5, 1.0), (0.8, 0.9), before=30.0))
+    assert (costs.seconds_to(features, 0.5), costs.seconds_in_all(features)) == (40, 50)
+    stopped = run(epochs=epochs((0.8, 0.9), seconds=600.0), status="stopped", seconds=1190.0)
+    assert (costs.seconds_to(stopped, 0.8), costs.seconds_in_all(stopped)) == (600, 1190)
+
+
+def test_older_logs_tell_it_of_runs_that_finished() -> None:
+    over = of_an_older_version(run((0.5, 1.0), (0.8, 0.9), seconds=50.0, status="finished"))
     assert costs.seconds_in_all(over) == 50
     assert costs.seconds_to(over, 0.5) == 40, "30 seconds before the first epoch"
+    stopped = of_an_older_version(run((0.8, 0.9), status="stopped", seconds=19.0))
+    going_on = of_an_older_version(run((0.8, 0.9), status="running"))
+    assert costs.seconds_to(stopped, 0.8) is None and costs.seconds_to(going_on, 0.8) is None
+    assert costs.seconds_in_all(going_on) == 10
 
 
 def test_validation_loss_turned_where_it_was_lowest_unless_that_is_the_end() -> None:

@@ -413,7 +413,7 @@ def test_what_groups_give_away_stands_below_validation_accuracy() -> None:
 
 def test_absurd_times_of_a_damaged_log_are_not_known(tmp_path: Path) -> None:
     two = state((0, 1))
-    absurd = tuple(replace(epoch, seconds=1e308, train_seconds=5e-324) for epoch in two.runs[0].epochs)
+    absurd = tuple(replace(epoch, seconds=1e308, train_seconds=5e-324, run_seconds=0.0) for epoch in two.runs[0].epochs)
     two = replace(two, runs=(replace(two.runs[0], epochs=absurd, seconds=None), *two.runs[1:]))
     made = compare([Source(two)])
     assert (made.runs[0].seconds_total, made.runs[0].images_per_second) == (None, None)

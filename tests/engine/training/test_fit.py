@@ -127,7 +127,7 @@ def test_validation_is_in_eval_mode_and_a_part_of_the_epochs_time() -> None:
     for event in fitted(run, never_best):
         stage = event.stage if isinstance(event, ev.StageChanged) else stage
         if isinstance(event, ev.EpochFinished):
-            assert (event.train_seconds, event.seconds) == (2.0, 3.0)
+            assert (event.train_seconds, event.seconds, event.run_seconds) == (2.0, 3.0, 3.0)
     assert modes == [("training", True, 8), ("training", True, 8), ("validating", False, 8)]
 
 
