@@ -11,7 +11,7 @@ from typing import Literal
 from rich.text import Text
 
 from engine.comparison.columns import columns
-from engine.comparison.measured import part
+from engine.comparison.measured import interval, part
 from engine.comparison.rows import Comparison, Row, of_part
 from engine.text import shown
 from engine.units import duration, percent, size
@@ -33,7 +33,9 @@ WORTH_A_LOG = 8
 
 @dataclass(frozen=True)
 class Mark:
-    """A strategy: means over its runs of accuracy (0..1), of both ends of its 95 % interval, and of the cost."""
+    """A strategy: means over its runs of accuracy (0..1) and of the cost, and both ends of the 95 % interval of that
+    accuracy.
+    """
 
     letter: str
     strategy: str
@@ -51,20 +53,22 @@ def marks(comparison: Comparison, cost: Cost) -> tuple[Mark, ...]:
     found, measured_on = [], part(comparison)
     for number, column in enumerate(columns(comparison)):
         known = [
-            (one, spent)
+            (row, accuracy, spent)
             for row in column.rows
-            if (one := of_part(row, measured_on)).accuracy is not None and (spent := value(row)) is not None
+            if (accuracy := of_part(row, measured_on).accuracy) is not None and (spent := value(row)) is not None
         ]
-        if not known:
+        ends = interval([row for row, *_ in known], comparison, measured_on)
+        if ends is None:
             continue
+        low, high = ends
         found.append(
             Mark(
                 MARKS[number % len(MARKS)],
                 column.title,
-                mean(one.accuracy or 0.0 for one, _ in known),
-                mean(one.low or 0.0 for one, _ in known),
-                mean(1.0 if one.high is None else one.high for one, _ in known),
-                mean(spent for _, spent in known),
+                mean(accuracy for _, accuracy, _ in known),
+                low,
+                high,
+                mean(spent for *_, spent in known),
                 colour_of(number),
                 len(known),
             )

@@ -8,6 +8,7 @@ from statistics import mean, stdev
 from typing import TYPE_CHECKING
 
 from engine.comparison.columns import Better, Column, best, columns, comparable, with_result
+from engine.comparison.measured import interval
 from engine.comparison.rows import Comparison, Row
 from engine.units import UNKNOWN, duration, energy, short_count, size, three_digits
 
@@ -21,8 +22,8 @@ Number = Callable[[Row], float | None]
 class Measure:
     """A column: a number a run, of several their mean. ``words`` explain it; ``better`` says which end is the good one.
 
-    ``spread``: several runs are told as mean ± standard deviation. ``upper``: the other end of an interval that begins
-    at the number.
+    ``spread``: several runs are told as mean ± standard deviation. ``ends``: of an interval, over all the runs; its
+    number is the lower one.
     """
 
     title: str
@@ -31,22 +32,23 @@ class Measure:
     text: Callable[[float], str]
     better: Better | None = None
     spread: bool = field(default=False, kw_only=True)
-    upper: Number | None = field(default=None, kw_only=True)
+    ends: Callable[[Sequence[Row]], tuple[float, float] | None] | None = field(default=None, kw_only=True)
 
     def number(self, rows: Sequence[Row]) -> float | None:
         """The mean over the runs in which it was measured, those with a result where there are some."""
+        if self.ends is not None:
+            return None if (ends := self.ends(rows)) is None else ends[0]
         known = _known(self.value, rows)
         return mean(known) if known else None
 
     def cell(self, rows: Sequence[Row]) -> str:
         """In words: ``93.5``, ``93.5 ±0.4``, ``88.1–96.6``."""
+        if self.ends is not None:
+            return UNKNOWN if (ends := self.ends(rows)) is None else "–".join(map(self.text, ends))
         known = _known(self.value, rows)
         if not known:
             return UNKNOWN
         said = self.text(mean(known))
-        if self.upper is not None:
-            highs = _known(self.upper, rows)
-            return f"{said}–{self.text(mean(highs))}" if highs else UNKNOWN
         return f"{said} ±{self.text(stdev(known)).lstrip('+')}" if self.spread and len(known) > 1 else said
 
 
@@ -91,7 +93,7 @@ def measures(comparison: Comparison) -> tuple[Measure, ...]:
             "95 % interval of the validation accuracy, %",
             lambda row: row.val_accuracy_low,
             _percent,
-            upper=lambda row: row.val_accuracy_high,
+            ends=lambda rows: interval(rows, comparison, "val"),
         ),
         Measure("time", "seconds in all", lambda row: row.seconds_total, duration, "lower"),
         Measure("memory", "peak memory", lambda row: row.peak_memory_bytes, size, "lower"),

@@ -46,17 +46,34 @@ def part(comparison: Comparison) -> Part:
 
 
 def images(comparison: Comparison) -> int:
-    """How many images that is."""
-    return comparison.data.test if part(comparison) == "test" else _validation_images(comparison)
+    """How many images that is: of folds those that some run was validated on."""
+    return _images([row for row in comparison.runs if row.has_result], comparison, part(comparison))
 
 
-def _validation_images(comparison: Comparison) -> int:
-    """Of folds those that some run was validated on; the folds are of about the same size."""
-    folds = {row.fold for row in comparison.runs if row.fold is not None}
-    if not folds:
-        return comparison.data.val
-    done = {row.fold for row in comparison.runs if row.fold is not None and row.has_result}
-    return (comparison.data.train + comparison.data.val) * len(done) // len(folds)
+def interval(rows: Sequence[Row], comparison: Comparison, measured_on: Part) -> tuple[float, float] | None:
+    """The 95 % Wilson score interval of the mean accuracy (0..1) of runs on the part, by all the images that they were
+    measured on, each counted once: folds together tell more than one of them, seeds of the same images do not.
+
+    None where no accuracy is known.
+    """
+    known = [row for row in rows if of_part(row, measured_on).accuracy is not None]
+    if not known:
+        return None
+    first, *others = (of_part(row, measured_on) for row in known)
+    if not others and first.low is not None and first.high is not None:  # by its own images, not about as many
+        return first.low, first.high
+    accuracy = mean(of_part(row, measured_on).accuracy or 0.0 for row in known)
+    return accuracy_interval(accuracy, _images(known, comparison, measured_on))
+
+
+def _images(done: Sequence[Row], comparison: Comparison, measured_on: Part) -> int:
+    """How many images the runs were measured on; folds are of about the same size."""
+    data, every = comparison.data, {row.fold for row in comparison.runs} - {None}
+    if measured_on == "test":
+        return data.test
+    if not every:
+        return data.val
+    return (data.train + data.val) * len({row.fold for row in done} - {None}) // len(every)
 
 
 def measured(comparison: Comparison) -> list[Measured]:
@@ -107,7 +124,8 @@ def _measured(rows: Sequence[Row], comparison: Comparison) -> Measured | None:
     found = [of_part(row, part(comparison)) for row in done]
     accuracies = _known(one.accuracy for one in found)
     accuracy, validated = mean(accuracies), mean(row.val_accuracy or 0.0 for row in done)
-    low, high = accuracy_interval(accuracy, images(comparison))
+    low, high = interval(done, comparison, part(comparison)) or (0.0, 1.0)
+    highest_validated = (interval(done, comparison, "val") or (0.0, 1.0))[1]
     gap = mean(row.generalisation_gap or 0.0 for row in done)
     seconds = _cost(_mean([row.seconds_total for row in done]))
     return Measured(
@@ -117,7 +135,7 @@ def _measured(rows: Sequence[Row], comparison: Comparison) -> Measured | None:
         low=low,
         high=high,
         gap=gap,
-        overfits=validated + gap > accuracy_interval(validated, _validation_images(comparison))[1],
+        overfits=validated + gap > highest_validated,
         total_seconds=seconds if all(map(_took_all, done)) else None,
         seconds_so_far=seconds,
         memory=_cost(max(_known(map(_memory_added, done)), default=None)),

@@ -10,7 +10,8 @@ import pytest
 
 from engine import events as ev
 from engine.comparison.chosen import Source
-from engine.comparison.rows import Comparison, Row, compare
+from engine.comparison.measured import measured
+from engine.comparison.rows import Comparison, DataCounts, Row, accuracy_interval, compare
 from engine.events import AnyEvent
 from engine.presets import named, presets
 from engine.spec import DataSource, Experiment, changed
@@ -91,9 +92,27 @@ def test_what_a_failed_run_took_is_not_in_the_mean(comparison: Comparison) -> No
 def test_an_interval_is_one_column(comparison: Comparison) -> None:
     rows = [row for row in comparison.runs if row.strategy == "resnet18-finetune"]
     interval = measures(comparison)[1]
-    lows, highs = [row.val_accuracy_low or 0.0 for row in rows], [row.val_accuracy_high or 0.0 for row in rows]
-    assert interval.cell(rows[:1]) == f"{100 * lows[0]:.1f}–{100 * highs[0]:.1f}"
-    assert interval.cell(rows) == f"{100 * sum(lows) / 3:.1f}–{100 * sum(highs) / 3:.1f}", "means of both ends"
+    low, high = rows[0].val_accuracy_low or 0.0, rows[0].val_accuracy_high or 0.0
+    assert interval.cell(rows[:1]) == f"{100 * low:.1f}–{100 * high:.1f}"
+    accuracy = sum(row.val_accuracy or 0.0 for row in rows) / 3
+    low, high = accuracy_interval(accuracy, comparison.data.val)
+    assert interval.cell(rows) == f"{100 * low:.1f}–{100 * high:.1f}", "seeds on the same images add none"
+    assert interval.number(rows) == low
+
+
+def test_there_is_one_interval_of_one_accuracy(comparison: Comparison) -> None:
+    """Five folds of 30 images tell more than one of them: as much as their 150 images."""
+    accuracies = [29 / 30, 28 / 30, 27 / 30, 29 / 30, 30 / 30]
+    folds = []
+    for number, accuracy in enumerate(accuracies, start=1):
+        low, high = accuracy_interval(accuracy, 30)
+        values = {"fold": number, "val_accuracy": accuracy, "val_accuracy_low": low, "val_accuracy_high": high}
+        folds.append(msgspec.structs.replace(comparison.runs[0], **values))
+    folded = msgspec.structs.replace(some(comparison, *folds), data=DataCounts(120, 30, ("ants", "bees")))
+    (told,) = measured(folded)
+    (mark,) = cost_plot.marks(folded, "time")
+    assert (told.low, told.high) == (mark.low, mark.high) == accuracy_interval(143 / 150, 150)
+    assert measures(folded)[1].cell(folds) == f"{100 * told.low:.1f}–{100 * told.high:.1f}" == "90.7–97.7"
 
 
 @pytest.mark.parametrize("measure", ["val acc", "time", "loss", "params"])
