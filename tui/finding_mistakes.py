@@ -49,15 +49,21 @@ def find(asked: MistakeQuery, runs: Sequence[tuple[Path | None, str]]) -> Mistak
     try:
         load_for_comparing()
         return _find(asked, runs)
+    except OSError as error:
+        said = f"What was said of each image cannot be read now, ask again: {error}"
+        return MistakeResult(asked, problem=shown(said, 600))
     except Exception as error:  # a person wants to know, and to go on
         return MistakeResult(asked, problem=unexpected(error))
 
 
 def _find(asked: MistakeQuery, runs: Sequence[tuple[Path | None, str]]) -> MistakeResult:
     from engine.comparison.mistakes import OtherClassesError, in_cell, mistakes, seen_by_both  # noqa: PLC0415 - loads numpy and scipy
-    from engine.comparison.predictions import read  # noqa: PLC0415
+    from engine.comparison.predictions import read, saved  # noqa: PLC0415
 
-    said = [read(folder, run, asked.part) if folder is not None else None for folder, run in runs]
+    said = [
+        read(folder, run, asked.part) if folder is not None and saved(folder, run) is not None else None
+        for folder, run in runs
+    ]
     one, other = said[0], said[1] if len(said) > 1 else None
     try:
         if one is not None and asked.cell is not None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import suppress
 from functools import lru_cache
 from itertools import combinations
 from typing import NamedTuple
@@ -33,8 +34,9 @@ def differences(runs: Sequence[Best], part: Part) -> tuple[PairedDifference, ...
     for one, other in combinations(strategies, 2):
         both = [key for key in strategies[one] if key in strategies[other]]
         first, second = (tuple(strategies[name][key] for key in both) for name in (one, other))
-        if both and (difference := _difference(first, second, part)) is not None:
-            found.append(difference)
+        with suppress(OSError):  # a file that cannot be read now: not remembered, the next comparison reads it again
+            if both and (difference := _difference(first, second, part)) is not None:
+                found.append(difference)
     return holm(found)
 
 
@@ -49,7 +51,7 @@ def _difference(one: tuple[Best, ...], other: tuple[Best, ...], part: Part) -> P
 
 
 def _read(runs: Sequence[Best], part: Part) -> list[Outcomes] | None:
-    """What came of the runs; None where one of their files cannot be read or is of another epoch."""
+    """What came of the runs; None where one of their files makes no sense or is of another epoch."""
     read = []
     for run in runs:
         found = _outcomes(run.saved, part)

@@ -7,6 +7,7 @@ import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from stat import S_ISREG
 from sys import intern
 from typing import NamedTuple
 
@@ -62,11 +63,14 @@ def saved(folder: Path, run: str) -> Saved | None:
 
 
 def read(folder: Path, run: str, part: Part = "val") -> Predictions | None:
-    """The predictions of a run of the experiment in ``folder``; None where there are none, or none that make sense."""
+    """The predictions of a run of the experiment in ``folder``; None where its file holds none that make sense.
+
+    ``OSError`` where the file is not there or cannot be read now, which may pass: nothing is to be concluded of it.
+    """
     path, prefix = predictions_file(folder, run), "test_" if part == "test" else ""
+    if not S_ISREG(path.stat().st_mode):  # a pipe would be waited for
+        return None
     try:
-        if not path.is_file():  # a pipe would be waited for
-            return None
         with safe_open(path, framework="numpy") as file:
             described: dict[str, str] = file.metadata() or {}
             logits = file.get_tensor(f"{prefix}logits").astype(np.float64)
@@ -74,7 +78,7 @@ def read(folder: Path, run: str, part: Part = "val") -> Predictions | None:
         classes, paths = _texts(described["classes"]), _texts(described[f"{prefix}paths"])
         groups = _texts(described.get(f"{prefix}groups", "[]")) or ("",) * len(paths)
         epoch = int(described["epoch"])
-    except (OSError, SafetensorError, KeyError, ValueError, TypeError, RecursionError):
+    except (SafetensorError, KeyError, ValueError, TypeError, RecursionError):
         return None
     count = len(paths)
     shapes = (logits.shape, labels.shape, len(groups)) == ((count, len(classes)), (count,), count)

@@ -149,7 +149,7 @@ def compare(sources: Sequence[Source], positive: str | None = None) -> Compariso
     """The runs of one experiment, or of several on the same data, as rows; also while they still run.
 
     ``positive``: of two classes, the one that sensitivity is about; the last by name where None or unknown. Files of
-    predictions that are missing or damaged leave their measures None.
+    predictions that are missing, damaged or cannot be read now leave their measures None.
     """
     known = [source for source in sources if source.state.data is not None]
     if not known:
@@ -295,7 +295,10 @@ def _scores(one: Chosen, part: Part, positive: str) -> Scores | None:
         return None
     from engine.comparison.scores import scores_of  # noqa: PLC0415 - loads scikit-learn
 
-    return scores_of(saved, best.epoch, part, positive)
+    try:
+        return scores_of(saved, best.epoch, part, positive)
+    except OSError:  # the next comparison reads it again
+        return None
 
 
 def _pairs(runs: Sequence[Chosen], part: Part) -> tuple[PairedDifference, ...]:

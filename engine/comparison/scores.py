@@ -89,7 +89,10 @@ def scores(predicted: Predictions, positive: str = "") -> Scores:
 
 @lru_cache(maxsize=256)
 def scores_of(saved: Saved, epoch: int, part: Part, positive: str) -> Scores | None:
-    """The measures of a run at its best ``epoch``; None where the file does not tell them, or tells another epoch's."""
+    """The measures of a run at its best ``epoch``; None where the file does not tell them, or tells another epoch's.
+
+    ``OSError`` where it cannot be read, which is not remembered.
+    """
     predicted = predictions.read(saved.folder, saved.run, part)
     return scores(predicted, positive) if predicted is not None and predicted.epoch == epoch else None
 

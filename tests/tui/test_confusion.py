@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import dataclasses
+import errno
+import os
 from pathlib import Path
 
 import msgspec
@@ -13,6 +15,7 @@ from textual.pilot import Pilot
 from textual.widgets import OptionList
 
 from engine import events as ev
+from engine.comparison import predictions
 from engine.comparison.chosen import Source
 from engine.comparison.columns import columns
 from engine.comparison.confusion import Cell
@@ -180,6 +183,19 @@ def test_what_was_not_saved_is_no_number(tmp_path: Path) -> None:
     found = find(MistakeQuery((0,), cell), [(tmp_path, "other")])
     assert "was not saved" in found.problem
     assert head(["other"], found, "", None, 80).plain.split() == ["A", "other"]
+
+
+def test_what_cannot_be_read_now_is_not_said_to_be_damaged(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    files.write_predictions(tmp_path, "one", [0, 0, 1], [0, 1, 1])
+
+    def fails(*_: object, **__: object) -> None:
+        raise OSError(errno.EIO, os.strerror(errno.EIO))
+
+    monkeypatch.setattr(predictions, "safe_open", fails)
+    found = find(MistakeQuery((0,), Cell("ants", "bees")), [(tmp_path, "one")])
+    assert (
+        found.problem.startswith("What was said of each image cannot be read now") and "Input/output" in found.problem
+    )
 
 
 @pytest.mark.parametrize("part", ["val", "test"])

@@ -15,6 +15,7 @@ from safetensors.numpy import save_file
 from engine.comparison import predictions
 from engine.comparison.pairs import Best, differences
 from engine.comparison.predictions import read, saved
+from engine.comparison.scores import scores_of
 from tests.engine.comparison.files import write_predictions
 
 QUICK = settings(
@@ -47,7 +48,8 @@ def test_a_file_without_groups_and_test_part_is_read(tmp_path: Path) -> None:
 
 
 def test_there_are_none_where_there_is_no_file(tmp_path: Path) -> None:
-    assert read(tmp_path, "a-0") is None
+    with pytest.raises(FileNotFoundError):
+        read(tmp_path, "a-0")
     assert saved(tmp_path, "a-0") is None
     (tmp_path / "predictions").mkdir()
     os.mkfifo(tmp_path / "predictions" / "pipe.safetensors")
@@ -130,3 +132,19 @@ def test_a_runs_file_is_read_once_however_many_strategies_it_is_compared_with(
     monkeypatch.setattr(predictions, "read", lambda *of: (opened.append(of[1]), once(*of))[1])
     assert len(differences(runs, "val")) == 3
     assert sorted(opened) == ["a-0", "b-0", "c-0"]
+
+
+def test_that_a_file_could_not_be_read_once_is_not_remembered(tmp_path: Path) -> None:
+    runs = []
+    for strategy in "ab":
+        path = write_predictions(tmp_path, f"{strategy}-0", [0, 1, 1, 0], [0, 1, 0, 0])
+        file = saved(tmp_path, f"{strategy}-0")
+        assert file is not None
+        runs.append(Best(strategy, 0, None, 1, file))
+    aside = path.rename(tmp_path / "aside")
+    assert differences(runs, "val") == ()
+    with pytest.raises(OSError, match="No such file"):
+        scores_of(runs[1].saved, 1, "val", "bees")
+    aside.rename(path)
+    assert len(differences(runs, "val")) == 1
+    assert scores_of(runs[1].saved, 1, "val", "bees") is not None

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import errno
 import json
+import os
 import statistics
 from collections.abc import Iterable
 from pathlib import Path
@@ -12,6 +14,7 @@ from msgspec.structs import replace
 
 from engine import events as ev
 from engine import spec
+from engine.comparison import predictions
 from engine.comparison.aspects import TITLES, Aspect, sections
 from engine.comparison.chosen import Source
 from engine.comparison.columns import columns
@@ -142,6 +145,21 @@ def test_a_run_without_a_result_is_best_in_nothing(tmp_path: Path) -> None:
     memory = found["Cost", "peak RSS of the process"]
     assert memory.values[0] == "7 MiB" and memory.best == (False, True, False, True)
     assert found["Recall / precision (val)", "ants (10)"].values[:2] == ("–", "80.0 % / 88.9 %")
+
+
+def test_what_cannot_be_read_now_is_known_once_it_can(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    one = state()
+    source = Source(one, predict(tmp_path, one))
+
+    def fails(*_: object, **__: object) -> None:
+        raise OSError(errno.EMFILE, os.strerror(errno.EMFILE))
+
+    with monkeypatch.context() as patched:
+        patched.setattr(predictions, "safe_open", fails)
+        made = compare([source])
+        assert [row.scores for row in made.runs] == [None, None] and made.pairs == ()
+    made = compare([source])
+    assert None not in [row.scores for row in made.runs] and len(made.pairs) == 1
 
 
 def test_confusions_of_several_runs_are_said_to_be_added_up(tmp_path: Path) -> None:
