@@ -43,7 +43,7 @@ class Folds(NamedTuple):
 
     ``right``: a fold's (2, runs, images) array of what was predicted correctly, ``losses``: of the cross-entropies.
     ``images`` and ``units``: the number of each image, and of the group or image that is a unit, for each of a fold's
-    images, as in ``right``.
+    images, as in ``right``. ``divided``: images that folds divide, all that are not in one are trained on.
     """
 
     right: tuple[NDArray[np.bool_], ...]
@@ -51,6 +51,7 @@ class Folds(NamedTuple):
     images: tuple[Whole, ...]
     units: tuple[Whole, ...]
     grouped: bool
+    divided: int
 
     @property
     def runs(self) -> int:
@@ -77,13 +78,20 @@ class Folds(NamedTuple):
 
 
 def paired_difference(
-    one: Sequence[Outcomes], other: Sequence[Outcomes], strategies: tuple[str, str], *, seeds: int, folds: int
+    one: Sequence[Outcomes],
+    other: Sequence[Outcomes],
+    strategies: tuple[str, str],
+    *,
+    seeds: int,
+    folds: int,
+    divided: int,
 ) -> PairedDifference | None:
     """The difference of two ``strategies``; None where their runs are not of the same images.
 
     ``one``, ``other``: what came of the runs of each, at least one, the i-th of both with the same seed and fold, on
     the same images; runs on other images than the first are other folds, those on the same images count as seeds.
-    ``seeds`` and ``folds``: how many the runs of each are of, as it is told.
+    ``seeds`` and ``folds``: how many the runs of each are of, as it is told. ``divided``: how many images there are to
+    train on and to validate, which folds divide.
 
     The interval is a bootstrap of whole groups where any group is known, of images otherwise, smoothed by one
     prediction more on either side and widened by how much the accuracies of several seeds vary. ``different`` says that
@@ -103,7 +111,7 @@ def paired_difference(
     smoothed, holds the true difference in 93 to 100 % of simulations with few images on which the two differ; without
     that in 80 to 96.
     """
-    paired = _folds(one, other)
+    paired = _folds(one, other, divided)
     if paired is None:
         return None
     swapped = _summed(paired.right, paired.units).difference < 0  # so that either way round gives the same numbers
@@ -127,7 +135,7 @@ def holm(pairs: Sequence[PairedDifference]) -> tuple[PairedDifference, ...]:
     return tuple(adjusted)
 
 
-def _folds(one: Sequence[Outcomes], other: Sequence[Outcomes]) -> Folds | None:
+def _folds(one: Sequence[Outcomes], other: Sequence[Outcomes], divided: int) -> Folds | None:
     if len(one) != len(other) or not all(_is_same(*pair) for pair in zip(one, other, strict=True)):
         return None
     if len({(predicted.part, predicted.classes) for predicted in one}) > 1:
@@ -144,7 +152,7 @@ def _folds(one: Sequence[Outcomes], other: Sequence[Outcomes]) -> Folds | None:
     ends = np.cumsum([len(fold) for fold in by_images])[:-1]
     rights = tuple(np.array([[pair[side].right for pair in pairs] for side in (0, 1)]) for pairs in by_images.values())
     losses = tuple(np.array([[pair[side].losses for pair in pairs] for side in (0, 1)]) for pairs in by_images.values())
-    return Folds(rights, losses, tuple(np.split(images, ends)), tuple(np.split(units, ends)), grouped)
+    return Folds(rights, losses, tuple(np.split(images, ends)), tuple(np.split(units, ends)), grouped, divided)
 
 
 def _groups(pairs: Sequence[tuple[Outcomes, Outcomes]]) -> tuple[str, ...]:
@@ -187,7 +195,7 @@ def _difference(paired: Folds, part: Part, strategies: tuple[str, str], seeds: i
         ps = [min(1.0, exact), two_sided_p(with_seeds, tail)]
     corrected = None
     if len(paired.right) > 1:
-        corrected, mean, half = _over_folds(paired.right, count)
+        corrected, mean, half = _over_folds(paired.right, paired.divided)
         low, high = min(low, max(-1.0, mean - half)), max(high, min(1.0, mean + half))
         ps.append(corrected)
     discordance = float(np.sum(images.sums**2 / images.sizes) / np.sum(images.sizes))
@@ -213,7 +221,7 @@ def _difference(paired: Folds, part: Part, strategies: tuple[str, str], seeds: i
         different=max(ps) < LEVEL,
         images_needed=images_needed(difference, discordance, clustered),
         method=_method(paired, len(units.sums)),
-        **_loss_difference(paired, units, count),
+        **_loss_difference(paired, units),
     )
 
 
@@ -223,7 +231,7 @@ class _Losses(TypedDict):
     loss_high: float | None
 
 
-def _loss_difference(folds: Folds, units: Units, images: int) -> _Losses:
+def _loss_difference(folds: Folds, units: Units) -> _Losses:
     """The difference of the mean cross-entropies and its 95 % interval: Student's t of the units' sums (of a ratio, as
     cluster-robust errors are), with the spread of seeds where there are several; over folds no narrower than the
     corrected resampled t-test's.
@@ -240,7 +248,7 @@ def _loss_difference(folds: Folds, units: Units, images: int) -> _Losses:
     of_seeds, freedom = _seed_variance(folds.losses) if folds.repeats > 1 else (0.0, count - 1)
     half = float(stats.t.ppf((1 + CONFIDENCE) / 2, min(freedom, count - 1))) * float(np.sqrt(among + of_seeds))
     if len(folds.losses) > 1:
-        half = max(half, _over_folds(folds.losses, images)[2])
+        half = max(half, _over_folds(folds.losses, folds.divided)[2])
     return {"loss_difference": difference, "loss_low": difference - half, "loss_high": difference + half}
 
 
@@ -273,14 +281,15 @@ def _seed_variance(measured: Sequence[Measured]) -> tuple[float, int]:
     return variance, freedom
 
 
-def _over_folds(measured: Sequence[Measured], images: int) -> tuple[float, float, float]:
+def _over_folds(measured: Sequence[Measured], divided: int) -> tuple[float, float, float]:
     """The corrected t-test's p-value, and the mean and half width of its interval.
 
-    Each fold was trained on the images of all others. Folds of unequal size count alike in this mean.
+    Each fold was trained on all other images of those that were divided, also where not every fold is done. Folds of
+    unequal size count alike in this mean.
     """
     differences = [float(one - other) for fold in measured for one, other in fold.mean(axis=2).T]
     tested = float(np.mean([fold.shape[2] for fold in measured for _ in range(fold.shape[1])]))
-    p, half = corrected_t_p(differences, tested / max(1.0, images - tested))
+    p, half = corrected_t_p(differences, tested / max(1.0, divided - tested))
     return p, float(np.mean(differences)), half
 
 

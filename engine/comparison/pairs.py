@@ -25,8 +25,11 @@ class Best(NamedTuple):
     saved: Saved
 
 
-def differences(runs: Sequence[Best], part: Part) -> tuple[PairedDifference, ...]:
-    """The difference of every two strategies on the part, over the seeds and folds that both have."""
+def differences(runs: Sequence[Best], part: Part, divided: int) -> tuple[PairedDifference, ...]:
+    """The difference of every two strategies on the part, over the seeds and folds that both have.
+
+    ``divided``: how many images there are to train on and to validate, which folds divide.
+    """
     strategies: dict[str, dict[tuple[int, int | None], Best]] = {}
     for run in runs:
         strategies.setdefault(run.strategy, {})[run.seed, run.fold] = run
@@ -35,19 +38,19 @@ def differences(runs: Sequence[Best], part: Part) -> tuple[PairedDifference, ...
         both = [key for key in strategies[one] if key in strategies[other]]
         first, second = (tuple(strategies[name][key] for key in both) for name in (one, other))
         with suppress(OSError):  # a file that cannot be read now: not remembered, the next comparison reads it again
-            if both and (difference := _difference(first, second, part)) is not None:
+            if both and (difference := _difference(first, second, part, divided)) is not None:
                 found.append(difference)
     return holm(found)
 
 
 @lru_cache(maxsize=256)
-def _difference(one: tuple[Best, ...], other: tuple[Best, ...], part: Part) -> PairedDifference | None:
+def _difference(one: tuple[Best, ...], other: tuple[Best, ...], part: Part, divided: int) -> PairedDifference | None:
     first, second = _read(one, part), _read(other, part)
     if first is None or second is None:
         return None
     strategies = one[0].strategy, other[0].strategy
     seeds, folds = len({run.seed for run in one}), len({run.fold for run in one})
-    return paired_difference(first, second, strategies, seeds=seeds, folds=folds)
+    return paired_difference(first, second, strategies, seeds=seeds, folds=folds, divided=divided)
 
 
 def _read(runs: Sequence[Best], part: Part) -> list[Outcomes] | None:

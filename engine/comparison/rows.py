@@ -164,7 +164,7 @@ def compare(sources: Sequence[Source], positive: str | None = None) -> Compariso
         runs=_with_targets(rows, [None if differs else one.run for one in runs]),
         positive=_positive(data.classes, positive),
         fairness=unfairness(runs),
-        pairs=() if differs else _pairs(runs, part_compared(rows)),
+        pairs=() if differs else _pairs(runs, part_compared(rows), data.train + data.val),
         data_differs=differs,
         leak=_leak(known[0].state),
         error="; ".join(dict.fromkeys(source.state.error for source in known if source.state.error)),
@@ -301,7 +301,7 @@ def _scores(one: Chosen, part: Part, positive: str) -> Scores | None:
         return None
 
 
-def _pairs(runs: Sequence[Chosen], part: Part) -> tuple[PairedDifference, ...]:
+def _pairs(runs: Sequence[Chosen], part: Part, divided: int) -> tuple[PairedDifference, ...]:
     from engine.comparison.pairs import Best, differences  # noqa: PLC0415 - loads scipy
 
     return differences(
@@ -311,4 +311,5 @@ def _pairs(runs: Sequence[Chosen], part: Part) -> tuple[PairedDifference, ...]:
             if (best := one.run.best) is not None and (saved := one.saved) is not None
         ],
         part,
+        divided,
     )

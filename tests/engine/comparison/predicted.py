@@ -37,8 +37,13 @@ def discordant(both: int, only_one: int, only_other: int, neither: int = 0) -> t
     return np.repeat([True, True, False, False], counts), np.repeat([True, False, True, False], counts)
 
 
-def difference_of(one: Sequence[Predictions], other: Sequence[Predictions]) -> PairedDifference | None:
-    """Of two strategies called as their first runs; runs on other images than the first are other folds."""
+def difference_of(
+    one: Sequence[Predictions], other: Sequence[Predictions], divided: int | None = None
+) -> PairedDifference | None:
+    """Of two strategies called as their first runs; runs on other images than the first are other folds.
+
+    ``divided``: images that these divide, those that were predicted where not given.
+    """
     on_the_same = Counter(run.paths for run in one)
     return paired_difference(
         [outcomes(run) for run in one],
@@ -46,4 +51,5 @@ def difference_of(one: Sequence[Predictions], other: Sequence[Predictions]) -> P
         (one[0].run, other[0].run),
         seeds=min(on_the_same.values()),
         folds=len(on_the_same),
+        divided=len({path for run in one for path in run.paths}) if divided is None else divided,
     )

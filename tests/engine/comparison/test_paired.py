@@ -227,6 +227,16 @@ def test_over_folds_the_corrected_t_test_is_that_of_nadeau_and_bengio(folds: int
     assert found.high - found.low >= 2 * half - 1e-9
 
 
+def test_the_corrected_t_test_knows_of_the_folds_that_are_not_done() -> None:
+    """Two of ten: what tests is a ninth of what trains, as it will be of all ten."""
+    one, other, differences, sizes = folded(3, 10, 1)
+    found = difference_of(one[:2], other[:2], sum(sizes))
+    assert found is not None
+    differences, tested = differences[:2], np.mean(sizes[:2])
+    error = np.sqrt((1 / 2 + tested / (sum(sizes) - tested)) * differences.var(ddof=1))
+    assert found.corrected_t_p == pytest.approx(2 * stats.t.sf(abs(differences.mean()) / error, 1))
+
+
 def test_over_unequal_folds_a_difference_that_is_shown_leaves_0_out_of_its_interval() -> None:
     """The t-test takes the mean of the folds' differences, to which small folds add as much as large ones."""
     kinds = [(6, 6, 0), (10, 8, 0), (8, 7, 0), (44, 11, 1)]  # both right, only one, only the other
@@ -436,7 +446,7 @@ def test_folds_tested_on_the_same_images_are_runs_of_their_own(tmp_path: Path) -
         written = saved(tmp_path, run)
         assert written is not None
         runs.append(Best(name, seed, fold, 1, written))
-    (found,) = differences(runs, "test")
+    (found,) = differences(runs, "test", 300)
     assert found.strategies == names
     assert (found.seeds, found.folds, found.runs, found.images, found.part) == (2, 3, 6, 50, "test")
     assert found.corrected_t_p is None, "it is of different images in every fold"

@@ -130,7 +130,7 @@ def test_a_runs_file_is_read_once_however_many_strategies_it_is_compared_with(
     opened: list[str] = []
     once = predictions.read
     monkeypatch.setattr(predictions, "read", lambda *of: (opened.append(of[1]), once(*of))[1])
-    assert len(differences(runs, "val")) == 3
+    assert len(differences(runs, "val", 4)) == 3
     assert sorted(opened) == ["a-0", "b-0", "c-0"]
 
 
@@ -142,9 +142,9 @@ def test_that_a_file_could_not_be_read_once_is_not_remembered(tmp_path: Path) ->
         assert file is not None
         runs.append(Best(strategy, 0, None, 1, file))
     aside = path.rename(tmp_path / "aside")
-    assert differences(runs, "val") == ()
+    assert differences(runs, "val", 4) == ()
     with pytest.raises(OSError, match="No such file"):
         scores_of(runs[1].saved, 1, "val", "bees")
     aside.rename(path)
-    assert len(differences(runs, "val")) == 1
+    assert len(differences(runs, "val", 4)) == 1
     assert scores_of(runs[1].saved, 1, "val", "bees") is not None

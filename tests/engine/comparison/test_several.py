@@ -20,6 +20,7 @@ from engine.comparison.chosen import Source
 from engine.comparison.columns import columns
 from engine.comparison.confusion import matrices
 from engine.comparison.difference import PairedDifference
+from engine.comparison.resampling import corrected_t_p
 from engine.comparison.rows import Comparison, DataCounts, Row, compare
 from engine.comparison.scores import ClassScores, Scores
 from engine.comparison.strategies import Spread, StrategySummary, summaries
@@ -145,6 +146,22 @@ def test_a_run_without_a_result_is_best_in_nothing(tmp_path: Path) -> None:
     memory = found["Cost", "peak RSS of the process"]
     assert memory.values[0] == "7 MiB" and memory.best == (False, True, False, True)
     assert found["Recall / precision (val)", "ants (10)"].values[:2] == ("–", "80.0 % / 88.9 %")
+
+
+def test_of_folds_under_way_all_that_is_trained_on_counts(tmp_path: Path) -> None:
+    """Two of ten folds, of 21 and 22 of the 397 images."""
+    asked = spec.changed(logs.two_strategies(1), folds=10)
+    ten = fold(logs.events(asked))
+    done = [run for run in ten.runs if run.fold in (1, 2)]
+    shares = {}
+    for run in done:
+        labels = [0, 1] * 10 + [0] * (run.fold or 0)
+        wrong = 8 * (run.fold or 0) if run.strategy.name == EXTRACT else 0
+        write_predictions(tmp_path, run.run, labels, [1 - label for label in labels[:wrong]] + labels[wrong:])
+        shares[run.fold] = wrong / len(labels)
+    (pair,) = compare([Source(ten, tmp_path, frozenset(run.run for run in done))]).pairs
+    expected, _ = corrected_t_p(list(shares.values()), 21.5 / (397 - 21.5))
+    assert pair.corrected_t_p == pytest.approx(expected)
 
 
 def test_what_cannot_be_read_now_is_known_once_it_can(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
