@@ -72,7 +72,8 @@ def compared(world: World, images: int, seeds: int, grouped: bool, rng: np.rando
         ]
         for side in right
     )
-    found = paired_difference(one, other, ("one", "other"), seeds=seeds, folds=world.folds, divided=images)
+    of_runs = [seed for seed in range(seeds) for _ in range(world.folds)]
+    found = paired_difference(one, other, ("one", "other"), seeds=of_runs, folds=world.folds, divided=images)
     assert found is not None
     return found
 

@@ -21,10 +21,10 @@ class PairedDifference(Struct, frozen=True, kw_only=True):
     the runs of each strategy, ``seeds`` and ``folds`` how they came about (1 fold: no cross-validation).
     ``discordant``: how often only the first and only the second was right, summed over runs.
 
-    ``mcnemar_p``: of a single pair of runs without groups. ``corrected_t_p``: over folds. ``p`` is the largest of the
-    p-values that decide, ``p_adjusted`` that among all pairs compared (Holm). ``different``: whether this data shows
-    a difference. ``images_needed``: to show one of this size with 80 % power, None where there is none.
-    ``method``: in words.
+    ``mcnemar_p``: of a single pair of runs without groups. ``corrected_t_p``: over folds, each measured on its own
+    images. ``p`` is the largest of the p-values that decide, ``p_adjusted`` that among all pairs compared (Holm).
+    ``different``: whether this data shows a difference. ``images_needed``: to show one of this size with 80 %
+    power, None where there is none. ``method``: in words.
 
     ``loss_difference`` (nats): of the mean cross-entropies, with its 95 % interval, None of a single unit; of one seed
     each it is of these two networks only.

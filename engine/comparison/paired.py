@@ -42,12 +42,14 @@ class Folds(NamedTuple):
     """The runs of two strategies by what they were measured on, all with the same images in one fold.
 
     ``right``: a fold's (2, runs, images) array of what was predicted correctly, ``losses``: of the cross-entropies.
+    ``seeds``: the seed of each of a fold's runs.
     ``images`` and ``units``: the number of each image, and of the group or image that is a unit, for each of a fold's
     images, as in ``right``. ``divided``: images that folds divide, all that are not in one are trained on.
     """
 
     right: tuple[NDArray[np.bool_], ...]
     losses: tuple[NDArray[np.float64], ...]
+    seeds: tuple[Whole, ...]
     images: tuple[Whole, ...]
     units: tuple[Whole, ...]
     grouped: bool
@@ -62,6 +64,16 @@ class Folds(NamedTuple):
     def repeats(self) -> int:
         """Runs of either strategy on the same images; the fewest, where some are missing."""
         return min(int(right.shape[1]) for right in self.right)
+
+    @property
+    def repeated_seeds(self) -> int:
+        """Seeds of these runs: fewer where a seed's folds were all measured on the same images, a test part."""
+        return min(len(np.unique(seeds)) for seeds in self.seeds)
+
+    @property
+    def trained_apart(self) -> int:
+        """Runs of either strategy that share no other's images and seed: a seed's folds on a test part are one."""
+        return sum(len(np.unique(seeds)) for seeds in self.seeds)
 
     @property
     def accuracies(self) -> tuple[float, float]:
@@ -82,16 +94,16 @@ def paired_difference(
     other: Sequence[Outcomes],
     strategies: tuple[str, str],
     *,
-    seeds: int,
+    seeds: Sequence[int],
     folds: int,
     divided: int,
 ) -> PairedDifference | None:
     """The difference of two ``strategies``; None where their runs are not of the same images.
 
-    ``one``, ``other``: what came of the runs of each, at least one, the i-th of both with the same seed and fold, on
-    the same images; runs on other images than the first are other folds, those on the same images count as seeds.
-    ``seeds`` and ``folds``: how many the runs of each are of, as it is told. ``divided``: how many images there are to
-    train on and to validate, which folds divide.
+    ``one``, ``other``: what came of the runs of each, at least one, the i-th of both with the same fold and the i-th of
+    the ``seeds``, on the same images; runs on other images than the first are other folds. ``folds``: how many the runs
+    of each are of, as it is told. ``divided``: how many images there are to train on and to validate, which folds
+    divide.
 
     The interval is a bootstrap of whole groups where any group is known, of images otherwise, smoothed by one
     prediction more on either side and widened by how much the accuracies of several seeds vary. ``different`` says that
@@ -101,7 +113,14 @@ def paired_difference(
       five times over where that is all there is: one run each;
     - the bootstrap with the spread of seeds: with one seed each as much as 1,000 images would add, since the images
       cannot tell; with several, Student's t of their standard error, 2 (seeds - 1) degrees of freedom (in each fold);
-    - over folds, the corrected resampled t-test, whose interval is taken where it is the wider one.
+    - over folds, each measured on its own images, the corrected resampled t-test, whose interval is taken where it is
+      the wider one.
+
+    Of folds that were all measured on one test part, those of a seed share the seed and most of their training images,
+    so they are not as many independent runs, and how much alike they are is not known (the corrected t-test's share of
+    test images tells nothing of it). So their mean is one run: of several seeds the spread of these means counts, of
+    one seed as much is allowed for as of one run, and no less than the spread of its folds. What other training images
+    would change is then not measured, as it is not without folds.
 
     How often two strategies that are truly equal are called different in simulations (``benchmarks.calibration``, 153
     to 2,000 images, 1 to 5 seeds, with groups and without, a seed worth up to half a point): in 0 to 4 % of cases, 1 %
@@ -111,7 +130,7 @@ def paired_difference(
     smoothed, holds the true difference in 93 to 100 % of simulations with few images on which the two differ; without
     that in 80 to 96.
     """
-    paired = _folds(one, other, divided)
+    paired = _folds(one, other, seeds, divided)
     if paired is None:
         return None
     swapped = _summed(paired.right, paired.units).difference < 0  # so that either way round gives the same numbers
@@ -120,7 +139,7 @@ def paired_difference(
         paired = paired._replace(
             right=tuple(right[::-1] for right in paired.right), losses=tuple(losses[::-1] for losses in paired.losses)
         )
-    found = _difference(paired, one[0].part, strategies, seeds, folds)
+    found = _difference(paired, one[0].part, strategies, len(set(seeds)), folds)
     return turned(found) if swapped else found
 
 
@@ -135,14 +154,16 @@ def holm(pairs: Sequence[PairedDifference]) -> tuple[PairedDifference, ...]:
     return tuple(adjusted)
 
 
-def _folds(one: Sequence[Outcomes], other: Sequence[Outcomes], divided: int) -> Folds | None:
+def _folds(one: Sequence[Outcomes], other: Sequence[Outcomes], seeds: Sequence[int], divided: int) -> Folds | None:
     if len(one) != len(other) or not all(_is_same(*pair) for pair in zip(one, other, strict=True)):
         return None
     if len({(predicted.part, predicted.classes) for predicted in one}) > 1:
         return None
     by_images: dict[tuple[str, ...], list[tuple[Outcomes, Outcomes]]] = {}
-    for pair in zip(one, other, strict=True):
-        by_images.setdefault(pair[0].paths, []).append(pair)
+    seeds_of: dict[tuple[str, ...], list[int]] = {}
+    for *pair, seed in zip(one, other, seeds, strict=True):
+        by_images.setdefault(pair[0].paths, []).append((pair[0], pair[1]))
+        seeds_of.setdefault(pair[0].paths, []).append(seed)
     paths = [path for fold in by_images for path in fold]
     groups = [group for pairs in by_images.values() for group in _groups(pairs)]
     grouped = any(groups)
@@ -152,7 +173,8 @@ def _folds(one: Sequence[Outcomes], other: Sequence[Outcomes], divided: int) -> 
     ends = np.cumsum([len(fold) for fold in by_images])[:-1]
     rights = tuple(np.array([[pair[side].right for pair in pairs] for side in (0, 1)]) for pairs in by_images.values())
     losses = tuple(np.array([[pair[side].losses for pair in pairs] for side in (0, 1)]) for pairs in by_images.values())
-    return Folds(rights, losses, tuple(np.split(images, ends)), tuple(np.split(units, ends)), grouped, divided)
+    numbers = tuple(np.array(some) for some in seeds_of.values())
+    return Folds(rights, losses, numbers, tuple(np.split(images, ends)), tuple(np.split(units, ends)), grouped, divided)
 
 
 def _groups(pairs: Sequence[tuple[Outcomes, Outcomes]]) -> tuple[str, ...]:
@@ -190,7 +212,7 @@ def _difference(paired: Folds, part: Part, strategies: tuple[str, str], seeds: i
         variance, freedom = _of_seeds(paired)
         with_seeds = draws + _noise(variance, freedom, rng)
         low, high = interval(draws if paired.repeats == 1 else with_seeds)
-        exact = sign_flip_p(units.sums) * (ONE_SEED_STRICTER if paired.runs == 1 else 1)
+        exact = sign_flip_p(units.sums) * (ONE_SEED_STRICTER if paired.trained_apart == 1 else 1)
         tail = welch_p(difference, [(float(draws.var()), len(units.sums) - 1), (variance, freedom)])
         ps = [min(1.0, exact), two_sided_p(with_seeds, tail)]
     corrected = None
@@ -245,7 +267,7 @@ def _loss_difference(folds: Folds, units: Units) -> _Losses:
     if count < 2:
         return {"loss_difference": difference, "loss_low": None, "loss_high": None}
     among = float(np.sum((sums - difference * units.sizes) ** 2)) / total**2 * count / (count - 1)
-    of_seeds, freedom = _seed_variance(folds.losses) if folds.repeats > 1 else (0.0, count - 1)
+    of_seeds, freedom = _seed_variance(folds.losses, folds.seeds) if folds.repeats > 1 else (0.0, count - 1)
     half = float(stats.t.ppf((1 + CONFIDENCE) / 2, min(freedom, count - 1))) * float(np.sqrt(among + of_seeds))
     if len(folds.losses) > 1:
         half = max(half, _over_folds(folds.losses, folds.divided)[2])
@@ -254,11 +276,13 @@ def _loss_difference(folds: Folds, units: Units) -> _Losses:
 
 def _of_seeds(folds: Folds) -> tuple[float, float]:
     """The variance of what other seeds would add to the difference, with its degrees of freedom; with one seed each it
-    is assumed, with infinitely many.
+    is assumed, with infinitely many, and no less than what folds on the same images show.
     """
-    if folds.repeats > 1:
-        return _seed_variance(folds.right)
-    return sum(share * (1 - share) for share in folds.accuracies) / ONE_SEED_IMAGES / folds.runs, inf
+    assumed = sum(share * (1 - share) for share in folds.accuracies) / ONE_SEED_IMAGES / folds.trained_apart, inf
+    if folds.repeats == 1:
+        return assumed
+    measured = _seed_variance(folds.right, folds.seeds)
+    return measured if folds.repeated_seeds > 1 else max(assumed, measured)
 
 
 def _noise(variance: float, freedom: float, rng: np.random.Generator) -> NDArray[np.float64]:
@@ -268,16 +292,21 @@ def _noise(variance: float, freedom: float, rng: np.random.Generator) -> NDArray
     return np.asarray(rng.standard_t(freedom, RESAMPLES) * np.sqrt(variance))
 
 
-def _seed_variance(measured: Sequence[Measured]) -> tuple[float, int]:
+def _seed_variance(measured: Sequence[Measured], seeds: Sequence[Whole]) -> tuple[float, int]:
     """Of the difference of the means of what was ``measured`` in each fold, as far as the seeds make it vary; with its
-    degrees of freedom.
+    degrees of freedom. Of one seed alone, as far as its runs vary.
     """
     total = sum(fold.shape[2] for fold in measured)
     variance, freedom = 0.0, 0
-    for fold in measured:
-        runs, images = fold.shape[1:]
-        variance += (images / total) ** 2 * float(fold.mean(axis=2).var(axis=1, ddof=1).sum()) / runs
-        freedom += 2 * (runs - 1)
+    for fold, of in zip(measured, seeds, strict=True):
+        _, owners, counts = np.unique(of, return_inverse=True, return_counts=True)
+        if len(counts) == 1:
+            owners, counts = np.arange(len(of)), np.ones_like(of)
+        runs = fold.mean(axis=2)
+        means = np.stack([runs[:, owners == owner].mean(axis=1) for owner in range(len(counts))], axis=1)
+        weights = counts / counts.sum() * fold.shape[2] / total
+        variance += float(means.var(axis=1, ddof=1).sum() * np.sum(weights**2))
+        freedom += 2 * (len(counts) - 1)
     return variance, freedom
 
 
@@ -301,8 +330,12 @@ def _mcnemar(first: int, second: int) -> float:
 def _method(folds: Folds, units: int) -> str:
     what = f"{units:,} groups" if folds.grouped else f"{units:,} images"
     parts = [f"bootstrap of {what}"]
-    if folds.repeats > 1:
+    if folds.repeats > folds.repeated_seeds > 1:
+        parts.append(f"spread of {folds.repeated_seeds} seeds, each the mean of its folds, by Student's t")
+    elif folds.repeated_seeds > 1:
         parts.append(f"spread of {folds.repeats} runs on the same images by Student's t")
+    elif folds.repeats > 1:
+        parts.append(f"an allowance for the seed, no less than the spread of its {folds.repeats} folds")
     single = folds.runs == 1 and not folds.grouped
     parts.append("McNemar's exact test" if single else "sign-flip permutation test")
     if len(folds.right) > 1:

@@ -49,7 +49,7 @@ def _difference(one: tuple[Best, ...], other: tuple[Best, ...], part: Part, divi
     if first is None or second is None:
         return None
     strategies = one[0].strategy, other[0].strategy
-    seeds, folds = len({run.seed for run in one}), len({run.fold for run in one})
+    seeds, folds = [run.seed for run in one], len({run.fold for run in one})
     return paired_difference(first, second, strategies, seeds=seeds, folds=folds, divided=divided)
 
 

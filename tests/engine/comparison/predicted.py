@@ -38,18 +38,23 @@ def discordant(both: int, only_one: int, only_other: int, neither: int = 0) -> t
 
 
 def difference_of(
-    one: Sequence[Predictions], other: Sequence[Predictions], divided: int | None = None
+    one: Sequence[Predictions],
+    other: Sequence[Predictions],
+    divided: int | None = None,
+    seeds: Sequence[int] | None = None,
 ) -> PairedDifference | None:
     """Of two strategies called as their first runs; runs on other images than the first are other folds.
 
-    ``divided``: images that these divide, those that were predicted where not given.
+    ``divided``: images that these divide, those that were predicted where not given. The runs on the same images are of
+    other ``seeds``, where these are not given.
     """
     on_the_same = Counter(run.paths for run in one)
+    earlier = [sum(before.paths == run.paths for before in one[:place]) for place, run in enumerate(one)]
     return paired_difference(
         [outcomes(run) for run in one],
         [outcomes(run) for run in other],
         (one[0].run, other[0].run),
-        seeds=min(on_the_same.values()),
-        folds=len(on_the_same),
+        seeds=earlier if seeds is None else seeds,
+        folds=len(on_the_same) if seeds is None else len(one) // len(set(seeds)),
         divided=len({path for run in one for path in run.paths}) if divided is None else divided,
     )

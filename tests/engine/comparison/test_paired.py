@@ -450,6 +450,46 @@ def test_folds_tested_on_the_same_images_are_runs_of_their_own(tmp_path: Path) -
     assert found.strategies == names
     assert (found.seeds, found.folds, found.runs, found.images, found.part) == (2, 3, 6, 50, "test")
     assert found.corrected_t_p is None, "it is of different images in every fold"
+    assert "spread of 2 seeds, each the mean of its folds" in found.method
+
+
+def on_a_test_part(one: np.ndarray, other: np.ndarray, seeds: list[int]) -> PairedDifference:
+    """Of runs (runs, images) of these seeds, of which those of a seed are its folds."""
+    first = [predicted(right, run="a", part="test") for right in one]
+    second = [predicted(right, run="b", part="test") for right in other]
+    found = difference_of(first, second, seeds=seeds)
+    assert found is not None
+    return found
+
+
+def test_a_seeds_folds_on_a_test_part_are_no_independent_seeds() -> None:
+    """They share the seed and most of their training images: five that agree tell little more than one."""
+    one, other = (np.tile(side, (5, 1)) for side in discordant(440, 36, 18, 6))
+    assert on_a_test_part(one, other, [0, 1, 2, 3, 4]).different
+    alone, folds = difference(one[0], other[0]), on_a_test_part(one, other, [0] * 5)
+    assert not alone.different and not folds.different
+    assert folds.p == pytest.approx(alone.p, abs=0.01)
+    assert "an allowance for the seed, no less than the spread of its 5 folds" in folds.method
+
+
+def test_of_several_seeds_folds_on_a_test_part_the_spread_of_the_seeds_counts() -> None:
+    better, alike = discordant(450, 40, 0, 10), discordant(450, 0, 0, 50)
+    one, other = (np.stack([side] * 5 + [same] * 5) for side, same in zip(better, alike, strict=True))
+    assert on_a_test_part(one, other, list(range(10))).different
+    found = on_a_test_part(one, other, [0] * 5 + [1] * 5)
+    means = [[side[:5].mean(), side[5:].mean()] for side in (one, other)]
+    error = np.sqrt(np.var(means, axis=1, ddof=1).sum() / 2)
+    assert not found.different and found.low < 0 < found.high
+    assert found.high - found.low > 2 * stats.t.ppf(0.975, 2) * error
+    assert "spread of 2 seeds, each the mean of its folds" in found.method
+
+
+def test_one_seeds_folds_that_differ_widen_the_interval_beyond_the_allowance() -> None:
+    one, other = discordant(450, 30, 10, 10)
+    steady = on_a_test_part(np.tile(one, (5, 1)), np.tile(other, (5, 1)), [0] * 5)
+    moved = np.stack([one & (np.arange(500) >= 40 * fold) for fold in range(5)])
+    unsteady = on_a_test_part(moved, np.tile(other, (5, 1)), [0] * 5)
+    assert unsteady.high - unsteady.low > 2 * (steady.high - steady.low)
 
 
 def test_strategies_and_seeds_are_not_read_from_the_names_of_runs() -> None:
