@@ -8,8 +8,9 @@ from statistics import mean, stdev
 from typing import TYPE_CHECKING
 
 from engine.comparison.columns import Better, Column, best, columns, comparable, with_result
-from engine.comparison.measured import interval
-from engine.comparison.rows import Comparison, Row
+from engine.comparison.measured import interval, part
+from engine.comparison.parts import PARTS, Part
+from engine.comparison.rows import Comparison, OfPart, Row, of_part
 from engine.units import UNKNOWN, duration, energy, short_count, size, three_digits
 
 if TYPE_CHECKING:
@@ -68,62 +69,94 @@ def _whole(number: float) -> str:
     return f"{number:.0f}" if number == int(number) else f"{number:.1f}"
 
 
-def _scored(measure: Callable[[Scores], float | None]) -> Number:
-    return lambda row: measure(row.scores) if row.scores is not None else None
+def _of(measured_on: Part, measure: Callable[[OfPart], float | None]) -> Number:
+    return lambda row: measure(of_part(row, measured_on))
+
+
+def _scored(measured_on: Part, measure: Callable[[Scores], float | None]) -> Number:
+    return _of(measured_on, lambda of: measure(of.scores) if of.scores is not None else None)
 
 
 def measures(comparison: Comparison) -> tuple[Measure, ...]:
-    """The columns that have something to say about these runs, accuracy and its cost first."""
+    """The columns that have something to say about these runs, accuracy and its cost first.
+
+    What is measured of images is of the part on which runs are compared, but for the other part's accuracy.
+    """
+    compared_on = part(comparison)
+    name = PARTS[compared_on]
     of = f" of {comparison.positive}" if comparison.positive else ", each class against the rest"
     other = " (p: the other class)" if comparison.positive else ""
+    accuracies: dict[Part, str] = {
+        "test": "test accuracy, %: measured once, at the chosen epoch",
+        "val": "validation accuracy, %, at the epoch that it chose: flatters",
+    }
+    accuracy = {
+        one: Measure(f"{one} acc", words, _of(one, lambda of: of.accuracy), _percent, "higher", spread=True)
+        for one, words in accuracies.items()
+    }
     every = (
-        Measure(
-            "test acc", "test accuracy, %: measured once, at the chosen epoch", _test, _percent, "higher", spread=True
-        ),
-        Measure(
-            "val acc",
-            "validation accuracy, %, at the epoch that it chose: flatters",
-            lambda row: row.val_accuracy,
-            _percent,
-            "higher",
-            spread=True,
-        ),
+        accuracy[compared_on],
         Measure(
             "95 %",
-            "95 % interval of the validation accuracy, %",
-            lambda row: row.val_accuracy_low,
+            f"95 % interval of the {name} accuracy, %",
+            _of(compared_on, lambda of: of.low),
             _percent,
-            ends=lambda rows: interval(rows, comparison, "val"),
+            ends=lambda rows: interval(rows, comparison, compared_on),
         ),
+        accuracy["val" if compared_on == "test" else "test"],
         Measure("time", "seconds in all", lambda row: row.seconds_total, duration, "lower"),
         Measure("memory", "peak memory", lambda row: row.peak_memory_bytes, size, "lower"),
         Measure("trained", "parameters that train", lambda row: row.parameters_trainable or None, short_count, "lower"),
         Measure(
             "balanced",
-            "balanced accuracy, %: mean of the recalls",
-            _scored(lambda of: of.balanced_accuracy),
+            f"{name} balanced accuracy, %: mean of the recalls",
+            _scored(compared_on, lambda of: of.balanced_accuracy),
             _percent,
             "higher",
         ),
-        Measure("F1", "macro F1: mean of the classes' F1", _scored(lambda of: of.macro_f1), three_digits, "higher"),
-        Measure("AUC", f"area under the ROC curve{of}", _scored(lambda of: of.roc_auc), three_digits, "higher"),
-        Measure("AP", f"average precision{of}", _scored(lambda of: of.average_precision), three_digits, "higher"),
+        Measure(
+            "F1",
+            f"{name} macro F1: mean of the classes' F1",
+            _scored(compared_on, lambda of: of.macro_f1),
+            three_digits,
+            "higher",
+        ),
+        Measure(
+            "AUC",
+            f"{name} area under the ROC curve{of}",
+            _scored(compared_on, lambda of: of.roc_auc),
+            three_digits,
+            "higher",
+        ),
+        Measure(
+            "AP",
+            f"{name} average precision{of}",
+            _scored(compared_on, lambda of: of.average_precision),
+            three_digits,
+            "higher",
+        ),
         Measure(
             "sens",
-            f"sensitivity, %: share{of} found{other}",
-            _scored(lambda of: of.sensitivity),
+            f"{name} sensitivity, %: share{of} found{other}",
+            _scored(compared_on, lambda of: of.sensitivity),
             _percent,
             "higher",
         ),
         Measure(
             "spec",
-            f"specificity, %: share of the others not taken for {comparison.positive}{other}",
-            _scored(lambda of: of.specificity),
+            f"{name} specificity, %: share of the others not taken for {comparison.positive}{other}",
+            _scored(compared_on, lambda of: of.specificity),
             _percent,
             "higher",
         ),
-        Measure("loss", "validation log loss, nats", lambda row: row.val_loss, three_digits, "lower"),
-        Measure("ECE", "expected calibration error, %", _scored(lambda of: of.calibration_error), _percent, "lower"),
+        Measure("loss", f"{name} log loss, nats", _of(compared_on, lambda of: of.loss), three_digits, "lower"),
+        Measure(
+            "ECE",
+            f"{name} expected calibration error, %",
+            _scored(compared_on, lambda of: of.calibration_error),
+            _percent,
+            "lower",
+        ),
         Measure("gap", "training less validation accuracy, points", lambda row: row.generalisation_gap, _points),
         Measure("best", "epoch of best validation accuracy", lambda row: row.best_epoch, _whole),
         Measure("turned", "epoch at which validation loss turned", lambda row: row.val_loss_turned, _whole),
@@ -135,14 +168,8 @@ def measures(comparison: Comparison) -> tuple[Measure, ...]:
         Measure("params", "parameters of the network", lambda row: row.parameters_total or None, short_count, "lower"),
         Measure("mult-adds", "multiply-adds of one image", lambda row: row.multiply_adds, short_count, "lower"),
     )
-    accuracy = ("val acc",)
-    return tuple(
-        one for one in every if one.title in accuracy or any(one.value(row) is not None for row in comparison.runs)
-    )
-
-
-def _test(row: Row) -> float | None:
-    return row.test_accuracy
+    first, *others = every
+    return first, *(one for one in others if any(one.value(row) is not None for row in comparison.runs))
 
 
 @dataclass(frozen=True)

@@ -12,6 +12,7 @@ from engine import events as ev
 from engine.comparison.chosen import Source
 from engine.comparison.measured import measured
 from engine.comparison.rows import Comparison, DataCounts, Row, accuracy_interval, compare
+from engine.comparison.scores import Scores
 from engine.events import AnyEvent
 from engine.presets import named, presets
 from engine.spec import DataSource, Experiment, changed
@@ -66,6 +67,37 @@ def test_only_what_was_measured_has_a_column(comparison: Comparison) -> None:
     assert titles[:5] == ["val acc", "95 %", "time", "memory", "trained"], "accuracy and its cost first"
     assert not {"test acc", "AUC", "energy", "mult-adds"} & set(titles), "no predictions, no test part, no card"
     assert [one.title for one in measures(some(comparison))] == ["val acc"]
+
+
+def test_all_columns_are_of_the_part_on_which_runs_are_compared_and_say_so(comparison: Comparison) -> None:
+    """Where one run of those that have a result was not tested, that is validation."""
+    scores = [score(balanced_accuracy=balanced) for balanced in (0.25, 0.75)]
+    values = {"test_accuracy": 0.5, "test_accuracy_low": 0.4, "test_accuracy_high": 0.6, "test_loss": 1.25}
+    tested = [
+        msgspec.structs.replace(row, scores=scores[0], test_scores=scores[1], **values) for row in comparison.runs
+    ]
+    every = measures(some(comparison, *tested))
+    assert [one.title for one in every][:3] == ["test acc", "95 %", "val acc"]
+    found = {one.title: one for one in every}
+    assert [found[title].cell(tested[:1]) for title in ("test acc", "95 %", "loss", "balanced")] == [
+        "50.0", "40.0–60.0", "1.250", "75.0",
+    ]  # fmt: skip
+    partly = [*tested[:-1], msgspec.structs.replace(tested[-1], test_accuracy=None)]
+    every = measures(some(comparison, *partly))
+    assert [one.title for one in every][:3] == ["val acc", "95 %", "test acc"]
+    by_validation = {one.title: one for one in every}
+    assert by_validation["balanced"].cell(tested[:1]) == "25.0"
+    for title in ("95 %", "balanced", "F1", "AUC", "AP", "sens", "spec", "loss", "ECE"):
+        assert "test " in found[title].words and "validation" not in found[title].words
+        assert "validation " in by_validation[title].words
+
+
+def score(**values: float) -> Scores:
+    half = dict.fromkeys(
+        ("accuracy", "balanced_accuracy", "macro_f1", "roc_auc", "average_precision", "sensitivity", "specificity",
+         "log_loss", "calibration_error"), 0.5,
+    )  # fmt: skip
+    return Scores(images=8, positive="bees", classes=(), confusion=(), **{**half, **values})
 
 
 def test_several_runs_are_mean_and_deviation(comparison: Comparison) -> None:

@@ -89,7 +89,7 @@ class ComparisonTable(Listing):
     def show(self, comparison: Comparison) -> None:
         """Shows this comparison in the order and as far unfolded as it was; of another experiment its first columns."""
         is_other = self.comparison is None or self.comparison.experiment != comparison.experiment
-        title = "val acc" if is_other or self.measure is None else self.measure.title
+        title = "" if is_other or self.measure is None else self.measure.title
         if is_other:
             self.first_column = 0
         self.comparison, self.measures = comparison, measures(comparison)
