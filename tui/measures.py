@@ -5,16 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from statistics import mean, stdev
-from typing import TYPE_CHECKING
 
-from engine.comparison.columns import Better, Column, best, columns, comparable, with_result
+from engine.comparison.columns import Column, best, columns, comparable, with_result
 from engine.comparison.measured import interval, part
 from engine.comparison.parts import PARTS, Part
 from engine.comparison.rows import Comparison, OfPart, Row, of_part
+from engine.comparison.score_names import SCORES, Better, Score
 from engine.units import UNKNOWN, duration, energy, short_count, size, three_digits
-
-if TYPE_CHECKING:
-    from engine.comparison.scores import Scores
 
 Number = Callable[[Row], float | None]
 
@@ -73,8 +70,26 @@ def _of(measured_on: Part, measure: Callable[[OfPart], float | None]) -> Number:
     return lambda row: measure(of_part(row, measured_on))
 
 
-def _scored(measured_on: Part, measure: Callable[[Scores], float | None]) -> Number:
-    return _of(measured_on, lambda of: measure(of.scores) if of.scores is not None else None)
+def _scores(comparison: Comparison, measured_on: Part) -> list[Measure]:
+    of = f" of {comparison.positive}" if comparison.positive else ", each class against the rest"
+    other = " (p: the other class)" if comparison.positive else ""
+    said = {
+        "balanced_accuracy": ("balanced", "balanced accuracy, %: mean of the recalls"),
+        "macro_f1": ("F1", "macro F1: mean of the classes' F1"),
+        "roc_auc": ("AUC", f"area under the ROC curve{of}"),
+        "average_precision": ("AP", f"average precision{of}"),
+        "sensitivity": ("sens", f"sensitivity, %: share{of} found{other}"),
+        "specificity": ("spec", f"specificity, %: share of the others not taken for {comparison.positive}{other}"),
+        "calibration_error": ("ECE", "expected calibration error, %"),
+    }
+
+    def column(score: Score) -> Measure:
+        title, words = said[score.name]
+        value = _of(measured_on, lambda of: getattr(of.scores, score.name, None))
+        text = _percent if score.as_percent else three_digits
+        return Measure(title, f"{PARTS[measured_on]} {words}", value, text, score.better)
+
+    return [column(score) for score in SCORES]
 
 
 def measures(comparison: Comparison) -> tuple[Measure, ...]:
@@ -84,8 +99,6 @@ def measures(comparison: Comparison) -> tuple[Measure, ...]:
     """
     compared_on = part(comparison)
     name = PARTS[compared_on]
-    of = f" of {comparison.positive}" if comparison.positive else ", each class against the rest"
-    other = " (p: the other class)" if comparison.positive else ""
     accuracies: dict[Part, str] = {
         "test": "test accuracy, %: measured once, at the chosen epoch",
         "val": "validation accuracy, %, at the epoch that it chose: flatters",
@@ -107,56 +120,8 @@ def measures(comparison: Comparison) -> tuple[Measure, ...]:
         Measure("time", "seconds in all", lambda row: row.seconds_total, duration, "lower"),
         Measure("memory", "peak memory", lambda row: row.peak_memory_bytes, size, "lower"),
         Measure("trained", "parameters that train", lambda row: row.parameters_trainable or None, short_count, "lower"),
-        Measure(
-            "balanced",
-            f"{name} balanced accuracy, %: mean of the recalls",
-            _scored(compared_on, lambda of: of.balanced_accuracy),
-            _percent,
-            "higher",
-        ),
-        Measure(
-            "F1",
-            f"{name} macro F1: mean of the classes' F1",
-            _scored(compared_on, lambda of: of.macro_f1),
-            three_digits,
-            "higher",
-        ),
-        Measure(
-            "AUC",
-            f"{name} area under the ROC curve{of}",
-            _scored(compared_on, lambda of: of.roc_auc),
-            three_digits,
-            "higher",
-        ),
-        Measure(
-            "AP",
-            f"{name} average precision{of}",
-            _scored(compared_on, lambda of: of.average_precision),
-            three_digits,
-            "higher",
-        ),
-        Measure(
-            "sens",
-            f"{name} sensitivity, %: share{of} found{other}",
-            _scored(compared_on, lambda of: of.sensitivity),
-            _percent,
-            "higher",
-        ),
-        Measure(
-            "spec",
-            f"{name} specificity, %: share of the others not taken for {comparison.positive}{other}",
-            _scored(compared_on, lambda of: of.specificity),
-            _percent,
-            "higher",
-        ),
+        *_scores(comparison, compared_on),
         Measure("loss", f"{name} log loss, nats", _of(compared_on, lambda of: of.loss), three_digits, "lower"),
-        Measure(
-            "ECE",
-            f"{name} expected calibration error, %",
-            _scored(compared_on, lambda of: of.calibration_error),
-            _percent,
-            "lower",
-        ),
         Measure("gap", "training less validation accuracy, points", lambda row: row.generalisation_gap, _points),
         Measure("best", "epoch of best validation accuracy", lambda row: row.best_epoch, _whole),
         Measure("turned", "epoch at which validation loss turned", lambda row: row.val_loss_turned, _whole),

@@ -24,10 +24,11 @@ from engine.comparison.cells import (
     weights,
     what_trains,
 )
-from engine.comparison.columns import Better, Column, best, comparable, scored, with_result
+from engine.comparison.columns import Column, best, comparable, scored, with_result
 from engine.comparison.measured import is_whole
 from engine.comparison.parts import PARTS, Part
 from engine.comparison.rows import Comparison, Row, of_part
+from engine.comparison.score_names import SCORES, Better, Score
 from engine.data.leaks import is_far_above
 from engine.units import (
     UNKNOWN,
@@ -47,17 +48,6 @@ if TYPE_CHECKING:
 Value = Callable[[Row], float | None]
 TITLES: dict[Part, str] = {"test": "Test: measured once", "val": "Validation: best epoch"}
 """Of the sections that tell what was measured on a part."""
-SCORES: tuple[tuple[str, str, Callable[[float], str], Better], ...] = (
-    ("balanced accuracy", "balanced_accuracy", percent, "higher"),
-    ("macro F1", "macro_f1", three_digits, "higher"),
-    ("ROC AUC", "roc_auc", three_digits, "higher"),
-    ("average precision", "average_precision", three_digits, "higher"),
-    ("sensitivity", "sensitivity", percent, "higher"),
-    ("specificity", "specificity", percent, "higher"),
-    ("calibration error", "calibration_error", percent, "lower"),
-)
-OF_POSITIVE = ("roc_auc", "average_precision", "sensitivity", "specificity")
-"""Measures about one class, where there are two."""
 MOST_CLASSES = 8
 """Classes that have a line of their own; of more, those that are found worst."""
 
@@ -114,9 +104,10 @@ def _result(comparison: Comparison, shown: Sequence[Column], part: Part) -> Sect
         *(_leak(comparison, shown) if part == "val" else []),
         _number("log loss", shown, lambda row: of_part(row, part).loss, three_digits, "lower"),
     ]
-    for title, field, text, better in SCORES:
-        full = f"{title} ({about})" if field in OF_POSITIVE else title
-        lines += _told([_number(full, shown, _scored(part, field, comparison.positive), text, better)])
+    for one in SCORES:
+        title = f"{one.title} ({about})" if one.of_positive else one.title
+        text = percent if one.as_percent else three_digits
+        lines += _told([_number(title, shown, _scored(part, one, comparison.positive), text, one.better)])
     return Section(TITLES[part], tuple(lines))
 
 
@@ -128,13 +119,13 @@ def _leak(comparison: Comparison, shown: Sequence[Column]) -> list[Aspect]:
     return [Aspect("  without pixels, by groups", (percent(leak.no_pixels),) * len(shown), (False,) * len(shown))]
 
 
-def _scored(part: Part, field: str, positive: str) -> Value:
+def _scored(part: Part, score: Score, positive: str) -> Value:
     def value(row: Row) -> float | None:
         found = of_part(row, part).scores
         # other data may have another positive class: its measures do not belong in a line that names this one
-        if found is None or (field in OF_POSITIVE and found.positive != positive):
+        if found is None or (score.of_positive and found.positive != positive):
             return None
-        measure: float | None = getattr(found, field)
+        measure: float | None = getattr(found, score.name)
         return measure
 
     return value

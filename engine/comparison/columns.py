@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 
 from msgspec import Struct
 
 from engine.comparison.parts import Part
 from engine.comparison.rows import Comparison, Row, of_part, part_compared
+from engine.comparison.score_names import Better
 
 if TYPE_CHECKING:
     from engine.comparison.scores import Scores
-
-Better = Literal["higher", "lower"]
 
 
 class Column(Struct, frozen=True):

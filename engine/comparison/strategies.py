@@ -7,10 +7,10 @@ from statistics import mean, stdev
 
 from msgspec import Struct
 
-from engine.comparison.aspects import SCORES
 from engine.comparison.columns import columns, with_result
 from engine.comparison.parts import PARTS
 from engine.comparison.rows import Comparison, Row, of_part
+from engine.comparison.score_names import SCORES
 
 ROW_MEASURES = (
     "val_accuracy",
@@ -60,7 +60,7 @@ def _measures(rows: Sequence[Row]) -> dict[str, Spread]:
     values: dict[str, list[float | None]] = {name: [getattr(row, name) for row in rows] for name in ROW_MEASURES}
     for part in PARTS:
         scores = [of_part(row, part).scores for row in rows]
-        values |= {f"{part}_{name}": [getattr(one, name, None) for one in scores] for _, name, *_ in SCORES}
+        values |= {f"{part}_{kind.name}": [getattr(one, kind.name, None) for one in scores] for kind in SCORES}
     return {name: spread for name, spread in _spreads(values).items() if spread is not None}
 
 

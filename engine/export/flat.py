@@ -7,20 +7,11 @@ import json
 import msgspec
 
 from engine.comparison.rows import Row
+from engine.comparison.score_names import SCORES
 
 Flat = str | float | int | None
 # without the accuracy: the row has its own, which is there without predictions too
-MEASURES = (
-    "images",
-    "balanced_accuracy",
-    "macro_f1",
-    "roc_auc",
-    "average_precision",
-    "sensitivity",
-    "specificity",
-    "log_loss",
-    "calibration_error",
-)
+MEASURES = ("images", "log_loss", *(one.name for one in SCORES))
 OF_A_CLASS = ("precision", "recall", "support")
 
 

@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from sklearn import metrics
 
 from engine.comparison.predictions import Predictions, saved
+from engine.comparison.score_names import SCORES
 from engine.comparison.scores import BINS, Scores, scores, scores_of
 from tests.engine.comparison.files import write_predictions
 
@@ -188,3 +189,11 @@ def test_a_run_is_scored_at_its_best_epoch_from_its_file(tmp_path: Path) -> None
     assert again is not None and again != file
     better = scores_of(again, 2, "val", "bees")
     assert better is not None and better.accuracy == 1
+
+
+def test_every_number_among_the_scores_is_listed_once() -> None:
+    assert [one.name for one in SCORES] == [
+        field.name
+        for field in msgspec.structs.fields(Scores)
+        if field.type in (float, float | None) and field.name not in ("accuracy", "log_loss")
+    ]
