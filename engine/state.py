@@ -25,6 +25,11 @@ MEMORY_POINTS = 400
 """Memory samples kept of a run; when there are more, every second one is dropped."""
 
 
+RUN_STAGES: tuple[Stage, ...] = ("features", "probing", "training", "validating")
+"""What a run's time and memory are of: neither of getting ready, which a process that goes on does again, nor of the
+test."""
+
+
 class MemoryPoint(Struct, frozen=True):
     """Memory at a moment, in seconds since the experiment began."""
 
@@ -49,7 +54,7 @@ class RunState(Struct, frozen=True):
     """One run: a strategy with a seed. Times are elapsed seconds of the experiment.
 
     ``status``: ``waiting`` also where the experiment ended before it began. ``memory``: samples for a chart, of which
-    there is a bound; ``most``: of all that were taken.
+    there is a bound; ``most``: of all that were taken in :data:`RUN_STAGES`.
     """
 
     run: str
@@ -287,7 +292,8 @@ def _(event: ev.MemorySampled, state: ExperimentState) -> ExperimentState:
     run = state.run(event.run)
     points = (*run.memory, MemoryPoint(event.elapsed, event.memory))
     kept = points[::2] if len(points) > MEMORY_POINTS else points
-    return _with_run(state, event.run, memory=kept, most=run.most.raised(event.memory))
+    counts = run.progress is not None and run.progress.stage in RUN_STAGES
+    return _with_run(state, event.run, memory=kept, most=run.most.raised(event.memory) if counts else run.most)
 
 
 @_apply.register

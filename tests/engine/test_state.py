@@ -1,5 +1,6 @@
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
+from typing import get_args
 
 import msgspec
 import pytest
@@ -214,7 +215,8 @@ def test_the_most_memory_is_known_however_many_samples_come_after_it(at: int) ->
     peak = Memory(1, 20, allocated=3, reserved=40, peak_allocated=50, device_used=60, device_total=80)
     memories = [usual] * at + [peak] + [usual] * 3 * MEMORY_POINTS
     samples = [ev.MemorySampled(run=FIRST, memory=memory) for memory in memories]
-    run = fold(at_seconds([started(), run_started(FIRST), *samples])).run(FIRST)
+    trains = ev.StageChanged(run=FIRST, stage="training")
+    run = fold(at_seconds([started(), run_started(FIRST), trains, *samples])).run(FIRST)
     assert run.most == PeakMemory(rss=20, allocated=50, reserved=40, device=60)
 
 
@@ -227,6 +229,16 @@ def test_every_event_that_knows_of_memory_raises_the_most() -> None:
     assert (most(), most(begins), most(begins, ended), most(begins, ended, finished)) == (None, 5, 6, 7)
     assert most(begins, ended, finished, begins) == 5, "it begins anew"
     assert most(begins, ended, finished, msgspec.structs.replace(begins, epoch=2)) == 7, "it goes on"
+
+
+@pytest.mark.parametrize("stage", get_args(ev.Stage))
+def test_memory_of_getting_ready_again_and_of_the_test_is_no_peak_of_the_run(stage: ev.Stage) -> None:
+    """As a process that goes on with it loads and decodes, before it says so."""
+    sampled = ev.MemorySampled(run=FIRST, memory=memory(50))
+    goes_on = msgspec.structs.replace(run_started(FIRST), epoch=2)
+    run = fold([started(), run_started(FIRST), ev.StageChanged(run=FIRST, stage=stage), sampled, goes_on]).run(FIRST)
+    assert run.most.rss == (50 if stage in ("features", "probing", "training", "validating") else 5)
+    assert run.memory[0].memory == memory(50), "the chart shows it"
 
 
 @pytest.mark.parametrize(
