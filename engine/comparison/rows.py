@@ -177,7 +177,8 @@ def accuracy_interval(accuracy: float, images: int) -> tuple[float, float]:
         return 0.0, 1.0
     from scipy.stats import binomtest  # noqa: PLC0415 - half a second that only a comparison needs
 
-    interval = binomtest(round(accuracy * images), images).proportion_ci(CONFIDENCE, method="wilson")
+    right = min(images, round(accuracy * images))  # a float is not as exact as so many images as a damaged log may tell
+    interval = binomtest(right, images).proportion_ci(CONFIDENCE, method="wilson")
     return float(interval.low), float(interval.high)
 
 

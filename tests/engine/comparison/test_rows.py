@@ -168,6 +168,7 @@ def test_the_interval_is_wilsons() -> None:
     low, high = accuracy_interval(0.9, 100)
     assert (low, high) == pytest.approx((0.8256, 0.9448), abs=1e-4)  # Newcombe (1998), formula 3
     assert accuracy_interval(1.0, 10)[1] == pytest.approx(1.0)
+    assert accuracy_interval(1.0, 2**63 - 1) == pytest.approx((1.0, 1.0)), "as a damaged log may tell"
 
 
 def test_json_has_every_field_and_a_verdict() -> None:
