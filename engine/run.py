@@ -143,6 +143,7 @@ def _resume(shared: Shared, course: Course) -> Generator[Event, None, None]:
         return
     if changed:
         course.training.begin_epoch(course.training.epoch)
+        course.training.solved = False
         course.best.forget()  # measured on other images, or with another network
         yield ev.Warned(run=name, message=f"goes on by force, at the beginning of its epoch: {'; '.join(changed)}")
 
