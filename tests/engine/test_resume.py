@@ -60,7 +60,7 @@ def _saved_often(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_nobody_deletes_it_while_the_data_are_looked_at(
     image_folder: Callable[..., Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    folder, _ = thread.create(small_experiment(data=image_folder()), tmp_path / "runs")
+    folder = thread.create(small_experiment(data=image_folder()), tmp_path / "runs")
     asked_about = contents(folder).folder
 
     def deleted_meanwhile(_: DataSource) -> DataSet:
@@ -301,7 +301,7 @@ def test_what_was_missing_when_it_was_to_begin_can_be_put_back(
     file, elsewhere = tmp_path / "mine.safetensors", tmp_path / "elsewhere"
     save_file(warmed_up("squeezenet1_1"), file)
     asked = small_experiment("mobilenetv3-extract", data=image_folder(), weights=str(file))
-    folder, _ = thread.create(asked, tmp_path / "runs")
+    folder = thread.create(asked, tmp_path / "runs")
     file.rename(elsewhere)
     host = thread.resume(folder)
     assert host.wait(SECONDS)
@@ -464,7 +464,7 @@ def test_features_that_have_to_be_extracted_again_are_counted_once(
 
 
 def test_an_experiment_that_never_began_begins(image_folder: Callable[..., Path], tmp_path: Path) -> None:
-    folder, _ = thread.create(small_experiment("mobilenetv3-extract", data=image_folder()), tmp_path)
+    folder = thread.create(small_experiment("mobilenetv3-extract", data=image_folder()), tmp_path)
     host = thread.resume(folder)
     assert host.wait(SECONDS)
     assert read_state(folder).end == "finished"
@@ -479,7 +479,7 @@ def test_a_second_writer_is_refused_and_the_first_goes_on(image_folder: Callable
 
 
 def test_a_lock_of_another_host_is_taken_over_only_by_force(image_folder: Callable[..., Path], tmp_path: Path) -> None:
-    folder, _ = thread.create(small_experiment("mobilenetv3-extract", data=image_folder()), tmp_path)
+    folder = thread.create(small_experiment("mobilenetv3-extract", data=image_folder()), tmp_path)
     lock = folder / "writer.lock"
     lock.write_text("elsewhere 4711\n")
     with pytest.raises(LogBusyError, match=r"process 4711 on elsewhere.*--force"):

@@ -65,7 +65,7 @@ def resume_headless(folder: Path, *, force: bool, as_json: bool) -> int:
 
 def start_detached(experiment: Experiment, out: Path, *, as_json: bool, note: str = "") -> int:
     """Starts the experiment, noted as ``note``, in a process of its own session and prints its name."""
-    folder, _ = thread.create(experiment, out, note)
+    folder = thread.create(experiment, out, note)
     return detach_headless(folder, force=False, as_json=as_json)
 
 

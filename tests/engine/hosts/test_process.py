@@ -34,7 +34,7 @@ def _none_is_left() -> Iterator[None]:
 def test_it_runs_in_a_session_of_its_own_obeys_and_can_be_gone_on_with(
     image_folder: Callable[..., Path], tmp_path: Path
 ) -> None:
-    folder, _ = thread.create(small_experiment("mobilenetv3-extract", data=image_folder(), epochs=100_000), tmp_path)
+    folder = thread.create(small_experiment("mobilenetv3-extract", data=image_folder(), epochs=100_000), tmp_path)
     pid = detach(folder)
     assert writing_process(folder) == pid
     assert os.getsid(pid) == pid != os.getsid(0)
@@ -101,7 +101,7 @@ def test_what_does_not_begin_in_time_is_ended_before_anybody_else_goes_on(
 @pytest.mark.slow
 def test_data_that_are_gone_are_told_by_the_one_who_detaches(image_folder: Callable[..., Path], tmp_path: Path) -> None:
     data = image_folder()
-    folder, _ = thread.create(small_experiment("mobilenetv3-extract", data=data), tmp_path / "runs")
+    folder = thread.create(small_experiment("mobilenetv3-extract", data=data), tmp_path / "runs")
     data.rename(tmp_path / "moved")
     with pytest.raises(NotBegunError, match="no such"):
         detach(folder)
