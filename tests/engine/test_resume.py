@@ -267,7 +267,7 @@ def test_changed_images_are_refused_unless_forced(image_folder: Callable[..., Pa
     could_not_be_better(folder, FINE_TUNING)
     picture = next((data / "train").rglob("*.png"))
     Image.new("RGB", (40, 40), (1, 2, 3)).save(picture)
-    with pytest.raises(ChangedError, match="--force"):
+    with pytest.raises(ChangedError, match="`tl-tui resume --force` goes on all the same"):
         go_on(folder, asked)
     assert read_state(folder).end is None, "it can still be resumed"
     state = go_on(folder, asked, force=True)
@@ -384,7 +384,7 @@ def test_a_checkpoint_of_another_version_is_refused_unless_forced(
     run_until(tmp_path, asked, "suspend", ended(2))
     content = checkpoint_file(tmp_path, FINE_TUNING).read_bytes()
     monkeypatch.setattr(checkpoint, "VERSION", checkpoint.VERSION + 1)
-    with pytest.raises(ChangedError, match=r"written by another version of tl-tui.*--force begins it anew"):
+    with pytest.raises(ChangedError, match=r"written by another version .*`tl-tui resume --force` begins it anew"):
         go_on(tmp_path, asked)
     assert checkpoint_file(tmp_path, FINE_TUNING).read_bytes() == content
     assert go_on(tmp_path, asked, force=True).end == "finished"
@@ -482,7 +482,7 @@ def test_a_lock_of_another_host_is_taken_over_only_by_force(image_folder: Callab
     folder = thread.create(small_experiment("mobilenetv3-extract", data=image_folder()), tmp_path)
     lock = folder / "writer.lock"
     lock.write_text("elsewhere 4711\n")
-    with pytest.raises(LogBusyError, match=r"process 4711 on elsewhere.*--force"):
+    with pytest.raises(LogBusyError, match=r"process 4711 on elsewhere.*the command line's --force"):
         thread.resume(folder)
     assert lock.read_text() == "elsewhere 4711\n"
     host = thread.resume(folder, force=True)
