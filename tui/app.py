@@ -257,7 +257,6 @@ class TlTui(App[None], inherit_bindings=False):
 
     def forget(self, folder: Path) -> None:
         """Shows nothing any more of an experiment that was deleted."""
-        self.marks.pop(folder, None)
         if self.folder is not None and folder.absolute() == self.folder.absolute():  # it may be named otherwise
             self.workers.cancel_group(self, "follow")
             self.folder, self.state = None, ExperimentState()
