@@ -289,6 +289,13 @@ def test_experiments_differ_in_what_was_asked_otherwise(
     assert unlike(before, msgspec.structs.replace(before, strategies=tuple(strategies), **values)) == said
 
 
+def test_values_that_hardly_differ_are_told_apart() -> None:
+    before, now = (
+        Experiment((changed_strategy(FINE, optimizer={"lr": lr}),), DataSource("/d")) for lr in (0.01, 0.0100000001)
+    )
+    assert unlike(before, now) == ("lr 0.0100000001 instead of 0.01",)
+
+
 def test_a_probes_own_folds_are_not_those_of_the_experiment() -> None:
     before, now = (
         Experiment((changed_strategy(PROBE, optimizer={"folds": folds}),), DataSource("/d")) for folds in (5, 10)
