@@ -12,9 +12,10 @@ from engine import events as ev
 from engine.comparison.chosen import Source
 from engine.comparison.rows import Comparison, Row, compare
 from engine.events import AnyEvent
+from engine.folding import fold
 from engine.presets import named, presets
 from engine.spec import DataSource, Experiment, changed
-from engine.state import ExperimentState, RunState, fold
+from engine.state import ExperimentState, RunState
 from engine.strategy import LBFGS, Strategy, changed_strategy
 from tests.tui import logs
 from tui import bands, cost_plot

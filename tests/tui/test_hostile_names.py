@@ -20,8 +20,8 @@ from engine.data.discover import discover
 from engine.data.folders import is_text
 from engine.events import AnyEvent
 from engine.folder import EVENTS, NOTE, SPEC, WRITER_LOCK
+from engine.folding import fold
 from engine.spec import DataSource, to_toml
-from engine.state import fold
 from engine.text import shown
 from tests import forked
 from tests.conftest import COLOURS, draw

@@ -21,11 +21,12 @@ from engine.data.dataset import DataError
 from engine.events import AnyEvent
 from engine.export.to_json import json_text, to_json
 from engine.folder import ENGINE_LOG
+from engine.folding import fold
 from engine.hosts import thread
 from engine.hosts.process import NotBegunError, detach
 from engine.log import event_reader, send_command
 from engine.spec import Experiment
-from engine.state import ExperimentState, RunState, StageProgress, as_left, fold
+from engine.state import ExperimentState, RunState, StageProgress, as_left
 from engine.text import counted, shown, visible
 from engine.toml import SpecError
 from engine.units import duration, percent, size, speed
