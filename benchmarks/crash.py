@@ -106,7 +106,7 @@ def trial(data: Path, folder: Path, dice: random.Random, events: int, kills: int
 
     Its folder, where it was killed, and what went wrong (empty where nothing did).
     """
-    made, _ = thread.create(experiment(data), folder)
+    made = thread.create(experiment(data), folder)
     done: list[Kill] = []
     while len(done) < kills and read_state(made).end is None and (not done or dice.random() < AGAIN):
         kill = _anywhere(dice, events)
@@ -130,7 +130,7 @@ def main() -> int:
     failures: list[str] = []
     with tempfile.TemporaryDirectory(prefix="tl-tui-crash-") as scratch:
         data = write_images(Path(scratch, "images"), train=TRAIN_IMAGES, val=VAL_IMAGES, side=SIDE)
-        whole, _ = thread.create(experiment(data), Path(scratch, "whole"))
+        whole = thread.create(experiment(data), Path(scratch, "whole"))
         if in_a_process(whole, None) != 0:
             raise SystemExit(f"the uninterrupted experiment failed: {(whole / 'engine.log').read_text()}")
         wanted, events = outcome(whole), len(event_reader(whole).read())

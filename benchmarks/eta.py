@@ -15,8 +15,9 @@ from benchmarks.report import header, table
 from engine import events as ev
 from engine.eta import remaining_seconds
 from engine.events import AnyEvent
+from engine.fold import fold
 from engine.log import event_reader
-from engine.state import ExperimentState, fold
+from engine.state import ExperimentState
 
 LATER = (1 / 3, 1 / 2, 2 / 3)
 

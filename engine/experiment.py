@@ -27,6 +27,7 @@ from engine.devices import choose_device, describe
 from engine.energy import energy_meter
 from engine.engine_log import recorded
 from engine.events import Action, AnyEvent, Event
+from engine.fold import fold
 from engine.history import running_elsewhere
 from engine.log import EventLog
 from engine.memory_probe import MemoryProbe, release_memory
@@ -37,7 +38,7 @@ from engine.precision import choose_precision, use_precision
 from engine.run import run_events
 from engine.shared import ChangedError, Shared
 from engine.spec import Arithmetic, Experiment, planned_runs
-from engine.state import ExperimentState, fold, is_left
+from engine.state import ExperimentState, is_left
 from engine.text import in_one_line, listed
 from engine.toml import SpecError
 from engine.training import checkpoint

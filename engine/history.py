@@ -12,12 +12,13 @@ import msgspec
 from msgspec import Struct
 
 from engine.events import AnyEvent
+from engine.fold import fold
 from engine.folder import EVENTS, NOTE, SPEC, experiments
 from engine.log import LineReader, event_reader
 from engine.note import read_note
 from engine.presets import presets
 from engine.spec import Experiment, load_experiment
-from engine.state import WRITING, ExperimentState, fold
+from engine.state import WRITING, ExperimentState
 from engine.text import counted
 from engine.writer_lock import is_being_written, writing_process
 

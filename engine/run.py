@@ -135,7 +135,9 @@ def _resume(shared: Shared, course: Course) -> Generator[Event, None, None]:
             return
         changed = checkpoint.differences(found, course)
         if changed and not shared.force:
-            raise ChangedError(f"{name} cannot go on as it began: {'; '.join(changed)}; --force goes on all the same")
+            raise ChangedError(
+                f"{name} cannot go on as it began: {'; '.join(changed)}; `tl-tui resume --force` goes on all the same"
+            )
         checkpoint.restore(found, course)
     except (CheckpointError, OtherVersionError) as error:
         kept = checkpoint.put_aside(shared.folder, name)
@@ -143,6 +145,7 @@ def _resume(shared: Shared, course: Course) -> Generator[Event, None, None]:
         return
     if changed:
         course.training.begin_epoch(course.training.epoch)
+        course.training.solved = False
         course.best.forget()  # measured on other images, or with another network
         yield ev.Warned(run=name, message=f"goes on by force, at the beginning of its epoch: {'; '.join(changed)}")
 
@@ -154,7 +157,8 @@ def _checkpoint(shared: Shared, name: str) -> Checkpoint | None:
     except OtherVersionError as error:
         if shared.force:
             raise
-        raise ChangedError(f"{name} cannot go on: {error}; that version can, --force begins it anew") from None
+        advice = "that version can, `tl-tui resume --force` begins it anew"
+        raise ChangedError(f"{name} cannot go on: {error}; {advice}") from None
 
 
 def _started(shared: Shared, planned: PlannedRun, course: Course, pretrained: Pretrained, cost: int) -> ev.RunStarted:

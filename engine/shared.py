@@ -83,7 +83,7 @@ def _prepared(shared: Shared, side: int) -> Generator[Event, None, Prepared]:
         if shared.fingerprint not in ("", prepared.fingerprint):
             changed = "the images, their labels or their split are not those that the experiment began with"
             if not shared.force:
-                raise ChangedError(f"{changed}; --force goes on all the same")
+                raise ChangedError(f"{changed}; `tl-tui resume --force` goes on all the same")
             yield ev.Warned(message=f"resumed by force: {changed}")
         left_out = (*prepared.train.unreadable, *prepared.val.unreadable, *prepared.test.unreadable)
         if not shared.prepared:  # of another side it would be told again

@@ -89,9 +89,8 @@ def acquired(folder: Path, force: bool) -> filelock.BaseFileLock:
     host, _ = _host_and_pid(folder)
     if host not in ("", socket.gethostname()) and not force:
         lock.release()
-        raise LogBusyError(
-            f"{folder.name} may still be written by {writer(folder)}; once that has ended, --force takes it over"
-        )
+        advice = "once that has ended, the command line's --force takes it over"
+        raise LogBusyError(f"{folder.name} may still be written by {writer(folder)}; {advice}")
     return lock
 
 

@@ -228,6 +228,7 @@ def load() -> None:
 
 if __name__ == "__main__":
     load()
-    wanted = serve(socket.socket(fileno=int(sys.argv[1])))
+    with socket.socket(fileno=int(sys.argv[1])) as connection:
+        wanted = serve(connection)
     if wanted is not None:
         end_with(_status(wanted))

@@ -99,6 +99,7 @@ class TlTui(App[None], inherit_bindings=False):
         self.folder: Path | None = None
         self._followed: Path | None = None  # whose log is read; not ``folder`` where that was only turned to
         self.marks: dict[Path, frozenset[str] | None] = {}  # what is to be compared, of each which runs: None for all
+        self.positive: str | None = None  # of two classes the one that a person made the positive one
         self.hosting = Hosting(self._in_thread, self.post_message)
         self.failure = ""  # what ended the app, if it failed: to be said once the terminal is the command line's again
         self.left = False  # by the person's wish: else what trains goes on without the screen
@@ -256,7 +257,6 @@ class TlTui(App[None], inherit_bindings=False):
 
     def forget(self, folder: Path) -> None:
         """Shows nothing any more of an experiment that was deleted."""
-        self.marks.pop(folder, None)
         if self.folder is not None and folder.absolute() == self.folder.absolute():  # it may be named otherwise
             self.workers.cancel_group(self, "follow")
             self.folder, self.state = None, ExperimentState()
@@ -422,10 +422,9 @@ class TlTui(App[None], inherit_bindings=False):
 
     def action_export(self) -> None:
         """Writes the comparison into the experiment's folder, of what is marked beside them all, and says where."""
-        screen, marks = self._mode_screen, dict(self.marks) if self.current_mode == "compare" else {}
-        positive = screen.positive if screen is not None else None
+        marks = dict(self.marks) if self.current_mode == "compare" else {}
         if (folder := self.out if marks else self.folder) is not None:
-            asked = partial(self._export, self.state, self.folder, marks, positive, folder)
+            asked = partial(self._export, self.state, self.folder, marks, self.positive, folder)
             self.run_worker(asked, thread=True, group="export", exit_on_error=False)
 
     def _export(

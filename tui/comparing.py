@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import lru_cache
 from pathlib import Path
 
@@ -17,6 +17,7 @@ from engine.history import read_state, with_writer
 from engine.state import ExperimentState
 from engine.text import shown
 from tui.compared import compared
+from tui.errors import in_words
 from tui.messages import CompareFailed, ComparisonMade
 from tui.theme import AMBER, BLUE, rgb
 
@@ -28,36 +29,49 @@ def compare_all(
     state: ExperimentState, folder: Path | None, marks: Marks, positive: str | None
 ) -> ComparisonMade | CompareFailed:
     """The marked runs, or where none are marked those of the open experiment, which ``state`` tells, side by side."""
-    sources = sources_of(state, folder, marks)
+    sources, left_out = sources_of(state, folder, marks)
     comparison = compare(sources, positive)
     if not comparison.runs:
-        return CompareFailed("Nothing of what is marked has a result yet.")
-    brief = words(comparison, len(marks))
+        return CompareFailed("\n".join(left_out) or "Nothing of what is marked has a result yet.")
+    brief = words(comparison, len(marks), left_out)
     return ComparisonMade(compared(comparison, sources), brief + in_favour(comparison), brief)
 
 
 def export_all(state: ExperimentState, folder: Path | None, marks: Marks, positive: str | None, out: Path) -> str:
     """Writes the comparison of the same runs into ``out``, and says which files; ``OSError`` where that cannot be."""
-    paths = export.write(compare(sources_of(state, folder, marks), positive), out)
+    sources, left_out = sources_of(state, folder, marks)
+    paths = export.write(compare(sources, positive), out)
     networks = "" if marks else "; the trained networks are in its checkpoints"
-    return f"{', '.join(path.name for path in paths)} in {shown(str(out))}{networks}"
+    return "\n".join([f"{', '.join(path.name for path in paths)} in {shown(str(out))}{networks}", *left_out])
 
 
-def sources_of(state: ExperimentState, folder: Path | None, marks: Marks) -> list[Source]:
-    """What is marked, or where nothing is the open experiment, which ``state`` tells."""
+def sources_of(state: ExperimentState, folder: Path | None, marks: Marks) -> tuple[list[Source], list[str]]:
+    """What is marked, or where nothing is the open experiment, which ``state`` tells; and of each marked one that has
+    become unreadable since a line that says so and why.
+    """
     if not marks:
-        return [Source(state, folder)]
-    return [
-        Source(state, one, runs) if one == folder and state.runs else Source(state_of(one), one, runs)
-        for one, runs in marks.items()
-    ]
+        return [Source(state, folder)], []
+    sources, left_out = [], []
+    for one, runs in marks.items():
+        try:
+            told = state if one == folder and state.runs else state_now(one)
+        except OSError as error:
+            left_out.append(f"{shown(one.name, 120)} is left out: its log cannot be read ({in_words(error)})")
+            continue
+        if told.runs:
+            sources.append(Source(told, one, runs))
+        else:
+            left_out.append(f"{shown(one.name, 120)} is left out: its log tells of no run any more")
+    return sources, left_out
 
 
-def words(comparison: Comparison, experiments: int) -> Text:
-    """The verdict and what was not fair."""
+def words(comparison: Comparison, experiments: int, left_out: Sequence[str]) -> Text:
+    """The verdict and what was not fair; before it which of the marked ``experiments`` are left out."""
     text = Text()
     if experiments > 1:
         text.append(f"{experiments} marked experiments: ", rgb(BLUE)).append(shown(comparison.experiment, 160) + "\n")
+    for sentence in left_out:
+        text.append(f"{sentence}\n", rgb(AMBER))
     if comparison.data_differs:
         return text.append(f"No verdict: {shown(comparison.data_differs, 400)}.", f"bold {rgb(AMBER)}")
     said, stop, more = shown(verdict(comparison), 4000).partition(". ")
@@ -73,14 +87,6 @@ def in_favour(comparison: Comparison) -> Text:
     for choice in () if comparison.data_differs else choices(comparison):
         text.append(f"\n{shown(choice.strategy, 120)}: ", rgb(BLUE)).append(choice.sentence)
     return text
-
-
-def state_of(folder: Path) -> ExperimentState:
-    """What the log in the folder tells now; an empty state where it cannot be read."""
-    try:
-        return state_now(folder)
-    except OSError:
-        return ExperimentState(folder.name)
 
 
 def state_now(folder: Path) -> ExperimentState:

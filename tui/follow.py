@@ -9,8 +9,9 @@ from pathlib import Path
 from msgspec.structs import replace
 
 from engine.events import MemorySampled, Progress
+from engine.fold import fold
 from engine.log import event_reader
-from engine.state import ExperimentState, fold
+from engine.state import ExperimentState
 from tui.messages import StateRead
 
 POLL_SECONDS = 0.125

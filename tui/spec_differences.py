@@ -11,6 +11,7 @@ from engine.spec import Experiment
 from engine.state import RunState
 from engine.strategy import settings
 from engine.text import listed, numbers, shown
+from tui.strategies import value_in_words
 from tui.text import middle
 from tui.theme import AMBER, GREY, colour_of, rgb
 
@@ -142,13 +143,7 @@ def _described(runs: Sequence[RunState]) -> dict[str, str]:
 
 
 def _text(value: object) -> str:
-    if value is None:
-        return "its own"
-    if isinstance(value, bool):
-        return "yes" if value else "no"
-    if isinstance(value, tuple | list):
-        return BETWEEN.join(_text(one) for one in value)
-    return f"{value:g}" if isinstance(value, float) else str(value)
+    return value_in_words(value, BETWEEN)
 
 
 def _together(names: Iterable[str]) -> list[str]:

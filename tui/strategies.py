@@ -53,6 +53,19 @@ def described(strategy: Strategy) -> tuple[tuple[str, str], ...]:
     )
 
 
+def value_in_words(value: object, between: str) -> str:
+    """A parameter's value, ``between`` standing between several: ``0.001``, ``yes``, ``10 3 1``. None is the backbone's
+    own; numbers that differ never read alike.
+    """
+    if value is None:
+        return "its own"
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, list | tuple):
+        return between.join(value_in_words(one, between) for one in value)
+    return f"{value:g}" if isinstance(value, float) and float(f"{value:g}") == value else str(value)
+
+
 def rates(stage_rates: tuple[float, ...]) -> str:
     """``6 learning rates: 0.001 for the head down to 3.1e-05``; empty where all parameters have the same."""
     if not stage_rates:

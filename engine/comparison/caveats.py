@@ -32,7 +32,7 @@ def caveats(comparison: Comparison, part: Part) -> tuple[str, ...]:
         said.append(f"Not every run {'has trained all its epochs yet' if is_going_on else 'trained all its epochs'}.")
     if part == "val" and any(row.epochs > 1 for row in done):
         said.append(
-            "The best epoch was chosen on these very images, which flatters; --test-fraction sets others apart."
+            "The best epoch was chosen on these very images, which flatters; a test fraction sets others apart."
         )
     return tuple(said)
 

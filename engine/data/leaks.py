@@ -23,5 +23,5 @@ def said(leak: Leak) -> str:
     return (
         f"{leak.shared:,} of {leak.images:,} validation images share a group with training: without a look at any "
         f"pixel their groups tell {known} of the labels (the commonest class {majority}), so validation accuracy "
-        "measures memory; divide with --split grouped"
+        "measures memory; divide with groups whole (split grouped)"
     )

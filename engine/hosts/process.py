@@ -17,8 +17,6 @@ from engine.hosts import thread
 from engine.toml import SpecError
 from engine.writer_lock import LogBusyError, writing_process
 
-_started: list[subprocess.Popen[bytes]] = []
-"""Kept, since Python warns of a process that nobody holds and that still runs, which is what these are for."""
 BEGIN_SECONDS = 120.0
 """It has PyTorch to load and the images to find, perhaps on a slow disk."""
 END_SECONDS = 10.0
@@ -41,7 +39,14 @@ def detach(folder: Path, *, force: bool = False) -> int:
         process = subprocess.Popen(
             command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, cwd="/", start_new_session=True
         )
-    _started.append(process)
+    try:
+        _wait_until_it_writes(process, folder, said_before)
+    finally:
+        process.returncode = 0  # else Python warns that nobody waits for its end, which is not for this process to do
+    return process.pid
+
+
+def _wait_until_it_writes(process: subprocess.Popen[bytes], folder: Path, said_before: int) -> None:
     end = time.monotonic() + BEGIN_SECONDS
     while writing_process(folder) != process.pid:
         if process.poll() is not None:
@@ -52,7 +57,6 @@ def detach(folder: Path, *, force: bool = False) -> int:
             _end(process)  # before anybody else goes on with the experiment
             raise NotBegunError(f"process {process.pid} did not begin within {BEGIN_SECONDS:.0f} s")
         time.sleep(POLL_SECONDS)
-    return process.pid
 
 
 def _end(process: subprocess.Popen[bytes]) -> None:

@@ -90,14 +90,18 @@ class ThreadHost:
             self.failure = error
 
 
-def create(experiment: Experiment, out: Path, note: str = "") -> tuple[Path, DataSet]:
-    """Finds the data and makes the experiment's folder below ``out`` with its ``experiment.toml`` and a ``note`` on it.
+def create(experiment: Experiment, out: Path, note: str = "") -> Path:
+    """Finds the data and makes the experiment's folder below ``out`` with its ``experiment.toml`` and a ``note`` on it;
+    returns the folder.
 
     Raises ``DataError`` where there is no usable data, ``SpecError`` where something that does not ship is asked for
     and cannot be had or the note cannot be kept, and ``OSError`` where the folder cannot be made.
     """
+    return _created(with_absolute_paths(experiment), out, note)[0]
+
+
+def _created(experiment: Experiment, out: Path, note: str) -> tuple[Path, DataSet]:
     checked_note(note)
-    experiment = with_absolute_paths(experiment)
     dataset = discover(experiment.data)
     if experiment.folds is not None:
         for seed in experiment.seeds:  # now, not when its turn comes, hours later
@@ -125,8 +129,9 @@ def _is_possible_anywhere(experiment: Experiment) -> bool:
 
 def start(experiment: Experiment, out: Path, nice: int = 0, note: str = "") -> ThreadHost:
     """Makes the experiment's folder (see :func:`create`) and starts it."""
-    folder, dataset = create(experiment, out, note)
-    return ThreadHost(with_absolute_paths(experiment), dataset, EventLog(folder), nice)
+    experiment = with_absolute_paths(experiment)
+    folder, dataset = _created(experiment, out, note)
+    return ThreadHost(experiment, dataset, EventLog(folder), nice)
 
 
 def resume(folder: Path, nice: int = 0, *, force: bool = False) -> ThreadHost:

@@ -52,8 +52,8 @@ class CheckpointHeader(Struct, frozen=True, kw_only=True):
     ``data``: the images' fingerprint. ``frozen``: a digest of the layers that do not train. The position is ``step``
     steps into ``epoch`` (from 1), with ``images`` seen in it. ``cost`` is the run's so far.
     ``micro_batch`` and ``at_once``: the most images that a part of a batch, and a forward pass alone, may have where
-    memory ran out before. ``found`` and ``paid``: ``reused_feature_seconds`` and ``features_counted`` of
-    :class:`engine.training.run.Training`.
+    memory ran out before. ``solved``: see :class:`engine.training.run.Training`, whose
+    ``reused_feature_seconds`` and ``features_counted`` are ``found`` and ``paid``.
     """
 
     version: int = VERSION
@@ -76,6 +76,7 @@ class CheckpointHeader(Struct, frozen=True, kw_only=True):
     micro_batch: int | None = None
     at_once: int | None = None
     peak_allocated: int | None = None
+    solved: bool = False
     found: float = 0.0
     paid: bool = False
 
@@ -114,6 +115,7 @@ def save(course: Course) -> None:
         cost=spent.cost,
         peak_rss=spent.memory.peak_rss,
         peak_allocated=spent.memory.peak_allocated,
+        solved=training.solved,
         found=training.reused_feature_seconds,
         paid=training.features_counted,
         epochs=tuple(course.epochs),
@@ -191,8 +193,8 @@ def restore(checkpoint: Checkpoint, course: Course) -> None:
     """
     header, run, training = checkpoint.header, course.run, course.training
     _check(checkpoint, run, training)
-    is_solved_again = run.strategy.solves_head and (header.epoch, header.step) == (1, 0)
-    if not is_solved_again:  # else the search would begin where it had ended
+    is_yet_to_be_solved = run.strategy.solves_head and not header.solved and (header.epoch, header.step) == (1, 0)
+    if not is_yet_to_be_solved:  # else the search would begin where it had ended
         fill(_moving(run), _below(checkpoint, "weights/"))
     fill(training.tally.sums(), _below(checkpoint, "tally/"))
     training.optimizer.load_state_dict({"state": _optimizer_state(checkpoint), "param_groups": header.groups})
@@ -210,6 +212,7 @@ def restore(checkpoint: Checkpoint, course: Course) -> None:
     best.logits = None if logits is None else logits.to(device)
     course.epochs = list(header.epochs)
     training.began = run.meters() - header.cost
+    training.solved = header.solved
     training.reused_feature_seconds, training.features_counted = header.found, header.paid
     run.memory.reset_peak(header.peak_rss, header.peak_allocated or 0)
 

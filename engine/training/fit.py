@@ -75,8 +75,11 @@ def fit(run: Run, training: Training, offer: Callable[[int, Metrics, Tensor], bo
 
 def _feed(run: Run, training: Training) -> Generator[Event, None, Feed]:
     strategy = run.strategy
-    if strategy.head == "probe" and not strategy.is_probe and (training.epoch, training.step) == (1, 0):
-        yield from put_probe(run, (yield from _features(run, training)))
+    at_the_start = (training.epoch, training.step) == (1, 0)
+    if strategy.head == "probe" and not strategy.is_probe and at_the_start and not training.solved:
+        solved = yield from put_probe(run, (yield from _features(run, training)))
+        training.solved = True
+        yield solved
     if not run.strategy.on_features:
         return image_feed(run.images, run.strategy, run.seed, run.model)
     features = yield from _features(run, training)
@@ -112,8 +115,11 @@ def _solve(run: Run, training: Training, feed: Feed) -> Generator[Event, None, N
     if training.step == feed.train_steps:  # an earlier process did it
         return
     assert feed.features is not None
-    began, part = run.meters.clock(), run.images.prepared.train
-    yield from put_probe(run, feed.features)
+    began, part = run.meters.clock() - training.seconds, run.images.prepared.train
+    if not training.solved:
+        solved = yield from put_probe(run, feed.features)
+        training.solved, training.seconds = True, run.meters.clock() - began
+        yield solved
     trainable_module(run).eval()
 
     def measured(at_once: int | None) -> Generator[Event, None, Tally]:

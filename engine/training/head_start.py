@@ -21,8 +21,9 @@ logger = logging.getLogger("engine")
 NOT_DIVIDED = "the regularisation of the last layer could not be cross-validated: a class or its groups are too few"
 
 
-def put_probe(run: Run, features: Tensor) -> Generator[Event, None, None]:
-    """Solves for the best head on ``features``, (views, rows, ...), and fills the network's own with it.
+def put_probe(run: Run, features: Tensor) -> Generator[Event, None, ev.ProbeSolved]:
+    """Solves for the best head on ``features``, (views, rows, ...), and fills the network's own with it;
+    returns the event that tells of it.
 
     Where there are random views of the training images, each of them counts as an image. Where the device has no room
     for it, it is solved for on the CPU.
@@ -36,10 +37,10 @@ def put_probe(run: Run, features: Tensor) -> Generator[Event, None, None]:
             logger.warning("no memory to solve for the last layer with: %s", str(error))
         release_memory()
         yield ev.Warned(run=run.name, message="out of memory: the last layer is solved for on the CPU")
-    yield from _put_probe(run, features.cpu())
+    return (yield from _put_probe(run, features.cpu()))
 
 
-def _put_probe(run: Run, features: Tensor) -> Generator[Event, None, None]:
+def _put_probe(run: Run, features: Tensor) -> Generator[Event, None, ev.ProbeSolved]:
     part, optimizer = run.images.prepared.train, run.strategy.optimizer
     settings = optimizer if isinstance(optimizer, LBFGS) else LBFGS()
     rows = part.rows.to(features.device)
@@ -61,7 +62,7 @@ def _put_probe(run: Run, features: Tensor) -> Generator[Event, None, None]:
     with torch.no_grad():
         _fill(weight, found.head.weight)
         _fill(bias, found.head.bias)
-    yield ev.ProbeSolved(run=run.name, l2=found.l2, accuracy=found.accuracy)
+    return ev.ProbeSolved(run=run.name, l2=found.l2, accuracy=found.accuracy)
 
 
 def _fill(parameter: nn.Parameter, values: Tensor) -> None:

@@ -58,6 +58,7 @@ class Training:
     ``micro_batches`` and ``at_once``, the images of a forward pass alone, say what fits into memory; None is what is
     usual. ``largest_batch_done``: of a step in this process. ``feed``: what the network is fed
     in this process, None before training goes on in it.
+    ``solved``: a probe's head is in place, be it of the whole run or what it begins with.
     ``began``: meter readings minus everything spent before. ``features_counted``: the cost of its features is
     already included; ``reused_feature_seconds`` of it went by elsewhere.
     """
@@ -73,6 +74,7 @@ class Training:
     at_once: int | None = None
     largest_batch_done: int = 0
     feed: Feed | None = None
+    solved: bool = False
     features_counted: bool = False
     reused_feature_seconds: float = 0.0
 

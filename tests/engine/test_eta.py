@@ -12,7 +12,8 @@ from engine import events as ev
 from engine import spec
 from engine.clock import PROGRESS_SECONDS
 from engine.eta import fraction_done, remaining_of_all, remaining_of_stage, remaining_seconds
-from engine.state import ExperimentState, RunState, StageProgress, fold
+from engine.fold import fold
+from engine.state import ExperimentState, RunState, StageProgress
 from tests.engine.timelines import Moment, Timeline, moments
 from tests.tui import logs
 

@@ -25,6 +25,7 @@ from engine.data.dataset import DataError
 from engine.data.discover import discover
 from engine.events import Memory
 from engine.experiment import run
+from engine.fold import fold
 from engine.folder import WRITER_LOCK
 from engine.history import read_state
 from engine.hosts import thread
@@ -35,7 +36,6 @@ from engine.presets import named, presets
 from engine.progress import WorkDone
 from engine.removal import contents
 from engine.spec import DataSource, Experiment, changed, default_experiment, load_experiment
-from engine.state import fold
 from engine.strategy import changed_strategy
 from engine.toml import SpecError
 from engine.training import evaluation, features, fit

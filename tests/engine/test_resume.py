@@ -39,12 +39,12 @@ from engine.spec import DataSource, Experiment
 from engine.state import ExperimentState
 from engine.strategy import changed_strategy
 from engine.toml import SpecError
-from engine.training import checkpoint, features, tensor_file
+from engine.training import checkpoint, features, head_start, tensor_file
 from engine.training.best import BestEpoch
 from engine.training.course import Course
 from engine.training.run import at_the_start
 from engine.writer_lock import LogBusyError
-from tests.engine.parted import Condition, assert_same_files, at, ended, numbers, run_in
+from tests.engine.parted import Condition, assert_same_files, at, count, ended, numbers, run_in
 from tests.engine.running import save_always, small_experiment, undisturbed, wait_for
 from tests.engine.training.runs import fine_tuning, make_run, warmed_up
 
@@ -60,7 +60,7 @@ def _saved_often(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_nobody_deletes_it_while_the_data_are_looked_at(
     image_folder: Callable[..., Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    folder, _ = thread.create(small_experiment(data=image_folder()), tmp_path / "runs")
+    folder = thread.create(small_experiment(data=image_folder()), tmp_path / "runs")
     asked_about = contents(folder).folder
 
     def deleted_meanwhile(_: DataSource) -> DataSet:
@@ -125,13 +125,45 @@ def test_suspended_and_resumed_it_is_the_same_experiment(
 def test_a_head_that_was_solved_for_is_the_same_where_the_search_has_a_beginning(
     rung: str, when: Condition, tmp_path: Path
 ) -> None:
-    """A convolution's: another beginning finds another head."""
+    """A convolution's: another beginning finds another head. Once found, it is not searched for again."""
     strategy = changed_strategy(on_rung("squeezenet1_1", rung), image_size=32, head="probe", epochs=1)
     dataset = discover(DataSource(path=str(write_images(tmp_path / "images", train=12, val=4, side=40))))
     asked, halved = small_experiment(strategy), tmp_path / "halved"
     run_in(halved, asked, dataset, "suspend", when=when)
     assert run_in(halved, asked, dataset).end == "finished"
+    assert count(halved, lambda event: isinstance(event, ev.ProbeSolved)) == 1
     assert_same_files(halved, undisturbed(asked, dataset, tmp_path / "whole"))
+
+
+def test_the_time_of_solving_counts_once_where_a_probe_is_left_right_after_it(
+    image_folder: Callable[..., Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    usual, slow = head_start.probe, 1.0
+
+    def slowly(*arguments: Any) -> Generator[Any, None, Any]:
+        time.sleep(slow)
+        return (yield from usual(*arguments))
+
+    monkeypatch.setattr(head_start, "probe", slowly)
+    strategy = changed_strategy(on_rung("mobilenet_v3_small", "probe"), image_size=32)
+    asked = small_experiment(strategy, data=image_folder())
+    run_until(tmp_path, asked, "suspend", lambda event: isinstance(event, ev.ProbeSolved))
+    found = checkpoint.read(tmp_path, "mobilenet_v3_small-probe-0")
+    assert found is not None
+    took = found.header.cost.seconds
+    (one,) = go_on(tmp_path, asked).runs
+    assert one.seconds is not None
+    assert slow < took < one.seconds < took + slow
+    assert slow < one.epochs[0].train_seconds < one.seconds
+
+
+def test_of_other_images_a_probe_is_solved_again_by_force(image_folder: Callable[..., Path], tmp_path: Path) -> None:
+    data, folder = image_folder(), tmp_path / "run"
+    asked = small_experiment(changed_strategy(on_rung("mobilenet_v3_small", "probe"), image_size=32), data=data)
+    run_until(folder, asked, "suspend", lambda event: isinstance(event, ev.ProbeSolved))
+    Image.new("RGB", (40, 40), (1, 2, 3)).save(next((data / "train").rglob("*.png")))
+    assert go_on(folder, asked, force=True).end == "finished"
+    assert count(folder, lambda event: isinstance(event, ev.ProbeSolved)) == 2
 
 
 def test_seconds_go_on_from_where_they_stood(image_folder: Callable[..., Path], tmp_path: Path) -> None:
@@ -235,7 +267,7 @@ def test_changed_images_are_refused_unless_forced(image_folder: Callable[..., Pa
     could_not_be_better(folder, FINE_TUNING)
     picture = next((data / "train").rglob("*.png"))
     Image.new("RGB", (40, 40), (1, 2, 3)).save(picture)
-    with pytest.raises(ChangedError, match="--force"):
+    with pytest.raises(ChangedError, match="`tl-tui resume --force` goes on all the same"):
         go_on(folder, asked)
     assert read_state(folder).end is None, "it can still be resumed"
     state = go_on(folder, asked, force=True)
@@ -269,7 +301,7 @@ def test_what_was_missing_when_it_was_to_begin_can_be_put_back(
     file, elsewhere = tmp_path / "mine.safetensors", tmp_path / "elsewhere"
     save_file(warmed_up("squeezenet1_1"), file)
     asked = small_experiment("mobilenetv3-extract", data=image_folder(), weights=str(file))
-    folder, _ = thread.create(asked, tmp_path / "runs")
+    folder = thread.create(asked, tmp_path / "runs")
     file.rename(elsewhere)
     host = thread.resume(folder)
     assert host.wait(SECONDS)
@@ -352,7 +384,7 @@ def test_a_checkpoint_of_another_version_is_refused_unless_forced(
     run_until(tmp_path, asked, "suspend", ended(2))
     content = checkpoint_file(tmp_path, FINE_TUNING).read_bytes()
     monkeypatch.setattr(checkpoint, "VERSION", checkpoint.VERSION + 1)
-    with pytest.raises(ChangedError, match=r"written by another version of tl-tui.*--force begins it anew"):
+    with pytest.raises(ChangedError, match=r"written by another version .*`tl-tui resume --force` begins it anew"):
         go_on(tmp_path, asked)
     assert checkpoint_file(tmp_path, FINE_TUNING).read_bytes() == content
     assert go_on(tmp_path, asked, force=True).end == "finished"
@@ -433,7 +465,7 @@ def test_features_that_have_to_be_extracted_again_are_counted_once(
 
 
 def test_an_experiment_that_never_began_begins(image_folder: Callable[..., Path], tmp_path: Path) -> None:
-    folder, _ = thread.create(small_experiment("mobilenetv3-extract", data=image_folder()), tmp_path)
+    folder = thread.create(small_experiment("mobilenetv3-extract", data=image_folder()), tmp_path)
     host = thread.resume(folder)
     assert host.wait(SECONDS)
     assert read_state(folder).end == "finished"
@@ -448,10 +480,10 @@ def test_a_second_writer_is_refused_and_the_first_goes_on(image_folder: Callable
 
 
 def test_a_lock_of_another_host_is_taken_over_only_by_force(image_folder: Callable[..., Path], tmp_path: Path) -> None:
-    folder, _ = thread.create(small_experiment("mobilenetv3-extract", data=image_folder()), tmp_path)
+    folder = thread.create(small_experiment("mobilenetv3-extract", data=image_folder()), tmp_path)
     lock = folder / "writer.lock"
     lock.write_text("elsewhere 4711\n")
-    with pytest.raises(LogBusyError, match=r"process 4711 on elsewhere.*--force"):
+    with pytest.raises(LogBusyError, match=r"process 4711 on elsewhere.*the command line's --force"):
         thread.resume(folder)
     assert lock.read_text() == "elsewhere 4711\n"
     host = thread.resume(folder, force=True)

@@ -7,10 +7,11 @@ import pytest
 
 from engine import events as ev
 from engine.events import AnyEvent, Memory, Metrics
+from engine.fold import MEMORY_POINTS, fold
 from engine.peaks import PeakMemory
 from engine.presets import presets
 from engine.spec import changed, default_experiment
-from engine.state import MEMORY_POINTS, ExperimentState, as_left, condition, fold
+from engine.state import ExperimentState, as_left, condition
 
 FIRST, SECOND = "resnet18-finetune-0", "mobilenetv3-extract-0"
 BEGAN = datetime(2026, 11, 23, 20, 31, tzinfo=UTC)

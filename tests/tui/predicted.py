@@ -10,7 +10,7 @@ import numpy as np
 from safetensors.numpy import save_file
 
 from engine.events import AnyEvent
-from engine.state import fold
+from engine.fold import fold
 from tests.conftest import COLOURS, draw
 
 CLASSES = ("ants", "bees")

@@ -21,11 +21,11 @@ from textual.widgets import Input, Static
 from engine import events as ev
 from engine import spec
 from engine.events import AnyEvent
+from engine.fold import fold
 from engine.folder import WRITER_LOCK
 from engine.hosts import process, thread
 from engine.log import command_reader
 from engine.spec import Experiment
-from engine.state import fold
 from engine.strategy import changed_strategy
 from tests.tui import logs
 from tests.tui.conftest import opened, text_of, until

@@ -4,7 +4,8 @@ import msgspec
 import pytest
 from textual.app import App, ComposeResult
 
-from engine.state import RunState, fold
+from engine.fold import fold
+from engine.state import RunState
 from tests.tui import logs
 from tui import bands, curves
 from tui.plot import LABEL_WIDTH, Curves, Series, decades, draw, legend, steps, thinned, ticks

@@ -267,9 +267,14 @@ async def test_the_positive_class_is_chosen_and_exported(app: TlTui, folder: Pat
         await until(pilot, lambda: screen.compared is not None and screen.compared.comparison.positive == "ants")
         after = [row.scores for row in screen.compared.comparison.runs if row.scores]
         assert [one.specificity for one in after] == before
-        await pilot.press("e")
-        await until(pilot, lambda: "Exported" in text_of(app))
-    assert json.loads((folder / "comparison.json").read_text())["positive"] == "ants"
+        written = folder / "comparison.json"
+        for mode in ("3", "2"):
+            await pilot.press(mode, "e")
+            await until(pilot, lambda: "Exported" in text_of(app))
+            assert json.loads(written.read_text())["positive"] == "ants", mode
+            written.unlink()
+            app.clear_notifications()
+            await until(pilot, lambda: "Exported" not in text_of(app))
 
 
 async def test_a_line_opens_its_detail(app: TlTui, folder: Path) -> None:

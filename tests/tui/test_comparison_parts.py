@@ -14,9 +14,10 @@ from engine.comparison.measured import measured
 from engine.comparison.rows import Comparison, DataCounts, Row, accuracy_interval, compare
 from engine.comparison.scores import Scores
 from engine.events import AnyEvent
+from engine.fold import fold
 from engine.presets import named, presets
 from engine.spec import DataSource, Experiment, changed
-from engine.state import ExperimentState, RunState, fold
+from engine.state import ExperimentState, RunState
 from engine.strategy import LBFGS, Strategy, changed_strategy
 from tests.tui import logs
 from tui import bands, cost_plot
@@ -338,6 +339,13 @@ def test_experiments_differ_in_what_was_asked_otherwise(
 ) -> None:
     before = Experiment((FINE, EXTRACT), DataSource("/d"))
     assert unlike(before, msgspec.structs.replace(before, strategies=tuple(strategies), **values)) == said
+
+
+def test_values_that_hardly_differ_are_told_apart() -> None:
+    before, now = (
+        Experiment((changed_strategy(FINE, optimizer={"lr": lr}),), DataSource("/d")) for lr in (0.01, 0.0100000001)
+    )
+    assert unlike(before, now) == ("lr 0.0100000001 instead of 0.01",)
 
 
 def test_a_probes_own_folds_are_not_those_of_the_experiment() -> None:

@@ -21,7 +21,7 @@ from engine.comparison.columns import columns
 from engine.comparison.confusion import Cell
 from engine.comparison.parts import Part
 from engine.comparison.rows import compare as make
-from engine.state import fold
+from engine.fold import fold
 from tests.engine.comparison import files
 from tests.tui import logs, predicted
 from tests.tui.conftest import NAME, text_of, until

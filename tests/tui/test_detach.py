@@ -11,8 +11,8 @@ import pytest
 
 from engine import events as ev
 from engine import folder as folders
+from engine.fold import fold
 from engine.log import event_reader
-from engine.state import fold
 from engine.writer_lock import is_being_written, writing_process
 from tests.engine.running import wait_for
 from tests.tui.real_terminal import Terminal

@@ -13,7 +13,8 @@ from textual.pilot import Pilot
 
 from engine import events as ev
 from engine.events import AnyEvent, EpochFinished
-from engine.state import MemoryPoint, fold
+from engine.fold import fold
+from engine.state import MemoryPoint
 from tests.tui import logs
 from tests.tui.conftest import opened, text_of, until
 from tui import curves, plot

@@ -16,10 +16,11 @@ from rich.console import Console
 
 from engine import events as ev
 from engine.events import AnyEvent
+from engine.fold import fold
 from engine.folder import EVENTS
 from engine.hosts.thread import ThreadHost
 from engine.presets import named, presets
-from engine.state import ExperimentState, fold
+from engine.state import ExperimentState
 from tests.tui import logs
 from tui.commands.run import SILENT_SECONDS, Display, _display, _follow, _shown, lines
 from tui.naming import called

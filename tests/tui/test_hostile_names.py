@@ -19,9 +19,9 @@ from engine.data.dataset import summary
 from engine.data.discover import discover
 from engine.data.folders import is_text
 from engine.events import AnyEvent
+from engine.fold import fold
 from engine.folder import EVENTS, NOTE, SPEC, WRITER_LOCK
 from engine.spec import DataSource, to_toml
-from engine.state import fold
 from engine.text import shown
 from tests import forked
 from tests.conftest import COLOURS, draw
@@ -304,4 +304,4 @@ def test_real_runs_of_hostile_data_print_no_escape(tmp_path: Path) -> None:
 def test_why_nothing_came_of_an_experiment_is_harmless_in_compare() -> None:
     failed = ev.ExperimentFinished(end="failed", error=HOSTILE)
     comparison = compare([Source(fold([logs.events()[0], failed]), None)])
-    assert "No run has a result: [bold red]x[/]" in checked(words(comparison, 1).plain)
+    assert "No run has a result: [bold red]x[/]" in checked(words(comparison, 1, []).plain)

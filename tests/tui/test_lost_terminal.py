@@ -21,8 +21,8 @@ import pytest
 
 from engine import folder as folders
 from engine.events import AnyEvent, ExperimentFinished, Stage, StageChanged
+from engine.fold import fold
 from engine.log import LineReader, event_reader
-from engine.state import fold
 from tests import forked
 from tests.forked import Forked
 from tui.errors import app_log

@@ -70,6 +70,47 @@ async def test_what_is_marked_is_compared_and_stays_marked(app: TlTui, tmp_path:
         assert "◆" not in text_of(app)
 
 
+@pytest.mark.parametrize("left", ["nothing", "an empty log"])
+async def test_what_becomes_unreadable_once_it_is_marked_is_left_out_and_one_line_says_why(
+    app: TlTui, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, left: str
+) -> None:
+    monkeypatch.setattr(runs_screen, "READ_EVERY", 1000)  # the list would be the first to notice
+    experiment(tmp_path, "one-20261123-120000")
+    log = experiment(tmp_path, "[b]two-20261122-120000") / "events.jsonl"
+    async with app.run_test(size=(100, 24), notifications=True) as pilot:
+        await runs(pilot, app)
+        await pilot.press("space", "down", "space")
+        await marked(pilot, app, 2)
+        log.unlink()
+        why = f"its log cannot be read ({log}: No such file or directory)"
+        if left == "an empty log":
+            log.touch()
+            why = "its log tells of no run any more"
+        said = f"[b]two-20261122-120000 is left out: {why}"
+        await pilot.press("3")
+        await until(pilot, lambda: isinstance(app.screen, CompareScreen) and app.screen.compared is not None)
+        screen = app.screen
+        assert isinstance(screen, CompareScreen) and screen.compared is not None
+        assert len(screen.compared.runs) == 2
+        assert screen.brief.plain.splitlines()[1] == said
+        assert "[b]two-20261122-120000 is left out: its log" in text_of(app)
+        await pilot.press("e")
+        await until(pilot, lambda: bool(app._notifications))
+        (told,) = app._notifications
+        assert told.message.startswith("Exported: ") and told.message.endswith(said)
+
+
+async def test_where_nothing_of_what_is_marked_can_be_read_compare_says_why(app: TlTui, tmp_path: Path) -> None:
+    log = experiment(tmp_path, "one-20261123-120000") / "events.jsonl"
+    async with app.run_test(size=(80, 24)) as pilot:
+        await runs(pilot, app)
+        await pilot.press("space")
+        await marked(pilot, app, 1)
+        log.unlink()
+        await pilot.press("3")
+        await until(pilot, lambda: "one-20261123-120000 is left out: its log cannot be" in text_of(app))
+
+
 async def test_other_data_are_not_marked_and_one_line_says_why(app: TlTui, tmp_path: Path) -> None:
     experiment(tmp_path, "one-20261123-120000")
     experiment(tmp_path, "two-20261122-120000", classes=("[red]wasps", "bees"))

@@ -14,7 +14,8 @@ from engine import events as ev
 from engine import spec
 from engine.comparison.chosen import Source
 from engine.comparison.rows import compare
-from engine.state import ExperimentState, fold
+from engine.fold import fold
+from engine.state import ExperimentState
 from tests.engine.comparison.files import write_predictions
 from tests.tui import logs
 from tui.tables import comparison_table

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from rich.cells import cell_len
 
-from engine.state import fold
+from engine.fold import fold
 from tests.tui import logs
 from tui import ascii as plain
 from tui.curves import CHARTS

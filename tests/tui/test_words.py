@@ -8,7 +8,8 @@ import pytest
 from engine import events as ev
 from engine import spec
 from engine.events import AnyEvent, Stage
-from engine.state import ExperimentState, condition, fold
+from engine.fold import fold
+from engine.state import ExperimentState, condition
 from tests.tui import logs
 from tui import words
 from tui.widgets.header import first_line

@@ -10,9 +10,10 @@ from typing import Any, Literal, get_args
 from engine.eta import remaining_of_all
 from engine.events import CommandApplied
 from engine.export.to_json import json_text
+from engine.fold import fold
 from engine.history import status, with_writer
 from engine.log import event_reader, send_command
-from engine.state import ExperimentState, RunState, condition, fold
+from engine.state import ExperimentState, RunState, condition
 from engine.text import shown
 from engine.toml import SpecError
 from engine.units import duration, percent

@@ -20,12 +20,13 @@ from engine.comparison.rows import compare
 from engine.data.dataset import DataError
 from engine.events import AnyEvent
 from engine.export.to_json import json_text, to_json
+from engine.fold import fold
 from engine.folder import ENGINE_LOG
 from engine.hosts import thread
 from engine.hosts.process import NotBegunError, detach
 from engine.log import event_reader, send_command
 from engine.spec import Experiment
-from engine.state import ExperimentState, RunState, StageProgress, as_left, fold
+from engine.state import ExperimentState, RunState, StageProgress, as_left
 from engine.text import counted, shown, visible
 from engine.toml import SpecError
 from engine.units import duration, percent, size, speed
@@ -65,7 +66,7 @@ def resume_headless(folder: Path, *, force: bool, as_json: bool) -> int:
 
 def start_detached(experiment: Experiment, out: Path, *, as_json: bool, note: str = "") -> int:
     """Starts the experiment, noted as ``note``, in a process of its own session and prints its name."""
-    folder, _ = thread.create(experiment, out, note)
+    folder = thread.create(experiment, out, note)
     return detach_headless(folder, force=False, as_json=as_json)
 
 

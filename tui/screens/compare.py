@@ -118,7 +118,7 @@ class CompareScreen(Mode):
         chosen = state.name, marks
         seen = (
             chosen,
-            self.positive,
+            app.positive,
             [(run.run, condition(run, state), len(run.epochs), run.parameters_total) for run in state.runs],
         )
         if seen == self._seen:
@@ -129,7 +129,7 @@ class CompareScreen(Mode):
         if state.runs or app.marks:
             if self.compared is None:
                 self.empty.update(COMPARING)
-            self._make(state, app.folder, marks, self.positive)
+            self._make(state, app.folder, marks, app.positive)
         else:
             self.workers.cancel_group(self, "compare")
             self.compared, self.wanted = None, None
@@ -338,10 +338,10 @@ class CompareScreen(Mode):
         """Makes the other of two classes the positive one."""
         if self.compared is None:
             return
-        comparison = self.compared.comparison
-        self.positive = next(name for name in comparison.data.classes if name != comparison.positive)
-        self.notify(f"Positive class: {shown(self.positive, 60)}")
-        self.show(app_of(self).state)
+        app, comparison = app_of(self), self.compared.comparison
+        app.positive = next(name for name in comparison.data.classes if name != comparison.positive)
+        self.notify(f"Positive class: {shown(app.positive, 60)}")
+        self.show(app.state)
 
     def action_words(self) -> None:
         """Shows all the words, and in what the strategies differ."""

@@ -19,11 +19,10 @@ SMALLEST = (60, 16)
 
 
 class Mode(Screen[None]):
-    """A mode's screen; ``positive``: the class that a person made the positive one in it."""
+    """A mode's screen."""
 
     def __init__(self) -> None:
         super().__init__()
-        self.positive: str | None = None
         self._compositor = TellingCompositor()
         self._is_styled = False
 

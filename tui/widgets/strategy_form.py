@@ -17,7 +17,7 @@ from textual.widgets import Input
 from engine.models.names import is_model
 from engine.strategy import CHOICES, Strategy, changed_strategy, settings
 from engine.toml import SpecError
-from tui.strategies import TRAINS
+from tui.strategies import TRAINS, value_in_words
 from tui.widgets.field import FIELD_KEYS, Choice, Field
 from tui.widgets.text_input import TextInput
 
@@ -151,14 +151,13 @@ def _brief(message: str, name: str, key: str) -> str:
 
 
 def value_text(value: object) -> str:
-    """A parameter's value as it stands in its field."""
-    if value is None:
-        return ""
-    if isinstance(value, bool):
-        return "yes" if value else "no"
-    if isinstance(value, list | tuple):
-        return " ".join(map(value_text, value))
-    return f"{value:g}" if isinstance(value, float) and float(f"{value:g}") == value else str(value)
+    """A parameter's value in words."""
+    return value_in_words(value, " ")
+
+
+def _in_field(value: object) -> str:
+    """A parameter's value as its field has it, which is blank where the backbone's own is meant."""
+    return "" if value is None else value_text(value)
 
 
 class StrategyForm(VerticalScroll, can_focus=False):
@@ -238,7 +237,7 @@ class StrategyForm(VerticalScroll, can_focus=False):
     def _change(self, key: str, text: str) -> None:
         entry = _entry(key)
         before = settings(self.strategy)
-        if key not in before or text == value_text(before[key]):
+        if key not in before or text == _in_field(before[key]):
             self._say(entry, "")
             self.post_message(self.Changed())
             return
@@ -273,11 +272,11 @@ class StrategyForm(VerticalScroll, can_focus=False):
             control = field.control
             if isinstance(control, Input | Choice):
                 with control.prevent(Input.Changed, Choice.Changed):
-                    control.value = value_text(values[entry.key])
+                    control.value = _in_field(values[entry.key])
 
     def _field(self, entry: Entry, values: Mapping[str, object]) -> Field:
         """The line of a parameter with the strategy's value: what a control first holds, it says has changed."""
-        value = value_text(values[entry.key]) if entry.key in values else ""
+        value = _in_field(values[entry.key]) if entry.key in values else ""
         id_ = self.PREFIX + entry.key.replace(".", "-")
         if entry.choices:
             return Field(entry.label, Choice(list(entry.choices), value or entry.choices[0][1], id=id_), entry.hint)

@@ -5,9 +5,10 @@ from engine import events as ev
 from engine.comparison.chosen import Chosen, Source
 from engine.comparison.fairness import unfairness
 from engine.events import Memory, Metrics
+from engine.fold import fold
 from engine.presets import on_rung
 from engine.spec import DataSource, Experiment
-from engine.state import ExperimentState, RunState, fold
+from engine.state import ExperimentState, RunState
 from engine.strategy import Augmentation, Strategy, changed_strategy
 
 SAME = Strategy(name="a", epochs=2)

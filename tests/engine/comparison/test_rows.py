@@ -15,10 +15,11 @@ from engine.comparison.rows import Comparison, DataCounts, Row, accuracy_interva
 from engine.comparison.verdict import choices, verdict
 from engine.events import Memory, Metrics
 from engine.export import FORMATS, write
+from engine.fold import fold
 from engine.models.origin import RANDOM
 from engine.presets import presets
 from engine.spec import default_experiment
-from engine.state import ExperimentState, fold
+from engine.state import ExperimentState
 from engine.units import count, duration, energy, percent, points, short_count, size, speed, spread, three_digits
 
 

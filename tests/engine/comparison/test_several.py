@@ -27,9 +27,10 @@ from engine.comparison.strategies import Spread, StrategySummary, summaries
 from engine.comparison.verdict import choices, verdict
 from engine.events import AnyEvent, Metrics
 from engine.export import FORMATS
+from engine.fold import fold
 from engine.peaks import PeakMemory
 from engine.presets import on_rung
-from engine.state import ExperimentState, RunState, fold
+from engine.state import ExperimentState, RunState
 from engine.strategy import changed_strategy
 from engine.units import percent
 from tests.engine.comparison.files import write_predictions

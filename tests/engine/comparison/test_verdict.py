@@ -378,13 +378,15 @@ def test_a_best_epoch_chosen_on_the_same_images_is_a_caveat() -> None:
 def test_a_leak_is_the_gravest_caveat() -> None:
     runs = comparison(row("a", 0.9, weights="none (random)"))
     leaking = replace(runs, leak=Leak(0.871, 0.52, 140, 153))
-    first, *_ = caveats(leaking, "val")
+    first, *others = caveats(leaking, "val")
     assert first.startswith("140 of 153 validation images share a group with training")
     assert (
         "their groups tell 87.1 % of the labels (the commonest class 52.0 %), so validation accuracy measures" in first
     )
     assert first in verdict(leaking)
     assert "memory" not in verdict(replace(runs, leak=Leak(0.54, 0.52, 10, 153)))
+    assert "chosen on these very images" in others[-1]
+    assert not any("--" in one for one in (first, *others)), "who reads it in the app has no command line"
 
 
 @pytest.mark.parametrize(

@@ -25,6 +25,7 @@ from engine.comparison.chosen import Source
 from engine.comparison.rows import compare
 from engine.events import AnyEvent
 from engine.export import FORMATS
+from engine.fold import fold
 from engine.folder import EVENTS
 from engine.log import LineReader, event_reader
 from engine.models.backbones import build
@@ -32,7 +33,6 @@ from engine.models.untrusted import UntrustedError, check
 from engine.models.weights import Pretrained, WeightsError, fetch, network_of
 from engine.presets import presets
 from engine.spec import load_experiment, with_absolute_paths
-from engine.state import fold
 from engine.toml import SpecError, read_toml
 from engine.writer_lock import is_being_written
 from tests.engine.hostile.bounded import MIB, rise
@@ -348,7 +348,7 @@ READ_LOG = """
 from pathlib import Path
 from engine.log import event_reader
 from engine.history import summary
-from engine.state import fold
+from engine.fold import fold
 """
 TELL = """
 folder = Path(sys.argv[1])

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import os
 import signal
+import subprocess
+import sys
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import psutil
@@ -20,31 +23,32 @@ from tests import forked
 from tests.engine.running import SECONDS, small_experiment, wait_for
 
 
-@pytest.fixture(autouse=True)
-def _none_is_left() -> Iterator[None]:
-    """What was started is asked how it ended: else Python warns of it at its own end."""
-    yield
-    while process._started:
-        started = process._started.pop()
-        started.kill()  # where the test failed, it would train on
-        started.wait(SECONDS)
+@contextmanager
+def detached(folder: Path) -> Iterator[int]:
+    """A process that goes on with the experiment; where the test fails, it does not train on."""
+    pid = detach(folder)
+    try:
+        yield pid
+    finally:
+        os.kill(pid, signal.SIGKILL)  # nobody has waited for it, so the number is still its own
+        os.waitpid(pid, 0)
 
 
 @pytest.mark.slow
 def test_it_runs_in_a_session_of_its_own_obeys_and_can_be_gone_on_with(
     image_folder: Callable[..., Path], tmp_path: Path
 ) -> None:
-    folder, _ = thread.create(small_experiment("mobilenetv3-extract", data=image_folder(), epochs=100_000), tmp_path)
-    pid = detach(folder)
-    assert writing_process(folder) == pid
-    assert os.getsid(pid) == pid != os.getsid(0)
-    assert psutil.Process(pid).terminal() is None
-    with pytest.raises(NotBegunError, match=f"is being written by process {pid}"):
-        detach(folder)
-    wait_for(lambda: any(isinstance(event, EpochFinished) for event in event_reader(folder).read()))
-    os.kill(pid, signal.SIGHUP)
-    os.kill(pid, signal.SIGTERM)
-    wait_for(lambda: writing_process(folder) is None)
+    folder = thread.create(small_experiment("mobilenetv3-extract", data=image_folder(), epochs=100_000), tmp_path)
+    with detached(folder) as pid:
+        assert writing_process(folder) == pid
+        assert os.getsid(pid) == pid != os.getsid(0)
+        assert psutil.Process(pid).terminal() is None
+        with pytest.raises(NotBegunError, match=f"is being written by process {pid}"):
+            detach(folder)
+        wait_for(lambda: any(isinstance(event, EpochFinished) for event in event_reader(folder).read()))
+        os.kill(pid, signal.SIGHUP)
+        os.kill(pid, signal.SIGTERM)
+        wait_for(lambda: writing_process(folder) is None)
     assert read_state(folder).suspended
     epochs = len(read_state(folder).runs[0].epochs)
     host = thread.resume(folder)
@@ -54,6 +58,27 @@ def test_it_runs_in_a_session_of_its_own_obeys_and_can_be_gone_on_with(
     assert read_state(folder).end == "stopped"
     numbers = [epoch.epoch for epoch in read_state(folder).runs[0].epochs]
     assert numbers == list(range(1, len(numbers) + 1)), "no epoch twice, none left out"
+
+
+DETACHES = """
+import sys
+from pathlib import Path
+from engine.hosts.process import detach
+
+detach(Path(sys.argv[1]))
+"""
+
+
+@pytest.mark.slow
+def test_python_has_nothing_to_warn_of_where_a_process_outlives_the_one_that_started_it(
+    image_folder: Callable[..., Path], tmp_path: Path
+) -> None:
+    folder = thread.create(small_experiment("mobilenetv3-extract", data=image_folder()), tmp_path)
+    command = [sys.executable, "-W", "always::ResourceWarning", "-c", DETACHES, str(folder)]
+    done = subprocess.run(command, check=False, capture_output=True, text=True, timeout=SECONDS)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert read_state(folder).end is None, "it outlives it"
+    wait_for(lambda: read_state(folder).end == "finished")
 
 
 ASKED = """
@@ -88,11 +113,12 @@ def test_what_cannot_begin_says_why_in_a_line(tmp_path: Path, capsys: pytest.Cap
 def test_what_does_not_begin_in_time_is_ended_before_anybody_else_goes_on(
     image_folder: Callable[..., Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    folder, _ = thread.create(small_experiment("mobilenetv3-extract", data=image_folder(), epochs=100_000), tmp_path)
+    folder = thread.create(small_experiment("mobilenetv3-extract", data=image_folder(), epochs=100_000), tmp_path)
     monkeypatch.setattr(process, "BEGIN_SECONDS", 0)
-    with pytest.raises(NotBegunError, match="did not begin within 0 s"):
+    with pytest.raises(NotBegunError, match="did not begin within 0 s") as caught:
         detach(folder)
-    assert process._started[-1].returncode is not None
+    with pytest.raises(ChildProcessError):  # it was waited for
+        os.waitpid(int(str(caught.value).split()[1]), os.WNOHANG)
     host = thread.resume(folder)
     host.ask("stop")
     assert host.wait(SECONDS)
@@ -101,7 +127,7 @@ def test_what_does_not_begin_in_time_is_ended_before_anybody_else_goes_on(
 @pytest.mark.slow
 def test_data_that_are_gone_are_told_by_the_one_who_detaches(image_folder: Callable[..., Path], tmp_path: Path) -> None:
     data = image_folder()
-    folder, _ = thread.create(small_experiment("mobilenetv3-extract", data=data), tmp_path / "runs")
+    folder = thread.create(small_experiment("mobilenetv3-extract", data=data), tmp_path / "runs")
     data.rename(tmp_path / "moved")
     with pytest.raises(NotBegunError, match="no such"):
         detach(folder)
