@@ -75,7 +75,7 @@ def run(
         return finished
 
 
-class Means(NamedTuple):
+class Resolved(NamedTuple):
     """What an experiment is computed with; ``views``: how each strategy, by name, sees an image."""
 
     device: torch.device
@@ -83,7 +83,7 @@ class Means(NamedTuple):
     views: dict[str, Preprocessing]
 
 
-def means(experiment: Experiment) -> Means:
+def resolve(experiment: Experiment) -> Resolved:
     """``SpecError`` where this machine has no such device or precision, or a strategy is not possible, or the weights
     that were given for it are not there.
     """
@@ -97,13 +97,13 @@ def means(experiment: Experiment) -> Means:
                 given(Path(experiment.weights).expanduser(), one.backbone)
             except WeightsError as error:  # now, not when its turn comes, hours later
                 raise SpecError(f"{one.name}: {error}") from None
-    return Means(device, precision, views)
+    return Resolved(device, precision, views)
 
 
 def _run(
     experiment: Experiment, dataset: DataSet, log: EventLog, asked: deque[Action], force: bool
 ) -> ev.ExperimentFinished | None:
-    device, precision, views = means(experiment)
+    device, precision, views = resolve(experiment)
     use_precision(device, precision)
     meters, memory = Meters(energy=Stopwatch(energy_meter(device))), MemoryProbe(device)
     earlier = fold(log.earlier)
@@ -156,7 +156,7 @@ def _begin(
         )
         warnings = [*dataset.warnings]
         if data.leak is not None and leaks.is_far_above(data.leak):
-            warnings.append(leaks.said(data.leak))
+            warnings.append(leaks.leak_sentence(data.leak))
         for one in experiment.strategies:
             if still := stands_still_from(one):
                 rate = f"{type(one.schedule).__name__} leaves a thousandth of the learning rate or less"

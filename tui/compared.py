@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from statistics import mean
 
-from engine.comparison.chosen import Chosen, Source, chosen
+from engine.comparison.compared_runs import ComparedRun, Source, compared_runs
 from engine.comparison.rows import Comparison, Row
 from engine.state import RunState
 
@@ -16,7 +16,7 @@ class Compared:
     """A comparison, and the run that each of its rows is of, in their order."""
 
     comparison: Comparison
-    runs: tuple[Chosen, ...]
+    runs: tuple[ComparedRun, ...]
 
     @property
     def strategies(self) -> tuple[str, ...]:
@@ -34,7 +34,7 @@ class Compared:
 
 def compared(comparison: Comparison, sources: Sequence[Source]) -> Compared:
     """The comparison together with what it was made of, by :func:`engine.comparison.rows.compare`."""
-    return Compared(comparison, tuple(chosen(sources)))
+    return Compared(comparison, tuple(compared_runs(sources)))
 
 
 def best_pair(shown: Compared) -> tuple[int, int] | None:

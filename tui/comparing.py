@@ -9,7 +9,7 @@ from pathlib import Path
 from rich.text import Text
 
 from engine import export
-from engine.comparison.chosen import Source
+from engine.comparison.compared_runs import Source
 from engine.comparison.rows import Comparison, compare
 from engine.comparison.verdict import choices, verdict
 from engine.folder import EVENTS

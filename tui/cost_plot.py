@@ -11,12 +11,12 @@ from typing import Literal
 from rich.text import Text
 
 from engine.comparison.columns import columns
-from engine.comparison.measured import interval, part
 from engine.comparison.rows import Comparison, Row, of_part
+from engine.comparison.strategy_means import interval, part
 from engine.text import shown
 from engine.units import duration, percent, size
 from tui.plot import Curves, Series
-from tui.text import apart
+from tui.text import told_apart
 from tui.theme import GREY, Colour, colour_of, rgb
 
 Cost = Literal["time", "memory", "processor time"]
@@ -89,10 +89,10 @@ def curves(found: Sequence[Mark], cost: Cost) -> Curves:
     lines = [Series("", _upright(place(one.cost), one), one.colour, "marks", marker="│") for one in found]
     letters = [Series("", ((place(one.cost), one.accuracy),), one.colour, marker=one.letter) for one in found]
     right = place(most) + margin
-    apart = (right - left) / 8
+    told_apart = (right - left) / 8
     x_marks: list[float] = []
     for at in sorted(place(one.cost) for one in found):
-        if not x_marks or at - x_marks[-1] >= apart:
+        if not x_marks or at - x_marks[-1] >= told_apart:
             x_marks.append(at)
     scale = ", logarithmic" if logarithmic else ""
     return Curves(
@@ -120,7 +120,7 @@ def key(found: Sequence[Mark], cost: Cost, width: int) -> Text:
     strategies = [shown(mark.strategy, 160) for mark in found]
     room = max(10, min(max(map(len, strategies), default=0), width - 44))
     lines = []
-    for mark, said in zip(found, apart(strategies, room), strict=True):
+    for mark, said in zip(found, told_apart(strategies, room), strict=True):
         name = Text(said)
         name.truncate(room, overflow="ellipsis", pad=True)
         several = f" ×{mark.runs}" if mark.runs > 1 else "   "

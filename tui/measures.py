@@ -7,10 +7,10 @@ from dataclasses import dataclass, field
 from statistics import mean, stdev
 
 from engine.comparison.columns import Column, best, columns, comparable, with_result
-from engine.comparison.measured import interval, part
 from engine.comparison.parts import PARTS, Part
 from engine.comparison.rows import Comparison, OfPart, Row, of_part
 from engine.comparison.score_names import SCORES, Better, Score
+from engine.comparison.strategy_means import interval, part
 from engine.units import UNKNOWN, duration, energy, short_count, size, three_digits
 
 Number = Callable[[Row], float | None]

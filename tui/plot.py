@@ -11,7 +11,7 @@ from typing import Literal
 from rich.cells import cell_len
 from rich.text import Text
 
-from tui.text import apart
+from tui.text import told_apart
 from tui.theme import GREY, GROUND, Colour, rgb
 
 Point = tuple[float, float]
@@ -103,7 +103,7 @@ def _cut(series: Sequence[Series], width: int) -> list[Series]:
     room = max(FEWEST, width // len(series) - SIGN)
     while room < max(map(cell_len, names)) and sum(min(cell_len(name), room + 1) + SIGN for name in names) <= width:
         room += 1
-    return [replace(one, name=name) for one, name in zip(series, apart(names, room), strict=True)]
+    return [replace(one, name=name) for one, name in zip(series, told_apart(names, room), strict=True)]
 
 
 def _legend(title: str, series: Sequence[Series], values: bool, gap: int = 2) -> Text:

@@ -118,7 +118,7 @@ def _outlive(host: ThreadHost, app: TlTui, *, silent: bool) -> None:
 def _print_comparison(app: TlTui) -> None:
     if app.folder is None or app.hosting.detached is not None or not any(run.epochs for run in app.state.runs):
         return
-    from engine.comparison.chosen import Source  # noqa: PLC0415 - not needed to begin
+    from engine.comparison.compared_runs import Source  # noqa: PLC0415 - not needed to begin
     from engine.comparison.rows import compare  # noqa: PLC0415
     from tui.tables import comparison_table  # noqa: PLC0415
 

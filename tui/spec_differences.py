@@ -12,7 +12,7 @@ from engine.state import RunState
 from engine.strategy import settings
 from engine.text import listed, numbers, shown
 from tui.strategies import value_in_words
-from tui.text import middle
+from tui.text import cut_in_the_middle
 from tui.theme import AMBER, GREY, colour_of, rgb
 
 UNSET = "–"
@@ -122,7 +122,7 @@ def _of_all_runs(asked: Experiment) -> dict[str, object]:
 
 
 def _fitted(text: str, width: int) -> str:
-    cell = Text(middle(shown(text, 200), width))
+    cell = Text(cut_in_the_middle(shown(text, 200), width))
     cell.truncate(width, pad=True)
     return cell.plain
 

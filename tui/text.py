@@ -15,7 +15,7 @@ SEPARATORS = "-_ /"
 """What stands between the words of a name."""
 
 
-def middle(text: str, width: int) -> str:
+def cut_in_the_middle(text: str, width: int) -> str:
     """The text, with its middle left out where it is longer than ``width`` cells; nothing where there is no room."""
     if width < 1:
         return ""
@@ -26,7 +26,7 @@ def middle(text: str, width: int) -> str:
     return f"{head.plain}{_end(text, width - head.cell_len)}"
 
 
-def apart(names: Sequence[str], width: int) -> list[str]:
+def told_apart(names: Sequence[str], width: int) -> list[str]:
     """Every name in at most ``width`` cells, its middle left out where it is longer.
 
     Names that would read alike then are cut elsewhere, so that what they differ in stays.
@@ -36,7 +36,7 @@ def apart(names: Sequence[str], width: int) -> list[str]:
 
 @lru_cache(maxsize=16)  # a list asks for each of its lines
 def _apart(names: tuple[str, ...], width: int) -> tuple[str, ...]:
-    said = {name: middle(name, width) for name in names}
+    said = {name: cut_in_the_middle(name, width) for name in names}
     alike: dict[str, list[str]] = {}
     for name, cut in said.items():
         alike.setdefault(cut, []).append(name)
@@ -60,7 +60,7 @@ def _around(name: str, begin: int, end: int, width: int) -> str:
         begin -= 1
     while end < len(name) and name[end] not in SEPARATORS and cell_len(name[begin : end + 1]) <= width // 2:
         end += 1
-    part = middle(name[begin:end], max(0, width - 2))
+    part = cut_in_the_middle(name[begin:end], max(0, width - 2))
     room = width - cell_len(part)
     behind = min(cell_len(name[end:]), room // 2)
     head = Text(name[:begin])

@@ -15,7 +15,7 @@ from engine.state import ExperimentState, RunState, StageProgress, condition
 from engine.text import shown
 from engine.units import clock, duration, percent, short_count, speed, spread
 from tui.strategies import kind, rates
-from tui.text import apart
+from tui.text import told_apart
 from tui.theme import AMBER, BLUE, GREY, LINE, SIGNS, STYLES, rgb
 
 STAGES = {
@@ -249,7 +249,7 @@ def so_far(state: ExperimentState, width: int) -> Text:
         begin = " · best val " if width >= 100 else " · "
         room = width - text.cell_len - len(begin) - sum(len(one) + 4 for one in said.values())
         text.append(begin, MUTED)
-        names = apart([shown(name, MOST_NAME) for name in said], max(8, room // len(said)))
+        names = told_apart([shown(name, MOST_NAME) for name in said], max(8, room // len(said)))
         for number, (name, values) in enumerate(zip(names, said.values(), strict=True)):
             text.append(" · " if number else "", MUTED)
             text.append(f"{name} ", MUTED).append(values)
@@ -271,7 +271,7 @@ def lines(state: ExperimentState, which: Sequence[int], width: int) -> list[Text
     names = [shown(run.run, MOST_NAME) for run in state.runs]
     longest = max(map(len, names), default=0)
     room = max(8, min(longest + 2, width - 30))
-    said = apart(names, room - 2)
+    said = told_apart(names, room - 2)
     with_status = width >= max(70, longest + 49)
     return [_line(state.runs[at], state, said[at], room, with_status, width) for at in which]
 

@@ -25,10 +25,10 @@ from engine.comparison.cells import (
     what_trains,
 )
 from engine.comparison.columns import Column, best, comparable, scored, with_result
-from engine.comparison.measured import is_whole
 from engine.comparison.parts import PARTS, Part
 from engine.comparison.rows import Comparison, Row, of_part
 from engine.comparison.score_names import SCORES, Better, Score
+from engine.comparison.strategy_means import is_whole
 from engine.data.leaks import is_far_above
 from engine.units import (
     UNKNOWN,

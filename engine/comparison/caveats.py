@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from engine.comparison.columns import columns, scored
-from engine.comparison.measured import is_whole
 from engine.comparison.parts import PARTS, Part
 from engine.comparison.rows import Comparison
+from engine.comparison.strategy_means import is_whole
 from engine.data import leaks
 from engine.models.origin import RANDOM
 from engine.text import listed
@@ -18,7 +18,7 @@ def caveats(comparison: Comparison, part: Part) -> tuple[str, ...]:
     done, leak = [row for row in comparison.runs if row.has_result], comparison.leak
     said = []
     if leak is not None and leaks.is_far_above(leak):
-        said.append(f"{leaks.said(leak)}.")
+        said.append(f"{leaks.leak_sentence(leak)}.")
     if any(row.weights == RANDOM for row in done):
         said.append("Weights were random at the start, so this is no transfer learning.")
     said += _without_an_image(comparison)

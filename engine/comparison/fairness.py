@@ -7,15 +7,15 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Sequence
 
-from engine.comparison.chosen import Chosen
+from engine.comparison.compared_runs import ComparedRun
 from engine.models import origin
 from engine.strategy import Strategy
 from engine.text import joined, numbers
 
-Knob = Callable[[Chosen], str | None]
+Knob = Callable[[ComparedRun], str | None]
 
 
-def unfairness(runs: Sequence[Chosen]) -> tuple[str, ...]:
+def unfairness(runs: Sequence[ComparedRun]) -> tuple[str, ...]:
     """What differs between strategies, a sentence each, from what was recorded; empty where all of it is the same.
 
     Runs without a result yet count as they were asked for.
@@ -29,7 +29,7 @@ def unfairness(runs: Sequence[Chosen]) -> tuple[str, ...]:
     return tuple(sentence for sentence in sentences if sentence)
 
 
-def _values(runs: Sequence[Chosen], knob: Knob) -> dict[str, str]:
+def _values(runs: Sequence[ComparedRun], knob: Knob) -> dict[str, str]:
     """Each strategy's value, or values where its runs differ; strategies of which it is not known are left out."""
     found: dict[str, dict[str, None]] = {}
     for one in runs:
@@ -47,7 +47,7 @@ def _sentence(title: str, values: dict[str, str]) -> str:
     return f"{title}: " + "; ".join(f"{value} for {joined(names, 'and')}" for value, names in by_value.items()) + "."
 
 
-def _seeds(runs: Sequence[Chosen]) -> dict[str, str]:
+def _seeds(runs: Sequence[ComparedRun]) -> dict[str, str]:
     """Each strategy's seeds that have a result, and their folds."""
     found: dict[str, dict[int, set[int]]] = {}
     for one in runs:
@@ -75,11 +75,11 @@ def _version(library: str) -> Knob:
     return lambda one: one.source.state.versions.get(library)
 
 
-def _split(one: Chosen) -> str | None:
+def _split(one: ComparedRun) -> str | None:
     return one.source.state.data.split if one.source.state.data else None
 
 
-def _fingerprint(one: Chosen) -> str | None:
+def _fingerprint(one: ComparedRun) -> str | None:
     return one.source.state.decoded.fingerprint[:12] if one.source.state.decoded else None
 
 
@@ -97,7 +97,7 @@ def _augmentation(strategy: Strategy) -> str:
     return " and ".join(parts) + views
 
 
-def _epochs(one: Chosen) -> str | None:
+def _epochs(one: ComparedRun) -> str | None:
     """Planned epochs, and how many there were where a run ended early; a probe has none."""
     planned = one.run.strategy.epochs
     if one.run.strategy.is_probe:
@@ -106,11 +106,11 @@ def _epochs(one: Chosen) -> str | None:
     return f"{done} of {planned}" if one.run.is_over and 0 < done < planned else f"{planned}"
 
 
-def _batch_size(one: Chosen) -> str | None:
+def _batch_size(one: ComparedRun) -> str | None:
     return None if one.run.strategy.is_probe else f"{one.run.strategy.batch_size}"
 
 
-def _weights(one: Chosen) -> str:
+def _weights(one: ComparedRun) -> str:
     return origin.kind(one.run.weights)
 
 

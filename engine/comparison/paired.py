@@ -27,7 +27,7 @@ from engine.comparison.resampling import (
     two_sided_p,
     welch_p,
 )
-from engine.data.grouped import numbered
+from engine.data.group_split import numbered
 
 ONE_SEED_IMAGES = 1000
 """What the seed adds where each strategy had one only: as much as measuring on so many images does."""

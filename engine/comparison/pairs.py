@@ -15,7 +15,7 @@ from engine.comparison.parts import Part
 from engine.comparison.predictions import Outcomes, Saved
 
 
-class Best(NamedTuple):
+class SavedRun(NamedTuple):
     """A run's best epoch and the predictions that it left."""
 
     strategy: str
@@ -25,12 +25,12 @@ class Best(NamedTuple):
     saved: Saved
 
 
-def differences(runs: Sequence[Best], part: Part, divided: int) -> tuple[PairedDifference, ...]:
+def differences(runs: Sequence[SavedRun], part: Part, divided: int) -> tuple[PairedDifference, ...]:
     """The difference of every two strategies on the part, over the seeds and folds that both have.
 
     ``divided``: how many images there are to train on and to validate, which folds divide.
     """
-    strategies: dict[str, dict[tuple[int, int | None], Best]] = {}
+    strategies: dict[str, dict[tuple[int, int | None], SavedRun]] = {}
     for run in runs:
         strategies.setdefault(run.strategy, {})[run.seed, run.fold] = run
     found = []
@@ -44,7 +44,9 @@ def differences(runs: Sequence[Best], part: Part, divided: int) -> tuple[PairedD
 
 
 @lru_cache(maxsize=256)
-def _difference(one: tuple[Best, ...], other: tuple[Best, ...], part: Part, divided: int) -> PairedDifference | None:
+def _difference(
+    one: tuple[SavedRun, ...], other: tuple[SavedRun, ...], part: Part, divided: int
+) -> PairedDifference | None:
     first, second = _read(one, part), _read(other, part)
     if first is None or second is None:
         return None
@@ -53,7 +55,7 @@ def _difference(one: tuple[Best, ...], other: tuple[Best, ...], part: Part, divi
     return paired_difference(first, second, strategies, seeds=seeds, folds=folds, divided=divided)
 
 
-def _read(runs: Sequence[Best], part: Part) -> list[Outcomes] | None:
+def _read(runs: Sequence[SavedRun], part: Part) -> list[Outcomes] | None:
     """What came of the runs; None where one of their files makes no sense or is of another epoch."""
     read = []
     for run in runs:

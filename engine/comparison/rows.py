@@ -11,7 +11,7 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from engine.comparison import costs
-from engine.comparison.chosen import Chosen, Source, chosen
+from engine.comparison.compared_runs import ComparedRun, Source, compared_runs
 from engine.comparison.difference import CONFIDENCE, PairedDifference
 from engine.comparison.fairness import unfairness
 from engine.comparison.parts import Part
@@ -155,7 +155,7 @@ def compare(sources: Sequence[Source], positive: str | None = None) -> Compariso
     if not known:
         return Comparison(sources[0].state.name if sources else "", DataCounts(0, 0, ()), ())
     data = _counts(known[0].state)
-    runs = chosen(sources)
+    runs = compared_runs(sources)
     differs = what_differs([source.state for source in known])
     rows = [_row(one, positive) for one in runs]
     return Comparison(
@@ -204,7 +204,7 @@ def _leak(state: ExperimentState) -> Leak | None:
     return None if state.data is None or folded else state.data.leak
 
 
-def _row(one: Chosen, wanted: str | None) -> Row:
+def _row(one: ComparedRun, wanted: str | None) -> Row:
     source, run = one.source, one.run
     positive = _positive(source.state.data.classes if source.state.data else (), wanted)
     best, test, device = run.best, run.test, source.state.device
@@ -290,7 +290,7 @@ def _finite(row: Row) -> Row:
     return replace(row, **{name: None for name, value in numbers.items() if not math.isfinite(value)})
 
 
-def _scores(one: Chosen, part: Part, positive: str) -> Scores | None:
+def _scores(one: ComparedRun, part: Part, positive: str) -> Scores | None:
     best, saved = one.run.best, one.saved
     if best is None or saved is None:
         return None
@@ -302,12 +302,12 @@ def _scores(one: Chosen, part: Part, positive: str) -> Scores | None:
         return None
 
 
-def _pairs(runs: Sequence[Chosen], part: Part, divided: int) -> tuple[PairedDifference, ...]:
-    from engine.comparison.pairs import Best, differences  # noqa: PLC0415 - loads scipy
+def _pairs(runs: Sequence[ComparedRun], part: Part, divided: int) -> tuple[PairedDifference, ...]:
+    from engine.comparison.pairs import SavedRun, differences  # noqa: PLC0415 - loads scipy
 
     return differences(
         [
-            Best(one.strategy, one.run.seed, one.run.fold, best.epoch, saved)
+            SavedRun(one.strategy, one.run.seed, one.run.fold, best.epoch, saved)
             for one in runs
             if (best := one.run.best) is not None and (saved := one.saved) is not None
         ],

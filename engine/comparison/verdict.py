@@ -9,10 +9,10 @@ from msgspec import Struct
 
 from engine.comparison.caveats import caveats
 from engine.comparison.difference import PairedDifference
-from engine.comparison.measured import Measured, images, measured, part, separable, shared_losses
+from engine.comparison.difference_words import oriented, points_of, reads_as_one, sentence
 from engine.comparison.parts import PARTS
 from engine.comparison.rows import Comparison
-from engine.comparison.said import oriented, points_of, reads_as_one, sentence
+from engine.comparison.strategy_means import StrategyMeans, images, part, separable, shared_losses, strategy_means
 from engine.text import counted, joined
 from engine.units import percent
 
@@ -29,7 +29,7 @@ class Cost(NamedTuple):
     name: str
     when: str
     unit: str
-    of: Callable[[Measured], float | None]
+    of: Callable[[StrategyMeans], float | None]
     least: float = 0.0
 
 
@@ -55,7 +55,7 @@ def verdict(comparison: Comparison) -> str:
     """
     if comparison.data_differs:
         return f"No verdict: {comparison.data_differs}."
-    results = measured(comparison)
+    results = strategy_means(comparison)
     if not results:
         return f"No run has a result: {comparison.error}" if comparison.error else "No run has a result yet."
     first, *rest = results
@@ -73,7 +73,7 @@ def verdict(comparison: Comparison) -> str:
 
 def choices(comparison: Comparison) -> tuple[Choice, ...]:
     """For each strategy with a result, what speaks for it against the others and what does not."""
-    results = measured(comparison)
+    results = strategy_means(comparison)
     if len(results) < 2 or comparison.data_differs:
         return ()
     return tuple(Choice(result.strategy, _choice(result, results, comparison)) for result in results)
@@ -92,7 +92,7 @@ def _shared(pair: PairedDifference, comparison: Comparison) -> str:
     return "seeds" if all(row.fold is None for row in done) else "seeds and folds"
 
 
-def _alone(only: Measured, comparison: Comparison) -> str:
+def _alone(only: StrategyMeans, comparison: Comparison) -> str:
     if len(only.accuracies) == 1:
         how_sure = f"95 % interval {percent(only.low)} to {percent(only.high)}"
     else:
@@ -104,11 +104,11 @@ def _alone(only: Measured, comparison: Comparison) -> str:
     )
 
 
-def _margin(*some: Measured) -> str:
+def _margin(*some: StrategyMeans) -> str:
     return f"about ±{100 * max(one.high - one.low for one in some) / 2:.1f} points"
 
 
-def _by_intervals(first: Measured, second: Measured, comparison: Comparison) -> str:
+def _by_intervals(first: StrategyMeans, second: StrategyMeans, comparison: Comparison) -> str:
     """What can be said where their predictions cannot be paired."""
     numbers = (
         f"{first.strategy} reaches {percent(first.accuracy)} and {second.strategy} {percent(second.accuracy)} "
@@ -130,13 +130,13 @@ def _why_unpaired(first: str, second: str, comparison: Comparison) -> str:
     return "without their predictions of each image"
 
 
-def _is_better(one: Measured, other: Measured, comparison: Comparison) -> bool:
+def _is_better(one: StrategyMeans, other: StrategyMeans, comparison: Comparison) -> bool:
     """Whether one is shown to be more accurate."""
     pair = oriented(comparison.pairs, one.strategy, other.strategy)
     return one.low > other.high if pair is None else pair.different and pair.difference > 0
 
 
-def _others(results: Sequence[Measured], comparison: Comparison) -> str:
+def _others(results: Sequence[StrategyMeans], comparison: Comparison) -> str:
     """Which of the strategies after the second the first is shown to be better than, and which better than it: that
     can be in the runs that both have, where it has others too.
     """
@@ -159,7 +159,7 @@ def _others(results: Sequence[Measured], comparison: Comparison) -> str:
     return " ".join(said)
 
 
-def _choice(mine: Measured, results: Sequence[Measured], comparison: Comparison) -> str:
+def _choice(mine: StrategyMeans, results: Sequence[StrategyMeans], comparison: Comparison) -> str:
     others = [result for result in results if result is not mine]
     reasons, compared = _more_accurate(mine, others, comparison), ["accuracy"]
     for cost in COSTS:
@@ -179,7 +179,7 @@ def _choice(mine: Measured, results: Sequence[Measured], comparison: Comparison)
     return f"Choose it when {joined(reasons, 'or')}.{against}"
 
 
-def _more_accurate(mine: Measured, others: Sequence[Measured], comparison: Comparison) -> list[str]:
+def _more_accurate(mine: StrategyMeans, others: Sequence[StrategyMeans], comparison: Comparison) -> list[str]:
     """The reason, if none of the others is as accurate, or only some are."""
     leads = [(_lead(mine, other, comparison), other) for other in others]
     least, best_other = min(leads, key=lambda one: one[0])
@@ -193,13 +193,13 @@ def _more_accurate(mine: Measured, others: Sequence[Measured], comparison: Compa
     return [f"accuracy counts most (+{points_of(least)}{sure})"]
 
 
-def _lead(one: Measured, other: Measured, comparison: Comparison) -> float:
+def _lead(one: StrategyMeans, other: StrategyMeans, comparison: Comparison) -> float:
     """How much more accurate one is, of the seeds and folds that both have, as the verdict."""
     pair = oriented(comparison.pairs, one.strategy, other.strategy)
     return one.accuracy - other.accuracy if pair is None else pair.difference
 
 
-def _cheaper(mine: Measured, others: Sequence[Measured], cost: Cost, at_most: str = "") -> list[str]:
+def _cheaper(mine: StrategyMeans, others: Sequence[StrategyMeans], cost: Cost, at_most: str = "") -> list[str]:
     """The reason, if I cost noticeably less than the cheapest of the others."""
     own, known = cost.of(mine), [number for other in others if (number := cost.of(other)) is not None]
     if own is None or len(known) < len(others) or not _is_less(own, cheapest := min(known), cost):
@@ -213,11 +213,11 @@ def _is_less(one: float, other: float, cost: Cost) -> bool:
     return other >= NOTICEABLE * one and other - one >= cost.least
 
 
-def _shares_features(mine: Measured, others: Sequence[Measured]) -> bool:
+def _shares_features(mine: StrategyMeans, others: Sequence[StrategyMeans]) -> bool:
     return any(mine.features_of and mine.features_of == other.features_of for other in others)
 
 
-def _surer(mine: Measured, others: Sequence[Measured], comparison: Comparison) -> list[str]:
+def _surer(mine: StrategyMeans, others: Sequence[StrategyMeans], comparison: Comparison) -> list[str]:
     """The reason, if my probabilities are noticeably nearer to the truth than the best of the others'."""
     known = [
         (losses, other) for other in others if (losses := shared_losses(comparison, mine.strategy, other.strategy))
@@ -235,7 +235,7 @@ def _surer(mine: Measured, others: Sequence[Measured], comparison: Comparison) -
     return [f"its probabilities have to be right ({said})"]
 
 
-def _cost(first: Measured, second: Measured) -> str:
+def _cost(first: StrategyMeans, second: StrategyMeans) -> str:
     known = [(one.seconds_so_far, one) for one in (first, second) if one.seconds_so_far is not None]
     if len(known) < 2:
         return ""

@@ -17,7 +17,7 @@ def is_far_above(leak: Leak) -> bool:
     return leak.no_pixels - leak.majority >= max(FAR_ABOVE, 2 * error)
 
 
-def said(leak: Leak) -> str:
+def leak_sentence(leak: Leak) -> str:
     """What a leak that is far above means, in one sentence without its full stop."""
     known, majority = map(percent, (leak.no_pixels, leak.majority))
     return (

@@ -9,7 +9,7 @@ from msgspec import Struct
 
 from engine.data.dataset import DataError
 from engine.data.folders import Found
-from engine.data.grouped import alone, set_apart
+from engine.data.group_split import hold_out, single_group_strata
 from engine.data.splits import Labelled, stratified, stratified_in_words
 from engine.spec import DataSource
 from engine.text import listed
@@ -61,7 +61,7 @@ def _without_test(
     strata = [(name, part) for (_, name), part in images]
     listings = Counter(path for (path, _), _ in images)
     whole = [groups.get(path) or (path if listings[path] > 1 else "") for (path, _), _ in images]
-    apart = set_apart(strata, whole, fraction, seed)
+    apart = hold_out(strata, whole, fraction, seed)
     kept = [one for index, one in enumerate(images) if index not in apart]
     train, val = ([image for image, part in kept if part == which] for which in ("train", "val"))
     if not apart or (found.val is not None and not val):
@@ -75,12 +75,12 @@ def _grouped(
 ) -> tuple[list[Labelled], list[Labelled], tuple[str, ...]]:
     """Training and validation with groups whole, and a warning where a class is in one group only."""
     names, group_of = [name for _, name in images], [groups.get(path, "") for path, _ in images]
-    chosen = set_apart(names, group_of, fraction, seed)
+    chosen = hold_out(names, group_of, fraction, seed)
     if not chosen:
         raise DataError(f"{where}: cannot be split with groups whole: every group has a class that no other has")
     train = [image for index, image in enumerate(images) if index not in chosen]
     val = [image for index, image in enumerate(images) if index in chosen]
-    lonely = sorted(names[index] for index in alone(names, group_of))
+    lonely = sorted(names[index] for index in single_group_strata(names, group_of))
     warnings = (f"{where}: all images are of one group, so only in training: {listed(lonely)}",) if lonely else ()
     return train, val, warnings
 

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Literal, get_args
 
 from engine.data.dataset import DataError, Sample
-from engine.data.grouped import alone, deal
+from engine.data.group_split import assign_folds, single_group_strata
 from engine.text import shown
 
 Part = Literal["train", "val", "test"]
@@ -85,13 +85,13 @@ def folds(samples: Sequence[Sample], count: int, seed: int) -> list[tuple[list[i
     """
     labels = [sample.label for sample in samples]
     groups = [sample.group for sample in samples]
-    for index in alone(labels, groups):
+    for index in single_group_strata(labels, groups):
         group, name = groups[index], shown(Path(samples[index].path).name, 100)
         who = f"every image of the class of {name} is in the group {shown(group, 60)}" if group else f"{name} is alone"
         raise DataError(f"{count} folds: {who}{'' if group else ' in its class'}, so a fold would train without it")
     there = len(set(labels))
     for attempt in range(FOLD_ATTEMPTS):
-        part_of = deal(labels, groups, count, seed + attempt * 2**20).tolist()
+        part_of = assign_folds(labels, groups, count, seed + attempt * 2**20).tolist()
         parts = [
             (
                 [index for index, part in enumerate(part_of) if part != fold],

@@ -109,9 +109,9 @@ def _created(experiment: Experiment, out: Path, note: str) -> tuple[Path, DataSe
     if not _is_possible_anywhere(experiment):
         tune_process()
         with uncollected():
-            from engine.experiment import means  # noqa: PLC0415 - imports torch: seconds, before a person sees Live
+            from engine.experiment import resolve  # noqa: PLC0415 - imports torch: seconds, before a person sees Live
 
-        means(experiment)
+        resolve(experiment)
     folder = folders.create(out, dataset.name, datetime.now())
     write_text(folder / folders.SPEC, to_toml(experiment))
     write_note(folder, note)

@@ -19,7 +19,7 @@ from torch import Tensor, nn
 
 from engine import events as ev
 from engine import export, progress
-from engine.comparison.chosen import Source
+from engine.comparison.compared_runs import Source
 from engine.comparison.rows import compare
 from engine.data.dataset import DataError
 from engine.data.discover import discover

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from engine.comparison.chosen import Source
+from engine.comparison.compared_runs import Source
 from engine.comparison.rows import Row, compare
 from engine.history import read_state
 from engine.hosts import thread

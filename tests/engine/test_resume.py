@@ -21,7 +21,7 @@ from torch.amp import GradScaler
 from benchmarks.images import write_images
 from engine import events as ev
 from engine.clock import Stopwatch
-from engine.comparison.chosen import Source
+from engine.comparison.compared_runs import Source
 from engine.comparison.rows import compare
 from engine.data.dataset import DataError, DataSet
 from engine.data.discover import discover

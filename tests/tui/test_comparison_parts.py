@@ -9,10 +9,10 @@ import msgspec
 import pytest
 
 from engine import events as ev
-from engine.comparison.chosen import Source
-from engine.comparison.measured import measured
+from engine.comparison.compared_runs import Source
 from engine.comparison.rows import Comparison, DataCounts, Row, accuracy_interval, compare
 from engine.comparison.scores import Scores
+from engine.comparison.strategy_means import strategy_means
 from engine.events import AnyEvent
 from engine.fold import fold
 from engine.presets import named, presets
@@ -142,7 +142,7 @@ def test_there_is_one_interval_of_one_accuracy(comparison: Comparison) -> None:
         values = {"fold": number, "val_accuracy": accuracy, "val_accuracy_low": low, "val_accuracy_high": high}
         folds.append(msgspec.structs.replace(comparison.runs[0], **values))
     folded = msgspec.structs.replace(some(comparison, *folds), data=DataCounts(120, 30, ("ants", "bees")))
-    (told,) = measured(folded)
+    (told,) = strategy_means(folded)
     (mark,) = cost_plot.marks(folded, "time")
     assert (told.low, told.high) == (mark.low, mark.high) == accuracy_interval(143 / 150, 150)
     assert measures(folded)[1].cell(folds) == f"{100 * told.low:.1f}–{100 * told.high:.1f}" == "90.7–97.7"

@@ -16,8 +16,8 @@ from textual.widgets import OptionList
 
 from engine import events as ev
 from engine.comparison import predictions
-from engine.comparison.chosen import Source
 from engine.comparison.columns import columns
+from engine.comparison.compared_runs import Source
 from engine.comparison.confusion import Cell
 from engine.comparison.parts import Part
 from engine.comparison.rows import compare as make

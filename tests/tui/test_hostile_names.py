@@ -12,7 +12,7 @@ from rich.console import Console
 from textual.widgets import Tooltip
 
 from engine import events as ev
-from engine.comparison.chosen import Source
+from engine.comparison.compared_runs import Source
 from engine.comparison.rows import compare
 from engine.data.check import quick_check
 from engine.data.dataset import summary

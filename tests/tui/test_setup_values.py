@@ -15,7 +15,7 @@ from engine.spec import DataSource, changed, default_experiment
 from engine.strategy import CosineAnnealingLR, settings
 from engine.toml import MOST_SEEDS, SpecError
 from tui.command_line import run
-from tui.text import apart, middle
+from tui.text import cut_in_the_middle, told_apart
 from tui.widgets.data_picker import _expanded, source_of
 from tui.widgets.data_summary import DataFound, described
 from tui.widgets.path_input import completion
@@ -155,7 +155,7 @@ def test_names_and_warnings_are_made_harmless_and_fit() -> None:
     ],
 )
 def test_the_middle_is_left_out(text: str, width: int, cut: str) -> None:
-    assert middle(text, width) == cut
+    assert cut_in_the_middle(text, width) == cut
 
 
 @pytest.mark.parametrize(
@@ -173,7 +173,7 @@ def test_the_middle_is_left_out(text: str, width: int, cut: str) -> None:
     ],
 )
 def test_what_names_differ_in_is_not_left_out(names: tuple[str, ...], width: int, cut: list[str]) -> None:
-    assert apart(names, width) == cut
+    assert told_apart(names, width) == cut
     assert all(cell_len(name) <= width for name in cut)
 
 

@@ -12,7 +12,7 @@ from rich.console import Console
 
 from engine import events as ev
 from engine import spec
-from engine.comparison.chosen import Source
+from engine.comparison.compared_runs import Source
 from engine.comparison.rows import compare
 from engine.fold import fold
 from engine.state import ExperimentState

@@ -17,7 +17,7 @@ from engine.export.to_json import json_text
 from engine.spec import DataSource
 from engine.text import counted, shown
 from tui.commands.progress import with_progress_bar
-from tui.text import middle
+from tui.text import cut_in_the_middle
 from tui.theme import AMBER, BLUE, GREEN, GREY, LEVELS, ROSE, rgb
 
 if TYPE_CHECKING:
@@ -101,7 +101,8 @@ def _classes(report: Report, width: int) -> Table:
     names = list(report.counts["train"])
     for name in names[:CLASSES_SHOWN]:
         table.add_row(
-            Text(middle(shown(name), max(10, width - 40))), *(f"{one[name]:,}" for one in report.counts.values())
+            Text(cut_in_the_middle(shown(name), max(10, width - 40))),
+            *(f"{one[name]:,}" for one in report.counts.values()),
         )
     if more := names[CLASSES_SHOWN:]:
         table.add_row(f"{len(more):,} more", *(f"{sum(one[n] for n in more):,}" for one in report.counts.values()))
@@ -154,7 +155,7 @@ def _pair(pair: Pair, root: str, width: int) -> Iterator[Text]:
 
 
 def _place(picture: Picture, root: str, width: int) -> str:
-    return middle(shown(os.path.relpath(picture.path, root)), max(20, width))
+    return cut_in_the_middle(shown(os.path.relpath(picture.path, root)), max(20, width))
 
 
 def _proposed(proposal: Proposal | None) -> Iterator[Text]:

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from rich.console import Console
 
-from engine.comparison.chosen import Source
+from engine.comparison.compared_runs import Source
 from engine.comparison.rows import Comparison, compare
 from engine.export import FORMATS
 from engine.export.to_markdown import to_markdown

@@ -15,7 +15,7 @@ from rich.table import Column
 from rich.text import Text
 
 from engine import events as ev
-from engine.comparison.chosen import Source
+from engine.comparison.compared_runs import Source
 from engine.comparison.rows import compare
 from engine.data.dataset import DataError
 from engine.events import AnyEvent

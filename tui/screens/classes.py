@@ -22,7 +22,7 @@ from tui.class_images import ClassImages, class_images, some
 from tui.latest import Latest
 from tui.screens.compositor import TellingCompositor
 from tui.screens.copies import wrong
-from tui.text import apart, middle
+from tui.text import cut_in_the_middle, told_apart
 from tui.theme import AMBER, GREY, Colour, rgb
 from tui.widgets.listing import Listing
 from tui.widgets.picture import Picture
@@ -87,7 +87,7 @@ class ClassList(Listing):
         one = self.found[number]
         room = width - COUNT * len(one.parts)
         in_view = self.found[self.first : self.first + self.size.height]
-        text = Text(apart([shown(other.name, 160) for other in in_view], room)[number - self.first])
+        text = Text(told_apart([shown(other.name, 160) for other in in_view], room)[number - self.first])
         text.pad_right(room - text.cell_len)
         for paths in one.parts.values():
             text.append(f"{len(paths):>{COUNT},}", "" if paths else f"bold {rgb(AMBER)}")
@@ -128,7 +128,7 @@ class Thumbnail(Vertical):
             facts.append(file_size(drawn.size))
         said, colour = self.marks.get(path, ("", GREY))
         below = Text.assemble((f"{said} " if said else "", rgb(colour)), (" ".join(facts), rgb(GREY)))
-        lines = [Text(middle(shown(os.path.basename(path)), width), "bold"), below]  # noqa: PTH119 - a name from outside
+        lines = [Text(cut_in_the_middle(shown(os.path.basename(path)), width), "bold"), below]  # noqa: PTH119 - a name from outside
         for line in lines:
             line.truncate(width, overflow="ellipsis")
         self.caption.put(Text("\n", no_wrap=True).join(lines))
@@ -294,8 +294,8 @@ class Classes(ModalScreen[None]):
             else "  no image"
         )
         only = f"only {self.part} · " if self.part is not None else ""
-        name = middle(shown(of.name, 200), max(8, room - len(numbers)))
+        name = cut_in_the_middle(shown(of.name, 200), max(8, room - len(numbers)))
         lines = [Text.assemble((name, "bold"), (numbers, rgb(GREY)))]
         folder = os.path.commonpath([os.path.dirname(path) for _, path in page]) if page else ""  # noqa: PTH120
-        lines.append(Text.assemble((only, rgb(AMBER)), (middle(shown(folder), room - len(only)), rgb(GREY))))
+        lines.append(Text.assemble((only, rgb(AMBER)), (cut_in_the_middle(shown(folder), room - len(only)), rgb(GREY))))
         self.head.put(Text("\n", no_wrap=True).join(lines))

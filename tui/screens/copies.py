@@ -15,7 +15,7 @@ from textual.containers import Horizontal, Vertical
 from textual.screen import ModalScreen
 
 from engine.text import counted, shown
-from tui.text import middle
+from tui.text import cut_in_the_middle
 from tui.theme import AMBER, GREY, ROSE, Colour, rgb
 from tui.widgets.listing import Listing
 from tui.widgets.picture import Picture
@@ -46,7 +46,7 @@ class PairList(Listing):
         pair = self.pairs[number]
         said, colour = wrong(pair)
         room = max(8, (width - SIGN_WIDTH - 3) // 2)
-        names = [middle(shown(PurePath(one.path).name), room) for one in (pair.first, pair.second)]
+        names = [cut_in_the_middle(shown(PurePath(one.path).name), room) for one in (pair.first, pair.second)]
         return Text.assemble((f"{said:<{SIGN_WIDTH}}", rgb(colour)), f"{names[0]:<{room}} = {names[1]}")
 
 
@@ -115,8 +115,8 @@ class Copies(ModalScreen[None]):
 def _facts(one: Copy, pair: Pair, width: int) -> Text:
     folder, name = os.path.split(one.path)
     lines = [
-        Text(middle(shown(name), width), "bold"),
-        Text(middle(shown(folder), width), rgb(GREY)),
+        Text(cut_in_the_middle(shown(name), width), "bold"),
+        Text(cut_in_the_middle(shown(folder), width), rgb(GREY)),
         Text.assemble(
             (f"{one.part} · ", rgb(AMBER if pair.across else GREY)),
             (shown(one.label, 60), f"bold {rgb(ROSE)}" if pair.conflict else "bold"),

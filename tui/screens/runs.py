@@ -35,7 +35,7 @@ from tui.screens.frame import Mode
 from tui.screens.host import app_of
 from tui.spec_differences import unlike
 from tui.summaries import beside_earlier, earlier, matching, this_year
-from tui.text import apart, middle
+from tui.text import cut_in_the_middle, told_apart
 from tui.theme import AMBER, BLUE, ROSE, rgb
 from tui.widgets.filter_line import FilterLine
 from tui.widgets.order import caught_up
@@ -376,7 +376,7 @@ class RunsScreen(Mode):
 
     def _tick_runs(self, folder: Path, runs: Sequence[RunState]) -> None:
         marked = app_of(self).marks.get(folder, frozenset())
-        said = apart([shown(run.run, 160) for run in runs], TICKED_NAME)
+        said = told_apart([shown(run.run, 160) for run in runs], TICKED_NAME)
         cells = max(map(len, said), default=0)
         names = [
             f"{name:<{cells}}  {percent(run.best.val.accuracy) if run.best else run.status}"
@@ -502,7 +502,7 @@ class RunsScreen(Mode):
     def _nothing(self) -> str:
         if self.known:
             return f"No experiment matches {shown(' '.join(self.filter.words), 100)!r}.\nEsc shows all again."
-        out = middle(shown(str(app_of(self).out)), 50)
+        out = cut_in_the_middle(shown(str(app_of(self).out)), 50)
         return f"No experiments in {out} yet.\nPress 1 for Setup, then Enter to start the first one."
 
     def _say(self) -> None:
@@ -512,7 +512,7 @@ class RunsScreen(Mode):
             return
         width = max(20, self.size.width - 2)
         note = f"  {shown(summary.note)}" if summary.note else ""
-        text = Text(middle(shown(str(summary.folder)), max(width // 2, width - cell_len(note))))
+        text = Text(cut_in_the_middle(shown(str(summary.folder)), max(width // 2, width - cell_len(note))))
         text.append(note, rgb(BLUE))
         if number := len(app_of(self).marks):
             things = "1 marked experiment" if number == 1 else f"{number} marked experiments"

@@ -12,7 +12,7 @@ from textual.binding import Binding, BindingType
 from engine.comparison.confusion import Cell, Confused, Matrix
 from engine.text import shown
 from engine.units import percent
-from tui.text import apart
+from tui.text import told_apart
 from tui.theme import AMBER, GREEN, GREY, GROUND, Colour, rgb
 from tui.widgets.listing import Listing
 
@@ -82,9 +82,9 @@ class MatrixCells(Listing):
             column, min(COLUMN[1], max(*map(cell_len, names), _digits(matrix) + SHARE) + 3, (width - first) // count)
         )
         self._cells, self._has_shares = (first, column), column > _digits(matrix) + SHARE + 2
-        self._names = apart(names, first)
+        self._names = told_apart(names, first)
         begun = [next(iter(chop_cells(name, column - 3)), "") for name in names]
-        self._heads = begun if column <= SHORT and len({*begun}) == count else apart(names, column - 3)
+        self._heads = begun if column <= SHORT and len({*begun}) == count else told_apart(names, column - 3)
         self.styles.width, self.styles.max_height = first + count * column, count + 1
         self.draw()
 
@@ -163,6 +163,6 @@ class PairCells(Listing):
         """``5   70   7.1 %   ants → bees``."""
         pair = self.pairs[number]
         room = max(8, (width - NUMBERS - 3) // 2)
-        names = apart([shown(pair.true, 160), shown(pair.predicted, 160)], room)
+        names = told_apart([shown(pair.true, 160), shown(pair.predicted, 160)], room)
         numbers = f"{pair.of:>8,}{percent(pair.images / pair.of):>9}   "
         return Text.assemble((f"{pair.images:>8,}", rgb(AMBER)), (numbers, rgb(GREY)), " → ".join(names))

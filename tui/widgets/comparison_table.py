@@ -14,7 +14,7 @@ from engine.state import Condition
 from engine.text import shown
 from engine.units import UNKNOWN
 from tui.measures import Line, Measure, Order, best_in, lines, measures
-from tui.text import apart
+from tui.text import told_apart
 from tui.theme import AMBER, BLUE, GREEN, GREY, SIGNS, Colour, colour_of, rgb
 from tui.widgets.listing import Listing
 
@@ -218,7 +218,7 @@ def _names(lines: Sequence[Line], unfolded: frozenset[str], width: int, colours:
     names = [shown(line.name, MOST_CHARACTERS) for line in lines]
     said = [
         short if line.is_run else long
-        for line, short, long in zip(lines, apart(names, room - 4), apart(names, room - 2), strict=True)
+        for line, short, long in zip(lines, told_apart(names, room - 4), told_apart(names, room - 2), strict=True)
     ]
     return [
         _name(line, name, after, unfolded, colours.get(line.name, BLUE))

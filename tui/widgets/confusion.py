@@ -20,7 +20,7 @@ from engine.text import counted, shown
 from engine.units import percent
 from tui.compared import Compared, identity, places_of
 from tui.screens.dialogs import Pick
-from tui.text import apart
+from tui.text import told_apart
 from tui.theme import AMBER, BLUE, GREY, rgb
 from tui.widgets.cells import MatrixCells, PairCells, fits
 from tui.widgets.listing import Listing
@@ -156,7 +156,7 @@ class ConfusionView(Vertical):
             return
         true, predicted = (self.matrix.classes.index(name) for name in cell)
         names = [f"{shown(one.title, 160)}{'  ' + one.note if one.note else ''}" for one, _ in self._beside]
-        said = apart(names, max(12, min(self.size.width - 34, max(map(len, names)))))
+        said = told_apart(names, max(12, min(self.size.width - 34, max(map(len, names)))))
         lines = [in_words(cell, self.matrix.counts[true][predicted], sum(self.matrix.counts[true]))]
         for name, (one, scores) in list(zip(said, self._beside, strict=True))[: MOST_BELOW - 1]:
             images, of = (

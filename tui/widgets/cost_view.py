@@ -10,9 +10,9 @@ from textual.containers import Vertical, VerticalScroll
 from textual.message import Message
 from textual.widgets import Static
 
-from engine.comparison.measured import part
 from engine.comparison.parts import PARTS
 from engine.comparison.rows import Comparison
+from engine.comparison.strategy_means import part
 from tui.cost_plot import COSTS, Cost, curves, key, marks
 from tui.widgets.chart import Chart
 

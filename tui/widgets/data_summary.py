@@ -13,7 +13,7 @@ from rich.text import Text
 
 from engine.text import shown
 from engine.units import size
-from tui.text import middle
+from tui.text import cut_in_the_middle
 from tui.theme import AMBER, rgb
 from tui.widgets.soundness import AMBER_KEY, soundness
 
@@ -94,7 +94,7 @@ def _table(counts: Mapping[str, Mapping[str, int]], width: int) -> Text:
     room = max(8, min(max(map(cell_len, [*names, "class"])), width - 8 * len(counts)))
     text = Text().append(f"{'class':{room}}{''.join(f'{part:>8}' for part in counts)}\n", "dim")
     for name, full in zip(names, classes, strict=False):
-        label = Text(middle(name, room))
+        label = Text(cut_in_the_middle(name, room))
         label.pad_right(room - label.cell_len)
         text.append_text(label).append("".join(f"{part[full]:8,}" for part in counts.values()) + "\n")
     if len(classes) > CLASSES_SHOWN:

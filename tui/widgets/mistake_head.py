@@ -10,7 +10,7 @@ from engine.comparison.confusion import Cell
 from engine.comparison.parts import PARTS
 from engine.text import counted, shown
 from tui.finding_mistakes import MistakeResult
-from tui.text import apart
+from tui.text import told_apart
 from tui.theme import AMBER, GREY, rgb
 from tui.widgets.mistake_list import COLOURS, LETTERS
 
@@ -42,7 +42,7 @@ def head(names: Sequence[str], found: MistakeResult, only: str, of_class: str | 
         numbers = Text(), Text()
     else:
         numbers = _of_mistakes(found) if found.asked.cell is None else _of_cell(found, found.asked.cell)
-    for run, (line, name, number) in enumerate(zip(lines, apart(names, cells), numbers, strict=False)):
+    for run, (line, name, number) in enumerate(zip(lines, told_apart(names, cells), numbers, strict=False)):
         line.append(f"{LETTERS[run]} ", f"bold {rgb(COLOURS[run])}")
         line.append(f"{name:<{cells}}", "bold").append_text(number)
     lines[-1].append(f" · only {only}" if only else "", rgb(AMBER))

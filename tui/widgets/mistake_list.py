@@ -10,7 +10,7 @@ from rich.cells import cell_len
 from rich.text import Text
 
 from engine.text import shown
-from tui.text import apart, middle
+from tui.text import cut_in_the_middle, told_apart
 from tui.theme import BLUE, GREEN, GREY, ROSE, rgb
 from tui.widgets.listing import Listing
 
@@ -67,7 +67,7 @@ class MistakeList(Listing):
         """``A  B  99 %  image.jpg``."""
         one = self.found[number]
         names = [shown(PurePath(other.path).name) for other in self.found[self.first : self.first + self.size.height]]
-        name = apart(names, max(8, width - PREFIX))[number - self.first]
+        name = told_apart(names, max(8, width - PREFIX))[number - self.first]
         right, wrong = ("".join(LETTERS[run] for run in runs) for runs in (one.right, one.wrong))
         style = f"bold {rgb(COLOURS[one.right[0]])}" if len(one.right) == 1 else "bold" if one.right else rgb(GREY)
         sure = Text(f"{wrong:<2}{100 * one.confidence:4.0f} %", rgb(ROSE if wrong else GREY))
@@ -85,8 +85,8 @@ def facts(one: Answered, width: int) -> Text:
     """An image in words: its file, its label, and what each of the runs says, in lines of at most ``width`` cells."""
     folder, name = str(PurePath(one.path).parent), PurePath(one.path).name
     lines = [
-        Text.assemble((middle(shown(name), width), "bold")),
-        Text(middle(shown(folder), width), rgb(GREY)),
+        Text.assemble((cut_in_the_middle(shown(name), width), "bold")),
+        Text(cut_in_the_middle(shown(folder), width), rgb(GREY)),
         Text.assemble(("label  ", rgb(GREY)), (shown(one.label, 60), "bold")),
     ]
     if one.group:

@@ -15,7 +15,7 @@ from engine.text import shown
 from tui import words
 from tui.curves import CHARTS
 from tui.strategies import described
-from tui.text import apart
+from tui.text import told_apart
 from tui.theme import GREY, ROSE, STYLES, rgb
 from tui.widgets.chart import Chart
 from tui.widgets.rows import Rows
@@ -89,7 +89,7 @@ class RunPane(Widget):
         part = words.part_of(run, state)
         names = list(dict.fromkeys(one.strategy.name for one in state.runs))
         room = max(12, min(50, (self.size.width or 58) - len(part) - BESIDE_NAME))
-        said = dict(zip(names, apart([shown(name, words.MOST_NAME) for name in names], room), strict=True))
+        said = dict(zip(names, told_apart([shown(name, words.MOST_NAME) for name in names], room), strict=True))
         return f"{said[run.strategy.name]} · {part}"
 
     def _say(self, run: RunState) -> None:

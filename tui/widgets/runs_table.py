@@ -17,7 +17,7 @@ from engine.history import Status, Summary
 from engine.text import shown
 from engine.units import duration, percent_range
 from tui.summaries import this_year, when
-from tui.text import apart, middle
+from tui.text import cut_in_the_middle, told_apart
 from tui.theme import AMBER, BLUE, GREY, ROSE, SIGNS, STYLES, rgb
 from tui.widgets.order import obey
 
@@ -77,7 +77,7 @@ class RunsTable(DataTable[Text]):
         self.clear(columns=True)
         for label, width in widths.items():
             self.add_column(Text(f"{label:>{width}}" if label in NUMBERS else label), width=width + GAP, key=label)
-        names = apart([shown(one.data or one.name) for one in self.summaries], widths["data"])
+        names = told_apart([shown(one.data or one.name) for one in self.summaries], widths["data"])
         for summary, name in zip(self.summaries, names, strict=True):
             cells = _cells(summary, name, widths)
             cells[0] = self._when(summary)
@@ -122,7 +122,7 @@ def _reached(summary: Summary) -> list[str]:
 
 def _cells(summary: Summary, name: str, widths: dict[str, int]) -> list[Text]:
     """A row; ``name``: of its data, as far as it has room."""
-    strategies = apart([shown(name) for name in summary.strategies], widths["strategy"])
+    strategies = told_apart([shown(name) for name in summary.strategies], widths["strategy"])
     accuracies = _reached(summary)
     data = Text(name)
     if summary.seeds:
@@ -130,7 +130,7 @@ def _cells(summary: Summary, name: str, widths: dict[str, int]) -> list[Text]:
         folds = [f"{summary.folds} folds"] if summary.folds else []
         parts = [seeds, *folds] if len(summary.seeds) > 1 else folds or [seeds]
         said = ", ".join(parts)
-        lines = [said] if len(said) <= widths["data"] else [middle(part, widths["data"]) for part in parts]
+        lines = [said] if len(said) <= widths["data"] else [cut_in_the_middle(part, widths["data"]) for part in parts]
         data.append("".join(f"\n{line}" for line in lines), rgb(GREY))
     time, status = duration(summary.seconds) if summary.began else "–", _status(summary.status)
     columns = {

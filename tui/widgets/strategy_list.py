@@ -16,7 +16,7 @@ from engine.presets import named
 from engine.strategy import Strategy, settings
 from engine.toml import SpecError
 from tui.strategies import what_trains
-from tui.text import apart
+from tui.text import told_apart
 from tui.widgets.order import obey
 
 MOST_NAME = 160
@@ -180,7 +180,7 @@ class StrategyList(OptionList):
 
     def _prompts(self) -> dict[str, Text]:
         """The line of each strategy; what trains stands in a column where all of it fits."""
-        names = apart(list(self.strategies), self.room)
+        names = told_apart(list(self.strategies), self.room)
         trains = [what_trains(strategy) for strategy in self.strategies.values()]
         cells = max(map(len, names))
         if cells + max(map(len, trains)) > self.room + BESIDE - TICK_AND_MARK:

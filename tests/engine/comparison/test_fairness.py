@@ -2,7 +2,7 @@ import msgspec
 import pytest
 
 from engine import events as ev
-from engine.comparison.chosen import Chosen, Source
+from engine.comparison.compared_runs import ComparedRun, Source
 from engine.comparison.fairness import unfairness
 from engine.events import Memory, Metrics
 from engine.fold import fold
@@ -48,8 +48,8 @@ def state(*strategies: Strategy, seeds: tuple[int, ...] = (0,), folds: int | Non
     return fold(events)
 
 
-def all_of(*states: ExperimentState) -> list[Chosen]:
-    return [Chosen(Source(one), run, one.name, run.strategy.name) for one in states for run in one.runs]
+def all_of(*states: ExperimentState) -> list[ComparedRun]:
+    return [ComparedRun(Source(one), run, one.name, run.strategy.name) for one in states for run in one.runs]
 
 
 def other(**values: object) -> Strategy:

@@ -17,7 +17,7 @@ from benchmarks.calibration import WORLDS, compared, rates
 from engine.comparison.difference import PairedDifference
 from engine.comparison.mistakes import mistakes
 from engine.comparison.paired import holm
-from engine.comparison.pairs import Best, differences
+from engine.comparison.pairs import SavedRun, differences
 from engine.comparison.predictions import Predictions, saved
 from engine.comparison.resampling import Units, bootstrap, images_needed, sign_flip_p, welch_p
 from tests.engine.comparison.files import write_predictions
@@ -437,7 +437,7 @@ def test_simulated_seeds_divide_the_folds_anew_as_runs_do() -> None:
 
 def test_folds_tested_on_the_same_images_are_runs_of_their_own(tmp_path: Path) -> None:
     rng, names = RNG(2), ("tuned", "frozen")
-    runs: list[Best] = []
+    runs: list[SavedRun] = []
     for name, seed, fold in product(names, (3, 4), (1, 2, 3)):
         labels = [0, 1] * 25
         guesses = np.where(rng.random(50) < 0.8, labels, np.subtract(1, labels)).tolist()
@@ -445,7 +445,7 @@ def test_folds_tested_on_the_same_images_are_runs_of_their_own(tmp_path: Path) -
         write_predictions(tmp_path, run, labels, guesses, test=True)
         written = saved(tmp_path, run)
         assert written is not None
-        runs.append(Best(name, seed, fold, 1, written))
+        runs.append(SavedRun(name, seed, fold, 1, written))
     (found,) = differences(runs, "test", 300)
     assert found.strategies == names
     assert (found.seeds, found.folds, found.runs, found.images, found.part) == (2, 3, 6, 50, "test")

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from safetensors.numpy import save_file
 
 from engine.comparison import predictions
-from engine.comparison.pairs import Best, differences
+from engine.comparison.pairs import SavedRun, differences
 from engine.comparison.predictions import read, saved
 from engine.comparison.scores import scores_of
 from tests.engine.comparison.files import write_predictions
@@ -126,7 +126,7 @@ def test_a_runs_file_is_read_once_however_many_strategies_it_is_compared_with(
         write_predictions(tmp_path, f"{strategy}-0", [0, 1, 1, 0], [0, 1, 0, "abc".index(strategy) % 2])
         file = saved(tmp_path, f"{strategy}-0")
         assert file is not None
-        runs.append(Best(strategy, 0, None, 1, file))
+        runs.append(SavedRun(strategy, 0, None, 1, file))
     opened: list[str] = []
     once = predictions.read
     monkeypatch.setattr(predictions, "read", lambda *of: (opened.append(of[1]), once(*of))[1])
@@ -140,7 +140,7 @@ def test_that_a_file_could_not_be_read_once_is_not_remembered(tmp_path: Path) ->
         path = write_predictions(tmp_path, f"{strategy}-0", [0, 1, 1, 0], [0, 1, 0, 0])
         file = saved(tmp_path, f"{strategy}-0")
         assert file is not None
-        runs.append(Best(strategy, 0, None, 1, file))
+        runs.append(SavedRun(strategy, 0, None, 1, file))
     aside = path.rename(tmp_path / "aside")
     assert differences(runs, "val", 4) == ()
     with pytest.raises(OSError, match="No such file"):

@@ -9,8 +9,8 @@ from msgspec.structs import replace
 
 from engine import events as ev
 from engine.comparison.aspects import Aspect, sections
-from engine.comparison.chosen import Source
 from engine.comparison.columns import columns
+from engine.comparison.compared_runs import Source
 from engine.comparison.rows import Comparison, DataCounts, Row, accuracy_interval, compare
 from engine.comparison.verdict import choices, verdict
 from engine.events import Memory, Metrics

@@ -15,10 +15,10 @@ from msgspec.structs import replace
 
 from engine import events as ev
 from engine.comparison.aspects import sections
-from engine.comparison.chosen import Source
 from engine.comparison.columns import columns
+from engine.comparison.compared_runs import Source
+from engine.comparison.difference_words import about
 from engine.comparison.rows import Comparison, compare
-from engine.comparison.said import about
 from engine.comparison.verdict import choices, verdict
 from engine.events import Metrics
 from engine.export import FORMATS

@@ -16,8 +16,8 @@ from engine import events as ev
 from engine import spec
 from engine.comparison import predictions
 from engine.comparison.aspects import TITLES, Aspect, sections
-from engine.comparison.chosen import Source
 from engine.comparison.columns import columns
+from engine.comparison.compared_runs import Source
 from engine.comparison.confusion import matrices
 from engine.comparison.difference import PairedDifference
 from engine.comparison.resampling import corrected_t_p

@@ -6,9 +6,9 @@ from engine.comparison.caveats import caveats
 from engine.comparison.columns import columns
 from engine.comparison.confusion import matrices
 from engine.comparison.difference import PairedDifference
+from engine.comparison.difference_words import about, oriented, sentence
 from engine.comparison.paired import holm
 from engine.comparison.rows import Comparison, DataCounts
-from engine.comparison.said import about, oriented, sentence
 from engine.comparison.scores import ClassScores, Scores
 from engine.comparison.verdict import choices, verdict
 from engine.events import Leak

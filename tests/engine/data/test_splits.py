@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from engine.data.dataset import DataError, DataSet, Sample
 from engine.data.discover import discover
-from engine.data.grouped import set_apart
+from engine.data.group_split import hold_out
 from engine.data.splits import folds
 from engine.spec import DataSource
 
@@ -32,14 +32,14 @@ def test_what_is_set_apart_is_whole_groups_of_every_class(
     sizes: list[tuple[int, int]], fraction: float, seed: int
 ) -> None:
     labels, groups = images(sizes)
-    apart = set_apart(labels, groups, fraction, seed)
+    apart = hold_out(labels, groups, fraction, seed)
     held, kept = {groups[index] for index in apart}, {groups[i] for i in range(len(groups)) if i not in apart}
     assert not held & kept
     for label in set(labels):
         of_class = {group for one, group in zip(labels, groups, strict=True) if one == label}
         assert of_class & kept
         assert bool(of_class & held) == (len(of_class) > 1)
-    assert apart == set_apart(labels, groups, fraction, seed)
+    assert apart == hold_out(labels, groups, fraction, seed)
 
 
 @settings(max_examples=20, deadline=None)
@@ -48,7 +48,7 @@ def test_groups_of_several_classes_stay_whole_and_no_class_is_lost(
     pairs: list[tuple[int, int]], fraction: float, seed: int
 ) -> None:
     labels, groups = [label for label, _ in pairs], [f"g{group}" for _, group in pairs]
-    apart = set_apart(labels, groups, fraction, seed)
+    apart = hold_out(labels, groups, fraction, seed)
     kept = [index for index in range(len(pairs)) if index not in apart]
     assert not {groups[index] for index in apart} & {groups[index] for index in kept}
     assert {labels[index] for index in kept} == set(labels)
@@ -58,7 +58,7 @@ def test_groups_of_several_classes_stay_whole_and_no_class_is_lost(
 @given(st.lists(st.integers(1, 9), min_size=40, max_size=80), st.floats(0.1, 0.5), st.integers(0, 99))
 def test_the_fraction_is_kept_in_every_class(sizes: list[int], fraction: float, seed: int) -> None:
     labels, groups = images([(number % 2, size) for number, size in enumerate(sizes)])
-    apart = set_apart(labels, groups, fraction, seed)
+    apart = hold_out(labels, groups, fraction, seed)
     for label, total in Counter(labels).items():
         share = sum(labels[index] == label for index in apart) / total
         assert abs(share - fraction) < 0.06, (share, fraction)
@@ -66,7 +66,7 @@ def test_the_fraction_is_kept_in_every_class(sizes: list[int], fraction: float, 
 
 def test_many_groups_are_divided_as_evenly() -> None:
     labels, groups = images([(number % 5, 1 + number % 3) for number in range(4000)])
-    apart = set_apart(labels, groups, 0.2, 0)
+    apart = hold_out(labels, groups, 0.2, 0)
     shares = [sum(labels[index] == label for index in apart) / total for label, total in Counter(labels).items()]
     assert all(abs(share - 0.2) < 0.01 for share in shares)
 
@@ -74,10 +74,10 @@ def test_many_groups_are_divided_as_evenly() -> None:
 def test_memory_does_not_grow_with_images_times_classes() -> None:
     images, classes = 20_000, 1_000
     labels = [number % classes for number in range(images)]
-    set_apart([0, 1] * 5, [""] * 10, 0.2, 0)  # imports scikit-learn
+    hold_out([0, 1] * 5, [""] * 10, 0.2, 0)  # imports scikit-learn
     tracemalloc.start()
     try:
-        apart = set_apart(labels, [""] * images, 0.2, 0)
+        apart = hold_out(labels, [""] * images, 0.2, 0)
         _, peak = tracemalloc.get_traced_memory()
     finally:
         tracemalloc.stop()
@@ -87,7 +87,7 @@ def test_memory_does_not_grow_with_images_times_classes() -> None:
 
 def test_a_group_as_large_as_half_of_the_images() -> None:
     labels, groups = images([(0, 50), (1, 50), *((number % 2, 1) for number in range(100))])
-    assert 35 <= len(set_apart(labels, groups, 0.2, 0)) <= 45
+    assert 35 <= len(hold_out(labels, groups, 0.2, 0)) <= 45
 
 
 @settings(max_examples=20, deadline=None)

@@ -21,7 +21,7 @@ from hypothesis import strategies as st
 from engine import events as ev
 from engine import folder as folders
 from engine import history
-from engine.comparison.chosen import Source
+from engine.comparison.compared_runs import Source
 from engine.comparison.rows import compare
 from engine.events import AnyEvent
 from engine.export import FORMATS

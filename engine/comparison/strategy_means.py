@@ -12,7 +12,7 @@ from engine.comparison.parts import Part
 from engine.comparison.rows import Comparison, Row, accuracy_interval, of_part, part_compared
 
 
-class Measured(Struct, frozen=True):
+class StrategyMeans(Struct, frozen=True):
     """A strategy's means over its runs; what is not known is None.
 
     ``accuracy``: the mean of ``accuracies`` on the ``part`` that counts; ``low`` to ``high`` its 95 % interval.
@@ -76,7 +76,7 @@ def _images(done: Sequence[Row], comparison: Comparison, measured_on: Part) -> i
     return (data.train + data.val) * len({row.fold for row in done} - {None}) // len(every)
 
 
-def measured(comparison: Comparison) -> list[Measured]:
+def strategy_means(comparison: Comparison) -> list[StrategyMeans]:
     """The strategies that have a result, most accurate first."""
     results = [_measured(column.rows, comparison) for column in columns(comparison)]
     return sorted((result for result in results if result), key=lambda result: -result.accuracy)
@@ -106,7 +106,7 @@ def _took_all(row: Row) -> bool:
     return is_whole(row) and row.state in ("finished", "stopped", "skipped")
 
 
-def separable(one: Measured, other: Measured) -> bool:
+def separable(one: StrategyMeans, other: StrategyMeans) -> bool:
     """Whether the 95 % intervals of two accuracies do not overlap (a strict test: it errs towards "no")."""
     return one.low > other.high or other.low > one.high
 
@@ -117,7 +117,7 @@ def _memory_added(row: Row) -> float | None:
     return row.peak_memory_bytes - (row.memory_at_start_bytes or 0)
 
 
-def _measured(rows: Sequence[Row], comparison: Comparison) -> Measured | None:
+def _measured(rows: Sequence[Row], comparison: Comparison) -> StrategyMeans | None:
     done = [row for row in rows if row.has_result]
     if not done:
         return None
@@ -128,7 +128,7 @@ def _measured(rows: Sequence[Row], comparison: Comparison) -> Measured | None:
     highest_validated = (interval(done, comparison, "val") or (0.0, 1.0))[1]
     gap = mean(row.generalisation_gap or 0.0 for row in done)
     seconds = _cost(_mean([row.seconds_total for row in done]))
-    return Measured(
+    return StrategyMeans(
         strategy=done[0].strategy,
         accuracy=accuracy,
         accuracies=tuple(accuracies),

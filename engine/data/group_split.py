@@ -23,7 +23,7 @@ SHUFFLES = 16
 MOST_PARTS = 10
 
 
-def deal(strata: Sequence[Hashable], groups: Sequence[str], count: int, seed: int) -> Numbers:
+def assign_folds(strata: Sequence[Hashable], groups: Sequence[str], count: int, seed: int) -> Numbers:
     """The part, 0 … ``count`` - 1, that each image belongs to: groups whole, strata spread evenly; int64 (N,).
 
     An image without a group is a group of its own. ``DataError`` where there are too few for so many parts.
@@ -51,7 +51,7 @@ def deal(strata: Sequence[Hashable], groups: Sequence[str], count: int, seed: in
     return numbers
 
 
-def set_apart(strata: Sequence[Hashable], groups: Sequence[str], fraction: float, seed: int) -> set[int]:
+def hold_out(strata: Sequence[Hashable], groups: Sequence[str], fraction: float, seed: int) -> set[int]:
     """The indices of images to set apart: whole groups, in all as near as possible to ``fraction`` of each stratum.
 
     Of a stratum with several groups at least one is set apart and one kept, where other strata do not forbid it; of
@@ -105,7 +105,7 @@ def _candidates(
     first[group_of] = np.arange(len(strata))  # an image of each group
     if 0 < share < 1 and many >= share.denominator:
         try:
-            part_of = deal(strata, groups, share.denominator, seed)[first]
+            part_of = assign_folds(strata, groups, share.denominator, seed)[first]
             for start in range(share.denominator):
                 run = [(start + step) % share.denominator for step in range(share.numerator)]
                 yield np.isin(part_of, run)
@@ -158,7 +158,7 @@ def _both_sides(chosen: NDArray[np.bool_], table: csr_array) -> NDArray[np.bool_
     return chosen
 
 
-def alone(strata: Sequence[Hashable], groups: Sequence[str]) -> list[int]:
+def single_group_strata(strata: Sequence[Hashable], groups: Sequence[str]) -> list[int]:
     """The index of an image of each stratum that only one group holds."""
     holders: dict[Hashable, set[Hashable]] = {}
     for index, (stratum, group) in enumerate(zip(strata, groups, strict=True)):

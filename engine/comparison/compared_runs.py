@@ -29,7 +29,7 @@ class Source(Struct, frozen=True):
     runs: frozenset[str] | None = None
 
 
-class Chosen(NamedTuple):
+class ComparedRun(NamedTuple):
     """A run that is compared; its experiment and its strategy by names that are unique in the comparison."""
 
     source: Source
@@ -45,7 +45,7 @@ class Chosen(NamedTuple):
         return saved(self.source.folder, self.run.run) if self.source.folder is not None else None
 
 
-def chosen(sources: Sequence[Source]) -> list[Chosen]:
+def compared_runs(sources: Sequence[Source]) -> list[ComparedRun]:
     """The runs that are compared, of experiments whose data is known. A strategy that several of these have is called
     ``STRATEGY (EXPERIMENT)`` there, without what the experiments' names begin with in common.
     """
@@ -64,7 +64,7 @@ def chosen(sources: Sequence[Source]) -> list[Chosen]:
         for run in some:
             strategy = run.strategy.name
             label = strategy if strategies[strategy] == 1 else f"{strategy} ({short})"
-            found.append(Chosen(source, run, name, label))
+            found.append(ComparedRun(source, run, name, label))
     return found
 
 
