@@ -201,7 +201,7 @@ def _extract(
 
 def _check(finite: Tensor, precision: Arithmetic) -> None:
     if not finite:
-        advice = "give --precision fp32, which has room for larger ones" if precision == "fp16" else "are they damaged?"
+        advice = "precision fp32 has room for larger ones" if precision == "fp16" else "are they damaged?"
         raise NotFiniteError(f"these weights give features that are not finite numbers in {precision}; {advice}")
 
 

@@ -175,7 +175,7 @@ def test_features_that_do_not_fit_are_told_before_they_fill_the_memory(
         table(strategy(flip=True, views=2))
 
 
-@pytest.mark.parametrize(("precision", "advice"), [("fp16", "give --precision fp32"), ("fp32", "are they damaged")])
+@pytest.mark.parametrize(("precision", "advice"), [("fp16", "precision fp32 has room"), ("fp32", "are they damaged")])
 def test_features_that_overflow_are_told_and_not_kept(
     precision: Arithmetic, advice: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
