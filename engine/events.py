@@ -113,7 +113,9 @@ class ExperimentResumed(Event, frozen=True, kw_only=True):
 class DataDecoded(Event, frozen=True, kw_only=True):
     """Every image was read once; ``left_out`` could not be. ``kept`` says where the decoded ones are.
 
-    ``fingerprint``: a digest of what the images show, their labels and their split.
+    ``fingerprint``: a digest of what the images show, their labels and their split. ``val_copies``: validation images
+    whose bytes are those of a training image; of folds, images whose bytes another image has too. ``test_copies``: test
+    images whose bytes are those of any other part's.
     """
 
     train: int
@@ -122,6 +124,8 @@ class DataDecoded(Event, frozen=True, kw_only=True):
     kept: str = ""
     fingerprint: str = ""
     test: int = 0
+    val_copies: int = 0
+    test_copies: int = 0
 
 
 class RunStarted(Event, frozen=True, kw_only=True):

@@ -179,6 +179,7 @@ def _(event: ev.FileSaved, state: ExperimentState) -> ExperimentState:
 def _(event: ev.RunFinished, state: ExperimentState) -> ExperimentState:
     if not _has(state, event.run):
         return state
+    run = state.run(event.run)
     return _with_run(
         state,
         event.run,
@@ -187,8 +188,9 @@ def _(event: ev.RunFinished, state: ExperimentState) -> ExperimentState:
         seconds=event.seconds,
         cpu_seconds=event.cpu_seconds,
         seconds_of_found_features=event.seconds_of_found_features,
-        most=state.run(event.run).most.raised(event.memory),
+        most=run.most.raised(event.memory),
         test=event.test,
+        times_tested=run.times_tested + (event.test is not None),
         joules=event.joules,
     )
 

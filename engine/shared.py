@@ -88,6 +88,7 @@ def _prepared(shared: Shared, side: int) -> Generator[Event, None, Prepared]:
         left_out = (*prepared.train.unreadable, *prepared.val.unreadable, *prepared.test.unreadable)
         if not shared.prepared:  # of another side it would be told again
             yield from _unread(left_out, _vanished(shared.dataset, prepared.val))
+        val_copies, test_copies = prepared.copies(folded=shared.experiment.folds is not None)
         yield ev.DataDecoded(
             train=len(prepared.train.labels),
             val=len(prepared.val.labels),
@@ -95,6 +96,8 @@ def _prepared(shared: Shared, side: int) -> Generator[Event, None, Prepared]:
             left_out=len(left_out),
             kept=prepared.pixels.kept,
             fingerprint=prepared.fingerprint,
+            val_copies=val_copies,
+            test_copies=test_copies,
         )
         shared.prepared[side] = prepared
     return shared.prepared[side]

@@ -75,6 +75,7 @@ class RunState(Struct, frozen=True):
     seconds_of_found_features: float = 0.0
     multiply_adds: int = 0
     test: Metrics | None = None
+    times_tested: int = 0
     probe: ev.ProbeSolved | None = None
     joules: float | None = None
     failure: ev.RunFailed | None = None

@@ -100,7 +100,7 @@ def measures(comparison: Comparison) -> tuple[Measure, ...]:
     compared_on = part(comparison)
     name = PARTS[compared_on]
     accuracies: dict[Part, str] = {
-        "test": "test accuracy, %: measured once, at the chosen epoch",
+        "test": "test accuracy, %: measured at the chosen epoch",
         "val": "validation accuracy, %, at the epoch that it chose: flatters",
     }
     accuracy = {

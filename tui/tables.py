@@ -74,7 +74,8 @@ class _ComparisonTable:
             said.append("without pixels: what the groups of the images alone give away")
         titles = {section.title for section in self.sections}
         if TITLES["test"] in titles:
-            said.append("validation chose the epoch and flatters, test was measured once at that epoch")
+            once = " once" if all(row.times_tested < 2 for row in self.comparison.runs) else ""
+            said.append(f"validation chose the epoch and flatters, test was measured{once} at that epoch")
         elif any(row.epochs > 1 for row in self.comparison.runs):
             said.append("the validation images also chose the best epoch, so what they tell flatters a little")
         return " · ".join(said)

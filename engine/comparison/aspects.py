@@ -46,7 +46,7 @@ if TYPE_CHECKING:
     from engine.comparison.scores import ClassScores
 
 Value = Callable[[Row], float | None]
-TITLES: dict[Part, str] = {"test": "Test: measured once", "val": "Validation: best epoch"}
+TITLES: dict[Part, str] = {"test": "Test: at that epoch", "val": "Validation: best epoch"}
 """Of the sections that tell what was measured on a part."""
 MOST_CLASSES = 8
 """Classes that have a line of their own; of more, those that are found worst."""

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from collections import Counter
+
 from engine.comparison.columns import columns, scored
 from engine.comparison.parts import PARTS, Part
 from engine.comparison.rows import Comparison
-from engine.comparison.strategy_means import is_whole
+from engine.comparison.strategy_means import interval, is_whole
 from engine.data import leaks
 from engine.models.origin import RANDOM
-from engine.text import listed
+from engine.text import counted, listed
+from engine.text import shown as one_line
 
 
 def caveats(comparison: Comparison, part: Part) -> tuple[str, ...]:
@@ -21,6 +24,8 @@ def caveats(comparison: Comparison, part: Part) -> tuple[str, ...]:
         said.append(f"{leaks.leak_sentence(leak)}.")
     if any(row.weights == RANDOM for row in done):
         said.append("Weights were random at the start, so this is no transfer learning.")
+    said += _seen_before(comparison, part)
+    said += _no_better_than_one_answer(comparison, part)
     said += _without_an_image(comparison)
     if 0 < len(done) < len(comparison.runs):
         are_to_come = any(row.state in ("waiting", "running", "paused") for row in comparison.runs)
@@ -35,6 +40,45 @@ def caveats(comparison: Comparison, part: Part) -> tuple[str, ...]:
             "The best epoch was chosen on these very images, which flatters; a test fraction sets others apart."
         )
     return tuple(said)
+
+
+def _seen_before(comparison: Comparison, part: Part) -> list[str]:
+    """That a part is not new to the networks, or to the person."""
+    data, said = comparison.data, []
+    if part == "test" and data.test_copies:
+        said.append(f"{counted(data.test_copies, 'test image is', 'test images are')} in training or validation too.")
+    elif part == "val" and data.val_copies and any(row.fold for row in comparison.runs):
+        copies = counted(data.val_copies, "image has", "images have")
+        said.append(f"{copies} a copy, which may be in training while the other is validated on.")
+    elif part == "val" and data.val_copies:
+        said.append(f"{counted(data.val_copies, 'validation image is', 'validation images are')} in training too.")
+    again = dict.fromkeys(row.strategy for row in comparison.runs if row.times_tested > 1)
+    if part == "test" and again:
+        said.append(f"The test of {listed([*again])} was known before training went on, which a person may have used.")
+    return said
+
+
+def _no_better_than_one_answer(comparison: Comparison, part: Part) -> list[str]:
+    """Which strategies are not shown to be more accurate than always answering the commonest class."""
+    shown = columns(comparison)
+    support = Counter[str]()
+    for scores in max(scored(shown)[1], key=len, default=()):
+        support.update({one.name: one.support for one in scores.classes})
+    if not support.total():
+        return []
+    (commonest, images), said = support.most_common(1)[0], []
+    share = images / support.total()
+    not_shown = [
+        column.title
+        for column in shown
+        if (found := interval(column.rows, comparison, part)) is not None and found[0] <= share
+    ]
+    if not_shown:
+        are = "is" if len(not_shown) == 1 else "are"
+        said.append(
+            f"{listed(not_shown)} {are} not shown to be more accurate than always answering {one_line(commonest)}."
+        )
+    return said
 
 
 def _without_an_image(comparison: Comparison) -> list[str]:

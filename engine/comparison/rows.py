@@ -24,12 +24,17 @@ if TYPE_CHECKING:
 
 
 class DataCounts(Struct, frozen=True):
-    """Images used for training, validation and the test (unreadable ones left out), and the class names."""
+    """Images used for training, validation and the test (unreadable ones left out), and the class names.
+
+    ``val_copies``, ``test_copies``: those that another part has too, see :class:`engine.events.DataDecoded`.
+    """
 
     train: int
     val: int
     classes: tuple[str, ...]
     test: int = 0
+    val_copies: int = 0
+    test_copies: int = 0
 
 
 class Row(Struct, frozen=True, kw_only=True):
@@ -37,7 +42,8 @@ class Row(Struct, frozen=True, kw_only=True):
 
     Accuracies are in 0..1 and losses mean cross-entropies in nats, all at ``best_epoch`` (best validation accuracy,
     ties by lower loss, counted from 1). Those of the validation images flatter, since they chose the epoch; those of
-    the test part were measured once, at that epoch. docs/verdict.md describes every field, with its unit.
+    the test part were measured at that epoch, and before where ``times_tested`` is more than 1. docs/verdict.md
+    describes every field, with its unit.
     """
 
     experiment: str = ""
@@ -74,6 +80,7 @@ class Row(Struct, frozen=True, kw_only=True):
     test_accuracy_high: float | None = None
     test_loss: float | None = None
     test_scores: Scores | None = None
+    times_tested: int = 0
     train_accuracy: float | None
     generalisation_gap: float | None
     gap_by_epoch: tuple[float, ...] = ()
@@ -193,7 +200,8 @@ def _counts(state: ExperimentState) -> DataCounts:
     if data is None:
         return DataCounts(0, 0, ())
     if decoded is not None:
-        return DataCounts(decoded.train, decoded.val, data.classes, decoded.test)
+        copies = decoded.val_copies, decoded.test_copies
+        return DataCounts(decoded.train, decoded.val, data.classes, decoded.test, *copies)
     train, val, test = (sum(part.values()) for part in (data.train, data.val, data.test))
     return DataCounts(train, val, data.classes, test)
 
@@ -248,6 +256,7 @@ def _row(one: ComparedRun, wanted: str | None) -> Row:
         test_accuracy_high=test_high,
         test_loss=test.loss if test else None,
         test_scores=_scores(one, "test", positive) if test else None,
+        times_tested=run.times_tested,
         train_accuracy=best.train.accuracy if best else None,
         generalisation_gap=best.train.accuracy - best.val.accuracy if best else None,
         gap_by_epoch=tuple(epoch.train.accuracy - epoch.val.accuracy for epoch in run.epochs),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import dataclass
 
 import torch
@@ -52,6 +53,17 @@ class Prepared:
     def count(self) -> int:
         """How many rows there are, those among them that cannot be read."""
         return len(self.contents)
+
+    def copies(self, *, folded: bool) -> tuple[int, int]:
+        """How many validation images, and how many test images, other parts have too; of folds, which divide training
+        and validation anew, how many of these images there are more than once.
+        """
+        train, val = self.train.rows.tolist(), self.val.rows.tolist()
+        trained, others = set(train), {*train, *val}
+        in_test = sum(row in others for row in self.test.rows.tolist())
+        if folded:
+            return sum(count for count in Counter(train + val).values() if count > 1), in_test
+        return sum(row in trained for row in val), in_test
 
     @property
     def trained(self) -> Tensor:

@@ -268,4 +268,4 @@ def test_a_run_that_goes_on_knows_nothing_of_how_it_ended() -> None:
     assert (ended.test, ended.cpu_seconds, ended.joules) == (tested.test, 9.0, 3.0)
     going = fold(events).run(FIRST)
     before_its_end = fold(events[:3]).run(FIRST)
-    assert going == msgspec.structs.replace(before_its_end, status="waiting", most=ended.most)
+    assert going == msgspec.structs.replace(before_its_end, status="waiting", most=ended.most, times_tested=1)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import signal
+from collections import deque
 from collections.abc import Callable, Generator
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
@@ -21,9 +22,10 @@ from engine.clock import Stopwatch
 from engine.data.dataset import DataError, DataSet
 from engine.data.prepare import prepare
 from engine.events import Action, Event
+from engine.experiment import run
 from engine.folder import checkpoint_file
 from engine.history import read_state
-from engine.log import event_reader, send_command
+from engine.log import EventLog, event_reader, send_command
 from engine.meters import Meters
 from engine.models.backbones import build, preprocessing
 from engine.shared import ChangedError
@@ -185,6 +187,11 @@ def test_what_a_person_ends_is_tested_too(action: Action, status: str, dataset: 
     assert ended_run.test
     assert "test_logits" in load_file(tmp_path / "run" / "predictions" / f"{FIRST}.safetensors")
     assert checkpoint_file(tmp_path / "run", FIRST).exists() == (action == "stop"), "only that is gone on with"
+    assert ended_run.times_tested == 1
+    if action == "stop":
+        with EventLog(tmp_path / "run") as log:
+            run(small_experiment(), dataset, log, deque())
+        assert read_state(tmp_path / "run").run(FIRST).times_tested == 2, "which the verdict says"
 
 
 def test_where_no_epoch_has_ended_there_is_nothing_to_test(dataset: DataSet, tmp_path: Path) -> None:

@@ -176,7 +176,9 @@ def test_json_has_every_field_and_a_verdict() -> None:
     text = FORMATS["json"](comparison(row("a", 0.95), row("b", 0.9)))
     read = json.loads(text)
     assert list(read) == [*Comparison.__struct_fields__, "strategies", "verdict", "choices"]
-    assert read["data"] == {"train": 244, "val": 153, "classes": ["ants", "bees"], "test": 0}
+    assert read["data"] == {"train": 244, "val": 153, "classes": ["ants", "bees"]} | dict.fromkeys(
+        ("test", "val_copies", "test_copies"), 0
+    )
     assert list(read["runs"][0]) == list(Row.__struct_fields__)
     assert read["runs"][1]["val_accuracy"] == 0.9
     assert read["verdict"].startswith("a reaches 95.0 %")

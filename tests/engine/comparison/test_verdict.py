@@ -8,6 +8,7 @@ from engine.comparison.confusion import matrices
 from engine.comparison.difference import PairedDifference
 from engine.comparison.difference_words import about, oriented, sentence
 from engine.comparison.paired import holm
+from engine.comparison.parts import Part
 from engine.comparison.rows import Comparison, DataCounts
 from engine.comparison.scores import ClassScores, Scores
 from engine.comparison.verdict import choices, verdict
@@ -241,6 +242,40 @@ def test_a_class_that_nothing_was_measured_of_is_a_caveat() -> None:
     assert "No validation image is of bees, so accuracy on that was not measured." in caveats(made, "val")
     whole = replace(scored, classes=(there, replace(gone, support=1)))
     assert not any("No validation image" in said for said in caveats(comparison(row("a", 0.9, scores=whole)), "val"))
+
+
+def test_what_always_the_same_answer_would_reach_is_a_caveat() -> None:
+    classes = (ClassScores("ants", 1.0, 1.0, 40), ClassScores("bees", 0.5, 0.5, 60))
+    scored = Scores(100, 1.0, 1.0, 1.0, None, None, "", None, None, 0.1, 0.1, classes, ((40, 0), (30, 30)))
+    made = comparison(*(row(name, accuracy, 100, scores=scored) for name, accuracy in (("a", 0.6), ("b", 0.68))))
+    (said,) = [one for one in caveats(made, "val") if "always answering" in one]
+    assert said == "a, b are not shown to be more accurate than always answering bees."
+    better = comparison(row("a", 0.6, 100, scores=scored), row("b", 0.75, 100, scores=scored))
+    (said,) = [one for one in caveats(better, "val") if "always answering" in one]
+    assert said == "a is not shown to be more accurate than always answering bees."
+    assert not any("always" in one for one in caveats(comparison(row("b", 0.75, 100, scores=scored)), "val"))
+
+
+@pytest.mark.parametrize(
+    ("part", "fold", "said"),
+    [
+        ("val", None, "3 validation images are in training too."),
+        ("val", 1, "3 images have a copy, which may be in training while the other is validated on."),
+        ("test", None, "1 test image is in training or validation too."),
+    ],
+)
+def test_images_in_two_parts_are_a_caveat(part: Part, fold: int | None, said: str) -> None:
+    made = comparison(row("a", 0.9, fold=fold))
+    copied = replace(made, data=replace(made.data, val_copies=3, test_copies=1))
+    assert said in caveats(copied, part)
+    assert said not in caveats(made, part)
+
+
+def test_a_test_that_was_known_before_training_went_on_is_a_caveat() -> None:
+    again = row("a", 0.9, test_accuracy=0.9, times_tested=2)
+    (said,) = [one for one in caveats(comparison(again, row("b", 0.9, test_accuracy=0.9)), "test") if "known" in one]
+    assert said == "The test of a was known before training went on, which a person may have used."
+    assert not any("known" in one for one in caveats(comparison(replace(again, times_tested=1)), "test"))
 
 
 def test_a_strategy_without_a_result_does_not_change_what_the_others_are_measured_on() -> None:

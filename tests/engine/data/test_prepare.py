@@ -5,6 +5,7 @@ import threading
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
+from dataclasses import replace
 from pathlib import Path
 
 import msgspec
@@ -23,7 +24,7 @@ from engine.data.dataset import DataError, DataSet, Sample
 from engine.data.discover import discover
 from engine.data.pixels import InMemory, Mapped, OnDemand
 from engine.data.prepare import prepare
-from engine.data.prepared import Prepared
+from engine.data.prepared import NO_IMAGES, Prepared
 from engine.data.squares import square
 from engine.spec import DataSource
 from tests.engine.hostile.bounded import MIB, rise
@@ -347,6 +348,18 @@ def test_the_same_image_twice_is_decoded_once(image_folder: Callable[..., Path])
     assert images.count == 12 + 8
     assert len(images.val.rows) == 8 + 1
     assert len(set(images.train.rows.tolist()) & set(images.val.rows.tolist())) == 1
+
+
+def test_images_that_are_in_two_parts_are_counted(image_folder: Callable[..., Path]) -> None:
+    folder = image_folder()
+    train = folder / "train" / "warm"
+    for place, copied in (("val/warm/x.png", "1.png"), ("val/warm/y.png", "1.png"), ("train/warm/z.png", "2.png")):
+        (folder / place).write_bytes((train / copied).read_bytes())
+    images, _ = prepared(discover(DataSource(str(folder))))
+    assert images.copies(folded=False) == (2, 0)
+    assert images.copies(folded=True) == (3 + 2, 0)
+    tested = replace(images, val=NO_IMAGES, test=images.val)
+    assert tested.copies(folded=False) == (0, 2)
 
 
 @pytest.mark.parametrize(("scarce", "kind"), PLACES, ids=lambda value: value.__name__)
