@@ -30,7 +30,7 @@ from tui.widgets.rows import Rows
 
 ABOVE_AND_BELOW = 8
 """Rows of the head and of what is said of an image, which a picture does not have."""
-NO_PAIR = "Two runs with a result are needed to disagree."
+NO_PAIR = "Two runs with a result are needed to disagree. Of one: m, and enter on a cell, shows what it got wrong."
 
 
 class MistakesView(Vertical):
