@@ -202,6 +202,8 @@ def _(event: ev.RunFailed, state: ExperimentState) -> ExperimentState:
 
 @_apply.register
 def _(event: ev.Warned, state: ExperimentState) -> ExperimentState:
+    if any((known.run, known.message) == (event.run, event.message) for known in state.warnings):
+        return state  # whoever goes on with an experiment warns of the same again
     return replace(state, warnings=(*state.warnings, event))
 
 

@@ -99,6 +99,7 @@ class RunState(Struct, frozen=True):
 class ExperimentState(Struct, frozen=True):
     """An experiment as its events tell it; ``spec`` is None until the first event was read.
 
+    ``warnings``: each once, however often it was told of the same run.
     ``interrupted``: no process writes the log though it has no end, so what is unfinished stays so until it is resumed.
     No event tells that: whoever reads the log sets it, see :func:`engine.history.with_writer`.
     """

@@ -143,6 +143,22 @@ def test_folding_in_pieces_is_folding_at_once() -> None:
     assert state == fold(events)
 
 
+def test_a_warning_that_is_told_again_counts_once() -> None:
+    told = [
+        ev.Warned(message="few images"),
+        ev.Warned(run=FIRST, message="slow"),
+        ev.Warned(run=SECOND, message="slow"),
+    ]
+    goes_on = ev.ExperimentResumed(host="here", pid=1, device=ev.Device("cpu", "some CPU", 10), versions={})
+    events = at_seconds([started(), *told, goes_on, *told, ev.Warned(message="another machine")])
+    assert [(warned.run, warned.message) for warned in fold(events).warnings] == [
+        ("", "few images"),
+        (FIRST, "slow"),
+        (SECOND, "slow"),
+        ("", "another machine"),
+    ]
+
+
 def test_many_epochs_are_kept_in_order_however_they_arrive() -> None:
     many = [epoch(run, number, 0.5, is_best=False) for number in range(1, 3001) for run in (FIRST, SECOND)]
     events = at_seconds([started(), run_started(FIRST), *many, ev.Warned(message="w")])

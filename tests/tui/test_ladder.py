@@ -12,7 +12,7 @@ from engine.spec import DataSource
 from engine.state import RunState
 from engine.strategy import LBFGS, SGD, AdamW, Constant, StepLR, changed_strategy, settings
 from tests.tui.conftest import text_of, until
-from tests.tui.test_setup import SIZES, App, settled, typed
+from tests.tui.test_setup import SIZES, App, post, settled, typed
 from tui import curves, words
 from tui.cli import status
 from tui.screens.add_strategy import AddStrategy, no_backbone
@@ -102,12 +102,32 @@ async def test_what_is_there_already_is_ticked_and_of_what_is_typed_only_models_
         await pilot.press("enter")
         assert isinstance(app.screen, AddStrategy)
         await typed(pilot, "resnet5")
-        assert "! not the name of a torchvision model; → takes resnet50" in text_of(app)
+        assert "! not the name of a torchvision model; tab takes resnet50" in text_of(app)
         await typed(pilot, "wide_resnet1")
         await until(pilot, lambda: getattr(app.focused, "_suggestion", "") == "wide_resnet101_2")
         await pilot.press("right", "enter")
         await pilot.pause()
         assert app.setup.strategies.chosen[-1] == on_rung("wide_resnet101_2", "probe")
+
+
+async def test_tab_takes_the_name_wherever_the_hint_stands_and_else_goes_on(images: DataSource) -> None:
+    app = App(images)
+    async with app.run_test(size=SIZES[0]) as pilot:
+        await settled(pilot)
+        await post(pilot, "a", *"shufflenet_v2_x1", "tab", "x")  # together, before anything can be suggested
+        assert isinstance(window := app.screen, AddStrategy)
+        assert window.backbone.value == "shufflenet_v2_x1_0x"
+        for rest in ("", "X1"):  # what is suggested tells capital letters apart, the hint does not
+            await typed(pilot, f"shufflenet_v2_{rest}")
+            await pilot.press("shift+tab")
+            assert app.focused is window.rungs and "tab takes shufflenet_v2_x" in text_of(app)
+            await pilot.press("tab")
+            assert app.focused is window.rungs and "Enter adds shufflenet_v2_x" in text_of(app)
+            await pilot.press("tab")
+            assert app.focused is window.backbone and "tab takes" not in text_of(app)
+        await typed(pilot, "resnet99")
+        await pilot.press("tab")
+        assert app.focused is window.rungs and window.backbone.value == "resnet99"
 
 
 def test_any_name_that_may_be_a_model_is_taken_where_none_is_known(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -17,7 +17,7 @@ from textual.events import DescendantFocus, Key, Paste
 from textual.message import Message
 from textual.pilot import Pilot
 from textual.widget import Widget
-from textual.widgets import Input
+from textual.widgets import Button, Input
 
 import tui.app
 from engine.data.dataset import DataError
@@ -312,6 +312,23 @@ async def test_digits_type_in_a_field_and_change_modes_elsewhere(images: DataSou
         await pilot.pause()
         assert app.current_mode == "runs"
     assert app.started[0].seeds == (4, 2)
+
+
+@pytest.mark.parametrize("way", ["ctrl+r", "button"])
+async def test_a_start_leaves_the_field_so_that_digits_change_modes(images: DataSource, way: str) -> None:
+    app = App(images)
+    async with app.run_test(size=SIZES[0]) as pilot:
+        await settled(pilot)
+        await app.setup.action_edit()
+        if way == "button":
+            app.setup.query_one("#start", Button).focus()
+        before = app.setup.form.strategy
+        await pilot.press("enter" if way == "button" else way, "4")
+        await until(pilot, lambda: app.current_mode == "runs")
+        await pilot.press("1")
+        await until(pilot, lambda: app.current_mode == "setup")
+        assert app.focused is app.setup.strategies
+        assert app.setup.form.strategy == before == app.started[0].strategies[0]
 
 
 async def test_what_holds_for_every_run_is_checked(images: DataSource) -> None:

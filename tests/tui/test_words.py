@@ -60,6 +60,16 @@ def test_the_first_line_never_leaves_out_how_it_ended() -> None:
         assert "finished" in line and "classes" not in line and len(line) <= width
 
 
+def test_the_first_line_says_of_an_experiment_what_runs_says() -> None:
+    failed = ev.RunFailed(run=TUNED, kind="diverged", message="loss is nan", advice="")
+    left = msgspec.structs.replace(begun(ev.CommandApplied(action="pause")), interrupted=True)
+    states = (fold([*EVENTS[:-1], failed, EVENTS[-1]]), begun(failed, ev.ExperimentFinished(end="stopped")), left)
+    said = [first_line(state, 100).plain.partition("2 classes")[2].split() for state in states]
+    assert [words[:2] for words in said] == [["·", "failed"], ["·", "failed"], ["·", "interrupted"]]
+    assert not {"finished", "stopped", "paused"} & {word for words in said for word in words}
+    assert first_line(begun(failed), 100).plain.partition("2 classes")[2].split()[:1] != ["·"], "others go on"
+
+
 @pytest.mark.parametrize(
     ("events", "status", "activity"),
     [

@@ -22,6 +22,7 @@ from tui.backbones import BackboneQuery, Facts, looking
 from tui.screens.dialogs import answer
 from tui.theme import AMBER, GREY, rgb
 from tui.widgets.field import Field
+from tui.widgets.order import caught_up
 from tui.widgets.strategy_form import COMMON_BACKBONES
 from tui.widgets.text_input import TextInput
 
@@ -52,6 +53,9 @@ class AddStrategy(ModalScreen[Strategy | None]):
             "down", "move(1)", "Rung", key_display="↑ ↓", priority=True, id="add.down", tooltip="the next rung"
         ),  # fields have these keys for the field below and above
         Binding("up", "move(-1)", show=False, priority=True, id="add.up", tooltip="the rung before"),
+        Binding(
+            "tab", "take", show=False, priority=True, id="add.take", tooltip="take the name that is told, or go on"
+        ),
         Binding("enter", "add", "Add", id="add.add", tooltip="add it to the strategies, ticked"),
     ]
 
@@ -87,6 +91,15 @@ class AddStrategy(ModalScreen[Strategy | None]):
         """Goes to the next rung, or to the one before, wherever the focus is."""
         self.rungs.highlighted = ((self.rungs.highlighted or 0) + step) % self.rungs.option_count
 
+    async def action_take(self) -> None:
+        """Takes the name that the hint tells, or goes to the next field where there is none."""
+        await caught_up(self.backbone)
+        if whole := self._whole:
+            self.backbone.value = whole
+            self.backbone.cursor_position = len(whole)
+        else:
+            self.focus_next()
+
     @property
     def problem(self) -> str:
         """Why the backbone is none, empty where it is one."""
@@ -104,8 +117,8 @@ class AddStrategy(ModalScreen[Strategy | None]):
     @on(OptionList.OptionHighlighted)
     def _say(self) -> None:
         strategy = self.strategy
-        said = f"! {self._not_yet or self.problem}" if strategy is None else f"Enter adds {strategy.name}"
-        self.said.update(said)
+        hint = f"not the name of a torchvision model; tab takes {self._whole}" if self._whole else self.problem
+        self.said.update(f"! {hint}" if strategy is None else f"Enter adds {strategy.name}")
 
     @on(Input.Changed)
     def _typed(self) -> None:
@@ -120,11 +133,12 @@ class AddStrategy(ModalScreen[Strategy | None]):
             self.facts.update(_said(await looking.answer(BackboneQuery(self.backbone.value.strip(), self.weights))))
 
     @property
-    def _not_yet(self) -> str:
-        """What is said of the beginning of a name, which reads as all of it where the cursor stands on the rest."""
+    def _whole(self) -> str:
+        """The name of which only the beginning is typed, empty where what is typed is a name or begins none."""
         typed = self.backbone.value.strip()
-        whole = next((name for name in self.suggested if typed and name.startswith(typed.lower())), "")
-        return f"not the name of a torchvision model; → takes {whole}" if whole else ""
+        if not typed or not self.problem:
+            return ""
+        return next((name for name in self.suggested if name.startswith(typed.lower())), "")
 
     @on(Input.Submitted)
     @on(OptionList.OptionSelected)

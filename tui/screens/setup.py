@@ -212,6 +212,7 @@ class SetupScreen(Mode):
             try:
                 self.data.stop_checking()
                 app_of(self).start_experiment(self.asked())
+                self.set_focus(self.strategies)  # at once: the keys that come next are meant for no field
             except SpecError as error:
                 problem = str(error)
         self._say(problem)

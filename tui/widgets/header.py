@@ -10,6 +10,7 @@ from textual.message import Message
 from textual.widgets import Static
 
 from engine.events import Memory
+from engine.history import status
 from engine.state import ExperimentState
 from engine.text import shown
 from engine.units import size
@@ -97,15 +98,14 @@ def tabs(present: str) -> Text:
 
 
 def _experiment(state: ExperimentState, name: int, facts: int) -> Text:
-    """Its data, in a name of at most ``name`` characters, and whether it is over, which is never left out."""
+    """Its data, in a name of at most ``name`` characters, and its status, as Runs tells it, which is never left out."""
     text = Text.assemble(("tl-tui", f"bold {rgb(BLUE)}"), no_wrap=True)
     if state.data is not None:
         known = (division(state), f"{len(state.data.classes):,} classes")[:facts]
         text.append("  ").append(shown(state.data.name, name), "bold")
         text.append("".join(f" · {fact}" for fact in known), rgb(GREY))
-    for said in ("paused" if state.paused else "", "interrupted" if state.interrupted else "", state.end or ""):
-        if said:
-            text.append(f" · {said}", rgb(GREY) if said == "finished" else f"bold {rgb(AMBER)}")
+    if (now := status(state)) != "running":
+        text.append(f" · {now}", rgb(GREY) if now == "finished" else f"bold {rgb(AMBER)}")
     return text
 
 
