@@ -24,6 +24,7 @@ from engine import folder as folders
 from engine.comparison.rows import Row
 from engine.history import read_state
 from engine.log import EventLog
+from engine.note import read_note
 from engine.spec import Experiment, Precision, planned_runs
 from engine.toml import SpecError
 from tests import forked
@@ -31,7 +32,7 @@ from tests.engine.running import wait_for
 from tests.tui import logs
 from tui.app import TlTui
 from tui.cli import status
-from tui.commands.find import find_experiment, find_interrupted
+from tui.commands.find import find_experiment, find_interrupted, find_run
 from tui.naming import called
 from tui.options import RUNS
 from tui.session import _failed, _print_whereabouts
@@ -389,6 +390,36 @@ def test_an_experiment_is_found_by_what_it_is_called(
     (folder / "events.jsonl").touch()
     (word,) = shlex.split(called(folder))
     assert find_experiment(word, RUNS).samefile(folder)
+
+
+def test_a_beginning_of_its_name_says_which_experiment_is_meant(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out = tmp_path / "runs"
+    for name in ("ants", "ants-20260101-000000", "ants-20260102-000000", "bees-20260101-000000"):
+        logs.write(out / name, logs.events())
+    (out / "begun").mkdir()
+    (out / "begun" / "experiment.toml").touch()
+    bees = out / "bees-20260101-000000"
+    assert find_experiment("b", out) == find_interrupted("bee", out) == bees
+    assert find_interrupted("beg", out) == out / "begun", "it has no log yet"
+    assert find_experiment("ants", out) == out / "ants", "a full name is no beginning"
+    assert find_run("bees:resnet18-finetune-0", out) == (bees, "resnet18-finetune-0")
+    for line in ("note ants- x", "ctl ants- status", "ctl ants- stop", "resume ants-", "compare ants-:x", "onnx ants-"):
+        assert status(line.split()) == 2, line
+        said = capsys.readouterr().err
+        assert f"in {out} begin with 'ants-': ants-20260102-000000, ants-20260101-000000; write more" in said, line
+        assert said.count("\n") == 1, line
+    with pytest.raises(SpecError, match="there is no experiment ''"):
+        find_experiment("", out)
+    assert status(["note", "bees", "of", "2026"]) == 0 and read_note(bees) == "of 2026"
+
+
+def test_a_beginning_of_its_name_deletes_no_experiment(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    folder = logs.write(tmp_path / "runs" / "bees-20260101-000000", logs.events())
+    assert status(["delete", "--yes", "bees"]) == 2 and folder.is_dir()
+    said = capsys.readouterr().err
+    assert "'bees' is only how bees-20260101-000000 begins" in said and "write the full name" in said
 
 
 @pytest.mark.parametrize("line", ["runs", "runs --json", "presets", "presets --json", "--help"])
