@@ -367,6 +367,21 @@ def test_resume_names_what_was_stopped_where_nothing_was_interrupted(tmp_path: P
         find_interrupted(None, out)
 
 
+def test_attach_names_the_newest_that_was_interrupted_where_nothing_runs(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for stream in ("stdin", "stdout"):
+        monkeypatch.setattr(f"sys.{stream}.isatty", lambda: True)
+    logs.write(tmp_path / "runs" / "a-20260101-000000", logs.events())
+    logs.write(tmp_path / "runs" / "b-20260102-000000", logs.events()[:5])
+    assert status(["attach"]) == 2
+    said = capsys.readouterr().err
+    assert "is running; `tl-tui resume b-20260102-000000` goes on with the newest, which was interrupted" in said
+    logs.write(tmp_path / "runs" / "c-20260103-000000", logs.events())
+    assert status(["attach"]) == 2
+    assert "is running; a name says which to look at" in capsys.readouterr().err
+
+
 def test_the_app_leaves_behind_how_to_go_on_with_what_was_stopped(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

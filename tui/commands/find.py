@@ -103,7 +103,14 @@ def find_running(name: str | None, out: Path) -> Path:
     """The folder of the experiment to watch: the named one, or the newest that a process is at."""
     if name is not None:
         return find_experiment(name, out)
-    return _newest("running", out, lambda _: "a name says which to look at", lambda one: one.status == "paused")
+    return _newest("running", out, _to_look_at, lambda one: one.status == "paused")
+
+
+def _to_look_at(found: Sequence[Summary]) -> str:
+    """What can be done where nothing runs: to go on with the newest if that was interrupted, or to name one."""
+    if found and found[0].status == "interrupted":
+        return f"`tl-tui resume {called(found[0].folder)}` goes on with the newest, which was interrupted"
+    return "a name says which to look at"
 
 
 def _to_resume(found: Sequence[Summary]) -> str:
