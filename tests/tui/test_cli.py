@@ -448,6 +448,15 @@ def test_a_reader_who_has_gone_is_no_failure(line: str, tmp_path: Path) -> None:
     assert (done.returncode, done.stderr) == (0, b"")
 
 
+@pytest.mark.parametrize("line", ["runs", "runs --json", "presets --json", "--help"])
+def test_output_that_cannot_be_written_is_said_in_words(line: str, tmp_path: Path) -> None:
+    logs.write(tmp_path / "runs" / "ants-bees-20261123-120000", logs.events())
+    command = [str(Path(sys.executable).parent / "tl-tui"), *line.split()]
+    with Path("/dev/full").open("w") as full:
+        done = subprocess.run(command, stdout=full, stderr=subprocess.PIPE, timeout=60, check=False)
+    assert (done.returncode, done.stderr) == (2, b"tl-tui: standard output: No space left on device\n")
+
+
 def test_beside_a_long_name_the_other_columns_stay(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
