@@ -8,6 +8,7 @@ import sys
 import threading
 from io import TextIOWrapper
 from pathlib import Path
+from typing import NoReturn
 
 import click
 
@@ -16,6 +17,7 @@ from tui.command_line import cli
 
 def main() -> None:
     """The console entry point: errors become one line and an exit status."""
+    from tui.lost_terminal import LastingText
     from tui.signals import EndedAtOnceError
 
     _open_closed_output()
@@ -23,6 +25,8 @@ def main() -> None:
     for stream in (sys.stdout, sys.stderr):  # where they are not UTF-8, they take no ✓ and no name of a class
         if isinstance(stream, TextIOWrapper):
             stream.reconfigure(errors="tl-tui")
+    if sys.__stdout__ is not None:  # it did not come closed
+        sys.stdout = LastingText(1, sys.stdout, _output_failed)
     try:
         code = status(sys.argv[1:])
         waits = not any(thread.daemon for thread in threading.enumerate())
@@ -42,6 +46,14 @@ def _escaped(error: UnicodeError) -> tuple[str, int]:
     from json import dumps
 
     return dumps(error.object[error.start : error.end])[1:-1], error.end
+
+
+def _output_failed(error: OSError) -> NoReturn:
+    """Raises what says that it is the output which cannot be written; what is written from now on goes nowhere."""
+    from tui.lost_terminal import of_output, point_nowhere
+
+    point_nowhere([1])  # else the interpreter, which flushes too, would fail at its end
+    raise of_output(error) from None
 
 
 def _open_closed_output() -> None:
@@ -79,9 +91,6 @@ def _done(arguments: list[str]) -> int:
         code = int(cli.main(arguments, prog_name="tl-tui", standalone_mode=False) or 0)
         sys.stdout.flush()
     except BrokenPipeError:
-        from tui.lost_terminal import point_nowhere
-
-        point_nowhere([1])  # else the interpreter, which flushes too, would fail at its end
         code = 0
     except SystemExit as left:
         if left.code != 1:  # so Rich and click end where the reader has gone, and no command of tl-tui

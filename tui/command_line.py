@@ -199,7 +199,7 @@ def note(experiment: str, words: tuple[str, ...], out: Path) -> int:
 @click.option("--force", is_flag=True, help="Delete although another host may be at it.")
 @out_option
 def delete(experiments: tuple[str, ...], yes: bool, force: bool, out: Path) -> int:
-    """Delete EXPERIMENTs: folders, or names below --out. Never one that runs, nor files that tl-tui did not make."""
+    """Delete EXPERIMENTs: folders, or full names in --out. Never one that runs, nor files that tl-tui did not make."""
     from tui.commands.delete import delete_experiments
 
     return delete_experiments(experiments, out, yes=yes, force=force)
@@ -231,7 +231,7 @@ def compare(
     output: Path | None,
     out: Path,
 ) -> int:
-    """Compare what EXPERIMENTs came to: folders, or names below --out; the newest if none is given.
+    """Compare what EXPERIMENTs came to: folders, or (beginnings of) names below --out; the newest if none is given.
 
     Several that were measured on the same data stand side by side; EXPERIMENT:RUN is one run of it.
     """

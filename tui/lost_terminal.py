@@ -19,7 +19,7 @@ GONE = (errno.EIO, errno.EPIPE, errno.ENXIO)
 
 
 class LastingText(io.TextIOWrapper):
-    """Text written to a file descriptor; what that does not take is lost, and ``failed`` told why, but nothing raised.
+    """Text written to a file descriptor; what that does not take is lost, and ``failed`` told why: only that may raise.
 
     ``like`` gives the encoding and whether each line is written at once. The descriptor stays open.
     """
@@ -45,6 +45,11 @@ class LastingText(io.TextIOWrapper):
             self._failed(error)
 
 
+def of_output(error: OSError) -> OSError:
+    """The error of writing to standard output, with that where a file's name would be, which it lacks."""
+    return OSError(error.errno, error.strerror, "standard output")
+
+
 @contextmanager
 def output_may_end() -> Iterator[None]:
     """As under nohup: where the terminal or the reader of a pipe goes away, the work goes on in silence.
@@ -59,7 +64,7 @@ def output_may_end() -> Iterator[None]:
         if error.errno in GONE:
             point_nowhere(terminals if descriptor in terminals else [descriptor])
         elif not failures:
-            failures.append(OSError(error.errno, error.strerror, "standard output"))
+            failures.append(of_output(error))
 
     def hung_up(_signal: int, _frame: FrameType | None) -> None:
         point_nowhere(terminals)

@@ -18,8 +18,9 @@ Knob = Callable[[ComparedRun], str | None]
 def unfairness(runs: Sequence[ComparedRun]) -> tuple[str, ...]:
     """What differs between strategies, a sentence each, from what was recorded; empty where all of it is the same.
 
-    Runs without a result yet count as they were asked for.
+    Runs that may still get a result count as they were asked for; those that ended without one are not compared.
     """
+    runs = [one for one in runs if one.run.best is not None or _goes_on(one)]
     if len({one.strategy for one in runs}) < 2:
         return ()
     sentences = [_sentence(title, _values(runs, knob)) for title, knob in _KNOBS.items()]
@@ -27,6 +28,12 @@ def unfairness(runs: Sequence[ComparedRun]) -> tuple[str, ...]:
     libraries = dict.fromkeys(library for one in runs for library in one.source.state.versions)
     sentences += [_sentence(f"Version of {name}", _values(runs, _version(name))) for name in libraries]
     return tuple(sentence for sentence in sentences if sentence)
+
+
+def _goes_on(one: ComparedRun) -> bool:
+    """Whether the run is at work, or waits in an experiment that is."""
+    state = one.source.state
+    return not one.run.is_over and state.end is None and not state.interrupted
 
 
 def _values(runs: Sequence[ComparedRun], knob: Knob) -> dict[str, str]:
@@ -103,7 +110,7 @@ def _epochs(one: ComparedRun) -> str | None:
     if one.run.strategy.is_probe:
         return None
     done = len(one.run.epochs)
-    return f"{done} of {planned}" if one.run.is_over and 0 < done < planned else f"{planned}"
+    return f"{done} of {planned}" if one.run.is_over and done < planned else f"{planned}"
 
 
 def _batch_size(one: ComparedRun) -> str | None:

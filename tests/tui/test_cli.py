@@ -24,6 +24,7 @@ from engine import folder as folders
 from engine.comparison.rows import Row
 from engine.history import read_state
 from engine.log import EventLog
+from engine.note import read_note
 from engine.spec import Experiment, Precision, planned_runs
 from engine.toml import SpecError
 from tests import forked
@@ -31,7 +32,7 @@ from tests.engine.running import wait_for
 from tests.tui import logs
 from tui.app import TlTui
 from tui.cli import status
-from tui.commands.find import find_experiment, find_interrupted
+from tui.commands.find import find_experiment, find_interrupted, find_run
 from tui.naming import called
 from tui.options import RUNS
 from tui.session import _failed, _print_whereabouts
@@ -366,6 +367,21 @@ def test_resume_names_what_was_stopped_where_nothing_was_interrupted(tmp_path: P
         find_interrupted(None, out)
 
 
+def test_attach_names_the_newest_that_was_interrupted_where_nothing_runs(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for stream in ("stdin", "stdout"):
+        monkeypatch.setattr(f"sys.{stream}.isatty", lambda: True)
+    logs.write(tmp_path / "runs" / "a-20260101-000000", logs.events())
+    logs.write(tmp_path / "runs" / "b-20260102-000000", logs.events()[:5])
+    assert status(["attach"]) == 2
+    said = capsys.readouterr().err
+    assert "is running; `tl-tui resume b-20260102-000000` goes on with the newest, which was interrupted" in said
+    logs.write(tmp_path / "runs" / "c-20260103-000000", logs.events())
+    assert status(["attach"]) == 2
+    assert "is running; a name says which to look at" in capsys.readouterr().err
+
+
 def test_the_app_leaves_behind_how_to_go_on_with_what_was_stopped(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -391,6 +407,36 @@ def test_an_experiment_is_found_by_what_it_is_called(
     assert find_experiment(word, RUNS).samefile(folder)
 
 
+def test_a_beginning_of_its_name_says_which_experiment_is_meant(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out = tmp_path / "runs"
+    for name in ("ants", "ants-20260101-000000", "ants-20260102-000000", "bees-20260101-000000"):
+        logs.write(out / name, logs.events())
+    (out / "begun").mkdir()
+    (out / "begun" / "experiment.toml").touch()
+    bees = out / "bees-20260101-000000"
+    assert find_experiment("b", out) == find_interrupted("bee", out) == bees
+    assert find_interrupted("beg", out) == out / "begun", "it has no log yet"
+    assert find_experiment("ants", out) == out / "ants", "a full name is no beginning"
+    assert find_run("bees:resnet18-finetune-0", out) == (bees, "resnet18-finetune-0")
+    for line in ("note ants- x", "ctl ants- status", "ctl ants- stop", "resume ants-", "compare ants-:x", "onnx ants-"):
+        assert status(line.split()) == 2, line
+        said = capsys.readouterr().err
+        assert f"in {out} begin with 'ants-': ants-20260102-000000, ants-20260101-000000; write more" in said, line
+        assert said.count("\n") == 1, line
+    with pytest.raises(SpecError, match="there is no experiment ''"):
+        find_experiment("", out)
+    assert status(["note", "bees", "of", "2026"]) == 0 and read_note(bees) == "of 2026"
+
+
+def test_a_beginning_of_its_name_deletes_no_experiment(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    folder = logs.write(tmp_path / "runs" / "bees-20260101-000000", logs.events())
+    assert status(["delete", "--yes", "bees"]) == 2 and folder.is_dir()
+    said = capsys.readouterr().err
+    assert "'bees' is only how bees-20260101-000000 begins" in said and "write the full name" in said
+
+
 @pytest.mark.parametrize("line", ["runs", "runs --json", "presets", "presets --json", "--help"])
 def test_a_reader_who_has_gone_is_no_failure(line: str, tmp_path: Path) -> None:
     logs.write(tmp_path / "runs" / "ants-bees-20261123-120000", logs.events())
@@ -400,6 +446,15 @@ def test_a_reader_who_has_gone_is_no_failure(line: str, tmp_path: Path) -> None:
     done = subprocess.run(command, stdout=theirs, stderr=subprocess.PIPE, timeout=60, check=False)
     os.close(theirs)
     assert (done.returncode, done.stderr) == (0, b"")
+
+
+@pytest.mark.parametrize("line", ["runs", "runs --json", "presets --json", "--help"])
+def test_output_that_cannot_be_written_is_said_in_words(line: str, tmp_path: Path) -> None:
+    logs.write(tmp_path / "runs" / "ants-bees-20261123-120000", logs.events())
+    command = [str(Path(sys.executable).parent / "tl-tui"), *line.split()]
+    with Path("/dev/full").open("w") as full:
+        done = subprocess.run(command, stdout=full, stderr=subprocess.PIPE, timeout=60, check=False)
+    assert (done.returncode, done.stderr) == (2, b"tl-tui: standard output: No space left on device\n")
 
 
 def test_beside_a_long_name_the_other_columns_stay(

@@ -10,7 +10,7 @@ import click
 
 from engine.removal import contents, remove
 from engine.writer_lock import LogBusyError
-from tui.commands.find import find_experiment
+from tui.commands.find import find_by_full_name
 from tui.deleting import is_deleted, what_goes
 from tui.text import print_line
 
@@ -18,9 +18,9 @@ from tui.text import print_line
 def delete_experiments(names: Sequence[str], out: Path, *, yes: bool, force: bool) -> int:
     """Deletes each, in its turn; 1 where one is kept: by a person, or since a process is at it.
 
-    ``SpecError`` before anything where a name is nobody's.
+    ``SpecError`` before anything where a name is nobody's, or only the beginning of one.
     """
-    folders = dict.fromkeys([find_experiment(name, out).absolute() for name in names])
+    folders = dict.fromkeys([find_by_full_name(name, out).absolute() for name in names])
     if not yes and not sys.stdin.isatty():
         raise click.UsageError("there is nobody to ask; --yes deletes without a question")
     kept = False

@@ -1,4 +1,4 @@
-"""How a command finds the experiment that is meant: by its name, or the newest of its kind."""
+"""How a command finds the experiment that is meant: by its name, or a beginning of it, or the newest of its kind."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from engine.folder import EVENTS, SPEC, weights_file
-from engine.text import shown
+from engine.text import listed, shown
 from engine.toml import SpecError
 from engine.units import percent
 from tui.naming import called
@@ -18,7 +18,10 @@ if TYPE_CHECKING:
 
 
 def find_experiment(name: str | None, out: Path) -> Path:
-    """The folder of an experiment: a path, a name below ``out``, or the newest; ``SpecError`` where there is none."""
+    """The folder of an experiment: a path, a name below ``out`` or a beginning that only one there has, or the newest.
+
+    ``SpecError`` where there is none, or where several begin so.
+    """
     if name is None:
         from engine.history import iter_summaries
 
@@ -28,21 +31,29 @@ def find_experiment(name: str | None, out: Path) -> Path:
                 f"there is no experiment in {_place(out)}; `tl-tui run` makes one, --out names another place"
             )
         return newest
-    for folder in (Path(name), out / name):
-        if (folder / EVENTS).is_file():
-            return folder
-    where = f"neither as a folder nor in {_place(out)}"
-    raise SpecError(f"there is no experiment {name!r}, {where}; --out names another place")
+    return _find(name, out, (EVENTS,))
+
+
+def find_by_full_name(name: str, out: Path) -> Path:
+    """The folder of an experiment, for what cannot be undone: a path, or a whole name below ``out``.
+
+    ``SpecError`` where there is none.
+    """
+    if (folder := _named(name, out, (EVENTS,))) is not None:
+        return folder
+    if found := _beginning(name, out, (EVENTS,)):
+        raise SpecError(f"{name!r} is only how {listed(found)} begins; this cannot be undone, so write the full name")
+    raise _nobody(name, out)
 
 
 def find_run(name: str | None, out: Path) -> tuple[Path, str | None]:
-    """The experiment's folder and the run that is named behind the last colon, if any."""
-    try:
+    """The experiment's folder and the run that is named behind the last colon, if any.
+
+    Before a colon, too, a beginning of the experiment's name does; a name that itself has a colon is given in full.
+    """
+    experiment, colon, run = (name or "").rpartition(":")
+    if name is None or not colon or not experiment or _named(name, out, (EVENTS,)) is not None:
         return find_experiment(name, out), None
-    except SpecError:
-        experiment, colon, run = (name or "").rpartition(":")
-        if not colon or not experiment:
-            raise
     return find_experiment(experiment, out), run
 
 
@@ -83,10 +94,8 @@ def find_interrupted(name: str | None, out: Path) -> Path:
     """The folder of the experiment to go on with: the named one, or the newest that was interrupted, or of which a run
     could not write what it had learnt.
     """
-    if name is not None and (folder := _begun(name, out)) is not None:
-        return folder  # it has no log yet
     if name is not None:
-        return find_experiment(name, out)
+        return _find(name, out, (EVENTS, SPEC))  # one that has only just begun has no log yet
     return _newest("interrupted", out, _to_resume, lambda one: one.unsaved and one.status == "failed")
 
 
@@ -94,7 +103,14 @@ def find_running(name: str | None, out: Path) -> Path:
     """The folder of the experiment to watch: the named one, or the newest that a process is at."""
     if name is not None:
         return find_experiment(name, out)
-    return _newest("running", out, lambda _: "a name says which to look at", lambda one: one.status == "paused")
+    return _newest("running", out, _to_look_at, lambda one: one.status == "paused")
+
+
+def _to_look_at(found: Sequence[Summary]) -> str:
+    """What can be done where nothing runs: to go on with the newest if that was interrupted, or to name one."""
+    if found and found[0].status == "interrupted":
+        return f"`tl-tui resume {called(found[0].folder)}` goes on with the newest, which was interrupted"
+    return "a name says which to look at"
 
 
 def _to_resume(found: Sequence[Summary]) -> str:
@@ -130,9 +146,29 @@ def _newest(
     raise SpecError(f"no experiment in {_place(out)} is {status}; {advice(others)}, --out names another place")
 
 
-def _begun(name: str, out: Path) -> Path | None:
-    """The folder of an experiment of which there is a specification and nothing else yet."""
-    for folder in (Path(name), out / name):
-        if (folder / SPEC).is_file() and not (folder / EVENTS).is_file():
-            return folder
-    return None
+def _find(name: str, out: Path, marks: Sequence[str]) -> Path:
+    """The folder with one of the files ``marks`` that is called so, or the only one that begins so."""
+    if (folder := _named(name, out, marks)) is not None:
+        return folder
+    found = _beginning(name, out, marks)
+    if len(found) > 1:
+        raise SpecError(f"several experiments in {_place(out)} begin with {name!r}: {listed(found)}; write more of it")
+    if not found:
+        raise _nobody(name, out)
+    return out / found[0]
+
+
+def _named(name: str, out: Path, marks: Sequence[str]) -> Path | None:
+    folders = (Path(name), out / name)
+    return next((folder for folder in folders if any((folder / mark).is_file() for mark in marks)), None)
+
+
+def _beginning(name: str, out: Path, marks: Sequence[str]) -> list[str]:
+    """The names of the experiments in ``out`` that begin so, the last by name first; none for an empty beginning."""
+    names = {path.parent.name for mark in marks for path in out.glob(f"*/{mark}") if path.is_file()}
+    return sorted((one for one in names if name and one.startswith(name)), reverse=True)
+
+
+def _nobody(name: str, out: Path) -> SpecError:
+    where = f"neither as a folder nor in {_place(out)}"
+    return SpecError(f"there is no experiment {name!r}, {where}; --out names another place")

@@ -67,10 +67,29 @@ def test_a_single_strategy_is_compared_with_nothing() -> None:
     assert unfairness([]) == ()
 
 
-def test_a_run_without_an_epoch_counts_as_it_was_asked_for() -> None:
+@pytest.mark.parametrize(
+    "values",
+    [
+        {"epochs": 5},
+        {"batch_size": 16},
+        {"augmentation": {"flip": True}},
+        {"image_size": 128},
+    ],
+)
+def test_a_run_that_ended_without_an_epoch_is_not_counted(values: dict[str, object]) -> None:
+    made = state(SAME, changed_strategy(SAME, name="c"), other(**values))
+    *compared, last = made.runs
+    assert len(unfairness(all_of(made))) == 1
+    for over in ("failed", "skipped", "stopped"):
+        runs = (*compared, msgspec.structs.replace(last, epochs=(), status=over))
+        assert unfairness(all_of(msgspec.structs.replace(made, runs=runs))) == (), over
+
+
+def test_a_run_that_ended_early_counts_with_the_epochs_it_had() -> None:
     made = state(SAME, other())
-    runs = (made.runs[0], msgspec.structs.replace(made.runs[1], epochs=(), status="skipped"))
-    assert unfairness(all_of(msgspec.structs.replace(made, runs=runs))) == ()
+    last = made.runs[1]
+    runs = (made.runs[0], msgspec.structs.replace(last, epochs=last.epochs[:1], status="failed"))
+    assert unfairness(all_of(msgspec.structs.replace(made, runs=runs))) == ("Epochs: 2 for a; 1 of 2 for b.",)
 
 
 @pytest.mark.parametrize(
@@ -145,3 +164,11 @@ def test_runs_that_wait_count_as_they_were_asked_for() -> None:
         ]
     )  # fmt: skip
     assert unfairness(all_of(waiting)) == ("Epochs: 2 for a; 5 for b.",)
+    for over in ({"end": "stopped"}, {"end": "failed"}, {"interrupted": True}):
+        assert unfairness(all_of(msgspec.structs.replace(waiting, **over))) == (), "they will get no result"
+
+
+def test_a_run_in_its_first_epoch_counts_as_it_was_asked_for() -> None:
+    made = state(SAME, other(epochs=5))
+    runs = (made.runs[0], msgspec.structs.replace(made.runs[1], epochs=(), status="running"))
+    assert unfairness(all_of(msgspec.structs.replace(made, runs=runs))) == ("Epochs: 2 for a; 5 for b.",)
