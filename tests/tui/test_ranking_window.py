@@ -67,10 +67,9 @@ def words(app: App) -> str:
     return " ".join(text_of(app).replace("│", " ").split())
 
 
-@pytest.mark.parametrize("size", SIZES)
-async def test_the_backbone_that_is_chosen_is_added_on_a_rung(images: Path, size: tuple[int, int]) -> None:
+async def test_the_backbone_that_is_chosen_is_added_on_a_rung(images: Path) -> None:
     app = app_on(images)
-    async with app.run_test(size=size) as pilot:
+    async with app.run_test(size=SIZES[0]) as pilot:
         window = await opened(pilot, app)
         lines = await over(pilot, app)
         ranked = window.listing.done
