@@ -202,7 +202,7 @@ def _(event: ev.RunFailed, state: ExperimentState) -> ExperimentState:
 
 @_apply.register
 def _(event: ev.Warned, state: ExperimentState) -> ExperimentState:
-    if any((known.run, known.message) == (event.run, event.message) for known in state.warnings):
+    if any(known.message == event.message and known.run == event.run for known in state.warnings):
         return state  # whoever goes on with an experiment warns of the same again
     return replace(state, warnings=(*state.warnings, event))
 

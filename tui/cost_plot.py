@@ -89,10 +89,10 @@ def curves(found: Sequence[Mark], cost: Cost) -> Curves:
     lines = [Series("", _upright(place(one.cost), one), one.colour, "marks", marker="│") for one in found]
     letters = [Series("", ((place(one.cost), one.accuracy),), one.colour, marker=one.letter) for one in found]
     right = place(most) + margin
-    told_apart = (right - left) / 8
+    gap = (right - left) / 8
     x_marks: list[float] = []
     for at in sorted(place(one.cost) for one in found):
-        if not x_marks or at - x_marks[-1] >= told_apart:
+        if not x_marks or at - x_marks[-1] >= gap:
             x_marks.append(at)
     scale = ", logarithmic" if logarithmic else ""
     return Curves(

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
-from engine.comparison.columns import columns, scored
+from engine.comparison.columns import Column, columns, scored
 from engine.comparison.parts import PARTS, Part
 from engine.comparison.rows import Comparison
 from engine.comparison.strategy_means import interval, is_whole
@@ -13,20 +15,25 @@ from engine.models.origin import RANDOM
 from engine.text import counted, listed
 from engine.text import shown as one_line
 
+if TYPE_CHECKING:
+    from engine.comparison.scores import Scores
+
 
 def caveats(comparison: Comparison, part: Part) -> tuple[str, ...]:
     """Why the numbers of a part may be other than they seem, the gravest first; empty where nothing is known against
     them.
     """
     done, leak = [row for row in comparison.runs if row.has_result], comparison.leak
+    shown = columns(comparison)
+    measured_on, by_column = scored(shown)
     said = []
     if leak is not None and leaks.is_far_above(leak):
         said.append(f"{leaks.leak_sentence(leak)}.")
     if any(row.weights == RANDOM for row in done):
         said.append("Weights were random at the start, so this is no transfer learning.")
     said += _seen_before(comparison, part)
-    said += _no_better_than_one_answer(comparison, part)
-    said += _without_an_image(comparison)
+    said += _no_better_than_one_answer(shown, by_column, comparison, part)
+    said += _without_an_image(by_column, comparison, measured_on)
     if 0 < len(done) < len(comparison.runs):
         are_to_come = any(row.state in ("waiting", "running", "paused") for row in comparison.runs)
         so_far = " so far" if are_to_come else ""
@@ -58,35 +65,33 @@ def _seen_before(comparison: Comparison, part: Part) -> list[str]:
     return said
 
 
-def _no_better_than_one_answer(comparison: Comparison, part: Part) -> list[str]:
+def _no_better_than_one_answer(
+    shown: Sequence[Column], by_column: Sequence[Sequence[Scores]], comparison: Comparison, part: Part
+) -> list[str]:
     """Which strategies are not shown to be more accurate than always answering the commonest class."""
-    shown = columns(comparison)
     support = Counter[str]()
-    for scores in max(scored(shown)[1], key=len, default=()):
+    for scores in max(by_column, key=len, default=()):
         support.update({one.name: one.support for one in scores.classes})
     if not support.total():
         return []
-    (commonest, images), said = support.most_common(1)[0], []
+    (commonest, images), *_ = support.most_common(1)
     share = images / support.total()
     not_shown = [
         column.title
         for column in shown
         if (found := interval(column.rows, comparison, part)) is not None and found[0] <= share
     ]
-    if not_shown:
-        are = "is" if len(not_shown) == 1 else "are"
-        said.append(
-            f"{listed(not_shown)} {are} not shown to be more accurate than always answering {one_line(commonest)}."
-        )
-    return said
+    if not not_shown:
+        return []
+    are = "is" if len(not_shown) == 1 else "are"
+    return [f"{listed(not_shown)} {are} not shown to be more accurate than always answering {one_line(commonest)}."]
 
 
-def _without_an_image(comparison: Comparison) -> list[str]:
+def _without_an_image(by_column: Sequence[Sequence[Scores]], comparison: Comparison, part: Part) -> list[str]:
     """That nothing was measured of some classes."""
-    measured_on, by_column = scored(columns(comparison))
     classes = [one for known in by_column for scores in known for one in scores.classes]
     measured = {one.name for one in classes if one.support}
     if not classes or measured >= {*comparison.data.classes}:
         return []
     missing = listed([name for name in comparison.data.classes if name not in measured])
-    return [f"No {PARTS[measured_on]} image is of {missing}, so accuracy on that was not measured."]
+    return [f"No {PARTS[part]} image is of {missing}, so accuracy on that was not measured."]

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import logging
 import math
 from collections.abc import Generator
-from typing import Literal, TypeVar
+from typing import Literal
 
 import torch
 from torch import Tensor
@@ -21,9 +20,6 @@ from engine.training.best import BestEpoch
 from engine.training.metrics import evaluate
 from engine.training.retrying import retry_with_fewer_images
 from engine.training.run import Run, Training, trainable_module
-
-logger = logging.getLogger("engine")
-T = TypeVar("T")
 
 
 def evaluated(

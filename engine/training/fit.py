@@ -5,7 +5,6 @@ Closing it stops the run; not asking for the next event pauses it.
 
 from __future__ import annotations
 
-import logging
 import math
 from collections.abc import Callable, Generator
 
@@ -29,8 +28,6 @@ from engine.training.optim import set_rates
 from engine.training.retrying import WITHOUT_ONEDNN, retry_with_fewer_images
 from engine.training.run import DivergedError, Run, Training, trainable_module
 from engine.training.step import attempt
-
-logger = logging.getLogger("engine")
 
 
 def fit(run: Run, training: Training, offer: Callable[[int, Metrics, Tensor], bool]) -> Generator[Event, None, None]:

@@ -72,13 +72,13 @@ def test_the_script_says_what_the_run_said(
 # with classifiers beside the last one; with versions of its state; with a last layer that torchvision gives no bias
 @pytest.mark.parametrize("backbone", ["googlenet", "mnasnet0_5", "maxvit_t"])
 def test_the_script_and_the_command_build_the_network_that_was_trained(backbone: str, tmp_path: Path) -> None:
-    path, load_network = network(tmp_path, backbone)
+    path, trained = network(tmp_path, backbone)
     loaded, classes, _ = runpy.run_path(str(SCRIPT))["load"](str(path))
     assert tuple(classes) == COLD_OR_WARM
     inputs = torch.rand(2, 3, 224, 224)
     with torch.inference_mode():
-        torch.testing.assert_close(loaded(inputs), load_network(inputs))
-        torch.testing.assert_close(predict.load_network(path, "cpu").module(inputs), load_network(inputs))
+        torch.testing.assert_close(loaded(inputs), trained(inputs))
+        torch.testing.assert_close(predict.load_network(path, "cpu").module(inputs), trained(inputs))
 
 
 def photographs(folder: Path) -> dict[str, Path]:

@@ -20,6 +20,7 @@ from engine.text import shown
 from engine.toml import SpecError
 from tui.screens.frame import Mode
 from tui.screens.host import app_of
+from tui.strategies import value_in_words
 from tui.widgets.data_picker import DataPicker
 from tui.widgets.field import Field
 from tui.widgets.order import caught_up
@@ -27,7 +28,7 @@ from tui.widgets.path_input import PathInput
 from tui.widgets.run_options import RunOptions
 from tui.widgets.schedule_preview import SchedulePreview, nothing_learnt
 from tui.widgets.start_line import LOOKING, RUNNING, STARTING, StartLine, planned
-from tui.widgets.strategy_form import OTHER_SIZE, StrategyForm, value_text, with_value
+from tui.widgets.strategy_form import OTHER_SIZE, StrategyForm, with_value
 from tui.widgets.strategy_list import StrategyList
 
 if TYPE_CHECKING:
@@ -340,7 +341,7 @@ class SetupScreen(Mode):
             except SpecError as error:
                 refused.append(f"{strategy.name}: {error}")
         have = len(chosen) - len(refused)
-        said = f"{entry.label.strip()} {value_text(value)} in {have} of {len(chosen)} ticked strategies"
+        said = f"{entry.label.strip()} {value_in_words(value, ' ')} in {have} of {len(chosen)} ticked strategies"
         self.notify("; ".join((said, *refused)), severity="warning" if refused else "information")
 
     async def action_add(self) -> None:

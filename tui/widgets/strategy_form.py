@@ -150,14 +150,9 @@ def _brief(message: str, name: str, key: str) -> str:
     return re.sub(r"^must be a (whole )?number (of )?(?=at |above |below )", "", message)
 
 
-def value_text(value: object) -> str:
-    """A parameter's value in words."""
-    return value_in_words(value, " ")
-
-
 def _in_field(value: object) -> str:
     """A parameter's value as its field has it, which is blank where the backbone's own is meant."""
-    return "" if value is None else value_text(value)
+    return "" if value is None else value_in_words(value, " ")
 
 
 class StrategyForm(VerticalScroll, can_focus=False):
