@@ -26,10 +26,10 @@ from torch.utils.flop_counter import FlopCounterMode  # noqa: E402
 from benchmarks.report import header, spread, table  # noqa: E402
 from engine.data.discover import discover  # noqa: E402
 from engine.data.squares import decode_into  # noqa: E402
+from engine.devices.precision import gradient_scaler  # noqa: E402
 from engine.models.backbones import build  # noqa: E402
-from engine.precision import gradient_scaler  # noqa: E402
-from engine.presets import presets  # noqa: E402
-from engine.spec import Arithmetic, DataSource  # noqa: E402
+from engine.specs.presets import presets  # noqa: E402
+from engine.specs.spec import Arithmetic, DataSource  # noqa: E402
 from engine.training.optim import make_optimizer  # noqa: E402
 from engine.training.step import gradients  # noqa: E402
 

@@ -28,12 +28,12 @@ from safetensors import safe_open
 import engine.run
 from benchmarks.images import write_images
 from benchmarks.report import header, table
-from engine.history import read_state
+from engine.folders.history import read_state
 from engine.hosts import process, thread
-from engine.log import EventLog, event_reader
-from engine.presets import presets
-from engine.spec import DataSource, Experiment
-from engine.strategy import changed_strategy
+from engine.logs.log import EventLog, event_reader
+from engine.specs.presets import presets
+from engine.specs.spec import DataSource, Experiment
+from engine.specs.strategy import changed_strategy
 from engine.training import fit
 
 Where = Literal["event", "line", "rename", "moment"]

@@ -10,12 +10,12 @@ from itertools import pairwise, starmap
 from pathlib import Path
 
 from benchmarks.measure import Epoch, Task, Trained
-from engine import events as ev
-from engine.events import AnyEvent
 from engine.hosts import thread
 from engine.hosts.tuning import tune_process
-from engine.log import event_reader
-from engine.spec import DataSource, Experiment
+from engine.logs import events as ev
+from engine.logs.events import AnyEvent
+from engine.logs.log import event_reader
+from engine.specs.spec import DataSource, Experiment
 from engine.units import size
 
 tune_process()  # as the host does, before torch is loaded

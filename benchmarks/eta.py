@@ -12,12 +12,12 @@ from pathlib import Path
 from msgspec import Struct
 
 from benchmarks.report import header, table
-from engine import events as ev
-from engine.eta import remaining_seconds
-from engine.events import AnyEvent
-from engine.fold import fold
-from engine.log import event_reader
-from engine.state import ExperimentState
+from engine.logs import events as ev
+from engine.logs.events import AnyEvent
+from engine.logs.log import event_reader
+from engine.states.eta import remaining_seconds
+from engine.states.fold import fold
+from engine.states.state import ExperimentState
 
 LATER = (1 / 3, 1 / 2, 2 / 3)
 

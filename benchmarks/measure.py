@@ -24,7 +24,7 @@ import psutil
 from msgspec import Struct
 
 from benchmarks.report import ROOT
-from engine.strategy import Strategy
+from engine.specs.strategy import Strategy
 
 WATCH_SECONDS = 0.05
 PSS_EVERY = 10
@@ -36,7 +36,7 @@ KILOBYTE = 1 if sys.platform == "darwin" else 1024
 class Task(Struct, frozen=True):
     """What is trained. ``side``: a module of this package that trains; ``data``: a folder with train and val.
 
-    ``weights`` and ``compile`` as in :class:`engine.spec.Experiment`, the latter of the engine alone.
+    ``weights`` and ``compile`` as in :class:`engine.specs.spec.Experiment`, the latter of the engine alone.
     """
 
     side: str

@@ -21,9 +21,9 @@ from statistics import median
 from benchmarks.pseudo_terminal import terminal
 from benchmarks.report import header, spread, table
 from benchmarks.terminal import START, TL_TUI, benchmark_images
-from engine import folder as folders
-from engine.events import AnyEvent, EpochFinished, ExperimentFinished, RunFinished, StageChanged
-from engine.log import event_reader
+from engine.folders import folder as folders
+from engine.logs.events import AnyEvent, EpochFinished, ExperimentFinished, RunFinished, StageChanged
+from engine.logs.log import event_reader
 
 SIDE = 64
 COUNTS = "counts-0"

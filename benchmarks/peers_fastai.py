@@ -15,7 +15,7 @@ from fastai.vision import all as fastai
 from benchmarks.measure import Epoch, Task, Trained
 from benchmarks.plain_loop import WORKERS, pretrained_weights
 from engine.models.backbones import preprocessing
-from engine.strategy import SGD, Strategy
+from engine.specs.strategy import SGD, Strategy
 from engine.training.schedule import rates_of
 
 

@@ -17,9 +17,9 @@ from torch import nn
 
 from benchmarks.measure import Epoch, Task, Trained
 from benchmarks.plain_loop import WORKERS, make_optimizer, pretrained_weights
+from engine.devices.precision import bf16_of
 from engine.models.backbones import preprocessing
-from engine.precision import bf16_of
-from engine.strategy import Strategy
+from engine.specs.strategy import Strategy
 from engine.training.schedule import rates_of
 
 

@@ -19,7 +19,7 @@ from torchvision import datasets, transforms
 from benchmarks.measure import Epoch, Task, Trained
 from engine.models.backbones import preprocessing
 from engine.models.weights import Pretrained, fetch
-from engine.strategy import SGD, Strategy
+from engine.specs.strategy import SGD, Strategy
 from engine.training.schedule import rates_of
 
 WORKERS = 2

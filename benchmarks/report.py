@@ -15,7 +15,7 @@ from statistics import median
 
 import psutil
 
-from engine.cpu import cpu_name
+from engine.devices.cpu import cpu_name
 
 ROOT = Path(__file__).resolve().parent.parent
 PACKAGES = ("torch", "torchvision", "tl-tui", "textual")

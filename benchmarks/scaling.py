@@ -21,8 +21,8 @@ from PIL import Image
 
 from benchmarks.measure import Counted, SideFailedError, Task, Watched, end_on_sigterm, measure
 from benchmarks.report import header, spread, table
-from engine.presets import presets
-from engine.strategy import Strategy
+from engine.specs.presets import presets
+from engine.specs.strategy import Strategy
 
 SIDE = 160
 CLASSES = ("first", "second")

@@ -25,9 +25,9 @@ from torchvision.transforms.functional import pil_to_tensor, resize
 
 from benchmarks.measure import Epoch, Task, Trained
 from benchmarks.plain_loop import make_model, make_optimizer, pretrained_weights
+from engine.devices.precision import bf16_of
 from engine.models.backbones import preprocessing
-from engine.precision import bf16_of
-from engine.strategy import Strategy
+from engine.specs.strategy import Strategy
 from engine.training.schedule import rates_of
 
 EVALUATION_BATCH = 64

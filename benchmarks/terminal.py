@@ -29,9 +29,9 @@ from benchmarks.measure import end_on_sigterm
 from benchmarks.pseudo_terminal import PseudoTerminal, Size, terminal
 from benchmarks.report import header
 from benchmarks.terminal_table import Measured, tables
-from engine import folder as folders
-from engine.events import AnyEvent, EpochFinished, ExperimentStarted, Progress
-from engine.log import event_reader
+from engine.folders import folder as folders
+from engine.logs.events import AnyEvent, EpochFinished, ExperimentStarted, Progress
+from engine.logs.log import event_reader
 
 TL_TUI = str(Path(sys.executable).parent / "tl-tui")
 BARE = (sys.executable, str(Path(__file__).with_name("bare_app.py")))

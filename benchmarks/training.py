@@ -22,9 +22,9 @@ from benchmarks.measure import SideFailedError, Task, end_on_sigterm, measure
 from benchmarks.report import PACKAGES, ROOT, commit, header
 from benchmarks.training_table import Sample, training_table
 from engine.data.demo import draw
-from engine.log import LineReader
-from engine.presets import DEFAULT_STRATEGIES, presets
-from engine.strategy import Strategy
+from engine.logs.log import LineReader
+from engine.specs.presets import DEFAULT_STRATEGIES, presets
+from engine.specs.strategy import Strategy
 
 EXTRACTION_EPOCHS = 25
 SHORT_EPOCHS = 2

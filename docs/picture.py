@@ -7,8 +7,8 @@ import sys
 from datetime import datetime
 from pathlib import Path
 
-from engine.fold import fold
-from engine.log import event_reader
+from engine.logs.log import event_reader
+from engine.states.fold import fold
 from tui.app import TlTui
 
 

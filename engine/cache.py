@@ -28,8 +28,8 @@ import msgspec
 import platformdirs
 from msgspec import Struct
 
+from engine.specs.toml import SpecError
 from engine.text import shown
-from engine.toml import SpecError
 
 if TYPE_CHECKING:
     import filelock

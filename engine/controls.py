@@ -7,10 +7,10 @@ from collections import deque
 from datetime import datetime
 from pathlib import Path
 
-from engine.events import Action, CommandApplied
-from engine.log import EventLog, command_reader
-from engine.meters import Meters
-from engine.state import ExperimentState
+from engine.devices.meters import Meters
+from engine.logs.events import Action, CommandApplied
+from engine.logs.log import EventLog, command_reader
+from engine.states.state import ExperimentState
 
 POLL_SECONDS = 0.05
 

@@ -11,13 +11,13 @@ from msgspec import Struct
 
 from engine import cache
 from engine.data.threads import usable_cores
-from engine.devices import choose_device, describe
-from engine.events import Device
+from engine.devices.device import choose_device, describe
+from engine.devices.precision import bf16_of, choose_precision
+from engine.logs.events import Device
 from engine.models.weights import WeightsError, find, hub_cache
-from engine.precision import bf16_of, choose_precision
-from engine.presets import known_strategies
+from engine.specs.presets import known_strategies
+from engine.specs.toml import SpecError
 from engine.text import counted
-from engine.toml import SpecError
 from engine.units import size
 
 
@@ -65,7 +65,7 @@ class Report(Struct, frozen=True):
 def examine() -> Report:
     """Looks at this machine; uses no network and changes nothing.
 
-    :class:`engine.toml.SpecError` where a person's own strategies cannot be read.
+    :class:`engine.specs.toml.SpecError` where a person's own strategies cannot be read.
     """
     device = choose_device("auto")
     backbones = dict.fromkeys(strategy.backbone for strategy in known_strategies().values())

@@ -18,29 +18,29 @@ from typing import NamedTuple
 import msgspec
 import torch
 
-from engine import events as ev
 from engine.clock import Stopwatch
 from engine.controls import Controls, Interrupted
 from engine.data import leaks
 from engine.data.dataset import DataError, DataSet, summary
-from engine.devices import choose_device, describe
-from engine.energy import energy_meter
-from engine.engine_log import recorded
-from engine.events import Action, AnyEvent, Event
-from engine.fold import fold
-from engine.history import running_elsewhere
-from engine.log import EventLog
-from engine.memory_probe import MemoryProbe, release_memory
-from engine.meters import Meters
+from engine.devices.device import choose_device, describe
+from engine.devices.energy import energy_meter
+from engine.devices.memory_probe import MemoryProbe, release_memory
+from engine.devices.meters import Meters
+from engine.devices.precision import choose_precision, use_precision
+from engine.folders.history import running_elsewhere
+from engine.logs import events as ev
+from engine.logs.engine_log import recorded
+from engine.logs.events import Action, AnyEvent, Event
+from engine.logs.log import EventLog
 from engine.models.backbones import Preprocessing, check_trains, preprocessing
 from engine.models.weights import WeightsError, given
-from engine.precision import choose_precision, use_precision
 from engine.run import run_events
 from engine.shared import ChangedError, Shared
-from engine.spec import Arithmetic, Experiment, planned_runs
-from engine.state import ExperimentState, is_left
+from engine.specs.spec import Arithmetic, Experiment, planned_runs
+from engine.specs.toml import SpecError
+from engine.states.fold import fold
+from engine.states.state import ExperimentState, is_left
 from engine.text import in_one_line, listed
-from engine.toml import SpecError
 from engine.training import checkpoint
 from engine.training.features import FeatureStore
 from engine.training.schedule import stands_still_from

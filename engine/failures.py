@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from engine import events as ev
+from engine.logs import events as ev
 from engine.models.weights import WeightsError
-from engine.state import WRITING
+from engine.states.state import WRITING
 from engine.text import in_one_line, shown
 from engine.training import saving
 from engine.training.features import NotFiniteError

@@ -15,8 +15,8 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from engine.predict import TrainedNetwork
+from engine.specs.toml import SpecError
 from engine.text import in_one_line, shown
-from engine.toml import SpecError
 
 INPUT, OUTPUT = "images", "probabilities"
 CHECKED_BATCHES = (1, 3)

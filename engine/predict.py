@@ -19,11 +19,11 @@ from torch import nn
 from engine.data.augment import central, normalise
 from engine.data.squares import Undecoded, decode_into
 from engine.data.threads import cores, in_order
-from engine.devices import choose_device
+from engine.devices.device import choose_device
+from engine.devices.precision import use_precision
 from engine.models.backbones import Preprocessing, build
-from engine.precision import use_precision
-from engine.strategy import Strategy
-from engine.toml import SpecError
+from engine.specs.strategy import Strategy
+from engine.specs.toml import SpecError
 from engine.training.batches import evaluation_sizes
 
 LARGEST_SIDE = 4096

@@ -8,9 +8,9 @@ from typing import TypeVar
 
 from msgspec import Struct
 
-from engine import events as ev
 from engine.clock import PROGRESS_SECONDS, every
-from engine.events import Event, Stage
+from engine.logs import events as ev
+from engine.logs.events import Event, Stage
 
 S = TypeVar("S")
 T = TypeVar("T")

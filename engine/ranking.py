@@ -14,15 +14,15 @@ from torch import Tensor, nn
 from engine.data.dataset import DataSet
 from engine.data.prepare import prepare
 from engine.data.prepared import Prepared
-from engine.devices import choose_device, has_float64
-from engine.memory_probe import release_memory
+from engine.devices.device import choose_device, has_float64
+from engine.devices.memory_probe import release_memory
+from engine.devices.precision import choose_precision, use_precision
 from engine.models.backbones import count_parameters, preprocessing
 from engine.models.weights import WeightsError, fetch, network_of
-from engine.precision import choose_precision, use_precision
-from engine.presets import on_rung
 from engine.progress import WorkDone, transformed
-from engine.spec import Arithmetic
-from engine.strategy import LBFGS
+from engine.specs.presets import on_rung
+from engine.specs.spec import Arithmetic
+from engine.specs.strategy import LBFGS
 from engine.training.batches import Images
 from engine.training.features import FeatureStore, NotFiniteError, extracted
 from engine.training.memory import TooLargeError, shortage

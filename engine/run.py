@@ -9,22 +9,22 @@ from functools import partial
 
 import torch
 
-from engine import events as ev
 from engine.clock import every
 from engine.controls import Interrupted
 from engine.data.dataset import DataError
 from engine.data.prepared import Prepared
-from engine.events import Action, Event
+from engine.devices.memory_probe import trim_memory
 from engine.failures import failure
-from engine.folder import checkpoint_file
-from engine.memory_probe import trim_memory
+from engine.folders.folder import checkpoint_file
+from engine.logs import events as ev
+from engine.logs.events import Action, Event
 from engine.models.backbones import Preprocessing, count_parameters
 from engine.models.compiled import compiled
 from engine.models.cost import multiply_adds
 from engine.models.weights import Pretrained, network_of
 from engine.shared import ChangedError, Shared, images_of, weights_of
-from engine.spec import PlannedRun
-from engine.toml import SpecError
+from engine.specs.spec import PlannedRun
+from engine.specs.toml import SpecError
 from engine.training import checkpoint, saving
 from engine.training.batches import Images
 from engine.training.best import BestEpoch

@@ -9,20 +9,20 @@ from pathlib import Path
 
 import torch
 
-from engine import events as ev
 from engine.data.cross_validation import Division, fold_of, pooled
 from engine.data.dataset import DataSet, Unreadable
 from engine.data.prepare import prepare
 from engine.data.prepared import Part, Prepared
 from engine.data.splits import fold_seed, folds
-from engine.events import Event
-from engine.memory_probe import MemoryProbe
-from engine.meters import Meters
+from engine.devices.memory_probe import MemoryProbe
+from engine.devices.meters import Meters
+from engine.logs import events as ev
+from engine.logs.events import Event
 from engine.models.weights import Pretrained, WeightsError, fetch, fetched
 from engine.progress import as_events
-from engine.spec import Arithmetic, Experiment, PlannedRun
+from engine.specs.spec import Arithmetic, Experiment, PlannedRun
+from engine.specs.toml import SpecError
 from engine.text import listed, shown
-from engine.toml import SpecError
 from engine.training.features import FeatureStore
 
 NAMED = 1000

@@ -23,28 +23,28 @@ from textual.widget import MountError
 from textual.widgets import Input
 from textual.worker import get_current_worker
 
-from engine.history import iter_summaries, read_state, running_elsewhere
-from engine.spec import Experiment
-from engine.state import ExperimentState
+from engine.folders.history import iter_summaries, read_state, running_elsewhere
+from engine.specs.spec import Experiment
+from engine.states.state import ExperimentState
 from engine.text import listed, shown
-from tui import follow
-from tui.ascii import Ascii, wanted
-from tui.collector import collect
+from tui.drawing.ascii import Ascii, wanted
+from tui.drawing.theme import THEME
 from tui.errors import app_log, record_error, unexpected, why
 from tui.help import help_text
-from tui.hosting import Hosting
-from tui.loading import load_ahead, load_for_comparing
 from tui.messages import HandedOver, HostStarted, OthersTrain, StartFailed, StateRead
 from tui.screens.dialogs import Leaving, Question, Reading, Way
 from tui.screens.frame import SMALLEST, Mode, framed
 from tui.screens.setup import SetupScreen
-from tui.theme import THEME
 from tui.widgets.header import MODES, Header, Tabs
+from tui.work import follow
+from tui.work.collector import collect
+from tui.work.hosting import Hosting
+from tui.work.loading import load_ahead, load_for_comparing
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
 
-    from tui.comparing import Marks
+    from tui.work.comparing import Marks
 
 LOADED_AFTER = 1.0
 """Seconds after the first result until what compares is loaded: what is shown first has gone before."""
@@ -432,7 +432,7 @@ class TlTui(App[None], inherit_bindings=False):
     ) -> None:
         try:
             load_for_comparing()
-            from tui.comparing import export_all  # noqa: PLC0415 - the first comparison loads scipy
+            from tui.work.comparing import export_all  # noqa: PLC0415 - the first comparison loads scipy
 
             said = export_all(state, opened, marks, positive, folder)
         except OSError as error:

@@ -12,13 +12,13 @@ from typing import NoReturn
 
 import click
 
-from tui.command_line import cli
+from tui.commands.command_line import cli
 
 
 def main() -> None:
     """The console entry point: errors become one line and an exit status."""
-    from tui.lost_terminal import LastingText
-    from tui.signals import EndedAtOnceError
+    from tui.terminal.lost_terminal import LastingText
+    from tui.terminal.signals import EndedAtOnceError
 
     _open_closed_output()
     codecs.register_error("tl-tui", _escaped)
@@ -50,7 +50,7 @@ def _escaped(error: UnicodeError) -> tuple[str, int]:
 
 def _output_failed(error: OSError) -> NoReturn:
     """Raises what says that it is the output which cannot be written; what is written from now on goes nowhere."""
-    from tui.lost_terminal import of_output, point_nowhere
+    from tui.terminal.lost_terminal import of_output, point_nowhere
 
     point_nowhere([1])  # else the interpreter, which flushes too, would fail at its end
     raise of_output(error) from None
@@ -102,7 +102,7 @@ def _done(arguments: list[str]) -> int:
 def _input_errors() -> tuple[type[Exception], ...]:
     """What unusable input raises; asked for only when something was raised."""
     from engine.data.dataset import DataError
-    from engine.toml import SpecError
-    from engine.writer_lock import LogBusyError
+    from engine.logs.writer_lock import LogBusyError
+    from engine.specs.toml import SpecError
 
     return SpecError, DataError, LogBusyError

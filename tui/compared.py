@@ -8,7 +8,7 @@ from statistics import mean
 
 from engine.comparison.compared_runs import ComparedRun, Source, compared_runs
 from engine.comparison.rows import Comparison, Row
-from engine.state import RunState
+from engine.states.state import RunState
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from rich.text import Text
 from textual.binding import ActiveBinding, Binding
 
-from tui.theme import AMBER, GREY, rgb
+from tui.drawing.theme import AMBER, GREY, rgb
 
 KEY_NAMES = {
     "question_mark": "?",

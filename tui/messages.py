@@ -12,8 +12,8 @@ if TYPE_CHECKING:
     from rich.text import Text
 
     from engine.hosts.thread import ThreadHost
-    from engine.spec import Experiment
-    from engine.state import ExperimentState
+    from engine.specs.spec import Experiment
+    from engine.states.state import ExperimentState
     from tui.compared import Compared
 
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 import shlex
 from pathlib import Path
 
-from engine.state import ExperimentState, can_go_on
+from engine.states.state import ExperimentState, can_go_on
 from engine.text import visible
-from tui.options import RUNS
+from tui.commands.options import RUNS
 
 
 def called(folder: Path) -> str:

@@ -12,18 +12,18 @@ from typing import TYPE_CHECKING
 
 from rich.console import Console
 
-from engine.history import read_state
-from engine.spec import Experiment
-from engine.state import as_left
-from engine.writer_lock import is_being_written, writer, writing_process
+from engine.folders.history import read_state
+from engine.logs.writer_lock import is_being_written, writer, writing_process
+from engine.specs.spec import Experiment
+from engine.states.state import as_left
 from tui.app import TlTui
-from tui.collector import collected_seldom
+from tui.drawing.text import print_line
 from tui.errors import app_log, record_error
-from tui.lost_terminal import output_may_end, own_terminals, point_nowhere, watched
 from tui.naming import called, how_to_go_on
-from tui.signals import asked_to_end
-from tui.streams import native_output_to, read_any_encoding
-from tui.text import print_line
+from tui.terminal.lost_terminal import output_may_end, own_terminals, point_nowhere, watched
+from tui.terminal.signals import asked_to_end
+from tui.terminal.streams import native_output_to, read_any_encoding
+from tui.work.collector import collected_seldom
 
 if TYPE_CHECKING:
     from engine.hosts.thread import ThreadHost
@@ -120,7 +120,7 @@ def _print_comparison(app: TlTui) -> None:
         return
     from engine.comparison.compared_runs import Source  # noqa: PLC0415 - not needed to begin
     from engine.comparison.rows import compare  # noqa: PLC0415
-    from tui.tables import comparison_table  # noqa: PLC0415
+    from tui.drawing.tables import comparison_table  # noqa: PLC0415
 
     console = Console()
     console.print(comparison_table(compare([Source(as_left(app.state), app.folder)])))

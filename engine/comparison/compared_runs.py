@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from msgspec import Struct
 
-from engine.state import ExperimentState, RunState
+from engine.states.state import ExperimentState, RunState
 from engine.text import shown
 
 if TYPE_CHECKING:

@@ -6,8 +6,8 @@ from collections.abc import Sequence
 
 from msgspec import Struct
 
-from engine.events import EpochFinished
-from engine.state import RunState
+from engine.logs.events import EpochFinished
+from engine.states.state import RunState
 
 GOOD_ENOUGH = 0.95
 """This share of another strategy's best accuracy is what time is taken to."""

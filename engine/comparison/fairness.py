@@ -9,7 +9,7 @@ from collections.abc import Callable, Collection, Sequence
 
 from engine.comparison.compared_runs import ComparedRun
 from engine.models import origin
-from engine.strategy import Strategy
+from engine.specs.strategy import Strategy
 from engine.text import joined, numbers
 
 Knob = Callable[[ComparedRun], str | None]

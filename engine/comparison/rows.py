@@ -16,8 +16,8 @@ from engine.comparison.difference import CONFIDENCE, PairedDifference
 from engine.comparison.fairness import unfairness
 from engine.comparison.parts import Part
 from engine.comparison.same_data import what_differs
-from engine.events import Leak
-from engine.state import Condition, ExperimentState, RunState, condition
+from engine.logs.events import Leak
+from engine.states.state import Condition, ExperimentState, RunState, condition
 
 if TYPE_CHECKING:
     from engine.comparison.scores import Scores
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 class DataCounts(Struct, frozen=True):
     """Images used for training, validation and the test (unreadable ones left out), and the class names.
 
-    ``val_copies``, ``test_copies``: those that another part has too, see :class:`engine.events.DataDecoded`.
+    ``val_copies``, ``test_copies``: those that another part has too, see :class:`engine.logs.events.DataDecoded`.
     """
 
     train: int

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from engine.state import ExperimentState
+from engine.states.state import ExperimentState
 from engine.text import shown
 
 

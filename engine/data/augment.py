@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from engine.strategy import Augmentation
+from engine.specs.strategy import Augmentation
 
 ASPECT = (3 / 4, 4 / 3)
 TRIES = 10

@@ -15,9 +15,9 @@ from engine.data.dataset import DataSet, Sample, Unreadable, counts, leak
 from engine.data.discover import image_root
 from engine.data.groups import below, compiled, group_in
 from engine.data.proposal import Proposal, propose
-from engine.events import Leak
+from engine.logs.events import Leak
 from engine.progress import WorkDone, transformed
-from engine.spec import DataSource
+from engine.specs.spec import DataSource
 
 if TYPE_CHECKING:
     from engine.data.duplicates import Duplicates

@@ -8,7 +8,7 @@ from typing import Literal
 
 from msgspec import Struct
 
-from engine.events import DataSummary, Leak
+from engine.logs.events import DataSummary, Leak
 from engine.text import shown
 
 

@@ -17,7 +17,7 @@ from engine.data.folders import Found, is_image, is_text, read_folders, unreadab
 from engine.data.groups import Grouping, by_column, by_pattern
 from engine.data.parts import Parts, divide
 from engine.data.splits import Labelled
-from engine.spec import DataSource
+from engine.specs.spec import DataSource
 from engine.text import did_you_mean, listed, shown
 
 DEMO_NAME = "demo (synthetic, not medical)"

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Literal
 from msgspec import Struct
 
 from engine.data.leaks import is_far_above
-from engine.events import Leak
-from engine.spec import DataSource
+from engine.logs.events import Leak
+from engine.specs.spec import DataSource
 from engine.text import counted, listed, shown
 from engine.units import percent
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 
-from engine.events import Leak
+from engine.logs.events import Leak
 from engine.units import percent
 
 FAR_ABOVE = 0.05

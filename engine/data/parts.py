@@ -11,7 +11,7 @@ from engine.data.dataset import DataError
 from engine.data.folders import Found
 from engine.data.group_split import hold_out, single_group_strata
 from engine.data.splits import Labelled, stratified, stratified_in_words
-from engine.spec import DataSource
+from engine.specs.spec import DataSource
 from engine.text import listed
 
 

@@ -12,10 +12,10 @@ from types import FrameType
 
 from engine.data.dataset import DataError
 from engine.files import private
-from engine.folder import ENGINE_LOG
+from engine.folders.folder import ENGINE_LOG
 from engine.hosts import thread
-from engine.toml import SpecError
-from engine.writer_lock import LogBusyError, writing_process
+from engine.logs.writer_lock import LogBusyError, writing_process
+from engine.specs.toml import SpecError
 
 BEGIN_SECONDS = 120.0
 """It has PyTorch to load and the images to find, perhaps on a slow disk."""

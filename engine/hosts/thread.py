@@ -12,22 +12,22 @@ from contextlib import nullcontext
 from datetime import datetime
 from pathlib import Path
 
-from engine import folder as folders
 from engine.data.dataset import DataSet
 from engine.data.discover import discover
 from engine.data.splits import fold_seed, folds
-from engine.events import Action
 from engine.files import write_text
-from engine.history import read_state
+from engine.folders import folder as folders
+from engine.folders.history import read_state
+from engine.folders.note import checked_note, write_note
 from engine.hosts.tuning import step_back, tune_process, uncollected
-from engine.log import EventLog
-from engine.note import checked_note, write_note
-from engine.presets import presets
-from engine.spec import Experiment, load_experiment, to_toml, with_absolute_paths
-from engine.state import can_go_on
+from engine.logs.events import Action
+from engine.logs.log import EventLog
+from engine.logs.writer_lock import held
+from engine.specs.presets import presets
+from engine.specs.spec import Experiment, load_experiment, to_toml, with_absolute_paths
+from engine.specs.toml import SpecError
+from engine.states.state import can_go_on
 from engine.text import in_one_line
-from engine.toml import SpecError
-from engine.writer_lock import held
 
 
 class ThreadHost:

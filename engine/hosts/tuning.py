@@ -26,7 +26,7 @@ def tune_process() -> None:
     two operations of a step (with 1,000 the features of a small network take 7 % longer, with 10,000 training beside
     other threads 4 %). And every step allocates the same hundreds of MiB, which glibc would take from the system and
     give back each time, a page fault for every 4 KiB: 55,000 faults a step of resnet18, a tenth of its time.
-    ``engine.memory_probe.trim_memory`` gives freed memory back between runs.
+    ``engine.devices.memory_probe.trim_memory`` gives freed memory back between runs.
     """
     import ctypes  # noqa: PLC0415 - not needed by commands that train nothing
 

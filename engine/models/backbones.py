@@ -15,9 +15,9 @@ from torch import Tensor, nn
 from torchvision.models import WeightsEnum
 
 from engine.models.trainable import freeze_all_but, parts_that_train
-from engine.strategy import Trains
+from engine.specs.strategy import Trains
+from engine.specs.toml import SpecError
 from engine.text import did_you_mean
-from engine.toml import SpecError
 
 IMAGENET_CLASSES = 1000
 AUXILIARY = ("AuxLogits.", "aux1.", "aux2.")
@@ -82,7 +82,7 @@ def backbone_names() -> tuple[str, ...]:
 def default_weights(backbone: str) -> WeightsEnum:
     """The member of torchvision's weights enumeration that it takes by default for this backbone.
 
-    :class:`engine.toml.SpecError` where torchvision has no such classification model.
+    :class:`engine.specs.toml.SpecError` where torchvision has no such classification model.
     """
     if backbone not in backbone_names():
         advice = did_you_mean(backbone, backbone_names()) or ", such as resnet18 or mobilenet_v3_small"
@@ -92,7 +92,7 @@ def default_weights(backbone: str) -> WeightsEnum:
 
 @cache
 def check_trains(backbone: str, trains: Trains) -> None:
-    """:class:`engine.toml.SpecError` where the backbone has nothing such as is to train."""
+    """:class:`engine.specs.toml.SpecError` where the backbone has nothing such as is to train."""
     if trains == "batch-norm":  # all else is there in every backbone
         module = _bare(backbone, pretrained=True)
         parts_that_train(module, _last_layer(module)[0], "", trains, 0)
@@ -101,7 +101,7 @@ def check_trains(backbone: str, trains: Trains) -> None:
 def preprocessing(backbone: str, image_size: int | None) -> Preprocessing:
     """What the backbone's default weights were trained with; another ``image_size`` (pixels) keeps the proportion.
 
-    :class:`engine.toml.SpecError` where the backbone is unknown or cannot take images of that size.
+    :class:`engine.specs.toml.SpecError` where the backbone is unknown or cannot take images of that size.
     """
     weights = default_weights(backbone)
     transforms = weights.transforms()

@@ -11,8 +11,8 @@ import torch
 from torch import Tensor, nn
 from torch.fx.experimental.optimization import fuse
 
+from engine.devices.precision import full_precision
 from engine.models.backbones import Network, features
-from engine.precision import full_precision
 
 TOLERANCE = 1e-3
 """The largest difference that folding may make, as a share of the largest feature."""

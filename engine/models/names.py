@@ -7,7 +7,7 @@ from functools import cache
 from importlib.util import find_spec
 from pathlib import Path
 
-from engine.presets import BACKBONE
+from engine.specs.presets import BACKBONE
 
 REGISTERED = re.compile(r"^@register_model\(\)\n(?:@.*\n)*def (\w+)\(", re.MULTILINE)
 """A function that torchvision registers as a model under its own name."""

@@ -12,8 +12,8 @@ from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
 from engine.models.stages import stages
-from engine.strategy import Trains
-from engine.toml import SpecError
+from engine.specs.strategy import Trains
+from engine.specs.toml import SpecError
 
 NORMS = (_BatchNorm, nn.LayerNorm, nn.GroupNorm)
 

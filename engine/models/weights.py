@@ -28,7 +28,7 @@ from engine.models.mirror import Mirror, sha256_of
 from engine.models.origin import RANDOM
 from engine.models.untrusted import UntrustedError, check
 from engine.progress import WorkDone
-from engine.strategy import Trains
+from engine.specs.strategy import Trains
 from engine.text import shown
 
 POLL_SECONDS = 0.2
@@ -82,7 +82,7 @@ def find(backbone: str, choice: str) -> Found:
     """Where the weights would come from now, without using the network.
 
     ``choice`` is ``default``, ``none``, or a folder or file. :class:`WeightsError` where a path given is missing or
-    damaged, :class:`engine.toml.SpecError` where the backbone is unknown.
+    damaged, :class:`engine.specs.toml.SpecError` where the backbone is unknown.
     """
     official = _official(backbone)
     if choice == "none":

@@ -19,7 +19,7 @@ from engine.data.augment import central, draw_views, normalise, random_views
 from engine.data.pixels import on_device
 from engine.data.prepared import Part, Prepared
 from engine.models.backbones import Network, Preprocessing
-from engine.strategy import Strategy
+from engine.specs.strategy import Strategy
 
 Batch = tuple[Tensor, Tensor]
 EVALUATION_BATCH = {"cpu": 32, "cuda": 512}

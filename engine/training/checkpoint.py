@@ -21,11 +21,11 @@ from safetensors import SafetensorError, safe_open
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
-from engine.events import EpochFinished, Metrics
-from engine.folder import checkpoint_file
-from engine.meters import Cost
+from engine.devices.meters import Cost
+from engine.folders.folder import checkpoint_file
+from engine.logs.events import EpochFinished, Metrics
 from engine.models.trainable import fill, moving_state
-from engine.strategy import Strategy
+from engine.specs.strategy import Strategy
 from engine.training import tensor_file
 from engine.training.course import Course
 from engine.training.run import Run, Training, gives_finite_logits

@@ -6,8 +6,8 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import NamedTuple
 
-from engine.events import EpochFinished, Memory
-from engine.meters import Cost
+from engine.devices.meters import Cost
+from engine.logs.events import EpochFinished, Memory
 from engine.models.trainable import frozen_hash
 from engine.training.best import BestEpoch
 from engine.training.run import Run, Training

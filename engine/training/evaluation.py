@@ -9,12 +9,12 @@ from typing import Literal
 import torch
 from torch import Tensor
 
-from engine import events as ev
 from engine.clock import PROGRESS_SECONDS, every
 from engine.data.prepared import Part
-from engine.devices import wait_for
-from engine.events import Event, Metrics
-from engine.precision import autocast
+from engine.devices.device import wait_for
+from engine.devices.precision import autocast
+from engine.logs import events as ev
+from engine.logs.events import Event, Metrics
 from engine.training.batches import Feed
 from engine.training.best import BestEpoch
 from engine.training.metrics import evaluate

@@ -23,16 +23,16 @@ from engine.data.augment import draw_views, random_views
 from engine.data.memory_limits import free_memory
 from engine.data.pixels import fits_on
 from engine.data.prepared import Prepared
-from engine.devices import wait_for
-from engine.memory_probe import release_memory
-from engine.meters import Cost, Meters
+from engine.devices.device import wait_for
+from engine.devices.memory_probe import release_memory
+from engine.devices.meters import Cost, Meters
+from engine.devices.precision import autocast
 from engine.models.backbones import Network
 from engine.models.folding import folded
 from engine.models.trainable import state_hash
-from engine.precision import autocast
 from engine.progress import WorkDone
-from engine.spec import Arithmetic
-from engine.strategy import Augmentation, Strategy
+from engine.specs.spec import Arithmetic
+from engine.specs.strategy import Augmentation, Strategy
 from engine.training.batches import Images, evaluation_batch, evaluation_sizes, generator
 from engine.training.memory import too_large
 

@@ -12,11 +12,11 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from engine import events as ev
 from engine.clock import PROGRESS_SECONDS, every
-from engine.events import Event, Metrics
-from engine.memory_probe import release_memory
-from engine.precision import autocast
+from engine.devices.memory_probe import release_memory
+from engine.devices.precision import autocast
+from engine.logs import events as ev
+from engine.logs.events import Event, Metrics
 from engine.progress import as_events
 from engine.text import counted
 from engine.training.batches import Feed, feature_feed, image_feed

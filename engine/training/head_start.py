@@ -8,11 +8,11 @@ from collections.abc import Generator
 import torch
 from torch import Tensor, nn
 
-from engine import events as ev
-from engine.events import Event
-from engine.memory_probe import release_memory
+from engine.devices.memory_probe import release_memory
+from engine.logs import events as ev
+from engine.logs.events import Event
 from engine.progress import as_events
-from engine.strategy import LBFGS
+from engine.specs.strategy import LBFGS
 from engine.training.memory import shortage
 from engine.training.probe import Head, divided, probe
 from engine.training.run import Run

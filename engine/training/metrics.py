@@ -6,8 +6,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from engine.devices import has_float64
-from engine.events import Metrics
+from engine.devices.device import has_float64
+from engine.logs.events import Metrics
 
 AT_ONCE = 2**22
 """Logits that are measured at once, in float64."""

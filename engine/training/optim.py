@@ -10,7 +10,7 @@ from torch.optim import Optimizer
 
 from engine.models.backbones import Network, preprocessing
 from engine.models.stages import stage_of, stages
-from engine.strategy import LBFGS, SGD, AdamW, Strategy
+from engine.specs.strategy import LBFGS, SGD, AdamW, Strategy
 from engine.training.schedule import rate_of
 
 

@@ -18,9 +18,9 @@ from torch.nn import functional
 from engine.data.dataset import DataError, Sample
 from engine.data.memory_limits import free_memory
 from engine.data.splits import folds
-from engine.devices import has_float64
+from engine.devices.device import has_float64
 from engine.progress import WorkDone
-from engine.strategy import LBFGS
+from engine.specs.strategy import LBFGS
 from engine.training.memory import too_large
 
 ITERATIONS, AT_ONCE = 1000, 50

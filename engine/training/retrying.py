@@ -6,9 +6,9 @@ import logging
 from collections.abc import Callable, Generator
 from typing import TypeVar
 
-from engine import events as ev
-from engine.events import Event
-from engine.memory_probe import release_memory
+from engine.devices.memory_probe import release_memory
+from engine.logs import events as ev
+from engine.logs.events import Event
 from engine.text import counted
 from engine.training.batches import evaluation_sizes
 from engine.training.memory import DoesNotFitError, do_without_onednn, shortage

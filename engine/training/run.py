@@ -10,15 +10,15 @@ from torch import Tensor, nn
 from torch.amp import GradScaler
 from torch.optim import Optimizer
 
-from engine.memory_probe import MemoryProbe
-from engine.meters import Cost, Meters
+from engine.devices.memory_probe import MemoryProbe
+from engine.devices.meters import Cost, Meters
+from engine.devices.precision import gradient_scaler
 from engine.models.backbones import Network
 from engine.models.dry_run import in_eval_mode
 from engine.models.trainable import trains_batch_norm
-from engine.precision import gradient_scaler
 from engine.progress import WorkDone
-from engine.spec import Arithmetic
-from engine.strategy import Strategy
+from engine.specs.spec import Arithmetic
+from engine.specs.strategy import Strategy
 from engine.training.batches import WHOLE_BATCHES, Feed, Images, MicroBatches
 from engine.training.features import Features
 from engine.training.metrics import Tally

@@ -6,8 +6,8 @@ import logging
 from collections.abc import Callable, Generator, Sequence
 from functools import partial
 
-from engine import events as ev
-from engine.events import Event
+from engine.logs import events as ev
+from engine.logs.events import Event
 from engine.text import shown
 from engine.training import checkpoint
 from engine.training.checkpoint import PoisonedError

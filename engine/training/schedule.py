@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 
-from engine.strategy import Constant, CosineAnnealingLR, ExponentialLR, StepLR, Strategy
+from engine.specs.strategy import Constant, CosineAnnealingLR, ExponentialLR, StepLR, Strategy
 
 STILL = 1e-3
 

@@ -11,8 +11,8 @@ from torch.amp import GradScaler
 from torch.nn import functional
 from torch.optim import Optimizer
 
-from engine.precision import autocast
-from engine.spec import Arithmetic
+from engine.devices.precision import autocast
+from engine.specs.spec import Arithmetic
 from engine.training.batches import Batch, Feed
 from engine.training.memory import Shortage, shortage
 from engine.training.run import Run, Training, trainable_module

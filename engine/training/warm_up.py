@@ -7,8 +7,8 @@ import logging
 
 import torch
 
-from engine.devices import wait_for
-from engine.precision import autocast, gradient_scaler
+from engine.devices.device import wait_for
+from engine.devices.precision import autocast, gradient_scaler
 from engine.training.batches import batch_sizes, evaluation_sizes
 from engine.training.memory import shortage
 from engine.training.optim import make_optimizer

@@ -6,9 +6,9 @@ from pathlib import Path
 import pytest
 
 from benchmarks import bounds
-from engine.presets import presets
-from engine.spec import Arithmetic
-from engine.strategy import changed_strategy
+from engine.specs.presets import presets
+from engine.specs.spec import Arithmetic
+from engine.specs.strategy import changed_strategy
 
 
 @pytest.mark.parametrize("precision", bounds.PRECISIONS)

@@ -6,7 +6,7 @@ import msgspec
 import pytest
 
 from benchmarks.orphan import COUNTS, Epochs, counted, orphan_table
-from engine.events import AnyEvent, RunFinished
+from engine.logs.events import AnyEvent, RunFinished
 from tests.tui import logs
 
 

@@ -9,7 +9,7 @@ from PIL import Image
 from benchmarks.measure import Counted, Trained, Watched
 from benchmarks.scaling import Row, bytes_of_an_image, draw, environment, scaling_table
 from engine.models.backbones import preprocessing
-from engine.presets import presets
+from engine.specs.presets import presets
 
 STRATEGY = msgspec.structs.replace(presets()["mobilenetv3-extract"], image_size=128)
 

@@ -13,9 +13,9 @@ from benchmarks.measure import Counted, Epoch, SideFailedError, Task, Trained, W
 from benchmarks.report import ROOT, commit
 from benchmarks.training import plan
 from benchmarks.training_table import MIB, Sample, best_accuracy, epoch_seconds, ratios, training_table
-from engine import events as ev
-from engine.presets import presets
-from engine.strategy import Strategy
+from engine.logs import events as ev
+from engine.specs.presets import presets
+from engine.specs.strategy import Strategy
 
 FINE_TUNING = presets()["resnet18-finetune"]
 EXTRACTION = presets()["mobilenetv3-extract"]

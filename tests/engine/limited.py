@@ -10,15 +10,15 @@ from pathlib import Path
 from torch import nn
 
 import engine.run
-from engine import events as ev
 from engine.data.discover import discover
-from engine.events import Event
 from engine.experiment import run
-from engine.log import EventLog
+from engine.logs import events as ev
+from engine.logs.events import Event
+from engine.logs.log import EventLog
 from engine.models.backbones import Network
 from engine.models.weights import network_of
-from engine.presets import presets
-from engine.strategy import Strategy, changed_strategy
+from engine.specs.presets import presets
+from engine.specs.strategy import Strategy, changed_strategy
 from tests.engine.running import small_experiment
 
 

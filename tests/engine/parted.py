@@ -10,15 +10,15 @@ import torch
 from msgspec.structs import replace
 from safetensors.torch import load_file
 
-from engine import events as ev
 from engine.data.dataset import DataSet
 from engine.data.discover import discover
-from engine.events import Action
 from engine.experiment import run
-from engine.history import read_state
-from engine.log import EventLog, event_reader
-from engine.spec import DataSource, Experiment
-from engine.state import ExperimentState
+from engine.folders.history import read_state
+from engine.logs import events as ev
+from engine.logs.events import Action
+from engine.logs.log import EventLog, event_reader
+from engine.specs.spec import DataSource, Experiment
+from engine.states.state import ExperimentState
 
 Condition = Callable[[ev.Event], bool]
 FINE_TUNING, EXTRACTION = "resnet18-finetune", "mobilenetv3-extract"

@@ -13,10 +13,10 @@ import pytest
 import engine.run
 from engine.data.dataset import DataSet
 from engine.experiment import run
-from engine.log import EventLog
-from engine.presets import presets
-from engine.spec import DataSource, Experiment
-from engine.strategy import Strategy, changed_strategy
+from engine.logs.log import EventLog
+from engine.specs.presets import presets
+from engine.specs.spec import DataSource, Experiment
+from engine.specs.strategy import Strategy, changed_strategy
 
 SECONDS = 90.0
 _undisturbed: dict[bytes, Path] = {}

@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 
 from engine import cache
-from engine.toml import SpecError
+from engine.specs.toml import SpecError
 from tests.engine.disks import mounted, remount
 
 ROOT = Path(__file__).parents[2]

@@ -17,29 +17,29 @@ import torch
 import torchvision
 from torch import Tensor, nn
 
-from engine import events as ev
 from engine import export, progress
 from engine.comparison.compared_runs import Source
 from engine.comparison.rows import compare
 from engine.data.dataset import DataError
 from engine.data.discover import discover
-from engine.events import Memory
+from engine.devices.memory_probe import MemoryProbe
 from engine.experiment import run
-from engine.fold import fold
-from engine.folder import WRITER_LOCK
-from engine.history import read_state
+from engine.folders.folder import WRITER_LOCK
+from engine.folders.history import read_state
+from engine.folders.removal import contents
 from engine.hosts import thread
-from engine.log import EventLog, event_reader, send_command
-from engine.memory_probe import MemoryProbe
+from engine.logs import events as ev
+from engine.logs.events import Memory
+from engine.logs.log import EventLog, event_reader, send_command
+from engine.logs.writer_lock import is_being_written
 from engine.models import weights
-from engine.presets import named, presets
 from engine.progress import WorkDone
-from engine.removal import contents
-from engine.spec import DataSource, Experiment, changed, default_experiment, load_experiment
-from engine.strategy import changed_strategy
-from engine.toml import SpecError
+from engine.specs.presets import named, presets
+from engine.specs.spec import DataSource, Experiment, changed, default_experiment, load_experiment
+from engine.specs.strategy import changed_strategy
+from engine.specs.toml import SpecError
+from engine.states.fold import fold
 from engine.training import evaluation, features, fit
-from engine.writer_lock import is_being_written
 from tests.engine.running import small, small_experiment, wait_for
 
 SECONDS = 60.0

@@ -16,19 +16,19 @@ from safetensors import safe_open
 from safetensors.torch import load_file
 
 import engine.run
-from engine import events as ev
 from engine.data.discover import discover
-from engine.events import Action, Event
 from engine.experiment import run
-from engine.history import read_state
+from engine.folders.history import read_state
 from engine.hosts import thread
 from engine.hosts.thread import ThreadHost
-from engine.log import EventLog, event_reader
+from engine.logs import events as ev
+from engine.logs.events import Action, Event
+from engine.logs.log import EventLog, event_reader
+from engine.logs.writer_lock import is_being_written
 from engine.models.backbones import build
-from engine.spec import Experiment
+from engine.specs.spec import Experiment
 from engine.training.best import BestEpoch
 from engine.training.checkpoint import read
-from engine.writer_lock import is_being_written
 from tests import forked
 from tests.engine.disks import empty, fill, mounted, remount, take_inodes
 from tests.engine.limited import EXTRACTED, IN_PARTS, without_dropout

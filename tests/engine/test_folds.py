@@ -10,14 +10,14 @@ import pytest
 from msgspec.structs import replace
 from safetensors import safe_open
 
-from engine import events as ev
 from engine.data.dataset import DataError, DataSet, Sample
 from engine.data.splits import folds
-from engine.history import read_state
+from engine.folders.history import read_state
 from engine.hosts import thread
-from engine.spec import DataSource, Experiment
-from engine.state import ExperimentState
-from engine.strategy import changed_strategy
+from engine.logs import events as ev
+from engine.specs.spec import DataSource, Experiment
+from engine.specs.strategy import changed_strategy
+from engine.states.state import ExperimentState
 from tests.engine.parted import (
     EXTRACTION,
     FINE_TUNING,

@@ -9,14 +9,14 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
-from engine import events as ev
 from engine.data.discover import discover
-from engine.history import read_state
-from engine.presets import on_rung, rungs
-from engine.spec import Experiment
-from engine.state import ExperimentState
-from engine.strategy import LBFGS, changed_strategy
-from engine.toml import SpecError
+from engine.folders.history import read_state
+from engine.logs import events as ev
+from engine.specs.presets import on_rung, rungs
+from engine.specs.spec import Experiment
+from engine.specs.strategy import LBFGS, changed_strategy
+from engine.specs.toml import SpecError
+from engine.states.state import ExperimentState
 from tests.engine.parted import Condition, at, ended, numbers
 from tests.engine.running import small_experiment, undisturbed
 from tests.engine.test_resume import go_on, run_until

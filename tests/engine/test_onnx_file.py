@@ -20,7 +20,7 @@ from engine.data.squares import square
 from engine.models.backbones import ConvHead
 from engine.onnx_file import write
 from engine.predict import TrainedNetwork, load_network, predictions_of
-from engine.toml import SpecError
+from engine.specs.toml import SpecError
 from tests.engine.test_predict import COLD_OR_WARM, network, photographs
 
 WHOSE = {"experiment": "ants-20261123-120000", "run": "tuned-0"}

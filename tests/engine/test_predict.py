@@ -22,13 +22,13 @@ from engine import predict
 from engine.data.discover import discover
 from engine.data.squares import square
 from engine.experiment import run
-from engine.log import EventLog
+from engine.logs.log import EventLog
 from engine.models.backbones import build, preprocessing
 from engine.predict import load_network
-from engine.presets import named, presets
-from engine.spec import DataSource, Experiment
-from engine.strategy import changed_strategy
-from engine.toml import SpecError
+from engine.specs.presets import named, presets
+from engine.specs.spec import DataSource, Experiment
+from engine.specs.strategy import changed_strategy
+from engine.specs.toml import SpecError
 from engine.training.best import needed_to_use
 from engine.training.run import Run
 from tests import forked

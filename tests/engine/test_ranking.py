@@ -16,9 +16,9 @@ from engine.data.discover import discover
 from engine.models.backbones import default_weights
 from engine.progress import WorkDone
 from engine.ranking import Ranked, log_evidence, rank
-from engine.spec import DataSource
-from engine.strategy import Strategy
-from engine.toml import SpecError
+from engine.specs.spec import DataSource
+from engine.specs.strategy import Strategy
+from engine.specs.toml import SpecError
 from engine.training import features
 from engine.training.batches import Images
 from tests.engine.training.runs import warmed_up

@@ -8,11 +8,11 @@ import pytest
 
 from engine.comparison.compared_runs import Source
 from engine.comparison.rows import Row, compare
-from engine.history import read_state
+from engine.folders.history import read_state
 from engine.hosts import thread
-from engine.presets import presets
-from engine.spec import DataSource, Experiment
-from engine.strategy import changed_strategy
+from engine.specs.presets import presets
+from engine.specs.spec import DataSource, Experiment
+from engine.specs.strategy import changed_strategy
 
 SHARED = Path(__file__).parents[3] / "shared"
 DATA, WEIGHTS = SHARED / "data" / "hymenoptera_data", SHARED / "weights"

@@ -19,31 +19,31 @@ from safetensors.torch import save_file
 from torch.amp import GradScaler
 
 from benchmarks.images import write_images
-from engine import events as ev
 from engine.clock import Stopwatch
 from engine.comparison.compared_runs import Source
 from engine.comparison.rows import compare
 from engine.data.dataset import DataError, DataSet
 from engine.data.discover import discover
-from engine.events import Action
+from engine.devices.meters import Meters
 from engine.experiment import run
-from engine.folder import EVENTS, checkpoint_file
-from engine.history import read_state
+from engine.folders.folder import EVENTS, checkpoint_file
+from engine.folders.history import read_state
+from engine.folders.removal import contents, remove
 from engine.hosts import thread
-from engine.log import EventLog, event_reader, send_command
-from engine.meters import Meters
-from engine.presets import on_rung
-from engine.removal import contents, remove
+from engine.logs import events as ev
+from engine.logs.events import Action
+from engine.logs.log import EventLog, event_reader, send_command
+from engine.logs.writer_lock import LogBusyError
 from engine.shared import ChangedError
-from engine.spec import DataSource, Experiment
-from engine.state import ExperimentState
-from engine.strategy import changed_strategy
-from engine.toml import SpecError
+from engine.specs.presets import on_rung
+from engine.specs.spec import DataSource, Experiment
+from engine.specs.strategy import changed_strategy
+from engine.specs.toml import SpecError
+from engine.states.state import ExperimentState
 from engine.training import checkpoint, features, head_start, tensor_file
 from engine.training.best import BestEpoch
 from engine.training.course import Course
 from engine.training.run import at_the_start
-from engine.writer_lock import LogBusyError
 from tests.engine.parted import Condition, assert_same_files, at, count, ended, numbers, run_in
 from tests.engine.running import save_always, small_experiment, undisturbed, wait_for
 from tests.engine.training.runs import fine_tuning, make_run, warmed_up

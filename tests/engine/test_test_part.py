@@ -17,16 +17,16 @@ from safetensors import safe_open
 from safetensors.torch import load_file
 from torch.nn import functional
 
-from engine import events as ev
 from engine.clock import Stopwatch
 from engine.data.dataset import DataError, DataSet
 from engine.data.prepare import prepare
-from engine.events import Action, Event
+from engine.devices.meters import Meters
 from engine.experiment import run
-from engine.folder import checkpoint_file
-from engine.history import read_state
-from engine.log import EventLog, event_reader, send_command
-from engine.meters import Meters
+from engine.folders.folder import checkpoint_file
+from engine.folders.history import read_state
+from engine.logs import events as ev
+from engine.logs.events import Action, Event
+from engine.logs.log import EventLog, event_reader, send_command
 from engine.models.backbones import build, preprocessing
 from engine.shared import ChangedError
 from engine.training import evaluation, saving
@@ -134,7 +134,7 @@ from pathlib import Path
 import pytest
 
 from engine.experiment import run
-from engine.log import EventLog
+from engine.logs.log import EventLog
 from tests.engine.parted import FINE_TUNING, at, data_set
 from tests.engine.running import save_always, small_experiment
 

@@ -8,11 +8,11 @@ from random import Random
 
 import msgspec
 
-from engine import events as ev
 from engine.clock import PROGRESS_SECONDS
-from engine.events import AnyEvent, Memory, Metrics
-from engine.spec import Experiment, PlannedRun
-from engine.strategy import Strategy
+from engine.logs import events as ev
+from engine.logs.events import AnyEvent, Memory, Metrics
+from engine.specs.spec import Experiment, PlannedRun
+from engine.specs.strategy import Strategy
 
 NOTHING = Memory(0, 0)
 

@@ -15,10 +15,10 @@ from textual.css.model import RuleSet
 from textual.css.stylesheet import Stylesheet
 from textual.pilot import Pilot
 
-from engine.events import AnyEvent
-from engine.log import EventLog
-from engine.spec import Experiment
-from engine.state import ExperimentState
+from engine.logs.events import AnyEvent
+from engine.logs.log import EventLog
+from engine.specs.spec import Experiment
+from engine.states.state import ExperimentState
 from tests.tui import logs
 from tui.app import TlTui
 from tui.screens.frame import Mode

@@ -9,14 +9,14 @@ from pathlib import Path
 
 import msgspec
 
-from engine import events as ev
-from engine import spec
-from engine.events import AnyEvent, Memory, Metrics
-from engine.folder import EVENTS
+from engine.folders.folder import EVENTS
+from engine.logs import events as ev
+from engine.logs.events import AnyEvent, Memory, Metrics
 from engine.models.origin import RANDOM
-from engine.presets import presets
-from engine.spec import Experiment, PlannedRun
-from engine.strategy import ExponentialLR, StepLR, Strategy, changed_strategy
+from engine.specs import spec
+from engine.specs.presets import presets
+from engine.specs.spec import Experiment, PlannedRun
+from engine.specs.strategy import ExponentialLR, StepLR, Strategy, changed_strategy
 
 BEGAN = datetime(2026, 11, 23, 12, 0, 0, tzinfo=UTC)
 MIB = 2**20

@@ -9,8 +9,8 @@ from pathlib import Path
 import numpy as np
 from safetensors.numpy import save_file
 
-from engine.events import AnyEvent
-from engine.fold import fold
+from engine.logs.events import AnyEvent
+from engine.states.fold import fold
 from tests.conftest import COLOURS, draw
 
 CLASSES = ("ants", "bees")

@@ -18,20 +18,19 @@ from textual.message import Message
 from textual.screen import ModalScreen
 from textual.widgets import Input, Static
 
-from engine import events as ev
-from engine import spec
-from engine.events import AnyEvent
-from engine.fold import fold
-from engine.folder import WRITER_LOCK
+from engine.folders.folder import WRITER_LOCK
 from engine.hosts import process, thread
-from engine.log import command_reader
-from engine.spec import Experiment
-from engine.strategy import changed_strategy
+from engine.logs import events as ev
+from engine.logs.events import AnyEvent
+from engine.logs.log import command_reader
+from engine.specs import spec
+from engine.specs.spec import Experiment
+from engine.specs.strategy import changed_strategy
+from engine.states.fold import fold
 from tests.tui import logs
 from tests.tui.conftest import opened, text_of, until
 from tui.app import TOLD_FOR, TlTui
 from tui.errors import app_log
-from tui.hosting import Hosting
 from tui.messages import HostStarted, StartFailed
 from tui.naming import called
 from tui.screens.add_strategy import AddStrategy
@@ -41,7 +40,8 @@ from tui.screens.pick_folder import PickFolder
 from tui.widgets.key_line import KeyLine
 from tui.widgets.path_input import PathInput
 from tui.widgets.run_pane import RunPane
-from tui.words import KEPT_IF_STOPPED
+from tui.words.run_words import KEPT_IF_STOPPED
+from tui.work.hosting import Hosting
 
 Log = Callable[[list[AnyEvent]], Path]
 SIZES = pytest.mark.parametrize("size", [(80, 24), (120, 40)], ids=["80x24", "120x40"])
@@ -335,7 +335,7 @@ async def test_export_is_of_what_was_shown_at_the_key(
     folder, other = past(logs.events()), logs.write(tmp_path / "other", logs.events())
     loaded, asked = threading.Event(), []
     monkeypatch.setattr("tui.app.load_for_comparing", lambda: loaded.wait(30))
-    monkeypatch.setattr("tui.comparing.export_all", lambda *given: asked.append(given) or "files")
+    monkeypatch.setattr("tui.work.comparing.export_all", lambda *given: asked.append(given) or "files")
     async with app.run_test(size=(120, 40)) as pilot:
         await opened(pilot, app, folder)
         state = app.state
@@ -760,7 +760,7 @@ async def test_what_compares_is_loaded_once_there_is_a_result(
 @pytest.mark.slow
 def test_what_compares_is_loaded_as_long_as_it_is_wanted() -> None:
     code = (
-        "import sys; from tui.loading import load_ahead\n"
+        "import sys; from tui.work.loading import load_ahead\n"
         "load_ahead(lambda: 'numpy' not in sys.modules); assert 'numpy' in sys.modules\n"
         "assert 'sklearn.metrics' not in sys.modules\n"
         "load_ahead(lambda: True); assert {'sklearn.metrics', 'tui.screens.runs'} <= set(sys.modules)\n"

@@ -13,12 +13,12 @@ from textual.pilot import Pilot
 from engine.models import weights
 from engine.models.backbones import default_weights
 from engine.models.weights import Found
-from engine.presets import presets
-from engine.spec import DataSource, changed, default_experiment
+from engine.specs.presets import presets
+from engine.specs.spec import DataSource, changed, default_experiment
 from tests.tui.conftest import text_of, until
 from tests.tui.test_setup import SIZES, App, settled, typed
-from tui.backbones import BackboneQuery, facts
 from tui.screens.add_strategy import AddStrategy
+from tui.work.backbones import BackboneQuery, facts
 
 FILE = default_weights("resnet18").url.rpartition("/")[2]
 

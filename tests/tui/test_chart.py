@@ -4,12 +4,12 @@ import msgspec
 import pytest
 from textual.app import App, ComposeResult
 
-from engine.fold import fold
-from engine.state import RunState
+from engine.states.fold import fold
+from engine.states.state import RunState
 from tests.tui import logs
-from tui import bands, curves
-from tui.plot import LABEL_WIDTH, Curves, Series, decades, draw, legend, steps, thinned, ticks
-from tui.theme import BLUE, GREY
+from tui.drawing import bands, curves
+from tui.drawing.plot import LABEL_WIDTH, Curves, Series, decades, draw, legend, steps, thinned, ticks
+from tui.drawing.theme import BLUE, GREY
 from tui.widgets import chart
 from tui.widgets.chart import Chart
 

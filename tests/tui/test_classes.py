@@ -13,10 +13,10 @@ from textual.pilot import Pilot
 
 from engine.data.dataset import DataSet
 from engine.data.discover import discover
-from engine.spec import DataSource
+from engine.specs.spec import DataSource
 from tests.tui.conftest import text_of, until
 from tests.tui.test_setup import App, settled
-from tui.pictures import Drawn
+from tui.drawing.pictures import Drawn
 from tui.screens.classes import Classes
 from tui.widgets import picture
 

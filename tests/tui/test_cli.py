@@ -19,22 +19,22 @@ from typing import Any, get_args
 import msgspec
 import pytest
 
-from engine import events as ev
-from engine import folder as folders
 from engine.comparison.rows import Row
-from engine.history import read_state
-from engine.log import EventLog
-from engine.note import read_note
-from engine.spec import Experiment, Precision, planned_runs
-from engine.toml import SpecError
+from engine.folders import folder as folders
+from engine.folders.history import read_state
+from engine.folders.note import read_note
+from engine.logs import events as ev
+from engine.logs.log import EventLog
+from engine.specs.spec import Experiment, Precision, planned_runs
+from engine.specs.toml import SpecError
 from tests import forked
 from tests.engine.running import wait_for
 from tests.tui import logs
 from tui.app import TlTui
 from tui.cli import status
 from tui.commands.find import find_experiment, find_interrupted, find_run
+from tui.commands.options import RUNS
 from tui.naming import called
-from tui.options import RUNS
 from tui.session import _failed, _print_whereabouts
 
 SMALL = ["--weights", "none", "--epochs", "1", "--batch-size", "4", "--device", "cpu", "--config"]

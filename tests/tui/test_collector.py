@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from tui.collector import DUE, IDLE, MOST, collect, collected_seldom
+from tui.work.collector import DUE, IDLE, MOST, collect, collected_seldom
 
 
 class Ring:

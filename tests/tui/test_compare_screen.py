@@ -14,22 +14,22 @@ import pytest
 from textual.pilot import Pilot
 from textual.widgets import OptionList, Static
 
-from engine import events as ev
-from engine.spec import Experiment, changed
-from engine.strategy import changed_strategy
+from engine.logs import events as ev
+from engine.specs.spec import Experiment, changed
+from engine.specs.strategy import changed_strategy
 from tests.tui import logs, predicted
 from tests.tui.conftest import NAME, idle, opened, text_of, until
-from tui import comparing
 from tui.app import TlTui
-from tui.comparing import compare_all
 from tui.errors import app_log
-from tui.loading import LOADING, load_for_comparing
 from tui.messages import CompareFailed, ComparisonMade
 from tui.screens.compare import CompareScreen
 from tui.screens.dialogs import Pick, Reading, Tick
 from tui.screens.runs import RunsScreen
 from tui.widgets.mistakes import MistakesView
 from tui.widgets.picture import Picture
+from tui.work import comparing
+from tui.work.comparing import compare_all
+from tui.work.loading import LOADING, load_for_comparing
 
 SIZES = pytest.mark.parametrize("size", [(80, 24), (120, 40)], ids=["80x24", "120x40"])
 Snap = Callable[..., bool]
@@ -394,7 +394,7 @@ async def test_an_error_that_nobody_foresaw_is_told_and_the_app_goes_on(
     def broken(*_: object, **__: object) -> None:
         raise RuntimeError(f"broken [b]{what}")
 
-    place = "tui.comparing.compare" if what == "comparison" else "engine.comparison.mistakes.mistakes"
+    place = "tui.work.comparing.compare" if what == "comparison" else "engine.comparison.mistakes.mistakes"
     monkeypatch.setattr(place, broken)
     async with app.run_test(size=(120, 40)) as pilot:
         if what == "comparison":

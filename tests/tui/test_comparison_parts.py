@@ -8,24 +8,24 @@ from typing import Any
 import msgspec
 import pytest
 
-from engine import events as ev
 from engine.comparison.compared_runs import Source
 from engine.comparison.rows import Comparison, DataCounts, Row, accuracy_interval, compare
 from engine.comparison.scores import Scores
 from engine.comparison.strategy_means import strategy_means
-from engine.events import AnyEvent
-from engine.fold import fold
-from engine.presets import named, presets
-from engine.spec import DataSource, Experiment, changed
-from engine.state import ExperimentState, RunState
-from engine.strategy import LBFGS, Strategy, changed_strategy
+from engine.logs import events as ev
+from engine.logs.events import AnyEvent
+from engine.specs.presets import named, presets
+from engine.specs.spec import DataSource, Experiment, changed
+from engine.specs.strategy import LBFGS, Strategy, changed_strategy
+from engine.states.fold import fold
+from engine.states.state import ExperimentState, RunState
 from tests.tui import logs
-from tui import bands, cost_plot
 from tui.compared import best_pair, compared
+from tui.drawing import bands, cost_plot
+from tui.drawing.plot import faint, filled
 from tui.measures import Order, best_in, lines, measures
-from tui.plot import faint, filled
-from tui.spec_differences import spec_differences, unlike
 from tui.widgets.mistake_list import FACTS, MOST, PREFIX, list_width
+from tui.words.spec_differences import spec_differences, unlike
 
 
 @pytest.fixture(scope="module")

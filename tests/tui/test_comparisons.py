@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 from msgspec.structs import replace
 
-from engine import events as ev
-from engine import spec
+from engine.logs import events as ev
+from engine.specs import spec
 from tests.tui import logs
 from tui.cli import status
 

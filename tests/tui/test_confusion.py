@@ -14,27 +14,27 @@ from safetensors.numpy import save_file
 from textual.pilot import Pilot
 from textual.widgets import OptionList
 
-from engine import events as ev
 from engine.comparison import predictions
 from engine.comparison.columns import columns
 from engine.comparison.compared_runs import Source
 from engine.comparison.confusion import Cell
 from engine.comparison.parts import Part
 from engine.comparison.rows import compare as make
-from engine.fold import fold
+from engine.logs import events as ev
+from engine.states.fold import fold
 from tests.engine.comparison import files
 from tests.tui import logs, predicted
 from tests.tui.conftest import NAME, text_of, until
 from tests.tui.test_compare_screen import compare, images, several_seeds
 from tui.app import TlTui
 from tui.compared import compared
-from tui.finding_mistakes import MistakeQuery, find
 from tui.screens.compare import CompareScreen
 from tui.screens.dialogs import Pick
 from tui.widgets.cells import MatrixCells
 from tui.widgets.confusion import ConfusionView
 from tui.widgets.mistake_head import head
 from tui.widgets.mistakes import MistakesView
+from tui.work.finding_mistakes import MistakeQuery, find
 
 WASPS = "[wasps]\x1b[2J"
 

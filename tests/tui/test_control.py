@@ -11,15 +11,15 @@ from pathlib import Path
 
 import pytest
 
-from engine import events as ev
-from engine import history
 from engine.data.discover import discover
-from engine.events import Action
 from engine.experiment import run
-from engine.folder import COMMANDS
-from engine.history import read_state
+from engine.folders import history
+from engine.folders.folder import COMMANDS
+from engine.folders.history import read_state
 from engine.hosts import thread
-from engine.log import EventLog, event_reader
+from engine.logs import events as ev
+from engine.logs.events import Action
+from engine.logs.log import EventLog, event_reader
 from tests.engine.running import small_experiment, wait_for
 from tests.tui import logs
 from tui.cli import status

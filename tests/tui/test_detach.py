@@ -9,11 +9,11 @@ from pathlib import Path
 import psutil
 import pytest
 
-from engine import events as ev
-from engine import folder as folders
-from engine.fold import fold
-from engine.log import event_reader
-from engine.writer_lock import is_being_written, writing_process
+from engine.folders import folder as folders
+from engine.logs import events as ev
+from engine.logs.log import event_reader
+from engine.logs.writer_lock import is_being_written, writing_process
+from engine.states.fold import fold
 from tests.engine.running import wait_for
 from tests.tui.real_terminal import Terminal
 

@@ -11,15 +11,15 @@ from rich.text import Text
 from textual.app import App, ComposeResult
 from textual.pilot import Pilot
 
-from engine import events as ev
-from engine.events import AnyEvent, EpochFinished
-from engine.fold import fold
-from engine.state import MemoryPoint
+from engine.logs import events as ev
+from engine.logs.events import AnyEvent, EpochFinished
+from engine.states.fold import fold
+from engine.states.state import MemoryPoint
 from tests.tui import logs
 from tests.tui.conftest import opened, text_of, until
-from tui import curves, plot
 from tui.app import TlTui
-from tui.plot import Curves, draw
+from tui.drawing import curves, plot
+from tui.drawing.plot import Curves, draw
 from tui.widgets import chart
 from tui.widgets.rows import Rows, changed_rows
 

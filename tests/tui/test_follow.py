@@ -6,12 +6,12 @@ from pathlib import Path
 
 import pytest
 
-from engine import events as ev
-from engine.folder import EVENTS
-from engine.history import read_state
+from engine.folders.folder import EVENTS
+from engine.folders.history import read_state
+from engine.logs import events as ev
 from tests.tui import logs
-from tui import follow
 from tui.messages import StateRead
+from tui.work import follow
 
 EVENTS_OF_TWO = logs.events()
 

@@ -14,13 +14,13 @@ import msgspec
 import pytest
 from rich.console import Console
 
-from engine import events as ev
-from engine.events import AnyEvent
-from engine.fold import fold
-from engine.folder import EVENTS
+from engine.folders.folder import EVENTS
 from engine.hosts.thread import ThreadHost
-from engine.presets import named, presets
-from engine.state import ExperimentState
+from engine.logs import events as ev
+from engine.logs.events import AnyEvent
+from engine.specs.presets import named, presets
+from engine.states.fold import fold
+from engine.states.state import ExperimentState
 from tests.tui import logs
 from tui.commands.run import SILENT_SECONDS, Display, _display, _follow, _shown, lines
 from tui.naming import called

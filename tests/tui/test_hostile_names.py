@@ -11,17 +11,17 @@ import pytest
 from rich.console import Console
 from textual.widgets import Tooltip
 
-from engine import events as ev
 from engine.comparison.compared_runs import Source
 from engine.comparison.rows import compare
 from engine.data.check import quick_check
 from engine.data.dataset import summary
 from engine.data.discover import discover
 from engine.data.folders import is_text
-from engine.events import AnyEvent
-from engine.fold import fold
-from engine.folder import EVENTS, NOTE, SPEC, WRITER_LOCK
-from engine.spec import DataSource, to_toml
+from engine.folders.folder import EVENTS, NOTE, SPEC, WRITER_LOCK
+from engine.logs import events as ev
+from engine.logs.events import AnyEvent
+from engine.specs.spec import DataSource, to_toml
+from engine.states.fold import fold
 from engine.text import shown
 from tests import forked
 from tests.conftest import COLOURS, draw
@@ -32,11 +32,11 @@ from tests.tui.test_setup import App
 from tui.app import TlTui
 from tui.cli import status
 from tui.commands.run import Display, _display
-from tui.comparing import words
 from tui.screens.pick_folder import PickFolder
 from tui.widgets.data_summary import described, facts
 from tui.widgets.field import Field
 from tui.widgets.text_input import UNPRINTABLE
+from tui.work.comparing import words
 
 FOLDERS = sorted(name for name in NAMES.values() if fits_a_folder(name) and is_text(name))
 LABELS = sorted({name.strip() for name in NAMES.values() if is_text(name)})

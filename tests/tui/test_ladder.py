@@ -7,18 +7,19 @@ from pathlib import Path
 
 import pytest
 
-from engine.presets import on_rung, presets, rungs
-from engine.spec import DataSource
-from engine.state import RunState
-from engine.strategy import LBFGS, SGD, AdamW, Constant, StepLR, changed_strategy, settings
+from engine.specs.presets import on_rung, presets, rungs
+from engine.specs.spec import DataSource
+from engine.specs.strategy import LBFGS, SGD, AdamW, Constant, StepLR, changed_strategy, settings
+from engine.states.state import RunState
 from tests.tui.conftest import text_of, until
 from tests.tui.test_setup import SIZES, App, post, settled, typed
-from tui import curves, words
 from tui.cli import status
+from tui.drawing import curves
 from tui.screens.add_strategy import AddStrategy, no_backbone
-from tui.strategies import kind, rates, what_trains
 from tui.widgets.strategy_form import with_value
 from tui.widgets.strategy_list import StrategyList
+from tui.words import run_words
+from tui.words.strategies import kind, rates, what_trains
 
 
 @pytest.fixture
@@ -231,7 +232,7 @@ def test_the_chart_of_rates_says_whose_they_are() -> None:
     assert curves.learning_rate(layered).title == "learning rate of the head"
     probe = RunState("r", on_rung("resnet18", "probe"), 0)
     assert "L-BFGS" in curves.learning_rate(probe).empty
-    assert words.title(probe) == "resnet18 · probe"
+    assert run_words.title(probe) == "resnet18 · probe"
 
 
 def test_presets_lists_the_ladder_and_how_to_name_a_strategy(capsys: pytest.CaptureFixture[str]) -> None:

@@ -7,7 +7,7 @@ import threading
 
 import pytest
 
-from tui.latest import Latest
+from tui.work.latest import Latest
 
 
 async def test_one_is_done_at_a_time_and_what_was_cancelled_is_left_out() -> None:

@@ -19,10 +19,10 @@ from pathlib import Path
 import pyte
 import pytest
 
-from engine import folder as folders
-from engine.events import AnyEvent, ExperimentFinished, Stage, StageChanged
-from engine.fold import fold
-from engine.log import LineReader, event_reader
+from engine.folders import folder as folders
+from engine.logs.events import AnyEvent, ExperimentFinished, Stage, StageChanged
+from engine.logs.log import LineReader, event_reader
+from engine.states.fold import fold
 from tests import forked
 from tests.forked import Forked
 from tui.errors import app_log
@@ -346,7 +346,7 @@ def test_tl_tui_run_goes_on_in_silence(loss: str, arguments: list[str], tmp_path
 
 WORK = """
 import os, signal, sys
-from tui.lost_terminal import output_may_end
+from tui.terminal.lost_terminal import output_may_end
 @output_may_end()
 def work():
     for number in range(3):

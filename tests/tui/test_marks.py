@@ -9,16 +9,16 @@ import msgspec
 import pytest
 from textual.pilot import Pilot
 
-from engine import events as ev
-from engine.spec import changed
+from engine.logs import events as ev
+from engine.specs.spec import changed
 from tests.tui import logs, predicted
 from tests.tui.conftest import idle, text_of, until
-from tui import marking
 from tui.app import TlTui
 from tui.screens import runs as runs_screen
 from tui.screens.compare import CompareScreen
 from tui.screens.dialogs import Tick
 from tui.screens.runs import RunsScreen
+from tui.work import marking
 
 
 def experiment(

@@ -18,7 +18,7 @@ import torch
 from engine import onnx_file
 from engine.data.discover import discover
 from engine.experiment import run
-from engine.log import EventLog
+from engine.logs.log import EventLog
 from engine.predict import load_network
 from tests.conftest import draw
 from tests.engine.hostile.names import unsafe

@@ -18,8 +18,8 @@ from textual.drivers.headless_driver import HeadlessDriver
 
 from engine.data.images import thumbnail
 from tests.tui.conftest import text_of, until
-from tui import pictures
-from tui.pictures import SHADES, Drawn, draw, forget, kind_of_terminal
+from tui.drawing import pictures
+from tui.drawing.pictures import SHADES, Drawn, draw, forget, kind_of_terminal
 from tui.widgets import picture
 from tui.widgets.picture import Picture
 

@@ -17,10 +17,10 @@ from safetensors import safe_open
 
 from engine.data.discover import discover
 from engine.experiment import run
-from engine.log import EventLog
-from engine.presets import presets
-from engine.spec import DataSource, Experiment
-from engine.strategy import changed_strategy
+from engine.logs.log import EventLog
+from engine.specs.presets import presets
+from engine.specs.spec import DataSource, Experiment
+from engine.specs.strategy import changed_strategy
 from tui.cli import status
 
 NAME = "mobilenetv3-extract"

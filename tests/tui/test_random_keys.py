@@ -12,11 +12,11 @@ import pytest
 from textual.pilot import Pilot
 from textual.widget import Widget
 
-from engine import spec
-from engine.folder import EVENTS
-from engine.log import EventLog
-from engine.presets import presets
-from engine.spec import DataSource, Experiment, changed, default_experiment
+from engine.folders.folder import EVENTS
+from engine.logs.log import EventLog
+from engine.specs import spec
+from engine.specs.presets import presets
+from engine.specs.spec import DataSource, Experiment, changed, default_experiment
 from tests.tui import logs
 from tests.tui.conftest import until
 from tui.app import TlTui

@@ -14,20 +14,20 @@ import pytest
 from safetensors.torch import save_file
 from textual.pilot import Pilot
 
-from engine.presets import on_rung, presets
 from engine.progress import WorkDone
 from engine.ranking import Ranked
-from engine.spec import DataSource, changed, default_experiment
-from engine.strategy import Strategy
+from engine.specs.presets import on_rung, presets
+from engine.specs.spec import DataSource, changed, default_experiment
+from engine.specs.strategy import Strategy
 from tests.engine.training.runs import warmed_up
 from tests.tui.conftest import text_of, until
 from tests.tui.test_setup import SIZES, App, settled, typed
-from tui.hosting import Hosting
-from tui.latest import Latest
-from tui.ranking_work import RankingQuery, rank_for
 from tui.screens import ranking
 from tui.screens.add_strategy import AddStrategy
 from tui.screens.ranking import Ranking
+from tui.work.hosting import Hosting
+from tui.work.latest import Latest
+from tui.work.ranking_work import RankingQuery, rank_for
 
 SMALL, OTHER = "mobilenet_v3_small", "shufflenet_v2_x0_5"
 
@@ -36,7 +36,7 @@ SMALL, OTHER = "mobilenet_v3_small", "shufflenet_v2_x0_5"
 def images(image_folder: Callable[..., Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "config"))
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr("tui.ranking.BACKBONES", (SMALL, OTHER))
+    monkeypatch.setattr("tui.words.ranking.BACKBONES", (SMALL, OTHER))
     return image_folder("ants-bees")
 
 
@@ -149,7 +149,7 @@ async def test_it_can_be_opened_again(images: Path) -> None:
 def test_what_was_left_before_its_turn_does_nothing(images: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     left, loaded = threading.Event(), list[object]()
     left.set()
-    monkeypatch.setattr("tui.ranking_work.load_for_backbones", lambda: loaded.append(True))
+    monkeypatch.setattr("tui.work.ranking_work.load_for_backbones", lambda: loaded.append(True))
     asked = RankingQuery(DataSource(path=str(images)), (SMALL,), "none", "cpu", loaded.append, left)
     assert rank_for(asked) == "" and not loaded
 
@@ -211,7 +211,7 @@ def made_up(backbone: str, logme: float) -> Ranked:
 def halfway(images: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[App], Any]]:
     """Opens the window on a ranking that stands still in the middle."""
     names = ("resnet18", "resnet50", "mobilenet_v3_large", "efficientnet_b0", "convnext_tiny")
-    monkeypatch.setattr("tui.ranking.BACKBONES", names)
+    monkeypatch.setattr("tui.words.ranking.BACKBONES", names)
     why = "no pretrained weights for resnet50: download: no answer. Put resnet50.pth into [b]/x[/b], or say where it is"
     may_end = threading.Event()
 

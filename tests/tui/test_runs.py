@@ -16,14 +16,14 @@ from textual.events import Key
 from textual.pilot import Pilot
 
 import tui.app
-from engine import events as ev
-from engine import history
-from engine.folder import NOTE
-from engine.history import Summary
-from engine.log import EventLog
-from engine.note import read_note, write_note
-from engine.spec import changed
-from engine.state import ExperimentState
+from engine.folders import history
+from engine.folders.folder import NOTE
+from engine.folders.history import Summary
+from engine.folders.note import read_note, write_note
+from engine.logs import events as ev
+from engine.logs.log import EventLog
+from engine.specs.spec import changed
+from engine.states.state import ExperimentState
 from engine.units import percent_range
 from tests.tui import logs
 from tests.tui.conftest import NoSetup, idle, text_of, until
@@ -32,9 +32,9 @@ from tui.cli import status
 from tui.screens import runs
 from tui.screens.dialogs import Line, Question, Reading
 from tui.screens.runs import RunsScreen
-from tui.summaries import beside_earlier, matching, when
 from tui.widgets import runs_table
 from tui.widgets.runs_table import pieces
+from tui.words.summaries import beside_earlier, matching, when
 
 SIZES = [(80, 24), (120, 40)]
 OUT = Path("runs")

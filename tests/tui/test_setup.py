@@ -22,15 +22,14 @@ from textual.widgets import Button, Input
 import tui.app
 from engine.data.dataset import DataError
 from engine.hosts import thread
-from engine.presets import DEFAULT_STRATEGIES, named, on_rung, own_strategies_file, presets
 from engine.progress import WorkDone
-from engine.spec import DataSource, Experiment, changed, default_experiment, to_toml
-from engine.strategy import changed_strategy
+from engine.specs.presets import DEFAULT_STRATEGIES, named, on_rung, own_strategies_file, presets
+from engine.specs.spec import DataSource, Experiment, changed, default_experiment, to_toml
+from engine.specs.strategy import changed_strategy
 from tests.tui import logs
 from tests.tui.conftest import idle, text_of, until
 from tui.app import TlTui
-from tui.ascii import to_ascii
-from tui.hosting import Hosting
+from tui.drawing.ascii import to_ascii
 from tui.screens.copies import Copies
 from tui.screens.dialogs import Question, Reading
 from tui.screens.pick_folder import PickFolder
@@ -38,6 +37,7 @@ from tui.screens.runs import RunsScreen
 from tui.screens.setup import SetupScreen
 from tui.widgets.field import Field
 from tui.widgets.run_options import RunOptions
+from tui.work.hosting import Hosting
 
 SIZES = [(80, 24), (120, 40)]
 Keys = Pilot[None]

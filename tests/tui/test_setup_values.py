@@ -10,12 +10,12 @@ from msgspec.structs import replace
 from rich.cells import cell_len
 
 from engine.data.check import Report
-from engine.presets import presets
-from engine.spec import DataSource, changed, default_experiment
-from engine.strategy import CosineAnnealingLR, settings
-from engine.toml import MOST_SEEDS, SpecError
-from tui.command_line import run
-from tui.text import cut_in_the_middle, told_apart
+from engine.specs.presets import presets
+from engine.specs.spec import DataSource, changed, default_experiment
+from engine.specs.strategy import CosineAnnealingLR, settings
+from engine.specs.toml import MOST_SEEDS, SpecError
+from tui.commands.command_line import run
+from tui.drawing.text import cut_in_the_middle, told_apart
 from tui.widgets.data_picker import _expanded, source_of
 from tui.widgets.data_summary import DataFound, described
 from tui.widgets.path_input import completion

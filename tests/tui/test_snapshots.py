@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 from textual.pilot import Pilot
 
-from engine import spec
-from engine.events import AnyEvent
+from engine.logs.events import AnyEvent
+from engine.specs import spec
 from tests.tui import logs
 from tests.tui.conftest import opened, until
 from tui.app import TlTui

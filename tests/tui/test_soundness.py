@@ -8,9 +8,9 @@ from engine.data.check import Images, Report
 from engine.data.dataset import Unreadable
 from engine.data.duplicates import Duplicates, Pair, Picture
 from engine.data.findings import findings
-from engine.events import Leak
-from engine.spec import DataSource
-from tui.theme import LEVELS
+from engine.logs.events import Leak
+from engine.specs.spec import DataSource
+from tui.drawing.theme import LEVELS
 from tui.widgets.soundness import alarms, soundness
 
 

@@ -10,15 +10,15 @@ import pytest
 from rich.cells import cell_len
 from rich.console import Console
 
-from engine import events as ev
-from engine import spec
 from engine.comparison.compared_runs import Source
 from engine.comparison.rows import compare
-from engine.fold import fold
-from engine.state import ExperimentState
+from engine.logs import events as ev
+from engine.specs import spec
+from engine.states.fold import fold
+from engine.states.state import ExperimentState
 from tests.engine.comparison.files import write_predictions
 from tests.tui import logs
-from tui.tables import comparison_table
+from tui.drawing.tables import comparison_table
 
 
 def printed(state: ExperimentState, width: int, *, single_runs: bool = False) -> str:

@@ -11,12 +11,12 @@ from pathlib import Path
 import pytest
 from rich.cells import cell_len
 
-from engine.fold import fold
+from engine.states.fold import fold
 from tests.tui import logs
-from tui import ascii as plain
-from tui.curves import CHARTS
-from tui.plot import Curves, Series, draw
-from tui.theme import BLUE
+from tui.drawing import ascii as plain
+from tui.drawing.curves import CHARTS
+from tui.drawing.plot import Curves, Series, draw
+from tui.drawing.theme import BLUE
 
 
 def test_everything_drawn_has_an_ascii_form_of_the_same_width() -> None:
@@ -66,7 +66,7 @@ def test_ascii_is_chosen_for_terminals_that_have_no_more(monkeypatch: pytest.Mon
 SCRIPT = """
 import os, sys
 from pathlib import Path
-from tui.streams import native_output_to
+from tui.terminal.streams import native_output_to
 with native_output_to(Path(sys.argv[1]), lambda error: None):
     os.write(1, b"native out\\n")
     os.write(2, b"native err\\n")

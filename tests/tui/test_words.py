@@ -5,15 +5,15 @@ from __future__ import annotations
 import msgspec
 import pytest
 
-from engine import events as ev
-from engine import spec
-from engine.events import AnyEvent, Stage
-from engine.fold import fold
-from engine.state import ExperimentState, condition
+from engine.logs import events as ev
+from engine.logs.events import AnyEvent, Stage
+from engine.specs import spec
+from engine.states.fold import fold
+from engine.states.state import ExperimentState, condition
 from tests.tui import logs
-from tui import words
 from tui.widgets.header import first_line
 from tui.widgets.run_pane import head
+from tui.words import run_words
 
 EVENTS = logs.events()
 TUNED, EXTRACTED = "resnet18-finetune-0", "mobilenetv3-extract-0"
@@ -33,11 +33,11 @@ def progress(name: Stage, step: int, steps: int, speed: float | None = None, run
 
 def test_decoding_is_told_where_every_run_waits() -> None:
     state = begun(stage("decoding", "reading files", run=""), decoded=False)
-    assert words.activity(state.runs[0], state).plain == "reading files"
+    assert run_words.activity(state.runs[0], state).plain == "reading files"
     state = fold([progress("decoding", 100, 400, 50.0, run="")], state)
-    assert words.activity(state.runs[1], state).plain == "reading files · image 100/400 · 50 images/s · 0:06 left"
+    assert run_words.activity(state.runs[1], state).plain == "reading files · image 100/400 · 50 images/s · 0:06 left"
     state = begun(stage("decoding", "decoding", run=""), decoded=False)
-    assert words.going_on(state) == "decoding images"
+    assert run_words.going_on(state) == "decoding images"
 
 
 def test_a_run_waits_for_the_one_right_before_it_until_the_experiment_ends() -> None:
@@ -46,10 +46,10 @@ def test_a_run_waits_for_the_one_right_before_it_until_the_experiment_ends() -> 
     state = fold([msgspec.structs.replace(EVENTS[0], spec=msgspec.structs.replace(spec_of, seeds=(0, 1)))])  # type: ignore[type-var]
     state = fold([stage("training", "")], state)
     names = [run.run for run in state.runs]
-    assert [words.activity(run, state).plain for run in state.runs[1:]] == [f"after {one}" for one in names[:-1]]
+    assert [run_words.activity(run, state).plain for run in state.runs[1:]] == [f"after {one}" for one in names[:-1]]
     state = fold([ev.ExperimentFinished(end="stopped")], state)
     assert [condition(run, state) for run in state.runs] == ["stopped", *["not begun"] * 3]
-    assert words.activity(state.runs[1], state).plain == "the experiment ended before it began"
+    assert run_words.activity(state.runs[1], state).plain == "the experiment ended before it began"
 
 
 def test_the_first_line_never_leaves_out_how_it_ended() -> None:
@@ -104,27 +104,27 @@ def test_the_first_line_says_of_an_experiment_what_runs_says() -> None:
 def test_every_stage_has_its_own_progress(events: list[AnyEvent], status: str, activity: str) -> None:
     state = begun(*events)
     run = state.run(TUNED)
-    assert words.status(run, state).plain == status
-    assert words.activity(run, state).plain == activity
+    assert run_words.status(run, state).plain == status
+    assert run_words.activity(run, state).plain == activity
 
 
 def test_a_new_epoch_shows_the_speed_of_the_last_one_without_validation() -> None:
     state = fold([*logs.until("EpochFinished", 3, EVENTS), stage("training", "epoch 4", 99.0)])
-    assert words.activity(state.run(TUNED), state).plain.endswith(" · 91 images/s")
+    assert run_words.activity(state.run(TUNED), state).plain.endswith(" · 91 images/s")
 
 
 def test_one_line_says_what_goes_on() -> None:
     warm = begun(stage("warming up", "torch.compile"))
-    assert words.going_on(warm) == f"{TUNED} · warming up (torch.compile: this can take minutes)"
+    assert run_words.going_on(warm) == f"{TUNED} · warming up (torch.compile: this can take minutes)"
     trains = fold(logs.until("Progress", 10, EVENTS))
-    assert words.going_on(trains) == f"{TUNED} · training · epoch 4/12 · step 6/8 · 91 images/s · ETA 0:27"
+    assert run_words.going_on(trains) == f"{TUNED} · training · epoch 4/12 · step 6/8 · 91 images/s · ETA 0:27"
     features = begun(
         stage("features", "every image once", run=EXTRACTED), progress("features", 100, 400, 50.0, EXTRACTED)
     )
     said = "extracting features (every image once) · image 100/400 · 50 images/s · 0:06 left"
-    assert words.going_on(features) == f"{EXTRACTED} · {said}"
-    assert words.going_on(fold([ev.CommandApplied(action="pause", run=TUNED)], trains)) == ""
-    assert words.going_on(fold(EVENTS)) == words.going_on(ExperimentState()) == ""
+    assert run_words.going_on(features) == f"{EXTRACTED} · {said}"
+    assert run_words.going_on(fold([ev.CommandApplied(action="pause", run=TUNED)], trains)) == ""
+    assert run_words.going_on(fold(EVENTS)) == run_words.going_on(ExperimentState()) == ""
 
 
 @pytest.mark.parametrize(
@@ -142,8 +142,8 @@ def test_where_images_are_is_said_unless_it_is_memory(kept: str, said: str) -> N
         for event in logs.until("RunStarted", 1, EVENTS)
     ]
     state = fold(events)
-    assert words.kept(state) == said
-    facts = words.facts(state.run(TUNED), state).plain
+    assert run_words.kept(state) == said
+    facts = run_words.facts(state.run(TUNED), state).plain
     said = f"{said} · " if said else ""
     assert facts == f"trains all 11.2 M parameters · fp32 · {said}torchvision IMAGENET1K_V1, torch hub cache"
 
@@ -167,59 +167,59 @@ def many(seeds: int, folds: int | None = None) -> spec.Experiment:
 
 def test_the_heading_says_how_images_are_divided() -> None:
     state = fold(logs.until("DataDecoded", 1, logs.events(many(1, 5))))
-    assert words.division(state) == "397 in 5 folds"
-    assert words.images(state) == (318, 79)
+    assert run_words.division(state) == "397 in 5 folds"
+    assert run_words.images(state) == (318, 79)
     assert "397 in 5 folds · 2 classes" in first_line(state, 100).plain
     assert state.data is not None
     tested = msgspec.structs.replace(begun(), decoded=ev.DataDecoded(train=244, val=153, test=1040, left_out=0))
-    assert words.division(tested) == "244 train / 153 val / 1,040 test"
+    assert run_words.division(tested) == "244 train / 153 val / 1,040 test"
     before = msgspec.structs.replace(
         tested, decoded=None, data=msgspec.structs.replace(state.data, test={"ants": 3, "bees": 4})
     )
-    assert words.division(before) == "244 train / 153 val / 7 test"
+    assert run_words.division(before) == "244 train / 153 val / 7 test"
 
 
 def test_which_of_its_strategy_s_runs_it_is() -> None:
     state = fold(logs.events(many(2, 3)))
-    assert [words.part_of(run, state) for run in state.runs[::5]] == [
+    assert [run_words.part_of(run, state) for run in state.runs[::5]] == [
         "seed 0 · fold 1/3",
         "seed 0 · fold 3/3",
         "seed 1 · fold 3/3",
     ]
     state = fold(logs.events())
-    assert words.part_of(state.runs[0], state) == "seed 0"
+    assert run_words.part_of(state.runs[0], state) == "seed 0"
 
 
 def test_how_strategies_stand_so_far() -> None:
     events = logs.events(many(5))
     state = fold(logs.until("ExperimentStarted", 1, events))
-    assert words.so_far(state, 120).plain == "0/10 runs over"
+    assert run_words.so_far(state, 120).plain == "0/10 runs over"
     state = fold(logs.until("RunFinished", 5, events))
     best = [run.best.val.accuracy for run in state.runs[:5:2] if run.best]
     mean, deviation = sum(best) / 3, (sum((one - sum(best) / 3) ** 2 for one in best) / 2) ** 0.5
-    said = words.so_far(state, 120).plain
+    said = run_words.so_far(state, 120).plain
     value = f"{100 * mean:.1f} ± {100 * deviation:.1f} % (3)"
     assert said.startswith(f"5/10 runs over · best val resnet18-finetune {value} · ")
     assert said.endswith(" % (2)")
-    narrow = words.so_far(state, 78)
+    narrow = run_words.so_far(state, 78)
     assert narrow.cell_len <= 78
     assert narrow.plain.endswith(" % (2)"), "names give way, not numbers"
     first = fold(logs.until("RunFinished", 1, events))
-    assert words.so_far(first, 120).plain.endswith("resnet18-finetune 95.4 %")
+    assert run_words.so_far(first, 120).plain.endswith("resnet18-finetune 95.4 %")
 
 
 def test_the_test_of_a_run_is_told_while_it_goes_on_and_after_it() -> None:
     trained = logs.until("EpochFinished", 12, EVENTS)
     state = fold([*trained, stage("testing", "the best epoch, 10"), progress("testing", 64, 400, 50.0)])
     (run, *_) = state.runs
-    assert words.status(run, state).plain == "● testing"
-    assert words.activity(run, state).plain == "image 64/400 · 50 images/s · 0:07 left · the best epoch, 10"
-    assert words.time(run, state) == ""
-    assert "test" not in words.results(run).plain
+    assert run_words.status(run, state).plain == "● testing"
+    assert run_words.activity(run, state).plain == "image 64/400 · 50 images/s · 0:07 left · the best epoch, 10"
+    assert run_words.time(run, state) == ""
+    assert "test" not in run_words.results(run).plain
     memory, test = logs._memory(0, False, False), ev.Metrics(0.3, 0.875, 40)
     finished = ev.RunFinished(run=TUNED, end="finished", seconds=3, cpu_seconds=4, memory=memory, test=test)
     state = fold([finished], state)
-    assert "best 95.4 % @10   test 87.5 %   loss" in words.results(state.runs[0]).plain
+    assert "best 95.4 % @10   test 87.5 %   loss" in run_words.results(state.runs[0]).plain
 
 
 def test_random_weights_cannot_be_overlooked() -> None:
@@ -241,15 +241,15 @@ def test_what_goes_on_again_says_how_long_it_will_take() -> None:
         ev.Progress(run=TUNED, stage="training", step=1, steps=8, epoch=4, elapsed=99.0),
     ]
     state = fold([*begun_before, *stopped])
-    assert words.time(state.runs[0], state) == "9.0 s"
+    assert run_words.time(state.runs[0], state) == "9.0 s"
     state = fold(again, state)
-    assert words.time(state.runs[0], state).startswith("ETA 0:"), "not what it took until it was stopped"
+    assert run_words.time(state.runs[0], state).startswith("ETA 0:"), "not what it took until it was stopped"
 
 
 def test_skipping_says_what_is_kept() -> None:
     before, after = (fold(logs.until(*until, EVENTS)) for until in (("Progress", 3), ("EpochFinished", 2)))
     assert before.current is not None and after.current is not None
-    assert words.kept_if_skipped(before.current).startswith("No epoch of it has ended: it will have no result.")
-    assert words.kept_if_skipped(after.current).startswith("Its best epoch so far is kept.")
-    assert words.asked("skip", before) == "Skipping"
-    assert words.asked("skip", after) == "Skipping: its best epoch is being saved"
+    assert run_words.kept_if_skipped(before.current).startswith("No epoch of it has ended: it will have no result.")
+    assert run_words.kept_if_skipped(after.current).startswith("Its best epoch so far is kept.")
+    assert run_words.asked("skip", before) == "Skipping"
+    assert run_words.asked("skip", after) == "Skipping: its best epoch is being saved"

@@ -14,11 +14,11 @@ from rich.table import Table
 from rich.text import Text
 
 from engine.export.to_json import json_text
-from engine.spec import DataSource
+from engine.specs.spec import DataSource
 from engine.text import counted, shown
 from tui.commands.progress import with_progress_bar
-from tui.text import cut_in_the_middle
-from tui.theme import AMBER, BLUE, GREEN, GREY, LEVELS, ROSE, rgb
+from tui.drawing.text import cut_in_the_middle
+from tui.drawing.theme import AMBER, BLUE, GREEN, GREY, LEVELS, ROSE, rgb
 
 if TYPE_CHECKING:
     from engine.data.check import Images, Report

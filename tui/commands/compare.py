@@ -15,12 +15,12 @@ from engine.comparison.rows import Comparison, compare
 from engine.export import FORMATS
 from engine.export.to_markdown import to_markdown
 from engine.files import write_text
-from engine.history import read_state
+from engine.folders.history import read_state
+from engine.specs.toml import SpecError
 from engine.text import shown
-from engine.toml import SpecError
 from tui.commands.find import find_run, named_runs
-from tui.tables import comparison_table
-from tui.text import print_line
+from tui.drawing.tables import comparison_table
+from tui.drawing.text import print_line
 
 FILE_WIDTH = 120
 """Cells that a table in a file is wide."""

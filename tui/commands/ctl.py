@@ -7,20 +7,20 @@ import time
 from pathlib import Path
 from typing import Any, Literal, get_args
 
-from engine.eta import remaining_of_all
-from engine.events import CommandApplied
 from engine.export.to_json import json_text
-from engine.fold import fold
-from engine.history import status, with_writer
-from engine.log import event_reader, send_command
-from engine.state import ExperimentState, RunState, condition
+from engine.folders.history import status, with_writer
+from engine.logs.events import CommandApplied
+from engine.logs.log import event_reader, send_command
+from engine.logs.writer_lock import is_being_written, writer
+from engine.specs.toml import SpecError
+from engine.states.eta import remaining_of_all
+from engine.states.fold import fold
+from engine.states.state import ExperimentState, RunState, condition
 from engine.text import shown
-from engine.toml import SpecError
 from engine.units import duration, percent
-from engine.writer_lock import is_being_written, writer
 from tui.commands.find import find_experiment, find_running
-from tui.text import print_line
-from tui.words import epoch, images
+from tui.drawing.text import print_line
+from tui.words.run_words import epoch, images
 
 Asked = Literal["pause", "resume", "stop", "skip", "status"]
 ACTIONS: tuple[Asked, ...] = get_args(Asked)

@@ -8,11 +8,11 @@ from pathlib import Path
 
 import click
 
-from engine.removal import contents, remove
-from engine.writer_lock import LogBusyError
+from engine.folders.removal import contents, remove
+from engine.logs.writer_lock import LogBusyError
 from tui.commands.find import find_by_full_name
-from tui.deleting import is_deleted, what_goes
-from tui.text import print_line
+from tui.drawing.text import print_line
+from tui.words.deleting import is_deleted, what_goes
 
 
 def delete_experiments(names: Sequence[str], out: Path, *, yes: bool, force: bool) -> int:

@@ -6,15 +6,15 @@ from collections.abc import Callable, Sequence, Set
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from engine.folder import EVENTS, SPEC, weights_file
+from engine.folders.folder import EVENTS, SPEC, weights_file
+from engine.specs.toml import SpecError
 from engine.text import listed, shown
-from engine.toml import SpecError
 from engine.units import percent
 from tui.naming import called
 
 if TYPE_CHECKING:
-    from engine.history import Status, Summary
-    from engine.state import RunState
+    from engine.folders.history import Status, Summary
+    from engine.states.state import RunState
 
 
 def find_experiment(name: str | None, out: Path) -> Path:
@@ -23,7 +23,7 @@ def find_experiment(name: str | None, out: Path) -> Path:
     ``SpecError`` where there is none, or where several begin so.
     """
     if name is None:
-        from engine.history import iter_summaries
+        from engine.folders.history import iter_summaries
 
         newest = next((summary.folder for summary in iter_summaries(out) if summary.strategies), None)
         if newest is None:
@@ -70,7 +70,7 @@ def find_network(name: str, out: Path) -> tuple[Path, RunState]:
     """The experiment's folder and the run whose network is meant: the named one, or where a strategy or nothing is
     named the one of them with the best validation accuracy. ``SpecError`` where no network of them is kept.
     """
-    from engine.history import read_state
+    from engine.folders.history import read_state
 
     folder, wanted = find_run(name, out)
     runs = read_state(folder).runs
@@ -115,8 +115,8 @@ def _to_look_at(found: Sequence[Summary]) -> str:
 
 def _to_resume(found: Sequence[Summary]) -> str:
     """What can be gone on with by name where nothing was interrupted: the newest that a person stopped."""
-    from engine.history import read_state
-    from engine.state import can_go_on
+    from engine.folders.history import read_state
+    from engine.states.state import can_go_on
 
     stopped = (one.folder for one in found if one.status == "stopped" and can_go_on(read_state(one.folder)))
     if (newest := next(stopped, None)) is not None:
@@ -136,7 +136,7 @@ def _newest(
     or_else: Callable[[Summary], bool] = lambda _: False,
 ) -> Path:
     """The newest of this status; ``advice`` is given all others where there is none."""
-    from engine.history import iter_summaries
+    from engine.folders.history import iter_summaries
 
     others = []
     for one in iter_summaries(out):

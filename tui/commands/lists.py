@@ -11,16 +11,16 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from engine.specs.toml import SpecError
 from engine.text import shown
-from engine.toml import SpecError
 from engine.units import UNKNOWN, duration, percent_range, size, size_on_disk
-from tui.strategies import described
-from tui.text import print_line
+from tui.drawing.text import print_line
+from tui.words.strategies import described
 
 
 def print_runs(out: Path, *, as_json: bool) -> int:
     """The experiments, newest first: a line each, and below it the note on it and each strategy's best accuracies."""
-    from engine.history import summaries
+    from engine.folders.history import summaries
 
     found = summaries(out)
     if as_json:
@@ -51,7 +51,7 @@ def print_runs(out: Path, *, as_json: bool) -> int:
 
 def print_presets(*, as_json: bool) -> int:
     """What each strategy is made of, the rungs for any backbone, and where a person's own ones belong."""
-    from engine.presets import known_strategies, own_strategies_file, presets, rungs
+    from engine.specs.presets import known_strategies, own_strategies_file, presets, rungs
 
     if as_json:
         return _print_json({"strategies": [*known_strategies().values()], "rungs": [*rungs().values()]})

@@ -7,13 +7,13 @@ from importlib.util import find_spec
 from pathlib import Path
 
 from engine.files import whole
-from engine.folder import onnx_file, weights_file
+from engine.folders.folder import onnx_file, weights_file
+from engine.specs.toml import SpecError
 from engine.text import joined
-from engine.toml import SpecError
 from engine.units import file_size
 from tui.commands.find import find_network, whose
-from tui.redirected import output_to
-from tui.text import print_line
+from tui.drawing.text import print_line
+from tui.terminal.redirected import output_to
 
 PACKAGES = ("onnx", "onnxscript", "onnxruntime")
 LARGEST = 1_600_000_000

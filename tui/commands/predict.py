@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING
 from engine.data.folders import images_at
 from engine.export.to_csv import csv_text
 from engine.export.to_json import json_text
-from engine.folder import weights_file
+from engine.folders.folder import weights_file
 from engine.units import percent
 from tui.commands.find import find_network, whose
-from tui.text import print_line
+from tui.drawing.text import print_line
 
 if TYPE_CHECKING:
     from engine.predict import Prediction

@@ -12,10 +12,10 @@ from rich.text import Text
 
 from engine.export.to_json import json_text
 from engine.progress import WorkDone, transformed
-from engine.spec import DataSource
+from engine.specs.spec import DataSource
 from tui.commands.progress import with_progress_bar
-from tui.ranking import COLUMNS, caveats, cells, skipped
-from tui.theme import AMBER, GREEN, GREY, rgb
+from tui.drawing.theme import AMBER, GREEN, GREY, rgb
+from tui.words.ranking import COLUMNS, caveats, cells, skipped
 
 
 def print_ranking(source: DataSource, backbones: Sequence[str], weights: str, device: str, *, as_json: bool) -> int:

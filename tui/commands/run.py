@@ -14,27 +14,27 @@ from rich.progress import BarColumn, Progress, TaskID, TextColumn
 from rich.table import Column
 from rich.text import Text
 
-from engine import events as ev
 from engine.comparison.compared_runs import Source
 from engine.comparison.rows import compare
 from engine.data.dataset import DataError
-from engine.events import AnyEvent
 from engine.export.to_json import json_text, to_json
-from engine.fold import fold
-from engine.folder import ENGINE_LOG
+from engine.folders.folder import ENGINE_LOG
 from engine.hosts import thread
 from engine.hosts.process import NotBegunError, detach
-from engine.log import event_reader, send_command
-from engine.spec import Experiment
-from engine.state import ExperimentState, RunState, StageProgress, as_left
+from engine.logs import events as ev
+from engine.logs.events import AnyEvent
+from engine.logs.log import event_reader, send_command
+from engine.specs.spec import Experiment
+from engine.specs.toml import SpecError
+from engine.states.fold import fold
+from engine.states.state import ExperimentState, RunState, StageProgress, as_left
 from engine.text import counted, shown, visible
-from engine.toml import SpecError
 from engine.units import duration, percent, size, speed
-from tui.lost_terminal import output_may_end
+from tui.drawing.tables import comparison_table
 from tui.naming import called, how_to_go_on
-from tui.signals import asked_to_end
-from tui.tables import comparison_table
-from tui.words import STAGES, detail, division, doing, epoch, going_on, kept, measured, time
+from tui.terminal.lost_terminal import output_may_end
+from tui.terminal.signals import asked_to_end
+from tui.words.run_words import STAGES, detail, division, doing, epoch, going_on, kept, measured, time
 
 POLL_SECONDS = 0.1
 BAR_WIDTH = 10

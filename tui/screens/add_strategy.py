@@ -15,16 +15,16 @@ from textual.widgets import Footer, Input, OptionList, Static
 from textual.widgets.option_list import Option
 
 from engine.models.names import is_model, model_names
-from engine.presets import named, rungs
-from engine.strategy import Strategy
+from engine.specs.presets import named, rungs
+from engine.specs.strategy import Strategy
 from engine.text import did_you_mean
-from tui.backbones import BackboneQuery, Facts, looking
+from tui.drawing.theme import AMBER, GREY, rgb
 from tui.screens.dialogs import answer
-from tui.theme import AMBER, GREY, rgb
 from tui.widgets.field import Field
 from tui.widgets.order import caught_up
 from tui.widgets.strategy_form import COMMON_BACKBONES
 from tui.widgets.text_input import TextInput
+from tui.work.backbones import BackboneQuery, Facts, looking
 
 
 class AddStrategy(ModalScreen[Strategy | None]):

@@ -15,18 +15,18 @@ from textual.containers import Grid, Horizontal, Vertical
 from textual.screen import ModalScreen
 from textual.widgets import Static
 
-from engine.spec import DataSource
+from engine.specs.spec import DataSource
 from engine.text import counted, shown
 from engine.units import file_size
-from tui.class_images import ClassImages, class_images, some
-from tui.latest import Latest
+from tui.drawing.text import cut_in_the_middle, told_apart
+from tui.drawing.theme import AMBER, GREY, Colour, rgb
 from tui.screens.compositor import TellingCompositor
 from tui.screens.copies import wrong
-from tui.text import cut_in_the_middle, told_apart
-from tui.theme import AMBER, GREY, Colour, rgb
 from tui.widgets.listing import Listing
 from tui.widgets.picture import Picture
 from tui.widgets.rows import Rows
+from tui.work.class_images import ClassImages, class_images, some
+from tui.work.latest import Latest
 
 if TYPE_CHECKING:
     from engine.data.duplicates import Pair

@@ -13,29 +13,29 @@ from textual.containers import Horizontal, Vertical
 from textual.widgets import Static
 from textual.worker import get_current_worker
 
-from engine.state import ExperimentState, condition
+from engine.states.state import ExperimentState, condition
 from engine.text import shown
-from tui import bands
 from tui.compared import Compared
+from tui.drawing import bands
+from tui.drawing.theme import GREY, rgb
 from tui.errors import unexpected
-from tui.loading import load_for_comparing
 from tui.messages import CompareFailed, ComparisonMade
 from tui.screens.dialogs import Reading
 from tui.screens.frame import Mode
 from tui.screens.host import app_of
-from tui.spec_differences import SpecDifference, side_by_side, spec_differences
-from tui.theme import GREY, rgb
 from tui.widgets.chart import Chart
 from tui.widgets.comparison_table import ComparisonTable
 from tui.widgets.confusion import ConfusionView
 from tui.widgets.cost_view import CostView
 from tui.widgets.detail import DetailView
 from tui.widgets.mistakes import MistakesView
+from tui.words.spec_differences import SpecDifference, side_by_side, spec_differences
+from tui.work.loading import load_for_comparing
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from tui.comparing import Marks
+    from tui.work.comparing import Marks
 
 EMPTY = "Nothing to compare: press 1 to start a comparison, or 4 to open an earlier one."
 TALL = 30
@@ -143,7 +143,7 @@ class CompareScreen(Mode):
         made: ComparisonMade | CompareFailed
         try:
             load_for_comparing()
-            from tui.comparing import compare_all  # noqa: PLC0415
+            from tui.work.comparing import compare_all  # noqa: PLC0415
 
             made = compare_all(state, folder, marks, positive)
         except Exception as error:  # a person wants to know, and to go on

@@ -15,8 +15,8 @@ from textual.containers import Horizontal, Vertical
 from textual.screen import ModalScreen
 
 from engine.text import counted, shown
-from tui.text import cut_in_the_middle
-from tui.theme import AMBER, GREY, ROSE, Colour, rgb
+from tui.drawing.text import cut_in_the_middle
+from tui.drawing.theme import AMBER, GREY, ROSE, Colour, rgb
 from tui.widgets.listing import Listing
 from tui.widgets.picture import Picture
 from tui.widgets.rows import Rows

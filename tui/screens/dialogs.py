@@ -15,10 +15,10 @@ from textual.widgets import Button, Input, OptionList, Static
 
 from tui.naming import called
 from tui.widgets.text_input import TextInput
-from tui.words import KEPT_IF_STOPPED
+from tui.words.run_words import KEPT_IF_STOPPED
 
 if TYPE_CHECKING:
-    from tui.hosting import Hosting
+    from tui.work.hosting import Hosting
 
 Answer = TypeVar("Answer")
 

@@ -9,7 +9,7 @@ from textual.events import ScreenResume
 from textual.screen import Screen
 from textual.widgets import Static
 
-from engine.state import ExperimentState
+from engine.states.state import ExperimentState
 from tui.screens.compositor import TellingCompositor
 from tui.widgets.header import Header
 from tui.widgets.key_line import KeyLine

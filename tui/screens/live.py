@@ -15,22 +15,22 @@ from textual.events import Resize
 from textual.screen import Screen
 from textual.widgets import Static
 
-from engine.events import Action
-from engine.log import send_command
-from engine.state import can_go_on
+from engine.logs.events import Action
+from engine.logs.log import send_command
+from engine.states.state import can_go_on
 from engine.text import shown
+from tui.drawing.theme import AMBER, ROSE, rgb
 from tui.errors import why
 from tui.naming import called
 from tui.screens.dialogs import Leaving, Question, Reading
 from tui.screens.frame import Mode
 from tui.screens.host import app_of
-from tui.theme import AMBER, ROSE, rgb
 from tui.widgets.run_list import RunList
 from tui.widgets.run_pane import RunPane
-from tui.words import KEPT_IF_STOPPED, asked, kept_if_skipped
+from tui.words.run_words import KEPT_IF_STOPPED, asked, kept_if_skipped
 
 if TYPE_CHECKING:
-    from engine.state import ExperimentState
+    from engine.states.state import ExperimentState
 
 PANE_WIDTH = 58
 EMPTY = "Nothing is open.\n\nPress 1 to choose data and strategies and start, or 4 to open an earlier experiment."

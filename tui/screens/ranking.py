@@ -17,14 +17,14 @@ from textual.screen import ModalScreen
 from textual.widgets import Static
 
 from engine.progress import WorkDone
-from engine.spec import DataSource
+from engine.specs.spec import DataSource
 from engine.text import shown
-from tui.ranking import COLUMNS, caveats, cells, skipped
-from tui.ranking_work import RankingQuery, working
+from tui.drawing.theme import AMBER, BLUE, GREEN, GREY, ROSE, rgb
 from tui.screens.compositor import TellingCompositor
 from tui.screens.dialogs import answer
-from tui.theme import AMBER, BLUE, GREEN, GREY, ROSE, rgb
 from tui.widgets.listing import Listing
+from tui.words.ranking import COLUMNS, caveats, cells, skipped
+from tui.work.ranking_work import RankingQuery, working
 
 if TYPE_CHECKING:
     from engine.ranking import Ranked

@@ -18,31 +18,31 @@ from textual.widget import AwaitMount
 from textual.widgets import Static
 from textual.worker import get_current_worker
 
-from engine import history
-from engine.history import Summary
-from engine.note import LONGEST, write_note
-from engine.removal import Contents, contents, remove
+from engine.folders import history
+from engine.folders.history import Summary
+from engine.folders.note import LONGEST, write_note
+from engine.folders.removal import Contents, contents, remove
+from engine.logs.writer_lock import LogBusyError
+from engine.specs.toml import SpecError
 from engine.text import shown
-from engine.toml import SpecError
 from engine.units import percent, percent_range
-from engine.writer_lock import LogBusyError
-from tui.deleting import is_deleted, what_goes
+from tui.drawing.text import cut_in_the_middle, told_apart
+from tui.drawing.theme import AMBER, BLUE, ROSE, rgb
 from tui.errors import in_words, unexpected, why
-from tui.loading import load_for_comparing
-from tui.marking import Marking
 from tui.screens.dialogs import Line, Question, Reading, Tick
 from tui.screens.frame import Mode
 from tui.screens.host import app_of
-from tui.spec_differences import unlike
-from tui.summaries import beside_earlier, earlier, matching, this_year
-from tui.text import cut_in_the_middle, told_apart
-from tui.theme import AMBER, BLUE, ROSE, rgb
 from tui.widgets.filter_line import FilterLine
 from tui.widgets.order import caught_up
 from tui.widgets.runs_table import MARK, RunsTable
+from tui.words.deleting import is_deleted, what_goes
+from tui.words.spec_differences import unlike
+from tui.words.summaries import beside_earlier, earlier, matching, this_year
+from tui.work.loading import load_for_comparing
+from tui.work.marking import Marking
 
 if TYPE_CHECKING:
-    from engine.state import ExperimentState, RunState
+    from engine.states.state import ExperimentState, RunState
 
 TICKED_NAME = 38
 """Cells for the name of a run that can be ticked, beside what it reached."""
@@ -366,7 +366,7 @@ class RunsScreen(Mode):
     def _ask_runs(self, folder: Path) -> None:
         try:
             load_for_comparing()
-            from tui.comparing import state_now  # noqa: PLC0415
+            from tui.work.comparing import state_now  # noqa: PLC0415
 
             runs = state_now(folder).runs
         except Exception as error:  # a person wants to know, and to go on

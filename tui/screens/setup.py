@@ -13,14 +13,13 @@ from textual.containers import Horizontal, Vertical
 from textual.widget import Widget
 from textual.widgets import Button, Input, OptionList, Static
 
-from engine.presets import known_strategies, presets
-from engine.spec import DataSource, Experiment, changed, default_experiment, with_absolute_paths
-from engine.strategy import Strategy, settings
+from engine.specs.presets import known_strategies, presets
+from engine.specs.spec import DataSource, Experiment, changed, default_experiment, with_absolute_paths
+from engine.specs.strategy import Strategy, settings
+from engine.specs.toml import SpecError
 from engine.text import shown
-from engine.toml import SpecError
 from tui.screens.frame import Mode
 from tui.screens.host import app_of
-from tui.strategies import value_in_words
 from tui.widgets.data_picker import DataPicker
 from tui.widgets.field import Field
 from tui.widgets.order import caught_up
@@ -30,9 +29,10 @@ from tui.widgets.schedule_preview import SchedulePreview, nothing_learnt
 from tui.widgets.start_line import LOOKING, RUNNING, STARTING, StartLine, planned
 from tui.widgets.strategy_form import OTHER_SIZE, StrategyForm, with_value
 from tui.widgets.strategy_list import StrategyList
+from tui.words.strategies import value_in_words
 
 if TYPE_CHECKING:
-    from engine.state import ExperimentState
+    from engine.states.state import ExperimentState
 
 STOP_FIRST = "an experiment is running: stop it first (2, then s)"
 
@@ -355,8 +355,8 @@ class SetupScreen(Mode):
 
     def action_rank(self) -> None:
         """Ranks backbones on the data; the one that is chosen is added on a rung that is asked for."""
-        from tui.ranking import BACKBONES  # noqa: PLC0415 - not needed for the first frame
         from tui.screens.ranking import Ranking  # noqa: PLC0415
+        from tui.words.ranking import BACKBONES  # noqa: PLC0415 - not needed for the first frame
 
         options = self.options
         wrong = [label for label in ("weights", "device") if label in options.problems]

@@ -12,8 +12,8 @@ from textual.binding import Binding, BindingType
 from engine.comparison.confusion import Cell, Confused, Matrix
 from engine.text import shown
 from engine.units import percent
-from tui.text import told_apart
-from tui.theme import AMBER, GREEN, GREY, GROUND, Colour, rgb
+from tui.drawing.text import told_apart
+from tui.drawing.theme import AMBER, GREEN, GREY, GROUND, Colour, rgb
 from tui.widgets.listing import Listing
 
 NAME = (8, 24)

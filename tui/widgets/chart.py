@@ -6,7 +6,7 @@ from rich.text import Text
 from textual.geometry import Size
 from textual.reactive import reactive
 
-from tui.plot import Curves, draw
+from tui.drawing.plot import Curves, draw
 from tui.widgets.rows import Rows
 
 

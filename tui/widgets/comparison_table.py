@@ -10,12 +10,12 @@ from textual.binding import Binding, BindingType
 from textual.message import Message
 
 from engine.comparison.rows import Comparison
-from engine.state import Condition
+from engine.states.state import Condition
 from engine.text import shown
 from engine.units import UNKNOWN
+from tui.drawing.text import told_apart
+from tui.drawing.theme import AMBER, BLUE, GREEN, GREY, SIGNS, Colour, colour_of, rgb
 from tui.measures import Line, Measure, Order, best_in, lines, measures
-from tui.text import told_apart
-from tui.theme import AMBER, BLUE, GREEN, GREY, SIGNS, Colour, colour_of, rgb
 from tui.widgets.listing import Listing
 
 GAP = 2

@@ -19,9 +19,9 @@ from engine.comparison.rows import of_part
 from engine.text import counted, shown
 from engine.units import percent
 from tui.compared import Compared, identity, places_of
+from tui.drawing.text import told_apart
+from tui.drawing.theme import AMBER, BLUE, GREY, rgb
 from tui.screens.dialogs import Pick
-from tui.text import told_apart
-from tui.theme import AMBER, BLUE, GREY, rgb
 from tui.widgets.cells import MatrixCells, PairCells, fits
 from tui.widgets.listing import Listing
 from tui.widgets.rows import Rows

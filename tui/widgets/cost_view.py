@@ -13,7 +13,7 @@ from textual.widgets import Static
 from engine.comparison.parts import PARTS
 from engine.comparison.rows import Comparison
 from engine.comparison.strategy_means import part
-from tui.cost_plot import COSTS, Cost, curves, key, marks
+from tui.drawing.cost_plot import COSTS, Cost, curves, key, marks
 from tui.widgets.chart import Chart
 
 

@@ -21,15 +21,15 @@ from textual.widgets import Input, Static
 from textual.worker import get_current_worker
 
 from engine.progress import WorkDone
-from engine.spec import DataSource
+from engine.specs.spec import DataSource
 from engine.text import shown
 from tui.errors import unexpected
-from tui.latest import Latest
-from tui.loading import wait_until_loaded
 from tui.widgets.data_summary import DEMO, DataFound, described, facts, may_be_tested
 from tui.widgets.field import FIELD_KEYS, Field
 from tui.widgets.path_input import PathInput, unquoted
 from tui.widgets.soundness import MOST_AT_ONCE, alarms
+from tui.work.latest import Latest
+from tui.work.loading import wait_until_loaded
 
 if TYPE_CHECKING:
     from engine.data.check import Report

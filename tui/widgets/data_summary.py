@@ -13,15 +13,15 @@ from rich.text import Text
 
 from engine.text import shown
 from engine.units import size
-from tui.text import cut_in_the_middle
-from tui.theme import AMBER, rgb
+from tui.drawing.text import cut_in_the_middle
+from tui.drawing.theme import AMBER, rgb
 from tui.widgets.soundness import AMBER_KEY, soundness
 
 if TYPE_CHECKING:
     from engine.data.check import Report
     from engine.data.dataset import DataSet
     from engine.progress import WorkDone
-    from engine.spec import DataSource
+    from engine.specs.spec import DataSource
 
 CLASSES_SHOWN = 8
 WARNINGS_SHOWN = 3

@@ -18,13 +18,13 @@ from engine.comparison.aspects import sections
 from engine.comparison.columns import Column, columns
 from engine.comparison.confusion import matrices
 from engine.comparison.rows import Comparison
-from engine.state import RunState
+from engine.states.state import RunState
 from engine.text import shown
-from tui import bands
 from tui.compared import Compared
-from tui.confusion_tables import confusion_tables
+from tui.drawing import bands
+from tui.drawing.confusion_tables import confusion_tables
+from tui.drawing.theme import BLUE, GREY, rgb
 from tui.measures import Line
-from tui.theme import BLUE, GREY, rgb
 from tui.widgets.chart import Chart
 
 WIDE = 110

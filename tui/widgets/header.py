@@ -9,13 +9,13 @@ from textual.events import Click, Resize
 from textual.message import Message
 from textual.widgets import Static
 
-from engine.events import Memory
-from engine.history import status
-from engine.state import ExperimentState
+from engine.folders.history import status
+from engine.logs.events import Memory
+from engine.states.state import ExperimentState
 from engine.text import shown
 from engine.units import size
-from tui.theme import AMBER, BLUE, GREY, rgb
-from tui.words import all_done, division
+from tui.drawing.theme import AMBER, BLUE, GREY, rgb
+from tui.words.run_words import all_done, division
 
 MODES = {"setup": "Setup", "live": "Live", "compare": "Compare", "runs": "Runs"}
 """The modes in the order of their keys, 1 to 4."""

@@ -9,7 +9,7 @@ from textual.binding import Binding, BindingType
 from textual.events import Click, MouseScrollDown, MouseScrollUp
 from textual.message import Message
 
-from tui.theme import rgb
+from tui.drawing.theme import rgb
 from tui.widgets.rows import Rows
 
 UNDER_CURSOR = f"on {rgb((42, 51, 66))}"

@@ -9,10 +9,10 @@ from rich.text import Text
 from engine.comparison.confusion import Cell
 from engine.comparison.parts import PARTS
 from engine.text import counted, shown
-from tui.finding_mistakes import MistakeResult
-from tui.text import told_apart
-from tui.theme import AMBER, GREY, rgb
+from tui.drawing.text import told_apart
+from tui.drawing.theme import AMBER, GREY, rgb
 from tui.widgets.mistake_list import COLOURS, LETTERS
+from tui.work.finding_mistakes import MistakeResult
 
 NUMBERS = 46
 """Cells that the numbers behind the names need."""

@@ -10,8 +10,8 @@ from rich.cells import cell_len
 from rich.text import Text
 
 from engine.text import shown
-from tui.text import cut_in_the_middle, told_apart
-from tui.theme import BLUE, GREEN, GREY, ROSE, rgb
+from tui.drawing.text import cut_in_the_middle, told_apart
+from tui.drawing.theme import BLUE, GREEN, GREY, ROSE, rgb
 from tui.widgets.listing import Listing
 
 if TYPE_CHECKING:

@@ -21,12 +21,12 @@ from engine.comparison.confusion import Cell
 from engine.comparison.parts import Part
 from engine.text import shown
 from tui.compared import Compared, beside, best_pair, identity, places_of
-from tui.finding_mistakes import MistakeQuery, MistakeResult, find
 from tui.screens.dialogs import Pick
 from tui.widgets.mistake_head import head, whose
 from tui.widgets.mistake_list import MistakeList, facts, list_width
 from tui.widgets.picture import Picture
 from tui.widgets.rows import Rows
+from tui.work.finding_mistakes import MistakeQuery, MistakeResult, find
 
 ABOVE_AND_BELOW = 8
 """Rows of the head and of what is said of an image, which a picture does not have."""

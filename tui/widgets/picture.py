@@ -18,9 +18,9 @@ from textual.widget import Widget
 from textual.worker import Worker
 
 from engine.text import shown
+from tui.drawing.pictures import Drawn, Kind, draw, forget, kind_of_terminal
 from tui.errors import unexpected
-from tui.latest import Latest
-from tui.pictures import Drawn, Kind, draw, forget, kind_of_terminal
+from tui.work.latest import Latest
 
 PAUSE = 0.06
 """Seconds that a picture must be wanted before it is decoded: a held key passes over many."""

@@ -9,8 +9,8 @@ from textual.events import Click
 from textual.message import Message
 from textual.widgets import Static
 
-from engine.state import ExperimentState
-from tui import words
+from engine.states.state import ExperimentState
+from tui.words import run_words
 
 MOST_LINES = 6
 
@@ -51,8 +51,8 @@ class RunList(Static):
         count = min(room - self.summary_lines, runs)
         self.first = max(0, min(selected - count // 2, len(state.runs) - count))
         which = range(self.first, self.first + count)
-        text = words.so_far(state, width) if self.summary_lines else Text(no_wrap=True)
-        for index, line in zip(which, words.lines(state, which, width - 2), strict=True):
+        text = run_words.so_far(state, width) if self.summary_lines else Text(no_wrap=True)
+        for index, line in zip(which, run_words.lines(state, which, width - 2), strict=True):
             mark = "▸ " if index == selected else "▹ " if index in visible else "  "
             if index == selected:
                 line.stylize("bold")

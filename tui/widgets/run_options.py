@@ -14,9 +14,9 @@ from textual.message import Message
 from textual.suggester import SuggestFromList
 from textual.widgets import Input
 
-from engine.spec import Experiment, Precision, changed
+from engine.specs.spec import Experiment, Precision, changed
+from engine.specs.toml import MOST_FOLDS, MOST_SEEDS, SpecError
 from engine.text import consecutive
-from engine.toml import MOST_FOLDS, MOST_SEEDS, SpecError
 from tui.widgets.field import FIELD_KEYS, Choice, Field
 from tui.widgets.path_input import PathInput, unquoted
 from tui.widgets.text_input import TextInput

@@ -9,17 +9,17 @@ from textual.geometry import Size
 from textual.widget import Widget
 from textual.widgets import Static
 
-from engine.state import ExperimentState, RunState, condition
-from engine.strategy import Strategy
+from engine.specs.strategy import Strategy
+from engine.states.state import ExperimentState, RunState, condition
 from engine.text import shown
-from tui import words
-from tui.curves import CHARTS
-from tui.strategies import described
-from tui.text import told_apart
-from tui.theme import GREY, ROSE, STYLES, rgb
+from tui.drawing.curves import CHARTS
+from tui.drawing.text import told_apart
+from tui.drawing.theme import GREY, ROSE, STYLES, rgb
 from tui.widgets.chart import Chart
 from tui.widgets.rows import Rows
 from tui.widgets.schedule_preview import preview
+from tui.words import run_words
+from tui.words.strategies import described
 
 HEAD_LINES = 4
 CHART_HEIGHT = 7
@@ -73,7 +73,7 @@ class RunPane(Widget):
         self._shown = (run, state)
         if before is None or (before[0].run, before[1].name) != (run.run, state.name):
             self._drawn = [None] * len(self.charts)
-            self.border_title = Text(words.title(run))
+            self.border_title = Text(run_words.title(run))
             self.border_subtitle = Text(self._called(run, state))
         said = head(run, state, max(20, self.content_size.width))
         if said != self.head.content:
@@ -86,10 +86,10 @@ class RunPane(Widget):
 
     def _called(self, run: RunState, state: ExperimentState) -> str:
         """Its strategy, as far as there is room, told apart from the others, and which of its runs it is."""
-        part = words.part_of(run, state)
+        part = run_words.part_of(run, state)
         names = list(dict.fromkeys(one.strategy.name for one in state.runs))
         room = max(12, min(50, (self.size.width or 58) - len(part) - BESIDE_NAME))
-        said = dict(zip(names, told_apart([shown(name, words.MOST_NAME) for name in names], room), strict=True))
+        said = dict(zip(names, told_apart([shown(name, run_words.MOST_NAME) for name in names], room), strict=True))
         return f"{said[run.strategy.name]} · {part}"
 
     def _say(self, run: RunState) -> None:
@@ -177,18 +177,18 @@ def layout(width: int, height: int) -> tuple[int, int]:
 
 def head(run: RunState, state: ExperimentState, width: int) -> Text:
     """Four lines of at most ``width`` cells: status with a bar, activity, results, facts."""
-    status = words.status(run, state)
-    time = words.time(run, state)
-    epoch = "" if run.status == "waiting" else words.epoch(run)
+    status = run_words.status(run, state)
+    time = run_words.time(run, state)
+    epoch = "" if run.status == "waiting" else run_words.epoch(run)
     room = width - status.cell_len - len(epoch) - len(time) - 6
     style = STYLES[condition(run, state)].replace("bold ", "")
     first = Text.assemble(status, "  ", (epoch, ""))
     if room >= 4 and run.status != "waiting":
         first.append("  ")
-        first.append_text(words.bar(words.overall(run), room, style))
+        first.append_text(run_words.bar(run_words.overall(run), room, style))
     first.append("  ")
     first.append(time)
-    lines = [first, words.activity(run, state), words.results(run), words.facts(run, state)]
+    lines = [first, run_words.activity(run, state), run_words.results(run), run_words.facts(run, state)]
     for line in lines:
         line.truncate(width, overflow="ellipsis")
     return Text("\n", no_wrap=True).join(lines)

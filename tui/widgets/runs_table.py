@@ -13,13 +13,13 @@ from textual.coordinate import Coordinate
 from textual.events import Key
 from textual.widgets import DataTable
 
-from engine.history import Status, Summary
+from engine.folders.history import Status, Summary
 from engine.text import shown
 from engine.units import duration, percent_range
-from tui.summaries import this_year, when
-from tui.text import cut_in_the_middle, told_apart
-from tui.theme import AMBER, BLUE, GREY, ROSE, SIGNS, STYLES, rgb
+from tui.drawing.text import cut_in_the_middle, told_apart
+from tui.drawing.theme import AMBER, BLUE, GREY, ROSE, SIGNS, STYLES, rgb
 from tui.widgets.order import obey
+from tui.words.summaries import this_year, when
 
 GAP = 2
 MARK = "◆"

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from engine.state import RunState
-from engine.strategy import Strategy
+from engine.specs.strategy import Strategy
+from engine.states.state import RunState
 from engine.training.schedule import rates_of, stands_still_from
-from tui import curves
-from tui.plot import Curves
+from tui.drawing import curves
+from tui.drawing.plot import Curves
 from tui.widgets.chart import Chart
 
 MOST_EPOCHS = 2_000

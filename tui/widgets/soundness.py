@@ -9,9 +9,9 @@ from rich.style import Style
 from rich.text import Text
 
 from engine.data.findings import Finding, findings
-from engine.spec import DataSource
+from engine.specs.spec import DataSource
 from engine.text import shown
-from tui.theme import AMBER, GREEN, GREY, LEVELS, rgb
+from tui.drawing.theme import AMBER, GREEN, GREY, LEVELS, rgb
 
 if TYPE_CHECKING:
     from engine.data.check import Report

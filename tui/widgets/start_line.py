@@ -8,7 +8,7 @@ from textual.containers import Horizontal
 from textual.widgets import Button, Static
 
 from engine.text import counted, shown
-from tui.theme import LEVELS, ROSE, rgb
+from tui.drawing.theme import LEVELS, ROSE, rgb
 
 STARTING = "starting: loading PyTorch and looking at what is asked for …"
 RUNNING = "an experiment is running: 2 shows it"

@@ -15,11 +15,11 @@ from textual.suggester import SuggestFromList
 from textual.widgets import Input
 
 from engine.models.names import is_model
-from engine.strategy import CHOICES, Strategy, changed_strategy, settings
-from engine.toml import SpecError
-from tui.strategies import TRAINS, value_in_words
+from engine.specs.strategy import CHOICES, Strategy, changed_strategy, settings
+from engine.specs.toml import SpecError
 from tui.widgets.field import FIELD_KEYS, Choice, Field
 from tui.widgets.text_input import TextInput
+from tui.words.strategies import TRAINS, value_in_words
 
 COMMON_BACKBONES = (
     "resnet18",

@@ -12,12 +12,12 @@ from textual.message import Message
 from textual.widgets import OptionList
 from textual.widgets.option_list import Option
 
-from engine.presets import named
-from engine.strategy import Strategy, settings
-from engine.toml import SpecError
-from tui.strategies import what_trains
-from tui.text import told_apart
+from engine.specs.presets import named
+from engine.specs.strategy import Strategy, settings
+from engine.specs.toml import SpecError
+from tui.drawing.text import told_apart
 from tui.widgets.order import obey
+from tui.words.strategies import what_trains
 
 MOST_NAME = 160
 FEWEST_NAME = 12

@@ -5,12 +5,12 @@ from __future__ import annotations
 import pytest
 from msgspec.structs import replace
 
-from engine import events as ev
 from engine.comparison import costs
 from engine.comparison.costs import Turn
-from engine.events import EpochFinished, Memory, Metrics
-from engine.state import RunState
-from engine.strategy import Strategy
+from engine.logs import events as ev
+from engine.logs.events import EpochFinished, Memory, Metrics
+from engine.specs.strategy import Strategy
+from engine.states.state import RunState
 
 
 def epochs(*measured: tuple[float, float], seconds: float = 10.0, before: float = 0.0) -> tuple[EpochFinished, ...]:

@@ -1,15 +1,15 @@
 import msgspec
 import pytest
 
-from engine import events as ev
 from engine.comparison.compared_runs import ComparedRun, Source
 from engine.comparison.fairness import unfairness
-from engine.events import Memory, Metrics
-from engine.fold import fold
-from engine.presets import on_rung
-from engine.spec import DataSource, Experiment
-from engine.state import ExperimentState, RunState
-from engine.strategy import Augmentation, Strategy, changed_strategy
+from engine.logs import events as ev
+from engine.logs.events import Memory, Metrics
+from engine.specs.presets import on_rung
+from engine.specs.spec import DataSource, Experiment
+from engine.specs.strategy import Augmentation, Strategy, changed_strategy
+from engine.states.fold import fold
+from engine.states.state import ExperimentState, RunState
 
 SAME = Strategy(name="a", epochs=2)
 NOTHING = Memory(0, 0)

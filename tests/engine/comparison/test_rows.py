@@ -7,19 +7,19 @@ import msgspec
 import pytest
 from msgspec.structs import replace
 
-from engine import events as ev
 from engine.comparison.aspects import Aspect, sections
 from engine.comparison.columns import columns
 from engine.comparison.compared_runs import Source
 from engine.comparison.rows import Comparison, DataCounts, Row, accuracy_interval, compare
 from engine.comparison.verdict import choices, verdict
-from engine.events import Memory, Metrics
 from engine.export import FORMATS, write
-from engine.fold import fold
+from engine.logs import events as ev
+from engine.logs.events import Memory, Metrics
 from engine.models.origin import RANDOM
-from engine.presets import presets
-from engine.spec import default_experiment
-from engine.state import ExperimentState
+from engine.specs.presets import presets
+from engine.specs.spec import default_experiment
+from engine.states.fold import fold
+from engine.states.state import ExperimentState
 from engine.units import count, duration, energy, percent, points, short_count, size, speed, spread, three_digits
 
 

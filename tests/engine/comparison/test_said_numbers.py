@@ -13,16 +13,16 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
-from engine import events as ev
 from engine.comparison.aspects import sections
 from engine.comparison.columns import columns
 from engine.comparison.compared_runs import Source
 from engine.comparison.difference_words import about
 from engine.comparison.rows import Comparison, compare
 from engine.comparison.verdict import choices, verdict
-from engine.events import Metrics
 from engine.export import FORMATS
-from engine.state import ExperimentState, RunState
+from engine.logs import events as ev
+from engine.logs.events import Metrics
+from engine.states.state import ExperimentState, RunState
 from tests.engine.comparison.files import write_predictions
 from tests.engine.comparison.test_several import state
 

@@ -12,8 +12,6 @@ from pathlib import Path
 import pytest
 from msgspec.structs import replace
 
-from engine import events as ev
-from engine import spec
 from engine.comparison import predictions
 from engine.comparison.aspects import TITLES, Aspect, sections
 from engine.comparison.columns import columns
@@ -25,13 +23,15 @@ from engine.comparison.rows import Comparison, DataCounts, Row, compare
 from engine.comparison.scores import ClassScores, Scores
 from engine.comparison.strategies import Spread, StrategySummary, summaries
 from engine.comparison.verdict import choices, verdict
-from engine.events import AnyEvent, Metrics
 from engine.export import FORMATS
-from engine.fold import fold
-from engine.peaks import PeakMemory
-from engine.presets import on_rung
-from engine.state import ExperimentState, RunState
-from engine.strategy import changed_strategy
+from engine.logs import events as ev
+from engine.logs.events import AnyEvent, Metrics
+from engine.specs import spec
+from engine.specs.presets import on_rung
+from engine.specs.strategy import changed_strategy
+from engine.states.fold import fold
+from engine.states.peaks import PeakMemory
+from engine.states.state import ExperimentState, RunState
 from engine.units import percent
 from tests.engine.comparison.files import write_predictions
 from tests.engine.comparison.test_rows import comparison, row

@@ -12,7 +12,7 @@ from engine.comparison.parts import Part
 from engine.comparison.rows import Comparison, DataCounts
 from engine.comparison.scores import ClassScores, Scores
 from engine.comparison.verdict import choices, verdict
-from engine.events import Leak
+from engine.logs.events import Leak
 from tests.engine.comparison.predicted import difference_of, discordant, predicted
 from tests.engine.comparison.test_rows import comparison, row
 

@@ -7,7 +7,7 @@ from torchvision import transforms
 from torchvision.transforms import functional
 
 from engine.data.augment import _random_boxes, central, draw_views, normalise, random_views
-from engine.strategy import Augmentation
+from engine.specs.strategy import Augmentation
 
 
 def pixels(count: int = 2, side: int = 32) -> Tensor:

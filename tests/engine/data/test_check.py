@@ -19,9 +19,9 @@ from engine.data.findings import Finding, findings
 from engine.data.leaks import is_far_above
 from engine.data.looks import Hashes, look
 from engine.data.phantom import mass, view
-from engine.events import Leak
+from engine.logs.events import Leak
 from engine.progress import WorkDone
-from engine.spec import DataSource
+from engine.specs.spec import DataSource
 from tests.engine.work import result
 
 

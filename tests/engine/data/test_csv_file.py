@@ -5,7 +5,7 @@ import pytest
 from engine.data.csv_file import group_column
 from engine.data.dataset import DataError, DataSet, summary
 from engine.data.discover import discover
-from engine.spec import DataSource
+from engine.specs.spec import DataSource
 
 
 @pytest.fixture

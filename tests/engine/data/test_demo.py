@@ -12,7 +12,7 @@ from engine.data.dataset import DataError, Sample, summary
 from engine.data.demo import demo_folder
 from engine.data.discover import discover
 from engine.data.phantom import SIDE, mass, view
-from engine.spec import DataSource
+from engine.specs.spec import DataSource
 
 
 @pytest.fixture

@@ -8,7 +8,7 @@ import pytest
 
 from engine.data.dataset import DataError, DataSet, summary
 from engine.data.discover import discover
-from engine.spec import DataSource
+from engine.specs.spec import DataSource
 
 SHARED = Path(__file__).parents[4] / "shared" / "data" / "hymenoptera_data"
 

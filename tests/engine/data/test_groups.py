@@ -12,7 +12,7 @@ import pytest
 from engine.data.dataset import DataError, DataSet, Sample
 from engine.data.discover import discover
 from engine.data.proposal import Proposal, propose
-from engine.spec import DataSource
+from engine.specs.spec import DataSource
 
 SHARED = Path(__file__).parents[4] / "shared" / "data" / "hymenoptera_data"
 

@@ -26,7 +26,7 @@ from engine.data.pixels import InMemory, Mapped, OnDemand
 from engine.data.prepare import prepare
 from engine.data.prepared import NO_IMAGES, Prepared
 from engine.data.squares import square
-from engine.spec import DataSource
+from engine.specs.spec import DataSource
 from tests.engine.hostile.bounded import MIB, rise
 from tests.engine.running import wait_for
 from tests.engine.work import result

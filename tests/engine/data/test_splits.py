@@ -14,7 +14,7 @@ from engine.data.dataset import DataError, DataSet, Sample
 from engine.data.discover import discover
 from engine.data.group_split import hold_out
 from engine.data.splits import folds
-from engine.spec import DataSource
+from engine.specs.spec import DataSource
 
 # groups that each show one class, and of how many images each is
 PURE = st.lists(st.tuples(st.integers(0, 3), st.integers(1, 9)), min_size=2, max_size=60)

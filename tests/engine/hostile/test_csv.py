@@ -10,7 +10,7 @@ import pytest
 from engine.data import csv_file
 from engine.data.dataset import DataError, DataSet
 from engine.data.discover import discover
-from engine.spec import DataSource
+from engine.specs.spec import DataSource
 from tests.engine.hostile.bounded import MIB, rise
 
 ROWS = ["1.jpg,cat", "2.jpg,cat", "3.jpg,dog", "4.jpg,dog"]
@@ -157,7 +157,7 @@ def test_many_rows_take_bounded_memory(root: Path) -> None:
             name = f"sub/{number}" if number % 2 else f"{image}"
             file.write(f"{name}.jpg,{'cat' if image < 3 else 'dog'},train\n")
     risen, printed = rise(
-        "from engine.data.discover import discover\nfrom engine.spec import DataSource",
+        "from engine.data.discover import discover\nfrom engine.specs.spec import DataSource",
         "data = discover(DataSource(path=sys.argv[1]))\nprint(len(data.train), len(data.val), *data.warnings, sep='|')",
         path,
     )

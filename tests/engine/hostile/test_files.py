@@ -18,23 +18,23 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from engine import events as ev
-from engine import folder as folders
-from engine import history
 from engine.comparison.compared_runs import Source
 from engine.comparison.rows import compare
-from engine.events import AnyEvent
 from engine.export import FORMATS
-from engine.fold import fold
-from engine.folder import EVENTS
-from engine.log import LineReader, event_reader
+from engine.folders import folder as folders
+from engine.folders import history
+from engine.folders.folder import EVENTS
+from engine.logs import events as ev
+from engine.logs.events import AnyEvent
+from engine.logs.log import LineReader, event_reader
+from engine.logs.writer_lock import is_being_written
 from engine.models.backbones import build
 from engine.models.untrusted import UntrustedError, check
 from engine.models.weights import Pretrained, WeightsError, fetch, network_of
-from engine.presets import presets
-from engine.spec import load_experiment, with_absolute_paths
-from engine.toml import SpecError, read_toml
-from engine.writer_lock import is_being_written
+from engine.specs.presets import presets
+from engine.specs.spec import load_experiment, with_absolute_paths
+from engine.specs.toml import SpecError, read_toml
+from engine.states.fold import fold
 from tests.engine.hostile.bounded import MIB, rise
 from tests.engine.hostile.names import NAMES, unsafe
 from tests.engine.work import result
@@ -92,7 +92,7 @@ def test_a_configuration_of_100_mb_is_refused_before_it_is_read(tmp_path: Path) 
         for _ in range(100):
             file.write(b"# comment\n" * 100_000)
     risen, printed = rise(
-        "from pathlib import Path\nfrom engine.spec import SpecError, read_toml",
+        "from pathlib import Path\nfrom engine.specs.spec import SpecError, read_toml",
         "try:\n    read_toml(Path(sys.argv[1]))\nexcept SpecError as error:\n    print(error)",
         path,
     )
@@ -346,9 +346,9 @@ def test_a_log_of_a_newer_version_is_read_as_far_as_it_is_known(tmp_path: Path) 
 
 READ_LOG = """
 from pathlib import Path
-from engine.log import event_reader
-from engine.history import summary
-from engine.fold import fold
+from engine.logs.log import event_reader
+from engine.folders.history import summary
+from engine.states.fold import fold
 """
 TELL = """
 folder = Path(sys.argv[1])
@@ -374,7 +374,7 @@ def test_lines_of_100_mb_are_passed_over_in_bounded_memory(tmp_path: Path) -> No
 
 
 def test_a_long_line_may_come_in_pieces(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("engine.log.LONGEST_LINE", 100)
+    monkeypatch.setattr("engine.logs.log.LONGEST_LINE", 100)
     path = tmp_path / "x.jsonl"
     reader: LineReader[ev.Command] = LineReader(path, ev.Command)
     good = b'{"action":"stop"}\n'

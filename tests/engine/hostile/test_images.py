@@ -162,7 +162,7 @@ from pathlib import Path
 import torch
 from engine.data.discover import discover
 from engine.data.prepare import prepare
-from engine.spec import DataSource
+from engine.specs.spec import DataSource
 from tests.engine.work import result
 """
 WORK = """

@@ -15,17 +15,17 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from engine import folder as folders
 from engine.comparison.rows import Comparison, DataCounts, Row
 from engine.data.dataset import DataError, DataSet
 from engine.data.discover import discover
 from engine.data.folders import is_text
 from engine.export import FORMATS, write
-from engine.presets import presets
-from engine.spec import DataSource
-from engine.strategy import changed_strategy
+from engine.folders import folder as folders
+from engine.specs.presets import presets
+from engine.specs.spec import DataSource
+from engine.specs.strategy import changed_strategy
+from engine.specs.toml import SpecError
 from engine.text import listed, shown, visible
-from engine.toml import SpecError
 from tests.engine.hostile.names import NAMES, fits_a_folder, unsafe
 
 QUICK = settings(max_examples=200, deadline=None, derandomize=True, database=None)

@@ -13,12 +13,12 @@ from pathlib import Path
 import psutil
 import pytest
 
-from engine.events import EpochFinished
-from engine.history import read_state
+from engine.folders.history import read_state
 from engine.hosts import process, thread
 from engine.hosts.process import NotBegunError, detach
-from engine.log import event_reader, send_command
-from engine.writer_lock import writing_process
+from engine.logs.events import EpochFinished
+from engine.logs.log import event_reader, send_command
+from engine.logs.writer_lock import writing_process
 from tests import forked
 from tests.engine.running import SECONDS, small_experiment, wait_for
 

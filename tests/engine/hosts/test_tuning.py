@@ -85,9 +85,9 @@ class Loads(MetaPathFinder):
             print(os.environ.get("GOMP_SPINCOUNT"))
 sys.meta_path.insert(0, Loads())
 from engine.hosts import thread
-from engine.presets import presets
-from engine.spec import DataSource, Experiment
-from engine.strategy import changed_strategy
+from engine.specs.presets import presets
+from engine.specs.spec import DataSource, Experiment
+from engine.specs.strategy import changed_strategy
 small = changed_strategy(presets()["resnet18-finetune"], image_size=64)
 thread.create(Experiment((small,), DataSource(path=sys.argv[1])), Path(sys.argv[2]))
 """

@@ -15,7 +15,7 @@ from engine.models.backbones import (
     preprocessing,
 )
 from engine.models.trainable import state_hash
-from engine.toml import SpecError
+from engine.specs.toml import SpecError
 
 FAMILIES = [
     ("resnet18", 64),

@@ -9,8 +9,8 @@ from torch import nn
 from engine.models.backbones import build, check_trains, preprocessing
 from engine.models.stages import stage_of, stages
 from engine.models.trainable import frozen_hash, moving_state
-from engine.strategy import Trains
-from engine.toml import SpecError
+from engine.specs.strategy import Trains
+from engine.specs.toml import SpecError
 
 LAST = {
     "resnet18": ("layer4.0", "layer4.1", "avgpool"),

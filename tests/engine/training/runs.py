@@ -10,16 +10,16 @@ from functools import cache, partial
 import torch
 from torch import Tensor, nn
 
-from engine import events as ev
 from engine.cached_rows import as_digests
 from engine.data.dataset import Sample
 from engine.data.pixels import InMemory
 from engine.data.prepared import Part, Prepared
-from engine.events import Event
-from engine.memory_probe import MemoryProbe
+from engine.devices.memory_probe import MemoryProbe
+from engine.logs import events as ev
+from engine.logs.events import Event
 from engine.models.backbones import Network, Preprocessing, build
-from engine.presets import presets
-from engine.strategy import Strategy, changed_strategy
+from engine.specs.presets import presets
+from engine.specs.strategy import Strategy, changed_strategy
 from engine.training.batches import Images
 from engine.training.features import FeatureStore, extracted
 from engine.training.fit import fit

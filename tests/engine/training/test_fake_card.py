@@ -25,13 +25,13 @@ from engine.data import pixels
 from engine.data.dataset import Sample
 from engine.data.pixels import InMemory, fits_on, in_memory
 from engine.data.prepared import Part, Prepared
-from engine.memory_probe import MemoryProbe
-from engine.meters import Cost
+from engine.devices.memory_probe import MemoryProbe
+from engine.devices.meters import Cost
 from engine.models import backbones
 from engine.models.backbones import Network, Preprocessing, build
 from engine.progress import WorkDone
-from engine.spec import Arithmetic
-from engine.strategy import Strategy
+from engine.specs.spec import Arithmetic
+from engine.specs.strategy import Strategy
 from engine.training import batches, evaluation, features, fit
 from engine.training.batches import Images, MicroBatches, feature_feed, image_feed
 from engine.training.evaluation import evaluated

@@ -19,10 +19,10 @@ from engine.data.prepared import Part, Prepared
 from engine.failures import failure
 from engine.models.backbones import Network, Preprocessing, build, features
 from engine.models.folding import TOLERANCE, folded
-from engine.presets import presets
 from engine.progress import WorkDone
-from engine.spec import Arithmetic
-from engine.strategy import Strategy, changed_strategy
+from engine.specs.presets import presets
+from engine.specs.spec import Arithmetic
+from engine.specs.strategy import Strategy, changed_strategy
 from engine.training import batches
 from engine.training import features as module
 from engine.training.batches import Images, feature_feed

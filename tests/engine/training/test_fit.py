@@ -14,13 +14,13 @@ from torch._ops import OpOverload
 from torch.nn import functional
 from torch.utils._python_dispatch import TorchDispatchMode
 
-from engine import events as ev
 from engine.clock import Stopwatch
-from engine.meters import Meters
+from engine.devices.meters import Meters
+from engine.logs import events as ev
 from engine.models.backbones import build
 from engine.models.trainable import state_hash
-from engine.presets import presets
-from engine.strategy import Augmentation, Strategy
+from engine.specs.presets import presets
+from engine.specs.strategy import Augmentation, Strategy
 from engine.training.batches import VIEWS, batch_sizes, derived_seed, image_feed
 from engine.training.best import BestEpoch
 from engine.training.run import DivergedError

@@ -14,10 +14,10 @@ import torch
 from torch import Tensor, nn
 from torch.amp import GradScaler
 
-from engine import events as ev
 from engine.failures import failure
+from engine.logs import events as ev
 from engine.models.backbones import Network
-from engine.strategy import Strategy
+from engine.specs.strategy import Strategy
 from engine.training.batches import MicroBatches
 from engine.training.features import FeatureStore, extracted
 from engine.training.fit import fit

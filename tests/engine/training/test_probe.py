@@ -16,9 +16,9 @@ from torch.nn import functional
 
 from engine.data.dataset import Sample
 from engine.data.prepared import Part
-from engine.events import Event, ProbeSolved, Warned
-from engine.presets import on_rung
-from engine.strategy import LBFGS, SGD, changed_strategy
+from engine.logs.events import Event, ProbeSolved, Warned
+from engine.specs.presets import on_rung
+from engine.specs.strategy import LBFGS, SGD, changed_strategy
 from engine.training import fit, head_start
 from engine.training import probe as module
 from engine.training.batches import Batch, Feed, feature_feed

@@ -4,8 +4,16 @@ import torch
 from torch.optim import lr_scheduler
 
 from engine.models.backbones import Network, build
-from engine.presets import on_rung, presets
-from engine.strategy import Constant, CosineAnnealingLR, ExponentialLR, Schedule, StepLR, Strategy, changed_strategy
+from engine.specs.presets import on_rung, presets
+from engine.specs.strategy import (
+    Constant,
+    CosineAnnealingLR,
+    ExponentialLR,
+    Schedule,
+    StepLR,
+    Strategy,
+    changed_strategy,
+)
 from engine.training.optim import initial_rates, make_optimizer, set_rates
 from engine.training.schedule import rates_of, stands_still_from
 

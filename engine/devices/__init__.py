@@ -1,0 +1,1 @@
+"""Where training runs, in what precision, and what it takes there."""

@@ -1,0 +1,68 @@
+"""Where training runs."""
+
+from __future__ import annotations
+
+import platform
+
+import psutil
+import torch
+
+from engine.devices.cpu import cpu_name
+from engine.logs.events import Device
+from engine.specs.toml import SpecError
+
+
+def choose_device(asked: str) -> torch.device:
+    """The device to train on; ``auto`` is the first CUDA device, else Apple's GPU, else the CPU.
+
+    :class:`engine.specs.toml.SpecError` where it is unknown or not there.
+    """
+    if asked == "auto":
+        name = "cuda" if torch.cuda.is_available() else "mps" if torch.backends.mps.is_available() else "cpu"
+    else:
+        name = asked
+    try:
+        device = torch.device(name)
+    except (RuntimeError, ValueError):
+        raise SpecError(f"device: torch knows no device {asked!r}; use auto, cpu, cuda, cuda:1 or mps") from None
+    match device.type:
+        case "cpu":
+            return torch.device("cpu")
+        case "cuda":
+            return _cuda(device, asked)
+        case "mps" if torch.backends.mps.is_available():
+            return torch.device("mps")
+    raise SpecError(f"device: {asked} is not available here; use auto or cpu")
+
+
+def describe(device: torch.device) -> Device:
+    """The device's name in torch, its hardware's name, and its memory in bytes (the machine's, for a CPU)."""
+    if device.type == "cuda":
+        properties = torch.cuda.get_device_properties(device)
+        return Device(str(device), properties.name, properties.total_memory)
+    hardware = cpu_name() if device.type == "cpu" else f"{platform.machine()} GPU"
+    return Device(str(device), hardware, psutil.virtual_memory().total)
+
+
+def wait_for(device: torch.device) -> None:
+    """Returns when the device has done all it was given: only then is a time that was taken the time of the work."""
+    if device.type == "cuda":
+        torch.cuda.synchronize(device)
+    elif device.type == "mps":
+        torch.mps.synchronize()
+
+
+def has_float64(device: torch.device) -> bool:
+    """Whether the device computes in double precision; Apple's GPUs do not."""
+    return device.type != "mps"
+
+
+def _cuda(device: torch.device, asked: str) -> torch.device:
+    count = torch.cuda.device_count() if torch.cuda.is_available() else 0
+    index = device.index or 0
+    if not count:
+        raise SpecError(f"device: {asked} is not available: torch {torch.__version__} finds no GPU; use auto or cpu")
+    if index >= count:
+        there = "only cuda:0" if count == 1 else f"cuda:0 to cuda:{count - 1}"
+        raise SpecError(f"device: there is no {asked}, {there}")
+    return torch.device("cuda", index)

@@ -1,0 +1,1 @@
+"""What happened, and the files that it is written to."""

@@ -1,0 +1,212 @@
+"""Append-only JSON-lines files: an experiment's events (one writer) and the commands to it (any writer).
+
+Imports without torch.
+"""
+
+from __future__ import annotations
+
+import os
+import threading
+import time
+from contextlib import suppress
+from datetime import UTC, datetime
+from pathlib import Path
+from types import TracebackType
+from typing import TYPE_CHECKING, Any, Generic, Self, TypeVar
+
+import msgspec
+
+from engine.files import private
+from engine.folders.folder import COMMANDS, EVENTS, WRITER_LOCK
+from engine.logs.events import (
+    Action,
+    AnyEvent,
+    Command,
+    Event,
+    MemorySampled,
+    Progress,
+    RunFailed,
+    RunFinished,
+    Warned,
+)
+from engine.logs.writer_lock import acquired, sign
+
+if TYPE_CHECKING:
+    pass
+
+T = TypeVar("T")
+CHUNK = 1 << 20
+LONGEST_LINE = 1 << 24
+"""Bytes, many times what an event takes; longer ones are not read into memory."""
+
+
+class EventLog:
+    """The one writer of an experiment's events. Safe to append to from several threads of its process.
+
+    ``earlier``: the events that another process left before this one ``opened`` it; times go on from the last of them.
+    Where the log cannot be written (a full disk), events wait in memory and are written as soon as that is possible
+    again; ``problem`` is the error meanwhile. Progress and memory do not wait.
+
+    :class:`LogBusyError` where another process writes the log, or one on another host may (``force``: it does not), and
+    ``OSError`` where the folder is not there or cannot be written to.
+    """
+
+    def __init__(self, folder: Path, *, force: bool = False) -> None:
+        self.folder = folder
+        self.problem: OSError | None = None
+        self._encoder = msgspec.json.Encoder()
+        self._mutex = threading.Lock()
+        self._lock = acquired(folder, force)
+        self.opened = datetime.now(UTC)
+        try:
+            sign(folder)  # from now on others know whom to send commands to
+            self.earlier = event_reader(folder).read()
+            # a line that was torn ends here
+            self._waiting = b"" if _ends_whole(folder / EVENTS) else b"\n"
+            self._file = open(folder / EVENTS, "ab", buffering=0, opener=private)  # noqa: SIM115 - until close()
+        except OSError:
+            self._lock.release()
+            raise
+        self._began = time.monotonic() - max((event.elapsed for event in self.earlier), default=0.0)
+
+    def append(self, event: Event) -> Event:
+        """Stamps the event with the time, writes it as one line, and returns it as written.
+
+        The end of a run is on the disk when this returns: the checkpoint, the only other record of it, is deleted next.
+        """
+        with self._mutex:
+            stamped = self._stamped(event)
+            if self.problem is None or not isinstance(event, Progress | MemorySampled):
+                self._waiting += self._encoder.encode(stamped) + b"\n"
+            self._write()
+            if isinstance(event, RunFinished | RunFailed):
+                self._sync()
+            return stamped
+
+    def close(self) -> None:
+        """Makes the log durable and lets another writer take over; ``OSError`` where events could not be written."""
+        with self._mutex:
+            try:
+                self._write()
+                self._sync()
+                self._file.close()
+                with suppress(OSError):
+                    (self.folder / WRITER_LOCK).write_bytes(b"")
+            finally:
+                self._lock.release()
+            if self.problem is not None:
+                raise self.problem
+
+    def _write(self) -> None:
+        """Writes what waits, as far as that is possible."""
+        try:
+            while self._waiting:
+                self._waiting = self._waiting[os.write(self._file.fileno(), self._waiting) :]
+            self.problem = None
+        except OSError as error:
+            first, self.problem = self.problem is None, OSError(error.errno, error.strerror, str(self.folder / EVENTS))
+            if first:
+                message = f"the log could not be written ({error.strerror}); what happened meanwhile waited in memory"
+                self._waiting += self._encoder.encode(self._stamped(Warned(message=message))) + b"\n"
+
+    def _sync(self) -> None:
+        with suppress(OSError):
+            os.fsync(self._file.fileno())
+
+    def _stamped(self, event: Event) -> Event:
+        now = round(time.monotonic() - self._began, 3)
+        return msgspec.structs.replace(event, time=datetime.now(UTC), elapsed=now)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+
+class LineReader(Generic[T]):
+    """Reads the new whole lines of a growing JSON-lines file at each call of :meth:`read`.
+
+    A torn last line is left for the next call; a line that cannot be understood (damaged, too long, or written by a
+    newer version) is counted in ``unreadable`` and passed over. Lines that begin with one of ``skip_prefixes`` are not
+    even decoded; the last of them is ``last_skipped``.
+    """
+
+    def __init__(self, path: Path, type_: Any, skip_prefixes: tuple[bytes, ...] = ()) -> None:
+        self.path = path
+        self.unreadable = 0
+        self.last_skipped = b""
+        self._skip_prefixes = skip_prefixes
+        self._decoder: msgspec.json.Decoder[T] = msgspec.json.Decoder(type_)
+        self._offset = 0
+        self._partial = b""
+        self._in_long_line = False
+
+    def read(self) -> list[T]:
+        """What was appended since the last call; nothing where the file does not exist yet, ``OSError`` where it cannot
+        be read now: the next call goes on from there.
+        """
+        items: list[T] = []
+        try:
+            with self.path.open("rb") as file:
+                file.seek(self._offset)
+                while chunk := file.read(CHUNK):
+                    self._offset += len(chunk)
+                    *lines, self._partial = (self._partial + chunk).split(b"\n")
+                    if lines and self._in_long_line:
+                        lines, self._in_long_line = lines[1:], False
+                    items.extend(item for line in lines if self._is_wanted(line) and (item := self.decode(line)))
+                    if len(self._partial) > LONGEST_LINE:
+                        self.unreadable += not self._in_long_line
+                        self._partial, self._in_long_line = b"", True
+        except OSError as error:  # what was read before it must not be lost
+            if not items and not isinstance(error, FileNotFoundError):
+                raise
+        return items
+
+    def _is_wanted(self, line: bytes) -> bool:
+        if not line.startswith(self._skip_prefixes):
+            return True
+        self.last_skipped = line
+        return False
+
+    def decode(self, line: bytes) -> T | None:
+        """What a line says; None where it is empty, or cannot be understood and is counted."""
+        if not line.strip():
+            return None
+        try:
+            return self._decoder.decode(line)
+        except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
+            self.unreadable += 1
+            return None
+
+
+def event_reader(folder: Path) -> LineReader[AnyEvent]:
+    """A reader of the experiment's events, from the first."""
+    return LineReader(folder / EVENTS, AnyEvent)
+
+
+def command_reader(folder: Path) -> LineReader[Command]:
+    """A reader of the commands sent to the experiment, from the first."""
+    return LineReader(folder / COMMANDS, Command)
+
+
+def send_command(folder: Path, action: Action) -> None:
+    """Asks the process that runs the experiment to pause, resume, stop or skip."""
+    line = msgspec.json.encode(Command(action, datetime.now(UTC))) + b"\n"
+    with (folder / COMMANDS).open("ab", buffering=0) as file:
+        file.write(line)
+
+
+def _ends_whole(path: Path) -> bool:
+    """Whether the file ends with a whole line, is empty, or is not there."""
+    try:
+        with path.open("rb") as file:
+            if file.seek(0, os.SEEK_END) == 0:
+                return True
+            file.seek(-1, os.SEEK_END)
+            return file.read(1) == b"\n"
+    except FileNotFoundError:
+        return True

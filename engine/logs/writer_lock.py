@@ -1,0 +1,115 @@
+"""Who writes an experiment's log: one process at a time. Imports without torch."""
+
+from __future__ import annotations
+
+import errno
+import os
+import socket
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from engine.folders.folder import WRITER_LOCK
+from engine.text import shown
+
+if TYPE_CHECKING:
+    import filelock
+
+LOOK_SECONDS = 0.2
+"""How long the lock is waited for: a process that only asks whether there is a writer holds it for less."""
+
+
+class LogBusyError(RuntimeError):
+    """Another process is writing this log; the text is one line that says which."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__(shown(text, 2000))
+
+
+@contextmanager
+def held(folder: Path, *, force: bool = False) -> Iterator[None]:
+    """Nobody else writes the experiment's log meanwhile; :class:`LogBusyError` as in :func:`acquired`."""
+    lock = acquired(folder, force)
+    try:
+        yield
+    finally:
+        lock.release()
+
+
+def is_being_written(folder: Path) -> bool:
+    """Whether a process holds the experiment's writer lock now; no where the lock may not even be tried."""
+    if not _is_locked(folder):
+        return False
+    time.sleep(0.001)  # somebody else who only looks has it for less
+    return _is_locked(folder)
+
+
+def _is_locked(folder: Path) -> bool:
+    lock = _lock(folder)
+    try:
+        if not (folder / WRITER_LOCK).exists():
+            return False
+        lock.acquire(blocking=False)
+    except TimeoutError:
+        return True
+    except OSError:
+        return False  # someone else's folder
+    lock.release()
+    return False
+
+
+def writing_process(folder: Path) -> int | None:
+    """The id of the process of this host that writes the experiment's log; None where nobody here does."""
+    host, pid = _host_and_pid(folder)
+    return int(pid) if host == socket.gethostname() and pid.isdecimal() and is_being_written(folder) else None
+
+
+def writer(folder: Path) -> str:
+    """Who writes the experiment's log, or was the last to begin it, in words; empty where nobody does."""
+    host, pid = _host_and_pid(folder)
+    return shown(f"process {pid} on {host}", 200) if host else ""
+
+
+def busy(folder: Path) -> LogBusyError:
+    """That another process writes the experiment's log, and which."""
+    return LogBusyError(f"{folder.name} is being written by {writer(folder) or 'another process'}")
+
+
+def acquired(folder: Path, force: bool) -> filelock.BaseFileLock:
+    """The lock, now this process's; :class:`LogBusyError` where another process has it, or one elsewhere may write."""
+    if not folder.is_dir():  # else the lock would make it
+        raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), str(folder))
+    lock = _lock(folder)
+    try:
+        lock.acquire(timeout=LOOK_SECONDS, poll_interval=LOOK_SECONDS / 10)
+    except TimeoutError:
+        raise busy(folder) from None
+    host, _ = _host_and_pid(folder)
+    if host not in ("", socket.gethostname()) and not force:
+        lock.release()
+        advice = "once that has ended, the command line's --force takes it over"
+        raise LogBusyError(f"{folder.name} may still be written by {writer(folder)}; {advice}")
+    return lock
+
+
+def sign(folder: Path) -> None:
+    """Says in the lock's file who holds it."""
+    (folder / WRITER_LOCK).write_text(f"{socket.gethostname()} {os.getpid()}\n", encoding="utf-8")
+
+
+def _lock(folder: Path) -> filelock.BaseFileLock:
+    """The lock of the log's one writer; where another holds it, acquiring raises a ``TimeoutError``."""
+    import filelock  # noqa: PLC0415 - brings asyncio with it, which a look at finished experiments does not need
+
+    return filelock.FileLock(folder / WRITER_LOCK, thread_local=False)
+
+
+def _host_and_pid(folder: Path) -> tuple[str, str]:
+    """What the last writer said of itself; empty where it ended in order or said nothing."""
+    try:
+        host, pid = (folder / WRITER_LOCK).read_text(encoding="utf-8").split()
+    except (OSError, ValueError):
+        return "", ""
+    return host, pid

@@ -1,0 +1,1 @@
+"""What was asked: experiments and strategies, to and from TOML."""

@@ -1,0 +1,287 @@
+from collections.abc import Sequence
+from datetime import UTC, datetime, timedelta
+from typing import get_args
+
+import msgspec
+import pytest
+
+from engine.logs import events as ev
+from engine.logs.events import AnyEvent, Memory, Metrics
+from engine.specs.presets import presets
+from engine.specs.spec import changed, default_experiment
+from engine.states.fold import MEMORY_POINTS, fold
+from engine.states.peaks import PeakMemory
+from engine.states.state import ExperimentState, as_left, condition
+
+FIRST, SECOND = "resnet18-finetune-0", "mobilenetv3-extract-0"
+BEGAN = datetime(2026, 11, 23, 20, 31, tzinfo=UTC)
+
+
+def started() -> ev.ExperimentStarted:
+    return ev.ExperimentStarted(
+        name="ants",
+        spec=default_experiment(presets()),
+        data=ev.DataSummary(
+            "ants", "/ants", "folders", ("ant", "bee"), {"ant": 3, "bee": 4}, {"ant": 1, "bee": 1}, "given"
+        ),
+        device=ev.Device("cpu", "some CPU", 10),
+        versions={},
+    )
+
+
+def run_started(run: str) -> ev.RunStarted:
+    return ev.RunStarted(
+        run=run,
+        strategy=run.rpartition("-")[0],
+        seed=0,
+        weights="some",
+        parameters_total=10,
+        parameters_trainable=2,
+        precision="fp32",
+        learning_rates=(0.1, 0.01),
+        memory=memory(5),
+    )
+
+
+def memory(rss: int) -> Memory:
+    return Memory(rss=rss, peak_rss=rss)
+
+
+def epoch(run: str, number: int, accuracy: float, *, is_best: bool) -> ev.EpochFinished:
+    return ev.EpochFinished(
+        run=run,
+        epoch=number,
+        train=Metrics(0.3, 0.9, 7),
+        val=Metrics(0.4, accuracy, 2),
+        learning_rate=0.1,
+        seconds=2.0,
+        train_seconds=1.0,
+        images_per_second=7.0,
+        memory=memory(6),
+        is_best=is_best,
+    )
+
+
+def at_seconds(events: Sequence[AnyEvent]) -> list[AnyEvent]:
+    """The events stamped one second apart."""
+    return [
+        msgspec.structs.replace(event, time=BEGAN + timedelta(seconds=number), elapsed=float(number))
+        for number, event in enumerate(events)
+    ]
+
+
+def test_nothing_yet() -> None:
+    state = fold([])
+    assert state == ExperimentState()
+    assert state.current is None
+
+
+def test_every_strategy_waits_with_every_seed() -> None:
+    event = started()
+    spec = changed(event.spec, seeds=(0, 4))
+    state = fold([ev.ExperimentStarted(name="x", spec=spec, data=event.data, device=event.device, versions={})])
+    assert [run.run for run in state.runs] == [FIRST, SECOND, "resnet18-finetune-4", "mobilenetv3-extract-4"]
+    assert {run.status for run in state.runs} == {"waiting"}
+
+
+def test_a_run_from_its_start_to_its_end() -> None:
+    events = at_seconds(
+        [
+            started(),
+            ev.StageChanged(stage="decoding"),
+            ev.Progress(stage="decoding", step=3, steps=9),
+            ev.DataDecoded(train=6, val=2, left_out=1),
+            ev.StageChanged(run=FIRST, stage="weights", detail="resnet18"),
+            run_started(FIRST),
+            ev.StageChanged(run=FIRST, stage="training", detail="epoch 1"),
+            ev.Progress(run=FIRST, stage="training", step=1, steps=3, epoch=1, loss=0.7, images_per_second=9.0),
+            epoch(FIRST, 1, 0.5, is_best=True),
+            epoch(FIRST, 2, 1.0, is_best=True),
+            epoch(FIRST, 3, 0.5, is_best=False),
+            ev.FileSaved(run=FIRST, kind="best", path="x", epoch=2),
+            ev.RunFinished(run=FIRST, end="finished", seconds=6.5, cpu_seconds=9.0, memory=memory(7)),
+        ]
+    )
+    decoding = fold(events[:3])
+    assert decoding.stage
+    assert (decoding.stage.stage, decoding.stage.step, decoding.stage.steps, decoding.stage.since) == (
+        "decoding",
+        3,
+        9,
+        1.0,
+    )
+
+    training = fold(events[:8])
+    run = training.run(FIRST)
+    assert training.stage is None
+    assert training.current == run
+    assert run.progress
+    assert (run.progress.stage, run.progress.step, run.progress.loss, run.progress.since) == ("training", 1, 0.7, 6.0)
+    assert run.progress.detail == "epoch 1"
+    assert (run.started, run.learning_rates, run.parameters_trainable) == (5.0, (0.1, 0.01), 2)
+
+    done = fold(events)
+    run = done.run(FIRST)
+    assert run.status == "finished"
+    assert run.is_over
+    assert run.best
+    assert run.latest
+    assert (run.best.epoch, run.latest.epoch) == (2, 3)
+    assert (run.seconds, run.cpu_seconds, run.progress) == (6.5, 9.0, None)
+    assert done.files[0].path == "x"
+    assert done.decoded
+    assert done.decoded.left_out == 1
+    assert done.run(SECOND).status == "waiting"
+    assert (done.began, done.heard, done.elapsed) == (BEGAN, BEGAN + timedelta(seconds=12), 12.0)
+
+
+def test_folding_in_pieces_is_folding_at_once() -> None:
+    events = at_seconds([started(), run_started(FIRST), epoch(FIRST, 1, 0.5, is_best=True), ev.Warned(message="w")])
+    state = None
+    for event in events:
+        state = fold([event], state)
+    assert state == fold(events)
+
+
+def test_a_warning_that_is_told_again_counts_once() -> None:
+    told = [
+        ev.Warned(message="few images"),
+        ev.Warned(run=FIRST, message="slow"),
+        ev.Warned(run=SECOND, message="slow"),
+    ]
+    goes_on = ev.ExperimentResumed(host="here", pid=1, device=ev.Device("cpu", "some CPU", 10), versions={})
+    events = at_seconds([started(), *told, goes_on, *told, ev.Warned(message="another machine")])
+    assert [(warned.run, warned.message) for warned in fold(events).warnings] == [
+        ("", "few images"),
+        (FIRST, "slow"),
+        (SECOND, "slow"),
+        ("", "another machine"),
+    ]
+
+
+def test_many_epochs_are_kept_in_order_however_they_arrive() -> None:
+    many = [epoch(run, number, 0.5, is_best=False) for number in range(1, 3001) for run in (FIRST, SECOND)]
+    events = at_seconds([started(), run_started(FIRST), *many, ev.Warned(message="w")])
+    at_once = fold(events)
+    assert [run.epochs for run in at_once.runs] == [tuple(many_of) for many_of in (events[2:-1:2], events[3:-1:2])]
+    in_pieces = ExperimentState()
+    for first in range(0, len(events), 700):
+        in_pieces = fold(events[first : first + 700], in_pieces)
+    assert in_pieces == at_once
+
+
+def test_a_second_start_begins_without_epochs() -> None:
+    events = at_seconds([started(), epoch(FIRST, 1, 0.5, is_best=True), started(), epoch(FIRST, 1, 0.6, is_best=True)])
+    assert [run.val.accuracy for run in fold(events).run(FIRST).epochs] == [0.6]
+
+
+def test_failure_pause_and_end() -> None:
+    failed = fold([started(), run_started(FIRST), ev.RunFailed(run=FIRST, kind="diverged", message="m", advice="a")])
+    run = failed.run(FIRST)
+    assert run.status == "failed"
+    assert run.failure
+    assert (run.failure.kind, run.failure.message, run.failure.advice) == ("diverged", "m", "a")
+    paused = fold([ev.CommandApplied(action="pause")], failed)
+    assert paused.paused
+    assert not fold([ev.CommandApplied(action="resume")], paused).paused
+    assert not fold([ev.CommandApplied(action="skip")], paused).paused
+    over = fold([ev.ExperimentFinished(end="stopped")], paused)
+    assert (over.end, over.paused) == ("stopped", False)
+    assert [run.status for run in over.runs] == ["failed", "waiting"]
+    assert fold([ev.ExperimentFinished(end="failed", error="why")]).error == "why"
+
+
+def test_condition_of_a_run_is_also_that_of_its_experiment() -> None:
+    going = fold([started(), run_started(FIRST)])
+    left = fold([ev.CommandApplied(action="suspend", time=datetime(2026, 11, 23, tzinfo=UTC))], going)
+    of = {
+        "going on": going,
+        "paused": fold([ev.CommandApplied(action="pause")], going),
+        "left, but not yet by its process": left,
+        "left": as_left(left),
+        "nobody there": msgspec.structs.replace(going, interrupted=True, paused=True),
+        "over": fold([ev.ExperimentFinished(end="stopped")], going),
+        "failed": fold([ev.ExperimentFinished(end="failed", error="why")], fold([started()])),
+    }
+    assert {name: [condition(run, state) for run in state.runs] for name, state in of.items()} == {
+        "going on": ["running", "waiting"],
+        "paused": ["paused", "waiting"],
+        "left, but not yet by its process": ["running", "waiting"],
+        "left": ["interrupted", "not begun"],
+        "nobody there": ["interrupted", "not begun"],
+        "over": ["stopped", "not begun"],
+        "failed": ["not begun", "not begun"],
+    }
+    assert as_left(going) == going
+
+
+def test_memory_samples_have_a_bound_and_span_the_run() -> None:
+    samples = [ev.MemorySampled(run=FIRST, memory=memory(number)) for number in range(10 * MEMORY_POINTS)]
+    points = fold(at_seconds([started(), run_started(FIRST), *samples])).run(FIRST).memory
+    assert MEMORY_POINTS // 2 <= len(points) <= MEMORY_POINTS
+    elapsed = [point.elapsed for point in points]
+    assert elapsed == sorted(set(elapsed))
+    assert elapsed[0] == 2.0
+    assert elapsed[-1] > 0.95 * 10 * MEMORY_POINTS
+
+
+@pytest.mark.parametrize("at", range(4))
+def test_the_most_memory_is_known_however_many_samples_come_after_it(at: int) -> None:
+    """A bound on the samples kept for a chart drops some, the peak among them or not."""
+    usual = Memory(1, 2, allocated=3, reserved=4, peak_allocated=5, device_used=6, device_total=80)
+    peak = Memory(1, 20, allocated=3, reserved=40, peak_allocated=50, device_used=60, device_total=80)
+    memories = [usual] * at + [peak] + [usual] * 3 * MEMORY_POINTS
+    samples = [ev.MemorySampled(run=FIRST, memory=memory) for memory in memories]
+    trains = ev.StageChanged(run=FIRST, stage="training")
+    run = fold(at_seconds([started(), run_started(FIRST), trains, *samples])).run(FIRST)
+    assert run.most == PeakMemory(rss=20, allocated=50, reserved=40, device=60)
+
+
+def test_every_event_that_knows_of_memory_raises_the_most() -> None:
+    def most(*events: AnyEvent) -> int | None:
+        return fold([started(), *events]).run(FIRST).most.rss
+
+    begins, ended = run_started(FIRST), epoch(FIRST, 1, 0.5, is_best=True)
+    finished = ev.RunFinished(run=FIRST, end="stopped", memory=memory(7))
+    assert (most(), most(begins), most(begins, ended), most(begins, ended, finished)) == (None, 5, 6, 7)
+    assert most(begins, ended, finished, begins) == 5, "it begins anew"
+    assert most(begins, ended, finished, msgspec.structs.replace(begins, epoch=2)) == 7, "it goes on"
+
+
+@pytest.mark.parametrize("stage", get_args(ev.Stage))
+def test_memory_of_getting_ready_again_and_of_the_test_is_no_peak_of_the_run(stage: ev.Stage) -> None:
+    """As a process that goes on with it loads and decodes, before it says so."""
+    sampled = ev.MemorySampled(run=FIRST, memory=memory(50))
+    goes_on = msgspec.structs.replace(run_started(FIRST), epoch=2)
+    run = fold([started(), run_started(FIRST), ev.StageChanged(run=FIRST, stage=stage), sampled, goes_on]).run(FIRST)
+    assert run.most.rss == (50 if stage in ("features", "probing", "training", "validating") else 5)
+    assert run.memory[0].memory == memory(50), "the chart shows it"
+
+
+@pytest.mark.parametrize(
+    "event",
+    [
+        epoch("nobody-0", 1, 0.5, is_best=True),
+        ev.Progress(run="nobody-0", stage="training", step=1, steps=2),
+        ev.MemorySampled(run="nobody-0", memory=memory(1)),
+        ev.RunFinished(run="nobody-0", end="finished", seconds=1, cpu_seconds=1, memory=memory(1)),
+    ],
+)
+def test_an_event_of_an_unknown_run_changes_no_run(event: AnyEvent) -> None:
+    before = fold([started()])
+    assert fold([event], before).runs == before.runs
+
+
+def test_a_run_that_goes_on_knows_nothing_of_how_it_ended() -> None:
+    tested = ev.RunFinished(
+        run=FIRST, end="stopped", seconds=6.5, cpu_seconds=9.0, memory=memory(7), test=Metrics(0.1, 1.0, 4), joules=3.0
+    )
+    before = [started(), run_started(FIRST), epoch(FIRST, 1, 0.5, is_best=True)]
+    device = ev.Device("cpu", "some CPU", 10)
+    goes_on = ev.ExperimentResumed(host="here", pid=1, device=device, versions={})
+    events = at_seconds([*before, tested, ev.ExperimentFinished(end="stopped"), goes_on])
+    ended = fold(events[:-1]).run(FIRST)
+    assert (ended.test, ended.cpu_seconds, ended.joules) == (tested.test, 9.0, 3.0)
+    going = fold(events).run(FIRST)
+    before_its_end = fold(events[:3]).run(FIRST)
+    assert going == msgspec.structs.replace(before_its_end, status="waiting", most=ended.most, times_tested=1)

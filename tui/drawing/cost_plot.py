@@ -1,0 +1,137 @@
+"""Accuracy against what it costs: a mark a strategy, with the 95 % interval of its accuracy. Pure."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from statistics import mean
+from typing import Literal
+
+from rich.text import Text
+
+from engine.comparison.columns import columns
+from engine.comparison.rows import Comparison, Row, of_part
+from engine.comparison.strategy_means import interval, part
+from engine.text import shown
+from engine.units import duration, percent, size
+from tui.drawing.plot import Curves, Series
+from tui.drawing.text import told_apart
+from tui.drawing.theme import GREY, Colour, colour_of, rgb
+
+Cost = Literal["time", "memory", "processor time"]
+COSTS: dict[Cost, tuple[Callable[[Row], float | None], Callable[[float], str]]] = {
+    "time": (lambda row: row.seconds_total, duration),
+    "memory": (lambda row: row.peak_memory_bytes, size),
+    "processor time": (lambda row: row.cpu_seconds, duration),
+}
+MARKS = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
+ROWS = 100
+WORTH_A_LOG = 8
+"""Costs that differ by more than this factor are drawn on a logarithmic axis."""
+
+
+@dataclass(frozen=True)
+class Mark:
+    """A strategy: means over its runs of accuracy (0..1) and of the cost, and both ends of the 95 % interval of that
+    accuracy.
+    """
+
+    letter: str
+    strategy: str
+    accuracy: float
+    low: float
+    high: float
+    cost: float
+    colour: Colour
+    runs: int
+
+
+def marks(comparison: Comparison, cost: Cost) -> tuple[Mark, ...]:
+    """The strategies of which accuracy and cost are known; test accuracy where every one has been tested."""
+    value, _ = COSTS[cost]
+    found, measured_on = [], part(comparison)
+    for number, column in enumerate(columns(comparison)):
+        known = [
+            (row, accuracy, spent)
+            for row in column.rows
+            if (accuracy := of_part(row, measured_on).accuracy) is not None and (spent := value(row)) is not None
+        ]
+        ends = interval([row for row, *_ in known], comparison, measured_on)
+        if ends is None:
+            continue
+        low, high = ends
+        found.append(
+            Mark(
+                MARKS[number % len(MARKS)],
+                column.title,
+                mean(accuracy for _, accuracy, _ in known),
+                low,
+                high,
+                mean(spent for *_, spent in known),
+                colour_of(number),
+                len(known),
+            )
+        )
+    return tuple(found)
+
+
+def curves(found: Sequence[Mark], cost: Cost) -> Curves:
+    """The marks as a chart: an upright line an interval, a letter where the accuracy is."""
+    _, text = COSTS[cost]
+    costs = [mark.cost for mark in found if mark.cost > 0]
+    least, most = min(costs, default=1.0), max(costs, default=1.0)
+    logarithmic = most > WORTH_A_LOG * least
+    place: Callable[[float], float] = (lambda value: math.log10(max(value, least / 2))) if logarithmic else float
+    margin = 0.08 * (place(most) - place(least)) if logarithmic else 0.08 * most
+    left = place(least) - margin if logarithmic else 0.0
+    bottom = max(0.0, math.floor(20 * min((mark.low for mark in found), default=0.0)) / 20)
+    lines = [Series("", _upright(place(one.cost), one), one.colour, "marks", marker="│") for one in found]
+    letters = [Series("", ((place(one.cost), one.accuracy),), one.colour, marker=one.letter) for one in found]
+    right = place(most) + margin
+    gap = (right - left) / 8
+    x_marks: list[float] = []
+    for at in sorted(place(one.cost) for one in found):
+        if not x_marks or at - x_marks[-1] >= gap:
+            x_marks.append(at)
+    scale = ", logarithmic" if logarithmic else ""
+    return Curves(
+        f"accuracy against {cost}{scale}",
+        (*lines, *letters),
+        (left, right),
+        (bottom, 1.0),
+        "{:.0%}".format,
+        x_label=(lambda value: text(10**value)) if logarithmic else (lambda value: text(value) if value else "0"),
+        x_marks=tuple(x_marks),
+        whole_x=False,
+        empty="no run has a result yet",
+    )
+
+
+def _upright(x: float, mark: Mark) -> tuple[tuple[float, float], ...]:
+    """The interval as points, more than there can be rows."""
+    return tuple((x, mark.low + (mark.high - mark.low) * step / ROWS) for step in range(ROWS + 1))
+
+
+def key(found: Sequence[Mark], cost: Cost, width: int) -> Text:
+    """What the letters mean, a line each of at most ``width`` cells."""
+    _, text = COSTS[cost]
+    found = sorted(found, key=lambda one: -one.accuracy)
+    strategies = [shown(mark.strategy, 160) for mark in found]
+    room = max(10, min(max(map(len, strategies), default=0), width - 44))
+    lines = []
+    for mark, said in zip(found, told_apart(strategies, room), strict=True):
+        name = Text(said)
+        name.truncate(room, overflow="ellipsis", pad=True)
+        several = f" ×{mark.runs}" if mark.runs > 1 else "   "
+        line = Text.assemble(
+            (f"{mark.letter} ", f"bold {rgb(mark.colour)}"),
+            name,
+            (several, rgb(GREY)),
+            (f"  {percent(mark.accuracy):>7}", "bold"),
+            (f"  {100 * mark.low:.1f}–{100 * mark.high:.1f}", rgb(GREY)),
+            f"  {text(mark.cost):>9}",
+        )
+        line.truncate(width, overflow="ellipsis")
+        lines.append(line)
+    return Text("\n", no_wrap=True).join(lines)

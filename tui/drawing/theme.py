@@ -1,0 +1,91 @@
+"""Colours and signs, in one place."""
+
+from __future__ import annotations
+
+from textual.theme import Theme
+
+from engine.data.findings import Level
+from engine.states.state import Condition
+
+Colour = tuple[int, int, int]
+GROUND: Colour = (18, 21, 27)
+"""What everything stands on."""
+LINE: Colour = (58, 65, 80)
+"""Of what only divides or waits to be filled."""
+BLUE: Colour = (122, 162, 214)
+GREY: Colour = (136, 144, 160)
+AMBER: Colour = (217, 178, 111)
+GREEN: Colour = (143, 192, 138)
+ROSE: Colour = (217, 120, 138)
+VIOLET: Colour = (160, 140, 200)
+COLOURS: tuple[Colour, ...] = (BLUE, GREEN, AMBER, ROSE, VIOLET, GREY)
+"""Of things side by side."""
+
+
+def rgb(colour: Colour) -> str:
+    """The colour as Rich writes it: ``#7aa2d6``."""
+    return "#{:02x}{:02x}{:02x}".format(*colour)
+
+
+THEME = Theme(
+    name="tl-tui",
+    primary=rgb(BLUE),
+    secondary="#8fb8a8",
+    accent=rgb(AMBER),
+    warning=rgb(AMBER),
+    error=rgb(ROSE),
+    success=rgb(GREEN),
+    foreground="#d5d9e0",
+    background=rgb(GROUND),
+    surface="#181c24",
+    panel="#20252f",
+    variables={
+        "scrollbar": rgb(LINE),
+        "scrollbar-hover": "#4d566a",
+        "scrollbar-active": rgb(BLUE),
+        "scrollbar-background": "#161a21",
+        "scrollbar-background-hover": "#161a21",
+        "scrollbar-background-active": "#161a21",
+        "footer-background": rgb(GROUND),
+        "footer-key-foreground": rgb(AMBER),
+        "footer-description-foreground": "#9aa3b2",
+        "footer-item-background": rgb(GROUND),
+    },
+)
+
+SIGNS: dict[Condition, str] = {
+    "waiting": "○",
+    "running": "●",
+    "finished": "✓",
+    "stopped": "■",
+    "skipped": "»",
+    "failed": "✗",
+    "paused": "‖",
+    "interrupted": "!",
+    "not begun": "○",
+}
+
+LEVELS: dict[Level, tuple[str, str]] = {
+    "alarm": ("✗", f"bold {rgb(ROSE)}"),
+    "warning": ("!", f"bold {rgb(AMBER)}"),
+    "note": ("·", rgb(GREY)),
+}
+"""How what was found in data is marked: the sign, and its style."""
+
+
+def colour_of(number: int) -> Colour:
+    """Of the strategy that comes so many places after the first, wherever it is shown."""
+    return COLOURS[number % len(COLOURS)]
+
+
+STYLES: dict[Condition, str] = {
+    "waiting": rgb(GREY),
+    "running": f"bold {rgb(BLUE)}",
+    "finished": rgb(GREEN),
+    "stopped": rgb(AMBER),
+    "skipped": rgb(GREY),
+    "failed": f"bold {rgb(ROSE)}",
+    "paused": f"bold {rgb(AMBER)}",
+    "interrupted": rgb(AMBER),
+    "not begun": rgb(GREY),
+}

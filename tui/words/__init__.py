@@ -1,0 +1,1 @@
+"""What the app and the commands say, as text. Pure."""

@@ -1,0 +1,55 @@
+"""What to know of a backbone before choosing it: looks for its weights, so :func:`facts` belongs into a thread."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from engine.specs.toml import SpecError
+from engine.text import shown
+from engine.units import short_count
+from tui.errors import in_words, unexpected
+from tui.work.latest import Latest
+from tui.work.loading import load_for_backbones
+
+
+class BackboneQuery(NamedTuple):
+    """A backbone, and which ``weights`` it would begin with, as in an experiment."""
+
+    backbone: str
+    weights: str
+
+
+class Facts(NamedTuple):
+    """How large the network and its images are, and where its weights are, or the ``problem``; each in one line."""
+
+    size: str = ""
+    weights: str = ""
+    problem: str = ""
+
+
+def facts(asked: BackboneQuery) -> Facts:
+    """What is known of it without a download; loads torch the first time, and reads the file of its weights."""
+    size = ""
+    try:
+        load_for_backbones()
+        from engine.models.backbones import default_weights, preprocessing  # noqa: PLC0415 - imports torch
+        from engine.models.origin import shortened  # noqa: PLC0415
+        from engine.models.weights import WeightsError, find  # noqa: PLC0415
+
+        side = preprocessing(asked.backbone, None).crop
+        parameters = short_count(default_weights(asked.backbone).meta["num_params"])
+        size = f"{parameters} parameters with ImageNet's last layer, images of {side} × {side}"
+        try:
+            return Facts(size, f"weights: {shown(shortened(find(*asked).origin))}")
+        except WeightsError as error:
+            return Facts(size, problem=shown(str(error), 600))
+    except SpecError as error:
+        return Facts(size, problem=shown(str(error), 600))
+    except OSError as error:
+        return Facts(size, problem=in_words(error))
+    except Exception as error:  # a person wants to know, and to go on
+        return Facts(size, problem=unexpected(error))
+
+
+looking = Latest[BackboneQuery, Facts](facts, "backbones")
+"""One thread, however often the window is opened while a disk does not answer."""

@@ -1,0 +1,101 @@
+"""Compares what is asked for: reads logs and predictions, so it belongs into a thread."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from functools import lru_cache
+from pathlib import Path
+
+from rich.text import Text
+
+from engine import export
+from engine.comparison.compared_runs import Source
+from engine.comparison.rows import Comparison, compare
+from engine.comparison.verdict import choices, verdict
+from engine.folders.folder import EVENTS
+from engine.folders.history import read_state, with_writer
+from engine.states.state import ExperimentState
+from engine.text import shown
+from tui.compared import compared
+from tui.drawing.theme import AMBER, BLUE, rgb
+from tui.errors import in_words
+from tui.messages import CompareFailed, ComparisonMade
+
+Marks = Mapping[Path, frozenset[str] | None]
+"""Experiments that are compared, by folder, and of each which runs: None for all."""
+
+
+def compare_all(
+    state: ExperimentState, folder: Path | None, marks: Marks, positive: str | None
+) -> ComparisonMade | CompareFailed:
+    """The marked runs, or where none are marked those of the open experiment, which ``state`` tells, side by side."""
+    sources, left_out = sources_of(state, folder, marks)
+    comparison = compare(sources, positive)
+    if not comparison.runs:
+        return CompareFailed("\n".join(left_out) or "Nothing of what is marked has a result yet.")
+    brief = words(comparison, len(marks), left_out)
+    return ComparisonMade(compared(comparison, sources), brief + in_favour(comparison), brief)
+
+
+def export_all(state: ExperimentState, folder: Path | None, marks: Marks, positive: str | None, out: Path) -> str:
+    """Writes the comparison of the same runs into ``out``, and says which files; ``OSError`` where that cannot be."""
+    sources, left_out = sources_of(state, folder, marks)
+    paths = export.write(compare(sources, positive), out)
+    networks = "" if marks else "; the trained networks are in its checkpoints"
+    return "\n".join([f"{', '.join(path.name for path in paths)} in {shown(str(out))}{networks}", *left_out])
+
+
+def sources_of(state: ExperimentState, folder: Path | None, marks: Marks) -> tuple[list[Source], list[str]]:
+    """What is marked, or where nothing is the open experiment, which ``state`` tells; and of each marked one that has
+    become unreadable since a line that says so and why.
+    """
+    if not marks:
+        return [Source(state, folder)], []
+    sources, left_out = [], []
+    for one, runs in marks.items():
+        try:
+            told = state if one == folder and state.runs else state_now(one)
+        except OSError as error:
+            left_out.append(f"{shown(one.name, 120)} is left out: its log cannot be read ({in_words(error)})")
+            continue
+        if told.runs:
+            sources.append(Source(told, one, runs))
+        else:
+            left_out.append(f"{shown(one.name, 120)} is left out: its log tells of no run any more")
+    return sources, left_out
+
+
+def words(comparison: Comparison, experiments: int, left_out: Sequence[str]) -> Text:
+    """The verdict and what was not fair; before it which of the marked ``experiments`` are left out."""
+    text = Text()
+    if experiments > 1:
+        text.append(f"{experiments} marked experiments: ", rgb(BLUE)).append(shown(comparison.experiment, 160) + "\n")
+    for sentence in left_out:
+        text.append(f"{sentence}\n", rgb(AMBER))
+    if comparison.data_differs:
+        return text.append(f"No verdict: {shown(comparison.data_differs, 400)}.", f"bold {rgb(AMBER)}")
+    said, stop, more = shown(verdict(comparison), 4000).partition(". ")
+    text.append(said + stop, "bold").append(more)
+    for sentence in comparison.fairness:
+        text.append("\nunequal: ", rgb(AMBER)).append(shown(sentence, 400))
+    return text
+
+
+def in_favour(comparison: Comparison) -> Text:
+    """When each strategy is the better choice, a line each."""
+    text = Text()
+    for choice in () if comparison.data_differs else choices(comparison):
+        text.append(f"\n{shown(choice.strategy, 120)}: ", rgb(BLUE)).append(choice.sentence)
+    return text
+
+
+def state_now(folder: Path) -> ExperimentState:
+    """What the log in the folder tells now; ``OSError`` where it cannot be read."""
+    found = (folder / EVENTS).stat()
+    return with_writer(_state(folder, found.st_size, found.st_mtime_ns), folder)
+
+
+@lru_cache(maxsize=16)
+def _state(folder: Path, size: int, changed: int) -> ExperimentState:
+    del size, changed  # only that it is read again when the log has grown
+    return read_state(folder)

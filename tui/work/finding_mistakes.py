@@ -1,0 +1,77 @@
+"""What is asked about images that runs get wrong, and the answer: reads predictions, so it belongs into a thread."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, NamedTuple
+
+from textual.message import Message
+
+from engine.comparison.confusion import Cell
+from engine.comparison.parts import Part
+from engine.text import shown
+from tui.errors import unexpected
+from tui.work.loading import load_for_comparing
+
+if TYPE_CHECKING:
+    from engine.comparison.mistakes import Answered
+
+
+class MistakeQuery(NamedTuple):
+    """The places of two runs in the comparison, or where nothing is beside it of a single one.
+
+    ``cell``: what the first of them takes for what on the ``part``; None for what either gets wrong.
+    """
+
+    runs: tuple[int, ...]
+    cell: Cell | None = None
+    part: Part = "val"
+
+
+@dataclass
+class MistakeResult(Message):
+    """The images that were ``asked`` for, or why these cannot be told; ``images``: how many were seen at all.
+
+    ``is_alone``: what the run beside that of a cell said was not saved.
+    """
+
+    asked: MistakeQuery
+    found: tuple[Answered, ...] = ()
+    images: int = 0
+    is_alone: bool = False
+    problem: str = ""
+
+
+def find(asked: MistakeQuery, runs: Sequence[tuple[Path | None, str]]) -> MistakeResult:
+    """Looks for what is asked of these runs, each told by its experiment's folder and its id."""
+    try:
+        load_for_comparing()
+        return _find(asked, runs)
+    except OSError as error:
+        said = f"What was said of each image cannot be read now, ask again: {error}"
+        return MistakeResult(asked, problem=shown(said, 600))
+    except Exception as error:  # a person wants to know, and to go on
+        return MistakeResult(asked, problem=unexpected(error))
+
+
+def _find(asked: MistakeQuery, runs: Sequence[tuple[Path | None, str]]) -> MistakeResult:
+    from engine.comparison.mistakes import OtherClassesError, in_cell, mistakes, seen_by_both  # noqa: PLC0415 - loads numpy and scipy
+    from engine.comparison.predictions import read, saved  # noqa: PLC0415
+
+    said = [
+        read(folder, run, asked.part) if folder is not None and saved(folder, run) is not None else None
+        for folder, run in runs
+    ]
+    one, other = said[0], said[1] if len(said) > 1 else None
+    try:
+        if one is not None and asked.cell is not None:
+            is_alone = other is None and len(runs) > 1
+            return MistakeResult(asked, in_cell(one, other, *asked.cell), len(one.paths), is_alone)
+        if one is not None and other is not None:
+            return MistakeResult(asked, mistakes(one, other), seen_by_both(one, other))
+    except OtherClassesError as error:
+        return MistakeResult(asked, problem=shown(str(error)))
+    missing = runs[0 if one is None else 1][1]
+    return MistakeResult(asked, problem=f"What {shown(missing, 80)} said of each image was not saved, or is damaged.")

@@ -1,0 +1,58 @@
+"""Following an experiment's log in a thread, so that no disk and no long log can hold up the screen."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+from msgspec.structs import replace
+
+from engine.logs.events import MemorySampled, Progress
+from engine.logs.log import event_reader
+from engine.states.fold import fold
+from engine.states.state import ExperimentState
+from tui.messages import StateRead
+
+POLL_SECONDS = 0.125
+PROGRESS_SECONDS = 1.0
+"""What only moves a number is shown this often: each time costs training on the same cores as much as drawing takes."""
+SILENT_SECONDS = 3.0
+"""A writer that lives says something every second; only a log that is silent longer is checked for its writer."""
+
+
+def follow(
+    folder: Path, over: Callable[[], bool], has_writer: Callable[[], bool], poll: float = POLL_SECONDS
+) -> Iterator[StateRead]:
+    """The experiment's state whenever it changed, until ``over()``, the first one at once.
+
+    Where only progress and memory did, every :data:`PROGRESS_SECONDS` at most.
+    Asks ``has_writer`` when a log without an end is found silent, and every few seconds while it stays so; one that
+    cannot be read now counts as silent.
+    """
+    reader = event_reader(folder)
+    state = ExperimentState()
+    heard, shown, waiting, first = 0.0, 0.0, False, True
+    while not over():
+        try:
+            events = reader.read()
+        except OSError:  # a network's disk may be away for a while
+            events = []
+        now = time.monotonic()
+        changed = bool(events) or first
+        if events:
+            state = replace(fold(events, state), interrupted=False)
+        if events and not first:
+            heard = now
+        elif state.end is None and now - heard > SILENT_SECONDS:
+            heard = now
+            gone = not has_writer()
+            changed = changed or gone != state.interrupted
+            state = replace(state, interrupted=gone)
+        waiting = waiting or changed
+        is_news = changed and not (events and all(isinstance(event, Progress | MemorySampled) for event in events))
+        if is_news or (waiting and now - shown >= PROGRESS_SECONDS):
+            shown, waiting = now, False
+            yield StateRead(folder, state)
+        first = False
+        time.sleep(poll)

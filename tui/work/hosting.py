@@ -1,0 +1,166 @@
+"""What trains in the app's own process: one experiment at a time, started, resumed and handed over in threads."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, NamedTuple
+
+from engine.data.dataset import DataError
+from engine.folders.history import running_elsewhere
+from engine.logs.writer_lock import LogBusyError, is_being_written
+from engine.specs.spec import Experiment
+from engine.specs.toml import SpecError
+from engine.text import shown
+from tui.errors import in_words, unexpected
+from tui.messages import HandedOver, HostStarted, OthersTrain, StartFailed
+from tui.work.loading import wait_until_loaded
+
+if TYPE_CHECKING:
+    from textual.message import Message
+
+    from engine.hosts.thread import ThreadHost
+    from engine.logs.events import Action
+    from engine.states.state import ExperimentState
+
+NICE = 5
+"""How far training steps back, so that a key is answered while all cores train; it has no effect unless another process
+competes for the cores."""
+
+
+class Trouble(NamedTuple):
+    """Something about what trains here that its log cannot tell."""
+
+    title: str
+    text: str
+
+
+class Hosting:
+    """The experiment of this process, if there is one: ``host`` from its start on, also after its end.
+
+    ``work`` runs a function in a thread; ``tell`` takes, from any thread, the messages that say what became of it.
+    ``detached``: the process that has taken the experiment over, ``is_handing_over`` while it is being started.
+    """
+
+    def __init__(self, work: Callable[[Callable[[], None]], object], tell: Callable[[Message], object]) -> None:
+        self.host: ThreadHost | None = None
+        self.detached: int | None = None
+        self.is_handing_over = False
+        self._work = work
+        self._tell = tell
+        self._starting = False
+        self._wanted: Action | None = None
+        self._failed: ThreadHost | None = None
+        self._problem = ""
+
+    @property
+    def is_training(self) -> bool:
+        """Whether an experiment runs in this process."""
+        return self.host is not None and self.host.is_alive()
+
+    @property
+    def is_busy(self) -> bool:
+        """Whether an experiment runs here, is about to, or is being handed over."""
+        return self._starting or self.is_handing_over or self.is_training
+
+    def ask(self, action: Action) -> None:
+        """Asks what trains here, or is about to, for something."""
+        self._wanted = action  # first: the host may be made this moment
+        if self.host is not None and self.host.is_alive():
+            self.host.ask(action)
+
+    def has_writer(self, folder: Path) -> bool:
+        """Whether anybody, here or elsewhere, is at the experiment in this folder."""
+        is_own = self.host is not None and self.host.folder.absolute() == folder.absolute()
+        return (is_own and (self.is_training or self.is_handing_over)) or is_being_written(folder)
+
+    def start(self, experiment: Experiment, out: Path, *, beside_others: bool = False) -> None:
+        """Starts the experiment below ``out``: ``HostStarted`` or ``StartFailed`` says whether it could.
+
+        ``OthersTrain`` where others run below ``out`` elsewhere, unless it is to run ``beside_others``.
+        """
+        self._begin(partial(_started, experiment, out, beside_others))
+
+    def resume(self, folder: Path) -> None:
+        """Goes on with what is left of an experiment, likewise, also where it was paused."""
+        self._begin(partial(_resumed, folder))
+        self.ask("resume")
+
+    def hand_over(self, folder: Path) -> None:
+        """Leaves the suspended experiment to a process of its own, ``HandedOver``, or goes on with it here."""
+        self.is_handing_over, self._wanted = True, None  # that it be suspended was obeyed
+        self._work(partial(self._hand_over, folder))
+
+    def troubles(self, folder: Path | None, state: ExperimentState) -> Iterator[Trouble]:
+        """What there is to tell since the last time; ``folder`` and ``state``: of the experiment that is shown."""
+        host = self.host
+        if host is None:
+            return
+        problem = host.problem if host.is_alive() else ""
+        if problem and problem != self._problem:
+            goes_on = "Training goes on and writing is tried again; what you see here stands still."
+            yield Trouble("The log cannot be written", f"{shown(problem)}. {goes_on}")
+        self._problem = problem
+        if host is not self._failed and not host.is_alive() and host.error:
+            self._failed = host
+            if folder != host.folder or state.end is None:  # else its last event tells it
+                yield Trouble("The experiment failed", shown(host.error))
+
+    def _begin(self, make: Callable[[], ThreadHost]) -> None:
+        self._starting, self._wanted = True, None  # at once: the thread may be late
+        self._work(partial(self._made, make))
+
+    def _made(self, make: Callable[[], ThreadHost]) -> None:
+        self._starting = True
+        wait_until_loaded()
+        try:
+            self.host = make()  # kept before anybody is told: the app may be about to end
+            if self._wanted is not None:
+                self.host.ask(self._wanted)
+        except _OthersTrainError as found:
+            self._tell(OthersTrain(found.experiment, found.names))
+        except (SpecError, DataError, LogBusyError) as error:
+            self._tell(StartFailed(str(error)))
+        except OSError as error:
+            self._tell(StartFailed(in_words(error)))
+        except Exception as error:  # a person wants to know, and to go on
+            self._tell(StartFailed(unexpected(error)))
+        else:
+            self._tell(HostStarted(self.host))
+        finally:
+            self._starting = False
+
+    def _hand_over(self, folder: Path) -> None:
+        from engine.hosts.process import NotBegunError, detach  # noqa: PLC0415 - not needed to begin
+
+        try:
+            self.detached = detach(folder)
+        except (NotBegunError, OSError) as error:
+            reason = in_words(error) if isinstance(error, OSError) else error
+            self._tell(StartFailed(f"it could not be detached and goes on here: {reason}"))
+            self._made(partial(_resumed, folder))
+        else:
+            self._tell(HandedOver())
+        finally:
+            self.is_handing_over = False
+
+
+class _OthersTrainError(Exception):
+    def __init__(self, experiment: Experiment, names: list[str]) -> None:
+        super().__init__()
+        self.experiment, self.names = experiment, names
+
+
+def _started(experiment: Experiment, out: Path, beside_others: bool) -> ThreadHost:
+    from engine.hosts import thread  # noqa: PLC0415 - finds images, which nobody needs before
+
+    if not beside_others and (others := running_elsewhere(out)):
+        raise _OthersTrainError(experiment, [folder.name for folder in others])
+    return thread.start(experiment, out, NICE)
+
+
+def _resumed(folder: Path) -> ThreadHost:
+    from engine.hosts import thread  # noqa: PLC0415
+
+    return thread.resume(folder, NICE)
