@@ -4,14 +4,20 @@ from __future__ import annotations
 
 import os
 import traceback
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from datetime import datetime
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import platformdirs
 
 from engine.files import private
+from engine.specs.toml import SpecError
 from engine.text import shown, visible
+
+if TYPE_CHECKING:
+    from textual.screen import Screen
 
 
 def why(folder: Path, error: OSError) -> str:
@@ -27,6 +33,19 @@ def in_words(error: OSError, limit: int = 300) -> str:
 def unexpected(error: Exception) -> str:
     """What nobody foresaw, in one line for a person; its traceback, which must be the present one, goes to the log."""
     return shown(f"{type(error).__name__}: {error} (details in {record_error()})", 600)
+
+
+@contextmanager
+def told(screen: Screen[None], title: str) -> Iterator[None]:
+    """Says on the screen what goes wrong meanwhile; the app goes on. ``title``: what was not done then."""
+    try:
+        yield
+    except SpecError as error:
+        screen.notify(str(error), title=title, severity="warning")
+    except OSError as error:
+        screen.notify(in_words(error), title=title, severity="error")
+    except Exception as error:  # a person wants to know, and to go on
+        screen.notify(unexpected(error), title=title, severity="error")
 
 
 def app_log() -> Path:

@@ -14,6 +14,7 @@ from engine.specs.spec import changed
 from tests.tui import logs, predicted
 from tests.tui.conftest import idle, text_of, until
 from tui.app import TlTui
+from tui.screens import marking_runs
 from tui.screens import runs as runs_screen
 from tui.screens.compare import CompareScreen
 from tui.screens.dialogs import Tick
@@ -129,7 +130,7 @@ async def test_marks_that_are_asked_for_while_libraries_load_see_each_other(
     experiment(tmp_path, "one-20261123-120000")
     experiment(tmp_path, "two-20261122-120000", classes=("wasps", "bees"))
     loaded = threading.Event()
-    for module in (marking, runs_screen):
+    for module in (marking, marking_runs):
         monkeypatch.setattr(module, "load_for_comparing", lambda: loaded.wait(30))
     async with app.run_test(size=(80, 24), notifications=True) as pilot:
         await runs(pilot, app)

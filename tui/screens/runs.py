@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar, Literal
@@ -14,38 +14,33 @@ from textual import on, work
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.timer import Timer
-from textual.widget import AwaitMount
 from textual.widgets import Static
 from textual.worker import get_current_worker
 
 from engine.folders import history
 from engine.folders.history import Summary
-from engine.folders.note import LONGEST, write_note
-from engine.folders.removal import Contents, contents, remove
-from engine.logs.writer_lock import LogBusyError
-from engine.specs.toml import SpecError
+from engine.specs.spec import Experiment
 from engine.text import shown
-from engine.units import percent, percent_range
-from tui.drawing.text import cut_in_the_middle, told_apart
+from engine.units import percent_range
+from tui.drawing.text import cut_in_the_middle
 from tui.drawing.theme import AMBER, BLUE, ROSE, rgb
-from tui.errors import in_words, unexpected, why
-from tui.screens.dialogs import Line, Question, Reading, Tick
+from tui.errors import told
+from tui.screens.deleting import delete
+from tui.screens.dialogs import Question, Reading
 from tui.screens.frame import Mode
 from tui.screens.host import app_of
+from tui.screens.marking_runs import mark_runs
+from tui.screens.noting import note_on
 from tui.widgets.filter_line import FilterLine
 from tui.widgets.order import caught_up
 from tui.widgets.runs_table import MARK, RunsTable
-from tui.words.deleting import is_deleted, what_goes
 from tui.words.spec_differences import unlike
 from tui.words.summaries import beside_earlier, earlier, matching, this_year
-from tui.work.loading import load_for_comparing
 from tui.work.marking import Marking
 
 if TYPE_CHECKING:
-    from engine.states.state import ExperimentState, RunState
+    from engine.states.state import ExperimentState
 
-TICKED_NAME = 38
-"""Cells for the name of a run that can be ticked, beside what it reached."""
 SHOWN_EVERY = 0.3
 """Seconds between two drawings while many logs are being read."""
 DRAWING_SHARE = 4
@@ -200,7 +195,7 @@ class RunsScreen(Mode):
     def action_mark_runs(self) -> None:
         """Asks which of the experiment's runs to mark."""
         if (summary := self._markable()) is not None:
-            self._ask_runs(summary.folder)
+            mark_runs(self, self.marking, summary.folder)
 
     def action_unmark(self) -> None:
         """Takes all marks away."""
@@ -251,108 +246,28 @@ class RunsScreen(Mode):
 
     @work(thread=True, exclusive=True, group="ask", exit_on_error=False)
     def _read_settings(self, summary: Summary) -> None:
-        try:
+        with told(self, "Its settings cannot be read"):
             experiment = history.requested_experiment(summary.folder)
-        except SpecError as error:
-            self.notify(str(error), title="Its settings cannot be read", severity="warning")
-        except OSError as error:
-            self.notify(why(summary.folder, error), title="Its settings cannot be read", severity="warning")
-        except Exception as error:  # a person wants to know, and to go on
-            self.notify(unexpected(error), title="Runs", severity="error")
-        else:
-            self.app.call_from_thread(self._ask_and_go, partial(app_of(self).set_up, experiment, summary.name))
+            self.app.call_from_thread(self._set_up, experiment, summary.name)
+
+    def _set_up(self, experiment: Experiment, name: str) -> None:
+        if self.is_current:  # the person may have gone on meanwhile
+            app_of(self).set_up(experiment, name)
 
     async def action_note(self) -> None:
         """Asks for the note on the experiment; what is typed next is meant for that window."""
         await caught_up(self.table)
         if (summary := self.table.current) is not None:
-            await self._ask_note(summary, summary.note)
-
-    def _ask_note(self, summary: Summary, text: str) -> AwaitMount:
-        line = Line(f"Note on {shown(summary.name, 50)}", text, LONGEST)
-        return self.app.push_screen(line, partial(self._noted, summary))
-
-    def _noted(self, summary: Summary, text: str | None) -> None:
-        if text is not None and text != summary.note:
-            self._write_note(summary, text)
-
-    @work(thread=True, group="note", exit_on_error=False)
-    def _write_note(self, summary: Summary, text: str) -> None:
-        try:
-            write_note(summary.folder, text)
-        except Exception as error:  # a person wants to know, and to go on
-            self._tell(error, "The note is not written")
-            self.app.call_from_thread(self._ask_and_go, partial(self._ask_note, summary, text))  # it is not lost
-        else:
-            self.app.call_from_thread(self.action_refresh)
+            await note_on(self, summary, summary.note, self.action_refresh)
 
     def action_delete(self) -> None:
         """Asks, then deletes the experiment's folder."""
         if (summary := self.table.current) is not None:
-            self._look_into(summary)
+            delete(self, summary.folder, partial(self._deleted, summary.folder))
 
-    @work(thread=True, exclusive=True, group="ask", exit_on_error=False)
-    def _look_into(self, summary: Summary) -> None:
-        try:
-            if self._is_running(summary.folder):
-                return
-            inside = contents(summary.folder)
-        except Exception as error:  # a person wants to know, and to go on
-            self._tell(error, "Not deleted")
-        else:
-            ask = partial(self._ask_to_delete, summary.folder, inside)
-            self.app.call_from_thread(self._ask_and_go, ask)
-
-    def _is_running(self, folder: Path) -> bool:
-        """Whether an experiment runs, here or elsewhere; says so."""
-        runs = app_of(self).hosting.has_writer(folder)
-        if runs:
-            self.notify(f"{shown(folder.name)} is running: stop it first.", title="Not deleted", severity="warning")
-        return runs
-
-    def _ask_and_go(self, ask: Callable[[], object]) -> None:
-        """What was looked up in a thread to ask about it, unless the person has gone on meanwhile."""
-        if self.is_current:
-            ask()
-
-    def _ask_to_delete(self, folder: Path, inside: Contents) -> None:
-        self.app.push_screen(
-            Question("Delete this experiment?", what_goes(folder, inside), "Delete (y)", "Keep (n)"),
-            partial(self._answered_to_delete, folder, inside.folder),
-        )
-
-    def _answered_to_delete(self, folder: Path, asked_about: tuple[int, int], yes: bool | None) -> None:
-        if yes:
-            self._delete(folder, asked_about)
-
-    @work(thread=True, group="delete", exit_on_error=False)
-    def _delete(self, folder: Path, asked_about: tuple[int, int]) -> None:
-        try:
-            if self._is_running(folder):
-                return
-            strange = remove(folder, asked_about)
-        except LogBusyError as error:  # one on another host, which may have ended
-            self.notify(f"{error} (`tl-tui delete --force`)", title="Not deleted", severity="warning")
-        except Exception as error:  # a person wants to know, and to go on
-            refused = isinstance(error, SpecError)
-            self._tell(error, "Not deleted" if refused else "Not all of it could be deleted")
-        else:
-            self.app.call_from_thread(self._deleted, folder, strange)
-
-    def _tell(self, error: Exception, title: str) -> None:
-        """Says why something was not done; ``title``: what was not."""
-        match error:
-            case SpecError():
-                self.notify(str(error), title=title, severity="warning")
-            case OSError():
-                self.notify(in_words(error), title=title, severity="error")
-            case _:
-                self.notify(unexpected(error), title="Runs", severity="error")
-
-    def _deleted(self, folder: Path, strange: tuple[str, ...]) -> None:
+    def _deleted(self, folder: Path) -> None:
         self.marking.unmark(folder)
         app_of(self).forget(folder)
-        self.notify(is_deleted(folder, strange))
         self.action_refresh()
 
     def _markable(self) -> Summary | None:
@@ -361,39 +276,6 @@ class RunsScreen(Mode):
             return summary
         self.notify(f"{shown(summary.name)}: {shown(summary.problem)}", severity="warning")
         return None
-
-    @work(thread=True, exclusive=True, group="ask", exit_on_error=False)
-    def _ask_runs(self, folder: Path) -> None:
-        try:
-            load_for_comparing()
-            from tui.work.comparing import state_now  # noqa: PLC0415
-
-            runs = state_now(folder).runs
-        except Exception as error:  # a person wants to know, and to go on
-            self._tell(error, "The runs cannot be read")
-        else:
-            self.app.call_from_thread(self._ask_and_go, partial(self._tick_runs, folder, runs))
-
-    def _tick_runs(self, folder: Path, runs: Sequence[RunState]) -> None:
-        marked = app_of(self).marks.get(folder, frozenset())
-        said = told_apart([shown(run.run, 160) for run in runs], TICKED_NAME)
-        cells = max(map(len, said), default=0)
-        names = [
-            f"{name:<{cells}}  {percent(run.best.val.accuracy) if run.best else run.status}"
-            for name, run in zip(said, runs, strict=True)
-        ]
-        ticked = [number for number, run in enumerate(runs) if marked is None or run.run in marked]
-
-        def answered(numbers: frozenset[int] | None) -> None:
-            if numbers is None:
-                return
-            if numbers:
-                chosen = frozenset(runs[number].run for number in numbers)
-                self.marking.mark(folder, None if len(chosen) == len(runs) else chosen)
-            else:
-                self.marking.unmark(folder)
-
-        self.app.push_screen(Tick(f"Runs of {shown(folder.name, 40)}", names, ticked), answered)
 
     def _show_marks(self) -> None:
         self.table.mark(app_of(self).marks)
@@ -439,10 +321,8 @@ class RunsScreen(Mode):
 
     @work(thread=True, exclusive=True, group="runs")
     def _read(self, out: Path, known: Sequence[Summary]) -> None:
-        try:
+        with told(self, "Runs"):
             self._read_each(out, known)
-        except Exception as error:  # a person wants to know, and to go on
-            self.notify(unexpected(error), title="Runs", severity="error")
 
     def _read_each(self, out: Path, known: Sequence[Summary]) -> None:
         worker = get_current_worker()

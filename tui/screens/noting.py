@@ -1,0 +1,39 @@
+"""Writes a person's note on an experiment, asked for in a window."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import partial
+from typing import TYPE_CHECKING
+
+from textual.widget import AwaitMount
+
+from engine.folders.history import Summary
+from engine.folders.note import LONGEST, write_note
+from engine.text import shown
+from tui.errors import told
+from tui.screens.dialogs import Line
+
+if TYPE_CHECKING:
+    from textual.screen import Screen
+
+
+def note_on(screen: Screen[None], summary: Summary, text: str, written: Callable[[], None]) -> AwaitMount:
+    """Opens the window with ``text`` in it; what the person makes of it is written, and ``written`` called then."""
+
+    def answered(said: str | None) -> None:
+        if said is not None and said != summary.note:
+            screen.run_worker(partial(write, said), thread=True, group="note", exit_on_error=False)
+
+    def write(said: str) -> None:
+        is_written = False
+        with told(screen, "The note is not written"):
+            write_note(summary.folder, said)
+            is_written = True
+        screen.app.call_from_thread(written if is_written else partial(ask_again, said))
+
+    def ask_again(said: str) -> None:
+        if screen.is_current:  # what was typed is not lost
+            note_on(screen, summary, said, written)
+
+    return screen.app.push_screen(Line(f"Note on {shown(summary.name, 50)}", text, LONGEST), answered)
