@@ -21,7 +21,7 @@ from statistics import median
 from benchmarks.pseudo_terminal import terminal
 from benchmarks.report import header, spread, table
 from benchmarks.terminal import START, TL_TUI, benchmark_images
-from engine.folders import folder as folders
+from engine.logs import folder as folders
 from engine.logs.events import AnyEvent, EpochFinished, ExperimentFinished, RunFinished, StageChanged
 from engine.logs.log import event_reader
 

@@ -29,7 +29,7 @@ from benchmarks.measure import end_on_sigterm
 from benchmarks.pseudo_terminal import PseudoTerminal, Size, terminal
 from benchmarks.report import header
 from benchmarks.terminal_table import Measured, tables
-from engine.folders import folder as folders
+from engine.logs import folder as folders
 from engine.logs.events import AnyEvent, EpochFinished, ExperimentStarted, Progress
 from engine.logs.log import event_reader
 

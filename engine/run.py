@@ -15,9 +15,9 @@ from engine.data.dataset import DataError
 from engine.data.prepared import Prepared
 from engine.devices.memory_probe import trim_memory
 from engine.failures import failure
-from engine.folders.folder import checkpoint_file
 from engine.logs import events as ev
 from engine.logs.events import Action, Event
+from engine.logs.folder import checkpoint_file
 from engine.models.backbones import Preprocessing, count_parameters
 from engine.models.compiled import compiled
 from engine.models.cost import multiply_adds

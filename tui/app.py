@@ -32,9 +32,9 @@ from tui.drawing.theme import THEME
 from tui.errors import app_log, record_error, unexpected, why
 from tui.help import help_text
 from tui.messages import HandedOver, HostStarted, OthersTrain, StartFailed, StateRead
-from tui.screens.dialogs import Leaving, Question, Reading, Way
 from tui.screens.frame import SMALLEST, Mode, framed
 from tui.screens.setup import SetupScreen
+from tui.widgets.dialogs import Leaving, Question, Reading, Way
 from tui.widgets.header import MODES, Header, Tabs
 from tui.work import follow
 from tui.work.collector import collect

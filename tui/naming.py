@@ -7,7 +7,9 @@ from pathlib import Path
 
 from engine.states.state import ExperimentState, can_go_on
 from engine.text import visible
-from tui.commands.options import RUNS
+
+RUNS = Path("runs")
+"""Where experiments are, if nothing else is said."""
 
 
 def called(folder: Path) -> str:

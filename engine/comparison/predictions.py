@@ -17,7 +17,7 @@ from safetensors import SafetensorError, safe_open
 from scipy.special import softmax
 
 from engine.comparison.parts import Part
-from engine.folders.folder import predictions_file
+from engine.logs.folder import predictions_file
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,7 @@ from engine.export.to_csv import to_csv
 from engine.export.to_json import to_json
 from engine.export.to_markdown import to_markdown
 from engine.files import write_text
-from engine.folders.folder import COMPARISON
+from engine.logs.folder import COMPARISON
 
 FORMATS: dict[str, Callable[[Comparison], str]] = {"csv": to_csv, "json": to_json, "md": to_markdown}
 

@@ -1,1 +1,1 @@
-"""An experiment's folder on disk, and all of them in a few facts each."""
+"""Earlier experiments on disk: in a few facts each, notes on them, and their removal."""

@@ -11,9 +11,9 @@ from typing import Literal
 import msgspec
 from msgspec import Struct
 
-from engine.folders.folder import EVENTS, NOTE, SPEC, experiments
 from engine.folders.note import read_note
 from engine.logs.events import AnyEvent
+from engine.logs.folder import EVENTS, NOTE, SPEC, experiments
 from engine.logs.log import LineReader, event_reader
 from engine.logs.writer_lock import is_being_written, writing_process
 from engine.specs.presets import presets

@@ -9,7 +9,7 @@ from pathlib import Path
 from stat import S_ISREG
 
 from engine.files import write_text
-from engine.folders.folder import NOTE
+from engine.logs.folder import NOTE
 from engine.specs.toml import SpecError
 
 LONGEST = 200

@@ -12,8 +12,8 @@ from types import FrameType
 
 from engine.data.dataset import DataError
 from engine.files import private
-from engine.folders.folder import ENGINE_LOG
 from engine.hosts import thread
+from engine.logs.folder import ENGINE_LOG
 from engine.logs.writer_lock import LogBusyError, writing_process
 from engine.specs.toml import SpecError
 

@@ -16,10 +16,10 @@ from engine.data.dataset import DataSet
 from engine.data.discover import discover
 from engine.data.splits import fold_seed, folds
 from engine.files import write_text
-from engine.folders import folder as folders
 from engine.folders.history import read_state
 from engine.folders.note import checked_note, write_note
 from engine.hosts.tuning import step_back, tune_process, uncollected
+from engine.logs import folder as folders
 from engine.logs.events import Action
 from engine.logs.log import EventLog
 from engine.logs.writer_lock import held

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from engine.folders.folder import ENGINE_LOG
+from engine.logs.folder import ENGINE_LOG
 from engine.text import visible
 
 

@@ -12,12 +12,11 @@ from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Generic, Self, TypeVar
+from typing import Any, Generic, Self, TypeVar
 
 import msgspec
 
 from engine.files import private
-from engine.folders.folder import COMMANDS, EVENTS, WRITER_LOCK
 from engine.logs.events import (
     Action,
     AnyEvent,
@@ -29,10 +28,8 @@ from engine.logs.events import (
     RunFinished,
     Warned,
 )
+from engine.logs.folder import COMMANDS, EVENTS, WRITER_LOCK
 from engine.logs.writer_lock import acquired, sign
-
-if TYPE_CHECKING:
-    pass
 
 T = TypeVar("T")
 CHUNK = 1 << 20

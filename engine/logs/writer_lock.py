@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from engine.folders.folder import WRITER_LOCK
+from engine.logs.folder import WRITER_LOCK
 from engine.text import shown
 
 if TYPE_CHECKING:

@@ -12,8 +12,8 @@ import msgspec
 from torch import Tensor
 
 from engine.data.dataset import Sample
-from engine.folders.folder import predictions_file, weights_file
 from engine.logs.events import FileSaved, Metrics
+from engine.logs.folder import predictions_file, weights_file
 from engine.models.trainable import fill, moving_state
 from engine.training import tensor_file
 from engine.training.run import Run

@@ -22,8 +22,8 @@ from torch import Tensor, nn
 from torch.optim import Optimizer
 
 from engine.devices.meters import Cost
-from engine.folders.folder import checkpoint_file
 from engine.logs.events import EpochFinished, Metrics
+from engine.logs.folder import checkpoint_file
 from engine.models.trainable import fill, moving_state
 from engine.specs.strategy import Strategy
 from engine.training import tensor_file

@@ -24,12 +24,12 @@ from engine.data.dataset import DataError
 from engine.data.discover import discover
 from engine.devices.memory_probe import MemoryProbe
 from engine.experiment import run
-from engine.folders.folder import WRITER_LOCK
 from engine.folders.history import read_state
 from engine.folders.removal import contents
 from engine.hosts import thread
 from engine.logs import events as ev
 from engine.logs.events import Memory
+from engine.logs.folder import WRITER_LOCK
 from engine.logs.log import EventLog, event_reader, send_command
 from engine.logs.writer_lock import is_being_written
 from engine.models import weights

@@ -26,12 +26,12 @@ from engine.data.dataset import DataError, DataSet
 from engine.data.discover import discover
 from engine.devices.meters import Meters
 from engine.experiment import run
-from engine.folders.folder import EVENTS, checkpoint_file
 from engine.folders.history import read_state
 from engine.folders.removal import contents, remove
 from engine.hosts import thread
 from engine.logs import events as ev
 from engine.logs.events import Action
+from engine.logs.folder import EVENTS, checkpoint_file
 from engine.logs.log import EventLog, event_reader, send_command
 from engine.logs.writer_lock import LogBusyError
 from engine.shared import ChangedError

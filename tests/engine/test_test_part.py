@@ -22,10 +22,10 @@ from engine.data.dataset import DataError, DataSet
 from engine.data.prepare import prepare
 from engine.devices.meters import Meters
 from engine.experiment import run
-from engine.folders.folder import checkpoint_file
 from engine.folders.history import read_state
 from engine.logs import events as ev
 from engine.logs.events import Action, Event
+from engine.logs.folder import checkpoint_file
 from engine.logs.log import EventLog, event_reader, send_command
 from engine.models.backbones import build, preprocessing
 from engine.shared import ChangedError

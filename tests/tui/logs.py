@@ -9,9 +9,9 @@ from pathlib import Path
 
 import msgspec
 
-from engine.folders.folder import EVENTS
 from engine.logs import events as ev
 from engine.logs.events import AnyEvent, Memory, Metrics
+from engine.logs.folder import EVENTS
 from engine.models.origin import RANDOM
 from engine.specs import spec
 from engine.specs.presets import presets

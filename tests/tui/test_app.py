@@ -18,10 +18,10 @@ from textual.message import Message
 from textual.screen import ModalScreen
 from textual.widgets import Input, Static
 
-from engine.folders.folder import WRITER_LOCK
 from engine.hosts import process, thread
 from engine.logs import events as ev
 from engine.logs.events import AnyEvent
+from engine.logs.folder import WRITER_LOCK
 from engine.logs.log import command_reader
 from engine.specs import spec
 from engine.specs.spec import Experiment
@@ -34,9 +34,9 @@ from tui.errors import app_log
 from tui.messages import HostStarted, StartFailed
 from tui.naming import called
 from tui.screens.add_strategy import AddStrategy
-from tui.screens.dialogs import Leaving, Pick, Question, Reading, Tick
 from tui.screens.live import LiveScreen
 from tui.screens.pick_folder import PickFolder
+from tui.widgets.dialogs import Leaving, Pick, Question, Reading, Tick
 from tui.widgets.key_line import KeyLine
 from tui.widgets.path_input import PathInput
 from tui.widgets.run_pane import RunPane

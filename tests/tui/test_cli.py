@@ -20,10 +20,10 @@ import msgspec
 import pytest
 
 from engine.comparison.rows import Row
-from engine.folders import folder as folders
 from engine.folders.history import read_state
 from engine.folders.note import read_note
 from engine.logs import events as ev
+from engine.logs import folder as folders
 from engine.logs.log import EventLog
 from engine.specs.spec import Experiment, Precision, planned_runs
 from engine.specs.toml import SpecError
@@ -33,8 +33,7 @@ from tests.tui import logs
 from tui.app import TlTui
 from tui.cli import status
 from tui.commands.find import find_experiment, find_interrupted, find_run
-from tui.commands.options import RUNS
-from tui.naming import called
+from tui.naming import RUNS, called
 from tui.session import _failed, _print_whereabouts
 
 SMALL = ["--weights", "none", "--epochs", "1", "--batch-size", "4", "--device", "cpu", "--config"]

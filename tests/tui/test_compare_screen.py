@@ -23,8 +23,8 @@ from tui.app import TlTui
 from tui.errors import app_log
 from tui.messages import CompareFailed, ComparisonMade
 from tui.screens.compare import CompareScreen
-from tui.screens.dialogs import Pick, Reading, Tick
 from tui.screens.runs import RunsScreen
+from tui.widgets.dialogs import Pick, Reading, Tick
 from tui.widgets.mistakes import MistakesView
 from tui.widgets.picture import Picture
 from tui.work import comparing

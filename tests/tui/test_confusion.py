@@ -29,9 +29,9 @@ from tests.tui.test_compare_screen import compare, images, several_seeds
 from tui.app import TlTui
 from tui.compared import compared
 from tui.screens.compare import CompareScreen
-from tui.screens.dialogs import Pick
 from tui.widgets.cells import MatrixCells
 from tui.widgets.confusion import ConfusionView
+from tui.widgets.dialogs import Pick
 from tui.widgets.mistake_head import head
 from tui.widgets.mistakes import MistakesView
 from tui.work.finding_mistakes import MistakeQuery, find

@@ -14,11 +14,11 @@ import pytest
 from engine.data.discover import discover
 from engine.experiment import run
 from engine.folders import history
-from engine.folders.folder import COMMANDS
 from engine.folders.history import read_state
 from engine.hosts import thread
 from engine.logs import events as ev
 from engine.logs.events import Action
+from engine.logs.folder import COMMANDS
 from engine.logs.log import EventLog, event_reader
 from tests.engine.running import small_experiment, wait_for
 from tests.tui import logs

@@ -9,8 +9,8 @@ from pathlib import Path
 import psutil
 import pytest
 
-from engine.folders import folder as folders
 from engine.logs import events as ev
+from engine.logs import folder as folders
 from engine.logs.log import event_reader
 from engine.logs.writer_lock import is_being_written, writing_process
 from engine.states.fold import fold

@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from engine.folders.folder import EVENTS
 from engine.folders.history import read_state
 from engine.logs import events as ev
+from engine.logs.folder import EVENTS
 from tests.tui import logs
 from tui.messages import StateRead
 from tui.work import follow

@@ -14,10 +14,10 @@ import msgspec
 import pytest
 from rich.console import Console
 
-from engine.folders.folder import EVENTS
 from engine.hosts.thread import ThreadHost
 from engine.logs import events as ev
 from engine.logs.events import AnyEvent
+from engine.logs.folder import EVENTS
 from engine.specs.presets import named, presets
 from engine.states.fold import fold
 from engine.states.state import ExperimentState

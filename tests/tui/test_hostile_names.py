@@ -17,9 +17,9 @@ from engine.data.check import quick_check
 from engine.data.dataset import summary
 from engine.data.discover import discover
 from engine.data.folders import is_text
-from engine.folders.folder import EVENTS, NOTE, SPEC, WRITER_LOCK
 from engine.logs import events as ev
 from engine.logs.events import AnyEvent
+from engine.logs.folder import EVENTS, NOTE, SPEC, WRITER_LOCK
 from engine.specs.spec import DataSource, to_toml
 from engine.states.fold import fold
 from engine.text import shown

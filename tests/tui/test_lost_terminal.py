@@ -19,7 +19,7 @@ from pathlib import Path
 import pyte
 import pytest
 
-from engine.folders import folder as folders
+from engine.logs import folder as folders
 from engine.logs.events import AnyEvent, ExperimentFinished, Stage, StageChanged
 from engine.logs.log import LineReader, event_reader
 from engine.states.fold import fold

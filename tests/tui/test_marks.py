@@ -17,8 +17,8 @@ from tui.app import TlTui
 from tui.screens import marking_runs
 from tui.screens import runs as runs_screen
 from tui.screens.compare import CompareScreen
-from tui.screens.dialogs import Tick
 from tui.screens.runs import RunsScreen
+from tui.widgets.dialogs import Tick
 from tui.work import marking
 
 

@@ -12,7 +12,7 @@ import pytest
 from textual.pilot import Pilot
 from textual.widget import Widget
 
-from engine.folders.folder import EVENTS
+from engine.logs.folder import EVENTS
 from engine.logs.log import EventLog
 from engine.specs import spec
 from engine.specs.presets import presets

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from engine.folders import folder as folders
 from engine.folders.history import read_state
+from engine.logs import folder as folders
 from tests.engine.running import wait_for
 from tests.tui.real_terminal import Terminal
 from tui.errors import app_log

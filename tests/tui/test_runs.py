@@ -17,10 +17,10 @@ from textual.pilot import Pilot
 
 import tui.app
 from engine.folders import history
-from engine.folders.folder import NOTE
 from engine.folders.history import Summary
 from engine.folders.note import read_note, write_note
 from engine.logs import events as ev
+from engine.logs.folder import NOTE
 from engine.logs.log import EventLog
 from engine.specs.spec import changed
 from engine.states.state import ExperimentState
@@ -30,9 +30,9 @@ from tests.tui.conftest import NoSetup, idle, text_of, until
 from tui.app import TlTui
 from tui.cli import status
 from tui.screens import runs
-from tui.screens.dialogs import Line, Question, Reading
 from tui.screens.runs import RunsScreen
 from tui.widgets import runs_table
+from tui.widgets.dialogs import Line, Question, Reading
 from tui.widgets.runs_table import pieces
 from tui.words.summaries import beside_earlier, matching, when
 

@@ -31,10 +31,10 @@ from tests.tui.conftest import idle, text_of, until
 from tui.app import TlTui
 from tui.drawing.ascii import to_ascii
 from tui.screens.copies import Copies
-from tui.screens.dialogs import Question, Reading
 from tui.screens.pick_folder import PickFolder
 from tui.screens.runs import RunsScreen
 from tui.screens.setup import SetupScreen
+from tui.widgets.dialogs import Question, Reading
 from tui.widgets.field import Field
 from tui.widgets.run_options import RunOptions
 from tui.work.hosting import Hosting

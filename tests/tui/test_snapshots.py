@@ -13,7 +13,7 @@ from engine.specs import spec
 from tests.tui import logs
 from tests.tui.conftest import opened, until
 from tui.app import TlTui
-from tui.screens.dialogs import Reading
+from tui.widgets.dialogs import Reading
 
 Log = Callable[[list[AnyEvent]], Path]
 Snap = Callable[..., bool]

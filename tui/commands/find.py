@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence, Set
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from engine.folders.folder import EVENTS, SPEC, weights_file
+from engine.logs.folder import EVENTS, SPEC, weights_file
 from engine.specs.toml import SpecError
 from engine.text import listed, shown
 from engine.units import percent

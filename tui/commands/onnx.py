@@ -7,7 +7,7 @@ from importlib.util import find_spec
 from pathlib import Path
 
 from engine.files import whole
-from engine.folders.folder import onnx_file, weights_file
+from engine.logs.folder import onnx_file, weights_file
 from engine.specs.toml import SpecError
 from engine.text import joined
 from engine.units import file_size

@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
+from tui.naming import RUNS
+
 if TYPE_CHECKING:
     from engine.specs.spec import DataSource, Experiment
 
 F = TypeVar("F", bound=Callable[..., Any])
-RUNS = Path("runs")
-"""Where experiments are, if nothing else is said."""
 
 out_option = click.option(
     "--out",

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from engine.data.folders import images_at
 from engine.export.to_csv import csv_text
 from engine.export.to_json import json_text
-from engine.folders.folder import weights_file
+from engine.logs.folder import weights_file
 from engine.units import percent
 from tui.commands.find import find_network, whose
 from tui.drawing.text import print_line

@@ -18,11 +18,11 @@ from engine.comparison.compared_runs import Source
 from engine.comparison.rows import compare
 from engine.data.dataset import DataError
 from engine.export.to_json import json_text, to_json
-from engine.folders.folder import ENGINE_LOG
 from engine.hosts import thread
 from engine.hosts.process import NotBegunError, detach
 from engine.logs import events as ev
 from engine.logs.events import AnyEvent
+from engine.logs.folder import ENGINE_LOG
 from engine.logs.log import event_reader, send_command
 from engine.specs.spec import Experiment
 from engine.specs.toml import SpecError

@@ -19,7 +19,7 @@ from engine.specs.presets import named, rungs
 from engine.specs.strategy import Strategy
 from engine.text import did_you_mean
 from tui.drawing.theme import AMBER, GREY, rgb
-from tui.screens.dialogs import answer
+from tui.widgets.dialogs import answer
 from tui.widgets.field import Field
 from tui.widgets.order import caught_up
 from tui.widgets.strategy_form import COMMON_BACKBONES

@@ -19,15 +19,15 @@ from tui.compared import Compared
 from tui.drawing import bands
 from tui.drawing.theme import GREY, rgb
 from tui.errors import unexpected
+from tui.host import app_of
 from tui.messages import CompareFailed, ComparisonMade
-from tui.screens.dialogs import Reading
 from tui.screens.frame import Mode
-from tui.screens.host import app_of
 from tui.widgets.chart import Chart
 from tui.widgets.comparison_table import ComparisonTable
 from tui.widgets.confusion import ConfusionView
 from tui.widgets.cost_view import CostView
 from tui.widgets.detail import DetailView
+from tui.widgets.dialogs import Reading
 from tui.widgets.mistakes import MistakesView
 from tui.words.spec_differences import SpecDifference, side_by_side, spec_differences
 from tui.work.loading import load_for_comparing

@@ -12,8 +12,8 @@ from engine.logs.writer_lock import LogBusyError
 from engine.specs.toml import SpecError
 from engine.text import shown
 from tui.errors import told
-from tui.screens.dialogs import Question
-from tui.screens.host import app_of
+from tui.host import app_of
+from tui.widgets.dialogs import Question
 from tui.words.deleting import is_deleted, what_goes
 
 if TYPE_CHECKING:

@@ -21,10 +21,10 @@ from engine.states.state import can_go_on
 from engine.text import shown
 from tui.drawing.theme import AMBER, ROSE, rgb
 from tui.errors import why
+from tui.host import app_of
 from tui.naming import called
-from tui.screens.dialogs import Leaving, Question, Reading
 from tui.screens.frame import Mode
-from tui.screens.host import app_of
+from tui.widgets.dialogs import Leaving, Question, Reading
 from tui.widgets.run_list import RunList
 from tui.widgets.run_pane import RunPane
 from tui.words.run_words import KEPT_IF_STOPPED, asked, kept_if_skipped

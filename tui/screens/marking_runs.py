@@ -11,8 +11,8 @@ from engine.text import shown
 from engine.units import percent
 from tui.drawing.text import told_apart
 from tui.errors import told
-from tui.screens.dialogs import Tick
-from tui.screens.host import app_of
+from tui.host import app_of
+from tui.widgets.dialogs import Tick
 from tui.work.loading import load_for_comparing
 from tui.work.marking import Marking
 

@@ -12,7 +12,7 @@ from engine.folders.history import Summary
 from engine.folders.note import LONGEST, write_note
 from engine.text import shown
 from tui.errors import told
-from tui.screens.dialogs import Line
+from tui.widgets.dialogs import Line
 
 if TYPE_CHECKING:
     from textual.screen import Screen

@@ -15,7 +15,7 @@ from textual.screen import ModalScreen
 from textual.widgets import DirectoryTree, Footer
 
 from engine.text import shown
-from tui.screens.dialogs import answer
+from tui.widgets.dialogs import answer
 
 
 class _Tree(DirectoryTree):

@@ -21,7 +21,7 @@ from engine.specs.spec import DataSource
 from engine.text import shown
 from tui.drawing.theme import AMBER, BLUE, GREEN, GREY, ROSE, rgb
 from tui.screens.compositor import TellingCompositor
-from tui.screens.dialogs import answer
+from tui.widgets.dialogs import answer
 from tui.widgets.listing import Listing
 from tui.words.ranking import COLUMNS, caveats, cells, skipped
 from tui.work.ranking_work import RankingQuery, working

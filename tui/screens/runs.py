@@ -25,12 +25,12 @@ from engine.units import percent_range
 from tui.drawing.text import cut_in_the_middle
 from tui.drawing.theme import AMBER, BLUE, ROSE, rgb
 from tui.errors import told
+from tui.host import app_of
 from tui.screens.deleting import delete
-from tui.screens.dialogs import Question, Reading
 from tui.screens.frame import Mode
-from tui.screens.host import app_of
 from tui.screens.marking_runs import mark_runs
 from tui.screens.noting import note_on
+from tui.widgets.dialogs import Question, Reading
 from tui.widgets.filter_line import FilterLine
 from tui.widgets.order import caught_up
 from tui.widgets.runs_table import MARK, RunsTable

@@ -18,8 +18,8 @@ from engine.specs.spec import DataSource, Experiment, changed, default_experimen
 from engine.specs.strategy import Strategy, settings
 from engine.specs.toml import SpecError
 from engine.text import shown
+from tui.host import app_of
 from tui.screens.frame import Mode
-from tui.screens.host import app_of
 from tui.widgets.data_picker import DataPicker
 from tui.widgets.field import Field
 from tui.widgets.order import caught_up

@@ -21,8 +21,8 @@ from engine.units import percent
 from tui.compared import Compared, identity, places_of
 from tui.drawing.text import told_apart
 from tui.drawing.theme import AMBER, BLUE, GREY, rgb
-from tui.screens.dialogs import Pick
 from tui.widgets.cells import MatrixCells, PairCells, fits
+from tui.widgets.dialogs import Pick
 from tui.widgets.listing import Listing
 from tui.widgets.rows import Rows
 

@@ -21,7 +21,7 @@ from engine.comparison.confusion import Cell
 from engine.comparison.parts import Part
 from engine.text import shown
 from tui.compared import Compared, beside, best_pair, identity, places_of
-from tui.screens.dialogs import Pick
+from tui.widgets.dialogs import Pick
 from tui.widgets.mistake_head import head, whose
 from tui.widgets.mistake_list import MistakeList, facts, list_width
 from tui.widgets.picture import Picture

@@ -12,8 +12,8 @@ from engine import export
 from engine.comparison.compared_runs import Source
 from engine.comparison.rows import Comparison, compare
 from engine.comparison.verdict import choices, verdict
-from engine.folders.folder import EVENTS
 from engine.folders.history import read_state, with_writer
+from engine.logs.folder import EVENTS
 from engine.states.state import ExperimentState
 from engine.text import shown
 from tui.compared import compared

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from engine.text import shown
 from tui.errors import in_words, unexpected
-from tui.screens.host import app_of
+from tui.host import app_of
 from tui.work.loading import load_for_comparing
 
 if TYPE_CHECKING:

@@ -9,9 +9,9 @@ from pathlib import Path
 import pytest
 
 from engine.folders import history
-from engine.folders.folder import EVENTS, experiments, slug
 from engine.folders.note import write_note
 from engine.logs import events as ev
+from engine.logs.folder import EVENTS, experiments, slug
 from engine.logs.log import EventLog
 from engine.specs.presets import DEFAULT_STRATEGIES, presets
 from engine.specs.spec import Experiment

@@ -21,11 +21,11 @@ from hypothesis import strategies as st
 from engine.comparison.compared_runs import Source
 from engine.comparison.rows import compare
 from engine.export import FORMATS
-from engine.folders import folder as folders
 from engine.folders import history
-from engine.folders.folder import EVENTS
 from engine.logs import events as ev
+from engine.logs import folder as folders
 from engine.logs.events import AnyEvent
+from engine.logs.folder import EVENTS
 from engine.logs.log import LineReader, event_reader
 from engine.logs.writer_lock import is_being_written
 from engine.models.backbones import build

@@ -20,7 +20,7 @@ from engine.data.dataset import DataError, DataSet
 from engine.data.discover import discover
 from engine.data.folders import is_text
 from engine.export import FORMATS, write
-from engine.folders import folder as folders
+from engine.logs import folder as folders
 from engine.specs.presets import presets
 from engine.specs.spec import DataSource
 from engine.specs.strategy import changed_strategy

@@ -12,8 +12,8 @@ import pytest
 import engine.logs.log
 from engine.controls import Controls
 from engine.devices.meters import Meters
-from engine.folders.folder import COMMANDS, EVENTS, WRITER_LOCK
 from engine.logs import events as ev
+from engine.logs.folder import COMMANDS, EVENTS, WRITER_LOCK
 from engine.logs.log import EventLog, command_reader, event_reader, send_command
 from engine.logs.writer_lock import LogBusyError, is_being_written, writing_process
 from engine.specs.presets import presets
