@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from pathlib import Path, PurePath
 from typing import TypeVar
 
@@ -160,7 +160,7 @@ def images_at(path: Path) -> list[str]:
     return found
 
 
-def labels_at(folder: Path, images: Sequence[str], classes: Sequence[str]) -> tuple[dict[str, str], tuple[str, ...]]:
+def labels_at(folder: Path, images: Sequence[str], classes: Collection[str]) -> tuple[dict[str, str], tuple[str, ...]]:
     """Of the images below a folder the classes, by their paths, and warnings: nothing where no folder is a class.
 
     A class has a folder of its name in the folder itself, or in its train, val or test folder.
@@ -175,7 +175,7 @@ def labels_at(folder: Path, images: Sequence[str], classes: Sequence[str]) -> tu
     return labels, (f"{shown(str(folder))}: {count} without a label, in folders that are no class: {named}",)
 
 
-def _class_folder(image: PurePath, classes: Sequence[str]) -> str:
+def _class_folder(image: PurePath, classes: Collection[str]) -> str:
     """The name of the folder that is a class if any is, empty where the image is in none."""
     first, *rest = image.parts[:-1] or ("",)
     return rest[0] if rest and first not in classes and part_called(first) else first

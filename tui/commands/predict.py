@@ -51,9 +51,9 @@ def print_predictions(experiment: str, images: Sequence[Path], format_: str, out
 
     network = load_network(weights_file(folder, run.run), device)
     print_line(whose(folder, run), to_stderr=True)
-    labels = dict[str, str]()
+    labels, known = dict[str, str](), {*network.classes}
     for image, below in there:
-        of_these, warnings = labels_at(image, below, network.classes)
+        of_these, warnings = labels_at(image, below, known)
         labels |= of_these
         for warning in warnings:
             print_line(warning, to_stderr=True)
