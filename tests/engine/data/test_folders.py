@@ -249,13 +249,22 @@ def test_class_names_keep_what_they_are_but_messages_do_not(tmp_path: Path) -> N
 
 
 def test_images_have_the_label_of_their_class_folder(tmp_path: Path) -> None:
-    names = ("a/1.jpg", "a/deep/2.jpg", "val/b/3.jpg", "val/c/4.jpg", "c/5.jpg", "test/6.jpg", "x/a/7.jpg", "8.jpg")
+    names = (
+        "a/1.jpg",
+        "a/deep/2.jpg",
+        "val/b/3.jpg",
+        "val/c/4.jpg",
+        "c/5.jpg",
+        "test/deep/6.jpg",
+        "x/a/7.jpg",
+        "8.jpg",
+    )
     touch(tmp_path, *names)
     labels, (warning,) = labels_at(tmp_path, images_at(tmp_path), ("a", "b"))
     assert {str(Path(path).relative_to(tmp_path)): label for path, label in labels.items()} == {
         "a/1.jpg": "a", "a/deep/2.jpg": "a", "val/b/3.jpg": "b",
     }  # fmt: skip
-    assert warning.endswith(": 4 images without a label, in folders that are no class: c, test, x")
+    assert warning.endswith(": 4 images without a label, in folders that are no class: c, deep, x")
     assert {*labels_at(tmp_path, images_at(tmp_path), ("test", "a"))[0].values()} == {"test", "a"}, "a class, no part"
 
 

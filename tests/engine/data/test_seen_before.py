@@ -30,8 +30,10 @@ def test_the_same_bytes_are_found_and_what_was_in_both_parts_was_trained_on() ->
     assert result(seen_before(["gone"], [*trained, str(Path("lost").absolute())], validated))[0] == (0, 0)
 
 
-def test_no_file_of_another_size_is_read() -> None:
+def test_no_file_of_another_size_is_read_and_none_twice() -> None:
     trained = files(**{f"t{number}": b"x" * (number + 1) for number in range(9)})
     files(a=b"xxx")
     seen, told = result(seen_before(["a"], trained, []))
     assert seen == (1, 0) and max(work.total for work in told) == 2
+    seen, told = result(seen_before(["t4"], trained, []))
+    assert seen == (1, 0) and max(work.total for work in told) == 1
