@@ -407,10 +407,16 @@ async def test_of_a_single_run_the_worst_images_and_of_none_a_word(app: TlTui, t
         await pilot.press("escape")
         compared = screen.compared
         assert compared is not None
-        rows = tuple(msgspec.structs.replace(row, best_epoch=None) for row in compared.comparison.runs)
-        without = msgspec.structs.replace(compared.comparison, runs=rows)
-        screen.compared = replace(compared, comparison=without)
-        screen.table.show(without)
+
+        def otherwise(**values: Any) -> None:
+            rows = tuple(msgspec.structs.replace(row, **values) for row in compared.comparison.runs)
+            screen.compared = replace(compared, comparison=msgspec.structs.replace(compared.comparison, runs=rows))
+            screen.table.show(screen.compared.comparison)
+
+        otherwise(test_accuracy=0.9)
+        await pilot.press("w", "escape")
+        assert screen.mistakes.asked.part == "test", "as the matrix, where all were tested"
+        otherwise(best_epoch=None)
         await pilot.press("w")
         await until(pilot, lambda: "resnet18-finetune has no result yet" in text_of(app))
         assert screen.view == "table"
