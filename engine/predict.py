@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Generator, Iterator, Mapping, Sequence
 from contextlib import closing
 from functools import partial
 from itertools import islice
 from pathlib import Path
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import msgspec
 import numpy as np
@@ -16,15 +16,25 @@ from numpy.typing import NDArray
 from safetensors import SafetensorError, safe_open
 from torch import nn
 
+from engine.comparison.predictions import Predictions, read
 from engine.data.augment import central, normalise
+from engine.data.dataset import DataError, summary
+from engine.data.discover import discover
+from engine.data.seen_before import SeenBefore, seen_before
 from engine.data.squares import Undecoded, decode_into
 from engine.data.threads import cores, in_order
 from engine.devices.device import choose_device
 from engine.devices.precision import use_precision
+from engine.folders.history import read_state
 from engine.models.backbones import Preprocessing, build
+from engine.progress import WorkDone
 from engine.specs.strategy import Strategy
 from engine.specs.toml import SpecError
+from engine.states.state import RunState
 from engine.training.batches import evaluation_sizes
+
+if TYPE_CHECKING:
+    from engine.comparison.scores import Scores
 
 LARGEST_SIDE = 4096
 """Pixels of the largest image that a network of ours may see."""
@@ -97,6 +107,51 @@ def predictions_of(network: TrainedNetwork, paths: Sequence[str]) -> Iterator[Pr
                     yield Prediction(path, (), square.reason)
                 else:
                     yield Prediction(path, tuple(next(probabilities)))
+
+
+def scores_on(said: Sequence[Prediction], labels: Sequence[str], classes: Sequence[str]) -> Scores:
+    """The measures of what was said of images, at least one and all readable, by the names of their classes."""
+    from engine.comparison.scores import scores  # noqa: PLC0415 - scikit-learn takes a second, and most have no labels
+
+    number = {name: label for label, name in enumerate(classes)}
+    return scores(
+        Predictions(
+            run="",
+            part="test",
+            epoch=0,
+            classes=tuple(classes),
+            paths=tuple(one.path for one in said),
+            groups=("",) * len(said),
+            labels=np.array([number[label] for label in labels]),
+            probabilities=np.array([one.probabilities for one in said]),
+        )
+    )
+
+
+def seen_by(folder: Path, run: RunState, paths: Sequence[str]) -> Generator[WorkDone, None, SeenBefore]:
+    """How many of these images the run of the experiment in ``folder`` has seen; yields how far it is.
+
+    ``DataError`` where the experiment's data are gone or have changed, or nobody knows what its fold was.
+    """
+    state = read_state(folder)
+    if state.spec is None or state.data is None:
+        raise DataError(f"{folder}: the log does not tell which data it had")
+    dataset, began = discover(state.spec.data), state.data
+    now = summary(dataset)
+    if (now.classes, now.train, now.val) != (began.classes, began.train, began.val):
+        raise DataError(f"{dataset.path}: has other images than when it was trained on")
+    trained, validated = ([sample.path for sample in part] for part in (dataset.train, dataset.val))
+    if run.fold is not None:
+        try:
+            said = read(folder, run.run)
+        except OSError:
+            said = None
+        if said is None:
+            raise DataError(
+                f"{folder}: what {run.run} said of its validation images is gone, and with it which they are"
+            )
+        trained, validated = list({*trained, *validated}.difference(said.paths)), list(said.paths)
+    return (yield from seen_before(paths, trained, validated))
 
 
 def _decoded(path: str, side: int) -> NDArray[np.uint8] | Undecoded:

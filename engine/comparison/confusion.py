@@ -53,18 +53,25 @@ class Matrix(Struct, frozen=True):
     @property
     def confused(self) -> tuple[Confused, ...]:
         """The pairs of classes that are confused, the largest share of the true class first."""
-        found = [
-            Confused(self.classes[true], self.classes[predicted], images, of)
-            for true, (row, of) in enumerate(zip(self.counts, map(sum, self.counts), strict=True))
-            for predicted, images in enumerate(row)
-            if images and predicted != true
-        ]
-        return tuple(sorted(found, key=lambda one: -one.images / one.of))
+        return confused(self.classes, self.counts)
 
     @property
     def most_confused(self) -> tuple[Confused, ...]:
         """The first few of them."""
         return self.confused[:MOST_PAIRS]
+
+
+def confused(classes: Sequence[str], counts: Sequence[Sequence[int]]) -> tuple[Confused, ...]:
+    """The pairs of classes that are confused, by images of a true class (row) and a predicted one (column), the largest
+    share of the true class first.
+    """
+    found = [
+        Confused(classes[true], classes[predicted], images, of)
+        for true, (row, of) in enumerate(zip(counts, map(sum, counts), strict=True))
+        for predicted, images in enumerate(row)
+        if images and predicted != true
+    ]
+    return tuple(sorted(found, key=lambda one: -one.images / one.of))
 
 
 def matrices(shown: Sequence[Column]) -> tuple[Matrix, ...]:

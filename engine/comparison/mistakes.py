@@ -1,7 +1,10 @@
-"""What runs said of single images: those that one of two gets wrong, those of a cell of a matrix. numpy, no torch."""
+"""What runs said of single images: those that one or one of two gets wrong, those of a cell. numpy, no torch."""
 
 from __future__ import annotations
 
+import math
+import sys
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 import numpy as np
@@ -35,6 +38,11 @@ class Answered:
     def wrong(self) -> tuple[int, ...]:
         """Which of the runs are wrong."""
         return tuple(run for run in range(len(self.predicted)) if run not in self.right)
+
+    @property
+    def loss(self) -> float:
+        """The first run's cross-entropy (nats): finite, even where it gives the true class no chance."""
+        return -math.log(max(self.of_label[0], sys.float_info.epsilon))
 
     @property
     def confidence(self) -> float:
@@ -71,22 +79,35 @@ def in_cell(one: Predictions, other: Predictions | None, true: str, predicted: s
     if not {true, predicted} <= set(one.classes):
         raise OtherClassesError(f"{one.run} does not tell {true} and {predicted} apart")
     label, taken_for = one.classes.index(true), one.classes.index(predicted)
-    theirs: dict[int, int] = {}
-    if other is not None and other.classes == one.classes:
-        first, second = _matched(one, other)
-        same = one.labels[first] == other.labels[second]
-        theirs = dict(zip(first[same].tolist(), second[same].tolist(), strict=True))
-    there = np.flatnonzero((one.labels == label) & (one.probabilities.argmax(axis=1) == taken_for)).tolist()
-    found = [
-        _answered((one, at), (other, theirs[at])) if other is not None and at in theirs else _answered((one, at))
-        for at in there
-    ]
+    there = np.flatnonzero((one.labels == label) & (one.probabilities.argmax(axis=1) == taken_for))
+    found = _beside(one, other, there.tolist())
     return tuple(sorted(found, key=lambda it: (not it.wrong, -it.confidence if it.wrong else it.confidence)))
+
+
+def worst(one: Predictions, other: Predictions | None) -> tuple[Answered, ...]:
+    """The images that the first run gets wrong, its highest loss first, and what the other says of those that it has
+    seen under the same label.
+    """
+    wrong = np.flatnonzero(one.probabilities.argmax(axis=1) != one.labels)
+    return tuple(sorted(_beside(one, other, wrong.tolist()), key=lambda image: -image.loss))
 
 
 def seen_by_both(one: Predictions, other: Predictions) -> int:
     """How many images both runs have seen."""
     return len(_matched(one, other)[0])
+
+
+def _beside(one: Predictions, other: Predictions | None, there: Iterable[int]) -> list[Answered]:
+    """The images at these places of the first run, and what the other says of those that it knows under that label."""
+    theirs: dict[int, int] = {}
+    if other is not None and other.classes == one.classes:
+        first, second = _matched(one, other)
+        same = one.labels[first] == other.labels[second]
+        theirs = dict(zip(first[same].tolist(), second[same].tolist(), strict=True))
+    return [
+        _answered((one, at), (other, theirs[at])) if other is not None and at in theirs else _answered((one, at))
+        for at in there
+    ]
 
 
 def _answered(*said: tuple[Predictions, int]) -> Answered:

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Mapping
-from pathlib import Path
+from collections.abc import Callable, Collection, Mapping, Sequence
+from pathlib import Path, PurePath
 from typing import TypeVar
 
 from msgspec import Struct
@@ -12,7 +12,7 @@ from msgspec.structs import replace
 
 from engine.data.dataset import DataError
 from engine.data.splits import PART_NAMES, Labelled, Part, part_called
-from engine.text import listed, shown
+from engine.text import counted, listed, shown
 
 T = TypeVar("T")
 EXTENSIONS = (".jpg", ".jpeg", ".png", ".webp", ".bmp", ".tif", ".tiff")
@@ -158,6 +158,27 @@ def images_at(path: Path) -> list[str]:
     if not found:
         raise DataError(f"{path}: no image in this folder ({' '.join(ending[1:] for ending in EXTENSIONS)})")
     return found
+
+
+def labels_at(folder: Path, images: Sequence[str], classes: Collection[str]) -> tuple[dict[str, str], tuple[str, ...]]:
+    """Of the images below a folder the classes, by their paths, and warnings: nothing where no folder is a class.
+
+    A class has a folder of its name in the folder itself, or in its train, val or test folder.
+    """
+    folder_of = {image: _class_folder(PurePath(image).relative_to(folder), classes) for image in images}
+    labels = {image: name for image, name in folder_of.items() if name in classes}
+    others = [name for name in folder_of.values() if name and name not in classes]
+    if not labels or not others:
+        return labels, ()
+    count = counted(len(others), "image", "images")
+    named = listed(sorted({*others}))
+    return labels, (f"{shown(str(folder))}: {count} without a label, in folders that are no class: {named}",)
+
+
+def _class_folder(image: PurePath, classes: Collection[str]) -> str:
+    """The name of the folder that is a class if any is, empty where the image is in none."""
+    first, *rest = image.parts[:-1] or ("",)
+    return rest[0] if rest and first not in classes and part_called(first) else first
 
 
 def is_image(name: str) -> bool:

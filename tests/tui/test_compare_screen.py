@@ -6,6 +6,7 @@ import asyncio
 import json
 import threading
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -92,7 +93,7 @@ async def test_what_is_asked_for_while_a_thread_loads_the_same_libraries_comes(a
             app.open_experiment(folder, "compare")
             await until(pilot, lambda: app.current_mode == "compare")
             await until(pilot, lambda: "Comparing …" in text_of(app) and app.state.end is not None)
-            await pilot.press("d", "t")
+            await pilot.press("d", "t", "w")
             await pilot.pause(0.3)
             assert "Comparing …" in text_of(app)
         await until(pilot, lambda: "accuracy against time" in text_of(app))
@@ -357,6 +358,70 @@ async def test_images_that_one_or_neither_gets_right(app: TlTui, folder: Path) -
         await until(pilot, lambda: "val acc" in text_of(app))
 
 
+async def test_the_images_that_a_run_gets_most_wrong(app: TlTui, folder: Path) -> None:
+    wrong, others = set(range(0, 24, 5)), set(range(0, 24, 6))  # of the tuned one's first run, of the other's
+    async with app.run_test(size=(80, 24), notifications=True) as pilot:
+        screen = await compare(pilot, app, folder)
+        view = app.screen.query_one(MistakesView)
+        await pilot.press("w")
+        await until(pilot, lambda: "▀" in text_of(app))
+        shown = text_of(app)
+        assert "A resnet18-finetune · seed 0" in shown and "wrong 5 of 24 validation images" in shown
+        assert "B mobilenetv3-extract · seed 0" in shown and "right 4" in shown
+        assert images(view) == sorted(wrong, reverse=True), "it is surer of later ones, so its loss is higher"
+        assert "✓      loss  image" in shown and "B      3.05  image-20.png" in shown
+        await pilot.press("w")
+        await until(pilot, lambda: "only B right" in text_of(app))
+        assert images(view) == sorted(wrong - others, reverse=True)
+        await pilot.press("w")
+        await until(pilot, lambda: "only neither" in text_of(app))
+        assert images(view) == sorted(wrong & others)
+        await pilot.press("w", "escape")
+        await until(pilot, lambda: "val acc" in text_of(app))
+
+        await pilot.press("space", "down", "down", "w")
+        await until(pilot, lambda: "A resnet18-finetune · seed 1" in text_of(app))
+        assert images(view) == sorted(range(0, 24, 7), reverse=True)
+        screen.show(msgspec.structs.replace(app.state, interrupted=True, error="told again"))
+        await idle(pilot)
+        assert "A resnet18-finetune · seed 1" in text_of(app) and view.asked is not None and view.asked.worst
+        await pilot.press("escape", "d")
+        await until(pilot, lambda: "alone right" in text_of(app) and "✗ is sure" in text_of(app))
+
+
+async def test_of_a_single_run_the_worst_images_and_of_none_a_word(app: TlTui, tmp_path: Path) -> None:
+    asked = changed(logs.two_strategies(3), strategies=logs.two_strategies(3).strategies[:1])
+    told = logs.events(asked)
+    folder = logs.write(tmp_path / NAME, told)
+    predicted.write(folder, told, predicted.images(tmp_path / "val"))
+    async with app.run_test(size=(80, 24), notifications=True) as pilot:
+        screen = await compare(pilot, app, folder)
+        await pilot.press("d")
+        await until(pilot, lambda: "w in the table" in text_of(app))
+        await pilot.press("escape", "w")
+        await until(pilot, lambda: "wrong 5 of 24 validation images" in text_of(app))
+        assert screen.mistakes.asked is not None and screen.mistakes.asked.runs == (0,)
+        (folder / "predictions" / "resnet18-finetune-0.safetensors").unlink()
+        await pilot.press("escape", "w")
+        await until(pilot, lambda: "was not saved, or is damaged" in text_of(app))
+        await pilot.press("escape")
+        compared = screen.compared
+        assert compared is not None
+
+        def otherwise(**values: Any) -> None:
+            rows = tuple(msgspec.structs.replace(row, **values) for row in compared.comparison.runs)
+            screen.compared = replace(compared, comparison=msgspec.structs.replace(compared.comparison, runs=rows))
+            screen.table.show(screen.compared.comparison)
+
+        otherwise(test_accuracy=0.9)
+        await pilot.press("w", "escape")
+        assert screen.mistakes.asked.part == "test", "as the matrix, where all were tested"
+        otherwise(best_epoch=None)
+        await pilot.press("w")
+        await until(pilot, lambda: "resnet18-finetune has no result yet" in text_of(app))
+        assert screen.view == "table"
+
+
 async def test_other_runs_are_chosen_to_disagree(app: TlTui, folder: Path) -> None:
     async with app.run_test(size=(80, 24)) as pilot:
         await compare(pilot, app, folder)
@@ -444,7 +509,7 @@ def snapped(app: TlTui, folder: Path, *keys: str) -> Callable[[Pilot[None]], obj
         for key in keys:
             await pilot.press(key)
             await idle(pilot)
-        if "d" in keys:
+        if {"d", "w"} & {*keys}:
             picture = screen.query_one(Picture)
             await until(pilot, lambda: picture.drawn is not None and picture.drawn is picture.ready)
         await idle(pilot)
@@ -455,8 +520,8 @@ def snapped(app: TlTui, folder: Path, *keys: str) -> Callable[[Pilot[None]], obj
 @SIZES
 @pytest.mark.parametrize(
     "keys",
-    [("space", "right", "s"), ("enter",), ("t",), ("d", "down"), ("m",)],
-    ids=["unfolded", "detail", "plot", "images", "matrix"],
+    [("space", "right", "s"), ("enter",), ("t",), ("d", "down"), ("m",), ("w",)],
+    ids=["unfolded", "detail", "plot", "images", "matrix", "worst"],
 )
 def test_views_look_right(
     snap_compare: Snap, app: TlTui, folder: Path, size: tuple[int, int], keys: tuple[str, ...]

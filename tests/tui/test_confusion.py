@@ -131,6 +131,21 @@ async def test_a_strategy_of_which_another_run_has_a_result_now_is_the_same(app:
         assert (view.column.title, view.column.note) == ("mobilenetv3-extract", "3 seeds")
 
 
+async def test_of_another_experiment_the_cursor_is_on_the_worst_cell(app: TlTui, tmp_path: Path) -> None:
+    folder = experiment(tmp_path, ("ants", "bees"))
+    async with app.run_test(size=(80, 24)) as pilot:
+        screen = await matrix(pilot, app, folder, "m")
+        await pilot.press("left")
+        view, now = screen.query_one(ConfusionView), screen.compared
+        assert now is not None and view.cell == ("ants", "ants")
+        again = dataclasses.replace(now)
+        view.show(again)
+        assert view.compared is again and view.cell == ("ants", "ants"), "told again, it stays where a person put it"
+        other = dataclasses.replace(now, comparison=msgspec.structs.replace(now.comparison, experiment="other"))
+        view.show(other)
+        assert view.cell == ("ants", "bees")
+
+
 async def test_of_many_classes_the_pairs_are_cells(app: TlTui, tmp_path: Path) -> None:
     folder = experiment(tmp_path, tuple(f"class {number:03}" for number in range(120)))
     async with app.run_test(size=(80, 24)) as pilot:

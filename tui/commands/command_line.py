@@ -257,7 +257,8 @@ def compare(
 def predict(experiment: str, images: tuple[Path, ...], format_: str, device: str, out: Path) -> int:
     """Ask a trained network of other images: that of RUN, or of EXPERIMENT's run with the best validation accuracy.
 
-    Images are seen as the run saw its own. In csv and json with the probability of every class.
+    Images are seen as the run saw its own. In csv and json with the probability of every class. Where a FOLDER has
+    folders named as classes, also how accurate the network is there.
     """
     from tui.commands.predict import print_predictions
 

@@ -13,6 +13,7 @@ from textual.containers import Horizontal, Vertical
 from textual.widgets import Static
 from textual.worker import get_current_worker
 
+from engine.comparison.rows import part_compared
 from engine.states.state import ExperimentState, condition
 from engine.text import shown
 from tui.compared import Compared
@@ -73,6 +74,7 @@ class CompareScreen(Mode):
         Binding("d", "mistakes", "Images", id="compare.disagree", tooltip="the images that runs get wrong"),
         Binding("v", "words", "Why", id="compare.words", tooltip="read the verdict, what was not fair, and the specs"),
         Binding("m", "confusion", "Matrix", id="compare.matrix", tooltip="which classes are taken for which"),
+        Binding("w", "worst", "Worst", id="compare.worst", tooltip="the images that it gets most wrong, by their loss"),
     ]
 
     def __init__(self) -> None:
@@ -313,7 +315,7 @@ class CompareScreen(Mode):
     def _cell_opened(self, event: ConfusionView.Opened) -> None:
         if self.compared is not None and self.view == "confusion":
             self._turn_to("mistakes")
-            self.mistakes.show_cell(self.compared, event.place, event.cell, event.part)
+            self.mistakes.show_run(self.compared, event.place, event.part, event.cell)
             self.refresh_bindings()
 
     def action_cost(self) -> None:
@@ -322,8 +324,21 @@ class CompareScreen(Mode):
 
     def action_mistakes(self) -> None:
         """Shows the images that one of two runs, or neither, gets right."""
-        self.mistakes.leave_cell()
+        self.mistakes.leave_run()
         self._open("mistakes")
+
+    def action_worst(self) -> None:
+        """Shows the images that the run under the table's cursor, or the first of its strategy's, gets most wrong."""
+        if self.compared is None or self.table.current is None:
+            return
+        rows, there = self.compared.comparison.runs, self.table.current.column.rows
+        place = next((at for at, row in enumerate(rows) if row.has_result and any(row is one for one in there)), None)
+        if place is None:
+            self.notify(f"{shown(self.table.current.column.title, 60)} has no result yet.", severity="warning")
+        else:
+            self._turn_to("mistakes")
+            self.mistakes.show_run(self.compared, place, part_compared(rows))
+            self.refresh_bindings()
 
     def action_confusion(self) -> None:
         """Shows the confusion matrix of what is under the table's cursor."""
@@ -356,14 +371,14 @@ class CompareScreen(Mode):
         self.app.push_screen(Reading("The verdict", text))
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
-        """Keys of the table work where it is; what it opens can be asked for while it is being made."""
+        """Keys of the table work where it is; what it opens, but of a line of it, also while it is being made."""
         del parameters
-        if action not in ("positive", "cost", "mistakes", "words", "confusion"):
+        if action not in ("positive", "cost", "mistakes", "words", "confusion", "worst"):
             return True
         if self.view != "table" and (action, self.view) != ("confusion", "detail"):
             return False
         if self.compared is None:
-            return True if action != "positive" and self.empty.content == COMPARING else None
+            return True if action not in ("positive", "worst") and self.empty.content == COMPARING else None
         return True if action != "positive" or self.compared.comparison.positive else None
 
 

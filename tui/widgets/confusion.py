@@ -86,13 +86,17 @@ class ConfusionView(Vertical):
         yield self.below
 
     def show(self, compared: Compared, column: Column | None = None) -> None:
-        """Shows the matrix of this column, of none the same one's as before; the cursor stays on its cell."""
+        """Shows the matrix of this column, of none the same one's as before.
+
+        The cursor stays on its cell; of another experiment it begins on the worst one.
+        """
         wanted = column or self.column
         there = (*columns(compared.comparison), *columns(compared.comparison, single_runs=True))
         found = next((one for one in there if wanted is not None and _runs(one) == _runs(wanted)), there[0])
         if self.compared is compared and self.column == found:
             self._draw()
             return
+        is_other = self.compared is None or self.compared.comparison.experiment != compared.comparison.experiment
         self.compared, self.column = compared, found
         beside = (found, *(one for one in columns(compared.comparison) if one != found))
         self.part, known = scored(beside)
@@ -101,7 +105,7 @@ class ConfusionView(Vertical):
         if self.matrix is not None:
             confused = self.matrix.confused
             self.pairs.pairs = confused
-            if self.cell is None or not {*self.cell} <= {*self.matrix.classes}:
+            if is_other or self.cell is None or not {*self.cell} <= {*self.matrix.classes}:
                 worst = confused[0] if confused else None
                 first = self.matrix.classes[0]
                 self.cell = Cell(first, first) if worst is None else worst.cell

@@ -6,13 +6,12 @@ from collections.abc import Sequence
 
 from rich.text import Text
 
-from engine.comparison.confusion import Cell
 from engine.comparison.parts import PARTS
 from engine.text import counted, shown
 from tui.drawing.text import told_apart
 from tui.drawing.theme import AMBER, GREY, rgb
 from tui.widgets.mistake_list import COLOURS, LETTERS
-from tui.work.finding_mistakes import MistakeResult
+from tui.work.finding_mistakes import MistakeQuery, MistakeResult
 
 NUMBERS = 46
 """Cells that the numbers behind the names need."""
@@ -21,14 +20,16 @@ Who = tuple[tuple[str, tuple[tuple[int, ...], ...]], ...]
 WHO: Who = (("", ((0,), (1,))), ("A right", ((0,),)), ("B right", ((1,),)), ("neither", ((),)))
 """Of mistakes: either's alone, A's, B's, nobody's."""
 OF_WRONG: Who = (("", ((1,), ())), ("B right", ((1,),)), ("neither", ((),)))
-"""Of a cell that A gets wrong: all of it first."""
+"""Of what A gets wrong, or a cell of it: all of it first."""
 OF_RIGHT: Who = (("", ((0,), (0, 1))), ("A right", ((0,),)), ("both", ((0, 1),)))
 """Of a cell that A gets right."""
 
 
-def whose(cell: Cell | None) -> Who:
+def whose(asked: MistakeQuery | None) -> Who:
     """What there is to choose from."""
-    return WHO if cell is None else OF_RIGHT if cell.true == cell.predicted else OF_WRONG
+    if asked is None or (asked.cell is None and not asked.worst):
+        return WHO
+    return OF_RIGHT if asked.cell is not None and asked.cell.true == asked.cell.predicted else OF_WRONG
 
 
 def head(names: Sequence[str], found: MistakeResult, only: str, of_class: str | None, width: int) -> Text:
@@ -41,7 +42,7 @@ def head(names: Sequence[str], found: MistakeResult, only: str, of_class: str | 
     if found.problem:
         numbers = Text(), Text()
     else:
-        numbers = _of_mistakes(found) if found.asked.cell is None else _of_cell(found, found.asked.cell)
+        numbers = _of_one(found) if found.asked.worst or found.asked.cell is not None else _of_mistakes(found)
     for run, (line, name, number) in enumerate(zip(lines, told_apart(names, cells), numbers, strict=False)):
         line.append(f"{LETTERS[run]} ", f"bold {rgb(COLOURS[run])}")
         line.append(f"{name:<{cells}}", "bold").append_text(number)
@@ -60,13 +61,16 @@ def _of_mistakes(found: MistakeResult) -> tuple[Text, Text]:
     )
 
 
-def _of_cell(found: MistakeResult, cell: Cell) -> tuple[Text, Text]:
-    """What stands behind the names."""
+def _of_one(found: MistakeResult) -> tuple[Text, Text]:
+    """What stands behind the names where the first run is asked about."""
+    cell = found.asked.cell
     count, right = len(found.found), sum(1 in one.right for one in found.found)
     unseen = sum(len(one.predicted) == 1 for one in found.found)
     kind = PARTS[found.asked.part]
     return (
-        Text.assemble(
+        Text(f"  wrong {count:,} of {counted(found.images, f'{kind} image', f'{kind} images')}", rgb(GREY))
+        if cell is None
+        else Text.assemble(
             (f"  {shown(cell.true, 30)} → {shown(cell.predicted, 30)}", rgb(AMBER)),
             (f" · {counted(count, f'{kind} image', f'{kind} images')}", rgb(GREY)),
         ),

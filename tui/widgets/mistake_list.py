@@ -31,11 +31,14 @@ COLOURS = (BLUE, GREEN)
 
 
 class MistakeList(Listing):
-    """Which run is right and which wrong, how sure that one is of its mistake, and the file's name."""
+    """Which run is right and which wrong, how sure that one is of its mistake, and the file's name; or which is right,
+    and the first run's loss.
+    """
 
     def __init__(self) -> None:
         super().__init__(id="mistake-list")
         self.found: Sequence[Answered] = ()
+        self.has_losses = False
 
     @property
     def count(self) -> int:
@@ -47,8 +50,9 @@ class MistakeList(Listing):
         """The image under the cursor."""
         return self.found[self.cursor] if self.found else None
 
-    def put_all(self, found: Sequence[Answered]) -> None:
-        """Shows these; the cursor stays with its image, if it is among them."""
+    def put_all(self, found: Sequence[Answered], *, losses: bool) -> None:
+        """Shows these, with losses or with how sure; the cursor stays with its image, if it is among them."""
+        self.has_losses = losses
         path = self.current.path if self.current else ""
         self.found = found
         self.cursor = next((number for number, one in enumerate(found) if one.path == path), 0)
@@ -61,16 +65,17 @@ class MistakeList(Listing):
     def head(self, width: int) -> list[Text]:
         """What the columns are."""
         del width
-        return [Text.assemble(("✓  ✗ is sure image", rgb(GREY)))]
+        return [Text("✓      loss  image" if self.has_losses else "✓  ✗ is sure image", rgb(GREY))]
 
     def line(self, number: int, width: int) -> Text:
-        """``A  B  99 %  image.jpg``."""
+        """``A  B  99 %  image.jpg``; ``B      4.61  image.jpg`` with a loss."""
         one = self.found[number]
         names = [shown(PurePath(other.path).name) for other in self.found[self.first : self.first + self.size.height]]
         name = told_apart(names, max(8, width - PREFIX))[number - self.first]
         right, wrong = ("".join(LETTERS[run] for run in runs) for runs in (one.right, one.wrong))
         style = f"bold {rgb(COLOURS[one.right[0]])}" if len(one.right) == 1 else "bold" if one.right else rgb(GREY)
-        sure = Text(f"{wrong:<2}{100 * one.confidence:4.0f} %", rgb(ROSE if wrong else GREY))
+        said = f"{one.loss:8.2f}" if self.has_losses else f"{wrong:<2}{100 * one.confidence:4.0f} %"
+        sure = Text(said, rgb(ROSE if wrong else GREY))
         return Text.assemble((f"{right or '–':<3}", style), sure, f"  {name}")
 
 

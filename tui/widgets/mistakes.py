@@ -1,4 +1,4 @@
-"""Where two runs disagree, or what is in a cell of a matrix: the images, each with its picture and what runs say."""
+"""Where two runs disagree, what one gets most wrong, or a cell of its matrix: images, and what runs say of them."""
 
 from __future__ import annotations
 
@@ -30,13 +30,14 @@ from tui.work.finding_mistakes import MistakeQuery, MistakeResult, find
 
 ABOVE_AND_BELOW = 8
 """Rows of the head and of what is said of an image, which a picture does not have."""
-NO_PAIR = "Two runs with a result are needed to disagree. Of one: m, and enter on a cell, shows what it got wrong."
+NO_PAIR = "Two runs with a result are needed to disagree. Of one, w in the table shows what it gets most wrong."
 
 
 class MistakesView(Vertical):
     """Two runs' mistakes: those of one of the two, of A or of B alone, or those of both; also of one class alone.
 
-    Of a ``cell`` of a confusion matrix: the images in it, and what the other run says of them.
+    Of a single run the images that it gets most wrong, or those in a ``cell`` of its confusion matrix, and what the
+    other says of them.
     """
 
     DEFAULT_CSS = """
@@ -56,7 +57,7 @@ class MistakesView(Vertical):
             "who",
             "Right",
             id="mistakes.who",
-            tooltip="one of them right, A alone, B alone, neither (of a cell: all of it first)",
+            tooltip="one of them right, A alone, B alone, neither (of one run's: all of it first)",
         ),
         Binding("c", "klass", "Class", id="mistakes.class", tooltip="only images of one class"),
         Binding("r", "runs", "Runs", id="mistakes.runs", tooltip="choose the two runs"),
@@ -101,21 +102,21 @@ class MistakesView(Vertical):
             self.asked = MistakeQuery(pair) if pair is not None else None
         self._look()
 
-    def show_cell(self, compared: Compared, place: int, cell: Cell, part: Part) -> None:
-        """Looks at the images of a cell of this run's matrix, beside what the other run says that was looked at, or the
-        one that is compared best.
+    def show_run(self, compared: Compared, place: int, part: Part, cell: Cell | None = None) -> None:
+        """Looks at what this run gets most wrong, or at a cell of its matrix, beside what the other run says that was
+        looked at, or the one that is compared best.
         """
         runs = self.asked.runs if self.asked is not None and self.compared is compared else ()
         other = next((run for run in runs if run != place), None) if place in runs else None
         if other is None:
             other = beside(compared, place)
         self.compared, self.who, self.found = compared, 0, None
-        self.asked = MistakeQuery((place,) if other is None else (place, other), cell, part)
+        self.asked = MistakeQuery((place,) if other is None else (place, other), cell, part, worst=cell is None)
         self._look()
 
-    def leave_cell(self) -> None:
-        """Looks at mistakes the next time, of the same runs where these are two."""
-        if self.asked is not None and self.asked.cell is not None:
+    def leave_run(self) -> None:
+        """Looks at both runs' mistakes the next time, of the same runs where these are two."""
+        if self.asked is not None and (self.asked.cell is not None or self.asked.worst):
             runs = self.asked.runs
             self.asked, self.who, self.found = MistakeQuery(runs) if len(runs) == 2 else None, 0, None
 
@@ -148,8 +149,8 @@ class MistakesView(Vertical):
         self.notify(f"{shown(one.path)}\n{inside}".strip(), title="Copied")
 
     def action_who(self) -> None:
-        """Shows what either gets right, then what A, then what B, then what neither does; of a cell first all of it."""
-        self.who = (self.who + 1) % len(whose(self.cell))
+        """Shows what either gets right, then what A, then what B, then what neither does; of one run's first all."""
+        self.who = (self.who + 1) % len(whose(self.asked))
         self._put()
 
     def action_klass(self) -> None:
@@ -223,7 +224,7 @@ class MistakesView(Vertical):
         """Shows what was found, as far as it is asked for."""
         if self.found is None or self.compared is None or self.asked is None or self.found.asked != self.asked:
             return
-        _, right = whose(self.cell)[self.who]
+        _, right = whose(self.asked)[self.who]
         of_class = None if self.cell is not None else self.of_class
         found = [one for one in self.found.found if one.right in right and of_class in (None, one.label)]
         self._head()
@@ -231,10 +232,11 @@ class MistakesView(Vertical):
             self._say(self.found.problem)
         elif not found:
             is_filtered = self.found.found or self.cell is not None
-            self._say("No such image." if is_filtered else "Both get every image right.")
+            all_right = "It gets every image right." if self.asked.worst else "Both get every image right."
+            self._say("No such image." if is_filtered else all_right)
         else:
             self._turn_to(self.body)
-            self.listing.put_all(found)
+            self.listing.put_all(found, losses=self.asked.worst)
             self._divide()
             self.call_after_refresh(self._show_current)  # once it is known how much room there is
 
@@ -243,7 +245,7 @@ class MistakesView(Vertical):
         if self.found is not None and self.found.asked == self.asked:
             names = [self._named(place) for place in self.found.asked.runs]
             of_class = self.of_class if self.cell is None else None
-            self.head.update(head(names, self.found, whose(self.cell)[self.who][0], of_class, self.size.width))
+            self.head.update(head(names, self.found, whose(self.asked)[self.who][0], of_class, self.size.width))
 
     def _say(self, words: str) -> None:
         self._turn_to(self.none)

@@ -22,19 +22,21 @@ if TYPE_CHECKING:
 class MistakeQuery(NamedTuple):
     """The places of two runs in the comparison, or where nothing is beside it of a single one.
 
-    ``cell``: what the first of them takes for what on the ``part``; None for what either gets wrong.
+    ``worst``: what the first of them gets most wrong on the ``part``; ``cell``: what it takes there for what; where
+    neither is asked for, what either gets wrong.
     """
 
     runs: tuple[int, ...]
     cell: Cell | None = None
     part: Part = "val"
+    worst: bool = False
 
 
 @dataclass
 class MistakeResult(Message):
     """The images that were ``asked`` for, or why these cannot be told; ``images``: how many were seen at all.
 
-    ``is_alone``: what the run beside that of a cell said was not saved.
+    ``is_alone``: what the run beside the one that is asked about said was not saved.
     """
 
     asked: MistakeQuery
@@ -57,7 +59,7 @@ def find(asked: MistakeQuery, runs: Sequence[tuple[Path | None, str]]) -> Mistak
 
 
 def _find(asked: MistakeQuery, runs: Sequence[tuple[Path | None, str]]) -> MistakeResult:
-    from engine.comparison.mistakes import OtherClassesError, in_cell, mistakes, seen_by_both  # noqa: PLC0415 - loads numpy and scipy
+    from engine.comparison.mistakes import OtherClassesError, in_cell, mistakes, seen_by_both, worst  # noqa: PLC0415 - loads numpy and scipy
     from engine.comparison.predictions import read, saved  # noqa: PLC0415
 
     said = [
@@ -66,9 +68,10 @@ def _find(asked: MistakeQuery, runs: Sequence[tuple[Path | None, str]]) -> Mista
     ]
     one, other = said[0], said[1] if len(said) > 1 else None
     try:
-        if one is not None and asked.cell is not None:
+        if one is not None and (asked.cell is not None or asked.worst):
             is_alone = other is None and len(runs) > 1
-            return MistakeResult(asked, in_cell(one, other, *asked.cell), len(one.paths), is_alone)
+            found = worst(one, other) if asked.cell is None else in_cell(one, other, *asked.cell)
+            return MistakeResult(asked, found, len(one.paths), is_alone)
         if one is not None and other is not None:
             return MistakeResult(asked, mistakes(one, other), seen_by_both(one, other))
     except OtherClassesError as error:

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 import pytest
 from scipy.special import softmax
+from sklearn.metrics import log_loss
 
-from engine.comparison.mistakes import Answered, in_cell, mistakes
+from engine.comparison.mistakes import Answered, in_cell, mistakes, worst
 from engine.comparison.predictions import Predictions
 
 CLASSES = ("ants", "bees", "[wasps]")
@@ -103,6 +106,28 @@ def test_many_images_as_counted_one_by_one() -> None:
         assert mistake.confidence == min(run.probabilities[number].max() for run in wrong)
     confidences = [found.confidence for found in found.values()]
     assert confidences == sorted(confidences, reverse=True)
+
+
+def test_the_worst_of_a_run_are_its_wrong_ones_the_highest_loss_first() -> None:
+    labels = [0, 1, 2, 0, 1]
+    # the surest mistake, of 5, is not the worst: it leaves more to the true class than 3 does
+    unsure, sure = [0.02, 0.5, 0.48], [0.7, 0.3, 0.0]
+    one = said("one-0", labels, [[0.9, 0.1, 0], [0.6, 0.2, 0.2], [0.5, 0.5, 0], unsure, sure])
+    paths = [one.paths[at] for at in (3, 4, 2)]
+    other = said("two-0", [0, 0, 2], [[0.8, 0.1, 0.1], [0.8, 0.1, 0.1], [0.4, 0.6, 0]], paths)
+    found = worst(one, other)
+    assert [it.path for it in found] == [one.paths[at] for at in (2, 3, 1, 4)], "without 0, which is right"
+    assert [it.loss for it in found] == pytest.approx(log_losses(one, (2, 3, 1, 4)))
+    assert [it.right for it in found] == [(), (1,), (), ()]
+    assert [len(it.predicted) for it in found] == [2, 2, 1, 1], "4 has another label there, 1 is not there"
+    assert [it.path for it in worst(one, None)] == [it.path for it in found]
+    assert worst(said("right-0", [0], [[0.9, 0.1, 0.0]]), other) == ()
+
+
+def log_losses(of: Predictions, places: Sequence[int]) -> list[float]:
+    """Each by scikit-learn, which does not let a probability be 0 either."""
+    known = list(range(len(CLASSES)))
+    return [float(log_loss(of.labels[[at]], of.probabilities[[at]], labels=known)) for at in places]
 
 
 def test_a_cell_has_all_images_that_the_first_run_puts_there() -> None:

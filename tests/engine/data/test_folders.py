@@ -8,6 +8,7 @@ import pytest
 
 from engine.data.dataset import DataError, DataSet, summary
 from engine.data.discover import discover
+from engine.data.folders import images_at, labels_at
 from engine.specs.spec import DataSource
 
 SHARED = Path(__file__).parents[4] / "shared" / "data" / "hymenoptera_data"
@@ -245,6 +246,34 @@ def test_class_names_keep_what_they_are_but_messages_do_not(tmp_path: Path) -> N
     touch(tmp_path, "x\ny/1.jpg", "b/1.jpg", "b/2.jpg")
     assert "class x\\ny has 1 image" in error_of(tmp_path)
     assert found(touch(tmp_path, "x\ny/2.jpg")).classes == ("b", "x\ny")
+
+
+def test_images_have_the_label_of_their_class_folder(tmp_path: Path) -> None:
+    names = (
+        "a/1.jpg",
+        "a/deep/2.jpg",
+        "val/b/3.jpg",
+        "val/c/4.jpg",
+        "c/5.jpg",
+        "test/deep/6.jpg",
+        "x/a/7.jpg",
+        "8.jpg",
+    )
+    touch(tmp_path, *names)
+    labels, (warning,) = labels_at(tmp_path, images_at(tmp_path), ("a", "b"))
+    assert {str(Path(path).relative_to(tmp_path)): label for path, label in labels.items()} == {
+        "a/1.jpg": "a", "a/deep/2.jpg": "a", "val/b/3.jpg": "b",
+    }  # fmt: skip
+    assert warning.endswith(": 4 images without a label, in folders that are no class: c, deep, x")
+    assert {*labels_at(tmp_path, images_at(tmp_path), ("test", "a"))[0].values()} == {"test", "a"}, "a class, no part"
+
+
+@pytest.mark.parametrize("place", ["a", "a/1.jpg", "."])
+def test_without_a_class_folder_there_are_no_labels(
+    place: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(touch(tmp_path, "a/1.jpg", "b/2.jpg", "3.jpg"))
+    assert labels_at(Path(place), images_at(Path(place)), ("1.jpg", "2.jpg", "c")) == ({}, ())
 
 
 @pytest.mark.skipif(not hasattr(os, "geteuid") or os.geteuid() == 0, reason="root may read everything")
