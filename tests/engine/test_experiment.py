@@ -26,12 +26,13 @@ from engine.data.discover import discover
 from engine.events import Memory
 from engine.experiment import run
 from engine.fold import fold
-from engine.folder import WRITER_LOCK
+from engine.folder import WRITER_LOCK, checkpoint_file
 from engine.history import read_state
 from engine.hosts import thread
 from engine.log import EventLog, event_reader, send_command
 from engine.memory_probe import MemoryProbe
 from engine.models import weights
+from engine.peaks import PeakMemory
 from engine.presets import named, presets
 from engine.progress import WorkDone
 from engine.removal import contents
@@ -371,6 +372,48 @@ class TestCommands:
         for run_state in state.runs:
             assert (host.folder / "checkpoints" / run_state.run / "best.safetensors").exists()
             assert run_state.seconds
+
+    def test_a_run_that_waits_is_left_out_before_it_begins_and_stays_so(self, host: thread.ThreadHost) -> None:
+        stale = checkpoint_file(host.folder, EXTRACTION)
+        stale.parent.mkdir(parents=True, exist_ok=True)
+        stale.write_bytes(b"")
+        send_command(host.folder, "pause")
+        wait_for(lambda: read_state(host.folder).paused)
+        send_command(host.folder, "skip", EXTRACTION)
+        wait_for(lambda: read_state(host.folder).run(EXTRACTION).status == "skipped")
+        state = read_state(host.folder)
+        assert state.paused and state.run(FINE_TUNING).status == "running" and not stale.exists()
+        before = self.epochs(host)
+        send_command(host.folder, "resume")
+        wait_for(lambda: self.epochs(host) > before)
+        host.ask("stop")
+        assert host.wait(SECONDS)
+        left_out = read_state(host.folder).run(EXTRACTION)
+        assert (left_out.status, left_out.started, left_out.seconds, left_out.epochs) == ("skipped", None, None, ())
+        assert left_out.most == PeakMemory(), "what the run beside it took is not its own"
+        again = thread.resume(host.folder)
+        wait_for(lambda: self.epochs(host) > before + 1)
+        send_command(host.folder, "skip")
+        assert again.wait(SECONDS) and again.failure is None
+        state = read_state(host.folder)
+        assert ([one.status for one in state.runs], state.end) == (["skipped", "skipped"], "finished")
+        events = event_reader(host.folder).read()
+        assert {event.run for event in events if isinstance(event, ev.StageChanged | ev.RunStarted)} == {
+            "",
+            FINE_TUNING,
+        }
+
+    def test_a_skip_that_comes_after_the_run_has_ended_spares_the_next(self, host: thread.ThreadHost) -> None:
+        send_command(host.folder, "skip", FINE_TUNING)
+        wait_for(lambda: bool(read_state(host.folder).run(EXTRACTION).epochs))
+        send_command(host.folder, "skip", FINE_TUNING)
+        send_command(host.folder, "pause")
+        wait_for(lambda: read_state(host.folder).paused)
+        assert [one.status for one in read_state(host.folder).runs] == ["skipped", "running"]
+        host.ask("stop")
+        assert host.wait(SECONDS)
+        events = event_reader(host.folder).read()
+        assert sum(isinstance(event, ev.RunFinished) and event.run == FINE_TUNING for event in events) == 1
 
     def test_a_pause_holds_and_does_not_count_as_training_time(self, host: thread.ThreadHost) -> None:
         send_command(host.folder, "pause")

@@ -214,6 +214,51 @@ async def test_pause_resume_skip_and_stop_are_sent(app: TlTui, present: Log) -> 
             assert sent(folder) == expected
 
 
+async def test_the_highlighted_run_is_skipped_also_before_it_begins(app: TlTui, present: Log) -> None:
+    folder = present(logs.until("EpochFinished", 2, logs.events()))
+    async with app.run_test(size=(80, 24), notifications=True) as pilot:
+        await opened(pilot, app, folder)
+        await pilot.press("down", "k")
+        await until(
+            pilot, lambda: isinstance(app.screen, Question) and "It has not begun, and will not" in text_of(app)
+        )
+        await pilot.press("y")
+        await until(pilot, lambda: "Skipping: it will not begin" in text_of(app))
+        await pilot.press("up", "k", "y")
+    commands = [(command.action, command.run) for command in command_reader(folder).read()]
+    assert commands == [("skip", "mobilenetv3-extract-0"), ("skip", "resnet18-finetune-0")]
+
+
+async def test_of_a_run_that_has_ended_nothing_is_skipped_while_the_next_trains(app: TlTui, present: Log) -> None:
+    folder = present(logs.until("EpochFinished", 14, logs.events()))
+    async with app.run_test(size=(80, 24), notifications=True) as pilot:
+        await opened(pilot, app, folder)
+        await pilot.press("up", "k")
+        await until(pilot, lambda: "resnet18-finetune-0 has ended" in text_of(app))
+        assert not isinstance(app.screen, Question)
+        await pilot.press("y")
+    assert sent(folder) == []
+
+
+async def test_what_is_asked_is_true_also_once_the_run_has_gone_on(app: TlTui, present: Log) -> None:
+    everything = logs.events()
+    steps = (("Progress", 3), ("EpochFinished", 2), ("EpochFinished", 13))
+    parts = [len(logs.until(*step, everything)) for step in steps]
+    folder = present(everything[: parts[0]])
+    async with app.run_test(size=(80, 24), notifications=True) as pilot:
+        await opened(pilot, app, folder)
+        await pilot.press("k")
+        await until(pilot, lambda: "No epoch of it has ended" in text_of(app))
+        logs.write(folder, everything[parts[0] : parts[1]])
+        await until(pilot, lambda: "Its best epoch so far is kept" in text_of(app))
+        logs.write(folder, everything[parts[1] : parts[2]])
+        await until(pilot, lambda: "It has ended (finished): there is nothing to skip" in text_of(app))
+        await pilot.press("n", "s")
+        await until(pilot, lambda: "mobilenetv3-extract-0\n" in app.screen.query_one("#question", Static).content)
+        logs.write(folder, everything[parts[2] : -1])
+        await until(pilot, lambda: KEPT_IF_STOPPED not in text_of(app))
+
+
 @pytest.mark.parametrize("key", ["k", "s"])
 async def test_an_answer_that_comes_too_late_ends_nothing(app: TlTui, present: Log, key: str) -> None:
     everything = logs.events()

@@ -251,5 +251,11 @@ def test_skipping_says_what_is_kept() -> None:
     assert before.current is not None and after.current is not None
     assert words.kept_if_skipped(before.current).startswith("No epoch of it has ended: it will have no result.")
     assert words.kept_if_skipped(after.current).startswith("Its best epoch so far is kept.")
-    assert words.asked("skip", before) == "Skipping"
-    assert words.asked("skip", after) == "Skipping: its best epoch is being saved"
+    assert words.asked("skip", before.current) == "Skipping"
+    assert words.asked("skip", after.current) == "Skipping: its best epoch is being saved"
+    waiting, over = after.runs[1], fold(EVENTS).runs[0]
+    assert words.kept_if_skipped(waiting).startswith("It has not begun, and will not: it will have no result.")
+    assert words.asked("skip", waiting) == "Skipping: it will not begin"
+    begun_before = msgspec.structs.replace(waiting, epochs=over.epochs)
+    assert words.kept_if_skipped(begun_before).startswith("Its best epoch so far is kept.")
+    assert words.kept_if_skipped(over) == "It has ended (finished): there is nothing to skip"
