@@ -259,6 +259,21 @@ async def test_what_is_asked_is_true_also_once_the_run_has_gone_on(app: TlTui, p
         await until(pilot, lambda: KEPT_IF_STOPPED not in text_of(app))
 
 
+@pytest.mark.parametrize("size", [(60, 16), (80, 24), (120, 40)])
+async def test_when_all_is_done_has_room_in_every_window(app: TlTui, present: Log, size: tuple[int, int]) -> None:
+    begun = logs.until("EpochFinished", 24 + 3, logs.events(spec.changed(logs.two_strategies(), seeds=[0, 1, 2])))
+    first = begun[0]
+    assert isinstance(first, ev.ExperimentStarted)
+    data = msgspec.structs.replace(first.data, name="hymenoptera_data_of_a_long_name")
+    async with app.run_test(size=size) as pilot:
+        await opened(pilot, app, present([msgspec.structs.replace(first, data=data), *begun[1:]]))
+        heading, modes, *_ = text_of(app).splitlines()
+        assert heading.endswith("12:04:31") and "done" not in heading
+        assert modes.startswith(" 1 Setup  2 Live  3 Compare  4 Runs") and modes.endswith("  done in 1:08")
+        await pilot.click("Tabs", offset=(19, 0))
+        await until(pilot, lambda: app.current_mode == "compare")
+
+
 @pytest.mark.parametrize("key", ["k", "s"])
 async def test_an_answer_that_comes_too_late_ends_nothing(app: TlTui, present: Log, key: str) -> None:
     everything = logs.events()

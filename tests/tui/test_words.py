@@ -151,14 +151,13 @@ def test_where_images_are_is_said_unless_it_is_memory(kept: str, said: str) -> N
 def test_the_header_says_when_all_is_done_once_that_is_known() -> None:
     three = logs.events(spec.changed(logs.two_strategies(), seeds=[0, 1, 2]))
 
-    def header(kind: str, number: int, width: int = 100) -> str:
-        return first_line(fold(logs.until(kind, number, three)), width).plain
+    def said(kind: str, number: int) -> str:
+        return words.all_done(fold(logs.until(kind, number, three)))
 
-    assert "done in" not in header("EpochFinished", 6)
-    assert "2 classes · done in 1:08" in header("EpochFinished", 24 + 3)  # 9 epochs, another run, and two short ones
-    assert "done in" not in header("EpochFinished", 24 + 3, width=60)
-    assert "done in" not in header("EpochFinished", 5 * 12 + 3)  # none waits: the run's own time says it
-    assert "done in" not in header("ExperimentFinished", 1)
+    assert said("EpochFinished", 6) == ""
+    assert said("EpochFinished", 24 + 3) == "done in 1:08"  # 9 epochs, another run, and two short ones
+    assert said("EpochFinished", 5 * 12 + 3) == ""  # none waits: the run's own time says it
+    assert said("ExperimentFinished", 1) == ""
 
 
 def many(seeds: int, folds: int | None = None) -> spec.Experiment:
