@@ -115,7 +115,8 @@ class DataDecoded(Event, frozen=True, kw_only=True):
 
     ``fingerprint``: a digest of what the images show, their labels and their split. ``val_copies``: validation images
     whose bytes are those of a training image; of folds, images whose bytes another image has too. ``test_copies``: test
-    images whose bytes are those of any other part's.
+    images whose bytes are those of any other part's. ``val_conflicts``, ``test_conflicts``: those whose bytes an image
+    of another class has, whatever its part; of folds the first counts training images too.
     """
 
     train: int
@@ -126,6 +127,8 @@ class DataDecoded(Event, frozen=True, kw_only=True):
     test: int = 0
     val_copies: int = 0
     test_copies: int = 0
+    val_conflicts: int = 0
+    test_conflicts: int = 0
 
 
 class RunStarted(Event, frozen=True, kw_only=True):

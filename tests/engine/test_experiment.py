@@ -21,6 +21,7 @@ from engine import events as ev
 from engine import export, progress
 from engine.comparison.compared_runs import Source
 from engine.comparison.rows import compare
+from engine.comparison.verdict import verdict
 from engine.data.dataset import DataError
 from engine.data.discover import discover
 from engine.events import Memory
@@ -252,6 +253,15 @@ def test_a_class_that_validation_has_lost_is_told(image_folder: Callable[..., Pa
     run_in(tmp_path, experiment(data))
     said = [warning.message for warning in read_state(tmp_path).warnings]
     assert "no validation image of cold can be read, so there is no result for it" in said
+
+
+def test_an_image_of_two_classes_is_told_in_the_verdict(image_folder: Callable[..., Path], tmp_path: Path) -> None:
+    data = image_folder()
+    (data / "val" / "cold" / "copy.png").write_bytes((data / "train" / "warm" / "1.png").read_bytes())
+    run_in(tmp_path, small_experiment("mobilenetv3-extract", data=data, epochs=1))
+    said = verdict(compare([Source(read_state(tmp_path))]))
+    assert "1 validation image has a copy in another class: one of the labels is wrong." in said
+    assert "1 validation image is in training too." in said
 
 
 def test_a_failed_run_does_not_keep_the_next_from_running(image_folder: Callable[..., Path], tmp_path: Path) -> None:
