@@ -158,6 +158,17 @@ async def test_before_the_first_epoch_has_ended_charts_that_show_something_come_
         await until(pilot, lambda: "learning rate" in text_of(app))
 
 
+async def test_in_the_smallest_window_one_chart_at_a_time_tells_something(app: TlTui, present: Log) -> None:
+    async with app.run_test(size=(60, 16)) as pilot:
+        asked = spec.changed(logs.two_strategies(), seeds=[0, 1])
+        await opened(pilot, app, present(logs.until("EpochFinished", 6, logs.events(asked))))
+        for title in ("accuracy ", "loss ", "learning rate ", "memory "):
+            lines = text_of(app).splitlines()
+            (at,) = [number for number, line in enumerate(lines) if line.startswith(f"│ {title} ")]
+            assert any("\u2801" <= one <= "\u28ff" for line in lines[at + 1 : at + 3] for one in line), title
+            await pilot.press("c")
+
+
 async def test_growing_and_shrinking_while_it_trains(app: TlTui, present: Log) -> None:
     everything = logs.events()
     folder = present(logs.until("EpochFinished", 3, everything))
