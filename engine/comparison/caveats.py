@@ -69,9 +69,9 @@ def _seen_before(comparison: Comparison, part: Part) -> list[str]:
 def _of_two_classes(comparison: Comparison, part: Part) -> list[str]:
     """That some of the images which were measured are there under another class too."""
     data, folded = comparison.data, any(row.fold for row in comparison.runs)
-    count, name = (data.test_conflicts, "test ") if part == "test" else (data.val_conflicts, "validation ")
-    name = "" if folded and part == "val" else name
-    has = counted(count, f"{name}image has", f"{name}images have")
+    of_val = data.val_conflicts, "image" if folded else "validation image"
+    count, what = (data.test_conflicts, "test image") if part == "test" else of_val
+    has = counted(count, f"{what} has", f"{what}s have")
     return [f"{has} a copy in another class: one of the labels is wrong."] if count else []
 
 

@@ -157,7 +157,7 @@ class LiveScreen(Mode):
             self.notify(f"{shown(run.run, 60)} has ended ({run.status}): nothing to skip.", severity="warning")
             return
         app.push_screen(
-            Question("Skip this run?", partial(self._of_skipping, run.run), "Skip (y)", "Go on (n)"),
+            Question("Skip this run?", partial(self._of_skipping, run.run), "Skip (y)", "Keep it (n)"),
             partial(self._answered, "skip", app.folder, run.run),
         )
 
