@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import time
 from collections import deque
+from collections.abc import Callable
 from datetime import datetime
 from pathlib import Path
 
 from engine.devices.meters import Meters
-from engine.logs.events import Action, CommandApplied
+from engine.logs.events import Action, Command, CommandApplied
 from engine.logs.log import EventLog, command_reader
 from engine.states.state import ExperimentState
 
@@ -28,11 +29,18 @@ class Controls:
 
     ``meters`` stand still while it is paused; stop and suspend also end a pause. ``asked``: commands of this process
     itself, which need no file. ``state`` is where the log stands: an experiment that was handed over while it was
-    paused stays so, and obeys what was sent to it since it was suspended.
+    paused stays so, and obeys what was sent to it since it was suspended. ``leave_out`` is called with the run that is
+    to be skipped where that is another than the one that goes on.
     """
 
     def __init__(
-        self, folder: Path, log: EventLog, meters: Meters, asked: deque[Action], state: ExperimentState
+        self,
+        folder: Path,
+        log: EventLog,
+        meters: Meters,
+        asked: deque[Action],
+        state: ExperimentState,
+        leave_out: Callable[[str], None],
     ) -> None:
         self._reader = command_reader(folder)
         self._since: datetime | None = state.suspended_at or log.opened  # earlier ones were for a process that was lost
@@ -40,20 +48,27 @@ class Controls:
         self._asked = asked
         self._log = log
         self._meters = meters
+        self._leave_out = leave_out
         self._paused = state.paused
         self._ending: Action | None = None
 
     def obey(self, run: str) -> Action | None:
-        """``stop``, ``skip`` or ``suspend`` if asked for since the last call; while paused, does not return."""
+        """``stop``, ``suspend`` or a ``skip`` of this run if asked for since the last call; while paused, does not
+        return.
+        """
         paused, self._paused = self._paused, False
         if paused:
             self._meters.pause()
         while True:
             self._waiting.extend(self._sent())
             while self._asked:
-                self._waiting.append(self._asked.popleft())
+                self._waiting.append(Command(self._asked.popleft()))
             while self._waiting:
-                action = self._waiting.popleft()
+                command = self._waiting.popleft()
+                action = command.action
+                if action == "skip" and command.run not in ("", run):
+                    self._leave_out(command.run)
+                    continue
                 if action == "pause" and not paused and self._ending is None:
                     paused = True
                     self._meters.pause()
@@ -72,11 +87,11 @@ class Controls:
                 return None
             time.sleep(POLL_SECONDS)
 
-    def _sent(self) -> list[Action]:
+    def _sent(self) -> list[Command]:
         """What was sent since the last call; where it cannot be read now (a network's disk), it waits."""
         try:
             commands = self._reader.read()
         except OSError:
             return []
         since, self._since = self._since, None
-        return [command.action for command in commands if since is None or (command.time and command.time > since)]
+        return [command for command in commands if since is None or (command.time and command.time > since)]

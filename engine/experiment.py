@@ -107,10 +107,18 @@ def _run(
     use_precision(device, precision)
     meters, memory = Meters(energy=Stopwatch(energy_meter(device))), MemoryProbe(device)
     earlier = fold(log.earlier)
-    controls = Controls(log.folder, log, meters, asked, earlier)
     if earlier.data is not None and not earlier.data.test:  # it began when no part was set apart for a test
         dataset = msgspec.structs.replace(dataset, test=())
     state = _begin(experiment, dataset, log, describe(device), earlier)
+    left = {one.run for one in state.runs if is_left(one)}
+
+    def leave_out(name: str) -> None:
+        if name in left:
+            left.remove(name)
+            log.append(ev.RunFinished(run=name, end="skipped", memory=memory.sample()))
+            checkpoint.remove(log.folder, name)
+
+    controls = Controls(log.folder, log, meters, asked, earlier, leave_out)
     with ThreadPoolExecutor(1, thread_name_prefix="cache") as later:
         shared = Shared(
             experiment=experiment,
@@ -127,14 +135,15 @@ def _run(
             backbones={run.strategy.backbone for run in state.runs if is_left(run)},
         )
         for planned in planned_runs(experiment):
-            left = state.run(planned.name)
-            if not is_left(left):
-                if left.status in ("finished", "skipped"):  # a process that was killed right then had no time for it
+            known = state.run(planned.name)
+            if planned.name not in left:
+                if known.status in ("finished", "skipped"):  # a process that was killed right then had no time for it
                     checkpoint.remove(log.folder, planned.name)
                 continue
+            left.remove(planned.name)
             if shared.prepared:
                 release_memory()  # of the run before
-            events = run_events(shared, planned, views[planned.strategy.name], len(left.epochs))
+            events = run_events(shared, planned, views[planned.strategy.name], len(known.epochs))
             with _heartbeat(log, memory, planned.name):
                 action = _drive(events, log, controls, planned.name)
             if action == "suspend":

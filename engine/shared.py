@@ -88,7 +88,9 @@ def _prepared(shared: Shared, side: int) -> Generator[Event, None, Prepared]:
         left_out = (*prepared.train.unreadable, *prepared.val.unreadable, *prepared.test.unreadable)
         if not shared.prepared:  # of another side it would be told again
             yield from _unread(left_out, _vanished(shared.dataset, prepared.val))
-        val_copies, test_copies = prepared.copies(folded=shared.experiment.folds is not None)
+        folded = shared.experiment.folds is not None
+        val_copies, test_copies = prepared.copies(folded=folded)
+        val_conflicts, test_conflicts = prepared.conflicts(folded=folded)
         yield ev.DataDecoded(
             train=len(prepared.train.labels),
             val=len(prepared.val.labels),
@@ -98,6 +100,8 @@ def _prepared(shared: Shared, side: int) -> Generator[Event, None, Prepared]:
             fingerprint=prepared.fingerprint,
             val_copies=val_copies,
             test_copies=test_copies,
+            val_conflicts=val_conflicts,
+            test_conflicts=test_conflicts,
         )
         shared.prepared[side] = prepared
     return shared.prepared[side]

@@ -32,8 +32,9 @@ def caveats(comparison: Comparison, part: Part) -> tuple[str, ...]:
     if any(row.weights == RANDOM for row in done):
         said.append("Weights were random at the start, so this is no transfer learning.")
     said += _seen_before(comparison, part)
-    said += _no_better_than_one_answer(shown, by_column, comparison, part)
+    said += _of_two_classes(comparison, part)
     said += _without_an_image(by_column, comparison, measured_on)
+    said += _no_better_than_one_answer(shown, by_column, comparison, part)
     if 0 < len(done) < len(comparison.runs):
         are_to_come = any(row.state in ("waiting", "running", "paused") for row in comparison.runs)
         so_far = " so far" if are_to_come else ""
@@ -65,6 +66,15 @@ def _seen_before(comparison: Comparison, part: Part) -> list[str]:
     return said
 
 
+def _of_two_classes(comparison: Comparison, part: Part) -> list[str]:
+    """That some of the images which were measured are there under another class too."""
+    data, folded = comparison.data, any(row.fold for row in comparison.runs)
+    of_val = data.val_conflicts, "image" if folded else "validation image"
+    count, what = (data.test_conflicts, "test image") if part == "test" else of_val
+    has = counted(count, f"{what} has", f"{what}s have")
+    return [f"{has} a copy in another class: one of the labels is wrong."] if count else []
+
+
 def _no_better_than_one_answer(
     shown: Sequence[Column], by_column: Sequence[Sequence[Scores]], comparison: Comparison, part: Part
 ) -> list[str]:
@@ -93,5 +103,8 @@ def _without_an_image(by_column: Sequence[Sequence[Scores]], comparison: Compari
     measured = {one.name for one in classes if one.support}
     if not classes or measured >= {*comparison.data.classes}:
         return []
-    missing = listed([name for name in comparison.data.classes if name not in measured])
-    return [f"No {PARTS[part]} image is of {missing}, so accuracy on that was not measured."]
+    missing = [name for name in comparison.data.classes if name not in measured]
+    folded = part == "val" and any(row.fold for row in comparison.runs)
+    where = "The folds that were measured have" if folded else f"The {PARTS[part]} part has"
+    of = f"{len(missing):,} of {len(comparison.data.classes):,} classes: {listed(missing, 5)}"
+    return [f"{where} no image of {of}; accuracy on {'that' if len(missing) == 1 else 'those'} was not measured."]

@@ -26,7 +26,8 @@ if TYPE_CHECKING:
 class DataCounts(Struct, frozen=True):
     """Images used for training, validation and the test (unreadable ones left out), and the class names.
 
-    ``val_copies``, ``test_copies``: those that another part has too, see :class:`engine.logs.events.DataDecoded`.
+    ``val_copies``, ``test_copies``: those that another part has too; ``val_conflicts``, ``test_conflicts``: those that
+    another class has too; see :class:`engine.logs.events.DataDecoded`.
     """
 
     train: int
@@ -35,6 +36,8 @@ class DataCounts(Struct, frozen=True):
     test: int = 0
     val_copies: int = 0
     test_copies: int = 0
+    val_conflicts: int = 0
+    test_conflicts: int = 0
 
 
 class Row(Struct, frozen=True, kw_only=True):
@@ -200,8 +203,16 @@ def _counts(state: ExperimentState) -> DataCounts:
     if data is None:
         return DataCounts(0, 0, ())
     if decoded is not None:
-        copies = decoded.val_copies, decoded.test_copies
-        return DataCounts(decoded.train, decoded.val, data.classes, decoded.test, *copies)
+        return DataCounts(
+            decoded.train,
+            decoded.val,
+            data.classes,
+            decoded.test,
+            decoded.val_copies,
+            decoded.test_copies,
+            decoded.val_conflicts,
+            decoded.test_conflicts,
+        )
     train, val, test = (sum(part.values()) for part in (data.train, data.val, data.test))
     return DataCounts(train, val, data.classes, test)
 

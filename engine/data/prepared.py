@@ -65,6 +65,17 @@ class Prepared:
             return sum(count for count in Counter(train + val).values() if count > 1), in_test
         return sum(row in trained for row in val), in_test
 
+    def conflicts(self, *, folded: bool) -> tuple[int, int]:
+        """How many validation images, and how many test images, have the bytes of an image of another class, whatever
+        its part; of folds, which divide training and validation anew, how many of these images do.
+        """
+        parts = (self.train, self.val, self.test)
+        rows, labels = torch.cat([part.rows for part in parts]), torch.cat([part.labels for part in parts])
+        none = torch.zeros(self.count, dtype=torch.int64)
+        lowest, highest = (none.scatter_reduce(0, rows, labels, end, include_self=False) for end in ("amin", "amax"))
+        train, val, test = (int((lowest != highest)[part.rows].sum()) for part in parts)
+        return (train + val if folded else val), test
+
     @property
     def trained(self) -> Tensor:
         """The rows of all images that some run trains on: int64."""

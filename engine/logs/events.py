@@ -115,7 +115,8 @@ class DataDecoded(Event, frozen=True, kw_only=True):
 
     ``fingerprint``: a digest of what the images show, their labels and their split. ``val_copies``: validation images
     whose bytes are those of a training image; of folds, images whose bytes another image has too. ``test_copies``: test
-    images whose bytes are those of any other part's.
+    images whose bytes are those of any other part's. ``val_conflicts``, ``test_conflicts``: those whose bytes an image
+    of another class has, whatever its part; of folds the first counts training images too.
     """
 
     train: int
@@ -126,6 +127,8 @@ class DataDecoded(Event, frozen=True, kw_only=True):
     test: int = 0
     val_copies: int = 0
     test_copies: int = 0
+    val_conflicts: int = 0
+    test_conflicts: int = 0
 
 
 class RunStarted(Event, frozen=True, kw_only=True):
@@ -223,7 +226,7 @@ class FileSaved(Event, frozen=True, kw_only=True):
 
 class RunFinished(Event, frozen=True, kw_only=True):
     """A run ended without an error; ``seconds`` and ``cpu_seconds`` are its own, pauses left out, None where a person
-    ended it before it had gone on.
+    ended it before it had begun or gone on.
 
     ``test``: of the best epoch, measured once, where there is a test part. ``joules``: the energy that the card took
     meanwhile, other programs' included, where NVML tells it. ``seconds_of_found_features``: those of ``seconds`` that
@@ -257,7 +260,7 @@ class Warned(Event, frozen=True, kw_only=True):
 
 
 class CommandApplied(Event, frozen=True, kw_only=True):
-    """A person's command took effect."""
+    """A person's command took effect; of a run that was skipped before it began :class:`RunFinished` alone tells."""
 
     action: Action
     run: str = ""
@@ -271,10 +274,11 @@ class ExperimentFinished(Event, frozen=True, kw_only=True):
 
 
 class Command(Struct, frozen=True):
-    """What a person asks of a running experiment."""
+    """What a person asks of a running experiment; ``run``: which is to be skipped, empty for the one that goes on."""
 
     action: Action
     time: Annotated[datetime, Meta(tz=True)] | None = None
+    run: str = ""
 
 
 AnyEvent = (

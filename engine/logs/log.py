@@ -190,9 +190,9 @@ def command_reader(folder: Path) -> LineReader[Command]:
     return LineReader(folder / COMMANDS, Command)
 
 
-def send_command(folder: Path, action: Action) -> None:
-    """Asks the process that runs the experiment to pause, resume, stop or skip."""
-    line = msgspec.json.encode(Command(action, datetime.now(UTC))) + b"\n"
+def send_command(folder: Path, action: Action, run: str = "") -> None:
+    """Asks the process that runs the experiment to pause, resume, stop or skip; ``run``: see :class:`Command`."""
+    line = msgspec.json.encode(Command(action, datetime.now(UTC), run)) + b"\n"
     with (folder / COMMANDS).open("ab", buffering=0) as file:
         file.write(line)
 

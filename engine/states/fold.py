@@ -188,7 +188,7 @@ def _(event: ev.RunFinished, state: ExperimentState) -> ExperimentState:
         seconds=event.seconds,
         cpu_seconds=event.cpu_seconds,
         seconds_of_found_features=event.seconds_of_found_features,
-        most=run.most.raised(event.memory),
+        most=run.most.raised(event.memory) if run.status == "running" else run.most,  # else it is another run's
         test=event.test,
         times_tested=run.times_tested + (event.test is not None),
         joules=event.joules,

@@ -20,6 +20,7 @@ from torch import Tensor, nn
 from engine import export, progress
 from engine.comparison.compared_runs import Source
 from engine.comparison.rows import compare
+from engine.comparison.verdict import verdict
 from engine.data.dataset import DataError
 from engine.data.discover import discover
 from engine.devices.memory_probe import MemoryProbe
@@ -29,7 +30,7 @@ from engine.folders.removal import contents
 from engine.hosts import thread
 from engine.logs import events as ev
 from engine.logs.events import Memory
-from engine.logs.folder import WRITER_LOCK
+from engine.logs.folder import WRITER_LOCK, checkpoint_file
 from engine.logs.log import EventLog, event_reader, send_command
 from engine.logs.writer_lock import is_being_written
 from engine.models import weights
@@ -39,6 +40,7 @@ from engine.specs.spec import DataSource, Experiment, changed, default_experimen
 from engine.specs.strategy import changed_strategy
 from engine.specs.toml import SpecError
 from engine.states.fold import fold
+from engine.states.peaks import PeakMemory
 from engine.training import evaluation, features, fit
 from tests.engine.running import small, small_experiment, wait_for
 
@@ -253,6 +255,15 @@ def test_a_class_that_validation_has_lost_is_told(image_folder: Callable[..., Pa
     assert "no validation image of cold can be read, so there is no result for it" in said
 
 
+def test_an_image_of_two_classes_is_told_in_the_verdict(image_folder: Callable[..., Path], tmp_path: Path) -> None:
+    data = image_folder()
+    (data / "val" / "cold" / "copy.png").write_bytes((data / "train" / "warm" / "1.png").read_bytes())
+    run_in(tmp_path, small_experiment("mobilenetv3-extract", data=data, epochs=1))
+    said = verdict(compare([Source(read_state(tmp_path))]))
+    assert "1 validation image has a copy in another class: one of the labels is wrong." in said
+    assert "1 validation image is in training too." in said
+
+
 def test_a_failed_run_does_not_keep_the_next_from_running(image_folder: Callable[..., Path], tmp_path: Path) -> None:
     first, second = experiment(image_folder()).strategies
     diverging = changed_strategy(first, optimizer={"lr": 1e12})
@@ -371,6 +382,48 @@ class TestCommands:
         for run_state in state.runs:
             assert (host.folder / "checkpoints" / run_state.run / "best.safetensors").exists()
             assert run_state.seconds
+
+    def test_a_run_that_waits_is_left_out_before_it_begins_and_stays_so(self, host: thread.ThreadHost) -> None:
+        stale = checkpoint_file(host.folder, EXTRACTION)
+        stale.parent.mkdir(parents=True, exist_ok=True)
+        stale.write_bytes(b"")
+        send_command(host.folder, "pause")
+        wait_for(lambda: read_state(host.folder).paused)
+        send_command(host.folder, "skip", EXTRACTION)
+        wait_for(lambda: read_state(host.folder).run(EXTRACTION).status == "skipped")
+        state = read_state(host.folder)
+        assert state.paused and state.run(FINE_TUNING).status == "running" and not stale.exists()
+        before = self.epochs(host)
+        send_command(host.folder, "resume")
+        wait_for(lambda: self.epochs(host) > before)
+        host.ask("stop")
+        assert host.wait(SECONDS)
+        left_out = read_state(host.folder).run(EXTRACTION)
+        assert (left_out.status, left_out.started, left_out.seconds, left_out.epochs) == ("skipped", None, None, ())
+        assert left_out.most == PeakMemory(), "what the run beside it took is not its own"
+        again = thread.resume(host.folder)
+        wait_for(lambda: self.epochs(host) > before + 1)
+        send_command(host.folder, "skip")
+        assert again.wait(SECONDS) and again.failure is None
+        state = read_state(host.folder)
+        assert ([one.status for one in state.runs], state.end) == (["skipped", "skipped"], "finished")
+        events = event_reader(host.folder).read()
+        assert {event.run for event in events if isinstance(event, ev.StageChanged | ev.RunStarted)} == {
+            "",
+            FINE_TUNING,
+        }
+
+    def test_a_skip_that_comes_after_the_run_has_ended_spares_the_next(self, host: thread.ThreadHost) -> None:
+        send_command(host.folder, "skip", FINE_TUNING)
+        wait_for(lambda: bool(read_state(host.folder).run(EXTRACTION).epochs))
+        before = self.epochs(host)
+        send_command(host.folder, "skip", FINE_TUNING)
+        wait_for(lambda: self.epochs(host) > before + 2 or read_state(host.folder).end is not None)
+        assert [one.status for one in read_state(host.folder).runs] == ["skipped", "running"]
+        host.ask("stop")
+        assert host.wait(SECONDS)
+        events = event_reader(host.folder).read()
+        assert sum(isinstance(event, ev.RunFinished) and event.run == FINE_TUNING for event in events) == 1
 
     def test_a_pause_holds_and_does_not_count_as_training_time(self, host: thread.ThreadHost) -> None:
         send_command(host.folder, "pause")

@@ -158,6 +158,17 @@ async def test_before_the_first_epoch_has_ended_charts_that_show_something_come_
         await until(pilot, lambda: "learning rate" in text_of(app))
 
 
+async def test_in_the_smallest_window_one_chart_at_a_time_tells_something(app: TlTui, present: Log) -> None:
+    async with app.run_test(size=(60, 16)) as pilot:
+        asked = spec.changed(logs.two_strategies(), seeds=[0, 1])
+        await opened(pilot, app, present(logs.until("EpochFinished", 6, logs.events(asked))))
+        for title in ("accuracy ", "loss ", "learning rate ", "memory "):
+            lines = text_of(app).splitlines()
+            (at,) = [number for number, line in enumerate(lines) if line.startswith(f"│ {title} ")]
+            assert any("\u2801" <= one <= "\u28ff" for line in lines[at + 1 : at + 3] for one in line), title
+            await pilot.press("c")
+
+
 async def test_growing_and_shrinking_while_it_trains(app: TlTui, present: Log) -> None:
     everything = logs.events()
     folder = present(logs.until("EpochFinished", 3, everything))
@@ -212,6 +223,66 @@ async def test_pause_resume_skip_and_stop_are_sent(app: TlTui, present: Log) -> 
             await pilot.press("y")
             await until(pilot, lambda told=told: not isinstance(app.screen, Question) and told in text_of(app))
             assert sent(folder) == expected
+
+
+async def test_the_highlighted_run_is_skipped_also_before_it_begins(app: TlTui, present: Log) -> None:
+    folder = present(logs.until("EpochFinished", 2, logs.events()))
+    async with app.run_test(size=(80, 24), notifications=True) as pilot:
+        await opened(pilot, app, folder)
+        await pilot.press("down", "k")
+        await until(
+            pilot, lambda: isinstance(app.screen, Question) and "It has not begun, and will not" in text_of(app)
+        )
+        await pilot.press("y")
+        await until(pilot, lambda: "Skipping: it will not begin" in text_of(app))
+        await pilot.press("up", "k", "y")
+    commands = [(command.action, command.run) for command in command_reader(folder).read()]
+    assert commands == [("skip", "mobilenetv3-extract-0"), ("skip", "resnet18-finetune-0")]
+
+
+async def test_of_a_run_that_has_ended_nothing_is_skipped_while_the_next_trains(app: TlTui, present: Log) -> None:
+    folder = present(logs.until("EpochFinished", 14, logs.events()))
+    async with app.run_test(size=(80, 24), notifications=True) as pilot:
+        await opened(pilot, app, folder)
+        await pilot.press("up", "k")
+        await until(pilot, lambda: "resnet18-finetune-0 has ended" in text_of(app))
+        assert not isinstance(app.screen, Question)
+        await pilot.press("y")
+    assert sent(folder) == []
+
+
+async def test_what_is_asked_is_true_also_once_the_run_has_gone_on(app: TlTui, present: Log) -> None:
+    everything = logs.events()
+    steps = (("Progress", 3), ("EpochFinished", 2), ("EpochFinished", 13))
+    parts = [len(logs.until(*step, everything)) for step in steps]
+    folder = present(everything[: parts[0]])
+    async with app.run_test(size=(80, 24), notifications=True) as pilot:
+        await opened(pilot, app, folder)
+        await pilot.press("k")
+        await until(pilot, lambda: "No epoch of it has ended" in text_of(app))
+        logs.write(folder, everything[parts[0] : parts[1]])
+        await until(pilot, lambda: "Its best epoch so far is kept" in text_of(app))
+        logs.write(folder, everything[parts[1] : parts[2]])
+        await until(pilot, lambda: "It has ended (finished): there is nothing to skip" in text_of(app))
+        await pilot.press("n", "s")
+        await until(pilot, lambda: "mobilenetv3-extract-0\n" in app.screen.query_one("#question", Static).content)
+        logs.write(folder, everything[parts[2] : -1])
+        await until(pilot, lambda: KEPT_IF_STOPPED not in text_of(app))
+
+
+@pytest.mark.parametrize("size", [(60, 16), (80, 24), (120, 40)])
+async def test_when_all_is_done_has_room_in_every_window(app: TlTui, present: Log, size: tuple[int, int]) -> None:
+    begun = logs.until("EpochFinished", 24 + 3, logs.events(spec.changed(logs.two_strategies(), seeds=[0, 1, 2])))
+    first = begun[0]
+    assert isinstance(first, ev.ExperimentStarted)
+    data = msgspec.structs.replace(first.data, name="hymenoptera_data_of_a_long_name")
+    async with app.run_test(size=size) as pilot:
+        await opened(pilot, app, present([msgspec.structs.replace(first, data=data), *begun[1:]]))
+        heading, modes, *_ = text_of(app).splitlines()
+        assert heading.endswith("12:04:31") and "done" not in heading
+        assert modes.startswith(" 1 Setup  2 Live  3 Compare  4 Runs") and modes.endswith("  done in 1:08")
+        await pilot.click("Tabs", offset=(19, 0))
+        await until(pilot, lambda: app.current_mode == "compare")
 
 
 @pytest.mark.parametrize("key", ["k", "s"])

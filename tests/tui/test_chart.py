@@ -36,6 +36,16 @@ def test_a_rising_line() -> None:
     ]
 
 
+def test_in_a_low_chart_every_row_is_of_the_curve() -> None:
+    assert rows(draw(rising(), 30, 3)) == [
+        "accuracy  ━ val 100.0 %",
+        "   100%┤       ⢀⣀⣀⣀⠤⠤⠤⠤⠤⠔⠒⠒⠒⠒⠊",
+        "     0%┤⠒⠒⠒⠒⠉⠉⠉⠁",
+    ]
+    assert draw(rising(), 30, 5).plain.count("┤") == 2 and "└" not in draw(rising(), 30, 5).plain
+    assert "└" in draw(rising(), 30, 6).plain
+
+
 @pytest.mark.parametrize(("width", "height"), [(20, 5), (37, 13), (56, 7), (116, 15), (16, 4)])
 def test_it_has_exactly_the_size_asked_for(width: int, height: int) -> None:
     lines = draw(rising(), width, height).split("\n")

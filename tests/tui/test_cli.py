@@ -81,7 +81,7 @@ def test_run_and_every_way_to_read_it(
     assert status(["compare", folder.name, "--format", "json"]) == 0
     read = json.loads(capsys.readouterr().out)
     assert read["experiment"] == folder.name
-    none = dict.fromkeys(("test", "val_copies", "test_copies"), 0)
+    none = dict.fromkeys(("test", "val_copies", "test_copies", "val_conflicts", "test_conflicts"), 0)
     assert read["data"] == {"train": 12, "val": 8, "classes": ["cold", "warm"]} | none
     assert [run["strategy"] for run in read["runs"]] == ["tuned", "extracted"]
     assert {run["state"] for run in read["runs"]} == {"finished"}

@@ -64,7 +64,33 @@ def test_every_command_and_what_is_said(
     assert status(["ctl", "stop", *out]) == 2
     assert "is running; a name says which to look at" in capsys.readouterr().err
     assert status(["ctl", name, *out]) == status(["ctl", *out]) == status(["ctl", "a", "b", "stop", *out]) == 2
-    assert "say what to do: `tl-tui ctl [EXPERIMENT] pause|resume|stop|skip|status`" in capsys.readouterr().err
+    assert "say what to do: `tl-tui ctl [EXPERIMENT] pause|resume|stop|skip [RUN]|status`" in capsys.readouterr().err
+
+
+def test_a_named_run_is_skipped_and_what_cannot_be_is_told(
+    image_folder: Callable[..., Path], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    asked = small_experiment("mobilenetv3-extract", data=image_folder(), epochs=100_000, seeds=(0, 1, 2, 3))
+    host, out = thread.start(asked, tmp_path / "runs"), ["--out", str(tmp_path / "runs")]
+    name, runs = host.folder.name, [f"mobilenetv3-extract-{seed}" for seed in range(4)]
+    wait_for(lambda: bool(read_state(host.folder).runs and read_state(host.folder).runs[0].epochs))
+    assert status(["ctl", name, "skip", runs[2], *out]) == 0
+    said = capsys.readouterr().out
+    assert f"{runs[2]} · skipped" in said and f"{runs[0]} · running" in said
+    assert status(["ctl", "skip", runs[3], "--json", *out]) == 0, "of the newest that runs"
+    told = json.loads(capsys.readouterr().out)["runs"]
+    assert [one["status"] for one in told] == ["running", "waiting", "skipped", "skipped"]
+    assert status(["ctl", name, "skip", runs[0], *out]) == 0
+    assert f"{runs[0]} · skipped" in capsys.readouterr().out
+    wait_for(lambda: read_state(host.folder).runs[1].status == "running")
+    left = f"; {runs[1]} (running) can be skipped"
+    for wrong, why in ((runs[0], f"{runs[0]} has ended (skipped)"), ("x", "has no run 'x'")):
+        assert status(["ctl", name, "skip", wrong, *out]) == 2
+        assert capsys.readouterr().err == f"tl-tui: {name}: {why}{left}\n"
+    assert read_state(host.folder).runs[1].status == "running"
+    assert status(["ctl", name, "skip", *out]) == 0, "the one that trains, where none is named"
+    assert host.wait(SECONDS)
+    assert read_state(host.folder).runs[1].status == "skipped"
 
 
 def test_commands_of_several_are_each_applied_once(host: thread.ThreadHost, tmp_path: Path) -> None:

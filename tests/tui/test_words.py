@@ -151,14 +151,13 @@ def test_where_images_are_is_said_unless_it_is_memory(kept: str, said: str) -> N
 def test_the_header_says_when_all_is_done_once_that_is_known() -> None:
     three = logs.events(spec.changed(logs.two_strategies(), seeds=[0, 1, 2]))
 
-    def header(kind: str, number: int, width: int = 100) -> str:
-        return first_line(fold(logs.until(kind, number, three)), width).plain
+    def said(kind: str, number: int) -> str:
+        return run_words.all_done(fold(logs.until(kind, number, three)))
 
-    assert "done in" not in header("EpochFinished", 6)
-    assert "2 classes · done in 1:08" in header("EpochFinished", 24 + 3)  # 9 epochs, another run, and two short ones
-    assert "done in" not in header("EpochFinished", 24 + 3, width=60)
-    assert "done in" not in header("EpochFinished", 5 * 12 + 3)  # none waits: the run's own time says it
-    assert "done in" not in header("ExperimentFinished", 1)
+    assert said("EpochFinished", 6) == ""
+    assert said("EpochFinished", 24 + 3) == "done in 1:08"  # 9 epochs, another run, and two short ones
+    assert said("EpochFinished", 5 * 12 + 3) == ""  # none waits: the run's own time says it
+    assert said("ExperimentFinished", 1) == ""
 
 
 def many(seeds: int, folds: int | None = None) -> spec.Experiment:
@@ -251,5 +250,11 @@ def test_skipping_says_what_is_kept() -> None:
     assert before.current is not None and after.current is not None
     assert run_words.kept_if_skipped(before.current).startswith("No epoch of it has ended: it will have no result.")
     assert run_words.kept_if_skipped(after.current).startswith("Its best epoch so far is kept.")
-    assert run_words.asked("skip", before) == "Skipping"
-    assert run_words.asked("skip", after) == "Skipping: its best epoch is being saved"
+    assert run_words.asked("skip", before.current) == "Skipping"
+    assert run_words.asked("skip", after.current) == "Skipping: its best epoch is being saved"
+    waiting, over = after.runs[1], fold(EVENTS).runs[0]
+    assert run_words.kept_if_skipped(waiting).startswith("It has not begun, and will not: it will have no result.")
+    assert run_words.asked("skip", waiting) == "Skipping: it will not begin"
+    begun_before = msgspec.structs.replace(waiting, epochs=over.epochs)
+    assert run_words.kept_if_skipped(begun_before).startswith("Its best epoch so far is kept.")
+    assert run_words.kept_if_skipped(over) == "It has ended (finished): there is nothing to skip"

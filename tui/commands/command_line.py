@@ -164,18 +164,23 @@ def attach(experiment: str | None, out: Path) -> int:
 
 
 @cli.command(short_help="Pause, resume, stop or skip without a screen, or ask how it stands.")
-@click.argument("words", nargs=-1, metavar="[EXPERIMENT] pause|resume|stop|skip|status")
+@click.argument("words", nargs=-1, metavar="[EXPERIMENT] pause|resume|stop|skip [RUN]|status")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 @out_option
 def ctl(words: tuple[str, ...], as_json: bool, out: Path) -> int:
-    """Control an EXPERIMENT that runs (the newest such if not given), without a screen, or ask how it stands."""
+    """Control an EXPERIMENT that runs (the newest such if not given), without a screen, or ask how it stands.
+
+    `skip` ends the run that trains, or the RUN that is named; one that waits does not begin.
+    """
     from tui.commands.ctl import ACTIONS, control
 
-    *names, action = words or ("",)
+    run = words[-1] if words[-2:-1] == ("skip",) and words[-1] not in ACTIONS else None
+    *names, action = (words if run is None else words[:-1]) or ("",)
     if action not in ACTIONS or len(names) > 1:
         unknown = f"{action!r} is nothing to do; " if action and action not in ACTIONS else ""
-        raise click.UsageError(f"{unknown}say what to do: `tl-tui ctl [EXPERIMENT] {'|'.join(ACTIONS)}`")
-    return control(names[0] if names else None, action, out, as_json=as_json)
+        said = "|".join(ACTIONS).replace("skip", "skip [RUN]")
+        raise click.UsageError(f"{unknown}say what to do: `tl-tui ctl [EXPERIMENT] {said}`")
+    return control(names[0] if names else None, action, run, out, as_json=as_json)
 
 
 @cli.command()

@@ -9,14 +9,14 @@ from typing import Any, Literal, get_args
 
 from engine.export.to_json import json_text
 from engine.folders.history import status, with_writer
-from engine.logs.events import CommandApplied
+from engine.logs.events import AnyEvent, CommandApplied
 from engine.logs.log import event_reader, send_command
 from engine.logs.writer_lock import is_being_written, writer
 from engine.specs.toml import SpecError
 from engine.states.eta import remaining_of_all
 from engine.states.fold import fold
 from engine.states.state import ExperimentState, RunState, condition
-from engine.text import shown
+from engine.text import listed, shown
 from engine.units import duration, percent
 from tui.commands.find import find_experiment, find_running
 from tui.drawing.text import print_line
@@ -29,13 +29,13 @@ ANSWER_SECONDS = 20.0
 POLL_SECONDS = 0.05
 
 
-def control(experiment: str | None, action: Asked, out: Path, *, as_json: bool) -> int:
+def control(experiment: str | None, action: Asked, run: str | None, out: Path, *, as_json: bool) -> int:
     """Sends the command, waits until it was obeyed, and says how the experiment stands; the exit status.
 
-    ``experiment``: the newest that runs if None.
+    ``experiment``: the newest that runs if None. ``run``: the one to skip, that which trains if None.
 
     0: obeyed, or what was asked for is so already; 1: not obeyed within :data:`ANSWER_SECONDS`. ``SpecError`` where no
-    process runs the experiment.
+    process runs the experiment, or nothing of the run is left to skip.
     """
     folder = find_running(experiment, out) if action != "status" else _to_look_at(experiment, out)
     reader = event_reader(folder)
@@ -46,18 +46,18 @@ def control(experiment: str | None, action: Asked, out: Path, *, as_json: bool) 
             raise SpecError(
                 f"{folder.name} does not run now ({status(with_writer(state, folder))}): {action} would do nothing"
             )
-        if not _is_so(action, state):
-            current = state.current
-            send_command(folder, action)
+        ends = state.current if run is None else _to_skip(run, state, folder)
+        if not _is_so(action, ends, state):
+            send_command(folder, action, ends.run if action == "skip" and ends is not None else "")
             obeyed = False
             end = time.monotonic() + ANSWER_SECONDS
             while not obeyed and state.end is None and time.monotonic() < end:
                 time.sleep(POLL_SECONDS)
                 events = reader.read()
                 state = fold(events, state)
-                applied = any(isinstance(event, CommandApplied) and event.action == action for event in events)
-                obeyed = applied or _is_so(action, state)
-            while action in ("stop", "skip") and _is_ending(current, state) and time.monotonic() < end:
+                applied = any(_is_answer(event, action, ends) for event in events)
+                obeyed = applied or _is_so(action, ends, state)
+            while action in ("stop", "skip") and _is_ending(ends, state) and time.monotonic() < end:
                 time.sleep(POLL_SECONDS)
                 state = fold(reader.read(), state)
     state = with_writer(state, folder)
@@ -75,8 +75,27 @@ def control(experiment: str | None, action: Asked, out: Path, *, as_json: bool) 
     return 0 if obeyed else 1
 
 
-def _is_so(action: Asked, state: ExperimentState) -> bool:
+def _to_skip(name: str, state: ExperimentState, folder: Path) -> RunState:
+    """The run that is to be skipped; ``SpecError`` where there is none of this name, or it has ended."""
+    run = next((one for one in state.runs if one.run == name), None)
+    if run is not None and not run.is_over:
+        return run
+    wrong = f"has no run {name!r}" if run is None else f"{shown(name)} has ended ({run.status})"
+    there = [f"{one.run} ({condition(one, state)})" for one in state.runs if not one.is_over]
+    raise SpecError(f"{folder.name}: {wrong}; {listed(there, 10) or 'none'} can be skipped")
+
+
+def _is_answer(event: AnyEvent, action: Asked, ends: RunState | None) -> bool:
+    """Whether the event tells that this was obeyed, and of a skip in the run that was meant."""
+    if not isinstance(event, CommandApplied) or event.action != action:
+        return False
+    return action != "skip" or ends is None or event.run == ends.run
+
+
+def _is_so(action: Asked, ends: RunState | None, state: ExperimentState) -> bool:
     """Whether what is asked for is so by now, whoever did it."""
+    if action == "skip" and ends is not None and state.run(ends.run).is_over:
+        return True
     return state.end is not None if action in ("stop", "skip") else state.paused == (action == "pause")
 
 

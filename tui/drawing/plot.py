@@ -19,6 +19,8 @@ LABEL_WIDTH = 7
 """Cells for the numbers at the left, the same in every chart so that stacked charts line up."""
 SIGN = 4
 """Cells before a name in the legend."""
+LOW = 5
+"""Rows below which the curves get all of them: the x axis with its numbers would take two."""
 FEWEST = 8
 """Cells of a name below which it is rather left out of the legend than cut."""
 
@@ -67,7 +69,7 @@ def draw(curves: Curves, width: int, height: int) -> Text:
     title = legend(curves, width)
     drawn = [series for series in curves.series if series.points]
     rows = height - 1
-    if not drawn or rows < 3 or width < LABEL_WIDTH + 8:
+    if not drawn or rows < 2 or width < LABEL_WIDTH + 8:
         message = "" if drawn else curves.empty
         pad = "\n" * max(0, rows // 2)
         rest = "\n" * max(0, rows - rows // 2 - 1)
@@ -172,7 +174,7 @@ def _plot(curves: Curves, drawn: Sequence[Series], width: int, rows: int) -> Tex
     plotext.limit_size(False, False)
     plotext.plot_size(width, rows)
     plotext.theme("clear")
-    plotext.xaxes(True, False)
+    plotext.xaxes(rows >= LOW, False)
     plotext.yaxes(True, False)
     bottom, top = scale(curves.y[0]), scale(curves.y[1])
     for series in drawn:
@@ -195,10 +197,13 @@ def _plot(curves: Curves, drawn: Sequence[Series], width: int, rows: int) -> Tex
 
 def _label_axes(plotext: object, curves: Curves, bottom: float, top: float, columns: int, rows: int) -> None:
     places = decades(bottom, top) if curves.logarithmic else [bottom, (bottom + top) / 2, top]
-    if rows < 5:
+    if rows < LOW:
         places = [places[0], places[-1]]
     values = [10**place if curves.logarithmic else place for place in places]
     plotext.yticks(places, [f"{curves.y_label(value):>{LABEL_WIDTH}}" for value in values])  # type: ignore[attr-defined]
+    if rows < LOW:
+        plotext.xticks([])  # type: ignore[attr-defined]
+        return
     low, high = curves.x
     marks = ticks(low, high, columns // 10) if curves.whole_x else [low, (low + high) / 2, high]
     marks = list(curves.x_marks) or marks

@@ -30,7 +30,7 @@ from tui.widgets.run_pane import RunPane
 from tui.words.run_words import KEPT_IF_STOPPED, asked, kept_if_skipped
 
 if TYPE_CHECKING:
-    from engine.states.state import ExperimentState
+    from engine.states.state import ExperimentState, RunState
 
 PANE_WIDTH = 58
 EMPTY = "Nothing is open.\n\nPress 1 to choose data and strategies and start, or 4 to open an earlier experiment."
@@ -45,7 +45,7 @@ class LiveScreen(Mode):
         Binding("space", "go_on", "Go on", id="live.go_on", tooltip="go on with what was paused"),
         Binding("r", "resume", "Resume", id="live.resume", tooltip="go on where the experiment was interrupted"),
         Binding("s", "stop", "Stop", id="live.stop", tooltip="end the experiment; asks first"),
-        Binding("k", "skip", "Skip", id="live.skip", tooltip="end this run and go on to the next; asks first"),
+        Binding("k", "skip", "Skip", id="live.skip", tooltip="end the highlighted run, or leave it out; asks first"),
         Binding("d", "detach", "Detach", id="live.detach", tooltip="quit, and leave it training in the background"),
         Binding("3", "verdict", "Verdict", id="live.verdict", tooltip="compare: what the experiment came to"),
         Binding("c", "charts", "Charts", id="live.charts", tooltip="show the charts that have no room now"),
@@ -150,16 +150,24 @@ class LiveScreen(Mode):
         self._send("resume")
 
     def action_skip(self) -> None:
-        """Asks, then ends the present run and goes on to the next."""
+        """Asks, then ends the highlighted run, or leaves it out before it begins."""
         app = app_of(self)
-        run = app.state.current
-        if run is None:
-            self.notify("No run has begun: there is nothing to skip yet.", severity="warning")
+        run = app.state.runs[self.selected]
+        if run.is_over:
+            self.notify(f"{shown(run.run, 60)} has ended ({run.status}): nothing to skip.", severity="warning")
             return
         app.push_screen(
-            Question("Skip this run?", f"{shown(run.run, 160)}\n{kept_if_skipped(run)}.", "Skip (y)", "Go on (n)"),
+            Question("Skip this run?", partial(self._of_skipping, run.run), "Skip (y)", "Keep it (n)"),
             partial(self._answered, "skip", app.folder, run.run),
         )
+
+    def _of_skipping(self, name: str) -> str:
+        run = self._run(name)
+        return shown(name, 160) + ("" if run is None else f"\n{kept_if_skipped(run)}.")
+
+    def _run(self, name: str) -> RunState | None:
+        """The run of this id as it stands now, None where another experiment is shown by now."""
+        return next((run for run in app_of(self).state.runs if run.run == name), None)
 
     def action_resume(self) -> None:
         """Goes on with the experiment that was interrupted or stopped."""
@@ -178,37 +186,38 @@ class LiveScreen(Mode):
     def action_stop(self) -> None:
         """Asks, then ends the experiment."""
         app = app_of(self)
-        run = app.state.current
-        kept = "" if run is None else f"{shown(run.run, 160)}\n{KEPT_IF_STOPPED}.\n"
-        later = "" if app.folder is None else f", or `tl-tui resume {called(app.folder)}`"
         app.push_screen(
-            Question(
-                "Stop the experiment?",
-                f"{kept}Runs that wait do not begin. Later r goes on here{later}.",
-                "Stop (y)",
-                "Keep going (n)",
-            ),
+            Question("Stop the experiment?", self._of_stopping, "Stop (y)", "Keep going (n)"),
             partial(self._answered, "stop", app.folder, ""),
         )
 
-    def _answered(self, action: Action, folder: Path | None, run: str, yes: bool | None) -> None:
-        """Sends the command, unless what the question was about (``run``: empty for all of it) has ended meanwhile."""
+    def _of_stopping(self) -> str:
+        app = app_of(self)
+        run = app.state.current
+        kept = "" if run is None else f"{shown(run.run, 160)}\n{KEPT_IF_STOPPED}.\n"
+        later = "" if app.folder is None else f", or `tl-tui resume {called(app.folder)}`"
+        return f"{kept}Runs that wait do not begin. Later r goes on here{later}."
+
+    def _answered(self, action: Action, folder: Path | None, name: str, yes: bool | None) -> None:
+        """Sends the command, unless what the question was about (the run ``name``, all of it if empty) has ended
+        meanwhile.
+        """
         if not yes:
             return
         app = app_of(self)
-        current = app.state.current
-        if folder != app.folder or not self._is_live or (run and (current is None or current.run != run)):
+        run = self._run(name)
+        if folder != app.folder or not self._is_live or (name and (run is None or run.is_over)):
             self.notify(f"Nothing to {action}: it has ended by itself.", severity="warning")
         else:
-            self._send(action)
+            self._send(action, name)
 
-    def _send(self, action: Action) -> None:
+    def _send(self, action: Action, name: str = "") -> None:
         app = app_of(self)
         if app.folder is None or not self._is_live:
             return
         try:
-            send_command(app.folder, action)
-            self.notify(asked(action, app.state))
+            send_command(app.folder, action, name)
+            self.notify(asked(action, self._run(name) if name else app.state.current))
         except OSError as error:
             self.notify(why(app.folder, error), severity="error")
 

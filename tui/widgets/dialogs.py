@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import TYPE_CHECKING, ClassVar, Literal, TypeVar
 
 from rich.text import Text
@@ -30,7 +30,9 @@ def answer(window: ModalScreen[Answer], result: Answer) -> None:
 
 
 class Question(ModalScreen[bool | None]):
-    """Answers True if the person chose ``yes``, None where they leave it; Enter is the safe answer."""
+    """Answers True if the person chose ``yes``, None where they leave it; Enter is the safe answer. A ``text`` that
+    is a function is asked again and again: what it tells of changes while the question stands.
+    """
 
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("escape", "answer(None)", "Back", id="question.back", tooltip="change nothing"),
@@ -39,15 +41,16 @@ class Question(ModalScreen[bool | None]):
         Binding("left,right", "app.focus_next", "Other", show=False, id="question.other", tooltip="the other button"),
     ]
 
-    def __init__(self, title: str, text: str, yes: str, no: str) -> None:
+    def __init__(self, title: str, text: str | Callable[[], str], yes: str, no: str) -> None:
         super().__init__()
         self.title_text, self.text, self.yes, self.no = title, text, yes, no
+        self.question = Static(markup=False, id="question")
 
     def compose(self) -> ComposeResult:
         """The question and two buttons, the harmless one focused."""
         with Vertical(classes="dialog") as window:
             window.border_title = Text(self.title_text)
-            yield Static(self.text, markup=False, id="question")
+            yield self.question
             with Horizontal(classes="buttons"):
                 yield Button(Text(self.no), id="no", compact=True)
                 yield Button(Text(self.yes), id="yes", variant="warning", compact=True)
@@ -55,6 +58,14 @@ class Question(ModalScreen[bool | None]):
     def on_mount(self) -> None:
         """Enter means no."""
         self.query_one("#no").focus()
+        self._say()
+        if callable(self.text):
+            self.set_interval(0.1, self._say)
+
+    def _say(self) -> None:
+        said = self.text() if callable(self.text) else self.text
+        if said != self.question.content:
+            self.question.update(said)
 
     @on(Button.Pressed)
     def _pressed(self, event: Button.Pressed) -> None:

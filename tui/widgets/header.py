@@ -1,4 +1,4 @@
-"""The two lines at the top of every mode: the experiment and the device, then the modes."""
+"""The two lines at the top of every mode: the experiment and the device, then the modes and when all is done."""
 
 from __future__ import annotations
 
@@ -60,6 +60,7 @@ class Header(Vertical):
         self.mode = mode
         self.experiment = Static(id="experiment", markup=False)
         self.clock = Static(id="clock", markup=False)
+        self.tabs = Tabs(tabs(self.mode), markup=False)
         self._state = ExperimentState()
 
     def compose(self) -> ComposeResult:
@@ -67,7 +68,7 @@ class Header(Vertical):
         with Horizontal():
             yield self.experiment
             yield self.clock
-        yield Tabs(tabs(self.mode), markup=False)
+        yield self.tabs
 
     def show(self, state: ExperimentState) -> None:
         """Shows the experiment; draws nothing where nothing changed."""
@@ -75,6 +76,9 @@ class Header(Vertical):
         line = first_line(state, max(20, self.experiment.size.width - 2))
         if line != self.experiment.content:
             self.experiment.update(line, layout=False)
+        line = second_line(self.mode, state, max(20, self.tabs.size.width - 1))
+        if line != self.tabs.content:
+            self.tabs.update(line, layout=False)
 
     def show_time(self, time: str) -> None:
         """Shows the time of day, ``HH:MM:SS``."""
@@ -97,6 +101,12 @@ def tabs(present: str) -> Text:
     return text
 
 
+def second_line(mode: str, state: ExperimentState, width: int) -> Text:
+    """The modes at the left, when all is done at the right, where that is known: there is room for both."""
+    text, done = tabs(mode), all_done(state)
+    return text.append(done.rjust(width - text.cell_len), rgb(GREY)) if done else text
+
+
 def _experiment(state: ExperimentState, name: int, facts: int) -> Text:
     """Its data, in a name of at most ``name`` characters, and its status, as Runs tells it, which is never left out."""
     text = Text.assemble(("tl-tui", f"bold {rgb(BLUE)}"), no_wrap=True)
@@ -116,8 +126,6 @@ def first_line(state: ExperimentState, width: int) -> Text:
         left = _experiment(state, name, facts)
         if left.cell_len <= width:
             break
-    if (done := all_done(state)) and left.cell_len + len(done) + 3 <= width:
-        left.append(f" · {done}", rgb(GREY))
     right = next((text for text in device_in_words(state) if left.cell_len + len(text) + 2 <= width), "")
     left.truncate(width, overflow="ellipsis")
     return left.append(" " * (width - left.cell_len - len(right))).append(right, rgb(GREY))

@@ -46,16 +46,27 @@ KEPT_IF_STOPPED = "What it has learnt and where it stands are kept"
 """What becomes of a run in which a person stops the experiment."""
 
 
-def asked(action: Action, state: ExperimentState) -> str:
-    """What is said when a command was sent; what is being saved only where there is something."""
-    said, run = ASKED[action], state.current
+def asked(action: Action, run: RunState | None) -> str:
+    """What is said when a command was sent, ``run`` being that which it ends; what is being saved only where there is
+    something.
+    """
+    if action == "skip" and run is not None and run.status == "waiting":
+        return "Skipping: it will not begin"
+    said = ASKED[action]
     is_nothing = (action == "skip" and (run is None or not run.epochs)) or (action == "stop" and run is None)
     return said.partition(":")[0] if is_nothing else said
 
 
 def kept_if_skipped(run: RunState) -> str:
     """What becomes of a run that a person skips now: nobody goes on with it."""
-    said = "Its best epoch so far is kept" if run.epochs else "No epoch of it has ended: it will have no result"
+    if run.is_over:
+        return f"It has ended ({run.status}): there is nothing to skip"
+    if run.epochs:
+        said = "Its best epoch so far is kept"
+    elif run.status == "waiting":
+        said = "It has not begun, and will not: it will have no result"
+    else:
+        said = "No epoch of it has ended: it will have no result"
     return f"{said}.\nIt cannot be gone on with later"
 
 

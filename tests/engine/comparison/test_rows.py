@@ -177,7 +177,7 @@ def test_json_has_every_field_and_a_verdict() -> None:
     read = json.loads(text)
     assert list(read) == [*Comparison.__struct_fields__, "strategies", "verdict", "choices"]
     assert read["data"] == {"train": 244, "val": 153, "classes": ["ants", "bees"]} | dict.fromkeys(
-        ("test", "val_copies", "test_copies"), 0
+        ("test", "val_copies", "test_copies", "val_conflicts", "test_conflicts"), 0
     )
     assert list(read["runs"][0]) == list(Row.__struct_fields__)
     assert read["runs"][1]["val_accuracy"] == 0.9

@@ -239,9 +239,22 @@ def test_a_class_that_nothing_was_measured_of_is_a_caveat() -> None:
     there, gone = ClassScores("ants", 1.0, 1.0, 9), ClassScores("bees", None, None, 0)
     scored = Scores(9, 1.0, 1.0, 1.0, None, None, "", None, None, 0.1, 0.1, (there, gone), ((9, 0), (0, 0)))
     made = comparison(row("a", 0.9, scores=scored))
-    assert "No validation image is of bees, so accuracy on that was not measured." in caveats(made, "val")
+    said = "no image of 1 of 2 classes: bees; accuracy on that was not measured."
+    assert f"The validation part has {said}" in caveats(made, "val")
+    folded = comparison(row("a", 0.9, scores=scored, fold=1))
+    assert f"The folds that were measured have {said}" in caveats(folded, "val")
     whole = replace(scored, classes=(there, replace(gone, support=1)))
-    assert not any("No validation image" in said for said in caveats(comparison(row("a", 0.9, scores=whole)), "val"))
+    assert not any("no image of" in said for said in caveats(comparison(row("a", 0.9, scores=whole)), "val"))
+
+
+def test_of_a_test_that_decides_the_classes_it_has_none_of_are_counted_and_named() -> None:
+    classes = [ClassScores("ants", 1.0, 1.0, 9), *(ClassScores(name, None, None, 0) for name in ("bees", "cats"))]
+    scored = Scores(9, 1.0, 1.0, 1.0, None, None, "", None, None, 0.1, 0.1, tuple(classes), ((9, 0, 0),) * 3)
+    tested = row("a", 0.9, test_accuracy=0.9, test_scores=scored)
+    made = comparison(tested, replace(tested, run="b-0", strategy="b"))
+    made = replace(made, data=replace(made.data, classes=("ants", "bees", "cats")))
+    said = "The test part has no image of 2 of 3 classes: bees, cats; accuracy on those was not measured."
+    assert said in verdict(made)
 
 
 def test_what_always_the_same_answer_would_reach_is_a_caveat() -> None:
@@ -269,6 +282,21 @@ def test_images_in_two_parts_are_a_caveat(part: Part, fold: int | None, said: st
     copied = replace(made, data=replace(made.data, val_copies=3, test_copies=1))
     assert said in caveats(copied, part)
     assert said not in caveats(made, part)
+
+
+@pytest.mark.parametrize(
+    ("part", "fold", "said"),
+    [
+        ("val", None, "3 validation images have a copy in another class: one of the labels is wrong."),
+        ("val", 1, "3 images have a copy in another class: one of the labels is wrong."),
+        ("test", None, "1 test image has a copy in another class: one of the labels is wrong."),
+    ],
+)
+def test_images_of_two_classes_are_a_caveat(part: Part, fold: int | None, said: str) -> None:
+    made = comparison(row("a", 0.9, fold=fold))
+    in_two = replace(made, data=replace(made.data, val_conflicts=3, test_conflicts=1))
+    assert said in caveats(in_two, part)
+    assert not any("another class" in one for one in caveats(made, part))
 
 
 def test_a_test_that_was_known_before_training_went_on_is_a_caveat() -> None:

@@ -360,6 +360,27 @@ def test_images_that_are_in_two_parts_are_counted(image_folder: Callable[..., Pa
     assert images.copies(folded=True) == (3 + 2, 0)
     tested = replace(images, val=NO_IMAGES, test=images.val)
     assert tested.copies(folded=False) == (0, 2)
+    assert images.conflicts(folded=True) == tested.conflicts(folded=True) == (0, 0), "the same class"
+
+
+def test_images_that_are_in_two_classes_are_counted(image_folder: Callable[..., Path]) -> None:
+    """Two within validation, one in validation and training; a copy within training is no image that is measured."""
+    folder = image_folder()
+    copied = (
+        ("val/warm/1.png", "val/cold/x.png"),
+        ("train/warm/2.png", "val/cold/y.png"),
+        ("train/warm/3.png", "train/cold/z.png"),
+        ("train/cold/1.png", "val/cold/same-class.png"),
+    )
+    for known, place in copied:
+        (folder / place).write_bytes((folder / known).read_bytes())
+    images, _ = prepared(discover(DataSource(str(folder))))
+    assert images.conflicts(folded=False) == (3, 0)
+    assert images.conflicts(folded=True) == (3 + 3, 0)
+    tested = replace(images, val=NO_IMAGES, test=images.val)
+    assert tested.conflicts(folded=False) == (0, 3)
+    alone = replace(images, val=NO_IMAGES)
+    assert alone.conflicts(folded=False) == (0, 0)
 
 
 @pytest.mark.parametrize(("scarce", "kind"), PLACES, ids=lambda value: value.__name__)

@@ -2,6 +2,7 @@ import os
 import subprocess
 import sys
 import threading
+import time
 from collections import deque
 from datetime import UTC, datetime
 from pathlib import Path
@@ -156,13 +157,34 @@ def test_commands_that_cannot_be_read_now_are_obeyed_later(tmp_path: Path) -> No
     (tmp_path / COMMANDS).rename(tmp_path / "elsewhere")
     (tmp_path / COMMANDS).mkdir()
     with EventLog(tmp_path) as log:
-        controls = Controls(tmp_path, log, Meters(), deque(), ExperimentState())
+        controls = Controls(tmp_path, log, Meters(), deque(), ExperimentState(), [].append)
         assert controls.obey("run") is None
         (tmp_path / COMMANDS).rmdir()
         (tmp_path / "elsewhere").rename(tmp_path / COMMANDS)
         assert controls.obey("run") is None
         send_command(tmp_path, "skip")
         assert controls.obey("run") == "skip"
+
+
+def test_a_skip_of_another_run_does_not_end_this_one_nor_a_pause(tmp_path: Path) -> None:
+    left_out: list[str] = []
+    with EventLog(tmp_path) as log:
+        controls = Controls(tmp_path, log, Meters(), deque(), ExperimentState(), left_out.append)
+        for run in ("other", "run"):
+            send_command(tmp_path, "skip", run)
+        assert (controls.obey("run"), left_out) == ("skip", ["other"])
+        send_command(tmp_path, "pause")
+        send_command(tmp_path, "skip", "third")
+        threading.Timer(0.3, send_command, (tmp_path, "resume")).start()
+        began = time.monotonic()
+        assert controls.obey("run") is None
+        assert time.monotonic() - began >= 0.3 and left_out == ["other", "third"]
+        with (tmp_path / COMMANDS).open("a") as file:  # as older versions write it
+            file.write(f'{{"action":"skip","time":"{datetime.now(UTC).isoformat()}"}}\n')
+        assert controls.obey("run") == "skip"
+    assert [(one.action, one.run) for one in event_reader(tmp_path).read() if isinstance(one, ev.CommandApplied)] == [
+        (action, "run") for action in ("skip", "pause", "resume", "skip")
+    ]
 
 
 def test_who_knows_the_new_writer_is_heard_by_it_however_long_it_reads(
@@ -177,7 +199,7 @@ def test_who_knows_the_new_writer_is_heard_by_it_however_long_it_reads(
 
     monkeypatch.setattr(engine.logs.log, "event_reader", slow)
     with EventLog(tmp_path) as log:
-        assert Controls(tmp_path, log, Meters(), deque(), ExperimentState()).obey("run") == "skip"
+        assert Controls(tmp_path, log, Meters(), deque(), ExperimentState(), [].append).obey("run") == "skip"
 
 
 def test_who_only_looks_is_not_taken_for_a_writer(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -196,7 +218,9 @@ def test_who_only_looks_is_not_taken_for_a_writer(tmp_path: Path, monkeypatch: p
 @pytest.mark.parametrize("ends", ["stop", "suspend"])
 def test_what_ends_is_not_paused_any_more(tmp_path: Path, ends: ev.Action) -> None:
     with EventLog(tmp_path) as log:
-        controls = Controls(tmp_path, log, Meters(), deque[ev.Action]([ends, "pause", "suspend"]), ExperimentState())
+        controls = Controls(
+            tmp_path, log, Meters(), deque[ev.Action]([ends, "pause", "suspend"]), ExperimentState(), [].append
+        )
         assert controls.obey("run") == ends
         assert controls.obey("run") == "suspend"
         assert controls.obey("run") is None
