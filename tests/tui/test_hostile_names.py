@@ -33,9 +33,9 @@ from tui.app import TlTui
 from tui.cli import status
 from tui.commands.run import Display, _display
 from tui.screens.pick_folder import PickFolder
-from tui.widgets.data_summary import described, facts
 from tui.widgets.field import Field
 from tui.widgets.text_input import UNPRINTABLE
+from tui.words.data_summary import described, facts
 from tui.work.comparing import words
 
 FOLDERS = sorted(name for name in NAMES.values() if fits_a_folder(name) and is_text(name))

@@ -17,11 +17,11 @@ from engine.specs.toml import MOST_SEEDS, SpecError
 from tui.commands.command_line import run
 from tui.drawing.text import cut_in_the_middle, told_apart
 from tui.widgets.data_picker import _expanded, source_of
-from tui.widgets.data_summary import DataFound, described
 from tui.widgets.path_input import completion
 from tui.widgets.run_options import device_from, folds_from, seeds_from, seeds_said, weights_from
 from tui.widgets.schedule_preview import preview
 from tui.widgets.strategy_form import with_value
+from tui.words.data_summary import DataFound, described
 
 FINE_TUNE = presets()["resnet18-finetune"]
 

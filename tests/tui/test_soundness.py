@@ -11,7 +11,7 @@ from engine.data.findings import findings
 from engine.logs.events import Leak
 from engine.specs.spec import DataSource
 from tui.drawing.theme import LEVELS
-from tui.widgets.soundness import alarms, soundness
+from tui.words.soundness import alarms, soundness
 
 
 def report(**values: object) -> Report:

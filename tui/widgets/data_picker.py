@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator
 from contextlib import closing
 from pathlib import Path
-from time import monotonic
 from typing import TYPE_CHECKING, ClassVar
 
 from msgspec.structs import replace
@@ -23,13 +21,12 @@ from textual.worker import get_current_worker
 from engine.progress import WorkDone
 from engine.specs.spec import DataSource
 from engine.text import shown
-from tui.errors import unexpected
-from tui.widgets.data_summary import DEMO, DataFound, described, facts, may_be_tested
 from tui.widgets.field import FIELD_KEYS, Field
 from tui.widgets.path_input import PathInput, unquoted
-from tui.widgets.soundness import MOST_AT_ONCE, alarms
+from tui.words.data_summary import DEMO, DataFound, described, may_be_tested
+from tui.words.soundness import MOST_AT_ONCE, alarms
 from tui.work.latest import Latest
-from tui.work.loading import wait_until_loaded
+from tui.work.looking_at_data import checked, looked_at
 
 if TYPE_CHECKING:
     from engine.data.check import Report
@@ -39,8 +36,6 @@ TEST_SHARE = 0.2
 """Of the images, those that are set apart for a test where a person gives no other share."""
 PAUSE = 0.3
 """Seconds without a key before what was typed is looked at."""
-SAID_EVERY = 0.25
-"""Seconds after which it is said again how far looking at the images is."""
 
 
 class _DataPath(PathInput):
@@ -92,7 +87,7 @@ class DataPicker(Vertical):
         self._looked: DataSource | None = None
         self._checking: WorkDone | None = None
         self._unseen: DataSource | None = None  # whose images could not be looked at
-        self._looking = Latest(_looked_at, "looking")
+        self._looking = Latest(looked_at, "looking")
         path = _DataPath(source.path or "", placeholder="empty: the demo set", id="data-path")
         images = PathInput(source.images or "", placeholder="the CSV's own folder", id="data-images")
         validation = PathInput(source.validation or "", placeholder="none", id="data-validation")
@@ -272,7 +267,7 @@ class DataPicker(Vertical):
     @work(thread=True, exclusive=True, group="check", exit_on_error=False)
     def _check(self, source: DataSource) -> None:
         worker = get_current_worker()
-        with closing(_checked(source)) as steps:
+        with closing(checked(source)) as steps:
             for now in steps:
                 if worker.is_cancelled:
                     return
@@ -319,47 +314,6 @@ def source_of(first: DataSource, path: str, validation: str, images: str) -> Dat
         validation=_expanded(validation) if is_csv else None,
         images=_expanded(images) if is_csv else None,
     )
-
-
-def _looked_at(source: DataSource) -> tuple[DataFound | None, str]:
-    wait_until_loaded()
-    # Imported here because only this thread needs it, and the first paint must not wait for it.
-    from engine.data.check import quick_check  # noqa: PLC0415
-    from engine.data.csv_file import group_column  # noqa: PLC0415
-    from engine.data.dataset import DataError  # noqa: PLC0415
-    from engine.data.discover import discover  # noqa: PLC0415
-
-    try:
-        dataset = discover(source)
-        column = group_column(Path(dataset.path)) if dataset.kind == "csv" and not dataset.groups else ""
-        return facts(dataset, quick_check(dataset, source), column), ""
-    except (DataError, OSError) as error:
-        return None, str(error)
-    except Exception as error:  # a person wants to know, and to go on
-        return None, unexpected(error)
-
-
-def _checked(source: DataSource) -> Generator[WorkDone | Report | str, None, None]:
-    """How far looking at the images is, a few times a second, then the report, or why it cannot be made."""
-    wait_until_loaded()
-    from engine.data.check import check  # noqa: PLC0415
-    from engine.data.dataset import DataError  # noqa: PLC0415
-    from engine.data.discover import discover  # noqa: PLC0415
-
-    try:
-        with closing(check(discover(source), source, workers=1)) as work:  # the other cores are the person's
-            said = 0.0
-            while True:
-                now = next(work)
-                if monotonic() - said > SAID_EVERY:
-                    said = monotonic()
-                    yield now
-    except StopIteration as finished:
-        yield finished.value
-    except (DataError, OSError) as error:
-        yield str(error)
-    except Exception as error:  # a person wants to know, and to go on
-        yield unexpected(error)
 
 
 def _expanded(text: str) -> str | None:

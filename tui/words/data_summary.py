@@ -15,7 +15,7 @@ from engine.text import shown
 from engine.units import size
 from tui.drawing.text import cut_in_the_middle
 from tui.drawing.theme import AMBER, rgb
-from tui.widgets.soundness import AMBER_KEY, soundness
+from tui.words.soundness import AMBER_KEY, soundness
 
 if TYPE_CHECKING:
     from engine.data.check import Report
