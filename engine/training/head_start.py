@@ -14,7 +14,7 @@ from engine.memory_probe import release_memory
 from engine.progress import as_events
 from engine.strategy import LBFGS
 from engine.training.memory import shortage
-from engine.training.probe import Head, divided, probe
+from engine.training.probe import divided, probe
 from engine.training.run import Run
 
 logger = logging.getLogger("engine")
@@ -54,8 +54,8 @@ def _put_probe(run: Run, features: Tensor) -> Generator[Event, None, ev.ProbeSol
     work = probe(
         seen.flatten(0, 1),
         labels,
+        len(bias),
         None if parts is None else parts.repeat(len(seen)),
-        Head(weight, bias),
         settings,
     )
     found = yield from as_events(work, "probing", run.meters.clock, run.name)
