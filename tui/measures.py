@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from statistics import mean, stdev
 
-from engine.comparison.columns import Column, best, columns, comparable, with_result
+from engine.comparison.columns import Column, best, columns, comparable, networks, with_result
 from engine.comparison.parts import PARTS, Part
 from engine.comparison.rows import Comparison, OfPart, Row, of_part
 from engine.comparison.score_names import SCORES, Better, Score
@@ -20,8 +20,8 @@ Number = Callable[[Row], float | None]
 class Measure:
     """A column: a number a run, of several their mean. ``words`` explain it; ``better`` says which end is the good one.
 
-    ``spread``: several runs are told as mean ± standard deviation. ``ends``: of an interval, over all the runs; its
-    number is the lower one.
+    ``spread``: several runs are told as mean ± standard deviation, unless no seed moves them. ``ends``: of an interval,
+    over all the runs; its number is the lower one.
     """
 
     title: str
@@ -47,7 +47,8 @@ class Measure:
         if not known:
             return UNKNOWN
         said = self.text(mean(known))
-        return f"{said} ±{self.text(stdev(known)).lstrip('+')}" if self.spread and len(known) > 1 else said
+        apart = _known(self.value, networks(rows)) if self.spread else []
+        return f"{said} ±{self.text(stdev(apart)).lstrip('+')}" if len(apart) > 1 else said
 
 
 def _known(number: Number, rows: Sequence[Row]) -> list[float]:

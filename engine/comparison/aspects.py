@@ -24,7 +24,7 @@ from engine.comparison.cells import (
     weights,
     what_trains,
 )
-from engine.comparison.columns import Column, best, comparable, scored, with_result
+from engine.comparison.columns import Column, best, comparable, networks, scored, with_result
 from engine.comparison.parts import PARTS, Part
 from engine.comparison.rows import Comparison, Row, of_part
 from engine.comparison.score_names import SCORES, Better, Score
@@ -98,6 +98,7 @@ def _result(comparison: Comparison, shown: Sequence[Column], part: Part) -> Sect
     if part == "test" and all(row.test_accuracy is None for row in comparison.runs):
         return Section("", ())
     about = comparison.positive or "one vs rest"
+    shown = _of_networks(shown)
     lines = [
         _number(f"{PARTS[part]} accuracy", shown, lambda row: of_part(row, part).accuracy, percent, "higher"),
         *_accuracy_range(shown, part),
@@ -109,6 +110,11 @@ def _result(comparison: Comparison, shown: Sequence[Column], part: Part) -> Sect
         text = percent if one.as_percent else three_digits
         lines += _told([_number(title, shown, _scored(part, one, comparison.positive), text, one.better)])
     return Section(TITLES[part], tuple(lines))
+
+
+def _of_networks(shown: Sequence[Column]) -> list[Column]:
+    """The columns without runs that are the same network as another."""
+    return [replace(column, rows=tuple(networks(column.rows))) for column in shown]
 
 
 def _leak(comparison: Comparison, shown: Sequence[Column]) -> list[Aspect]:
@@ -155,9 +161,10 @@ def _classes(shown: Sequence[Column]) -> Section:
 
 
 def _overfitting(shown: Sequence[Column]) -> Section:
+    once = _of_networks(shown)
     lines = [
-        _number("accuracy while training", shown, lambda row: row.train_accuracy, percent, None),
-        _number("generalisation gap", shown, lambda row: row.generalisation_gap, points, None),
+        _number("accuracy while training", once, lambda row: row.train_accuracy, percent, None),
+        _number("generalisation gap", once, lambda row: row.generalisation_gap, points, None),
         _words("validation loss turned", shown, turns),
     ]
     return Section("Overfitting", tuple(lines))

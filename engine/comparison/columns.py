@@ -10,6 +10,7 @@ from msgspec import Struct
 from engine.comparison.parts import Part
 from engine.comparison.rows import Comparison, Row, of_part, part_compared
 from engine.comparison.score_names import Better
+from engine.strategy import LBFGS
 
 if TYPE_CHECKING:
     from engine.comparison.scores import Scores
@@ -26,6 +27,23 @@ class Column(Struct, frozen=True):
 def with_result(rows: Sequence[Row]) -> Sequence[Row]:
     """The runs that have a result, whose means are taken; all of them where none has one yet."""
     return [row for row in rows if row.has_result] or rows
+
+
+def no_seed_moves(rows: Sequence[Row]) -> bool:
+    """Whether the runs are probes of several seeds that came to the same network: a seed only divides the images by
+    which a probe's regularisation is chosen, and folds.
+    """
+    found = {(row.val_accuracy, row.val_loss, row.test_accuracy, row.test_loss) for row in rows}
+    are_probes = all(row.has_result and row.fold is None and row.optimizer == LBFGS.__name__ for row in rows)
+    return are_probes and len(rows) > 1 and len(found) == 1
+
+
+def networks(rows: Sequence[Row]) -> Sequence[Row]:
+    """The runs with a result, see :func:`with_result`; one of them where no seed moves them, so that nothing is taken
+    for a spread.
+    """
+    done = with_result(rows)
+    return done[:1] if no_seed_moves(done) else done
 
 
 def scored(shown: Sequence[Column]) -> tuple[Part, list[list[Scores]]]:
