@@ -51,8 +51,8 @@ class Head(NamedTuple):
 class Probe(NamedTuple):
     """The head, the ``l2`` that it was solved with, and what cross-validation said of it.
 
-    ``loss`` is the mean cross-entropy and ``accuracy`` in 0..1, of every training image by a head that had not seen it;
-    None where there was nothing to choose or too little to divide.
+    ``loss`` is the mean cross-entropy, by ``weights`` where there are some, and ``accuracy`` in 0..1, of every training
+    image by a head that had not seen it; None where there was nothing to choose or too little to divide.
     """
 
     head: Head
@@ -62,10 +62,11 @@ class Probe(NamedTuple):
 
 
 class _Task(NamedTuple):
-    """Features (N, D) with mean 0 and standard deviation 1, and labels (N,)."""
+    """Features (N, D) with mean 0 and standard deviation 1, labels (N,), and how much each image counts (N,)."""
 
     features: Tensor
     labels: Tensor
+    counts: Tensor
 
     def logits(self, heads: Head) -> Tensor:
         """What each of the heads says of each image: (heads, N, classes)."""
@@ -78,12 +79,18 @@ class _Task(NamedTuple):
 
 
 def probe(
-    features: Tensor, labels: Tensor, classes: int, parts: Tensor | None, settings: LBFGS
+    features: Tensor,
+    labels: Tensor,
+    classes: int,
+    parts: Tensor | None,
+    settings: LBFGS,
+    weights: Tensor | None = None,
 ) -> Generator[WorkDone, None, Probe]:
     """Solves for the head that maps features (N, D), or a convolution's (N, D, H, W), to labels (N,) of ``classes``.
 
     ``parts``: the number of the part (from 0) of the cross-validation to which each image belongs, None where they
-    cannot be divided: then the middle one of ``settings.l2`` is taken.
+    cannot be divided: then the middle one of ``settings.l2`` is taken. ``weights``: how much each image counts in what
+    is minimised and in the loss of the cross-validation, float64 (N,); alike where None.
     """
     device = features.device if has_float64(features.device) else torch.device("cpu")
     rows = features.flatten(2).to(device).mean(2, dtype=torch.float64) if features.dim() == 4 else features
@@ -94,7 +101,8 @@ def probe(
     rows -= mean
     scale = (torch.linalg.vector_norm(rows) / math.sqrt(max(1, rows.numel()))).clamp_min(1e-12)
     rows /= scale
-    task = _Task(rows, labels.to(device))
+    counts = torch.ones(len(labels), dtype=torch.float64) if weights is None else weights
+    task = _Task(rows, labels.to(device), counts.to(device))
     basis = _basis(task)
     if basis is not None:
         task = task._replace(features=rows @ basis)
@@ -103,8 +111,8 @@ def probe(
     l2, loss, accuracy = strengths[len(strengths) // 2], None, None
     if parts is not None and len(strengths) > 1:
         l2, loss, accuracy = yield from _chosen(task, parts.to(device), begin, strengths)
-    every = torch.full((1, len(labels)), 1 / len(labels), dtype=torch.float64, device=device)
-    solved = yield from _solve(task, every, l2, begin, TOLERANCE, WorkDone("the best last layer"))
+    every = task.counts / task.counts.sum()
+    solved = yield from _solve(task, every[None], l2, begin, TOLERANCE, WorkDone("the best last layer"))
     weight = (solved.weight[0] if basis is None else solved.weight[0] @ basis.mT) / scale
     head = Head(weight, solved.bias[0] - weight @ mean)
     return Probe(_passing(head, features) if features.dim() == 4 else head, l2, loss, accuracy)
@@ -114,7 +122,7 @@ def _passing(head: Head, maps: Tensor) -> Head:
     """The convolution of the same probabilities whose least value at any position of maps (N, D, H, W) is 0."""
     least = [
         torch.einsum("cd,ndp->ncp", head.weight, some.flatten(2).to(head.weight)).amin((0, 2))
-        for some in maps.split(AT_A_TIME)
+        for some in torch.split(maps, AT_A_TIME)
     ]
     return head._replace(bias=head.bias - (torch.stack(least).amin(0) + head.bias).amin())
 
@@ -158,14 +166,15 @@ def _chosen(
 ) -> Generator[WorkDone, None, tuple[float, float, float]]:
     """The regularisation of least cross-validated loss, with that and the accuracy; the strongest is tried first."""
     held_out = parts == torch.arange(int(parts.max()) + 1, device=parts.device)[:, None]  # (parts, N)
-    shares = (~held_out).double() / (~held_out).sum(1, keepdim=True)
+    counts = ~held_out * task.counts
+    shares = counts / counts.sum(1, keepdim=True)
     heads = Head(begin.weight.expand(len(shares), -1, -1), begin.bias.expand(len(shares), -1))
     tried: list[tuple[float, float, float]] = []  # loss, l2, accuracy
     for number, l2 in enumerate(strengths):
         done = WorkDone(f"regularisation, {len(shares)} parts", number, len(strengths))
         heads = yield from _solve(task, shares, l2, heads, ROUGH, done)
         logits = task.logits(heads)
-        loss = float((task.losses(logits) * held_out).sum()) / len(parts)
+        loss = float((task.losses(logits) * (held_out * task.counts)).sum() / task.counts.sum())
         right = int(((logits.argmax(2) == task.labels) & held_out).sum())
         tried.append((loss, l2, right / len(parts)))
         if len(tried) > WORSE and min(one[0] for one in tried[-WORSE:]) > min(tried)[0]:

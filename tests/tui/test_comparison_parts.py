@@ -291,6 +291,10 @@ def test_specs_differ_in_what_was_asked_differently(state: ExperimentState) -> N
     names = list(found)
     assert names.index("schedule.step_size") - names.index("schedule") < 3, "a table's parameters stand together"
     assert spec_differences([groups[0], groups[0]]) == () and spec_differences([]) == ()
+    balanced = changed_strategy(groups[0][0].strategy, class_weights="balanced")
+    weighted = [msgspec.structs.replace(run, strategy=balanced) for run in groups[0]]
+    (told,) = spec_differences([groups[0], weighted])
+    assert (told.parameter, told.values) == ("class_weights", ("–", "balanced"))
     other_seeds = spec_differences([groups[0], groups[0][:1]])
     assert [(one.parameter, one.values) for one in other_seeds] == [("seeds", ("0, 1, 2", "0"))]
 
