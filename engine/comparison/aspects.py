@@ -24,7 +24,7 @@ from engine.comparison.cells import (
     weights,
     what_trains,
 )
-from engine.comparison.columns import Column, best, comparable, networks, scored, with_result
+from engine.comparison.columns import Column, best, comparable, is_spread, scored, with_result
 from engine.comparison.parts import PARTS, Part
 from engine.comparison.rows import Comparison, Row, of_part
 from engine.comparison.score_names import SCORES, Better, Score
@@ -98,7 +98,6 @@ def _result(comparison: Comparison, shown: Sequence[Column], part: Part) -> Sect
     if part == "test" and all(row.test_accuracy is None for row in comparison.runs):
         return Section("", ())
     about = comparison.positive or "one vs rest"
-    shown = _of_networks(shown)
     lines = [
         _number(f"{PARTS[part]} accuracy", shown, lambda row: of_part(row, part).accuracy, percent, "higher"),
         *_accuracy_range(shown, part),
@@ -110,11 +109,6 @@ def _result(comparison: Comparison, shown: Sequence[Column], part: Part) -> Sect
         text = percent if one.as_percent else three_digits
         lines += _told([_number(title, shown, _scored(part, one, comparison.positive), text, one.better)])
     return Section(TITLES[part], tuple(lines))
-
-
-def _of_networks(shown: Sequence[Column]) -> list[Column]:
-    """The columns without runs that are the same network as another."""
-    return [replace(column, rows=tuple(networks(column.rows))) for column in shown]
 
 
 def _leak(comparison: Comparison, shown: Sequence[Column]) -> list[Aspect]:
@@ -161,10 +155,9 @@ def _classes(shown: Sequence[Column]) -> Section:
 
 
 def _overfitting(shown: Sequence[Column]) -> Section:
-    once = _of_networks(shown)
     lines = [
-        _number("accuracy while training", once, lambda row: row.train_accuracy, percent, None),
-        _number("generalisation gap", once, lambda row: row.generalisation_gap, points, None),
+        _number("accuracy while training", shown, lambda row: row.train_accuracy, percent, None),
+        _number("generalisation gap", shown, lambda row: row.generalisation_gap, points, None),
         _words("validation loss turned", shown, turns),
     ]
     return Section("Overfitting", tuple(lines))
@@ -233,7 +226,7 @@ def _number(
     for column in shown:
         rows = with_result(column.rows)
         known = [number for row in rows if (number := value(row)) is not None]
-        if len(known) > 1:
+        if is_spread(known, rows):
             values.append(spread(mean(known), stdev(known), text))
         else:
             values.append(text(known[0]) if known else UNKNOWN)
@@ -242,15 +235,19 @@ def _number(
 
 
 def _accuracy_range(shown: Sequence[Column], part: Part) -> list[Aspect]:
-    """Below an accuracy: of several runs the least and the most, of a single one its 95 % interval."""
+    """Below an accuracy: of several runs the least and the most, of a single one, or of probes that are equally
+    accurate, its 95 % interval.
+    """
 
     def spread_of(rows: Sequence[Row]) -> str:
         known = [number for row in rows if (number := of_part(row, part).accuracy) is not None]
-        return f"{percent(min(known))} to {percent(max(known))}" if len(known) > 1 else UNKNOWN
+        return f"{percent(min(known))} to {percent(max(known))}" if is_spread(known, rows) else UNKNOWN
 
     def interval(rows: Sequence[Row]) -> str:
         known = [one for row in rows if (one := of_part(row, part)).accuracy is not None]
-        if len(known) != 1 or known[0].low is None or known[0].high is None:
+        if not known or is_spread([one.accuracy or 0.0 for one in known], rows):
+            return UNKNOWN
+        if known[0].low is None or known[0].high is None:
             return UNKNOWN
         return f"{percent(known[0].low)} to {percent(known[0].high)}"
 

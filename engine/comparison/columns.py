@@ -30,20 +30,21 @@ def with_result(rows: Sequence[Row]) -> Sequence[Row]:
 
 
 def no_seed_moves(rows: Sequence[Row]) -> bool:
-    """Whether the runs are probes of several seeds that came to the same network: a seed only divides the images by
-    which a probe's regularisation is chosen, and folds.
-    """
+    """Whether several runs are probes of the same images that came to the same network."""
     found = {(row.val_accuracy, row.val_loss, row.test_accuracy, row.test_loss) for row in rows}
-    are_probes = all(row.has_result and row.fold is None and row.optimizer == LBFGS.__name__ for row in rows)
-    return are_probes and len(rows) > 1 and len(found) == 1
+    return all(row.has_result for row in rows) and _are_probes(rows) and len(rows) > 1 and len(found) == 1
 
 
-def networks(rows: Sequence[Row]) -> Sequence[Row]:
-    """The runs with a result, see :func:`with_result`; one of them where no seed moves them, so that nothing is taken
-    for a spread.
+def is_spread(numbers: Sequence[float], rows: Sequence[Row]) -> bool:
+    """Whether what was measured of several runs is told with its deviation: of probes of the same images only where it
+    differs.
     """
-    done = with_result(rows)
-    return done[:1] if no_seed_moves(done) else done
+    return len(numbers) > 1 and (len({*numbers}) > 1 or not _are_probes(rows))
+
+
+def _are_probes(rows: Sequence[Row]) -> bool:
+    """Of which a seed changes hardly more than how the regularisation is cross-validated."""
+    return all(row.optimizer == LBFGS.__name__ and row.fold is None for row in rows)
 
 
 def scored(shown: Sequence[Column]) -> tuple[Part, list[list[Scores]]]:

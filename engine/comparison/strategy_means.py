@@ -7,7 +7,7 @@ from statistics import mean
 
 from msgspec import Struct
 
-from engine.comparison.columns import columns, networks
+from engine.comparison.columns import columns, no_seed_moves
 from engine.comparison.parts import Part
 from engine.comparison.rows import Comparison, Row, accuracy_interval, of_part, part_compared
 
@@ -122,7 +122,7 @@ def _measured(rows: Sequence[Row], comparison: Comparison) -> StrategyMeans | No
     done = [row for row in rows if row.has_result]
     if not done:
         return None
-    found = [of_part(row, part(comparison)) for row in networks(done)]
+    found = [of_part(row, part(comparison)) for row in (done[:1] if no_seed_moves(done) else done)]
     accuracies = _known(one.accuracy for one in found)
     accuracy, validated = mean(accuracies), mean(row.val_accuracy or 0.0 for row in done)
     low, high = interval(done, comparison, part(comparison)) or (0.0, 1.0)

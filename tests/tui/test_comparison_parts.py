@@ -109,6 +109,9 @@ def test_several_runs_are_mean_and_deviation(comparison: Comparison) -> None:
     deviation = (sum((value - mean) ** 2 for value in values) / 2) ** 0.5
     assert accuracy.cell(rows) == f"{mean:.1f} ±{deviation:.1f}"
     assert accuracy.cell(rows[:1]) == f"{values[0]:.1f}"
+    same = [msgspec.structs.replace(rows[0], seed=seed) for seed in range(3)]
+    assert accuracy.cell(same) == f"{values[0]:.1f} ±0.0"
+    assert accuracy.cell([msgspec.structs.replace(row, optimizer="LBFGS") for row in same]) == f"{values[0]:.1f}"
     waiting = [msgspec.structs.replace(row, val_accuracy=None) for row in rows]
     assert accuracy.cell(waiting) == "–" and accuracy.number(waiting) is None
     assert accuracy.cell([rows[0], *waiting]) == f"{values[0]:.1f}", "of the runs that have one"

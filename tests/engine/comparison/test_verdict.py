@@ -65,7 +65,11 @@ def test_several_seeds_speak_of_the_strategies() -> None:
 def probes(pair: PairedDifference) -> Comparison:
     """Of two probes, each of three seeds that came to the same."""
     found = result(pair, optimizer="LBFGS", epochs=1, epochs_planned=1)
-    runs = tuple(replace(one, run=f"{one.strategy}-{seed}", seed=seed) for one in found.runs for seed in range(3))
+    runs = tuple(
+        replace(one, run=f"{one.strategy}-{seed}", seed=seed, seconds_total=100.0 + seed)
+        for one in found.runs
+        for seed in range(3)
+    )
     return replace(found, runs=runs)
 
 
@@ -81,7 +85,7 @@ def test_seeds_that_change_nothing_are_told_and_not_asked_for() -> None:
 
 
 @pytest.mark.parametrize("field", ["val_loss", "test_loss"])
-def test_a_seed_that_moves_a_probe_at_all_is_a_spread(field: str) -> None:
+def test_of_probes_a_number_that_no_seed_moves_has_no_spread(field: str) -> None:
     still = probes(pair_of(139, 6, 4, 4, seeds=3))
     values = {line.title: line.values for section in sections(still, columns(still)) for line in section.lines}
     assert values["validation accuracy"] == ("94.8 %", "93.5 %") and "±" in values["time in all"][0]
@@ -89,10 +93,17 @@ def test_a_seed_that_moves_a_probe_at_all_is_a_spread(field: str) -> None:
     first, *others = still.runs
     moved = replace(still, runs=(replace(first, **{field: 0.3}), *others))
     values = {line.title: line.values for section in sections(moved, columns(moved)) for line in section.lines}
-    assert values["validation accuracy"] == ("94.8 ± 0.0 %", "93.5 %")
+    assert values["validation accuracy"] == ("94.8 %", "93.5 %"), "which no seed moves"
+    assert "±" in values["log loss"][0] or field == "test_loss"
     assert "No seed moves b: its runs are the same network." in verdict(moved)
+    folds = replace(still, runs=tuple(replace(one, fold=one.seed + 1) for one in still.runs))
+    (line, *_) = next(one for one in sections(folds, columns(folds)) if one.title.startswith("Valid")).lines
+    assert line.values == ("94.8 ± 0.0 %", "93.5 ± 0.0 %"), "of other images"
+    assert "No seed" not in verdict(folds)
     trained = replace(still, runs=tuple(replace(one, optimizer="SGD") for one in still.runs))
     assert "No seed" not in verdict(trained)
+    (line, *_) = next(one for one in sections(trained, columns(trained)) if one.title.startswith("Valid")).lines
+    assert line.values == ("94.8 ± 0.0 %", "93.5 ± 0.0 %"), "of trained runs that is news"
 
 
 def test_of_a_probe_alone_the_interval_is_told_not_a_range() -> None:
