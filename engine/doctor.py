@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import platform
+from collections.abc import Sequence
 from pathlib import Path
 
 import torch
@@ -62,13 +63,13 @@ class Report(Struct, frozen=True):
         ]
 
 
-def examine() -> Report:
-    """Looks at this machine; uses no network and changes nothing.
+def examine(backbones: Sequence[str] = ()) -> Report:
+    """Looks at this machine, and for the weights of these backbones; uses no network and changes nothing.
 
-    :class:`engine.specs.toml.SpecError` where a person's own strategies cannot be read.
+    Where none are named, for those of the known strategies: ``SpecError`` where a person's own cannot be read.
     """
     device = choose_device("auto")
-    backbones = dict.fromkeys(strategy.backbone for strategy in known_strategies().values())
+    backbones = backbones or [*dict.fromkeys(strategy.backbone for strategy in known_strategies().values())]
     return Report(
         python=platform.python_version(),
         platform=platform.platform(),

@@ -37,6 +37,7 @@ from engine.models.weights import WeightsError, given
 from engine.run import run_events
 from engine.shared import ChangedError, Shared
 from engine.specs.spec import Arithmetic, Experiment, planned_runs
+from engine.specs.strategy import Strategy
 from engine.specs.toml import SpecError
 from engine.states.fold import fold
 from engine.states.state import ExperimentState, is_left
@@ -173,6 +174,11 @@ def _begin(
                     f"{one.name}: from epoch {still} of {one.epochs} on {rate}, so that hardly anything is learnt; "
                     "another schedule suits so many epochs"
                 )
+            if _is_alike_for_seeds(one, experiment):
+                warnings.append(
+                    f"{one.name}: a seed only divides the images by which its regularisation is chosen, so its "
+                    f"{len(experiment.seeds)} runs may come to the same network; one seed may be enough for it"
+                )
         if experiment.weights == "none":
             warnings.append("weights are random at the start (weights: none): this is no transfer learning")
     else:
@@ -183,6 +189,12 @@ def _begin(
         warnings.append(f"{listed(beside)} {runs} on this machine as well: the times of all of them are too long")
     written = [log.append(first), *(log.append(ev.Warned(message=message)) for message in warnings)]
     return fold([event for event in written if isinstance(event, AnyEvent)], earlier)
+
+
+def _is_alike_for_seeds(strategy: Strategy, experiment: Experiment) -> bool:
+    """Whether several seeds change no image, no view of one and no weight that a strategy begins with."""
+    is_the_same = strategy.is_probe and not strategy.is_augmented
+    return is_the_same and len(experiment.seeds) > 1 and experiment.folds is None and experiment.weights != "none"
 
 
 def _changes(earlier: ExperimentState, now: ev.ExperimentResumed) -> list[str]:

@@ -26,7 +26,7 @@ from engine.specs.strategy import LBFGS
 from engine.training.batches import Images
 from engine.training.features import FeatureStore, NotFiniteError, extracted
 from engine.training.memory import TooLargeError, shortage
-from engine.training.probe import Head, divided, probe
+from engine.training.probe import divided, probe
 
 SETTLED = 1e-3
 """The relative change of the ratio of precisions at which the evidence is taken to be the greatest."""
@@ -146,8 +146,7 @@ def _ranked(
     features, labels = table[0, part.rows.to(table.device)], part.labels.to(table.device)
     settings = LBFGS()
     parts = divided(part.samples, settings.folds, SEED)
-    head = Head(network.head.get_parameter("weight"), network.head.get_parameter("bias"))
-    solved = yield from transformed(probe(features, labels, parts, head, settings), named)
+    solved = yield from transformed(probe(features, labels, classes, parts, settings), named)
     flat = features.flatten(2).mean(2) if features.dim() == 4 else features
     flat = flat if has_float64(images.device) else flat.cpu()
     evidence = log_evidence(flat, labels.to(flat.device), classes)

@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from statistics import mean, stdev
 
-from engine.comparison.columns import Column, best, columns, comparable, with_result
+from engine.comparison.columns import Column, best, columns, comparable, is_spread, with_result
 from engine.comparison.parts import PARTS, Part
 from engine.comparison.rows import Comparison, OfPart, Row, of_part
 from engine.comparison.score_names import SCORES, Better, Score
@@ -20,8 +20,8 @@ Number = Callable[[Row], float | None]
 class Measure:
     """A column: a number a run, of several their mean. ``words`` explain it; ``better`` says which end is the good one.
 
-    ``spread``: several runs are told as mean ± standard deviation. ``ends``: of an interval, over all the runs; its
-    number is the lower one.
+    ``spread``: several runs are told as mean ± standard deviation, probes where they differ. ``ends``: of an interval,
+    over all the runs; its number is the lower one.
     """
 
     title: str
@@ -47,7 +47,8 @@ class Measure:
         if not known:
             return UNKNOWN
         said = self.text(mean(known))
-        return f"{said} ±{self.text(stdev(known)).lstrip('+')}" if self.spread and len(known) > 1 else said
+        is_told = self.spread and is_spread(known, with_result(rows))
+        return f"{said} ±{self.text(stdev(known)).lstrip('+')}" if is_told else said
 
 
 def _known(number: Number, rows: Sequence[Row]) -> list[float]:

@@ -24,7 +24,7 @@ from engine.comparison.cells import (
     weights,
     what_trains,
 )
-from engine.comparison.columns import Column, best, comparable, scored, with_result
+from engine.comparison.columns import Column, best, comparable, is_spread, scored, with_result
 from engine.comparison.parts import PARTS, Part
 from engine.comparison.rows import Comparison, Row, of_part
 from engine.comparison.score_names import SCORES, Better, Score
@@ -226,7 +226,7 @@ def _number(
     for column in shown:
         rows = with_result(column.rows)
         known = [number for row in rows if (number := value(row)) is not None]
-        if len(known) > 1:
+        if is_spread(known, rows):
             values.append(spread(mean(known), stdev(known), text))
         else:
             values.append(text(known[0]) if known else UNKNOWN)
@@ -235,15 +235,19 @@ def _number(
 
 
 def _accuracy_range(shown: Sequence[Column], part: Part) -> list[Aspect]:
-    """Below an accuracy: of several runs the least and the most, of a single one its 95 % interval."""
+    """Below an accuracy: of several runs the least and the most, of a single one, or of probes that are equally
+    accurate, its 95 % interval.
+    """
 
     def spread_of(rows: Sequence[Row]) -> str:
         known = [number for row in rows if (number := of_part(row, part).accuracy) is not None]
-        return f"{percent(min(known))} to {percent(max(known))}" if len(known) > 1 else UNKNOWN
+        return f"{percent(min(known))} to {percent(max(known))}" if is_spread(known, rows) else UNKNOWN
 
     def interval(rows: Sequence[Row]) -> str:
         known = [one for row in rows if (one := of_part(row, part)).accuracy is not None]
-        if len(known) != 1 or known[0].low is None or known[0].high is None:
+        if not known or is_spread([one.accuracy or 0.0 for one in known], rows):
+            return UNKNOWN
+        if known[0].low is None or known[0].high is None:
             return UNKNOWN
         return f"{percent(known[0].low)} to {percent(known[0].high)}"
 

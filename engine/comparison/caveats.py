@@ -6,13 +6,13 @@ from collections import Counter
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from engine.comparison.columns import Column, columns, scored
+from engine.comparison.columns import Column, columns, no_seed_moves, scored
 from engine.comparison.parts import PARTS, Part
 from engine.comparison.rows import Comparison
 from engine.comparison.strategy_means import interval, is_whole
 from engine.data import leaks
 from engine.models.origin import RANDOM
-from engine.text import counted, listed
+from engine.text import counted, joined, listed
 from engine.text import shown as one_line
 
 if TYPE_CHECKING:
@@ -31,6 +31,7 @@ def caveats(comparison: Comparison, part: Part) -> tuple[str, ...]:
         said.append(f"{leaks.leak_sentence(leak)}.")
     if any(row.weights == RANDOM for row in done):
         said.append("Weights were random at the start, so this is no transfer learning.")
+    said += _no_seed_moves(shown)
     said += _seen_before(comparison, part)
     said += _of_two_classes(comparison, part)
     said += _without_an_image(by_column, comparison, measured_on)
@@ -48,6 +49,15 @@ def caveats(comparison: Comparison, part: Part) -> tuple[str, ...]:
             "The best epoch was chosen on these very images, which flatters; a test fraction sets others apart."
         )
     return tuple(said)
+
+
+def _no_seed_moves(shown: Sequence[Column]) -> list[str]:
+    """Of which strategies several seeds are one network."""
+    alike = [column.title for column in shown if no_seed_moves(column.rows)]
+    if not alike:
+        return []
+    its = "its runs are" if len(alike) == 1 else "the runs of each are"
+    return [f"No seed moves {joined(alike, 'and')}: {its} the same network."]
 
 
 def _seen_before(comparison: Comparison, part: Part) -> list[str]:

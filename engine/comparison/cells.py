@@ -61,13 +61,16 @@ def what_trains(rows: Sequence[Row]) -> str:
 
 
 def optimizer(rows: Sequence[Row]) -> str:
-    """A strategy's, with its learning rate, what regularisation its probes chose, and the images of a batch."""
+    """A strategy's, with its learning rate, what regularisation its probes chose, the images of a batch, and how much
+    those of each class count.
+    """
     row = rows[0]
     rate = "" if row.learning_rate is None else f"lr {row.learning_rate:g}"
     decay = f"each stage below × {row.layer_decay:g}" if row.layer_decay != 1 else ""
     strength = _regularisation(rows) if row.head != "probe" else ""
     batches = "" if row.batch_size is None else f"batches of {row.batch_size}"
-    return ", ".join(filter(None, (row.optimizer, rate, decay, strength, batches))) or UNKNOWN
+    classes = "" if row.class_weights == "none" else f"class weights {row.class_weights}"
+    return ", ".join(filter(None, (row.optimizer, rate, decay, strength, batches, classes))) or UNKNOWN
 
 
 def _regularisation(rows: Sequence[Row]) -> str:

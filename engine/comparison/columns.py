@@ -10,6 +10,7 @@ from msgspec import Struct
 from engine.comparison.parts import Part
 from engine.comparison.rows import Comparison, Row, of_part, part_compared
 from engine.comparison.score_names import Better
+from engine.specs.strategy import LBFGS
 
 if TYPE_CHECKING:
     from engine.comparison.scores import Scores
@@ -26,6 +27,24 @@ class Column(Struct, frozen=True):
 def with_result(rows: Sequence[Row]) -> Sequence[Row]:
     """The runs that have a result, whose means are taken; all of them where none has one yet."""
     return [row for row in rows if row.has_result] or rows
+
+
+def no_seed_moves(rows: Sequence[Row]) -> bool:
+    """Whether several runs are probes of the same images that came to the same network."""
+    found = {(row.val_accuracy, row.val_loss, row.test_accuracy, row.test_loss) for row in rows}
+    return all(row.has_result for row in rows) and _are_probes(rows) and len(rows) > 1 and len(found) == 1
+
+
+def is_spread(numbers: Sequence[float], rows: Sequence[Row]) -> bool:
+    """Whether what was measured of several runs is told with its deviation: of probes of the same images only where it
+    differs.
+    """
+    return len(numbers) > 1 and (len({*numbers}) > 1 or not _are_probes(rows))
+
+
+def _are_probes(rows: Sequence[Row]) -> bool:
+    """Of which a seed changes hardly more than how the regularisation is cross-validated."""
+    return all(row.optimizer == LBFGS.__name__ and row.fold is None for row in rows)
 
 
 def scored(shown: Sequence[Column]) -> tuple[Part, list[list[Scores]]]:

@@ -23,15 +23,15 @@ def oriented(pairs: Sequence[PairedDifference], first: str, second: str) -> Pair
     return None
 
 
-def sentence(pair: PairedDifference, pairs: int, shared: str = "") -> str:
+def sentence(pair: PairedDifference, pairs: int, shared: str = "", *, seeds_matter: bool = True) -> str:
     """How much more accurate the first strategy is, how sure that is, and what would make it surer.
 
     ``pairs``: how many differences were looked at together. ``shared``: what runs the two have in common where either
-    has others too, ``seeds`` or ``seeds and folds``.
+    has others too, ``seeds`` or ``seeds and folds``. ``seeds_matter``: whether more seeds could tell more.
     """
     first, second = pair.strategies
     if pair.difference < 0:  # over the seeds that both have, it can be the other way round
-        return sentence(turned(pair), pairs, shared)
+        return sentence(turned(pair), pairs, shared, seeds_matter=seeds_matter)
     one, other = (percent(accuracy) for accuracy in pair.accuracies)
     both = f" in the {shared} that both have" if shared else ""
     where = f"on the same {same_images(pair)}"
@@ -45,13 +45,14 @@ def sentence(pair: PairedDifference, pairs: int, shared: str = "") -> str:
     if pair.discordant == (0, 0):
         return f"{numbers}: no difference that this data can show, as both are right on the same images."
     if not pair.different:
-        return "; ".join([f"{numbers}: no difference that this data can show", *_what_is_missing(pair, pairs)]) + "."
+        missing = _what_is_missing(pair, pairs, seeds_matter)
+        return "; ".join([f"{numbers}: no difference that this data can show", *missing]) + "."
     if pair.seeds == 1:
         return (
             f"{numbers}: more than chance explains in these images, and more than another seed usually changes; "
             f"several seeds would make sure of it."
         )
-    return f"{numbers}: more than chance explains in these images and these seeds."
+    return f"{numbers}: more than chance explains in these images{' and these seeds' if seeds_matter else ''}."
 
 
 def same_images(pair: PairedDifference) -> str:
@@ -86,7 +87,7 @@ def _runs(pair: PairedDifference) -> str:
     return f"{seeds}{folds}{groups}{only}"
 
 
-def _what_is_missing(pair: PairedDifference, pairs: int) -> list[str]:
+def _what_is_missing(pair: PairedDifference, pairs: int, seeds_matter: bool) -> list[str]:
     """Why it is not shown where the interval alone would seem to, and what would show one of this size."""
     missing: list[str] = []
     if pair.difference == 0:
@@ -104,6 +105,6 @@ def _what_is_missing(pair: PairedDifference, pairs: int) -> list[str]:
         seeds = " and several seeds" if pair.seeds == 1 else ""  # which the number of images knows nothing of
         groups = f" of {about(round(needed * pair.groups / pair.images))} groups" if pair.groups else ""
         missing.append(f"{about(needed)} images{groups}{seeds} would be needed to show one of this size")
-    elif not missing or pair.seeds == 1:
+    elif seeds_matter and (not missing or pair.seeds == 1):
         missing.append("more seeds would tell more")
     return missing

@@ -62,6 +62,7 @@ class Row(Struct, frozen=True, kw_only=True):
     optimizer: str = ""
     learning_rate: float | None = None
     layer_decay: float = 1.0
+    class_weights: str = "none"
     batch_size: int | None = None
     l2: float | None = None
     weights: str
@@ -246,6 +247,7 @@ def _row(one: ComparedRun, wanted: str | None) -> Row:
         optimizer=type(run.strategy.optimizer).__name__,
         learning_rate=run.strategy.learning_rate,
         layer_decay=1.0 if run.strategy.on_features else run.strategy.layer_decay,
+        class_weights=run.strategy.class_weights,
         batch_size=None if run.strategy.is_probe else run.strategy.batch_size,
         l2=None if run.probe is None else run.probe.l2,
         weights=run.weights,

@@ -7,7 +7,7 @@ from statistics import mean
 
 from msgspec import Struct
 
-from engine.comparison.columns import columns
+from engine.comparison.columns import columns, no_seed_moves
 from engine.comparison.parts import Part
 from engine.comparison.rows import Comparison, Row, accuracy_interval, of_part, part_compared
 
@@ -15,7 +15,8 @@ from engine.comparison.rows import Comparison, Row, accuracy_interval, of_part, 
 class StrategyMeans(Struct, frozen=True):
     """A strategy's means over its runs; what is not known is None.
 
-    ``accuracy``: the mean of ``accuracies`` on the ``part`` that counts; ``low`` to ``high`` its 95 % interval.
+    ``accuracy``: the mean of ``accuracies`` on the ``part`` that counts; ``low`` to ``high`` its 95 % interval. They
+    are of one run where no seed moves the strategy.
     ``loss``: mean cross-entropy on that part. ``gap``: training accuracy less validation accuracy. ``overfits``: the
     training accuracy is above the 95 % interval of the validation accuracy.
     ``total_seconds``: None where a run did not train all its epochs; ``seconds_so_far`` is then the least it takes.
@@ -121,7 +122,7 @@ def _measured(rows: Sequence[Row], comparison: Comparison) -> StrategyMeans | No
     done = [row for row in rows if row.has_result]
     if not done:
         return None
-    found = [of_part(row, part(comparison)) for row in done]
+    found = [of_part(row, part(comparison)) for row in (done[:1] if no_seed_moves(done) else done)]
     accuracies = _known(one.accuracy for one in found)
     accuracy, validated = mean(accuracies), mean(row.val_accuracy or 0.0 for row in done)
     low, high = interval(done, comparison, part(comparison)) or (0.0, 1.0)

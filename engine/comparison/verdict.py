@@ -8,6 +8,7 @@ from typing import NamedTuple
 from msgspec import Struct
 
 from engine.comparison.caveats import caveats
+from engine.comparison.columns import columns, no_seed_moves
 from engine.comparison.difference import PairedDifference
 from engine.comparison.difference_words import oriented, points_of, reads_as_one, sentence
 from engine.comparison.parts import PARTS
@@ -66,7 +67,9 @@ def verdict(comparison: Comparison) -> str:
     if pair is None:
         said = _by_intervals(first, second, comparison)
     else:
-        said = sentence(pair, len(comparison.pairs), _shared(pair, comparison))
+        said = sentence(
+            pair, len(comparison.pairs), _shared(pair, comparison), seeds_matter=_seeds_matter(pair, comparison)
+        )
     parts = (said, _cost(first, second), _others(results, comparison), *caveats(comparison, part(comparison)))
     return " ".join(filter(None, parts))
 
@@ -90,6 +93,11 @@ def _shared(pair: PairedDifference, comparison: Comparison) -> str:
     if all(sum(row.strategy == name for row in done) == pair.runs for name in pair.strategies):
         return ""
     return "seeds" if all(row.fold is None for row in done) else "seeds and folds"
+
+
+def _seeds_matter(pair: PairedDifference, comparison: Comparison) -> bool:
+    """Whether more seeds could tell more of the pair: not where no seed moves either strategy."""
+    return not all(no_seed_moves(column.rows) for column in columns(comparison) if column.title in pair.strategies)
 
 
 def _alone(only: StrategyMeans, comparison: Comparison) -> str:

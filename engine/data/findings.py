@@ -173,6 +173,9 @@ def _balance(report: Report) -> Iterator[Finding]:
             f"Class {shown(most, 60)} has {times:.3g} times as many training images as {shown(least, 60)} "
             f"({train[most]:,} and {train[least]:,})."
         )
-        advice = "look at balanced accuracy and each class's recall rather than at accuracy"
-        brief = f"{times:.3g} times as many {shown(most, 12)} as {shown(least, 12)}"
+        advice = (
+            "look at balanced accuracy and each class's recall rather than at accuracy; a strategy's class_weights = "
+            "'balanced' lets every class count as much"
+        )
+        brief = f"{times:.3g} times as many {shown(most, 12)} as {shown(least, 12)}\nclass weights can balance them"
         yield Finding("warning" if times >= VERY_UNEVEN else "note", text, advice, brief)

@@ -16,15 +16,17 @@ REGISTERED = re.compile(r"^@register_model\(\)\n(?:@.*\n)*def (\w+)\(", re.MULTI
 @cache
 def model_names() -> tuple[str, ...]:
     """The names, sorted, read from torchvision's source; none where that is not there to be read."""
+    return tuple(sorted(name for source in sources() for name in REGISTERED.findall(source)))
+
+
+def sources() -> list[str]:
+    """torchvision's modules that define models, as text; none where they are not there to be read."""
     spec = find_spec("torchvision")
     folders = [] if spec is None else spec.submodule_search_locations or []
     try:
-        sources = [
-            path.read_text(encoding="utf-8") for folder in folders for path in Path(folder).glob("models/[!_]*.py")
-        ]
+        return [path.read_text(encoding="utf-8") for folder in folders for path in Path(folder).glob("models/[!_]*.py")]
     except (OSError, ValueError):
-        return ()
-    return tuple(sorted(name for source in sources for name in REGISTERED.findall(source)))
+        return []
 
 
 def is_model(name: str) -> bool:

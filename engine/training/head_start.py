@@ -13,8 +13,9 @@ from engine.logs import events as ev
 from engine.logs.events import Event
 from engine.progress import as_events
 from engine.specs.strategy import LBFGS
+from engine.training.class_weights import class_weights
 from engine.training.memory import shortage
-from engine.training.probe import Head, divided, probe
+from engine.training.probe import divided, probe
 from engine.training.run import Run
 
 logger = logging.getLogger("engine")
@@ -51,12 +52,14 @@ def _put_probe(run: Run, features: Tensor) -> Generator[Event, None, ev.ProbeSol
         yield ev.Warned(run=run.name, message=NOT_DIVIDED)
     head = run.network.head
     weight, bias = head.get_parameter("weight"), head.get_parameter("bias")
+    weights = class_weights(run.strategy, part.labels, len(bias))
     work = probe(
         seen.flatten(0, 1),
         labels,
+        len(bias),
         None if parts is None else parts.repeat(len(seen)),
-        Head(weight, bias),
         settings,
+        None if weights is None else weights[labels.cpu()],
     )
     found = yield from as_events(work, "probing", run.meters.clock, run.name)
     with torch.no_grad():

@@ -2,6 +2,10 @@
 
 As in Kornblith et al., "Do Better ImageNet Models Transfer Better?" (2019): multinomial logistic regression by L-BFGS,
 its L2 regularisation chosen by cross-validation. Only training images are looked at.
+
+SqueezeNet's last layer is a convolution, with ReLU and the mean over positions after it. It is solved for on the mean
+of the features over positions, which is the same layer without the ReLU: it has one best solution, at a hundredth of
+the work. Its biases are then raised alike, which changes no probability, until the ReLU lets all of these images pass.
 """
 
 from __future__ import annotations
@@ -29,6 +33,8 @@ TOLERANCE, ROUGH = 1e-6, 1e-4
 """The largest component of the gradient at which a solution is one; ROUGH where it only tells regularisations apart."""
 SMALL = 2_000_000
 """Numbers in the features up to which a second thread would wait longer than it works."""
+AT_A_TIME = 64
+"""Images of whose positions the values are computed at once."""
 LOGITS = 6
 """Times the logits of all heads in float64 that a step of L-BFGS holds at once (5.4 were measured)."""
 WORSE = 2
@@ -45,8 +51,8 @@ class Head(NamedTuple):
 class Probe(NamedTuple):
     """The head, the ``l2`` that it was solved with, and what cross-validation said of it.
 
-    ``loss`` is the mean cross-entropy and ``accuracy`` in 0..1, of every training image by a head that had not seen it;
-    None where there was nothing to choose or too little to divide.
+    ``loss`` is the mean cross-entropy, by ``weights`` where there are some, and ``accuracy`` in 0..1, of every training
+    image by a head that had not seen it; None where there was nothing to choose or too little to divide.
     """
 
     head: Head
@@ -56,16 +62,15 @@ class Probe(NamedTuple):
 
 
 class _Task(NamedTuple):
-    """Features (N, positions, D) with mean 0 and standard deviation 1, labels (N,), and whether ReLU comes after."""
+    """Features (N, D) with mean 0 and standard deviation 1, labels (N,), and how much each image counts (N,)."""
 
     features: Tensor
     labels: Tensor
-    rectified: bool
+    counts: Tensor
 
     def logits(self, heads: Head) -> Tensor:
         """What each of the heads says of each image: (heads, N, classes)."""
-        found = torch.einsum("npd,hcd->hnpc", self.features, heads.weight) + heads.bias[:, None, None]
-        return (found.relu() if self.rectified else found).mean(2)
+        return torch.einsum("nd,hcd->hnc", self.features, heads.weight) + heads.bias[:, None]
 
     def losses(self, logits: Tensor) -> Tensor:
         """Cross-entropies (heads, N)."""
@@ -74,59 +79,70 @@ class _Task(NamedTuple):
 
 
 def probe(
-    features: Tensor, labels: Tensor, parts: Tensor | None, start: Head, settings: LBFGS
+    features: Tensor,
+    labels: Tensor,
+    classes: int,
+    parts: Tensor | None,
+    settings: LBFGS,
+    weights: Tensor | None = None,
 ) -> Generator[WorkDone, None, Probe]:
-    """Solves for the head that maps features (N, D), or a convolution's (N, D, H, W), to labels (N,).
+    """Solves for the head that maps features (N, D), or a convolution's (N, D, H, W), to labels (N,) of ``classes``.
 
     ``parts``: the number of the part (from 0) of the cross-validation to which each image belongs, None where they
-    cannot be divided: then the middle one of ``settings.l2`` is taken. ``start`` is where a convolution's search begins
-    and gives the number of classes; a linear head has one best solution, wherever it begins.
+    cannot be divided: then the middle one of ``settings.l2`` is taken. ``weights``: how much each image counts in what
+    is minimised and in the loss of the cross-validation, float64 (N,); alike where None.
     """
     device = features.device if has_float64(features.device) else torch.device("cpu")
+    rows = features.flatten(2).to(device).mean(2, dtype=torch.float64) if features.dim() == 4 else features
     if device.type == "cpu":
-        _check_room(features, start, 1 if parts is None or len(settings.l2) == 1 else int(parts.max()) + 1)
-    rows = features.to(device, torch.float64, copy=True)  # changed in place: this is most of the memory that it takes
-    rows = rows.flatten(2).mT if features.dim() == 4 else rows[:, None]
-    mean = rows.mean((0, 1))
+        _check_room(rows, classes, 1 if parts is None or len(settings.l2) == 1 else int(parts.max()) + 1)
+    rows = rows.to(device, torch.float64, copy=True)  # changed in place: this is most of the memory that it takes
+    mean = rows.mean(0)
     rows -= mean
     scale = (torch.linalg.vector_norm(rows) / math.sqrt(max(1, rows.numel()))).clamp_min(1e-12)
     rows /= scale
-    task = _Task(rows, labels.to(device), features.dim() == 4)
-    begin, basis = _began(task, start, mean, scale)
+    counts = torch.ones(len(labels), dtype=torch.float64) if weights is None else weights
+    task = _Task(rows, labels.to(device), counts.to(device))
+    basis = _basis(task)
     if basis is not None:
-        task = task._replace(features=task.features @ basis)
+        task = task._replace(features=rows @ basis)
+    begin = Head(rows.new_zeros(1, classes, task.features.shape[1]), rows.new_zeros(1, classes))
     strengths = sorted(settings.l2, reverse=True)
     l2, loss, accuracy = strengths[len(strengths) // 2], None, None
     if parts is not None and len(strengths) > 1:
         l2, loss, accuracy = yield from _chosen(task, parts.to(device), begin, strengths)
-    every = torch.full((1, len(labels)), 1 / len(labels), dtype=torch.float64, device=device)
-    solved = yield from _solve(task, every, l2, begin, TOLERANCE, WorkDone("the best last layer"))
+    every = task.counts / task.counts.sum()
+    solved = yield from _solve(task, every[None], l2, begin, TOLERANCE, WorkDone("the best last layer"))
     weight = (solved.weight[0] if basis is None else solved.weight[0] @ basis.mT) / scale
-    return Probe(Head(weight, solved.bias[0] - weight @ mean), l2, loss, accuracy)
+    head = Head(weight, solved.bias[0] - weight @ mean)
+    return Probe(_passing(head, features) if features.dim() == 4 else head, l2, loss, accuracy)
 
 
-def _check_room(features: Tensor, start: Head, heads: int) -> None:
+def _passing(head: Head, maps: Tensor) -> Head:
+    """The convolution of the same probabilities whose least value at any position of maps (N, D, H, W) is 0."""
+    least = [
+        torch.einsum("cd,ndp->ncp", head.weight, some.flatten(2).to(head.weight)).amin((0, 2))
+        for some in torch.split(maps, AT_A_TIME)
+    ]
+    return head._replace(bias=head.bias - (torch.stack(least).amin(0) + head.bias).amin())
+
+
+def _check_room(features: Tensor, classes: int, heads: int) -> None:
     """Raises before the system ends the process, which would have it end again each time that it goes on."""
-    positions, classes = math.prod(features.shape[2:]), len(start.bias)
-    rows = 8 * features.numel()
-    needed = rows + LOGITS * 8 * heads * len(features) * positions * classes
+    needed = 8 * features.numel() + LOGITS * 8 * heads * len(features) * classes
     if needed > (free := free_memory()):
         what = f"solving for the last layer of {len(features):,} images and {classes:,} classes takes"
         raise too_large(what, needed, free, "train it by steps, or take fewer images")
 
 
-def _began(task: _Task, start: Head, mean: Tensor, scale: Tensor) -> tuple[Head, Tensor | None]:
-    """Where the search begins, and a basis (D, N) of all that the features span, where that is less than (D, D).
+def _basis(task: _Task) -> Tensor | None:
+    """A basis (D, N) of all that the features span, where that is less than (D, D), else None.
 
-    The best linear head lies in it, since what is orthogonal to every image is only penalised.
+    The best head lies in it, since what is orthogonal to every image is only penalised.
     """
-    weight, bias = start.weight.detach().flatten(1).to(mean), start.bias.detach().to(mean)
-    if task.rectified:  # where every logit is below nought, nothing leads on
-        return Head((weight * scale)[None], (bias + weight @ mean)[None]), None
-    images, size = len(task.features), weight.shape[1]
+    images, size = task.features.shape
     with _threads(task):
-        basis = torch.linalg.qr(task.features[:, 0].mT).Q if images < size else None
-    return Head(weight.new_zeros(1, len(weight), min(images, size)), torch.zeros_like(bias)[None]), basis
+        return torch.linalg.qr(task.features.mT).Q if images < size else None
 
 
 def divided(samples: Sequence[Sample], count: int, seed: int) -> Tensor | None:
@@ -150,14 +166,15 @@ def _chosen(
 ) -> Generator[WorkDone, None, tuple[float, float, float]]:
     """The regularisation of least cross-validated loss, with that and the accuracy; the strongest is tried first."""
     held_out = parts == torch.arange(int(parts.max()) + 1, device=parts.device)[:, None]  # (parts, N)
-    shares = (~held_out).double() / (~held_out).sum(1, keepdim=True)
+    counts = ~held_out * task.counts
+    shares = counts / counts.sum(1, keepdim=True)
     heads = Head(begin.weight.expand(len(shares), -1, -1), begin.bias.expand(len(shares), -1))
     tried: list[tuple[float, float, float]] = []  # loss, l2, accuracy
     for number, l2 in enumerate(strengths):
         done = WorkDone(f"regularisation, {len(shares)} parts", number, len(strengths))
         heads = yield from _solve(task, shares, l2, heads, ROUGH, done)
         logits = task.logits(heads)
-        loss = float((task.losses(logits) * held_out).sum()) / len(parts)
+        loss = float((task.losses(logits) * (held_out * task.counts)).sum() / task.counts.sum())
         right = int(((logits.argmax(2) == task.labels) & held_out).sum())
         tried.append((loss, l2, right / len(parts)))
         if len(tried) > WORSE and min(one[0] for one in tried[-WORSE:]) > min(tried)[0]:

@@ -20,6 +20,7 @@ from engine.progress import WorkDone
 from engine.specs.spec import Arithmetic
 from engine.specs.strategy import Strategy
 from engine.training.batches import WHOLE_BATCHES, Feed, Images, MicroBatches
+from engine.training.class_weights import class_weights
 from engine.training.features import Features
 from engine.training.metrics import Tally
 from engine.training.optim import make_optimizer
@@ -61,6 +62,7 @@ class Training:
     ``solved``: a probe's head is in place, be it of the whole run or what it begins with.
     ``began``: meter readings minus everything spent before. ``features_counted``: the cost of its features is
     already included; ``reused_feature_seconds`` of it went by elsewhere.
+    ``class_weights``: see :mod:`engine.training.class_weights`; on the device, in the precision of logits.
     """
 
     optimizer: Optimizer
@@ -77,6 +79,7 @@ class Training:
     solved: bool = False
     features_counted: bool = False
     reused_feature_seconds: float = 0.0
+    class_weights: Tensor | None = None
 
     def begin_epoch(self, epoch: int) -> None:
         """Stands at the beginning of an epoch."""
@@ -90,7 +93,10 @@ def at_the_start(run: Run) -> Training:
     device = run.images.device
     micro_batches = MicroBatches(least=2 if trains_batch_norm(run.network.module, run.network.trained) else 1)
     scaler = gradient_scaler(device, run.precision)
-    return Training(optimizer, scaler, Tally(device), run.meters(), micro_batches=micro_batches)
+    classes = len(run.network.head.get_parameter("bias"))
+    weights = class_weights(run.strategy, run.images.prepared.train.labels, classes)
+    weights = None if weights is None else weights.float().to(device)
+    return Training(optimizer, scaler, Tally(device), run.meters(), micro_batches=micro_batches, class_weights=weights)
 
 
 def trainable_module(run: Run) -> nn.Module:

@@ -14,6 +14,7 @@ from torch.optim import Optimizer
 from engine.devices.precision import autocast
 from engine.specs.spec import Arithmetic
 from engine.training.batches import Batch, Feed
+from engine.training.class_weights import weighted_loss
 from engine.training.memory import Shortage, shortage
 from engine.training.run import Run, Training, trainable_module
 
@@ -29,8 +30,12 @@ def gradients(
     precision: Arithmetic,
     parts: Iterator[Batch],
     size: int,
+    class_weights: Tensor | None = None,
 ) -> list[Measured]:
-    """Gradients of the mean loss over a batch of so many images, which comes in parts; nothing waits for the device."""
+    """Gradients of the mean loss over a batch of so many images, which comes in parts; nothing waits for the device.
+
+    ``class_weights`` (classes,) are what an image counts for; the losses that are returned are without them.
+    """
     measured: list[Measured] = []
     done = 0
     while done < size:
@@ -41,8 +46,9 @@ def gradients(
         loss = functional.cross_entropy(logits, labels)
         if not done:
             optimizer.zero_grad(set_to_none=True)
-        weighted = loss if len(labels) == size else loss * (len(labels) / size)
-        torch.autograd.backward(scaler.scale(weighted))
+        minimised = loss if class_weights is None else weighted_loss(logits, labels, class_weights)
+        share = minimised if len(labels) == size else minimised * (len(labels) / size)
+        torch.autograd.backward(scaler.scale(share))
         measured.append((logits, labels, loss))
         done += len(labels)
     return measured
@@ -61,7 +67,7 @@ def attempt(run: Run, training: Training, feed: Feed, parts: Iterator[Batch]) ->
     try:
         if size > training.largest_batch_done:
             kept = [(buffer, buffer.clone()) for buffer in trainable_module(run).buffers()]
-        measured = gradients(feed.model, optimizer, scaler, run.precision, parts, size)
+        measured = gradients(feed.model, optimizer, scaler, run.precision, parts, size, training.class_weights)
         scaler.step(optimizer)
     except Exception as error:
         short = shortage(error)

@@ -45,6 +45,10 @@ def test_a_fresh_machine(home):
     assert ("torch", torch.__version__) in report.facts()
 
 
+def test_the_backbones_that_are_named_are_looked_for(home):
+    assert [source.backbone for source in examine(("resnet50", "vit_b_16")).weights] == ["resnet50", "vit_b_16"]
+
+
 def test_a_damaged_file_is_named(home):
     folder = home / "torch" / "hub" / "checkpoints"
     folder.mkdir(parents=True)

@@ -17,6 +17,7 @@ import torch
 import torchvision
 from torch import Tensor, nn
 
+from engine import experiment as engine_experiment
 from engine import export, progress
 from engine.comparison.compared_runs import Source
 from engine.comparison.rows import compare
@@ -37,10 +38,11 @@ from engine.models import weights
 from engine.progress import WorkDone
 from engine.specs.presets import named, presets
 from engine.specs.spec import DataSource, Experiment, changed, default_experiment, load_experiment
-from engine.specs.strategy import changed_strategy
+from engine.specs.strategy import Strategy, changed_strategy
 from engine.specs.toml import SpecError
 from engine.states.fold import fold
 from engine.states.peaks import PeakMemory
+from engine.states.state import ExperimentState
 from engine.training import evaluation, features, fit
 from tests.engine.running import small, small_experiment, wait_for
 
@@ -115,6 +117,30 @@ def test_weights_that_cannot_be_had_are_told_before_anything_trains(
     assert isinstance(warned, ev.Warned)
     assert "mobilenet_v3_small is due later and would fail now: no pretrained weights" in warned.message
     assert [run.status for run in fold(events).runs] == ["finished", "failed"]
+
+
+PROBE = named("resnet18-probe", {})
+
+
+@pytest.mark.parametrize(
+    ("strategy", "values", "warned"),
+    [
+        (PROBE, {}, True),
+        (PROBE, {"seeds": [0]}, False),
+        (PROBE, {"folds": 2}, False),
+        (PROBE, {"weights": "none"}, False),
+        (changed_strategy(PROBE, augmentation={"flip": True}), {}, False),
+        (named("resnet18-lpft", {}), {}, False),
+    ],
+)
+def test_seeds_that_change_next_to_nothing_are_told_at_the_start(
+    image_folder: Callable[..., Path], tmp_path: Path, strategy: Strategy, values: dict[str, object], warned: bool
+) -> None:
+    asked = experiment(image_folder(), **{"strategies": [strategy], "seeds": [0, 1], "weights": "default", **values})
+    with EventLog(tmp_path) as log:
+        engine_experiment._begin(asked, discover(asked.data), log, ev.Device("cpu", "some", 1), ExperimentState())
+    said = [event.message for event in event_reader(tmp_path).read() if isinstance(event, ev.Warned)]
+    assert any("resnet18-probe: a seed only divides" in message for message in said) == warned
 
 
 def test_every_stage_tells_how_far_it_is(

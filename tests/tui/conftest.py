@@ -17,6 +17,8 @@ from textual.pilot import Pilot
 
 from engine.logs.events import AnyEvent
 from engine.logs.log import EventLog
+from engine.models.weight_files import default_files, hub_cache
+from engine.specs.presets import presets
 from engine.specs.spec import Experiment
 from engine.states.state import ExperimentState
 from tests.tui import logs
@@ -29,8 +31,14 @@ NAME = "ants-bees-20261123-120000"
 
 @pytest.fixture(autouse=True)
 def plain_surroundings(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Nothing of the person's own settings counts, and the app's log is the test's."""
+    """Nothing of the person's own settings counts, the app's log is the test's, and files with the names of the
+    presets' weights are here.
+    """
     home = tmp_path_factory.mktemp("home")
+    monkeypatch.setenv("TORCH_HOME", str(home / "torch"))
+    hub_cache().mkdir(parents=True)
+    for strategy in presets().values():
+        (hub_cache() / default_files()[strategy.backbone]).touch()
     monkeypatch.setenv("XDG_STATE_HOME", str(home / "state"))
     monkeypatch.setenv("XDG_CONFIG_HOME", str(home / "config"))
     monkeypatch.setenv("TERM", "xterm-256color")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 import threading
 from collections.abc import Callable
 from pathlib import Path
@@ -12,8 +13,9 @@ from textual.pilot import Pilot
 
 from engine.models import weights
 from engine.models.backbones import default_weights
+from engine.models.weight_files import default_files, is_here
 from engine.models.weights import Found
-from engine.specs.presets import presets
+from engine.specs.presets import named, presets
 from engine.specs.spec import DataSource, changed, default_experiment
 from tests.tui.conftest import text_of, until
 from tests.tui.test_setup import SIZES, App, settled, typed
@@ -115,5 +117,51 @@ async def test_a_large_file_that_is_checked_holds_up_no_key_and_only_the_latest_
             await typed(pilot, "resnet18")
             await pilot.press("escape")
             assert app.screen is app.setup
+    finally:
+        may_end.set()
+
+
+@pytest.mark.parametrize("size", SIZES)
+async def test_a_ticked_strategy_whose_weights_are_not_here_says_so(
+    app: App, hub: Path, tmp_path: Path, size: tuple[int, int]
+) -> None:
+    hub.mkdir(parents=True)
+    (hub / FILE).touch()
+    resnet, mobilenet = presets()
+    async with app.run_test(size=size) as pilot:
+        await settled(pilot)
+        await until(pilot, lambda: f"[x] {mobilenet}  to download" in text_of(app))
+        assert text_of(app).count("to download") == 1 and f"[x] {resnet} " in text_of(app)
+        await pilot.press("down", "space")
+        assert "to download" not in text_of(app), "it is not asked for"
+        app.setup.strategies.add(named("wide_resnet101_2-last-stage", {}))
+        await until(pilot, lambda: "to download" in text_of(app))
+        assert re.search(r"\[x\] wide_\S+ +to download", text_of(app)), "also where the name has to be cut"
+        app.setup.options.weights.focus()
+        await typed(pilot, "none")
+        await until(pilot, lambda: "to download" not in text_of(app))
+        await typed(pilot, str(hub))
+        await until(pilot, lambda: re.search(r"wide_\S+ +no weights", text_of(app)) is not None)
+        (hub / default_files()["wide_resnet101_2"]).touch()
+        await pilot.press("escape", "4")
+        await until(pilot, lambda: app.current_mode == "runs")
+        await pilot.press("1")
+        await until(pilot, lambda: "no weights" not in text_of(app))
+
+
+async def test_a_disk_that_does_not_answer_holds_up_no_key(app: App, monkeypatch: pytest.MonkeyPatch) -> None:
+    may_end = threading.Event()
+
+    def found(backbone: str, choice: str) -> bool:
+        return may_end.wait(60) and is_here(backbone, choice)
+
+    monkeypatch.setattr("tui.work.backbones.is_here", found)
+    try:
+        async with app.run_test(size=SIZES[0]) as pilot:
+            await settled(pilot)
+            await pilot.press("space")
+            assert text_of(app).count("[x]") == 1 and "to download" not in text_of(app)
+            may_end.set()
+            await until(pilot, lambda: "to download" in text_of(app))
     finally:
         may_end.set()

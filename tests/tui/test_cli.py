@@ -237,6 +237,13 @@ def test_listings(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
     said = capsys.readouterr().out
     assert "torchvision" in said
     assert re.search(r"^precision +(fp32|bf16|fp16): ", said, re.MULTILINE)
+    assert "weights of resnet18 " in said
+    assert status(["doctor", "--backbones", "resnet34, resnet34,resnet99"]) == 0
+    said = capsys.readouterr().out
+    assert said.count("weights of resnet34 ") == 1 and "weights of resnet18 " not in said
+    assert "did you mean" in said
+    assert status(["doctor", "--backbones", ","]) == 2
+    assert "name at least one" in capsys.readouterr().err
     assert status(["--help"]) == 0
     assert status(["--version"]) == 0
 

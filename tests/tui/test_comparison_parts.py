@@ -109,6 +109,9 @@ def test_several_runs_are_mean_and_deviation(comparison: Comparison) -> None:
     deviation = (sum((value - mean) ** 2 for value in values) / 2) ** 0.5
     assert accuracy.cell(rows) == f"{mean:.1f} ±{deviation:.1f}"
     assert accuracy.cell(rows[:1]) == f"{values[0]:.1f}"
+    same = [msgspec.structs.replace(rows[0], seed=seed) for seed in range(3)]
+    assert accuracy.cell(same) == f"{values[0]:.1f} ±0.0"
+    assert accuracy.cell([msgspec.structs.replace(row, optimizer="LBFGS") for row in same]) == f"{values[0]:.1f}"
     waiting = [msgspec.structs.replace(row, val_accuracy=None) for row in rows]
     assert accuracy.cell(waiting) == "–" and accuracy.number(waiting) is None
     assert accuracy.cell([rows[0], *waiting]) == f"{values[0]:.1f}", "of the runs that have one"
@@ -291,6 +294,10 @@ def test_specs_differ_in_what_was_asked_differently(state: ExperimentState) -> N
     names = list(found)
     assert names.index("schedule.step_size") - names.index("schedule") < 3, "a table's parameters stand together"
     assert spec_differences([groups[0], groups[0]]) == () and spec_differences([]) == ()
+    balanced = changed_strategy(groups[0][0].strategy, class_weights="balanced")
+    weighted = [msgspec.structs.replace(run, strategy=balanced) for run in groups[0]]
+    (told,) = spec_differences([groups[0], weighted])
+    assert (told.parameter, told.values) == ("class_weights", ("–", "balanced"))
     other_seeds = spec_differences([groups[0], groups[0][:1]])
     assert [(one.parameter, one.values) for one in other_seeds] == [("seeds", ("0, 1, 2", "0"))]
 

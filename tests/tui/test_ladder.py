@@ -19,7 +19,7 @@ from tui.screens.add_strategy import AddStrategy, no_backbone
 from tui.widgets.strategy_form import with_value
 from tui.widgets.strategy_list import StrategyList
 from tui.words import run_words
-from tui.words.strategies import kind, rates, what_trains
+from tui.words.strategies import described, kind, rates, what_trains
 
 
 @pytest.fixture
@@ -160,6 +160,8 @@ async def test_the_parameters_are_those_of_the_kinds_that_were_chosen(images: Da
         assert form.strategy.schedule == StepLR()
         assert "schedule.gamma" in displayed() and "augmentation.views" not in displayed()
 
+        await chosen("class_weights", "enter", "end", "enter")
+        assert form.strategy.class_weights == "balanced"
         await chosen("trains", "enter", "end", "enter")
         assert form.strategy.trains == "head" and "augmentation.views" in displayed()
         form.fields["augmentation.views"].control.focus()
@@ -176,7 +178,7 @@ async def test_the_parameters_are_those_of_the_kinds_that_were_chosen(images: Da
         await chosen("optimizer.name", "space", "end", "enter")
         assert form.strategy.is_probe
         assert form.strategy.trains == "head"
-        assert {"optimizer.l2", "optimizer.folds"} < displayed()
+        assert {"optimizer.l2", "optimizer.folds", "class_weights"} < displayed()
         assert not displayed() & {"epochs", "batch_size", "optimizer.lr", "schedule.name", "layer_decay", "head"}
         form.fields["optimizer.l2"].control.focus()
         await typed(pilot, "0.1 x")
@@ -210,6 +212,12 @@ def test_values_that_belong_together_change_together() -> None:
     assert with_value(probe, "optimizer.name", "AdamW").epochs == 5
     assert with_value(probe, "trains", "last-stage").learning_rate == 1e-3
     assert with_value(tuned, "layer_decay", 0.5).layer_decay == 0.5
+
+
+def test_classes_that_count_alike_are_told() -> None:
+    plain = presets()["resnet18-finetune"]
+    assert ("class weights", "balanced") in described(changed_strategy(plain, class_weights="balanced"))
+    assert "class weights" not in dict(described(plain))
 
 
 def test_strategies_in_words() -> None:

@@ -8,6 +8,7 @@ import pytest
 from engine.logs import events as ev
 from engine.logs.events import AnyEvent, Stage
 from engine.specs import spec
+from engine.specs.presets import on_rung
 from engine.states.fold import fold
 from engine.states.state import ExperimentState, condition
 from tests.tui import logs
@@ -203,6 +204,9 @@ def test_how_strategies_stand_so_far() -> None:
     narrow = run_words.so_far(state, 78)
     assert narrow.cell_len <= 78
     assert narrow.plain.endswith(" % (2)"), "names give way, not numbers"
+    probe = msgspec.structs.replace(state.runs[0], strategy=on_rung("resnet18", "probe"))
+    three = msgspec.structs.replace(state, runs=(probe,) * 3)
+    assert run_words.so_far(three, 120).plain.endswith("resnet18-probe 95.4 % (3)"), "no seed moved it"
     first = fold(logs.until("RunFinished", 1, events))
     assert run_words.so_far(first, 120).plain.endswith("resnet18-finetune 95.4 %")
 

@@ -106,14 +106,20 @@ def check(data: str | None, as_json: bool, **asked: Any) -> int:
 @json_option
 def rank(data: str | None, backbones: str, weights: str, device: str, as_json: bool, **asked: Any) -> int:
     """Which backbone suits the DATA? Ranked before anything trains, by LogME and a probe on frozen features."""
-    from engine.specs.toml import SpecError
     from tui.commands.rank import print_ranking
 
     source = data_of(data, **asked)
-    chosen = tuple(dict.fromkeys(name.strip() for name in backbones.split(",") if name.strip()))
-    if not chosen:
+    return print_ranking(source, _named(backbones), weights, device, as_json=as_json)
+
+
+def _named(backbones: str) -> tuple[str, ...]:
+    """The backbones that ``--backbones`` names, each once; ``SpecError`` where there are none."""
+    from engine.specs.toml import SpecError
+
+    named = tuple(dict.fromkeys(name.strip() for name in backbones.split(",") if name.strip()))
+    if not named:
         raise SpecError("--backbones: name at least one torchvision model")
-    return print_ranking(source, chosen, weights, device, as_json=as_json)
+    return named
 
 
 @cli.command()
@@ -314,9 +320,14 @@ def clear() -> int:
 
 
 @cli.command(short_help="What tl-tui finds on this machine: device, precision, weights.")
+@click.option(
+    "--backbones",
+    metavar="NAME,NAME,…",
+    help="torchvision models whose weights to look for.  [default: those of the strategies that `presets` lists]",
+)
 @json_option
-def doctor(as_json: bool) -> int:
+def doctor(backbones: str | None, as_json: bool) -> int:
     """Say what tl-tui finds on this machine: versions, device, precision, weights."""
     from tui.commands.lists import print_doctor
 
-    return print_doctor(as_json=as_json)
+    return print_doctor(() if backbones is None else _named(backbones), as_json=as_json)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 import msgspec
@@ -108,11 +109,11 @@ def clear_cache() -> int:
     return 0
 
 
-def print_doctor(*, as_json: bool) -> int:
-    """What tl-tui finds on this machine."""
+def print_doctor(backbones: Sequence[str], *, as_json: bool) -> int:
+    """What tl-tui finds on this machine, the weights of these backbones or of those of the known strategies."""
     from engine.doctor import examine
 
-    report = examine()
+    report = examine(backbones)
     if as_json:
         return _print_json(report)
     table = Table(show_header=False, box=None, padding=(0, 2, 0, 0))

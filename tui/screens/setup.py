@@ -6,7 +6,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
 
-from textual import on
+from textual import on, work
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Horizontal, Vertical
@@ -33,6 +33,7 @@ from tui.words.strategies import value_in_words
 
 if TYPE_CHECKING:
     from engine.states.state import ExperimentState
+    from tui.work.backbones import WeightsQuery
 
 STOP_FIRST = "an experiment is running: stop it first (2, then s)"
 
@@ -136,6 +137,7 @@ class SetupScreen(Mode):
         self.still.display = False
         self.start_line = StartLine()
         self._resumed = False
+        self._sought: WeightsQuery | None = None  # whose weights were last looked for
         self._said_of = False, False  # whether anything was being started here, and trained
         self._entered_in: tuple[Input, DataSource] | None = None
         self._first = self._written  # what it began with
@@ -167,6 +169,7 @@ class SetupScreen(Mode):
             self._resumed = True
             self.call_after_refresh(self._complete)
         else:
+            self._sought = None  # meanwhile an experiment may have fetched them
             self._say()
             if not app_of(self).hosting.is_busy:
                 self.data.check_images()  # which starting stopped, where nothing came of it
@@ -177,6 +180,7 @@ class SetupScreen(Mode):
         await self.options.complete()
         await self.form.complete()
         self._describe(self.strategies.current or self.form.strategy)
+        self._seek_weights()
 
     @property
     def _written(self) -> object:
@@ -456,8 +460,28 @@ class SetupScreen(Mode):
         if self._said_of != (hosting.is_busy, hosting.is_training):
             self._say()
 
+    def _seek_weights(self) -> None:
+        """Looks whose weights are not here, where that may have changed; not before the first frame."""
+        if not self.form.children:
+            return
+        from tui.work.backbones import WeightsQuery  # noqa: PLC0415 - not needed for the first frame
+
+        backbones = {strategy.backbone for strategy in self.strategies.strategies.values()}
+        asked = WeightsQuery(tuple(sorted(backbones)), self.options.asked_weights)
+        if asked != self._sought:
+            self._sought = asked
+            self._say_missing(asked)
+
+    @work(exclusive=True, group="weights", exit_on_error=False)
+    async def _say_missing(self, asked: WeightsQuery) -> None:
+        from tui.work.backbones import seeking  # noqa: PLC0415 - not needed for the first frame
+
+        missing = await seeking.answer(asked)
+        self.strategies.say_missing(missing, "to download" if asked.weights == "default" else "no weights")
+
     def _say(self, problem: str = "") -> None:
-        """Shows why it cannot start, or what would start."""
+        """Shows why it cannot start, or what would start, and which weights are not here."""
+        self._seek_weights()
         hosting = app_of(self).hosting
         self._said_of = hosting.is_busy, hosting.is_training
         if problem := problem or self._problem():

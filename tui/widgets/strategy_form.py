@@ -118,6 +118,7 @@ ENTRIES = (
     Entry("augmentation.crop_area", "crop area", _number, "1: no crop"),
     Entry("augmentation.flip", "flip", lambda text: text == "yes", choices=_same("yes", "no")),
     Entry("augmentation.views", "views", _whole, "1: none"),
+    Entry("class_weights", "class weights", str, choices=_same(*CHOICES["class_weights"])),
 )
 
 

@@ -16,6 +16,7 @@ from engine.specs.presets import named
 from engine.specs.strategy import Strategy, settings
 from engine.specs.toml import SpecError
 from tui.drawing.text import told_apart
+from tui.drawing.theme import AMBER, rgb
 from tui.widgets.order import obey
 from tui.words.strategies import what_trains
 
@@ -88,6 +89,8 @@ class StrategyList(OptionList):
         self.room = MOST_NAME
         self.known = {**{strategy.name: _unchanged(strategy) for strategy in chosen}, **known}
         self.added: set[str] = set()
+        self.missing: frozenset[str] = frozenset()
+        self.why_missing = ""
         self.ticked = {strategy.name for strategy in chosen}
         super().__init__(
             *(Option(prompt, id=name) for name, prompt in self._prompts().items()),
@@ -127,6 +130,12 @@ class StrategyList(OptionList):
         self.highlighted = list(self.strategies).index(strategy.name)
         self.post_message(self.Ticked())
 
+    def say_missing(self, backbones: frozenset[str], why: str) -> None:
+        """Says in a few words beside each ticked strategy of these backbones why their weights cannot be read now."""
+        if (backbones, why) != (self.missing, self.why_missing):
+            self.missing, self.why_missing = backbones, why
+            self._draw()
+
     def on_resize(self) -> None:
         """Names that have no room are cut so that they differ."""
         self.room = max(FEWEST_NAME, self.size.width - BESIDE)
@@ -143,7 +152,7 @@ class StrategyList(OptionList):
         """Ticks the highlighted strategy, or takes the tick away."""
         if (strategy := self.current) is not None:
             self.ticked ^= {strategy.name}
-            self.put(strategy)
+            self._draw()
             self.post_message(self.Ticked())
 
     def action_remove(self) -> None:
@@ -179,23 +188,37 @@ class StrategyList(OptionList):
         self.action_tick()
 
     def _prompts(self) -> dict[str, Text]:
-        """The line of each strategy; what trains stands in a column where all of it fits."""
-        names = told_apart(list(self.strategies), self.room)
+        """The line of each strategy; what is said of it stands in a column where all of it fits. That its weights are
+        missing is said before what trains, and a name makes room for it.
+        """
+        notes = [self._note(strategy) for strategy in self.strategies.values()]
         trains = [what_trains(strategy) for strategy in self.strategies.values()]
+        width = self.room + BESIDE - TICK_AND_MARK
+        room = min(self.room, max(FEWEST_NAME, width - max(map(len, notes)) - len("…")))
+        names = told_apart(list(self.strategies), room)
         cells = max(map(len, names))
-        if cells + max(map(len, trains)) > self.room + BESIDE - TICK_AND_MARK:
+        beside = [f"{note and f'{note}, '}{what}" for note, what in zip(notes, trains, strict=True)]
+        if cells + max(map(len, beside)) > width:
             cells = 0
         return {
-            key: self._prompt(strategy, name, what, cells)
-            for (key, strategy), name, what in zip(self.strategies.items(), names, trains, strict=True)
+            key: self._prompt(strategy, name, cells, said, len(note))
+            for (key, strategy), name, said, note in zip(self.strategies.items(), names, beside, notes, strict=True)
         }
 
-    def _prompt(self, strategy: Strategy, name: str, what: str, cells: int) -> Text:
+    def _note(self, strategy: Strategy) -> str:
+        is_missing = strategy.name in self.ticked and strategy.backbone in self.missing
+        return self.why_missing if is_missing else ""
+
+    def _prompt(self, strategy: Strategy, name: str, cells: int, said: str, warned: int) -> Text:
+        """A strategy's line, of whose last words the first ``warned`` characters are a warning."""
         ticked = strategy.name in self.ticked
         text = Text(no_wrap=True, overflow="ellipsis")
         text.append("[x] " if ticked else "[ ] ", "bold" if ticked else "")
         text.append(name).append("*" if self.is_changed(strategy) else " ").append(" " * (cells - len(name)))
-        return text.append(f" {what}", "dim")
+        begin = len(text) + 1
+        text.append(f" {said}", "dim")
+        text.stylize(f"not dim {rgb(AMBER)}", begin, begin + warned)
+        return text
 
 
 def _unchanged(strategy: Strategy) -> Strategy:

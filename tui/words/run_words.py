@@ -251,10 +251,11 @@ def so_far(state: ExperimentState, width: int) -> Text:
     """
     over = sum(run.is_over for run in state.runs)
     found: dict[str, list[float]] = {run.strategy.name: [] for run in state.runs}
+    probes = {run.strategy.name for run in state.runs if run.strategy.is_probe}
     for run in state.runs:
         if run.is_over and run.best is not None:
             found[run.strategy.name].append(run.best.val.accuracy)
-    said = {name: _mean(values) for name, values in found.items() if values}
+    said = {name: _mean(values, name in probes) for name, values in found.items() if values}
     text = Text(f"{over}/{len(state.runs)} runs over", no_wrap=True)
     if said:
         begin = " · best val " if width >= 100 else " · "
@@ -268,10 +269,12 @@ def so_far(state: ExperimentState, width: int) -> Text:
     return text
 
 
-def _mean(values: list[float]) -> str:
-    """``93.5 ± 0.6 % (5)``, of one run ``93.5 %``."""
+def _mean(values: list[float], is_probe: bool) -> str:
+    """``93.5 ± 0.6 % (5)``, of one run ``93.5 %``; of probes that no seed moved ``93.5 % (5)``."""
     if len(values) == 1:
         return percent(values[0])
+    if is_probe and len({*values}) == 1:
+        return f"{percent(values[0])} ({len(values)})"
     return f"{spread(mean(values), stdev(values), percent)} ({len(values)})"
 
 

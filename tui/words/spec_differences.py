@@ -32,7 +32,7 @@ class SpecDifference:
     values: tuple[str, ...]
 
 
-_PLAIN: dict[str, object] = {"head": "random", "layer_decay": 1.0}
+_PLAIN: dict[str, object] = {"head": "random", "layer_decay": 1.0, "class_weights": "none"}
 """Values that say no more than that there is none."""
 
 

@@ -48,6 +48,8 @@ def described(strategy: Strategy) -> tuple[tuple[str, str], ...]:
         ("epochs", f"{strategy.epochs}, batches of {strategy.batch_size}"),
         ("augmentation", ", ".join(part for part in (crop, flip) if part) if strategy.is_augmented else "none"),
     ]
+    if strategy.class_weights != "none":
+        found.append(("class weights", strategy.class_weights))
     return tuple(
         (title, value) for title, value in found if not (strategy.is_probe and title in ("schedule", "epochs"))
     )

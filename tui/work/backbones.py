@@ -1,9 +1,10 @@
-"""What to know of a backbone before choosing it: looks for its weights, so :func:`facts` belongs into a thread."""
+"""What to know of a backbone before choosing it: looks at disks for its weights, so this belongs into threads."""
 
 from __future__ import annotations
 
 from typing import NamedTuple
 
+from engine.models.weight_files import is_here
 from engine.specs.toml import SpecError
 from engine.text import shown
 from engine.units import short_count
@@ -16,6 +17,13 @@ class BackboneQuery(NamedTuple):
     """A backbone, and which ``weights`` it would begin with, as in an experiment."""
 
     backbone: str
+    weights: str
+
+
+class WeightsQuery(NamedTuple):
+    """Backbones, and which ``weights`` they would begin with, as in an experiment."""
+
+    backbones: tuple[str, ...]
     weights: str
 
 
@@ -51,5 +59,14 @@ def facts(asked: BackboneQuery) -> Facts:
         return Facts(size, problem=unexpected(error))
 
 
+def missing(asked: WeightsQuery) -> frozenset[str]:
+    """Those of the backbones whose weights are not on this machine, or not where they are said to be; loads no torch
+    and reads none of their files.
+    """
+    return frozenset(backbone for backbone in asked.backbones if not is_here(backbone, asked.weights))
+
+
 looking = Latest[BackboneQuery, Facts](facts, "backbones")
 """One thread, however often the window is opened while a disk does not answer."""
+seeking = Latest[WeightsQuery, frozenset[str]](missing, "weights")
+"""Another, which torch does not hold up."""

@@ -212,6 +212,13 @@ def test_probes_of_several_seeds_tell_their_regularisations_as_a_range() -> None
     assert lines(one)["What was trained", "optimizer"].values == ("LBFGS, L2 0.03",)
 
 
+def test_how_much_classes_count_stands_beside_the_optimizer() -> None:
+    strategy = changed_strategy(on_rung("resnet18", "finetune"), class_weights="balanced")
+    made = compare([Source(replace(state(), runs=(RunState("a-0", strategy, 0),)))])
+    assert lines(made)["What was trained", "optimizer"].values[0].endswith("batches of 16, class weights balanced")
+    assert made.runs[0].class_weights == "balanced"
+
+
 def test_the_regularisation_of_a_probe_that_training_begins_from_is_not_the_optimizers() -> None:
     strategy = on_rung("resnet18", "lpft")
     runs = tuple(

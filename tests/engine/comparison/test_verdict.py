@@ -62,6 +62,56 @@ def test_several_seeds_speak_of_the_strategies() -> None:
     assert "3 seeds each): more than chance explains in these images and these seeds." in said
 
 
+def probes(pair: PairedDifference) -> Comparison:
+    """Of two probes, each of three seeds that came to the same."""
+    found = result(pair, optimizer="LBFGS", epochs=1, epochs_planned=1)
+    runs = tuple(
+        replace(one, run=f"{one.strategy}-{seed}", seed=seed, seconds_total=100.0 + seed)
+        for one in found.runs
+        for seed in range(3)
+    )
+    return replace(found, runs=runs)
+
+
+def test_seeds_that_change_nothing_are_told_and_not_asked_for() -> None:
+    said = verdict(probes(pair_of(139, 6, 4, 4, seeds=3)))
+    assert "3 seeds each): no difference that this data can show; about 3,000 images would be needed" in said
+    assert said.endswith("No seed moves a and b: the runs of each are the same network.")
+    few = pair_of(5, 6, 1, 0, seeds=3)
+    few = replace(few, images_needed=None, low=-0.1, p=0.5)
+    assert "; more seeds would tell more" in verdict(result(few))
+    assert "seeds would tell" not in verdict(probes(few))
+    assert "more than chance explains in these images. They" in verdict(probes(pair_of(400, 60, 10, 30, seeds=3)))
+
+
+@pytest.mark.parametrize("field", ["val_loss", "test_loss"])
+def test_of_probes_a_number_that_no_seed_moves_has_no_spread(field: str) -> None:
+    still = probes(pair_of(139, 6, 4, 4, seeds=3))
+    values = {line.title: line.values for section in sections(still, columns(still)) for line in section.lines}
+    assert values["validation accuracy"] == ("94.8 %", "93.5 %") and "±" in values["time in all"][0]
+    assert "  range of the runs" not in values and "±" not in "".join(values["generalisation gap"])
+    first, *others = still.runs
+    moved = replace(still, runs=(replace(first, **{field: 0.3}), *others))
+    values = {line.title: line.values for section in sections(moved, columns(moved)) for line in section.lines}
+    assert values["validation accuracy"] == ("94.8 %", "93.5 %"), "which no seed moves"
+    assert "±" in values["log loss"][0] or field == "test_loss"
+    assert "No seed moves b: its runs are the same network." in verdict(moved)
+    folds = replace(still, runs=tuple(replace(one, fold=one.seed + 1) for one in still.runs))
+    (line, *_) = next(one for one in sections(folds, columns(folds)) if one.title.startswith("Valid")).lines
+    assert line.values == ("94.8 ± 0.0 %", "93.5 ± 0.0 %"), "of other images"
+    assert "No seed" not in verdict(folds)
+    trained = replace(still, runs=tuple(replace(one, optimizer="SGD") for one in still.runs))
+    assert "No seed" not in verdict(trained)
+    (line, *_) = next(one for one in sections(trained, columns(trained)) if one.title.startswith("Valid")).lines
+    assert line.values == ("94.8 ± 0.0 %", "93.5 ± 0.0 %"), "of trained runs that is news"
+
+
+def test_of_a_probe_alone_the_interval_is_told_not_a_range() -> None:
+    found = probes(pair_of(139, 6, 4, 4))
+    said = verdict(replace(found, runs=found.runs[:3], pairs=()))
+    assert said.startswith("a reaches 94.8 % on 153 validation images (95 % interval ")
+
+
 def test_equal_strategies_are_said_to_be() -> None:
     said = verdict(result(pair_of(90, 4, 4, 2)))
     assert said.startswith("a and b are equally accurate, 94.0 %, on the same 100 validation images (95 % interval -")

@@ -253,8 +253,9 @@ def test_uneven_classes() -> None:
         Finding(
             "warning",
             "Class a has 20 times as many training images as b (100 and 5).",
-            "look at balanced accuracy and each class's recall rather than at accuracy",
-            "20 times as many a as b",
+            "look at balanced accuracy and each class's recall rather than at accuracy; a strategy's class_weights = "
+            "'balanced' lets every class count as much",
+            "20 times as many a as b\nclass weights can balance them",
         ),
     )
 

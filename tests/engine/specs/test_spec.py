@@ -75,7 +75,11 @@ def test_a_probe_has_one_epoch_whatever_is_asked() -> None:
 def test_an_experiment_survives_toml(tmp_path: Path) -> None:
     known = presets()
     experiment = Experiment(
-        strategies=(*known.values(), *(on_rung("resnet50", rung) for rung in rungs())),
+        strategies=(
+            *known.values(),
+            *(on_rung("resnet50", rung) for rung in rungs()),
+            changed_strategy(on_rung("resnet34", "probe"), class_weights="balanced"),
+        ),
         data=DataSource(path="/some/where [red]x[/]", images="/images", val_fraction=0.3),
         seeds=(3, 1),
         weights="none",
@@ -146,6 +150,10 @@ def test_based_on_takes_the_other_values() -> None:
         ("[[strategies]]\nbased_on = 'resnet18-probe'\nname = 'x'\noptimizer = { folds = 1 }", "optimizer.folds"),
         ("[[strategies]]\nname = 'x'\nlayer_decay = 1.5", "layer_decay: must be a number of at most 1"),
         ("[[strategies]]\nname = 'x'\nlayer_decay = 0.0", "layer_decay: must be a number above 0"),
+        (
+            "[[strategies]]\nname = 'x'\nclass_weights = 'inverse'",
+            "class_weights: there is no 'inverse'; there are none, balanced",
+        ),
         ("[[strategies]]\nname = 'x'\nhead = 'zero'", "head: there is no 'zero'; there are random, probe"),
         (
             "[[strategies]]\nname = 'x'\ntrains = 'tail'",

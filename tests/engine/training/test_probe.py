@@ -11,19 +11,20 @@ import numpy as np
 import pytest
 import torch
 from sklearn.linear_model import LogisticRegression
-from torch import Tensor, nn
+from torch import Tensor
 from torch.nn import functional
 
 from engine.data.dataset import Sample
 from engine.data.prepared import Part
 from engine.logs.events import Event, ProbeSolved, Warned
+from engine.models.backbones import ConvHead
 from engine.specs.presets import on_rung
 from engine.specs.strategy import LBFGS, SGD, changed_strategy
 from engine.training import fit, head_start
 from engine.training import probe as module
 from engine.training.batches import Batch, Feed, feature_feed
 from engine.training.memory import TooLargeError
-from engine.training.probe import Head, Probe, divided, probe
+from engine.training.probe import Probe, divided, probe
 from engine.training.run import Run, at_the_start
 from tests.engine.training.runs import epochs_of, fitted, make_run, never_best, whole
 from tests.engine.work import result
@@ -40,12 +41,8 @@ def problem(images: int, size: int) -> tuple[Tensor, Tensor]:
     return 7 + 3 * (centres[labels] + noise), labels
 
 
-def start(size: int) -> Head:
-    return Head(torch.zeros(CLASSES, size), torch.zeros(CLASSES))
-
-
 def solved(features: Tensor, labels: Tensor, parts: Tensor | None, settings: LBFGS) -> Probe:
-    return result(probe(features, labels, parts, start(features.shape[1]), settings))[0]
+    return result(probe(features, labels, CLASSES, parts, settings))[0]
 
 
 def test_what_memory_has_no_room_for_is_told_before_the_system_ends_the_process(
@@ -108,19 +105,28 @@ def test_it_is_the_same_every_time_and_tells_nothing_of_the_process() -> None:
     assert first.l2 == again.l2
 
 
-def test_a_convolution_is_solved_for_too() -> None:
-    """SqueezeNet's head, whose ReLU and mean come after it, is better than where it began."""
+def test_squeezenets_head_is_the_probe_of_the_mean_features_whatever_its_relu_cuts() -> None:
     random = torch.Generator().manual_seed(1)
-    labels = torch.arange(24) % CLASSES
-    maps = torch.randn(24, 8, 3, 3, generator=random).relu() + nn.functional.one_hot(labels, 8)[:, :, None, None]
-    begin = Head(0.3 * torch.randn(CLASSES, 8, 1, 1, generator=random), torch.full((CLASSES,), 0.1))
+    features, labels = problem(90, 20)
+    maps = features[:, :, None, None] + 9 * torch.randn(90, 20, 3, 3, generator=random)
+    settings, parts = LBFGS(l2=(1.0, 0.1)), torch.arange(90) // 3 % 5
+    found = solved(maps, labels, parts, settings)
+    wanted = solved(maps.double().mean((2, 3)), labels, parts, settings)
+    head = ConvHead(20, CLASSES, 1).double()
+    with torch.no_grad():
+        head.weight.copy_(found.head.weight[..., None, None])
+        head.bias.copy_(found.head.bias)
+        said = head(maps.double()).softmax(1)
+    logits = maps.double().mean((2, 3)) @ wanted.head.weight.T + wanted.head.bias
+    torch.testing.assert_close(said, logits.softmax(1))
+    assert found[1:] == pytest.approx(wanted[1:])
+    assert found.head.bias.gt(wanted.head.bias).all(), "else nothing was below nought"
 
-    def loss(head: Head) -> float:
-        logits = functional.conv2d(maps.double(), head.weight.double().view(CLASSES, 8, 1, 1), head.bias.double())
-        return functional.cross_entropy(logits.relu().mean((2, 3)), labels).item()
 
-    found = result(probe(maps, labels, None, begin, LBFGS(l2=(0.001,))))[0]
-    assert loss(found.head) < 0.3 * loss(begin)
+def test_of_a_convolution_memory_is_asked_for_its_mean_features_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    features, labels = problem(90, 20)
+    monkeypatch.setattr(module, "free_memory", lambda: 6 * 90 * CLASSES * 8 + 90 * 20 * 8)
+    solved(features[:, :, None, None].expand(-1, -1, 13, 13), labels, None, LBFGS(l2=(1.0,)))
 
 
 def test_groups_stay_whole_and_small_classes_mean_fewer_parts() -> None:
