@@ -189,8 +189,12 @@ def _changes(earlier: ExperimentState, now: ev.ExperimentResumed) -> list[str]:
 
 
 def _drive(events: Generator[Event, None, None], log: EventLog, controls: Controls, run_name: str) -> Action | None:
-    """Logs a run's events until it ends; a person's stop, skip or suspend is thrown into it and returned."""
+    """Logs a run's events until it ends; a person's stop, skip or suspend is thrown into it and returned.
+
+    Once the log that the run is over is on the disk, its checkpoint, the only other record of that, is removed.
+    """
     interruption: Action | None = None
+    event: Event | None = None
     with suppress(StopIteration, Interrupted):
         event = next(events)
         while True:
@@ -202,6 +206,10 @@ def _drive(events: Generator[Event, None, None], log: EventLog, controls: Contro
             if interruption in (None, "skip"):  # what ends all outweighs what ends a run
                 interruption = asked
             event = events.throw(Interrupted(asked))
+    if isinstance(event, ev.RunFinished | ev.RunFailed):
+        kept = log.is_on_disk()
+        if kept and isinstance(event, ev.RunFinished) and event.end != "stopped":
+            checkpoint.remove(log.folder, run_name)
     return interruption
 
 

@@ -81,8 +81,6 @@ def run_events(shared: Shared, planned: PlannedRun, view: Preprocessing, known: 
     for event in (*ending, last):
         with suppress(Interrupted):  # it is ending already; nothing of it may be lost
             yield event
-    if isinstance(last, ev.RunFinished) and last.end != "stopped":
-        checkpoint.remove(shared.folder, name)
 
 
 def _begun(
