@@ -55,7 +55,7 @@ class EventLog:
         self._lock = acquired(folder, force)
         self.opened = datetime.now(UTC)
         try:
-            sign(folder)  # from now on others know whom to send commands to
+            sign(folder, self._lock)  # from now on others know whom to send commands to
             self.earlier = event_reader(folder).read()
             # a line that was torn ends here
             self._waiting = b"" if _ends_whole(folder / EVENTS) else b"\n"
