@@ -134,7 +134,7 @@ def _run(
                 continue
             if shared.prepared:
                 release_memory()  # of the run before
-            events = run_events(shared, planned, views[planned.strategy.name], len(left.epochs))
+            events = run_events(shared, planned, views[planned.strategy.name], left.latest.epoch if left.latest else 0)
             with _heartbeat(log, memory, planned.name):
                 action = _drive(events, log, controls, planned.name)
             if action == "suspend":

@@ -427,6 +427,18 @@ def kill(folder: Path, asked: Experiment, when: Condition) -> None:
         run(asked, discover(asked.data), log, deque())
 
 
+def test_no_epoch_is_there_twice_where_the_log_has_lost_an_earlier_one(
+    image_folder: Callable[..., Path], tmp_path: Path
+) -> None:
+    asked = small_experiment("resnet18-finetune", data=image_folder())
+    run_until(tmp_path, asked, "suspend", ended(2))
+    lines = (tmp_path / EVENTS).read_bytes().splitlines(keepends=True)
+    first = next(line for line in lines if line.startswith(b'{"event":"EpochFinished"'))
+    (tmp_path / EVENTS).write_bytes(b"".join(b"damaged\n" if line == first else line for line in lines))
+    state = go_on(tmp_path, asked)
+    assert [epoch.epoch for epoch in state.run(FINE_TUNING).epochs] == [2, 3]
+
+
 @pytest.mark.parametrize("fault", ["write", "fsync"])
 def test_what_the_log_could_not_keep_is_in_the_checkpoint_where_the_process_is_killed(
     fault: str, image_folder: Callable[..., Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
