@@ -117,7 +117,8 @@ def _run(
         if name in left:
             left.remove(name)
             log.append(ev.RunFinished(run=name, end="skipped", memory=memory.sample()))
-            checkpoint.remove(log.folder, name)
+            if log.is_on_disk():
+                checkpoint.remove(log.folder, name)
 
     controls = Controls(log.folder, log, meters, asked, earlier, leave_out)
     with ThreadPoolExecutor(1, thread_name_prefix="cache") as later:
@@ -144,7 +145,8 @@ def _run(
             left.remove(planned.name)
             if shared.prepared:
                 release_memory()  # of the run before
-            events = run_events(shared, planned, views[planned.strategy.name], len(known.epochs))
+            logged = known.latest.epoch if known.latest else 0
+            events = run_events(shared, planned, views[planned.strategy.name], logged)
             with _heartbeat(log, memory, planned.name):
                 action = _drive(events, log, controls, planned.name)
             if action == "suspend":
@@ -210,8 +212,12 @@ def _changes(earlier: ExperimentState, now: ev.ExperimentResumed) -> list[str]:
 
 
 def _drive(events: Generator[Event, None, None], log: EventLog, controls: Controls, run_name: str) -> Action | None:
-    """Logs a run's events until it ends; a person's stop, skip or suspend is thrown into it and returned."""
+    """Logs a run's events until it ends; a person's stop, skip or suspend is thrown into it and returned.
+
+    Once the log that the run is over is on the disk, its checkpoint, the only other record of that, is removed.
+    """
     interruption: Action | None = None
+    event: Event | None = None
     with suppress(StopIteration, Interrupted):
         event = next(events)
         while True:
@@ -223,6 +229,10 @@ def _drive(events: Generator[Event, None, None], log: EventLog, controls: Contro
             if interruption in (None, "skip"):  # what ends all outweighs what ends a run
                 interruption = asked
             event = events.throw(Interrupted(asked))
+    if isinstance(event, ev.RunFinished | ev.RunFailed):
+        kept = log.is_on_disk()
+        if kept and isinstance(event, ev.RunFinished) and event.end != "stopped":
+            checkpoint.remove(log.folder, run_name)
     return interruption
 
 

@@ -48,7 +48,7 @@ logger = logging.getLogger("engine")
 def run_events(shared: Shared, planned: PlannedRun, view: Preprocessing, known: int) -> Generator[Event, None, None]:
     """Everything that happens in one run, ending with ``RunFinished`` or ``RunFailed``, or without where suspended.
 
-    Goes on from the run's checkpoint, if there is one; ``known`` of its epochs are in the log.
+    Goes on from the run's checkpoint, if there is one; ``known``: the last of its epochs in the log, else 0.
     :class:`Interrupted` may be thrown in at any event: the run then saves its best epoch and where it stands, and ends.
     Raises ``DataError`` or ``SpecError`` where the images or the settings cannot be used at all, since no other run
     could go on either.
@@ -62,7 +62,8 @@ def run_events(shared: Shared, planned: PlannedRun, view: Preprocessing, known: 
         try:
             course, started = yield from _begun(shared, planned, view)
             yield started
-            yield from course.epochs[known:]  # what a full disk or a power cut took from the log
+            # what a full disk or a power cut took from the log
+            yield from (epoch for epoch in course.epochs if epoch.epoch > known)
             yield from _fit(shared, course)
             yield from _test(course)
             last = _finished(shared, name, course, "finished")
@@ -81,8 +82,6 @@ def run_events(shared: Shared, planned: PlannedRun, view: Preprocessing, known: 
     for event in (*ending, last):
         with suppress(Interrupted):  # it is ending already; nothing of it may be lost
             yield event
-    if isinstance(last, ev.RunFinished) and last.end != "stopped":
-        checkpoint.remove(shared.folder, name)
 
 
 def _begun(

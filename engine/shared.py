@@ -33,7 +33,7 @@ NAMED = 1000
 class Shared:
     """What the runs of an experiment share.
 
-    ``fingerprint``: of the images that the experiment began with, empty where it begins now; ``force``: others will do.
+    ``fingerprint``: of the images that an earlier process left, empty where it begins now; ``force``: others will do.
     ``prepared`` holds its images by their side in pixels; ``features`` those of frozen backbones.
     ``later`` writes to the cache beside the training. ``meters`` stand still while the experiment is paused.
     ``divisions`` holds the folds of one side and one seed at a time. ``backbones``: those of which nobody knows yet
@@ -80,7 +80,8 @@ def _prepared(shared: Shared, side: int) -> Generator[Event, None, Prepared]:
         others = [prepared.pixels for prepared in shared.prepared.values()]
         work = prepare(shared.dataset, side, shared.device, shared.later, others)
         prepared = yield from as_events(work, "decoding", shared.meters.clock)
-        if shared.fingerprint not in ("", prepared.fingerprint):
+        began_with = next((one.fingerprint for one in shared.prepared.values()), shared.fingerprint)
+        if began_with not in ("", prepared.fingerprint):
             changed = "the images, their labels or their split are not those that the experiment began with"
             if not shared.force:
                 raise ChangedError(f"{changed}; `tl-tui resume --force` goes on all the same")

@@ -30,8 +30,22 @@ class State(NamedTuple):
     inode: int
 
 
+class Contents(NamedTuple):
+    """SHA-256 ``digests`` (hex) of files' bytes, None where a file cannot be read, and in what ``versions`` the files
+    were looked at: numbers that tell a file only from itself at another time, in this process.
+    """
+
+    digests: list[str | None]
+    versions: list[int]
+
+
 def content_hashes(paths: Sequence[str], workers: int) -> Generator[WorkDone, None, list[str | None]]:
-    """SHA-256 digests (hex) of the files' bytes, None where a file cannot be read; yields how far it is.
+    """The digests of :func:`contents_of`; yields how far it is."""
+    return (yield from contents_of(paths, workers)).digests
+
+
+def contents_of(paths: Sequence[str], workers: int) -> Generator[WorkDone, None, Contents]:
+    """What the files contain; yields how far it is.
 
     Remembered by path, size, times and inode, so that a file that did not change is not read again. Not remembered are
     those that change now or changed just before.
@@ -49,7 +63,12 @@ def content_hashes(paths: Sequence[str], workers: int) -> Generator[WorkDone, No
     lasting = {name: digest for name, digest in digests.items() if digest is not None and name not in unsettled}
     if len(lasting) > len(known):
         remember("digests", RECIPE, lasting, "digests")
-    return [digests[name] for name in names]
+    return Contents([digests[name] for name in names], [hash(state) for state in states])
+
+
+def still_contains(path: str, digest: str, version: int) -> bool:
+    """Whether a file has the bytes of a digest, as it had in a ``version``; it is read only where this is another."""
+    return hash(_state(path)) == version or _digest(path) == digest
 
 
 def _is_settled(path: str, state: State | None, before: int) -> bool:

@@ -87,11 +87,15 @@ class Mapped:
 
 @dataclass(frozen=True)
 class OnDemand:
-    """Images that are decoded from their files to squares of ``side`` pixels each time they are asked for."""
+    """Images that are decoded from their files to squares of ``side`` pixels each time they are asked for.
+
+    ``unchanged``: whether the file at a place in ``paths`` is still the one that is meant.
+    """
 
     paths: tuple[str, ...]
     side: int
     device: torch.device
+    unchanged: Callable[[int], bool]
 
     @property
     def kept(self) -> str:
@@ -99,13 +103,20 @@ class OnDemand:
         return "decoded again in every epoch"
 
     def batches(self, rows: Tensor, sizes: Sequence[int]) -> Iterator[Tensor]:
-        """See :class:`Pixels`; ``DataError`` where a file can no longer be decoded."""
-        tasks = (partial(_square, self.paths[row], self.side) for row in rows.tolist())
+        """See :class:`Pixels`; ``DataError`` where a file can no longer be decoded, or is another one."""
+        tasks = (partial(self._meant, row) for row in rows.tolist())
         ahead = math.ceil(BATCHES_AHEAD * max(sizes, default=1) / cores())
         with closing(in_order(tasks, cores(), max(4, ahead))) as images:
             for size in sizes:
                 batch = np.stack([next(images) for _ in range(size)])
                 yield channels_first(on_device(torch.from_numpy(batch), self.device))
+
+    def _meant(self, row: int) -> NDArray[np.uint8]:
+        image = _square(self.paths[row], self.side)
+        if not self.unchanged(row):
+            path = shown(self.paths[row])
+            raise DataError(f"{path}: has changed since it was first read; put the image back, or start anew")
+        return image
 
 
 def channels_first(batch: Tensor) -> Tensor:

@@ -18,12 +18,12 @@ from numpy.typing import NDArray
 
 from engine import cache
 from engine.cached_rows import CONTENTS, Digests, Files, as_digests, entry_name, reusable_rows, write_rows
-from engine.data.content_hashes import content_hashes
+from engine.data.content_hashes import contents_of, still_contains
 from engine.data.dataset import DataError, DataSet, Sample, Unreadable
 from engine.data.memory_limits import image_memory_budget
 from engine.data.pixels import OnDemand, Pixels, held, in_memory, mapped, open_mapped, unmap
 from engine.data.prepared import Part, Prepared
-from engine.data.squares import Undecoded, decode, decode_into
+from engine.data.squares import CHANGED, Undecoded, decode, decode_into
 from engine.data.threads import cores
 from engine.progress import WorkDone, counting_images, transformed
 from engine.text import shown
@@ -43,14 +43,20 @@ logger = logging.getLogger("engine")
 class Squares(NamedTuple):
     """What is to be decoded: ``contents`` by their digests, the file of each, and the ``side`` of the squares (pixels).
 
-    ``recipe`` names the way from files to pixels, ``name`` the data set.
+    ``recipe`` names the way from files to pixels, ``name`` the data set. ``versions``: the files when they had these
+    contents.
     """
 
     name: str
     contents: Digests
     files: tuple[str, ...]
+    versions: tuple[int, ...]
     recipe: str
     side: int
+
+    def unchanged(self, row: int) -> bool:
+        """Whether a row's file still has its content."""
+        return still_contains(self.files[row], self.contents[row].decode(), self.versions[row])
 
     @property
     def shape(self) -> tuple[int, int, int, int]:
@@ -75,17 +81,19 @@ def prepare(
 
     What the next experiment can use is written by ``later``; ``others``, of other sides, are kept already, and share
     the room with these. ``DataError`` where a class of training images, or all of validation or of the test part,
-    cannot be read. An image left out for a reason that may pass is tried again by the next experiment.
+    cannot be read. An image left out for a reason that may pass is tried again by the next experiment; that its file
+    was another when it was decoded is such a reason, since what is kept is named by what the file was.
     """
     samples = (*dataset.train, *dataset.val, *dataset.test)
     paths = [sample.path for sample in samples]
-    hashes = yield from content_hashes(paths, cores())
-    path_of = {digest: path for digest, path in zip(hashes, paths, strict=True) if digest is not None}
-    row_of = {digest: row for row, digest in enumerate(sorted(path_of))}
+    hashes, versions = yield from contents_of(paths, cores())
+    place_of = {digest: place for place, digest in enumerate(hashes) if digest is not None}
+    row_of = {digest: row for row, digest in enumerate(sorted(place_of))}
     squares = Squares(
         dataset.name,
-        as_digests(path_of),
-        tuple(path_of[digest] for digest in row_of),
+        as_digests(place_of),
+        tuple(paths[place_of[digest]] for digest in row_of),
+        tuple(versions[place_of[digest]] for digest in row_of),
         cache.key(DECODER, PIL.__version__, side),
         side,
     )
@@ -126,11 +134,14 @@ def _decoded(
     if found := _found(squares, device, fits, others, just_made=True):
         return found
     nowhere = (np.empty(squares.shape[1:], np.uint8) for _ in squares.files)
-    reasons = _reasons(
-        (yield from counting_images("checking images", decode(squares.files, nowhere), len(squares.files)))
-    )
+    checking = decode(squares.files, nowhere, unchanged=squares.unchanged)
+    reasons = _reasons((yield from counting_images("checking images", checking, len(squares.files))))
     _keep(squares, reasons)
-    return OnDemand(squares.files, squares.side, device), reasons
+    return _on_demand(squares, device), reasons
+
+
+def _on_demand(squares: Squares, device: torch.device) -> OnDemand:
+    return OnDemand(squares.files, squares.side, device, squares.unchanged)
 
 
 def _found(
@@ -149,7 +160,7 @@ def _found(
             return None
         if not (folder / PIXELS).exists():
             # there was no room for them, in memory or on the disk, where there may be now
-            return (OnDemand(squares.files, squares.side, device), reasons) if just_made else None
+            return (_on_demand(squares, device), reasons) if just_made else None
         array = np.load(folder / PIXELS, allow_pickle=False) if fits else open_mapped(folder / PIXELS)
         if array.shape != squares.shape or array.dtype != np.uint8:
             return None
@@ -182,8 +193,9 @@ def _filled(array: NDArray[np.uint8], squares: Squares, detail: str) -> Generato
         reasons |= {row: undecoded[place] for row, place in rows_there if place in undecoded}
     rows = np.flatnonzero(missing).tolist()
     if rows:
-        decoding = _unmapping(decode([squares.files[row] for row in rows], (array[row] for row in rows)), array)
-        done = yield from counting_images(detail, decoding, len(rows))
+        files, places = [squares.files[row] for row in rows], (array[row] for row in rows)
+        work = decode(files, places, unchanged=lambda place: squares.unchanged(rows[place]))
+        done = yield from counting_images(detail, _unmapping(work, array), len(rows))
         reasons |= {row: undecoded for row, undecoded in zip(rows, done, strict=True) if undecoded is not None}
     return reasons, len(rows)
 
@@ -271,7 +283,7 @@ def _part(samples: Sequence[Sample], rows: Sequence[int | None], reasons: Reason
 def _why_not(path: str, side: int) -> str:
     """Why the bytes of a file could not be read."""
     undecoded = decode_into(np.empty((side, side, 3), np.uint8), path)
-    return "it changes while it is read" if undecoded is None else undecoded.reason
+    return (undecoded or CHANGED).reason
 
 
 def _check_usable(dataset: DataSet, train: Part, val: Part, test: Part) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator, Iterable, Sequence
+from collections.abc import Callable, Generator, Iterable, Sequence
 from functools import partial
 
 import numpy as np
@@ -21,18 +21,34 @@ class Undecoded(Struct, frozen=True):
     passing: bool = False
 
 
+CHANGED = Undecoded("it changes while it is read", passing=True)
+
+
 def decode(
-    paths: Sequence[str], out: Iterable[NDArray[np.uint8]], workers: int | None = None
+    paths: Sequence[str],
+    out: Iterable[NDArray[np.uint8]],
+    workers: int | None = None,
+    unchanged: Callable[[int], bool] | None = None,
 ) -> Generator[int, None, list[Undecoded | None]]:
     """Decodes every file into its place of ``out``, N times uint8 (side, side, 3); yields the number of files done.
 
     Returns why each could not be decoded, None where it could; its place is then left as it was.
     The shorter side is resized to ``side`` (bilinear, antialiased), then the central square is taken, as torchvision's
     ``Resize`` and ``CenterCrop`` do on a Pillow image. Closing the generator ends its threads as soon as the images in
-    their hands are done.
+    their hands are done. ``unchanged``: whether the file at a place in ``paths`` is still the one that is meant, asked
+    once it was decoded; another one is :data:`CHANGED`, and its place all zero.
     """
-    tasks = (partial(decode_into, place, path) for place, path in zip(out, paths, strict=True))
+    asked = (None if unchanged is None else partial(unchanged, place) for place in range(len(paths)))
+    tasks = (partial(_decode_one, *each) for each in zip(out, paths, asked, strict=True))
     return (yield from collected(tasks, workers or cores()))
+
+
+def _decode_one(out: NDArray[np.uint8], path: str, unchanged: Callable[[], bool] | None) -> Undecoded | None:
+    undecoded = decode_into(out, path)
+    if unchanged is None or unchanged():
+        return undecoded
+    out[:] = 0
+    return CHANGED
 
 
 def decode_into(out: NDArray[np.uint8], path: str) -> Undecoded | None:

@@ -5,6 +5,7 @@ Imports without torch.
 
 from __future__ import annotations
 
+import errno
 import os
 import threading
 import time
@@ -24,8 +25,6 @@ from engine.logs.events import (
     Event,
     MemorySampled,
     Progress,
-    RunFailed,
-    RunFinished,
     Warned,
 )
 from engine.logs.folder import COMMANDS, EVENTS, WRITER_LOCK
@@ -56,7 +55,7 @@ class EventLog:
         self._lock = acquired(folder, force)
         self.opened = datetime.now(UTC)
         try:
-            sign(folder)  # from now on others know whom to send commands to
+            sign(folder, self._lock)  # from now on others know whom to send commands to
             self.earlier = event_reader(folder).read()
             # a line that was torn ends here
             self._waiting = b"" if _ends_whole(folder / EVENTS) else b"\n"
@@ -67,18 +66,19 @@ class EventLog:
         self._began = time.monotonic() - max((event.elapsed for event in self.earlier), default=0.0)
 
     def append(self, event: Event) -> Event:
-        """Stamps the event with the time, writes it as one line, and returns it as written.
-
-        The end of a run is on the disk when this returns: the checkpoint, the only other record of it, is deleted next.
-        """
+        """Stamps the event with the time, writes it as one line, and returns it as written."""
         with self._mutex:
             stamped = self._stamped(event)
             if self.problem is None or not isinstance(event, Progress | MemorySampled):
                 self._waiting += self._encoder.encode(stamped) + b"\n"
             self._write()
-            if isinstance(event, RunFinished | RunFailed):
-                self._sync()
             return stamped
+
+    def is_on_disk(self) -> bool:
+        """Makes the log durable; whether all that was appended is so now, as far as the system tells."""
+        with self._mutex:
+            self._write()
+            return self._sync() and self.problem is None
 
     def close(self) -> None:
         """Makes the log durable and lets another writer take over; ``OSError`` where events could not be written."""
@@ -106,9 +106,12 @@ class EventLog:
                 message = f"the log could not be written ({error.strerror}); what happened meanwhile waited in memory"
                 self._waiting += self._encoder.encode(self._stamped(Warned(message=message))) + b"\n"
 
-    def _sync(self) -> None:
-        with suppress(OSError):
+    def _sync(self) -> bool:
+        try:
             os.fsync(self._file.fileno())
+        except OSError as error:  # a network's disk tells here that it is full
+            return error.errno in (errno.EINVAL, errno.ENOSYS)  # it has no such thing
+        return True
 
     def _stamped(self, event: Event) -> Event:
         now = round(time.monotonic() - self._began, 3)

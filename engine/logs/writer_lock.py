@@ -77,26 +77,56 @@ def busy(folder: Path) -> LogBusyError:
     return LogBusyError(f"{folder.name} is being written by {writer(folder) or 'another process'}")
 
 
+def _perhaps_busy(folder: Path) -> LogBusyError:
+    advice = "once that has ended, the command line's --force takes it over"
+    return LogBusyError(f"{folder.name} may still be written by {writer(folder) or 'another process'}; {advice}")
+
+
 def acquired(folder: Path, force: bool) -> filelock.BaseFileLock:
     """The lock, now this process's; :class:`LogBusyError` where another process has it, or one elsewhere may write."""
     if not folder.is_dir():  # else the lock would make it
         raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), str(folder))
     lock = _lock(folder)
     try:
-        lock.acquire(timeout=LOOK_SECONDS, poll_interval=LOOK_SECONDS / 10)
+        _wait_for(lock)
     except TimeoutError:
-        raise busy(folder) from None
+        if not _is_left_behind(folder, lock):
+            raise busy(folder) from None
+        if not force:
+            raise _perhaps_busy(folder) from None
+        (folder / WRITER_LOCK).unlink(missing_ok=True)
+        _wait_for(lock)
     host, _ = _host_and_pid(folder)
     if host not in ("", socket.gethostname()) and not force:
         lock.release()
-        advice = "once that has ended, the command line's --force takes it over"
-        raise LogBusyError(f"{folder.name} may still be written by {writer(folder)}; {advice}")
+        raise _perhaps_busy(folder)
     return lock
 
 
-def sign(folder: Path) -> None:
+def sign(folder: Path, lock: filelock.BaseFileLock) -> None:
     """Says in the lock's file who holds it."""
-    (folder / WRITER_LOCK).write_text(f"{socket.gethostname()} {os.getpid()}\n", encoding="utf-8")
+    if not _is_a_file_alone(lock):  # of which the library has written that, and tells by it whether the holder lives
+        (folder / WRITER_LOCK).write_text(f"{socket.gethostname()} {os.getpid()}\n", encoding="utf-8")
+
+
+def _wait_for(lock: filelock.BaseFileLock) -> None:
+    lock.acquire(timeout=LOOK_SECONDS, poll_interval=LOOK_SECONDS / 10)
+
+
+def _is_a_file_alone(lock: filelock.BaseFileLock) -> bool:
+    """Whether the lock is that its file is there: what is left where the file system locks none (some of Lustre's)."""
+    import filelock  # noqa: PLC0415 - see _lock
+
+    return isinstance(lock, filelock.SoftFileLock)
+
+
+def _is_left_behind(folder: Path, lock: filelock.BaseFileLock) -> bool:
+    """Whether a file that alone is the lock is not that of a process of this host that lives."""
+    import psutil  # noqa: PLC0415 - as rarely needed as it is large
+
+    host, pid = _host_and_pid(folder)
+    here = host == socket.gethostname() and pid.isdecimal() and psutil.pid_exists(int(pid))
+    return _is_a_file_alone(lock) and not here
 
 
 def _lock(folder: Path) -> filelock.BaseFileLock:
@@ -109,7 +139,10 @@ def _lock(folder: Path) -> filelock.BaseFileLock:
 def _host_and_pid(folder: Path) -> tuple[str, str]:
     """What the last writer said of itself; empty where it ended in order or said nothing."""
     try:
-        host, pid = (folder / WRITER_LOCK).read_text(encoding="utf-8").split()
+        written = (folder / WRITER_LOCK).read_text(encoding="utf-8")
+        if len(lines := written.splitlines()) > 1:  # as the library writes it, see sign()
+            return lines[1].partition("?")[0], lines[0]
+        host, pid = written.split()
     except (OSError, ValueError):
         return "", ""
     return host, pid

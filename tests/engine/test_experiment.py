@@ -36,6 +36,7 @@ from engine.logs.log import EventLog, event_reader, send_command
 from engine.logs.writer_lock import is_being_written
 from engine.models import weights
 from engine.progress import WorkDone
+from engine.shared import ChangedError
 from engine.specs.presets import named, presets
 from engine.specs.spec import DataSource, Experiment, changed, default_experiment, load_experiment
 from engine.specs.strategy import Strategy, changed_strategy
@@ -192,6 +193,33 @@ def test_images_of_every_side_are_decoded_once(image_folder: Callable[..., Path]
     events = event_reader(host.folder).read()
     assert sum(isinstance(event, ev.RunFinished) for event in events) == 4
     assert sum(isinstance(event, ev.DataDecoded) for event in events) == 2
+
+
+def test_images_that_change_between_two_sides_are_not_compared_as_if_they_were_the_same(
+    image_folder: Callable[..., Path], tmp_path: Path
+) -> None:
+    data, folder = image_folder(), tmp_path / "run"
+    one = small("mobilenetv3-extract", epochs=1)
+    asked = small_experiment(one, changed_strategy(one, name="larger", image_size=64), data=data)
+    picture = data / "val" / "warm" / "0.png"
+    before = picture.read_bytes()
+
+    class Meanwhile(EventLog):
+        def append(self, event: ev.Event) -> ev.Event:
+            if isinstance(event, ev.RunFinished):
+                picture.unlink(missing_ok=True)
+            return super().append(event)
+
+    folder.mkdir()
+    with pytest.raises(ChangedError, match="the images, their labels or their split"), Meanwhile(folder) as log:
+        run(asked, discover(asked.data), log, deque())
+    assert [one.status for one in read_state(folder).runs] == ["finished", "waiting"]
+    picture.write_bytes(before)
+    with EventLog(folder) as log:
+        run(asked, discover(asked.data), log, deque())
+    state = read_state(folder)
+    assert state.end == "finished"
+    assert [one.epochs[-1].val.images for one in state.runs] == [8, 8]
 
 
 def test_features_that_are_found_count_as_long_as_they_took(image_folder: Callable[..., Path], tmp_path: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import os
 import shutil
 import time
 from collections import deque
@@ -409,11 +410,12 @@ def test_the_checkpoint_of_a_run_that_is_over_goes_when_the_others_go_on(
     assert not checkpoint_file(tmp_path, FINE_TUNING).exists()
 
 
+class KilledError(BaseException):
+    """Ends what goes on as if the process were killed."""
+
+
 def kill(folder: Path, asked: Experiment, when: Condition) -> None:
     """Runs the experiment in this thread, and ends it at the first such event as if the process were killed then."""
-
-    class KilledError(BaseException):
-        pass
 
     class Dying(EventLog):
         def append(self, event: ev.Event) -> ev.Event:
@@ -423,6 +425,54 @@ def kill(folder: Path, asked: Experiment, when: Condition) -> None:
 
     with pytest.raises(KilledError), Dying(folder) as log:
         run(asked, discover(asked.data), log, deque())
+
+
+def test_no_epoch_is_there_twice_where_the_log_has_lost_an_earlier_one(
+    image_folder: Callable[..., Path], tmp_path: Path
+) -> None:
+    asked = small_experiment("resnet18-finetune", data=image_folder())
+    run_until(tmp_path, asked, "suspend", ended(2))
+    lines = (tmp_path / EVENTS).read_bytes().splitlines(keepends=True)
+    first = next(line for line in lines if line.startswith(b'{"event":"EpochFinished"'))
+    (tmp_path / EVENTS).write_bytes(b"".join(b"damaged\n" if line == first else line for line in lines))
+    state = go_on(tmp_path, asked)
+    assert [epoch.epoch for epoch in state.run(FINE_TUNING).epochs] == [2, 3]
+
+
+@pytest.mark.parametrize("fault", ["write", "fsync"])
+def test_what_the_log_could_not_keep_is_in_the_checkpoint_where_the_process_is_killed(
+    fault: str, image_folder: Callable[..., Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A network's disk says that it is full only when what was written is made durable, and has lost that by then."""
+    asked, real, kept = small_experiment(data=image_folder()), os.fsync, list[bytes]()
+
+    def full(*_: object) -> int:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    with monkeypatch.context() as patch:
+
+        class Failing(EventLog):
+            def append(self, event: ev.Event) -> ev.Event:
+                if kept and isinstance(event, ev.StageChanged) and event.run == EXTRACTION:
+                    patch.undo()
+                    raise KilledError
+                if ended(3)(event):
+                    kept.append((tmp_path / EVENTS).read_bytes())
+                    file = self._file.fileno()
+                    if fault == "write":
+                        patch.setattr(os, "write", full)
+                    else:
+                        patch.setattr(os, "fsync", lambda one: full() if one == file else real(one))
+                return super().append(event)
+
+        with pytest.raises(KilledError), Failing(tmp_path) as log:
+            run(asked, discover(asked.data), log, deque())
+    (tmp_path / EVENTS).write_bytes(kept[0])
+    state = go_on(tmp_path, asked)
+    assert state.end == "finished"
+    starts = [event for event in event_reader(tmp_path).read() if isinstance(event, ev.RunStarted)]
+    assert [(one.run, one.epoch) for one in starts] == [(FINE_TUNING, 1), (FINE_TUNING, 4), (EXTRACTION, 1)]
+    assert [[epoch.epoch for epoch in one.epochs] for one in state.runs] == [[1, 2, 3], [1, 2, 3]]
 
 
 @pytest.mark.parametrize(

@@ -20,7 +20,7 @@ from engine import cache
 from engine.cached_rows import CONTENTS
 from engine.data import memory_limits, pixels, squares
 from engine.data import prepare as module
-from engine.data.dataset import DataError, DataSet, Sample
+from engine.data.dataset import DataError, DataSet, Sample, Unreadable
 from engine.data.discover import discover
 from engine.data.pixels import InMemory, Mapped, OnDemand
 from engine.data.prepare import prepare
@@ -207,7 +207,7 @@ def test_of_large_batches_that_are_decoded_in_every_epoch_the_next_two_are_decod
     blank = np.zeros((SIDE, SIDE, 3), np.uint8)
     monkeypatch.setattr(pixels, "_square", lambda path, _: decoded.append(path) or blank)
     monkeypatch.setattr(pixels, "cores", lambda: 2)
-    images = OnDemand(tuple(map(str, range(100))), SIDE, torch.device("cpu"))
+    images = OnDemand(tuple(map(str, range(100))), SIDE, torch.device("cpu"), lambda _: True)
     with closing(images.batches(torch.arange(100), [20] * 5)) as batches:
         next(batches)
         wait_for(lambda: len(decoded) == 60)
@@ -433,6 +433,42 @@ def test_what_cannot_be_read_for_a_moment_is_tried_again_by_the_next_experiment(
         assert again.fingerprint != first.fingerprint, "an experiment does not go on with other images unawares"
 
 
+@pytest.mark.parametrize(("scarce", "kind"), PLACES, ids=lambda value: value.__name__)
+def test_pixels_of_a_file_that_is_another_by_the_time_it_is_decoded_are_not_kept_as_those_of_the_first(
+    dataset: DataSet, scarce: Callable[[pytest.MonkeyPatch], None], kind: type, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = Path(dataset.train[3].path)
+    before = path.read_bytes()
+
+    def replaced(name: str, side: int) -> NDArray[np.uint8]:
+        if name == str(path):
+            Image.new("RGB", (40, 40), (1, 2, 3)).save(path)
+        return square(name, side)
+
+    scarce(monkeypatch)
+    with monkeypatch.context() as patch:
+        patch.setattr(squares, "square", replaced)
+        first, _ = prepared(dataset)
+    assert isinstance(first.pixels, kind)
+    assert first.train.unreadable == (Unreadable(str(path), "it changes while it is read"),)
+    path.write_bytes(before)
+    again, _ = prepared(dataset)
+    assert again.train.unreadable == ()
+    assert torch.equal(pixels_of(again, again.train.rows), expected(dataset))
+
+
+def test_a_file_that_is_touched_while_images_are_decoded_is_the_same(
+    dataset: DataSet, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def touched(path: str, side: int) -> NDArray[np.uint8]:
+        Path(path).touch()
+        return square(path, side)
+
+    monkeypatch.setattr(squares, "square", touched)
+    images, _ = prepared(dataset)
+    assert torch.equal(pixels_of(images, images.train.rows), expected(dataset))
+
+
 def test_a_class_of_which_nothing_can_be_read(image_folder: Callable[..., Path]) -> None:
     folder = image_folder(train=2)
     for path in (folder / "train" / "warm").iterdir():
@@ -448,6 +484,16 @@ def test_an_image_that_vanishes_after_it_was_checked(dataset: DataSet, monkeypat
     with pytest.raises(DataError, match=r"3.png: no such file or directory, though it could be read before"):
         pixels_of(images, images.train.rows)
     assert not [thread for thread in threading.enumerate() if thread.name.startswith("decode")]
+
+
+def test_an_image_that_is_another_one_in_a_later_epoch(dataset: DataSet, monkeypatch: pytest.MonkeyPatch) -> None:
+    little_of_both(monkeypatch)
+    images, _ = prepared(dataset)
+    Path(dataset.train[2].path).touch()
+    assert torch.equal(pixels_of(images, images.train.rows), expected(dataset))
+    Image.new("RGB", (40, 40), (1, 2, 3)).save(dataset.train[3].path)
+    with pytest.raises(DataError, match=r"3.png: has changed since it was first read"):
+        pixels_of(images, images.train.rows)
 
 
 @pytest.mark.parametrize("content", [b"", b"no array", None])

@@ -1,3 +1,4 @@
+import errno
 import os
 import subprocess
 import sys
@@ -127,6 +128,49 @@ def test_a_log_has_one_writer(tmp_path: Path) -> None:
         with pytest.raises(LogBusyError):
             EventLog(tmp_path)
     assert not is_being_written(tmp_path)
+
+
+WITHOUT_LOCKS = """
+import errno, fcntl, os, sys, warnings
+from pathlib import Path
+from engine.logs import events as ev
+from engine.logs.log import EventLog
+def no_locks(*_):
+    raise OSError(errno.ENOSYS, "Function not implemented")
+fcntl.flock = no_locks
+warnings.simplefilter("ignore")
+log = EventLog(Path(sys.argv[1]))
+log.append(ev.Warned(message="one"))
+print("begun", flush=True)
+sys.stdin.read()
+"""
+
+
+@pytest.mark.filterwarnings("ignore:flock not supported")
+def test_where_the_file_system_has_no_locks_a_writer_is_told_from_one_that_was_killed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def no_locks(*_: object) -> None:
+        raise OSError(errno.ENOSYS, "Function not implemented")
+
+    monkeypatch.setattr(pytest.importorskip("fcntl"), "flock", no_locks)
+    command = [sys.executable, "-c", WITHOUT_LOCKS, str(tmp_path)]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as other:
+        assert other.stdout is not None and other.stdout.readline() == b"begun\n"
+        assert writing_process(tmp_path) == other.pid
+        for force in (False, True):
+            with pytest.raises(LogBusyError, match=f"is being written by process {other.pid} on "):
+                EventLog(tmp_path, force=force)
+        other.kill()
+    assert not is_being_written(tmp_path)
+    with EventLog(tmp_path) as log:
+        assert len(log.earlier) == 1 and writing_process(tmp_path) == os.getpid()
+    assert not is_being_written(tmp_path)
+    (tmp_path / WRITER_LOCK).write_text("12\nelsewhere\n")
+    with pytest.raises(LogBusyError, match=r"by process 12 on elsewhere; .* --force takes it over"):
+        EventLog(tmp_path)
+    with EventLog(tmp_path, force=True):
+        assert writing_process(tmp_path) == os.getpid()
 
 
 def test_a_folder_that_is_gone_is_not_made_again(tmp_path: Path) -> None:
