@@ -141,7 +141,8 @@ async def until(pilot: Pilot[None], condition: Callable[[], bool]) -> None:
         await asyncio.sleep(0.01)
     else:
         raise AssertionError("it did not come true in 30 seconds")
-    await pilot.pause()
+    if not pilot.app._exit:  # else its widgets answer no more
+        await pilot.pause()
 
 
 async def idle(pilot: Pilot[None]) -> None:

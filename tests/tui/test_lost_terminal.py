@@ -228,19 +228,19 @@ def test_a_closed_terminal_ends_no_run_and_the_app_costs_nothing_from_then_on(
 
 @pytest.mark.slow
 @pytest.mark.parametrize(
-    ("loss", "stage", "strategies"),
+    ("loss", "stage", "strategies", "epochs"),
     [
-        ("SIGHUP only", "warming up", ["tuned"]),
-        ("end of input only", "features", ["extracted"]),
-        ("output closed only", "decoding", ["tuned"]),
+        ("SIGHUP only", "warming up", ["tuned"], 4),
+        ("end of input only", "features", ["extracted"], 500),  # of a few milliseconds, so that it outlasts the loss
+        ("output closed only", "decoding", ["tuned"], 4),
     ],
 )
 def test_what_trains_goes_on_whatever_is_lost_and_when(
-    loss: str, stage: Stage, strategies: list[str], arguments: list[str], tmp_path: Path
+    loss: str, stage: Stage, strategies: list[str], epochs: int, arguments: list[str], tmp_path: Path
 ) -> None:
     lose, controlling = LOSSES[loss]
     chosen = [f"--strategy={name}" for name in strategies]
-    with session([*arguments, *chosen, "--epochs", "4"], tmp_path, controlling) as app:
+    with session([*arguments, *chosen, f"--epochs={epochs}"], tmp_path, controlling) as app:
         start(app)
         app.wait_for_stage(stage)
         lose(app)
