@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from statistics import mean, median
+from typing import NamedTuple
 
 from engine.logs.events import EpochFinished
 from engine.states.state import ExperimentState, RunState, StageProgress
@@ -55,33 +56,40 @@ def remaining_of_stage(progress: StageProgress) -> float | None:
     return max(0, progress.steps - progress.step) / progress.images_per_second
 
 
-def remaining_of_all(state: ExperimentState, train_images: int, val_images: int) -> float | None:
-    """Seconds until the last run ends; None unless each run that waits has a finished one of the same strategy, and
-    where no run is left.
+class Remaining(NamedTuple):
+    """``seconds`` until the last run ends; ``is_least``: runs of which nothing is known come on top."""
 
-    A run that waits is taken to need what the epochs of that one took: it will find the images and features prepared.
+    seconds: float
+    is_least: bool
+
+
+def remaining_of_all(state: ExperimentState, train_images: int, val_images: int) -> Remaining | None:
+    """What is left of an experiment; None where nothing is known of any run that is left, or none is left.
+
+    A run that waits is taken to need what the epochs of another one of its strategy take: it will find the images and
+    features prepared.
     """
-    unfinished = [run for run in state.runs if not run.is_over]
-    if not unfinished:
-        return None
-    total = 0.0
-    for run in unfinished:
-        waits = run.status == "waiting"
-        left = _of_the_same(run, state) if waits else remaining_seconds(run, train_images, val_images)
-        if left is None:
-            return None
-        total += left
-    return total
+    left = [
+        _of_the_same(run, state) if run.status == "waiting" else remaining_seconds(run, train_images, val_images)
+        for run in state.runs
+        if not run.is_over
+    ]
+    known = [seconds for seconds in left if seconds is not None]
+    return Remaining(sum(known), len(known) < len(left)) if known else None
 
 
 def _of_the_same(run: RunState, state: ExperimentState) -> float | None:
-    """What the epochs of the last finished run of this strategy took, as far as the run does not have them yet."""
-    took = [
-        sum(epoch.seconds for epoch in other.epochs)
-        for other in state.runs
-        if other.status == "finished" and other.strategy == run.strategy
+    """What the epochs of the last finished run of this strategy took, or else those of one that trains now take, as far
+    as the run does not have them yet.
+    """
+    alike = [other for other in state.runs if other.strategy == run.strategy]
+    took = [sum(epoch.seconds for epoch in other.epochs) for other in alike if other.status == "finished"]
+    takes = [
+        mean(_typical(other.epochs)) * run.strategy.epochs
+        for other in alike
+        if other.status == "running" and other.epochs
     ]
-    return took[-1] * (1 - fraction_done(run)) if took else None
+    return (took or takes)[-1] * (1 - fraction_done(run)) if took or takes else None
 
 
 def _typical(epochs: tuple[EpochFinished, ...]) -> list[float]:

@@ -155,7 +155,8 @@ def test_the_header_says_when_all_is_done_once_that_is_known() -> None:
     def said(kind: str, number: int) -> str:
         return run_words.all_done(fold(logs.until(kind, number, three)))
 
-    assert said("EpochFinished", 6) == ""
+    assert said("RunStarted", 1) == ""
+    assert said("EpochFinished", 6) == "at least 1:36 left"  # 6 epochs and two runs; nothing is known of the short ones
     assert said("EpochFinished", 24 + 3) == "done in 1:08"  # 9 epochs, another run, and two short ones
     assert said("EpochFinished", 5 * 12 + 3) == ""  # none waits: the run's own time says it
     assert said("ExperimentFinished", 1) == ""

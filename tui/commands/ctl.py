@@ -13,7 +13,7 @@ from engine.logs.events import AnyEvent, CommandApplied
 from engine.logs.log import event_reader, send_command
 from engine.logs.writer_lock import is_being_written, writer
 from engine.specs.toml import SpecError
-from engine.states.eta import remaining_of_all
+from engine.states.eta import Remaining, remaining_of_all
 from engine.states.fold import fold
 from engine.states.state import ExperimentState, RunState, condition
 from engine.text import listed, shown
@@ -112,8 +112,10 @@ def _to_look_at(experiment: str | None, out: Path) -> Path:
         return find_experiment(experiment, out)
 
 
-def _lines(state: ExperimentState, folder: Path, by: str, left: float | None) -> list[str]:
-    who, until = f" by {by}" if by else "", "" if left is None else f" · {duration(left)} left"
+def _lines(state: ExperimentState, folder: Path, by: str, left: Remaining | None) -> list[str]:
+    who, until = f" by {by}" if by else "", ""
+    if left is not None:
+        until = f" · {'at least ' if left.is_least else ''}{duration(left.seconds)} left"
     first = f"{folder.name} · {status(state)}{who}{until}"
     why = [f"  {shown(state.error, 400)}"] if state.error else []
     return [first, *why, *(f"  {_line(run, state)}" for run in state.runs)]
@@ -128,14 +130,14 @@ def _line(run: RunState, state: ExperimentState) -> str:
     return " · ".join(filter(None, parts))
 
 
-def _object(state: ExperimentState, folder: Path, by: str, left: float | None) -> dict[str, Any]:
+def _object(state: ExperimentState, folder: Path, by: str, left: Remaining | None) -> dict[str, Any]:
     return {
         "experiment": folder.name,
         "folder": str(folder.resolve()),
         "status": status(state),
         "error": state.error or None,
         "writer": by or None,
-        "remaining_seconds": left,
+        "remaining_seconds": None if left is None or left.is_least else left.seconds,
         "runs": [
             {
                 "run": run.run,

@@ -213,11 +213,13 @@ def going_on(state: ExperimentState) -> str:
 
 
 def all_done(state: ExperimentState) -> str:
-    """When the last run ends, where runs wait and as many seconds as they need are known: ``done in 12:03``."""
+    """When the last run ends, where runs wait: ``done in 12:03``, or of some of them ``at least 12:03 left``."""
     if state.end is not None or not any(run.status == "waiting" for run in state.runs):
         return ""
     left = remaining_of_all(state, *images(state))
-    return "" if left is None else f"done in {clock(left)}"
+    if left is None:
+        return ""
+    return f"at least {clock(left.seconds)} left" if left.is_least else f"done in {clock(left.seconds)}"
 
 
 def kept(state: ExperimentState) -> str:

@@ -11,7 +11,7 @@ import pytest
 from engine.clock import PROGRESS_SECONDS
 from engine.logs import events as ev
 from engine.specs import spec
-from engine.states.eta import fraction_done, remaining_of_all, remaining_of_stage, remaining_seconds
+from engine.states.eta import Remaining, fraction_done, remaining_of_all, remaining_of_stage, remaining_seconds
 from engine.states.fold import fold
 from engine.states.state import ExperimentState, RunState, StageProgress
 from tests.engine.timelines import Moment, Timeline, moments
@@ -208,16 +208,21 @@ def test_a_stage_that_counts_images_has_its_own_end() -> None:
 def test_all_is_foretold_once_each_strategy_has_a_finished_run() -> None:
     three = logs.events(spec.changed(logs.two_strategies(), seeds=[0, 1, 2]))
 
-    def left(kind: str, number: int) -> float | None:
+    def left(kind: str, number: int) -> Remaining | None:
         return remaining_of_all(fold(logs.until(kind, number, three)), logs.TRAIN, logs.VAL)
 
-    assert left("EpochFinished", 7) is None  # of the other strategy nothing is known
+    def whole(seconds: float) -> Remaining:
+        return Remaining(pytest.approx(seconds), is_least=False)
+
     tuned, extracted = 12 * 3.2, 12 * 0.02
-    assert left("RunFinished", 2) == pytest.approx(2 * (tuned + extracted))
-    assert left("EpochFinished", 24 + 3) == pytest.approx(9 * 3.2 + extracted + tuned + extracted)
+    assert left("RunStarted", 1) is None  # of no strategy anything is known
+    # of the other strategy nothing is known yet, of the other seeds of this one what its epochs take
+    assert left("EpochFinished", 7) == Remaining(pytest.approx(5 * 3.2 + 2 * tuned), is_least=True)
+    assert left("RunFinished", 2) == whole(2 * (tuned + extracted))
+    assert left("EpochFinished", 24 + 3) == whole(9 * 3.2 + extracted + tuned + extracted)
     assert left("RunFinished", 6) is left("ExperimentFinished", 1) is None  # nothing is left
     assert remaining_of_all(ExperimentState(), logs.TRAIN, logs.VAL) is None  # nor known, before the first event
     state = fold(logs.until("RunFinished", 4, three))
     begun = msgspec.structs.replace(state.runs[4], epochs=state.runs[0].epochs[:9])  # it was stopped, and is resumed
     state = msgspec.structs.replace(state, runs=(*state.runs[:4], begun, state.runs[5]))
-    assert remaining_of_all(state, logs.TRAIN, logs.VAL) == pytest.approx(3 * 3.2 + extracted)
+    assert remaining_of_all(state, logs.TRAIN, logs.VAL) == whole(3 * 3.2 + extracted)
