@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import gc
+import io
 import os
 from collections.abc import Callable
+from functools import cache
 from pathlib import Path
 
 import numpy as np
@@ -20,10 +22,17 @@ COLOURS = {"cold": (40, 60, 200), "warm": (210, 70, 40), "green": (50, 190, 60)}
 
 def draw(path: Path, colour: tuple[int, int, int], seed: int, size: tuple[int, int] = (48, 40)) -> None:
     """A noisy image of about this colour."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(encoded(path.suffix, colour, seed, size))
+
+
+@cache  # most tests want the same few
+def encoded(suffix: str, colour: tuple[int, int, int], seed: int, size: tuple[int, int]) -> bytes:
     noise = np.random.default_rng(seed).integers(-40, 40, (size[1], size[0], 3))
     pixels = np.clip(np.array(colour) + noise, 0, 255).astype(np.uint8)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    Image.fromarray(pixels).save(path)
+    file = io.BytesIO()
+    Image.fromarray(pixels).save(file, Image.registered_extensions()[suffix])
+    return file.getvalue()
 
 
 def pytest_configure() -> None:
