@@ -24,8 +24,6 @@ from engine.predict import TrainedNetwork, load_network, predictions_of
 from engine.specs.toml import SpecError
 from tests.engine.test_predict import COLD_OR_WARM, network, photographs
 
-pytestmark = pytest.mark.xdist_group("onnx")  # what a process makes or loads for one of them serves the others
-
 WHOSE = {"experiment": "ants-20261123-120000", "run": "tuned-0"}
 
 

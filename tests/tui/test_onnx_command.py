@@ -25,8 +25,6 @@ from tests.engine.hostile.names import unsafe
 from tests.engine.running import small_experiment
 from tui.cli import status
 
-pytestmark = pytest.mark.xdist_group("onnx")  # one process loads the exporter
-
 HOSTILE = "\x1b]0;owned\x07[bold]x"
 RUN = "resnet18-finetune-0"
 NAME = "a-20261123-120000"
