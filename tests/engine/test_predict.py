@@ -50,11 +50,11 @@ def network(folder: Path, backbone: str) -> tuple[Path, torch.nn.Module]:
     return path, built.module.eval()
 
 
-@pytest.mark.parametrize("name", ["resnet18-finetune", "mobilenetv3-extract"])
+@pytest.mark.parametrize(("name", "side"), [("resnet18-finetune", 96), ("mobilenetv3-extract", None)])
 def test_the_script_says_what_the_run_said(
-    name: str, image_folder: Callable[..., Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    name: str, side: int | None, image_folder: Callable[..., Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    strategy = changed_strategy(presets()[name], epochs=1, batch_size=4)
+    strategy = changed_strategy(presets()[name], epochs=1, batch_size=4, image_size=side)
     asked = Experiment((strategy,), DataSource(path=str(image_folder())), weights="none", precision="fp32")
     with EventLog(tmp_path) as log:
         run(asked, discover(asked.data), log, deque())
@@ -75,7 +75,7 @@ def test_the_script_and_the_command_build_the_network_that_was_trained(backbone:
     path, trained = network(tmp_path, backbone)
     loaded, classes, _ = runpy.run_path(str(SCRIPT))["load"](str(path))
     assert tuple(classes) == COLD_OR_WARM
-    inputs = torch.rand(2, 3, 224, 224)
+    inputs = torch.rand(1, 3, 224, 224)
     with torch.inference_mode():
         torch.testing.assert_close(loaded(inputs), trained(inputs))
         torch.testing.assert_close(predict.load_network(path, "cpu").module(inputs), trained(inputs))
