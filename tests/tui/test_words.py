@@ -9,9 +9,11 @@ from engine.logs import events as ev
 from engine.logs.events import AnyEvent, Stage
 from engine.specs import spec
 from engine.specs.presets import on_rung
+from engine.specs.spec import DataSource
 from engine.states.fold import fold
 from engine.states.state import ExperimentState, condition
 from tests.tui import logs
+from tui.screens.live import notice
 from tui.widgets.header import first_line
 from tui.widgets.run_pane import head
 from tui.words import run_words
@@ -263,3 +265,15 @@ def test_skipping_says_what_is_kept() -> None:
     begun_before = msgspec.structs.replace(waiting, epochs=over.epochs)
     assert run_words.kept_if_skipped(begun_before).startswith("Its best epoch so far is kept.")
     assert run_words.kept_if_skipped(over) == "It has ended (finished): there is nothing to skip"
+
+
+def test_a_warning_takes_no_room_for_the_path_of_the_data() -> None:
+    source = DataSource(path="/scans/of a hospital")
+    asked = spec.changed(logs.two_strategies(), data=source)
+    events = logs.until("ExperimentStarted", 1, logs.events(asked))
+    left_out = ev.Warned(message="/scans/of a hospital/train: 1 left out (not an image by its name): notes.txt")
+    assert notice(fold([*events, left_out]), 80).plain.endswith(
+        ": train: 1 left out (not an image by its name): notes.txt"
+    )
+    other = ev.Warned(message="/elsewhere: no room")
+    assert notice(fold([*events, other]), 80).plain.endswith(": /elsewhere: no room")

@@ -297,13 +297,18 @@ def empty_text(state: ExperimentState, is_open: bool) -> str:
 
 
 def notice(state: ExperimentState, width: int) -> Text:
-    """One line: why the experiment failed, or how many warnings there are with the latest; empty where neither."""
+    """One line: why the experiment failed, or how many warnings there are with the latest, in which the data's own path,
+    which everybody knows, takes no room; empty where neither.
+    """
     if state.error:
         text = Text.assemble(("The experiment failed (w): ", f"bold {rgb(ROSE)}"), shown(state.error, 400))
     elif state.warnings:
         number = len(state.warnings)
         count = f"{number} warnings (w)" if number > 1 else "Warning (w)"
-        text = Text.assemble((f"! {count}: ", f"bold {rgb(AMBER)}"), shown(state.warnings[-1].message, 400))
+        said = shown(state.warnings[-1].message, 400)
+        if state.spec is not None and state.spec.data.path is not None:
+            said = said.removeprefix(shown(state.spec.data.path)).lstrip("/: ")
+        text = Text.assemble((f"! {count}: ", f"bold {rgb(AMBER)}"), said)
     else:
         return Text("")
     text.truncate(width, overflow="ellipsis")
