@@ -268,12 +268,9 @@ def test_skipping_says_what_is_kept() -> None:
 
 
 def test_a_warning_takes_no_room_for_the_path_of_the_data() -> None:
-    source = DataSource(path="/scans/of a hospital")
-    asked = spec.changed(logs.two_strategies(), data=source)
-    events = logs.until("ExperimentStarted", 1, logs.events(asked))
-    left_out = ev.Warned(message="/scans/of a hospital/train: 1 left out (not an image by its name): notes.txt")
-    assert notice(fold([*events, left_out]), 80).plain.endswith(
-        ": train: 1 left out (not an image by its name): notes.txt"
-    )
+    asked = spec.changed(logs.two_strategies(), data=DataSource(path="/scans/of a hospital"))
+    before = fold(logs.until("ExperimentStarted", 1, logs.events(asked)))
+    left_out = ev.Warned(message="/scans/of a hospital/train: 1 left out: notes.txt")
+    assert notice(fold([left_out], before), 80).plain.endswith(": train: 1 left out: notes.txt")
     other = ev.Warned(message="/elsewhere: no room")
-    assert notice(fold([*events, other]), 80).plain.endswith(": /elsewhere: no room")
+    assert notice(fold([other], before), 80).plain.endswith(": /elsewhere: no room")

@@ -81,3 +81,8 @@ def _end(text: str, width: int) -> str:
 def print_line(text: str, *, to_stderr: bool = False) -> None:
     """A line that is never read as markup, and of which a terminal obeys nothing."""
     Console(stderr=to_stderr, soft_wrap=True).print(Text(visible(text)))
+
+
+def below(folder: str, text: str) -> str:
+    """What is said of a place in a folder, without the folder's path, which the reader knows."""
+    return text.removeprefix(folder).lstrip("/: ") if folder and text.startswith(folder) else text

@@ -19,6 +19,7 @@ from engine.logs.events import Action
 from engine.logs.log import send_command
 from engine.states.state import can_go_on
 from engine.text import shown
+from tui.drawing.text import below
 from tui.drawing.theme import AMBER, ROSE, rgb
 from tui.errors import why
 from tui.host import app_of
@@ -297,17 +298,14 @@ def empty_text(state: ExperimentState, is_open: bool) -> str:
 
 
 def notice(state: ExperimentState, width: int) -> Text:
-    """One line: why the experiment failed, or how many warnings there are with the latest, in which the data's own path,
-    which everybody knows, takes no room; empty where neither.
-    """
+    """One line: why the experiment failed, or how many warnings there are with the latest; empty where neither."""
     if state.error:
         text = Text.assemble(("The experiment failed (w): ", f"bold {rgb(ROSE)}"), shown(state.error, 400))
     elif state.warnings:
         number = len(state.warnings)
         count = f"{number} warnings (w)" if number > 1 else "Warning (w)"
-        said = shown(state.warnings[-1].message, 400)
-        if state.spec is not None and state.spec.data.path is not None:
-            said = said.removeprefix(shown(state.spec.data.path)).lstrip("/: ")
+        data = state.spec.data.path if state.spec is not None else None
+        said = below(shown(data or ""), shown(state.warnings[-1].message, 400))
         text = Text.assemble((f"! {count}: ", f"bold {rgb(AMBER)}"), said)
     else:
         return Text("")

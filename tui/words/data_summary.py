@@ -13,7 +13,7 @@ from rich.text import Text
 
 from engine.text import shown
 from engine.units import size
-from tui.drawing.text import cut_in_the_middle
+from tui.drawing.text import below, cut_in_the_middle
 from tui.drawing.theme import AMBER, rgb
 from tui.words.soundness import AMBER_KEY, soundness
 
@@ -73,7 +73,7 @@ def described(found: DataFound, width: int, *, source: DataSource, checking: Wor
     is_grouped = source.split == "grouped"
     text.append_text(soundness(report, is_grouped=is_grouped, checking=checking, column=found.column))
     for warning in report.warnings[:WARNINGS_SHOWN]:
-        text.append(f"! {shown(warning.removeprefix(shown(report.path)).lstrip('/: '))}\n", rgb(AMBER))
+        text.append(f"! {below(shown(report.path), shown(warning))}\n", rgb(AMBER))
     if (more := len(report.warnings) - WARNINGS_SHOWN) > 0:
         text.append(f"! … {more} more warnings\n", rgb(AMBER))
     text.append_text(_table(report.counts, width))
