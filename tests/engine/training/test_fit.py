@@ -2,6 +2,7 @@
 
 import time
 from dataclasses import replace
+from itertools import product
 from pathlib import Path
 
 import msgspec
@@ -139,6 +140,12 @@ def test_every_step_draws_its_own_dropout(strategy: Strategy, monkeypatch: pytes
     assert len(seeds) == 3 * strategy.epochs == len(set(seeds))
     views = {derived_seed(0, epoch, VIEWS) for epoch in range(1, strategy.epochs + 1)}
     assert views.isdisjoint(seeds), "and not with the randomness of the views"
+
+
+def test_every_seed_epoch_and_step_has_its_own_randomness() -> None:
+    places = list(product(range(4), repeat=3))
+    assert len({derived_seed(*place) for place in places}) == len(places)
+    assert all(0 <= derived_seed(*place) < 2**63 for place in places)
 
 
 def test_dropout_before_the_head_acts_in_training_alone() -> None:
