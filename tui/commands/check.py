@@ -90,7 +90,7 @@ def _well(report: Report) -> Iterator[Text]:
         yield Text("✓ No group is in both training and validation.", rgb(GREEN))
     found = report.duplicates
     if found is not None and not found.exact and not found.near:
-        yield Text("✓ No image is there twice, exactly or nearly.", rgb(GREEN))
+        yield Text("✓ No image is there twice, and no two look alike.", rgb(GREEN))
 
 
 def _classes(report: Report, width: int) -> Table:
@@ -127,7 +127,7 @@ def _pairs(report: Report, width: int) -> Iterator[Text]:
     found = report.duplicates
     if found is None:
         return
-    for title, pairs in (("the same bytes", found.exact), ("nearly the same", found.near)):
+    for title, pairs in (("the same image", found.exact), ("look alike", found.near)):
         if not pairs:
             continue
         yield Text.assemble((f"{title}: {counted(len(pairs), 'pair', 'pairs')}", "bold"))
@@ -147,7 +147,7 @@ def _pair(pair: Pair, root: str, width: int) -> Iterator[Text]:
         )
         if true
     ]
-    style = rgb(ROSE if pair.conflict else AMBER if pair.across else GREY)
+    style = rgb(ROSE if pair.conflict and pair.exact else AMBER if pair.conflict or pair.across else GREY)
     yield Text(f"  {_place(pair.first, root, width - 4)}")
     yield Text(f"  {_place(pair.second, root, width - 4)}")
     if said:
