@@ -303,6 +303,24 @@ def test_shared_groups_are_counted_and_mended(data: Path) -> None:
     assert findings(report, mended) == ()
 
 
+def test_named_groups_in_two_parts_are_an_alarm_whatever_they_tell(data: Path) -> None:
+    files = sorted(data.rglob("*.png"))
+    rows = [f"{path},{path.parent.name},{path.parts[-3]},p{number // 2 % 2}" for number, path in enumerate(files)]
+    for label in "ab":
+        save(picture(90 + ord(label)), data / f"c{label}.png")
+        rows.append(f"c{label}.png,{label},test,p0")
+    (data / "list.csv").write_text("\n".join(("path,label,split,patient", *rows)), encoding="utf-8")
+    source = DataSource(str(data / "list.csv"), group="patient")
+    report = quick_check(discover(source), source)
+    assert report.leak is not None and report.test_leak is not None
+    assert report.leak.shared == 6 and report.test_leak.shared == 2
+    assert not is_far_above(report.leak) and not is_far_above(report.test_leak)
+    found = [one for one in findings(report, source) if "share" in one.text or "groups are in both" in one.text]
+    assert [one.level for one in found] == ["alarm", "alarm"]
+    assert "These groups tell little of the labels" in found[0].text
+    assert "rewards" not in found[0].text
+
+
 def test_uneven_classes() -> None:
     counts = {"train": {"a": 100, "b": 5}, "val": {"a": 1, "b": 1}}
     report = Report("x", "/x", "/x", counts, "", "pattern", Leak(0.5, 0.5, 0, 2), None, None, ())
