@@ -173,10 +173,9 @@ def _images(report: Report) -> Iterator[Finding]:
     if images is None:
         return
     if images.unreadable:
-        names = listed([f"{one.path} ({one.reason})" for one in images.unreadable])
         unread = counted(len(images.unreadable), "image", "images")
         brief = f"{unread} cannot be read\n{listed([PurePath(one.path).name for one in images.unreadable], 2)}"
-        yield Finding("warning", f"{unread} cannot be read and left out: {names}.", brief=brief)
+        yield Finding("warning", f"{unread} cannot be read and left out.", brief=brief)
     if shares := _telling_grey(images):
         said = ", ".join(f"{shown(name, 60)} {percent(share)}" for name, share in shares.items())
         yield Finding(

@@ -73,6 +73,20 @@ def test_what_only_looks_alike_is_told_and_is_no_alarm(
     assert "✗" not in said
 
 
+def test_every_image_that_cannot_be_read_is_listed(
+    image_folder: Callable[..., Path], capsys: pytest.CaptureFixture[str]
+) -> None:
+    root = image_folder("data", train=6, val=2)
+    broken = sorted(root.glob("train/*/*.png"))[::2]
+    for path in broken:
+        path.write_bytes(b"")
+    status(["check", str(root)])
+    lines = [" ".join(line.split()) for line in capsys.readouterr().out.splitlines()]
+    start = lines.index(f"cannot be read: {len(broken)} images")
+    assert len(broken) == 6
+    assert lines[start + 1 : start + 7] == [f"{path.relative_to(root)} the file is empty" for path in broken]
+
+
 def test_json(patients: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert status(["check", str(patients), "--group-pattern", PATTERN, "--json"]) == 1
     printed = capsys.readouterr()

@@ -50,7 +50,7 @@ def print_check(source: DataSource, *, as_json: bool) -> int:
         return status
     for part in (_head(report), *map(_finding, found), *_well(report), Text(), _classes(report, console.width)):
         console.print(part)
-    sections = (_images(report.images), _pairs(report, console.width), _proposed(report.proposal))
+    sections = (_images(report.images), _unreadable(report), _pairs(report, console.width), _proposed(report.proposal))
     for lines in map(list, sections):
         if lines:
             console.print(Text("\n").join([Text(), *lines]))
@@ -121,6 +121,15 @@ def _images(images: Images | None) -> Iterator[Text]:
         "all grey" if grey == images.read else "all in colour" if not grey else f"{grey:,} grey, the others colour"
     )
     yield Text(f"{images.read:,} images read: {sizes} pixels; {colours}", DIM)
+
+
+def _unreadable(report: Report) -> Iterator[Text]:
+    """All of them: each is a file to be mended or removed."""
+    if report.images is None or not (unreadable := report.images.unreadable):
+        return
+    yield Text.assemble((f"cannot be read: {counted(len(unreadable), 'image', 'images')}", "bold"))
+    for one in unreadable:
+        yield Text.assemble(f"  {shown(os.path.relpath(one.path, report.root))}", (f"  {one.reason}", DIM))
 
 
 def _pairs(report: Report, width: int) -> Iterator[Text]:
