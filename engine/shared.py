@@ -70,7 +70,8 @@ def images_of(shared: Shared, planned: PlannedRun, side: int) -> Generator[Event
         for other in [other for other in shared.divisions if other[1] != planned.seed]:
             del shared.divisions[other]
         drawn_with = fold_seed(experiment.data.split_seed, planned.seed)
-        shared.divisions[key] = folds(pooled(prepared).samples, experiment.folds, drawn_with)
+        images, classes = pooled(prepared).samples, shared.dataset.classes
+        shared.divisions[key] = folds(images, experiment.folds, drawn_with, classes)
     return fold_of(prepared, shared.divisions[key], planned.fold)
 
 

@@ -11,6 +11,9 @@ from engine.data.dataset import DataSet, Sample
 from engine.data.near import NearPairs
 from engine.data.splits import Part
 
+Spot = int | str
+"""What images have in common: a number where they are compared by their looks, else a digest."""
+
 
 class Picture(Struct, frozen=True):
     """An image of a pair: its absolute path, its part and the name of its class."""
@@ -21,7 +24,9 @@ class Picture(Struct, frozen=True):
 
 
 class Pair(Struct, frozen=True):
-    """Two images of the same bytes, or that look nearly the same: then ``bits`` of 256 differ between their hashes."""
+    """Two images that are the same, ``exact``, by their bytes or their decoded pixels, or that look alike: then
+    ``bits`` of 256 differ between their hashes, and nobody can tell without a look whether they are one.
+    """
 
     first: Picture
     second: Picture
@@ -42,11 +47,11 @@ class Pair(Struct, frozen=True):
 class Duplicates(Struct, frozen=True):
     """Images that are there more than once; pairs with two labels come first, then those across parts.
 
-    ``exact``: each copy, paired with the first image of the same bytes. ``near``: images that look nearly the same,
-    different bytes, one pair for all copies of each. ``val_copies`` of the validation images have a copy or a nearly
-    same image in training, ``test_copies`` of the test images in training or validation. ``within``: the bits of 256
-    that nearly the same images may differ by, fewer where all images are alike. ``all``: whether these are
-    all nearly same pairs; there may be too many to list.
+    ``exact``: each copy, paired with the first image of the same bytes or pixels. ``near``: images that look alike, one
+    pair for all copies of each. ``val_copies`` of the validation images have a copy in training, ``test_copies`` of the
+    test images in training or validation; ``val_alike``, ``test_alike`` others have none there, but one that they look
+    like. ``within``: the bits of 256 that such images may differ by, fewer where all images are alike. ``all``: whether
+    these are all that look alike; there may be too many to list.
     """
 
     exact: tuple[Pair, ...]
@@ -55,11 +60,18 @@ class Duplicates(Struct, frozen=True):
     test_copies: int
     within: int
     all: bool = True
+    val_alike: int = 0
+    test_alike: int = 0
 
     @property
     def conflicts(self) -> int:
-        """Pairs with two labels."""
-        return sum(pair.conflict for pair in (*self.exact, *self.near))
+        """Pairs of the same image with two labels."""
+        return sum(pair.conflict for pair in self.exact)
+
+    @property
+    def doubtful(self) -> int:
+        """Pairs that look alike and have two labels."""
+        return sum(pair.conflict for pair in self.near)
 
     @property
     def across(self) -> int:
@@ -73,7 +85,9 @@ class Duplicates(Struct, frozen=True):
 
 
 def duplicates(dataset: DataSet, digests: Mapping[str, str], seen: Sequence[str], near: NearPairs) -> Duplicates:
-    """The pairs of a data set. ``digests``: of each path's bytes; ``seen``: the digests that ``near`` numbers."""
+    """The pairs of a data set. ``digests``: of each path, one and the same where images are the same; ``seen``: those
+    that ``near`` numbers; pairs of one that no path has any more are left out.
+    """
     placed = _placed(dataset)
     holders: dict[str, list[Picture]] = {}
     for part, sample in placed:
@@ -83,8 +97,13 @@ def duplicates(dataset: DataSet, digests: Mapping[str, str], seen: Sequence[str]
     alike = [
         Pair(*_most_telling(holders[seen[one]], holders[seen[other]]), False, bits)
         for (one, other), bits in zip(near.pairs.tolist(), near.bits.tolist(), strict=True)
+        if seen[one] in holders and seen[other] in holders
     ]
-    val_copies, test_copies = _copies(placed, digests, seen, near)
+    place = {digest: number for number, digest in enumerate(seen)}
+    spots = [digests.get(sample.path, "") for _, sample in placed]
+    parts = [part for part, _ in placed]
+    val_copies, test_copies = _elsewhere(parts, spots, {})
+    val_all, test_all = _elsewhere(parts, *_looking_alike([place.get(spot, spot) for spot in spots], near))
     return Duplicates(
         exact=tuple(sorted(exact, key=_order)),
         near=tuple(sorted(alike, key=_order)),
@@ -92,6 +111,8 @@ def duplicates(dataset: DataSet, digests: Mapping[str, str], seen: Sequence[str]
         test_copies=test_copies,
         within=near.within,
         all=near.all,
+        val_alike=val_all - val_copies,
+        test_alike=test_all - test_copies,
     )
 
 
@@ -122,34 +143,30 @@ def _order(pair: Pair) -> tuple[bool, bool, int, str, str]:
     return not pair.conflict, not pair.across, pair.bits, pair.first.path, pair.second.path
 
 
-def _copies(
-    placed: Sequence[tuple[Part, Sample]], digests: Mapping[str, str], seen: Sequence[str], near: NearPairs
-) -> tuple[int, int]:
-    """Validation images with a copy in training; test images with one in training or validation."""
-    # Images with one and the same hash stand for each other, so they are one place here.
-    place = {digest: number for number, digest in enumerate(seen)}
-    same = {other: one for (one, other), bits in zip(near.pairs.tolist(), near.bits.tolist(), strict=True) if not bits}
-    beside: dict[int, set[int]] = {}
-    for one, other in near.pairs.tolist():
+def _looking_alike(spots: Sequence[Spot], near: NearPairs) -> tuple[list[Spot], dict[Spot, set[Spot]]]:
+    """The spots with one for all images of one hash, which stand for each other, and those that look like each."""
+    pairs = near.pairs.tolist()
+    same = {other: one for (one, other), bits in zip(pairs, near.bits.tolist(), strict=True) if not bits}
+    beside: dict[Spot, set[Spot]] = {}
+    for pair in pairs:
+        one, other = (same.get(number, number) for number in pair)
         beside.setdefault(one, set()).add(other)
         beside.setdefault(other, set()).add(one)
+    return [same.get(spot, spot) if isinstance(spot, int) else spot for spot in spots], beside
 
-    def where(sample: Sample) -> int | str:
-        digest = digests.get(sample.path, "")
-        number = place.get(digest)
-        return digest if number is None else same.get(number, number)
 
-    parts: dict[int | str, set[Part]] = {}
-    for part, sample in placed:
-        if (spot := where(sample)) != "":
-            parts.setdefault(spot, set()).add(part)
+def _elsewhere(parts: Sequence[Part], spots: Sequence[Spot], beside: Mapping[Spot, set[Spot]]) -> tuple[int, int]:
+    """Validation images with another on their spot, or beside it, in training; test images with one in training or
+    validation. An empty spot is none.
+    """
+    parts_at: dict[Spot, set[Part]] = {}
+    for part, spot in zip(parts, spots, strict=True):
+        if spot != "":
+            parts_at.setdefault(spot, set()).add(part)
     counts = {"val": 0, "test": 0}
-    for part, sample in placed:
-        if part == "train" or (spot := where(sample)) == "":
+    for part, spot in zip(parts, spots, strict=True):
+        if part == "train" or spot == "":
             continue
-        around: set[int | str] = {spot}
-        if isinstance(spot, int):
-            around |= {same.get(number, number) for number in beside.get(spot, ())}
-        elsewhere = set[Part]().union(*(parts.get(one, ()) for one in around))
-        counts[part] += bool(elsewhere & ({"train"} if part == "val" else {"train", "val"}))
+        around = set[Part]().union(*(parts_at.get(one, ()) for one in {spot, *beside.get(spot, ())}))
+        counts[part] += bool(around & ({"train"} if part == "val" else {"train", "val"}))
     return counts["val"], counts["test"]

@@ -17,13 +17,15 @@ from engine.units import percent
 
 if TYPE_CHECKING:
     from engine.data.check import Images, Report
+    from engine.data.duplicates import Duplicates
 
 Level = Literal["alarm", "warning", "note"]
 LEVELS: tuple[Level, ...] = ("alarm", "warning", "note")
 UNEVEN, VERY_UNEVEN = 3.0, 10.0
 """How many times as many images the largest class has as the smallest."""
 
-PAIRS = "pairs of the same or nearly the same image"
+PAIRS = "pairs of images that are the same or look alike"
+LOOK = "look at them side by side (tl-tui, i in Setup)"
 
 
 class Finding(Struct, frozen=True):
@@ -64,6 +66,8 @@ def grouped_options(report: Report, source: DataSource) -> str:
 
 def _groups(report: Report, source: DataSource) -> Iterator[Finding]:
     leak, advice = report.leak, f"divide with groups whole: {grouped_options(report, source)}"
+    # Groups that a person named belong in one part, whether or not they give labels away: results are then not those
+    # of new groups. What names only suggest is a guess.
     sure = report.proposal is None
     if leak is not None and leak.shared:
         whose = "" if sure else " If the names mean what they seem to,"
@@ -74,11 +78,13 @@ def _groups(report: Report, source: DataSource) -> Iterator[Finding]:
         ).strip()
         if is_far_above(leak):
             text += " Accuracy on this split also rewards remembering the groups."
+        else:
+            text += " These groups tell little of the labels; how well new groups would be told, nobody can say."
         brief = (
             f"{leak.shared:,} of {leak.images:,} val share train's groups\n"
             f"groups alone {100 * leak.no_pixels:.0f} %, majority {100 * leak.majority:.0f} %"
         )
-        yield Finding("alarm" if is_far_above(leak) and sure else "warning", text, advice, brief)
+        yield Finding("alarm" if sure else "warning", text, advice, brief)
     elif report.proposal is not None:
         yield Finding("note", f"Names look like {report.proposal}; none is in two parts.", _named(report))
     elif leak is None:
@@ -92,9 +98,7 @@ def _groups(report: Report, source: DataSource) -> Iterator[Finding]:
     if test is not None and test.shared:
         text = f"{test.shared:,} of {test.images:,} test images share a group with training or validation."
         brief = f"{test.shared:,} of {test.images:,} test share others' groups"
-        yield Finding(
-            "alarm" if is_far_above(test) and sure else "warning", text, "take other images for the test", brief
-        )
+        yield Finding("alarm" if sure else "warning", text, "take other images for the test", brief)
 
 
 def _named(report: Report) -> str:
@@ -105,13 +109,12 @@ def _duplicates(report: Report) -> Iterator[Finding]:
     found = report.duplicates
     if found is None:
         return
-    more = "" if found.all else "At least "
+    total, more = sum(report.counts["val"].values()), "" if found.all else "At least "
     if found.val_copies:
-        total = sum(report.counts["val"].values())
         yield Finding(
             "alarm",
-            f"{more}{found.val_copies:,} of {total:,} validation images "
-            f"{'is' if found.val_copies == 1 else 'are'} in training too, exactly or nearly.",
+            f"{found.val_copies:,} of {total:,} validation images "
+            f"{'is' if found.val_copies == 1 else 'are'} in training too.",
             "remove them from one of the two",
             counted(found.val_copies, "val image is in train too", "val images are in train too"),
         )
@@ -119,18 +122,50 @@ def _duplicates(report: Report) -> Iterator[Finding]:
         copies = counted(found.test_copies, "test image is", "test images are")
         yield Finding(
             "alarm",
-            f"{more}{copies} in training or validation too, exactly or nearly.",
+            f"{copies} in training or validation too.",
             "remove them from the test",
             counted(found.test_copies, "test image is in train or val", "test images are in train or val"),
         )
     if found.conflicts:
-        pairs = counted(found.conflicts, "pair of the same or nearly the same image has", f"{PAIRS} have")
+        pairs = counted(found.conflicts, "pair of the same image has", "pairs of the same image have")
         brief = counted(found.conflicts, "pair of one image, two labels", "pairs of one image, two labels")
         yield Finding("alarm", f"{pairs} two different labels.", "look at them: one of the labels is wrong", brief)
+    yield from _alike(found, total)
     if found.harmless:
-        pairs = counted(found.harmless, "pair of the same or nearly the same image is", f"{PAIRS} are")
-        brief = counted(found.harmless, "image", "images") + " twice within a part"
-        yield Finding("note", f"{more}{pairs} within one part.", "harmless to the split; but they count twice", brief)
+        pairs = counted(found.harmless, "pair of images that are the same or look alike is", f"{PAIRS} are")
+        brief = counted(found.harmless, "pair", "pairs") + " alike within a part"
+        yield Finding(
+            "note", f"{more}{pairs} within one part.", "harmless to the split; but a copy counts twice", brief
+        )
+
+
+def _alike(found: Duplicates, total: int) -> Iterator[Finding]:
+    """What only a person can tell, of ``total`` validation images: two that look alike may be one, or may be not."""
+    more = "" if found.all else "At least "
+    if found.val_alike:
+        yield Finding(
+            "warning",
+            f"{more}{found.val_alike:,} of {total:,} validation images "
+            f"{'looks' if found.val_alike == 1 else 'look'} like one in training.",
+            f"{LOOK}: copies belong in one part alone",
+            counted(found.val_alike, "val image looks like train's", "val images look like train's"),
+        )
+    if found.test_alike:
+        yield Finding(
+            "warning",
+            f"{more}{counted(found.test_alike, 'test image looks', 'test images look')} like one in training or "
+            "validation.",
+            f"{LOOK}: copies do not belong in the test",
+            counted(found.test_alike, "test image looks like others", "test images look like others"),
+        )
+    if found.doubtful:
+        yield Finding(
+            "warning",
+            f"{more}{counted(found.doubtful, 'pair that looks', 'pairs that look')} alike "
+            f"{'has' if found.doubtful == 1 else 'have'} two different labels.",
+            f"{LOOK}: if they are one image, one of its labels is wrong",
+            counted(found.doubtful, "pair looks alike, two labels", "pairs look alike, two labels"),
+        )
 
 
 def _images(report: Report) -> Iterator[Finding]:
@@ -138,10 +173,9 @@ def _images(report: Report) -> Iterator[Finding]:
     if images is None:
         return
     if images.unreadable:
-        names = listed([f"{one.path} ({one.reason})" for one in images.unreadable])
         unread = counted(len(images.unreadable), "image", "images")
         brief = f"{unread} cannot be read\n{listed([PurePath(one.path).name for one in images.unreadable], 2)}"
-        yield Finding("warning", f"{unread} cannot be read and left out: {names}.", brief=brief)
+        yield Finding("warning", f"{unread} cannot be read and left out.", brief=brief)
     if shares := _telling_grey(images):
         said = ", ".join(f"{shown(name, 60)} {percent(share)}" for name, share in shares.items())
         yield Finding(

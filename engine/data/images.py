@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ctypes
+import hashlib
 import logging
 import math
 import os
@@ -37,6 +38,8 @@ FORMATS = ("JPEG", "PNG", "WEBP", "BMP", "TIFF", "GIF", "PPM")
 DRAFT_REDUCES_TO = 2
 """JPEGs are decoded at no less than this many times the final side; the rest is left to a better filter."""
 BACKGROUND = (255, 255, 255, 255)
+WHOLE = (1 << 20, 1 << 20)
+"""A size that no JPEG is made smaller for while it is decoded."""
 LARGE = 16_000_000
 """Pixels from which on an image is converted in strips, of about :data:`STRIP` pixels."""
 STRIP = 1_000_000
@@ -94,6 +97,25 @@ def _contained(path: str, size: tuple[int, int]) -> tuple[Image.Image, tuple[int
         small = _in_strips(image, (0, 0, *image.size), factor)
         width, height = (max(1, round(length / times)) for length in image.size)
         return small.resize((width, height), Image.Resampling.BILINEAR), whole
+
+
+def same_pixels(one: str, other: str) -> bool:
+    """Whether the images of two files have the same pixels, upright and in RGB; not where one cannot be decoded."""
+    try:
+        return _pixels(one) == _pixels(other)
+    except Exception:  # decoders raise almost anything on a broken file, and either may have changed by now
+        return False
+
+
+def _pixels(path: str) -> tuple[tuple[int, int], bytes]:
+    """The size of an image, and the digest of all its pixels: of two large ones not both are in memory."""
+    with opened(path, WHOLE) as (image, size):
+        pixels, grey = hashlib.sha256(), _range(image)
+        rows = max(1, STRIP // image.width)
+        for top in range(0, image.height, rows):
+            strip = image.crop((0, top, image.width, min(image.height, top + rows)))
+            pixels.update(_rgb(strip, grey).tobytes())
+    return size, pixels.digest()
 
 
 @contextmanager

@@ -77,18 +77,23 @@ def fold_seed(split_seed: int, seed: int) -> int:
     return split_seed + seed
 
 
-def folds(samples: Sequence[Sample], count: int, seed: int) -> list[tuple[list[int], list[int]]]:
+def folds(
+    samples: Sequence[Sample], count: int, seed: int, classes: Sequence[str] = ()
+) -> list[tuple[list[int], list[int]]]:
     """The samples divided into ``count`` parts: for each of them, the indices of training and those of validation.
 
     Stratified by label, groups whole where they are known; every sample is in validation once. Depends on the order
-    of the samples and on ``seed`` alone. ``DataError`` where it cannot be done, or a fold would train without a class.
+    of the samples and on ``seed`` alone. ``DataError`` where it cannot be done, or a fold would train without a class;
+    it goes by its name in ``classes``, or where there are none by that of its first image.
     """
     labels = [sample.label for sample in samples]
     groups = [sample.group for sample in samples]
     for index in single_group_strata(labels, groups):
-        group, name = groups[index], shown(Path(samples[index].path).name, 100)
-        who = f"every image of the class of {name} is in the group {shown(group, 60)}" if group else f"{name} is alone"
-        raise DataError(f"{count} folds: {who}{'' if group else ' in its class'}, so a fold would train without it")
+        group, image = groups[index], shown(Path(samples[index].path).name, 100)
+        name = f"class {shown(classes[labels[index]], 60)}" if classes else f"the class of {image}"
+        who = f"every image of {name} is in the group {shown(group, 60)}" if group else f"{name} has one image, {image}"
+        advice = "leave the class out, take other groups" if group else "leave the class out, add images of it"
+        raise DataError(f"{count} folds: {who}, so a fold would train without the class; {advice}, or take no folds")
     there = len(set(labels))
     for attempt in range(FOLD_ATTEMPTS):
         part_of = assign_folds(labels, groups, count, seed + attempt * 2**20).tolist()

@@ -105,7 +105,8 @@ def _created(experiment: Experiment, out: Path, note: str) -> tuple[Path, DataSe
     dataset = discover(experiment.data)
     if experiment.folds is not None:
         for seed in experiment.seeds:  # now, not when its turn comes, hours later
-            folds((*dataset.train, *dataset.val), experiment.folds, fold_seed(experiment.data.split_seed, seed))
+            drawn_with = fold_seed(experiment.data.split_seed, seed)
+            folds((*dataset.train, *dataset.val), experiment.folds, drawn_with, dataset.classes)
     if not _is_possible_anywhere(experiment):
         tune_process()
         with uncollected():

@@ -8,6 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from PIL import Image
 
 from tui.cli import status
 
@@ -33,7 +34,7 @@ def test_the_report_names_leaks_copies_and_what_to_do(patients: Path, capsys: py
     said = " ".join(capsys.readouterr().out.split())
     assert "10 groups are in both training and validation: 11 of 11 validation images (100.0 %)" in said
     assert "without a look at any pixel, is right for 100.0 %; always saying the commonest class, for 54.5 %" in said
-    assert "1 of 11 validation images is in training too, exactly or nearly." in said
+    assert "1 of 11 validation images is in training too." in said
     assert "train/cold/patient-c0-0.png val/cold/patient-c0-copy.png train and val" in said
     assert f"tl-tui check {patients} --group-pattern '{PATTERN}' --split grouped" in said
     assert said.index("10 groups are in both") < said.index("class train val")
@@ -55,6 +56,35 @@ def test_a_grouped_split_is_mended(patients: Path, capsys: pytest.CaptureFixture
     said = capsys.readouterr().out
     assert "✓ No group is in both training and validation." in said
     assert "what to do" not in said
+
+
+def test_what_only_looks_alike_is_told_and_is_no_alarm(
+    tmp_path: Path, image_folder: Callable[..., Path], capsys: pytest.CaptureFixture[str]
+) -> None:
+    root = image_folder("data", train=4, val=2)
+    first = min(root.glob("train/cold/*.png"))
+    with Image.open(first) as image:
+        image.convert("RGB").resize((90, 90)).save(root / "val/warm/alike.png")
+    assert status(["check", str(root)]) == 0
+    said = " ".join(capsys.readouterr().out.split())
+    assert "! 1 of 5 validation images looks like one in training. → look at them side by side" in said
+    assert "! 1 pair that looks alike has two different labels." in said
+    assert f"look alike: 1 pair train/cold/{first.name} val/warm/alike.png two labels, train and val" in said
+    assert "✗" not in said
+
+
+def test_every_image_that_cannot_be_read_is_listed(
+    image_folder: Callable[..., Path], capsys: pytest.CaptureFixture[str]
+) -> None:
+    root = image_folder("data", train=6, val=2)
+    broken = sorted(root.glob("train/*/*.png"))[::2]
+    for path in broken:
+        path.write_bytes(b"")
+    status(["check", str(root)])
+    lines = [" ".join(line.split()) for line in capsys.readouterr().out.splitlines()]
+    start = lines.index(f"cannot be read: {len(broken)} images")
+    assert len(broken) == 6
+    assert lines[start + 1 : start + 7] == [f"{path.relative_to(root)} the file is empty" for path in broken]
 
 
 def test_json(patients: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -693,7 +693,7 @@ async def test_copies_of_images_are_told(images: DataSource, home: Path) -> None
         await pilot.press("i")
         await pilot.pause()
         assert isinstance(app.screen, Copies)
-        assert "The same image twice: 2 pairs" in text_of(app)
+        assert "The same image twice, or alike: 2 pairs" in text_of(app)
         top, below = (line for line in text_of(app).splitlines() if " = copy.png" in line)
         assert "two labels" in top
         assert second.name in top

@@ -44,4 +44,4 @@ def test_one_image_is_told_as_one() -> None:
     )
     said = soundness(found, is_grouped=False, checking=None).plain
     assert "! 1 image cannot be read\n" in said
-    assert "· 1 image twice within a part\n" in said
+    assert "· 1 pair alike within a part\n" in said

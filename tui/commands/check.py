@@ -50,7 +50,7 @@ def print_check(source: DataSource, *, as_json: bool) -> int:
         return status
     for part in (_head(report), *map(_finding, found), *_well(report), Text(), _classes(report, console.width)):
         console.print(part)
-    sections = (_images(report.images), _pairs(report, console.width), _proposed(report.proposal))
+    sections = (_images(report.images), _unreadable(report), _pairs(report, console.width), _proposed(report.proposal))
     for lines in map(list, sections):
         if lines:
             console.print(Text("\n").join([Text(), *lines]))
@@ -90,7 +90,7 @@ def _well(report: Report) -> Iterator[Text]:
         yield Text("✓ No group is in both training and validation.", rgb(GREEN))
     found = report.duplicates
     if found is not None and not found.exact and not found.near:
-        yield Text("✓ No image is there twice, exactly or nearly.", rgb(GREEN))
+        yield Text("✓ No image is there twice, and no two look alike.", rgb(GREEN))
 
 
 def _classes(report: Report, width: int) -> Table:
@@ -123,11 +123,20 @@ def _images(images: Images | None) -> Iterator[Text]:
     yield Text(f"{images.read:,} images read: {sizes} pixels; {colours}", DIM)
 
 
+def _unreadable(report: Report) -> Iterator[Text]:
+    """All of them: each is a file to be mended or removed."""
+    if report.images is None or not (unreadable := report.images.unreadable):
+        return
+    yield Text.assemble((f"cannot be read: {counted(len(unreadable), 'image', 'images')}", "bold"))
+    for one in unreadable:
+        yield Text.assemble(f"  {shown(os.path.relpath(one.path, report.root))}", (f"  {one.reason}", DIM))
+
+
 def _pairs(report: Report, width: int) -> Iterator[Text]:
     found = report.duplicates
     if found is None:
         return
-    for title, pairs in (("the same bytes", found.exact), ("nearly the same", found.near)):
+    for title, pairs in (("the same image", found.exact), ("look alike", found.near)):
         if not pairs:
             continue
         yield Text.assemble((f"{title}: {counted(len(pairs), 'pair', 'pairs')}", "bold"))
@@ -147,7 +156,7 @@ def _pair(pair: Pair, root: str, width: int) -> Iterator[Text]:
         )
         if true
     ]
-    style = rgb(ROSE if pair.conflict else AMBER if pair.across else GREY)
+    style = rgb(ROSE if pair.conflict and pair.exact else AMBER if pair.conflict or pair.across else GREY)
     yield Text(f"  {_place(pair.first, root, width - 4)}")
     yield Text(f"  {_place(pair.second, root, width - 4)}")
     if said:

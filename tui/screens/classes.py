@@ -140,7 +140,7 @@ class Thumbnail(Vertical):
 
 
 class Classes(ModalScreen[None]):
-    """Looks through the images of a data set by class. ``pairs``: those that are known to be there twice."""
+    """Looks through the images of a data set by class. ``pairs``: those known to be there twice or to look alike."""
 
     DEFAULT_CSS = """
     Classes { background: $background; }

@@ -1,4 +1,4 @@
-"""Images that are there twice: every pair, with both pictures side by side."""
+"""Images that are there twice or look alike: every pair, with both pictures side by side."""
 
 from __future__ import annotations
 
@@ -47,7 +47,9 @@ class PairList(Listing):
         said, colour = wrong(pair)
         room = max(8, (width - SIGN_WIDTH - 3) // 2)
         names = [cut_in_the_middle(shown(PurePath(one.path).name), room) for one in (pair.first, pair.second)]
-        return Text.assemble((f"{said:<{SIGN_WIDTH}}", rgb(colour)), f"{names[0]:<{room}} = {names[1]}")
+        return Text.assemble(
+            (f"{said:<{SIGN_WIDTH}}", rgb(colour)), f"{names[0]:<{room}} {'=' if pair.exact else '≈'} {names[1]}"
+        )
 
 
 class Copies(ModalScreen[None]):
@@ -79,7 +81,7 @@ class Copies(ModalScreen[None]):
         """The list above both pictures, each with its file, part and label."""
         count = self.listing.count
         with Vertical(id="copies") as window:
-            window.border_title = Text(f"The same image twice: {counted(count, 'pair', 'pairs')}")
+            window.border_title = Text(f"The same image twice, or alike: {counted(count, 'pair', 'pairs')}")
             window.border_subtitle = Text("↑ ↓ pairs · o copy paths · esc close")
             yield self.listing
             with Horizontal(id="copies-pictures"):
@@ -119,7 +121,7 @@ def _facts(one: Copy, pair: Pair, width: int) -> Text:
         Text(cut_in_the_middle(shown(folder), width), rgb(GREY)),
         Text.assemble(
             (f"{one.part} · ", rgb(AMBER if pair.across else GREY)),
-            (shown(one.label, 60), f"bold {rgb(ROSE)}" if pair.conflict else "bold"),
+            (shown(one.label, 60), f"bold {rgb(wrong(pair)[1])}" if pair.conflict else "bold"),
             ("" if pair.exact else f" · {pair.bits} of 256 bits differ", rgb(GREY)),
         ),
     ]
@@ -131,7 +133,7 @@ def _facts(one: Copy, pair: Pair, width: int) -> Text:
 def wrong(pair: Pair) -> tuple[str, Colour]:
     """What is wrong with a pair in at most 13 cells."""
     if pair.conflict:
-        return "two labels", ROSE
+        return "two labels", ROSE if pair.exact else AMBER
     if pair.across:
         return f"{pair.first.part} and {pair.second.part}", AMBER
     return f"both {pair.first.part}", GREY

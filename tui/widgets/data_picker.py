@@ -164,7 +164,7 @@ class DataPicker(Vertical):
         if self.found is None or (duplicates := self.found.report.duplicates) is None:
             return ()
         pairs = (*duplicates.exact, *duplicates.near)
-        return tuple(sorted(pairs, key=lambda pair: (not pair.conflict, not pair.across)))
+        return tuple(sorted(pairs, key=lambda pair: (not pair.conflict, not pair.across, not pair.exact)))
 
     def turn_split(self) -> None:
         """From the given split to one with groups whole, and back."""

@@ -47,7 +47,7 @@ def _fine(report: Report) -> Iterator[Text]:
     if report.leak is not None and not report.leak.shared and report.proposal is None:
         yield _line("✓", rgb(GREEN), "no group is in train and val")
     if report.duplicates is not None and not report.duplicates.exact and not report.duplicates.near:
-        yield _line("✓", rgb(GREEN), "no image is there twice")
+        yield _line("✓", rgb(GREEN), "no image is twice, none look alike")
 
 
 def _proposal(report: Report) -> Iterator[Text]:

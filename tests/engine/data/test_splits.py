@@ -115,8 +115,14 @@ def test_folds_without_groups_are_stratified() -> None:
 @pytest.mark.parametrize(
     ("samples", "message"),
     [
-        ([("a", ""), ("b", ""), ("b", "")], "0.png is alone in its class"),
-        ([("a", "p"), ("a", "p"), *(("b", f"q{number}") for number in range(9))], "is in the group p"),
+        (
+            [("a", ""), ("b", ""), ("b", "")],
+            "class ant has one image, 0.png, so a fold .*; leave the class out, add images of it, or take no folds",
+        ),
+        (
+            [("a", "p"), ("a", "p"), *(("b", f"q{number}") for number in range(9))],
+            "every image of class ant is in the group p, .*; leave the class out, take other groups, or take no folds",
+        ),
         ([("a", ""), ("b", "")] * 3, "too few to be divided into 5 parts"),
     ],
 )
@@ -125,7 +131,7 @@ def test_folds_that_cannot_be(samples: list[tuple[str, str]], message: str) -> N
         Sample(f"/{number}.png", "ab".index(label), group) for number, (label, group) in enumerate(samples)
     ]
     with pytest.raises(DataError, match=message):
-        folds(given_samples, 5, 0)
+        folds(given_samples, 5, 0, ("ant", "bee"))
 
 
 def leaking(root: Path, part_names: tuple[str, ...] = ("train", "val")) -> Path:
