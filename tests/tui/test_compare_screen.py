@@ -328,7 +328,8 @@ async def test_images_that_one_or_neither_gets_right(app: TlTui, folder: Path) -
         await until(pilot, lambda: "▀" in text_of(app))
         shown = text_of(app)
         assert (
-            "A mobilenetv3-extract · seed 0" in shown and f"alone right {len(only_a)} · neither 1 of 24 images" in shown
+            "A mobilenetv3-extract · seed 0" in shown
+            and f"alone right {len(only_a)} · neither 1 of 24 val images" in shown
         )
         assert "B resnet18-finetune · seed 0" in shown and f"alone right {len(only_b)}" in shown
         view = app.screen.query_one(MistakesView)
@@ -356,6 +357,35 @@ async def test_images_that_one_or_neither_gets_right(app: TlTui, folder: Path) -
         await pilot.press("end", "home", "pagedown", "pageup")
         await pilot.press("escape")
         await until(pilot, lambda: "val acc" in text_of(app))
+
+
+async def test_the_images_of_two_runs_are_of_the_part_on_which_they_are_compared(app: TlTui, tmp_path: Path) -> None:
+    test = ev.Metrics(0.3, 2 / 3, 3)
+    told = [
+        msgspec.structs.replace(event, test=test) if isinstance(event, ev.RunFinished) else event
+        for event in logs.events(logs.two_strategies(3))
+    ]
+    folder = logs.write(tmp_path / NAME, told)
+    tested = predicted.images(tmp_path / "test", ["one.png", "two.png", "three.png"])
+    predicted.write(folder, told, predicted.images(tmp_path / "val"), test_paths=tested)
+    async with app.run_test(size=(80, 24)) as pilot:
+        screen = await compare(pilot, app, folder)
+
+        def are_tested() -> bool:
+            return "alone right 1 · neither 0 of 3 test images" in text_of(app) and {
+                one.path for one in screen.mistakes.listing.found
+            } == {*tested[:2]}
+
+        await pilot.press("d")
+        await until(pilot, are_tested)
+        assert screen.compared is not None
+        screen.mistakes.show(replace(screen.compared))
+        await idle(pilot)
+        assert are_tested(), "also of the same runs in another comparison"
+        await pilot.press("escape", "w")
+        await until(pilot, lambda: "wrong 1 of 3 test images" in text_of(app))
+        await pilot.press("escape", "d")
+        await until(pilot, are_tested)
 
 
 async def test_the_images_that_a_run_gets_most_wrong(app: TlTui, folder: Path) -> None:
