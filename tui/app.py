@@ -348,8 +348,7 @@ class TlTui(App[None], inherit_bindings=False):
             return
         try:
             with self.batch_update():
-                for header in screen.query(Header):
-                    header.show(self.state)
+                screen.show_header(self.state)
                 screen.show(self.state)
                 self._refresh_keys(screen)
         except Exception as error:

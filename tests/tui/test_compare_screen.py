@@ -521,6 +521,30 @@ async def test_hostile_names_of_classes_and_files(app: TlTui, tmp_path: Path) ->
         await until(pilot, lambda: "[red]a\\x1b[2J" in text_of(app))
 
 
+def of_data(name: str) -> list[ev.AnyEvent]:
+    """What one more experiment told, on data of this name."""
+    first, *others = logs.events(logs.two_strategies(3))
+    assert isinstance(first, ev.ExperimentStarted)
+    return [msgspec.structs.replace(first, data=msgspec.structs.replace(first.data, name=name)), *others]
+
+
+async def test_the_header_tells_of_what_is_compared(app: TlTui, folder: Path, tmp_path: Path) -> None:
+    other = logs.write(tmp_path / "other", of_data("wolves")[:-1])
+    async with app.run_test(size=(120, 40)) as pilot:
+        await compare(pilot, app, folder)
+        app.mark(other, None)
+        await until(pilot, lambda: "wolves · 244 train" in text_of(app))
+        assert "interrupted" in text_of(app) and "ants-bees ·" not in text_of(app), "the other's end"
+        app.mark(folder, None)
+        await until(pilot, lambda: "2 marked experiments" in text_of(app))
+        head, *_ = text_of(app).splitlines()
+        assert "244 train / 153 val · 2 classes" in head
+        assert "finished" not in head and "interrupted" not in head, "one did, one was"
+        await pilot.press("2")
+        await until(pilot, lambda: "ants-bees ·" in text_of(app).splitlines()[0])
+        assert "finished" in text_of(app).splitlines()[0], "in other modes of the one that is open"
+
+
 async def test_export_writes_what_is_marked(app: TlTui, folder: Path) -> None:
     async with app.run_test(size=(120, 40), notifications=True) as pilot:
         await compare(pilot, app, folder)
