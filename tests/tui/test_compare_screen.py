@@ -553,8 +553,33 @@ async def test_export_writes_what_is_marked(app: TlTui, folder: Path) -> None:
         await until(pilot, lambda: len(names(app)) == 2 and "×3" not in text_of(app))
         await pilot.press("e")
         await until(pilot, lambda: "Exported" in text_of(app))
-        written = json.loads((app.out / "comparison.json").read_text())
+        written = json.loads((folder / "comparison.json").read_text())
         assert [run["run"] for run in written["runs"]] == ["resnet18-finetune-0", "mobilenetv3-extract-0"]
+        assert not (app.out / "comparison.json").exists(), "it is of one experiment"
+
+
+async def test_export_is_in_the_one_experiment_or_beside_several_and_says_where(
+    app: TlTui, folder: Path, tmp_path: Path
+) -> None:
+    other = logs.write(tmp_path / "other", of_data("wolves"))
+    async with app.run_test(size=(120, 40), notifications=True) as pilot:
+        await compare(pilot, app, folder)
+
+        async def exported() -> str:
+            app.clear_notifications()
+            await pilot.press("e")
+            await until(pilot, lambda: bool(app._notifications))
+            (told,) = app._notifications
+            return told.message
+
+        app.mark(other, None)
+        networks = "; the trained networks are in its checkpoints"
+        assert await exported() == f"Exported: {other}/comparison.csv, .json and .md{networks}"
+        assert json.loads((other / "comparison.json").read_text())["experiment"] == "ants-bees-20261123-120000"
+        assert not (folder / "comparison.json").exists() and not (app.out / "comparison.json").exists()
+        app.mark(folder, None)
+        assert await exported() == f"Exported: {app.out}/comparison.csv, .json and .md"
+        assert (app.out / "comparison.json").exists()
 
 
 def snapped(app: TlTui, folder: Path, *keys: str) -> Callable[[Pilot[None]], object]:
