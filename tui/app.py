@@ -348,8 +348,7 @@ class TlTui(App[None], inherit_bindings=False):
             return
         try:
             with self.batch_update():
-                for header in screen.query(Header):
-                    header.show(self.state)
+                screen.show_header(self.state)
                 screen.show(self.state)
                 self._refresh_keys(screen)
         except Exception as error:
@@ -421,9 +420,10 @@ class TlTui(App[None], inherit_bindings=False):
         return True
 
     def action_export(self) -> None:
-        """Writes the comparison into the experiment's folder, of what is marked beside them all, and says where."""
+        """Writes the comparison into its experiment's folder, of several marked ones beside them, and says where."""
         marks = dict(self.marks) if self.current_mode == "compare" else {}
-        if (folder := self.out if marks else self.folder) is not None:
+        of_one = next(iter(marks), self.folder)
+        if (folder := self.out if len(marks) > 1 else of_one) is not None:
             asked = partial(self._export, self.state, self.folder, marks, self.positive, folder)
             self.run_worker(asked, thread=True, group="export", exit_on_error=False)
 

@@ -8,7 +8,7 @@ from statistics import mean, stdev
 
 from engine.comparison.columns import Column, best, columns, comparable, is_spread, with_result
 from engine.comparison.parts import PARTS, Part
-from engine.comparison.rows import Comparison, OfPart, Row, of_part
+from engine.comparison.rows import RSS, Comparison, OfPart, Row, of_part
 from engine.comparison.score_names import SCORES, Better, Score
 from engine.comparison.strategy_means import interval, part
 from engine.units import UNKNOWN, duration, energy, short_count, size, three_digits
@@ -108,6 +108,7 @@ def measures(comparison: Comparison) -> tuple[Measure, ...]:
         one: Measure(f"{one} acc", words, _of(one, lambda of: of.accuracy), _percent, "higher", spread=True)
         for one, words in accuracies.items()
     }
+    is_rss = any(row.memory_kind == RSS and row.peak_memory_bytes is not None for row in comparison.runs)
     every = (
         accuracy[compared_on],
         Measure(
@@ -119,7 +120,13 @@ def measures(comparison: Comparison) -> tuple[Measure, ...]:
         ),
         accuracy["val" if compared_on == "test" else "test"],
         Measure("time", "seconds in all", lambda row: row.seconds_total, duration, "lower"),
-        Measure("memory", "peak memory", lambda row: row.peak_memory_bytes, size, "lower"),
+        Measure(
+            "memory",
+            "peak memory" + (" of the process, with what it needed before" if is_rss else ""),
+            lambda row: row.peak_memory_bytes,
+            size,
+            None if is_rss else "lower",
+        ),
         Measure("trained", "parameters that train", lambda row: row.parameters_trainable or None, short_count, "lower"),
         *_scores(comparison, compared_on),
         Measure("loss", f"{name} log loss, nats", _of(compared_on, lambda of: of.loss), three_digits, "lower"),

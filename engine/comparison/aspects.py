@@ -165,7 +165,6 @@ def _overfitting(shown: Sequence[Column]) -> Section:
 
 def _cost(shown: Sequence[Column]) -> Section:
     memory: list[tuple[str, Value]] = [
-        ("peak RSS of the process", lambda row: row.peak_rss_bytes),
         ("peak CUDA allocated", lambda row: row.peak_allocated_bytes),
         ("peak CUDA reserved", lambda row: row.peak_reserved_bytes),
         ("peak of the whole card", lambda row: row.peak_device_bytes),
@@ -182,6 +181,8 @@ def _cost(shown: Sequence[Column]) -> Section:
         _number("training speed", shown, lambda row: row.images_per_second, speed, "higher"),
         _number("processor time", shown, lambda row: row.cpu_seconds, duration, total),
         *_told([_number("energy of the card", shown, lambda row: row.joules, energy, total)]),
+        # no best one: it holds what the process needed before the run
+        *_told([_number("peak RSS of the process", shown, lambda row: row.peak_rss_bytes, size, None)]),
         *_told([_number(title, shown, value, size, "lower") for title, value in memory]),
         *_told([_number("  before the run", shown, lambda row: row.memory_at_start_bytes, size, None)]),
     ]

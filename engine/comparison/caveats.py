@@ -11,6 +11,7 @@ from engine.comparison.parts import PARTS, Part
 from engine.comparison.rows import Comparison
 from engine.comparison.strategy_means import interval, is_whole
 from engine.data import leaks
+from engine.data.findings import UNEVEN
 from engine.models.origin import RANDOM
 from engine.text import counted, joined, listed
 from engine.text import shown as one_line
@@ -51,6 +52,26 @@ def caveats(comparison: Comparison, part: Part) -> tuple[str, ...]:
     return tuple(said)
 
 
+def unevenness(comparison: Comparison) -> str:
+    """How many times as many images of the commonest as of the rarest class the part has on which strategies are
+    compared: ``9:1``, of more than two classes ``up to 9:1``; empty where that is little or not known.
+    """
+    _, by_column = scored(columns(comparison))
+    images = [count for count in _support(by_column).values() if count]
+    if not images or (times := max(images) / min(images)) < UNEVEN:
+        return ""
+    ratio = f"{times:.2g}:1" if times < 10 else f"{times:,.0f}:1"
+    return ratio if len(images) == 2 else f"up to {ratio}"
+
+
+def _support(by_column: Sequence[Sequence[Scores]]) -> Counter[str]:
+    """Images of each class that were measured, of the strategy with the most runs."""
+    support = Counter[str]()
+    for scores in max(by_column, key=len, default=()):
+        support.update({one.name: one.support for one in scores.classes})
+    return support
+
+
 def _no_seed_moves(shown: Sequence[Column]) -> list[str]:
     """Of which strategies several seeds are one network."""
     alike = [column.title for column in shown if no_seed_moves(column.rows)]
@@ -89,9 +110,7 @@ def _no_better_than_one_answer(
     shown: Sequence[Column], by_column: Sequence[Sequence[Scores]], comparison: Comparison, part: Part
 ) -> list[str]:
     """Which strategies are not shown to be more accurate than always answering the commonest class."""
-    support = Counter[str]()
-    for scores in max(by_column, key=len, default=()):
-        support.update({one.name: one.support for one in scores.classes})
+    support = _support(by_column)
     if not support.total():
         return []
     (commonest, images), *_ = support.most_common(1)

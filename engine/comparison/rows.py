@@ -112,6 +112,10 @@ class Row(Struct, frozen=True, kw_only=True):
         return self.best_epoch is not None
 
 
+RSS = "process RSS"
+"""The kind of memory of which a run's peak holds what the process needed before it."""
+
+
 class OfPart(NamedTuple):
     """What a row tells of one part: the accuracy with both ends of its 95 % interval (0..1), loss (nats) and scores."""
 
@@ -283,7 +287,7 @@ def _row(one: ComparedRun, wanted: str | None) -> Row:
         joules=run.joules,
         peak_memory_bytes=peak.allocated if on_device else peak.rss,
         memory_at_start_bytes=None if start is None else start.allocated if on_device else start.rss,
-        memory_kind="CUDA allocated" if on_device else "process RSS",
+        memory_kind="CUDA allocated" if on_device else RSS,
         peak_rss_bytes=peak.rss,
         peak_allocated_bytes=peak.allocated,
         peak_reserved_bytes=peak.reserved,

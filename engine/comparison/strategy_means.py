@@ -16,7 +16,7 @@ class StrategyMeans(Struct, frozen=True):
     """A strategy's means over its runs; what is not known is None.
 
     ``accuracy``: the mean of ``accuracies`` on the ``part`` that counts; ``low`` to ``high`` its 95 % interval. They
-    are of one run where no seed moves the strategy.
+    are of one run where no seed moves the strategy. ``balanced``: mean balanced accuracy on that part.
     ``loss``: mean cross-entropy on that part. ``gap``: training accuracy less validation accuracy. ``overfits``: the
     training accuracy is above the 95 % interval of the validation accuracy.
     ``total_seconds``: None where a run did not train all its epochs; ``seconds_so_far`` is then the least it takes.
@@ -31,6 +31,7 @@ class StrategyMeans(Struct, frozen=True):
     accuracies: tuple[float, ...]
     low: float
     high: float
+    balanced: float | None
     gap: float
     overfits: bool
     total_seconds: float | None
@@ -135,6 +136,7 @@ def _measured(rows: Sequence[Row], comparison: Comparison) -> StrategyMeans | No
         accuracies=tuple(accuracies),
         low=low,
         high=high,
+        balanced=_mean([None if one.scores is None else one.scores.balanced_accuracy for one in found]),
         gap=gap,
         overfits=validated + gap > highest_validated,
         total_seconds=seconds if all(map(_took_all, done)) else None,

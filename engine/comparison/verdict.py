@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 from msgspec import Struct
 
-from engine.comparison.caveats import caveats
+from engine.comparison.caveats import caveats, unevenness
 from engine.comparison.columns import columns, no_seed_moves
 from engine.comparison.difference import PairedDifference
 from engine.comparison.difference_words import oriented, points_of, reads_as_one, sentence
@@ -19,6 +19,8 @@ from engine.units import percent
 
 NOTICEABLE = 1.2
 """A time or a memory that is this many times another's is worth a word."""
+UNLIKE_ACCURACY = 0.02
+"""A balanced accuracy that is so far (0..1) from the accuracy says something else."""
 MIB = 2**20
 
 
@@ -70,7 +72,13 @@ def verdict(comparison: Comparison) -> str:
         said = sentence(
             pair, len(comparison.pairs), _shared(pair, comparison), seeds_matter=_seeds_matter(pair, comparison)
         )
-    parts = (said, _cost(first, second), _others(results, comparison), *caveats(comparison, part(comparison)))
+    parts = (
+        said,
+        _by_classes(first, second, comparison),
+        _cost(first, second),
+        _others(results, comparison),
+        *caveats(comparison, part(comparison)),
+    )
     return " ".join(filter(None, parts))
 
 
@@ -80,6 +88,23 @@ def choices(comparison: Comparison) -> tuple[Choice, ...]:
     if len(results) < 2 or comparison.data_differs:
         return ()
     return tuple(Choice(result.strategy, _choice(result, results, comparison)) for result in results)
+
+
+def _uneven(results: Sequence[StrategyMeans], comparison: Comparison) -> str:
+    """How uneven classes are, where balanced accuracy is known and tells something else than accuracy; else empty."""
+    known = [(one.balanced, one.accuracy) for one in results if one.balanced is not None]
+    if len(known) < len(results) or all(abs(balanced - plain) < UNLIKE_ACCURACY for balanced, plain in known):
+        return ""
+    return unevenness(comparison)
+
+
+def _by_classes(first: StrategyMeans, second: StrategyMeans, comparison: Comparison) -> str:
+    """What the two reach where each class counts as much, if that is something else."""
+    uneven = _uneven((first, second), comparison)
+    if not uneven or first.balanced is None or second.balanced is None:
+        return ""
+    numbers = f"{percent(first.balanced)} ({first.strategy}) against {percent(second.balanced)} ({second.strategy})"
+    return f"Classes are uneven ({uneven}): balanced accuracy is {numbers}."
 
 
 def _images(comparison: Comparison) -> str:
@@ -170,6 +195,9 @@ def _others(results: Sequence[StrategyMeans], comparison: Comparison) -> str:
 def _choice(mine: StrategyMeans, results: Sequence[StrategyMeans], comparison: Comparison) -> str:
     others = [result for result in results if result is not mine]
     reasons, compared = _more_accurate(mine, others, comparison), ["accuracy"]
+    if _uneven(results, comparison):
+        compared.append("balanced accuracy")
+        reasons = _balanced(mine, others, reasons)
     for cost in COSTS:
         if all(cost.of(result) is not None for result in results):
             compared.append(cost.name)
@@ -199,6 +227,20 @@ def _more_accurate(mine: StrategyMeans, others: Sequence[StrategyMeans], compari
         return []
     sure = "" if _is_better(mine, best_other, comparison) else ", which this data cannot confirm"
     return [f"accuracy counts most (+{points_of(least)}{sure})"]
+
+
+def _balanced(mine: StrategyMeans, others: Sequence[StrategyMeans], accurate: list[str]) -> list[str]:
+    """The reason for being the more ``accurate``, with what speaks against it where classes are uneven, or the reason
+    that it is better where each class counts as much. Nothing tests whether that is chance.
+    """
+    best = max(other.balanced or 0.0 for other in others)
+    lead = (mine.balanced or 0.0) - best
+    numbers = f"{percent(mine.balanced or 0.0)} against {percent(best)}"
+    if lead < 0 and reads_as_one(-lead):
+        return [f"{reason.removesuffix(')')}; but balanced accuracy is {numbers})" for reason in accurate]
+    if lead < UNLIKE_ACCURACY:
+        return accurate
+    return [*accurate, f"each class counts as much (balanced accuracy {numbers}, not tested against chance)"]
 
 
 def _lead(one: StrategyMeans, other: StrategyMeans, comparison: Comparison) -> float:

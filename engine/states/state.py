@@ -86,6 +86,11 @@ class RunState(Struct, frozen=True):
         return self.status not in ("waiting", "running")
 
     @property
+    def never_began(self) -> bool:
+        """Whether a person skipped it before it began."""
+        return self.status == "skipped" and self.started is None
+
+    @property
     def best(self) -> EpochFinished | None:
         """The epoch of best validation accuracy (ties: lower loss), None before the first epoch ended."""
         return next((epoch for epoch in reversed(self.epochs) if epoch.is_best), None)

@@ -4,6 +4,8 @@ import msgspec
 import pytest
 from textual.app import App, ComposeResult
 
+from engine.logs import events as ev
+from engine.specs.presets import on_rung
 from engine.states.fold import fold
 from engine.states.state import RunState
 from tests.tui import logs
@@ -99,6 +101,17 @@ def test_memory_of_a_card_has_its_four_kinds_and_of_a_process_one() -> None:
     assert curves.memory(unmeasured).empty == "over before it was measured"
     assert [series.name for series in process.series] == ["process RSS"]
     assert str(legend(process, 56)) == "memory  ━ process RSS 1.4 GiB, peak 1.4 GiB"
+
+
+def test_of_a_run_that_was_skipped_before_it_began_charts_say_so() -> None:
+    begun = logs.until("EpochFinished", 1, logs.events())
+    (_, waiting) = fold(begun).runs
+    skipped = ev.RunFinished(run=waiting.run, end="skipped", memory=ev.Memory(1, 1))
+    (_, run) = fold([*begun, skipped]).runs
+    made = [chart(run) for chart in (curves.accuracy, curves.loss, curves.learning_rate, curves.memory)]
+    assert [one.empty for one in made] == ["skipped before it began"] * 4
+    probe = msgspec.structs.replace(run, strategy=on_rung("resnet18", "probe"))
+    assert curves.learning_rate(probe).empty == "skipped before it began"
 
 
 def test_the_legend_gives_way() -> None:

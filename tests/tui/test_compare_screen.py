@@ -328,7 +328,8 @@ async def test_images_that_one_or_neither_gets_right(app: TlTui, folder: Path) -
         await until(pilot, lambda: "▀" in text_of(app))
         shown = text_of(app)
         assert (
-            "A mobilenetv3-extract · seed 0" in shown and f"alone right {len(only_a)} · neither 1 of 24 images" in shown
+            "A mobilenetv3-extract · seed 0" in shown
+            and f"alone right {len(only_a)} · neither 1 of 24 val images" in shown
         )
         assert "B resnet18-finetune · seed 0" in shown and f"alone right {len(only_b)}" in shown
         view = app.screen.query_one(MistakesView)
@@ -356,6 +357,35 @@ async def test_images_that_one_or_neither_gets_right(app: TlTui, folder: Path) -
         await pilot.press("end", "home", "pagedown", "pageup")
         await pilot.press("escape")
         await until(pilot, lambda: "val acc" in text_of(app))
+
+
+async def test_the_images_of_two_runs_are_of_the_part_on_which_they_are_compared(app: TlTui, tmp_path: Path) -> None:
+    test = ev.Metrics(0.3, 2 / 3, 3)
+    told = [
+        msgspec.structs.replace(event, test=test) if isinstance(event, ev.RunFinished) else event
+        for event in logs.events(logs.two_strategies(3))
+    ]
+    folder = logs.write(tmp_path / NAME, told)
+    tested = predicted.images(tmp_path / "test", ["one.png", "two.png", "three.png"])
+    predicted.write(folder, told, predicted.images(tmp_path / "val"), test_paths=tested)
+    async with app.run_test(size=(80, 24)) as pilot:
+        screen = await compare(pilot, app, folder)
+
+        def are_tested() -> bool:
+            return "alone right 1 · neither 0 of 3 test images" in text_of(app) and {
+                one.path for one in screen.mistakes.listing.found
+            } == {*tested[:2]}
+
+        await pilot.press("d")
+        await until(pilot, are_tested)
+        assert screen.compared is not None
+        screen.mistakes.show(replace(screen.compared))
+        await idle(pilot)
+        assert are_tested(), "also of the same runs in another comparison"
+        await pilot.press("escape", "w")
+        await until(pilot, lambda: "wrong 1 of 3 test images" in text_of(app))
+        await pilot.press("escape", "d")
+        await until(pilot, are_tested)
 
 
 async def test_the_images_that_a_run_gets_most_wrong(app: TlTui, folder: Path) -> None:
@@ -491,6 +521,30 @@ async def test_hostile_names_of_classes_and_files(app: TlTui, tmp_path: Path) ->
         await until(pilot, lambda: "[red]a\\x1b[2J" in text_of(app))
 
 
+def of_data(name: str) -> list[ev.AnyEvent]:
+    """What one more experiment told, on data of this name."""
+    first, *others = logs.events(logs.two_strategies(3))
+    assert isinstance(first, ev.ExperimentStarted)
+    return [msgspec.structs.replace(first, data=msgspec.structs.replace(first.data, name=name)), *others]
+
+
+async def test_the_header_tells_of_what_is_compared(app: TlTui, folder: Path, tmp_path: Path) -> None:
+    other = logs.write(tmp_path / "other", of_data("wolves")[:-1])
+    async with app.run_test(size=(120, 40)) as pilot:
+        await compare(pilot, app, folder)
+        app.mark(other, None)
+        await until(pilot, lambda: "wolves · 244 train" in text_of(app))
+        assert "interrupted" in text_of(app) and "ants-bees ·" not in text_of(app), "the other's end"
+        app.mark(folder, None)
+        await until(pilot, lambda: "2 marked experiments" in text_of(app))
+        head, *_ = text_of(app).splitlines()
+        assert "244 train / 153 val · 2 classes" in head
+        assert "finished" not in head and "interrupted" not in head, "one did, one was"
+        await pilot.press("2")
+        await until(pilot, lambda: "ants-bees ·" in text_of(app).splitlines()[0])
+        assert "finished" in text_of(app).splitlines()[0], "in other modes of the one that is open"
+
+
 async def test_export_writes_what_is_marked(app: TlTui, folder: Path) -> None:
     async with app.run_test(size=(120, 40), notifications=True) as pilot:
         await compare(pilot, app, folder)
@@ -499,8 +553,33 @@ async def test_export_writes_what_is_marked(app: TlTui, folder: Path) -> None:
         await until(pilot, lambda: len(names(app)) == 2 and "×3" not in text_of(app))
         await pilot.press("e")
         await until(pilot, lambda: "Exported" in text_of(app))
-        written = json.loads((app.out / "comparison.json").read_text())
+        written = json.loads((folder / "comparison.json").read_text())
         assert [run["run"] for run in written["runs"]] == ["resnet18-finetune-0", "mobilenetv3-extract-0"]
+        assert not (app.out / "comparison.json").exists(), "it is of one experiment"
+
+
+async def test_export_is_in_the_one_experiment_or_beside_several_and_says_where(
+    app: TlTui, folder: Path, tmp_path: Path
+) -> None:
+    other = logs.write(tmp_path / "other", of_data("wolves"))
+    async with app.run_test(size=(120, 40), notifications=True) as pilot:
+        await compare(pilot, app, folder)
+
+        async def exported() -> str:
+            app.clear_notifications()
+            await pilot.press("e")
+            await until(pilot, lambda: bool(app._notifications))
+            (told,) = app._notifications
+            return told.message
+
+        app.mark(other, None)
+        networks = "; the trained networks are in its checkpoints"
+        assert await exported() == f"Exported: {other}/comparison.csv, .json and .md{networks}"
+        assert json.loads((other / "comparison.json").read_text())["experiment"] == "ants-bees-20261123-120000"
+        assert not (folder / "comparison.json").exists() and not (app.out / "comparison.json").exists()
+        app.mark(folder, None)
+        assert await exported() == f"Exported: {app.out}/comparison.csv, .json and .md"
+        assert (app.out / "comparison.json").exists()
 
 
 def snapped(app: TlTui, folder: Path, *keys: str) -> Callable[[Pilot[None]], object]:

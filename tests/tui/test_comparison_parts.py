@@ -187,6 +187,23 @@ def test_the_best_is_who_reads_best(comparison: Comparison) -> None:
     assert best_in(some(comparison, other_seed, *equal[1:]), accuracy) == set(), "a mean of other seeds is no better"
 
 
+def test_no_peak_is_the_best_that_holds_what_the_process_needed_before(comparison: Comparison) -> None:
+    names = list(dict.fromkeys(row.strategy for row in comparison.runs))
+    peaks = [
+        msgspec.structs.replace(row, peak_memory_bytes=(906 + 300 * names.index(row.strategy)) * 2**20)
+        for row in comparison.runs
+    ]
+
+    waiting = msgspec.structs.replace(peaks[0], run="w", best_epoch=None, peak_memory_bytes=None)
+
+    def best(kind: str) -> frozenset[str]:
+        made = some(comparison, *(msgspec.structs.replace(row, memory_kind=kind) for row in peaks), waiting)
+        return best_in(made, next(one for one in measures(made) if one.title == "memory"))
+
+    assert best("process RSS") == frozenset()
+    assert best("CUDA allocated") == {names[0]}
+
+
 def runs_of(state: ExperimentState, strategy: str) -> list[RunState]:
     return [run for run in state.runs if run.strategy.name == strategy]
 

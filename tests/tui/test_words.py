@@ -197,6 +197,11 @@ def test_how_strategies_stand_so_far() -> None:
     events = logs.events(many(5))
     state = fold(logs.until("ExperimentStarted", 1, events))
     assert run_words.so_far(state, 120).plain == "0/10 runs over"
+    skips = [ev.RunFinished(run=run.run, end="skipped", memory=ev.Memory(1, 1)) for run in state.runs[1:3]]
+    training = [*logs.until("EpochFinished", 1, events), *skips]
+    assert run_words.so_far(fold(training), 120).plain == "0/10 runs over · 2 skipped", "they never began"
+    both = fold([*logs.until("EpochFinished", 1, events), msgspec.structs.replace(skips[0], run=state.runs[0].run)])
+    assert run_words.so_far(both, 120).plain.startswith("1/10 runs over · best val"), "it has a result"
     state = fold(logs.until("RunFinished", 5, events))
     best = [run.best.val.accuracy for run in state.runs[:5:2] if run.best]
     mean, deviation = sum(best) / 3, (sum((one - sum(best) / 3) ** 2 for one in best) / 2) ** 0.5

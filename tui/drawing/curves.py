@@ -72,7 +72,7 @@ def learning_rate(run: RunState) -> Curves:
         y,
         "{:.0e}".format if logarithmic else "{:.2g}".format,
         logarithmic=logarithmic,
-        empty="none: L-BFGS solves at once" if run.strategy.is_probe else _nothing(run),
+        empty="none: L-BFGS solves at once" if run.strategy.is_probe and not run.never_began else _nothing(run),
     )
 
 
@@ -160,6 +160,8 @@ def _seconds(value: float) -> str:
 
 def _nothing(run: RunState) -> str:
     """What stands in place of a curve without points."""
+    if run.never_began:
+        return "skipped before it began"
     return "over before it was measured" if run.is_over else "nothing yet"
 
 

@@ -138,6 +138,16 @@ class CompareScreen(Mode):
             self.empty.update(EMPTY)
             self._turn_to("table")
 
+    def about(self, state: ExperimentState) -> ExperimentState:
+        """What the header tells of: the experiment that is compared; of several the data alone, which is the same."""
+        app = app_of(self)
+        if not app.marks or list(app.marks) == [app.folder]:
+            return state
+        there = {one.source.folder: one.source.state for one in self.compared.runs} if self.compared else {}
+        told = [there[folder] for folder in app.marks if folder in there]
+        first = told[0] if told else ExperimentState()
+        return first if len(told) < 2 else ExperimentState(spec=first.spec, data=first.data, decoded=first.decoded)
+
     @work(thread=True, exclusive=True, group="compare", exit_on_error=False)
     def _make(self, state: ExperimentState, folder: Path | None, marks: Marks, positive: str | None) -> None:
         # In a thread: it reads files, and the first comparison loads scipy.
@@ -156,6 +166,7 @@ class CompareScreen(Mode):
     @on(ComparisonMade)
     def _made(self, message: ComparisonMade) -> None:
         self.compared, self.verdict, self.brief = message.compared, message.words, message.brief
+        self.show_header(app_of(self).state)
         self.table.show(message.compared.comparison)
         wanted, self.wanted = self.wanted, None
         self._turn_to(self.view if wanted is None or wanted == "words" else wanted)
@@ -168,6 +179,7 @@ class CompareScreen(Mode):
     @on(CompareFailed)
     def _failed(self, message: CompareFailed) -> None:
         self.compared, self.wanted = None, None
+        self.show_header(app_of(self).state)
         self.empty.update(message.reason)
         self._turn_to("table")
 

@@ -30,6 +30,16 @@ class Mode(Screen[None]):
         """Shows the experiment as it stands now, as far as this mode is about it."""
         raise NotImplementedError
 
+    def show_header(self, state: ExperimentState) -> None:
+        """Shows in the header what this mode is about while the experiment in ``state`` is open."""
+        about = self.about(state)
+        for header in self.query(Header):
+            header.show(about)
+
+    def about(self, state: ExperimentState) -> ExperimentState:
+        """What the header tells of: the experiment that is open."""
+        return state
+
     @on(ScreenResume)
     def _keep_styles(self, event: ScreenResume) -> None:
         """Coming back takes the styles that are there: they follow every change, and working them all out again is

@@ -13,8 +13,8 @@ from tui.drawing.theme import AMBER, GREY, rgb
 from tui.widgets.mistake_list import COLOURS, LETTERS
 from tui.work.finding_mistakes import MistakeQuery, MistakeResult
 
-NUMBERS = 46
-"""Cells that the numbers behind the names need."""
+LEAST_NAME = 20
+"""Cells that a name has, whatever stands behind it."""
 Who = tuple[tuple[str, tuple[tuple[int, ...], ...]], ...]
 """Whose right images may be shown, in words and as an image tells who is right of it."""
 WHO: Who = (("", ((0,), (1,))), ("A right", ((0,),)), ("B right", ((1,),)), ("neither", ((),)))
@@ -37,12 +37,13 @@ def head(names: Sequence[str], found: MistakeResult, only: str, of_class: str | 
 
     ``only``: whose images are shown; ``of_class``: of which class, None for all.
     """
-    cells = min(max(20, width - NUMBERS), max(map(len, names)))
     lines = [Text(no_wrap=True, overflow="ellipsis") for _ in names]
     if found.problem:
         numbers = Text(), Text()
     else:
         numbers = _of_one(found) if found.asked.worst or found.asked.cell is not None else _of_mistakes(found)
+    behind = len(f"{LETTERS[0]} ") + max(number.cell_len for number in numbers)
+    cells = min(max(LEAST_NAME, width - behind), max(map(len, names)))
     for run, (line, name, number) in enumerate(zip(lines, told_apart(names, cells), numbers, strict=False)):
         line.append(f"{LETTERS[run]} ", f"bold {rgb(COLOURS[run])}")
         line.append(f"{name:<{cells}}", "bold").append_text(number)
@@ -55,8 +56,10 @@ def _of_mistakes(found: MistakeResult) -> tuple[Text, Text]:
     """What stands behind the names."""
     alone, other = (sum(one.right == (run,) for one in found.found) for run in (0, 1))
     neither = sum(not one.right for one in found.found)
+    part = found.asked.part  # short, since at 80 cells the names have to be whole
+    images = counted(found.images, f"{part} image", f"{part} images")
     return (
-        Text(f"  alone right {alone:,} · neither {neither:,} of {found.images:,} images", rgb(GREY)),
+        Text(f"  alone right {alone:,} · neither {neither:,} of {images}", rgb(GREY)),
         Text(f"  alone right {other:,}", rgb(GREY)),
     )
 

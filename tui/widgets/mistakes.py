@@ -19,6 +19,7 @@ from textual.worker import get_current_worker
 from engine.comparison.columns import seed_of
 from engine.comparison.confusion import Cell
 from engine.comparison.parts import Part
+from engine.comparison.rows import part_compared
 from engine.text import shown
 from tui.compared import Compared, beside, best_pair, identity, places_of
 from tui.widgets.dialogs import Pick
@@ -34,7 +35,8 @@ NO_PAIR = "Two runs with a result are needed to disagree. Of one, w in the table
 
 
 class MistakesView(Vertical):
-    """Two runs' mistakes: those of one of the two, of A or of B alone, or those of both; also of one class alone.
+    """Two runs' mistakes on the part on which runs are compared: those of one of the two, of A or of B alone, or those
+    of both; also of one class alone.
 
     Of a single run the images that it gets most wrong, or those in a ``cell`` of its confusion matrix, and what the
     other says of them.
@@ -95,11 +97,13 @@ class MistakesView(Vertical):
         now = places_of(compared)
         wanted = [identity(before, place) for place in asked.runs] if before is not None and asked is not None else []
         kept = tuple(now[one] for one in wanted if one in now)
+        part = part_compared(compared.comparison.runs)
         if asked is not None and kept and len(kept) == len(wanted):
-            self.asked = asked._replace(runs=kept)
+            is_of_both = asked.cell is None and not asked.worst
+            self.asked = asked._replace(runs=kept, part=part if is_of_both else asked.part)
         else:
             pair = best_pair(compared)
-            self.asked = MistakeQuery(pair) if pair is not None else None
+            self.asked = MistakeQuery(pair, part=part) if pair is not None else None
         self._look()
 
     def show_run(self, compared: Compared, place: int, part: Part, cell: Cell | None = None) -> None:

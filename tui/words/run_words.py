@@ -248,17 +248,19 @@ def part_of(run: RunState, state: ExperimentState) -> str:
 
 
 def so_far(state: ExperimentState, width: int) -> Text:
-    """How many runs are over, and each strategy's best validation accuracy: the mean and deviation of those that are
-    over, and how many these are. In at most ``width`` cells.
+    """How many runs are over and how many never began, and each strategy's best validation accuracy: the mean and
+    deviation of those that are over, and how many these are. In at most ``width`` cells.
     """
-    over = sum(run.is_over for run in state.runs)
+    skipped = sum(run.never_began for run in state.runs)
+    over = sum(run.is_over for run in state.runs) - skipped
     found: dict[str, list[float]] = {run.strategy.name: [] for run in state.runs}
     probes = {run.strategy.name for run in state.runs if run.strategy.is_probe}
     for run in state.runs:
         if run.is_over and run.best is not None:
             found[run.strategy.name].append(run.best.val.accuracy)
     said = {name: _mean(values, name in probes) for name, values in found.items() if values}
-    text = Text(f"{over}/{len(state.runs)} runs over", no_wrap=True)
+    also = f" · {skipped} skipped" if skipped else ""
+    text = Text(f"{over}/{len(state.runs)} runs over{also}", no_wrap=True)
     if said:
         begin = " · best val " if width >= 100 else " · "
         room = width - text.cell_len - len(begin) - sum(len(one) + 4 for one in said.values())

@@ -15,7 +15,7 @@ from engine.comparison.verdict import choices, verdict
 from engine.folders.history import read_state, with_writer
 from engine.logs.folder import EVENTS
 from engine.states.state import ExperimentState
-from engine.text import shown
+from engine.text import joined, shown
 from tui.compared import compared
 from tui.drawing.theme import AMBER, BLUE, rgb
 from tui.errors import in_words
@@ -41,8 +41,10 @@ def export_all(state: ExperimentState, folder: Path | None, marks: Marks, positi
     """Writes the comparison of the same runs into ``out``, and says which files; ``OSError`` where that cannot be."""
     sources, left_out = sources_of(state, folder, marks)
     paths = export.write(compare(sources, positive), out)
-    networks = "" if marks else "; the trained networks are in its checkpoints"
-    return "\n".join([f"{', '.join(path.name for path in paths)} in {shown(str(out))}{networks}", *left_out])
+    first, *others = paths
+    also = joined([path.suffix for path in others], "and")
+    networks = "" if len(marks) > 1 else "; the trained networks are in its checkpoints"
+    return "\n".join([f"{shown(str(first))}, {also}{networks}", *left_out])
 
 
 def sources_of(state: ExperimentState, folder: Path | None, marks: Marks) -> tuple[list[Source], list[str]]:

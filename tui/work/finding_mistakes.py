@@ -23,7 +23,7 @@ class MistakeQuery(NamedTuple):
     """The places of two runs in the comparison, or where nothing is beside it of a single one.
 
     ``worst``: what the first of them gets most wrong on the ``part``; ``cell``: what it takes there for what; where
-    neither is asked for, what either gets wrong.
+    neither is asked for, what either gets wrong there.
     """
 
     runs: tuple[int, ...]

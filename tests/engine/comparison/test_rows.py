@@ -240,6 +240,11 @@ def test_the_better_value_of_a_line_is_marked() -> None:
     assert lines["time an epoch"].best == (False, False), "equal values have no better one"
     assert lines["generalisation gap"].best == (False, False)
     assert lines["peak RSS of the process"].values == ("2.0 GiB", "2.0 GiB")
+    lines = found(
+        row("a", 0.9, peak_rss_bytes=2**30, peak_allocated_bytes=2**30), row("b", 0.9, peak_allocated_bytes=2**31)
+    )
+    assert lines["peak RSS of the process"].best == (False, False), "it holds what the process needed before"
+    assert lines["peak CUDA allocated"].best == (True, False)
     waiting = found(row("a", 0.9), row("b", 0.9), row("c", None))
     assert waiting["validation accuracy"].best == (False,) * 3, "nor have they because a third has none yet"
 

@@ -9,7 +9,7 @@ from engine.comparison.difference import PairedDifference
 from engine.comparison.difference_words import about, oriented, sentence
 from engine.comparison.paired import holm
 from engine.comparison.parts import Part
-from engine.comparison.rows import Comparison, DataCounts
+from engine.comparison.rows import Comparison, DataCounts, Row
 from engine.comparison.scores import ClassScores, Scores
 from engine.comparison.verdict import choices, verdict
 from engine.logs.events import Leak
@@ -317,6 +317,48 @@ def test_what_always_the_same_answer_would_reach_is_a_caveat() -> None:
     (said,) = [one for one in caveats(better, "val") if "always answering" in one]
     assert said == "a is not shown to be more accurate than always answering bees."
     assert not any("always" in one for one in caveats(comparison(row("b", 0.75, 100, scores=scored)), "val"))
+
+
+def uneven(name: str, ants: int, bees: int, **values: object) -> Row:
+    """A run on 180 ants and 20 bees, of which so many are found."""
+    classes = (ClassScores("ants", 1.0, ants / 180, 180), ClassScores("bees", 1.0, bees / 20, 20))
+    balanced, confusion = (ants / 180 + bees / 20) / 2, ((ants, 180 - ants), (20 - bees, bees))
+    accuracy = (ants + bees) / 200
+    scored = Scores(200, accuracy, balanced, 1.0, None, None, "", None, None, 0.1, 0.1, classes, confusion)
+    return row(name, accuracy, 200, scores=scored, **values)
+
+
+def test_of_uneven_classes_balanced_accuracy_is_told_and_qualifies_the_choice() -> None:
+    made = comparison(uneven("a", 179, 7), uneven("b", 170, 14), images=200)
+    said = "Classes are uneven (9:1): balanced accuracy is 67.2 % (a) against 82.2 % (b)."
+    assert said in verdict(made)
+    one, other = (choice.sentence for choice in choices(made))
+    assert one == (
+        "Choose it when accuracy counts most (+1.0 points, which this data cannot confirm; "
+        "but balanced accuracy is 67.2 % against 82.2 %)."
+    )
+    assert other == (
+        "Choose it when each class counts as much (balanced accuracy 82.2 % against 67.2 %, not tested against chance)."
+    )
+    tested = [replace(one, test_accuracy=one.val_accuracy, test_scores=one.scores, scores=None) for one in made.runs]
+    assert said in verdict(replace(made, runs=tuple(tested))), "of the part that is compared"
+
+
+def test_balanced_accuracy_is_not_told_where_it_says_the_same_or_classes_are_even() -> None:
+    same = comparison(uneven("a", 171, 19), uneven("b", 162, 18), images=200)
+    assert "uneven" not in verdict(same) and "balanced" not in choices(same)[0].sentence
+    even = comparison(uneven("a", 179, 7), uneven("b", 170, 14), images=200)
+    half = [ClassScores("ants", 1.0, 0.9, 118), ClassScores("bees", 1.0, 0.5, 82)]
+    runs = [replace(one, scores=one.scores and replace(one.scores, classes=tuple(half))) for one in even.runs]
+    assert "uneven" not in verdict(replace(even, runs=tuple(runs)))
+
+
+def test_of_more_than_two_classes_the_commonest_and_the_rarest_are_told() -> None:
+    more = [ClassScores("ants", 1.0, 1.0, 1200), ClassScores("bees", 1.0, 0.0, 100), ClassScores("cats", 1.0, 1.0, 500)]
+    runs = [uneven(name, 179, 7) for name in ("a", "b")]
+    runs = [replace(one, scores=one.scores and replace(one.scores, classes=tuple(more))) for one in runs]
+    said = verdict(comparison(*runs, images=200))
+    assert "Classes are uneven (up to 12:1): balanced accuracy is 67.2 % (a) against 67.2 % (b)." in said
 
 
 @pytest.mark.parametrize(
