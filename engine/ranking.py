@@ -59,7 +59,7 @@ def rank(
 ) -> Generator[WorkDone | Ranked, None, tuple[Ranked, ...]]:
     """Yields each backbone once it is ranked or skipped, in the order asked for, and how far the work on the next is;
     returns all of them, :func:`best_first`. Validation images play no part; they are prepared with the others only so
-    that an experiment which comes next finds all images in one entry of the cache, instead of keeping most of them twice.
+    that an experiment which comes next finds all images in one entry of the cache, instead of most of them twice.
 
     ``weights`` and ``device`` as in an experiment. ``SpecError`` where torchvision has no such backbone or the device
     is not there, ``DataError`` where the data cannot be used.

@@ -40,9 +40,7 @@ class StrategyList(OptionList):
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("space", "tick", "Tick", id="strategies.tick", tooltip="compare this strategy, or leave it out"),
         # with priority, as what is typed next may have arrived together with these
-        Binding(
-            "enter", "screen.start", "Start", priority=True, id="strategies.start", tooltip="start the comparison"
-        ),
+        Binding("enter", "screen.start", "Start", priority=True, id="strategies.start", tooltip="start the comparison"),
         Binding(
             "a",
             "screen.add",
