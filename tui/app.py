@@ -344,6 +344,7 @@ class TlTui(App[None], inherit_bindings=False):
     def _read(self, message: StateRead) -> None:
         if message.folder == self.folder:
             self.state = message.state
+            self.hosting.has_read(message.folder, message.state)
             self._show()
             if not self._is_ready_to_compare and any(run.epochs for run in self.state.runs):
                 self._is_ready_to_compare = True
@@ -395,6 +396,7 @@ class TlTui(App[None], inherit_bindings=False):
             header.show_time(f"{self.clock():%H:%M:%S}")
         for trouble in self.hosting.troubles(self.folder, self.state):
             self.notify(trouble.text, title=trouble.title, severity="error", timeout=60)
+            self._show()  # where it was to be resumed, nothing of it may be in the log
 
     # Keys
 

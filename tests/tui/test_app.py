@@ -1008,6 +1008,31 @@ async def test_live_says_that_an_experiment_is_being_started_and_offers_nothing_
         host.alive = False
 
 
+async def test_a_resume_is_told_until_the_log_goes_on_and_not_at_its_end(
+    app: TlTui, present: Log, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = present([*logs.until("EpochFinished", 3, logs.events()), *STOPPED])
+    host = Host(folder)
+    monkeypatch.setattr(thread, "resume", lambda *_: host)
+    async with app.run_test(size=(80, 24)) as pilot:
+        await opened(pilot, app, folder)
+        await until(pilot, lambda: app.state.end == "stopped")
+        await pilot.press("r")
+        await until(pilot, lambda: app.hosting.is_training and not app.hosting.is_starting)
+        for _ in range(2):
+            await pilot.pause(0.3)
+            assert "Going on: loading PyTorch" in text_of(app)
+            assert not any(key in text_of(app) for key in ("Resume", "Pause", "Stop", "Skip", "Detach"))
+        assert app.state.device is not None
+        logs.write(folder, [ev.ExperimentResumed(host="vm", pid=1, device=app.state.device, versions={})])
+        await until(pilot, lambda: app.state.end is None and "Pause" in text_of(app))
+        assert "Going on" not in text_of(app)
+        logs.write(folder, [ev.ExperimentFinished(end="stopped")])
+        await until(pilot, lambda: app.state.end == "stopped")
+        assert "Going on" not in text_of(app), "although its process has not ended yet"
+        host.alive = False
+
+
 @pytest.mark.parametrize("mode", ["live", "runs"])
 async def test_a_resume_is_seen_in_live_at_once(
     app: TlTui, past: Log, monkeypatch: pytest.MonkeyPatch, mode: str

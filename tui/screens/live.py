@@ -132,7 +132,7 @@ class LiveScreen(Mode):
         app = app_of(self)
         state = app.state
         can: bool | None = True
-        if app.hosting.is_starting and action in NOT_YET:
+        if (app.hosting.is_starting or app.hosting.is_resuming) and action in NOT_YET:
             return False
         if app.hosting.is_starting_new and action in OF_RUNS:
             return False

@@ -41,7 +41,7 @@ class Hosting:
 
     ``work`` runs a function in a thread; ``tell`` takes, from any thread, the messages that say what became of it.
     ``detached``: the process that has taken the experiment over, ``is_handing_over`` while it is being started.
-    ``is_starting``: between what was asked and ``host``, of an earlier experiment where it ``is_resuming``.
+    ``is_starting``: between what was asked and ``host``.
     """
 
     def __init__(self, work: Callable[[Callable[[], None]], object], tell: Callable[[Message], object]) -> None:
@@ -63,8 +63,8 @@ class Hosting:
 
     @property
     def is_resuming(self) -> bool:
-        """Whether an earlier experiment is about to go on here."""
-        return self.is_starting and self._resumes
+        """Whether an earlier experiment is about to go on here, and its log does not tell so yet."""
+        return self._resumes and (self.is_starting or self.is_training)
 
     @property
     def is_starting_new(self) -> bool:
@@ -75,6 +75,12 @@ class Hosting:
     def is_busy(self) -> bool:
         """Whether an experiment runs here, is about to, or is being handed over."""
         return self.is_starting or self.is_handing_over or self.is_training
+
+    def has_read(self, folder: Path, state: ExperimentState) -> None:
+        """Takes note of what the log in ``folder`` tells by now: what was resumed there may go on."""
+        is_own = not self.is_starting and self.host is not None and self.host.folder == folder
+        if is_own and state.end is None and not state.interrupted:
+            self._resumes = False
 
     def ask(self, action: Action) -> None:
         """Asks what trains here, or is about to, for something."""
