@@ -6,9 +6,11 @@ import math
 import time
 from collections.abc import Generator, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 
 import torch
 from msgspec import Struct
+from msgspec.structs import replace
 from torch import Tensor, nn
 
 from engine.data.dataset import DataSet
@@ -17,7 +19,7 @@ from engine.data.prepared import Prepared
 from engine.devices.device import choose_device, has_float64
 from engine.devices.memory_probe import release_memory
 from engine.devices.precision import choose_precision, use_precision
-from engine.models.backbones import count_parameters, preprocessing
+from engine.models.backbones import Network, count_parameters, preprocessing
 from engine.models.weights import WeightsError, fetch, network_of
 from engine.progress import WorkDone, transformed
 from engine.specs.presets import on_rung
@@ -56,7 +58,8 @@ def rank(
     dataset: DataSet, backbones: Sequence[str], weights: str, device: str
 ) -> Generator[WorkDone | Ranked, None, tuple[Ranked, ...]]:
     """Yields each backbone once it is ranked or skipped, in the order asked for, and how far the work on the next is;
-    returns all of them, :func:`best_first`. Validation images play no part.
+    returns all of them, :func:`best_first`. Validation images play no part; they are prepared with the others only so
+    that an experiment which comes next finds all images in one entry of the cache, instead of most of them twice.
 
     ``weights`` and ``device`` as in an experiment. ``SpecError`` where torchvision has no such backbone or the device
     is not there, ``DataError`` where the data cannot be used.
@@ -69,13 +72,17 @@ def rank(
     with ThreadPoolExecutor(1) as later:
         store = FeatureStore(later)
         for backbone in backbones:
-            side = preprocessing(backbone, None).resize
-            if side not in prepared:
-                others = [one.pixels for one in prepared.values()]
-                prepared[side] = yield from prepare(dataset, side, on, later, others)
+            view = preprocessing(backbone, None)
             try:
-                images = Images(prepared[side], preprocessing(backbone, None), on)
-                one = yield from _ranked(backbone, images, len(dataset.classes), weights, store, precision)
+                # first: for what has no weights no image is decoded
+                pretrained = yield from transformed(fetch(backbone, weights), partial(_named, backbone))
+                network = network_of(backbone, len(dataset.classes), "head", pretrained, SEED)
+                if view.resize not in prepared:
+                    others = [one.pixels for one in prepared.values()]
+                    prepared[view.resize] = yield from prepare(dataset, view.resize, on, later, others)
+                images = Images(prepared[view.resize], view, on)
+                work = _ranked(backbone, images, network, len(dataset.classes), store, precision)
+                one = replace((yield from work), weights=pretrained.origin)
             except (WeightsError, TooLargeError, NotFiniteError) as error:
                 one = Ranked(backbone=backbone, skipped=str(error))
             except Exception as error:
@@ -130,15 +137,15 @@ def _evidence(sigma: Tensor, along: Tensor, beyond: Tensor, images: int, size: i
     return float((logarithms - volume - beta * residual - alpha * weights) / 2)
 
 
-def _ranked(
-    backbone: str, images: Images, classes: int, weights: str, store: FeatureStore, precision: Arithmetic
-) -> Generator[WorkDone, None, Ranked]:
-    def named(done: WorkDone) -> WorkDone:
-        return WorkDone(f"{backbone}: {done.detail}", done.done, done.total, done.images)
+def _named(backbone: str, done: WorkDone) -> WorkDone:
+    return WorkDone(f"{backbone}: {done.detail}", done.done, done.total, done.images)
 
-    pretrained = yield from transformed(fetch(backbone, weights), named)
+
+def _ranked(
+    backbone: str, images: Images, network: Network, classes: int, store: FeatureStore, precision: Arithmetic
+) -> Generator[WorkDone, None, Ranked]:
+    named = partial(_named, backbone)
     began = time.perf_counter()
-    network = network_of(backbone, classes, "head", pretrained, SEED)
     network.module.to(images.device).to(memory_format=torch.channels_last)
     work = extracted(store, images, on_rung(backbone, "probe"), network, precision)
     table, _, elsewhere = yield from transformed(work, named)
@@ -160,5 +167,4 @@ def _ranked(
         features=flat.shape[1],
         parameters=count_parameters(network.module).total,
         seconds=time.perf_counter() - began + elsewhere,
-        weights=pretrained.origin,
     )

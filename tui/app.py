@@ -202,14 +202,20 @@ class TlTui(App[None], inherit_bindings=False):
             self.run_worker(partial(self._follow, folder), thread=True, exclusive=True, group="follow")
         self.call_later(self.action_go, mode)
 
-    def start_experiment(self, experiment: Experiment) -> None:
-        """Starts the experiment in the background and shows it in Live; says why where it cannot, and asks first where
-        another is running elsewhere.
+    async def start_experiment(self, experiment: Experiment, *, beside_others: bool = False) -> None:
+        """Starts the experiment in the background and goes to Live at once, so that the keys which come next do not
+        change in Setup what was asked; says why where it cannot start, and asks first where another is running
+        elsewhere, unless it is to run ``beside_others``, back in Setup.
         """
         if self.hosting.is_busy:
             self.notify("An experiment is running: stop it first (2 Live, then s).", severity="warning")
         else:
-            self.hosting.start(experiment, self.out)
+            self.hosting.start(experiment, self.out, beside_others=beside_others)
+            await self.action_go("live")
+
+    async def _back_to_setup(self) -> None:
+        if self.current_mode == "live":  # else the person has gone on meanwhile
+            await self.action_go("setup")
 
     def _new_setup(self) -> Mode:
         self._setup_screen = SetupScreen(self._setup)
@@ -263,7 +269,12 @@ class TlTui(App[None], inherit_bindings=False):
         self._show()
 
     @on(OthersTrain)
-    def _others_train(self, message: OthersTrain) -> None:
+    async def _others_train(self, message: OthersTrain) -> None:
+        def answered(yes: bool | None) -> None:
+            if yes:
+                self.call_later(self.start_experiment, message.experiment, beside_others=True)
+
+        await self._back_to_setup()
         said = f"{shown(listed(message.names, 2), 160)}\n{'trains' if len(message.names) == 1 else 'train'}"
         self.push_screen(
             Question(
@@ -272,7 +283,7 @@ class TlTui(App[None], inherit_bindings=False):
                 "Start (y)",
                 "Not now (n)",
             ),
-            lambda yes: self.hosting.start(message.experiment, self.out, beside_others=True) if yes else None,
+            answered,
         )
 
     def resume_experiment(self, folder: Path) -> None:
@@ -281,6 +292,7 @@ class TlTui(App[None], inherit_bindings=False):
             self.notify("An experiment is running here: stop or detach it first.", severity="warning")
         else:
             self.hosting.resume(folder)
+            self.open_experiment(folder)
 
     def _in_thread(self, work: Callable[[], None]) -> None:
         self.run_worker(work, thread=True, group="hosting", exit_on_error=False)
@@ -318,7 +330,10 @@ class TlTui(App[None], inherit_bindings=False):
         self.open_experiment(message.host.folder)
 
     @on(StartFailed)
-    def _start_failed(self, message: StartFailed) -> None:
+    async def _start_failed(self, message: StartFailed) -> None:
+        if message.is_new:
+            await self._back_to_setup()
+        self._show()
         self.push_screen(Reading("Cannot start", Text(shown(message.reason))))
 
     @on(HandedOver)
@@ -329,6 +344,7 @@ class TlTui(App[None], inherit_bindings=False):
     def _read(self, message: StateRead) -> None:
         if message.folder == self.folder:
             self.state = message.state
+            self.hosting.has_read(message.folder, message.state)
             self._show()
             if not self._is_ready_to_compare and any(run.epochs for run in self.state.runs):
                 self._is_ready_to_compare = True
@@ -346,10 +362,12 @@ class TlTui(App[None], inherit_bindings=False):
         screen = self._mode_screen
         if screen is None:
             return
+        begins = self.hosting.is_starting_new and self.current_mode == "live"
+        state = ExperimentState() if begins else self.state
         try:
             with self.batch_update():
-                screen.show_header(self.state)
-                screen.show(self.state)
+                screen.show_header(state)
+                screen.show(state)
                 self._refresh_keys(screen)
         except Exception as error:
             if self.is_headless:
@@ -377,6 +395,7 @@ class TlTui(App[None], inherit_bindings=False):
             header.show_time(f"{self.clock():%H:%M:%S}")
         for trouble in self.hosting.troubles(self.folder, self.state):
             self.notify(trouble.text, title=trouble.title, severity="error", timeout=60)
+            self._show()  # where it was to be resumed, nothing of it may be in the log
 
     # Keys
 
@@ -413,7 +432,8 @@ class TlTui(App[None], inherit_bindings=False):
         """A key that would do nothing now is grey, one that means nothing in this mode is not shown."""
         del parameters
         if action == "export":
-            if self.current_mode not in ("live", "compare"):
+            begins = self.current_mode == "live" and self.hosting.is_starting_new
+            if begins or self.current_mode not in ("live", "compare"):
                 return False
             marked = self.marks and self.current_mode == "compare"
             return True if marked or any(run.epochs for run in self.state.runs) else None

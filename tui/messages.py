@@ -62,9 +62,10 @@ class OthersTrain(Message):
 
 @dataclass
 class StartFailed(Message):
-    """An experiment could not be started, and why."""
+    """An experiment could not be started, a new one or an earlier one anew, and why."""
 
     reason: str
+    is_new: bool = False
 
 
 @dataclass

@@ -161,18 +161,21 @@ def images_at(path: Path) -> list[str]:
 
 
 def labels_at(folder: Path, images: Sequence[str], classes: Collection[str]) -> tuple[dict[str, str], tuple[str, ...]]:
-    """Of the images below a folder the classes, by their paths, and warnings: nothing where no folder is a class.
+    """Of the images below a folder the classes, by their paths, and warnings: no class where no folder is one.
 
     A class has a folder of its name in the folder itself, or in its train, val or test folder.
     """
     folder_of = {image: _class_folder(PurePath(image).relative_to(folder), classes) for image in images}
     labels = {image: name for image, name in folder_of.items() if name in classes}
     others = [name for name in folder_of.values() if name and name not in classes]
-    if not labels or not others:
+    if not others:
         return labels, ()
     count = counted(len(others), "image", "images")
-    named = listed(sorted({*others}))
-    return labels, (f"{shown(str(folder))}: {count} without a label, in folders that are no class: {named}",)
+    where, named = shown(str(folder)), listed(sorted({*others}))
+    if not labels:
+        has = f"its folders ({named}) are no class of the experiment ({listed(sorted(classes))})"
+        return labels, (f"{where}: {has}, so nothing is scored",)
+    return labels, (f"{where}: {count} without a label, in folders that are no class: {named}",)
 
 
 def _class_folder(image: PurePath, classes: Collection[str]) -> str:

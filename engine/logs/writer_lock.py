@@ -66,6 +66,14 @@ def writing_process(folder: Path) -> int | None:
     return int(pid) if host == socket.gethostname() and pid.isdecimal() and is_being_written(folder) else None
 
 
+def writer_place(folder: Path) -> tuple[str, int] | None:
+    """The host of that which writes the experiment's log, or was the last to begin it, and the id of its process there;
+    None where nobody does.
+    """
+    host, pid = _host_and_pid(folder)
+    return (shown(host, 200), int(pid)) if pid.isdecimal() else None
+
+
 def writer(folder: Path) -> str:
     """Who writes the experiment's log, or was the last to begin it, in words; empty where nobody does."""
     host, pid = _host_and_pid(folder)

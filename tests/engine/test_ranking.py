@@ -12,8 +12,10 @@ import torch
 from safetensors.torch import save_file
 from sklearn.linear_model import BayesianRidge
 
+from engine.data.dataset import DataSet
 from engine.data.discover import discover
-from engine.models.backbones import default_weights
+from engine.data.prepare import prepare
+from engine.models.backbones import default_weights, preprocessing
 from engine.progress import WorkDone
 from engine.ranking import Ranked, log_evidence, rank
 from engine.specs.spec import DataSource
@@ -107,6 +109,27 @@ def test_what_has_no_weights_is_skipped_with_a_line(image_folder: Callable[..., 
     assert f"no {file} in this folder" in found[1].skipped
     assert "\n" not in found[1].skipped
     assert found[1].logme is None
+
+
+def test_no_image_is_decoded_for_what_has_no_weights_or_those_of_another(
+    image_folder: Callable[..., Path], weights: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sides: list[int] = []
+
+    def prepared(dataset: DataSet, side: int, *rest: Any) -> Any:
+        sides.append(side)
+        return prepare(dataset, side, *rest)
+
+    monkeypatch.setattr("engine.ranking.prepare", prepared)
+    dataset = discover(DataSource(path=str(image_folder())))
+    asked = ["convnext_tiny", "mobilenet_v3_small", "resnet50"]
+    found, _ = result(rank(dataset, asked, str(weights / "mine.safetensors"), "cpu"))
+    assert sides == [preprocessing("mobilenet_v3_small", None).resize]
+    assert [one.backbone for one in found if not one.skipped] == ["mobilenet_v3_small"]
+    sides.clear()
+    found, said = result(rank(dataset, ["resnet18", "resnet50"], str(weights), "cpu"))
+    assert not sides and all(one.skipped for one in found)
+    assert not any("decoding" in now.detail for now in said if isinstance(now, WorkDone))
 
 
 def test_what_has_no_room_is_skipped_with_a_line(

@@ -688,11 +688,11 @@ async def test_starting_shows_it_in_live_and_only_one_at_a_time(
     monkeypatch.setattr(thread, "start", lambda experiment, out, nice: asked.append(experiment) or Host(folder))
     async with app.run_test(size=(80, 24)) as pilot:
         await until(pilot, lambda: app.current_mode == "setup")
-        app.start_experiment(logs.two_strategies())
-        app.start_experiment(logs.two_strategies())
+        await app.start_experiment(logs.two_strategies())
+        await app.start_experiment(logs.two_strategies())
         await until(pilot, lambda: bool(app.state.runs) and app.current_mode == "live")
         assert app.folder == folder and app.hosting.is_training
-        app.start_experiment(logs.two_strategies())
+        await app.start_experiment(logs.two_strategies())
         assert asked == [logs.two_strategies()]
 
 
@@ -706,12 +706,12 @@ async def test_another_one_beside_what_another_process_trains_is_asked_about(
     async with app.run_test(size=(80, 24)) as pilot:
         await until(pilot, lambda: app.current_mode == "setup")
         for key, begun in (("n", False), ("y", True)):
-            app.start_experiment(logs.two_strategies())
+            await app.start_experiment(logs.two_strategies())
             await until(pilot, lambda: isinstance(app.screen, Question) and folder.name in app.screen.text)
             await pilot.press(key)
             await until(pilot, lambda: not isinstance(app.screen, Question))
-            assert app.hosting.is_busy == begun
-        await until(pilot, lambda: asked == [logs.two_strategies()])
+            assert begun or (app.current_mode == "setup" and not app.hosting.is_busy)
+        await until(pilot, lambda: asked == [logs.two_strategies()] and app.folder == folder)
 
 
 def test_data_that_cannot_be_used_do_not_start(tmp_path: Path) -> None:
@@ -965,10 +965,100 @@ async def test_what_trains_elsewhere_cannot_be_left_while_one_is_being_started_h
     async with app.run_test(size=(120, 40)) as pilot:
         await opened(pilot, app, folder)
         assert app.screen.active_bindings["d"].enabled
-        app.hosting._starting = True
-        assert not app.screen.active_bindings["d"].enabled
+        app.hosting.is_starting = True
+        assert "d" not in app.screen.active_bindings
         await pilot.press("d")
         assert app.is_running and not app.left
-        app.hosting._starting = False
+        app.hosting.is_starting = False
         await pilot.press("d")
     assert app.left
+
+
+@pytest.mark.parametrize("is_open", [False, True])
+async def test_live_says_that_an_experiment_is_being_started_and_offers_nothing_to_do_with_it(
+    app: TlTui, present: Log, monkeypatch: pytest.MonkeyPatch, is_open: bool
+) -> None:
+    folder, begins = present(logs.until("EpochFinished", 1, logs.events())), threading.Event()
+    earlier = logs.write(app.out / "earlier-20261122-120000", logs.events())
+    host = Host(folder)
+
+    def start(*_: object) -> Host:
+        begins.wait(20)
+        return host
+
+    monkeypatch.setattr(thread, "start", start)
+    async with app.run_test(size=(80, 24)) as pilot:
+        await until(pilot, lambda: app.current_mode == "setup")
+        if is_open:
+            await opened(pilot, app, earlier)
+        await app.start_experiment(logs.two_strategies(), beside_others=True)
+        for keys in ((), ("1", "2")):
+            await pilot.press(*keys)
+            await pilot.pause()
+            said = text_of(app)
+            assert app.current_mode == "live" and "Starting: loading PyTorch" in said
+            assert "resnet18" not in said and "Nothing is open" not in said
+            for key in ("Pause", "Stop", "Skip", "Detach", "Verdict", "Charts", "Export", "Resume"):
+                assert key not in said, key
+        await pilot.press("space", "s", "k", "d", "e", "c", "3", "2")
+        assert isinstance(app.screen, LiveScreen) and not app.left and sent(folder) == []
+        begins.set()
+        await until(pilot, lambda: bool(app.state.runs) and app.folder == folder)
+        await until(pilot, lambda: "resnet18" in text_of(app) and "Pause" in text_of(app))
+        host.alive = False
+
+
+async def test_a_resume_is_told_until_the_log_goes_on_and_not_at_its_end(
+    app: TlTui, present: Log, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = present([*logs.until("EpochFinished", 3, logs.events()), *STOPPED])
+    host = Host(folder)
+    monkeypatch.setattr(thread, "resume", lambda *_: host)
+    async with app.run_test(size=(80, 24)) as pilot:
+        await opened(pilot, app, folder)
+        await until(pilot, lambda: app.state.end == "stopped")
+        await pilot.press("r")
+        await until(pilot, lambda: app.hosting.is_training and not app.hosting.is_starting)
+        for _ in range(2):
+            await pilot.pause(0.3)
+            assert "Going on: loading PyTorch" in text_of(app)
+            assert not any(key in text_of(app) for key in ("Resume", "Pause", "Stop", "Skip", "Detach"))
+        assert app.state.device is not None
+        logs.write(folder, [ev.ExperimentResumed(host="vm", pid=1, device=app.state.device, versions={})])
+        await until(pilot, lambda: app.state.end is None and "Pause" in text_of(app))
+        assert "Going on" not in text_of(app)
+        logs.write(folder, [ev.ExperimentFinished(end="stopped")])
+        await until(pilot, lambda: app.state.end == "stopped")
+        assert "Going on" not in text_of(app), "although its process has not ended yet"
+        host.alive = False
+
+
+@pytest.mark.parametrize("mode", ["live", "runs"])
+async def test_a_resume_is_seen_in_live_at_once(
+    app: TlTui, past: Log, monkeypatch: pytest.MonkeyPatch, mode: str
+) -> None:
+    folder, begins = past(logs.until("EpochFinished", 3, logs.events())), threading.Event()
+
+    def resume(*_: object) -> Host:
+        begins.wait(20)
+        raise ValueError("the weights are gone")
+
+    monkeypatch.setattr(thread, "resume", resume)
+    async with app.run_test(size=(80, 24)) as pilot:
+        await until(pilot, lambda: app.current_mode == "setup")
+        if mode == "live":
+            await opened(pilot, app, folder)
+            assert "Resume" in text_of(app)
+            await pilot.press("r")
+        else:
+            await pilot.press("4")
+            await until(pilot, lambda: folder.name.removesuffix("-20261123-120000") in text_of(app))
+            await pilot.press("enter", "y")
+        await until(pilot, lambda: "Going on: loading PyTorch" in text_of(app) and "resnet18" in text_of(app))
+        for key in ("Resume", "Pause", "Stop", "Skip", "Detach"):
+            assert key not in text_of(app), key
+        begins.set()
+        await until(pilot, lambda: isinstance(app.screen, Reading))
+        await pilot.press("escape")
+        await until(pilot, lambda: "Resume" in text_of(app))
+        assert app.current_mode == "live" and "Going on" not in text_of(app)

@@ -78,6 +78,27 @@ async def test_the_images_of_a_class_are_looked_through(source: DataSource) -> N
         assert app.screen is app.setup
 
 
+async def test_escape_goes_from_an_image_to_its_page_of_its_class_and_then_closes(source: DataSource) -> None:
+    app = App(source)
+    async with app.run_test(size=(80, 24)) as pilot:
+        await settled(pilot)
+        window = await opened(pilot, app)
+        await until(pilot, lambda: "train 48×40" in text_of(app))
+        assert "enter larger" in text_of(app) and "esc close" in text_of(app)
+        await pilot.press("down", "right")
+        await until(pilot, lambda: "5–7 of 7 images" in text_of(app))
+        page = in_view(window)
+        await pilot.press("enter", "right")
+        await until(pilot, lambda: "6–6 of 7 images" in text_of(app))
+        assert "esc page" in text_of(app) and "q close" in text_of(app) and "esc close" not in text_of(app)
+        await pilot.press("escape")
+        await until(pilot, lambda: "5–7 of 7 images" in text_of(app))
+        assert app.screen is window and window.listing.cursor == 1 and in_view(window) == page
+        assert "esc close" in text_of(app)
+        await pilot.press("escape")
+        assert app.screen is app.setup
+
+
 async def test_copies_are_marked(source: DataSource, tmp_path: Path) -> None:
     assert source.path is not None
     root = Path(source.path)

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+import socket
 import threading
 import time
 from collections import deque
@@ -50,6 +52,8 @@ def test_every_command_and_what_is_said(
     assert status(["ctl", "resume", "--json", *out]) == 0, "the newest that runs, where none is named"
     told = json.loads(capsys.readouterr().out)
     assert (told["experiment"], told["status"]) == (name, "running")
+    assert (told["process"], told["host"]) == (os.getpid(), socket.gethostname())
+    assert told["writer"] == f"process {told['process']} on {told['host']}"
     assert told["runs"][0]["epochs_done"] > 0
     assert status(["ctl", name, "stop", *out]) == 0
     assert "mobilenetv3-extract-0 · stopped" in capsys.readouterr().out
@@ -59,6 +63,9 @@ def test_every_command_and_what_is_said(
     assert "does not run now (stopped)" in capsys.readouterr().err
     assert status(["ctl", name, "status", *out]) == 0
     assert "stopped" in capsys.readouterr().out
+    assert status(["ctl", name, "status", "--json", *out]) == 0
+    told = json.loads(capsys.readouterr().out)
+    assert [told[key] for key in ("writer", "process", "host")] == [None] * 3
     assert status(["ctl", "status", *out]) == 0, "of the newest, where none runs"
     assert f"{name} · stopped" in capsys.readouterr().out
     assert status(["ctl", "stop", *out]) == 2

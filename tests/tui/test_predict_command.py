@@ -155,6 +155,20 @@ def test_without_class_folders_nothing_is_said_of_labels(
     assert len(printed.err.splitlines()) == 1
 
 
+def test_of_folders_that_are_no_class_it_is_said_that_nothing_is_scored_and_which_the_classes_are(
+    folder: Path, mixed: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (mixed / "cold" / "broken.png").unlink()
+    (mixed / "cold").rename(mixed / "ants")
+    (mixed / "warm").rename(mixed / "bees")
+    assert status(["predict", folder.name, str(mixed)]) == 0
+    told = capsys.readouterr()
+    assert told.err.splitlines()[1:] == [
+        f"{mixed}: its folders (ants, bees, hot) are no class of the experiment (cold, warm), so nothing is scored"
+    ]
+    assert "accuracy" not in told.out and "labelled" not in told.out
+
+
 def test_where_the_data_changed_nobody_knows_what_was_trained_on(
     folder: Path, mixed: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -37,7 +37,7 @@ class App(TlTui):
 
     CSS_PATH = str(Path(TlTui.CSS_PATH))
 
-    def start_experiment(self, experiment: Experiment) -> None:
+    async def start_experiment(self, experiment: Experiment, *, beside_others: bool = False) -> None:
         """Nothing."""
 
     def resume_experiment(self, folder: Path) -> None:

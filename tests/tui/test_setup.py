@@ -54,7 +54,8 @@ class App(TlTui):
         super().__init__(Path("runs"), experiment or asked, clock=lambda: datetime(2026, 11, 23, 12, 0))
         self.started: list[Experiment] = []
 
-    def start_experiment(self, experiment: Experiment) -> None:
+    async def start_experiment(self, experiment: Experiment, *, beside_others: bool = False) -> None:
+        del beside_others
         self.started.append(experiment)
 
     @property
@@ -415,17 +416,61 @@ async def test_a_start_that_takes_a_while_is_told_and_happens_once(
             looked.clear()
             await pilot.press("enter")
             await pilot.pause()
+            assert app.current_mode == "live" and "Starting: loading PyTorch" in text_of(app)
+            await pilot.press("1")
             assert "starting: loading PyTorch" in text_of(app)
             await pilot.press("enter", "ctrl+r")
             await pilot.pause()
             assert "is running" not in text_of(app)
+            await pilot.press("2")
             looked.set()
             await until(pilot, lambda: isinstance(app.screen, Reading))
             assert "there is no cuda:7" in text_of(app)
             await pilot.press(closing)
             await pilot.pause()
-            assert "2 runs · ctrl+r starts" in text_of(app)
+            assert app.current_mode == "setup" and "2 runs · ctrl+r starts" in text_of(app)
             assert len(asked) == times
+
+
+@pytest.mark.parametrize("start", ["ctrl+r", "enter"])
+async def test_keys_behind_the_one_that_starts_change_nothing_of_what_was_asked_and_those_before_it_do(
+    images: DataSource, monkeypatch: pytest.MonkeyPatch, start: str
+) -> None:
+    looked = threading.Event()
+    asked: list[Experiment] = []
+
+    def begin(experiment: Experiment, *_given: object) -> None:
+        asked.append(experiment)
+        looked.wait(30)
+        raise ValueError("there is no cuda:7")
+
+    monkeypatch.setattr(thread, "start", begin)
+    monkeypatch.setattr(App, "start_experiment", TlTui.start_experiment)
+    app = App(images)
+    async with app.run_test(size=SIZES[0]) as pilot:
+        await settled(pilot)
+        setup = app.setup
+        before = [strategy.name for strategy in setup.strategies.chosen]
+        await post(pilot, " ", start, "down", " ", "delete", "right", "9")
+        await until(pilot, lambda: bool(asked))
+        assert [strategy.name for strategy in asked[0].strategies] == before[1:]
+        assert app.current_mode == "live" and setup.asked() == asked[0]
+        looked.set()
+        await until(pilot, lambda: isinstance(app.screen, Reading))
+        assert app.screen_stack[0] is setup and setup.asked() == asked[0]
+
+
+async def test_what_is_typed_right_before_a_start_is_in_it_and_what_is_typed_behind_it_is_not(
+    images: DataSource,
+) -> None:
+    app = App(images)
+    async with app.run_test(size=SIZES[0]) as pilot:
+        await settled(pilot)
+        await post(pilot, "right", *"37", "ctrl+r", *"9")
+        await until(pilot, lambda: bool(app.started))
+        await pilot.pause()
+        assert str(app.started[0].strategies[0].epochs).endswith("37")
+        assert app.setup.asked() == app.started[0]
 
 
 async def test_in_a_window_that_is_too_small_no_key_counts_but_those_that_quit(images: DataSource) -> None:

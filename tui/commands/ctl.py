@@ -11,7 +11,7 @@ from engine.export.to_json import json_text
 from engine.folders.history import status, with_writer
 from engine.logs.events import AnyEvent, CommandApplied
 from engine.logs.log import event_reader, send_command
-from engine.logs.writer_lock import is_being_written, writer
+from engine.logs.writer_lock import is_being_written, writer, writer_place
 from engine.specs.toml import SpecError
 from engine.states.eta import Remaining, remaining_of_all
 from engine.states.fold import fold
@@ -65,7 +65,8 @@ def control(experiment: str | None, action: Asked, run: str | None, out: Path, *
     by = writer(folder) if is_going_on else ""
     left = remaining_of_all(state, *images(state)) if is_going_on and not state.paused else None
     if as_json:
-        sys.stdout.write(json_text(_object(state, folder, by, left)))
+        place = writer_place(folder) if is_going_on else None
+        sys.stdout.write(json_text(_object(state, folder, by, place, left)))
     else:
         for line in _lines(state, folder, by, left):
             print_line(line)
@@ -130,13 +131,18 @@ def _line(run: RunState, state: ExperimentState) -> str:
     return " · ".join(filter(None, parts))
 
 
-def _object(state: ExperimentState, folder: Path, by: str, left: Remaining | None) -> dict[str, Any]:
+def _object(
+    state: ExperimentState, folder: Path, by: str, place: tuple[str, int] | None, left: Remaining | None
+) -> dict[str, Any]:
+    host, process = place or (None, None)
     return {
         "experiment": folder.name,
         "folder": str(folder.resolve()),
         "status": status(state),
         "error": state.error or None,
         "writer": by or None,
+        "process": process,
+        "host": host,
         "remaining_seconds": None if left is None or left.is_least else left.seconds,
         "runs": [
             {

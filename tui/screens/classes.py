@@ -44,6 +44,8 @@ COUNT = 7
 """Cells of a number of images."""
 NAMES = (10, 30)
 """Cells of a class's name in the list: as many as have to be, as many as may be."""
+KEYS = "↑ ↓ class · ← → page · enter larger · p part · o copy paths · esc close"
+KEYS_OF_ONE = "↑ ↓ class · ← → image · enter, esc page · p part · o copy path · q close"
 KEPT = 6
 """Pictures that each place keeps drawn: some pages back and forth."""
 Mark = tuple[str, Colour]
@@ -154,7 +156,8 @@ class Classes(ModalScreen[None]):
     """
 
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("escape,q", "dismiss", "Close", id="classes.close", tooltip="back to where you were"),
+        Binding("escape", "back", "Back", id="classes.back", tooltip="from one image to the page, else close"),
+        Binding("q", "dismiss", "Close", id="classes.close", tooltip="back to where you were"),
         Binding("left,h", "page(-1)", "Page before", id="classes.before", tooltip="the images before"),
         Binding("right,l", "page(1)", "Next page", id="classes.next", tooltip="the next images"),
         Binding("enter", "larger", "Larger", id="classes.larger", tooltip="one image as large as has room, or a page"),
@@ -185,7 +188,7 @@ class Classes(ModalScreen[None]):
         """The classes beside the pictures, or what is waited for."""
         with Vertical(id="classes") as window:
             window.border_title = Text("What is in the data")
-            window.border_subtitle = Text("↑ ↓ class · ← → page · enter larger · p part · o copy paths · esc close")
+            window.border_subtitle = Text(KEYS)
             yield self.none
             yield self.body
 
@@ -251,7 +254,15 @@ class Classes(ModalScreen[None]):
     def action_larger(self) -> None:
         """Shows one image in all the room, or again as many as have room."""
         self.is_larger = not self.is_larger
+        self.query_one("#classes", Vertical).border_subtitle = Text(KEYS_OF_ONE if self.is_larger else KEYS)
         self.on_resize()
+
+    def action_back(self) -> None:
+        """Shows the page again of which one image was shown larger, else closes the window."""
+        if self.is_larger:
+            self.action_larger()
+        else:
+            self.dismiss()
 
     def action_part(self) -> None:
         """Shows training images alone, then validation images, then test images, then all."""

@@ -36,6 +36,11 @@ if TYPE_CHECKING:
 PANE_WIDTH = 58
 EMPTY = "Nothing is open.\n\nPress 1 to choose data and strategies and start, or 4 to open an earlier experiment."
 STARTING = "Starting: loading PyTorch and reading the images …"
+RESUMING = "Going on: loading PyTorch and what was saved …"
+NOT_YET = ("pause", "go_on", "resume", "stop", "skip", "detach")
+"""Actions on an experiment that goes on, or could."""
+OF_RUNS = ("verdict", "charts", "warnings")
+"""Actions on what an experiment has told."""
 
 
 class LiveScreen(Mode):
@@ -95,7 +100,9 @@ class LiveScreen(Mode):
         self.empty.display = not state.runs
         self.row.display = bool(state.runs)
         if not state.runs:
-            self.empty.update(empty_text(state, app_of(self).folder is not None))
+            app = app_of(self)
+            begins = app.hosting.is_starting_new
+            self.empty.update(STARTING if begins else empty_text(state, app.folder is not None))
         self._show_notice(state)
         self._show_runs(state)
 
@@ -118,11 +125,18 @@ class LiveScreen(Mode):
         self.app.call_later(app_of(self).action_go, "compare")
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
-        """What may be possible later is grey, what an end has made void is not shown, and the verdict only after it."""
+        """What may be possible later is grey, what an end has made void is not shown, and the verdict only after it.
+
+        Nothing is asked of an experiment that is being started.
+        """
         del parameters
         app = app_of(self)
         state = app.state
         can: bool | None = True
+        if (app.hosting.is_starting or app.hosting.is_resuming) and action in NOT_YET:
+            return False
+        if app.hosting.is_starting_new and action in OF_RUNS:
+            return False
         match action:
             case "pause" | "go_on" | "stop" | "skip":
                 is_void = action == ("pause" if state.paused else "go_on")
@@ -264,7 +278,7 @@ class LiveScreen(Mode):
         self.show(self.state)
 
     def _show_notice(self, state: ExperimentState) -> None:
-        text = notice(state, max(20, self.size.width - 2))
+        text = Text(RESUMING) if app_of(self).hosting.is_resuming else notice(state, max(20, self.size.width - 2))
         self.notice.display = bool(text)
         if text != self.notice.content:
             self.notice.update(text, layout=False)

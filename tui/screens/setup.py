@@ -22,7 +22,7 @@ from tui.host import app_of
 from tui.screens.frame import Mode
 from tui.widgets.data_picker import DataPicker
 from tui.widgets.field import Field
-from tui.widgets.order import caught_up
+from tui.widgets.order import all_caught_up, caught_up
 from tui.widgets.path_input import PathInput
 from tui.widgets.run_options import RunOptions
 from tui.widgets.schedule_preview import SchedulePreview, nothing_learnt
@@ -59,10 +59,16 @@ class SetupScreen(Mode):
     AUTO_FOCUS = "#strategies"  # at once: keys that were typed before are no text for the first field
 
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding(
-            "ctrl+r,f5", "start", "Start", show=False, id="setup.start", tooltip="start the comparison, from anywhere"
-        ),
         # Some with priority, so that they act before the key after them, which may have arrived together, is given on.
+        Binding(
+            "ctrl+r,f5",
+            "start",
+            "Start",
+            show=False,
+            priority=True,
+            id="setup.start",
+            tooltip="start the comparison, from anywhere",
+        ),
         Binding(
             "slash",
             "path",
@@ -203,8 +209,9 @@ class SetupScreen(Mode):
         """Nothing of an experiment is shown here but whether one trains, which no event tells."""
         del state
 
-    def action_start(self) -> None:
-        """Starts the comparison, or says why not."""
+    async def action_start(self) -> None:
+        """Starts the comparison as the keys before have left it, or says why not."""
+        await all_caught_up(self.focused or self)
         hosting = app_of(self).hosting
         if hosting.is_busy and not hosting.is_training:
             return
@@ -215,9 +222,10 @@ class SetupScreen(Mode):
             problem = "still looking at the data"
         elif not problem:
             try:
+                asked = self.asked()
                 self.data.stop_checking()
-                app_of(self).start_experiment(self.asked())
                 self.set_focus(self.strategies)  # at once: the keys that come next are meant for no field
+                await app_of(self).start_experiment(asked)
             except SpecError as error:
                 problem = str(error)
         self._say(problem)
@@ -385,10 +393,9 @@ class SetupScreen(Mode):
         """Goes to the strategies, where keys are keys again."""
         self.strategies.focus()
 
-    @on(StrategyList.Start)
     @on(Button.Pressed, "#start")
     def _start(self) -> None:
-        self.action_start()
+        self.app.call_later(self.action_start)  # as by a key: the app waits for it before it gives the next one on
 
     def _added(self, strategy: Strategy | None) -> None:
         if strategy is not None:

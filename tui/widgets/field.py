@@ -22,7 +22,14 @@ FIELD_KEYS: list[BindingType] = [
         id="setup.tab",
         tooltip="the next field; shift+tab: the one before",
     ),
-    Binding("ctrl+r,f5", "screen.start", "Start", id="setup.start", tooltip="start the comparison, from anywhere"),
+    Binding(
+        "ctrl+r,f5",
+        "screen.start",
+        "Start",
+        priority=True,  # as the screen's own, which would take its place in the line of keys, unseen
+        id="setup.start",
+        tooltip="start the comparison, from anywhere",
+    ),
 ]
 """The keys of a screen that starts something which are worth a word while the cursor is in one of its fields."""
 

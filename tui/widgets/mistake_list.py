@@ -26,6 +26,10 @@ FACTS = 40
 """Cells that what is said of an image needs beside the list."""
 PICTURE_SHAPE = 3
 """Cells of width a row of height that a picture needs: a photograph is three to two, and a cell is as high as two."""
+BESIDE_NAME = 12
+"""Cells of what a run says besides the name of the class that it takes the image for: its letter, a sign, how sure."""
+BETWEEN = 3
+"""Cells before what a run that is wrong says of the class that is right."""
 COLOURS = (BLUE, GREEN)
 """Of the first and of the other run."""
 
@@ -96,18 +100,34 @@ def facts(one: Answered, width: int) -> Text:
     ]
     if one.group:
         lines[-1].append("   group  ", rgb(GREY)).append(shown(one.group, 60))
-    longest = max(len(shown(name, 60)) for name in one.predicted)
-    for run in range(len(one.predicted)):
+    of_label = [f" {100 * probability:.1f} %" for probability in one.of_label]
+    names, label = _cut(one, width - BESIDE_NAME, BETWEEN + max(map(len, of_label)))
+    longest = max(map(cell_len, names))
+    for run, name in enumerate(names):
         is_right = run in one.right
-        said = f"{shown(one.predicted[run], 60):<{longest}} {100 * one.probabilities[run]:5.1f} %"
+        said = f"{name}{' ' * (longest - cell_len(name))} {100 * one.probabilities[run]:5.1f} %"
         line = Text.assemble(
             (f"{LETTERS[run]} ", f"bold {rgb(COLOURS[run])}"),
             ("✓ " if is_right else "✗ ", rgb(GREEN if is_right else ROSE)),
             (said, "" if is_right else rgb(ROSE)),
         )
         if not is_right:
-            line.append(f"   {shown(one.label, 40)} {100 * one.of_label[run]:.1f} %", rgb(GREY))
+            line.append(f"{' ' * BETWEEN}{label}{of_label[run]}", rgb(GREY))
         lines.append(line)
     for line in lines:
         line.truncate(width, overflow="ellipsis")
     return Text("\n", no_wrap=True).join(lines)
+
+
+def _cut(one: Answered, room: int, beside_label: int) -> tuple[list[str], str]:
+    """The classes that the runs take the image for, and its own, cut so that they and every number have ``room``.
+
+    ``beside_label``: cells that the latter takes besides its name in the line of a run that is wrong.
+    """
+    names, label = [shown(name, 60) for name in one.predicted], shown(one.label, 40)
+    if not one.wrong:
+        return told_apart(names, room), label
+    room = max(2, room - beside_label)
+    of_label = min(cell_len(label), max(room // 2, room - max(map(cell_len, names))))
+    said = [*names, label]
+    return told_apart(said, room - of_label)[:-1], told_apart(said, of_label)[-1]

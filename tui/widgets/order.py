@@ -27,3 +27,10 @@ async def caught_up(widget: Widget) -> None:
     if widget.call_later(done.set):
         with suppress(TimeoutError):
             await asyncio.wait_for(done.wait(), MOST)
+
+
+async def all_caught_up(widget: Widget) -> None:
+    """Waits likewise for a widget and, one after the other, those around it, which learn from it what was typed."""
+    for one in widget.ancestors_with_self:
+        if isinstance(one, Widget):
+            await caught_up(one)

@@ -39,8 +39,8 @@ class StrategyList(OptionList):
 
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("space", "tick", "Tick", id="strategies.tick", tooltip="compare this strategy, or leave it out"),
-        Binding("enter", "start", "Start", id="strategies.start", tooltip="start the comparison"),
         # with priority, as what is typed next may have arrived together with these
+        Binding("enter", "screen.start", "Start", priority=True, id="strategies.start", tooltip="start the comparison"),
         Binding(
             "a",
             "screen.add",
@@ -67,9 +67,6 @@ class StrategyList(OptionList):
             tooltip="take an added strategy off the list",
         ),
     ]
-
-    class Start(Message):
-        """The person wants the comparison to start."""
 
     class Ticked(Message):
         """A tick was set or taken away."""
@@ -172,10 +169,6 @@ class StrategyList(OptionList):
         """Only what was added can be removed: a person's own strategies are in a file of theirs."""
         del parameters
         return action != "remove" or (self.current is not None and self.current.name in self.added)
-
-    def action_start(self) -> None:
-        """Asks the screen to start."""
-        self.post_message(self.Start())
 
     def on_option_list_option_highlighted(self, event: OptionList.OptionHighlighted) -> None:
         """Tells the screen."""

@@ -41,15 +41,17 @@ class Hosting:
 
     ``work`` runs a function in a thread; ``tell`` takes, from any thread, the messages that say what became of it.
     ``detached``: the process that has taken the experiment over, ``is_handing_over`` while it is being started.
+    ``is_starting``: between what was asked and ``host``.
     """
 
     def __init__(self, work: Callable[[Callable[[], None]], object], tell: Callable[[Message], object]) -> None:
         self.host: ThreadHost | None = None
         self.detached: int | None = None
         self.is_handing_over = False
+        self.is_starting = False
+        self._resumes = False
         self._work = work
         self._tell = tell
-        self._starting = False
         self._wanted: Action | None = None
         self._failed: ThreadHost | None = None
         self._problem = ""
@@ -60,9 +62,25 @@ class Hosting:
         return self.host is not None and self.host.is_alive()
 
     @property
+    def is_resuming(self) -> bool:
+        """Whether an earlier experiment is about to go on here, and its log does not tell so yet."""
+        return self._resumes and (self.is_starting or self.is_training)
+
+    @property
+    def is_starting_new(self) -> bool:
+        """Whether an experiment is about to begin here, of which there is no log yet."""
+        return self.is_starting and not self._resumes
+
+    @property
     def is_busy(self) -> bool:
         """Whether an experiment runs here, is about to, or is being handed over."""
-        return self._starting or self.is_handing_over or self.is_training
+        return self.is_starting or self.is_handing_over or self.is_training
+
+    def has_read(self, folder: Path, state: ExperimentState) -> None:
+        """Takes note of what the log in ``folder`` tells by now: what was resumed there may go on."""
+        is_own = not self.is_starting and self.host is not None and self.host.folder == folder
+        if is_own and state.end is None and not state.interrupted:
+            self._resumes = False
 
     def ask(self, action: Action) -> None:
         """Asks what trains here, or is about to, for something."""
@@ -80,10 +98,12 @@ class Hosting:
 
         ``OthersTrain`` where others run below ``out`` elsewhere, unless it is to run ``beside_others``.
         """
+        self._resumes = False
         self._begin(partial(_started, experiment, out, beside_others))
 
     def resume(self, folder: Path) -> None:
         """Goes on with what is left of an experiment, likewise, also where it was paused."""
+        self._resumes = True
         self._begin(partial(_resumed, folder))
         self.ask("resume")
 
@@ -108,28 +128,35 @@ class Hosting:
                 yield Trouble("The experiment failed", shown(host.error))
 
     def _begin(self, make: Callable[[], ThreadHost]) -> None:
-        self._starting, self._wanted = True, None  # at once: the thread may be late
-        self._work(partial(self._made, make))
+        self.is_starting, self._wanted = True, None  # at once: the thread may be late
+        self._work(partial(self._make, make))
 
-    def _made(self, make: Callable[[], ThreadHost]) -> None:
-        self._starting = True
+    def _make(self, make: Callable[[], ThreadHost]) -> None:
+        self.is_starting = True
+        try:
+            told = self._made(make)
+        finally:
+            self.is_starting = False  # before it is told: what is shown then is of now
+        self._tell(told)
+
+    def _made(self, make: Callable[[], ThreadHost]) -> Message:
+        """Makes the host; returns what became of that."""
         wait_until_loaded()
         try:
             self.host = make()  # kept before anybody is told: the app may be about to end
             if self._wanted is not None:
                 self.host.ask(self._wanted)
         except _OthersTrainError as found:
-            self._tell(OthersTrain(found.experiment, found.names))
+            return OthersTrain(found.experiment, found.names)
         except (SpecError, DataError, LogBusyError) as error:
-            self._tell(StartFailed(str(error)))
+            reason = str(error)
         except OSError as error:
-            self._tell(StartFailed(in_words(error)))
+            reason = in_words(error)
         except Exception as error:  # a person wants to know, and to go on
-            self._tell(StartFailed(unexpected(error)))
+            reason = unexpected(error)
         else:
-            self._tell(HostStarted(self.host))
-        finally:
-            self._starting = False
+            return HostStarted(self.host)
+        return StartFailed(reason, is_new=not self._resumes)
 
     def _hand_over(self, folder: Path) -> None:
         from engine.hosts.process import NotBegunError, detach  # noqa: PLC0415 - not needed to begin
@@ -139,7 +166,8 @@ class Hosting:
         except (NotBegunError, OSError) as error:
             reason = in_words(error) if isinstance(error, OSError) else error
             self._tell(StartFailed(f"it could not be detached and goes on here: {reason}"))
-            self._made(partial(_resumed, folder))
+            self._resumes = True
+            self._make(partial(_resumed, folder))
         else:
             self._tell(HandedOver())
         finally:

@@ -268,11 +268,18 @@ def test_images_have_the_label_of_their_class_folder(tmp_path: Path) -> None:
     assert {*labels_at(tmp_path, images_at(tmp_path), ("test", "a"))[0].values()} == {"test", "a"}, "a class, no part"
 
 
-@pytest.mark.parametrize("place", ["a", "a/1.jpg", "."])
+def test_folders_that_are_no_class_are_told(tmp_path: Path) -> None:
+    touch(tmp_path, "ants/1.jpg", "val/bees/2.jpg", "3.jpg")
+    labels, (warning,) = labels_at(tmp_path, images_at(tmp_path), ("b", "a"))
+    assert labels == {}
+    assert warning.endswith(": its folders (ants, bees) are no class of the experiment (a, b), so nothing is scored")
+
+
+@pytest.mark.parametrize("place", ["a", "a/1.jpg", "c"])
 def test_without_a_class_folder_there_are_no_labels(
     place: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.chdir(touch(tmp_path, "a/1.jpg", "b/2.jpg", "3.jpg"))
+    monkeypatch.chdir(touch(tmp_path, "a/1.jpg", "c/2.jpg"))
     assert labels_at(Path(place), images_at(Path(place)), ("1.jpg", "2.jpg", "c")) == ({}, ())
 
 
