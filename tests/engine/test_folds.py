@@ -140,7 +140,7 @@ def test_folds_of_every_seed_are_tried_before_anything_begins(
 ) -> None:
     tried: list[int] = []
 
-    def drawn(samples: object, count: int, seed: int) -> None:
+    def drawn(samples: object, count: int, seed: int, classes: object) -> None:
         tried.append(seed)
         if seed == 7:
             raise DataError("a group is too large")

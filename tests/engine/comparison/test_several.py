@@ -140,11 +140,13 @@ def test_totals_of_runs_that_did_not_end_are_not_better() -> None:
 def test_a_run_without_a_result_is_best_in_nothing(tmp_path: Path) -> None:
     two = state((0, 1))
     predict(tmp_path, two)
-    failed = RunState(f"{FINE}-0", two.runs[0].strategy, 0, status="failed", most=PeakMemory(rss=7 * logs.MIB))
+    taken = [PeakMemory(allocated=number * logs.MIB) for number in (7, 300, 1900, 300)]
+    done = [replace(run, most=most) for run, most in zip(two.runs, taken, strict=True)]
+    failed = RunState(f"{FINE}-0", two.runs[0].strategy, 0, status="failed", most=taken[0])
     found = lines(
-        compare([Source(replace(two, runs=(failed, *two.runs[1:])), tmp_path)]), single_runs=True
+        compare([Source(replace(two, runs=(failed, *done[1:])), tmp_path)]), single_runs=True
     )  # FINE 0, EXTRACT 0, FINE 1, EXTRACT 1
-    memory = found["Cost", "peak RSS of the process"]
+    memory = found["Cost", "peak CUDA allocated"]
     assert memory.values[0] == "7 MiB" and memory.best == (False, True, False, True)
     assert found["Recall / precision (val)", "ants (10)"].values[:2] == ("–", "80.0 % / 88.9 %")
 
