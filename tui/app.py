@@ -32,7 +32,7 @@ from tui.drawing.theme import THEME
 from tui.errors import app_log, record_error, unexpected, why
 from tui.help import help_text
 from tui.messages import HandedOver, HostStarted, OthersTrain, StartFailed, StateRead
-from tui.screens.frame import SMALLEST, Mode, framed
+from tui.screens.frame import HIGH_ENOUGH, SMALLEST, Mode, framed
 from tui.screens.setup import SetupScreen
 from tui.widgets.dialogs import Leaving, Question, Reading, Way
 from tui.widgets.header import MODES, Header, Tabs
@@ -92,7 +92,7 @@ class TlTui(App[None], inherit_bindings=False):
     ) -> None:
         super().__init__()
         self.HORIZONTAL_BREAKPOINTS = [(0, "-too-narrow"), (SMALLEST[0], "-wide-enough")]
-        self.VERTICAL_BREAKPOINTS = [(0, "-too-low"), (SMALLEST[1], "-high-enough")]
+        self.VERTICAL_BREAKPOINTS = [(0, "-too-low"), (SMALLEST[1], "-low"), (HIGH_ENOUGH, "-high-enough")]
         self.out = out
         self.clock = clock
         self.state = ExperimentState()

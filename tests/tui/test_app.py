@@ -24,7 +24,7 @@ from engine.logs.events import AnyEvent
 from engine.logs.folder import WRITER_LOCK
 from engine.logs.log import command_reader
 from engine.specs import spec
-from engine.specs.spec import Experiment
+from engine.specs.spec import DataSource, Experiment
 from engine.specs.strategy import changed_strategy
 from engine.states.fold import fold
 from tests.tui import logs
@@ -167,6 +167,21 @@ async def test_in_the_smallest_window_one_chart_at_a_time_tells_something(app: T
             (at,) = [number for number, line in enumerate(lines) if line.startswith(f"│ {title} ")]
             assert any("\u2801" <= one <= "\u28ff" for line in lines[at + 1 : at + 3] for one in line), title
             await pilot.press("c")
+
+
+async def test_the_smallest_window_says_what_is_in_the_data_and_has_every_field(
+    image_folder: Callable[..., Path], tmp_path: Path
+) -> None:
+    asked = spec.changed(logs.two_strategies(), data=DataSource(path=str(image_folder())))
+    app = TlTui(tmp_path, asked)
+    async with app.run_test(size=(60, 16)) as pilot:
+        await until(pilot, lambda: "12 train · 8 val" in text_of(app) and "given: folders" in text_of(app))
+        for field in ("run-seeds", "run-precision"):
+            app.screen.query_one(f"#{field}").focus()
+            label = field.removeprefix("run-")
+            await until(
+                pilot, lambda label=label: any(line.startswith(f" {label}") for line in text_of(app).splitlines())
+            )
 
 
 async def test_growing_and_shrinking_while_it_trains(app: TlTui, present: Log) -> None:
