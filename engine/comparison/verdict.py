@@ -211,7 +211,8 @@ def _choice(mine: StrategyMeans, results: Sequence[StrategyMeans], comparison: C
     gap = f"{100 * mine.gap:.1f} points"
     against = f" Its training accuracy is {gap} higher than its validation accuracy." if mine.overfits else ""
     if not reasons:
-        return f"In each of {joined(compared, 'and')} another strategy is better or nearly as good.{against}"
+        measures = joined(compared, "and")
+        return f"Nothing that was measured speaks for it: another is better or nearly as good in {measures}.{against}"
     return f"Choose it when {joined(reasons, 'or')}.{against}"
 
 

@@ -268,7 +268,7 @@ def test_a_difference_within_the_uncertainty_is_no_difference() -> None:
     assert "b takes 1/37 of the time" in said
     sentences = {choice.strategy: choice.sentence for choice in choices(comparison(row("a", 0.935), row("b", 0.922)))}
     assert "which this data cannot confirm" in sentences["a"]
-    assert sentences["b"].startswith("In each of accuracy")
+    assert sentences["b"].startswith("Nothing that was measured speaks for it")
 
 
 def test_what_a_run_took_that_ended_early_is_the_least_that_it_takes() -> None:

@@ -16,6 +16,8 @@ from engine.logs.events import Leak
 from tests.engine.comparison.predicted import difference_of, discordant, predicted
 from tests.engine.comparison.test_rows import comparison, row
 
+NOTHING = "Nothing that was measured speaks for it: another is better or nearly as good in"
+
 
 def pair_of(
     both: int, only_one: int, only_other: int, neither: int, names: tuple[str, str] = ("a", "b"), seeds: int = 1
@@ -254,10 +256,10 @@ def test_a_strategy_that_nothing_speaks_for_is_told_what_was_looked_at() -> None
     assert [choice.sentence for choice in choices(made)] == [
         "Choose it when accuracy counts most (with b).",
         "Choose it when accuracy counts most (with a).",
-        "In each of accuracy, time, memory and log loss another strategy is better or nearly as good.",
+        f"{NOTHING} accuracy, time, memory and log loss.",
     ], "what c computes is not known"
     unknown = comparison(row("a", 0.9, seconds_total=None), row("b", 0.9))
-    assert "In each of accuracy, memory and log loss another" in choices(unknown)[0].sentence
+    assert f"{NOTHING} accuracy, memory and log loss." in choices(unknown)[0].sentence
 
 
 def test_differences_that_are_noise_speak_for_nobody() -> None:
@@ -266,7 +268,7 @@ def test_differences_that_are_noise_speak_for_nobody() -> None:
         row("a", 0.9, seconds_total=1.0, peak_memory_bytes=10 * 2**20, **peaks),
         row("b", 0.9, seconds_total=2.9, peak_memory_bytes=200 * 2**20, **peaks),
     )
-    assert all(choice.sentence.startswith("In each of ") for choice in choices(made))
+    assert all(choice.sentence.startswith(NOTHING) for choice in choices(made))
     made = comparison(
         row("a", 0.9, seconds_total=10.0, peak_memory_bytes=100 * 2**20, **peaks),
         row("b", 0.9, seconds_total=29.0, peak_memory_bytes=2000 * 2**20, **peaks),
@@ -412,7 +414,7 @@ def test_what_predicts_with_fewer_operations_is_fast_later() -> None:
     made = comparison(row("a", 0.9, multiply_adds=32 * 10**6), row("b", 0.9, multiply_adds=10**6))
     said = {choice.strategy: choice.sentence for choice in choices(made)}
     assert said["b"] == "Choose it when the trained network has to be fast (1/32 of the multiply-adds)."
-    assert said["a"].startswith("In each of ")
+    assert said["a"].startswith(NOTHING)
 
 
 def test_of_more_than_two_a_share_is_of_the_cheapest_of_the_others() -> None:
@@ -455,7 +457,7 @@ def test_a_log_loss_of_nothing_is_known_and_the_least() -> None:
 
     surest, other = said(0.0, 0.4)
     assert "its probabilities have to be right (log loss 0.000 against 0.400" in surest
-    assert other == "In each of accuracy, time, memory and log loss another strategy is better or nearly as good."
+    assert other == f"{NOTHING} accuracy, time, memory and log loss."
     assert not any("probabilities" in one for one in said(0.0, 0.0))
 
 
