@@ -87,7 +87,8 @@ def choices(comparison: Comparison) -> tuple[Choice, ...]:
     results = strategy_means(comparison)
     if len(results) < 2 or comparison.data_differs:
         return ()
-    return tuple(Choice(result.strategy, _choice(result, results, comparison)) for result in results)
+    is_uneven = bool(_uneven(results, comparison))
+    return tuple(Choice(one.strategy, _choice(one, results, comparison, is_uneven=is_uneven)) for one in results)
 
 
 def _uneven(results: Sequence[StrategyMeans], comparison: Comparison) -> str:
@@ -192,10 +193,10 @@ def _others(results: Sequence[StrategyMeans], comparison: Comparison) -> str:
     return " ".join(said)
 
 
-def _choice(mine: StrategyMeans, results: Sequence[StrategyMeans], comparison: Comparison) -> str:
+def _choice(mine: StrategyMeans, results: Sequence[StrategyMeans], comparison: Comparison, *, is_uneven: bool) -> str:
     others = [result for result in results if result is not mine]
     reasons, compared = _more_accurate(mine, others, comparison), ["accuracy"]
-    if _uneven(results, comparison):
+    if is_uneven:
         compared.append("balanced accuracy")
         reasons = _balanced(mine, others, reasons)
     for cost in COSTS:
