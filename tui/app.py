@@ -362,8 +362,7 @@ class TlTui(App[None], inherit_bindings=False):
         screen = self._mode_screen
         if screen is None:
             return
-        begins = self.hosting.is_starting_new and self.current_mode == "live"
-        state = ExperimentState() if begins else self.state
+        state = ExperimentState() if self._waits_for_a_start else self.state
         try:
             with self.batch_update():
                 screen.show_header(state)
@@ -373,6 +372,11 @@ class TlTui(App[None], inherit_bindings=False):
             if self.is_headless:
                 raise
             self.notify(unexpected(error), title="The display failed", severity="error")
+
+    @property
+    def _waits_for_a_start(self) -> bool:
+        """Whether Live is seen, and what it will show is about to begin: nothing of another experiment counts there."""
+        return self.current_mode == "live" and self.hosting.is_starting_new
 
     @property
     def _mode_screen(self) -> Mode | None:
@@ -432,8 +436,7 @@ class TlTui(App[None], inherit_bindings=False):
         """A key that would do nothing now is grey, one that means nothing in this mode is not shown."""
         del parameters
         if action == "export":
-            begins = self.current_mode == "live" and self.hosting.is_starting_new
-            if begins or self.current_mode not in ("live", "compare"):
+            if self._waits_for_a_start or self.current_mode not in ("live", "compare"):
                 return False
             marked = self.marks and self.current_mode == "compare"
             return True if marked or any(run.epochs for run in self.state.runs) else None
