@@ -182,7 +182,7 @@ def _begin(
                     f"{len(experiment.seeds)} runs may come to the same network; one seed may be enough for it"
                 )
         if experiment.weights == "none":
-            warnings.append("weights are random at the start (weights: none): this is no transfer learning")
+            warnings.append("weights are initialised at random (weights: none): this is not transfer learning")
     else:
         first = ev.ExperimentResumed(host=socket.gethostname(), pid=os.getpid(), device=device, versions=versions())
         warnings = _changes(earlier, first)

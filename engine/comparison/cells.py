@@ -57,7 +57,7 @@ def what_trains(rows: Sequence[Row]) -> str:
     said, strength = TRAINS.get(rows[0].trains, rows[0].trains), _regularisation(rows)
     if rows[0].head != "probe":
         return said
-    return f"{said}, begun from a probe" + (f" ({strength})" if strength else "")
+    return f"{said}, head initialised by a probe" + (f" ({strength})" if strength else "")
 
 
 def optimizer(rows: Sequence[Row]) -> str:
@@ -66,7 +66,7 @@ def optimizer(rows: Sequence[Row]) -> str:
     """
     row = rows[0]
     rate = "" if row.learning_rate is None else f"lr {row.learning_rate:g}"
-    decay = f"each stage below × {row.layer_decay:g}" if row.layer_decay != 1 else ""
+    decay = f"layer decay {row.layer_decay:g} per stage" if row.layer_decay != 1 else ""
     strength = _regularisation(rows) if row.head != "probe" else ""
     batches = "" if row.batch_size is None else f"batches of {row.batch_size}"
     classes = "" if row.class_weights == "none" else f"class weights {row.class_weights}"

@@ -114,7 +114,7 @@ def _duplicates(report: Report) -> Iterator[Finding]:
         yield Finding(
             "alarm",
             f"{found.val_copies:,} of {total:,} validation images "
-            f"{'is' if found.val_copies == 1 else 'are'} in training too.",
+            f"{'is' if found.val_copies == 1 else 'are'} also in training.",
             "remove them from one of the two",
             counted(found.val_copies, "val image is in train too", "val images are in train too"),
         )

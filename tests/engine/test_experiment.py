@@ -91,7 +91,7 @@ def test_both_strategies_from_start_to_end(image_folder: Callable[..., Path], tm
     assert not inside.is_left
     assert (inside.networks, inside.is_exported, inside.strange) == (2, True, ()), "all of it is known as tl-tui's"
     assert fine_tuning.peak_memory_bytes
-    assert any("no transfer learning" in warning.message for warning in state.warnings)
+    assert any("not transfer learning" in warning.message for warning in state.warnings)
     assert not is_being_written(host.folder)
 
 
@@ -315,7 +315,7 @@ def test_an_image_of_two_classes_is_told_in_the_verdict(image_folder: Callable[.
     run_in(tmp_path, small_experiment("mobilenetv3-extract", data=data, epochs=1))
     said = verdict(compare([Source(read_state(tmp_path))]))
     assert "1 validation image has a copy in another class: one of the labels is wrong." in said
-    assert "1 validation image is in training too." in said
+    assert "1 validation image is also in training." in said
 
 
 def test_a_failed_run_does_not_keep_the_next_from_running(image_folder: Callable[..., Path], tmp_path: Path) -> None:

@@ -87,7 +87,7 @@ def test_run_and_every_way_to_read_it(
     assert {run["state"] for run in read["runs"]} == {"finished"}
     assert all(0 <= run["val_accuracy"] <= 1 for run in read["runs"])
     assert all(run["weights"].startswith("none") for run in read["runs"])
-    assert "no transfer learning" in read["verdict"]
+    assert "not transfer learning" in read["verdict"]
 
     assert status(["compare", str(folder), "--format", "csv"]) == 0
     lines = list(csv.DictReader(io.StringIO(capsys.readouterr().out)))

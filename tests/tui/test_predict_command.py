@@ -126,8 +126,8 @@ def test_in_class_folders_it_says_how_good_the_network_is(
         f"10 labelled images: accuracy {10 * right}.0 % (95 % interval {low} to {high}), "
         f"balanced accuracy {100 * scores['balanced_accuracy']:.1f} %"
     )
-    assert trained == "It was trained on 1 of them (the same bytes), which flatters."
-    assert chosen == "Its best epoch was chosen on 2 of them (validation images), which flatters."
+    assert trained == "It was trained on 1 of them (the same bytes), so this is optimistic."
+    assert chosen == "Its best epoch was chosen on 2 of them (validation images), so this is optimistic."
     for line, name, other, (own, taken) in ((cold, "cold", "warm", counts[0]), (warm, "warm", "cold", counts[1][::-1])):
         last = [other, f"({taken})"] if taken else ["–"]
         of = own + taken

@@ -136,9 +136,9 @@ def _sentences(scores: Scores, interval: tuple[float, float], seen: SeenBefore |
         f"{f', no image of {listed(absent)}' if absent else ''}"
     )
     if seen is not None and seen.trained_on:
-        yield f"It was trained on {seen.trained_on:,} of them (the same bytes), which flatters."
+        yield f"It was trained on {seen.trained_on:,} of them (the same bytes), so this is optimistic."
     if seen is not None and seen.validated_on:
-        yield f"Its best epoch was chosen on {seen.validated_on:,} of them (validation images), which flatters."
+        yield f"Its best epoch was chosen on {seen.validated_on:,} of them (validation images), so this is optimistic."
 
 
 def _as_object(scores: Scores, interval: tuple[float, float], seen: SeenBefore | None) -> dict[str, Any]:

@@ -79,7 +79,7 @@ def words(comparison: Comparison, experiments: int, left_out: Sequence[str]) -> 
     said, stop, more = shown(verdict(comparison), 4000).partition(". ")
     text.append(said + stop, "bold").append(more)
     for sentence in comparison.fairness:
-        text.append("\nunequal: ", rgb(AMBER)).append(shown(sentence, 400))
+        text.append("\nnot equal: ", rgb(AMBER)).append(shown(sentence, 400))
     return text
 
 
