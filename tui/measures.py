@@ -137,7 +137,7 @@ def measures(comparison: Comparison) -> tuple[Measure, ...]:
             "to 95 %", "time to 95 % of the other's best accuracy", lambda row: row.seconds_to_target, duration, "lower"
         ),
         Measure("CPU", "processor time, all cores", lambda row: row.cpu_seconds, duration, "lower"),
-        Measure("energy", "energy of the card", lambda row: row.joules, energy, "lower"),
+        Measure("energy", "GPU energy", lambda row: row.joules, energy, "lower"),
         Measure("params", "parameters of the network", lambda row: row.parameters_total or None, short_count, "lower"),
         Measure("mult-adds", "multiply-adds of one image", lambda row: row.multiply_adds, short_count, "lower"),
     )

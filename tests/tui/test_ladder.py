@@ -19,7 +19,7 @@ from tui.screens.add_strategy import AddStrategy, no_backbone
 from tui.widgets.strategy_form import with_value
 from tui.widgets.strategy_list import StrategyList
 from tui.words import run_words
-from tui.words.strategies import described, kind, rates, what_trains
+from tui.words.strategies import described, rates, what_trains
 
 
 @pytest.fixture
@@ -221,15 +221,15 @@ def test_classes_that_count_alike_are_told() -> None:
 
 
 def test_strategies_in_words() -> None:
-    said = {rung: (kind(on_rung("resnet18", rung)), what_trains(on_rung("resnet18", rung))) for rung in rungs()}
+    said = {rung: what_trains(on_rung("resnet18", rung)) for rung in rungs()}
     assert said == {
-        "probe": ("probe", "last layer, solved at once"),
-        "extract": ("extract features", "last layer"),
-        "finetune": ("fine-tune all", "every layer"),
-        "bn": ("train norm layers", "norm layers"),
-        "last-stage": ("fine-tune last stage", "last stage"),
-        "lpft": ("fine-tune all from a probe", "every layer, from a probe"),
-        "layerwise": ("fine-tune all layer-wise", "every layer, layer-wise"),
+        "probe": "last layer (probe)",
+        "extract": "last layer",
+        "finetune": "every layer",
+        "bn": "norm layers",
+        "last-stage": "last stage",
+        "lpft": "every layer, head init: probe",
+        "layerwise": "every layer, layer decay 0.5",
     }
     assert rates(()) == ""
     assert rates((1e-3, 5e-4, 3.125e-5)) == "3 learning rates: 0.001 for the head down to 3.1e-05"
@@ -240,7 +240,7 @@ def test_the_chart_of_rates_says_whose_they_are() -> None:
     assert curves.learning_rate(layered).title == "learning rate of the head"
     probe = RunState("r", on_rung("resnet18", "probe"), 0)
     assert "L-BFGS" in curves.learning_rate(probe).empty
-    assert run_words.title(probe) == "resnet18 · probe"
+    assert run_words.title(probe) == "resnet18 · last layer (probe)"
 
 
 def test_presets_lists_the_ladder_and_how_to_name_a_strategy(capsys: pytest.CaptureFixture[str]) -> None:

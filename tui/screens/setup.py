@@ -29,7 +29,7 @@ from tui.widgets.schedule_preview import SchedulePreview, nothing_learnt
 from tui.widgets.start_line import LOOKING, RUNNING, STARTING, StartLine, planned
 from tui.widgets.strategy_form import OTHER_SIZE, StrategyForm, with_value
 from tui.widgets.strategy_list import StrategyList
-from tui.words.strategies import value_in_words
+from tui.words.strategies import of_parameter
 
 if TYPE_CHECKING:
     from engine.states.state import ExperimentState
@@ -347,14 +347,14 @@ class SetupScreen(Mode):
         (entry, value), chosen, refused = found, self.strategies.chosen, list[str]()
         for strategy in chosen:
             if entry.key not in settings(strategy):
-                refused.append(f"{strategy.name} has none")
+                refused.append(f"{strategy.name} has no such setting")
                 continue
             try:
                 self.strategies.put(with_value(strategy, entry.key, value))
             except SpecError as error:
                 refused.append(f"{strategy.name}: {error}")
         have = len(chosen) - len(refused)
-        said = f"{entry.label.strip()} {value_in_words(value, ' ')} in {have} of {len(chosen)} ticked strategies"
+        said = f"{entry.label} {of_parameter(entry.key, value, ' ')} in {have} of {len(chosen)} ticked strategies"
         self.notify("; ".join((said, *refused)), severity="warning" if refused else "information")
 
     async def action_add(self) -> None:

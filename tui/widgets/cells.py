@@ -157,7 +157,7 @@ class PairCells(Listing):
     def head(self, width: int) -> list[Text]:
         """What the columns are."""
         del width
-        return [Text(f"{'images':>8}{'of':>8}{'share':>9}   true → taken for", rgb(GREY))]
+        return [Text(f"{'images':>8}{'of':>8}{'share':>9}   true → predicted", rgb(GREY))]
 
     def line(self, number: int, width: int) -> Text:
         """``5   70   7.1 %   ants → bees``."""

@@ -16,7 +16,7 @@ from engine.text import shown
 from engine.units import clock, duration, percent, short_count, speed, spread
 from tui.drawing.text import told_apart
 from tui.drawing.theme import AMBER, BLUE, GREY, LINE, SIGNS, STYLES, rgb
-from tui.words.strategies import kind, rates
+from tui.words.strategies import rates, what_trains
 
 STAGES = {
     "weights": "finding weights",
@@ -71,8 +71,8 @@ def kept_if_skipped(run: RunState) -> str:
 
 
 def title(run: RunState) -> str:
-    """``resnet18 · fine-tune all``."""
-    return f"{shown(run.strategy.backbone, 40)} · {kind(run.strategy)}"
+    """``resnet18 · every layer``."""
+    return f"{shown(run.strategy.backbone, 40)} · {what_trains(run.strategy)}"
 
 
 def status(run: RunState, state: ExperimentState) -> Text:
