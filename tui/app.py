@@ -50,7 +50,7 @@ LOADED_AFTER = 1.0
 """Seconds after the first result until what compares is loaded: what is shown first has gone before."""
 LOADERS = ("discover", "check", "hosting")
 """The groups of workers that may be loading a part of the same libraries."""
-QUIT = "leave tl-tui; asks first while a run trains"
+QUIT = "quit (asks first while a run is training)"
 QUITS = ("q", "ctrl+c")
 """The keys that do so, the latter from any field or window too, as in a shell."""
 TOLD_FOR: dict[SeverityLevel, float] = {"information": 3, "warning": 6, "error": 15}
@@ -208,7 +208,7 @@ class TlTui(App[None], inherit_bindings=False):
         elsewhere, unless it is to run ``beside_others``, back in Setup.
         """
         if self.hosting.is_busy:
-            self.notify("An experiment is running: stop it first (2 Live, then s).", severity="warning")
+            self.notify("An experiment is already running; stop it first (press 2, then s).", severity="warning")
         else:
             self.hosting.start(experiment, self.out, beside_others=beside_others)
             await self.action_go("live")
@@ -228,15 +228,15 @@ class TlTui(App[None], inherit_bindings=False):
 
         def answered(yes: bool | None) -> None:
             if yes:
-                self.call_later(self._set_up, experiment, f"Setup holds the settings of {shown(name)}.")
+                self.call_later(self._set_up, experiment, f"Setup now has the settings of {shown(name)}.")
 
         if self._setup_screen is None or not self._setup_screen.is_unsaved:
             answered(True)
             return
         self.push_screen(
             Question(
-                "Replace what is in Setup?",
-                f"It was changed and not started: that would be lost.\nThe settings of {shown(name)} take its place.",
+                "Replace the settings in Setup?",
+                f"Setup has changes that were not run.\nThe settings of {shown(name)} would replace them.",
                 "Replace (y)",
                 "Keep (n)",
             ),
@@ -275,11 +275,12 @@ class TlTui(App[None], inherit_bindings=False):
                 self.call_later(self.start_experiment, message.experiment, beside_others=True)
 
         await self._back_to_setup()
-        said = f"{shown(listed(message.names, 2), 160)}\n{'trains' if len(message.names) == 1 else 'train'}"
+        are, all_of = ("is", "Both") if len(message.names) == 1 else ("are", "All")
         self.push_screen(
             Question(
-                "Start another one?",
-                f"{said} on this machine already.\nAll become slower, and their times do not compare.",
+                "Start another experiment?",
+                f"{shown(listed(message.names, 2), 160)}\n{are} already training on this machine.\n"
+                f"{all_of} would slow down, and their times would not be comparable.",
                 "Start (y)",
                 "Not now (n)",
             ),
@@ -289,7 +290,7 @@ class TlTui(App[None], inherit_bindings=False):
     def resume_experiment(self, folder: Path) -> None:
         """Goes on with an interrupted experiment in the background and shows it in Live; says why where it cannot."""
         if self.hosting.is_busy:
-            self.notify("An experiment is running here: stop or detach it first.", severity="warning")
+            self.notify("An experiment is running here; stop or detach it first.", severity="warning")
         else:
             self.hosting.resume(folder)
             self.open_experiment(folder)
@@ -310,7 +311,7 @@ class TlTui(App[None], inherit_bindings=False):
         if running is not None:
             self.call_from_thread(self._show_running, running)
         elif (latest := next(iter_summaries(self.out), None)) is not None and latest.status == "interrupted":
-            self.notify(f"{shown(latest.name, 60)} was interrupted: 4, then Enter goes on with it.", timeout=8)
+            self.notify(f"{shown(latest.name, 60)} was interrupted. Press 4, then Enter to resume.", timeout=8)
 
     def _show_running(self, folder: Path) -> None:
         """Opens what goes on already, unless the person has begun something meanwhile, whose keys would act there."""
@@ -323,7 +324,7 @@ class TlTui(App[None], inherit_bindings=False):
         ):
             self.open_experiment(folder)
         else:
-            self.notify(f"{shown(folder.name, 60)} is training already: 4 lists it.", timeout=8)
+            self.notify(f"{shown(folder.name, 60)} is already training; press 4 to see it.", timeout=8)
 
     @on(HostStarted)
     def _started(self, message: HostStarted) -> None:
@@ -371,7 +372,7 @@ class TlTui(App[None], inherit_bindings=False):
         except Exception as error:
             if self.is_headless:
                 raise
-            self.notify(unexpected(error), title="The display failed", severity="error")
+            self.notify(unexpected(error), title="This screen could not be drawn", severity="error")
 
     @property
     def _waits_for_a_start(self) -> bool:
@@ -472,7 +473,7 @@ class TlTui(App[None], inherit_bindings=False):
     async def action_quit(self) -> None:
         """Leaves the app, after asking where a run trains."""
         if self.hosting.is_handing_over:
-            self.notify("It is being left to a process of its own; tl-tui ends as soon as that has begun.")
+            self.notify("Handing over to a background process; tl-tui quits once it has started.")
         elif not self.hosting.is_busy:
             self._quit()
         elif isinstance(self.screen, Leaving):
@@ -506,7 +507,7 @@ class TlTui(App[None], inherit_bindings=False):
     def panic(self, *renderables: RenderableType) -> None:
         """What Textual calls where a thread of its own cannot go on: what it says belongs into the app's log."""
         self._return_code = 1
-        self.failure = f"tl-tui: the app failed and had to end; details in {app_log()}"
+        self.failure = f"tl-tui crashed; details in {app_log()}"
         super().panic(*renderables)
 
     def _handle_exception(self, error: Exception) -> None:

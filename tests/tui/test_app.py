@@ -88,7 +88,7 @@ async def test_a_run_that_trains(app: TlTui, present: Log) -> None:
         await opened(pilot, app, folder)
         shown = text_of(app)
         for words in (
-            "resnet18 · fine-tune all",
+            "resnet18 · every layer",
             "● training",
             "epoch 4/12",
             "step 6/8 · 91 images/s",
@@ -111,14 +111,14 @@ async def test_small_turns_through_charts_and_runs(app: TlTui, past: Log) -> Non
         await pilot.press("c")
         await pilot.pause()
         assert "learning rate" in text_of(app) and "memory " in text_of(app) and "accuracy ┄" not in text_of(app)
-        assert "resnet18 · fine-tune all" in text_of(app)
+        assert "resnet18 · every layer" in text_of(app)
         await pilot.press("right")
         await pilot.pause()
-        assert "mobilenet_v3_small · extract features" in text_of(app)
+        assert "mobilenet_v3_small · last layer" in text_of(app)
         assert "▸ ✓ mobilenetv3-extract-0" in text_of(app)
         await pilot.press("right")
         await pilot.pause()
-        assert "resnet18 · fine-tune all" in text_of(app)
+        assert "resnet18 · every layer" in text_of(app)
 
 
 async def test_many_runs_are_a_list_around_the_selected_one(app: TlTui, past: Log) -> None:
@@ -137,7 +137,7 @@ async def test_the_list_of_runs_has_the_whole_width_at_once(app: TlTui, past: Lo
         past(logs.events())
         await until(pilot, lambda: app.current_mode == "setup")
         await pilot.press("2")
-        await until(pilot, lambda: "Nothing is open." in text_of(app))
+        await until(pilot, lambda: "No experiment open." in text_of(app))
         await pilot.press("4")
         await until(pilot, lambda: "ants-bees" in text_of(app))
         await pilot.press("enter")
@@ -221,12 +221,12 @@ async def test_pause_resume_skip_and_stop_are_sent(app: TlTui, present: Log) -> 
         logs.write(folder, [ev.CommandApplied(action="pause", run="resnet18-finetune-0", elapsed=50)])
         await until(pilot, lambda: app.state.paused)
         assert "‖ paused" in text_of(app)
-        await until(pilot, lambda: "space Go on" in text_of(app) and "Pause" not in text_of(app))
+        await until(pilot, lambda: "space Resume" in text_of(app) and "Pause" not in text_of(app))
         await pilot.press("space")
         assert sent(folder) == ["pause", "resume"]
         for key, expected, kept, told in (
-            ("k", ["pause", "resume", "skip"], "Its best epoch so far is kept", "Skipping: its best epoch is being"),
-            ("s", ["pause", "resume", "skip", "stop"], KEPT_IF_STOPPED, "Stopping: where it stands is being saved"),
+            ("k", ["pause", "resume", "skip"], "Its best epoch so far is saved", "Skipping; saving its best epoch"),
+            ("s", ["pause", "resume", "skip", "stop"], KEPT_IF_STOPPED, "Stopping; saving its state"),
         ):
             await pilot.press(key)
             await until(pilot, lambda kept=kept: isinstance(app.screen, Question) and kept in text_of(app))
@@ -246,10 +246,10 @@ async def test_the_highlighted_run_is_skipped_also_before_it_begins(app: TlTui, 
         await opened(pilot, app, folder)
         await pilot.press("down", "k")
         await until(
-            pilot, lambda: isinstance(app.screen, Question) and "It has not begun, and will not" in text_of(app)
+            pilot, lambda: isinstance(app.screen, Question) and "It has not started and will have" in text_of(app)
         )
         await pilot.press("y")
-        await until(pilot, lambda: "Skipping: it will not begin" in text_of(app))
+        await until(pilot, lambda: "Skipping; it will not start" in text_of(app))
         await pilot.press("up", "k", "y")
     commands = [(command.action, command.run) for command in command_reader(folder).read()]
     assert commands == [("skip", "mobilenetv3-extract-0"), ("skip", "resnet18-finetune-0")]
@@ -276,7 +276,7 @@ async def test_what_is_asked_is_true_also_once_the_run_has_gone_on(app: TlTui, p
         await pilot.press("k")
         await until(pilot, lambda: "No epoch of it has ended" in text_of(app))
         logs.write(folder, everything[parts[0] : parts[1]])
-        await until(pilot, lambda: "Its best epoch so far is kept" in text_of(app))
+        await until(pilot, lambda: "Its best epoch so far is saved" in text_of(app))
         logs.write(folder, everything[parts[1] : parts[2]])
         await until(pilot, lambda: "It has ended (finished): there is nothing to skip" in text_of(app))
         await pilot.press("n", "s")
@@ -313,7 +313,7 @@ async def test_an_answer_that_comes_too_late_ends_nothing(app: TlTui, present: L
         logs.write(folder, until_next[len(begun) :])
         await until(pilot, lambda: app.state.runs[0].is_over and (key == "k" or app.state.end is not None))
         await pilot.press("y")
-        await until(pilot, lambda: "it has ended by itself" in text_of(app))
+        await until(pilot, lambda: "it has already finished" in text_of(app))
         assert sent(folder) == []
 
 
@@ -352,7 +352,7 @@ async def test_stopping_says_the_same_in_every_window_and_how_to_go_on(app: TlTu
             await pilot.press(key)
             await until(pilot, lambda: isinstance(app.screen, Question | Leaving))
             said = " ".join(str(app.screen.query_one("#question", Static).content).split())
-            assert "What it has learnt and where it stands are kept" in said
+            assert "Its progress and best epoch so far are saved" in said
             assert f"`tl-tui resume {called(folder)}`" in said
             await pilot.press("n")
         app.hosting.host = None
@@ -517,12 +517,12 @@ async def test_help_shows_the_keys_that_work_here(app: TlTui, present: Log) -> N
         await until(pilot, lambda: isinstance(app.screen, Reading))
         shown = text_of(app)
         later = {
-            "go on where the experiment was interrupted",
-            "go on with what was paused",
-            "compare: what the experiment came to",
+            "resume the interrupted experiment",
+            "resume what was paused",
+            "the comparison and its verdict",
         }
         assert {tooltip for tooltip in live if tooltip not in shown} == later
-        assert "leave tl-tui" in shown
+        assert "quit (asks first" in shown
         await pilot.press("question_mark")
         await until(pilot, lambda: isinstance(app.screen, LiveScreen))
 
@@ -875,7 +875,7 @@ async def test_a_click_on_a_key_presses_it_unless_it_is_grey(app: TlTui, present
 async def test_nothing_open_says_what_to_press(app: TlTui) -> None:
     async with app.run_test(size=(80, 24)) as pilot:
         await until(pilot, lambda: app.current_mode == "setup")
-        for key, words in (("2", "Nothing is open."), ("3", "Nothing to compare")):
+        for key, words in (("2", "No experiment open."), ("3", "Nothing to compare")):
             await pilot.press(key)
             await until(pilot, lambda words=words: words in text_of(app))
 
@@ -893,7 +893,7 @@ async def test_an_error_in_a_screen_is_recorded_not_a_traceback(
             await pilot.press("c")
             await pilot.pause()
     assert "broken on purpose" in app_log().read_text(encoding="utf-8")
-    assert app.failure == f"tl-tui: the app failed and had to end; details in {app_log()}" and app.return_code == 1
+    assert app.failure == f"tl-tui crashed; details in {app_log()}" and app.return_code == 1
     assert not capsys.readouterr().err, "it is said once the app has left the terminal"
 
 
@@ -908,11 +908,11 @@ async def test_what_goes_on_elsewhere_is_opened_at_the_start_only_where_no_typed
         app.hosting.host = Host(folder)  # type: ignore[assignment]
         await asyncio.to_thread(app._open_running)
         await pilot.pause()
-        assert app.folder is None and "is training already" not in text_of(app), "a person has started one"
+        assert app.folder is None and "is already training" not in text_of(app), "a person has started one"
         app.hosting.host = None
         app.screen.set_focus(field)
         await asyncio.to_thread(app._open_running)
-        await until(pilot, lambda: f"{folder.name} is training already: 4 lists it." in text_of(app))
+        await until(pilot, lambda: f"{folder.name} is already training; press 4 to see it." in text_of(app))
         await app.push_screen(Question("Stop?", "Now?", "Yes", "No"))
         await asyncio.to_thread(app._open_running)
         await pilot.press("escape")
@@ -1012,7 +1012,7 @@ async def test_live_says_that_an_experiment_is_being_started_and_offers_nothing_
             await pilot.pause()
             said = text_of(app)
             assert app.current_mode == "live" and "Starting: loading PyTorch" in said
-            assert "resnet18" not in said and "Nothing is open" not in said
+            assert "resnet18" not in said and "No experiment open" not in said
             for key in ("Pause", "Stop", "Skip", "Detach", "Verdict", "Charts", "Export", "Resume"):
                 assert key not in said, key
         await pilot.press("space", "s", "k", "d", "e", "c", "3", "2")
@@ -1036,15 +1036,15 @@ async def test_a_resume_is_told_until_the_log_goes_on_and_not_at_its_end(
         await until(pilot, lambda: app.hosting.is_training and not app.hosting.is_starting)
         for _ in range(2):
             await pilot.pause(0.3)
-            assert "Going on: loading PyTorch" in text_of(app)
+            assert "Resuming: loading PyTorch" in text_of(app)
             assert not any(key in text_of(app) for key in ("Resume", "Pause", "Stop", "Skip", "Detach"))
         assert app.state.device is not None
         logs.write(folder, [ev.ExperimentResumed(host="vm", pid=1, device=app.state.device, versions={})])
         await until(pilot, lambda: app.state.end is None and "Pause" in text_of(app))
-        assert "Going on" not in text_of(app)
+        assert "Resuming" not in text_of(app)
         logs.write(folder, [ev.ExperimentFinished(end="stopped")])
         await until(pilot, lambda: app.state.end == "stopped")
-        assert "Going on" not in text_of(app), "although its process has not ended yet"
+        assert "Resuming" not in text_of(app), "although its process has not ended yet"
         host.alive = False
 
 
@@ -1069,11 +1069,11 @@ async def test_a_resume_is_seen_in_live_at_once(
             await pilot.press("4")
             await until(pilot, lambda: folder.name.removesuffix("-20261123-120000") in text_of(app))
             await pilot.press("enter", "y")
-        await until(pilot, lambda: "Going on: loading PyTorch" in text_of(app) and "resnet18" in text_of(app))
+        await until(pilot, lambda: "Resuming: loading PyTorch" in text_of(app) and "resnet18" in text_of(app))
         for key in ("Resume", "Pause", "Stop", "Skip", "Detach"):
             assert key not in text_of(app), key
         begins.set()
         await until(pilot, lambda: isinstance(app.screen, Reading))
         await pilot.press("escape")
         await until(pilot, lambda: "Resume" in text_of(app))
-        assert app.current_mode == "live" and "Going on" not in text_of(app)
+        assert app.current_mode == "live" and "Resuming" not in text_of(app)

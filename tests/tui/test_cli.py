@@ -396,7 +396,7 @@ def test_the_app_leaves_behind_how_to_go_on_with_what_was_stopped(
     folder = logs.write(tmp_path / "a-20260101-000000", [*logs.events()[:5], ev.ExperimentFinished(end="stopped")])
     app.turn_to(folder)
     _print_whereabouts(app)
-    assert f"Not all of it is done: `tl-tui resume {called(folder)}` goes on" in capsys.readouterr().out
+    assert f"Some runs are unfinished; `tl-tui resume {called(folder)}` continues them" in capsys.readouterr().out
     app.turn_to(logs.write(tmp_path / "b-20260102-000000", logs.events()))
     _print_whereabouts(app)
     assert capsys.readouterr().out == ""

@@ -162,6 +162,6 @@ def test_what_was_interrupted_before_it_had_a_result_is_told_without_a_table(
     host = SimpleNamespace(folder=folder, earlier_events=0, problem="", failure=None, is_alive=lambda: False)
     assert _shown(cast(ThreadHost, host), as_json=False) == 130
     said = capsys.readouterr().out
-    assert f"It is not over: `tl-tui resume {called(folder)}`" in said
+    assert f"It is unfinished; `tl-tui resume {called(folder)}`" in said
     assert ("validation accuracy" in said) == bool(epochs)
     assert ("No run has a result yet." in said) != bool(epochs)

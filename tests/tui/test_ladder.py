@@ -237,7 +237,7 @@ def test_strategies_in_words() -> None:
 
 def test_the_chart_of_rates_says_whose_they_are() -> None:
     layered = RunState("r", on_rung("resnet18", "layerwise"), 0, learning_rates=(1e-3,), stage_rates=(1e-3, 5e-4))
-    assert curves.learning_rate(layered).title == "learning rate of the head"
+    assert curves.learning_rate(layered).title == "head learning rate"
     probe = RunState("r", on_rung("resnet18", "probe"), 0)
     assert "L-BFGS" in curves.learning_rate(probe).empty
     assert run_words.title(probe) == "resnet18 · last layer (probe)"

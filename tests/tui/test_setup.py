@@ -704,7 +704,7 @@ async def test_a_value_is_given_to_every_ticked_strategy_that_has_such_a_paramet
         await pilot.press("home", "right", "ctrl+u", "ctrl+t")
         assert [one.epochs for one in app.setup.asked().strategies] == [5, 5, 1], "what is typed is no number"
         await pilot.press("7", "ctrl+t")
-        await until(pilot, lambda: "epochs 7 in 2 of 3 ticked strategies; resnet18-probe has none" in text_of(app))
+        await until(pilot, lambda: "epochs 7 in 2 of 3 ticked strategies; resnet18-probe has no such setting" in text_of(app))
         assert [one.epochs for one in app.setup.asked().strategies] == [7, 7, 1]
         await pilot.press("down", "down", "ctrl+t")
         await until(pilot, lambda: "image size its own in 3 of 3 ticked strategies" in text_of(app))

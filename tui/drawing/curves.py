@@ -66,13 +66,13 @@ def learning_rate(run: RunState) -> Curves:
     logarithmic = low > 0 and top / low > DECADES_WORTH_A_LOG
     y = (low / 1.5, top * 1.2) if logarithmic else (0.0, rounded_up(top))
     return Curves(
-        "learning rate of the head" if run.stage_rates else "learning rate",
+        "head learning rate" if run.stage_rates else "learning rate",
         drawn,
         (0.0, float(max(1, len(run.learning_rates)))),
         y,
         "{:.0e}".format if logarithmic else "{:.2g}".format,
         logarithmic=logarithmic,
-        empty="none: L-BFGS solves at once" if run.strategy.is_probe and not run.never_began else _nothing(run),
+        empty="none: L-BFGS solves it directly" if run.strategy.is_probe and not run.never_began else _nothing(run),
     )
 
 
@@ -161,8 +161,8 @@ def _seconds(value: float) -> str:
 def _nothing(run: RunState) -> str:
     """What stands in place of a curve without points."""
     if run.never_began:
-        return "skipped before it began"
-    return "over before it was measured" if run.is_over else "nothing yet"
+        return "skipped before it started"
+    return "ended before anything was measured" if run.is_over else "nothing yet"
 
 
 def epochs_of(run: RunState) -> tuple[float, float]:

@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     from engine.states.state import ExperimentState
     from tui.work.backbones import WeightsQuery
 
-STOP_FIRST = "an experiment is running: stop it first (2, then s)"
+STOP_FIRST = "an experiment is already running; stop it first (2, then s)"
 
 
 class SetupScreen(Mode):

@@ -15,7 +15,6 @@ from textual.widgets import Button, Input, OptionList, Static
 
 from tui.naming import called
 from tui.widgets.text_input import TextInput
-from tui.words.run_words import KEPT_IF_STOPPED
 
 if TYPE_CHECKING:
     from tui.work.hosting import Hosting
@@ -185,8 +184,8 @@ class Tick(ModalScreen[frozenset[int] | None]):
 Way = Literal["stop", "suspend"]
 """How an experiment is left: ended with what it has, or handed over to a process of its own."""
 LEAVING: dict[Way, str] = {
-    "stop": "Stopping: where the run stands is being saved …",
-    "suspend": "Detaching: where the run stands is being saved …",
+    "stop": "Stopping: saving the run …",
+    "suspend": "Detaching: saving the run …",
 }
 
 
@@ -198,7 +197,7 @@ class Leaving(ModalScreen[Way | None]):
 
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("escape,n", "stay", "Keep going", id="leaving.stay", tooltip="change nothing"),
-        Binding("d", "leave('suspend')", "Detach", id="leaving.detach", tooltip="quit, and leave it training"),
+        Binding("d", "leave('suspend')", "Detach", id="leaving.detach", tooltip="quit and keep training in the background"),
         Binding("y", "leave('stop')", "Stop", id="leaving.stop", tooltip="end the experiment and quit"),
         Binding("q", "now", "Quit at once", id="leaving.now", tooltip="do not wait for the run to save"),
         Binding("right", "app.focus_next", "Next", show=False, id="leaving.next", tooltip="the next button"),
@@ -214,8 +213,8 @@ class Leaving(ModalScreen[Way | None]):
         with Vertical(classes="dialog") as window:
             window.border_title = Text("A run is training")
             yield Static(
-                f"Detach: it goes on in the background, and `tl-tui attach{self._called()}` shows it again.\n"
-                f"Stop: it ends here. {KEPT_IF_STOPPED}; `tl-tui resume{self._called()}` goes on there.",
+                f"Detach: keeps training in the background; `tl-tui attach{self._called()}` reopens it.\n"
+                f"Stop: ends now; progress is saved, and `tl-tui resume{self._called()}` continues it.",
                 markup=False,
                 id="question",
             )
@@ -265,7 +264,7 @@ class Leaving(ModalScreen[Way | None]):
 
     def _wait(self, way: Way) -> None:
         self.hosting.ask(way)
-        self.query_one("#question", Static).update(f"{LEAVING[way]}\nq quits without waiting.")
+        self.query_one("#question", Static).update(f"{LEAVING[way]}\nq quits without waiting")
         self.query_one(".buttons").display = False
         self.refresh_bindings()
 

@@ -18,7 +18,7 @@ def what_goes(folder: Path, inside: Contents) -> str:
     worth = [*filter(None, (networks, "an exported comparison" if inside.is_exported else ""))]
     held = f"with {joined(worth, 'and')}" if worth else "no trained network"
     said = f"{place}\n{counted(inside.files, 'file', 'files')}, {size_on_disk(inside.bytes)}, {held}."
-    left = "Not all of it is done: it could still be resumed." if inside.is_left else ""
+    left = "It is unfinished and could be resumed." if inside.is_left else ""
     return "\n".join(filter(None, (said, what_stays(inside.strange), left)))
 
 

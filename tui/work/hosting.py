@@ -119,8 +119,8 @@ class Hosting:
             return
         problem = host.problem if host.is_alive() else ""
         if problem and problem != self._problem:
-            goes_on = "Training goes on and writing is tried again; what you see here stands still."
-            yield Trouble("The log cannot be written", f"{shown(problem)}. {goes_on}")
+            goes_on = "Training continues and writing is retried; this screen stands still until then."
+            yield Trouble("Cannot write the log", f"{shown(problem)}. {goes_on}")
         self._problem = problem
         if host is not self._failed and not host.is_alive() and host.error:
             self._failed = host
@@ -165,7 +165,7 @@ class Hosting:
             self.detached = detach(folder)
         except (NotBegunError, OSError) as error:
             reason = in_words(error) if isinstance(error, OSError) else error
-            self._tell(StartFailed(f"it could not be detached and goes on here: {reason}"))
+            self._tell(StartFailed(f"could not detach, so it continues here: {reason}"))
             self._resumes = True
             self._make(partial(_resumed, folder))
         else:

@@ -293,7 +293,7 @@ def test_a_difference_beyond_chance_is_said_to_be_one() -> None:
     said = verdict(comparison(a, b, images=2000))
     assert "a is more accurate, beyond what chance explains" in said
     assert "about the same time" in said
-    assert "cannot confirm" not in choices(comparison(a, b, images=2000))[0].sentence
+    assert "not confirmed by this data" not in choices(comparison(a, b, images=2000))[0].sentence
 
 
 def test_overfitting_is_said_of_the_strategy_that_does() -> None:

@@ -82,7 +82,7 @@ def test_seeds_that_change_nothing_are_told_and_not_asked_for() -> None:
     few = pair_of(5, 6, 1, 0, seeds=3)
     few = replace(few, images_needed=None, low=-0.1, p=0.5)
     assert "; more seeds would help" in verdict(result(few))
-    assert "seeds would tell" not in verdict(probes(few))
+    assert "seeds would help" not in verdict(probes(few))
     assert "more than chance explains on these images. Both" in verdict(probes(pair_of(400, 60, 10, 30, seeds=3)))
 
 
@@ -476,7 +476,7 @@ def test_what_is_better_in_the_runs_that_both_have_is_not_said_to_be_worse() -> 
     made = result(first, pair_of(400, 12, 60, 28, ("b", "c")), better)
     said = verdict(replace(made, runs=(row("a", 0.9), row("b", 0.8), row("c", 0.95), row("c", 0.2, seed=1))))
     assert "a is shown to be more" not in said
-    assert "Not told apart" not in said
+    assert "Indistinguishable" not in said
     assert "c is shown to be more accurate than a over the runs both have." in said
 
 
