@@ -133,7 +133,9 @@ def _print_whereabouts(app: TlTui) -> None:
         return
     name = called(app.folder)
     if app.hosting.detached is not None:
-        print_line(f"It continues in the background (process {app.hosting.detached}): `tl-tui attach {name}` reopens it.")
+        print_line(
+            f"It continues in the background (process {app.hosting.detached}): `tl-tui attach {name}` reopens it."
+        )
     elif said := how_to_go_on(app.state, app.folder):
         print_line(said)
     elif app.state.end is None and writing_process(app.folder) == os.getpid():  # which is about to end

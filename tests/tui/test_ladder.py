@@ -103,7 +103,7 @@ async def test_what_is_there_already_is_ticked_and_of_what_is_typed_only_models_
         await pilot.press("enter")
         assert isinstance(app.screen, AddStrategy)
         await typed(pilot, "resnet5")
-        assert "! not the name of a torchvision model; tab takes resnet50" in text_of(app)
+        assert "! not a torchvision model; tab completes resnet50" in text_of(app)
         await typed(pilot, "wide_resnet1")
         await until(pilot, lambda: getattr(app.focused, "_suggestion", "") == "wide_resnet101_2")
         await pilot.press("right", "enter")
@@ -121,11 +121,11 @@ async def test_tab_takes_the_name_wherever_the_hint_stands_and_else_goes_on(imag
         for rest in ("", "X1"):  # what is suggested tells capital letters apart, the hint does not
             await typed(pilot, f"shufflenet_v2_{rest}")
             await pilot.press("shift+tab")
-            assert app.focused is window.rungs and "tab takes shufflenet_v2_x" in text_of(app)
+            assert app.focused is window.rungs and "tab completes shufflenet_v2_x" in text_of(app)
             await pilot.press("tab")
             assert app.focused is window.rungs and "Enter adds shufflenet_v2_x" in text_of(app)
             await pilot.press("tab")
-            assert app.focused is window.backbone and "tab takes" not in text_of(app)
+            assert app.focused is window.backbone and "tab completes" not in text_of(app)
         await typed(pilot, "resnet99")
         await pilot.press("tab")
         assert app.focused is window.rungs and window.backbone.value == "resnet99"

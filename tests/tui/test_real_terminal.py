@@ -100,7 +100,7 @@ main()
 
 def test_quitting_waits_for_no_data(tmp_path: Path) -> None:
     terminal = Terminal(["-c", SLOW], 80, 24, tmp_path)
-    terminal.wait_for("Setup", "looking", "space Tick")
+    terminal.wait_for("Setup", "reading", "space Tick")
     terminal.press("q")
     began = time.monotonic()
     terminal.wait_for_end()

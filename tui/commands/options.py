@@ -44,7 +44,7 @@ def data_options(command: F) -> F:
         click.option(
             "--split",
             type=click.Choice(["given", "grouped"]),
-            help="grouped: divide training and validation anew, such groups whole.",
+            help="grouped: re-split training and validation by group.",
         ),
         click.option("--test-fraction", type=float, metavar="SHARE", help="Set so much apart for a test, such as 0.2."),
     ]

@@ -50,13 +50,18 @@ class AddStrategy(ModalScreen[Strategy | None]):
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("escape", "dismiss", "Cancel", id="add.cancel", tooltip="add nothing"),
         Binding(
-            "down", "move(1)", "Rung", key_display="↑ ↓", priority=True, id="add.down", tooltip="the next rung"
+            "down", "move(1)", "Rung", key_display="↑ ↓", priority=True, id="add.down", tooltip="next option"
         ),  # fields have these keys for the field below and above
-        Binding("up", "move(-1)", show=False, priority=True, id="add.up", tooltip="the rung before"),
+        Binding("up", "move(-1)", show=False, priority=True, id="add.up", tooltip="previous option"),
         Binding(
-            "tab", "take", show=False, priority=True, id="add.take", tooltip="take the name that is told, or go on"
+            "tab",
+            "take",
+            show=False,
+            priority=True,
+            id="add.take",
+            tooltip="complete the name, or go to the next field",
         ),
-        Binding("enter", "add", "Add", id="add.add", tooltip="add it to the strategies, ticked"),
+        Binding("enter", "add", "Add", id="add.add", tooltip="add it, selected"),
     ]
 
     def __init__(self, backbone: str, weights: str) -> None:
@@ -117,7 +122,7 @@ class AddStrategy(ModalScreen[Strategy | None]):
     @on(OptionList.OptionHighlighted)
     def _say(self) -> None:
         strategy = self.strategy
-        hint = f"not the name of a torchvision model; tab takes {self._whole}" if self._whole else self.problem
+        hint = f"not a torchvision model; tab completes {self._whole}" if self._whole else self.problem
         self.said.update(f"! {hint}" if strategy is None else f"Enter adds {strategy.name}")
 
     @on(Input.Changed)
@@ -129,7 +134,7 @@ class AddStrategy(ModalScreen[Strategy | None]):
         """Says what is known of the backbone that is typed."""
         self.facts.update("")
         if not self.problem:
-            self.facts.update(Text("looking for its weights …", rgb(GREY)))
+            self.facts.update(Text("looking for weights …", rgb(GREY)))
             self.facts.update(_said(await looking.answer(BackboneQuery(self.backbone.value.strip(), self.weights))))
 
     @property
@@ -152,7 +157,7 @@ class AddStrategy(ModalScreen[Strategy | None]):
 
 def no_backbone(name: str) -> str:
     """Why torchvision has no model of that name, empty where it has one, or where its models are not known."""
-    return "" if is_model(name) else f"not the name of a torchvision model{did_you_mean(name, model_names(), most=2)}"
+    return "" if is_model(name) else f"not a torchvision model{did_you_mean(name, model_names(), most=2)}"
 
 
 def _said(facts: Facts) -> Text:

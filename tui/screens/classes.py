@@ -1,4 +1,4 @@
-"""What is in the data: every class with its images by part, and its images a page at a time."""
+"""Images by class: every class with its images by part, and its images a page at a time."""
 
 from __future__ import annotations
 
@@ -156,13 +156,13 @@ class Classes(ModalScreen[None]):
     """
 
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("escape", "back", "Back", id="classes.back", tooltip="from one image to the page, else close"),
-        Binding("q", "dismiss", "Close", id="classes.close", tooltip="back to where you were"),
-        Binding("left,h", "page(-1)", "Page before", id="classes.before", tooltip="the images before"),
-        Binding("right,l", "page(1)", "Next page", id="classes.next", tooltip="the next images"),
-        Binding("enter", "larger", "Larger", id="classes.larger", tooltip="one image as large as has room, or a page"),
-        Binding("p", "part", "Part", id="classes.part", tooltip="only training, validation or test images, or all"),
-        Binding("o", "copy", "Copy paths", id="classes.copy", tooltip="copy the paths of the images in view"),
+        Binding("escape", "back", "Back", id="classes.back", tooltip="back to the page, or close"),
+        Binding("q", "dismiss", "Close", id="classes.close", tooltip="go back"),
+        Binding("left,h", "page(-1)", "Previous page", id="classes.before", tooltip="previous images"),
+        Binding("right,l", "page(1)", "Next page", id="classes.next", tooltip="next images"),
+        Binding("enter", "larger", "Larger", id="classes.larger", tooltip="enlarge one image, or show the page"),
+        Binding("p", "part", "Part", id="classes.part", tooltip="show one part (training, validation, test) or all"),
+        Binding("o", "copy", "Copy paths", id="classes.copy", tooltip="copy the paths of the images shown"),
     ]
 
     def __init__(self, source: DataSource, pairs: Sequence[Pair] = ()) -> None:
@@ -177,7 +177,7 @@ class Classes(ModalScreen[None]):
         self.head = Rows(id="classes-head")
         self.places = [Thumbnail(marks) for _ in range(MOST[0] * MOST[1])]
         self.grid = Grid(*self.places)
-        self.none = Static("looking …", markup=False, id="classes-none")
+        self.none = Static("reading …", markup=False, id="classes-none")
         self.body = Horizontal(self.listing, Vertical(self.head, self.grid, id="classes-right"))
         self.first = 0
         self.part: Part | None = None
@@ -187,7 +187,7 @@ class Classes(ModalScreen[None]):
     def compose(self) -> ComposeResult:
         """The classes beside the pictures, or what is waited for."""
         with Vertical(id="classes") as window:
-            window.border_title = Text("What is in the data")
+            window.border_title = Text("Images by class")
             window.border_subtitle = Text(KEYS)
             yield self.none
             yield self.body
@@ -201,12 +201,12 @@ class Classes(ModalScreen[None]):
     async def _look(self) -> None:
         found = await _looking.answer(self.source)
         if isinstance(found, str) or not found:
-            self.none.update(shown(found) if isinstance(found, str) else "There are no classes.")
+            self.none.update(shown(found) if isinstance(found, str) else "No classes.")
             return
         self.listing.found = found
         images = sum(len(paths) for one in found for paths in one.parts.values())
         title = f"{counted(len(found), 'class', 'classes')}, {counted(images, 'image', 'images')}"
-        self.query_one("#classes", Vertical).border_title = Text(f"What is in the data: {title}")
+        self.query_one("#classes", Vertical).border_title = Text(f"Images by class: {title}")
         self.none.display, self.body.display = False, True
         self._divide()
         self.listing.focus()

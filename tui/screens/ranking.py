@@ -64,7 +64,7 @@ class RankingList(Listing):
     def take(self, done: tuple[Ranked, ...]) -> None:
         """Shows these as done; the cursor stays with its backbone once a person has moved it, else with the first."""
         name = backbone_of(self.current)
-        self.done, self.now = done, "begins"
+        self.done, self.now = done, "starting"
         if self.was_moved:
             self.cursor = [backbone_of(one) for one in self.lines].index(name)
         self.draw()
@@ -131,8 +131,8 @@ class Ranking(ModalScreen[str | None]):
     """
 
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("enter", "take", "Add", id="ranking.take", tooltip="choose a rung for this backbone and add it"),
-        Binding("escape,q", "dismiss", "Close", id="ranking.close", tooltip="end it, back to where you were"),
+        Binding("enter", "take", "Add", id="ranking.take", tooltip="add this backbone: choose how it trains"),
+        Binding("escape,q", "dismiss", "Close", id="ranking.close", tooltip="cancel and go back"),
     ]
 
     @dataclass
@@ -151,7 +151,7 @@ class Ranking(ModalScreen[str | None]):
         self.problem = ""
         self.frame = Vertical(id="ranking")
         self.frame.border_title = Text("Which backbone suits the data?")
-        self.frame.border_subtitle = Text(f"{KEYS} · esc end it")
+        self.frame.border_subtitle = Text(f"{KEYS} · esc cancel")
 
     def compose(self) -> ComposeResult:
         """The table, what there is to say of the backbone under the cursor, and what to know of all of it."""

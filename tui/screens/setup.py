@@ -68,7 +68,7 @@ class SetupScreen(Mode):
             show=False,
             priority=True,
             id="setup.start",
-            tooltip="start the comparison, from anywhere",
+            tooltip="start the comparison from any field",
         ),
         Binding(
             "slash",
@@ -77,19 +77,19 @@ class SetupScreen(Mode):
             key_display="/",
             priority=True,
             id="setup.path",
-            tooltip="type the path of the data; page down there: more of what was found",
+            tooltip="edit the data path (PgDn scrolls the findings)",
         ),
         Binding("ctrl+o", "browse", "Browse", id="setup.browse", tooltip="pick the data from a folder tree"),
-        Binding("r", "rank", "Rank", id="setup.rank", tooltip="rank backbones on the data, before anything trains"),
+        Binding("r", "rank", "Rank", id="setup.rank", tooltip="rank backbones on the data, before training"),
         Binding("b", "other_size", "Size", id="setup.size", tooltip="MobileNetV3: the small or the large backbone"),
-        Binding("c", "classes", "Classes", id="setup.classes", tooltip="look at the images of each class"),
+        Binding("c", "classes", "Classes", id="setup.classes", tooltip="show the images of each class"),
         Binding(
             "g",
             "split",
-            "Whole groups",
+            "By group",
             show=False,
             id="setup.split",
-            tooltip="keep groups whole in the split (--split grouped), or not",
+            tooltip="split by group (--split grouped), or undo",
         ),
         Binding(
             "t",
@@ -97,15 +97,15 @@ class SetupScreen(Mode):
             "Test",
             show=False,
             id="setup.test",
-            tooltip="set images apart for a test (--test-fraction), or not",
+            tooltip="hold out a test set (--test-fraction), or undo",
         ),
         Binding(
             "p",
             "groups",
-            "Take groups",
+            "Use groups",
             show=False,
             id="setup.groups",
-            tooltip="take the groups that names or a column suggest",
+            tooltip="use the groups that file names or a column suggest",
         ),
         Binding(
             "i",
@@ -113,10 +113,10 @@ class SetupScreen(Mode):
             "Copies",
             show=False,
             id="setup.images",
-            tooltip="look for copies of images, then at them",
+            tooltip="find duplicate images, then show them",
         ),
         Binding(
-            "escape", "leave", "Strategies", id="setup.leave", tooltip="leave a field; from the list every key works"
+            "escape", "leave", "Strategies", id="setup.leave", tooltip="back to the strategies, where single keys work"
         ),
         Binding(
             "tab",
@@ -124,7 +124,7 @@ class SetupScreen(Mode):
             show=False,
             priority=True,
             id="setup.tab",
-            tooltip="the next field; shift+tab: the one before",
+            tooltip="next field (shift+tab: previous)",
         ),
         Binding("shift+tab", "app.focus_previous", show=False, priority=True),
         Binding("up", "move_field(-1)", "Previous field", show=False, priority=True, id="setup.previous"),
@@ -157,7 +157,7 @@ class SetupScreen(Mode):
                 unknown = Static(shown(self.problem_with_known), markup=False, classes="-problem")
                 unknown.display = bool(self.problem_with_known)
                 yield _panel("Strategies", unknown, self.strategies, id_="strategies-panel")
-                yield _panel("Every run", self.options, id_="run-panel")
+                yield _panel("All runs", self.options, id_="run-panel")
             with Vertical(id="right"):
                 yield _panel(self.form.strategy.name, self.form, id_="parameters-panel")
                 yield self.still
@@ -220,7 +220,7 @@ class SetupScreen(Mode):
         if hosting.is_training:
             problem = STOP_FIRST
         elif not problem and self.data.found is None:
-            problem = "still looking at the data"
+            problem = "still reading the data"
         elif not problem:
             try:
                 asked = self.asked()
@@ -242,7 +242,7 @@ class SetupScreen(Mode):
             return "the data cannot be used"
         for label, problem in (self.form.problems | self.options.problems).items():
             return f"{label}: {problem}"
-        return "" if self.strategies.chosen else "no strategy is ticked: space ticks one"
+        return "" if self.strategies.chosen else "no strategy selected: space ticks one"
 
     def action_browse(self) -> None:
         """Opens the folder tree where the path points."""

@@ -48,7 +48,7 @@ class ConfusionView(Vertical):
     """
 
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("escape", "back", "Back", id="matrix.back", tooltip="back to where you were"),
+        Binding("escape", "back", "Back", id="matrix.back", tooltip="go back"),
         Binding("enter", "open", "Images", id="matrix.images", tooltip="the images in the cell"),
         Binding("r", "runs", "Runs", id="matrix.runs", tooltip="the matrix of another strategy, or of one run"),
     ]

@@ -34,7 +34,7 @@ class Question(ModalScreen[bool | None]):
     """
 
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("escape", "answer(None)", "Back", id="question.back", tooltip="change nothing"),
+        Binding("escape", "answer(None)", "Back", id="question.back", tooltip="cancel"),
         Binding("n", "answer(False)", "No", id="question.no", tooltip="the other button"),
         Binding("y", "answer(True)", "Yes", id="question.yes", tooltip="do it"),
         Binding("left,right", "app.focus_next", "Other", show=False, id="question.other", tooltip="the other button"),
@@ -79,7 +79,7 @@ class Line(ModalScreen[str | None]):
     """Answers the line that the person wrote in place of the ``present`` one, None where the person leaves that."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("escape", "dismiss", "Close", id="line.close", tooltip="change nothing"),
+        Binding("escape", "dismiss", "Close", id="line.close", tooltip="cancel"),
     ]
 
     def __init__(self, title: str, present: str, longest: int) -> None:
@@ -116,7 +116,7 @@ class Pick(ModalScreen[int | None]):
     """Answers the number of the chosen name, None where the person chose none."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("escape,q", "dismiss", "Close", id="pick.close", tooltip="change nothing"),
+        Binding("escape,q", "dismiss", "Close", id="pick.close", tooltip="cancel"),
     ]
 
     def __init__(self, title: str, names: Sequence[str], present: int = 0) -> None:
@@ -146,7 +146,7 @@ class Tick(ModalScreen[frozenset[int] | None]):
 
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("space", "tick", "Tick", id="tick.tick", tooltip="take this one, or leave it out"),
-        Binding("escape,q", "dismiss", "Close", id="tick.close", tooltip="change nothing"),
+        Binding("escape,q", "dismiss", "Close", id="tick.close", tooltip="cancel"),
     ]
 
     def __init__(self, title: str, names: Sequence[str], ticked: Iterable[int]) -> None:
@@ -196,8 +196,10 @@ class Leaving(ModalScreen[Way | None]):
     """
 
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("escape,n", "stay", "Keep going", id="leaving.stay", tooltip="change nothing"),
-        Binding("d", "leave('suspend')", "Detach", id="leaving.detach", tooltip="quit and keep training in the background"),
+        Binding("escape,n", "stay", "Keep going", id="leaving.stay", tooltip="cancel"),
+        Binding(
+            "d", "leave('suspend')", "Detach", id="leaving.detach", tooltip="quit and keep training in the background"
+        ),
         Binding("y", "leave('stop')", "Stop", id="leaving.stop", tooltip="end the experiment and quit"),
         Binding("q", "now", "Quit at once", id="leaving.now", tooltip="do not wait for the run to save"),
         Binding("right", "app.focus_next", "Next", show=False, id="leaving.next", tooltip="the next button"),
@@ -282,7 +284,7 @@ class Reading(ModalScreen[None]):
             "dismiss",
             "Close",
             id="reading.close",
-            tooltip="back to where you were",
+            tooltip="go back",
         ),
     ]
 

@@ -52,7 +52,7 @@ class MistakesView(Vertical):
     """
 
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("escape", "back", "Back", id="mistakes.back", tooltip="back to where you were"),
+        Binding("escape", "back", "Back", id="mistakes.back", tooltip="go back"),
         Binding("o", "copy", "Copy path", id="mistakes.copy", tooltip="copy the image's path to the clipboard"),
         Binding(
             "w",

@@ -78,7 +78,7 @@ class PathInput(TextInput):
             show=False,
             priority=True,
             id="path.complete",
-            tooltip="take the completion shown",
+            tooltip="accept the completion",
         ),
     ]
 

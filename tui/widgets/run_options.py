@@ -25,7 +25,7 @@ PRECISIONS: tuple[str, ...] = get_args(Precision)
 
 
 WORDS = ("default", "none")
-OR_WEIGHTS = "or none, path"
+OR_WEIGHTS = "none, or a path"
 
 
 def seeds_from(text: str) -> tuple[int, ...]:
@@ -34,17 +34,17 @@ def seeds_from(text: str) -> tuple[int, ...]:
     for part in re.split(r"[\s,]+", text.strip()):
         found = re.fullmatch(r"(\d{1,10})(?:-(\d{1,10}))?", part)
         if found is None:
-            raise SpecError("0, or 0-4")
+            raise SpecError("e.g. 0 or 0-4")
         first, last = int(found[1]), int(found[2] or found[1])
         if last >= 2**31:
             raise SpecError("less than 2147483648")
         if last < first:
-            raise SpecError("0, or 0-4")
+            raise SpecError("e.g. 0 or 0-4")
         if len(seeds) + last - first >= MOST_SEEDS:
             raise SpecError(f"at most {MOST_SEEDS}")
         seeds.extend(range(first, last + 1))
     if len(set(seeds)) < len(seeds):
-        raise SpecError("one is there twice")
+        raise SpecError("duplicate seed")
     return tuple(seeds)
 
 
@@ -115,7 +115,7 @@ class RunOptions(Vertical):
         self._first_precision: str = experiment.precision
         self.precision = Choice([(name, name) for name in PRECISIONS], experiment.precision, id="run-precision")
         self.fields = {
-            "seeds": Field("seeds", self.seeds, "0-4: 5 seeds", classes="-short"),
+            "seeds": Field("seeds", self.seeds, "0-4 = 5 seeds", classes="-short"),
             "folds": Field("folds", self.folds, "or 5", classes="-short"),
             "weights": Field("weights", self.weights, OR_WEIGHTS, classes="-wide"),
             "device": Field("device", self.device, "or cuda:1", classes="-short"),

@@ -10,9 +10,9 @@ from textual.widgets import Button, Static
 from engine.text import counted, shown
 from tui.drawing.theme import LEVELS, ROSE, rgb
 
-STARTING = "starting: loading PyTorch and looking at what is asked for …"
+STARTING = "starting: loading PyTorch and checking the settings …"
 RUNNING = "an experiment is running: 2 shows it"
-LOOKING = "looking at the data …"
+LOOKING = "reading the data …"
 
 
 class StartLine(Horizontal):

@@ -173,7 +173,7 @@ class StrategyForm(VerticalScroll, can_focus=False):
             "screen.to_all",
             "To all",
             id="parameters.to-all",
-            tooltip="give this value to every ticked strategy",
+            tooltip="apply this value to every ticked strategy",
         ),
     ]
     PREFIX: ClassVar[str] = "parameter-"

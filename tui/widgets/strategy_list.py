@@ -38,7 +38,7 @@ class StrategyList(OptionList):
     """
 
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("space", "tick", "Tick", id="strategies.tick", tooltip="compare this strategy, or leave it out"),
+        Binding("space", "tick", "Tick", id="strategies.tick", tooltip="select or deselect this strategy"),
         # with priority, as what is typed next may have arrived together with these
         Binding("enter", "screen.start", "Start", priority=True, id="strategies.start", tooltip="start the comparison"),
         Binding(
@@ -47,7 +47,7 @@ class StrategyList(OptionList):
             "Add",
             priority=True,
             id="strategies.add",
-            tooltip="add any backbone on any rung: probe, last-stage, …",
+            tooltip="add any backbone: probe, last-stage, …",
         ),
         Binding(
             "right",
@@ -56,7 +56,7 @@ class StrategyList(OptionList):
             key_display="→",
             priority=True,
             id="strategies.edit",
-            tooltip="change its parameters",
+            tooltip="edit its parameters",
         ),
         Binding(
             "delete,backspace",
@@ -64,7 +64,7 @@ class StrategyList(OptionList):
             "Remove",
             key_display="del",
             id="strategies.remove",
-            tooltip="take an added strategy off the list",
+            tooltip="remove an added strategy",
         ),
     ]
 
