@@ -140,7 +140,7 @@ async def test_the_list_of_runs_has_the_whole_width_at_once(app: TlTui, past: Lo
         await until(pilot, lambda: "Nothing is open." in text_of(app))
         await pilot.press("4")
         await until(pilot, lambda: "ants-bees" in text_of(app))
-        await pilot.press("enter")
+        await pilot.press("l")
         await until(pilot, lambda: app.current_mode == "live" and "▸ ✓ " in text_of(app))
         assert "▸ ✓ resnet18-finetune-0 " in text_of(app)
 
