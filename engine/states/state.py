@@ -114,6 +114,7 @@ class ExperimentState(Struct, frozen=True):
     data: DataSummary | None = None
     device: Device | None = None
     versions: dict[str, str] = {}
+    forecast: ev.Forecast = ev.Forecast()
     runs: tuple[RunState, ...] = ()
     stage: StageProgress | None = None
     decoded: ev.DataDecoded | None = None

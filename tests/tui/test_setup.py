@@ -515,6 +515,26 @@ async def test_slash_goes_to_the_path_is_typed_in_it_and_what_was_found_scrolls_
         assert app.setup.data.path.value == "/xy"
 
 
+async def test_the_slash_that_leads_to_the_path_counts_where_the_path_is_there_only_with_it(
+    images: DataSource, home: Path
+) -> None:
+    app = App(images)
+    async with app.run_test(size=SIZES[0]) as pilot:
+        await settled(pilot)
+        path, there = app.setup.data.path, str(home / "ants-bees")
+        for typed_, becomes in ((there[1:], there), (there, there), ("ants-bees", "ants-bees"), ("tm/x", "tm/x")):
+            await pilot.press("slash")
+            await post(pilot, *typed_, "enter")
+            await settled(pilot)
+            assert path.value == becomes
+            await pilot.press("escape")
+        path.focus()
+        await pilot.press("ctrl+u")
+        await post(pilot, *there[1:], "enter")
+        await settled(pilot)
+        assert path.value == there[1:] and app.setup.data.problem, "it was reached by another key"
+
+
 async def post(pilot: Keys, *keys: str) -> None:
     """Keys that arrive together; a blank and a slash as themselves."""
     for key in keys:

@@ -292,7 +292,7 @@ def test_a_class_that_nothing_was_measured_of_is_a_caveat() -> None:
     there, gone = ClassScores("ants", 1.0, 1.0, 9), ClassScores("bees", None, None, 0)
     scored = Scores(9, 1.0, 1.0, 1.0, None, None, "", None, None, 0.1, 0.1, (there, gone), ((9, 0), (0, 0)))
     made = comparison(row("a", 0.9, scores=scored))
-    said = "no image of 1 of 2 classes: bees; accuracy on that was not measured."
+    said = "no image of 1 of 2 classes: bees; accuracy on that was not measured, so there is no ROC AUC."
     assert f"The validation part has {said}" in caveats(made, "val")
     folded = comparison(row("a", 0.9, scores=scored, fold=1))
     assert f"The folds that were measured have {said}" in caveats(folded, "val")
@@ -306,8 +306,12 @@ def test_of_a_test_that_decides_the_classes_it_has_none_of_are_counted_and_named
     tested = row("a", 0.9, test_accuracy=0.9, test_scores=scored)
     made = comparison(tested, replace(tested, run="b-0", strategy="b"))
     made = replace(made, data=replace(made.data, classes=("ants", "bees", "cats")))
-    said = "The test part has no image of 2 of 3 classes: bees, cats; accuracy on those was not measured."
-    assert said in verdict(made)
+    said = "The test part has no image of 2 of 3 classes: bees, cats; accuracy on those was not measured"
+    assert f"{said}, so there is no ROC AUC." in verdict(made)
+    some = replace(scored, classes=(*classes[:2], replace(classes[2], support=1)))
+    made = replace(made, runs=tuple(replace(one, test_scores=some) for one in made.runs))
+    said = "The test part has no image of 1 of 3 classes: bees; accuracy on that was not measured"
+    assert f"{said}, and balanced accuracy and ROC AUC leave it out." in verdict(made)
 
 
 def test_what_always_the_same_answer_would_reach_is_a_caveat() -> None:
