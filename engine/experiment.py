@@ -181,13 +181,13 @@ def _begin(
             if still := stands_still_from(one):
                 rate = f"{type(one.schedule).__name__} leaves a thousandth of the learning rate or less"
                 warnings.append(
-                    f"{one.name}: from epoch {still} of {one.epochs} on {rate}, so that hardly anything is learnt; "
-                    "another schedule suits so many epochs"
+                    f"{one.name}: from epoch {still} of {one.epochs}, {rate}, so it learns almost nothing; "
+                    "use a schedule that suits this many epochs"
                 )
             if _is_alike_for_seeds(one, experiment):
                 warnings.append(
-                    f"{one.name}: a seed only divides the images by which its regularisation is chosen, so its "
-                    f"{len(experiment.seeds)} runs may come to the same network; one seed may be enough for it"
+                    f"{one.name}: the seed only affects how its regularisation is cross-validated, so its "
+                    f"{len(experiment.seeds)} runs may give the same network; one seed may be enough"
                 )
         if experiment.weights == "none":
             warnings.append("weights are initialised at random (weights: none): this is not transfer learning")
@@ -195,8 +195,8 @@ def _begin(
         first = ev.ExperimentResumed(host=socket.gethostname(), pid=os.getpid(), device=device, versions=versions())
         warnings = _changes(earlier, first)
     if beside := [folder.name for folder in running_elsewhere(log.folder.parent)]:
-        runs = "runs" if len(beside) == 1 else "run"
-        warnings.append(f"{listed(beside)} {runs} on this machine as well: the times of all of them are too long")
+        are = "is" if len(beside) == 1 else "are"
+        warnings.append(f"{listed(beside)} {are} also running on this machine: all times are inflated")
     written = [log.append(first), *(log.append(ev.Warned(message=message)) for message in warnings)]
     return fold([event for event in written if isinstance(event, AnyEvent)], earlier)
 
@@ -210,12 +210,12 @@ def _is_alike_for_seeds(strategy: Strategy, experiment: Experiment) -> bool:
 def _changes(earlier: ExperimentState, now: ev.ExperimentResumed) -> list[str]:
     """In what the process that goes on differs from the one before, in words."""
     found = [
-        f"resumed with {name} {version}; it was {earlier.versions[name]} before"
+        f"resumed with {name} {version} (was {earlier.versions[name]})"
         for name, version in now.versions.items()
         if earlier.versions.get(name, version) != version
     ]
     if earlier.device is not None and earlier.device.hardware != now.device.hardware:
-        found.append(f"resumed on {now.device.hardware}; it was {earlier.device.hardware} before: times do not compare")
+        found.append(f"resumed on {now.device.hardware} (was {earlier.device.hardware}): times are not comparable")
     return found
 
 

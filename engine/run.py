@@ -135,18 +135,18 @@ def _resume(shared: Shared, course: Course) -> Generator[Event, None, None]:
         changed = checkpoint.differences(found, course)
         if changed and not shared.force:
             raise ChangedError(
-                f"{name} cannot go on as it began: {'; '.join(changed)}; `tl-tui resume --force` goes on all the same"
+                f"{name} cannot resume unchanged: {'; '.join(changed)}; `tl-tui resume --force` resumes anyway"
             )
         checkpoint.restore(found, course)
     except (CheckpointError, OtherVersionError) as error:
         kept = checkpoint.put_aside(shared.folder, name)
-        yield ev.Warned(run=name, message=f"begins anew: {error}; kept as {kept.name}")
+        yield ev.Warned(run=name, message=f"starting over: {error}; the old checkpoint is kept as {kept.name}")
         return
     if changed:
         course.training.begin_epoch(course.training.epoch)
         course.training.solved = False
         course.best.forget()  # measured on other images, or with another network
-        yield ev.Warned(run=name, message=f"goes on by force, at the beginning of its epoch: {'; '.join(changed)}")
+        yield ev.Warned(run=name, message=f"resumed by force from the start of its epoch: {'; '.join(changed)}")
 
 
 def _checkpoint(shared: Shared, name: str) -> Checkpoint | None:
@@ -156,8 +156,8 @@ def _checkpoint(shared: Shared, name: str) -> Checkpoint | None:
     except OtherVersionError as error:
         if shared.force:
             raise
-        advice = "that version can, `tl-tui resume --force` begins it anew"
-        raise ChangedError(f"{name} cannot go on: {error}; {advice}") from None
+        advice = "use that version, or `tl-tui resume --force` to start it over"
+        raise ChangedError(f"{name} cannot resume: {error}; {advice}") from None
 
 
 def _started(shared: Shared, planned: PlannedRun, course: Course, pretrained: Pretrained, cost: int) -> ev.RunStarted:

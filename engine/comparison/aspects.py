@@ -183,7 +183,7 @@ def _cost(shown: Sequence[Column]) -> Section:
         _number("time per epoch", shown, lambda row: row.seconds_per_epoch, duration, "lower"),
         *_told([_words("to 95 % of best other", shown, to_target)]),
         _number("training speed", shown, lambda row: row.images_per_second, speed, "higher"),
-        _number("processor time", shown, lambda row: row.cpu_seconds, duration, total),
+        _number("CPU time", shown, lambda row: row.cpu_seconds, duration, total),
         *_told([_number("GPU energy", shown, lambda row: row.joules, energy, total)]),
         # no best one: it holds what the process needed before the run
         *_told([_number("peak process RSS", shown, lambda row: row.peak_rss_bytes, size, None)]),

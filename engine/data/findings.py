@@ -152,7 +152,7 @@ def _duplicates(report: Report) -> Iterator[Finding]:
     yield from _alike(found, total)
     if found.harmless:
         pairs = counted(found.harmless, "duplicate or near-duplicate pair is", f"{PAIRS} are")
-        brief = counted(found.harmless, "pair", "pairs") + " of similar images within a part"
+        brief = counted(found.harmless, "similar pair", "similar pairs") + " within a part"
         yield Finding(
             "note", f"{more}{pairs} within one part.", "harmless to the split, but a copy counts twice", brief
         )

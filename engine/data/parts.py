@@ -81,7 +81,11 @@ def _grouped(
     train = [image for index, image in enumerate(images) if index not in chosen]
     val = [image for index, image in enumerate(images) if index in chosen]
     lonely = sorted(names[index] for index in single_group_strata(names, group_of))
-    warnings = (f"{where}: all images are of one group, so only in training: {listed(lonely)}",) if lonely else ()
+    warnings = (
+        (f"{where}: all images of these classes are in one group, so only in training: {listed(lonely)}",)
+        if lonely
+        else ()
+    )
     return train, val, warnings
 
 

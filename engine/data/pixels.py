@@ -115,7 +115,7 @@ class OnDemand:
         image = _square(self.paths[row], self.side)
         if not self.unchanged(row):
             path = shown(self.paths[row])
-            raise DataError(f"{path}: has changed since it was first read; put the image back, or start anew")
+            raise DataError(f"{path}: has changed since it was first read; restore the image, or start over")
         return image
 
 
@@ -206,5 +206,5 @@ def _read(array: NDArray[np.uint8], index: Tensor) -> Tensor:
 def _square(path: str, side: int) -> NDArray[np.uint8]:
     image = np.empty((side, side, 3), np.uint8)
     if undecoded := decode_into(image, path):
-        raise DataError(f"{shown(path)}: {undecoded.reason}, though it could be read before; did the images change?")
+        raise DataError(f"{shown(path)}: {undecoded.reason}, although it was readable before; have the images changed?")
     return image

@@ -178,11 +178,11 @@ def differences(checkpoint: Checkpoint, course: Course) -> list[str]:
     header, run = checkpoint.header, course.run
     found = []
     if header.data != course.data:
-        found.append("the images, their labels or their split are not those it began with")
+        found.append("the images, labels or split have changed since it began")
     if header.frozen != course.frozen:
-        found.append("the pretrained weights are not those it began with")
+        found.append("the pretrained weights have changed since it began")
     if (header.run, header.strategy, header.seed) != (run.name, run.strategy, run.seed):
-        found.append("its strategy or seed is another")
+        found.append("its strategy or seed has changed")
     return found
 
 
@@ -222,10 +222,10 @@ def _check(checkpoint: Checkpoint, run: Run, training: Training) -> None:
     for prefix, into in (("weights/", _moving(run)), ("tally/", training.tally.sums())):
         found = _below(checkpoint, prefix)
         if {name: tensor.shape for name, tensor in into.items()} != {name: one.shape for name, one in found.items()}:
-            raise CheckpointError(f"{checkpoint_file(Path(), run.name)}: of another network")
+            raise CheckpointError(f"{checkpoint_file(Path(), run.name)}: belongs to a different network")
     trained = [len(group["params"]) for group in training.optimizer.state_dict()["param_groups"]]
     if [len(group.get("params", ())) for group in checkpoint.header.groups] != trained:
-        raise CheckpointError(f"{checkpoint_file(Path(), run.name)}: of another optimizer")
+        raise CheckpointError(f"{checkpoint_file(Path(), run.name)}: belongs to a different optimizer")
 
 
 def _moving(run: Run) -> dict[str, Tensor]:

@@ -32,7 +32,7 @@ def too_large(what: str, needed: int, free: int, advice: str) -> TooLargeError:
     """An error: ``what`` needs ``needed`` bytes and only ``free`` are free. ``what`` ends in its verb, ``advice`` says
     what to do instead.
     """
-    return TooLargeError(f"{what} {needed / GIB:.1f} GiB and {free / GIB:.1f} GiB are free: {advice}")
+    return TooLargeError(f"{what} {needed / GIB:.1f} GiB but only {free / GIB:.1f} GiB is free: {advice}")
 
 
 def shortage(error: BaseException) -> Shortage | None:

@@ -139,7 +139,7 @@ class TestDisk:
             assert log.problems == {"No space left on device"}
             assert host.problem == ""
             said = messages(read_state(folder).warnings)
-            assert "where it stands could not be saved" in said
+            assert "its state could not be saved" in said
             assert "the best epoch could not be saved" in said
             assert "the log could not be written (No space left on device)" in said
             assert read_state(folder).end == "finished"
@@ -196,7 +196,7 @@ class TestDisk:
                 assert "No space left on device" in left.failure.message
                 assert "resume" in left.failure.advice
                 assert len(left.epochs) == 3, "what was measured is not lost"
-            assert "where it stands could not be saved" in messages(state.warnings)
+            assert "its state could not be saved" in messages(state.warnings)
             assert_undamaged(folder)
             empty(disk)
             host = thread.resume(folder)
@@ -217,7 +217,7 @@ class TestDisk:
             failures = [left.failure for left in state.runs]
             assert [failure and failure.kind for failure in failures] == ["writing", "writing"]
             assert all(failure and "Read-only file system" in failure.message for failure in failures)
-            assert f"where it stands could not be saved ({disk / FINE_TUNING}" in messages(state.warnings)
+            assert f"its state could not be saved ({disk / FINE_TUNING}" in messages(state.warnings)
             assert_undamaged(folder)
             remount(disk, "rw")
             host = thread.resume(folder)
@@ -279,12 +279,12 @@ class TestDiverged:
         failure = read_state(tmp_path).run(FINE_TUNING).failure
         assert failure is not None
         assert failure.message == "the loss became nan in epoch 1, at step 2"
-        assert "where it stands could not be saved (its weights" in messages(read_state(tmp_path).warnings)
+        assert "its state could not be saved (its weights" in messages(read_state(tmp_path).warnings)
         kept = read(tmp_path, FINE_TUNING)
         assert kept is not None
         assert (kept.header.epoch, kept.header.step) == (1, 0)
         assert all(tensor.isfinite().all() for tensor in kept.tensors.values() if tensor.is_floating_point())
-        with pytest.raises(ValueError, match="nothing of it is left to do"):
+        with pytest.raises(ValueError, match="nothing is left to do"):
             thread.resume(tmp_path)
 
 

@@ -209,7 +209,7 @@ def test_what_a_person_stopped_can_be_resumed_and_what_was_skipped_stays_so(
     run_until(tmp_path, asked, "skip", ended(1))
     assert [one.status for one in read_state(tmp_path).runs] == ["skipped", "finished"]
     assert not checkpoint_file(tmp_path, FINE_TUNING).exists()
-    with pytest.raises(SpecError, match="nothing of it is left"):
+    with pytest.raises(SpecError, match="nothing is left"):
         thread.resume(tmp_path)
     stopped = tmp_path / "stopped"
     run_until(stopped, asked, "stop", ended(1))
@@ -232,7 +232,7 @@ def test_killed_before_its_very_last_event_it_can_be_finished(
     assert host.wait(SECONDS) and host.failure is None
     assert read_state(tmp_path).end == "finished"
     assert numbers(read_state(tmp_path)) == numbers(whole)
-    with pytest.raises(SpecError, match="is finished: nothing of it is left"):
+    with pytest.raises(SpecError, match="is finished: nothing is left"):
         thread.resume(tmp_path)
 
 
@@ -268,7 +268,7 @@ def test_changed_images_are_refused_unless_forced(image_folder: Callable[..., Pa
     could_not_be_better(folder, FINE_TUNING)
     picture = next((data / "train").rglob("*.png"))
     Image.new("RGB", (40, 40), (1, 2, 3)).save(picture)
-    with pytest.raises(ChangedError, match="`tl-tui resume --force` goes on all the same"):
+    with pytest.raises(ChangedError, match="`tl-tui resume --force` resumes anyway"):
         go_on(folder, asked)
     assert read_state(folder).end is None, "it can still be resumed"
     state = go_on(folder, asked, force=True)
@@ -289,7 +289,7 @@ def test_after_other_weights_by_force_the_best_is_of_the_network_that_goes_on(
     run_until(folder, asked, "suspend", ended(1))
     could_not_be_better(folder, EXTRACTION)
     save_file({name: tensor.flip(0) for name, tensor in warmed_up("squeezenet1_1").items()}, file)
-    with pytest.raises(ChangedError, match="the pretrained weights are not those it began with"):
+    with pytest.raises(ChangedError, match="the pretrained weights have changed since it began"):
         go_on(folder, asked)
     state = go_on(folder, asked, force=True)
     assert state.end == "finished"
@@ -350,7 +350,7 @@ def test_a_damaged_checkpoint_is_told_and_the_run_begins_anew(
     state = go_on(tmp_path, asked)
     assert state.end == "finished"
     assert [epoch.epoch for epoch in state.run(FINE_TUNING).epochs] == [1, 2, 3]
-    assert any("begins anew" in warning.message for warning in state.warnings)
+    assert any("starting over" in warning.message for warning in state.warnings)
     assert len(list(path.parent.glob("unused-*.safetensors"))) == 1
 
 
@@ -385,7 +385,7 @@ def test_a_checkpoint_of_another_version_is_refused_unless_forced(
     run_until(tmp_path, asked, "suspend", ended(2))
     content = checkpoint_file(tmp_path, FINE_TUNING).read_bytes()
     monkeypatch.setattr(checkpoint, "VERSION", checkpoint.VERSION + 1)
-    with pytest.raises(ChangedError, match=r"written by another version .*`tl-tui resume --force` begins it anew"):
+    with pytest.raises(ChangedError, match=r"written by another version .*`tl-tui resume --force` to start it over"):
         go_on(tmp_path, asked)
     assert checkpoint_file(tmp_path, FINE_TUNING).read_bytes() == content
     assert go_on(tmp_path, asked, force=True).end == "finished"
@@ -533,7 +533,7 @@ def test_a_lock_of_another_host_is_taken_over_only_by_force(image_folder: Callab
     folder = thread.create(small_experiment("mobilenetv3-extract", data=image_folder()), tmp_path)
     lock = folder / "writer.lock"
     lock.write_text("elsewhere 4711\n")
-    with pytest.raises(LogBusyError, match=r"process 4711 on elsewhere.*the command line's --force"):
+    with pytest.raises(LogBusyError, match=r"process 4711 on elsewhere.*--force on the command line"):
         thread.resume(folder)
     assert lock.read_text() == "elsewhere 4711\n"
     host = thread.resume(folder, force=True)

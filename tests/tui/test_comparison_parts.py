@@ -65,7 +65,7 @@ def test_the_list_of_images_has_the_cells_that_the_picture_leaves() -> None:
 
 def test_only_what_was_measured_has_a_column(comparison: Comparison) -> None:
     titles = [one.title for one in measures(comparison)]
-    assert titles[:5] == ["val acc", "95 %", "time", "memory", "trained"], "accuracy and its cost first"
+    assert titles[:5] == ["val acc", "95 % CI", "time", "memory", "trained"], "accuracy and its cost first"
     assert not {"test acc", "AUC", "energy", "mult-adds"} & set(titles), "no predictions, no test part, no card"
     assert [one.title for one in measures(some(comparison))] == ["val acc"]
 
@@ -78,17 +78,17 @@ def test_all_columns_are_of_the_part_on_which_runs_are_compared_and_say_so(compa
         msgspec.structs.replace(row, scores=scores[0], test_scores=scores[1], **values) for row in comparison.runs
     ]
     every = measures(some(comparison, *tested))
-    assert [one.title for one in every][:3] == ["test acc", "95 %", "val acc"]
+    assert [one.title for one in every][:3] == ["test acc", "95 % CI", "val acc"]
     found = {one.title: one for one in every}
-    assert [found[title].cell(tested[:1]) for title in ("test acc", "95 %", "loss", "balanced")] == [
+    assert [found[title].cell(tested[:1]) for title in ("test acc", "95 % CI", "loss", "balanced")] == [
         "50.0", "40.0–60.0", "1.250", "75.0",
     ]  # fmt: skip
     partly = [*tested[:-1], msgspec.structs.replace(tested[-1], test_accuracy=None)]
     every = measures(some(comparison, *partly))
-    assert [one.title for one in every][:3] == ["val acc", "95 %", "test acc"]
+    assert [one.title for one in every][:3] == ["val acc", "95 % CI", "test acc"]
     by_validation = {one.title: one for one in every}
     assert by_validation["balanced"].cell(tested[:1]) == "25.0"
-    for title in ("95 %", "balanced", "F1", "AUC", "AP", "sens", "spec", "loss", "ECE"):
+    for title in ("95 % CI", "balanced", "F1", "AUC", "AP", "sens", "spec", "loss", "ECE"):
         assert "test " in found[title].words and "validation" not in found[title].words
         assert "validation " in by_validation[title].words
 
@@ -261,7 +261,7 @@ def test_a_band_is_filled_from_low_to_high_and_no_further() -> None:
     assert max(faint((255, 255, 255))) < 128
 
 
-@pytest.mark.parametrize("cost", ["time", "processor time", "memory"])
+@pytest.mark.parametrize("cost", ["time", "CPU time", "memory"])
 def test_marks_are_means_with_their_intervals(comparison: Comparison, cost: cost_plot.Cost) -> None:
     value, _ = cost_plot.COSTS[cost]
     found = cost_plot.marks(comparison, cost)

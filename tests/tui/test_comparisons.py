@@ -55,7 +55,7 @@ def test_a_file_whose_ending_names_no_format_is_not_written(
 ) -> None:
     made("a-1")
     assert status(["compare", "a-1", "-o", name]) == 2
-    assert f"no format ends in {Path(name).suffix}; .csv, .json, .md and .txt do" in capsys.readouterr().err
+    assert f"unknown ending {Path(name).suffix}; use .csv, .json, .md or .txt" in capsys.readouterr().err
     assert not Path(name).exists()
     assert status(["compare", "a-1", "-o", name, "--format", "csv"]) == 0
     assert Path(name).read_text(encoding="utf-8").startswith("experiment,")

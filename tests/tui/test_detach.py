@@ -45,7 +45,7 @@ def test_detach_look_again_and_stop(arguments: list[str], tmp_path: Path) -> Non
     left = first.wait_for_end()
     assert first.exit_status == 0
     (folder,) = folders.experiments(tmp_path / "runs")
-    assert "It goes on in the background" in left and "validation accuracy" not in left
+    assert "It continues in the background" in left and "validation accuracy" not in left
     assert folder.name in left.replace("\n", "")
     assert is_being_written(folder)
 

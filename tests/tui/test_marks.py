@@ -86,7 +86,7 @@ async def test_what_becomes_unreadable_once_it_is_marked_is_left_out_and_one_lin
         why = f"its log cannot be read ({log}: No such file or directory)"
         if left == "an empty log":
             log.touch()
-            why = "its log tells of no run any more"
+            why = "its log no longer has any run"
         said = f"[b]two-20261122-120000 is left out: {why}"
         await pilot.press("3")
         await until(pilot, lambda: isinstance(app.screen, CompareScreen) and app.screen.compared is not None)
@@ -216,7 +216,7 @@ async def test_a_damaged_experiment_cannot_be_marked(app: TlTui, tmp_path: Path,
     async with app.run_test(size=(80, 24), notifications=True) as pilot:
         await runs(pilot, app)
         await pilot.press(key)
-        await until(pilot, lambda: "holds nothing" in " ".join(text_of(app).split()))
+        await until(pilot, lambda: "nothing in the log" in " ".join(text_of(app).split()))
         assert not app.marks and isinstance(app.screen, RunsScreen)
 
 

@@ -40,9 +40,9 @@ def test_from_setup_to_the_table_with_keys_alone(terminal: Terminal, tmp_path: P
     terminal.press("3")
     terminal.wait_for("val acc", "tuned", "extracted")
     terminal.press("?")
-    terminal.wait_for("Keys", "the line above")
+    terminal.wait_for("Keys", "line up")
     terminal.press("\x1b")
-    terminal.wait_until_gone("the line above")  # Escape and q at once would be Alt+q
+    terminal.wait_until_gone("line up")  # Escape and q at once would be Alt+q
     logs.write(tmp_path / "runs" / "earlier-20200101-000000", logs.events())
     terminal.press("4")
     terminal.wait_for("tuned", "ants-bees")

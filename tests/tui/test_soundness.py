@@ -52,4 +52,4 @@ def test_one_image_is_told_as_one() -> None:
     )
     said = soundness(found, DataSource(), checking=None).plain
     assert "! 1 image cannot be read\n" in said
-    assert "· 1 pair alike within a part\n" in said
+    assert "· 1 similar pair within a part\n" in said

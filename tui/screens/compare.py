@@ -68,18 +68,20 @@ class CompareScreen(Mode):
             "Positive",
             show=False,
             id="compare.positive",
-            tooltip="make the other class the positive one",
+            tooltip="swap the positive class",
         ),
-        Binding("t", "cost", "Plot", id="compare.plot", tooltip="accuracy against time and memory"),
-        Binding("d", "mistakes", "Images", id="compare.disagree", tooltip="the images that runs get wrong"),
-        Binding("v", "words", "Why", id="compare.words", tooltip="read the verdict, what was not fair, and the specs"),
-        Binding("m", "confusion", "Matrix", id="compare.matrix", tooltip="which classes are taken for which"),
+        Binding("t", "cost", "Plot", id="compare.plot", tooltip="accuracy vs. time and memory"),
+        Binding("d", "mistakes", "Images", id="compare.disagree", tooltip="compare two runs image by image"),
+        Binding(
+            "v", "words", "Verdict", id="compare.words", tooltip="the verdict, what was not equal, and the settings"
+        ),
+        Binding("m", "confusion", "Matrix", id="compare.matrix", tooltip="the confusion matrix"),
         Binding(
             "w",
             "worst",
             "Worst",
             id="compare.worst",
-            tooltip="the images that it gets most wrong in all its runs, by their loss",
+            tooltip="its worst mistakes over all its runs, by loss",
         ),
     ]
 
@@ -165,7 +167,7 @@ class CompareScreen(Mode):
 
             made = compare_all(state, folder, marks, positive)
         except Exception as error:  # a person wants to know, and to go on
-            made = CompareFailed(f"This could not be compared: {unexpected(error)}")
+            made = CompareFailed(f"Comparison failed: {unexpected(error)}")
         if not worker.is_cancelled:
             self.post_message(made)
 
@@ -383,10 +385,10 @@ class CompareScreen(Mode):
             return
         text = self.verdict.copy()
         if found := self._spec_differences():
-            text.append("\n\nThe strategies differ in\n", "bold")
+            text.append("\n\nSettings that differ\n", "bold")
             width = min(76, self.size.width * 95 // 100 - IN_WINDOW)
             text.append_text(side_by_side(self.compared.strategies, found, width))
-        self.app.push_screen(Reading("The verdict", text))
+        self.app.push_screen(Reading("Verdict", text))
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
         """Keys of the table work where it is; what it opens, but of a line of it, also while it is being made."""

@@ -58,7 +58,7 @@ def _ask(screen: Screen[None], folder: Path, inside: Contents, deleted: Callable
 
 
 def _remove(screen: Screen[None], folder: Path, asked_about: tuple[int, int], deleted: Callable[[], None]) -> None:
-    with told(screen, "Not all of it could be deleted"):
+    with told(screen, "Could not delete everything"):
         if _is_running(screen, folder):
             return
         try:

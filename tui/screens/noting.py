@@ -27,7 +27,7 @@ def note_on(screen: Screen[None], summary: Summary, text: str, written: Callable
 
     def write(said: str) -> None:
         is_written = False
-        with told(screen, "The note is not written"):
+        with told(screen, "Note not saved"):
             write_note(summary.folder, said)
             is_written = True
         screen.app.call_from_thread(written if is_written else partial(ask_again, said))

@@ -44,8 +44,8 @@ class MatrixCells(Listing):
     """A row a true class, a column a predicted one; as wide as it needs to be."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("left,h", "column(-1)", "Column ←", show=False, id="matrix.left", tooltip="the predicted class before"),
-        Binding("right,l", "column(1)", "Column →", show=False, id="matrix.right", tooltip="the next predicted class"),
+        Binding("left,h", "column(-1)", "Column ←", show=False, id="matrix.left", tooltip="previous predicted class"),
+        Binding("right,l", "column(1)", "Column →", show=False, id="matrix.right", tooltip="next predicted class"),
     ]
 
     def __init__(self) -> None:

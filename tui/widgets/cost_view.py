@@ -29,9 +29,9 @@ class CostView(Vertical):
 
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("escape", "back", "Back", id="plot.back", tooltip="back to the table"),
-        Binding("up,k", "scroll(-1)", "Up", show=False, id="plot.up", tooltip="scroll what the letters mean"),
-        Binding("down,j", "scroll(1)", "Down", show=False, id="plot.down", tooltip="scroll what the letters mean"),
-        Binding("m", "measure", "Other cost", id="plot.cost", tooltip="against time, memory or processor time"),
+        Binding("up,k", "scroll(-1)", "Up", show=False, id="plot.up", tooltip="scroll the legend"),
+        Binding("down,j", "scroll(1)", "Down", show=False, id="plot.down", tooltip="scroll the legend"),
+        Binding("m", "measure", "Other cost", id="plot.cost", tooltip="vs. time, memory or CPU time"),
     ]
 
     class Back(Message):
@@ -86,7 +86,7 @@ class CostView(Vertical):
         found = marks(self.comparison, self.cost)
         self.chart.curves = curves(found, self.cost)
         self.about.update(
-            f"{PARTS[part(self.comparison)]} accuracy, its 95 % interval, {self.cost}: means over the runs"
+            f"{PARTS[part(self.comparison)]} accuracy with 95 % interval, vs. {self.cost}; means over runs"
         )
         text = key(found, self.cost, max(20, self.size.width - 4))
         if text != self.key.content:

@@ -91,7 +91,7 @@ class Line(ModalScreen[str | None]):
         """The line in a frame."""
         with Vertical(classes="dialog") as window:
             window.border_title = Text(self.title_text)
-            window.border_subtitle = Text("enter save · esc leave it")
+            window.border_subtitle = Text("enter save · esc cancel")
             yield self.input
 
     def on_mount(self) -> None:
@@ -145,7 +145,7 @@ class Tick(ModalScreen[frozenset[int] | None]):
     """Answers the numbers of the names that the person ticked, None where the person changed nothing."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("space", "tick", "Tick", id="tick.tick", tooltip="take this one, or leave it out"),
+        Binding("space", "tick", "Tick", id="tick.tick", tooltip="select or deselect"),
         Binding("escape,q", "dismiss", "Close", id="tick.close", tooltip="cancel"),
     ]
 

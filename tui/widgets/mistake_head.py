@@ -47,8 +47,8 @@ def head(names: Sequence[str], found: MistakeResult, only: str, of_class: str | 
     for run, (line, name, number) in enumerate(zip(lines, told_apart(names, cells), numbers, strict=False)):
         line.append(f"{LETTERS[run]} ", f"bold {rgb(COLOURS[run])}")
         line.append(f"{name:<{cells}}", "bold").append_text(number)
-    lines[-1].append(f" · only {only}" if only else "", rgb(AMBER))
-    lines[-1].append("" if of_class is None else f" · only {shown(of_class, 40)}", rgb(AMBER))
+    lines[-1].append(f" · filter: {only}" if only else "", rgb(AMBER))
+    lines[-1].append("" if of_class is None else f" · filter: {shown(of_class, 40)}", rgb(AMBER))
     return Text("\n").join(lines)
 
 
@@ -59,8 +59,8 @@ def _of_mistakes(found: MistakeResult) -> tuple[Text, Text]:
     part = found.asked.part  # short, since at 80 cells the names have to be whole
     images = counted(found.images, f"{part} image", f"{part} images")
     return (
-        Text(f"  alone right {alone:,} · neither {neither:,} of {images}", rgb(GREY)),
-        Text(f"  alone right {other:,}", rgb(GREY)),
+        Text(f"  only A right {alone:,} · neither {neither:,} (of {images})", rgb(GREY)),
+        Text(f"  only B right {other:,}", rgb(GREY)),
     )
 
 
@@ -74,10 +74,10 @@ def _of_one(found: MistakeResult) -> tuple[Text, Text]:
     if several[0]:  # short, since at 80 cells the names have to be whole
         by_all, part = sum(one.runs_wrong[0] == one.runs[0] for one in found.found), found.asked.part
         images = counted(found.images, f"{part} image", f"{part} images")
-        wrong = f"  some run wrong {count:,}, every {by_all:,} of {images}"
+        wrong = f"  any run wrong {count:,}, all {by_all:,} of {images}"
     else:
-        wrong = f"  wrong {count:,} of {counted(found.images, f'{kind} image', f'{kind} images')}"
-    is_right = "every run right" if several[1] else "right"
+        wrong = f"  wrong on {count:,} of {counted(found.images, f'{kind} image', f'{kind} images')}"
+    is_right = "all runs right" if several[1] else "right"
     return (
         Text(wrong, rgb(GREY))
         if cell is None
@@ -85,7 +85,9 @@ def _of_one(found: MistakeResult) -> tuple[Text, Text]:
             (f"  {shown(cell.true, 30)} → {shown(cell.predicted, 30)}", rgb(AMBER)),
             (f" · {counted(count, f'{kind} image', f'{kind} images')}", rgb(GREY)),
         ),
-        Text("  what it said was not saved", rgb(AMBER))
+        Text("  predictions not saved", rgb(AMBER))
         if found.is_alone
-        else Text(f"  {is_right} {right:,}" + (f" · has not seen {unseen:,}" if unseen else ""), rgb(GREY)),
+        else Text(
+            f"  {is_right} {right:,}" + (f" · {unseen:,} not in its validation set" if unseen else ""), rgb(GREY)
+        ),
     )

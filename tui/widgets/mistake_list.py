@@ -76,7 +76,7 @@ class MistakeList(Listing):
         """What the columns are."""
         del width
         counts = f"{'wrong':>{self.counts - GAP}}{' ' * GAP}" if self.counts else ""
-        return [Text(f"✓      loss  {counts}image" if self.has_losses else "✓  ✗ is sure image", rgb(GREY))]
+        return [Text(f"✓      loss  {counts}image" if self.has_losses else "✓  ✗   conf  image", rgb(GREY))]
 
     def line(self, number: int, width: int) -> Text:
         """``A  B  99 %  image.jpg``; with losses ``B      4.61  image.jpg``, of several runs also ``1/3``."""

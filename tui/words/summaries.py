@@ -27,7 +27,7 @@ def beside_earlier(summaries: Sequence[Summary], one: Summary, year: int) -> str
     if one.spec is None or before is None or before.spec is None:
         return ""
     began, said = when(before.began, year), "; ".join(unlike(before.spec, one.spec))
-    return f"unlike {began}: {said}" if said else f"the same settings as {began}"
+    return f"vs {began}: {said}" if said else f"same settings as {began}"
 
 
 def matching(summaries: Sequence[Summary], words: Sequence[str]) -> tuple[Summary, ...]:

@@ -32,7 +32,7 @@ def compare_all(
     sources, left_out = sources_of(state, folder, marks)
     comparison = compare(sources, positive)
     if not comparison.runs:
-        return CompareFailed("\n".join(left_out) or "Nothing of what is marked has a result yet.")
+        return CompareFailed("\n".join(left_out) or "Nothing marked has a result yet.")
     brief = words(comparison, len(marks), left_out)
     return ComparisonMade(compared(comparison, sources), brief + in_favour(comparison), brief)
 
@@ -63,7 +63,7 @@ def sources_of(state: ExperimentState, folder: Path | None, marks: Marks) -> tup
         if told.runs:
             sources.append(Source(told, one, runs))
         else:
-            left_out.append(f"{shown(one.name, 120)} is left out: its log tells of no run any more")
+            left_out.append(f"{shown(one.name, 120)} is left out: its log no longer has any run")
     return sources, left_out
 
 

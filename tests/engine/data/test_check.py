@@ -222,7 +222,7 @@ def test_unreadable_files_are_named(data: Path) -> None:
     report = checked(DataSource(str(data)))
     assert report.images is not None
     (one,) = report.images.unreadable
-    assert (Path(one.path).name, one.reason) == ("broken.png", "not an image in a format that can be read")
+    assert (Path(one.path).name, one.reason) == ("broken.png", "not an image format that can be read")
     assert any("1 image left out: unreadable" in found.text for found in findings(report, DataSource(str(data))))
 
 
@@ -322,7 +322,7 @@ def test_named_groups_in_two_parts_are_an_alarm_whatever_they_tell(data: Path) -
     assert "rewards" not in found[0].text
     assert found[1].text == "2 of 2 test images share a group with training or validation: p0."
     assert "move the images of each group into one part" in found[1].advice
-    assert found[1].advice.endswith("with groups whole: --group patient --test-fraction 0.2")
+    assert found[1].advice.endswith("by group: --group patient --test-fraction 0.2")
     # what the advice says mends it: the test images to training, and (of three patients) a test set apart here
     kept = "\n".join(("path,label,split,patient", *(row.replace(",test,", ",train,") for row in rows)))
     (data / "list.csv").write_text(kept.replace(",p0", ",p5", 3), encoding="utf-8")

@@ -317,7 +317,7 @@ def test_why_an_image_cannot_be_read_is_taken_over_with_the_others(
     (folder / "train" / "cold" / "3.png").write_bytes(b"<html>")
     prepared(discover(DataSource(str(folder))))
     images, _ = prepared(changed_folder(folder))
-    assert [one.reason for one in images.train.unreadable] == ["not an image in a format that can be read"]
+    assert [one.reason for one in images.train.unreadable] == ["not an image format that can be read"]
     again, _ = prepared(discover(DataSource(str(folder))))
     assert [Path(one.path).name for one in again.train.unreadable] == ["3.png"]
 
@@ -399,7 +399,7 @@ def test_what_cannot_be_read_is_named_and_left_out_also_the_second_time(
         images, _ = prepared(dataset)
         assert isinstance(images.pixels, kind)
         left_out = {Path(one.path).relative_to(folder).as_posix(): one.reason for one in images.train.unreadable}
-        assert left_out == {"train/cold/1.png": "not an image in a format that can be read"}
+        assert left_out == {"train/cold/1.png": "not an image format that can be read"}
         assert len(images.train.rows) == len(images.train.samples) == 11
         assert [one.reason for one in images.val.unreadable] == ["no such file or directory"]
 
@@ -450,7 +450,7 @@ def test_pixels_of_a_file_that_is_another_by_the_time_it_is_decoded_are_not_kept
         patch.setattr(squares, "square", replaced)
         first, _ = prepared(dataset)
     assert isinstance(first.pixels, kind)
-    assert first.train.unreadable == (Unreadable(str(path), "it changes while it is read"),)
+    assert first.train.unreadable == (Unreadable(str(path), "it is changing while being read"),)
     path.write_bytes(before)
     again, _ = prepared(dataset)
     assert again.train.unreadable == ()
@@ -481,7 +481,7 @@ def test_an_image_that_vanishes_after_it_was_checked(dataset: DataSet, monkeypat
     little_of_both(monkeypatch)
     images, _ = prepared(dataset)
     Path(dataset.train[3].path).unlink()
-    with pytest.raises(DataError, match=r"3.png: no such file or directory, though it could be read before"):
+    with pytest.raises(DataError, match=r"3.png: no such file or directory, although it was readable before"):
         pixels_of(images, images.train.rows)
     assert not [thread for thread in threading.enumerate() if thread.name.startswith("decode")]
 
