@@ -52,9 +52,9 @@ LOADERS = ("discover", "check", "hosting")
 """The groups of workers that may be loading a part of the same libraries."""
 QUIT = "quit (asks first while a run is training)"
 QUITS = ("q", "ctrl+c")
-"""The keys that do so, the latter from any field or window too, as in a shell."""
+"""The keys that quit; ctrl+c also works in fields and windows, as in a shell."""
 TOLD_FOR: dict[SeverityLevel, float] = {"information": 3, "warning": 6, "error": 15}
-"""Seconds for which something is told, by how grave it is."""
+"""Seconds for which a notice stays, by severity."""
 
 
 class TlTui(App[None], inherit_bindings=False):
@@ -167,9 +167,9 @@ class TlTui(App[None], inherit_bindings=False):
         timeout: float | None = None,
         markup: bool = False,
     ) -> None:
-        """Tells something in one line where it has room, for as many seconds as its severity asks; from any thread.
+        """Shows a one-line notice for as long as its severity asks; may be called from any thread.
 
-        It is never read as markup, whatever is asked for: it may come from outside.
+        Never parsed as markup, whatever ``markup`` says, as the text may come from outside.
         """
         del markup
         said = f"{title}: {message}" if title else message
@@ -177,12 +177,12 @@ class TlTui(App[None], inherit_bindings=False):
 
     @on(Notify)
     def _one_at_a_time(self, message: Notify) -> None:
-        """What was told before makes room."""
+        """Removes earlier notices."""
         self._told = message.notification.severity
         self._clear_told()
 
     def _moved_on(self, screen: Screen[Any]) -> None:
-        """What was told of one screen does not cover the next one, or a window over it; an error stays."""
+        """Removes notices when another screen or window opens, so that they do not cover it; errors stay."""
         was_at, self._was_at = self._was_at, self.current_mode
         if self._told != "error" and (isinstance(screen, ModalScreen) or was_at != self.current_mode):
             self._clear_told()
@@ -222,8 +222,8 @@ class TlTui(App[None], inherit_bindings=False):
         return self._setup_screen
 
     def set_up(self, experiment: Experiment, name: str) -> None:
-        """Puts what the experiment of this ``name`` was asked for into Setup, to be changed and started as another one;
-        asks first where Setup holds what was changed there and not started.
+        """Loads the settings of the experiment of this ``name`` into Setup, to be changed and started as a new one;
+        asks first if Setup has changes that were not run.
         """
 
         def answered(yes: bool | None) -> None:
@@ -244,7 +244,7 @@ class TlTui(App[None], inherit_bindings=False):
         )
 
     async def _set_up(self, experiment: Experiment, said: str) -> None:
-        """Makes Setup anew, as it is at the start of the app."""
+        """Replaces Setup by a new one with these settings."""
         if isinstance(self.screen, ModalScreen) or self.current_mode == "setup":
             return  # the person has gone on meanwhile
         self._setup = experiment
@@ -262,7 +262,7 @@ class TlTui(App[None], inherit_bindings=False):
         self._show()
 
     def forget(self, folder: Path) -> None:
-        """Shows nothing any more of an experiment that was deleted."""
+        """Closes an experiment that was deleted."""
         if self.folder is not None and folder.absolute() == self.folder.absolute():  # it may be named otherwise
             self.workers.cancel_group(self, "follow")
             self.folder, self.state = None, ExperimentState()
@@ -288,7 +288,7 @@ class TlTui(App[None], inherit_bindings=False):
         )
 
     def resume_experiment(self, folder: Path) -> None:
-        """Goes on with an interrupted experiment in the background and shows it in Live; says why where it cannot."""
+        """Resumes an interrupted experiment in the background and shows it in Live, or says why it cannot."""
         if self.hosting.is_busy:
             self.notify("An experiment is running here; stop or detach it first.", severity="warning")
         else:
@@ -304,7 +304,7 @@ class TlTui(App[None], inherit_bindings=False):
             self.post_message(message)
 
     def _open_running(self) -> None:
-        """Opens an experiment that is going on already, as nothing else was asked for; else says whether the latest was
+        """Opens an experiment that is already running, as nothing else was asked for; else says if the latest one was
         interrupted.
         """
         running = next(iter(running_elsewhere(self.out)), None)
@@ -314,7 +314,7 @@ class TlTui(App[None], inherit_bindings=False):
             self.notify(f"{shown(latest.name, 60)} was interrupted. Press 4, then Enter to resume.", timeout=8)
 
     def _show_running(self, folder: Path) -> None:
-        """Opens what goes on already, unless the person has begun something meanwhile, whose keys would act there."""
+        """Opens a running experiment, unless the person has started something meanwhile whose keys would act there."""
         if self.hosting.host is not None or self.hosting.is_busy:
             return
         if (
@@ -386,7 +386,7 @@ class TlTui(App[None], inherit_bindings=False):
         return screen if isinstance(screen, Mode) and screen.is_attached else None
 
     def _refresh_keys(self, screen: Screen[None]) -> None:
-        """Draws the footer again, which lays out the whole screen: only where another set of keys works."""
+        """Redraws the key line, only if other keys work now, as that lays out the whole screen."""
         works = tuple((one.binding.action, one.enabled) for one in screen.active_bindings.values())
         if works != self._keys.get(screen):
             self._keys[screen] = works
@@ -434,7 +434,7 @@ class TlTui(App[None], inherit_bindings=False):
         self.call_later(self.action_go, message.mode)
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
-        """A key that would do nothing now is grey, one that means nothing in this mode is not shown."""
+        """Dims keys that would do nothing now and hides those that this mode does not have."""
         del parameters
         if action == "export":
             if self._waits_for_a_start or self.current_mode not in ("live", "compare"):
@@ -461,7 +461,7 @@ class TlTui(App[None], inherit_bindings=False):
             said = export_all(state, opened, marks, positive, folder)
         except OSError as error:
             self.notify(why(folder, error), title="Export", severity="error")
-        except Exception as error:  # a person wants to know, and to go on
+        except Exception as error:
             self.notify(unexpected(error), title="Export", severity="error")
         else:
             self.notify(said, title="Exported", timeout=8)
@@ -471,7 +471,7 @@ class TlTui(App[None], inherit_bindings=False):
         self.push_screen(Reading("Keys", help_text(self.screen.active_bindings.values())))
 
     async def action_quit(self) -> None:
-        """Leaves the app, after asking where a run trains."""
+        """Quits, after asking if a run is training."""
         if self.hosting.is_handing_over:
             self.notify("Handing over to a background process; tl-tui quits once it has started.")
         elif not self.hosting.is_busy:
@@ -482,7 +482,7 @@ class TlTui(App[None], inherit_bindings=False):
             self.push_screen(Leaving(self.hosting), self.leave)
 
     def leave(self, way: Way | None) -> None:
-        """Quits with the last state of what was trained, which is what the command line prints."""
+        """Quits; the state that was last read is what the command line prints."""
         if way is None:
             return
         if (host := self.hosting.host) is not None:
@@ -493,14 +493,14 @@ class TlTui(App[None], inherit_bindings=False):
         self._quit()
 
     def turn_to(self, folder: Path) -> None:
-        """Takes what the log in this folder tells now for what is shown, without drawing it."""
+        """Makes this folder's experiment, as its log says now, the current one without drawing it."""
         if folder != self.folder:
             self.folder, self.state = folder, ExperimentState()
         with suppress(OSError):  # a disk that is away: then what was read last
             self.state = read_state(folder)
 
     def _quit(self) -> None:
-        """Ends the app by the person's wish."""
+        """Ends the app because the person asked for it."""
         self.left = True
         self.exit()
 

@@ -88,7 +88,7 @@ def app(out: Path, **asked: Any) -> int:
 @data_options
 @json_option
 def check(data: str | None, as_json: bool, **asked: Any) -> int:
-    """Is the DATA sound? Images twice, groups in both parts, what knowing groups alone would score, and more."""
+    """Check the DATA: duplicates, groups in both parts, what knowing the groups alone would score, and more."""
     from tui.commands.check import print_check
 
     return print_check(data_of(data, **asked), as_json=as_json)
@@ -107,7 +107,7 @@ def check(data: str | None, as_json: bool, **asked: Any) -> int:
 @click.option("--device", metavar="NAME", default="auto", help="auto, cpu, cuda, cuda:1, …")
 @json_option
 def rank(data: str | None, backbones: str, weights: str, device: str, as_json: bool, **asked: Any) -> int:
-    """Which backbone suits the DATA? Ranked before anything trains, by LogME and a probe on frozen features."""
+    """Rank backbones on the DATA before anything trains, by LogME and a probe on frozen features."""
     from tui.commands.rank import print_ranking
 
     source = data_of(data, **asked)
@@ -147,7 +147,7 @@ def run(out: Path, note: str, as_json: bool, detach: bool, **asked: Any) -> int:
 )
 @out_option
 def resume(experiment: str | None, as_json: bool, detach: bool, force: bool, out: Path) -> int:
-    """Go on with an EXPERIMENT that was interrupted (the newest such if not given), exactly where it stood."""
+    """Resume an interrupted EXPERIMENT (default: the newest) exactly where it stopped."""
     from tui.commands.find import find_interrupted
     from tui.commands.run import resume_detached, resume_headless
 
@@ -159,7 +159,7 @@ def resume(experiment: str | None, as_json: bool, detach: bool, force: bool, out
 @click.argument("experiment", required=False)
 @out_option
 def attach(experiment: str | None, out: Path) -> int:
-    """Show an EXPERIMENT in the app and control it, whichever process runs it (the newest that runs if not given)."""
+    """Open a running EXPERIMENT (default: the newest) in the app and control it, whichever process runs it."""
     from engine.specs.presets import known_strategies
     from engine.specs.spec import default_experiment
     from tui.commands.find import find_running
@@ -176,9 +176,9 @@ def attach(experiment: str | None, out: Path) -> int:
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 @out_option
 def ctl(words: tuple[str, ...], as_json: bool, out: Path) -> int:
-    """Control an EXPERIMENT that runs (the newest such if not given), without a screen, or ask how it stands.
+    """Control a running EXPERIMENT (default: the newest) without the app, or print its status.
 
-    `skip` ends the run that trains, or the RUN that is named; one that waits does not begin.
+    `skip` ends the run that is training, or the named RUN; one that is waiting does not start.
     """
     from tui.commands.ctl import ACTIONS, control
 
@@ -206,7 +206,7 @@ def runs(out: Path, as_json: bool) -> int:
 @click.argument("words", nargs=-1, required=True, metavar="TEXT...")
 @out_option
 def note(experiment: str, words: tuple[str, ...], out: Path) -> int:
-    """Write a line about an EXPERIMENT in place of the one it had, also while it runs; an empty TEXT removes it."""
+    """Write or replace the note on an EXPERIMENT, also while it runs; an empty TEXT removes it."""
     from engine.folders.note import write_note
     from tui.commands.find import find_experiment
 
@@ -220,7 +220,7 @@ def note(experiment: str, words: tuple[str, ...], out: Path) -> int:
 @click.option("--force", is_flag=True, help="Delete even if another host may be running it.")
 @out_option
 def delete(experiments: tuple[str, ...], yes: bool, force: bool, out: Path) -> int:
-    """Delete EXPERIMENTs: folders, or full names in --out. Never one that runs, nor files that tl-tui did not make."""
+    """Delete EXPERIMENTs: folders, or full names in --out. Never one that is running, nor files not made by tl-tui."""
     from tui.commands.delete import delete_experiments
 
     return delete_experiments(experiments, out, yes=yes, force=force)
@@ -252,9 +252,9 @@ def compare(
     output: Path | None,
     out: Path,
 ) -> int:
-    """Compare what EXPERIMENTs came to: folders, or (beginnings of) names below --out; the newest if none is given.
+    """Compare EXPERIMENTs: folders, or names (or unique prefixes) in --out. Default: the newest.
 
-    Several that were measured on the same data stand side by side; EXPERIMENT:RUN is one run of it.
+    Several measured on the same data are shown side by side; EXPERIMENT:RUN is one run of it.
     """
     from tui.commands.compare import print_comparison
 
@@ -269,10 +269,10 @@ def compare(
 @click.option("--device", metavar="NAME", default="auto", help="auto, cpu, cuda, cuda:1, …")
 @out_option
 def predict(experiment: str, images: tuple[Path, ...], format_: str, wrong: bool, device: str, out: Path) -> int:
-    """Ask a trained network of other images: that of RUN, or of EXPERIMENT's run with the best validation accuracy.
+    """Classify other images with a trained network: RUN's, or that of the EXPERIMENT's best run.
 
-    Images are seen as the run saw its own. In csv and json with the probability of every class. Where a FOLDER has
-    folders named as classes, also how accurate the network is there.
+    The best run has the highest validation accuracy. Images are prepared as in training. csv and json give the
+    probability of every class. If a FOLDER has folders named after the classes, it also reports the accuracy there.
     """
     from tui.commands.predict import print_predictions
 
@@ -284,10 +284,10 @@ def predict(experiment: str, images: tuple[Path, ...], format_: str, wrong: bool
 @click.argument("file", required=False, type=click.Path(path_type=Path, dir_okay=False), metavar="[FILE.onnx]")
 @out_option
 def onnx(experiment: str, file: Path | None, out: Path) -> int:
-    """Write a trained network as an ONNX file: that of RUN, or of EXPERIMENT's run with the best validation accuracy.
+    """Export a trained network as an ONNX file: RUN's, or that of the EXPERIMENT's most accurate run.
 
-    FILE is best.onnx beside the run's best.safetensors if not given; one that is there is replaced. It takes RGB images
-    in 0..1 and gives probabilities, and is kept only where onnxruntime gets the answers from it that PyTorch gives.
+    FILE defaults to best.onnx beside the run's best.safetensors; an existing one is replaced. It takes RGB images
+    in 0..1 and gives probabilities, and is kept only if onnxruntime gets the same answers from it as PyTorch.
     """
     from tui.commands.onnx import write_onnx
 
@@ -297,7 +297,7 @@ def onnx(experiment: str, file: Path | None, out: Path) -> int:
 @cli.command()
 @json_option
 def presets(as_json: bool) -> int:
-    """List the strategies that ship and your own."""
+    """List the built-in strategies and your own."""
     from tui.commands.lists import print_presets
 
     return print_presets(as_json=as_json)
@@ -306,7 +306,7 @@ def presets(as_json: bool) -> int:
 @cli.group(invoke_without_command=True, short_help="Show or clear what is cached for later experiments.")
 @click.pass_context
 def cache(context: click.Context) -> int:
-    """List what was prepared once for later experiments, and the room it takes; `tl-tui cache clear` removes it."""
+    """List what is cached for later experiments and its size; `tl-tui cache clear` removes it."""
     if context.invoked_subcommand is not None:
         return 0
     from tui.commands.lists import print_cache
@@ -316,7 +316,7 @@ def cache(context: click.Context) -> int:
 
 @cache.command()
 def clear() -> int:
-    """Remove all of it; what is needed again is prepared again."""
+    """Empty the cache; what is needed again is prepared again."""
     from tui.commands.lists import clear_cache
 
     return clear_cache()
@@ -330,7 +330,7 @@ def clear() -> int:
 )
 @json_option
 def doctor(backbones: str | None, as_json: bool) -> int:
-    """Say what tl-tui finds on this machine: versions, device, precision, weights."""
+    """Show what tl-tui finds on this machine: versions, device, precision, weights."""
     from tui.commands.lists import print_doctor
 
     return print_doctor(() if backbones is None else _named(backbones), as_json=as_json)

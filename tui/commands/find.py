@@ -127,7 +127,7 @@ def _to_resume(found: Sequence[Summary]) -> str:
 
 
 def _place(out: Path) -> str:
-    """The whole path: the present folder may be another than the person thinks."""
+    """The absolute path, as the current folder may not be the one that the person has in mind."""
     return shown(str(out.absolute()), 1000)
 
 

@@ -28,7 +28,7 @@ from tui.work.backbones import BackboneQuery, Facts, looking
 
 
 class AddStrategy(ModalScreen[Strategy | None]):
-    """Answers the strategy that was put together, None where the person wants none.
+    """Answers the new strategy, or None if cancelled.
 
     ``weights``: those of the experiment; it is said where the backbone's are.
     """

@@ -166,7 +166,7 @@ class CompareScreen(Mode):
             from tui.work.comparing import compare_all  # noqa: PLC0415
 
             made = compare_all(state, folder, marks, positive)
-        except Exception as error:  # a person wants to know, and to go on
+        except Exception as error:
             made = CompareFailed(f"Comparison failed: {unexpected(error)}")
         if not worker.is_cancelled:
             self.post_message(made)

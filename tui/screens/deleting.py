@@ -46,7 +46,7 @@ def _is_running(screen: Screen[None], folder: Path) -> bool:
 
 
 def _ask(screen: Screen[None], folder: Path, inside: Contents, deleted: Callable[[], None]) -> None:
-    """Asks, unless the person has gone on meanwhile."""
+    """Asks, unless another screen or window has been opened meanwhile."""
 
     def answered(yes: bool | None) -> None:
         if yes:

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 
 def note_on(screen: Screen[None], summary: Summary, text: str, written: Callable[[], None]) -> AwaitMount:
-    """Opens the window with ``text`` in it; what the person makes of it is written, and ``written`` called then."""
+    """Opens the window with ``text`` in it; saves the edited note, then calls ``written``."""
 
     def answered(said: str | None) -> None:
         if said is not None and said != summary.note:

@@ -116,7 +116,7 @@ class RankingList(Listing):
 
 
 class Ranking(ModalScreen[str | None]):
-    """Ranks backbones on these data and answers the one that the person chose; None where they leave it.
+    """Ranks backbones on this data and answers the chosen one, or None if cancelled.
 
     ``weights`` and ``device`` as in an experiment. Leaving it ends the work.
     """
@@ -167,7 +167,7 @@ class Ranking(ModalScreen[str | None]):
         self._rank()
 
     def on_unmount(self) -> None:
-        """Nobody waits for it any more."""
+        """Cancels the work."""
         self.asked.left.set()
 
     @work(exit_on_error=False)

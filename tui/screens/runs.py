@@ -140,7 +140,7 @@ class RunsScreen(Mode):
             self.action_refresh()
 
     def on_screen_resume(self) -> None:
-        """Looks again whenever the person comes here."""
+        """Reads the list again at every visit."""
         self.marking.stop_waiting()
         self.action_refresh()
 

@@ -49,7 +49,7 @@ class ComparisonTable(Listing):
     ]
 
     class Opened(Message):
-        """The person wants to know more of the line under the cursor."""
+        """Show the details of the line under the cursor."""
 
     class Chosen(Message):
         """Another column is chosen."""

@@ -54,10 +54,10 @@ class ConfusionView(Vertical):
     ]
 
     class Back(Message):
-        """The person wants to see again what was there before."""
+        """Go back."""
 
     class Opened(Message):
-        """The person wants to see the images in a cell of the run at this place of the comparison."""
+        """Show the images in a cell of the run at this place in the comparison."""
 
         def __init__(self, place: int, cell: Cell, part: Part) -> None:
             super().__init__()

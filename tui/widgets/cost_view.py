@@ -35,7 +35,7 @@ class CostView(Vertical):
     ]
 
     class Back(Message):
-        """The person wants to see the table again."""
+        """Go back to the table."""
 
     def __init__(self) -> None:
         super().__init__(id="cost")

@@ -55,7 +55,7 @@ class _DataPath(PathInput):
     ]
 
     class Paged(Message):
-        """The person wants to see another page of what was found."""
+        """Scroll the findings by a page."""
 
         def __init__(self, pages: int) -> None:
             super().__init__()
@@ -120,7 +120,7 @@ class DataPicker(Vertical):
         self.summary.update(Text("reading …", "dim"))
 
     def on_unmount(self) -> None:
-        """Nobody asks any more."""
+        """Ends the thread that reads the data."""
         self._looking.end()
 
     @property
@@ -135,7 +135,7 @@ class DataPicker(Vertical):
 
     @property
     def is_looking(self) -> bool:
-        """Whether it is not known yet if what is typed can be used."""
+        """Whether the typed data are still being read."""
         return self.found is None and not self.problem
 
     @property
@@ -159,12 +159,12 @@ class DataPicker(Vertical):
 
     @property
     def may_be_checked(self) -> bool:
-        """Whether nobody has looked at the images yet."""
+        """Whether the images have not been checked yet."""
         return self.found is not None and self.found.report.duplicates is None and self._checking is None
 
     @property
     def alarms(self) -> int:
-        """How many things are known by now that make results false."""
+        """How many alarms there are: findings that make results false."""
         return 0 if self.found is None else alarms(self.found.report)
 
     @property

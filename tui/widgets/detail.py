@@ -55,13 +55,13 @@ class DetailView(Vertical):
     ]
 
     class Back(Message):
-        """The person wants to see the table again."""
+        """Go back to the table."""
 
     class Cells(Message):
-        """The person wants to go over the cells of the confusion matrix."""
+        """Open the confusion matrix."""
 
     class Other(Message):
-        """The person wants the detail of the next line, or of the one before."""
+        """Show the details of the next or the previous line."""
 
         def __init__(self, step: int) -> None:
             super().__init__()

@@ -29,8 +29,8 @@ def answer(window: ModalScreen[Answer], result: Answer) -> None:
 
 
 class Question(ModalScreen[bool | None]):
-    """Answers True if the person chose ``yes``, None where they leave it; Enter is the safe answer. A ``text`` that
-    is a function is asked again and again: what it tells of changes while the question stands.
+    """Answers True for ``yes``, None if cancelled; Enter is the safe answer. A ``text`` that
+    is a function is called repeatedly, as what it says may change while the question is open.
     """
 
     BINDINGS: ClassVar[list[BindingType]] = [
@@ -76,7 +76,7 @@ class Question(ModalScreen[bool | None]):
 
 
 class Line(ModalScreen[str | None]):
-    """Answers the line that the person wrote in place of the ``present`` one, None where the person leaves that."""
+    """Answers the edited line, which begins as the ``present`` one; None if cancelled."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("escape", "dismiss", "Close", id="line.close", tooltip="cancel"),
@@ -113,7 +113,7 @@ class Line(ModalScreen[str | None]):
 
 
 class Pick(ModalScreen[int | None]):
-    """Answers the number of the chosen name, None where the person chose none."""
+    """Answers the index of the chosen name, or None if cancelled."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("escape,q", "dismiss", "Close", id="pick.close", tooltip="cancel"),
@@ -142,7 +142,7 @@ class Pick(ModalScreen[int | None]):
 
 
 class Tick(ModalScreen[frozenset[int] | None]):
-    """Answers the numbers of the names that the person ticked, None where the person changed nothing."""
+    """Answers the indices of the ticked names, or None if cancelled."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("space", "tick", "Tick", id="tick.tick", tooltip="select or deselect"),
@@ -192,7 +192,7 @@ LEAVING: dict[Way, str] = {
 class Leaving(ModalScreen[Way | None]):
     """Asks how to leave what trains here, unless the ``way`` is known, and waits until that is saved.
 
-    Answers None where the person stays, or all has ended by itself before an answer.
+    Answers None if the person stays, or if training has ended by itself before an answer.
     """
 
     BINDINGS: ClassVar[list[BindingType]] = [

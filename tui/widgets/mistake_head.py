@@ -26,7 +26,7 @@ OF_RIGHT: Who = (("", ((0,), (0, 1))), ("A right", ((0,),)), ("both", ((0, 1),))
 
 
 def whose(asked: MistakeQuery | None) -> Who:
-    """What there is to choose from."""
+    """The choices for this query."""
     if asked is None or (asked.cell is None and not asked.worst):
         return WHO
     return OF_RIGHT if asked.cell is not None and asked.cell.true == asked.cell.predicted else OF_WRONG

@@ -139,7 +139,7 @@ def facts(one: Answered, width: int) -> Text:
 
 
 def _cut(one: Answered, room: int, beside_label: int) -> tuple[list[str], str]:
-    """The classes that the runs take the image for, and its own, cut so that they and every number have ``room``.
+    """The predicted classes and the image's own, cut so that they and every number fit in ``room``.
 
     ``beside_label``: cells that the latter takes besides its name in the line of a run that is wrong.
     """

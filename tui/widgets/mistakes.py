@@ -66,7 +66,7 @@ class MistakesView(Vertical):
     ]
 
     class Back(Message):
-        """The person wants to see again what was there before."""
+        """Go back."""
 
     def __init__(self) -> None:
         super().__init__(id="mistakes")

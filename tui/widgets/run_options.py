@@ -136,7 +136,7 @@ class RunOptions(Vertical):
 
     @property
     def asked_weights(self) -> str:
-        """Which weights are asked for; what is typed where that is wrong, so that it can be said why."""
+        """The chosen weights; if invalid, the text as typed, so that the reason can be said."""
         typed = self.weights.value.strip()
         try:
             return weights_from(typed)
@@ -145,12 +145,12 @@ class RunOptions(Vertical):
 
     @property
     def asked_device(self) -> str:
-        """Which device is asked for, be it one or not."""
+        """The device as typed, valid or not."""
         return self.device.value.strip()
 
     @property
     def values(self) -> tuple[str, ...]:
-        """What is typed and chosen, be it right or wrong."""
+        """All values as typed and chosen, valid or not."""
         typed = self.seeds, self.folds, self.weights, self.device
         return *(one.value for one in typed), self._chosen_precision
 

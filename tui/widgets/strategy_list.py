@@ -153,7 +153,7 @@ class StrategyList(OptionList):
             self.post_message(self.Ticked())
 
     def action_remove(self) -> None:
-        """Takes the highlighted strategy off the list, if it was added to it; the one above it is highlighted then."""
+        """Removes the highlighted strategy, if it was added; the one above it is highlighted then."""
         if (strategy := self.current) is None or strategy.name not in self.added:
             return
         place = list(self.strategies).index(strategy.name)

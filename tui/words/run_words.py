@@ -35,7 +35,7 @@ ASKED: dict[Action, str] = {
     "stop": "Stopping; saving its state",
     "suspend": "Suspending; saving its state",
 }
-"""What is said, in at most 40 characters, when a command was sent; the panes show when it took effect."""
+"""Notices (at most 40 characters) when a command is sent; the panes show when it takes effect."""
 MOST_NAME = 160
 """Characters of a name, of which as many are shown as have room."""
 COMPILING = ": this can take minutes"
@@ -43,11 +43,11 @@ MUTED = rgb(GREY)
 
 
 KEPT_IF_STOPPED = "Its progress and best epoch so far are saved"
-"""What becomes of a run in which a person stops the experiment."""
+"""What happens to the current run when the experiment is stopped."""
 
 
 def asked(action: Action, run: RunState | None) -> str:
-    """What is said when a command was sent, ``run`` being that which it ends; what is being saved only where there is
+    """The notice when a command is sent, ``run`` being the one that it ends; says what is saved only if there is
     something.
     """
     if action == "skip" and run is not None and run.status == "waiting":
@@ -58,7 +58,7 @@ def asked(action: Action, run: RunState | None) -> str:
 
 
 def kept_if_skipped(run: RunState) -> str:
-    """What becomes of a run that a person skips now: nobody goes on with it."""
+    """What happens to a run that is skipped now; it cannot be resumed."""
     if run.is_over:
         return f"It has already ended ({run.status}); nothing to skip"
     if run.epochs:

@@ -34,7 +34,7 @@ def soundness(report: Report, source: DataSource, *, checking: WorkDone | None, 
 
 
 def alarms(report: Report) -> int:
-    """How many things make results false."""
+    """How many findings make results false."""
     return sum(finding.level == "alarm" for finding in findings(report, DataSource()))
 
 

@@ -77,8 +77,8 @@ def side_by_side(strategies: tuple[str, ...], found: tuple[SpecDifference, ...],
 
 
 def unlike(before: Experiment, now: Experiment) -> tuple[str, ...]:
-    """In what an experiment was asked for otherwise than one ``before`` it on the same data: ``epochs 25 (was
-    10)``, ``learning rate 0.01 (was 0.001)``. Other strategies come last: their names are long.
+    """The settings that differ from the experiment ``before`` it on the same data: ``epochs 25 (was
+    10)``, ``resnet18-finetune: learning rate 0.01 (was 0.001)``. Other strategies come last: their names are long.
     """
     old, new = ({one.name: one for one in asked.strategies} for asked in (before, now))
     of: dict[str, list[str]] = {}  # what changed: of which strategies
@@ -102,7 +102,7 @@ def _other_strategies(before: list[str], now: list[str]) -> str:
 
 
 def _changes(before: Mapping[str, object], now: Mapping[str, object]) -> list[str]:
-    """``learning rate 0.01 (was 0.001)`` of every parameter of both that differs: others follow from one that does."""
+    """``learning rate 0.01 (was 0.001)`` for every parameter that both have and that differs."""
     found = []
     for name in [name for name in now if name in before and now[name] != before[name]]:
         row = _brief(SpecDifference(name, (_text(name, now[name]), _text(name, before[name]))))
@@ -111,7 +111,7 @@ def _changes(before: Mapping[str, object], now: Mapping[str, object]) -> list[st
 
 
 def _of_all_runs(asked: Experiment) -> dict[str, object]:
-    """What is set for every run, by what it is called in ``experiment.toml``."""
+    """The settings of all runs, by their name in ``experiment.toml``."""
     both = (asked, asked.data)
     found: dict[str, object] = {name: getattr(one, name) for one in both for name in one.__struct_fields__}
     del found["strategies"], found["data"], found["path"]

@@ -20,7 +20,7 @@ def earlier(summaries: Sequence[Summary], one: Summary) -> Summary | None:
 
 
 def beside_earlier(summaries: Sequence[Summary], one: Summary, year: int) -> str:
-    """In what one of the ``summaries`` was asked for otherwise than the one before it on the same data; empty of the
+    """How the settings of one of the ``summaries`` differ from those before it on the same data; empty for the
     first on its data. ``year``: the present one.
     """
     before = earlier(summaries, one)

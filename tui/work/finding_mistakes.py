@@ -62,7 +62,7 @@ def find(asked: MistakeQuery, sides: Sequence[Sequence[tuple[Path | None, str]]]
     except OSError as error:
         said = f"Predictions cannot be read right now; try again: {error}"
         return MistakeResult(asked, problem=shown(said, 600))
-    except Exception as error:  # a person wants to know, and to go on
+    except Exception as error:
         return MistakeResult(asked, problem=unexpected(error))
 
 

@@ -152,7 +152,7 @@ class Hosting:
             reason = str(error)
         except OSError as error:
             reason = in_words(error)
-        except Exception as error:  # a person wants to know, and to go on
+        except Exception as error:
             reason = unexpected(error)
         else:
             return HostStarted(self.host)

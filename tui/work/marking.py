@@ -109,5 +109,5 @@ def obstacle(folder: Path, beside: Path | None) -> str:
         return what_differs(states) if told else f"The log of {shown(folder.name)} no longer has any run"
     except OSError as error:
         return f"The log cannot be read: {in_words(error)}"
-    except Exception as error:  # a person wants to know, and to go on
+    except Exception as error:
         return unexpected(error)
