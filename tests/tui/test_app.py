@@ -260,7 +260,7 @@ async def test_of_a_run_that_has_ended_nothing_is_skipped_while_the_next_trains(
     async with app.run_test(size=(80, 24), notifications=True) as pilot:
         await opened(pilot, app, folder)
         await pilot.press("up", "k")
-        await until(pilot, lambda: "resnet18-finetune-0 has ended" in text_of(app))
+        await until(pilot, lambda: "resnet18-finetune-0 has already ended" in text_of(app))
         assert not isinstance(app.screen, Question)
         await pilot.press("y")
     assert sent(folder) == []
@@ -274,11 +274,11 @@ async def test_what_is_asked_is_true_also_once_the_run_has_gone_on(app: TlTui, p
     async with app.run_test(size=(80, 24), notifications=True) as pilot:
         await opened(pilot, app, folder)
         await pilot.press("k")
-        await until(pilot, lambda: "No epoch of it has ended" in text_of(app))
+        await until(pilot, lambda: "No epoch has finished" in text_of(app))
         logs.write(folder, everything[parts[0] : parts[1]])
         await until(pilot, lambda: "Its best epoch so far is saved" in text_of(app))
         logs.write(folder, everything[parts[1] : parts[2]])
-        await until(pilot, lambda: "It has ended (finished): there is nothing to skip" in text_of(app))
+        await until(pilot, lambda: "It has already ended (finished); nothing to skip" in text_of(app))
         await pilot.press("n", "s")
         await until(pilot, lambda: "mobilenetv3-extract-0\n" in app.screen.query_one("#question", Static).content)
         logs.write(folder, everything[parts[2] : -1])

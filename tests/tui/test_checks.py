@@ -80,7 +80,7 @@ def test_every_image_that_cannot_be_read_is_listed(
         path.write_bytes(b"")
     status(["check", str(root)])
     lines = [" ".join(line.split()) for line in capsys.readouterr().out.splitlines()]
-    start = lines.index(f"cannot be read: {len(broken)} images")
+    start = lines.index(f"unreadable: {len(broken)} images")
     assert len(broken) == 6
     assert lines[start + 1 : start + 7] == [f"{path.relative_to(root)} the file is empty" for path in broken]
 
@@ -112,8 +112,8 @@ def test_csv_with_a_column_of_groups(patients: Path, capsys: pytest.CaptureFixtu
     ("options", "message"),
     [
         (["--group-pattern", "("], "is not a regular expression"),
-        (["--group-pattern", "patient"], "has no bracket"),
-        (["--group-pattern", "(case)"], "finds no group in any of the paths"),
+        (["--group-pattern", "patient"], "has no capture group"),
+        (["--group-pattern", "(case)"], "matches none of the paths"),
         (["--group", "who"], "group can only be named with a CSV file"),
         (["--split", "grouped"], "split grouped needs to know the groups"),
         (["--test-fraction", "2"], "data.test_fraction: must be a number below 1"),

@@ -168,7 +168,7 @@ def test_a_failed_run_is_status_1(
         (["run", "--strategy", "nobody"], "there is no strategy 'nobody'; there are resnet18-finetune"),
         (["run", "--lr", "inf"], "lr"),
         (["run", "--weights", "nowhere"], "nowhere is not there"),
-        (["run", "--weights", "~\0"], "weights: ~\\x00: nobody of that name"),
+        (["run", "--weights", "~\0"], "weights: ~\\x00: no such user"),
         (["compare", "--format", "csv", "-o", "."], "'.' is a directory"),
         (["run", "--epochs", "0"], "epochs: must be a whole number of at least 1"),
         (["run", "--lr", "-1"], "lr"),
@@ -370,7 +370,7 @@ def test_resume_names_what_was_stopped_where_nothing_was_interrupted(tmp_path: P
         logs.write(out / name, [*events[:5], ev.ExperimentFinished(end="stopped")])
     logs.write(out / "c-20260103-000000", events)
     logs.write(out / "d-20260104-000000", [*events[:-1], ev.ExperimentFinished(end="stopped")])  # nothing is left
-    with pytest.raises(SpecError, match=r"is interrupted; `tl-tui resume .*b-20260102-000000` goes on"):
+    with pytest.raises(SpecError, match=r"is interrupted; `tl-tui resume .*b-20260102-000000` resumes"):
         find_interrupted(None, out)
 
 

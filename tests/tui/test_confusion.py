@@ -196,7 +196,7 @@ def test_what_was_not_saved_is_no_number(tmp_path: Path) -> None:
     assert "predictions not saved" in (said := head(["one", "other"], found, "", None, 80).plain)
     assert "right" not in said
     found = find(MistakeQuery(((0,),), cell), [[(tmp_path, "other")]])
-    assert "was not saved" in found.problem
+    assert "not saved" in found.problem
     assert head(["other"], found, "", None, 80).plain.split() == ["A", "other"]
 
 

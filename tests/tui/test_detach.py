@@ -95,5 +95,5 @@ def test_what_is_left_while_it_is_being_saved_does_not_go_on(arguments: list[str
     left = terminal.wait_for_end().replace("\n", "")
     (folder,) = folders.experiments(tmp_path / "runs")
     assert terminal.exit_status == 0
-    assert f"It was closed while saving; `tl-tui resume {folder.name}` goes on with it." in left
+    assert f"It was closed while saving; `tl-tui resume {folder.name}` continues it." in left
     assert not is_being_written(folder)

@@ -193,7 +193,7 @@ async def test_it_is_refused_beside_an_experiment_and_with_weights_that_are_not_
             patch.setattr(Hosting, "is_training", True)
             await pilot.press("r")
             assert app.screen is app.setup
-            assert "an experiment is running: stop it first" in text_of(app)
+            assert "an experiment is already running; stop it first" in text_of(app)
         app.setup.options.weights.focus()
         await typed(pilot, "/nowhere/at/all")
         await pilot.press("escape", "r")

@@ -495,7 +495,7 @@ def test_what_differs_is_told_from_the_one_before_on_the_same_data() -> None:
     )
     said = {one.name: beside_earlier(summaries, one, 2026) for one in summaries}
     assert said == {
-        "e": "the same settings as 11-23 12:00",
+        "e": "same settings as 11-23 12:00",
         "d": "vs 11-23 12:00: epochs 25 (was 12)",
         **dict.fromkeys("cba", ""),
     }
@@ -516,7 +516,7 @@ async def test_what_differs_from_the_one_before_or_the_marked_one_is_read_in_ful
         await until(pilot, lambda: bool(app.marks))
         await pilot.press("home", "v")
         await until(pilot, lambda: isinstance(app.screen, Reading))
-        assert "Unlike a-20261121-120000" in text_of(app) and "· the same settings" in text_of(app)
+        assert "Unlike a-20261121-120000" in text_of(app) and "· same settings" in text_of(app)
         await pilot.press("escape", "x", "end", "v")
         await pilot.pause()
         assert not isinstance(app.screen, Reading), "nothing is before it"

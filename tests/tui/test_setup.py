@@ -128,7 +128,7 @@ async def test_enter_starts_what_is_ticked_unless_that_is_nothing_or_one_runs(
             patch.setattr(Hosting, "is_training", True)
             await pilot.press("enter")
             assert len(app.started) == 1
-            assert "an experiment is running: stop it first" in text_of(app)
+            assert "an experiment is already running; stop it first" in text_of(app)
         await pilot.press("space", "enter")
         assert [strategy.name for strategy in app.started[1].strategies] == ["mobilenetv3-extract"]
         await pilot.press("down", "space", "enter")
@@ -255,7 +255,7 @@ async def test_a_csv_asks_for_its_images_and_a_second_csv_and_has_a_column_of_gr
         await pilot.press("ctrl+r")
         (experiment,) = app.started
         assert experiment.data == DataSource(path="labels.csv", images="ants-bees/train")
-        assert "p take groups from column Patient ID" in text_of(app)
+        assert "p use groups from column Patient ID" in text_of(app)
         await pilot.press("escape", "p")
         await settled(pilot)
         assert "take groups" not in text_of(app)
@@ -729,14 +729,14 @@ async def test_a_value_is_given_to_every_ticked_strategy_that_has_such_a_paramet
         )
         assert [one.epochs for one in app.setup.asked().strategies] == [7, 7, 1]
         await pilot.press("down", "down", "ctrl+t")
-        await until(pilot, lambda: "image size its own in 3 of 3 ticked strategies" in text_of(app))
+        await until(pilot, lambda: "image size default in 3 of 3 ticked strategies" in text_of(app))
 
 
 async def test_images_are_set_apart_for_a_test(images: DataSource) -> None:
     app = App(images)
     async with app.run_test(size=SIZES[1]) as pilot:
         await settled(pilot)
-        assert "t test part" in text_of(app) and " test\n" not in text_of(app)
+        assert "t hold out test" in text_of(app) and " test\n" not in text_of(app)
         await pilot.press("t")
         await settled(pilot)
         assert app.setup.asked().data.test_fraction == 0.2
@@ -744,7 +744,7 @@ async def test_images_are_set_apart_for_a_test(images: DataSource) -> None:
         await pilot.press("t")
         await settled(pilot)
         assert app.setup.asked().data == replace(images, path=app.setup.asked().data.path)
-        assert "t test part" in text_of(app)
+        assert "t hold out test" in text_of(app)
 
 
 async def test_copies_of_images_are_told(images: DataSource, home: Path) -> None:
@@ -826,7 +826,7 @@ async def test_settings_of_an_earlier_experiment_replace_what_is_not_started_onl
         assert app.setup.asked() == past and not app.setup.is_unsaved
         await pilot.press("space")
         await reused()
-        assert isinstance(app.screen, Question) and "not started" in text_of(app)
+        assert isinstance(app.screen, Question) and "were not run" in text_of(app)
         await pilot.press("enter")  # unthinking: keeps what was changed
         await pilot.pause()
         assert app.current_mode == "runs"

@@ -100,7 +100,7 @@ def test_the_first_line_says_of_an_experiment_what_runs_says() -> None:
             "step 4/8 · 91 images/s",
         ),
         ([stage("validating", "epoch 1"), progress("validating", 1, 3)], "● validating", "image 1/3"),
-        ([stage("probing", ""), progress("probing", 3, 11)], "● solving for the last layer", "step 3/11"),
+        ([stage("probing", ""), progress("probing", 3, 11)], "● fitting the last layer", "step 3/11"),
     ],
     ids=lambda value: value.removeprefix("● ") if isinstance(value, str) else "",
 )  # fmt: skip
@@ -269,7 +269,7 @@ def test_skipping_says_what_is_kept() -> None:
     assert run_words.asked("skip", waiting) == "Skipping; it will not start"
     begun_before = msgspec.structs.replace(waiting, epochs=over.epochs)
     assert run_words.kept_if_skipped(begun_before).startswith("Its best epoch so far is saved.")
-    assert run_words.kept_if_skipped(over) == "It has ended (finished): there is nothing to skip"
+    assert run_words.kept_if_skipped(over) == "It has already ended (finished); nothing to skip"
 
 
 def test_a_warning_takes_no_room_for_the_path_of_the_data() -> None:

@@ -15,6 +15,7 @@ from textual.widgets import Button, Input, OptionList, Static
 
 from tui.naming import called
 from tui.widgets.text_input import TextInput
+from tui.words.run_words import KEPT_IF_STOPPED
 
 if TYPE_CHECKING:
     from tui.work.hosting import Hosting
@@ -216,7 +217,7 @@ class Leaving(ModalScreen[Way | None]):
             window.border_title = Text("A run is training")
             yield Static(
                 f"Detach: keeps training in the background; `tl-tui attach{self._called()}` reopens it.\n"
-                f"Stop: ends now; progress is saved, and `tl-tui resume{self._called()}` continues it.",
+                f"Stop: ends now. {KEPT_IF_STOPPED}; `tl-tui resume{self._called()}` continues it.",
                 markup=False,
                 id="question",
             )

@@ -46,7 +46,7 @@ def test_a_pattern_sees_the_path_below_the_folder(tmp_path: Path) -> None:
         ("(p", "is not a regular expression: missing \\), unterminated subpattern"),
         ("p1", "has no capture group; put brackets around what names the group"),
         (r"(patient\d)", "matches none of the paths, such as train/a/p1_x.png"),
-        ("()", "finds no group"),
+        ("()", "matches none of the paths"),
         ("(\\d)|\udcff", "is not valid UTF-8, so it cannot be saved"),
     ],
 )

@@ -218,7 +218,7 @@ def test_a_test_fraction_is_not_used_where_there_is_a_test_part(tmp_path: Path) 
     root = str(leaking(tmp_path, ("train", "val", "test")))
     dataset = discover(DataSource(root, test_fraction=0.5))
     assert dataset.test == discover(DataSource(root)).test
-    assert any("test_fraction is not used" in warning for warning in dataset.warnings)
+    assert any("test_fraction is ignored" in warning for warning in dataset.warnings)
 
 
 def test_what_comes_undivided_is_split_as_ever(tmp_path: Path) -> None:

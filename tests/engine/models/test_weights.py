@@ -300,7 +300,7 @@ def test_nothing_can_be_reached(cache, official):
     text = fails()
     assert f"no pretrained weights for {BACKBONE}: download: 127.0.0.1:9: Connection refused" in text
     assert f"Put {name} into {cache}" in text
-    assert "ask for weights none" in text
+    assert "set weights to none" in text
     assert left_behind(cache) == []
 
 
