@@ -196,7 +196,7 @@ def _cost(shown: Sequence[Column]) -> Section:
 def _trained(shown: Sequence[Column]) -> Section:
     lines = [
         _words("backbone", shown, lambda rows: distinct(row.backbone for row in rows)),
-        _words("what trains", shown, what_trains),
+        _words("trains", shown, what_trains),
         _words("optimizer", shown, optimizer),
         _words("pretrained weights", shown, lambda rows: distinct(map(weights, rows))),
         _words("trainable parameters", shown, lambda rows: distinct(map(parameters, rows))),

@@ -12,7 +12,7 @@ from engine.units import UNKNOWN, count, duration, percent
 
 TRAINS = {
     "all": "every layer (fine-tuning)",
-    "head": "last layer only (feature extraction)",
+    "head": "last layer (feature extraction)",
     "batch-norm": "norm layers and last layer",
     "last-stage": "last stage and last layer",
 }
@@ -65,10 +65,10 @@ def optimizer(rows: Sequence[Row]) -> str:
     those of each class count.
     """
     row = rows[0]
-    rate = "" if row.learning_rate is None else f"lr {row.learning_rate:g}"
+    rate = "" if row.learning_rate is None else f"learning rate {row.learning_rate:g}"
     decay = f"layer decay {row.layer_decay:g} per stage" if row.layer_decay != 1 else ""
     strength = _regularisation(rows) if row.head != "probe" else ""
-    batches = "" if row.batch_size is None else f"batches of {row.batch_size}"
+    batches = "" if row.batch_size is None else f"batch size {row.batch_size}"
     classes = "" if row.class_weights == "none" else f"class weights {row.class_weights}"
     return ", ".join(filter(None, (row.optimizer, rate, decay, strength, batches, classes))) or UNKNOWN
 

@@ -99,7 +99,7 @@ def _augmentation(strategy: Strategy) -> str:
         return "none"
     augmentation = strategy.augmentation
     crops = f"random crops of at least {100 * augmentation.crop_area:.0f} % of the area"
-    parts = [*([crops] if augmentation.crop_area < 1 else []), *(["mirroring"] if augmentation.flip else [])]
+    parts = [*([crops] if augmentation.crop_area < 1 else []), *(["flips"] if augmentation.flip else [])]
     views = f" ({augmentation.views} views per image)" if strategy.on_features else ""
     return " and ".join(parts) + views
 

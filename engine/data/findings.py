@@ -84,7 +84,7 @@ def _groups(report: Report, source: DataSource) -> Iterator[Finding]:
         else:
             text += " These groups reveal little about the labels, but accuracy on new groups remains unknown."
         brief = (
-            f"{leak.shared:,} of {leak.images:,} val share groups with train\n"
+            f"{leak.shared:,} of {leak.images:,} val share train groups\n"
             f"groups alone {100 * leak.no_pixels:.0f} %, majority {100 * leak.majority:.0f} %"
         )
         yield Finding("alarm" if sure else "warning", text, advice, brief)

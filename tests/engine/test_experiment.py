@@ -348,7 +348,7 @@ def test_an_unexpected_error_is_one_line_and_its_traceback_is_kept(
 
 
 def test_weights_that_are_not_there_are_told_at_once(image_folder: Callable[..., Path], tmp_path: Path) -> None:
-    with pytest.raises(SpecError, match="nowhere is not there"):
+    with pytest.raises(SpecError, match="nowhere does not exist"):
         thread.start(experiment(image_folder(), weights=str(tmp_path / "nowhere")), tmp_path / "runs")
     assert not (tmp_path / "runs").exists()
 

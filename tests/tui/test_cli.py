@@ -167,7 +167,7 @@ def test_a_failed_run_is_status_1(
         (["run", "nowhere"], "nowhere"),
         (["run", "--strategy", "nobody"], "there is no strategy 'nobody'; there are resnet18-finetune"),
         (["run", "--lr", "inf"], "lr"),
-        (["run", "--weights", "nowhere"], "nowhere is not there"),
+        (["run", "--weights", "nowhere"], "nowhere does not exist"),
         (["run", "--weights", "~\0"], "weights: ~\\x00: no such user"),
         (["compare", "--format", "csv", "-o", "."], "'.' is a directory"),
         (["run", "--epochs", "0"], "epochs: must be a whole number of at least 1"),
@@ -230,7 +230,7 @@ def test_listings(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
     said = capsys.readouterr().out
     assert "resnet18-finetune" in said
     assert "mine (own)" in said
-    assert "  schedule      StepLR step_size 3, gamma 0.1" in said
+    assert "  schedule      StepLR step size 3, gamma 0.1" in said
     assert status(["runs"]) == 0
     assert "no experiment in runs yet" in capsys.readouterr().out
     assert status(["doctor"]) == 0

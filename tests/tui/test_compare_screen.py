@@ -252,7 +252,7 @@ async def test_the_verdict_and_what_differs_are_whole_in_a_window_and_above_the_
             assert 40 < max(map(len, lines)) <= app.screen.query_one(Static).content_size.width
             await pilot.press("end")
             await pilot.pause()
-            assert "optimizer.lr" in text_of(app) and "ExponentialLR" in text_of(app)
+            assert "learning rate" in text_of(app) and "ExponentialLR" in text_of(app)
             await pilot.press("escape")
         await pilot.resize_terminal(200, 24)
         await until(pilot, lambda: "of it" not in text_of(app))
@@ -348,10 +348,10 @@ async def test_images_that_one_or_neither_gets_right(app: TlTui, folder: Path) -
         await pilot.press("c")
         await until(pilot, lambda: isinstance(app.screen, Pick))
         await pilot.press("down", "enter")
-        await until(pilot, lambda: "filter: B right · filter: ants" in text_of(app))
+        await until(pilot, lambda: "filter: B right, ants" in text_of(app))
         assert images(view) == [number for number in sorted(only_b, reverse=True) if number < 12]
         await pilot.press("w")
-        await until(pilot, lambda: "filter: neither · filter: ants" in text_of(app))
+        await until(pilot, lambda: "filter: neither, ants" in text_of(app))
         assert images(view) == sorted(wrong_a & wrong_b)
         assert "–  AB" in text_of(app)
         await pilot.press("end", "home", "pagedown", "pageup")
@@ -383,7 +383,7 @@ async def test_the_images_of_two_runs_are_of_the_part_on_which_they_are_compared
         await idle(pilot)
         assert are_tested(), "also of the same runs in another comparison"
         await pilot.press("escape", "w")
-        await until(pilot, lambda: "wrong 1 of 3 test images" in text_of(app))
+        await until(pilot, lambda: "wrong on 1 of 3 test images" in text_of(app))
         await pilot.press("escape", "d")
         await until(pilot, are_tested)
 
@@ -422,7 +422,7 @@ async def test_the_images_that_a_run_gets_most_wrong(app: TlTui, folder: Path) -
         screen.show(msgspec.structs.replace(app.state, interrupted=True, error="told again"))
         await idle(pilot)
         assert "A resnet18-finetune · seed 1" in text_of(app) and view.asked is not None and view.asked.worst
-        assert "B mobilenetv3-extract · seed 1" in text_of(app) and "wrong 4 of 24 validation images" in text_of(app)
+        assert "B mobilenetv3-extract · seed 1" in text_of(app) and "wrong on 4 of 24 validation images" in text_of(app)
         assert "✓      loss  image" in text_of(app) and "wrong  A" not in text_of(app)
         await pilot.press("r")
         await until(pilot, lambda: isinstance(app.screen, Pick))
@@ -446,7 +446,7 @@ async def test_of_a_single_run_the_worst_images_and_of_none_a_word(app: TlTui, t
         await pilot.press("d")
         await until(pilot, lambda: "w in the table" in text_of(app))
         await pilot.press("escape", "w")
-        await until(pilot, lambda: "wrong 5 of 24 validation images" in text_of(app))
+        await until(pilot, lambda: "wrong on 5 of 24 validation images" in text_of(app))
         assert screen.mistakes.asked is not None and screen.mistakes.asked.sides == ((0,),)
         (folder / "predictions" / "resnet18-finetune-0.safetensors").unlink()
         await pilot.press("escape", "w")

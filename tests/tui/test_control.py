@@ -71,7 +71,7 @@ def test_every_command_and_what_is_said(
     assert status(["ctl", "stop", *out]) == 2
     assert "is running; give a name to open another" in capsys.readouterr().err
     assert status(["ctl", name, *out]) == status(["ctl", *out]) == status(["ctl", "a", "b", "stop", *out]) == 2
-    assert "say what to do: `tl-tui ctl [EXPERIMENT] pause|resume|stop|skip [RUN]|status`" in capsys.readouterr().err
+    assert "use `tl-tui ctl [EXPERIMENT] pause|resume|stop|skip [RUN]|status`" in capsys.readouterr().err
 
 
 def test_a_named_run_is_skipped_and_what_cannot_be_is_told(

@@ -99,7 +99,7 @@ async def test_what_is_there_already_is_ticked_and_of_what_is_typed_only_models_
         assert "not a torchvision model" in text_of(app)
         assert isinstance(app.screen, AddStrategy)
         await typed(pilot, "resnet99")
-        assert "! not the name of a torchvision model; did you mean resnet" in text_of(app)
+        assert "! not a torchvision model; did you mean resnet" in text_of(app)
         await pilot.press("enter")
         assert isinstance(app.screen, AddStrategy)
         await typed(pilot, "resnet5")

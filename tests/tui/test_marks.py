@@ -121,7 +121,7 @@ async def test_other_data_are_not_marked_and_one_line_says_why(app: TlTui, tmp_p
         await marked(pilot, app, 1)
         await pilot.press("down", "space")
         await until(pilot, lambda: "Not marked" in text_of(app))
-        assert "other classes." in " ".join(text_of(app).replace("▌", "").split()) and len(app.marks) == 1
+        assert "different classes." in " ".join(text_of(app).replace("▌", "").split()) and len(app.marks) == 1
 
 
 async def test_marks_that_are_asked_for_while_libraries_load_see_each_other(

@@ -516,7 +516,7 @@ async def test_what_differs_from_the_one_before_or_the_marked_one_is_read_in_ful
         await until(pilot, lambda: bool(app.marks))
         await pilot.press("home", "v")
         await until(pilot, lambda: isinstance(app.screen, Reading))
-        assert "Unlike a-20261121-120000" in text_of(app) and "· same settings" in text_of(app)
+        assert "Compared with a-20261121-120000" in text_of(app) and "· same settings" in text_of(app)
         await pilot.press("escape", "x", "end", "v")
         await pilot.pause()
         assert not isinstance(app.screen, Reading), "nothing is before it"

@@ -686,14 +686,14 @@ async def test_proposed_groups_are_taken_and_kept_whole_with_two_keys_and_the_gi
     async with app.run_test(size=SIZES[1]) as pilot:
         await settled(pilot)
         assert "? names suggest 10 groups (30/30)" in text_of(app)
-        assert "10 of 10 val share groups with train" in text_of(app)
+        assert "10 of 10 val share train groups" in text_of(app)
         assert "groups alone 100 %, majority 50 %" in text_of(app)
         assert "p use these groups" in text_of(app)
         await pilot.press("g")  # not yet: nobody has said what a group is
         assert app.setup.asked().data == replace(patients, path="patients")
         await pilot.press("p")
         await settled(pilot)
-        assert "✗ 10 of 10 val share groups with train" in text_of(app)
+        assert "✗ 10 of 10 val share train groups" in text_of(app)
         assert "names suggest" not in text_of(app)
         await pilot.press("g")
         await settled(pilot)

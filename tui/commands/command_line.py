@@ -265,7 +265,7 @@ def compare(
 @click.argument("experiment", metavar="EXPERIMENT[:RUN]")
 @click.argument("images", nargs=-1, required=True, type=click.Path(path_type=Path), metavar="IMAGE|FOLDER...")
 @click.option("--format", "format_", type=click.Choice(["text", "csv", "json"]), default="text", show_default=True)
-@click.option("--wrong", is_flag=True, help="Of images with a label only those it gets wrong, its surest first.")
+@click.option("--wrong", is_flag=True, help="Only the labelled images it gets wrong, most confident mistakes first.")
 @click.option("--device", metavar="NAME", default="auto", help="auto, cpu, cuda, cuda:1, …")
 @out_option
 def predict(experiment: str, images: tuple[Path, ...], format_: str, wrong: bool, device: str, out: Path) -> int:

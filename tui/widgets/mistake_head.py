@@ -47,8 +47,8 @@ def head(names: Sequence[str], found: MistakeResult, only: str, of_class: str | 
     for run, (line, name, number) in enumerate(zip(lines, told_apart(names, cells), numbers, strict=False)):
         line.append(f"{LETTERS[run]} ", f"bold {rgb(COLOURS[run])}")
         line.append(f"{name:<{cells}}", "bold").append_text(number)
-    lines[-1].append(f" · filter: {only}" if only else "", rgb(AMBER))
-    lines[-1].append("" if of_class is None else f" · filter: {shown(of_class, 40)}", rgb(AMBER))
+    if kept := ", ".join(filter(None, (only, "" if of_class is None else shown(of_class, 40)))):
+        lines[-1].append(f" · filter: {kept}", rgb(AMBER))
     return Text("\n").join(lines)
 
 

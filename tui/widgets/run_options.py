@@ -25,7 +25,7 @@ PRECISIONS: tuple[str, ...] = get_args(Precision)
 
 
 WORDS = ("default", "none")
-OR_WEIGHTS = "none, or a path"
+OR_WEIGHTS = "none or path"
 
 
 def seeds_from(text: str) -> tuple[int, ...]:

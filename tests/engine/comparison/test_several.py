@@ -217,7 +217,7 @@ def test_probes_of_several_seeds_tell_their_regularisations_as_a_range() -> None
 def test_how_much_classes_count_stands_beside_the_optimizer() -> None:
     strategy = changed_strategy(on_rung("resnet18", "finetune"), class_weights="balanced")
     made = compare([Source(replace(state(), runs=(RunState("a-0", strategy, 0),)))])
-    assert lines(made)["What was trained", "optimizer"].values[0].endswith("batches of 16, class weights balanced")
+    assert lines(made)["What was trained", "optimizer"].values[0].endswith("batch size 16, class weights balanced")
     assert made.runs[0].class_weights == "balanced"
 
 
@@ -228,12 +228,12 @@ def test_the_regularisation_of_a_probe_that_training_begins_from_is_not_the_opti
         for seed, l2 in enumerate((0.03, 0.001))
     )
     found = lines(compare([Source(replace(state(), runs=runs))]))
-    assert found["What was trained", "optimizer"].values == ("SGD, lr 0.001, batches of 16",)
-    trains = found["What was trained", "what trains"].values
+    assert found["What was trained", "optimizer"].values == ("SGD, learning rate 0.001, batch size 16",)
+    trains = found["What was trained", "trains"].values
     assert trains == ("every layer (fine-tuning), head initialised by a probe (L2 0.001 to 0.03)",)
     waiting = replace(state(), runs=(RunState(f"{strategy.name}-0", strategy, 0),))
     assert (
-        lines(compare([Source(waiting)]))["What was trained", "what trains"]
+        lines(compare([Source(waiting)]))["What was trained", "trains"]
         .values[0]
         .endswith("head initialised by a probe")
     )
