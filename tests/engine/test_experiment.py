@@ -35,6 +35,7 @@ from engine.logs.folder import WRITER_LOCK, checkpoint_file
 from engine.logs.log import EventLog, event_reader, send_command
 from engine.logs.writer_lock import is_being_written
 from engine.models import weights
+from engine.models.weight_files import hub_cache
 from engine.progress import WorkDone
 from engine.shared import ChangedError
 from engine.specs.presets import named, presets
@@ -100,10 +101,10 @@ def test_weights_that_cannot_be_had_are_told_before_anything_trains(
 ) -> None:
     monkeypatch.setenv("TORCH_HOME", str(tmp_path / "torch"))
     monkeypatch.setattr(weights, "MIRRORS", {})
-    weights.hub_cache().mkdir(parents=True)
-    torch.save(torchvision.models.squeezenet1_1().state_dict(), weights.hub_cache() / "here")
-    digest = hashlib.sha256((weights.hub_cache() / "here").read_bytes()).hexdigest()[:8]
-    (weights.hub_cache() / "here").rename(weights.hub_cache() / f"squeezenet1_1-{digest}.pth")
+    hub_cache().mkdir(parents=True)
+    torch.save(torchvision.models.squeezenet1_1().state_dict(), hub_cache() / "here")
+    digest = hashlib.sha256((hub_cache() / "here").read_bytes()).hexdigest()[:8]
+    (hub_cache() / "here").rename(hub_cache() / f"squeezenet1_1-{digest}.pth")
     monkeypatch.setattr(
         weights,
         "_official",

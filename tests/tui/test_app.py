@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import json
+import os
 import socket
 import subprocess
 import sys
@@ -430,6 +432,22 @@ async def test_export_is_of_what_was_shown_at_the_key(
         loaded.set()
         await until(pilot, lambda: bool(asked))
         assert asked[0] == (state, folder, {}, None, folder)
+
+
+async def test_an_error_without_a_file_says_what_was_not_done_and_in_which_folder(
+    app: TlTui, past: Log, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*_: object) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    folder = past(logs.events())
+    monkeypatch.setattr("tui.work.comparing.export_all", full)
+    async with app.run_test(size=(120, 40), notifications=True) as pilot:
+        await opened(pilot, app, folder)
+        await pilot.press("e")
+        await until(pilot, lambda: len(app._notifications) > 0)
+        (said,) = app._notifications
+        assert said.message == f"Not exported: {folder}: No space left on device"
 
 
 async def test_another_experiment_has_its_own_title_and_memory(app: TlTui, past: Log, tmp_path: Path) -> None:
