@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Hashable, Iterator, Mapping, Sequence
 from statistics import median
 from typing import NamedTuple
@@ -120,8 +121,9 @@ def forecast(costs: Sequence[RunCost], experiment: Experiment, images: Images, d
         same = computing.get(_computing(strategy), [])
         alike = [cost for cost in same if _is_alike(cost, experiment, images)][:MOST_ALIKE]
         finds_features = _features(strategy) in extracted
-        if alike:
-            seconds[strategy.name] = median(_foretold(cost, strategy, images, runs, finds_features) for cost in alike)
+        told = median(_foretold(cost, strategy, images, runs, finds_features) for cost in alike) if alike else math.inf
+        if math.isfinite(told):  # a damaged log may tell of endless epochs
+            seconds[strategy.name] = told
         extracted.add(_features(strategy))
     return Forecast(seconds, any(strategy.image_size not in decoded for strategy in experiment.strategies))
 
@@ -156,7 +158,7 @@ def _solving(events: Sequence[AnyEvent]) -> float:
     """Seconds that solving for the last layer took before all else."""
     began = [event.elapsed for event in events if isinstance(event, ev.StageChanged) and event.stage == "probing"]
     ended = [event.elapsed for event in events if isinstance(event, ev.ProbeSolved)]
-    return ended[0] - began[0] if began and ended else 0.0
+    return max(0.0, ended[0] - began[0]) if began and ended else 0.0
 
 
 def _foretold(cost: RunCost, strategy: Strategy, images: Images, runs: int, finds_features: bool) -> float:

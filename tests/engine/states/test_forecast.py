@@ -179,6 +179,9 @@ def test_absurd_logs_tell_nothing() -> None:
         replace(one, seconds=0.0, train_seconds=0.0) if isinstance(one, ev.EpochFinished) else one for one in events
     ]
     assert not costs(timeless)
-    assert isinstance(started := events[0], ev.ExperimentStarted)
+    started = events[0]
+    assert isinstance(started, ev.ExperimentStarted)
     without_images = replace(started.data, train={}, val={}, test={})
     assert not costs([replace(started, data=without_images), *events[1:]])
+    endless = costs([*events[:-2], replace(events[-2], elapsed=1e308), events[-1]])
+    assert endless and not seconds(endless, EXTRACTED, seeds=range(100))
