@@ -96,6 +96,20 @@ def test_both_strategies_from_start_to_end(image_folder: Callable[..., Path], tm
     assert not is_being_written(host.folder)
 
 
+def test_the_second_experiment_is_foretold_by_the_first_and_finds_what_that_prepared(
+    image_folder: Callable[..., Path], tmp_path: Path
+) -> None:
+    asked = experiment(image_folder())
+    run_in(tmp_path / "a-20260101-000000", asked)
+    run_in(tmp_path / "b-20260102-000000", changed(asked, seeds=(0, 1)))
+    first, second = (read_state(folder) for folder in sorted(tmp_path.glob("?-*")))
+    assert first.forecast == ev.Forecast({}, decodes=True)
+    assert not second.forecast.decodes
+    took = {one.strategy.name: one.seconds or 0.0 for one in first.runs}
+    assert set(second.forecast.seconds) == set(took)
+    assert 2 * took["resnet18-finetune"] < second.forecast.seconds["resnet18-finetune"]
+
+
 def test_weights_that_cannot_be_had_are_told_before_anything_trains(
     image_folder: Callable[..., Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
