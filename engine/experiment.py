@@ -44,6 +44,7 @@ from engine.states.state import ExperimentState, is_left
 from engine.text import in_one_line, listed
 from engine.training import checkpoint
 from engine.training.features import FeatureStore
+from engine.training.memory import use_onednn_again
 from engine.training.schedule import stands_still_from
 
 HEARTBEAT_SECONDS = 1.0
@@ -106,6 +107,7 @@ def _run(
 ) -> ev.ExperimentFinished | None:
     device, precision, views = resolve(experiment)
     use_precision(device, precision)
+    use_onednn_again()  # an earlier experiment of this process may have done without, in a thread of its own
     meters, memory = Meters(energy=Stopwatch(energy_meter(device))), MemoryProbe(device)
     earlier = fold(log.earlier)
     if earlier.data is not None and not earlier.data.test:  # it began when no part was set apart for a test

@@ -33,7 +33,9 @@ from engine.training.course import Course
 from engine.training.evaluation import measure_test
 from engine.training.features import extracted
 from engine.training.fit import fit
+from engine.training.memory import is_without_onednn
 from engine.training.optim import initial_rates
+from engine.training.retrying import WITHOUT_ONEDNN
 from engine.training.run import Run, at_the_start
 from engine.training.schedule import rates_of
 from engine.training.warm_up import warm_up
@@ -95,6 +97,8 @@ def _begun(shared: Shared, planned: PlannedRun, view: Preprocessing) -> Generato
     name = planned.name
     prepared = yield from images_of(shared, planned, view.resize)
     pretrained = yield from weights_of(shared, planned)
+    if is_without_onednn():
+        yield ev.Warned(run=name, message=f"out of memory in an earlier run: {WITHOUT_ONEDNN}")
     run = _run(shared, prepared, planned, view, pretrained)
     cost = multiply_adds(run.network.module, planned.strategy.backbone, len(shared.dataset.classes), view.crop)
     yield ev.StageChanged(run=name, stage="warming up", detail="torch.compile" if shared.experiment.compile else "")
