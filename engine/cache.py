@@ -155,7 +155,8 @@ def writing(kind: str, name: str, description: str, size: int) -> Iterator[Path 
         yield begun.path
         _finish(begun, place, description)
     except OSError as error:
-        if error.errno not in FULL and not str(error.filename).startswith(str(begun.path)):
+        is_unnamed = error.errno is not None and error.filename is None  # as of a file that is open: here an entry's
+        if error.errno not in FULL and not is_unnamed and not str(error.filename).startswith(str(begun.path)):
             raise
         logger.warning("an entry of the cache could not be written", exc_info=True)
     finally:

@@ -1,6 +1,7 @@
 """Images are decoded once, kept where there is room, and are the same wherever that is."""
 
 import errno
+import resource
 import threading
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -536,6 +537,21 @@ def test_what_another_process_was_decoding_is_read_in_the_first_epoch_after_it_i
         assert torch.equal(pixels_of(images, images.train.rows), expected(dataset))
         assert isinstance(result(other)[0].pixels, Mapped)
     monkeypatch.setattr(pixels, "decode_into", None)
+    assert torch.equal(pixels_of(images, images.train.rows), expected(dataset))
+
+
+def test_a_disk_that_takes_no_file_so_large_costs_only_the_file(
+    dataset: DataSet, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As FAT's do, or those of a person with a limit."""
+    little_memory(monkeypatch)
+    usual = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (10_000, usual[1]))
+    try:
+        images, _ = prepared(dataset)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, usual)
+    assert isinstance(images.pixels, OnDemand)
     assert torch.equal(pixels_of(images, images.train.rows), expected(dataset))
 
 
