@@ -507,8 +507,12 @@ class SetupScreen(Mode):
         elif self.data.found is None:
             self.start_line.say(LOOKING)
         else:
-            asked = self.asked()
-            self.start_line.say(planned(asked, self.data.alarms, self._forecast(asked, self.data.found)))
+            try:
+                asked = self.asked()
+            except SpecError as error:  # what a path names is gone since it was typed
+                self.start_line.refuse(str(error))
+            else:
+                self.start_line.say(planned(asked, self.data.alarms, self._forecast(asked, self.data.found)))
 
     def _forecast(self, asked: Experiment, found: DataFound) -> Forecast:
         """How long that will take, as far as earlier runs are known by now."""

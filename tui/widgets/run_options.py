@@ -127,14 +127,6 @@ class RunOptions(Vertical):
         await self.mount(*self.fields.values())
 
     @property
-    def count(self) -> tuple[int, int | None]:
-        """How many seeds and folds there are; 0 and None while what is typed is neither."""
-        try:
-            return len(seeds_from(self.seeds.value)), folds_from(self.folds.value.strip())
-        except SpecError:
-            return 0, None
-
-    @property
     def asked_weights(self) -> str:
         """Which weights are asked for; what is typed where that is wrong, so that it can be said why."""
         typed = self.weights.value.strip()
