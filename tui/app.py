@@ -32,9 +32,9 @@ from tui.drawing.theme import THEME
 from tui.errors import app_log, record_error, told, unexpected
 from tui.help import help_text
 from tui.messages import HandedOver, HostStarted, OthersTrain, StartFailed, StateRead
-from tui.screens.frame import HIGH_ENOUGH, SMALLEST, Mode, framed
+from tui.screens.frame import HIGH_ENOUGH, SMALLEST, WIDE_ENOUGH, Mode, framed
 from tui.screens.setup import SetupScreen
-from tui.widgets.dialogs import Leaving, Question, Reading, Way
+from tui.widgets.dialogs import Leaving, Question, Reading, Way, reading_width
 from tui.widgets.header import MODES, Header, Tabs
 from tui.work import follow
 from tui.work.collector import collect
@@ -91,7 +91,7 @@ class TlTui(App[None], inherit_bindings=False):
         clock: Callable[[], datetime] = datetime.now,
     ) -> None:
         super().__init__()
-        self.HORIZONTAL_BREAKPOINTS = [(0, "-too-narrow"), (SMALLEST[0], "-wide-enough")]
+        self.HORIZONTAL_BREAKPOINTS = [(0, "-too-narrow"), (SMALLEST[0], "-narrow"), (WIDE_ENOUGH, "-wide-enough")]
         self.VERTICAL_BREAKPOINTS = [(0, "-too-low"), (SMALLEST[1], "-low"), (HIGH_ENOUGH, "-high-enough")]
         self.out = out
         self.clock = clock
@@ -461,7 +461,9 @@ class TlTui(App[None], inherit_bindings=False):
 
     def action_help(self) -> None:
         """Shows every key that works now."""
-        self.push_screen(Reading("Keys", help_text(self.screen.active_bindings.values())))
+        self.push_screen(
+            Reading("Keys", help_text(self.screen.active_bindings.values(), reading_width(self.size.width)))
+        )
 
     async def action_quit(self) -> None:
         """Leaves the app, after asking where a run trains."""

@@ -85,12 +85,14 @@ def _seen_before(comparison: Comparison, part: Part) -> list[str]:
     """That a part is not new to the networks, or to the person."""
     data, said = comparison.data, []
     if part == "test" and data.test_copies:
-        said.append(f"{counted(data.test_copies, 'test image is', 'test images are')} in training or validation too.")
+        tested = counted(data.test_copies, "test image is", "test images are")
+        said.append(f"{tested} byte for byte in training or validation too.")
     elif part == "val" and data.val_copies and any(row.fold for row in comparison.runs):
         copies = counted(data.val_copies, "image has", "images have")
-        said.append(f"{copies} a copy, which may be in training while the other is validated on.")
+        said.append(f"{copies} a copy byte for byte, which may be in training while the other is validated on.")
     elif part == "val" and data.val_copies:
-        said.append(f"{counted(data.val_copies, 'validation image is', 'validation images are')} in training too.")
+        copies = counted(data.val_copies, "validation image is", "validation images are")
+        said.append(f"{copies} byte for byte in training too.")
     again = dict.fromkeys(row.strategy for row in comparison.runs if row.times_tested > 1)
     if part == "test" and again:
         said.append(f"The test of {listed([*again])} was known before training went on, which a person may have used.")

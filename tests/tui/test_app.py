@@ -134,6 +134,31 @@ async def test_many_runs_are_a_list_around_the_selected_one(app: TlTui, past: Lo
         assert "resnet18-finetune · seed 4" in shown and "resnet18-finetune-0" not in shown
 
 
+async def test_in_the_smallest_window_nothing_of_setup_and_its_windows_is_cut_short(
+    image_folder: Callable[..., Path], tmp_path: Path
+) -> None:
+    asked = spec.changed(logs.two_strategies(), data=DataSource(path=str(image_folder())))
+    app = TlTui(tmp_path, asked)
+    async with app.run_test(size=(60, 16)) as pilot:
+        await until(pilot, lambda: "12 train · 8 val" in text_of(app) and "given: folders" in text_of(app))
+        lines = text_of(app).splitlines()
+        of_strategies = [number for number, line in enumerate(lines) if line.startswith(" [x]")]
+        assert len(of_strategies) == 2 and not any("…" in lines[number] for number in of_strategies)
+        assert not any("…" in line for line in lines if line.startswith((" seeds", " folds"))), "nor is a hint"
+        app.screen.query_one("#run-seeds").focus()
+        await pilot.press("x")
+        await until(pilot, lambda: "! " in text_of(app).splitlines()[of_strategies[1] + 2])
+        await pilot.press("backspace", "escape", "a")
+        await until(pilot, lambda: "Enter adds resnet18-probe" in text_of(app))
+        await pilot.press("escape", "c")
+        await until(pilot, lambda: text_of(app).endswith("· esc close ─╯") and "What is in the data: 2" in text_of(app))
+        await pilot.press("escape", "question_mark")
+        await until(pilot, lambda: isinstance(app.screen, Reading))
+        assert isinstance(app.screen, Reading)
+        shown = app.screen.text.plain.splitlines()
+        assert max(map(len, shown)) <= app.screen.query_one(Static).content_size.width, "no line wraps below the keys"
+
+
 async def test_the_list_of_runs_has_the_whole_width_at_once(app: TlTui, past: Log) -> None:
     async with app.run_test(size=(80, 24)) as pilot:
         past(logs.events())

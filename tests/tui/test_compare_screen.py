@@ -258,6 +258,15 @@ async def test_the_verdict_and_what_differs_are_whole_in_a_window_and_above_the_
         await until(pilot, lambda: "of it" not in text_of(app))
 
 
+async def test_in_the_smallest_window_what_is_shown_is_said_whole(app: TlTui, folder: Path) -> None:
+    async with app.run_test(size=(60, 16)) as pilot:
+        await compare(pilot, app, folder)
+        for key, said in (("t", "means of runs"), ("d", "neither 1 of 24"), ("m", "a row a true class")):
+            await pilot.press(key)
+            await until(pilot, lambda said=said: any(line.endswith(said) for line in text_of(app).splitlines()))
+            await pilot.press("escape")
+
+
 async def test_the_positive_class_is_chosen_and_exported(app: TlTui, folder: Path) -> None:
     async with app.run_test(size=(80, 24), notifications=True) as pilot:
         screen = await compare(pilot, app, folder)
@@ -335,7 +344,7 @@ async def test_images_that_one_or_neither_gets_right(app: TlTui, folder: Path) -
         view = app.screen.query_one(MistakesView)
         surest = sorted(only_a | only_b, reverse=True)
         assert images(view) == surest
-        assert "✗ is sure" in shown, "of its mistake"
+        assert "✗  conf.  image" in shown, "with which confidence it is wrong"
         assert f"image-{surest[0]:02}.png" in shown and "✗ ants  95.3 %   bees 4.7 %" in shown
         await pilot.press("down")
         await until(pilot, lambda: "✗ ants  94.3 %" in text_of(app))
@@ -433,7 +442,7 @@ async def test_the_images_that_a_run_gets_most_wrong(app: TlTui, folder: Path) -
         await until(pilot, lambda: "A resnet18-finetune · 3 seeds" in text_of(app))
         assert "B mobilenetv3-extract · seed 2" in text_of(app)
         await pilot.press("escape", "d")
-        await until(pilot, lambda: "alone right" in text_of(app) and "✗ is sure" in text_of(app))
+        await until(pilot, lambda: "alone right" in text_of(app) and "conf." in text_of(app))
 
 
 async def test_of_a_single_run_the_worst_images_and_of_none_a_word(app: TlTui, tmp_path: Path) -> None:

@@ -28,7 +28,7 @@ from tui.widgets.comparison_table import ComparisonTable
 from tui.widgets.confusion import ConfusionView
 from tui.widgets.cost_view import CostView
 from tui.widgets.detail import DetailView
-from tui.widgets.dialogs import Reading
+from tui.widgets.dialogs import Reading, reading_width
 from tui.widgets.mistakes import MistakesView
 from tui.words.spec_differences import SpecDifference, side_by_side, spec_differences
 from tui.work.loading import load_for_comparing
@@ -43,8 +43,6 @@ TALL = 30
 """Rows from which on there is room below the table, and above it for more than the verdict."""
 View = Literal["table", "detail", "confusion", "mistakes", "cost"]
 COMPARING = "Comparing …"
-IN_WINDOW = 8
-"""Cells that a window of text has for its frame, its margins and the bar that scrolls."""
 
 
 class CompareScreen(Mode):
@@ -384,8 +382,7 @@ class CompareScreen(Mode):
         text = self.verdict.copy()
         if found := self._spec_differences():
             text.append("\n\nThe strategies differ in\n", "bold")
-            width = min(76, self.size.width * 95 // 100 - IN_WINDOW)
-            text.append_text(side_by_side(self.compared.strategies, found, width))
+            text.append_text(side_by_side(self.compared.strategies, found, reading_width(self.size.width)))
         self.app.push_screen(Reading("The verdict", text))
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:

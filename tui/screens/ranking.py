@@ -130,6 +130,7 @@ class Ranking(ModalScreen[str | None]):
         border-subtitle-color: $text-muted; background: $surface; padding: 0 1;
     }
     Ranking #ranking-about { height: 5; margin-top: 1; }
+    Ranking.-low #ranking-about { height: 4; }
     Ranking #ranking-caveats { height: auto; color: $text-muted; }
     """
 

@@ -57,6 +57,8 @@ class SetupScreen(Mode):
     SetupScreen .panel:focus-within { border-top: solid $primary; border-title-color: $text-primary; }
     SetupScreen #strategies-panel { height: auto; max-height: 10; }
     SetupScreen #run-panel { height: auto; }
+    SetupScreen.-narrow .field-note { display: none; }
+    SetupScreen.-narrow .-wrong > .field-note { display: block; }
     SetupScreen.-low RunOptions { height: 3; overflow-y: auto; scrollbar-size-vertical: 1; }
     SetupScreen #parameters-panel { height: 15fr; max-height: 19; }
     SetupScreen #still { height: 1; padding: 0 1; color: $text-warning; text-wrap: nowrap; text-overflow: ellipsis; }

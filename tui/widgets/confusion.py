@@ -130,11 +130,14 @@ class ConfusionView(Vertical):
         self.none.update(why)
         self.none.display = bool(why)
         self.cells.display, self.pairs.display, self.below.display = whole, not whole and not why, not why
-        title = Text.assemble((shown(column.title, 120), f"bold {rgb(BLUE)}"), (f"  {column.note}", rgb(GREY)))
+        title = Text(shown(column.title, 120), f"bold {rgb(BLUE)}")
+        title.append(f"  {column.note}" if column.note else "", rgb(GREY))
         if made is not None:
             added = ", added up" if made.runs > 1 else ""
             kind = "a row a true class" if whole else "most confused first"
-            title.append(f"{added} · {made.part} images · {kind}", rgb(GREY))
+            ways = (f"{added} · {made.part} images · {kind}", f" · {made.part} · {kind}")
+            room = self.size.width - 2 - title.cell_len
+            title.append(next((said for said in ways if len(said) <= room), f" · {kind}"), rgb(GREY))
         self.title.update(title)
         if made is not None and self.cell is not None:
             self.cells.put_all(made, self.cell, self.size.width - 2)

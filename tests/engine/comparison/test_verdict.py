@@ -370,9 +370,9 @@ def test_of_more_than_two_classes_the_commonest_and_the_rarest_are_told() -> Non
 @pytest.mark.parametrize(
     ("part", "fold", "said"),
     [
-        ("val", None, "3 validation images are in training too."),
-        ("val", 1, "3 images have a copy, which may be in training while the other is validated on."),
-        ("test", None, "1 test image is in training or validation too."),
+        ("val", None, "3 validation images are byte for byte in training too."),
+        ("val", 1, "3 images have a copy byte for byte, which may be in training while the other is validated on."),
+        ("test", None, "1 test image is byte for byte in training or validation too."),
     ],
 )
 def test_images_in_two_parts_are_a_caveat(part: Part, fold: int | None, said: str) -> None:
