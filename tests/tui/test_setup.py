@@ -491,6 +491,26 @@ async def test_in_a_window_that_is_too_small_no_key_counts_but_those_that_quit(i
     assert app.left
 
 
+async def test_a_window_that_is_too_small_for_a_moment_keeps_the_focus(images: DataSource) -> None:
+    app = App(images)
+    async with app.run_test(size=(80, 12)) as pilot:  # small from the start
+        await settled(pilot)
+        await pilot.resize_terminal(80, 24)
+        await pilot.pause()
+        assert app.focused is app.setup.strategies
+        ticked = set(app.setup.strategies.ticked)
+        await pilot.press("down", "space")
+        assert len(ticked ^ set(app.setup.strategies.ticked)) == 1
+        await pilot.press("slash", "end")
+        for size in ((80, 12), (50, 24), (1, 1)):
+            await pilot.resize_terminal(*size)
+            await pilot.pause()
+            await pilot.resize_terminal(80, 24)
+            await pilot.pause()
+            await pilot.press("q")
+        assert app.setup.data.path.value == "ants-beesqqq" and not app.left
+
+
 async def test_slash_goes_to_the_path_is_typed_in_it_and_what_was_found_scrolls_from_there(images: DataSource) -> None:
     app = App(images)
     async with app.run_test(size=(80, 16)) as pilot:
