@@ -22,7 +22,7 @@ from tui.errors import app_log, record_error
 from tui.naming import called, how_to_go_on
 from tui.terminal.lost_terminal import output_may_end, own_terminals, point_nowhere, watched
 from tui.terminal.signals import asked_to_end
-from tui.terminal.streams import native_output_to, read_any_encoding
+from tui.terminal.streams import native_output_to, read_any_encoding, read_escape_first
 from tui.work.collector import collected_seldom
 
 if TYPE_CHECKING:
@@ -86,6 +86,7 @@ def _run(app: TlTui) -> bool:
             if 0 not in own_terminals():  # it was lost before: Textual would read its end again and again
                 return True
             read_any_encoding()
+            read_escape_first()
             with native_output_to(app_log(), failed), collected_seldom():
                 app.run()
             if app.failure and not lost.is_set():
