@@ -24,6 +24,7 @@ from tui.terminal.lost_terminal import output_may_end, own_terminals, point_nowh
 from tui.terminal.signals import asked_to_end
 from tui.terminal.streams import native_output_to, read_any_encoding, read_escape_first
 from tui.work.collector import collected_seldom
+from tui.work.loading import wait_until_loaded
 
 if TYPE_CHECKING:
     from engine.hosts.thread import ThreadHost
@@ -119,6 +120,7 @@ def _outlive(host: ThreadHost, app: TlTui, *, silent: bool) -> None:
 def _print_comparison(app: TlTui) -> None:
     if app.folder is None or app.hosting.detached is not None or not any(run.epochs for run in app.state.runs):
         return
+    wait_until_loaded()  # a thread of the app may be at it
     from engine.comparison.compared_runs import Source  # noqa: PLC0415 - not needed to begin
     from engine.comparison.rows import compare  # noqa: PLC0415
     from tui.drawing.tables import comparison_table  # noqa: PLC0415

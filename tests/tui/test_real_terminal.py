@@ -89,16 +89,20 @@ def test_an_app_that_fails_says_so_on_the_terminal(
 
 SLOW = """
 import time
-import engine.data.discover
+import engine.data.discover, engine.folders.history
 from tui.cli import main
-engine.data.discover.discover = lambda source: time.sleep(600)
+engine.data.discover.discover = engine.folders.history.iter_summaries = lambda *_: time.sleep(600)
 main()
 """
 
 
-def test_quitting_waits_for_no_data(tmp_path: Path) -> None:
+@pytest.mark.parametrize("mode", ["Setup", "Runs"])
+def test_quitting_waits_for_no_disk(mode: str, tmp_path: Path) -> None:
     terminal = Terminal(["-c", SLOW], 80, 24, tmp_path)
     terminal.wait_for("Setup", "looking", "space Tick")
+    if mode == "Runs":
+        terminal.press("4")
+        terminal.wait_for("reading")
     terminal.press("q")
     began = time.monotonic()
     terminal.wait_for_end()
