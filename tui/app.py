@@ -300,7 +300,7 @@ class TlTui(App[None], inherit_bindings=False):
 
     def write(self, group: str, work: Callable[[], None]) -> None:
         """Runs in a thread what the app, where it ends meanwhile, waits for."""
-        self.run_worker(partial(self._threads.write, work), group=group, exit_on_error=False)
+        self.run_worker(self._threads.write(work), group=group, exit_on_error=False)
 
     def _follow(self, folder: Path) -> None:
         worker = get_current_worker()

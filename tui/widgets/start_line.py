@@ -13,6 +13,7 @@ from tui.drawing.theme import LEVELS, ROSE, rgb
 STARTING = "starting: loading PyTorch and looking at what is asked for …"
 RUNNING = "an experiment is running: 2 shows it"
 LOOKING = "looking at the data …"
+SEEKING = "looking for the weights …"
 
 
 class StartLine(Horizontal):
