@@ -1,4 +1,4 @@
-"""What was said of the remaining time while experiments ran, against how long they took, as a table.
+"""What was said of the time that experiments take, while they ran and before, against how long they took, as tables.
 
 ``python -m benchmarks.eta FOLDER …`` replays the logs of experiments that are over, event by event.
 """
@@ -31,14 +31,17 @@ class Said(Struct, frozen=True):
 
 
 def main() -> None:
-    """Prints a row for each run that finished."""
+    """Prints a row for each run that finished, then what was foretold before the experiments began."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("folders", type=Path, nargs="+", metavar="FOLDER", help="An experiment's folder.")
-    rows = [row for folder in parser.parse_args().folders for row in _rows(event_reader(folder).read())]
-    print(f"{header()}\n\n{table(HEAD, rows)}")
+    logs = [event_reader(folder).read() for folder in parser.parse_args().folders]
+    print(f"{header()}\n\n{table(HEAD, [row for log in logs for row in _rows(log)])}")
+    print(f"\n{table(FORECAST_HEAD, [row for log in logs for row in _forecasts(log)])}")
 
 
 HEAD = ("run", "epochs", "seconds", "first told at", *(f"off at {share:.0%}" for share in LATER), "most after 1/3")
+
+FORECAST_HEAD = ("strategy", "runs", "epochs", "foretold, s", "took, s", "off")
 
 
 def _rows(events: Sequence[AnyEvent]) -> Iterator[tuple[str, ...]]:
@@ -68,6 +71,20 @@ def said(events: Sequence[AnyEvent], run: str, begin: float, end: float) -> Iter
         whole = end - begin
         error = None if left is None else (left - (end - event.elapsed)) / whole
         yield Said((event.elapsed - begin) / whole, error)
+
+
+def _forecasts(events: Sequence[AnyEvent]) -> Iterator[tuple[str, ...]]:
+    """What was foretold of strategies all of whose runs finished, and what these took from their first event on."""
+    state = fold(events)
+    spans: dict[str, list[float]] = {}
+    for event in events:
+        spans.setdefault(getattr(event, "run", ""), []).append(event.elapsed)
+    for name, foretold in state.forecast.seconds.items():
+        runs = [run for run in state.runs if run.strategy.name == name]
+        if all(run.status == "finished" for run in runs):
+            took = sum(spans[run.run][-1] - spans[run.run][0] for run in runs)
+            epochs = str(runs[0].strategy.epochs)
+            yield name, str(len(runs)), epochs, f"{foretold:.1f}", f"{took:.1f}", _percent(foretold / took - 1)
 
 
 def _percent(share: float | None) -> str:

@@ -27,6 +27,7 @@ from engine.devices.energy import energy_meter
 from engine.devices.memory_probe import MemoryProbe, release_memory
 from engine.devices.meters import Meters
 from engine.devices.precision import choose_precision, use_precision
+from engine.folders.costs import earlier_costs
 from engine.folders.history import running_elsewhere
 from engine.logs import events as ev
 from engine.logs.engine_log import recorded
@@ -40,6 +41,7 @@ from engine.specs.spec import Arithmetic, Experiment, planned_runs
 from engine.specs.strategy import Strategy
 from engine.specs.toml import SpecError
 from engine.states.fold import fold
+from engine.states.forecast import forecast, images_in
 from engine.states.state import ExperimentState, is_left
 from engine.text import in_one_line, listed
 from engine.training import checkpoint
@@ -163,8 +165,14 @@ def _begin(
     first: Event
     if earlier.spec is None:
         data = summary(dataset)
+        images, costs = images_in(data, experiment.folds), earlier_costs(log.folder.parent)
         first = ev.ExperimentStarted(
-            name=log.folder.name, spec=experiment, data=data, device=device, versions=versions()
+            name=log.folder.name,
+            spec=experiment,
+            data=data,
+            device=device,
+            versions=versions(),
+            forecast=forecast(costs, experiment, images, [device]),
         )
         warnings = [*dataset.warnings]
         if data.leak is not None and leaks.is_far_above(data.leak):

@@ -44,6 +44,14 @@ def clock(seconds: float) -> str:
     return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"
 
 
+def roughly(seconds: float) -> str:
+    """Seconds that are not known well: ``8 s``, ``4 min``, ``2.5 h``, ``3.0 days``."""
+    for unit, name, digits in ((86400, "days", 1), (3600, "h", 1), (60, "min", 0)):
+        if seconds >= 1.5 * unit:
+            return f"{seconds / unit:.{digits}f} {name}"
+    return f"{max(1, round(seconds))} s"
+
+
 def size(count: float) -> str:
     """Bytes in binary units: ``812 MiB``, ``12.4 GiB``."""
     mebibytes = count / 2**20

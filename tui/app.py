@@ -30,7 +30,7 @@ from engine.states.state import ExperimentState
 from engine.text import listed, shown
 from tui.drawing.ascii import Ascii, wanted
 from tui.drawing.theme import THEME
-from tui.errors import app_log, record_error, unexpected, why
+from tui.errors import app_log, record_error, told, unexpected
 from tui.help import help_text
 from tui.messages import HandedOver, HostStarted, OthersTrain, StartFailed, StateRead
 from tui.screens.frame import HIGH_ENOUGH, SMALLEST, Mode, framed
@@ -458,17 +458,11 @@ class TlTui(App[None], inherit_bindings=False):
     def _export(
         self, state: ExperimentState, opened: Path | None, marks: Marks, positive: str | None, folder: Path
     ) -> None:
-        try:
+        with told(self, "Not exported", folder):
             load_for_comparing()
             from tui.work.comparing import export_all  # noqa: PLC0415 - the first comparison loads scipy
 
-            said = export_all(state, opened, marks, positive, folder)
-        except OSError as error:
-            self.notify(why(folder, error), title="Export", severity="error")
-        except Exception as error:  # a person wants to know, and to go on
-            self.notify(unexpected(error), title="Export", severity="error")
-        else:
-            self.notify(said, title="Exported", timeout=8)
+            self.notify(export_all(state, opened, marks, positive, folder), title="Exported", timeout=8)
 
     def action_help(self) -> None:
         """Shows every key that works now."""

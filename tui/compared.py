@@ -6,6 +6,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from statistics import mean
 
+from engine import text
+from engine.comparison.columns import Column, columns
 from engine.comparison.compared_runs import ComparedRun, Source, compared_runs
 from engine.comparison.rows import Comparison, Row
 from engine.states.state import RunState
@@ -57,21 +59,41 @@ def best_pair(shown: Compared) -> tuple[int, int] | None:
     return first[0], second[0]
 
 
-def beside(shown: Compared, place: int) -> int | None:
-    """The place of the row to look at beside this one, None where no other has a result.
+def beside(shown: Compared, places: Sequence[int]) -> tuple[int, ...]:
+    """The places of the rows to look at beside these, none where no other has a result.
 
-    It has the same seed and fold where there is one, of the strategy of highest mean validation accuracy, or another
-    one's; else it is of the same fold, if there is one.
+    Beside one row that of the same seed and fold where there is one, of the strategy of highest mean validation
+    accuracy, or another one's; else one of the same fold, if there is one. Beside several of a strategy all of the best
+    other strategy's.
     """
-    rows, mine = shown.comparison.runs, shown.comparison.runs[place]
+    rows, mine = shown.comparison.runs, shown.comparison.runs[places[0]]
     accuracy = {name: _mean_accuracy(rows, shown.rows_of(name)) for name in shown.strategies}
-    others = [at for at, row in enumerate(rows) if at != place and row.has_result]
+    others = [at for at, row in enumerate(rows) if at not in places and row.has_result]
+    if len(places) > 1:
+        names = [name for name in dict.fromkeys(rows[at].strategy for at in others) if name != mine.strategy]
+        return shown.rows_of(max(names, key=accuracy.__getitem__)) if names else ()
 
     def rank(at: int) -> tuple[bool, bool, float]:
         row = rows[at]
         return row.fold != mine.fold, row.seed != mine.seed, -accuracy[row.strategy]
 
-    return min(others, key=rank, default=None)
+    return tuple(sorted(others, key=rank)[:1])
+
+
+def places_in(compared: Compared, column: Column) -> tuple[int, ...]:
+    """Where the comparison has the runs of one of its columns."""
+    return tuple(at for at, row in enumerate(compared.comparison.runs) if any(row is one for one in column.rows))
+
+
+def offered(compared: Compared) -> list[tuple[str, Column]]:
+    """The strategies, and below each that has several its runs, by name: what a person may choose to look at."""
+    runs = columns(compared.comparison, single_runs=True)
+    found: list[tuple[str, Column]] = []
+    for one in columns(compared.comparison):
+        found.append((text.shown(one.title, 160), one))
+        if len(one.rows) > 1:
+            found += [(f"    {run.note}", run) for run in runs if run.title == one.title]
+    return found
 
 
 def identity(compared: Compared, place: int) -> tuple[str, str]:

@@ -16,6 +16,7 @@ from engine.folders.history import read_state
 from engine.logs.writer_lock import is_being_written, writer, writing_process
 from engine.specs.spec import Experiment
 from engine.states.state import as_left
+from engine.text import shown
 from tui.app import TlTui
 from tui.drawing.text import print_line
 from tui.errors import app_log, record_error
@@ -32,8 +33,9 @@ if TYPE_CHECKING:
 
 @output_may_end()
 def open_app(experiment: Experiment, out: Path, opened: Path | None = None, *, seeks_running: bool = False) -> int:
-    """Runs the app; afterwards prints the comparison it showed, so that it stays in the scrollback, unless that goes on
-    in a process to which it was handed over.
+    """Runs the app; afterwards prints the comparison of what it trained last, so that it stays in the scrollback,
+    unless that goes on in a process to which it was handed over. Of an experiment that was only looked at it says where
+    it is.
 
     ``opened``: the folder of the experiment that it shows at first; ``seeks_running``: one that is going on is, if any.
     What trains is left only by the person's own wish: where the terminal is lost (then nothing is printed), or the app
@@ -51,7 +53,9 @@ def open_app(experiment: Experiment, out: Path, opened: Path | None = None, *, s
         if app.hosting.host is not None and outlived:
             _outlive(app.hosting.host, app, silent=lost or asked())
     if not lost:
-        _print_comparison(app)
+        if app.hosting.host is not None:
+            app.turn_to(app.hosting.host.folder)  # whatever was looked at since
+            _print_comparison(app)
         _print_whereabouts(app)
     if asked() or (outlived and (app.state.suspended or app.state.end == "stopped")):
         return 130
@@ -143,6 +147,8 @@ def _print_whereabouts(app: TlTui) -> None:
         print_line(f"It was left while it was being saved: `tl-tui resume {name}` goes on with it.")
     elif app.state.end is None and is_being_written(app.folder):
         print_line(f"It goes on without you (by {writer(app.folder)}): `tl-tui attach {name}` shows it again.")
+    elif app.hosting.host is None:
+        print_line(f"{shown(str(app.folder))}: `tl-tui compare {name}` prints its results.")
 
 
 @contextmanager

@@ -136,4 +136,7 @@ def _without_an_image(by_column: Sequence[Sequence[Scores]], comparison: Compari
     folded = part == "val" and any(row.fold for row in comparison.runs)
     where = "The folds that were measured have" if folded else f"The {PARTS[part]} part has"
     of = f"{len(missing):,} of {len(comparison.data.classes):,} classes: {listed(missing, 5)}"
-    return [f"{where} no image of {of}; accuracy on {'that' if len(missing) == 1 else 'those'} was not measured."]
+    those, them = ("that", "it") if len(missing) == 1 else ("those", "them")
+    left_out = f"and balanced accuracy and ROC AUC leave {them} out"
+    so = left_out if len(measured) > 1 else "so there is no ROC AUC"
+    return [f"{where} no image of {of}; accuracy on {those} was not measured, {so}."]

@@ -32,11 +32,13 @@ class ClassScores(Struct, frozen=True):
 
 
 class Scores(Struct, frozen=True):
-    """Measures of predictions, in 0..1 but for ``log_loss`` (nats); None where a class has no image, or is not two.
+    """Measures of predictions, in 0..1 but for ``log_loss`` (nats); None where the images do not define one.
 
     ``balanced_accuracy`` is the mean of the recalls, ``macro_f1`` the mean of the classes' F1. Of two classes,
     ``roc_auc``, ``average_precision``, ``sensitivity`` and ``specificity`` are about the class ``positive``; of more,
-    the first two are means of each class against the rest (None for more than :data:`MOST_RANKED`).
+    the first two are means of each class against the rest (None for more than :data:`MOST_RANKED`), and the others
+    None. Means leave out classes that have no image (that of F1: and for which none was taken); where a single class
+    has images, the first two are None.
     ``calibration_error``: the expected one, of 15 equal bins of the top probability. ``confusion``: images by true
     class (row) and predicted class (column).
     """
@@ -106,12 +108,15 @@ def calibration_error(top: NDArray[np.float64], right: NDArray[np.bool_]) -> flo
 
 
 def _ranking(predicted: Predictions, positive: int) -> tuple[float | None, float | None]:
-    """The area under the ROC curve and the average precision; None where a class has no image or all of them."""
-    labels, probabilities = predicted.labels, predicted.probabilities
-    count = len(predicted.classes)
-    if count > MOST_RANKED or len(np.unique(labels)) < max(count, 2):
+    """The area under the ROC curve and the average precision; None where all images are of one class.
+
+    Of a class without an image neither is defined: scikit-learn's mean would be NaN, and count it as 0.
+    """
+    count, there = len(predicted.classes), np.unique(predicted.labels)
+    if count > MOST_RANKED or len(there) < 2:
         return None, None
-    of_each = labels[:, None] == np.arange(count)
+    of_each = predicted.labels[:, None] == there
+    probabilities = predicted.probabilities[:, there]
     if count == 2:
         of_each, probabilities = of_each[:, positive], probabilities[:, positive]
     return (

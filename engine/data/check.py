@@ -46,6 +46,7 @@ class Report(Struct, frozen=True):
 
     ``counts``: images by part, then by class name. ``leak``, ``test_leak``: what groups give away where they are known;
     ``proposal``: groups that the names suggest where none are known, and then ``leak`` is as it would be with them.
+    ``test_groups``: those of test images that are in training or validation too.
     ``duplicates`` and ``images`` are None where no image was opened. ``root``: the folder that a pattern for groups
     sees the paths below.
     """
@@ -62,6 +63,7 @@ class Report(Struct, frozen=True):
     warnings: tuple[str, ...]
     duplicates: Duplicates | None = None
     images: Images | None = None
+    test_groups: tuple[str, ...] = ()
 
 
 def quick_check(dataset: DataSet, source: DataSource) -> Report:
@@ -73,6 +75,7 @@ def quick_check(dataset: DataSet, source: DataSource) -> Report:
         train, val, test = (_grouped(part, proposal.pattern, root) for part in (train, val, test))
     known = bool(dataset.groups or proposal)
     parts = {"train": train, "val": val, **({"test": test} if test else {})}
+    elsewhere = {one.group for one in (*train, *val)}
     return Report(
         name=dataset.name,
         path=dataset.path,
@@ -84,6 +87,7 @@ def quick_check(dataset: DataSet, source: DataSource) -> Report:
         test_leak=leak((*train, *val), test) if known and test else None,
         proposal=proposal,
         warnings=dataset.warnings,
+        test_groups=tuple(sorted({one.group for one in test if one.group in elsewhere} - {""})),
     )
 
 

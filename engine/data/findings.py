@@ -56,12 +56,15 @@ def no_pixels(leak: Leak) -> str:
 
 def grouped_options(report: Report, source: DataSource) -> str:
     """The options that divide this data with groups whole: ``--group-pattern '…' --split grouped``."""
-    options = []
+    return f"{_naming_groups(report, source)} --split grouped".strip()
+
+
+def _naming_groups(report: Report, source: DataSource) -> str:
+    """The option that names the groups, or would those that are proposed."""
     if source.group is not None:
-        options = ["--group", source.group]
-    elif pattern := report.proposal.pattern if report.proposal else source.group_pattern:
-        options = ["--group-pattern", pattern]
-    return f"{shlex.join(options)} --split grouped".strip()
+        return shlex.join(["--group", source.group])
+    pattern = report.proposal.pattern if report.proposal else source.group_pattern
+    return shlex.join(["--group-pattern", pattern]) if pattern else ""
 
 
 def _groups(report: Report, source: DataSource) -> Iterator[Finding]:
@@ -94,15 +97,31 @@ def _groups(report: Report, source: DataSource) -> Iterator[Finding]:
             "name them: --group-pattern REGEX, or --group COLUMN of a CSV file",
             "no groups known, so none checked",
         )
-    test = report.test_leak
-    if test is not None and test.shared:
-        text = f"{test.shared:,} of {test.images:,} test images share a group with training or validation."
-        brief = f"{test.shared:,} of {test.images:,} test share others' groups"
-        yield Finding("alarm" if sure else "warning", text, "take other images for the test", brief)
+    yield from _test_groups(report, source)
+
+
+def _test_groups(report: Report, source: DataSource) -> Iterator[Finding]:
+    """Groups in the test part and another: where it was set apart here, without them, it can be divided anew."""
+    test, named = report.test_leak, _naming_groups(report, source)
+    if test is None or not test.shared:
+        return
+    text = f"{test.shared:,} of {test.images:,} test images share a group with training or validation"
+    brief = f"{test.shared:,} of {test.images:,} test share others' groups"
+    if report.proposal is not None and source.test_fraction is not None:
+        advice = f"name the groups, and the test is set apart with them whole: {named}"
+    else:
+        advice = (
+            "a test part that came with the data stays as it is: move the images of each group into one part (in a CSV "
+            "their rows), or all test images into training, and set a test apart with groups whole: "
+            f"{named} --test-fraction 0.2"
+        )
+        brief += "\ngiven test: move its files"
+    groups = f": {listed([*report.test_groups])}." if report.test_groups else "."
+    yield Finding("warning" if report.proposal is not None else "alarm", text + groups, advice, brief)
 
 
 def _named(report: Report) -> str:
-    return "" if report.proposal is None else f"say so: {shlex.join(['--group-pattern', report.proposal.pattern])}"
+    return "" if report.proposal is None else f"say so: {_naming_groups(report, DataSource())}"
 
 
 def _duplicates(report: Report) -> Iterator[Finding]:

@@ -91,14 +91,24 @@ class Event(Struct, frozen=True, kw_only=True, tag_field="event"):
     elapsed: float = 0.0
 
 
+class Forecast(Struct, frozen=True):
+    """How long an experiment will take, as earlier ones took: ``seconds`` of all runs of a strategy, by its name; those
+    of which nothing is known are left out. ``decodes``: the images have to be decoded first, which comes on top.
+    """
+
+    seconds: dict[str, float] = {}
+    decodes: bool = False
+
+
 class ExperimentStarted(Event, frozen=True, kw_only=True):
-    """The first event of a log, unless it could not even begin."""
+    """The first event of a log, unless it could not even begin; ``forecast`` was made before anything was done."""
 
     name: str
     spec: Experiment
     data: DataSummary
     device: Device
     versions: dict[str, str]
+    forecast: Forecast = Forecast()
 
 
 class ExperimentResumed(Event, frozen=True, kw_only=True):

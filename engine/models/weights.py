@@ -27,7 +27,7 @@ from engine.models.download import SourceError, download
 from engine.models.mirror import Mirror, sha256_of
 from engine.models.origin import RANDOM
 from engine.models.untrusted import UntrustedError, check
-from engine.models.weight_files import CONVERTED
+from engine.models.weight_files import CONVERTED, hub_cache
 from engine.progress import WorkDone
 from engine.specs.strategy import Trains
 from engine.text import shown
@@ -72,11 +72,6 @@ class Pretrained(Struct, frozen=True):
 
     state: dict[str, Tensor] | None
     origin: str
-
-
-def hub_cache() -> Path:
-    """The folder in which torch keeps downloaded weights; ``TORCH_HOME`` moves it."""
-    return Path(torch.hub.get_dir(), "checkpoints")
 
 
 def find(backbone: str, choice: str) -> Found:

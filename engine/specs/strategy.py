@@ -147,6 +147,11 @@ class Strategy(Struct, frozen=True, forbid_unknown_fields=True):
         return self.on_features or self.head == "probe"
 
     @property
+    def extracted_views(self) -> int:
+        """How many views of an image are extracted: the central one, and random ones where epochs run on features."""
+        return 1 + self.augmentation.views if self.on_features and self.is_augmented else 1
+
+    @property
     def is_augmented(self) -> bool:
         """Whether training sees other views of an image than validation; a frozen backbone does so in several."""
         return not self.augmentation.is_none and (not self.on_features or self.augmentation.views > 1)

@@ -67,7 +67,7 @@ def remaining_of_all(state: ExperimentState, train_images: int, val_images: int)
     """What is left of an experiment; None where nothing is known of any run that is left, or none is left.
 
     A run that waits is taken to need what the epochs of another one of its strategy take: it will find the images and
-    features prepared.
+    features prepared. Before there is one, what was foretold when the experiment began counts.
     """
     left = [
         _of_the_same(run, state) if run.status == "waiting" else remaining_seconds(run, train_images, val_images)
@@ -80,7 +80,7 @@ def remaining_of_all(state: ExperimentState, train_images: int, val_images: int)
 
 def _of_the_same(run: RunState, state: ExperimentState) -> float | None:
     """What the epochs of the last finished run of this strategy took, or else those of one that trains now take, as far
-    as the run does not have them yet.
+    as the run does not have them yet; else what was foretold of it.
     """
     alike = [other for other in state.runs if other.strategy == run.strategy]
     took = [sum(epoch.seconds for epoch in other.epochs) for other in alike if other.status == "finished"]
@@ -89,7 +89,10 @@ def _of_the_same(run: RunState, state: ExperimentState) -> float | None:
         for other in alike
         if other.status == "running" and other.epochs
     ]
-    return (took or takes)[-1] * (1 - fraction_done(run)) if took or takes else None
+    if took or takes:
+        return (took or takes)[-1] * (1 - fraction_done(run))
+    foretold = state.forecast.seconds.get(run.strategy.name)
+    return None if foretold is None else foretold / len(alike)
 
 
 def _typical(epochs: tuple[EpochFinished, ...]) -> list[float]:

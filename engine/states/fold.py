@@ -64,6 +64,7 @@ def _(event: ev.ExperimentStarted, state: ExperimentState) -> ExperimentState:
         data=event.data,
         device=event.device,
         versions=event.versions,
+        forecast=event.forecast,
         runs=runs,
         end=None,
         error="",

@@ -81,6 +81,11 @@ class RunState(Struct, frozen=True):
     failure: ev.RunFailed | None = None
 
     @property
+    def is_probe(self) -> bool:
+        """Whether its last layer is solved for."""
+        return self.strategy.is_probe
+
+    @property
     def is_over(self) -> bool:
         """Whether nothing more will happen in this run."""
         return self.status not in ("waiting", "running")
@@ -114,6 +119,7 @@ class ExperimentState(Struct, frozen=True):
     data: DataSummary | None = None
     device: Device | None = None
     versions: dict[str, str] = {}
+    forecast: ev.Forecast = ev.Forecast()
     runs: tuple[RunState, ...] = ()
     stage: StageProgress | None = None
     decoded: ev.DataDecoded | None = None

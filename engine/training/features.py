@@ -90,11 +90,6 @@ class Features(NamedTuple):
     elsewhere: float
 
 
-def number_of_views(strategy: Strategy) -> int:
-    """How many views of an image are extracted: the central one, and the random ones where epochs run on features."""
-    return 1 + strategy.augmentation.views if strategy.on_features and strategy.is_augmented else 1
-
-
 def extracted(
     store: FeatureStore,
     images: Images,
@@ -110,7 +105,7 @@ def extracted(
     :class:`TooLargeError` where the features do not fit into memory either, :class:`NotFiniteError` where the network
     gives infinite ones.
     """
-    views, rows = number_of_views(strategy), _readable(images.prepared)
+    views, rows = strategy.extracted_views, _readable(images.prepared)
     recipe, contents = _recipe(images, strategy, network, precision, views), images.prepared.contents[rows.numpy()]
     key = entry_name(recipe, contents)
     if key in store.tables:
@@ -166,7 +161,7 @@ def _extract(
     filling: Filling,
 ) -> Generator[WorkDone, None, None]:
     """Computes the features of the rows that are left; random views are left until all of them are there."""
-    views, rows, before, began = number_of_views(strategy), filling.left, filling.cost, store.meters()
+    views, rows, before, began = strategy.extracted_views, filling.left, filling.cost, store.meters()
     training = torch.unique(images.prepared.trained)
     detail = "every image once" if views == 1 else f"{views - 1} views of every training image"
     total, done = len(rows) + (views - 1) * len(training), 0

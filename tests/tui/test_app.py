@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import json
+import os
 import socket
 import subprocess
 import sys
@@ -140,7 +142,7 @@ async def test_the_list_of_runs_has_the_whole_width_at_once(app: TlTui, past: Lo
         await until(pilot, lambda: "Nothing is open." in text_of(app))
         await pilot.press("4")
         await until(pilot, lambda: "ants-bees" in text_of(app))
-        await pilot.press("enter")
+        await pilot.press("l")
         await until(pilot, lambda: app.current_mode == "live" and "▸ ✓ " in text_of(app))
         assert "▸ ✓ resnet18-finetune-0 " in text_of(app)
 
@@ -432,6 +434,22 @@ async def test_export_is_of_what_was_shown_at_the_key(
         assert asked[0] == (state, folder, {}, None, folder)
 
 
+async def test_an_error_without_a_file_says_what_was_not_done_and_in_which_folder(
+    app: TlTui, past: Log, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*_: object) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    folder = past(logs.events())
+    monkeypatch.setattr("tui.work.comparing.export_all", full)
+    async with app.run_test(size=(120, 40), notifications=True) as pilot:
+        await opened(pilot, app, folder)
+        await pilot.press("e")
+        await until(pilot, lambda: len(app._notifications) > 0)
+        (said,) = app._notifications
+        assert said.message == f"Not exported: {folder}: No space left on device"
+
+
 async def test_another_experiment_has_its_own_title_and_memory(app: TlTui, past: Log, tmp_path: Path) -> None:
     small = logs.two_strategies(3)
     large = tuple(changed_strategy(one, backbone=one.backbone.replace("small", "large")) for one in small.strategies)
@@ -477,10 +495,13 @@ def _named(name: str, told: list[AnyEvent]) -> list[AnyEvent]:
     return [msgspec.structs.replace(first, name=name), *told[1:]]
 
 
-async def test_what_is_told_for_a_moment_covers_no_more_than_what_is_left_of_all(
-    app: TlTui, present: Log, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize("long", [False, True], ids=["short", "long"])
+async def test_what_is_told_for_a_moment_covers_nothing_but_the_header(
+    app: TlTui, present: Log, monkeypatch: pytest.MonkeyPatch, long: bool
 ) -> None:
     monkeypatch.setitem(TOLD_FOR, "information", 1)
+    if long:  # as what was exported, or which file could not be written
+        monkeypatch.setattr("tui.screens.live.asked", lambda *_: f"Pausing {'x' * 60} {'y' * 60}")
     folder = present(logs.until("Progress", 10, logs.events()))
     async with app.run_test(size=(80, 24), notifications=True) as pilot:
         await opened(pilot, app, folder)
@@ -488,8 +509,8 @@ async def test_what_is_told_for_a_moment_covers_no_more_than_what_is_left_of_all
         await pilot.press("space", "space")
         await until(pilot, lambda: "Pausing" in text_of(app))
         now = text_of(app).splitlines()
-        assert [number for number, (one, other) in enumerate(zip(before, now, strict=True)) if one != other] == [1]
-        assert now[1].startswith(before[1].removesuffix("at least 0:27 left").rstrip())
+        other = [number for number, (old, new) in enumerate(zip(before, now, strict=True)) if old != new]
+        assert other == [0, 1] if long else other == [0] and now[0].startswith(before[0][:40])
         await until(pilot, lambda: text_of(app).splitlines() == before)
 
 

@@ -389,23 +389,30 @@ async def test_the_images_of_two_runs_are_of_the_part_on_which_they_are_compared
 
 
 async def test_the_images_that_a_run_gets_most_wrong(app: TlTui, folder: Path) -> None:
-    wrong, others = set(range(0, 24, 5)), set(range(0, 24, 6))  # of the tuned one's first run, of the other's
+    tuned = [set(range(0, 24, every)) for every in (5, 7, 9)]  # what each of its runs gets wrong
+    others = set.union(*(set(range(0, 24, every)) for every in (6, 8, 10)))
+    wrong = set.union(*tuned)
     async with app.run_test(size=(80, 24), notifications=True) as pilot:
         screen = await compare(pilot, app, folder)
         view = app.screen.query_one(MistakesView)
         await pilot.press("w")
         await until(pilot, lambda: "▀" in text_of(app))
         shown = text_of(app)
-        assert "A resnet18-finetune · seed 0" in shown and "wrong 5 of 24 validation images" in shown
-        assert "B mobilenetv3-extract · seed 0" in shown and "right 4" in shown
-        assert images(view) == sorted(wrong, reverse=True), "it is surer of later ones, so its loss is higher"
-        assert "✓      loss  image" in shown and "B      3.05  image-20.png" in shown
+        assert "A resnet18-finetune · 3 seeds" in shown and "some run wrong 10, every 1 of 24 val images" in shown
+        assert "B mobilenetv3-extract · 3 seeds" in shown and f"every run right {len(wrong - others)}" in shown
+        later = [number for number in sorted(wrong, reverse=True) if number]
+        assert images(view) == [0, *later], "all three are wrong of the first; they are surer of later ones"
+        assert "✓      loss  wrong  image" in shown
+        assert "–      1.31    3/3  image-00.png" in shown and "B      1.08    1/3  image-21.png" in shown
+        assert "label  ants   wrong  A 3/3, B 3/3" in shown
+        await pilot.press("down")
+        await until(pilot, lambda: "label  bees   wrong  A 1/3, B 0/3" in text_of(app))
         await pilot.press("w")
         await until(pilot, lambda: "only B right" in text_of(app))
         assert images(view) == sorted(wrong - others, reverse=True)
         await pilot.press("w")
         await until(pilot, lambda: "only neither" in text_of(app))
-        assert images(view) == sorted(wrong & others)
+        assert images(view) == [0, *(number for number in later if number in others)]
         await pilot.press("w", "escape")
         await until(pilot, lambda: "val acc" in text_of(app))
 
@@ -415,6 +422,16 @@ async def test_the_images_that_a_run_gets_most_wrong(app: TlTui, folder: Path) -
         screen.show(msgspec.structs.replace(app.state, interrupted=True, error="told again"))
         await idle(pilot)
         assert "A resnet18-finetune · seed 1" in text_of(app) and view.asked is not None and view.asked.worst
+        assert "B mobilenetv3-extract · seed 1" in text_of(app) and "wrong 4 of 24 validation images" in text_of(app)
+        assert "✓      loss  image" in text_of(app) and "wrong  A" not in text_of(app)
+        await pilot.press("r")
+        await until(pilot, lambda: isinstance(app.screen, Pick))
+        assert app.screen.query_one(OptionList).option_count == 8, "two strategies, and three runs of each"
+        await pilot.press("home", "enter")
+        await until(pilot, lambda: "B, to compare it with" in text_of(app))
+        await pilot.press("end", "enter")
+        await until(pilot, lambda: "A resnet18-finetune · 3 seeds" in text_of(app))
+        assert "B mobilenetv3-extract · seed 2" in text_of(app)
         await pilot.press("escape", "d")
         await until(pilot, lambda: "alone right" in text_of(app) and "✗ is sure" in text_of(app))
 
@@ -430,7 +447,7 @@ async def test_of_a_single_run_the_worst_images_and_of_none_a_word(app: TlTui, t
         await until(pilot, lambda: "w in the table" in text_of(app))
         await pilot.press("escape", "w")
         await until(pilot, lambda: "wrong 5 of 24 validation images" in text_of(app))
-        assert screen.mistakes.asked is not None and screen.mistakes.asked.runs == (0,)
+        assert screen.mistakes.asked is not None and screen.mistakes.asked.sides == ((0,),)
         (folder / "predictions" / "resnet18-finetune-0.safetensors").unlink()
         await pilot.press("escape", "w")
         await until(pilot, lambda: "was not saved, or is damaged" in text_of(app))

@@ -7,7 +7,7 @@ import io
 import json
 import shutil
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -19,6 +19,7 @@ from statsmodels.stats.proportion import proportion_confint
 from engine.data.discover import discover
 from engine.experiment import run
 from engine.logs.log import EventLog
+from engine.predict import Prediction, TrainedNetwork
 from engine.specs.presets import presets
 from engine.specs.spec import DataSource, Experiment
 from engine.specs.strategy import changed_strategy
@@ -138,6 +139,48 @@ def test_in_class_folders_it_says_how_good_the_network_is(
     assert told.startswith("path,label,class,probability,cold,warm\n") and head in told_to_people
     table = {str(Path(row["path"]).relative_to(mixed)): row["label"] for row in csv.DictReader(io.StringIO(told))}
     assert table == {path: labels.get(path, "") for path in answers if path != "cold/broken.png"}
+
+
+def test_only_the_wrong_ones_the_surest_answer_first_in_every_format(
+    folder: Path, mixed: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    chances = {"cold/new-0.png": 0.4, "cold/new-2.png": 0.1, "warm/new-1.png": 0.7, "warm/seen.png": 0.6}
+
+    def said(_: TrainedNetwork, paths: list[str]) -> Iterator[Prediction]:
+        for path in paths:
+            name = str(Path(path).relative_to(mixed))
+            cold = chances.get(name, 0.99 if name.startswith("cold") else 0.01)
+            yield Prediction(path, (), "broken") if "broken" in name else Prediction(path, (cold, 1 - cold))
+
+    monkeypatch.setattr("engine.predict.predictions_of", said)
+    names = ("cold/new-2.png", "warm/new-1.png", "cold/new-0.png", "warm/seen.png")  # the last two are equally sure
+    surest_first = [str(mixed / name) for name in names]
+    command = ["predict", folder.name, str(mixed), "--wrong", "--format"]
+    assert status([*command, "json"]) == 1
+    told, told_to_people = capsys.readouterr()
+    assert [one["path"] for one in json.loads(told)["images"]] == surest_first
+    assert (json.loads(told)["scores"]["images"], json.loads(told)["scores"]["accuracy"]) == (10, 0.6)
+    assert "cold/broken.png: cannot be read" in told_to_people
+    assert status([*command, "csv"]) == 1
+    assert [row["path"] for row in csv.DictReader(io.StringIO(capsys.readouterr().out))] == surest_first
+    assert status([*command, "text"]) == 1
+    *lines, all_of_them = capsys.readouterr().out.splitlines()[:5]
+    assert lines == [
+        f"{surest_first[0]}: warm (90.0 %), labelled cold",
+        f"{surest_first[1]}: cold (70.0 %), labelled warm",
+        f"{surest_first[2]}: warm (60.0 %), labelled cold",
+        f"{surest_first[3]}: cold (60.0 %), labelled warm",
+    ]
+    assert all_of_them.startswith("10 labelled images: accuracy 60.0 %")
+
+
+def test_which_are_wrong_is_not_asked_where_no_image_has_a_label(
+    folder: Path, mixed: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert status(["predict", folder.name, str(mixed / "warm"), "--wrong"]) == 2
+    told = capsys.readouterr()
+    assert "none of these images has a label" in told.err and "the classes: cold, warm" in told.err
+    assert not told.out
 
 
 def test_without_class_folders_nothing_is_said_of_labels(

@@ -11,6 +11,7 @@ import pytest
 from engine.folders.history import read_state
 from engine.logs import folder as folders
 from tests.engine.running import wait_for
+from tests.tui import logs
 from tests.tui.real_terminal import Terminal
 from tui.errors import app_log
 
@@ -40,12 +41,35 @@ def test_from_setup_to_the_table_with_keys_alone(terminal: Terminal, tmp_path: P
     terminal.wait_for("val acc", "tuned", "extracted")
     terminal.press("?")
     terminal.wait_for("Keys", "the line above")
-    terminal.press("\x1bq")  # Escape and q in one piece, as over a slow connection
+    logs.write(tmp_path / "runs" / "earlier-20200101-000000", logs.events())
+    terminal.press("\x1b4")  # Escape and 4 in one piece, as over a slow connection
+    terminal.wait_for("tuned", "ants-bees")
+    terminal.press("\x1b[F\r")  # End and Enter: the earlier one
+    terminal.wait_for("ants-bees", "val acc")
+    terminal.press("q")
     left = terminal.wait_for_end()
     assert terminal.exit_status == 0
-    assert "validation accuracy" in left, "the table stays in the scrollback"
+    assert "validation accuracy" in left and "tuned" in left, "the table of what was trained stays in the scrollback"
+    assert "ants-bees" not in left, "and not that of what was looked at"
     assert "Traceback" not in left
     assert [run.status for run in read_state(folder).runs] == ["finished", "finished"]
+
+
+def test_of_an_experiment_that_was_only_looked_at_one_line_says_where_it_is(
+    image_folder: Callable[..., Path], tmp_path: Path
+) -> None:
+    logs.write(tmp_path / "runs" / "earlier-20200101-000000", logs.events())
+    terminal = Terminal([str(image_folder())], 80, 24, tmp_path)
+    terminal.wait_for("Setup", "cold")
+    terminal.press("4")
+    terminal.wait_for("ants-bees", "finished")
+    terminal.press("\r")
+    terminal.wait_for("val acc", "t Plot")
+    terminal.press("q")
+    left = terminal.wait_for_end()
+    said = "runs/earlier-20200101-000000: `tl-tui compare earlier-20200101-000000` prints its results."
+    assert "".join(said.split()) in "".join(left.split())
+    assert "trainable parameters" not in left, "a line of the table"
 
 
 def test_keys_of_another_encoding_end_nothing(image_folder: Callable[..., Path], tmp_path: Path) -> None:

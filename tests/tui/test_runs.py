@@ -208,13 +208,38 @@ async def test_where_drawing_takes_long_it_is_done_more_rarely(monkeypatch: pyte
     assert len(drawn) < 10, "after 0.3 s, then not for 4 s"
 
 
-async def test_enter_opens_in_live_and_c_in_compare() -> None:
+async def test_enter_opens_what_is_wanted_of_an_experiment_and_other_keys_the_other() -> None:
+    write_all()
+    waited = logs.until("EpochFinished", 1, logs.events())[:-1]
+    logs.write(OUT / "f-20261118-120000", [*waited, ev.ExperimentFinished(end="stopped", time=logs.BEGAN)])
+    running = OUT / "g-20261117-120000"
+    running.mkdir()
+    with EventLog(running):
+        logs.write(running, logs.until("EpochFinished", 3, logs.events()))
+        app = App()
+        async with app.run_test(size=SIZES[1]) as pilot:
+            await opened(pilot)
+            found = {}
+            for one in app.runs.known:
+                await pilot.press("enter")
+                await pilot.pause()
+                found[one.name[0]] = [*(mode for _, mode in app.opened), *(["asks"] if app.screen != app.runs else [])]
+                app.opened.clear()
+                await pilot.press(*(["escape"] if app.screen != app.runs else []), "down")
+            done = {name: ["compare"] for name in "acd"}
+            assert found == {**done, "b": ["asks"], "e": ["live"], "f": ["live"], "g": ["live"], "[": []}
+            await pilot.press("home", "l", "down", "c")
+            assert app.opened == [("a-20261123-120000", "live"), ("b-20261122-120000", "compare")]
+
+
+async def test_enter_does_not_open_a_comparison_of_others() -> None:
     write_all()
     app = App()
     async with app.run_test(size=SIZES[0]) as pilot:
         await opened(pilot)
-        await pilot.press("enter", "down", "c", "end", "enter")
-        assert app.opened == [("a-20261123-120000", "live"), ("b-20261122-120000", "compare")]
+        app.marks = {OUT / "a-20261123-120000": None}
+        await pilot.press("enter", "down", "down", "enter")
+        assert app.opened == [("a-20261123-120000", "compare"), ("c-20261121-120000", "live")]
 
 
 async def test_nothing_there_says_what_to_do() -> None:
@@ -228,7 +253,7 @@ async def test_nothing_there_says_what_to_do() -> None:
         await pilot.press("r")
         await until(pilot, lambda: bool(app.runs.known))
         await pilot.press("enter")
-        assert app.opened == [("a-20261123-120000", "live")]
+        assert app.opened == [("a-20261123-120000", "compare")]
 
 
 async def test_a_running_experiment_is_followed() -> None:
@@ -261,7 +286,7 @@ async def test_the_cursor_stays_with_its_experiment() -> None:
         await pilot.pause()
         assert app.runs.table.cursor_row == 1
         await pilot.press("enter")
-        assert app.opened == [("a-20261120-120000", "live")]
+        assert app.opened == [("a-20261120-120000", "compare")]
 
 
 async def test_what_others_begin_and_go_on_with_appears_by_itself(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -357,7 +382,7 @@ async def test_a_filter_narrows_while_typing_and_outlasts_reading_again() -> Non
         await until(pilot, lambda: len(app.runs.known) == 8)
         assert table.has_focus and len(table.summaries) == 3, "Enter goes to the list and leaves it narrowed"
         await pilot.press("enter")
-        assert app.opened == [("a-20261123-120000", "live")]
+        assert app.opened == [("a-20261123-120000", "compare")]
         await pilot.press("escape")
         await pilot.pause()
         assert len(table.summaries) == 8 and "filter" not in text_of(app)

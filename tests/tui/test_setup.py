@@ -22,10 +22,12 @@ from textual.widgets import Button, Input
 import tui.app
 from engine.data.dataset import DataError
 from engine.hosts import thread
+from engine.logs.events import Device
 from engine.progress import WorkDone
 from engine.specs.presets import DEFAULT_STRATEGIES, named, on_rung, own_strategies_file, presets
 from engine.specs.spec import DataSource, Experiment, changed, default_experiment, to_toml
 from engine.specs.strategy import changed_strategy
+from tests.engine import known_costs
 from tests.tui import logs
 from tests.tui.conftest import idle, text_of, until
 from tui.app import TlTui
@@ -573,6 +575,26 @@ async def test_slash_goes_to_the_path_is_typed_in_it_and_what_was_found_scrolls_
         assert app.setup.data.path.value == "/xy"
 
 
+async def test_the_slash_that_leads_to_the_path_counts_where_the_path_is_there_only_with_it(
+    images: DataSource, home: Path
+) -> None:
+    app = App(images)
+    async with app.run_test(size=SIZES[0]) as pilot:
+        await settled(pilot)
+        path, there = app.setup.data.path, str(home / "ants-bees")
+        for typed_, becomes in ((there[1:], there), (there, there), ("ants-bees", "ants-bees"), ("tm/x", "tm/x")):
+            await pilot.press("slash")
+            await post(pilot, *typed_, "enter")
+            await settled(pilot)
+            assert path.value == becomes
+            await pilot.press("escape")
+        path.focus()
+        await pilot.press("ctrl+u")
+        await post(pilot, *there[1:], "enter")
+        await settled(pilot)
+        assert path.value == there[1:] and app.setup.data.problem, "it was reached by another key"
+
+
 async def post(pilot: Keys, *keys: str) -> None:
     """Keys that arrive together; a blank and a slash as themselves."""
     for key in keys:
@@ -989,3 +1011,29 @@ async def test_what_is_said_below_is_of_now(images: DataSource, monkeypatch: pyt
         await until(pilot, lambda: "an experiment is running: 2 shows it" in text_of(app))
         is_training = False
         await until(pilot, lambda: "2 runs · ctrl+r starts" in text_of(app))
+
+
+@pytest.mark.parametrize("size", [*SIZES, (60, 16)])
+async def test_how_long_it_will_take_is_told_beside_the_start(
+    images: DataSource, home: Path, size: tuple[int, int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    processor = Device("cpu", "a processor", 2**34)
+    monkeypatch.setattr("tui.work.foretelling.devices_here", lambda: [processor])
+    monkeypatch.setattr("engine.folders.costs._cache_is_empty", lambda: False)
+    tuned, extracted = default_experiment(presets()).strategies
+    folder = home / "runs" / "ants-bees-20261122-120000"
+    there = known_costs.Images(str(home / "ants-bees"), 2, 12, 8, 0, None)
+    logs.write(folder, known_costs.log(tuned, images=there, device=processor))
+    app = App(images)
+    async with app.run_test(size=size) as pilot:
+        await until(pilot, lambda: "2 runs · at least " in text_of(app))
+        start = " ".join(text_of(app).splitlines()[-2].split())
+        said = "Start 2 runs · at least 9 s · ctrl+r starts · nothing is known of mobilenetv3-extract"
+        assert start == said or (size[0] < 100 and said.startswith(start.removesuffix("…")))
+        assert "ctrl+r starts" in start  # also where not all of it has room
+        later = known_costs.log(extracted, images=there, device=processor)
+        logs.write(home / "runs" / "ants-bees-20261122-130000", later)
+        await pilot.press("4", "1")  # whoever comes back has perhaps trained something
+        await until(pilot, lambda: "2 runs · about 18 s · ctrl+r starts" in text_of(app))
+        await pilot.press("space")
+        await until(pilot, lambda: "1 run · about 9 s · ctrl+r starts" in text_of(app))

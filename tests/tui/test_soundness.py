@@ -8,6 +8,7 @@ from engine.data.check import Images, Report
 from engine.data.dataset import Unreadable
 from engine.data.duplicates import Duplicates, Pair, Picture
 from engine.data.findings import findings
+from engine.data.proposal import Proposal
 from engine.logs.events import Leak
 from engine.specs.spec import DataSource
 from tui.drawing.theme import LEVELS
@@ -20,6 +21,10 @@ def report(**values: object) -> Report:
     return replace(Report("d", "/d", "/d", counts, "given", "names", None, None, None, (), None, None), **values)
 
 
+def proposal() -> Proposal:
+    return Proposal(r"patient-(\d+)", 9, 120, 120, ())
+
+
 def test_every_alarm_of_the_check_is_a_line() -> None:
     leak = Leak(no_pixels=1.0, majority=0.5, shared=40, images=40, groups=9)
     grey = {"ants": (90, 90), "bees": (0, 90)}
@@ -29,11 +34,14 @@ def test_every_alarm_of_the_check_is_a_line() -> None:
         duplicates=Duplicates((), (), val_copies=3, test_copies=2, within=72),
         images=Images(180, 1, (1, 1), (1, 1), (1, 1), grey, ()),
     )
-    said = soundness(found_in, is_grouped=False, checking=None).plain
+    said = soundness(found_in, DataSource(), checking=None).plain
     found = [one for one in findings(found_in, DataSource()) if one.level == "alarm"]
     assert all(one.brief for one in findings(found_in, DataSource()))
     assert len(found) == alarms(found_in) == sum(line.startswith(LEVELS["alarm"][0]) for line in said.splitlines())
-    assert "40 of 40 test share others' groups" in said and "grey: 100% of ants, 0% of bees" in said
+    assert "40 of 40 test share others' groups\n  given test: move its files\n" in said
+    set_apart = soundness(replace(found_in, proposal=proposal()), DataSource(test_fraction=0.2), checking=None).plain
+    assert "test share others' groups" in set_apart and "given test" not in set_apart, "p names the groups"
+    assert "grey: 100% of ants, 0% of bees" in said
 
 
 def test_one_image_is_told_as_one() -> None:
@@ -42,6 +50,6 @@ def test_one_image_is_told_as_one() -> None:
         duplicates=Duplicates((pair,), (), 0, 0, 72),
         images=Images(20, 1, (1, 1), (1, 1), (1, 1), {}, (Unreadable("/d/broken.png", "cut off"),)),
     )
-    said = soundness(found, is_grouped=False, checking=None).plain
+    said = soundness(found, DataSource(), checking=None).plain
     assert "! 1 image cannot be read\n" in said
     assert "· 1 pair alike within a part\n" in said

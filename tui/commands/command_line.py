@@ -263,9 +263,10 @@ def compare(
 @click.argument("experiment", metavar="EXPERIMENT[:RUN]")
 @click.argument("images", nargs=-1, required=True, type=click.Path(path_type=Path), metavar="IMAGE|FOLDER...")
 @click.option("--format", "format_", type=click.Choice(["text", "csv", "json"]), default="text", show_default=True)
+@click.option("--wrong", is_flag=True, help="Of images with a label only those it gets wrong, its surest first.")
 @click.option("--device", metavar="NAME", default="auto", help="auto, cpu, cuda, cuda:1, …")
 @out_option
-def predict(experiment: str, images: tuple[Path, ...], format_: str, device: str, out: Path) -> int:
+def predict(experiment: str, images: tuple[Path, ...], format_: str, wrong: bool, device: str, out: Path) -> int:
     """Ask a trained network of other images: that of RUN, or of EXPERIMENT's run with the best validation accuracy.
 
     Images are seen as the run saw its own. In csv and json with the probability of every class. Where a FOLDER has
@@ -273,7 +274,7 @@ def predict(experiment: str, images: tuple[Path, ...], format_: str, device: str
     """
     from tui.commands.predict import print_predictions
 
-    return print_predictions(experiment, images, format_, out, device)
+    return print_predictions(experiment, images, format_, out, device, wrong=wrong)
 
 
 @cli.command(short_help="Write a trained network as an ONNX file.")

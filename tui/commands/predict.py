@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -19,6 +19,7 @@ from engine.data.folders import images_at, labels_at
 from engine.export.to_csv import csv_text
 from engine.export.to_json import json_text
 from engine.logs.folder import weights_file
+from engine.progress import WorkDone
 from engine.specs.toml import SpecError
 from engine.text import counted, listed, shown
 from engine.units import UNKNOWN, percent
@@ -39,11 +40,14 @@ NUMBERS = 40
 """Cells of a line of the scores that its two names do not have."""
 
 
-def print_predictions(experiment: str, images: Sequence[Path], format_: str, out: Path, device: str) -> int:
+def print_predictions(
+    experiment: str, images: Sequence[Path], format_: str, out: Path, device: str, *, wrong: bool = False
+) -> int:
     """What the best of the experiment's runs, or the named one, says of each image; 1 where one cannot be read.
 
-    Of the images in folders named as classes, how good it is too. ``SpecError`` where there is no such run or it has no
-    network, ``DataError`` where a folder has no images.
+    Of the images in folders named as classes, how good it is too. ``wrong``: only of those that it gets wrong, the most
+    confident mistake first. ``SpecError`` where there is no such run or it has no network, ``DataError`` where a folder
+    has no images, or only those that are wrong are asked for and none has a label.
     """
     folder, run = find_network(experiment, out)
     there = [(image, images_at(image)) for image in images]
@@ -57,10 +61,24 @@ def print_predictions(experiment: str, images: Sequence[Path], format_: str, out
         labels |= of_these
         for warning in warnings:
             print_line(warning, to_stderr=True)
-    said = predictions_of(network, [path for _, below in there for path in below])
-    told = _print_lines(said, network.classes, labels) if format_ == "text" else list(said)
+    if wrong and not labels:
+        raise DataError(
+            f"none of these images has a label, so nobody knows which are wrong; --wrong needs a FOLDER with folders "
+            f"named as the classes: {listed([*network.classes])}"
+        )
+    paths = [path for _, below in there for path in below]
+    said = predictions_of(network, paths)
+    if format_ == "text" and not wrong:
+        told = _print_lines(said, network.classes, labels)
+    else:
+        told = with_progress_bar(_collected(said, len(paths)), Console(stderr=True))
     problems = [one for one in told if one.problem]
     labelled = [one for one in told if one.path in labels and not one.problem]
+    if wrong:
+        told = _wrong_first(labelled, network.classes, labels)
+        if format_ == "text":
+            for one in told:
+                print_line(_line(one, network.classes, labels))
     measured = dict[str, Any]()
     if labelled:
         scores = scores_on(labelled, [labels[one.path] for one in labelled], network.classes)
@@ -84,11 +102,29 @@ def _print_lines(said: Iterable[Prediction], classes: Sequence[str], labels: Lab
         if one.problem or one.path in labels:
             kept.append(one)
         if not one.problem:
-            answer, probability = _answer(one, classes)
-            is_wrong = labels.get(one.path, answer) != answer
-            wrong = f", labelled {labels[one.path]}" if is_wrong else ""
-            print_line(f"{one.path}: {answer} ({percent(probability)}){wrong}")
+            print_line(_line(one, classes, labels))
     return kept
+
+
+def _line(one: Prediction, classes: Sequence[str], labels: Labels) -> str:
+    answer, probability = _answer(one, classes)
+    wrong = f", labelled {labels[one.path]}" if labels.get(one.path, answer) != answer else ""
+    return f"{one.path}: {answer} ({percent(probability)}){wrong}"
+
+
+def _collected(said: Iterable[Prediction], total: int) -> Generator[WorkDone, None, list[Prediction]]:
+    """All of them; yields how many are there."""
+    found = []
+    for one in said:
+        found.append(one)
+        yield WorkDone("predicting", len(found), total, images=True)
+    return found
+
+
+def _wrong_first(said: Iterable[Prediction], classes: Sequence[str], labels: Labels) -> list[Prediction]:
+    """Those that are wrong, the most confident mistake first; equally confident ones in their order."""
+    wrong = [one for one in said if _answer(one, classes)[0] != labels[one.path]]
+    return sorted(wrong, key=lambda one: -max(one.probabilities))
 
 
 def _seen(folder: Path, run: RunState, paths: Sequence[str]) -> SeenBefore | None:

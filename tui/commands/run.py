@@ -34,6 +34,7 @@ from tui.drawing.tables import comparison_table
 from tui.naming import called, how_to_go_on
 from tui.terminal.lost_terminal import output_may_end
 from tui.terminal.signals import asked_to_end
+from tui.words.forecast import how_long, on_what_ground
 from tui.words.run_words import STAGES, detail, division, doing, epoch, going_on, kept, measured, time
 
 POLL_SECONDS = 0.1
@@ -164,10 +165,14 @@ def _title(stage: StageProgress, run: RunState | None) -> str:
 def lines(event: AnyEvent, state: ExperimentState) -> Iterator[Text]:
     """What is printed when this happens."""
     match event:
-        case ev.ExperimentStarted(data=data, device=device):
+        case ev.ExperimentStarted(data=data, device=device, spec=spec, forecast=forecast):
             counts = f"{division(state)} · {len(data.classes)} classes"
             where = f"{shown(device.hardware)} ({size(device.memory)})"
             yield Text.assemble((shown(data.name), "bold"), f" · {counts} · {where}")
+            names = [strategy.name for strategy in spec.strategies]
+            if time_it_takes := how_long(forecast, names):
+                runs = counted(len(state.runs), "run", "runs")
+                yield Text(f"{runs} · {time_it_takes} · {on_what_ground(forecast, names)}")
         case ev.DataDecoded(left_out=left_out):
             if left_out:
                 yield Text(f"images left out because they could not be read: {left_out}", "yellow")

@@ -16,7 +16,7 @@ from textual.worker import get_current_worker
 from engine.comparison.rows import part_compared
 from engine.states.state import ExperimentState, condition
 from engine.text import shown
-from tui.compared import Compared
+from tui.compared import Compared, places_in
 from tui.drawing import bands
 from tui.drawing.theme import GREY, rgb
 from tui.errors import unexpected
@@ -74,7 +74,13 @@ class CompareScreen(Mode):
         Binding("d", "mistakes", "Images", id="compare.disagree", tooltip="the images that runs get wrong"),
         Binding("v", "words", "Why", id="compare.words", tooltip="read the verdict, what was not fair, and the specs"),
         Binding("m", "confusion", "Matrix", id="compare.matrix", tooltip="which classes are taken for which"),
-        Binding("w", "worst", "Worst", id="compare.worst", tooltip="the images that it gets most wrong, by their loss"),
+        Binding(
+            "w",
+            "worst",
+            "Worst",
+            id="compare.worst",
+            tooltip="the images that it gets most wrong in all its runs, by their loss",
+        ),
     ]
 
     def __init__(self) -> None:
@@ -327,7 +333,7 @@ class CompareScreen(Mode):
     def _cell_opened(self, event: ConfusionView.Opened) -> None:
         if self.compared is not None and self.view == "confusion":
             self._turn_to("mistakes")
-            self.mistakes.show_run(self.compared, event.place, event.part, event.cell)
+            self.mistakes.show_side(self.compared, (event.place,), event.part, event.cell)
             self.refresh_bindings()
 
     def action_cost(self) -> None:
@@ -336,21 +342,21 @@ class CompareScreen(Mode):
 
     def action_mistakes(self) -> None:
         """Shows the images that one of two runs, or neither, gets right."""
-        self.mistakes.leave_run()
+        self.mistakes.leave_side()
         self._open("mistakes")
 
     def action_worst(self) -> None:
-        """Shows the images that the run under the table's cursor, or the first of its strategy's, gets most wrong."""
+        """Shows the images that the run under the table's cursor, or all of its strategy's, get most wrong."""
         if self.compared is None or self.table.current is None:
             return
-        rows, there = self.compared.comparison.runs, self.table.current.column.rows
-        place = next((at for at, row in enumerate(rows) if row.has_result and any(row is one for one in there)), None)
-        if place is None:
-            self.notify(f"{shown(self.table.current.column.title, 60)} has no result yet.", severity="warning")
-        else:
+        column = self.table.current.column
+        if any(row.has_result for row in column.rows):
             self._turn_to("mistakes")
-            self.mistakes.show_run(self.compared, place, part_compared(rows))
+            part = part_compared(self.compared.comparison.runs)
+            self.mistakes.show_side(self.compared, places_in(self.compared, column), part)
             self.refresh_bindings()
+        else:
+            self.notify(f"{shown(column.title, 60)} has no result yet.", severity="warning")
 
     def action_confusion(self) -> None:
         """Shows the confusion matrix of what is under the table's cursor."""

@@ -21,7 +21,7 @@ from engine.states.state import can_go_on
 from engine.text import shown
 from tui.drawing.text import below
 from tui.drawing.theme import AMBER, ROSE, rgb
-from tui.errors import why
+from tui.errors import told
 from tui.host import app_of
 from tui.naming import called
 from tui.screens.frame import Mode
@@ -230,11 +230,9 @@ class LiveScreen(Mode):
         app = app_of(self)
         if app.folder is None or not self._is_live:
             return
-        try:
+        with told(self, "Not sent", app.folder):
             send_command(app.folder, action, name)
             self.notify(asked(action, self._run(name) if name else app.state.current))
-        except OSError as error:
-            self.notify(why(app.folder, error), severity="error")
 
     @property
     def _is_live(self) -> bool:

@@ -70,11 +70,12 @@ class RunsScreen(Mode):
             "space", "mark", "Mark", id="runs.mark", tooltip="mark the experiment for Compare, or take the mark away"
         ),
         Binding("c", "compare", "Compare", id="runs.compare", tooltip="compare what is marked, else this experiment"),
+        Binding("l", "live", "Live", id="runs.live", tooltip="open the experiment in Live, whatever became of it"),
         # with priority, so that it acts before what is typed next, which may have arrived together with it
         Binding(
             "slash",
             "filter",
-            "Filter",
+            "Find",
             key_display="/",
             priority=True,
             id="runs.filter",
@@ -156,7 +157,7 @@ class RunsScreen(Mode):
         match action:
             case "filter" | "note" if self.filter.is_typed_in:
                 return False
-            case "mark" | "mark_runs" | "differs" | "reuse" | "note" | "delete":
+            case "live" | "mark" | "mark_runs" | "differs" | "reuse" | "note" | "delete":
                 return None if self.table.current is None else True
             case "compare":
                 return None if self.table.current is None and not app_of(self).marks else True
@@ -186,6 +187,10 @@ class RunsScreen(Mode):
             self.app.call_later(app_of(self).action_go, "compare")
         else:
             self._open("compare")
+
+    def action_live(self) -> None:
+        """Opens the experiment under the cursor in Live."""
+        self._open("live")
 
     def action_mark(self) -> None:
         """Marks the experiment under the cursor, or takes its mark away."""
@@ -285,7 +290,7 @@ class RunsScreen(Mode):
     def _selected(self) -> None:
         summary = self.table.current
         if summary is None or summary.status != "interrupted":
-            self._open("live")
+            self._open("compare" if summary is not None and self._is_to_compare(summary) else "live")
             return
         reached = summary.reached.items()
         best = ", ".join(f"{shown(name, 60)} {percent_range(some)}" for name, some in reached if some)
@@ -298,6 +303,15 @@ class RunsScreen(Mode):
                 "Only look (n)",
             ),
             partial(self._answered, summary),
+        )
+
+    def _is_to_compare(self, summary: Summary) -> bool:
+        """Whether Compare has what is wanted of it: results, and nobody goes on with it; and would not show others."""
+        marks = app_of(self).marks
+        return (
+            summary.status in ("finished", "stopped")
+            and bool(summary.best)
+            and summary.folder in (marks or {summary.folder})
         )
 
     def _answered(self, summary: Summary, resume: bool | None) -> None:

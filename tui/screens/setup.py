@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
@@ -14,10 +15,12 @@ from textual.containers import Horizontal, Vertical
 from textual.widget import Widget
 from textual.widgets import Button, Input, OptionList, Static
 
+from engine.logs.events import Forecast
 from engine.specs.presets import known_strategies, presets
 from engine.specs.spec import DataSource, Experiment, changed, default_experiment, with_absolute_paths
 from engine.specs.strategy import Strategy, settings
 from engine.specs.toml import SpecError
+from engine.states.forecast import forecast, images_of
 from engine.text import shown
 from tui.host import app_of
 from tui.screens.frame import Mode
@@ -35,7 +38,9 @@ from tui.work.latest import Latest
 
 if TYPE_CHECKING:
     from engine.states.state import ExperimentState
+    from tui.words.data_summary import DataFound
     from tui.work.backbones import WeightsQuery
+    from tui.work.foretelling import Earlier
 
 STOP_FIRST = "an experiment is running: stop it first (2, then s)"
 
@@ -147,6 +152,7 @@ class SetupScreen(Mode):
         self.start_line = StartLine()
         self._resumed = False
         self._sought: WeightsQuery | None = None  # whose weights were last looked for
+        self._earlier: Earlier | None = None  # what is known of runs before
         self._said_of = False, False  # whether anything was being started here, and trained
         self._entered_in: tuple[Input, DataSource] | None = None
         self._first = self._written  # what it began with
@@ -180,6 +186,7 @@ class SetupScreen(Mode):
         else:
             self._sought = None  # meanwhile an experiment may have fetched them
             self._say()
+            self._read_earlier()
             if not app_of(self).hosting.is_busy:
                 self.data.check_images()  # which starting stopped, where nothing came of it
 
@@ -190,6 +197,7 @@ class SetupScreen(Mode):
         await self.form.complete()
         self._describe(self.strategies.current or self.form.strategy)
         self._seek_weights()
+        self._read_earlier()
 
     @property
     def _written(self) -> object:
@@ -509,7 +517,23 @@ class SetupScreen(Mode):
         elif self.options.is_looking:
             self.start_line.say(SEEKING)
         else:
-            self.start_line.say(planned(len(self.strategies.chosen), *self.options.count, self.data.alarms))
+            asked = self.asked()
+            self.start_line.say(planned(asked, self.data.alarms, self._forecast(asked, self.data.found)))
+
+    def _forecast(self, asked: Experiment, found: DataFound) -> Forecast:
+        """How long that will take, as far as earlier runs are known by now."""
+        if self._earlier is None:
+            return Forecast()
+        costs, devices = self._earlier
+        path = os.path.abspath(found.report.path)  # noqa: PTH100 - as the experiment will have it
+        return forecast(costs, asked, images_of(path, found.report.counts, asked.folds), devices)
+
+    @work(exclusive=True, group="earlier", exit_on_error=False)
+    async def _read_earlier(self) -> None:
+        from tui.work.foretelling import reading  # noqa: PLC0415 - not needed for the first frame
+
+        self._earlier = await reading.answer(app_of(self).out)
+        self._say()
 
 
 def _panel(title: str, *content: Widget, id_: str) -> Vertical:

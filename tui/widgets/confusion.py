@@ -18,7 +18,7 @@ from engine.comparison.parts import Part
 from engine.comparison.rows import of_part
 from engine.text import counted, shown
 from engine.units import percent
-from tui.compared import Compared, identity, places_of
+from tui.compared import Compared, identity, offered, places_of
 from tui.drawing.text import told_apart
 from tui.drawing.theme import AMBER, BLUE, GREY, rgb
 from tui.widgets.cells import MatrixCells, PairCells, fits
@@ -185,12 +185,7 @@ class ConfusionView(Vertical):
         """Asks for a strategy, or for one of its runs."""
         if self.compared is None:
             return
-        there: list[Column] = []
-        runs = columns(self.compared.comparison, single_runs=True)
-        for one in columns(self.compared.comparison):
-            there.append(one)
-            there += [run for run in runs if run.title == one.title] if len(one.rows) > 1 else []
-        names = [f"    {one.note}" if len(one.rows) == 1 and one.note else shown(one.title, 160) for one in there]
+        names, there = zip(*offered(self.compared), strict=True)
         compared = self.compared
 
         def chosen(number: int | None) -> None:

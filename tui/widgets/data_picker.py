@@ -12,7 +12,7 @@ from textual import on, work
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Vertical, VerticalScroll
-from textual.events import Resize
+from textual.events import DescendantBlur, Resize
 from textual.message import Message
 from textual.timer import Timer
 from textual.widgets import Input, Static
@@ -22,7 +22,7 @@ from engine.progress import WorkDone
 from engine.specs.spec import DataSource
 from engine.text import shown
 from tui.widgets.field import FIELD_KEYS, Field
-from tui.widgets.path_input import PathInput, unquoted
+from tui.widgets.path_input import PathInput, unquoted, with_slash
 from tui.words.data_summary import DEMO, DataFound, described, may_be_tested
 from tui.words.soundness import MOST_AT_ONCE, alarms
 from tui.work.latest import Latest
@@ -84,6 +84,7 @@ class DataPicker(Vertical):
         self.found: DataFound | None = None
         self.problem = ""
         self._pause: Timer | None = None
+        self._by_slash = False  # whether that key led to the path: a person may mean it as the path's first character
         self._looked: DataSource | None = None
         self._checking: WorkDone | None = None
         self._unseen: DataSource | None = None  # whose images could not be looked at
@@ -187,6 +188,11 @@ class DataPicker(Vertical):
         """The cursor is in the path, all of it selected; at once, for a key that arrived together with this one."""
         self.screen.set_focus(self.path)
         self.path.select_all()
+        self._by_slash = True
+
+    @on(DescendantBlur)
+    def _left(self) -> None:
+        self._by_slash = False
 
     @on(_DataPath.Paged)
     def _page(self, event: _DataPath.Paged) -> None:
@@ -228,6 +234,8 @@ class DataPicker(Vertical):
         """Looks at what is typed now, in a thread."""
         if self._pause is not None:
             self._pause.stop()
+        if self._by_slash and (meant := with_slash(self.path.value)) != self.path.value:
+            self.put(Path(meant))
         source = self.source
         self._looked = source
         if source.path is None and source.validation is None:

@@ -1,4 +1,4 @@
-"""Which runs' images are shown, and whose right ones, in two lines. Pure."""
+"""Which sides' images are shown, and whose right ones, in two lines. Pure."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def whose(asked: MistakeQuery | None) -> Who:
 
 
 def head(names: Sequence[str], found: MistakeResult, only: str, of_class: str | None, width: int) -> Text:
-    """The runs' names, how many images which of them gets right, and what is left out: a line a run.
+    """The sides' names, how many images which of them gets right, and what is left out: a line a side.
 
     ``only``: whose images are shown; ``of_class``: of which class, None for all.
     """
@@ -65,13 +65,21 @@ def _of_mistakes(found: MistakeResult) -> tuple[Text, Text]:
 
 
 def _of_one(found: MistakeResult) -> tuple[Text, Text]:
-    """What stands behind the names where the first run is asked about."""
+    """What stands behind the names where the first side is asked about."""
     cell = found.asked.cell
     count, right = len(found.found), sum(1 in one.right for one in found.found)
     unseen = sum(len(one.predicted) == 1 for one in found.found)
     kind = PARTS[found.asked.part]
+    several = [any(side < len(one.runs) and one.runs[side] > 1 for one in found.found) for side in (0, 1)]
+    if several[0]:  # short, since at 80 cells the names have to be whole
+        by_all, part = sum(one.runs_wrong[0] == one.runs[0] for one in found.found), found.asked.part
+        images = counted(found.images, f"{part} image", f"{part} images")
+        wrong = f"  some run wrong {count:,}, every {by_all:,} of {images}"
+    else:
+        wrong = f"  wrong {count:,} of {counted(found.images, f'{kind} image', f'{kind} images')}"
+    is_right = "every run right" if several[1] else "right"
     return (
-        Text(f"  wrong {count:,} of {counted(found.images, f'{kind} image', f'{kind} images')}", rgb(GREY))
+        Text(wrong, rgb(GREY))
         if cell is None
         else Text.assemble(
             (f"  {shown(cell.true, 30)} → {shown(cell.predicted, 30)}", rgb(AMBER)),
@@ -79,5 +87,5 @@ def _of_one(found: MistakeResult) -> tuple[Text, Text]:
         ),
         Text("  what it said was not saved", rgb(AMBER))
         if found.is_alone
-        else Text(f"  right {right:,}" + (f" · has not seen {unseen:,}" if unseen else ""), rgb(GREY)),
+        else Text(f"  {is_right} {right:,}" + (f" · has not seen {unseen:,}" if unseen else ""), rgb(GREY)),
     )

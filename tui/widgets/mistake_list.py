@@ -19,30 +19,34 @@ if TYPE_CHECKING:
 
 LETTERS = "AB"
 PREFIX = 13
-"""Cells before the file's name."""
+"""Cells before the file's name, besides those that count runs."""
 MOST = 60
 """Cells that the list takes at most."""
 FACTS = 40
 """Cells that what is said of an image needs beside the list."""
+GAP = 2
+"""Cells before a column."""
 PICTURE_SHAPE = 3
 """Cells of width a row of height that a picture needs: a photograph is three to two, and a cell is as high as two."""
 BESIDE_NAME = 12
-"""Cells of what a run says besides the name of the class that it takes the image for: its letter, a sign, how sure."""
+"""Cells of what a side says besides the name of the class that it takes the image for: its letter, a sign, how sure."""
 BETWEEN = 3
-"""Cells before what a run that is wrong says of the class that is right."""
+"""Cells before what a side that is wrong says of the class that is right."""
 COLOURS = (BLUE, GREEN)
-"""Of the first and of the other run."""
+"""Of the first and of the other side."""
 
 
 class MistakeList(Listing):
-    """Which run is right and which wrong, how sure that one is of its mistake, and the file's name; or which is right,
-    and the first run's loss.
+    """Which side is right and which wrong, how sure that one is of its mistake, and the file's name; or which is right,
+    the first one's loss, and where that is of several runs, how many of these are wrong.
     """
 
     def __init__(self) -> None:
         super().__init__(id="mistake-list")
         self.found: Sequence[Answered] = ()
         self.has_losses = False
+        self.counts = 0
+        """Cells that tell how many runs are wrong, with the gap before them."""
 
     @property
     def count(self) -> int:
@@ -57,6 +61,8 @@ class MistakeList(Listing):
     def put_all(self, found: Sequence[Answered], *, losses: bool) -> None:
         """Shows these, with losses or with how sure; the cursor stays with its image, if it is among them."""
         self.has_losses = losses
+        has_several = losses and any(one.runs[0] > 1 for one in found)
+        self.counts = GAP + max(len("wrong"), *(len(how_many_wrong(one, 0)) for one in found)) if has_several else 0
         path = self.current.path if self.current else ""
         self.found = found
         self.cursor = next((number for number, one in enumerate(found) if one.path == path), 0)
@@ -69,35 +75,48 @@ class MistakeList(Listing):
     def head(self, width: int) -> list[Text]:
         """What the columns are."""
         del width
-        return [Text("✓      loss  image" if self.has_losses else "✓  ✗ is sure image", rgb(GREY))]
+        counts = f"{'wrong':>{self.counts - GAP}}{' ' * GAP}" if self.counts else ""
+        return [Text(f"✓      loss  {counts}image" if self.has_losses else "✓  ✗ is sure image", rgb(GREY))]
 
     def line(self, number: int, width: int) -> Text:
-        """``A  B  99 %  image.jpg``; ``B      4.61  image.jpg`` with a loss."""
+        """``A  B  99 %  image.jpg``; with losses ``B      4.61  image.jpg``, of several runs also ``1/3``."""
         one = self.found[number]
         names = [shown(PurePath(other.path).name) for other in self.found[self.first : self.first + self.size.height]]
-        name = told_apart(names, max(8, width - PREFIX))[number - self.first]
-        right, wrong = ("".join(LETTERS[run] for run in runs) for runs in (one.right, one.wrong))
+        name = told_apart(names, max(8, width - PREFIX - self.counts))[number - self.first]
+        right, wrong = ("".join(LETTERS[side] for side in sides) for sides in (one.right, one.wrong))
         style = f"bold {rgb(COLOURS[one.right[0]])}" if len(one.right) == 1 else "bold" if one.right else rgb(GREY)
-        said = f"{one.loss:8.2f}" if self.has_losses else f"{wrong:<2}{100 * one.confidence:4.0f} %"
+        counts = f"{' ' * GAP}{how_many_wrong(one, 0):>{self.counts - GAP}}" if self.counts else ""
+        said = f"{one.losses[0]:8.2f}{counts}" if self.has_losses else f"{wrong:<2}{100 * one.confidence:4.0f} %"
         sure = Text(said, rgb(ROSE if wrong else GREY))
         return Text.assemble((f"{right or '–':<3}", style), sure, f"  {name}")
 
 
-def list_width(names: Iterable[str], width: int, height: int) -> int:
-    """Cells of ``width`` for the list: two fifths, or more for its names where a picture of ``height`` leaves them."""
+def how_many_wrong(one: Answered, side: int) -> str:
+    """``2/3``: how many of the side's runs are wrong, of those that predicted the image."""
+    return f"{one.runs_wrong[side]}/{one.runs[side]}"
+
+
+def list_width(names: Iterable[str], width: int, height: int, prefix: int = PREFIX) -> int:
+    """Cells of ``width`` for the list: two fifths, or more for its names where a picture of ``height`` leaves them.
+
+    ``prefix``: cells before a name.
+    """
     longest = max(map(cell_len, names), default=0)
     left = width - max(FACTS, PICTURE_SHAPE * height)
-    return min(MOST, max(2 * width // 5, min(PREFIX + longest, left)))
+    return min(MOST, max(2 * width // 5, min(prefix + longest, left)))
 
 
 def facts(one: Answered, width: int) -> Text:
-    """An image in words: its file, its label, and what each of the runs says, in lines of at most ``width`` cells."""
+    """An image in words: its file, its label, and what each side says, in lines of at most ``width`` cells."""
     folder, name = str(PurePath(one.path).parent), PurePath(one.path).name
     lines = [
         Text.assemble((cut_in_the_middle(shown(name), width), "bold")),
         Text(cut_in_the_middle(shown(folder), width), rgb(GREY)),
         Text.assemble(("label  ", rgb(GREY)), (shown(one.label, 60), "bold")),
     ]
+    if max(one.runs) > 1:
+        wrong = ", ".join(f"{LETTERS[side]} {how_many_wrong(one, side)}" for side in range(len(one.runs)))
+        lines[-1].append("   wrong  ", rgb(GREY)).append(wrong)
     if one.group:
         lines[-1].append("   group  ", rgb(GREY)).append(shown(one.group, 60))
     of_label = [f" {100 * probability:.1f} %" for probability in one.of_label]

@@ -1,4 +1,4 @@
-"""Where two runs disagree, what one gets most wrong, or a cell of its matrix: images, and what runs say of them."""
+"""Where two runs disagree, what one or a strategy gets most wrong, or a cell of a matrix: images, and who says what."""
 
 from __future__ import annotations
 
@@ -16,18 +16,18 @@ from textual.widget import Widget
 from textual.widgets import Static
 from textual.worker import get_current_worker
 
-from engine.comparison.columns import seed_of
+from engine.comparison.columns import columns, seed_of
 from engine.comparison.confusion import Cell
 from engine.comparison.parts import Part
 from engine.comparison.rows import part_compared
 from engine.text import shown
-from tui.compared import Compared, beside, best_pair, identity, places_of
+from tui.compared import Compared, beside, best_pair, identity, offered, places_in, places_of
 from tui.widgets.dialogs import Pick
 from tui.widgets.mistake_head import head, whose
-from tui.widgets.mistake_list import MistakeList, facts, list_width
+from tui.widgets.mistake_list import PREFIX, MistakeList, facts, list_width
 from tui.widgets.picture import Picture
 from tui.widgets.rows import Rows
-from tui.work.finding_mistakes import MistakeQuery, MistakeResult, find
+from tui.work.finding_mistakes import MistakeQuery, MistakeResult, Side, find
 
 ABOVE_AND_BELOW = 8
 """Rows of the head and of what is said of an image, which a picture does not have."""
@@ -38,8 +38,8 @@ class MistakesView(Vertical):
     """Two runs' mistakes on the part on which runs are compared: those of one of the two, of A or of B alone, or those
     of both; also of one class alone.
 
-    Of a single run the images that it gets most wrong, or those in a ``cell`` of its confusion matrix, and what the
-    other says of them.
+    Of a run, or of all of a strategy's together, the images that it gets most wrong, or of a run those in a ``cell`` of
+    its confusion matrix, and what the other says of them.
     """
 
     DEFAULT_CSS = """
@@ -62,7 +62,7 @@ class MistakesView(Vertical):
             tooltip="one of them right, A alone, B alone, neither (of one run's: all of it first)",
         ),
         Binding("c", "klass", "Class", id="mistakes.class", tooltip="only images of one class"),
-        Binding("r", "runs", "Runs", id="mistakes.runs", tooltip="choose the two runs"),
+        Binding("r", "runs", "Runs", id="mistakes.runs", tooltip="choose the two"),
     ]
 
     class Back(Message):
@@ -95,34 +95,36 @@ class MistakesView(Vertical):
         if self.of_class not in compared.comparison.data.classes:
             self.of_class = None
         now = places_of(compared)
-        wanted = [identity(before, place) for place in asked.runs] if before is not None and asked is not None else []
-        kept = tuple(now[one] for one in wanted if one in now)
+        sides = asked.sides if before is not None and asked is not None else ()
+        wanted = [[identity(before, place) for place in side] for side in sides] if before is not None else []
+        kept = tuple(tuple(now[one] for one in side) for side in wanted if {*side} <= now.keys())
         part = part_compared(compared.comparison.runs)
         if asked is not None and kept and len(kept) == len(wanted):
             is_of_both = asked.cell is None and not asked.worst
-            self.asked = asked._replace(runs=kept, part=part if is_of_both else asked.part)
+            self.asked = asked._replace(sides=kept, part=part if is_of_both else asked.part)
         else:
             pair = best_pair(compared)
-            self.asked = MistakeQuery(pair, part=part) if pair is not None else None
+            self.asked = MistakeQuery(((pair[0],), (pair[1],)), part=part) if pair is not None else None
         self._look()
 
-    def show_run(self, compared: Compared, place: int, part: Part, cell: Cell | None = None) -> None:
-        """Looks at what this run gets most wrong, or at a cell of its matrix, beside what the other run says that was
-        looked at, or the one that is compared best.
+    def show_side(self, compared: Compared, side: Side, part: Part, cell: Cell | None = None) -> None:
+        """Looks at what these runs get most wrong, or at a cell of one's matrix, beside what the other side says that
+        was looked at, or the one that is compared best.
         """
-        runs = self.asked.runs if self.asked is not None and self.compared is compared else ()
-        other = next((run for run in runs if run != place), None) if place in runs else None
-        if other is None:
-            other = beside(compared, place)
+        sides = self.asked.sides if self.asked is not None and self.compared is compared else ()
+        other = next((one for one in sides if one != side), ()) if side in sides else ()
+        if not other:
+            other = beside(compared, side)
         self.compared, self.who, self.found = compared, 0, None
-        self.asked = MistakeQuery((place,) if other is None else (place, other), cell, part, worst=cell is None)
+        self.asked = MistakeQuery((side, other) if other else (side,), cell, part, worst=cell is None)
         self._look()
 
-    def leave_run(self) -> None:
-        """Looks at both runs' mistakes the next time, of the same runs where these are two."""
+    def leave_side(self) -> None:
+        """Looks at two runs' mistakes the next time, at the same ones where these are two."""
         if self.asked is not None and (self.asked.cell is not None or self.asked.worst):
-            runs = self.asked.runs
-            self.asked, self.who, self.found = MistakeQuery(runs) if len(runs) == 2 else None, 0, None
+            sides = self.asked.sides
+            are_two_runs = [len(side) for side in sides] == [1, 1]
+            self.asked, self.who, self.found = MistakeQuery(sides) if are_two_runs else None, 0, None
 
     @property
     def cell(self) -> Cell | None:
@@ -130,9 +132,9 @@ class MistakesView(Vertical):
         return self.asked.cell if self.asked is not None else None
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
-        """A cell is of a class already; of a single run nothing is left out."""
+        """A cell is of a class already; of a single side nothing is left out."""
         del parameters
-        is_alone = self.asked is not None and len(self.asked.runs) == 1
+        is_alone = self.asked is not None and len(self.asked.sides) == 1
         return None if (action == "klass" and self.cell is not None) or (action == "who" and is_alone) else True
 
     def take_focus(self) -> None:
@@ -171,35 +173,42 @@ class MistakesView(Vertical):
         self.app.push_screen(Pick("Images of", names, at), chosen)
 
     def action_runs(self) -> None:
-        """Asks for the first run, then for the other."""
+        """Asks for the first run, or of what is most wrong also a strategy with all its runs, then for the other."""
         if self.compared is None or self.asked is None:
             return
-        compared, pair = self.compared, self.asked.runs
-        places = [place for place, row in enumerate(compared.comparison.runs) if row.has_result]
-        names = [self._named(place) for place in places]
-        present = [places.index(place) for place in pair if place in places]
-        if len(places) < 2:
+        compared = self.compared
+        there = self._offered(compared, with_strategies=self.asked.worst)
+        names, sides = [name for name, _ in there], [side for _, side in there]
+        present = [sides.index(side) for side in self.asked.sides if side in sides]
+        if len(sides) < 2:
             return
 
         def second(number: int | None, first: int) -> None:
             if number is not None and number != first:
-                self._choose(identity(compared, places[first]), identity(compared, places[number]))
+                self._choose(*([identity(compared, place) for place in sides[at]] for at in (first, number)))
 
         def first(number: int | None) -> None:
             if number is not None:
-                other = next(at for at in (*reversed(present), *range(len(places))) if at != number)
+                other = next(at for at in (*reversed(present), *range(len(sides))) if at != number)
                 self.app.push_screen(Pick("B, to compare it with", names, other), lambda answer: second(answer, number))
 
-        self.app.push_screen(Pick("A, the first run", names, next(iter(present), 0)), first)
+        self.app.push_screen(Pick("A, the first", names, next(iter(present), 0)), first)
 
-    def _choose(self, *chosen: tuple[str, str]) -> None:
-        """Looks at these two runs, wherever they are by now: an experiment may have gone on since they were named."""
+    def _offered(self, compared: Compared, *, with_strategies: bool) -> list[tuple[str, Side]]:
+        """What may be chosen, by name: the runs that have a result, or with them the strategies that have one."""
+        if with_strategies:
+            known = [(name, one) for name, one in offered(compared) if any(row.has_result for row in one.rows)]
+            return [(name, places_in(compared, one)) for name, one in known]
+        places = [place for place, row in enumerate(compared.comparison.runs) if row.has_result]
+        return [(self._named((place,)), (place,)) for place in places]
+
+    def _choose(self, *chosen: Sequence[tuple[str, str]]) -> None:
+        """Looks at these two sides, wherever they are by now: an experiment may have gone on since they were named."""
         if self.compared is None or self.asked is None:
             return
         now = places_of(self.compared)
-        one, other = (now.get(run) for run in chosen)
-        if one is not None and other is not None:
-            self.asked = self.asked._replace(runs=(one, other))
+        if all(run in now for side in chosen for run in side):
+            self.asked = self.asked._replace(sides=tuple(tuple(now[run] for run in side) for side in chosen))
             self._look()
 
     def _look(self) -> None:
@@ -210,12 +219,12 @@ class MistakesView(Vertical):
             return
         if self.found is None:
             self._say("reading …")
-        chosen = [self.compared.runs[place] for place in self.asked.runs]
-        self._read(self.asked, [(one.source.folder, one.run.run) for one in chosen])
+        chosen = [[self.compared.runs[place] for place in side] for side in self.asked.sides]
+        self._read(self.asked, [[(one.source.folder, one.run.run) for one in side] for side in chosen])
 
     @work(thread=True, exclusive=True, group="mistakes", exit_on_error=False)
-    def _read(self, asked: MistakeQuery, runs: Sequence[tuple[Path | None, str]]) -> None:
-        found = find(asked, runs)
+    def _read(self, asked: MistakeQuery, sides: Sequence[Sequence[tuple[Path | None, str]]]) -> None:
+        found = find(asked, sides)
         if not get_current_worker().is_cancelled:
             self.post_message(found)
 
@@ -247,7 +256,7 @@ class MistakesView(Vertical):
     def _head(self) -> None:
         """The runs, what they get right, and what is left out."""
         if self.found is not None and self.found.asked == self.asked:
-            names = [self._named(place) for place in self.found.asked.runs]
+            names = [self._named(side) for side in self.found.asked.sides]
             of_class = self.of_class if self.cell is None else None
             self.head.update(head(names, self.found, whose(self.asked)[self.who][0], of_class, self.size.width))
 
@@ -276,7 +285,8 @@ class MistakesView(Vertical):
     def _divide(self) -> None:
         """Gives the list the cells that the picture leaves."""
         names = (shown(Path(one.path).name) for one in self.listing.found)
-        self.listing.styles.width = list_width(names, self.size.width, self.size.height - ABOVE_AND_BELOW)
+        height, prefix = self.size.height - ABOVE_AND_BELOW, PREFIX + self.listing.counts
+        self.listing.styles.width = list_width(names, self.size.width, height, prefix)
 
     def _show_current(self) -> None:
         one = self.listing.current
@@ -284,8 +294,11 @@ class MistakesView(Vertical):
             self.facts.put(facts(one, max(20, self.facts.size.width)))
             self.picture.show(one.path, self.listing.nearby())
 
-    def _named(self, place: int) -> str:
+    def _named(self, side: Side) -> str:
         if self.compared is None:
             return ""
-        row = self.compared.comparison.runs[place]
-        return f"{shown(row.strategy, 160)} · {seed_of(row)}"
+        row = self.compared.comparison.runs[side[0]]
+        if len(side) == 1:
+            return f"{shown(row.strategy, 160)} · {seed_of(row)}"
+        note = next(one.note for one in columns(self.compared.comparison) if one.title == row.strategy)
+        return f"{shown(row.strategy, 160)} · {note}"

@@ -32,6 +32,15 @@ def completion(value: str, words: Sequence[str] = ()) -> str | None:
     return f"{folder}/{matches[0]}" if matches and "/" in value else next(iter(matches), None)
 
 
+def with_slash(text: str) -> str:
+    """The path with a slash before it, if it is there only so and nothing here begins like it: of what was typed after
+    a key that is itself a slash.
+    """
+    if not text or text[0] in "/~" or os.path.lexists(text) or completion(text) is not None:
+        return text
+    return f"/{text}" if os.path.lexists(f"/{text}") else text
+
+
 def unquoted(text: str) -> str:
     """The path without blanks around it, and without the quotes of a shell unless it is there with them."""
     text = text.strip()

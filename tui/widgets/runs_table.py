@@ -37,7 +37,13 @@ class RunsTable(DataTable[Text]):
     """
 
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("enter", "select_cursor", "Open", id="runs.open", tooltip="open the experiment in Live"),
+        Binding(
+            "enter",
+            "select_cursor",
+            "Open",
+            id="runs.open",
+            tooltip="compare its results; go on if it was interrupted; else Live",
+        ),
         Binding("home", "scroll_top", "Newest", show=False, id="runs.newest", tooltip="go to the newest experiment"),
         Binding("end", "scroll_bottom", "Oldest", show=False, id="runs.oldest", tooltip="go to the oldest experiment"),
     ]

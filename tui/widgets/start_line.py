@@ -7,8 +7,11 @@ from textual.app import ComposeResult
 from textual.containers import Horizontal
 from textual.widgets import Button, Static
 
+from engine.logs.events import Forecast
+from engine.specs.spec import Experiment
 from engine.text import counted, shown
 from tui.drawing.theme import LEVELS, ROSE, rgb
+from tui.words.forecast import how_long, on_what_ground
 
 STARTING = "starting: loading PyTorch and looking at what is asked for …"
 RUNNING = "an experiment is running: 2 shows it"
@@ -51,13 +54,16 @@ class StartLine(Horizontal):
         self.message.update(said)
 
 
-def planned(strategies: int, seeds: int, folds: int | None, alarms: int) -> Text:
-    """How many runs would start, after how many alarms there are: what the data panel tells of them may have no room.
-
-    ``folds``: None where the data are split once.
+def planned(experiment: Experiment, alarms: int, forecast: Forecast) -> Text:
+    """How many runs would start and how long they will take, after how many alarms there are: what the data panel tells
+    of them may have no room.
     """
     said = f"{LEVELS['alarm'][0]} {counted(alarms, 'alarm', 'alarms')} · " if alarms else ""
-    return Text.assemble((said, f"bold {rgb(ROSE)}"), f"{_runs(strategies, seeds, folds)} · ctrl+r starts")
+    runs = _runs(len(experiment.strategies), len(experiment.seeds), experiment.folds)
+    names = [strategy.name for strategy in experiment.strategies]
+    time = how_long(forecast, names)
+    ground = on_what_ground(forecast, names) if time else ""  # the last: it may have no room
+    return Text.assemble((said, f"bold {rgb(ROSE)}"), " · ".join(filter(None, (runs, time, "ctrl+r starts", ground))))
 
 
 def _runs(strategies: int, seeds: int, folds: int | None) -> str:

@@ -70,8 +70,7 @@ def described(found: DataFound, width: int, *, source: DataSource, checking: Wor
         text.append(" · ").append_text(test)
     text.append("\n")
     text.append(f"{shown(report.split)}\n", "dim")
-    is_grouped = source.split == "grouped"
-    text.append_text(soundness(report, is_grouped=is_grouped, checking=checking, column=found.column))
+    text.append_text(soundness(report, source, checking=checking, column=found.column))
     for warning in report.warnings[:WARNINGS_SHOWN]:
         text.append(f"! {below(shown(report.path), shown(warning))}\n", rgb(AMBER))
     if (more := len(report.warnings) - WARNINGS_SHOWN) > 0:

@@ -22,14 +22,15 @@ MOST_AT_ONCE = 2000
 """Images up to which they are looked at without being asked."""
 
 
-def soundness(report: Report, *, is_grouped: bool, checking: WorkDone | None, column: str = "") -> Text:
+def soundness(report: Report, source: DataSource, *, checking: WorkDone | None, column: str = "") -> Text:
     """Lines that each end in a newline, the gravest first.
 
-    ``is_grouped``: the split keeps groups whole already; ``checking``: how far looking at the images is, None where
+    ``source``: as it was asked for; ``checking``: how far looking at the images is, None where
     nobody does; ``column``: the one of a CSV that may say what a group is.
     """
-    found = [line for finding in findings(report, DataSource()) for line in _finding(finding)]
-    return Text().join([*found, *_fine(report), *_proposal(report), *_keys(report, is_grouped, checking, column)])
+    found = [line for finding in findings(report, source) for line in _finding(finding)]
+    keys = _keys(report, source.split == "grouped", checking, column)
+    return Text().join([*found, *_fine(report), *_proposal(report), *keys])
 
 
 def alarms(report: Report) -> int:

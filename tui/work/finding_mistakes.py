@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
@@ -11,22 +11,27 @@ from textual.message import Message
 
 from engine.comparison.confusion import Cell
 from engine.comparison.parts import Part
-from engine.text import shown
+from engine.text import listed, shown
 from tui.errors import unexpected
 from tui.work.loading import load_for_comparing
 
 if TYPE_CHECKING:
     from engine.comparison.mistakes import Answered
+    from engine.comparison.predictions import Predictions
+
+
+Side = tuple[int, ...]
+"""The places of runs in the comparison that answer together."""
 
 
 class MistakeQuery(NamedTuple):
-    """The places of two runs in the comparison, or where nothing is beside it of a single one.
+    """Two sides, each of one run or of several together, or where nothing is beside it a single one.
 
     ``worst``: what the first of them gets most wrong on the ``part``; ``cell``: what it takes there for what; where
     neither is asked for, what either gets wrong there.
     """
 
-    runs: tuple[int, ...]
+    sides: tuple[Side, ...]
     cell: Cell | None = None
     part: Part = "val"
     worst: bool = False
@@ -36,7 +41,7 @@ class MistakeQuery(NamedTuple):
 class MistakeResult(Message):
     """The images that were ``asked`` for, or why these cannot be told; ``images``: how many were seen at all.
 
-    ``is_alone``: what the run beside the one that is asked about said was not saved.
+    ``is_alone``: what the side beside the one that is asked about said was not saved.
     """
 
     asked: MistakeQuery
@@ -46,11 +51,14 @@ class MistakeResult(Message):
     problem: str = ""
 
 
-def find(asked: MistakeQuery, runs: Sequence[tuple[Path | None, str]]) -> MistakeResult:
-    """Looks for what is asked of these runs, each told by its experiment's folder and its id."""
+def find(asked: MistakeQuery, sides: Sequence[Sequence[tuple[Path | None, str]]]) -> MistakeResult:
+    """Looks for what is asked of these sides' runs, each told by its experiment's folder and its id.
+
+    Of several runs those count that have left what they said.
+    """
     try:
         load_for_comparing()
-        return _find(asked, runs)
+        return _find(asked, sides)
     except OSError as error:
         said = f"What was said of each image cannot be read now, ask again: {error}"
         return MistakeResult(asked, problem=shown(said, 600))
@@ -58,23 +66,28 @@ def find(asked: MistakeQuery, runs: Sequence[tuple[Path | None, str]]) -> Mistak
         return MistakeResult(asked, problem=unexpected(error))
 
 
-def _find(asked: MistakeQuery, runs: Sequence[tuple[Path | None, str]]) -> MistakeResult:
-    from engine.comparison.mistakes import OtherClassesError, in_cell, mistakes, seen_by_both, worst  # noqa: PLC0415 - loads numpy and scipy
-    from engine.comparison.predictions import read, saved  # noqa: PLC0415
+def _find(asked: MistakeQuery, sides: Sequence[Sequence[tuple[Path | None, str]]]) -> MistakeResult:
+    from engine.comparison.mistakes import OtherClassesError, in_cell, mistakes, seen_by_both, together, worst  # noqa: PLC0415 - loads numpy and scipy
 
-    said = [
-        read(folder, run, asked.part) if folder is not None and saved(folder, run) is not None else None
-        for folder, run in runs
-    ]
-    one, other = said[0], said[1] if len(said) > 1 else None
     try:
+        said = [together(_read(runs, asked.part)) for runs in sides]
+        one, other = said[0], said[1] if len(said) > 1 else None
         if one is not None and (asked.cell is not None or asked.worst):
-            is_alone = other is None and len(runs) > 1
+            is_alone = other is None and len(sides) > 1
             found = worst(one, other) if asked.cell is None else in_cell(one, other, *asked.cell)
             return MistakeResult(asked, found, len(one.paths), is_alone)
         if one is not None and other is not None:
             return MistakeResult(asked, mistakes(one, other), seen_by_both(one, other))
     except OtherClassesError as error:
         return MistakeResult(asked, problem=shown(str(error)))
-    missing = runs[0 if one is None else 1][1]
-    return MistakeResult(asked, problem=f"What {shown(missing, 80)} said of each image was not saved, or is damaged.")
+    missing = listed([run for _, run in sides[0 if one is None else 1]])
+    return MistakeResult(asked, problem=f"What {missing} said of each image was not saved, or is damaged.")
+
+
+def _read(runs: Sequence[tuple[Path | None, str]], part: Part) -> Iterator[Predictions]:
+    """What they said, as far as it is there: one after the other, since that of many images and classes is large."""
+    from engine.comparison.predictions import read, saved  # noqa: PLC0415 - loads numpy and scipy
+
+    for folder, run in runs:
+        if folder is not None and saved(folder, run) is not None and (said := read(folder, run, part)) is not None:
+            yield said

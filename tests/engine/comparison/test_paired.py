@@ -15,7 +15,7 @@ from statsmodels.stats.power import normal_sample_size_one_tail
 
 from benchmarks.calibration import WORLDS, compared, rates
 from engine.comparison.difference import PairedDifference
-from engine.comparison.mistakes import mistakes
+from engine.comparison.mistakes import mistakes, together
 from engine.comparison.paired import holm
 from engine.comparison.pairs import SavedRun, differences
 from engine.comparison.predictions import Predictions, saved
@@ -331,7 +331,9 @@ def test_runs_on_a_copy_of_the_images_are_compared() -> None:
     one, other = predicted([True, False, True]), predicted([True, True, True])
     elsewhere = dataclasses.replace(other, paths=tuple(f"/else/where{path}" for path in other.paths))
     assert difference_of([one], [elsewhere]) == difference_of([one], [other])
-    assert mistakes(one, elsewhere) == mistakes(one, other)
+    first, second, copied = (together([of]) for of in (one, other, elsewhere))
+    assert first is not None and second is not None and copied is not None
+    assert mistakes(first, copied) == mistakes(first, second)
     assert difference_of([predicted([True])], [predicted([True], first=1)]) is None, "another name"
 
 

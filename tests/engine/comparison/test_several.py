@@ -429,7 +429,7 @@ def test_of_many_classes_only_the_worst_have_a_line(tmp_path: Path, with_images:
     made = compare([Source(known, tmp_path)])
     shown = [title for section, title in lines(made) if section.startswith("Recall")]
     assert len(shown) == 8 and {"class 07 (10)", "class 11 (10)"} <= set(shown)
-    assert made.positive == "" and ((TITLES["val"], "ROC AUC (one vs rest)") in lines(made)) == (with_images == 20)
+    assert made.positive == "" and (TITLES["val"], "ROC AUC (one vs rest)") in lines(made)
     assert "class 07 taken for class 00: 10 (100.0 %)" in FORMATS["md"](made)
     cells = FORMATS["csv"](made).splitlines()[0].split(",")
     assert {"val_recall_class 07", "val_support_class 19", "test_precision_class 00"} <= set(cells)

@@ -291,7 +291,7 @@ def test_a_class_that_nothing_was_measured_of_is_a_caveat() -> None:
     there, gone = ClassScores("ants", 1.0, 1.0, 9), ClassScores("bees", None, None, 0)
     scored = Scores(9, 1.0, 1.0, 1.0, None, None, "", None, None, 0.1, 0.1, (there, gone), ((9, 0), (0, 0)))
     made = comparison(row("a", 0.9, scores=scored))
-    said = "no image of 1 of 2 classes: bees; accuracy on that was not measured."
+    said = "no image of 1 of 2 classes: bees; accuracy on that was not measured, so there is no ROC AUC."
     assert f"The validation part has {said}" in caveats(made, "val")
     folded = comparison(row("a", 0.9, scores=scored, fold=1))
     assert f"The folds that were measured have {said}" in caveats(folded, "val")
@@ -305,8 +305,12 @@ def test_of_a_test_that_decides_the_classes_it_has_none_of_are_counted_and_named
     tested = row("a", 0.9, test_accuracy=0.9, test_scores=scored)
     made = comparison(tested, replace(tested, run="b-0", strategy="b"))
     made = replace(made, data=replace(made.data, classes=("ants", "bees", "cats")))
-    said = "The test part has no image of 2 of 3 classes: bees, cats; accuracy on those was not measured."
-    assert said in verdict(made)
+    said = "The test part has no image of 2 of 3 classes: bees, cats; accuracy on those was not measured"
+    assert f"{said}, so there is no ROC AUC." in verdict(made)
+    some = replace(scored, classes=(*classes[:2], replace(classes[2], support=1)))
+    made = replace(made, runs=tuple(replace(one, test_scores=some) for one in made.runs))
+    said = "The test part has no image of 1 of 3 classes: bees; accuracy on that was not measured"
+    assert f"{said}, and balanced accuracy and ROC AUC leave it out." in verdict(made)
 
 
 def test_what_always_the_same_answer_would_reach_is_a_caveat() -> None:
@@ -552,3 +556,31 @@ def test_a_leak_is_the_gravest_caveat() -> None:
 )
 def test_images_without_false_digits(count: int, words: str) -> None:
     assert about(count) == words
+
+
+def times(slow: dict[str, object], fast: dict[str, object]) -> str:
+    """What is said of two strategies whose runs took this."""
+    return verdict(comparison(row("a", 0.95, **slow), row("b", 0.9, **fast)))
+
+
+def test_times_of_a_busy_machine_are_told_with_the_processor_time() -> None:
+    slow: dict[str, object] = {"seconds_total": 100.0, "cpu_seconds": 80.0}
+    fast: dict[str, object] = {"seconds_total": 10.0, "cpu_seconds": 18.0}
+    waited = ": a had 0.8 cores at work, so it waited for other programs or the disk."
+    assert f"b takes 1/10 of the time; of the processor time b takes 1/4{waited}" in times(slow, fast)
+    many = times({**slow, "cpu_seconds": 400.0}, {**fast, "cpu_seconds": 70.0})
+    assert "b takes 1/10 of the time; of the processor time b takes 1/6." in many, "perhaps it cannot use more"
+    for alike in (
+        {"cpu_seconds": 11.9},  # 1.19 cores
+        {"cpu_seconds": None},
+        {"memory_kind": "CUDA allocated"},
+    ):
+        assert "b takes 1/10 of the time." in times(slow, {**fast, **alike}), alike
+    assert "b takes at most 1/10 of the time." in times({**slow, "state": "running"}, fast)
+    assert "b takes 1/100 of the time." in times(slow, {"seconds_total": 1.0, "cpu_seconds": 1.9}), "too short to tell"
+
+
+def test_equal_times_may_be_those_of_a_busy_machine_too() -> None:
+    said = times({"seconds_total": 10.0, "cpu_seconds": 19.0}, {"seconds_total": 10.0, "cpu_seconds": 6.0})
+    waited = ": b had 0.6 cores at work, so it waited for other programs or the disk."
+    assert f"They take about the same time; of the processor time b takes 32 %{waited}" in said

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -319,6 +320,32 @@ def test_named_groups_in_two_parts_are_an_alarm_whatever_they_tell(data: Path) -
     assert [one.level for one in found] == ["alarm", "alarm"]
     assert "These groups tell little of the labels" in found[0].text
     assert "rewards" not in found[0].text
+    assert found[1].text == "2 of 2 test images share a group with training or validation: p0."
+    assert "move the images of each group into one part" in found[1].advice
+    assert found[1].advice.endswith("with groups whole: --group patient --test-fraction 0.2")
+    # what the advice says mends it: the test images to training, and (of three patients) a test set apart here
+    kept = "\n".join(("path,label,split,patient", *(row.replace(",test,", ",train,") for row in rows)))
+    (data / "list.csv").write_text(kept.replace(",p0", ",p5", 3), encoding="utf-8")
+    mended = DataSource(str(data / "list.csv"), group="patient", test_fraction=0.2)
+    report = quick_check(discover(mended), mended)
+    assert report.counts["test"] and report.test_groups == ()
+    assert not any("test images share" in one.text for one in findings(report, mended))
+
+
+def test_a_test_set_apart_here_is_mended_by_naming_the_groups(tmp_path: Path) -> None:
+    for number in range(40):
+        patient, label = number // 4, "ab"[number % 2]
+        save(picture(number), tmp_path / label / f"patient-{patient}-{number}.png")
+    source = DataSource(str(tmp_path), test_fraction=0.2)
+    report = quick_check(discover(source), source)
+    assert report.proposal is not None and report.test_leak is not None and report.test_leak.shared
+    (said,) = [one for one in findings(report, source) if "test images share" in one.text]
+    options = shlex.join(["--group-pattern", report.proposal.pattern])
+    assert said.level == "warning"
+    assert said.advice == f"name the groups, and the test is set apart with them whole: {options}"
+    named = DataSource(str(tmp_path), test_fraction=0.2, group_pattern=report.proposal.pattern)
+    mended = quick_check(discover(named), named)
+    assert mended.test_leak is not None and (mended.test_leak.shared, mended.test_groups) == (0, ())
 
 
 def test_uneven_classes() -> None:

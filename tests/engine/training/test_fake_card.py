@@ -35,7 +35,7 @@ from engine.specs.strategy import Strategy
 from engine.training import batches, evaluation, features, fit
 from engine.training.batches import Images, MicroBatches, feature_feed, image_feed
 from engine.training.evaluation import evaluated
-from engine.training.features import FeatureStore, Filling, number_of_views
+from engine.training.features import FeatureStore, Filling
 from engine.training.metrics import Tally
 from engine.training.optim import make_optimizer
 from engine.training.run import Run, Training
@@ -151,7 +151,7 @@ def ready(strategy: Strategy, kept: str, monkeypatch: pytest.MonkeyPatch) -> Rea
     scaler, tally = GradScaler("cuda", enabled=False), Tally(CARD)
     training = Training(optimizer, scaler, tally, Cost(), micro_batches=MicroBatches(least=2))
     if strategy.on_features:
-        table = torch.zeros(number_of_views(strategy), TRAIN + VAL, 1024, device=CARD if kept == "card" else "cpu")
+        table = torch.zeros(strategy.extracted_views, TRAIN + VAL, 1024, device=CARD if kept == "card" else "cpu")
         training.feed = feature_feed(seen, strategy, 0, network, table)
     else:
         training.feed = image_feed(seen, strategy, 0, network.module)
@@ -236,7 +236,7 @@ def test_features_are_extracted_on_the_card_and_stay_there(
     table = filling.table
     assert table is not None
     assert (table.device, table.dtype) == (CARD, torch.float32)
-    assert table.shape == (number_of_views(strategy), TRAIN + VAL, 1024)
+    assert table.shape == (strategy.extracted_views, TRAIN + VAL, 1024)
     assert len(waited) == 1, "once all is done"
     assert checked == [1], "what is there is looked at where it is waited for"
     assert said[-1].done == said[-1].total
