@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable
 from contextlib import suppress
 from datetime import datetime
@@ -40,6 +41,7 @@ from tui.work import follow
 from tui.work.collector import collect
 from tui.work.hosting import Hosting
 from tui.work.loading import load_ahead, load_for_comparing
+from tui.work.threads import Threads
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
@@ -100,7 +102,8 @@ class TlTui(App[None], inherit_bindings=False):
         self._followed: Path | None = None  # whose log is read; not ``folder`` where that was only turned to
         self.marks: dict[Path, frozenset[str] | None] = {}  # what is to be compared, of each which runs: None for all
         self.positive: str | None = None  # of two classes the one that a person made the positive one
-        self.hosting = Hosting(self._in_thread, self.post_message)
+        self._threads = Threads()
+        self.hosting = Hosting(partial(self.write, "hosting"), self.post_message)
         self.failure = ""  # what ended the app, if it failed: to be said once the terminal is the command line's again
         self.left = False  # by the person's wish: else what trains goes on without the screen
         self._told: SeverityLevel = "information"  # how grave the latest was
@@ -122,6 +125,7 @@ class TlTui(App[None], inherit_bindings=False):
 
     def on_mount(self) -> None:
         """Opens Setup."""
+        asyncio.get_running_loop().set_default_executor(self._threads)
         screens: dict[str, Callable[[], Mode]] = {
             "setup": self._new_setup,
             "live": _live,
@@ -294,8 +298,9 @@ class TlTui(App[None], inherit_bindings=False):
             self.hosting.resume(folder)
             self.open_experiment(folder)
 
-    def _in_thread(self, work: Callable[[], None]) -> None:
-        self.run_worker(work, thread=True, group="hosting", exit_on_error=False)
+    def write(self, group: str, work: Callable[[], None]) -> None:
+        """Runs in a thread what the app, where it ends meanwhile, waits for."""
+        self.run_worker(self._threads.write(work), group=group, exit_on_error=False)
 
     def _follow(self, folder: Path) -> None:
         worker = get_current_worker()
@@ -448,7 +453,7 @@ class TlTui(App[None], inherit_bindings=False):
         of_one = next(iter(marks), self.folder)
         if (folder := self.out if len(marks) > 1 else of_one) is not None:
             asked = partial(self._export, self.state, self.folder, marks, self.positive, folder)
-            self.run_worker(asked, thread=True, group="export", exit_on_error=False)
+            self.write("export", asked)
 
     def _export(
         self, state: ExperimentState, opened: Path | None, marks: Marks, positive: str | None, folder: Path

@@ -121,7 +121,7 @@ class CompareScreen(Mode):
         """Compares again when a run began, finished an epoch, or ended, or when others were marked."""
         app = app_of(self)
         marks = dict(app.marks)
-        chosen = state.name, marks
+        chosen = app.folder, marks  # not the name, which a copied folder's experiment has too
         seen = (
             chosen,
             app.positive,
@@ -130,12 +130,13 @@ class CompareScreen(Mode):
         if seen == self._seen:
             return
         if self._seen is not None and chosen != self._seen[0]:  # what was open is of other experiments
-            self.view = "table"
+            self.compared = None
+            self._turn_to("table")
         self._seen = seen
         if state.runs or app.marks:
             if self.compared is None:
                 self.empty.update(COMPARING)
-            self._make(state, app.folder, marks, app.positive)
+            self._make(seen, state, app.folder, marks, app.positive)
         else:
             self.workers.cancel_group(self, "compare")
             self.compared, self.wanted = None, None
@@ -153,7 +154,9 @@ class CompareScreen(Mode):
         return first if len(told) < 2 else ExperimentState(spec=first.spec, data=first.data, decoded=first.decoded)
 
     @work(thread=True, exclusive=True, group="compare", exit_on_error=False)
-    def _make(self, state: ExperimentState, folder: Path | None, marks: Marks, positive: str | None) -> None:
+    def _make(
+        self, asked: object, state: ExperimentState, folder: Path | None, marks: Marks, positive: str | None
+    ) -> None:
         # In a thread: it reads files, and the first comparison loads scipy.
         worker = get_current_worker()
         made: ComparisonMade | CompareFailed
@@ -164,11 +167,14 @@ class CompareScreen(Mode):
             made = compare_all(state, folder, marks, positive)
         except Exception as error:  # a person wants to know, and to go on
             made = CompareFailed(f"This could not be compared: {unexpected(error)}")
+        made.asked = asked
         if not worker.is_cancelled:
             self.post_message(made)
 
     @on(ComparisonMade)
     def _made(self, message: ComparisonMade) -> None:
+        if message.asked != self._seen:
+            return
         self.compared, self.verdict, self.brief = message.compared, message.words, message.brief
         self.show_header(app_of(self).state)
         self.table.show(message.compared.comparison)
@@ -182,6 +188,8 @@ class CompareScreen(Mode):
 
     @on(CompareFailed)
     def _failed(self, message: CompareFailed) -> None:
+        if message.asked != self._seen:
+            return
         self.compared, self.wanted = None, None
         self.show_header(app_of(self).state)
         self.empty.update(message.reason)

@@ -76,6 +76,7 @@ class LiveScreen(Mode):
         self.empty = Static(EMPTY, id="empty", markup=False)
         self.state: ExperimentState | None = None
         self.chosen: int | None = None
+        self._folder: Path | None = None  # of what was shown last
 
     def compose(self) -> ComposeResult:
         """A line for warnings, the panes, the other runs."""
@@ -94,8 +95,9 @@ class LiveScreen(Mode):
 
     def show(self, state: ExperimentState) -> None:
         """Shows the experiment as it stands now."""
-        if self.state is not None and self.state.name != state.name:
-            self.chosen = None
+        folder = app_of(self).folder
+        if folder != self._folder:
+            self._folder, self.chosen = folder, None
         self.state = state
         self.empty.display = not state.runs
         self.row.display = bool(state.runs)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 from contextlib import suppress
 from pathlib import Path
@@ -25,14 +26,15 @@ from tui.host import app_of
 from tui.screens.frame import Mode
 from tui.widgets.data_picker import DataPicker
 from tui.widgets.field import Field
-from tui.widgets.order import all_caught_up, caught_up
+from tui.widgets.order import MOST, all_caught_up, caught_up
 from tui.widgets.path_input import PathInput
 from tui.widgets.run_options import RunOptions
 from tui.widgets.schedule_preview import SchedulePreview, nothing_learnt
-from tui.widgets.start_line import LOOKING, RUNNING, STARTING, StartLine, planned
+from tui.widgets.start_line import LOOKING, RUNNING, SEEKING, STARTING, StartLine, planned
 from tui.widgets.strategy_form import OTHER_SIZE, StrategyForm, with_value
 from tui.widgets.strategy_list import StrategyList
 from tui.words.strategies import value_in_words
+from tui.work.latest import Latest
 
 if TYPE_CHECKING:
     from engine.states.state import ExperimentState
@@ -223,6 +225,7 @@ class SetupScreen(Mode):
     async def action_start(self) -> None:
         """Starts the comparison as the keys before have left it, or says why not."""
         await all_caught_up(self.focused or self)
+        await self.options.looked()
         hosting = app_of(self).hosting
         if hosting.is_busy and not hosting.is_training:
             return
@@ -254,11 +257,14 @@ class SetupScreen(Mode):
             return f"{label}: {problem}"
         return "" if self.strategies.chosen else "no strategy is ticked: space ticks one"
 
-    def action_browse(self) -> None:
-        """Opens the folder tree where the path points."""
+    async def action_browse(self) -> None:
+        """Opens the folder tree where the path points, or at the root where no disk answers."""
         from tui.screens.pick_folder import PickFolder  # noqa: PLC0415 - not needed for the first frame
 
-        self.app.push_screen(PickFolder(_nearest(self.data.source.path)), self._picked)
+        start = Path("/")
+        with suppress(TimeoutError):
+            start = await asyncio.wait_for(placing.answer(self.data.source.path), MOST)
+        self.app.push_screen(PickFolder(start), self._picked)
 
     def _picked(self, path: Path | None) -> None:
         if path is not None:
@@ -372,12 +378,14 @@ class SetupScreen(Mode):
         from tui.screens.add_strategy import AddStrategy  # noqa: PLC0415 - not needed for the first frame
 
         await caught_up(self.strategies)
+        await self.options.looked()
         current = self.strategies.current
         window = AddStrategy(current.backbone if current else "resnet18", self.options.asked_weights)
         await self.app.push_screen(window, self._added)
 
-    def action_rank(self) -> None:
+    async def action_rank(self) -> None:
         """Ranks backbones on the data; the one that is chosen is added on a rung that is asked for."""
+        await self.options.looked()
         from tui.screens.ranking import Ranking  # noqa: PLC0415
         from tui.words.ranking import BACKBONES  # noqa: PLC0415 - not needed for the first frame
 
@@ -486,7 +494,7 @@ class SetupScreen(Mode):
 
         backbones = {strategy.backbone for strategy in self.strategies.strategies.values()}
         asked = WeightsQuery(tuple(sorted(backbones)), self.options.asked_weights)
-        if asked != self._sought:
+        if asked != self._sought and not self.options.is_looking:
             self._sought = asked
             self._say_missing(asked)
 
@@ -508,6 +516,8 @@ class SetupScreen(Mode):
             self.start_line.say(RUNNING if hosting.is_training else STARTING)
         elif self.data.found is None:
             self.start_line.say(LOOKING)
+        elif self.options.is_looking:
+            self.start_line.say(SEEKING)
         else:
             try:
                 asked = self.asked()
@@ -556,3 +566,7 @@ def _nearest(path: str | None) -> Path:
             if folder.is_dir():
                 return folder
     return Path("/")
+
+
+placing = Latest(_nearest, "placing")
+"""One thread, however often a folder is picked while a disk does not answer."""

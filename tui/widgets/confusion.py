@@ -18,7 +18,7 @@ from engine.comparison.parts import Part
 from engine.comparison.rows import of_part
 from engine.text import counted, shown
 from engine.units import percent
-from tui.compared import Compared, identity, offered, places_of
+from tui.compared import Compared, key_of, offered, places_of
 from tui.drawing.text import told_apart
 from tui.drawing.theme import AMBER, BLUE, GREY, rgb
 from tui.widgets.cells import MatrixCells, PairCells, fits
@@ -227,7 +227,7 @@ class ConfusionView(Vertical):
 
         def chosen(number: int | None) -> None:
             now = self.compared or compared  # an experiment may have gone on since the runs were named
-            place = None if number is None else places_of(now).get(identity(compared, places[number]))
+            place = None if number is None else places_of(now).get(key_of(compared, places[number]))
             if place is not None:
                 self.post_message(self.Opened(place, cell, self.part))
 

@@ -16,6 +16,7 @@ from tui.words.forecast import how_long, on_what_ground
 STARTING = "starting: loading PyTorch and looking at what is asked for …"
 RUNNING = "an experiment is running: 2 shows it"
 LOOKING = "looking at the data …"
+SEEKING = "looking for the weights …"
 
 
 class StartLine(Horizontal):
