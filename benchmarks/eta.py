@@ -1,4 +1,4 @@
-"""What was said of the remaining time while experiments ran, against how long they took, as a table.
+"""What was said of the time that experiments take, while they ran and before, against how long they took, as tables.
 
 ``python -m benchmarks.eta FOLDER …`` replays the logs of experiments that are over, event by event.
 """

@@ -15,7 +15,8 @@ from engine.data.threads import usable_cores
 from engine.devices.device import choose_device, describe
 from engine.devices.precision import bf16_of, choose_precision
 from engine.logs.events import Device
-from engine.models.weights import WeightsError, find, hub_cache
+from engine.models.weight_files import hub_cache
+from engine.models.weights import WeightsError, find
 from engine.specs.presets import known_strategies
 from engine.specs.toml import SpecError
 from engine.text import counted

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable
 from contextlib import suppress
 from datetime import datetime
@@ -29,17 +30,18 @@ from engine.states.state import ExperimentState
 from engine.text import listed, shown
 from tui.drawing.ascii import Ascii, wanted
 from tui.drawing.theme import THEME
-from tui.errors import app_log, record_error, unexpected, why
+from tui.errors import app_log, record_error, told, unexpected
 from tui.help import help_text
 from tui.messages import HandedOver, HostStarted, OthersTrain, StartFailed, StateRead
-from tui.screens.frame import HIGH_ENOUGH, SMALLEST, Mode, framed
+from tui.screens.frame import HIGH_ENOUGH, SMALLEST, WIDE_ENOUGH, Mode, framed
 from tui.screens.setup import SetupScreen
-from tui.widgets.dialogs import Leaving, Question, Reading, Way
+from tui.widgets.dialogs import Leaving, Question, Reading, Way, reading_width
 from tui.widgets.header import MODES, Header, Tabs
 from tui.work import follow
 from tui.work.collector import collect
 from tui.work.hosting import Hosting
 from tui.work.loading import load_ahead, load_for_comparing
+from tui.work.threads import Threads
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
@@ -91,7 +93,7 @@ class TlTui(App[None], inherit_bindings=False):
         clock: Callable[[], datetime] = datetime.now,
     ) -> None:
         super().__init__()
-        self.HORIZONTAL_BREAKPOINTS = [(0, "-too-narrow"), (SMALLEST[0], "-wide-enough")]
+        self.HORIZONTAL_BREAKPOINTS = [(0, "-too-narrow"), (SMALLEST[0], "-narrow"), (WIDE_ENOUGH, "-wide-enough")]
         self.VERTICAL_BREAKPOINTS = [(0, "-too-low"), (SMALLEST[1], "-low"), (HIGH_ENOUGH, "-high-enough")]
         self.out = out
         self.clock = clock
@@ -100,7 +102,8 @@ class TlTui(App[None], inherit_bindings=False):
         self._followed: Path | None = None  # whose log is read; not ``folder`` where that was only turned to
         self.marks: dict[Path, frozenset[str] | None] = {}  # what is to be compared, of each which runs: None for all
         self.positive: str | None = None  # of two classes the one that a person made the positive one
-        self.hosting = Hosting(self._in_thread, self.post_message)
+        self._threads = Threads()
+        self.hosting = Hosting(partial(self.write, "hosting"), self.post_message)
         self.failure = ""  # what ended the app, if it failed: to be said once the terminal is the command line's again
         self.left = False  # by the person's wish: else what trains goes on without the screen
         self._told: SeverityLevel = "information"  # how grave the latest was
@@ -122,6 +125,7 @@ class TlTui(App[None], inherit_bindings=False):
 
     def on_mount(self) -> None:
         """Opens Setup."""
+        asyncio.get_running_loop().set_default_executor(self._threads)
         screens: dict[str, Callable[[], Mode]] = {
             "setup": self._new_setup,
             "live": _live,
@@ -295,8 +299,9 @@ class TlTui(App[None], inherit_bindings=False):
             self.hosting.resume(folder)
             self.open_experiment(folder)
 
-    def _in_thread(self, work: Callable[[], None]) -> None:
-        self.run_worker(work, thread=True, group="hosting", exit_on_error=False)
+    def write(self, group: str, work: Callable[[], None]) -> None:
+        """Runs in a thread what the app, where it ends meanwhile, waits for."""
+        self.run_worker(self._threads.write(work), group=group, exit_on_error=False)
 
     def _follow(self, folder: Path) -> None:
         worker = get_current_worker()
@@ -449,26 +454,22 @@ class TlTui(App[None], inherit_bindings=False):
         of_one = next(iter(marks), self.folder)
         if (folder := self.out if len(marks) > 1 else of_one) is not None:
             asked = partial(self._export, self.state, self.folder, marks, self.positive, folder)
-            self.run_worker(asked, thread=True, group="export", exit_on_error=False)
+            self.write("export", asked)
 
     def _export(
         self, state: ExperimentState, opened: Path | None, marks: Marks, positive: str | None, folder: Path
     ) -> None:
-        try:
+        with told(self, "Not exported", folder):
             load_for_comparing()
             from tui.work.comparing import export_all  # noqa: PLC0415 - the first comparison loads scipy
 
-            said = export_all(state, opened, marks, positive, folder)
-        except OSError as error:
-            self.notify(why(folder, error), title="Export", severity="error")
-        except Exception as error:
-            self.notify(unexpected(error), title="Export", severity="error")
-        else:
-            self.notify(said, title="Exported", timeout=8)
+            self.notify(export_all(state, opened, marks, positive, folder), title="Exported", timeout=8)
 
     def action_help(self) -> None:
         """Shows every key that works now."""
-        self.push_screen(Reading("Keys", help_text(self.screen.active_bindings.values())))
+        self.push_screen(
+            Reading("Keys", help_text(self.screen.active_bindings.values(), reading_width(self.size.width)))
+        )
 
     async def action_quit(self) -> None:
         """Quits, after asking if a run is training."""

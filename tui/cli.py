@@ -29,13 +29,15 @@ def main() -> None:
         sys.stdout = LastingText(1, sys.stdout, _output_failed)
     try:
         code = status(sys.argv[1:])
-        waits = not any(thread.daemon for thread in threading.enumerate())
+        waits = threading.active_count() == 1
     except EndedAtOnceError:
         code, waits = 130, False
     if waits:
         sys.exit(code)
-    # Not by way of the interpreter's own end: a thread that still computes there would abort the process.
+    # Not by way of the interpreter's own end: it would wait for a thread that a disk does not answer, and one that
+    # still computes would abort the process.
     sys.stdout.flush()
+    sys.stderr.flush()
     os._exit(code)
 
 

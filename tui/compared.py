@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from statistics import mean
 
 from engine import text
@@ -11,6 +12,11 @@ from engine.comparison.columns import Column, columns
 from engine.comparison.compared_runs import ComparedRun, Source, compared_runs
 from engine.comparison.rows import Comparison, Row
 from engine.states.state import RunState
+
+RunKey = tuple[Path | None, str]
+"""By what a run is known, whatever is compared with it: its experiment's folder and its id. Names do not do: a copied
+folder's experiment has the same one.
+"""
 
 
 @dataclass(frozen=True)
@@ -96,15 +102,15 @@ def offered(compared: Compared) -> list[tuple[str, Column]]:
     return found
 
 
-def identity(compared: Compared, place: int) -> tuple[str, str]:
-    """By what a run is known, whatever is compared with it."""
-    row = compared.comparison.runs[place]
-    return row.experiment, row.run
+def key_of(compared: Compared, place: int) -> RunKey:
+    """The run that is at this place."""
+    one = compared.runs[place]
+    return one.source.folder, one.run.run
 
 
-def places_of(compared: Compared) -> dict[tuple[str, str], int]:
-    """Where the comparison has each run, by its :func:`identity`."""
-    return {identity(compared, place): place for place in range(len(compared.runs))}
+def places_of(compared: Compared) -> dict[RunKey, int]:
+    """Where the comparison has each run."""
+    return {key_of(compared, place): place for place in range(len(compared.runs))}
 
 
 def _mean_accuracy(rows: Sequence[Row], places: Sequence[int]) -> float:

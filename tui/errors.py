@@ -17,17 +17,14 @@ from engine.specs.toml import SpecError
 from engine.text import shown, visible
 
 if TYPE_CHECKING:
+    from textual.app import App
     from textual.screen import Screen
 
 
-def why(folder: Path, error: OSError) -> str:
-    """The error of a folder in one line."""
-    return shown(f"{folder}: {error.strerror or error}")
-
-
-def in_words(error: OSError, limit: int = 300) -> str:
-    """The file and the reason, without the number, in so many characters."""
-    return shown(f"{error.filename}: {error.strerror}" if error.filename else str(error), limit)
+def in_words(error: OSError, limit: int = 300, where: Path | None = None) -> str:
+    """The file, ``where`` if the error names none, and the reason, without the number, in so many characters."""
+    place, reason = error.filename or where, error.strerror or str(error)
+    return shown(f"{place}: {reason}" if place else reason, limit)
 
 
 def unexpected(error: Exception) -> str:
@@ -39,14 +36,16 @@ def unexpected(error: Exception) -> str:
 
 
 @contextmanager
-def told(screen: Screen[None], title: str) -> Iterator[None]:
-    """Says on the screen what goes wrong meanwhile; the app goes on. ``title``: what was not done then."""
+def told(screen: Screen[None] | App[None], title: str, where: Path | None = None) -> Iterator[None]:
+    """Says on the screen what goes wrong meanwhile; the app goes on. ``title``: what was not done then; ``where``: with
+    which file or folder, if the error names none.
+    """
     try:
         yield
     except SpecError as error:
         screen.notify(str(error), title=title, severity="warning")
     except OSError as error:
-        screen.notify(in_words(error), title=title, severity="error")
+        screen.notify(in_words(error, where=where), title=title, severity="error")
     except Exception as error:
         screen.notify(unexpected(error), title=title, severity="error")
 

@@ -31,18 +31,23 @@ class StateRead(Message):
 
 @dataclass
 class ComparisonMade(Message):
-    """A comparison is ready to be shown, with what it says in words, and the part of them that says the most."""
+    """A comparison is ready to be shown, with what it says in words, and the part of them that says the most.
+
+    ``asked``: what it answers; by now something else may be asked for.
+    """
 
     compared: Compared
     words: Text
     brief: Text
+    asked: object = None
 
 
 @dataclass
 class CompareFailed(Message):
-    """There is nothing to compare, and why."""
+    """There is nothing to compare, and why; ``asked`` likewise."""
 
     reason: str
+    asked: object = None
 
 
 @dataclass

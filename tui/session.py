@@ -23,8 +23,9 @@ from tui.errors import app_log, record_error
 from tui.naming import called, how_to_go_on
 from tui.terminal.lost_terminal import output_may_end, own_terminals, point_nowhere, watched
 from tui.terminal.signals import asked_to_end
-from tui.terminal.streams import native_output_to, read_any_encoding
+from tui.terminal.streams import native_output_to, read_any_encoding, read_escape_first
 from tui.work.collector import collected_seldom
+from tui.work.loading import wait_until_loaded
 
 if TYPE_CHECKING:
     from engine.hosts.thread import ThreadHost
@@ -90,6 +91,7 @@ def _run(app: TlTui) -> bool:
             if 0 not in own_terminals():  # it was lost before: Textual would read its end again and again
                 return True
             read_any_encoding()
+            read_escape_first()
             with native_output_to(app_log(), failed), collected_seldom():
                 app.run()
             if app.failure and not lost.is_set():
@@ -122,6 +124,7 @@ def _outlive(host: ThreadHost, app: TlTui, *, silent: bool) -> None:
 def _print_comparison(app: TlTui) -> None:
     if app.folder is None or app.hosting.detached is not None or not any(run.epochs for run in app.state.runs):
         return
+    wait_until_loaded()  # a thread of the app may be at it
     from engine.comparison.compared_runs import Source  # noqa: PLC0415 - not needed to begin
     from engine.comparison.rows import compare  # noqa: PLC0415
     from tui.drawing.tables import comparison_table  # noqa: PLC0415

@@ -88,12 +88,14 @@ def _seen_before(comparison: Comparison, part: Part) -> list[str]:
     """That a part is not new to the networks, or to the person."""
     data, said = comparison.data, []
     if part == "test" and data.test_copies:
-        said.append(f"{counted(data.test_copies, 'test image is', 'test images are')} also in training or validation.")
+        tested = counted(data.test_copies, "test image is", "test images are")
+        said.append(f"{tested} byte for byte also in training or validation.")
     elif part == "val" and data.val_copies and any(row.fold for row in comparison.runs):
         copies = counted(data.val_copies, "image has", "images have")
-        said.append(f"{copies} a copy, which may be in training while the image itself is validated on.")
+        said.append(f"{copies} a byte-for-byte duplicate, which may be in training while the other is validated on.")
     elif part == "val" and data.val_copies:
-        said.append(f"{counted(data.val_copies, 'validation image is', 'validation images are')} also in training.")
+        copies = counted(data.val_copies, "validation image is", "validation images are")
+        said.append(f"{copies} byte for byte also in training.")
     again = dict.fromkeys(row.strategy for row in comparison.runs if row.times_tested > 1)
     if part == "test" and again:
         said.append(

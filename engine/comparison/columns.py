@@ -10,7 +10,7 @@ from msgspec import Struct
 from engine.comparison.parts import Part
 from engine.comparison.rows import Comparison, Row, of_part, part_compared
 from engine.comparison.score_names import Better
-from engine.specs.strategy import LBFGS
+from engine.states.state import RunState
 
 if TYPE_CHECKING:
     from engine.comparison.scores import Scores
@@ -35,16 +35,16 @@ def no_seed_moves(rows: Sequence[Row]) -> bool:
     return all(row.has_result for row in rows) and _are_probes(rows) and len(rows) > 1 and len(found) == 1
 
 
-def is_spread(numbers: Sequence[float], rows: Sequence[Row]) -> bool:
+def is_spread(numbers: Sequence[float], runs: Sequence[Row | RunState]) -> bool:
     """Whether what was measured of several runs is told with its deviation: of probes of the same images only where it
     differs.
     """
-    return len(numbers) > 1 and (len({*numbers}) > 1 or not _are_probes(rows))
+    return len(numbers) > 1 and (len({*numbers}) > 1 or not _are_probes(runs))
 
 
-def _are_probes(rows: Sequence[Row]) -> bool:
+def _are_probes(runs: Sequence[Row | RunState]) -> bool:
     """Of which a seed changes hardly more than how the regularisation is cross-validated."""
-    return all(row.optimizer == LBFGS.__name__ and row.fold is None for row in rows)
+    return all(run.is_probe and run.fold is None for run in runs)
 
 
 def scored(shown: Sequence[Column]) -> tuple[Part, list[list[Scores]]]:

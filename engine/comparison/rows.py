@@ -17,6 +17,7 @@ from engine.comparison.fairness import unfairness
 from engine.comparison.parts import Part
 from engine.comparison.same_data import what_differs
 from engine.logs.events import Leak
+from engine.specs.strategy import LBFGS
 from engine.states.state import Condition, ExperimentState, RunState, condition
 
 if TYPE_CHECKING:
@@ -110,6 +111,11 @@ class Row(Struct, frozen=True, kw_only=True):
     def has_result(self) -> bool:
         """Whether an epoch was finished: then there is a best one."""
         return self.best_epoch is not None
+
+    @property
+    def is_probe(self) -> bool:
+        """Whether its last layer was solved for, as :attr:`engine.specs.strategy.Strategy.is_probe`."""
+        return self.optimizer == LBFGS.__name__
 
 
 RSS = "process RSS"
@@ -208,16 +214,8 @@ def _counts(state: ExperimentState) -> DataCounts:
     if data is None:
         return DataCounts(0, 0, ())
     if decoded is not None:
-        return DataCounts(
-            decoded.train,
-            decoded.val,
-            data.classes,
-            decoded.test,
-            decoded.val_copies,
-            decoded.test_copies,
-            decoded.val_conflicts,
-            decoded.test_conflicts,
-        )
+        told = {name: getattr(decoded, name) for name in DataCounts.__struct_fields__ if name != "classes"}
+        return DataCounts(classes=data.classes, **told)
     train, val, test = (sum(part.values()) for part in (data.train, data.val, data.test))
     return DataCounts(train, val, data.classes, test)
 

@@ -9,7 +9,7 @@ from msgspec import Struct
 
 from engine.comparison.columns import columns, no_seed_moves
 from engine.comparison.parts import Part
-from engine.comparison.rows import Comparison, Row, accuracy_interval, of_part, part_compared
+from engine.comparison.rows import RSS, Comparison, Row, accuracy_interval, of_part, part_compared
 
 
 class StrategyMeans(Struct, frozen=True):
@@ -20,6 +20,7 @@ class StrategyMeans(Struct, frozen=True):
     ``loss``: mean cross-entropy on that part. ``gap``: training accuracy less validation accuracy. ``overfits``: the
     training accuracy is above the 95 % interval of the validation accuracy.
     ``total_seconds``: None where a run did not train all its epochs; ``seconds_so_far`` is then the least it takes.
+    ``cpu_seconds``: processor time of all cores, where the runs trained on a CPU and all their epochs.
     ``memory``: bytes, the peak less what was in use when the run began, of the run that took most; runs that found
     their features are left out, since extracting them takes memory. ``multiply_adds``: of one image's forward pass.
     ``features_of``: the frozen backbone on whose features it trains, else empty. Strategies share such features, and
@@ -36,6 +37,7 @@ class StrategyMeans(Struct, frozen=True):
     overfits: bool
     total_seconds: float | None
     seconds_so_far: float | None
+    cpu_seconds: float | None
     memory: float | None
     loss: float | None
     multiply_adds: float | None
@@ -141,6 +143,9 @@ def _measured(rows: Sequence[Row], comparison: Comparison) -> StrategyMeans | No
         overfits=validated + gap > highest_validated,
         total_seconds=seconds if all(map(_took_all, done)) else None,
         seconds_so_far=seconds,
+        cpu_seconds=_cost(_mean([row.cpu_seconds if row.memory_kind == RSS else None for row in done]))
+        if all(map(_took_all, done))
+        else None,
         memory=_cost(max(_known(map(_memory_added, done)), default=None)),
         loss=_mean([one.loss for one in found]),
         multiply_adds=_cost(max(_known(row.multiply_adds for row in done), default=None)),

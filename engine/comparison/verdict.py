@@ -19,6 +19,10 @@ from engine.units import percent
 
 NOTICEABLE = 1.2
 """A time or a memory that is this many times another's is worth a word."""
+UNLIKE_CORES = 1.5
+"""Where one had so many times as many cores at work as another, on average, times compare otherwise than the work."""
+WAITING = 0.9
+"""Cores at work below which a run on a CPU had to wait, since it always has work for one."""
 UNLIKE_ACCURACY = 0.02
 """A balanced accuracy that is so far (0..1) from the accuracy says something else."""
 MIB = 2**20
@@ -297,9 +301,27 @@ def _cost(first: StrategyMeans, second: StrategyMeans) -> str:
     if fast.total_seconds is None:
         return ""
     at_most = "at most " if slow.total_seconds is None else ""
+    work = _of_processor(first, second)
     if not _is_less(least, most, TIME):
-        return "" if at_most else "Both take about the same time."
-    return f"{fast.strategy} takes {at_most}{_share(least / most)} of the time."
+        return "" if at_most else f"Both take about the same time{work}."
+    return f"{fast.strategy} takes {at_most}{_share(least / most)} of the time{work}."
+
+
+def _of_processor(first: StrategyMeans, second: StrategyMeans) -> str:
+    """How their processor times compare, where they had unlike shares of the machine, and whether one had to wait."""
+    known = [
+        (one.cpu_seconds, one.cpu_seconds / one.total_seconds, one.strategy)
+        for one in (first, second)
+        if one.cpu_seconds is not None and one.total_seconds is not None and one.total_seconds >= TIME.least
+    ]
+    if len(known) < 2:
+        return ""
+    (least, _, cheap), (most, _, _) = sorted(known)
+    (_, few, starved), (_, many, _) = sorted(known, key=lambda one: one[1])
+    if many < UNLIKE_CORES * few:
+        return ""
+    waited = f": {starved} had {few:.1f} cores at work, so it waited for other programs or the disk"
+    return f"; of the CPU time {cheap} takes {_share(least / most)}{waited if few < WAITING else ''}"
 
 
 def _share(ratio: float) -> str:

@@ -133,7 +133,7 @@ def _duplicates(report: Report) -> Iterator[Finding]:
         yield Finding(
             "alarm",
             f"{found.val_copies:,} of {total:,} validation images "
-            f"{'is' if found.val_copies == 1 else 'are'} also in training.",
+            f"{'is' if found.val_copies == 1 else 'are'} also in training, by bytes or pixels.",
             "remove them from one of the two",
             counted(found.val_copies, "val image is also in train", "val images are also in train"),
         )
@@ -141,7 +141,7 @@ def _duplicates(report: Report) -> Iterator[Finding]:
         copies = counted(found.test_copies, "test image is", "test images are")
         yield Finding(
             "alarm",
-            f"{copies} also in training or validation.",
+            f"{copies} also in training or validation, by bytes or pixels.",
             "remove them from the test set",
             counted(found.test_copies, "test image is in train or val", "test images are in train or val"),
         )
@@ -194,7 +194,7 @@ def _images(report: Report) -> Iterator[Finding]:
     if images.unreadable:
         unread = counted(len(images.unreadable), "image", "images")
         brief = f"{unread} cannot be read\n{listed([PurePath(one.path).name for one in images.unreadable], 2)}"
-        yield Finding("warning", f"{unread} left out: unreadable.", brief=brief)
+        yield Finding("warning", f"{unread} left out, and not counted here: unreadable.", brief=brief)
     if shares := _telling_grey(images):
         said = ", ".join(f"{shown(name, 60)} {percent(share)}" for name, share in shares.items())
         yield Finding(

@@ -52,6 +52,6 @@ def is_here(backbone: str, weights: str) -> bool:
 
 
 def hub_cache() -> Path:
-    """The folder in which torch keeps downloaded weights, as ``torch.hub`` finds it."""
+    """The folder in which torch keeps downloaded weights, as ``torch.hub`` finds it; ``TORCH_HOME`` moves it."""
     home = os.getenv("TORCH_HOME", Path(os.getenv("XDG_CACHE_HOME", "~/.cache"), "torch"))
     return Path(home).expanduser() / "hub" / "checkpoints"

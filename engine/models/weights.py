@@ -27,7 +27,7 @@ from engine.models.download import SourceError, download
 from engine.models.mirror import Mirror, sha256_of
 from engine.models.origin import RANDOM
 from engine.models.untrusted import UntrustedError, check
-from engine.models.weight_files import CONVERTED
+from engine.models.weight_files import CONVERTED, hub_cache
 from engine.progress import WorkDone
 from engine.specs.strategy import Trains
 from engine.text import shown
@@ -74,11 +74,6 @@ class Pretrained(Struct, frozen=True):
     origin: str
 
 
-def hub_cache() -> Path:
-    """The folder in which torch keeps downloaded weights; ``TORCH_HOME`` moves it."""
-    return Path(torch.hub.get_dir(), "checkpoints")
-
-
 def find(backbone: str, choice: str) -> Found:
     """Where the weights would come from now, without using the network.
 
@@ -94,8 +89,9 @@ def find(backbone: str, choice: str) -> Found:
     if found := _cached(backbone, problems):
         return found
     other = MIRRORS.get(official.file)
-    index = f", or package index ({other.package} {other.version})" if other else ""
-    return Found(None, f"{official.title}, {'; '.join(problems) or 'not here yet'}: download{index}")
+    index = f", else your package index (inside {other.package} {other.version})" if other else ""
+    why = "; ".join(problems) or "not here yet"
+    return Found(None, f"{official.title}, {why}: download from PyTorch{index}; SHA-256 is checked")
 
 
 def given(path: Path, backbone: str) -> Path:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Hashable, Iterator, Mapping, Sequence
 from statistics import median
 from typing import NamedTuple
@@ -112,12 +113,17 @@ def forecast(costs: Sequence[RunCost], experiment: Experiment, images: Images, d
     extracted = {_features(cost.strategy) for cost in same_data}
     # the sides that backbones have of their own are nearly always the same, and torch alone knows them
     decoded = {cost.strategy.image_size for cost in same_data}
+    computing: dict[Hashable, list[RunCost]] = {}  # asked for with every key that is pressed in Setup
+    for cost in known:
+        computing.setdefault(_computing(cost.strategy), []).append(cost)
     runs, seconds = len(experiment.seeds) * (experiment.folds or 1), dict[str, float]()
     for strategy in experiment.strategies:
-        alike = [cost for cost in known if _is_alike(cost, strategy, experiment, images)][:MOST_ALIKE]
+        same = computing.get(_computing(strategy), [])
+        alike = [cost for cost in same if _is_alike(cost, experiment, images)][:MOST_ALIKE]
         finds_features = _features(strategy) in extracted
-        if alike:
-            seconds[strategy.name] = median(_foretold(cost, strategy, images, runs, finds_features) for cost in alike)
+        told = median(_foretold(cost, strategy, images, runs, finds_features) for cost in alike) if alike else math.inf
+        if math.isfinite(told):  # a damaged log may tell of endless epochs
+            seconds[strategy.name] = told
         extracted.add(_features(strategy))
     return Forecast(seconds, any(strategy.image_size not in decoded for strategy in experiment.strategies))
 
@@ -152,7 +158,7 @@ def _solving(events: Sequence[AnyEvent]) -> float:
     """Seconds that fitting the last layer took before all else."""
     began = [event.elapsed for event in events if isinstance(event, ev.StageChanged) and event.stage == "probing"]
     ended = [event.elapsed for event in events if isinstance(event, ev.ProbeSolved)]
-    return ended[0] - began[0] if began and ended else 0.0
+    return max(0.0, ended[0] - began[0]) if began and ended else 0.0
 
 
 def _foretold(cost: RunCost, strategy: Strategy, images: Images, runs: int, finds_features: bool) -> float:
@@ -180,10 +186,9 @@ def _kind(device: Device) -> str:
     return device.torch_name.partition(":")[0]
 
 
-def _is_alike(cost: RunCost, strategy: Strategy, experiment: Experiment, images: Images) -> bool:
-    """Whether an image of this strategy takes what one took then."""
-    if _computing(cost.strategy) != _computing(strategy):
-        return False
+def _is_alike(cost: RunCost, experiment: Experiment, images: Images) -> bool:
+    """Whether an image takes what one took then, by the same strategy."""
+    strategy = cost.strategy
     if not strategy.on_features and cost.asked.compile != experiment.compile:
         return False
     if strategy.needs_features and cost.images.classes != images.classes:  # of the last layer alone they are the cost

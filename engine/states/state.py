@@ -81,6 +81,11 @@ class RunState(Struct, frozen=True):
     failure: ev.RunFailed | None = None
 
     @property
+    def is_probe(self) -> bool:
+        """Whether its last layer is solved for."""
+        return self.strategy.is_probe
+
+    @property
     def is_over(self) -> bool:
         """Whether nothing more will happen in this run."""
         return self.status not in ("waiting", "running")

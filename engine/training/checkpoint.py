@@ -163,14 +163,28 @@ def read(folder: Path, run: str) -> Checkpoint | None:
     path.open("rb").close()  # safetensors does not tell what cannot be read from what is damaged
     try:
         with safe_open(path, framework="pt") as file:
-            metadata = (file.metadata() or {})[HEADER]
-            version = msgspec.json.decode(metadata, type=_Version).version
-            if version != VERSION:
-                raise OtherVersionError(f"{path}: written by another version of tl-tui (format {version})")
-            header = msgspec.json.decode(metadata, type=CheckpointHeader)
+            header = _header(file, path)
             return Checkpoint(header, {name: file.get_tensor(name) for name in file.keys()})  # noqa: SIM118 - no dict
     except (SafetensorError, KeyError, msgspec.MsgspecError, RecursionError) as error:
         raise CheckpointError(f"{path}: damaged ({' '.join(str(error).split())[:200]})") from error
+
+
+def best_epoch(folder: Path, run: str) -> int:
+    """The number of the best epoch in the run's checkpoint; 0 where it holds none or cannot be read."""
+    path = checkpoint_file(folder, run)
+    try:
+        with safe_open(path, framework="pt") as file:
+            return _header(file, path).best_epoch
+    except (OSError, SafetensorError, KeyError, ValueError, RecursionError):
+        return 0
+
+
+def _header(file: Any, path: Path) -> CheckpointHeader:
+    metadata = (file.metadata() or {})[HEADER]
+    version = msgspec.json.decode(metadata, type=_Version).version
+    if version != VERSION:
+        raise OtherVersionError(f"{path}: written by another version of tl-tui (format {version})")
+    return msgspec.json.decode(metadata, type=CheckpointHeader)
 
 
 def differences(checkpoint: Checkpoint, course: Course) -> list[str]:

@@ -56,5 +56,19 @@ def do_without_onednn() -> None:
     however much memory there is by then. PyTorch's own kernels are slower; NNPACK, which would come next, wants memory
     that does not shrink with the batch.
     """
-    torch.backends.mkldnn.set_flags(_enabled=False)  # type: ignore[no-untyped-call]
-    torch.backends.nnpack.set_flags(_enabled=False)  # type: ignore[no-untyped-call]
+    _use_onednn(False)
+
+
+def use_onednn_again() -> None:
+    """Undoes :func:`do_without_onednn`, for another thread."""
+    _use_onednn(True)
+
+
+def is_without_onednn() -> bool:
+    """Whether oneDNN is off."""
+    return not torch.backends.mkldnn.enabled
+
+
+def _use_onednn(use: bool) -> None:
+    torch.backends.mkldnn.set_flags(_enabled=use)  # type: ignore[no-untyped-call]
+    torch.backends.nnpack.set_flags(_enabled=use)  # type: ignore[no-untyped-call]

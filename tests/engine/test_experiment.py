@@ -35,6 +35,7 @@ from engine.logs.folder import WRITER_LOCK, checkpoint_file
 from engine.logs.log import EventLog, event_reader, send_command
 from engine.logs.writer_lock import is_being_written
 from engine.models import weights
+from engine.models.weight_files import hub_cache
 from engine.progress import WorkDone
 from engine.shared import ChangedError
 from engine.specs.presets import named, presets
@@ -95,15 +96,29 @@ def test_both_strategies_from_start_to_end(image_folder: Callable[..., Path], tm
     assert not is_being_written(host.folder)
 
 
+def test_the_second_experiment_is_foretold_by_the_first_and_finds_what_that_prepared(
+    image_folder: Callable[..., Path], tmp_path: Path
+) -> None:
+    asked = experiment(image_folder())
+    run_in(tmp_path / "a-20260101-000000", asked)
+    run_in(tmp_path / "b-20260102-000000", changed(asked, seeds=(0, 1)))
+    first, second = (read_state(folder) for folder in sorted(tmp_path.glob("?-*")))
+    assert first.forecast == ev.Forecast({}, decodes=True)
+    assert not second.forecast.decodes
+    took = {one.strategy.name: one.seconds or 0.0 for one in first.runs}
+    assert set(second.forecast.seconds) == set(took)
+    assert 2 * took["resnet18-finetune"] < second.forecast.seconds["resnet18-finetune"]
+
+
 def test_weights_that_cannot_be_had_are_told_before_anything_trains(
     image_folder: Callable[..., Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("TORCH_HOME", str(tmp_path / "torch"))
     monkeypatch.setattr(weights, "MIRRORS", {})
-    weights.hub_cache().mkdir(parents=True)
-    torch.save(torchvision.models.squeezenet1_1().state_dict(), weights.hub_cache() / "here")
-    digest = hashlib.sha256((weights.hub_cache() / "here").read_bytes()).hexdigest()[:8]
-    (weights.hub_cache() / "here").rename(weights.hub_cache() / f"squeezenet1_1-{digest}.pth")
+    hub_cache().mkdir(parents=True)
+    torch.save(torchvision.models.squeezenet1_1().state_dict(), hub_cache() / "here")
+    digest = hashlib.sha256((hub_cache() / "here").read_bytes()).hexdigest()[:8]
+    (hub_cache() / "here").rename(hub_cache() / f"squeezenet1_1-{digest}.pth")
     monkeypatch.setattr(
         weights,
         "_official",
@@ -315,7 +330,7 @@ def test_an_image_of_two_classes_is_told_in_the_verdict(image_folder: Callable[.
     run_in(tmp_path, small_experiment("mobilenetv3-extract", data=data, epochs=1))
     said = verdict(compare([Source(read_state(tmp_path))]))
     assert "1 validation image has a copy in another class: one of the labels is wrong." in said
-    assert "1 validation image is also in training." in said
+    assert "1 validation image is byte for byte also in training." in said
 
 
 def test_a_failed_run_does_not_keep_the_next_from_running(image_folder: Callable[..., Path], tmp_path: Path) -> None:

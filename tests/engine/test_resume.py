@@ -21,6 +21,7 @@ from torch.amp import GradScaler
 
 from benchmarks.images import write_images
 from engine.clock import Stopwatch
+from engine.comparison import predictions
 from engine.comparison.compared_runs import Source
 from engine.comparison.rows import compare
 from engine.data.dataset import DataError, DataSet
@@ -32,7 +33,7 @@ from engine.folders.removal import contents, remove
 from engine.hosts import thread
 from engine.logs import events as ev
 from engine.logs.events import Action
-from engine.logs.folder import EVENTS, checkpoint_file
+from engine.logs.folder import EVENTS, NETWORK, checkpoint_file
 from engine.logs.log import EventLog, event_reader, send_command
 from engine.logs.writer_lock import LogBusyError
 from engine.shared import ChangedError
@@ -425,6 +426,67 @@ def kill(folder: Path, asked: Experiment, when: Condition) -> None:
 
     with pytest.raises(KilledError), Dying(folder) as log:
         run(asked, discover(asked.data), log, deque())
+
+
+@pytest.mark.parametrize("when", [at("decoding"), at("warming up")], ids=["decoding", "warming up"])
+def test_skipped_before_it_goes_on_it_leaves_the_network_that_its_killed_process_had_no_time_to_save(
+    image_folder: Callable[..., Path], tmp_path: Path, when: Condition
+) -> None:
+    asked = small_experiment("resnet18-finetune", data=image_folder())
+    kill(tmp_path, asked, in_epoch(3))
+    assert not (tmp_path / "checkpoints" / FINE_TUNING / NETWORK).exists()
+    run_until(tmp_path, asked, "skip", when)
+    assert_skipped_with_its_network(tmp_path)
+
+
+def test_skipped_before_its_turn_a_run_of_a_killed_process_leaves_its_network_then(
+    image_folder: Callable[..., Path], tmp_path: Path
+) -> None:
+    """A run is tried again before it, since it had failed."""
+    asked = small_experiment(data=image_folder())
+    first, second = asked.strategies[1], asked.strategies[0]
+    asked = msgspec.structs.replace(asked, strategies=(first, second))
+    kill(tmp_path, asked, in_epoch(3))
+    log = tmp_path / EVENTS
+    over = next(line for line in log.read_bytes().splitlines() if line.startswith(b'{"event":"RunFinished"'))
+    failed = msgspec.json.encode(ev.RunFailed(run=EXTRACTION, kind="error", message="lost", advice=""))
+    log.write_bytes(log.read_bytes().replace(over, failed))
+
+    class Asking(EventLog):
+        def append(self, event: ev.Event) -> ev.Event:
+            if isinstance(event, ev.RunStarted) and event.run == EXTRACTION:
+                send_command(tmp_path, "skip", FINE_TUNING)
+            return super().append(event)
+
+    with Asking(tmp_path) as writing:
+        run(asked, discover(asked.data), writing, deque())
+    assert read_state(tmp_path).run(EXTRACTION).status == "finished"
+    assert_skipped_with_its_network(tmp_path)
+
+
+def in_epoch(number: int) -> Condition:
+    """Of the fine-tuning."""
+    return lambda event: (
+        isinstance(event, ev.StageChanged)
+        and (event.run, event.detail)
+        == (
+            FINE_TUNING,
+            f"epoch {number}",
+        )
+    )
+
+
+def assert_skipped_with_its_network(folder: Path) -> None:
+    state = read_state(folder)
+    one = state.run(FINE_TUNING)
+    assert one.status == "skipped"
+    assert len(one.epochs) == 2 and one.best is not None and one.seconds is not None
+    saved = {event.kind: event.epoch for event in state.files if event.run == FINE_TUNING}
+    assert saved == {"best": one.best.epoch, "predictions": one.best.epoch}
+    found = predictions.read(folder, FINE_TUNING)
+    assert found is not None and found.epoch == one.best.epoch
+    assert (folder / "checkpoints" / FINE_TUNING / NETWORK).exists()
+    assert not checkpoint_file(folder, FINE_TUNING).exists()
 
 
 def test_no_epoch_is_there_twice_where_the_log_has_lost_an_earlier_one(

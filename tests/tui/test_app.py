@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import json
+import os
 import socket
 import subprocess
 import sys
@@ -130,6 +132,31 @@ async def test_many_runs_are_a_list_around_the_selected_one(app: TlTui, past: Lo
         shown = text_of(app)
         assert "▸ ✓ mobilenetv3-extract-4" in shown and "▹ ✓ resnet18-finetune-4" in shown
         assert "resnet18-finetune · seed 4" in shown and "resnet18-finetune-0" not in shown
+
+
+async def test_in_the_smallest_window_nothing_of_setup_and_its_windows_is_cut_short(
+    image_folder: Callable[..., Path], tmp_path: Path
+) -> None:
+    asked = spec.changed(logs.two_strategies(), data=DataSource(path=str(image_folder())))
+    app = TlTui(tmp_path, asked)
+    async with app.run_test(size=(60, 16)) as pilot:
+        await until(pilot, lambda: "12 train · 8 val" in text_of(app) and "given: folders" in text_of(app))
+        lines = text_of(app).splitlines()
+        of_strategies = [number for number, line in enumerate(lines) if line.startswith(" [x]")]
+        assert len(of_strategies) == 2 and not any("…" in lines[number] for number in of_strategies)
+        assert not any("…" in line for line in lines if line.startswith((" seeds", " folds"))), "nor is a hint"
+        app.screen.query_one("#run-seeds").focus()
+        await pilot.press("x")
+        await until(pilot, lambda: "! " in text_of(app).splitlines()[of_strategies[1] + 2])
+        await pilot.press("backspace", "escape", "a")
+        await until(pilot, lambda: "Enter adds resnet18-probe" in text_of(app))
+        await pilot.press("escape", "c")
+        await until(pilot, lambda: text_of(app).endswith("· esc close ─╯") and "Images by class: 2" in text_of(app))
+        await pilot.press("escape", "question_mark")
+        await until(pilot, lambda: isinstance(app.screen, Reading))
+        assert isinstance(app.screen, Reading)
+        shown = app.screen.text.plain.splitlines()
+        assert max(map(len, shown)) <= app.screen.query_one(Static).content_size.width, "no line wraps below the keys"
 
 
 async def test_the_list_of_runs_has_the_whole_width_at_once(app: TlTui, past: Log) -> None:
@@ -430,6 +457,22 @@ async def test_export_is_of_what_was_shown_at_the_key(
         loaded.set()
         await until(pilot, lambda: bool(asked))
         assert asked[0] == (state, folder, {}, None, folder)
+
+
+async def test_an_error_without_a_file_says_what_was_not_done_and_in_which_folder(
+    app: TlTui, past: Log, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*_: object) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    folder = past(logs.events())
+    monkeypatch.setattr("tui.work.comparing.export_all", full)
+    async with app.run_test(size=(120, 40), notifications=True) as pilot:
+        await opened(pilot, app, folder)
+        await pilot.press("e")
+        await until(pilot, lambda: len(app._notifications) > 0)
+        (said,) = app._notifications
+        assert said.message == f"Not exported: {folder}: No space left on device"
 
 
 async def test_another_experiment_has_its_own_title_and_memory(app: TlTui, past: Log, tmp_path: Path) -> None:

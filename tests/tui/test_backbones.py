@@ -13,7 +13,7 @@ from textual.pilot import Pilot
 
 from engine.models import weights
 from engine.models.backbones import default_weights
-from engine.models.weight_files import default_files, is_here
+from engine.models.weight_files import default_files, hub_cache, is_here
 from engine.models.weights import Found
 from engine.specs.presets import named, presets
 from engine.specs.spec import DataSource, changed, default_experiment
@@ -29,7 +29,7 @@ FILE = default_weights("resnet18").url.rpartition("/")[2]
 def hub(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """An empty torch hub cache."""
     monkeypatch.setenv("TORCH_HOME", str(tmp_path / "torch"))
-    return weights.hub_cache()
+    return hub_cache()
 
 
 async def opened(pilot: Pilot[None], app: App) -> None:

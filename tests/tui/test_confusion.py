@@ -191,11 +191,11 @@ async def test_column_heads_differ_and_need_no_letter(app: TlTui, tmp_path: Path
 def test_what_was_not_saved_is_no_number(tmp_path: Path) -> None:
     files.write_predictions(tmp_path, "one", [0, 0, 1], [0, 1, 1])
     cell = Cell("ants", "bees")
-    found = find(MistakeQuery(((0,), (1,)), cell), [[(tmp_path, "one")], [(tmp_path, "other")]])
+    found = find(MistakeQuery((((tmp_path, "one"),), ((tmp_path, "other"),)), cell))
     assert len(found.found) == 1
     assert "predictions not saved" in (said := head(["one", "other"], found, "", None, 80).plain)
     assert "right" not in said
-    found = find(MistakeQuery(((0,),), cell), [[(tmp_path, "other")]])
+    found = find(MistakeQuery((((tmp_path, "other"),),), cell))
     assert "not saved" in found.problem
     assert head(["other"], found, "", None, 80).plain.split() == ["A", "other"]
 
@@ -207,7 +207,7 @@ def test_what_cannot_be_read_now_is_not_said_to_be_damaged(tmp_path: Path, monke
         raise OSError(errno.EIO, os.strerror(errno.EIO))
 
     monkeypatch.setattr(predictions, "safe_open", fails)
-    found = find(MistakeQuery(((0,),), Cell("ants", "bees")), [[(tmp_path, "one")]])
+    found = find(MistakeQuery((((tmp_path, "one"),),), Cell("ants", "bees")))
     assert found.problem.startswith("Predictions cannot be read right now") and "Input/output" in found.problem
 
 
@@ -219,7 +219,7 @@ def test_the_images_are_of_the_part_that_the_matrix_is_of(tmp_path: Path, part: 
         described, tensors = file.metadata(), {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
     tensors["test_logits"] = tensors["test_logits"][::-1].copy()
     save_file(tensors, path, described)
-    (image,) = find(MistakeQuery(((0,),), Cell("ants", "bees"), part), [[(tmp_path, "one")]]).found[:1]
+    (image,) = find(MistakeQuery((((tmp_path, "one"),),), Cell("ants", "bees"), part)).found[:1]
     assert image.path == ("/1.jpg" if part == "val" else "/0.jpg")
 
 

@@ -61,7 +61,7 @@ def test_detach_look_again_and_stop(arguments: list[str], tmp_path: Path) -> Non
     again.press("y")
     again.wait_for("stopped")
     again.press("q")
-    assert "validation accuracy" in again.wait_for_end()
+    assert f"tl-tui compare {folder.name}" in again.wait_for_end(), "this process trained nothing"
 
     events = event_reader(folder).read()
     actions = [event.action for event in events if isinstance(event, ev.CommandApplied)]

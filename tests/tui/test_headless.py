@@ -119,6 +119,22 @@ def test_what_is_quick_adds_no_lines() -> None:
     assert len(lines) == 1 + 1 + 1 + 2 * (1 + 12 + 1)  # data, a warning and how many were left out, of each run its own
 
 
+def test_what_was_foretold_is_the_second_line() -> None:
+    started = logs.events()[0]
+    assert isinstance(started, ev.ExperimentStarted)
+
+    def said(*known: str, decodes: bool = False) -> list[str]:
+        forecast = ev.Forecast(dict.fromkeys(known, 130.0), decodes)
+        event = msgspec.structs.replace(started, forecast=forecast)
+        return [line.plain for line in lines(event, fold([event]))][1:]
+
+    assert said() == said(decodes=True) == []
+    assert said("resnet18-finetune") == ["2 runs · at least 2 min · nothing is known of mobilenetv3-extract"]
+    assert said("resnet18-finetune", "mobilenetv3-extract") == ["2 runs · about 4 min · based on earlier runs"]
+    [line] = said("resnet18-finetune", "mobilenetv3-extract", decodes=True)
+    assert line == "2 runs · about 4 min after decoding · based on earlier runs"
+
+
 def test_where_images_are_is_one_line_unless_it_is_memory() -> None:
     for kept, expected in (("in memory", ""), ("in a memory-mapped file", "images in a memory-mapped file\n")):
         file = io.StringIO()

@@ -93,12 +93,22 @@ async def test_what_has_no_weights_is_listed_last_with_why(images: Path, tmp_pat
     async with app.run_test(size=SIZES[0]) as pilot:
         await opened(pilot, app)
         lines = await over(pilot, app)
-        assert row(lines, OTHER) < row(lines, f"skipped {SMALL}: ")
+        assert row(lines, OTHER) < row(lines, f"{SMALL}  skipped: ")
         assert "All weights are random" not in text_of(app)
         await pilot.press("end")
         assert f"give a file of {SMALL}" in words(app)
         await pilot.press("escape")
         assert app.screen is app.setup and app.setup.strategies.chosen == tuple(presets().values())
+
+
+async def test_a_line_says_why_without_the_folder_that_a_person_named(images: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "weights"
+    folder.mkdir()
+    app = app_on(images, str(folder))
+    async with app.run_test(size=SIZES[0]) as pilot:
+        await opened(pilot, app)
+        lines = await over(pilot, app)
+        assert f"{SMALL}  skipped: no mobilenet_v3_small-047dcff4.pth in this fo" in lines[row(lines, SMALL)]
 
 
 @pytest.fixture
@@ -278,4 +288,4 @@ async def test_columns_that_have_no_room_go_and_all_lines_stay(
         await halfway(pilot)
         lines = text_of(app).splitlines()
         assert "probe accuracy" in lines[row(lines, "backbone")] and "seconds" not in lines[row(lines, "backbone")]
-        assert row(lines, "convnext_tiny") < row(lines, "skipped resnet50")
+        assert row(lines, "convnext_tiny") < row(lines, "resnet50            skipped: no pretrained weights")

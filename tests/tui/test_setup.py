@@ -22,10 +22,12 @@ from textual.widgets import Button, Input
 import tui.app
 from engine.data.dataset import DataError
 from engine.hosts import thread
+from engine.logs.events import Device
 from engine.progress import WorkDone
 from engine.specs.presets import DEFAULT_STRATEGIES, named, on_rung, own_strategies_file, presets
 from engine.specs.spec import DataSource, Experiment, changed, default_experiment, to_toml
 from engine.specs.strategy import changed_strategy
+from tests.engine import known_costs
 from tests.tui import logs
 from tests.tui.conftest import idle, text_of, until
 from tui.app import TlTui
@@ -360,6 +362,44 @@ async def test_what_holds_for_every_run_is_checked(images: DataSource) -> None:
     )
 
 
+async def test_no_key_waits_for_a_disk_that_does_not_answer(
+    images: DataSource, home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Neither one in the path of the weights nor the one that picks a folder."""
+    (home / "there").mkdir()
+    answers, asked_in = threading.Event(), set[threading.Thread]()
+    exists, is_dir = Path.exists, Path.is_dir
+
+    def slow(ask: Callable[[Path], bool], path: Path) -> bool:
+        if "there" in path.parts:
+            asked_in.add(threading.current_thread())
+            answers.wait(60)
+        return ask(path)
+
+    monkeypatch.setattr(Path, "exists", lambda path: slow(exists, path))
+    monkeypatch.setattr(Path, "is_dir", lambda path: slow(is_dir, path))
+    monkeypatch.setattr("tui.widgets.run_options.MOST", 0.1)
+    monkeypatch.setattr("tui.screens.setup.MOST", 0.1)
+    app = App(images)
+    async with app.run_test(size=SIZES[1]) as pilot:
+        await settled(pilot)
+        app.setup.options.weights.focus()
+        await typed(pilot, "there")
+        await pilot.press("ctrl+r")
+        assert not app.started and "weights: still looking for that path" in text_of(app)
+        await pilot.press("escape", "slash")
+        await typed(pilot, "there")
+        await pilot.press("ctrl+o")
+        assert isinstance(app.screen, PickFolder) and app.screen.start == Path("/")
+        await pilot.press("escape")
+        assert asked_in and threading.main_thread() not in asked_in
+        answers.set()
+        await until(pilot, lambda: app.setup.options.asked_weights == "there" and not app.setup.options.is_looking)
+        app.setup.options.weights.focus()
+        await typed(pilot, "elsewhere")
+        await until(pilot, lambda: "no such path" in text_of(app))
+
+
 async def test_of_what_has_no_room_it_is_shown_what_tells_it_apart(images: DataSource, home: Path) -> None:
     """Of a long path the end, of alike names where they differ."""
     weights = home / "a-folder-of-weights-that-somebody-gave-a-long-name" / "weights"
@@ -489,6 +529,26 @@ async def test_in_a_window_that_is_too_small_no_key_counts_but_those_that_quit(i
         await pilot.resize_terminal(80, 12)
         await pilot.press("q")
     assert app.left
+
+
+async def test_a_window_that_is_too_small_for_a_moment_keeps_the_focus(images: DataSource) -> None:
+    app = App(images)
+    async with app.run_test(size=(80, 12)) as pilot:  # small from the start
+        await settled(pilot)
+        await pilot.resize_terminal(80, 24)
+        await pilot.pause()
+        assert app.focused is app.setup.strategies
+        ticked = set(app.setup.strategies.ticked)
+        await pilot.press("down", "space")
+        assert len(ticked ^ set(app.setup.strategies.ticked)) == 1
+        await pilot.press("slash", "end")
+        for size in ((80, 12), (50, 24), (1, 1)):
+            await pilot.resize_terminal(*size)
+            await pilot.pause()
+            await pilot.resize_terminal(80, 24)
+            await pilot.pause()
+            await pilot.press("q")
+        assert app.setup.data.path.value == "ants-beesqqq" and not app.left
 
 
 async def test_slash_goes_to_the_path_is_typed_in_it_and_what_was_found_scrolls_from_there(images: DataSource) -> None:
@@ -953,3 +1013,39 @@ async def test_what_is_said_below_is_of_now(images: DataSource, monkeypatch: pyt
         await until(pilot, lambda: "an experiment is running: 2 shows it" in text_of(app))
         is_training = False
         await until(pilot, lambda: "2 runs · ctrl+r starts" in text_of(app))
+
+
+@pytest.mark.parametrize("size", [*SIZES, (60, 16)])
+async def test_how_long_it_will_take_is_told_beside_the_start(
+    images: DataSource, home: Path, size: tuple[int, int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    processor = Device("cpu", "a processor", 2**34)
+    monkeypatch.setattr("tui.work.foretelling.devices_here", lambda: [processor])
+    monkeypatch.setattr("engine.folders.costs._cache_is_empty", lambda: False)
+    tuned, extracted = default_experiment(presets()).strategies
+    folder = home / "runs" / "ants-bees-20261122-120000"
+    there = known_costs.Images(str(home / "ants-bees"), 2, 12, 8, 0, None)
+    logs.write(folder, known_costs.log(tuned, images=there, device=processor))
+    app = App(images)
+    async with app.run_test(size=size) as pilot:
+        await until(pilot, lambda: "2 runs · at least " in text_of(app))
+        start = " ".join(text_of(app).splitlines()[-2].split())
+        said = "Start 2 runs · at least 9 s · ctrl+r starts · nothing is known of mobilenetv3-extract"
+        assert start == said or (size[0] < 100 and said.startswith(start.removesuffix("…")))
+        assert "ctrl+r starts" in start  # also where not all of it has room
+        later = known_costs.log(extracted, images=there, device=processor)
+        logs.write(home / "runs" / "ants-bees-20261122-130000", later)
+        await pilot.press("4", "1")  # whoever comes back has perhaps trained something
+        await until(pilot, lambda: "2 runs · about 18 s · ctrl+r starts" in text_of(app))
+        await pilot.press("space")
+        await until(pilot, lambda: "1 run · about 9 s · ctrl+r starts" in text_of(app))
+
+
+async def test_weights_that_are_gone_since_they_were_typed_are_told(images: DataSource, home: Path) -> None:
+    (home / "weights").mkdir()
+    app = App(experiment=changed(default_experiment(presets()), data=images, weights="weights"))
+    async with app.run_test(size=SIZES[0]) as pilot:
+        await until(pilot, lambda: "2 runs · ctrl+r starts" in text_of(app))
+        (home / "weights").rmdir()
+        await pilot.press("space")
+        assert "! no such path" in text_of(app)

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 from rich.cells import cell_len
+from textual.events import Key
 
 from engine.states.fold import fold
 from tests.tui import logs
@@ -17,6 +18,7 @@ from tui.drawing import ascii as plain
 from tui.drawing.curves import CHARTS
 from tui.drawing.plot import Curves, Series, draw
 from tui.drawing.theme import BLUE
+from tui.terminal.streams import EscapeFirst
 
 
 def test_everything_drawn_has_an_ascii_form_of_the_same_width() -> None:
@@ -86,3 +88,21 @@ def test_native_output_goes_to_the_file_and_the_app_keeps_the_terminal(tmp_path:
     os.close(ours)
     assert seen == "drawn\nTrue\nback again\n"
     assert log.read_text() == "native out\nnative err\n"
+
+
+@pytest.mark.parametrize(
+    ("sent", "keys"),
+    [
+        ("\x1bd", "escape d"),
+        ("\x1b1\x1b4", "escape 1 escape 4"),
+        ("\x1b\r", "escape enter"),
+        ("\x1b?\x1b/ q", "escape question_mark escape slash space q"),
+        ("\x1bD\x1bé", "escape D escape é"),
+        ("d\x1b\x1bdw", "d escape escape d w"),
+        ("\x1b[A\x1bOP\x1b\x1b[A", "up f1 escape up"),
+        ("\x1b\t\x1bb\x1bf\x1b\x7f", "shift+tab ctrl+left ctrl+right ctrl+w"),
+    ],
+)
+def test_escape_and_the_key_that_came_with_it_are_two_keys(sent: str, keys: str) -> None:
+    read = EscapeFirst().feed(sent)
+    assert [one.key if isinstance(one, Key) else type(one).__name__.lower() for one in read] == keys.split()

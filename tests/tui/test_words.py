@@ -215,6 +215,9 @@ def test_how_strategies_stand_so_far() -> None:
     probe = msgspec.structs.replace(state.runs[0], strategy=on_rung("resnet18", "probe"))
     three = msgspec.structs.replace(state, runs=(probe,) * 3)
     assert run_words.so_far(three, 120).plain.endswith("resnet18-probe 95.4 % (3)"), "no seed moved it"
+    folds = tuple(msgspec.structs.replace(probe, fold=fold) for fold in (1, 2, 3))
+    said = run_words.so_far(msgspec.structs.replace(state, runs=folds), 120).plain
+    assert said.endswith("resnet18-probe 95.4 ± 0.0 % (3)"), "folds are of other images"
     first = fold(logs.until("RunFinished", 1, events))
     assert run_words.so_far(first, 120).plain.endswith("resnet18-finetune 95.4 %")
 

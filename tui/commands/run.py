@@ -172,7 +172,7 @@ def lines(event: AnyEvent, state: ExperimentState) -> Iterator[Text]:
             names = [strategy.name for strategy in spec.strategies]
             if time_it_takes := how_long(forecast, names):
                 runs = counted(len(state.runs), "run", "runs")
-                yield Text(f"{runs}, {time_it_takes}; {on_what_ground(forecast, names)}")
+                yield Text(f"{runs} · {time_it_takes} · {on_what_ground(forecast, names)}")
         case ev.DataDecoded(left_out=left_out):
             if left_out:
                 yield Text(f"images left out because they could not be read: {left_out}", "yellow")

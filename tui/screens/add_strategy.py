@@ -38,6 +38,7 @@ class AddStrategy(ModalScreen[Strategy | None]):
     AddStrategy > Vertical {
         width: 90%; max-width: 100; height: auto; max-height: 90%; border: round $primary; background: $surface;
     }
+    AddStrategy.-low > Vertical { width: 100%; max-height: 100%; }
     AddStrategy OptionList { height: auto; background: transparent; text-wrap: nowrap;
         text-overflow: ellipsis; }
     AddStrategy OptionList.-textual-compact { padding: 0 1; }

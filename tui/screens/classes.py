@@ -18,7 +18,7 @@ from textual.widgets import Static
 from engine.specs.spec import DataSource
 from engine.text import counted, shown
 from engine.units import file_size
-from tui.drawing.text import cut_in_the_middle, told_apart
+from tui.drawing.text import cut_in_the_middle, keys_that_fit, told_apart
 from tui.drawing.theme import AMBER, GREY, Colour, rgb
 from tui.screens.compositor import TellingCompositor
 from tui.screens.copies import wrong
@@ -44,6 +44,8 @@ COUNT = 7
 """Cells of a number of images."""
 NAMES = (10, 30)
 """Cells of a class's name in the list: as many as have to be, as many as may be."""
+FRAME = 6
+"""Cells of a line of the window's frame that its words cannot have."""
 KEYS = "↑ ↓ class · ← → page · enter larger · p part · o copy paths · esc close"
 KEYS_OF_ONE = "↑ ↓ class · ← → image · enter, esc page · p part · o copy path · q close"
 KEPT = 6
@@ -188,7 +190,6 @@ class Classes(ModalScreen[None]):
         """The classes beside the pictures, or what is waited for."""
         with Vertical(id="classes") as window:
             window.border_title = Text("Images by class")
-            window.border_subtitle = Text(KEYS)
             yield self.none
             yield self.body
 
@@ -213,7 +214,9 @@ class Classes(ModalScreen[None]):
         self.call_after_refresh(self._show)
 
     def on_resize(self) -> None:
-        """As many pictures as have room."""
+        """As many pictures and keys as have room."""
+        keys = KEYS_OF_ONE if self.is_larger else KEYS
+        self.query_one("#classes", Vertical).border_subtitle = Text(keys_that_fit(keys, self.size.width - FRAME))
         self._divide()
         self.call_after_refresh(self._show)
 
@@ -254,7 +257,6 @@ class Classes(ModalScreen[None]):
     def action_larger(self) -> None:
         """Shows one image in all the room, or again as many as have room."""
         self.is_larger = not self.is_larger
-        self.query_one("#classes", Vertical).border_subtitle = Text(KEYS_OF_ONE if self.is_larger else KEYS)
         self.on_resize()
 
     def action_back(self) -> None:

@@ -28,7 +28,7 @@ from tui.widgets.comparison_table import ComparisonTable
 from tui.widgets.confusion import ConfusionView
 from tui.widgets.cost_view import CostView
 from tui.widgets.detail import DetailView
-from tui.widgets.dialogs import Reading
+from tui.widgets.dialogs import Reading, reading_width
 from tui.widgets.mistakes import MistakesView
 from tui.words.spec_differences import SpecDifference, side_by_side, spec_differences
 from tui.work.loading import load_for_comparing
@@ -43,8 +43,6 @@ TALL = 30
 """Rows from which on there is room below the table, and above it for more than the verdict."""
 View = Literal["table", "detail", "confusion", "mistakes", "cost"]
 COMPARING = "Comparing …"
-IN_WINDOW = 8
-"""Cells that a window of text has for its frame, its margins and the bar that scrolls."""
 
 
 class CompareScreen(Mode):
@@ -125,7 +123,7 @@ class CompareScreen(Mode):
         """Compares again when a run began, finished an epoch, or ended, or when others were marked."""
         app = app_of(self)
         marks = dict(app.marks)
-        chosen = state.name, marks
+        chosen = app.folder, marks  # not the name, which a copied folder's experiment has too
         seen = (
             chosen,
             app.positive,
@@ -134,12 +132,13 @@ class CompareScreen(Mode):
         if seen == self._seen:
             return
         if self._seen is not None and chosen != self._seen[0]:  # what was open is of other experiments
-            self.view = "table"
+            self.compared = None
+            self._turn_to("table")
         self._seen = seen
         if state.runs or app.marks:
             if self.compared is None:
                 self.empty.update(COMPARING)
-            self._make(state, app.folder, marks, app.positive)
+            self._make(seen, state, app.folder, marks, app.positive)
         else:
             self.workers.cancel_group(self, "compare")
             self.compared, self.wanted = None, None
@@ -157,7 +156,9 @@ class CompareScreen(Mode):
         return first if len(told) < 2 else ExperimentState(spec=first.spec, data=first.data, decoded=first.decoded)
 
     @work(thread=True, exclusive=True, group="compare", exit_on_error=False)
-    def _make(self, state: ExperimentState, folder: Path | None, marks: Marks, positive: str | None) -> None:
+    def _make(
+        self, asked: object, state: ExperimentState, folder: Path | None, marks: Marks, positive: str | None
+    ) -> None:
         # In a thread: it reads files, and the first comparison loads scipy.
         worker = get_current_worker()
         made: ComparisonMade | CompareFailed
@@ -168,11 +169,14 @@ class CompareScreen(Mode):
             made = compare_all(state, folder, marks, positive)
         except Exception as error:
             made = CompareFailed(f"Comparison failed: {unexpected(error)}")
+        made.asked = asked
         if not worker.is_cancelled:
             self.post_message(made)
 
     @on(ComparisonMade)
     def _made(self, message: ComparisonMade) -> None:
+        if message.asked != self._seen:
+            return
         self.compared, self.verdict, self.brief = message.compared, message.words, message.brief
         self.show_header(app_of(self).state)
         self.table.show(message.compared.comparison)
@@ -186,6 +190,8 @@ class CompareScreen(Mode):
 
     @on(CompareFailed)
     def _failed(self, message: CompareFailed) -> None:
+        if message.asked != self._seen:
+            return
         self.compared, self.wanted = None, None
         self.show_header(app_of(self).state)
         self.empty.update(message.reason)
@@ -386,8 +392,7 @@ class CompareScreen(Mode):
         text = self.verdict.copy()
         if found := self._spec_differences():
             text.append("\n\nSettings that differ\n", "bold")
-            width = min(76, self.size.width * 95 // 100 - IN_WINDOW)
-            text.append_text(side_by_side(self.compared.strategies, found, width))
+            text.append_text(side_by_side(self.compared.strategies, found, reading_width(self.size.width)))
         self.app.push_screen(Reading("Verdict", text))
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:

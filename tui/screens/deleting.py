@@ -24,11 +24,8 @@ NOT_DELETED = "Not deleted"
 
 def delete(screen: Screen[None], folder: Path, deleted: Callable[[], None]) -> None:
     """Deletes an experiment's folder if the person says so and it does not run; ``deleted`` is called after that."""
-    _in_thread(screen, "ask", partial(_look_into, screen, folder, deleted))
-
-
-def _in_thread(screen: Screen[None], group: str, work: Callable[[], None]) -> None:
-    screen.run_worker(work, thread=True, exclusive=group == "ask", group=group, exit_on_error=False)
+    look = partial(_look_into, screen, folder, deleted)
+    screen.run_worker(look, thread=True, exclusive=True, group="ask", exit_on_error=False)
 
 
 def _look_into(screen: Screen[None], folder: Path, deleted: Callable[[], None]) -> None:
@@ -50,7 +47,7 @@ def _ask(screen: Screen[None], folder: Path, inside: Contents, deleted: Callable
 
     def answered(yes: bool | None) -> None:
         if yes:
-            _in_thread(screen, "delete", partial(_remove, screen, folder, inside.folder, deleted))
+            app_of(screen).write("delete", partial(_remove, screen, folder, inside.folder, deleted))
 
     if screen.is_current:
         question = Question("Delete this experiment?", what_goes(folder, inside), "Delete (y)", "Keep (n)")

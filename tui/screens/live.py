@@ -21,7 +21,7 @@ from engine.states.state import can_go_on
 from engine.text import shown
 from tui.drawing.text import below
 from tui.drawing.theme import AMBER, ROSE, rgb
-from tui.errors import why
+from tui.errors import told
 from tui.host import app_of
 from tui.naming import called
 from tui.screens.frame import Mode
@@ -76,6 +76,7 @@ class LiveScreen(Mode):
         self.empty = Static(EMPTY, id="empty", markup=False)
         self.state: ExperimentState | None = None
         self.chosen: int | None = None
+        self._folder: Path | None = None  # of what was shown last
 
     def compose(self) -> ComposeResult:
         """A line for warnings, the panes, the other runs."""
@@ -94,8 +95,9 @@ class LiveScreen(Mode):
 
     def show(self, state: ExperimentState) -> None:
         """Shows the experiment as it stands now."""
-        if self.state is not None and self.state.name != state.name:
-            self.chosen = None
+        folder = app_of(self).folder
+        if folder != self._folder:
+            self._folder, self.chosen = folder, None
         self.state = state
         self.empty.display = not state.runs
         self.row.display = bool(state.runs)
@@ -230,11 +232,9 @@ class LiveScreen(Mode):
         app = app_of(self)
         if app.folder is None or not self._is_live:
             return
-        try:
+        with told(self, "Not sent", app.folder):
             send_command(app.folder, action, name)
             self.notify(asked(action, self._run(name) if name else app.state.current))
-        except OSError as error:
-            self.notify(why(app.folder, error), severity="error")
 
     @property
     def _is_live(self) -> bool:

@@ -12,6 +12,7 @@ from engine.folders.history import Summary
 from engine.folders.note import LONGEST, write_note
 from engine.text import shown
 from tui.errors import told
+from tui.host import app_of
 from tui.widgets.dialogs import Line
 
 if TYPE_CHECKING:
@@ -23,7 +24,7 @@ def note_on(screen: Screen[None], summary: Summary, text: str, written: Callable
 
     def answered(said: str | None) -> None:
         if said is not None and said != summary.note:
-            screen.run_worker(partial(write, said), thread=True, group="note", exit_on_error=False)
+            app_of(screen).write("note", partial(write, said))
 
     def write(said: str) -> None:
         is_written = False

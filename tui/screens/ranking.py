@@ -19,11 +19,12 @@ from textual.widgets import Static
 from engine.progress import WorkDone
 from engine.specs.spec import DataSource
 from engine.text import shown
+from tui.drawing.text import below
 from tui.drawing.theme import AMBER, BLUE, GREEN, GREY, ROSE, rgb
 from tui.screens.compositor import TellingCompositor
 from tui.widgets.dialogs import answer
 from tui.widgets.listing import Listing
-from tui.words.ranking import COLUMNS, caveats, cells, skipped
+from tui.words.ranking import COLUMNS, caveats, cells
 from tui.work.ranking_work import RankingQuery, working
 
 if TYPE_CHECKING:
@@ -37,9 +38,10 @@ KEYS = "↑ ↓ backbone · enter add it"
 class RankingList(Listing):
     """A backbone a line: the ranked ones, the best first, the one at work, those that wait, and what was skipped."""
 
-    def __init__(self, backbones: Sequence[str]) -> None:
+    def __init__(self, backbones: Sequence[str], weights: str) -> None:
         super().__init__(id="ranking-list")
         self.backbones = backbones
+        self.weights = weights
         self.done: tuple[Ranked, ...] = ()
         self.now, self.later = "loading PyTorch", "waits"
         self.was_moved = False
@@ -95,7 +97,8 @@ class RankingList(Listing):
             said, colour = (self.now, BLUE) if is_next else (self.later, GREY)
             return Text.assemble(f"{shown(one):<{self._names}}  ", (said, rgb(colour)))
         if one.skipped:
-            return Text(skipped(one), rgb(AMBER))
+            said = below(self.weights, shown(one.skipped, 600))
+            return Text(f"{shown(one.backbone):<{self._names}}  skipped: {said}", rgb(AMBER))
         return self._row(cells(one), width, rgb(GREEN) if number == 0 else "")
 
     @property
@@ -127,6 +130,7 @@ class Ranking(ModalScreen[str | None]):
         border-subtitle-color: $text-muted; background: $surface; padding: 0 1;
     }
     Ranking #ranking-about { height: 5; margin-top: 1; }
+    Ranking.-low #ranking-about { height: 4; }
     Ranking #ranking-caveats { height: auto; color: $text-muted; }
     """
 
@@ -145,7 +149,7 @@ class Ranking(ModalScreen[str | None]):
         super().__init__()
         self._compositor = TellingCompositor()
         self.asked = RankingQuery(source, backbones, weights, device, self._tell, threading.Event())
-        self.listing = RankingList(backbones)
+        self.listing = RankingList(backbones, weights)
         self.listing.styles.height = len(backbones) + 1
         self.about = Static(markup=False, id="ranking-about")
         self.problem = ""
@@ -200,7 +204,10 @@ class Ranking(ModalScreen[str | None]):
         elif one.skipped:
             self.about.update(Text(shown(one.skipped, 600), rgb(AMBER)))
         else:
-            self.about.update(Text(f"weights of {one.backbone}: {shown(one.weights)}", rgb(GREY)))
+            said = f"weights of {one.backbone}: {shown(one.weights)}"
+            if any(other.skipped for other in self.listing.done):
+                said += "\n↓ to a skipped one: all of its reason stands here"
+            self.about.update(Text(said, rgb(GREY)))
 
     def action_take(self) -> None:
         """Answers with the backbone under the cursor."""

@@ -168,7 +168,7 @@ class RunsScreen(Mode):
 
     def show(self, state: ExperimentState) -> None:
         """Looks again when an epoch or the experiment ended."""
-        seen = (state.name, state.end, sum(len(run.epochs) for run in state.runs))
+        seen = (app_of(self).folder, state.end, sum(len(run.epochs) for run in state.runs))
         if seen != self._last_seen:
             self._last_seen = seen
             self._look_again()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 from contextlib import suppress
 from pathlib import Path
@@ -25,14 +26,15 @@ from tui.host import app_of
 from tui.screens.frame import Mode
 from tui.widgets.data_picker import DataPicker
 from tui.widgets.field import Field
-from tui.widgets.order import all_caught_up, caught_up
+from tui.widgets.order import MOST, all_caught_up, caught_up
 from tui.widgets.path_input import PathInput
 from tui.widgets.run_options import RunOptions
 from tui.widgets.schedule_preview import SchedulePreview, nothing_learnt
-from tui.widgets.start_line import LOOKING, RUNNING, STARTING, StartLine, planned
+from tui.widgets.start_line import LOOKING, RUNNING, SEEKING, STARTING, StartLine, planned
 from tui.widgets.strategy_form import OTHER_SIZE, StrategyForm, with_value
 from tui.widgets.strategy_list import StrategyList
 from tui.words.strategies import of_parameter
+from tui.work.latest import Latest
 
 if TYPE_CHECKING:
     from engine.states.state import ExperimentState
@@ -57,6 +59,8 @@ class SetupScreen(Mode):
     SetupScreen .panel:focus-within { border-top: solid $primary; border-title-color: $text-primary; }
     SetupScreen #strategies-panel { height: auto; max-height: 10; }
     SetupScreen #run-panel { height: auto; }
+    SetupScreen.-narrow .field-note { display: none; }
+    SetupScreen.-narrow .-wrong > .field-note { display: block; }
     SetupScreen.-low RunOptions { height: 3; overflow-y: auto; scrollbar-size-vertical: 1; }
     SetupScreen #parameters-panel { height: 15fr; max-height: 19; }
     SetupScreen #still { height: 1; padding: 0 1; color: $text-warning; text-wrap: nowrap; text-overflow: ellipsis; }
@@ -221,6 +225,7 @@ class SetupScreen(Mode):
     async def action_start(self) -> None:
         """Starts the comparison as the keys before have left it, or says why not."""
         await all_caught_up(self.focused or self)
+        await self.options.looked()
         hosting = app_of(self).hosting
         if hosting.is_busy and not hosting.is_training:
             return
@@ -252,11 +257,14 @@ class SetupScreen(Mode):
             return f"{label}: {problem}"
         return "" if self.strategies.chosen else "no strategy selected: space ticks one"
 
-    def action_browse(self) -> None:
-        """Opens the folder tree where the path points."""
+    async def action_browse(self) -> None:
+        """Opens the folder tree where the path points, or at the root where no disk answers."""
         from tui.screens.pick_folder import PickFolder  # noqa: PLC0415 - not needed for the first frame
 
-        self.app.push_screen(PickFolder(_nearest(self.data.source.path)), self._picked)
+        start = Path("/")
+        with suppress(TimeoutError):
+            start = await asyncio.wait_for(placing.answer(self.data.source.path), MOST)
+        self.app.push_screen(PickFolder(start), self._picked)
 
     def _picked(self, path: Path | None) -> None:
         if path is not None:
@@ -370,12 +378,14 @@ class SetupScreen(Mode):
         from tui.screens.add_strategy import AddStrategy  # noqa: PLC0415 - not needed for the first frame
 
         await caught_up(self.strategies)
+        await self.options.looked()
         current = self.strategies.current
         window = AddStrategy(current.backbone if current else "resnet18", self.options.asked_weights)
         await self.app.push_screen(window, self._added)
 
-    def action_rank(self) -> None:
+    async def action_rank(self) -> None:
         """Ranks backbones on the data; the one that is chosen is added on a rung that is asked for."""
+        await self.options.looked()
         from tui.screens.ranking import Ranking  # noqa: PLC0415
         from tui.words.ranking import BACKBONES  # noqa: PLC0415 - not needed for the first frame
 
@@ -484,7 +494,7 @@ class SetupScreen(Mode):
 
         backbones = {strategy.backbone for strategy in self.strategies.strategies.values()}
         asked = WeightsQuery(tuple(sorted(backbones)), self.options.asked_weights)
-        if asked != self._sought:
+        if asked != self._sought and not self.options.is_looking:
             self._sought = asked
             self._say_missing(asked)
 
@@ -506,9 +516,15 @@ class SetupScreen(Mode):
             self.start_line.say(RUNNING if hosting.is_training else STARTING)
         elif self.data.found is None:
             self.start_line.say(LOOKING)
+        elif self.options.is_looking:
+            self.start_line.say(SEEKING)
         else:
-            asked = self.asked()
-            self.start_line.say(planned(asked, self.data.alarms, self._forecast(asked, self.data.found)))
+            try:
+                asked = self.asked()
+            except SpecError as error:  # what a path names is gone since it was typed
+                self.start_line.refuse(str(error))
+            else:
+                self.start_line.say(planned(asked, self.data.alarms, self._forecast(asked, self.data.found)))
 
     def _forecast(self, asked: Experiment, found: DataFound) -> Forecast:
         """How long that will take, as far as earlier runs are known by now."""
@@ -550,3 +566,7 @@ def _nearest(path: str | None) -> Path:
             if folder.is_dir():
                 return folder
     return Path("/")
+
+
+placing = Latest(_nearest, "placing")
+"""One thread, however often a folder is picked while a disk does not answer."""

@@ -18,7 +18,7 @@ from engine.comparison.parts import Part
 from engine.comparison.rows import of_part
 from engine.text import counted, shown
 from engine.units import percent
-from tui.compared import Compared, identity, offered, places_of
+from tui.compared import Compared, key_of, offered, places_of
 from tui.drawing.text import told_apart
 from tui.drawing.theme import AMBER, BLUE, GREY, rgb
 from tui.widgets.cells import MatrixCells, PairCells, fits
@@ -130,11 +130,14 @@ class ConfusionView(Vertical):
         self.none.update(why)
         self.none.display = bool(why)
         self.cells.display, self.pairs.display, self.below.display = whole, not whole and not why, not why
-        title = Text.assemble((shown(column.title, 120), f"bold {rgb(BLUE)}"), (f"  {column.note}", rgb(GREY)))
+        title = Text(shown(column.title, 120), f"bold {rgb(BLUE)}")
+        title.append(f"  {column.note}" if column.note else "", rgb(GREY))
         if made is not None:
             added = ", summed" if made.runs > 1 else ""
             kind = "rows: true class" if whole else "most confused first"
-            title.append(f"{added} · {made.part} images · {kind}", rgb(GREY))
+            ways = (f"{added} · {made.part} images · {kind}", f" · {made.part} · {kind}")
+            room = self.size.width - 2 - title.cell_len
+            title.append(next((said for said in ways if len(said) <= room), f" · {kind}"), rgb(GREY))
         self.title.update(title)
         if made is not None and self.cell is not None:
             self.cells.put_all(made, self.cell, self.size.width - 2)
@@ -224,7 +227,7 @@ class ConfusionView(Vertical):
 
         def chosen(number: int | None) -> None:
             now = self.compared or compared  # an experiment may have gone on since the runs were named
-            place = None if number is None else places_of(now).get(identity(compared, places[number]))
+            place = None if number is None else places_of(now).get(key_of(compared, places[number]))
             if place is not None:
                 self.post_message(self.Opened(place, cell, self.part))
 

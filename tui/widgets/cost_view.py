@@ -85,9 +85,10 @@ class CostView(Vertical):
             return
         found = marks(self.comparison, self.cost)
         self.chart.curves = curves(found, self.cost)
-        self.about.update(
-            f"{PARTS[part(self.comparison)]} accuracy with 95 % interval, vs. {self.cost}; means over runs"
-        )
+        measured_on = part(self.comparison)
+        said = f"{PARTS[measured_on]} accuracy with 95 % interval, vs. {self.cost}; means over runs"
+        short = f"{measured_on} accuracy, 95 % interval, vs. {self.cost}; means"
+        self.about.update(said if len(said) <= self.size.width - 2 else short)
         text = key(found, self.cost, max(20, self.size.width - 4))
         if text != self.key.content:
             self.key.update(text)

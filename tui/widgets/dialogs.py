@@ -276,6 +276,11 @@ class Leaving(ModalScreen[Way | None]):
             answer(self, self.way)
 
 
+def reading_width(columns: int) -> int:
+    """Cells that a line of :class:`Reading` has in a terminal of so many columns: frame, margins and bar take eight."""
+    return min(84, columns * 95 // 100) - 8
+
+
 class Reading(ModalScreen[None]):
     """A text to read and to scroll through."""
 

@@ -41,7 +41,8 @@ def head(names: Sequence[str], found: MistakeResult, only: str, of_class: str | 
     if found.problem:
         numbers = Text(), Text()
     else:
-        numbers = _of_one(found) if found.asked.worst or found.asked.cell is not None else _of_mistakes(found)
+        is_of_one = found.asked.worst or found.asked.cell is not None
+        numbers = _of_one(found) if is_of_one else _of_mistakes(found, width - LEAST_NAME - len(f"{LETTERS[0]} "))
     behind = len(f"{LETTERS[0]} ") + max(number.cell_len for number in numbers)
     cells = min(max(LEAST_NAME, width - behind), max(map(len, names)))
     for run, (line, name, number) in enumerate(zip(lines, told_apart(names, cells), numbers, strict=False)):
@@ -52,14 +53,15 @@ def head(names: Sequence[str], found: MistakeResult, only: str, of_class: str | 
     return Text("\n").join(lines)
 
 
-def _of_mistakes(found: MistakeResult) -> tuple[Text, Text]:
-    """What stands behind the names."""
+def _of_mistakes(found: MistakeResult, room: int) -> tuple[Text, Text]:
+    """What stands behind the names, the first in ``room`` cells, if that can be."""
     alone, other = (sum(one.right == (run,) for one in found.found) for run in (0, 1))
     neither = sum(not one.right for one in found.found)
     part = found.asked.part  # short, since at 80 cells the names have to be whole
     images = counted(found.images, f"{part} image", f"{part} images")
+    said = f"  only A right {alone:,} · neither {neither:,} of "
     return (
-        Text(f"  only A right {alone:,} · neither {neither:,} (of {images})", rgb(GREY)),
+        Text(said + (images if len(said + images) <= room else f"{found.images:,}"), rgb(GREY)),
         Text(f"  only B right {other:,}", rgb(GREY)),
     )
 

@@ -21,7 +21,7 @@ from engine.comparison.confusion import Cell
 from engine.comparison.parts import Part
 from engine.comparison.rows import part_compared
 from engine.text import shown
-from tui.compared import Compared, beside, best_pair, identity, offered, places_in, places_of
+from tui.compared import Compared, beside, best_pair, key_of, offered, places_in, places_of
 from tui.widgets.dialogs import Pick
 from tui.widgets.mistake_head import head, whose
 from tui.widgets.mistake_list import PREFIX, MistakeList, facts, list_width
@@ -90,31 +90,31 @@ class MistakesView(Vertical):
 
     def show(self, compared: Compared) -> None:
         """Looks at this comparison; at the same runs as before, and the same cell, where it still has them."""
-        before, asked = self.compared, self.asked
+        asked = self.asked
         self.compared = compared
         if self.of_class not in compared.comparison.data.classes:
             self.of_class = None
-        now = places_of(compared)
-        sides = asked.sides if before is not None and asked is not None else ()
-        wanted = [[identity(before, place) for place in side] for side in sides] if before is not None else []
-        kept = tuple(tuple(now[one] for one in side) for side in wanted if {*side} <= now.keys())
+        there = places_of(compared)
         part = part_compared(compared.comparison.runs)
-        if asked is not None and kept and len(kept) == len(wanted):
+        if asked is not None and all(run in there for side in asked.sides for run in side):
             is_of_both = asked.cell is None and not asked.worst
-            self.asked = asked._replace(sides=kept, part=part if is_of_both else asked.part)
+            self.asked = asked._replace(part=part if is_of_both else asked.part)
         else:
             pair = best_pair(compared)
-            self.asked = MistakeQuery(((pair[0],), (pair[1],)), part=part) if pair is not None else None
+            one_each = [_side(compared, [place]) for place in pair or ()]
+            self.asked = MistakeQuery(tuple(one_each), part=part) if one_each else None
+            self.found = None  # which is of other runs
         self._look()
 
-    def show_side(self, compared: Compared, side: Side, part: Part, cell: Cell | None = None) -> None:
-        """Looks at what these runs get most wrong, or at a cell of one's matrix, beside what the other side says that
-        was looked at, or the one that is compared best.
+    def show_side(self, compared: Compared, places: Sequence[int], part: Part, cell: Cell | None = None) -> None:
+        """Looks at what the runs at these places get most wrong, or at a cell of one's matrix, beside what the other
+        side says that was looked at, or the one that is compared best.
         """
+        side = _side(compared, places)
         sides = self.asked.sides if self.asked is not None and self.compared is compared else ()
         other = next((one for one in sides if one != side), ()) if side in sides else ()
         if not other:
-            other = beside(compared, side)
+            other = _side(compared, beside(compared, places))
         self.compared, self.who, self.found = compared, 0, None
         self.asked = MistakeQuery((side, other) if other else (side,), cell, part, worst=cell is None)
         self._look()
@@ -147,8 +147,9 @@ class MistakesView(Vertical):
         self.post_message(self.Back())
 
     def action_copy(self) -> None:
-        """Copies the path; says so, since the terminal does not."""
-        if (one := self.listing.current) is None:
+        """Copies the path of the image that is shown; says so, since the terminal does not."""
+        one = self.listing.current if self.body.display else None
+        if one is None:
             return
         self.app.copy_to_clipboard(one.path)
         inside = " In tmux this needs `set-clipboard on`." if "TMUX" in os.environ else ""
@@ -176,8 +177,7 @@ class MistakesView(Vertical):
         """Asks for the first run, or of what is most wrong also a strategy with all its runs, then for the other."""
         if self.compared is None or self.asked is None:
             return
-        compared = self.compared
-        there = self._offered(compared, with_strategies=self.asked.worst)
+        there = self._offered(self.compared, with_strategies=self.asked.worst)
         names, sides = [name for name, _ in there], [side for _, side in there]
         present = [sides.index(side) for side in self.asked.sides if side in sides]
         if len(sides) < 2:
@@ -185,7 +185,7 @@ class MistakesView(Vertical):
 
         def second(number: int | None, first: int) -> None:
             if number is not None and number != first:
-                self._choose(*([identity(compared, place) for place in sides[at]] for at in (first, number)))
+                self._choose(sides[first], sides[number])
 
         def first(number: int | None) -> None:
             if number is not None:
@@ -200,17 +200,18 @@ class MistakesView(Vertical):
         """What may be chosen, by name: the runs that have a result, or with them the strategies that have one."""
         if with_strategies:
             known = [(name, one) for name, one in offered(compared) if any(row.has_result for row in one.rows)]
-            return [(name, places_in(compared, one)) for name, one in known]
-        places = [place for place, row in enumerate(compared.comparison.runs) if row.has_result]
-        return [(self._named((place,)), (place,)) for place in places]
+            return [(name, _side(compared, places_in(compared, one))) for name, one in known]
+        rows = enumerate(compared.comparison.runs)
+        runs = [_side(compared, [place]) for place, row in rows if row.has_result]
+        return [(self._named(run), run) for run in runs]
 
-    def _choose(self, *chosen: Sequence[tuple[str, str]]) -> None:
-        """Looks at these two sides, wherever they are by now: an experiment may have gone on since they were named."""
+    def _choose(self, *chosen: Side) -> None:
+        """Looks at these two sides, if they are still compared: others may be since they were named."""
         if self.compared is None or self.asked is None:
             return
         now = places_of(self.compared)
         if all(run in now for side in chosen for run in side):
-            self.asked = self.asked._replace(sides=tuple(tuple(now[run] for run in side) for side in chosen))
+            self.asked = self.asked._replace(sides=chosen)
             self._look()
 
     def _look(self) -> None:
@@ -221,12 +222,11 @@ class MistakesView(Vertical):
             return
         if self.found is None:
             self._say("reading …")
-        chosen = [[self.compared.runs[place] for place in side] for side in self.asked.sides]
-        self._read(self.asked, [[(one.source.folder, one.run.run) for one in side] for side in chosen])
+        self._read(self.asked)
 
     @work(thread=True, exclusive=True, group="mistakes", exit_on_error=False)
-    def _read(self, asked: MistakeQuery, sides: Sequence[Sequence[tuple[Path | None, str]]]) -> None:
-        found = find(asked, sides)
+    def _read(self, asked: MistakeQuery) -> None:
+        found = find(asked)
         if not get_current_worker().is_cancelled:
             self.post_message(found)
 
@@ -299,8 +299,13 @@ class MistakesView(Vertical):
     def _named(self, side: Side) -> str:
         if self.compared is None:
             return ""
-        row = self.compared.comparison.runs[side[0]]
+        row = self.compared.comparison.runs[places_of(self.compared)[side[0]]]
         if len(side) == 1:
             return f"{shown(row.strategy, 160)} · {seed_of(row)}"
         note = next(one.note for one in columns(self.compared.comparison) if one.title == row.strategy)
         return f"{shown(row.strategy, 160)} · {note}"
+
+
+def _side(compared: Compared, places: Sequence[int]) -> Side:
+    """The runs at these places."""
+    return tuple(key_of(compared, place) for place in places)

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 import re
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import ClassVar, get_args
 
-from textual import on
+from textual import on, work
 from textual.binding import BindingType
 from textual.containers import Vertical
 from textual.message import Message
@@ -18,11 +20,12 @@ from engine.specs.spec import Experiment, Precision, changed
 from engine.specs.toml import MOST_FOLDS, MOST_SEEDS, SpecError
 from engine.text import consecutive
 from tui.widgets.field import FIELD_KEYS, Choice, Field
+from tui.widgets.order import MOST
 from tui.widgets.path_input import PathInput, unquoted
 from tui.widgets.text_input import TextInput
+from tui.work.latest import Latest
 
 PRECISIONS: tuple[str, ...] = get_args(Precision)
-
 
 WORDS = ("default", "none")
 OR_WEIGHTS = "none or path"
@@ -64,7 +67,10 @@ def folds_from(text: str) -> int | None:
 
 
 def weights_from(text: str) -> str:
-    """``default``, ``none`` or an existing path; :class:`SpecError` where there is nothing of that name."""
+    """``default``, ``none`` or an existing path; :class:`SpecError` where there is nothing of that name.
+
+    Asks the disk, so this belongs into a thread.
+    """
     if text in WORDS:
         return text
     try:
@@ -83,16 +89,27 @@ def device_from(text: str) -> str:
     return text
 
 
-READERS: dict[str, Callable[[str], object]] = {
-    "seeds": seeds_from,
-    "folds": folds_from,
-    "weights": weights_from,
-    "device": device_from,
-}
+def _weights_or_problem(text: str) -> tuple[str, str]:
+    """What :func:`weights_from` reads, or what is wrong with it."""
+    try:
+        return weights_from(text), ""
+    except SpecError as error:
+        return "", str(error)
+
+
+looking = Latest(_weights_or_problem, "weights-path")
+"""One thread, whatever is typed while a disk does not answer."""
+
+
+READERS: dict[str, Callable[[str], object]] = {"seeds": seeds_from, "folds": folds_from, "device": device_from}
+STILL_LOOKING = "still looking for that path"
 
 
 class RunOptions(Vertical):
-    """Seeds, folds, weights, device and precision, one a line; ``problems`` in a few words by label."""
+    """Seeds, folds, weights, device and precision, one a line; ``problems`` in a few words by label.
+
+    Whether the path of the weights is there is asked in a thread: that is no problem until it has answered.
+    """
 
     DEFAULT_CSS = """
     RunOptions { height: 5; }
@@ -106,6 +123,11 @@ class RunOptions(Vertical):
     def __init__(self, experiment: Experiment, *, id: str = "") -> None:  # noqa: A002 - Textual's name
         super().__init__(id=id or None)
         self.problems: dict[str, str] = {}
+        self._answered = asyncio.Event()  # set once it is known whether the weights that are typed are there
+        self._weights = ""  # which those are; empty where they are not
+        if experiment.weights in WORDS:
+            self._weights = experiment.weights
+            self._answered.set()
         self.seeds = TextInput(seeds_said(experiment.seeds), compact=True, id="run-seeds")
         folds = "none" if experiment.folds is None else str(experiment.folds)
         self.folds = TextInput(folds, compact=True, id="run-folds", max_length=4)
@@ -127,21 +149,19 @@ class RunOptions(Vertical):
         await self.mount(*self.fields.values())
 
     @property
-    def count(self) -> tuple[int, int | None]:
-        """How many seeds and folds there are; 0 and None while what is typed is neither."""
-        try:
-            return len(seeds_from(self.seeds.value)), folds_from(self.folds.value.strip())
-        except SpecError:
-            return 0, None
+    def is_looking(self) -> bool:
+        """Whether it is not known yet if the weights are there."""
+        return not self._answered.is_set()
+
+    async def looked(self) -> None:
+        """Waits until that is known, a second at most."""
+        with suppress(TimeoutError):
+            await asyncio.wait_for(self._answered.wait(), MOST)
 
     @property
     def asked_weights(self) -> str:
         """The chosen weights; if invalid, the text as typed, so that the reason can be said."""
-        typed = self.weights.value.strip()
-        try:
-            return weights_from(typed)
-        except SpecError:
-            return typed
+        return self._weights or self.weights.value.strip()
 
     @property
     def asked_device(self) -> str:
@@ -160,12 +180,14 @@ class RunOptions(Vertical):
         return self._first_precision if self.precision.is_blank() else str(self.precision.value)
 
     def applied(self, experiment: Experiment) -> Experiment:
-        """The experiment with these values; :class:`SpecError` where one of them is wrong."""
+        """The experiment with these values; :class:`SpecError` where one of them is wrong, or not known to be right."""
+        if not self._weights:
+            raise SpecError(f"weights: {self.problems.get('weights', STILL_LOOKING)}")
         return changed(
             experiment,
             seeds=seeds_from(self.seeds.value),
             folds=folds_from(self.folds.value.strip()),
-            weights=weights_from(self.weights.value.strip()),
+            weights=self._weights,
             device=device_from(self.device.value.strip()),
             precision=self._chosen_precision,
         )
@@ -174,14 +196,44 @@ class RunOptions(Vertical):
     def _typed(self, event: Input.Changed) -> None:
         event.stop()
         name = (event.input.id or "").removeprefix("run-")
-        self.problems.pop(name, None)
+        if event.input is self.weights:
+            self._look()
+            return
+        problem = ""
         try:
             READERS[name](event.value.strip())
         except SpecError as error:
-            self.problems[name] = str(error)
-        if name == "weights":  # of a path, more has room without the hint
-            self.fields[name].hint = OR_WEIGHTS if event.value.strip() in WORDS else ""
-        self.fields[name].say(self.problems.get(name, ""))
+            problem = str(error)
+        self._say(name, problem)
+
+    def _look(self) -> None:
+        """Whether what is typed now are weights: of a word at once, of a path in a thread."""
+        self.workers.cancel_group(self, "weights-path")
+        typed = self.weights.value.strip()
+        is_word = typed in WORDS
+        self.fields["weights"].hint = OR_WEIGHTS if is_word else ""  # of a path, more has room without it
+        if is_word:
+            self._know(typed, "")
+        else:
+            self._answered.clear()
+            self._weights = ""
+            self._say("weights", "")
+            self._ask(typed)
+
+    @work(group="weights-path", exit_on_error=False)
+    async def _ask(self, typed: str) -> None:
+        self._know(*await looking.answer(typed))
+
+    def _know(self, weights: str, problem: str) -> None:
+        self._weights = weights
+        self._answered.set()
+        self._say("weights", problem)
+
+    def _say(self, name: str, problem: str) -> None:
+        self.problems.pop(name, None)
+        if problem:
+            self.problems[name] = problem
+        self.fields[name].say(problem)
         self.post_message(self.Changed())
 
     @on(Choice.Changed)

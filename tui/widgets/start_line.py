@@ -16,6 +16,7 @@ from tui.words.forecast import how_long, on_what_ground
 STARTING = "starting: loading PyTorch and checking the settings …"
 RUNNING = "an experiment is running: 2 shows it"
 LOOKING = "reading the data …"
+SEEKING = "looking for the weights …"
 
 
 class StartLine(Horizontal):

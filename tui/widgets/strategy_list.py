@@ -193,6 +193,10 @@ class StrategyList(OptionList):
         beside = [f"{note and f'{note}, '}{what}" for note, what in zip(notes, trains, strict=True)]
         if cells + max(map(len, beside)) > width:
             cells = 0
+            beside = [
+                said if len(name) + len(said) <= width else note
+                for name, said, note in zip(names, beside, notes, strict=True)
+            ]
         return {
             key: self._prompt(strategy, name, cells, said, len(note))
             for (key, strategy), name, said, note in zip(self.strategies.items(), names, beside, notes, strict=True)

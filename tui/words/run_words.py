@@ -8,6 +8,7 @@ from statistics import mean, stdev
 
 from rich.text import Text
 
+from engine.comparison.columns import is_spread
 from engine.logs.events import Action
 from engine.models.origin import RANDOM
 from engine.states.eta import fraction_done, remaining_of_all, remaining_of_stage, remaining_seconds
@@ -253,12 +254,11 @@ def so_far(state: ExperimentState, width: int) -> Text:
     """
     skipped = sum(run.never_began for run in state.runs)
     over = sum(run.is_over for run in state.runs) - skipped
-    found: dict[str, list[float]] = {run.strategy.name: [] for run in state.runs}
-    probes = {run.strategy.name for run in state.runs if run.strategy.is_probe}
+    found: dict[str, list[RunState]] = {run.strategy.name: [] for run in state.runs}
     for run in state.runs:
         if run.is_over and run.best is not None:
-            found[run.strategy.name].append(run.best.val.accuracy)
-    said = {name: _mean(values, name in probes) for name, values in found.items() if values}
+            found[run.strategy.name].append(run)
+    said = {name: _mean(runs) for name, runs in found.items() if runs}
     also = f" · {skipped} skipped" if skipped else ""
     text = Text(f"{over}/{len(state.runs)} runs done{also}", no_wrap=True)
     if said:
@@ -273,13 +273,11 @@ def so_far(state: ExperimentState, width: int) -> Text:
     return text
 
 
-def _mean(values: list[float], is_probe: bool) -> str:
+def _mean(runs: Sequence[RunState]) -> str:
     """``93.5 ± 0.6 % (5)``, of one run ``93.5 %``; of probes that no seed moved ``93.5 % (5)``."""
-    if len(values) == 1:
-        return percent(values[0])
-    if is_probe and len({*values}) == 1:
-        return f"{percent(values[0])} ({len(values)})"
-    return f"{spread(mean(values), stdev(values), percent)} ({len(values)})"
+    values = [run.best.val.accuracy for run in runs if run.best is not None]
+    said = spread(mean(values), stdev(values), percent) if is_spread(values, runs) else percent(values[0])
+    return f"{said} ({len(values)})" if len(values) > 1 else said
 
 
 def lines(state: ExperimentState, which: Sequence[int], width: int) -> list[Text]:

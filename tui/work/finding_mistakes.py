@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 from textual.message import Message
@@ -12,6 +11,7 @@ from textual.message import Message
 from engine.comparison.confusion import Cell
 from engine.comparison.parts import Part
 from engine.text import listed, shown
+from tui.compared import RunKey
 from tui.errors import unexpected
 from tui.work.loading import load_for_comparing
 
@@ -20,8 +20,8 @@ if TYPE_CHECKING:
     from engine.comparison.predictions import Predictions
 
 
-Side = tuple[int, ...]
-"""The places of runs in the comparison that answer together."""
+Side = tuple[RunKey, ...]
+"""The runs that answer together."""
 
 
 class MistakeQuery(NamedTuple):
@@ -51,14 +51,11 @@ class MistakeResult(Message):
     problem: str = ""
 
 
-def find(asked: MistakeQuery, sides: Sequence[Sequence[tuple[Path | None, str]]]) -> MistakeResult:
-    """Looks for what is asked of these sides' runs, each told by its experiment's folder and its id.
-
-    Of several runs those count that have left what they said.
-    """
+def find(asked: MistakeQuery) -> MistakeResult:
+    """Looks for what is asked; of several runs those count that have left what they said."""
     try:
         load_for_comparing()
-        return _find(asked, sides)
+        return _find(asked)
     except OSError as error:
         said = f"Predictions cannot be read right now; try again: {error}"
         return MistakeResult(asked, problem=shown(said, 600))
@@ -66,25 +63,25 @@ def find(asked: MistakeQuery, sides: Sequence[Sequence[tuple[Path | None, str]]]
         return MistakeResult(asked, problem=unexpected(error))
 
 
-def _find(asked: MistakeQuery, sides: Sequence[Sequence[tuple[Path | None, str]]]) -> MistakeResult:
+def _find(asked: MistakeQuery) -> MistakeResult:
     from engine.comparison.mistakes import OtherClassesError, in_cell, mistakes, seen_by_both, together, worst  # noqa: PLC0415 - loads numpy and scipy
 
     try:
-        said = [together(_read(runs, asked.part)) for runs in sides]
+        said = [together(_read(runs, asked.part)) for runs in asked.sides]
         one, other = said[0], said[1] if len(said) > 1 else None
         if one is not None and (asked.cell is not None or asked.worst):
-            is_alone = other is None and len(sides) > 1
+            is_alone = other is None and len(asked.sides) > 1
             found = worst(one, other) if asked.cell is None else in_cell(one, other, *asked.cell)
             return MistakeResult(asked, found, len(one.paths), is_alone)
         if one is not None and other is not None:
             return MistakeResult(asked, mistakes(one, other), seen_by_both(one, other))
     except OtherClassesError as error:
         return MistakeResult(asked, problem=shown(str(error)))
-    missing = listed([run for _, run in sides[0 if one is None else 1]])
+    missing = listed([run for _, run in asked.sides[0 if one is None else 1]])
     return MistakeResult(asked, problem=f"No predictions of {missing}: not saved, or damaged.")
 
 
-def _read(runs: Sequence[tuple[Path | None, str]], part: Part) -> Iterator[Predictions]:
+def _read(runs: Side, part: Part) -> Iterator[Predictions]:
     """What they said, as far as it is there: one after the other, since that of many images and classes is large."""
     from engine.comparison.predictions import read, saved  # noqa: PLC0415 - loads numpy and scipy
 

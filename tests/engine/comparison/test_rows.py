@@ -20,7 +20,19 @@ from engine.specs.presets import presets
 from engine.specs.spec import default_experiment
 from engine.states.fold import fold
 from engine.states.state import ExperimentState
-from engine.units import count, duration, energy, percent, points, short_count, size, speed, spread, three_digits
+from engine.units import (
+    count,
+    duration,
+    energy,
+    percent,
+    points,
+    roughly,
+    short_count,
+    size,
+    speed,
+    spread,
+    three_digits,
+)
 
 
 def row(strategy: str, accuracy: float | None, images: int = 153, **values: object) -> Row:
@@ -338,6 +350,8 @@ def test_seeds_of_a_strategy_are_averaged() -> None:
 
 def test_numbers_as_a_person_reads_them() -> None:
     assert [duration(s) for s in (0.0044, 8.31, 59.4, 92, 7384)] == ["0.004 s", "8.3 s", "59.4 s", "1:32", "2:03:04"]
+    about = [roughly(seconds) for seconds in (0.0, 8.31, 89, 92, 3599, 5399, 5400, 30 * 3600, 7 * 86400)]
+    assert about == ["1 s", "8 s", "89 s", "2 min", "60 min", "90 min", "1.5 h", "30.0 h", "7.0 days"]
     assert (percent(0.93464), points(-0.031)) == ("93.5 %", "-3.1 points")
     assert (size(812 * 2**20), size(12.4 * 2**30)) == ("812 MiB", "12.4 GiB")
     assert (speed(4.25), speed(10300)) == ("4.2 images/s", "10,300 images/s")

@@ -372,9 +372,13 @@ def test_of_more_than_two_classes_the_commonest_and_the_rarest_are_told() -> Non
 @pytest.mark.parametrize(
     ("part", "fold", "said"),
     [
-        ("val", None, "3 validation images are also in training."),
-        ("val", 1, "3 images have a copy, which may be in training while the image itself is validated on."),
-        ("test", None, "1 test image is also in training or validation."),
+        ("val", None, "3 validation images are also in training, byte for byte."),
+        (
+            "val",
+            1,
+            "3 images have a byte-for-byte duplicate, which may be in training while the other is validated on.",
+        ),
+        ("test", None, "1 test image is also in training or validation, byte for byte."),
     ],
 )
 def test_images_in_two_parts_are_a_caveat(part: Part, fold: int | None, said: str) -> None:
@@ -556,3 +560,31 @@ def test_a_leak_is_the_gravest_caveat() -> None:
 )
 def test_images_without_false_digits(count: int, words: str) -> None:
     assert about(count) == words
+
+
+def times(slow: dict[str, object], fast: dict[str, object]) -> str:
+    """What is said of two strategies whose runs took this."""
+    return verdict(comparison(row("a", 0.95, **slow), row("b", 0.9, **fast)))
+
+
+def test_times_of_a_busy_machine_are_told_with_the_processor_time() -> None:
+    slow: dict[str, object] = {"seconds_total": 100.0, "cpu_seconds": 80.0}
+    fast: dict[str, object] = {"seconds_total": 10.0, "cpu_seconds": 18.0}
+    waited = ": a had 0.8 cores at work, so it waited for other programs or the disk."
+    assert f"b takes 1/10 of the time; of the processor time b takes 1/4{waited}" in times(slow, fast)
+    many = times({**slow, "cpu_seconds": 400.0}, {**fast, "cpu_seconds": 70.0})
+    assert "b takes 1/10 of the time; of the processor time b takes 1/6." in many, "perhaps it cannot use more"
+    for alike in (
+        {"cpu_seconds": 11.9},  # 1.19 cores
+        {"cpu_seconds": None},
+        {"memory_kind": "CUDA allocated"},
+    ):
+        assert "b takes 1/10 of the time." in times(slow, {**fast, **alike}), alike
+    assert "b takes at most 1/10 of the time." in times({**slow, "state": "running"}, fast)
+    assert "b takes 1/100 of the time." in times(slow, {"seconds_total": 1.0, "cpu_seconds": 1.9}), "too short to tell"
+
+
+def test_equal_times_may_be_those_of_a_busy_machine_too() -> None:
+    said = times({"seconds_total": 10.0, "cpu_seconds": 19.0}, {"seconds_total": 10.0, "cpu_seconds": 6.0})
+    waited = ": b had 0.6 cores at work, so it waited for other programs or the disk."
+    assert f"Both take about the same time; of the processor time b takes 32 %{waited}" in said

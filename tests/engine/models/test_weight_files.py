@@ -5,12 +5,12 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+import torch
 
 from engine.models import names, weight_files
 from engine.models.backbones import backbone_names, default_weights
 from engine.models.weight_files import default_files, hub_cache, is_here
 from engine.models.weights import MIRRORS, WeightsError, find
-from engine.models.weights import hub_cache as torch_hub_cache
 
 RESNET = "resnet18-f37072fd.pth"
 
@@ -35,7 +35,7 @@ def test_the_folder_is_torchs(home: str | None, cache: str | None, monkeypatch: 
             monkeypatch.delenv(name, raising=False)
         else:
             monkeypatch.setenv(name, value)
-    assert hub_cache() == torch_hub_cache()
+    assert hub_cache() == Path(torch.hub.get_dir(), "checkpoints")
 
 
 def test_the_cache_holds_torchvisions_file_or_the_one_it_was_converted_to(hub: Path):

@@ -226,3 +226,18 @@ def test_all_is_foretold_once_each_strategy_has_a_finished_run() -> None:
     begun = msgspec.structs.replace(state.runs[4], epochs=state.runs[0].epochs[:9])  # it was stopped, and is resumed
     state = msgspec.structs.replace(state, runs=(*state.runs[:4], begun, state.runs[5]))
     assert remaining_of_all(state, logs.TRAIN, logs.VAL) == whole(3 * 3.2 + extracted)
+
+
+def test_of_waiting_runs_what_was_foretold_counts_until_one_of_their_strategy_has_ended() -> None:
+    three = logs.events(spec.changed(logs.two_strategies(), seeds=[0, 1, 2]))
+    started = three[0]
+    assert isinstance(started, ev.ExperimentStarted)
+    foretold = msgspec.structs.replace(started, forecast=ev.Forecast({"mobilenetv3-extract": 30.0}))
+
+    def left(kind: str, number: int) -> Remaining | None:
+        return remaining_of_all(fold([foretold, *logs.until(kind, number, three)[1:]]), logs.TRAIN, logs.VAL)
+
+    tuned, extracted = 12 * 3.2, 12 * 0.02
+    assert left("RunStarted", 1) == Remaining(pytest.approx(30), is_least=True)  # nothing is known of the other one
+    assert left("EpochFinished", 7) == Remaining(pytest.approx(5 * 3.2 + 2 * tuned + 30), is_least=False)
+    assert left("RunFinished", 2) == Remaining(pytest.approx(2 * (tuned + extracted)), is_least=False)
