@@ -89,13 +89,13 @@ def _seen_before(comparison: Comparison, part: Part) -> list[str]:
     data, said = comparison.data, []
     if part == "test" and data.test_copies:
         tested = counted(data.test_copies, "test image is", "test images are")
-        said.append(f"{tested} byte for byte also in training or validation.")
+        said.append(f"{tested} also in training or validation, byte for byte.")
     elif part == "val" and data.val_copies and any(row.fold for row in comparison.runs):
         copies = counted(data.val_copies, "image has", "images have")
         said.append(f"{copies} a byte-for-byte duplicate, which may be in training while the other is validated on.")
     elif part == "val" and data.val_copies:
         copies = counted(data.val_copies, "validation image is", "validation images are")
-        said.append(f"{copies} byte for byte also in training.")
+        said.append(f"{copies} also in training, byte for byte.")
     again = dict.fromkeys(row.strategy for row in comparison.runs if row.times_tested > 1)
     if part == "test" and again:
         said.append(

@@ -330,7 +330,7 @@ def test_an_image_of_two_classes_is_told_in_the_verdict(image_folder: Callable[.
     run_in(tmp_path, small_experiment("mobilenetv3-extract", data=data, epochs=1))
     said = verdict(compare([Source(read_state(tmp_path))]))
     assert "1 validation image has a copy in another class: one of the labels is wrong." in said
-    assert "1 validation image is byte for byte also in training." in said
+    assert "1 validation image is also in training, byte for byte." in said
 
 
 def test_a_failed_run_does_not_keep_the_next_from_running(image_folder: Callable[..., Path], tmp_path: Path) -> None:

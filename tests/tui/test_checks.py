@@ -34,7 +34,7 @@ def test_the_report_names_leaks_copies_and_what_to_do(patients: Path, capsys: py
     said = " ".join(capsys.readouterr().out.split())
     assert "10 groups are in both training and validation: 11 of 11 validation images (100.0 %)" in said
     assert "without looking at a pixel, is right for 100.0 %; always predicting the majority class, for 54.5 %" in said
-    assert "1 of 11 validation images is in training too, by bytes or pixels." in said
+    assert "1 of 11 validation images is also in training, by bytes or pixels." in said
     assert "train/cold/patient-c0-0.png val/cold/patient-c0-copy.png train and val" in said
     assert f"tl-tui check {patients} --group-pattern '{PATTERN}' --split grouped" in said
     assert said.index("10 groups are in both") < said.index("class train val")

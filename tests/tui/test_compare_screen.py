@@ -317,7 +317,7 @@ async def test_the_verdict_and_what_differs_are_whole_in_a_window_and_above_the_
 async def test_in_the_smallest_window_what_is_shown_is_said_whole(app: TlTui, folder: Path) -> None:
     async with app.run_test(size=(60, 16)) as pilot:
         await compare(pilot, app, folder)
-        for key, said in (("t", "means of runs"), ("d", "neither 1 of 24"), ("m", "rows: true class")):
+        for key, said in (("t", "time; means"), ("d", "neither 1 of 24"), ("m", "rows: true class")):
             await pilot.press(key)
             await until(pilot, lambda said=said: any(line.endswith(said) for line in text_of(app).splitlines()))
             await pilot.press("escape")

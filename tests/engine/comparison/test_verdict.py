@@ -571,9 +571,9 @@ def test_times_of_a_busy_machine_are_told_with_the_processor_time() -> None:
     slow: dict[str, object] = {"seconds_total": 100.0, "cpu_seconds": 80.0}
     fast: dict[str, object] = {"seconds_total": 10.0, "cpu_seconds": 18.0}
     waited = ": a had 0.8 cores at work, so it waited for other programs or the disk."
-    assert f"b takes 1/10 of the time; of the processor time b takes 1/4{waited}" in times(slow, fast)
+    assert f"b takes 1/10 of the time; of the CPU time b takes 1/4{waited}" in times(slow, fast)
     many = times({**slow, "cpu_seconds": 400.0}, {**fast, "cpu_seconds": 70.0})
-    assert "b takes 1/10 of the time; of the processor time b takes 1/6." in many, "perhaps it cannot use more"
+    assert "b takes 1/10 of the time; of the CPU time b takes 1/6." in many, "perhaps it cannot use more"
     for alike in (
         {"cpu_seconds": 11.9},  # 1.19 cores
         {"cpu_seconds": None},
@@ -587,4 +587,4 @@ def test_times_of_a_busy_machine_are_told_with_the_processor_time() -> None:
 def test_equal_times_may_be_those_of_a_busy_machine_too() -> None:
     said = times({"seconds_total": 10.0, "cpu_seconds": 19.0}, {"seconds_total": 10.0, "cpu_seconds": 6.0})
     waited = ": b had 0.6 cores at work, so it waited for other programs or the disk."
-    assert f"Both take about the same time; of the processor time b takes 32 %{waited}" in said
+    assert f"Both take about the same time; of the CPU time b takes 32 %{waited}" in said
