@@ -269,6 +269,7 @@ def test_skipping_says_what_is_kept() -> None:
     assert run_words.asked("skip", waiting) == "Skipping: it will not begin"
     begun_before = msgspec.structs.replace(waiting, epochs=over.epochs)
     assert run_words.kept_if_skipped(begun_before).startswith("Its best epoch so far is kept.")
+    assert run_words.asked("skip", begun_before) == "Skipping: its best epoch is being saved"
     assert run_words.kept_if_skipped(over) == "It has ended (finished): there is nothing to skip"
 
 

@@ -50,7 +50,7 @@ def asked(action: Action, run: RunState | None) -> str:
     """What is said when a command was sent, ``run`` being that which it ends; what is being saved only where there is
     something.
     """
-    if action == "skip" and run is not None and run.status == "waiting":
+    if action == "skip" and run is not None and run.status == "waiting" and not run.epochs:
         return "Skipping: it will not begin"
     said = ASKED[action]
     is_nothing = (action == "skip" and (run is None or not run.epochs)) or (action == "stop" and run is None)
