@@ -223,7 +223,10 @@ def test_unreadable_files_are_named(data: Path) -> None:
     assert report.images is not None
     (one,) = report.images.unreadable
     assert (Path(one.path).name, one.reason) == ("broken.png", "not an image format that can be read")
-    assert any("1 image left out, and not counted here: unreadable" in found.text for found in findings(report, DataSource(str(data))))
+    assert any(
+        "1 image left out, and not counted here: unreadable" in found.text
+        for found in findings(report, DataSource(str(data)))
+    )
     quick = quick_check(discover(DataSource(str(data))), DataSource(str(data)))
     assert report.counts["val"]["a"] == quick.counts["val"]["a"] - 1, "as in training: it is not counted"
 
