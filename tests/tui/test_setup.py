@@ -1039,13 +1039,3 @@ async def test_how_long_it_will_take_is_told_beside_the_start(
         await until(pilot, lambda: "2 runs · about 18 s · ctrl+r starts" in text_of(app))
         await pilot.press("space")
         await until(pilot, lambda: "1 run · about 9 s · ctrl+r starts" in text_of(app))
-
-
-async def test_weights_that_are_gone_since_they_were_typed_are_told(images: DataSource, home: Path) -> None:
-    (home / "weights").mkdir()
-    app = App(experiment=changed(default_experiment(presets()), data=images, weights="weights"))
-    async with app.run_test(size=SIZES[0]) as pilot:
-        await until(pilot, lambda: "2 runs · ctrl+r starts" in text_of(app))
-        (home / "weights").rmdir()
-        await pilot.press("space")
-        assert "! no such path" in text_of(app)

@@ -521,7 +521,7 @@ class SetupScreen(Mode):
         else:
             try:
                 asked = self.asked()
-            except SpecError as error:  # what a path names is gone since it was typed
+            except SpecError as error:
                 self.start_line.refuse(str(error))
             else:
                 self.start_line.say(planned(asked, self.data.alarms, self._forecast(asked, self.data.found)))
