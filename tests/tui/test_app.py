@@ -714,7 +714,10 @@ async def test_detaching_need_not_be_waited_for(app: TlTui, present: Log, monkey
     assert app.hosting.detached is None
 
 
-async def test_what_cannot_be_detached_goes_on_here(app: TlTui, present: Log, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("error", [process.NotBegunError, OSError, KeyError])
+async def test_what_cannot_be_detached_goes_on_here(
+    app: TlTui, present: Log, monkeypatch: pytest.MonkeyPatch, error: type[Exception]
+) -> None:
     folder = present(logs.until("EpochFinished", 7, logs.events()))
     host, again = Host(folder), Host(folder)
 
@@ -722,7 +725,7 @@ async def test_what_cannot_be_detached_goes_on_here(app: TlTui, present: Log, mo
 
     def refuse(_folder: Path) -> int:
         refused.wait(30)
-        raise process.NotBegunError("no process can be started")
+        raise error("no process can be started")
 
     monkeypatch.setattr(process, "detach", refuse)
     monkeypatch.setattr(thread, "resume", lambda *_given: again)

@@ -168,17 +168,22 @@ class Hosting:
     def _hand_over(self, folder: Path) -> None:
         from engine.hosts.process import NotBegunError, detach  # noqa: PLC0415 - not needed to begin
 
+        reason = ""
         try:
             self.detached = detach(folder)
-        except (NotBegunError, OSError) as error:
-            reason = in_words(error) if isinstance(error, OSError) else error
+        except NotBegunError as error:
+            reason = str(error)
+        except OSError as error:
+            reason = in_words(error)
+        except Exception as error:  # a person wants to know, and the experiment is to go on
+            reason = unexpected(error)
+        if reason:
             self._tell(StartFailed(f"it could not be detached and goes on here: {reason}"))
             self._resumes = True
             self._make(partial(_resumed, folder))
         else:
             self._tell(HandedOver())
-        finally:
-            self.is_handing_over = False
+        self.is_handing_over = False
 
 
 class _OthersTrainError(Exception):
