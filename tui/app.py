@@ -20,8 +20,9 @@ from textual.css.query import NoMatches
 from textual.events import Event, Key, Paste
 from textual.notifications import Notify, SeverityLevel
 from textual.screen import ModalScreen, Screen
-from textual.widget import MountError
+from textual.widget import MountError, Widget
 from textual.widgets import Input
+from textual.widgets._toast import Toast
 from textual.worker import get_current_worker
 
 from engine.folders.history import iter_summaries, read_state, running_elsewhere
@@ -106,7 +107,6 @@ class TlTui(App[None], inherit_bindings=False):
         self.hosting = Hosting(partial(self.write, "hosting"), self.post_message)
         self.failure = ""  # what ended the app, if it failed: to be said once the terminal is the command line's again
         self.left = False  # by the person's wish: else what trains goes on without the screen
-        self._told: SeverityLevel = "information"  # how grave the latest was
         self._was_at = self.current_mode
         self._visited: set[str] = set()
         self._is_first_visit = False
@@ -181,20 +181,24 @@ class TlTui(App[None], inherit_bindings=False):
 
     @on(Notify)
     def _one_at_a_time(self, message: Notify) -> None:
-        """Removes earlier notices."""
-        self._told = message.notification.severity
-        self._clear_told()
+        """Removes earlier notices; an error stays above one that is less grave."""
+        self._clear_told(errors=message.notification.severity == "error")
 
     def _moved_on(self, screen: Screen[Any]) -> None:
         """Removes notices when another screen or window opens, so that they do not cover it; errors stay."""
         was_at, self._was_at = self._was_at, self.current_mode
-        if self._told != "error" and (isinstance(screen, ModalScreen) or was_at != self.current_mode):
-            self._clear_told()
+        if isinstance(screen, ModalScreen) or was_at != self.current_mode:
+            self._clear_told(errors=False)
 
-    def _clear_told(self) -> None:
-        self.clear_notifications()
+    def _clear_told(self, *, errors: bool) -> None:
+        """Takes away what is told, the ``errors`` too or all but these."""
+        for one in list(self._notifications):
+            if errors or one.severity != "error":
+                self._unnotify(one)
         for screen in self.screen_stack[-1:]:
-            screen.query("ToastHolder").remove()  # Textual takes its words away, and leaves their row
+            for toast in screen.query(Toast):
+                if (errors or not toast.has_class("-error")) and isinstance(toast.parent, Widget):
+                    toast.parent.remove()  # Textual takes its words away, and leaves their row
 
     # What is shown
 
