@@ -232,7 +232,7 @@ def test_listings(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
     assert "mine (own)" in said
     assert "  schedule      StepLR step size 3, gamma 0.1" in said
     assert status(["runs"]) == 0
-    assert "no experiment in runs yet" in capsys.readouterr().out
+    assert "No experiments in runs yet" in capsys.readouterr().out
     assert status(["doctor"]) == 0
     said = capsys.readouterr().out
     assert "torchvision" in said

@@ -22,6 +22,6 @@ def how_long(forecast: Forecast, strategies: Sequence[str]) -> str:
 
 
 def on_what_ground(forecast: Forecast, strategies: Sequence[str]) -> str:
-    """Where that is from, or of which strategies it leaves out what they take: ``nothing is known of x``."""
+    """Where that is from, or of which strategies it leaves out what they take: ``no earlier runs of x``."""
     unknown = [name for name in strategies if name not in forecast.seconds]
     return f"no earlier runs of {listed(unknown, NAMED)}" if unknown else "based on earlier runs"
