@@ -38,6 +38,7 @@ from tui.screens.frame import HIGH_ENOUGH, SMALLEST, Mode, framed
 from tui.screens.setup import SetupScreen
 from tui.widgets.dialogs import Leaving, Question, Reading, Way
 from tui.widgets.header import MODES, Header, Tabs
+from tui.widgets.order import caught_up
 from tui.work import follow
 from tui.work.collector import collect
 from tui.work.hosting import Hosting
@@ -423,9 +424,19 @@ class TlTui(App[None], inherit_bindings=False):
         is_too_small = width < SMALLEST[0] or height < SMALLEST[1]
         takes_keys = not is_too_small or any(isinstance(one, ModalScreen) for one in self.screen_stack[-1:])
         if takes_keys or not isinstance(event, Key | Paste) or event.is_forwarded:
-            await super().on_event(event)
+            if not await self._leaves_field(event):
+                await super().on_event(event)
         elif isinstance(event, Key) and event.key in QUITS:
             await self.action_quit()
+
+    async def _leaves_field(self, event: Event) -> bool:
+        """Acts at once on Escape in a field, after what was typed there: the keys that came with it are no text."""
+        if not isinstance(event, Key) or event.key != "escape" or event.is_forwarded:
+            return False
+        if not isinstance(field := self.focused, Input):
+            return False
+        await caught_up(field)
+        return await self._check_bindings("escape")
 
     async def action_go(self, mode: str) -> None:
         """Goes to a mode and brings it up to date."""
