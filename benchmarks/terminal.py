@@ -139,7 +139,7 @@ def idle(work: Work, size: Size, measured: Measured) -> None:
         measured.add("idle, Setup", _name(size), _bytes_a_second(shown, work.idle_seconds))
         measured.add("key ?, Setup", _name(size), *latencies(shown, HELP, work.keys))
         shown.press("4")
-        shown.wait_for(lambda text: "Read again" in text and "finished" in text)
+        shown.wait_for(lambda text: "Refresh" in text and "finished" in text)
         shown.press("\r")
         shown.wait_for(lambda text: "Charts" in text and "finished" in text)
         time.sleep(2)

@@ -127,9 +127,13 @@ def find(kind: str, name: str) -> Path | None:
 def alike(kind: str, recipe: str, first: str) -> list[Path]:
     """A kind's entries whose names begin with a recipe: the folder named ``first``, then those last used."""
     found: list[tuple[bool, float, Path]] = []
-    with suppress(OSError):
-        for path in _folders(folder() / kind) if _asked() != 0 else ():
-            if path.name.startswith(f"{recipe}-"):
+    try:
+        paths = _folders(folder() / kind) if _asked() != 0 else []
+    except OSError:
+        return []
+    for path in paths:
+        if path.name.startswith(f"{recipe}-"):
+            with suppress(OSError):  # it may be removed at any moment
                 found.append((path.name == first, path.stat().st_mtime, path))
     return [path for *_, path in sorted(found, reverse=True)]
 
@@ -151,7 +155,8 @@ def writing(kind: str, name: str, description: str, size: int) -> Iterator[Path 
         yield begun.path
         _finish(begun, place, description)
     except OSError as error:
-        if error.errno not in FULL and not str(error.filename).startswith(str(begun.path)):
+        is_unnamed = error.errno is not None and error.filename is None  # as of a file that is open: here an entry's
+        if error.errno not in FULL and not is_unnamed and not str(error.filename).startswith(str(begun.path)):
             raise
         logger.warning("an entry of the cache could not be written", exc_info=True)
     finally:

@@ -46,6 +46,7 @@ from engine.states.state import ExperimentState, is_left
 from engine.text import in_one_line, listed
 from engine.training import checkpoint
 from engine.training.features import FeatureStore
+from engine.training.memory import use_onednn_again
 from engine.training.schedule import stands_still_from
 
 HEARTBEAT_SECONDS = 1.0
@@ -108,15 +109,24 @@ def _run(
 ) -> ev.ExperimentFinished | None:
     device, precision, views = resolve(experiment)
     use_precision(device, precision)
+    use_onednn_again()  # an earlier experiment of this process may have done without, in a thread of its own
     meters, memory = Meters(energy=Stopwatch(energy_meter(device))), MemoryProbe(device)
     earlier = fold(log.earlier)
     if earlier.data is not None and not earlier.data.test:  # it began when no part was set apart for a test
         dataset = msgspec.structs.replace(dataset, test=())
     state = _begin(experiment, dataset, log, describe(device), earlier)
     left = {one.run for one in state.runs if is_left(one)}
+    skipped: set[str] = set()
+
+    def has_more(name: str) -> bool:
+        """Whether a run's checkpoint holds a best epoch that no other file does: its process was killed before."""
+        best = checkpoint.best_epoch(log.folder, name)
+        return best > 0 and not any((one.run, one.kind, one.epoch) == (name, "best", best) for one in state.files)
 
     def leave_out(name: str) -> None:
-        if name in left:
+        if name in left and has_more(name):
+            skipped.add(name)  # to be saved it needs its images, when its turn comes
+        elif name in left:
             left.remove(name)
             log.append(ev.RunFinished(run=name, end="skipped", memory=memory.sample()))
             if log.is_on_disk():
@@ -148,9 +158,10 @@ def _run(
             if shared.prepared:
                 release_memory()  # of the run before
             logged = known.latest.epoch if known.latest else 0
-            events = run_events(shared, planned, views[planned.strategy.name], logged)
+            view = views[planned.strategy.name]
+            events = run_events(shared, planned, view, logged, has_more=has_more(planned.name))
             with _heartbeat(log, memory, planned.name):
-                action = _drive(events, log, controls, planned.name)
+                action = _drive(events, log, controls, planned.name, skip=planned.name in skipped)
             if action == "suspend":
                 return None
             if action == "stop":
@@ -181,22 +192,22 @@ def _begin(
             if still := stands_still_from(one):
                 rate = f"{type(one.schedule).__name__} leaves a thousandth of the learning rate or less"
                 warnings.append(
-                    f"{one.name}: from epoch {still} of {one.epochs} on {rate}, so that hardly anything is learnt; "
-                    "another schedule suits so many epochs"
+                    f"{one.name}: from epoch {still} of {one.epochs}, {rate}, so it learns almost nothing; "
+                    "use a schedule that suits this many epochs"
                 )
             if _is_alike_for_seeds(one, experiment):
                 warnings.append(
-                    f"{one.name}: a seed only divides the images by which its regularisation is chosen, so its "
-                    f"{len(experiment.seeds)} runs may come to the same network; one seed may be enough for it"
+                    f"{one.name}: the seed only affects how its regularisation is cross-validated, so its "
+                    f"{len(experiment.seeds)} runs may give the same network; one seed may be enough"
                 )
         if experiment.weights == "none":
-            warnings.append("weights are random at the start (weights: none): this is no transfer learning")
+            warnings.append("weights are initialised at random (weights: none): this is not transfer learning")
     else:
         first = ev.ExperimentResumed(host=socket.gethostname(), pid=os.getpid(), device=device, versions=versions())
         warnings = _changes(earlier, first)
     if beside := [folder.name for folder in running_elsewhere(log.folder.parent)]:
-        runs = "runs" if len(beside) == 1 else "run"
-        warnings.append(f"{listed(beside)} {runs} on this machine as well: the times of all of them are too long")
+        are = "is" if len(beside) == 1 else "are"
+        warnings.append(f"{listed(beside)} {are} also running on this machine: all times are inflated")
     written = [log.append(first), *(log.append(ev.Warned(message=message)) for message in warnings)]
     return fold([event for event in written if isinstance(event, AnyEvent)], earlier)
 
@@ -210,17 +221,20 @@ def _is_alike_for_seeds(strategy: Strategy, experiment: Experiment) -> bool:
 def _changes(earlier: ExperimentState, now: ev.ExperimentResumed) -> list[str]:
     """In what the process that goes on differs from the one before, in words."""
     found = [
-        f"resumed with {name} {version}; it was {earlier.versions[name]} before"
+        f"resumed with {name} {version} (was {earlier.versions[name]})"
         for name, version in now.versions.items()
         if earlier.versions.get(name, version) != version
     ]
     if earlier.device is not None and earlier.device.hardware != now.device.hardware:
-        found.append(f"resumed on {now.device.hardware}; it was {earlier.device.hardware} before: times do not compare")
+        found.append(f"resumed on {now.device.hardware} (was {earlier.device.hardware}): times are not comparable")
     return found
 
 
-def _drive(events: Generator[Event, None, None], log: EventLog, controls: Controls, run_name: str) -> Action | None:
-    """Logs a run's events until it ends; a person's stop, skip or suspend is thrown into it and returned.
+def _drive(
+    events: Generator[Event, None, None], log: EventLog, controls: Controls, run_name: str, *, skip: bool
+) -> Action | None:
+    """Logs a run's events until it ends; a person's stop, skip or suspend is thrown into it and returned. ``skip``:
+    asked for before its turn.
 
     Once the log that the run is over is on the disk, its checkpoint, the only other record of that, is removed.
     """
@@ -230,7 +244,8 @@ def _drive(events: Generator[Event, None, None], log: EventLog, controls: Contro
         event = next(events)
         while True:
             log.append(event)
-            asked = controls.obey(run_name)
+            asked = controls.obey(run_name) or ("skip" if skip else None)
+            skip = False
             if asked is None:
                 event = next(events)
                 continue

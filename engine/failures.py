@@ -30,15 +30,17 @@ def failure(run: str, error: Exception, checkpoint: Path | None = None) -> ev.Ru
             advice = "lower the learning rate" + (f"; the last good state is in {checkpoint}" if checkpoint else "")
         case DoesNotFitError():
             kind = "out of memory"
-            advice = "a smaller image size or backbone needs less memory, as does training the last layer alone"
+            advice = "a smaller image size or backbone needs less memory, as does training only the last layer"
         case _ if shortage(error):
             kind = "out of memory"
-            advice = "a smaller batch size or image size needs less memory; is another program using it?"
+            advice = "a smaller batch size or image size needs less memory; another program may be using it"
         case OSError():
             kind, message = WRITING, saving.why(error)
-            advice = "is the disk there, writable and not full? what was measured is in the log; then resume it"
+            advice = (
+                "check that the disk is mounted, writable and not full, then resume; what was measured is in the log"
+            )
         case ValueError() if "more than 1 value per channel" in message:
-            advice = "batch norm needs two values of each: take a larger batch size or image size"
+            advice = "batch norm needs more than one value per channel: use a larger batch size or image size"
         case _:
             message = f"{type(error).__name__}: {message}"
             advice = "the full traceback is in engine.log beside the experiment's log"

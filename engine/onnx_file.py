@@ -95,13 +95,13 @@ def difference(graph: Graph, path: Path, crop: int) -> float:
         session = onnxruntime.InferenceSession(path, providers=["CPUExecutionProvider"])
         answers = [session.run([OUTPUT], {INPUT: images.numpy()})[0] for images in batches]
     except Exception as error:  # onnxruntime's have no class in common
-        raise SpecError(f"onnxruntime cannot run what was written: {shown(in_one_line(error))}") from error
+        raise SpecError(f"onnxruntime cannot run the exported file: {shown(in_one_line(error))}") from error
     apart = (torch.cat([torch.from_numpy(said) for said in answers]) - wanted).abs()
     largest = apart.max().item()
     if not bool((apart <= (LARGEST_SHARE * wanted + 1e-30).clamp(max=LARGEST_DIFFERENCE)).all()):  # nor where it is nan
         raise SpecError(
-            f"what was written answers otherwise than the network: probabilities differ by up to {largest:.1g}, "
-            f"where {LARGEST_DIFFERENCE:g} and {LARGEST_SHARE:.0%} of each are allowed"
+            f"the exported file does not match the network: probabilities differ by up to {largest:.1g}, "
+            f"where {LARGEST_DIFFERENCE:g} plus {LARGEST_SHARE:.0%} of each is allowed"
         )
     return largest
 

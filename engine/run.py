@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Generator
-from contextlib import suppress
+from contextlib import closing, suppress
 from functools import partial
 
 import torch
@@ -33,7 +33,9 @@ from engine.training.course import Course
 from engine.training.evaluation import measure_test
 from engine.training.features import extracted
 from engine.training.fit import fit
+from engine.training.memory import is_without_onednn
 from engine.training.optim import initial_rates
+from engine.training.retrying import WITHOUT_ONEDNN
 from engine.training.run import Run, at_the_start
 from engine.training.schedule import rates_of
 from engine.training.warm_up import warm_up
@@ -43,12 +45,16 @@ EPOCH_SECONDS, STEP_SECONDS, SAVING_SHARE = 1.0, 30.0, 20
 """Where a run stands is saved at the end of an epoch after so many seconds, within one after so many; and at most a
 twentieth of the time is spent on it."""
 logger = logging.getLogger("engine")
+Begun = tuple[Course, ev.RunStarted]
 
 
-def run_events(shared: Shared, planned: PlannedRun, view: Preprocessing, known: int) -> Generator[Event, None, None]:
+def run_events(
+    shared: Shared, planned: PlannedRun, view: Preprocessing, known: int, *, has_more: bool
+) -> Generator[Event, None, None]:
     """Everything that happens in one run, ending with ``RunFinished`` or ``RunFailed``, or without where suspended.
 
-    Goes on from the run's checkpoint, if there is one; ``known``: the last of its epochs in the log, else 0.
+    Goes on from the run's checkpoint, if there is one; ``known``: the last of its epochs in the log, else 0;
+    ``has_more``: the checkpoint holds a best epoch that was not saved otherwise.
     :class:`Interrupted` may be thrown in at any event: the run then saves its best epoch and where it stands, and ends.
     Raises ``DataError`` or ``SpecError`` where the images or the settings cannot be used at all, since no other run
     could go on either.
@@ -60,10 +66,12 @@ def run_events(shared: Shared, planned: PlannedRun, view: Preprocessing, known: 
     last: ev.RunFinished | ev.RunFailed
     try:
         try:
-            course, started = yield from _begun(shared, planned, view)
+            (course, started), skip = yield from _unless_ended(_begun(shared, planned, view), may_skip=not has_more)
             yield started
             # what a full disk or a power cut took from the log
             yield from (epoch for epoch in course.epochs if epoch.epoch > known)
+            if skip is not None:
+                raise skip
             yield from _fit(shared, course)
             yield from _test(course)
             last = _finished(shared, name, course, "finished")
@@ -84,13 +92,13 @@ def run_events(shared: Shared, planned: PlannedRun, view: Preprocessing, known: 
             yield event
 
 
-def _begun(
-    shared: Shared, planned: PlannedRun, view: Preprocessing
-) -> Generator[Event, None, tuple[Course, ev.RunStarted]]:
+def _begun(shared: Shared, planned: PlannedRun, view: Preprocessing) -> Generator[Event, None, Begun]:
     """The run where its first step is to be done, or where an earlier process left it, and the event that says so."""
     name = planned.name
     prepared = yield from images_of(shared, planned, view.resize)
     pretrained = yield from weights_of(shared, planned)
+    if is_without_onednn():
+        yield ev.Warned(run=name, message=f"out of memory in an earlier run: {WITHOUT_ONEDNN}")
     run = _run(shared, prepared, planned, view, pretrained)
     cost = multiply_adds(run.network.module, planned.strategy.backbone, len(shared.dataset.classes), view.crop)
     yield ev.StageChanged(run=name, stage="warming up", detail="torch.compile" if shared.experiment.compile else "")
@@ -101,6 +109,27 @@ def _begun(
     course = Course(run, at_the_start(run), best, prepared.fingerprint)
     yield from _resume(shared, course)
     return course, _started(shared, planned, course, pretrained, cost)
+
+
+def _unless_ended(
+    begun: Generator[Event, None, Begun], *, may_skip: bool
+) -> Generator[Event, None, tuple[Begun, Interrupted | None]]:
+    """What ``begun`` comes to, and the skip that has waited for it unless that ``may_skip`` it: a run needs its images
+    to save what it has learnt.
+    """
+    skip: Interrupted | None = None
+    with closing(begun):
+        try:
+            while True:
+                event = next(begun)
+                try:
+                    yield event
+                except Interrupted as interrupted:
+                    if may_skip or interrupted.action != "skip":
+                        raise
+                    skip = interrupted
+        except StopIteration as done:
+            return done.value, skip
 
 
 def _leaving(course: Course | None, action: Action) -> Generator[Event, None, None]:
@@ -135,18 +164,18 @@ def _resume(shared: Shared, course: Course) -> Generator[Event, None, None]:
         changed = checkpoint.differences(found, course)
         if changed and not shared.force:
             raise ChangedError(
-                f"{name} cannot go on as it began: {'; '.join(changed)}; `tl-tui resume --force` goes on all the same"
+                f"{name} cannot resume unchanged: {'; '.join(changed)}; `tl-tui resume --force` resumes anyway"
             )
         checkpoint.restore(found, course)
     except (CheckpointError, OtherVersionError) as error:
         kept = checkpoint.put_aside(shared.folder, name)
-        yield ev.Warned(run=name, message=f"begins anew: {error}; kept as {kept.name}")
+        yield ev.Warned(run=name, message=f"starting over: {error}; the old checkpoint is kept as {kept.name}")
         return
     if changed:
         course.training.begin_epoch(course.training.epoch)
         course.training.solved = False
         course.best.forget()  # measured on other images, or with another network
-        yield ev.Warned(run=name, message=f"goes on by force, at the beginning of its epoch: {'; '.join(changed)}")
+        yield ev.Warned(run=name, message=f"resumed by force from the start of its epoch: {'; '.join(changed)}")
 
 
 def _checkpoint(shared: Shared, name: str) -> Checkpoint | None:
@@ -156,8 +185,8 @@ def _checkpoint(shared: Shared, name: str) -> Checkpoint | None:
     except OtherVersionError as error:
         if shared.force:
             raise
-        advice = "that version can, `tl-tui resume --force` begins it anew"
-        raise ChangedError(f"{name} cannot go on: {error}; {advice}") from None
+        advice = "use that version, or `tl-tui resume --force` to start it over"
+        raise ChangedError(f"{name} cannot resume: {error}; {advice}") from None
 
 
 def _started(shared: Shared, planned: PlannedRun, course: Course, pretrained: Pretrained, cost: int) -> ev.RunStarted:

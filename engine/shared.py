@@ -83,9 +83,9 @@ def _prepared(shared: Shared, side: int) -> Generator[Event, None, Prepared]:
         prepared = yield from as_events(work, "decoding", shared.meters.clock)
         began_with = next((one.fingerprint for one in shared.prepared.values()), shared.fingerprint)
         if began_with not in ("", prepared.fingerprint):
-            changed = "the images, their labels or their split are not those that the experiment began with"
+            changed = "the images, labels or split have changed since the experiment began"
             if not shared.force:
-                raise ChangedError(f"{changed}; `tl-tui resume --force` goes on all the same")
+                raise ChangedError(f"{changed}; `tl-tui resume --force` resumes anyway")
             yield ev.Warned(message=f"resumed by force: {changed}")
         left_out = (*prepared.train.unreadable, *prepared.val.unreadable, *prepared.test.unreadable)
         if not shared.prepared:  # of another side it would be told again
@@ -129,7 +129,7 @@ def weights_of(shared: Shared, planned: PlannedRun) -> Generator[Event, None, Pr
         try:
             yield from as_events(fetched(backbone), "weights", shared.meters.clock, planned.name)
         except WeightsError as error:
-            yield ev.Warned(message=f"{backbone} is due later and would fail now: {error}")
+            yield ev.Warned(message=f"{backbone} comes later and would fail: {error}")
     work = fetch(planned.strategy.backbone, shared.experiment.weights)
     return (yield from as_events(work, "weights", shared.meters.clock, planned.name))
 

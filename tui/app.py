@@ -34,9 +34,9 @@ from tui.drawing.theme import THEME
 from tui.errors import app_log, record_error, told, unexpected
 from tui.help import help_text
 from tui.messages import HandedOver, HostStarted, OthersTrain, StartFailed, StateRead
-from tui.screens.frame import HIGH_ENOUGH, SMALLEST, Mode, framed
+from tui.screens.frame import HIGH_ENOUGH, SMALLEST, WIDE_ENOUGH, Mode, framed
 from tui.screens.setup import SetupScreen
-from tui.widgets.dialogs import Leaving, Question, Reading, Way
+from tui.widgets.dialogs import Leaving, Question, Reading, Way, reading_width
 from tui.widgets.header import MODES, Header, Tabs
 from tui.widgets.order import caught_up
 from tui.work import follow
@@ -54,11 +54,11 @@ LOADED_AFTER = 1.0
 """Seconds after the first result until what compares is loaded: what is shown first has gone before."""
 LOADERS = ("discover", "check", "hosting")
 """The groups of workers that may be loading a part of the same libraries."""
-QUIT = "leave tl-tui; asks first while a run trains"
+QUIT = "quit (asks first while a run is training)"
 QUITS = ("q", "ctrl+c")
-"""The keys that do so, the latter from any field or window too, as in a shell."""
+"""The keys that quit; ctrl+c also works in fields and windows, as in a shell."""
 TOLD_FOR: dict[SeverityLevel, float] = {"information": 3, "warning": 6, "error": 15}
-"""Seconds for which something is told, by how grave it is."""
+"""Seconds for which a notice stays, by severity."""
 
 
 class TlTui(App[None], inherit_bindings=False):
@@ -95,7 +95,7 @@ class TlTui(App[None], inherit_bindings=False):
         clock: Callable[[], datetime] = datetime.now,
     ) -> None:
         super().__init__()
-        self.HORIZONTAL_BREAKPOINTS = [(0, "-too-narrow"), (SMALLEST[0], "-wide-enough")]
+        self.HORIZONTAL_BREAKPOINTS = [(0, "-too-narrow"), (SMALLEST[0], "-narrow"), (WIDE_ENOUGH, "-wide-enough")]
         self.VERTICAL_BREAKPOINTS = [(0, "-too-low"), (SMALLEST[1], "-low"), (HIGH_ENOUGH, "-high-enough")]
         self.out = out
         self.clock = clock
@@ -172,9 +172,9 @@ class TlTui(App[None], inherit_bindings=False):
         timeout: float | None = None,
         markup: bool = False,
     ) -> None:
-        """Tells something in one line where it has room, for as many seconds as its severity asks; from any thread.
+        """Shows a one-line notice for as long as its severity asks; may be called from any thread.
 
-        It is never read as markup, whatever is asked for: it may come from outside.
+        Never parsed as markup, whatever ``markup`` says, as the text may come from outside.
         """
         del markup
         said = f"{title}: {message}" if title else message
@@ -182,11 +182,11 @@ class TlTui(App[None], inherit_bindings=False):
 
     @on(Notify)
     def _one_at_a_time(self, message: Notify) -> None:
-        """What was told before makes room, but an error for what is less grave, which stands below it."""
+        """Removes earlier notices, but errors only for another error; lesser notices stand below them."""
         self._clear_told(errors=message.notification.severity == "error")
 
     def _moved_on(self, screen: Screen[Any]) -> None:
-        """What was told of one screen does not cover the next one, or a window over it; an error stays."""
+        """Removes notices when another screen or window opens, so that they do not cover it; errors stay."""
         was_at, self._was_at = self._was_at, self.current_mode
         if isinstance(screen, ModalScreen) or was_at != self.current_mode:
             self._clear_told(errors=False)
@@ -217,7 +217,7 @@ class TlTui(App[None], inherit_bindings=False):
         elsewhere, unless it is to run ``beside_others``, back in Setup.
         """
         if self.hosting.is_busy:
-            self.notify("An experiment is running: stop it first (2 Live, then s).", severity="warning")
+            self.notify("An experiment is already running; stop it first (press 2, then s).", severity="warning")
         else:
             self.hosting.start(experiment, self.out, beside_others=beside_others)
             await self.action_go("live")
@@ -231,21 +231,21 @@ class TlTui(App[None], inherit_bindings=False):
         return self._setup_screen
 
     def set_up(self, experiment: Experiment, name: str) -> None:
-        """Puts what the experiment of this ``name`` was asked for into Setup, to be changed and started as another one;
-        asks first where Setup holds what was changed there and not started.
+        """Loads the settings of the experiment of this ``name`` into Setup, to be changed and started as a new one;
+        asks first if Setup has changes that were not run.
         """
 
         def answered(yes: bool | None) -> None:
             if yes:
-                self.call_later(self._set_up, experiment, f"Setup holds the settings of {shown(name)}.")
+                self.call_later(self._set_up, experiment, f"Setup now has the settings of {shown(name)}.")
 
         if self._setup_screen is None or not self._setup_screen.is_unsaved:
             answered(True)
             return
         self.push_screen(
             Question(
-                "Replace what is in Setup?",
-                f"It was changed and not started: that would be lost.\nThe settings of {shown(name)} take its place.",
+                "Replace the settings in Setup?",
+                f"Setup has changes that were not run.\nThe settings of {shown(name)} would replace them.",
                 "Replace (y)",
                 "Keep (n)",
             ),
@@ -253,7 +253,7 @@ class TlTui(App[None], inherit_bindings=False):
         )
 
     async def _set_up(self, experiment: Experiment, said: str) -> None:
-        """Makes Setup anew, as it is at the start of the app."""
+        """Replaces Setup by a new one with these settings."""
         if isinstance(self.screen, ModalScreen) or self.current_mode == "setup":
             return  # the person has gone on meanwhile
         self._setup = experiment
@@ -271,7 +271,7 @@ class TlTui(App[None], inherit_bindings=False):
         self._show()
 
     def forget(self, folder: Path) -> None:
-        """Shows nothing any more of an experiment that was deleted."""
+        """Closes an experiment that was deleted."""
         if self.folder is not None and folder.absolute() == self.folder.absolute():  # it may be named otherwise
             self.workers.cancel_group(self, "follow")
             self.folder, self.state = None, ExperimentState()
@@ -284,11 +284,12 @@ class TlTui(App[None], inherit_bindings=False):
                 self.call_later(self.start_experiment, message.experiment, beside_others=True)
 
         await self._back_to_setup()
-        said = f"{shown(listed(message.names, 2), 160)}\n{'trains' if len(message.names) == 1 else 'train'}"
+        are, all_of = ("is", "Both") if len(message.names) == 1 else ("are", "All")
         self.push_screen(
             Question(
-                "Start another one?",
-                f"{said} on this machine already.\nAll become slower, and their times do not compare.",
+                "Start another experiment?",
+                f"{shown(listed(message.names, 2), 160)}\n{are} already training on this machine.\n"
+                f"{all_of} would slow down, and their times would not be comparable.",
                 "Start (y)",
                 "Not now (n)",
             ),
@@ -296,9 +297,9 @@ class TlTui(App[None], inherit_bindings=False):
         )
 
     def resume_experiment(self, folder: Path) -> None:
-        """Goes on with an interrupted experiment in the background and shows it in Live; says why where it cannot."""
+        """Resumes an interrupted experiment in the background and shows it in Live, or says why it cannot."""
         if self.hosting.is_busy:
-            self.notify("An experiment is running here: stop or detach it first.", severity="warning")
+            self.notify("An experiment is running here; stop or detach it first.", severity="warning")
         else:
             self.hosting.resume(folder)
             self.open_experiment(folder)
@@ -313,17 +314,17 @@ class TlTui(App[None], inherit_bindings=False):
             self.post_message(message)
 
     def _open_running(self) -> None:
-        """Opens an experiment that is going on already, as nothing else was asked for; else says whether the latest was
+        """Opens an experiment that is already running, as nothing else was asked for; else says if the latest one was
         interrupted.
         """
         running = next(iter(running_elsewhere(self.out)), None)
         if running is not None:
             self.call_from_thread(self._show_running, running)
         elif (latest := next(iter_summaries(self.out), None)) is not None and latest.status == "interrupted":
-            self.notify(f"{shown(latest.name, 60)} was interrupted: 4, then Enter goes on with it.", timeout=8)
+            self.notify(f"{shown(latest.name, 60)} was interrupted. Press 4, then Enter to resume.", timeout=8)
 
     def _show_running(self, folder: Path) -> None:
-        """Opens what goes on already, unless the person has begun something meanwhile, whose keys would act there."""
+        """Opens a running experiment, unless the person has started something meanwhile whose keys would act there."""
         if self.hosting.host is not None or self.hosting.is_busy:
             return
         if (
@@ -333,7 +334,7 @@ class TlTui(App[None], inherit_bindings=False):
         ):
             self.open_experiment(folder)
         else:
-            self.notify(f"{shown(folder.name, 60)} is training already: 4 lists it.", timeout=8)
+            self.notify(f"{shown(folder.name, 60)} is already training; press 4 to see it.", timeout=8)
 
     @on(HostStarted)
     def _started(self, message: HostStarted) -> None:
@@ -381,7 +382,7 @@ class TlTui(App[None], inherit_bindings=False):
         except Exception as error:
             if self.is_headless:
                 raise
-            self.notify(unexpected(error), title="The display failed", severity="error")
+            self.notify(unexpected(error), title="This screen could not be drawn", severity="error")
 
     @property
     def _waits_for_a_start(self) -> bool:
@@ -395,7 +396,7 @@ class TlTui(App[None], inherit_bindings=False):
         return screen if isinstance(screen, Mode) and screen.is_attached else None
 
     def _refresh_keys(self, screen: Screen[None]) -> None:
-        """Draws the footer again, which lays out the whole screen: only where another set of keys works."""
+        """Redraws the key line, only if other keys work now, as that lays out the whole screen."""
         works = tuple((one.binding.action, one.enabled) for one in screen.active_bindings.values())
         if works != self._keys.get(screen):
             self._keys[screen] = works
@@ -453,7 +454,7 @@ class TlTui(App[None], inherit_bindings=False):
         self.call_later(self.action_go, message.mode)
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
-        """A key that would do nothing now is grey, one that means nothing in this mode is not shown."""
+        """Dims keys that would do nothing now and hides those that this mode does not have."""
         del parameters
         if action == "export":
             if self._waits_for_a_start or self.current_mode not in ("live", "compare"):
@@ -481,12 +482,14 @@ class TlTui(App[None], inherit_bindings=False):
 
     def action_help(self) -> None:
         """Shows every key that works now."""
-        self.push_screen(Reading("Keys", help_text(self.screen.active_bindings.values())))
+        self.push_screen(
+            Reading("Keys", help_text(self.screen.active_bindings.values(), reading_width(self.size.width)))
+        )
 
     async def action_quit(self) -> None:
-        """Leaves the app, after asking where a run trains."""
+        """Quits, after asking if a run is training."""
         if self.hosting.is_handing_over:
-            self.notify("It is being left to a process of its own; tl-tui ends as soon as that has begun.")
+            self.notify("Handing over to a background process; tl-tui quits once it has started.")
         elif not self.hosting.is_busy:
             self._quit()
         elif isinstance(self.screen, Leaving):
@@ -495,7 +498,7 @@ class TlTui(App[None], inherit_bindings=False):
             self.push_screen(Leaving(self.hosting), self.leave)
 
     def leave(self, way: Way | None) -> None:
-        """Quits with the last state of what was trained, which is what the command line prints."""
+        """Quits; the state that was last read is what the command line prints."""
         if way is None:
             return
         if (host := self.hosting.host) is not None:
@@ -506,21 +509,21 @@ class TlTui(App[None], inherit_bindings=False):
         self._quit()
 
     def turn_to(self, folder: Path) -> None:
-        """Takes what the log in this folder tells now for what is shown, without drawing it."""
+        """Makes this folder's experiment, as its log says now, the current one without drawing it."""
         if folder != self.folder:
             self.folder, self.state = folder, ExperimentState()
         with suppress(OSError):  # a disk that is away: then what was read last
             self.state = read_state(folder)
 
     def _quit(self) -> None:
-        """Ends the app by the person's wish."""
+        """Ends the app because the person asked for it."""
         self.left = True
         self.exit()
 
     def panic(self, *renderables: RenderableType) -> None:
         """What Textual calls where a thread of its own cannot go on: what it says belongs into the app's log."""
         self._return_code = 1
-        self.failure = f"tl-tui: the app failed and had to end; details in {app_log()}"
+        self.failure = f"tl-tui crashed; details in {app_log()}"
         super().panic(*renderables)
 
     def _handle_exception(self, error: Exception) -> None:

@@ -28,7 +28,10 @@ def in_words(error: OSError, limit: int = 300, where: Path | None = None) -> str
 
 
 def unexpected(error: Exception) -> str:
-    """What nobody foresaw, in one line for a person; its traceback, which must be the present one, goes to the log."""
+    """An error that nobody foresaw, in one line; its traceback, which must be the current one, goes to the log.
+
+    For every ``except Exception`` of a screen or a thread: it reports the error, and the app goes on.
+    """
     return shown(f"{type(error).__name__}: {error} (details in {record_error()})", 600)
 
 
@@ -43,7 +46,7 @@ def told(screen: Screen[None] | App[None], title: str, where: Path | None = None
         screen.notify(str(error), title=title, severity="warning")
     except OSError as error:
         screen.notify(in_words(error, where=where), title=title, severity="error")
-    except Exception as error:  # a person wants to know, and to go on
+    except Exception as error:
         screen.notify(unexpected(error), title=title, severity="error")
 
 

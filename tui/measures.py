@@ -72,16 +72,19 @@ def _of(measured_on: Part, measure: Callable[[OfPart], float | None]) -> Number:
 
 
 def _scores(comparison: Comparison, measured_on: Part) -> list[Measure]:
-    of = f" of {comparison.positive}" if comparison.positive else ", each class against the rest"
+    of = f" of {comparison.positive}" if comparison.positive else ", one vs rest"
     other = " (p: the other class)" if comparison.positive else ""
     said = {
-        "balanced_accuracy": ("balanced", "balanced accuracy, %: mean of the recalls"),
-        "macro_f1": ("F1", "macro F1: mean of the classes' F1"),
+        "balanced_accuracy": ("balanced", "balanced accuracy (%): mean class recall"),
+        "macro_f1": ("F1", "macro F1: mean class F1"),
         "roc_auc": ("AUC", f"area under the ROC curve{of}"),
         "average_precision": ("AP", f"average precision{of}"),
-        "sensitivity": ("sens", f"sensitivity, %: share{of} found{other}"),
-        "specificity": ("spec", f"specificity, %: share of the others not taken for {comparison.positive}{other}"),
-        "calibration_error": ("ECE", "expected calibration error, %"),
+        "sensitivity": ("sens", f"sensitivity (%): share{of} found{other}"),
+        "specificity": (
+            "spec",
+            f"specificity (%): share of non-{comparison.positive} images not predicted {comparison.positive}{other}",
+        ),
+        "calibration_error": ("ECE", "expected calibration error (%)"),
     }
 
     def column(score: Score) -> Measure:
@@ -101,8 +104,8 @@ def measures(comparison: Comparison) -> tuple[Measure, ...]:
     compared_on = part(comparison)
     name = PARTS[compared_on]
     accuracies: dict[Part, str] = {
-        "test": "test accuracy, %: measured at the chosen epoch",
-        "val": "validation accuracy, %, at the epoch that it chose: flatters",
+        "test": "test accuracy (%) at the best epoch",
+        "val": "validation accuracy (%) at the best epoch; optimistic, as it chose that epoch",
     }
     accuracy = {
         one: Measure(f"{one} acc", words, _of(one, lambda of: of.accuracy), _percent, "higher", spread=True)
@@ -112,34 +115,38 @@ def measures(comparison: Comparison) -> tuple[Measure, ...]:
     every = (
         accuracy[compared_on],
         Measure(
-            "95 %",
-            f"95 % interval of the {name} accuracy, %",
+            "95 % CI",
+            f"95 % confidence interval of the {name} accuracy (%)",
             _of(compared_on, lambda of: of.low),
             _percent,
             ends=lambda rows: interval(rows, comparison, compared_on),
         ),
         accuracy["val" if compared_on == "test" else "test"],
-        Measure("time", "seconds in all", lambda row: row.seconds_total, duration, "lower"),
+        Measure("time", "total time", lambda row: row.seconds_total, duration, "lower"),
         Measure(
             "memory",
-            "peak memory" + (" of the process, with what it needed before" if is_rss else ""),
+            "peak memory" + (" of the process, including what it needed before" if is_rss else ""),
             lambda row: row.peak_memory_bytes,
             size,
             None if is_rss else "lower",
         ),
-        Measure("trained", "parameters that train", lambda row: row.parameters_trainable or None, short_count, "lower"),
+        Measure("trained", "trainable parameters", lambda row: row.parameters_trainable or None, short_count, "lower"),
         *_scores(comparison, compared_on),
-        Measure("loss", f"{name} log loss, nats", _of(compared_on, lambda of: of.loss), three_digits, "lower"),
-        Measure("gap", "training less validation accuracy, points", lambda row: row.generalisation_gap, _points),
+        Measure("loss", f"{name} log loss (nats)", _of(compared_on, lambda of: of.loss), three_digits, "lower"),
+        Measure("gap", "training minus validation accuracy (points)", lambda row: row.generalisation_gap, _points),
         Measure("best", "epoch of best validation accuracy", lambda row: row.best_epoch, _whole),
-        Measure("turned", "epoch at which validation loss turned", lambda row: row.val_loss_turned, _whole),
+        Measure("loss rose at", "epoch after which validation loss rose", lambda row: row.val_loss_turned, _whole),
         Measure(
-            "to 95 %", "time to 95 % of the other's best accuracy", lambda row: row.seconds_to_target, duration, "lower"
+            "t to 95 %",
+            "time to 95 % of the other's best accuracy",
+            lambda row: row.seconds_to_target,
+            duration,
+            "lower",
         ),
-        Measure("CPU", "processor time, all cores", lambda row: row.cpu_seconds, duration, "lower"),
-        Measure("energy", "energy of the card", lambda row: row.joules, energy, "lower"),
-        Measure("params", "parameters of the network", lambda row: row.parameters_total or None, short_count, "lower"),
-        Measure("mult-adds", "multiply-adds of one image", lambda row: row.multiply_adds, short_count, "lower"),
+        Measure("CPU", "CPU time, all cores", lambda row: row.cpu_seconds, duration, "lower"),
+        Measure("energy", "GPU energy", lambda row: row.joules, energy, "lower"),
+        Measure("params", "total parameters", lambda row: row.parameters_total or None, short_count, "lower"),
+        Measure("mult-adds", "multiply-adds per image", lambda row: row.multiply_adds, short_count, "lower"),
     )
     first, *others = every
     return first, *(one for one in others if any(one.value(row) is not None for row in comparison.runs))

@@ -20,7 +20,7 @@ def called(folder: Path) -> str:
 def how_to_go_on(state: ExperimentState, folder: Path) -> str:
     """What to say of an experiment that nobody is at and of which something is left to do; empty of any other."""
     if state.suspended and state.end is None:
-        return f"It is not over: `tl-tui resume {called(folder)}` goes on with it."
+        return f"It is unfinished; `tl-tui resume {called(folder)}` continues it."
     if can_go_on(state):
-        return f"Not all of it is done: `tl-tui resume {called(folder)}` goes on with the rest."
+        return f"Some runs are unfinished; `tl-tui resume {called(folder)}` continues them."
     return ""

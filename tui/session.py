@@ -115,7 +115,7 @@ def _leave(app: TlTui) -> None:
 def _outlive(host: ThreadHost, app: TlTui, *, silent: bool) -> None:
     """Waits for what trains without the app, and lets that show how it ended."""
     if not silent:
-        said = f"The experiment goes on in {host.folder}; Ctrl-C saves where it stands and ends."
+        said = f"The experiment continues in {host.folder}; Ctrl-C saves it and stops."
         print_line(said, to_stderr=True)
     host.wait()
     app.turn_to(host.folder)
@@ -140,13 +140,15 @@ def _print_whereabouts(app: TlTui) -> None:
         return
     name = called(app.folder)
     if app.hosting.detached is not None:
-        print_line(f"It goes on in the background (process {app.hosting.detached}): `tl-tui attach {name}` shows it.")
+        print_line(
+            f"It continues in the background (process {app.hosting.detached}): `tl-tui attach {name}` reopens it."
+        )
     elif said := how_to_go_on(app.state, app.folder):
         print_line(said)
     elif app.state.end is None and writing_process(app.folder) == os.getpid():  # which is about to end
-        print_line(f"It was left while it was being saved: `tl-tui resume {name}` goes on with it.")
+        print_line(f"It was closed while saving; `tl-tui resume {name}` continues it.")
     elif app.state.end is None and is_being_written(app.folder):
-        print_line(f"It goes on without you (by {writer(app.folder)}): `tl-tui attach {name}` shows it again.")
+        print_line(f"It is still running ({writer(app.folder)}): `tl-tui attach {name}` reopens it.")
     elif app.hosting.host is None:
         print_line(f"{shown(str(app.folder))}: `tl-tui compare {name}` prints its results.")
 

@@ -46,7 +46,7 @@ if TYPE_CHECKING:
     from engine.comparison.scores import ClassScores
 
 Value = Callable[[Row], float | None]
-TITLES: dict[Part, str] = {"test": "Test: at that epoch", "val": "Validation: best epoch"}
+TITLES: dict[Part, str] = {"test": "Test: at the best epoch", "val": "Validation: best epoch"}
 """Of the sections that tell what was measured on a part."""
 MOST_CLASSES = 8
 """Classes that have a line of their own; of more, those that are found worst."""
@@ -116,7 +116,7 @@ def _leak(comparison: Comparison, shown: Sequence[Column]) -> list[Aspect]:
     leak = comparison.leak
     if leak is None or not is_far_above(leak):
         return []
-    return [Aspect("  without pixels, by groups", (percent(leak.no_pixels),) * len(shown), (False,) * len(shown))]
+    return [Aspect("  groups alone, no pixels", (percent(leak.no_pixels),) * len(shown), (False,) * len(shown))]
 
 
 def _scored(part: Part, score: Score, positive: str) -> Value:
@@ -156,9 +156,9 @@ def _classes(shown: Sequence[Column]) -> Section:
 
 def _overfitting(shown: Sequence[Column]) -> Section:
     lines = [
-        _number("accuracy while training", shown, lambda row: row.train_accuracy, percent, None),
+        _number("training accuracy", shown, lambda row: row.train_accuracy, percent, None),
         _number("generalisation gap", shown, lambda row: row.generalisation_gap, points, None),
-        _words("validation loss turned", shown, turns),
+        _words("validation loss rose", shown, turns),
     ]
     return Section("Overfitting", tuple(lines))
 
@@ -167,22 +167,26 @@ def _cost(shown: Sequence[Column]) -> Section:
     memory: list[tuple[str, Value]] = [
         ("peak CUDA allocated", lambda row: row.peak_allocated_bytes),
         ("peak CUDA reserved", lambda row: row.peak_reserved_bytes),
-        ("peak of the whole card", lambda row: row.peak_device_bytes),
+        ("peak of the whole GPU", lambda row: row.peak_device_bytes),
     ]
     whole = all(is_whole(row) for column in shown for row in with_result(column.rows))
     total: Better | None = "lower" if whole else None
     lines = [
-        _number("time in all", shown, lambda row: row.seconds_total, duration, total),
+        _number("total time", shown, lambda row: row.seconds_total, duration, total),
         *_told(
-            [_number("  extracted before", shown, lambda row: row.seconds_of_found_features or None, duration, None)]
+            [
+                _number(
+                    "  of it, cached features", shown, lambda row: row.seconds_of_found_features or None, duration, None
+                )
+            ]
         ),
-        _number("time an epoch", shown, lambda row: row.seconds_per_epoch, duration, "lower"),
+        _number("time per epoch", shown, lambda row: row.seconds_per_epoch, duration, "lower"),
         *_told([_words("to 95 % of best other", shown, to_target)]),
         _number("training speed", shown, lambda row: row.images_per_second, speed, "higher"),
-        _number("processor time", shown, lambda row: row.cpu_seconds, duration, total),
-        *_told([_number("energy of the card", shown, lambda row: row.joules, energy, total)]),
+        _number("CPU time", shown, lambda row: row.cpu_seconds, duration, total),
+        *_told([_number("GPU energy", shown, lambda row: row.joules, energy, total)]),
         # no best one: it holds what the process needed before the run
-        *_told([_number("peak RSS of the process", shown, lambda row: row.peak_rss_bytes, size, None)]),
+        *_told([_number("peak process RSS", shown, lambda row: row.peak_rss_bytes, size, None)]),
         *_told([_number(title, shown, value, size, "lower") for title, value in memory]),
         *_told([_number("  before the run", shown, lambda row: row.memory_at_start_bytes, size, None)]),
     ]
@@ -192,11 +196,11 @@ def _cost(shown: Sequence[Column]) -> Section:
 def _trained(shown: Sequence[Column]) -> Section:
     lines = [
         _words("backbone", shown, lambda rows: distinct(row.backbone for row in rows)),
-        _words("what trains", shown, what_trains),
+        _words("trains", shown, what_trains),
         _words("optimizer", shown, optimizer),
         _words("pretrained weights", shown, lambda rows: distinct(map(weights, rows))),
         _words("trainable parameters", shown, lambda rows: distinct(map(parameters, rows))),
-        *_told([_words("multiply-adds of an image", shown, lambda rows: distinct(map(multiply_adds, rows)))]),
+        *_told([_words("multiply-adds per image", shown, lambda rows: distinct(map(multiply_adds, rows)))]),
         _words("epochs (best)", shown, epochs),
         _words("precision, device", shown, lambda rows: distinct(map(hardware, rows))),
     ]
@@ -252,7 +256,7 @@ def _accuracy_range(shown: Sequence[Column], part: Part) -> list[Aspect]:
             return UNKNOWN
         return f"{percent(known[0].low)} to {percent(known[0].high)}"
 
-    return _told([_words("  range of the runs", shown, spread_of), _words("  95 % interval", shown, interval)])
+    return _told([_words("  range over runs", shown, spread_of), _words("  95 % interval", shown, interval)])
 
 
 def _mean(values: Iterable[float | None]) -> float | None:

@@ -31,7 +31,7 @@ def caveats(comparison: Comparison, part: Part) -> tuple[str, ...]:
     if leak is not None and leaks.is_far_above(leak):
         said.append(f"{leaks.leak_sentence(leak)}.")
     if any(row.weights == RANDOM for row in done):
-        said.append("Weights were random at the start, so this is no transfer learning.")
+        said.append("Weights were initialised at random, so this is not transfer learning.")
     said += _no_seed_moves(shown)
     said += _seen_before(comparison, part)
     said += _of_two_classes(comparison, part)
@@ -44,10 +44,13 @@ def caveats(comparison: Comparison, part: Part) -> tuple[str, ...]:
     short = {row.state for row in done if not is_whole(row)}
     if short:
         is_going_on = not short.isdisjoint(("running", "paused"))
-        said.append(f"Not every run {'has trained all its epochs yet' if is_going_on else 'trained all its epochs'}.")
+        said.append(
+            f"Not every run {'has finished all its epochs yet' if is_going_on else 'trained for all its epochs'}."
+        )
     if part == "val" and any(row.epochs > 1 for row in done):
         said.append(
-            "The best epoch was chosen on these very images, which flatters; a test fraction sets others apart."
+            "The best epoch was chosen on these same images, so accuracy is optimistic; "
+            "a test fraction would hold out others."
         )
     return tuple(said)
 
@@ -77,23 +80,27 @@ def _no_seed_moves(shown: Sequence[Column]) -> list[str]:
     alike = [column.title for column in shown if no_seed_moves(column.rows)]
     if not alike:
         return []
-    its = "its runs are" if len(alike) == 1 else "the runs of each are"
-    return [f"No seed moves {joined(alike, 'and')}: {its} the same network."]
+    its = "all its runs are" if len(alike) == 1 else "all runs of each are"
+    return [f"The seed makes no difference to {joined(alike, 'and')}: {its} the same network."]
 
 
 def _seen_before(comparison: Comparison, part: Part) -> list[str]:
     """That a part is not new to the networks, or to the person."""
     data, said = comparison.data, []
     if part == "test" and data.test_copies:
-        said.append(f"{counted(data.test_copies, 'test image is', 'test images are')} in training or validation too.")
+        tested = counted(data.test_copies, "test image is", "test images are")
+        said.append(f"{tested} also in training or validation, byte for byte.")
     elif part == "val" and data.val_copies and any(row.fold for row in comparison.runs):
         copies = counted(data.val_copies, "image has", "images have")
-        said.append(f"{copies} a copy, which may be in training while the other is validated on.")
+        said.append(f"{copies} a byte-for-byte duplicate, which may be in training while the other is validated on.")
     elif part == "val" and data.val_copies:
-        said.append(f"{counted(data.val_copies, 'validation image is', 'validation images are')} in training too.")
+        copies = counted(data.val_copies, "validation image is", "validation images are")
+        said.append(f"{copies} also in training, byte for byte.")
     again = dict.fromkeys(row.strategy for row in comparison.runs if row.times_tested > 1)
     if part == "test" and again:
-        said.append(f"The test of {listed([*again])} was known before training went on, which a person may have used.")
+        said.append(
+            f"The test of {listed([*again])} was known before training continued, which may have influenced choices."
+        )
     return said
 
 
@@ -123,7 +130,7 @@ def _no_better_than_one_answer(
     if not not_shown:
         return []
     are = "is" if len(not_shown) == 1 else "are"
-    return [f"{listed(not_shown)} {are} not shown to be more accurate than always answering {one_line(commonest)}."]
+    return [f"{listed(not_shown)} {are} not shown to be more accurate than always predicting {one_line(commonest)}."]
 
 
 def _without_an_image(by_column: Sequence[Sequence[Scores]], comparison: Comparison, part: Part) -> list[str]:

@@ -12,7 +12,7 @@ from engine.units import UNKNOWN, count, duration, percent
 
 TRAINS = {
     "all": "every layer (fine-tuning)",
-    "head": "last layer only (feature extraction)",
+    "head": "last layer (feature extraction)",
     "batch-norm": "norm layers and last layer",
     "last-stage": "last stage and last layer",
 }
@@ -57,7 +57,7 @@ def what_trains(rows: Sequence[Row]) -> str:
     said, strength = TRAINS.get(rows[0].trains, rows[0].trains), _regularisation(rows)
     if rows[0].head != "probe":
         return said
-    return f"{said}, begun from a probe" + (f" ({strength})" if strength else "")
+    return f"{said}, head initialised by a probe" + (f" ({strength})" if strength else "")
 
 
 def optimizer(rows: Sequence[Row]) -> str:
@@ -65,10 +65,10 @@ def optimizer(rows: Sequence[Row]) -> str:
     those of each class count.
     """
     row = rows[0]
-    rate = "" if row.learning_rate is None else f"lr {row.learning_rate:g}"
-    decay = f"each stage below × {row.layer_decay:g}" if row.layer_decay != 1 else ""
+    rate = "" if row.learning_rate is None else f"learning rate {row.learning_rate:g}"
+    decay = f"layer decay {row.layer_decay:g} per stage" if row.layer_decay != 1 else ""
     strength = _regularisation(rows) if row.head != "probe" else ""
-    batches = "" if row.batch_size is None else f"batches of {row.batch_size}"
+    batches = "" if row.batch_size is None else f"batch size {row.batch_size}"
     classes = "" if row.class_weights == "none" else f"class weights {row.class_weights}"
     return ", ".join(filter(None, (row.optimizer, rate, decay, strength, batches, classes))) or UNKNOWN
 

@@ -30,10 +30,10 @@ def sentence(pair: PairedDifference, pairs: int, shared: str = "", *, seeds_matt
     has others too, ``seeds`` or ``seeds and folds``. ``seeds_matter``: whether more seeds could tell more.
     """
     first, second = pair.strategies
-    if pair.difference < 0:  # over the seeds that both have, it can be the other way round
+    if pair.difference < 0:  # over the seeds both have, it can be the other way round
         return sentence(turned(pair), pairs, shared, seeds_matter=seeds_matter)
     one, other = (percent(accuracy) for accuracy in pair.accuracies)
-    both = f" in the {shared} that both have" if shared else ""
+    both = f" over the {shared} both have" if shared else ""
     where = f"on the same {same_images(pair)}"
     low, high = (round(100 * bound, 1) + 0.0 for bound in (pair.low, pair.high))  # never -0.0
     interval = f"(95 % interval {low:+.1f} to {high:+.1f} points, {_runs(pair)})"
@@ -43,16 +43,16 @@ def sentence(pair: PairedDifference, pairs: int, shared: str = "", *, seeds_matt
         size = f"{points_of(pair.difference)} more accurate than {second}"
         numbers = f"{first} is {size} {where}, {one} against {other}{both} {interval}"
     if pair.discordant == (0, 0):
-        return f"{numbers}: no difference that this data can show, as both are right on the same images."
+        return f"{numbers}: too close to call on this data, as both are right on the same images."
     if not pair.different:
         missing = _what_is_missing(pair, pairs, seeds_matter)
-        return "; ".join([f"{numbers}: no difference that this data can show", *missing]) + "."
+        return "; ".join([f"{numbers}: too close to call on this data", *missing]) + "."
     if pair.seeds == 1:
         return (
-            f"{numbers}: more than chance explains in these images, and more than another seed usually changes; "
-            f"several seeds would make sure of it."
+            f"{numbers}: more than chance explains on these images, and more than another seed usually changes; "
+            f"several seeds would confirm it."
         )
-    return f"{numbers}: more than chance explains in these images{' and these seeds' if seeds_matter else ''}."
+    return f"{numbers}: more than chance explains on these images{' and these seeds' if seeds_matter else ''}."
 
 
 def same_images(pair: PairedDifference) -> str:
@@ -93,18 +93,18 @@ def _what_is_missing(pair: PairedDifference, pairs: int, seeds_matter: bool) -> 
     if pair.difference == 0:
         return missing
     if pair.groups == 1:
-        return ["images of a single group tell nothing of others"]
+        return ["images of a single group say nothing about other groups"]
     if pair.p < LEVEL:
-        missing.append(f"among {pairs} differences one as large comes by chance")
+        missing.append(f"with {pairs} comparisons, one this large can arise by chance")
     elif pair.low > 0 and pair.seeds == 1:
-        missing.append("with one seed each, another seed could change as much")
+        missing.append("with one seed each, another seed could change it by as much")
     elif pair.low > 0:
-        missing.append("an exact test finds it possible by chance")
+        missing.append("an exact test cannot rule out chance")
     needed = pair.images_needed
     if needed is not None and needed > pair.images:
         seeds = " and several seeds" if pair.seeds == 1 else ""  # which the number of images knows nothing of
         groups = f" of {about(round(needed * pair.groups / pair.images))} groups" if pair.groups else ""
-        missing.append(f"{about(needed)} images{groups}{seeds} would be needed to show one of this size")
+        missing.append(f"confirming a difference this size would take {about(needed)} images{groups}{seeds}")
     elif seeds_matter and (not missing or pair.seeds == 1):
-        missing.append("more seeds would tell more")
+        missing.append("more seeds would help")
     return missing

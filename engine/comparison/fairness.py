@@ -98,9 +98,9 @@ def _augmentation(strategy: Strategy) -> str:
     if not strategy.is_augmented:
         return "none"
     augmentation = strategy.augmentation
-    crops = f"random crops from {100 * augmentation.crop_area:.0f} % of the area"
-    parts = [*([crops] if augmentation.crop_area < 1 else []), *(["mirroring"] if augmentation.flip else [])]
-    views = f" ({augmentation.views} views an image)" if strategy.on_features else ""
+    crops = f"random crops of at least {100 * augmentation.crop_area:.0f} % of the area"
+    parts = [*([crops] if augmentation.crop_area < 1 else []), *(["flips"] if augmentation.flip else [])]
+    views = f" ({augmentation.views} views per image)" if strategy.on_features else ""
     return " and ".join(parts) + views
 
 
@@ -123,7 +123,7 @@ def _weights(one: ComparedRun) -> str:
 
 _KNOBS: dict[str, Knob] = {
     "Split": _split,
-    "Images (a digest of them, their labels and their split)": _fingerprint,
+    "Images, labels and split (digest)": _fingerprint,
     "Image size": lambda one: _image_size(one.run.strategy),
     "Augmentation": lambda one: _augmentation(one.run.strategy),
     "Epochs": _epochs,

@@ -26,7 +26,7 @@ class SavedRun(NamedTuple):
 
 
 def differences(runs: Sequence[SavedRun], part: Part, divided: int) -> tuple[PairedDifference, ...]:
-    """The difference of every two strategies on the part, over the seeds and folds that both have.
+    """The difference of every two strategies on the part, over the seeds and folds both have.
 
     ``divided``: how many images there are to train on and to validate, which folds divide.
     """

@@ -22,9 +22,9 @@ def what_differs(states: Sequence[ExperimentState]) -> str:
 
 def _difference(one: ExperimentState, other: ExperimentState) -> str:
     if one.data is None or other.data is None or one.spec is None or other.spec is None:
-        return "of one of them nothing is known yet"
+        return "nothing is known about one of them yet"
     if one.data.classes != other.data.classes:
-        return "other classes"
+        return "different classes"
     if one.spec.folds != other.spec.folds:
         return f"{other.spec.folds or 'no'} folds instead of {one.spec.folds or 'none'}"
     parts = (
@@ -37,5 +37,5 @@ def _difference(one: ExperimentState, other: ExperimentState) -> str:
             return f"{sum(second.values()):,} instead of {sum(first.values()):,} {name} images"
     known = [state.decoded.fingerprint for state in (one, other) if state.decoded and state.decoded.fingerprint]
     if len(known) == 2:
-        return "" if known[0] == known[1] else "as many images, but other ones, other labels or another split"
-    return "" if all(first == second for _, first, second in parts) else "another number of images in a class"
+        return "" if known[0] == known[1] else "same number of images, but different images, labels or split"
+    return "" if all(first == second for _, first, second in parts) else "a different number of images in some class"

@@ -87,7 +87,7 @@ def strategy_means(comparison: Comparison) -> list[StrategyMeans]:
 
 
 def shared_losses(comparison: Comparison, one: str, other: str) -> tuple[float, float] | None:
-    """The mean cross-entropies of two strategies over the seeds and folds that both have a result of, over all where
+    """The mean cross-entropies of two strategies over the seeds and folds both have a result of, over all where
     they have none in common; None where one is not known.
     """
     measured_on, done = part(comparison), [row for row in comparison.runs if row.has_result]

@@ -40,11 +40,11 @@ class Cost(NamedTuple):
     least: float = 0.0
 
 
-TIME = Cost("time", "time counts", "time", lambda result: result.total_seconds, 2.0)
+TIME = Cost("time", "time matters", "time", lambda result: result.total_seconds, 2.0)
 COSTS = (
     TIME,
-    Cost("memory", "memory is short", "memory that a run adds", lambda result: result.memory, 256 * MIB),
-    Cost("multiply-adds", "the trained network has to be fast", "multiply-adds", lambda result: result.multiply_adds),
+    Cost("memory", "memory is tight", "memory a run adds", lambda result: result.memory, 256 * MIB),
+    Cost("multiply-adds", "the trained network must be fast", "multiply-adds", lambda result: result.multiply_adds),
 )
 
 
@@ -109,7 +109,7 @@ def _by_classes(first: StrategyMeans, second: StrategyMeans, comparison: Compari
     if not uneven or first.balanced is None or second.balanced is None:
         return ""
     numbers = f"{percent(first.balanced)} ({first.strategy}) against {percent(second.balanced)} ({second.strategy})"
-    return f"Classes are uneven ({uneven}): balanced accuracy is {numbers}."
+    return f"Classes are imbalanced ({uneven}): balanced accuracy is {numbers}."
 
 
 def _images(comparison: Comparison) -> str:
@@ -135,7 +135,7 @@ def _alone(only: StrategyMeans, comparison: Comparison) -> str:
         how_sure = f"95 % interval {percent(only.low)} to {percent(only.high)}"
     else:
         spread = f"{percent(min(only.accuracies))} to {percent(max(only.accuracies))} in {len(only.accuracies)} runs"
-        how_sure = f"{spread}; so many images tell an accuracy to {_margin(only)}"
+        how_sure = f"{spread}; with this many images an accuracy is known to {_margin(only)}"
     return (
         f"{only.strategy} reaches {percent(only.accuracy)} on {_images(comparison)} ({how_sure}); there is nothing to "
         "compare it with."
@@ -152,11 +152,13 @@ def _by_intervals(first: StrategyMeans, second: StrategyMeans, comparison: Compa
         f"{first.strategy} reaches {percent(first.accuracy)} and {second.strategy} {percent(second.accuracy)} "
         f"on {_images(comparison)}"
     )
-    how = f"judged by the interval of each, {_why_unpaired(first.strategy, second.strategy, comparison)}"
+    how = f"judged by their separate intervals, {_why_unpaired(first.strategy, second.strategy, comparison)}"
     if separable(first, second):
-        return f"{numbers}: {first.strategy} is more accurate, beyond what chance explains in this many images ({how})."
+        return (
+            f"{numbers}: {first.strategy} is more accurate, beyond what chance explains with this many images ({how})."
+        )
     return (
-        f"{numbers}: no difference that this data can show, since so many images tell an accuracy to "
+        f"{numbers}: too close to call on this data, since with this many images an accuracy is known only to "
         f"{_margin(first, second)} ({how})."
     )
 
@@ -164,8 +166,8 @@ def _by_intervals(first: StrategyMeans, second: StrategyMeans, comparison: Compa
 def _why_unpaired(first: str, second: str, comparison: Comparison) -> str:
     seeds = [{(row.seed, row.fold) for row in comparison.runs if row.strategy == name} for name in (first, second)]
     if seeds[0].isdisjoint(seeds[1]):
-        return "as they have no seed in common"
-    return "without their predictions of each image"
+        return "as they share no seed"
+    return "as their predictions of each image are missing"
 
 
 def _is_better(one: StrategyMeans, other: StrategyMeans, comparison: Comparison) -> bool:
@@ -176,7 +178,7 @@ def _is_better(one: StrategyMeans, other: StrategyMeans, comparison: Comparison)
 
 def _others(results: Sequence[StrategyMeans], comparison: Comparison) -> str:
     """Which of the strategies after the second the first is shown to be better than, and which better than it: that
-    can be in the runs that both have, where it has others too.
+    can be over the runs both have, where it has others too.
     """
     first, _, *others = results
     if not others:
@@ -190,10 +192,10 @@ def _others(results: Sequence[StrategyMeans], comparison: Comparison) -> str:
     if better:
         is_shown = "is shown" if len(better) == 1 else "are shown"
         said.append(
-            f"{joined(better, 'and')} {is_shown} to be more accurate than {first.strategy} in the runs that both have."
+            f"{joined(better, 'and')} {is_shown} to be more accurate than {first.strategy} over the runs both have."
         )
     if untold:
-        said.append(f"Not told apart from {first.strategy}: {joined(untold, 'and')}.")
+        said.append(f"Indistinguishable from {first.strategy}: {joined(untold, 'and')}.")
     return " ".join(said)
 
 
@@ -217,7 +219,7 @@ def _choice(mine: StrategyMeans, results: Sequence[StrategyMeans], comparison: C
     against = f" Its training accuracy is {gap} higher than its validation accuracy." if mine.overfits else ""
     if not reasons:
         measures = joined(compared, "and")
-        return f"Nothing that was measured speaks for it: another is better or nearly as good in {measures}.{against}"
+        return f"No measure favours it: another is better or nearly as good in {measures}.{against}"
     return f"Choose it when {joined(reasons, 'or')}.{against}"
 
 
@@ -228,11 +230,11 @@ def _more_accurate(mine: StrategyMeans, others: Sequence[StrategyMeans], compari
     tied = [other for lead, other in leads if not reads_as_one(abs(lead))]
     worse = [other for lead, other in leads if reads_as_one(lead)]
     if least <= 0 and tied and worse and len(tied) + len(worse) == len(others):
-        return [f"accuracy counts most (with {joined([other.strategy for other in tied], 'and')})"]
+        return [f"accuracy matters most (with {joined([other.strategy for other in tied], 'and')})"]
     if not reads_as_one(least):
         return []
-    sure = "" if _is_better(mine, best_other, comparison) else ", which this data cannot confirm"
-    return [f"accuracy counts most (+{points_of(least)}{sure})"]
+    sure = "" if _is_better(mine, best_other, comparison) else ", not confirmed by this data"
+    return [f"accuracy matters most (+{points_of(least)}{sure})"]
 
 
 def _balanced(mine: StrategyMeans, others: Sequence[StrategyMeans], accurate: list[str]) -> list[str]:
@@ -246,7 +248,7 @@ def _balanced(mine: StrategyMeans, others: Sequence[StrategyMeans], accurate: li
         return [f"{reason.removesuffix(')')}; but balanced accuracy is {numbers})" for reason in accurate]
     if lead < UNLIKE_ACCURACY:
         return accurate
-    return [*accurate, f"each class counts as much (balanced accuracy {numbers}, not tested against chance)"]
+    return [*accurate, f"every class counts equally (balanced accuracy {numbers}, not tested against chance)"]
 
 
 def _lead(one: StrategyMeans, other: StrategyMeans, comparison: Comparison) -> float:
@@ -284,11 +286,11 @@ def _surer(mine: StrategyMeans, others: Sequence[StrategyMeans], comparison: Com
     or_more = " or more" if len(others) > 1 else ""
     pair = oriented(comparison.pairs, mine.strategy, best_other.strategy)
     if pair is None or pair.loss_high is None or pair.loss_high >= 0:
-        sure = ", which this data cannot confirm"
+        sure = ", not confirmed by this data"
     else:
         sure = ", with one seed each" if pair.seeds == 1 else ""
     said = f"log loss {own:.3f} against {loss:.3f}{or_more}{sure}"
-    return [f"its probabilities have to be right ({said})"]
+    return [f"its probabilities must be reliable ({said})"]
 
 
 def _cost(first: StrategyMeans, second: StrategyMeans) -> str:
@@ -301,7 +303,7 @@ def _cost(first: StrategyMeans, second: StrategyMeans) -> str:
     at_most = "at most " if slow.total_seconds is None else ""
     work = _of_processor(first, second)
     if not _is_less(least, most, TIME):
-        return "" if at_most else f"They take about the same time{work}."
+        return "" if at_most else f"Both take about the same time{work}."
     return f"{fast.strategy} takes {at_most}{_share(least / most)} of the time{work}."
 
 
@@ -319,7 +321,7 @@ def _of_processor(first: StrategyMeans, second: StrategyMeans) -> str:
     if many < UNLIKE_CORES * few:
         return ""
     waited = f": {starved} had {few:.1f} cores at work, so it waited for other programs or the disk"
-    return f"; of the processor time {cheap} takes {_share(least / most)}{waited if few < WAITING else ''}"
+    return f"; of the CPU time {cheap} takes {_share(least / most)}{waited if few < WAITING else ''}"
 
 
 def _share(ratio: float) -> str:

@@ -44,11 +44,11 @@ class Images(Struct, frozen=True):
 class Report(Struct, frozen=True):
     """What there is to know about a data set before anything is trained on it.
 
-    ``counts``: images by part, then by class name. ``leak``, ``test_leak``: what groups give away where they are known;
-    ``proposal``: groups that the names suggest where none are known, and then ``leak`` is as it would be with them.
-    ``test_groups``: those of test images that are in training or validation too.
-    ``duplicates`` and ``images`` are None where no image was opened. ``root``: the folder that a pattern for groups
-    sees the paths below.
+    ``counts``: images by part, then by class name, without those that cannot be read once they were opened. ``leak``,
+    ``test_leak``: what groups give away where they are known; ``proposal``: groups that the names suggest where none
+    are known, and then ``leak`` is as it would be with them. ``test_groups``: those of test images that are in training
+    or validation too. ``duplicates`` and ``images`` are None where no image was opened. ``root``: the folder that a
+    pattern for groups sees the paths below.
     """
 
     name: str
@@ -116,10 +116,17 @@ def check(dataset: DataSet, source: DataSource, workers: int | None = None) -> G
     searching = near_pairs(hashes([look_of[digest] for digest in seen]))
     near = yield from transformed(searching, lambda _: WorkDone("comparing images"))
     equal = yield from _equal(near, seen, files, look_of, threads)
+    images = _images(dataset, samples, {path: look_of.get(digests.get(path, "")) for path in paths})
+    unreadable = {one.path for one in images.unreadable}
+    parts = {"train": dataset.train, "val": dataset.val, "test": dataset.test}
     return replace(
         report,
+        counts={
+            part: counts(dataset.classes, [one for one in parts[part] if one.path not in unreadable])
+            for part in report.counts
+        },
         duplicates=duplicates(dataset, {path: equal.get(one, one) for path, one in digests.items()}, seen, near),
-        images=_images(dataset, samples, {path: look_of.get(digests.get(path, "")) for path in paths}),
+        images=images,
     )
 
 

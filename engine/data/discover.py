@@ -93,7 +93,7 @@ def _absolute(text: str) -> Path:
     except (RuntimeError, ValueError) as error:  # ~somebody whom nobody knows; a null character
         raise DataError(f"{shown(text)}: {error}") from None
     if not is_text(str(path)):  # the working folder's name
-        raise DataError(f"{shown(str(path))}: not valid UTF-8, so it cannot be written down; rename it")
+        raise DataError(f"{shown(str(path))}: not valid UTF-8, so it cannot be saved; rename it")
     return path
 
 

@@ -24,8 +24,8 @@ LEVELS: tuple[Level, ...] = ("alarm", "warning", "note")
 UNEVEN, VERY_UNEVEN = 3.0, 10.0
 """How many times as many images the largest class has as the smallest."""
 
-PAIRS = "pairs of images that are the same or look alike"
-LOOK = "look at them side by side (tl-tui, i in Setup)"
+PAIRS = "duplicate or near-duplicate pairs"
+LOOK = "compare them side by side (tl-tui, i in Setup)"
 
 
 class Finding(Struct, frozen=True):
@@ -49,8 +49,8 @@ def findings(report: Report, source: DataSource) -> tuple[Finding, ...]:
 def no_pixels(leak: Leak) -> str:
     """The baseline in words."""
     return (
-        f"Guessing each validation image from its group, without a look at any pixel, is right for "
-        f"{percent(leak.no_pixels)}; always saying the commonest class, for {percent(leak.majority)}."
+        f"Guessing each validation image's label from its group, without looking at a pixel, is right for "
+        f"{percent(leak.no_pixels)}; always predicting the majority class, for {percent(leak.majority)}."
     )
 
 
@@ -68,34 +68,34 @@ def _naming_groups(report: Report, source: DataSource) -> str:
 
 
 def _groups(report: Report, source: DataSource) -> Iterator[Finding]:
-    leak, advice = report.leak, f"divide with groups whole: {grouped_options(report, source)}"
+    leak, advice = report.leak, f"split by group: {grouped_options(report, source)}"
     # Groups that a person named belong in one part, whether or not they give labels away: results are then not those
     # of new groups. What names only suggest is a guess.
     sure = report.proposal is None
     if leak is not None and leak.shared:
-        whose = "" if sure else " If the names mean what they seem to,"
+        whose = "" if sure else " If the names mean what they suggest,"
         groups = f"{leak.groups:,} group{'s are' if leak.groups > 1 else ' is'}"
         text = (
             f"{whose} {groups} in both training and validation: {leak.shared:,} of {leak.images:,} validation images "
             f"({percent(leak.shared / leak.images)}). {no_pixels(leak)}"
         ).strip()
         if is_far_above(leak):
-            text += " Accuracy on this split also rewards remembering the groups."
+            text += " Accuracy on this split also rewards memorising the groups."
         else:
-            text += " These groups tell little of the labels; how well new groups would be told, nobody can say."
+            text += " These groups reveal little about the labels, but accuracy on new groups remains unknown."
         brief = (
-            f"{leak.shared:,} of {leak.images:,} val share train's groups\n"
+            f"{leak.shared:,} of {leak.images:,} val share train groups\n"
             f"groups alone {100 * leak.no_pixels:.0f} %, majority {100 * leak.majority:.0f} %"
         )
         yield Finding("alarm" if sure else "warning", text, advice, brief)
     elif report.proposal is not None:
-        yield Finding("note", f"Names look like {report.proposal}; none is in two parts.", _named(report))
+        yield Finding("note", f"Names suggest {report.proposal}; none is in two parts.", _named(report))
     elif leak is None:
         yield Finding(
             "note",
-            "No groups are known, so nobody can tell whether images of one patient, animal or scene are in two parts.",
-            "name them: --group-pattern REGEX, or --group COLUMN of a CSV file",
-            "no groups known, so none checked",
+            "No groups are known, so images of one patient, animal or scene may be in two parts unnoticed.",
+            "specify them: --group-pattern REGEX, or --group COLUMN of a CSV file",
+            "no groups known: leaks not checked",
         )
     yield from _test_groups(report, source)
 
@@ -108,20 +108,20 @@ def _test_groups(report: Report, source: DataSource) -> Iterator[Finding]:
     text = f"{test.shared:,} of {test.images:,} test images share a group with training or validation"
     brief = f"{test.shared:,} of {test.images:,} test share others' groups"
     if report.proposal is not None and source.test_fraction is not None:
-        advice = f"name the groups, and the test is set apart with them whole: {named}"
+        advice = f"name the groups, and the test set is held out by group: {named}"
     else:
         advice = (
-            "a test part that came with the data stays as it is: move the images of each group into one part (in a CSV "
-            "their rows), or all test images into training, and set a test apart with groups whole: "
+            "a test set that came with the data is kept as is: move the images of each group into one part (in a CSV, "
+            "their rows), or all test images into training, and hold out a test set by group: "
             f"{named} --test-fraction 0.2"
         )
-        brief += "\ngiven test: move its files"
+        brief += "\ngiven test set: move its files"
     groups = f": {listed([*report.test_groups])}." if report.test_groups else "."
     yield Finding("warning" if report.proposal is not None else "alarm", text + groups, advice, brief)
 
 
 def _named(report: Report) -> str:
-    return "" if report.proposal is None else f"say so: {_naming_groups(report, DataSource())}"
+    return "" if report.proposal is None else f"confirm with: {_naming_groups(report, DataSource())}"
 
 
 def _duplicates(report: Report) -> Iterator[Finding]:
@@ -133,28 +133,28 @@ def _duplicates(report: Report) -> Iterator[Finding]:
         yield Finding(
             "alarm",
             f"{found.val_copies:,} of {total:,} validation images "
-            f"{'is' if found.val_copies == 1 else 'are'} in training too.",
+            f"{'is' if found.val_copies == 1 else 'are'} also in training, by bytes or pixels.",
             "remove them from one of the two",
-            counted(found.val_copies, "val image is in train too", "val images are in train too"),
+            counted(found.val_copies, "val image is also in train", "val images are also in train"),
         )
     if found.test_copies:
         copies = counted(found.test_copies, "test image is", "test images are")
         yield Finding(
             "alarm",
-            f"{copies} in training or validation too.",
-            "remove them from the test",
+            f"{copies} also in training or validation, by bytes or pixels.",
+            "remove them from the test set",
             counted(found.test_copies, "test image is in train or val", "test images are in train or val"),
         )
     if found.conflicts:
-        pairs = counted(found.conflicts, "pair of the same image has", "pairs of the same image have")
-        brief = counted(found.conflicts, "pair of one image, two labels", "pairs of one image, two labels")
-        yield Finding("alarm", f"{pairs} two different labels.", "look at them: one of the labels is wrong", brief)
+        pairs = counted(found.conflicts, "duplicate pair has", "duplicate pairs have")
+        brief = counted(found.conflicts, "duplicate pair, labels differ", "duplicate pairs, labels differ")
+        yield Finding("alarm", f"{pairs} two different labels.", "check them: one of the labels is wrong", brief)
     yield from _alike(found, total)
     if found.harmless:
-        pairs = counted(found.harmless, "pair of images that are the same or look alike is", f"{PAIRS} are")
-        brief = counted(found.harmless, "pair", "pairs") + " alike within a part"
+        pairs = counted(found.harmless, "duplicate or near-duplicate pair is", f"{PAIRS} are")
+        brief = counted(found.harmless, "similar pair", "similar pairs") + " within a part"
         yield Finding(
-            "note", f"{more}{pairs} within one part.", "harmless to the split; but a copy counts twice", brief
+            "note", f"{more}{pairs} within one part.", "harmless to the split, but a copy counts twice", brief
         )
 
 
@@ -166,7 +166,7 @@ def _alike(found: Duplicates, total: int) -> Iterator[Finding]:
             "warning",
             f"{more}{found.val_alike:,} of {total:,} validation images "
             f"{'looks' if found.val_alike == 1 else 'look'} like one in training.",
-            f"{LOOK}: copies belong in one part alone",
+            f"{LOOK}: copies belong in only one part",
             counted(found.val_alike, "val image looks like train's", "val images look like train's"),
         )
     if found.test_alike:
@@ -174,16 +174,16 @@ def _alike(found: Duplicates, total: int) -> Iterator[Finding]:
             "warning",
             f"{more}{counted(found.test_alike, 'test image looks', 'test images look')} like one in training or "
             "validation.",
-            f"{LOOK}: copies do not belong in the test",
+            f"{LOOK}: copies do not belong in the test set",
             counted(found.test_alike, "test image looks like others", "test images look like others"),
         )
     if found.doubtful:
         yield Finding(
             "warning",
-            f"{more}{counted(found.doubtful, 'pair that looks', 'pairs that look')} alike "
+            f"{more}{counted(found.doubtful, 'near-duplicate pair', 'near-duplicate pairs')} "
             f"{'has' if found.doubtful == 1 else 'have'} two different labels.",
             f"{LOOK}: if they are one image, one of its labels is wrong",
-            counted(found.doubtful, "pair looks alike, two labels", "pairs look alike, two labels"),
+            counted(found.doubtful, "similar pair, labels differ", "similar pairs, labels differ"),
         )
 
 
@@ -194,13 +194,13 @@ def _images(report: Report) -> Iterator[Finding]:
     if images.unreadable:
         unread = counted(len(images.unreadable), "image", "images")
         brief = f"{unread} cannot be read\n{listed([PurePath(one.path).name for one in images.unreadable], 2)}"
-        yield Finding("warning", f"{unread} cannot be read and left out.", brief=brief)
+        yield Finding("warning", f"{unread} left out, and not counted here: unreadable.", brief=brief)
     if shares := _telling_grey(images):
         said = ", ".join(f"{shown(name, 60)} {percent(share)}" for name, share in shares.items())
         yield Finding(
             "alarm",
-            f"Whether an image is grey tells its class. Grey images by class: {said}.",
-            "a network may learn that alone: make all of them grey",
+            f"Being grey gives an image's class away. Grey images by class: {said}.",
+            "a network may learn only that: convert all of them to grey",
             f"grey: {_apart(shares)}",
         )
 
@@ -228,7 +228,7 @@ def _balance(report: Report) -> Iterator[Finding]:
         )
         advice = (
             "look at balanced accuracy and each class's recall rather than at accuracy; a strategy's class_weights = "
-            "'balanced' lets every class count as much"
+            "'balanced' makes every class count equally"
         )
         brief = f"{times:.3g} times as many {shown(most, 12)} as {shown(least, 12)}\nclass weights can balance them"
         yield Finding("warning" if times >= VERY_UNEVEN else "note", text, advice, brief)

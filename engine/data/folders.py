@@ -128,7 +128,7 @@ def _labelled(folder: Path, class_folders: list[Path]) -> tuple[list[Labelled], 
         _left_out(folder, others, "not an image by its name"),
         _left_out(folder, unnameable, "the name is not valid UTF-8"),
         _left_out(folder, links, "a link to a folder of other classes"),
-        f"{where}: no images in {listed(empty)}, so not a class" if empty else "",
+        f"{where}: no images in {listed(empty)}, so not used as a class" if empty else "",
     )
     return sorted(images), tuple(filter(None, warnings))
 

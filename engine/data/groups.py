@@ -25,7 +25,7 @@ def by_column(column: str, of: dict[str, str], paths: Sequence[str], where: str)
     """Groups that a CSV column gave; images whose cell is empty are a warning. ``DataError`` where all are."""
     missing = [path for path in paths if not of.get(path)]
     if len(missing) == len(paths):
-        raise DataError(f"{where}: column {shown(column, 60)} names no group: every cell is empty")
+        raise DataError(f"{where}: column {shown(column, 60)} has no groups: every cell is empty")
     words = f"column {shown(column, 60)}: {_counted(of, paths)}"
     return Grouping(of, words, _without_group(missing, where))
 
@@ -40,7 +40,7 @@ def by_pattern(pattern: str, paths: Sequence[str], root: str, where: str) -> Gro
     of = {path: group for path in paths if (group := group_in(expression, below(path, root)))}
     if not of:
         example = shown(below(paths[0], root), 100)
-        raise DataError(f"group_pattern {shown(pattern, 100)!r} finds no group in any of the paths, such as {example}")
+        raise DataError(f"group_pattern {shown(pattern, 100)!r} matches none of the paths, such as {example}")
     missing = [path for path in paths if path not in of]
     words = f"pattern {shown(pattern, 100)}: {_counted(of, paths)}"
     return Grouping(of, words, _without_group(missing, where))
@@ -49,14 +49,14 @@ def by_pattern(pattern: str, paths: Sequence[str], root: str, where: str) -> Gro
 def compiled(pattern: str) -> re.Pattern[str]:
     """The regular expression; ``DataError`` where it is none or has no bracket."""
     if not is_text(pattern):
-        raise DataError(f"group_pattern {shown(pattern, 100)!r} is not valid UTF-8, so it cannot be written down")
+        raise DataError(f"group_pattern {shown(pattern, 100)!r} is not valid UTF-8, so it cannot be saved")
     try:
         expression = re.compile(pattern)
     except (re.error, RecursionError, OverflowError) as error:
         raise DataError(f"group_pattern {shown(pattern, 100)!r} is not a regular expression: {error}") from None
     if not expression.groups:
         raise DataError(
-            f"group_pattern {shown(pattern, 100)!r} has no bracket; put one around what names the group, "
+            f"group_pattern {shown(pattern, 100)!r} has no capture group; put brackets around what names the group, "
             r"as in patient-(\d+)"
         )
     return expression
@@ -90,4 +90,4 @@ def _without_group(missing: Sequence[str], where: str) -> tuple[str, ...]:
     if not missing:
         return ()
     names = listed([path.rsplit("/", 1)[-1] for path in missing])
-    return (f"{where}: {len(missing):,} images have no group, so each counts as one of its own: {names}",)
+    return (f"{where}: {len(missing):,} images have no group, so each counts as its own group: {names}",)

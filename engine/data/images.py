@@ -233,16 +233,16 @@ def reason(path: str, error: Exception) -> str:
     """Why a file could not be decoded, in a few words for a person."""
     match error:
         case UnidentifiedImageError():
-            return "the file is empty" if _is_empty(Path(path)) else "not an image in a format that can be read"
+            return "the file is empty" if _is_empty(Path(path)) else "not an image format that can be read"
         case Image.DecompressionBombError():
-            return "far too many pixels to be a photograph"
+            return "too many pixels"
         case MemoryError():
             return "needs more memory than there is"
         case OSError(strerror=str(reason)):
             return reason.lower()
     message = in_one_line(error)
     if "truncated" in message.lower():
-        return "the file is cut short"
+        return "the file is truncated"
     return shown(f"broken image: {message}", 120)
 
 

@@ -21,7 +21,7 @@ def leak_sentence(leak: Leak) -> str:
     """What a leak that is far above means, in one sentence without its full stop."""
     known, majority = map(percent, (leak.no_pixels, leak.majority))
     return (
-        f"{leak.shared:,} of {leak.images:,} validation images share a group with training: without a look at any "
-        f"pixel their groups tell {known} of the labels (the commonest class {majority}), so validation accuracy "
-        "measures memory; divide with groups whole (split grouped)"
+        f"{leak.shared:,} of {leak.images:,} validation images share a group with training: without looking at a "
+        f"pixel, their groups predict {known} of the labels (majority class: {majority}), so validation accuracy "
+        "rewards memorisation; split by group (split grouped)"
     )

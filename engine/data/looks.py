@@ -65,7 +65,7 @@ def looks(files: Mapping[str, str], workers: int) -> Generator[WorkDone, None, d
     known = remembered("looks", recipe, [*files], Look)
     unknown = [digest for digest in files if digest not in known]
     work = collected((partial(look, files[digest]) for digest in unknown), workers)
-    found = yield from counting_images("looking at images", work, len(unknown))
+    found = yield from counting_images("reading images", work, len(unknown))
     looked = known | dict(zip(unknown, found, strict=True))
     lasting = {digest: one for digest, one in looked.items() if not one.passing}
     if len(lasting) > len(known):

@@ -33,17 +33,17 @@ def divide(found: Found, source: DataSource, groups: Mapping[str, str], where: s
     test, words = found.test or [], list[str]()
     warnings: tuple[str, ...] = ()
     if source.test_fraction is not None and found.test:
-        warnings = (f"{where}: comes with a part for test, so test_fraction is not used",)
+        warnings = (f"{where}: already has a test part, so test_fraction is ignored",)
     elif source.test_fraction is not None:
         found, test = _without_test(found, source.test_fraction, source.split_seed, groups, where)
-        how = f", groups whole, seed {source.split_seed}" if groups else f", seed {source.split_seed}"
-        words.append(f"{_percent(source.test_fraction)} of each class set apart here for test{how}")
+        how = f", by group, seed {source.split_seed}" if groups else f", seed {source.split_seed}"
+        words.append(f"{_percent(source.test_fraction)} of each class held out here for test{how}")
     if source.split == "grouped":
         images = sorted({*found.train, *(found.val or ())})
         train, val, more = _grouped(images, source.val_fraction, source.split_seed, groups, where)
         warnings += more
         share = _percent(len(val) / len(images))
-        words.insert(0, f"split here with groups whole: {share} of the images for validation, seed {source.split_seed}")
+        words.insert(0, f"split here by group: {share} of the images for validation, seed {source.split_seed}")
     elif found.val is None:
         train, val = stratified(found.train, source.val_fraction, source.split_seed, where)
         words.insert(0, stratified_in_words(source.val_fraction, source.split_seed))
@@ -65,7 +65,7 @@ def _without_test(
     kept = [one for index, one in enumerate(images) if index not in apart]
     train, val = ([image for image, part in kept if part == which] for which in ("train", "val"))
     if not apart or (found.val is not None and not val):
-        raise DataError(f"{where}: too few {'groups' if groups else 'images'} to set a part for test apart")
+        raise DataError(f"{where}: too few {'groups' if groups else 'images'} to hold out a test set")
     test = sorted({images[index][0] for index in apart})
     return Found(train, None if found.val is None else val, found.split, found.warnings), test
 
@@ -77,11 +77,15 @@ def _grouped(
     names, group_of = [name for _, name in images], [groups.get(path, "") for path, _ in images]
     chosen = hold_out(names, group_of, fraction, seed)
     if not chosen:
-        raise DataError(f"{where}: cannot be split with groups whole: every group has a class that no other has")
+        raise DataError(f"{where}: cannot be split by group: every group has a class that no other group has")
     train = [image for index, image in enumerate(images) if index not in chosen]
     val = [image for index, image in enumerate(images) if index in chosen]
     lonely = sorted(names[index] for index in single_group_strata(names, group_of))
-    warnings = (f"{where}: all images are of one group, so only in training: {listed(lonely)}",) if lonely else ()
+    warnings = (
+        (f"{where}: all images of these classes are in one group, so only in training: {listed(lonely)}",)
+        if lonely
+        else ()
+    )
     return train, val, warnings
 
 

@@ -89,13 +89,15 @@ class Mapped:
 class OnDemand:
     """Images that are decoded from their files to squares of ``side`` pixels each time they are asked for.
 
-    ``unchanged``: whether the file at a place in ``paths`` is still the one that is meant.
+    ``unchanged``: whether the file at a place in ``paths`` is still the one that is meant. ``elsewhere``: all of them,
+    once another process has decoded them to a file.
     """
 
     paths: tuple[str, ...]
     side: int
     device: torch.device
     unchanged: Callable[[int], bool]
+    elsewhere: Callable[[], Mapped | None] = lambda: None
 
     @property
     def kept(self) -> str:
@@ -104,6 +106,9 @@ class OnDemand:
 
     def batches(self, rows: Tensor, sizes: Sequence[int]) -> Iterator[Tensor]:
         """See :class:`Pixels`; ``DataError`` where a file can no longer be decoded, or is another one."""
+        if there := self.elsewhere():
+            yield from there.batches(rows, sizes)
+            return
         tasks = (partial(self._meant, row) for row in rows.tolist())
         ahead = math.ceil(BATCHES_AHEAD * max(sizes, default=1) / cores())
         with closing(in_order(tasks, cores(), max(4, ahead))) as images:
@@ -115,7 +120,7 @@ class OnDemand:
         image = _square(self.paths[row], self.side)
         if not self.unchanged(row):
             path = shown(self.paths[row])
-            raise DataError(f"{path}: has changed since it was first read; put the image back, or start anew")
+            raise DataError(f"{path}: has changed since it was first read; restore the image, or start over")
         return image
 
 
@@ -206,5 +211,5 @@ def _read(array: NDArray[np.uint8], index: Tensor) -> Tensor:
 def _square(path: str, side: int) -> NDArray[np.uint8]:
     image = np.empty((side, side, 3), np.uint8)
     if undecoded := decode_into(image, path):
-        raise DataError(f"{shown(path)}: {undecoded.reason}, though it could be read before; did the images change?")
+        raise DataError(f"{shown(path)}: {undecoded.reason}, although it was readable before; have the images changed?")
     return image

@@ -21,7 +21,7 @@ from engine.cached_rows import CONTENTS, Digests, Files, as_digests, entry_name,
 from engine.data.content_hashes import contents_of, still_contains
 from engine.data.dataset import DataError, DataSet, Sample, Unreadable
 from engine.data.memory_limits import image_memory_budget
-from engine.data.pixels import OnDemand, Pixels, held, in_memory, mapped, open_mapped, unmap
+from engine.data.pixels import Mapped, OnDemand, Pixels, held, in_memory, mapped, open_mapped, unmap
 from engine.data.prepared import Part, Prepared
 from engine.data.squares import CHANGED, Undecoded, decode, decode_into
 from engine.data.threads import cores
@@ -137,11 +137,18 @@ def _decoded(
     checking = decode(squares.files, nowhere, unchanged=squares.unchanged)
     reasons = _reasons((yield from counting_images("checking images", checking, len(squares.files))))
     _keep(squares, reasons)
-    return _on_demand(squares, device), reasons
+    return _on_demand(squares, device, reasons), reasons
 
 
-def _on_demand(squares: Squares, device: torch.device) -> OnDemand:
-    return OnDemand(squares.files, squares.side, device, squares.unchanged)
+def _on_demand(squares: Squares, device: torch.device, reasons: Reasons) -> OnDemand:
+    """Unless another process, which had taken the room on the disk first, has decoded them by then."""
+
+    def elsewhere() -> Mapped | None:
+        pixels, theirs = _found(squares, torch.device("cpu"), False, ()) or (None, Reasons())
+        has_all = theirs.keys() <= reasons.keys()
+        return Mapped(pixels.array, device) if isinstance(pixels, Mapped) and has_all else None
+
+    return OnDemand(squares.files, squares.side, device, squares.unchanged, elsewhere)
 
 
 def _found(
@@ -160,7 +167,7 @@ def _found(
             return None
         if not (folder / PIXELS).exists():
             # there was no room for them, in memory or on the disk, where there may be now
-            return (_on_demand(squares, device), reasons) if just_made else None
+            return (_on_demand(squares, device, reasons), reasons) if just_made else None
         array = np.load(folder / PIXELS, allow_pickle=False) if fits else open_mapped(folder / PIXELS)
         if array.shape != squares.shape or array.dtype != np.uint8:
             return None

@@ -52,7 +52,7 @@ class Proposal(Struct, frozen=True):
     examples: tuple[tuple[str, tuple[str, ...]], ...]
 
     def __str__(self) -> str:
-        return f"{self.groups:,} groups, which {self.explained:,} of {self.images:,} images share with another image"
+        return f"{self.groups:,} groups, shared by {self.explained:,} of {self.images:,} images"
 
 
 def propose(dataset: DataSet, root: str) -> Proposal | None:

@@ -21,7 +21,7 @@ class Undecoded(Struct, frozen=True):
     passing: bool = False
 
 
-CHANGED = Undecoded("it changes while it is read", passing=True)
+CHANGED = Undecoded("it is changing while being read", passing=True)
 
 
 def decode(

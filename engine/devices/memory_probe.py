@@ -32,7 +32,7 @@ class MemoryProbe:
     def __init__(self, device: torch.device) -> None:
         self._device = device
         self._process = psutil.Process()
-        self._largest = self._largest_allocated = 0
+        self._rss = self._largest = self._largest_allocated = 0
         self._kernel_counts = False
         self._mutex = threading.Lock()  # else a sample under way would take the peak of the run before over
         self.reset_peak()
@@ -55,7 +55,9 @@ class MemoryProbe:
             return self._sampled()
 
     def _sampled(self) -> Memory:
-        rss = self._process.memory_info().rss
+        with contextlib.suppress(OSError):  # too many open files: what it was before is the best guess
+            self._rss = self._process.memory_info().rss
+        rss = self._rss
         peak = _kernel_peak_rss() if self._kernel_counts else 0
         self._largest = max(self._largest, rss, peak)
         if self._device.type != "cuda":

@@ -28,7 +28,7 @@ def to_markdown(comparison: Comparison, *, single_runs: bool = False) -> str:
         "",
         _cell(verdict(comparison)),
         "",
-        *(f"- unequal: {_cell(sentence)}" for sentence in comparison.fairness),
+        *(f"- not equal: {_cell(sentence)}" for sentence in comparison.fairness),
         "",
         *(f"- **{_cell(choice.strategy)}**: {_cell(choice.sentence)}" for choice in choices(comparison)),
         *(line for matrix in matrices(shown) for line in _matrix(matrix)),
@@ -49,12 +49,12 @@ def _table(comparison: Comparison, shown: Sequence[Column]) -> Iterator[str]:
 
 def _matrix(matrix: Matrix) -> Iterator[str]:
     name = _named(matrix.column) if matrix.runs == 1 else matrix.column.title
-    added = f", {matrix.runs} runs added up" if matrix.runs > 1 else ""
+    added = f", {matrix.runs} runs summed" if matrix.runs > 1 else ""
     yield from ("", f"Confusion of {_cell(name)} on the {matrix.part} images{added}:", "")
     if len(matrix.classes) > LARGEST:
         for pair in matrix.most_confused:
             share = percent(pair.images / pair.of)
-            yield f"- {_cell(pair.true)} taken for {_cell(pair.predicted)}: {pair.images} ({share})"
+            yield f"- {_cell(pair.true)} predicted as {_cell(pair.predicted)}: {pair.images} ({share})"
         return
     yield _row("true, predicted", *matrix.classes)
     yield "| --- |" + " ---: |" * len(matrix.classes)

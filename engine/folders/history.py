@@ -117,12 +117,12 @@ def _told(folder: Path) -> Summary:
         return Summary(folder, folder.name, problem=f"cannot be read: {error.strerror or error}")
     if state.spec is None:
         if not unread and state.end is None and not state.interrupted:
-            return Summary(folder, folder.name, status="running", problem="just begun")
+            return Summary(folder, folder.name, status="running", problem="just started")
         if state.error:
             return Summary(folder, folder.name, status="failed", problem=state.error)
         if not unread and (folder / SPEC).is_file():
-            return Summary(folder, folder.name, status="interrupted", problem="it had not begun")
-        problem = "the log is empty" if not unread else "the log holds nothing that could be read"
+            return Summary(folder, folder.name, status="interrupted", problem="it had not started")
+        problem = "the log is empty" if not unread else "nothing in the log can be read"
         return Summary(folder, folder.name, problem=problem)
     return Summary(
         folder=folder,

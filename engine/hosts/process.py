@@ -52,10 +52,12 @@ def _wait_until_it_writes(process: subprocess.Popen[bytes], folder: Path, said_b
         if process.poll() is not None:
             if process.returncode in (0, 1):  # it was that fast
                 break
-            raise NotBegunError(_last_line(folder / ENGINE_LOG, said_before) or f"it ended with {process.returncode}")
+            raise NotBegunError(
+                _last_line(folder / ENGINE_LOG, said_before) or f"it exited with status {process.returncode}"
+            )
         if time.monotonic() > end:
             _end(process)  # before anybody else goes on with the experiment
-            raise NotBegunError(f"process {process.pid} did not begin within {BEGIN_SECONDS:.0f} s")
+            raise NotBegunError(f"process {process.pid} did not start within {BEGIN_SECONDS:.0f} s")
         time.sleep(POLL_SECONDS)
 
 

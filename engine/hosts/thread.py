@@ -139,11 +139,11 @@ def resume(folder: Path, nice: int = 0, *, force: bool = False) -> ThreadHost:
     """Goes on with what is left of the experiment in a folder, also where it never began.
 
     Raises ``LogBusyError`` where another process is at it, ``DataError`` where its data are gone, ``SpecError`` where
-    nothing of it is left to do or the folder holds no experiment that can be read, and ``OSError``.
+    nothing is left to do or the folder holds no experiment that can be read, and ``OSError``.
     """
     state = read_state(folder)
     if state.end is not None and not can_go_on(state):
-        raise SpecError(f"{folder.name} is {state.end}: nothing of it is left to do")
+        raise SpecError(f"{folder.name} is {state.end}: nothing is left to do")
     experiment = state.spec or load_experiment(folder / folders.SPEC, presets())
     with held(folder, force=force):  # the look at the data may take long: nobody deletes the experiment meanwhile
         dataset = discover(experiment.data)

@@ -270,7 +270,7 @@ class Warned(Event, frozen=True, kw_only=True):
 
 
 class CommandApplied(Event, frozen=True, kw_only=True):
-    """A person's command took effect; of a run that was skipped before it began :class:`RunFinished` alone tells."""
+    """A person's command took effect; of a run that was skipped before it started :class:`RunFinished` alone tells."""
 
     action: Action
     run: str = ""

@@ -22,6 +22,7 @@ COMPARISON = "comparison"
 NETWORK, ONNX = "best.safetensors", "best.onnx"
 _OWN_FILES = re.compile(
     "|".join(map(re.escape, (SPEC, EVENTS, COMMANDS, WRITER_LOCK, ENGINE_LOG, NOTE)))
+    + rf"|{re.escape(WRITER_LOCK)}\.(break|restore)\.\d+\.[0-9a-f]+"  # filelock's, where a takeover was cut off
     + rf"|{COMPARISON}\.(csv|json|md)"
     + rf"|\.({re.escape(SPEC)}|{re.escape(NOTE)}|{COMPARISON}\.(csv|json|md))\.\d+"  # half written, as the next line
     + r"|checkpoints/(?P<of>[^/]+)/((best|last|unused-\d+)\.safetensors|best\.onnx)"

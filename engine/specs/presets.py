@@ -107,7 +107,7 @@ def strategies_from(tables: Mapping[str, Any], known: Mapping[str, Strategy], wh
                 raise SpecError(f"{where}: strategies[{number}].based_on: {error}") from None
         strategy = convert(values, Strategy, f"{where}: strategies[{number}]", CHOICES)
         if strategy.name in found:
-            raise SpecError(f"{where}: strategies[{number}]: the name {strategy.name!r} is there twice")
+            raise SpecError(f"{where}: strategies[{number}]: duplicate name {strategy.name!r}")
         found[strategy.name] = strategy
     return found
 

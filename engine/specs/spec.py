@@ -67,9 +67,9 @@ class Experiment(Struct, frozen=True, forbid_unknown_fields=True):
 
     def __post_init__(self) -> None:
         if twice := _repeated(strategy.name for strategy in self.strategies):
-            raise ValueError(f"strategy {twice!r} is there twice; give one of them another name")
+            raise ValueError(f"duplicate strategy {twice!r}; rename one of them")
         if twice := _repeated(str(seed) for seed in self.seeds):
-            raise ValueError(f"seed {twice} is there twice")
+            raise ValueError(f"duplicate seed {twice}")
 
 
 class PlannedRun(NamedTuple):
@@ -122,7 +122,7 @@ def with_absolute_paths(experiment: Experiment) -> Experiment:
     if weights not in ("default", "none"):
         weights = _absolute(weights, "weights")
         if not os.path.exists(weights):  # noqa: PTH110 - Path.exists() raises where the name is too long
-            raise SpecError(f"weights: {weights} is not there; name a file or a folder, or say default or none")
+            raise SpecError(f"weights: {weights} does not exist; give a file, a folder, default or none")
     return msgspec.structs.replace(experiment, data=msgspec.structs.replace(experiment.data, **source), weights=weights)
 
 
@@ -131,9 +131,9 @@ def _absolute(text: str, field: str) -> str:
         path = str(Path(text).expanduser().absolute())
         path.encode()
     except UnicodeEncodeError:
-        raise SpecError(f"{field}: {text}: not valid UTF-8, so it cannot be written down; rename it") from None
+        raise SpecError(f"{field}: {text}: not valid UTF-8, so it cannot be saved; rename it") from None
     except (RuntimeError, ValueError):  # ~somebody whom nobody knows; a null character
-        raise SpecError(f"{field}: {text}: nobody of that name has a home folder here") from None
+        raise SpecError(f"{field}: {text}: no such user here") from None
     return path
 
 

@@ -20,19 +20,23 @@ MEMORY_POINTS = 400
 def fold(events: Iterable[AnyEvent], state: ExperimentState | None = None) -> ExperimentState:
     """The state after these events, starting from ``state`` or from nothing.
 
-    Takes time in proportion to the events: a run's epochs are put together at the end, not copied for each.
+    Takes time in proportion to the events: a run's epochs, and the warnings, are put together at the end, not copied
+    for each.
     """
     state = ExperimentState() if state is None else state
     epochs: dict[str, list[EpochFinished]] = {}
+    warned: list[ev.Warned] = []
     for event in events:
         if isinstance(event, EpochFinished):
             epochs.setdefault(event.run, []).append(event)
             state = _heard(state, event)
             continue
+        if isinstance(event, ev.Warned):
+            warned.append(event)
         if isinstance(event, ev.ExperimentStarted | ev.RunStarted):  # these begin anew, with epochs or without
             state, epochs = _with_epochs(state, epochs), {}
         state = _apply(event, _heard(state, event))
-    return _with_epochs(state, epochs)
+    return _with_warnings(_with_epochs(state, epochs), warned)
 
 
 def _heard(state: ExperimentState, event: AnyEvent) -> ExperimentState:
@@ -46,6 +50,16 @@ def _with_epochs(state: ExperimentState, epochs: dict[str, list[EpochFinished]])
             most = run.most.raised(*(epoch.memory for epoch in finished))
             state = _with_run(state, name, epochs=(*run.epochs, *finished), most=most)
     return state
+
+
+def _with_warnings(state: ExperimentState, warned: Sequence[ev.Warned]) -> ExperimentState:
+    """Each once: whoever goes on with an experiment warns of the same again."""
+    if not warned:
+        return state
+    told: dict[tuple[str, str], ev.Warned] = {}
+    for one in (*state.warnings, *warned):
+        told.setdefault((one.run, one.message), one)
+    return replace(state, warnings=tuple(told.values()))
 
 
 @singledispatch
@@ -199,13 +213,6 @@ def _(event: ev.RunFinished, state: ExperimentState) -> ExperimentState:
 @_apply.register
 def _(event: ev.RunFailed, state: ExperimentState) -> ExperimentState:
     return _with_run(state, event.run, status="failed", progress=None, failure=event)
-
-
-@_apply.register
-def _(event: ev.Warned, state: ExperimentState) -> ExperimentState:
-    if any(known.message == event.message and known.run == event.run for known in state.warnings):
-        return state  # whoever goes on with an experiment warns of the same again
-    return replace(state, warnings=(*state.warnings, event))
 
 
 @_apply.register

@@ -155,7 +155,7 @@ def _cost(run: RunState, events: Sequence[AnyEvent], asked: Experiment, device: 
 
 
 def _solving(events: Sequence[AnyEvent]) -> float:
-    """Seconds that solving for the last layer took before all else."""
+    """Seconds that fitting the last layer took before all else."""
     began = [event.elapsed for event in events if isinstance(event, ev.StageChanged) and event.stage == "probing"]
     ended = [event.elapsed for event in events if isinstance(event, ev.ProbeSolved)]
     return max(0.0, ended[0] - began[0]) if began and ended else 0.0

@@ -49,7 +49,7 @@ class StageProgress(Struct, frozen=True):
 class RunState(Struct, frozen=True):
     """One run: a strategy with a seed. Times are elapsed seconds of the experiment.
 
-    ``status``: ``waiting`` also where the experiment ended before it began. ``memory``: samples for a chart, of which
+    ``status``: ``waiting`` also where the experiment ended before it started. ``memory``: samples for a chart, of which
     there is a bound; ``most``: of all that were taken in :data:`RUN_STAGES`.
     """
 

@@ -163,14 +163,28 @@ def read(folder: Path, run: str) -> Checkpoint | None:
     path.open("rb").close()  # safetensors does not tell what cannot be read from what is damaged
     try:
         with safe_open(path, framework="pt") as file:
-            metadata = (file.metadata() or {})[HEADER]
-            version = msgspec.json.decode(metadata, type=_Version).version
-            if version != VERSION:
-                raise OtherVersionError(f"{path}: written by another version of tl-tui (format {version})")
-            header = msgspec.json.decode(metadata, type=CheckpointHeader)
+            header = _header(file, path)
             return Checkpoint(header, {name: file.get_tensor(name) for name in file.keys()})  # noqa: SIM118 - no dict
     except (SafetensorError, KeyError, msgspec.MsgspecError, RecursionError) as error:
         raise CheckpointError(f"{path}: damaged ({' '.join(str(error).split())[:200]})") from error
+
+
+def best_epoch(folder: Path, run: str) -> int:
+    """The number of the best epoch in the run's checkpoint; 0 where it holds none or cannot be read."""
+    path = checkpoint_file(folder, run)
+    try:
+        with safe_open(path, framework="pt") as file:
+            return _header(file, path).best_epoch
+    except (OSError, SafetensorError, KeyError, ValueError, RecursionError):
+        return 0
+
+
+def _header(file: Any, path: Path) -> CheckpointHeader:
+    metadata = (file.metadata() or {})[HEADER]
+    version = msgspec.json.decode(metadata, type=_Version).version
+    if version != VERSION:
+        raise OtherVersionError(f"{path}: written by another version of tl-tui (format {version})")
+    return msgspec.json.decode(metadata, type=CheckpointHeader)
 
 
 def differences(checkpoint: Checkpoint, course: Course) -> list[str]:
@@ -178,11 +192,11 @@ def differences(checkpoint: Checkpoint, course: Course) -> list[str]:
     header, run = checkpoint.header, course.run
     found = []
     if header.data != course.data:
-        found.append("the images, their labels or their split are not those it began with")
+        found.append("the images, labels or split have changed since it began")
     if header.frozen != course.frozen:
-        found.append("the pretrained weights are not those it began with")
+        found.append("the pretrained weights have changed since it began")
     if (header.run, header.strategy, header.seed) != (run.name, run.strategy, run.seed):
-        found.append("its strategy or seed is another")
+        found.append("its strategy or seed has changed")
     return found
 
 
@@ -222,10 +236,10 @@ def _check(checkpoint: Checkpoint, run: Run, training: Training) -> None:
     for prefix, into in (("weights/", _moving(run)), ("tally/", training.tally.sums())):
         found = _below(checkpoint, prefix)
         if {name: tensor.shape for name, tensor in into.items()} != {name: one.shape for name, one in found.items()}:
-            raise CheckpointError(f"{checkpoint_file(Path(), run.name)}: of another network")
+            raise CheckpointError(f"{checkpoint_file(Path(), run.name)}: belongs to a different network")
     trained = [len(group["params"]) for group in training.optimizer.state_dict()["param_groups"]]
     if [len(group.get("params", ())) for group in checkpoint.header.groups] != trained:
-        raise CheckpointError(f"{checkpoint_file(Path(), run.name)}: of another optimizer")
+        raise CheckpointError(f"{checkpoint_file(Path(), run.name)}: belongs to a different optimizer")
 
 
 def _moving(run: Run) -> dict[str, Tensor]:

@@ -71,5 +71,5 @@ def measure_test(run: Run, training: Training, best: BestEpoch) -> Generator[Eve
     if math.isfinite(metrics.loss):
         best.test, best.test_logits = metrics, logits
     else:
-        message = f"no test: the loss of the test images is {metrics.loss} at epoch {best.epoch}"
+        message = f"test failed: the loss on the test images is {metrics.loss} at epoch {best.epoch}"
         yield ev.Warned(run=run.name, message=message)

@@ -196,8 +196,8 @@ def _extract(
 
 def _check(finite: Tensor, precision: Arithmetic) -> None:
     if not finite:
-        advice = "precision fp32 has room for larger ones" if precision == "fp16" else "are they damaged?"
-        raise NotFiniteError(f"these weights give features that are not finite numbers in {precision}; {advice}")
+        advice = "precision fp32 can hold larger ones" if precision == "fp16" else "are they damaged?"
+        raise NotFiniteError(f"these weights give features that are not finite in {precision}; {advice}")
 
 
 Views = Iterator[tuple[int, Tensor, Tensor]]
@@ -245,7 +245,7 @@ def _place(store: FeatureStore, shape: tuple[int, ...], device: torch.device) ->
         views, rows, *each = shape
         many = f"{rows:,} images" + (f" in {views} views" if views > 1 else "")
         what = f"features of {many}, {math.prod(each):,} numbers each, are"
-        raise too_large(what, needed, free, "another backbone's may be smaller, as may be fewer views or images")
+        raise too_large(what, needed, free, "use a backbone with fewer features, or fewer views or images")
     return torch.device("cpu")
 
 

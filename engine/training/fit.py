@@ -180,10 +180,10 @@ def _smaller_steps(run: Run, training: Training, size: int, short: Shortage) -> 
         raise DoesNotFitError(f"a training step of {images} at once does not fit into memory, {where}")
     training.micro_batches = smaller
     images = counted(max(smaller.sizes(size)), "image", "images")
-    parts = f"parts of at most {images}, whose gradients are added up"
-    but = ", but for batch norm, whose statistics are those of the parts" if smaller.least > 1 else ""
+    parts = f"parts of at most {images}, whose gradients are summed"
+    but = ", except for batch norm, whose statistics are per part" if smaller.least > 1 else ""
     message = (
-        f"out of memory {where}: from here on a batch of {size} is computed in {parts}; the step stays the same{but}"
+        f"out of memory {where}: from now on a batch of {size} is computed in {parts}; the step stays the same{but}"
     )
     return ev.Warned(run=run.name, message=message)
 

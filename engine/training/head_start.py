@@ -19,7 +19,7 @@ from engine.training.probe import divided, probe
 from engine.training.run import Run
 
 logger = logging.getLogger("engine")
-NOT_DIVIDED = "the regularisation of the last layer could not be cross-validated: a class or its groups are too few"
+NOT_DIVIDED = "could not cross-validate the regularisation of the last layer: a class has too few images or groups"
 
 
 def put_probe(run: Run, features: Tensor) -> Generator[Event, None, ev.ProbeSolved]:
@@ -37,7 +37,7 @@ def put_probe(run: Run, features: Tensor) -> Generator[Event, None, ev.ProbeSolv
                 raise
             logger.warning("no memory to solve for the last layer with: %s", str(error))
         release_memory()
-        yield ev.Warned(run=run.name, message="out of memory: the last layer is solved for on the CPU")
+        yield ev.Warned(run=run.name, message="out of memory: fitting the last layer on the CPU instead")
     return (yield from _put_probe(run, features.cpu()))
 
 

@@ -32,7 +32,7 @@ def too_large(what: str, needed: int, free: int, advice: str) -> TooLargeError:
     """An error: ``what`` needs ``needed`` bytes and only ``free`` are free. ``what`` ends in its verb, ``advice`` says
     what to do instead.
     """
-    return TooLargeError(f"{what} {needed / GIB:.1f} GiB and {free / GIB:.1f} GiB are free: {advice}")
+    return TooLargeError(f"{what} {needed / GIB:.1f} GiB but only {free / GIB:.1f} GiB is free: {advice}")
 
 
 def shortage(error: BaseException) -> Shortage | None:
@@ -56,5 +56,19 @@ def do_without_onednn() -> None:
     however much memory there is by then. PyTorch's own kernels are slower; NNPACK, which would come next, wants memory
     that does not shrink with the batch.
     """
-    torch.backends.mkldnn.set_flags(_enabled=False)  # type: ignore[no-untyped-call]
-    torch.backends.nnpack.set_flags(_enabled=False)  # type: ignore[no-untyped-call]
+    _use_onednn(False)
+
+
+def use_onednn_again() -> None:
+    """Undoes :func:`do_without_onednn`, for another thread."""
+    _use_onednn(True)
+
+
+def is_without_onednn() -> bool:
+    """Whether oneDNN is off."""
+    return not torch.backends.mkldnn.enabled
+
+
+def _use_onednn(use: bool) -> None:
+    torch.backends.mkldnn.set_flags(_enabled=use)  # type: ignore[no-untyped-call]
+    torch.backends.nnpack.set_flags(_enabled=use)  # type: ignore[no-untyped-call]

@@ -131,8 +131,8 @@ def _check_room(features: Tensor, classes: int, heads: int) -> None:
     """Raises before the system ends the process, which would have it end again each time that it goes on."""
     needed = 8 * features.numel() + LOGITS * 8 * heads * len(features) * classes
     if needed > (free := free_memory()):
-        what = f"solving for the last layer of {len(features):,} images and {classes:,} classes takes"
-        raise too_large(what, needed, free, "train it by steps, or take fewer images")
+        what = f"fitting the last layer to {len(features):,} images and {classes:,} classes needs"
+        raise too_large(what, needed, free, "train it in steps, or use fewer images")
 
 
 def _basis(task: _Task) -> Tensor | None:

@@ -17,8 +17,8 @@ from engine.training.run import Run, Training
 logger = logging.getLogger("engine")
 T = TypeVar("T")
 WITHOUT_ONEDNN = (
-    "oneDNN can make no more kernels in this process, so it goes on with PyTorch's own, which are slower; "
-    "a new process that has more memory can resume it"
+    "oneDNN cannot make more kernels in this process, so training continues with PyTorch's own, slower ones; "
+    "it can be resumed in a new process with more memory"
 )
 
 
@@ -47,5 +47,5 @@ def retry_with_fewer_images(
             raise DoesNotFitError(f"a single image does not fit into memory while {what}")
         training.at_once = before // 2
         images = counted(before // 2, "image", "images")
-        message = f"out of memory while {what}: from here on with at most {images} at once"
+        message = f"out of memory while {what}: from now on at most {images} at once"
         yield ev.Warned(run=run.name, message=message)

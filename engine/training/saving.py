@@ -14,14 +14,14 @@ from engine.training.checkpoint import PoisonedError
 from engine.training.course import Course
 from engine.training.memory import shortage
 
-GOES_ON = "; training goes on, and it is tried again"
-LEFT = "; what goes on with the run begins where it was saved last"
+GOES_ON = "; training continues, and saving is retried"
+LEFT = "; resuming will start from the last save"
 logger = logging.getLogger("engine")
 
 
 def save_checkpoint(course: Course, then: str = GOES_ON) -> Generator[Event, None, None]:
     """Saves where the run stands, unless that cannot be or is not worth it."""
-    yield from _tried(course, "where it stands", partial(checkpoint.save, course), then)
+    yield from _tried(course, "its state", partial(checkpoint.save, course), then)
 
 
 def save_best(course: Course, then: str = GOES_ON) -> Generator[Event, None, None]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -182,6 +183,23 @@ def test_a_folder_that_vanishes_while_it_is_written_costs_only_the_entry(caplog:
         (folder / "data").write_bytes(b"nowhere to go")
     assert "could not be written" in caplog.text
     assert cache.entries() == []
+
+
+def test_one_that_vanishes_meanwhile_hides_none_of_those_that_are_alike(monkeypatch: pytest.MonkeyPatch) -> None:
+    recipe = cache.key("recipe")
+    names = {f"{recipe}-{cache.key(number)}" for number in range(3)}
+    for name in names:
+        cache.remember("kind", name, name, 10, lambda folder: (folder / "data").write_bytes(b"all"))
+    listed = cache._folders
+
+    def removed_meanwhile(path: Path) -> list[Path]:
+        found = listed(path)
+        shutil.rmtree(found[0])
+        return found
+
+    monkeypatch.setattr(cache, "_folders", removed_meanwhile)
+    found = {path.name for path in cache.alike("kind", recipe, "")}
+    assert len(found) == 2 and found < names
 
 
 def test_what_was_not_used_for_longest_goes_first(monkeypatch: pytest.MonkeyPatch) -> None:

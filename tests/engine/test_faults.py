@@ -9,6 +9,7 @@ import threading
 from collections import deque
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -27,8 +28,11 @@ from engine.logs.log import EventLog, event_reader
 from engine.logs.writer_lock import is_being_written
 from engine.models.backbones import build
 from engine.specs.spec import Experiment
+from engine.states.state import ExperimentState
+from engine.training import step
 from engine.training.best import BestEpoch
 from engine.training.checkpoint import read
+from engine.training.retrying import WITHOUT_ONEDNN
 from tests import forked
 from tests.engine.disks import empty, fill, mounted, remount, take_inodes
 from tests.engine.limited import EXTRACTED, IN_PARTS, without_dropout
@@ -139,7 +143,7 @@ class TestDisk:
             assert log.problems == {"No space left on device"}
             assert host.problem == ""
             said = messages(read_state(folder).warnings)
-            assert "where it stands could not be saved" in said
+            assert "its state could not be saved" in said
             assert "the best epoch could not be saved" in said
             assert "the log could not be written (No space left on device)" in said
             assert read_state(folder).end == "finished"
@@ -196,7 +200,7 @@ class TestDisk:
                 assert "No space left on device" in left.failure.message
                 assert "resume" in left.failure.advice
                 assert len(left.epochs) == 3, "what was measured is not lost"
-            assert "where it stands could not be saved" in messages(state.warnings)
+            assert "its state could not be saved" in messages(state.warnings)
             assert_undamaged(folder)
             empty(disk)
             host = thread.resume(folder)
@@ -217,7 +221,7 @@ class TestDisk:
             failures = [left.failure for left in state.runs]
             assert [failure and failure.kind for failure in failures] == ["writing", "writing"]
             assert all(failure and "Read-only file system" in failure.message for failure in failures)
-            assert f"where it stands could not be saved ({disk / FINE_TUNING}" in messages(state.warnings)
+            assert f"its state could not be saved ({disk / FINE_TUNING}" in messages(state.warnings)
             assert_undamaged(folder)
             remount(disk, "rw")
             host = thread.resume(folder)
@@ -279,12 +283,12 @@ class TestDiverged:
         failure = read_state(tmp_path).run(FINE_TUNING).failure
         assert failure is not None
         assert failure.message == "the loss became nan in epoch 1, at step 2"
-        assert "where it stands could not be saved (its weights" in messages(read_state(tmp_path).warnings)
+        assert "its state could not be saved (its weights" in messages(read_state(tmp_path).warnings)
         kept = read(tmp_path, FINE_TUNING)
         assert kept is not None
         assert (kept.header.epoch, kept.header.step) == (1, 0)
         assert all(tensor.isfinite().all() for tensor in kept.tensors.values() if tensor.is_floating_point())
-        with pytest.raises(ValueError, match="nothing of it is left to do"):
+        with pytest.raises(ValueError, match="nothing is left to do"):
             thread.resume(tmp_path)
 
 
@@ -395,6 +399,36 @@ def test_onednn_without_memory_for_a_kernel_is_done_without() -> None:
     if not done.stdout:
         pytest.skip("oneDNN took no memory for it here")
     assert done.stdout.split() == ["kernels", str(2.0 * 8 * 6 * 6 * 72)]
+
+
+def test_every_run_without_onednn_says_so_and_the_next_experiment_has_it_again(
+    image_folder: Callable[..., Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each experiment has a thread of its own, and in another thread oneDNN makes kernels again."""
+    real = step.functional.cross_entropy
+
+    def without_memory(*arguments: Any, **named: Any) -> torch.Tensor:
+        if torch.backends.mkldnn.enabled:
+            raise RuntimeError("could not create a primitive")
+        return real(*arguments, **named)
+
+    asked = small_experiment(data=image_folder(), epochs=1)
+    with monkeypatch.context() as patch:
+        patch.setattr(step.functional, "cross_entropy", without_memory)
+        short = finished(asked, tmp_path / "short")
+    told = {one.run for one in short.warnings if WITHOUT_ONEDNN in one.message}
+    assert told == {FINE_TUNING, EXTRACTION}
+    assert not torch.backends.mkldnn.enabled
+    after = finished(asked, tmp_path / "after")
+    assert not any(WITHOUT_ONEDNN in one.message for one in after.warnings)
+    assert torch.backends.mkldnn.enabled
+
+
+def finished(asked: Experiment, folder: Path) -> ExperimentState:
+    folder.mkdir()
+    with EventLog(folder) as log:
+        run(asked, discover(asked.data), log, deque())
+    return read_state(folder)
 
 
 class TestAnythingElse:

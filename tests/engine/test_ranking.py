@@ -138,7 +138,7 @@ def test_what_has_no_room_is_skipped_with_a_line(
     monkeypatch.setattr(features, "free_memory", lambda: 0)
     dataset = discover(DataSource(path=str(image_folder())))
     ((one,), _) = result(rank(dataset, ["mobilenet_v3_small"], str(weights / "mine.safetensors"), "cpu"))
-    assert "another backbone's may be smaller" in one.skipped
+    assert "use a backbone with fewer features" in one.skipped
 
 
 def test_what_memory_runs_out_for_is_skipped_and_the_next_is_ranked(

@@ -21,6 +21,7 @@ from torch.amp import GradScaler
 
 from benchmarks.images import write_images
 from engine.clock import Stopwatch
+from engine.comparison import predictions
 from engine.comparison.compared_runs import Source
 from engine.comparison.rows import compare
 from engine.data.dataset import DataError, DataSet
@@ -32,7 +33,7 @@ from engine.folders.removal import contents, remove
 from engine.hosts import thread
 from engine.logs import events as ev
 from engine.logs.events import Action
-from engine.logs.folder import EVENTS, checkpoint_file
+from engine.logs.folder import EVENTS, NETWORK, checkpoint_file
 from engine.logs.log import EventLog, event_reader, send_command
 from engine.logs.writer_lock import LogBusyError
 from engine.shared import ChangedError
@@ -209,7 +210,7 @@ def test_what_a_person_stopped_can_be_resumed_and_what_was_skipped_stays_so(
     run_until(tmp_path, asked, "skip", ended(1))
     assert [one.status for one in read_state(tmp_path).runs] == ["skipped", "finished"]
     assert not checkpoint_file(tmp_path, FINE_TUNING).exists()
-    with pytest.raises(SpecError, match="nothing of it is left"):
+    with pytest.raises(SpecError, match="nothing is left"):
         thread.resume(tmp_path)
     stopped = tmp_path / "stopped"
     run_until(stopped, asked, "stop", ended(1))
@@ -232,7 +233,7 @@ def test_killed_before_its_very_last_event_it_can_be_finished(
     assert host.wait(SECONDS) and host.failure is None
     assert read_state(tmp_path).end == "finished"
     assert numbers(read_state(tmp_path)) == numbers(whole)
-    with pytest.raises(SpecError, match="is finished: nothing of it is left"):
+    with pytest.raises(SpecError, match="is finished: nothing is left"):
         thread.resume(tmp_path)
 
 
@@ -268,7 +269,7 @@ def test_changed_images_are_refused_unless_forced(image_folder: Callable[..., Pa
     could_not_be_better(folder, FINE_TUNING)
     picture = next((data / "train").rglob("*.png"))
     Image.new("RGB", (40, 40), (1, 2, 3)).save(picture)
-    with pytest.raises(ChangedError, match="`tl-tui resume --force` goes on all the same"):
+    with pytest.raises(ChangedError, match="`tl-tui resume --force` resumes anyway"):
         go_on(folder, asked)
     assert read_state(folder).end is None, "it can still be resumed"
     state = go_on(folder, asked, force=True)
@@ -289,7 +290,7 @@ def test_after_other_weights_by_force_the_best_is_of_the_network_that_goes_on(
     run_until(folder, asked, "suspend", ended(1))
     could_not_be_better(folder, EXTRACTION)
     save_file({name: tensor.flip(0) for name, tensor in warmed_up("squeezenet1_1").items()}, file)
-    with pytest.raises(ChangedError, match="the pretrained weights are not those it began with"):
+    with pytest.raises(ChangedError, match="the pretrained weights have changed since it began"):
         go_on(folder, asked)
     state = go_on(folder, asked, force=True)
     assert state.end == "finished"
@@ -350,7 +351,7 @@ def test_a_damaged_checkpoint_is_told_and_the_run_begins_anew(
     state = go_on(tmp_path, asked)
     assert state.end == "finished"
     assert [epoch.epoch for epoch in state.run(FINE_TUNING).epochs] == [1, 2, 3]
-    assert any("begins anew" in warning.message for warning in state.warnings)
+    assert any("starting over" in warning.message for warning in state.warnings)
     assert len(list(path.parent.glob("unused-*.safetensors"))) == 1
 
 
@@ -385,7 +386,7 @@ def test_a_checkpoint_of_another_version_is_refused_unless_forced(
     run_until(tmp_path, asked, "suspend", ended(2))
     content = checkpoint_file(tmp_path, FINE_TUNING).read_bytes()
     monkeypatch.setattr(checkpoint, "VERSION", checkpoint.VERSION + 1)
-    with pytest.raises(ChangedError, match=r"written by another version .*`tl-tui resume --force` begins it anew"):
+    with pytest.raises(ChangedError, match=r"written by another version .*`tl-tui resume --force` to start it over"):
         go_on(tmp_path, asked)
     assert checkpoint_file(tmp_path, FINE_TUNING).read_bytes() == content
     assert go_on(tmp_path, asked, force=True).end == "finished"
@@ -425,6 +426,67 @@ def kill(folder: Path, asked: Experiment, when: Condition) -> None:
 
     with pytest.raises(KilledError), Dying(folder) as log:
         run(asked, discover(asked.data), log, deque())
+
+
+@pytest.mark.parametrize("when", [at("decoding"), at("warming up")], ids=["decoding", "warming up"])
+def test_skipped_before_it_goes_on_it_leaves_the_network_that_its_killed_process_had_no_time_to_save(
+    image_folder: Callable[..., Path], tmp_path: Path, when: Condition
+) -> None:
+    asked = small_experiment("resnet18-finetune", data=image_folder())
+    kill(tmp_path, asked, in_epoch(3))
+    assert not (tmp_path / "checkpoints" / FINE_TUNING / NETWORK).exists()
+    run_until(tmp_path, asked, "skip", when)
+    assert_skipped_with_its_network(tmp_path)
+
+
+def test_skipped_before_its_turn_a_run_of_a_killed_process_leaves_its_network_then(
+    image_folder: Callable[..., Path], tmp_path: Path
+) -> None:
+    """A run is tried again before it, since it had failed."""
+    asked = small_experiment(data=image_folder())
+    first, second = asked.strategies[1], asked.strategies[0]
+    asked = msgspec.structs.replace(asked, strategies=(first, second))
+    kill(tmp_path, asked, in_epoch(3))
+    log = tmp_path / EVENTS
+    over = next(line for line in log.read_bytes().splitlines() if line.startswith(b'{"event":"RunFinished"'))
+    failed = msgspec.json.encode(ev.RunFailed(run=EXTRACTION, kind="error", message="lost", advice=""))
+    log.write_bytes(log.read_bytes().replace(over, failed))
+
+    class Asking(EventLog):
+        def append(self, event: ev.Event) -> ev.Event:
+            if isinstance(event, ev.RunStarted) and event.run == EXTRACTION:
+                send_command(tmp_path, "skip", FINE_TUNING)
+            return super().append(event)
+
+    with Asking(tmp_path) as writing:
+        run(asked, discover(asked.data), writing, deque())
+    assert read_state(tmp_path).run(EXTRACTION).status == "finished"
+    assert_skipped_with_its_network(tmp_path)
+
+
+def in_epoch(number: int) -> Condition:
+    """Of the fine-tuning."""
+    return lambda event: (
+        isinstance(event, ev.StageChanged)
+        and (event.run, event.detail)
+        == (
+            FINE_TUNING,
+            f"epoch {number}",
+        )
+    )
+
+
+def assert_skipped_with_its_network(folder: Path) -> None:
+    state = read_state(folder)
+    one = state.run(FINE_TUNING)
+    assert one.status == "skipped"
+    assert len(one.epochs) == 2 and one.best is not None and one.seconds is not None
+    saved = {event.kind: event.epoch for event in state.files if event.run == FINE_TUNING}
+    assert saved == {"best": one.best.epoch, "predictions": one.best.epoch}
+    found = predictions.read(folder, FINE_TUNING)
+    assert found is not None and found.epoch == one.best.epoch
+    assert (folder / "checkpoints" / FINE_TUNING / NETWORK).exists()
+    assert not checkpoint_file(folder, FINE_TUNING).exists()
 
 
 def test_no_epoch_is_there_twice_where_the_log_has_lost_an_earlier_one(
@@ -533,7 +595,7 @@ def test_a_lock_of_another_host_is_taken_over_only_by_force(image_folder: Callab
     folder = thread.create(small_experiment("mobilenetv3-extract", data=image_folder()), tmp_path)
     lock = folder / "writer.lock"
     lock.write_text("elsewhere 4711\n")
-    with pytest.raises(LogBusyError, match=r"process 4711 on elsewhere.*the command line's --force"):
+    with pytest.raises(LogBusyError, match=r"process 4711 on elsewhere.*--force on the command line"):
         thread.resume(folder)
     assert lock.read_text() == "elsewhere 4711\n"
     host = thread.resume(folder, force=True)

@@ -90,7 +90,7 @@ async def test_a_run_that_trains(app: TlTui, present: Log) -> None:
         await opened(pilot, app, folder)
         shown = text_of(app)
         for words in (
-            "resnet18 · fine-tune all",
+            "resnet18 · every layer",
             "● training",
             "epoch 4/12",
             "step 6/8 · 91 images/s",
@@ -113,14 +113,14 @@ async def test_small_turns_through_charts_and_runs(app: TlTui, past: Log) -> Non
         await pilot.press("c")
         await pilot.pause()
         assert "learning rate" in text_of(app) and "memory " in text_of(app) and "accuracy ┄" not in text_of(app)
-        assert "resnet18 · fine-tune all" in text_of(app)
+        assert "resnet18 · every layer" in text_of(app)
         await pilot.press("right")
         await pilot.pause()
-        assert "mobilenet_v3_small · extract features" in text_of(app)
+        assert "mobilenet_v3_small · last layer" in text_of(app)
         assert "▸ ✓ mobilenetv3-extract-0" in text_of(app)
         await pilot.press("right")
         await pilot.pause()
-        assert "resnet18 · fine-tune all" in text_of(app)
+        assert "resnet18 · every layer" in text_of(app)
 
 
 async def test_many_runs_are_a_list_around_the_selected_one(app: TlTui, past: Log) -> None:
@@ -134,12 +134,37 @@ async def test_many_runs_are_a_list_around_the_selected_one(app: TlTui, past: Lo
         assert "resnet18-finetune · seed 4" in shown and "resnet18-finetune-0" not in shown
 
 
+async def test_in_the_smallest_window_nothing_of_setup_and_its_windows_is_cut_short(
+    image_folder: Callable[..., Path], tmp_path: Path
+) -> None:
+    asked = spec.changed(logs.two_strategies(), data=DataSource(path=str(image_folder())))
+    app = TlTui(tmp_path, asked)
+    async with app.run_test(size=(60, 16)) as pilot:
+        await until(pilot, lambda: "12 train · 8 val" in text_of(app) and "given: folders" in text_of(app))
+        lines = text_of(app).splitlines()
+        of_strategies = [number for number, line in enumerate(lines) if line.startswith(" [x]")]
+        assert len(of_strategies) == 2 and not any("…" in lines[number] for number in of_strategies)
+        assert not any("…" in line for line in lines if line.startswith((" seeds", " folds"))), "nor is a hint"
+        app.screen.query_one("#run-seeds").focus()
+        await pilot.press("x")
+        await until(pilot, lambda: "! " in text_of(app).splitlines()[of_strategies[1] + 2])
+        await pilot.press("backspace", "escape", "a")
+        await until(pilot, lambda: "Add resnet18-probe" in text_of(app))
+        await pilot.press("escape", "c")
+        await until(pilot, lambda: text_of(app).endswith("· esc close ─╯") and "Images by class: 2" in text_of(app))
+        await pilot.press("escape", "question_mark")
+        await until(pilot, lambda: isinstance(app.screen, Reading))
+        assert isinstance(app.screen, Reading)
+        shown = app.screen.text.plain.splitlines()
+        assert max(map(len, shown)) <= app.screen.query_one(Static).content_size.width, "no line wraps below the keys"
+
+
 async def test_the_list_of_runs_has_the_whole_width_at_once(app: TlTui, past: Log) -> None:
     async with app.run_test(size=(80, 24)) as pilot:
         past(logs.events())
         await until(pilot, lambda: app.current_mode == "setup")
         await pilot.press("2")
-        await until(pilot, lambda: "Nothing is open." in text_of(app))
+        await until(pilot, lambda: "No experiment open." in text_of(app))
         await pilot.press("4")
         await until(pilot, lambda: "ants-bees" in text_of(app))
         await pilot.press("l")
@@ -223,12 +248,12 @@ async def test_pause_resume_skip_and_stop_are_sent(app: TlTui, present: Log) -> 
         logs.write(folder, [ev.CommandApplied(action="pause", run="resnet18-finetune-0", elapsed=50)])
         await until(pilot, lambda: app.state.paused)
         assert "‖ paused" in text_of(app)
-        await until(pilot, lambda: "space Go on" in text_of(app) and "Pause" not in text_of(app))
+        await until(pilot, lambda: "space Resume" in text_of(app) and "Pause" not in text_of(app))
         await pilot.press("space")
         assert sent(folder) == ["pause", "resume"]
         for key, expected, kept, told in (
-            ("k", ["pause", "resume", "skip"], "Its best epoch so far is kept", "Skipping: its best epoch is being"),
-            ("s", ["pause", "resume", "skip", "stop"], KEPT_IF_STOPPED, "Stopping: where it stands is being saved"),
+            ("k", ["pause", "resume", "skip"], "Its best epoch so far is saved", "Skipping; saving its best epoch"),
+            ("s", ["pause", "resume", "skip", "stop"], KEPT_IF_STOPPED, "Stopping; saving its state"),
         ):
             await pilot.press(key)
             await until(pilot, lambda kept=kept: isinstance(app.screen, Question) and kept in text_of(app))
@@ -248,10 +273,10 @@ async def test_the_highlighted_run_is_skipped_also_before_it_begins(app: TlTui, 
         await opened(pilot, app, folder)
         await pilot.press("down", "k")
         await until(
-            pilot, lambda: isinstance(app.screen, Question) and "It has not begun, and will not" in text_of(app)
+            pilot, lambda: isinstance(app.screen, Question) and "It has not started and will have" in text_of(app)
         )
         await pilot.press("y")
-        await until(pilot, lambda: "Skipping: it will not begin" in text_of(app))
+        await until(pilot, lambda: "Skipping; it will not start" in text_of(app))
         await pilot.press("up", "k", "y")
     commands = [(command.action, command.run) for command in command_reader(folder).read()]
     assert commands == [("skip", "mobilenetv3-extract-0"), ("skip", "resnet18-finetune-0")]
@@ -262,7 +287,7 @@ async def test_of_a_run_that_has_ended_nothing_is_skipped_while_the_next_trains(
     async with app.run_test(size=(80, 24), notifications=True) as pilot:
         await opened(pilot, app, folder)
         await pilot.press("up", "k")
-        await until(pilot, lambda: "resnet18-finetune-0 has ended" in text_of(app))
+        await until(pilot, lambda: "resnet18-finetune-0 has already ended" in text_of(app))
         assert not isinstance(app.screen, Question)
         await pilot.press("y")
     assert sent(folder) == []
@@ -276,11 +301,11 @@ async def test_what_is_asked_is_true_also_once_the_run_has_gone_on(app: TlTui, p
     async with app.run_test(size=(80, 24), notifications=True) as pilot:
         await opened(pilot, app, folder)
         await pilot.press("k")
-        await until(pilot, lambda: "No epoch of it has ended" in text_of(app))
+        await until(pilot, lambda: "No epoch has finished" in text_of(app))
         logs.write(folder, everything[parts[0] : parts[1]])
-        await until(pilot, lambda: "Its best epoch so far is kept" in text_of(app))
+        await until(pilot, lambda: "Its best epoch so far is saved" in text_of(app))
         logs.write(folder, everything[parts[1] : parts[2]])
-        await until(pilot, lambda: "It has ended (finished): there is nothing to skip" in text_of(app))
+        await until(pilot, lambda: "It has already ended (finished); nothing to skip" in text_of(app))
         await pilot.press("n", "s")
         await until(pilot, lambda: "mobilenetv3-extract-0\n" in app.screen.query_one("#question", Static).content)
         logs.write(folder, everything[parts[2] : -1])
@@ -315,7 +340,7 @@ async def test_an_answer_that_comes_too_late_ends_nothing(app: TlTui, present: L
         logs.write(folder, until_next[len(begun) :])
         await until(pilot, lambda: app.state.runs[0].is_over and (key == "k" or app.state.end is not None))
         await pilot.press("y")
-        await until(pilot, lambda: "it has ended by itself" in text_of(app))
+        await until(pilot, lambda: "it has already finished" in text_of(app))
         assert sent(folder) == []
 
 
@@ -354,7 +379,7 @@ async def test_stopping_says_the_same_in_every_window_and_how_to_go_on(app: TlTu
             await pilot.press(key)
             await until(pilot, lambda: isinstance(app.screen, Question | Leaving))
             said = " ".join(str(app.screen.query_one("#question", Static).content).split())
-            assert "What it has learnt and where it stands are kept" in said
+            assert "Its progress and best epoch so far are saved" in said
             assert f"`tl-tui resume {called(folder)}`" in said
             await pilot.press("n")
         app.hosting.host = None
@@ -410,7 +435,7 @@ async def test_compare_while_it_still_runs_and_at_the_end(app: TlTui, present: L
         await opened(pilot, app, folder, "compare")
         await until(pilot, lambda: "there is nothing to compare it with" in " ".join(text_of(app).split()))
         logs.write(folder, everything[len(begun) :])
-        await until(pilot, lambda: "no difference that this data can show" in " ".join(text_of(app).split()))
+        await until(pilot, lambda: "too close to call on this data" in " ".join(text_of(app).split()))
         assert "▾" not in text_of(app)
         await pilot.press("s")
         await pilot.pause()
@@ -539,7 +564,7 @@ async def test_that_the_log_cannot_be_written_is_shown_as_long_as_it_holds(app: 
         host = Host(folder)
         app.hosting.host = host  # type: ignore[assignment]
         await opened(pilot, app, folder)
-        said = "! The log cannot be written: No space left on device; training goes on unseen"
+        said = "! Cannot write the log: No space left on device; training continues unseen"
         assert said not in text_of(app)
         host.problem = "/runs/one/events.jsonl: No space left on device"
         await until(pilot, lambda: said in text_of(app) and "/runs/one/events.jsonl" in text_of(app))
@@ -565,12 +590,12 @@ async def test_help_shows_the_keys_that_work_here(app: TlTui, present: Log) -> N
         await until(pilot, lambda: isinstance(app.screen, Reading))
         shown = text_of(app)
         later = {
-            "go on where the experiment was interrupted",
-            "go on with what was paused",
-            "compare: what the experiment came to",
+            "resume the interrupted experiment",
+            "resume what was paused",
+            "the comparison and its verdict",
         }
         assert {tooltip for tooltip in live if tooltip not in shown} == later
-        assert "leave tl-tui" in shown
+        assert "quit (asks first" in shown
         await pilot.press("question_mark")
         await until(pilot, lambda: isinstance(app.screen, LiveScreen))
 
@@ -926,7 +951,7 @@ async def test_a_click_on_a_key_presses_it_unless_it_is_grey(app: TlTui, present
 async def test_nothing_open_says_what_to_press(app: TlTui) -> None:
     async with app.run_test(size=(80, 24)) as pilot:
         await until(pilot, lambda: app.current_mode == "setup")
-        for key, words in (("2", "Nothing is open."), ("3", "Nothing to compare")):
+        for key, words in (("2", "No experiment open."), ("3", "Nothing to compare")):
             await pilot.press(key)
             await until(pilot, lambda words=words: words in text_of(app))
 
@@ -944,7 +969,7 @@ async def test_an_error_in_a_screen_is_recorded_not_a_traceback(
             await pilot.press("c")
             await pilot.pause()
     assert "broken on purpose" in app_log().read_text(encoding="utf-8")
-    assert app.failure == f"tl-tui: the app failed and had to end; details in {app_log()}" and app.return_code == 1
+    assert app.failure == f"tl-tui crashed; details in {app_log()}" and app.return_code == 1
     assert not capsys.readouterr().err, "it is said once the app has left the terminal"
 
 
@@ -959,11 +984,11 @@ async def test_what_goes_on_elsewhere_is_opened_at_the_start_only_where_no_typed
         app.hosting.host = Host(folder)  # type: ignore[assignment]
         await asyncio.to_thread(app._open_running)
         await pilot.pause()
-        assert app.folder is None and "is training already" not in text_of(app), "a person has started one"
+        assert app.folder is None and "is already training" not in text_of(app), "a person has started one"
         app.hosting.host = None
         app.screen.set_focus(field)
         await asyncio.to_thread(app._open_running)
-        await until(pilot, lambda: f"{folder.name} is training already: 4 lists it." in text_of(app))
+        await until(pilot, lambda: f"{folder.name} is already training; press 4 to see it." in text_of(app))
         await app.push_screen(Question("Stop?", "Now?", "Yes", "No"))
         await asyncio.to_thread(app._open_running)
         await pilot.press("escape")
@@ -1063,7 +1088,7 @@ async def test_live_says_that_an_experiment_is_being_started_and_offers_nothing_
             await pilot.pause()
             said = text_of(app)
             assert app.current_mode == "live" and "Starting: loading PyTorch" in said
-            assert "resnet18" not in said and "Nothing is open" not in said
+            assert "resnet18" not in said and "No experiment open" not in said
             for key in ("Pause", "Stop", "Skip", "Detach", "Verdict", "Charts", "Export", "Resume"):
                 assert key not in said, key
         await pilot.press("space", "s", "k", "d", "e", "c", "3", "2")
@@ -1087,15 +1112,15 @@ async def test_a_resume_is_told_until_the_log_goes_on_and_not_at_its_end(
         await until(pilot, lambda: app.hosting.is_training and not app.hosting.is_starting)
         for _ in range(2):
             await pilot.pause(0.3)
-            assert "Going on: loading PyTorch" in text_of(app)
+            assert "Resuming: loading PyTorch" in text_of(app)
             assert not any(key in text_of(app) for key in ("Resume", "Pause", "Stop", "Skip", "Detach"))
         assert app.state.device is not None
         logs.write(folder, [ev.ExperimentResumed(host="vm", pid=1, device=app.state.device, versions={})])
         await until(pilot, lambda: app.state.end is None and "Pause" in text_of(app))
-        assert "Going on" not in text_of(app)
+        assert "Resuming" not in text_of(app)
         logs.write(folder, [ev.ExperimentFinished(end="stopped")])
         await until(pilot, lambda: app.state.end == "stopped")
-        assert "Going on" not in text_of(app), "although its process has not ended yet"
+        assert "Resuming" not in text_of(app), "although its process has not ended yet"
         host.alive = False
 
 
@@ -1120,11 +1145,11 @@ async def test_a_resume_is_seen_in_live_at_once(
             await pilot.press("4")
             await until(pilot, lambda: folder.name.removesuffix("-20261123-120000") in text_of(app))
             await pilot.press("enter", "y")
-        await until(pilot, lambda: "Going on: loading PyTorch" in text_of(app) and "resnet18" in text_of(app))
+        await until(pilot, lambda: "Resuming: loading PyTorch" in text_of(app) and "resnet18" in text_of(app))
         for key in ("Resume", "Pause", "Stop", "Skip", "Detach"):
             assert key not in text_of(app), key
         begins.set()
         await until(pilot, lambda: isinstance(app.screen, Reading))
         await pilot.press("escape")
         await until(pilot, lambda: "Resume" in text_of(app))
-        assert app.current_mode == "live" and "Going on" not in text_of(app)
+        assert app.current_mode == "live" and "Resuming" not in text_of(app)

@@ -106,7 +106,7 @@ async def test_a_large_file_that_is_checked_holds_up_no_key_and_only_the_latest_
         async with app.run_test(size=SIZES[0]) as pilot:
             await opened(pilot, app)
             assert await asyncio.to_thread(begun.wait, 30)
-            assert "looking for its weights" in text_of(app)
+            assert "looking for weights" in text_of(app)
             for name in ("resnet34", "resnet50"):
                 await typed(pilot, name)
                 assert f"Add {name}-probe" in text_of(app)

@@ -56,7 +56,7 @@ def test_clearing_says_what_it_freed(capsys: pytest.CaptureFixture[str], empty_c
     assert status(["cache", "clear"]) == 0
     assert capsys.readouterr().out == "removed 0 entries, 0 MiB\n"
     assert status(["cache"]) == 0
-    assert "Nothing is prepared yet" in capsys.readouterr().out
+    assert "Nothing is cached yet" in capsys.readouterr().out
 
 
 def test_a_cache_that_was_never_made(

@@ -98,7 +98,7 @@ def test_memory_of_a_card_has_its_four_kinds_and_of_a_process_one() -> None:
     assert str(legend(card, 56)) == "memory  ┄ device  ┄ reserved  ━ peak  ━ allocated"
     process = curves.memory(fold(logs.events()).runs[0])
     unmeasured = msgspec.structs.replace(fold(logs.events()).runs[0], memory=())
-    assert curves.memory(unmeasured).empty == "over before it was measured"
+    assert curves.memory(unmeasured).empty == "ended before anything was measured"
     assert [series.name for series in process.series] == ["process RSS"]
     assert str(legend(process, 56)) == "memory  ━ process RSS 1.4 GiB, peak 1.4 GiB"
 
@@ -109,9 +109,9 @@ def test_of_a_run_that_was_skipped_before_it_began_charts_say_so() -> None:
     skipped = ev.RunFinished(run=waiting.run, end="skipped", memory=ev.Memory(1, 1))
     (_, run) = fold([*begun, skipped]).runs
     made = [chart(run) for chart in (curves.accuracy, curves.loss, curves.learning_rate, curves.memory)]
-    assert [one.empty for one in made] == ["skipped before it began"] * 4
+    assert [one.empty for one in made] == ["skipped before it started"] * 4
     probe = msgspec.structs.replace(run, strategy=on_rung("resnet18", "probe"))
-    assert curves.learning_rate(probe).empty == "skipped before it began"
+    assert curves.learning_rate(probe).empty == "skipped before it started"
 
 
 def test_the_legend_gives_way() -> None:

@@ -33,8 +33,8 @@ def test_the_report_names_leaks_copies_and_what_to_do(patients: Path, capsys: py
     assert status(["check", str(patients), "--group-pattern", PATTERN]) == 1
     said = " ".join(capsys.readouterr().out.split())
     assert "10 groups are in both training and validation: 11 of 11 validation images (100.0 %)" in said
-    assert "without a look at any pixel, is right for 100.0 %; always saying the commonest class, for 54.5 %" in said
-    assert "1 of 11 validation images is in training too." in said
+    assert "without looking at a pixel, is right for 100.0 %; always predicting the majority class, for 54.5 %" in said
+    assert "1 of 11 validation images is also in training, by bytes or pixels." in said
     assert "train/cold/patient-c0-0.png val/cold/patient-c0-copy.png train and val" in said
     assert f"tl-tui check {patients} --group-pattern '{PATTERN}' --split grouped" in said
     assert said.index("10 groups are in both") < said.index("class train val")
@@ -43,10 +43,8 @@ def test_the_report_names_leaks_copies_and_what_to_do(patients: Path, capsys: py
 def test_a_proposal_is_shown_with_examples(patients: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert status(["check", str(patients)]) == 1, "an image in both parts"
     said = " ".join(capsys.readouterr().out.split())
-    assert "If the names mean what they seem to, 10 groups are in both" in said
-    assert (
-        "10 groups, which 31 of 31 images share with another image; nothing is done about it unless you say so" in said
-    )
+    assert "If the names mean what they suggest, 10 groups are in both" in said
+    assert "10 groups, shared by 31 of 31 images; not applied unless you ask for it" in said
     assert "train/cold/patient-c0-0.png" in said
     assert "--split grouped" in said
 
@@ -67,9 +65,9 @@ def test_what_only_looks_alike_is_told_and_is_no_alarm(
         image.convert("RGB").resize((90, 90)).save(root / "val/warm/alike.png")
     assert status(["check", str(root)]) == 0
     said = " ".join(capsys.readouterr().out.split())
-    assert "! 1 of 5 validation images looks like one in training. → look at them side by side" in said
-    assert "! 1 pair that looks alike has two different labels." in said
-    assert f"look alike: 1 pair train/cold/{first.name} val/warm/alike.png two labels, train and val" in said
+    assert "! 1 of 5 validation images looks like one in training. → compare them side by side" in said
+    assert "! 1 near-duplicate pair has two different labels." in said
+    assert f"near-duplicates: 1 pair train/cold/{first.name} val/warm/alike.png labels differ, train and val" in said
     assert "✗" not in said
 
 
@@ -82,7 +80,7 @@ def test_every_image_that_cannot_be_read_is_listed(
         path.write_bytes(b"")
     status(["check", str(root)])
     lines = [" ".join(line.split()) for line in capsys.readouterr().out.splitlines()]
-    start = lines.index(f"cannot be read: {len(broken)} images")
+    start = lines.index(f"unreadable: {len(broken)} images")
     assert len(broken) == 6
     assert lines[start + 1 : start + 7] == [f"{path.relative_to(root)} the file is empty" for path in broken]
 
@@ -114,8 +112,8 @@ def test_csv_with_a_column_of_groups(patients: Path, capsys: pytest.CaptureFixtu
     ("options", "message"),
     [
         (["--group-pattern", "("], "is not a regular expression"),
-        (["--group-pattern", "patient"], "has no bracket"),
-        (["--group-pattern", "(case)"], "finds no group in any of the paths"),
+        (["--group-pattern", "patient"], "has no capture group"),
+        (["--group-pattern", "(case)"], "matches none of the paths"),
         (["--group", "who"], "group can only be named with a CSV file"),
         (["--split", "grouped"], "split grouped needs to know the groups"),
         (["--test-fraction", "2"], "data.test_fraction: must be a number below 1"),

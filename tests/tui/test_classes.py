@@ -108,8 +108,8 @@ async def test_copies_are_marked(source: DataSource, tmp_path: Path) -> None:
         await settled(pilot)
         await opened(pilot, app)
         await pilot.press("p", "p")
-        await until(pilot, lambda: "two labels val 48×40" in text_of(app))
-        assert text_of(app).count("two labels") == 1
+        await until(pilot, lambda: "labels differ val 48×40" in text_of(app))
+        assert text_of(app).count("labels differ") == 1
 
 
 @pytest.mark.parametrize("what", ["data", "picture"])

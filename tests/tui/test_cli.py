@@ -87,7 +87,7 @@ def test_run_and_every_way_to_read_it(
     assert {run["state"] for run in read["runs"]} == {"finished"}
     assert all(0 <= run["val_accuracy"] <= 1 for run in read["runs"])
     assert all(run["weights"].startswith("none") for run in read["runs"])
-    assert "no transfer learning" in read["verdict"]
+    assert "not transfer learning" in read["verdict"]
 
     assert status(["compare", str(folder), "--format", "csv"]) == 0
     lines = list(csv.DictReader(io.StringIO(capsys.readouterr().out)))
@@ -167,16 +167,16 @@ def test_a_failed_run_is_status_1(
         (["run", "nowhere"], "nowhere"),
         (["run", "--strategy", "nobody"], "there is no strategy 'nobody'; there are resnet18-finetune"),
         (["run", "--lr", "inf"], "lr"),
-        (["run", "--weights", "nowhere"], "nowhere is not there"),
-        (["run", "--weights", "~\0"], "weights: ~\\x00: nobody of that name"),
+        (["run", "--weights", "nowhere"], "nowhere does not exist"),
+        (["run", "--weights", "~\0"], "weights: ~\\x00: no such user"),
         (["compare", "--format", "csv", "-o", "."], "'.' is a directory"),
         (["run", "--epochs", "0"], "epochs: must be a whole number of at least 1"),
         (["run", "--lr", "-1"], "lr"),
-        (["run", "--seed", "1", "--seed", "1"], "seed 1 is there twice"),
+        (["run", "--seed", "1", "--seed", "1"], "duplicate seed 1"),
         (["run", "--precision", "fp8"], "fp8"),
         (["run", "--config", "none.toml"], "none.toml: No such file"),
         (["run", "--nonsense"], "--nonsense"),
-        (["compare"], "runs; `tl-tui run` makes one, --out names another place"),
+        (["compare"], "runs; `tl-tui run` creates one, --out names another folder"),
         (["compare", "nobody"], "there is no experiment 'nobody'"),
         (["compare", "--format", "xml"], "xml"),
         (["nowhere"], "nowhere"),
@@ -230,7 +230,7 @@ def test_listings(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
     said = capsys.readouterr().out
     assert "resnet18-finetune" in said
     assert "mine (own)" in said
-    assert "  schedule      StepLR step_size 3, gamma 0.1" in said
+    assert "  schedule      StepLR step size 3, gamma 0.1" in said
     assert status(["runs"]) == 0
     assert "no experiment in runs yet" in capsys.readouterr().out
     assert status(["doctor"]) == 0
@@ -289,7 +289,7 @@ def test_without_a_terminal_the_app_is_run_and_ctrl_c_saves_and_ends(
         rest, wrong = process.communicate(timeout=60)
         assert process.returncode == 130
     assert "\x1b" not in said + rest + wrong
-    assert "being saved" in rest
+    assert "saving its state" in rest
     assert "validation accuracy" in rest
     folder = only_experiment(tmp_path / "out")
     state = read_state(folder)
@@ -370,7 +370,7 @@ def test_resume_names_what_was_stopped_where_nothing_was_interrupted(tmp_path: P
         logs.write(out / name, [*events[:5], ev.ExperimentFinished(end="stopped")])
     logs.write(out / "c-20260103-000000", events)
     logs.write(out / "d-20260104-000000", [*events[:-1], ev.ExperimentFinished(end="stopped")])  # nothing is left
-    with pytest.raises(SpecError, match=r"is interrupted; `tl-tui resume .*b-20260102-000000` goes on"):
+    with pytest.raises(SpecError, match=r"is interrupted; `tl-tui resume .*b-20260102-000000` resumes"):
         find_interrupted(None, out)
 
 
@@ -383,10 +383,10 @@ def test_attach_names_the_newest_that_was_interrupted_where_nothing_runs(
     logs.write(tmp_path / "runs" / "b-20260102-000000", logs.events()[:5])
     assert status(["attach"]) == 2
     said = capsys.readouterr().err
-    assert "is running; `tl-tui resume b-20260102-000000` goes on with the newest, which was interrupted" in said
+    assert "is running; `tl-tui resume b-20260102-000000` resumes the newest, which was interrupted" in said
     logs.write(tmp_path / "runs" / "c-20260103-000000", logs.events())
     assert status(["attach"]) == 2
-    assert "is running; a name says which to look at" in capsys.readouterr().err
+    assert "is running; give a name to open another" in capsys.readouterr().err
 
 
 def test_the_app_leaves_behind_how_to_go_on_with_what_was_stopped(
@@ -396,7 +396,7 @@ def test_the_app_leaves_behind_how_to_go_on_with_what_was_stopped(
     folder = logs.write(tmp_path / "a-20260101-000000", [*logs.events()[:5], ev.ExperimentFinished(end="stopped")])
     app.turn_to(folder)
     _print_whereabouts(app)
-    assert f"Not all of it is done: `tl-tui resume {called(folder)}` goes on" in capsys.readouterr().out
+    assert f"Some runs are unfinished; `tl-tui resume {called(folder)}` continues them" in capsys.readouterr().out
     app.turn_to(logs.write(tmp_path / "b-20260102-000000", logs.events()))
     _print_whereabouts(app)
     assert capsys.readouterr().out == ""
@@ -430,7 +430,9 @@ def test_a_beginning_of_its_name_says_which_experiment_is_meant(
     for line in ("note ants- x", "ctl ants- status", "ctl ants- stop", "resume ants-", "compare ants-:x", "onnx ants-"):
         assert status(line.split()) == 2, line
         said = capsys.readouterr().err
-        assert f"in {out} begin with 'ants-': ants-20260102-000000, ants-20260101-000000; write more" in said, line
+        assert (
+            f"in {out} begin with 'ants-': ants-20260102-000000, ants-20260101-000000; give more of the name" in said
+        ), line
         assert said.count("\n") == 1, line
     with pytest.raises(SpecError, match="there is no experiment ''"):
         find_experiment("", out)
@@ -441,7 +443,7 @@ def test_a_beginning_of_its_name_deletes_no_experiment(tmp_path: Path, capsys: p
     folder = logs.write(tmp_path / "runs" / "bees-20260101-000000", logs.events())
     assert status(["delete", "--yes", "bees"]) == 2 and folder.is_dir()
     said = capsys.readouterr().err
-    assert "'bees' is only how bees-20260101-000000 begins" in said and "write the full name" in said
+    assert "'bees' is only a prefix of bees-20260101-000000" in said and "give the full name" in said
 
 
 @pytest.mark.parametrize("line", ["runs", "runs --json", "presets", "presets --json", "--help"])
@@ -507,7 +509,7 @@ def test_experiments_are_deleted_after_a_question(
     monkeypatch.setattr("sys.stdin.isatty", lambda: True)
     monkeypatch.setattr("click.termui.visible_prompt_func", lambda _: next(answers))
     assert status(["delete", "kept"]) == 1 and kept.is_dir()
-    assert f"{kept}\n2 files, < 1 MiB, no trained network.\nNot all of it is done" in capsys.readouterr().out
+    assert f"{kept}\n2 files, < 1 MiB, no trained network.\nIt is unfinished" in capsys.readouterr().out
     assert status(["delete", "kept"]) == 0 and not kept.exists()
 
 

@@ -101,7 +101,7 @@ async def test_what_is_asked_for_while_a_thread_loads_the_same_libraries_comes(a
             await pilot.press("d", "t", "w")
             await pilot.pause(0.3)
             assert "Comparing …" in text_of(app)
-        await until(pilot, lambda: "accuracy against time" in text_of(app))
+        await until(pilot, lambda: "accuracy vs. time" in text_of(app))
         await pilot.press("escape")
         await until(pilot, lambda: "val acc" in text_of(app))
 
@@ -211,7 +211,7 @@ async def test_columns_are_chosen_and_sort_and_another_experiment_begins_at_the_
         await pilot.press(*["right"] * 30, "s")
         await pilot.pause()
         assert screen.table.measure is screen.table.measures[-1]
-        assert "params▴" in text_of(app) and "parameters of the network" in text_of(app)
+        assert "params▴" in text_of(app) and "total parameters" in text_of(app)
         assert names(app)[0] == "mobilenetv3-extract", "fewer are better"
         assert any("←" in line for line in text_of(app).splitlines())
         assert max(map(len, text_of(app).splitlines())) <= 80
@@ -286,7 +286,7 @@ async def test_no_image_of_one_experiment_stands_under_the_names_of_another(
         await pilot.press("o")
         assert app.clipboard == ""
         reads.set()
-        await until(pilot, lambda: "was not saved, or is damaged" in text_of(app))
+        await until(pilot, lambda: "not saved, or damaged" in text_of(app))
 
 
 async def test_the_verdict_and_what_differs_are_whole_in_a_window_and_above_the_table_where_there_is_room(
@@ -305,14 +305,23 @@ async def test_the_verdict_and_what_differs_are_whole_in_a_window_and_above_the_
             await pilot.press("v")
             await until(pilot, lambda: isinstance(app.screen, Reading))
             assert isinstance(app.screen, Reading)
-            lines = app.screen.text.plain.partition("The strategies differ in")[2].splitlines()
+            lines = app.screen.text.plain.partition("Settings that differ")[2].splitlines()
             assert 40 < max(map(len, lines)) <= app.screen.query_one(Static).content_size.width
             await pilot.press("end")
             await pilot.pause()
-            assert "optimizer.lr" in text_of(app) and "ExponentialLR" in text_of(app)
+            assert "learning rate" in text_of(app) and "ExponentialLR" in text_of(app)
             await pilot.press("escape")
         await pilot.resize_terminal(200, 24)
         await until(pilot, lambda: "of it" not in text_of(app))
+
+
+async def test_in_the_smallest_window_what_is_shown_is_said_whole(app: TlTui, folder: Path) -> None:
+    async with app.run_test(size=(60, 16)) as pilot:
+        await compare(pilot, app, folder)
+        for key, said in (("t", "time; means"), ("d", "neither 1 of 24"), ("m", "rows: true class")):
+            await pilot.press(key)
+            await until(pilot, lambda said=said: any(line.endswith(said) for line in text_of(app).splitlines()))
+            await pilot.press("escape")
 
 
 async def test_the_positive_class_is_chosen_and_exported(app: TlTui, folder: Path) -> None:
@@ -365,13 +374,13 @@ async def test_accuracy_against_each_cost_above_letters_that_scroll(app: TlTui, 
     async with app.run_test(size=(80, 24)) as pilot:
         await compare(pilot, app, folder)
         await pilot.press("t")
-        await until(pilot, lambda: "accuracy against time, logarithmic" in text_of(app))
+        await until(pilot, lambda: "accuracy vs. time (log scale)" in text_of(app))
         assert "B strategy-00" in text_of(app) and "strategy-19" not in text_of(app)
         await pilot.press(*["down"] * 20)
         await until(pilot, lambda: "strategy-19" in text_of(app))
-        for cost in ("memory", "processor time", "time"):
+        for cost in ("memory", "CPU time", "time"):
             await pilot.press("m")
-            await until(pilot, lambda cost=cost: f"accuracy against {cost}" in text_of(app))
+            await until(pilot, lambda cost=cost: f"accuracy vs. {cost}" in text_of(app))
         await pilot.press("escape")
         await until(pilot, lambda: "val acc" in text_of(app))
 
@@ -386,13 +395,13 @@ async def test_images_that_one_or_neither_gets_right(app: TlTui, folder: Path) -
         shown = text_of(app)
         assert (
             "A mobilenetv3-extract · seed 0" in shown
-            and f"alone right {len(only_a)} · neither 1 of 24 val images" in shown
+            and f"only A right {len(only_a)} · neither 1 of 24 val images" in shown
         )
-        assert "B resnet18-finetune · seed 0" in shown and f"alone right {len(only_b)}" in shown
+        assert "B resnet18-finetune · seed 0" in shown and f"only B right {len(only_b)}" in shown
         view = app.screen.query_one(MistakesView)
         surest = sorted(only_a | only_b, reverse=True)
         assert images(view) == surest
-        assert "✗ is sure" in shown, "of its mistake"
+        assert "✗  conf.  image" in shown, "with which confidence it is wrong"
         assert f"image-{surest[0]:02}.png" in shown and "✗ ants  95.3 %   bees 4.7 %" in shown
         await pilot.press("down")
         await until(pilot, lambda: "✗ ants  94.3 %" in text_of(app))
@@ -405,10 +414,10 @@ async def test_images_that_one_or_neither_gets_right(app: TlTui, folder: Path) -
         await pilot.press("c")
         await until(pilot, lambda: isinstance(app.screen, Pick))
         await pilot.press("down", "enter")
-        await until(pilot, lambda: "only B right · only ants" in text_of(app))
+        await until(pilot, lambda: "filter: B right, ants" in text_of(app))
         assert images(view) == [number for number in sorted(only_b, reverse=True) if number < 12]
         await pilot.press("w")
-        await until(pilot, lambda: "only neither · only ants" in text_of(app))
+        await until(pilot, lambda: "filter: neither, ants" in text_of(app))
         assert images(view) == sorted(wrong_a & wrong_b)
         assert "–  AB" in text_of(app)
         await pilot.press("end", "home", "pagedown", "pageup")
@@ -429,7 +438,7 @@ async def test_the_images_of_two_runs_are_of_the_part_on_which_they_are_compared
         screen = await compare(pilot, app, folder)
 
         def are_tested() -> bool:
-            return "alone right 1 · neither 0 of 3 test images" in text_of(app) and {
+            return "only A right 1 · neither 0 of 3 test images" in text_of(app) and {
                 one.path for one in screen.mistakes.listing.found
             } == {*tested[:2]}
 
@@ -440,7 +449,7 @@ async def test_the_images_of_two_runs_are_of_the_part_on_which_they_are_compared
         await idle(pilot)
         assert are_tested(), "also of the same runs in another comparison"
         await pilot.press("escape", "w")
-        await until(pilot, lambda: "wrong 1 of 3 test images" in text_of(app))
+        await until(pilot, lambda: "wrong on 1 of 3 test images" in text_of(app))
         await pilot.press("escape", "d")
         await until(pilot, are_tested)
 
@@ -455,8 +464,8 @@ async def test_the_images_that_a_run_gets_most_wrong(app: TlTui, folder: Path) -
         await pilot.press("w")
         await until(pilot, lambda: "▀" in text_of(app))
         shown = text_of(app)
-        assert "A resnet18-finetune · 3 seeds" in shown and "some run wrong 10, every 1 of 24 val images" in shown
-        assert "B mobilenetv3-extract · 3 seeds" in shown and f"every run right {len(wrong - others)}" in shown
+        assert "A resnet18-finetune · 3 seeds" in shown and "any run wrong 10, all 1 of 24 val images" in shown
+        assert "B mobilenetv3-extract · 3 seeds" in shown and f"all runs right {len(wrong - others)}" in shown
         later = [number for number in sorted(wrong, reverse=True) if number]
         assert images(view) == [0, *later], "all three are wrong of the first; they are surer of later ones"
         assert "✓      loss  wrong  image" in shown
@@ -465,10 +474,10 @@ async def test_the_images_that_a_run_gets_most_wrong(app: TlTui, folder: Path) -
         await pilot.press("down")
         await until(pilot, lambda: "label  bees   wrong  A 1/3, B 0/3" in text_of(app))
         await pilot.press("w")
-        await until(pilot, lambda: "only B right" in text_of(app))
+        await until(pilot, lambda: "filter: B right" in text_of(app))
         assert images(view) == sorted(wrong - others, reverse=True)
         await pilot.press("w")
-        await until(pilot, lambda: "only neither" in text_of(app))
+        await until(pilot, lambda: "filter: neither" in text_of(app))
         assert images(view) == [0, *(number for number in later if number in others)]
         await pilot.press("w", "escape")
         await until(pilot, lambda: "val acc" in text_of(app))
@@ -479,18 +488,18 @@ async def test_the_images_that_a_run_gets_most_wrong(app: TlTui, folder: Path) -
         screen.show(msgspec.structs.replace(app.state, interrupted=True, error="told again"))
         await idle(pilot)
         assert "A resnet18-finetune · seed 1" in text_of(app) and view.asked is not None and view.asked.worst
-        assert "B mobilenetv3-extract · seed 1" in text_of(app) and "wrong 4 of 24 validation images" in text_of(app)
+        assert "B mobilenetv3-extract · seed 1" in text_of(app) and "wrong on 4 of 24 validation images" in text_of(app)
         assert "✓      loss  image" in text_of(app) and "wrong  A" not in text_of(app)
         await pilot.press("r")
         await until(pilot, lambda: isinstance(app.screen, Pick))
         assert app.screen.query_one(OptionList).option_count == 8, "two strategies, and three runs of each"
         await pilot.press("home", "enter")
-        await until(pilot, lambda: "B, to compare it with" in text_of(app))
+        await until(pilot, lambda: "B, the run to compare with" in text_of(app))
         await pilot.press("end", "enter")
         await until(pilot, lambda: "A resnet18-finetune · 3 seeds" in text_of(app))
         assert "B mobilenetv3-extract · seed 2" in text_of(app)
         await pilot.press("escape", "d")
-        await until(pilot, lambda: "alone right" in text_of(app) and "✗ is sure" in text_of(app))
+        await until(pilot, lambda: "only A right" in text_of(app) and "conf." in text_of(app))
 
 
 async def test_of_a_single_run_the_worst_images_and_of_none_a_word(app: TlTui, tmp_path: Path) -> None:
@@ -503,11 +512,11 @@ async def test_of_a_single_run_the_worst_images_and_of_none_a_word(app: TlTui, t
         await pilot.press("d")
         await until(pilot, lambda: "w in the table" in text_of(app))
         await pilot.press("escape", "w")
-        await until(pilot, lambda: "wrong 5 of 24 validation images" in text_of(app))
+        await until(pilot, lambda: "wrong on 5 of 24 validation images" in text_of(app))
         assert screen.mistakes.asked is not None and len(screen.mistakes.asked.sides) == 1
         (folder / "predictions" / "resnet18-finetune-0.safetensors").unlink()
         await pilot.press("escape", "w")
-        await until(pilot, lambda: "was not saved, or is damaged" in text_of(app))
+        await until(pilot, lambda: "not saved, or damaged" in text_of(app))
         await pilot.press("escape")
         compared = screen.compared
         assert compared is not None
@@ -530,12 +539,12 @@ async def test_other_runs_are_chosen_to_disagree(app: TlTui, folder: Path) -> No
     async with app.run_test(size=(80, 24)) as pilot:
         await compare(pilot, app, folder)
         await pilot.press("d")
-        await until(pilot, lambda: "alone right 3" in text_of(app))
+        await until(pilot, lambda: "only A right 3" in text_of(app))
         await pilot.press("r")
         await until(pilot, lambda: isinstance(app.screen, Pick))
         assert app.screen.query_one(OptionList).option_count == 6
         await pilot.press("end", "enter")
-        await until(pilot, lambda: "B, to compare it with" in text_of(app))
+        await until(pilot, lambda: "B, the run to compare with" in text_of(app))
         await pilot.press("home", "enter")
         await until(pilot, lambda: "A mobilenetv3-extract · seed 2" in text_of(app))
         assert "B resnet18-finetune · seed 0" in text_of(app)
@@ -551,7 +560,7 @@ async def test_pictures_that_are_gone_and_predictions_that_are_not_there(app: Tl
         await until(pilot, lambda: problem(picture) == "no such file or directory")
         assert "cannot be shown" in text_of(app)
         await pilot.press("down")
-        await until(pilot, lambda: problem(picture) == "not an image in a format that can be read")
+        await until(pilot, lambda: problem(picture) == "not an image format that can be read")
         await pilot.press("down")
         await until(pilot, lambda: "▀" in text_of(app))
 

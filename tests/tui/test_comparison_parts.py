@@ -66,7 +66,7 @@ def test_the_list_of_images_has_the_cells_that_the_picture_leaves() -> None:
 
 def test_only_what_was_measured_has_a_column(comparison: Comparison) -> None:
     titles = [one.title for one in measures(comparison)]
-    assert titles[:5] == ["val acc", "95 %", "time", "memory", "trained"], "accuracy and its cost first"
+    assert titles[:5] == ["val acc", "95 % CI", "time", "memory", "trained"], "accuracy and its cost first"
     assert not {"test acc", "AUC", "energy", "mult-adds"} & set(titles), "no predictions, no test part, no card"
     assert [one.title for one in measures(some(comparison))] == ["val acc"]
 
@@ -79,17 +79,17 @@ def test_all_columns_are_of_the_part_on_which_runs_are_compared_and_say_so(compa
         msgspec.structs.replace(row, scores=scores[0], test_scores=scores[1], **values) for row in comparison.runs
     ]
     every = measures(some(comparison, *tested))
-    assert [one.title for one in every][:3] == ["test acc", "95 %", "val acc"]
+    assert [one.title for one in every][:3] == ["test acc", "95 % CI", "val acc"]
     found = {one.title: one for one in every}
-    assert [found[title].cell(tested[:1]) for title in ("test acc", "95 %", "loss", "balanced")] == [
+    assert [found[title].cell(tested[:1]) for title in ("test acc", "95 % CI", "loss", "balanced")] == [
         "50.0", "40.0–60.0", "1.250", "75.0",
     ]  # fmt: skip
     partly = [*tested[:-1], msgspec.structs.replace(tested[-1], test_accuracy=None)]
     every = measures(some(comparison, *partly))
-    assert [one.title for one in every][:3] == ["val acc", "95 %", "test acc"]
+    assert [one.title for one in every][:3] == ["val acc", "95 % CI", "test acc"]
     by_validation = {one.title: one for one in every}
     assert by_validation["balanced"].cell(tested[:1]) == "25.0"
-    for title in ("95 %", "balanced", "F1", "AUC", "AP", "sens", "spec", "loss", "ECE"):
+    for title in ("95 % CI", "balanced", "F1", "AUC", "AP", "sens", "spec", "loss", "ECE"):
         assert "test " in found[title].words and "validation" not in found[title].words
         assert "validation " in by_validation[title].words
 
@@ -262,7 +262,7 @@ def test_a_band_is_filled_from_low_to_high_and_no_further() -> None:
     assert max(faint((255, 255, 255))) < 128
 
 
-@pytest.mark.parametrize("cost", ["time", "processor time", "memory"])
+@pytest.mark.parametrize("cost", ["time", "CPU time", "memory"])
 def test_marks_are_means_with_their_intervals(comparison: Comparison, cost: cost_plot.Cost) -> None:
     value, _ = cost_plot.COSTS[cost]
     found = cost_plot.marks(comparison, cost)
@@ -315,16 +315,17 @@ def test_test_accuracy_where_every_run_was_tested(comparison: Comparison) -> Non
 def test_specs_differ_in_what_was_asked_differently(state: ExperimentState) -> None:
     groups: list[Sequence[RunState]] = [runs_of(state, name) for name in ("resnet18-finetune", "mobilenetv3-extract")]
     found = {one.parameter: one.values for one in spec_differences(groups)}
-    assert found["backbone"] == ("resnet18", "mobilenet_v3_small") and found["optimizer.lr"] == ("0.001", "0.01")
-    assert found["schedule"] == ("StepLR", "ExponentialLR") and found["schedule.step_size"][1] == "–"
+    assert found["backbone"] == ("resnet18", "mobilenet_v3_small") and found["learning rate"] == ("0.001", "0.01")
+    assert found["schedule"] == ("StepLR", "ExponentialLR") and found["step size"][1] == "–"
     assert "epochs" not in found and "seeds" not in found and "name" not in found
+    assert found["trains"] == ("every layer", "last layer")
     names = list(found)
-    assert names.index("schedule.step_size") - names.index("schedule") < 3, "a table's parameters stand together"
+    assert names.index("step size") - names.index("schedule") < 3, "a table's parameters stand together"
     assert spec_differences([groups[0], groups[0]]) == () and spec_differences([]) == ()
     balanced = changed_strategy(groups[0][0].strategy, class_weights="balanced")
     weighted = [msgspec.structs.replace(run, strategy=balanced) for run in groups[0]]
     (told,) = spec_differences([groups[0], weighted])
-    assert (told.parameter, told.values) == ("class_weights", ("–", "balanced"))
+    assert (told.parameter, told.values) == ("class weights", ("–", "balanced"))
     other_seeds = spec_differences([groups[0], groups[0][:1]])
     assert [(one.parameter, one.values) for one in other_seeds] == [("seeds", ("0, 1, 2", "0"))]
 
@@ -342,27 +343,24 @@ FINE, EXTRACT, PROBE = (
             [changed_strategy(one, epochs=25, optimizer={"lr": 0.1}) for one in (FINE, EXTRACT)],
             {},
             (
-                "epochs 25 instead of 5",
-                "lr 0.1 instead of 0.001 (resnet18-finetune)",
-                "lr 0.1 instead of 0.01 (mobilenetv3-extract)",
+                "epochs 25 (was 5)",
+                "resnet18-finetune: learning rate 0.1 (was 0.001)",
+                "mobilenetv3-extract: learning rate 0.1 (was 0.01)",
             ),
         ),
         (
             [changed_strategy(FINE, optimizer={"name": "AdamW"}, image_size=128), EXTRACT],
             {},
-            (
-                "image_size 128 instead of its own, optimizer AdamW instead of SGD, "
-                "weight_decay 0.01 instead of 0 (resnet18-finetune)",
-            ),
+            ("resnet18-finetune: image size 128 (was default), optimizer AdamW (was SGD), weight decay 0.01 (was 0)",),
         ),
-        ([FINE], {"seeds": (0, 1, 2, 3, 4)}, ("seeds 0 to 4 instead of 0", "without mobilenetv3-extract")),
-        ([FINE, PROBE], {"folds": 5}, ("folds 5 instead of none", "resnet18-probe instead of mobilenetv3-extract")),
+        ([FINE], {"seeds": (0, 1, 2, 3, 4)}, ("seeds 0 to 4 (was 0)", "without mobilenetv3-extract")),
+        ([FINE, PROBE], {"folds": 5}, ("folds 5 (was none)", "resnet18-probe instead of mobilenetv3-extract")),
         (
             [FINE, EXTRACT, PROBE],
             {"weights": "/w/[b]\x1b[31m", "data": DataSource("/d", split="grouped", test_fraction=0.2)},
             (
-                r"weights /w/[b]\x1b[31m instead of default, split grouped instead of given, "
-                "test_fraction 0.2 instead of none",
+                r"weights /w/[b]\x1b[31m (was default), split grouped (was given), "
+                "test fraction 0.2 (was none)",
                 "with resnet18-probe",
             ),
         ),
@@ -379,14 +377,14 @@ def test_values_that_hardly_differ_are_told_apart() -> None:
     before, now = (
         Experiment((changed_strategy(FINE, optimizer={"lr": lr}),), DataSource("/d")) for lr in (0.01, 0.0100000001)
     )
-    assert unlike(before, now) == ("lr 0.0100000001 instead of 0.01",)
+    assert unlike(before, now) == ("learning rate 0.0100000001 (was 0.01)",)
 
 
 def test_a_probes_own_folds_are_not_those_of_the_experiment() -> None:
     before, now = (
         Experiment((changed_strategy(PROBE, optimizer={"folds": folds}),), DataSource("/d")) for folds in (5, 10)
     )
-    assert unlike(before, now) == ("optimizer.folds 10 instead of 5",)
+    assert unlike(before, now) == ("L2 folds 10 (was 5)",)
 
 
 def test_strengths_of_a_probe_are_told_by_their_ends_unless_these_are_alike(state: ExperimentState) -> None:
@@ -396,7 +394,7 @@ def test_strengths_of_a_probe_are_told_by_their_ends_unless_these_are_alike(stat
         strategies = [msgspec.structs.replace(extracted.strategy, optimizer=LBFGS(l2=l2)) for l2 in each]
         probes = [msgspec.structs.replace(extracted, strategy=strategy) for strategy in strategies]
         found = spec_differences([[tuned], *([probe] for probe in probes)])
-        return next(one.values for one in found if one.parameter == "optimizer.l2")[1:]
+        return next(one.values for one in found if one.parameter == "L2, best of")[1:]
 
     assert strengths((10.0, 3.0, 1.0, 0.3), (1.0,)) == ("4 values, 10 to 0.3", "1")
     assert strengths((10.0, 3.0, 1.0, 0.3), (10.0, 2.0, 1.0, 0.3)) == ("10 · 3 · 1 · 0.3", "10 · 2 · 1 · 0.3")

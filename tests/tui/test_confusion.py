@@ -69,29 +69,29 @@ async def test_a_cell_of_a_run_opens_its_images_and_is_come_back_to(app: TlTui, 
     async with app.run_test(size=(80, 24), notifications=True) as pilot:
         screen = await matrix(pilot, app, folder, "space", "down", "enter", "enter")
         assert "resnet18-finetune  seed 0" in text_of(app)
-        assert "3 of 12 images of ants are taken for bees." in text_of(app), "the worst cell first"
+        assert "3 of 12 ants predicted as bees" in text_of(app), "the worst cell first"
         await pilot.press("enter")
         await listed(pilot, app, wrong)
         assert "ants → bees · 3 validation images" in text_of(app) and "right 2" in text_of(app)
         await pilot.press("w")
         await listed(pilot, app, wrong - wrong_b)
-        assert "only B right" in text_of(app)
+        assert "filter: B right" in text_of(app)
         await pilot.press("w")
         await listed(pilot, app, wrong & wrong_b)
         await pilot.press("c", "escape", "left", "enter")  # a cell is of one class already
         await listed(pilot, app, set(range(12)) - wrong)
         await pilot.press("w", "w")
         await listed(pilot, app, set(range(12)) - wrong - wrong_b)
-        assert "only both" in text_of(app)
+        assert "filter: both" in text_of(app)
         await pilot.press("escape", "right", "right")
-        await until(pilot, lambda: "No image of ants is taken for [wasps]\\x1b[2J." in text_of(app))
+        await until(pilot, lambda: "0 of 12 ants predicted as [wasps]\\x1b[2J" in text_of(app))
         await pilot.press("enter")
-        await until(pilot, lambda: text_of(app).count("No image of ants") == 2)
+        await until(pilot, lambda: text_of(app).count("0 of 12 ants predicted") == 2)
         assert screen.view == "confusion"
         await pilot.press("escape")
         assert screen.view == "detail"
         await pilot.press("escape", "d")
-        await until(pilot, lambda: "alone right" in text_of(app))
+        await until(pilot, lambda: "only A right" in text_of(app))
         await pilot.press("escape")
         assert screen.view == "table"
 
@@ -100,8 +100,8 @@ async def test_of_several_runs_one_is_chosen(app: TlTui, tmp_path: Path) -> None
     folder = experiment(tmp_path, ("ants", "bees"))
     async with app.run_test(size=(80, 24)) as pilot:
         await matrix(pilot, app, folder, "m")
-        assert "resnet18-finetune  3 seeds, added up" in text_of(app)
-        assert "7 of 36 images of ants are taken for bees." in text_of(app)
+        assert "resnet18-finetune  3 seeds, summed" in text_of(app)
+        assert "7 of 36 ants predicted as bees" in text_of(app)
         await pilot.press("enter")
         await until(pilot, lambda: isinstance(app.screen, Pick) and "seed 1 · 2 images" in text_of(app))
         await pilot.press("down", "enter")
@@ -154,16 +154,16 @@ async def test_of_many_classes_the_pairs_are_cells(app: TlTui, tmp_path: Path) -
         await pilot.press("down", "enter")
         await listed(pilot, app, {15, 20})
         await pilot.press("escape")
-        await until(pilot, lambda: "2 of 12 images of class 001 are taken for class 000." in text_of(app))
+        await until(pilot, lambda: "2 of 12 class 001 predicted as class 000" in text_of(app))
 
 
 async def test_without_predictions_there_is_no_matrix_and_keys_work(app: TlTui, tmp_path: Path) -> None:
     folder = logs.write(tmp_path / NAME, logs.events())
     async with app.run_test(size=(80, 24)) as pilot:
         screen = await matrix(pilot, app, folder, "m")
-        await until(pilot, lambda: "there is no confusion matrix" in " ".join(text_of(app).split()))
+        await until(pilot, lambda: "No matrix: predictions" in " ".join(text_of(app).split()))
         await pilot.press("enter", "escape", "d")
-        await until(pilot, lambda: "was not saved, or is damaged" in " ".join(text_of(app).split()))
+        await until(pilot, lambda: "not saved, or damaged" in " ".join(text_of(app).split()))
         await pilot.press("o", "w", "c", "escape", "escape")
         assert screen.view == "table" and app.is_running
 
@@ -173,10 +173,10 @@ async def test_the_cursor_stays_where_the_matrix_has_no_room_for_a_while(app: Tl
     async with app.run_test(size=(80, 24)) as pilot:
         await matrix(pilot, app, folder, "m")
         await pilot.press("down", "right", "right")
-        said = "No image of c1 is taken for c3."
+        said = " c1 predicted as c3"
         await until(pilot, lambda: said in text_of(app))
         await pilot.resize_terminal(60, 16)
-        await until(pilot, lambda: "taken for" in text_of(app) and said not in text_of(app))
+        await until(pilot, lambda: "predicted as" in text_of(app) and said not in text_of(app))
         await pilot.resize_terminal(80, 24)
         await until(pilot, lambda: said in text_of(app))
 
@@ -193,10 +193,10 @@ def test_what_was_not_saved_is_no_number(tmp_path: Path) -> None:
     cell = Cell("ants", "bees")
     found = find(MistakeQuery((((tmp_path, "one"),), ((tmp_path, "other"),)), cell))
     assert len(found.found) == 1
-    assert "what it said was not saved" in (said := head(["one", "other"], found, "", None, 80).plain)
+    assert "predictions not saved" in (said := head(["one", "other"], found, "", None, 80).plain)
     assert "right" not in said
     found = find(MistakeQuery((((tmp_path, "other"),),), cell))
-    assert "was not saved" in found.problem
+    assert "not saved" in found.problem
     assert head(["other"], found, "", None, 80).plain.split() == ["A", "other"]
 
 
@@ -208,9 +208,7 @@ def test_what_cannot_be_read_now_is_not_said_to_be_damaged(tmp_path: Path, monke
 
     monkeypatch.setattr(predictions, "safe_open", fails)
     found = find(MistakeQuery((((tmp_path, "one"),),), Cell("ants", "bees")))
-    assert (
-        found.problem.startswith("What was said of each image cannot be read now") and "Input/output" in found.problem
-    )
+    assert found.problem.startswith("Predictions cannot be read right now") and "Input/output" in found.problem
 
 
 @pytest.mark.parametrize("part", ["val", "test"])

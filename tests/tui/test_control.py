@@ -60,7 +60,7 @@ def test_every_command_and_what_is_said(
     assert host.wait(SECONDS)
     assert read_state(host.folder).end == "stopped"
     assert status(["ctl", name, "pause", *out]) == 2
-    assert "does not run now (stopped)" in capsys.readouterr().err
+    assert "is not running (stopped)" in capsys.readouterr().err
     assert status(["ctl", name, "status", *out]) == 0
     assert "stopped" in capsys.readouterr().out
     assert status(["ctl", name, "status", "--json", *out]) == 0
@@ -69,9 +69,9 @@ def test_every_command_and_what_is_said(
     assert status(["ctl", "status", *out]) == 0, "of the newest, where none runs"
     assert f"{name} · stopped" in capsys.readouterr().out
     assert status(["ctl", "stop", *out]) == 2
-    assert "is running; a name says which to look at" in capsys.readouterr().err
+    assert "is running; give a name to open another" in capsys.readouterr().err
     assert status(["ctl", name, *out]) == status(["ctl", *out]) == status(["ctl", "a", "b", "stop", *out]) == 2
-    assert "say what to do: `tl-tui ctl [EXPERIMENT] pause|resume|stop|skip [RUN]|status`" in capsys.readouterr().err
+    assert "use `tl-tui ctl [EXPERIMENT] pause|resume|stop|skip [RUN]|status`" in capsys.readouterr().err
 
 
 def test_a_named_run_is_skipped_and_what_cannot_be_is_told(
@@ -135,9 +135,7 @@ def test_why_an_experiment_failed_as_a_whole_is_said(tmp_path: Path, capsys: pyt
     assert json.loads(capsys.readouterr().out)["error"] == why
 
 
-@pytest.mark.parametrize(
-    ("action", "code", "said"), [("stop", 0, ""), ("pause", 1, "pause was asked for; it ended first")]
-)
+@pytest.mark.parametrize(("action", "code", "said"), [("stop", 0, ""), ("pause", 1, "pause requested; it ended first")])
 def test_what_ends_by_itself_is_not_waited_for(
     action: Action, code: int, said: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -45,7 +45,7 @@ def test_detach_look_again_and_stop(arguments: list[str], tmp_path: Path) -> Non
     left = first.wait_for_end()
     assert first.exit_status == 0
     (folder,) = folders.experiments(tmp_path / "runs")
-    assert "It goes on in the background" in left and "validation accuracy" not in left
+    assert "It continues in the background" in left and "validation accuracy" not in left
     assert folder.name in left.replace("\n", "")
     assert is_being_written(folder)
 
@@ -95,5 +95,5 @@ def test_what_is_left_while_it_is_being_saved_does_not_go_on(arguments: list[str
     left = terminal.wait_for_end().replace("\n", "")
     (folder,) = folders.experiments(tmp_path / "runs")
     assert terminal.exit_status == 0
-    assert f"It was left while it was being saved: `tl-tui resume {folder.name}` goes on with it." in left
+    assert f"It was closed while saving; `tl-tui resume {folder.name}` continues it." in left
     assert not is_being_written(folder)

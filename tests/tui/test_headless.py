@@ -129,10 +129,10 @@ def test_what_was_foretold_is_the_second_line() -> None:
         return [line.plain for line in lines(event, fold([event]))][1:]
 
     assert said() == said(decodes=True) == []
-    assert said("resnet18-finetune") == ["2 runs · at least 2 min · nothing is known of mobilenetv3-extract"]
-    assert said("resnet18-finetune", "mobilenetv3-extract") == ["2 runs · about 4 min · as earlier runs took"]
+    assert said("resnet18-finetune") == ["2 runs · at least 2 min · no earlier runs of mobilenetv3-extract"]
+    assert said("resnet18-finetune", "mobilenetv3-extract") == ["2 runs · about 4 min · based on earlier runs"]
     [line] = said("resnet18-finetune", "mobilenetv3-extract", decodes=True)
-    assert line == "2 runs · about 4 min after decoding · as earlier runs took"
+    assert line == "2 runs · about 4 min after decoding · based on earlier runs"
 
 
 def test_where_images_are_is_one_line_unless_it_is_memory() -> None:
@@ -178,6 +178,6 @@ def test_what_was_interrupted_before_it_had_a_result_is_told_without_a_table(
     host = SimpleNamespace(folder=folder, earlier_events=0, problem="", failure=None, is_alive=lambda: False)
     assert _shown(cast(ThreadHost, host), as_json=False) == 130
     said = capsys.readouterr().out
-    assert f"It is not over: `tl-tui resume {called(folder)}`" in said
+    assert f"It is unfinished; `tl-tui resume {called(folder)}`" in said
     assert ("validation accuracy" in said) == bool(epochs)
     assert ("No run has a result yet." in said) != bool(epochs)

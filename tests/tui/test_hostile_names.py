@@ -150,7 +150,7 @@ async def test_setup_shows_hostile_data_as_they_are(root: Path, monkeypatch: pyt
         checked(described(facts(data, quick_check(data, source)), 100, source=source).plain)
         assert any(f" {shown(name)[:12]}" in seen(app) for name in data.classes[:8] if not name.isprintable())
         await pilot.press("c")
-        await until(pilot, lambda: f"What is in the data: {len(data.classes)} classes" in seen(app))
+        await until(pilot, lambda: f"Images by class: {len(data.classes)} classes" in seen(app))
         for key in ("down", "down", "end", "up"):
             await pilot.press(key)
             seen(app)

@@ -19,7 +19,7 @@ from tui.screens.add_strategy import AddStrategy, no_backbone
 from tui.widgets.strategy_form import with_value
 from tui.widgets.strategy_list import StrategyList
 from tui.words import run_words
-from tui.words.strategies import described, kind, rates, what_trains
+from tui.words.strategies import described, rates, what_trains
 
 
 @pytest.fixture
@@ -61,11 +61,14 @@ async def test_in_the_smallest_window_a_mistake_is_explained_beside_all_rungs_an
         await settled(pilot)
         await pilot.press("a")
         assert "Add resnet18-probe" in text_of(app)
-        for name, explained in (("wide_resnet1", "tab takes wide_resnet101_2"), ("resnet99", "did you mean resnet")):
+        for name, explained in (
+            ("wide_resnet1", "tab completes wide_resnet101_2"),
+            ("resnet99", "did you mean resnet"),
+        ):
             await typed(pilot, name)
             inside = [line.split("│")[1] for line in text_of(app).splitlines() if line.count("│") > 1]
             said = " ".join(" ".join(inside).split())
-            assert "! not the name of a torchvision model;" in said and explained in said
+            assert "! not a torchvision model;" in said and explained in said
             assert all(rung in said for rung in rungs())
             assert "enter add · esc cancel" in text_of(app)
 
@@ -111,14 +114,14 @@ async def test_what_is_there_already_is_ticked_and_of_what_is_typed_only_models_
         await pilot.pause()
         assert list(app.setup.strategies.strategies) == list(presets())
         await pilot.press("a", "home", "X", "enter")
-        assert "not the name of a torchvision model" in text_of(app)
+        assert "not a torchvision model" in text_of(app)
         assert isinstance(app.screen, AddStrategy)
         await typed(pilot, "resnet99")
-        assert "! not the name of a torchvision model; did you mean resnet" in text_of(app)
+        assert "! not a torchvision model; did you mean resnet" in text_of(app)
         await pilot.press("enter")
         assert isinstance(app.screen, AddStrategy)
         await typed(pilot, "resnet5")
-        assert "! not the name of a torchvision model; tab takes resnet50" in text_of(app)
+        assert "! not a torchvision model; tab completes resnet50" in text_of(app)
         await typed(pilot, "wide_resnet1")
         await until(pilot, lambda: getattr(app.focused, "_suggestion", "") == "wide_resnet101_2")
         await pilot.press("right", "enter")
@@ -136,11 +139,11 @@ async def test_tab_takes_the_name_wherever_the_hint_stands_and_else_goes_on(imag
         for rest in ("", "X1"):  # what is suggested tells capital letters apart, the hint does not
             await typed(pilot, f"shufflenet_v2_{rest}")
             await pilot.press("shift+tab")
-            assert app.focused is window.rungs and "tab takes shufflenet_v2_x" in text_of(app)
+            assert app.focused is window.rungs and "tab completes shufflenet_v2_x" in text_of(app)
             await pilot.press("tab")
             assert app.focused is window.rungs and "Add shufflenet_v2_x" in text_of(app)
             await pilot.press("tab")
-            assert app.focused is window.backbone and "tab takes" not in text_of(app)
+            assert app.focused is window.backbone and "tab completes" not in text_of(app)
         await typed(pilot, "resnet99")
         await pilot.press("tab")
         assert app.focused is window.rungs and window.backbone.value == "resnet99"
@@ -236,15 +239,15 @@ def test_classes_that_count_alike_are_told() -> None:
 
 
 def test_strategies_in_words() -> None:
-    said = {rung: (kind(on_rung("resnet18", rung)), what_trains(on_rung("resnet18", rung))) for rung in rungs()}
+    said = {rung: what_trains(on_rung("resnet18", rung)) for rung in rungs()}
     assert said == {
-        "probe": ("probe", "last layer, solved at once"),
-        "extract": ("extract features", "last layer"),
-        "finetune": ("fine-tune all", "every layer"),
-        "bn": ("train norm layers", "norm layers"),
-        "last-stage": ("fine-tune last stage", "last stage"),
-        "lpft": ("fine-tune all from a probe", "every layer, from a probe"),
-        "layerwise": ("fine-tune all layer-wise", "every layer, layer-wise"),
+        "probe": "last layer (probe)",
+        "extract": "last layer",
+        "finetune": "every layer",
+        "bn": "norm layers",
+        "last-stage": "last stage",
+        "lpft": "every layer, head init: probe",
+        "layerwise": "every layer, layer decay 0.5",
     }
     assert rates(()) == ""
     assert rates((1e-3, 5e-4, 3.125e-5)) == "3 learning rates: 0.001 for the head down to 3.1e-05"
@@ -252,10 +255,10 @@ def test_strategies_in_words() -> None:
 
 def test_the_chart_of_rates_says_whose_they_are() -> None:
     layered = RunState("r", on_rung("resnet18", "layerwise"), 0, learning_rates=(1e-3,), stage_rates=(1e-3, 5e-4))
-    assert curves.learning_rate(layered).title == "learning rate of the head"
+    assert curves.learning_rate(layered).title == "head learning rate"
     probe = RunState("r", on_rung("resnet18", "probe"), 0)
     assert "L-BFGS" in curves.learning_rate(probe).empty
-    assert run_words.title(probe) == "resnet18 · probe"
+    assert run_words.title(probe) == "resnet18 · last layer (probe)"
 
 
 def test_presets_lists_the_ladder_and_how_to_name_a_strategy(capsys: pytest.CaptureFixture[str]) -> None:

@@ -321,11 +321,7 @@ def test_an_app_that_fails_ends_no_run_either(arguments: list[str], tmp_path: Pa
         said = said_since_it_left(app)
         assert [run.status for run in fold(app.events).runs] == ["finished"]
         assert status == 0
-    assert (
-        "the app failed and had to end" in said
-        and "The experiment goes on in" in said
-        and "validation accuracy" in said
-    )
+    assert "tl-tui crashed" in said and "The experiment continues in" in said and "validation accuracy" in said
     assert "broken on purpose" in app_log().read_text()
 
 

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import msgspec
 import pytest
+from textual.events import Key
 from textual.pilot import Pilot
 
 from engine.logs import events as ev
@@ -19,6 +20,7 @@ from tui.screens import runs as runs_screen
 from tui.screens.compare import CompareScreen
 from tui.screens.runs import RunsScreen
 from tui.widgets.dialogs import Tick
+from tui.widgets.filter_line import FilterLine
 from tui.work import marking
 
 
@@ -86,7 +88,7 @@ async def test_what_becomes_unreadable_once_it_is_marked_is_left_out_and_one_lin
         why = f"its log cannot be read ({log}: No such file or directory)"
         if left == "an empty log":
             log.touch()
-            why = "its log tells of no run any more"
+            why = "its log no longer has any run"
         said = f"[b]two-20261122-120000 is left out: {why}"
         await pilot.press("3")
         await until(pilot, lambda: isinstance(app.screen, CompareScreen) and app.screen.compared is not None)
@@ -121,7 +123,7 @@ async def test_other_data_are_not_marked_and_one_line_says_why(app: TlTui, tmp_p
         await marked(pilot, app, 1)
         await pilot.press("down", "space")
         await until(pilot, lambda: "Not marked" in text_of(app))
-        assert "other classes." in " ".join(text_of(app).replace("▌", "").split()) and len(app.marks) == 1
+        assert "different classes." in " ".join(text_of(app).replace("▌", "").split()) and len(app.marks) == 1
 
 
 async def test_marks_that_are_asked_for_while_libraries_load_see_each_other(
@@ -160,6 +162,18 @@ async def test_marks_that_are_asked_for_while_libraries_load_see_each_other(
         await pilot.press("space", "3")
         loaded.set()
         await until(pilot, lambda: isinstance(app.screen, CompareScreen) and app.screen.compared is not None)
+
+
+async def test_keys_that_arrive_together_mark_one_after_the_other(app: TlTui, tmp_path: Path) -> None:
+    for name in ("one-20261123-120000", "two-20261122-120000", "three-20261121-120000"):
+        experiment(tmp_path, name)
+    async with app.run_test(size=(80, 24)) as pilot:
+        await runs(pilot, app)
+        for key in ("space", "down", "space", "down", "space", "up"):
+            app.post_message(Key(key, " " if key == "space" else None))
+        await marked(pilot, app, 3)
+        await pilot.press("slash", *"a", "space", *"b")
+        assert app.screen.query_one(FilterLine).words == ["a", "b"] and len(app.marks) == 3
 
 
 @pytest.mark.parametrize("taken_back", [False, True])
@@ -216,7 +230,7 @@ async def test_a_damaged_experiment_cannot_be_marked(app: TlTui, tmp_path: Path,
     async with app.run_test(size=(80, 24), notifications=True) as pilot:
         await runs(pilot, app)
         await pilot.press(key)
-        await until(pilot, lambda: "holds nothing" in " ".join(text_of(app).split()))
+        await until(pilot, lambda: "nothing in the log" in " ".join(text_of(app).split()))
         assert not app.marks and isinstance(app.screen, RunsScreen)
 
 

@@ -94,7 +94,7 @@ def test_what_libraries_print_is_not_seen_and_what_was_written_wrong_is_not_kept
     told = capfd.readouterr()
     first, last = told.err.splitlines()
     assert told.out == "" and first.startswith(f"{NAME}, ")
-    assert last.startswith("tl-tui: what was written answers otherwise than the network: probabilities differ by up to")
+    assert last.startswith("tl-tui: the exported file does not match the network: probabilities differ by up to")
     assert {path.name for path in Path().iterdir()} == {"runs", "mine.onnx"}
     assert Path("mine.onnx").read_bytes() == b"an earlier one"
 
@@ -123,5 +123,5 @@ def test_what_cannot_be_written_is_told_before_torch_is_loaded(
     os.truncate(best, 2_580_000_000)  # a sparse file
     refused([NAME], "best.safetensors has 2.58 GB; PyTorch writes no ONNX file of more than 1.6 GB")
     best.unlink()
-    refused([NAME], "no network of its runs is kept")
+    refused([NAME], "no network of its runs is saved")
     assert not [*folder.rglob("*.onnx*")]

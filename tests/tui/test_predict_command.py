@@ -127,8 +127,8 @@ def test_in_class_folders_it_says_how_good_the_network_is(
         f"10 labelled images: accuracy {10 * right}.0 % (95 % interval {low} to {high}), "
         f"balanced accuracy {100 * scores['balanced_accuracy']:.1f} %"
     )
-    assert trained == "It was trained on 1 of them (the same bytes), which flatters."
-    assert chosen == "Its best epoch was chosen on 2 of them (validation images), which flatters."
+    assert trained == "It was trained on 1 of them (the same bytes), so this is optimistic."
+    assert chosen == "Its best epoch was chosen on 2 of them (validation images), so this is optimistic."
     for line, name, other, (own, taken) in ((cold, "cold", "warm", counts[0]), (warm, "warm", "cold", counts[1][::-1])):
         last = [other, f"({taken})"] if taken else ["–"]
         of = own + taken
@@ -179,7 +179,7 @@ def test_which_are_wrong_is_not_asked_where_no_image_has_a_label(
 ) -> None:
     assert status(["predict", folder.name, str(mixed / "warm"), "--wrong"]) == 2
     told = capsys.readouterr()
-    assert "none of these images has a label" in told.err and "the classes: cold, warm" in told.err
+    assert "none of these images is labelled" in told.err and "the classes: cold, warm" in told.err
     assert not told.out
 
 
@@ -262,4 +262,4 @@ def test_what_cannot_be_asked_is_told_in_a_line(folder: Path, capsys: pytest.Cap
     assert "best.safetensors: not a network that tl-tui saved, or damaged" in capsys.readouterr().err
     best.unlink()
     assert status(["predict", folder.name, "x.png"]) == 2
-    assert "no network of its runs is kept" in capsys.readouterr().err
+    assert "no network of its runs is saved" in capsys.readouterr().err

@@ -203,7 +203,7 @@ async def test_it_is_refused_beside_an_experiment_and_with_weights_that_are_not_
             patch.setattr(Hosting, "is_training", True)
             await pilot.press("r")
             assert app.screen is app.setup
-            assert "an experiment is running: stop it first" in text_of(app)
+            assert "an experiment is already running; stop it first" in text_of(app)
         app.setup.options.weights.focus()
         await typed(pilot, "/nowhere/at/all")
         await pilot.press("escape", "r")
@@ -256,7 +256,7 @@ async def test_the_cursor_is_on_the_best_until_it_is_moved_then_stays(
         await pilot.press("down")
         listing.take((made_up("efficientnet_b0", 0.5), *listing.done))
         await pilot.pause()
-        assert "convnext_tiny       begins" in text_of(app), "nothing of the one before"
+        assert "convnext_tiny       starting" in text_of(app), "nothing of the one before"
         assert listing.cursor == 2 and ranking.backbone_of(listing.current) == "resnet18"
         await pilot.press("end")
         assert "[b]/x[/b], or say where it is" in words(app), "whole, below the list, and no markup"

@@ -40,7 +40,7 @@ def test_from_setup_to_the_table_with_keys_alone(terminal: Terminal, tmp_path: P
     terminal.press("3")
     terminal.wait_for("val acc", "tuned", "extracted")
     terminal.press("?")
-    terminal.wait_for("Keys", "the line above")
+    terminal.wait_for("Keys", "line up")
     logs.write(tmp_path / "runs" / "earlier-20200101-000000", logs.events())
     terminal.press("\x1b4")  # Escape and 4 in one piece, as over a slow connection
     terminal.wait_for("tuned", "ants-bees")
@@ -123,7 +123,7 @@ main()
 @pytest.mark.parametrize("mode", ["Setup", "Runs"])
 def test_quitting_waits_for_no_disk(mode: str, tmp_path: Path) -> None:
     terminal = Terminal(["-c", SLOW], 80, 24, tmp_path)
-    terminal.wait_for("Setup", "looking", "space Tick")
+    terminal.wait_for("Setup", "reading", "space Tick")
     if mode == "Runs":
         terminal.press("4")
         terminal.wait_for("reading")

@@ -175,7 +175,7 @@ async def test_the_question_fits_however_many_runs_there_are() -> None:
         await opened(pilot)
         await pilot.press("enter")
         await pilot.pause()
-        assert "exactly where it stood" in text_of(app) and "Resume (y)" in text_of(app)
+        assert "exactly where it stopped" in text_of(app) and "Resume (y)" in text_of(app)
 
 
 async def test_where_drawing_takes_long_it_is_done_more_rarely(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -325,7 +325,7 @@ async def test_what_others_begin_and_go_on_with_appears_by_itself(monkeypatch: p
             (folder / NOTE).unlink()
             (folder / NOTE).mkdir()
             await pilot.press("n", *"more", "enter")
-            await until(pilot, lambda: "The note is not written:" in text_of(app) and isinstance(app.screen, Line))
+            await until(pilot, lambda: "Note not saved:" in text_of(app) and isinstance(app.screen, Line))
             (folder / NOTE).rmdir()
             await pilot.press("enter")
             await until(pilot, lambda: read_note(folder).endswith("more"))  # what was typed is not lost
@@ -495,8 +495,8 @@ def test_what_differs_is_told_from_the_one_before_on_the_same_data() -> None:
     )
     said = {one.name: beside_earlier(summaries, one, 2026) for one in summaries}
     assert said == {
-        "e": "the same settings as 11-23 12:00",
-        "d": "unlike 11-23 12:00: epochs 25 instead of 12",
+        "e": "same settings as 11-23 12:00",
+        "d": "vs 11-23 12:00: epochs 25 (was 12)",
         **dict.fromkeys("cba", ""),
     }
 
@@ -511,12 +511,12 @@ async def test_what_differs_from_the_one_before_or_the_marked_one_is_read_in_ful
         await opened(pilot)
         await pilot.press("v")
         await until(pilot, lambda: isinstance(app.screen, Reading))
-        assert "Unlike b-20261122-120000" in text_of(app) and " instead of 0" in text_of(app)
+        assert "Compared with b-20261122-120000" in text_of(app) and " (was 0)" in text_of(app)
         await pilot.press("escape", "end", "space")
         await until(pilot, lambda: bool(app.marks))
         await pilot.press("home", "v")
         await until(pilot, lambda: isinstance(app.screen, Reading))
-        assert "Unlike a-20261121-120000" in text_of(app) and "· the same settings" in text_of(app)
+        assert "Compared with a-20261121-120000" in text_of(app) and "· same settings" in text_of(app)
         await pilot.press("escape", "x", "end", "v")
         await pilot.pause()
         assert not isinstance(app.screen, Reading), "nothing is before it"

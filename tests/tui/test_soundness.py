@@ -38,7 +38,7 @@ def test_every_alarm_of_the_check_is_a_line() -> None:
     found = [one for one in findings(found_in, DataSource()) if one.level == "alarm"]
     assert all(one.brief for one in findings(found_in, DataSource()))
     assert len(found) == alarms(found_in) == sum(line.startswith(LEVELS["alarm"][0]) for line in said.splitlines())
-    assert "40 of 40 test share others' groups\n  given test: move its files\n" in said
+    assert "40 of 40 test share others' groups\n  given test set: move its files\n" in said
     set_apart = soundness(replace(found_in, proposal=proposal()), DataSource(test_fraction=0.2), checking=None).plain
     assert "test share others' groups" in set_apart and "given test" not in set_apart, "p names the groups"
     assert "grey: 100% of ants, 0% of bees" in said
@@ -52,4 +52,4 @@ def test_one_image_is_told_as_one() -> None:
     )
     said = soundness(found, DataSource(), checking=None).plain
     assert "! 1 image cannot be read\n" in said
-    assert "· 1 pair alike within a part\n" in said
+    assert "· 1 similar pair within a part\n" in said

@@ -41,10 +41,10 @@ def test_it_fits_and_every_run_is_there(width: int) -> None:
 def test_the_best_of_a_line_is_marked_without_colour() -> None:
     lines = printed(fold(logs.events()), 120).splitlines()
     marked = {line[:24].strip(): line[24:].split("  ") for line in lines if "★" in line}
-    assert {"validation accuracy", "time in all", "time an epoch", "training speed"} <= set(marked)
+    assert {"validation accuracy", "total time", "time per epoch", "training speed"} <= set(marked)
     accuracy = next(line for line in lines if line.startswith("validation accuracy"))
     assert "95.4 % ★" in accuracy and "94.8 % ★" not in accuracy
-    time = next(line for line in lines if line.startswith("time in all"))
+    time = next(line for line in lines if line.startswith("total time"))
     assert "0.6 s ★" in time and "38.8 s ★" not in time
 
 
@@ -95,7 +95,7 @@ def test_lines_without_a_value_are_left_out() -> None:
 
 
 def test_nothing_to_compare() -> None:
-    assert printed(ExperimentState(), 80).strip() == "There is nothing to compare yet."
+    assert printed(ExperimentState(), 80).strip() == "Nothing to compare yet."
 
 
 def test_markup_and_control_characters_are_shown_not_obeyed() -> None:
@@ -159,7 +159,7 @@ def test_sections_and_what_differs_are_there(tmp_path: Path) -> None:
         "Overfitting",
         "Cost",
         "What was trained",
-        "unequal",
+        "not equal",
     ]
     assert sorted(order, key=text.index) == order
     assert "sensitivity (bees)" in text and "the validation images also chose the best epoch" in text

@@ -52,7 +52,7 @@ def test_a_run_waits_for_the_one_right_before_it_until_the_experiment_ends() -> 
     assert [run_words.activity(run, state).plain for run in state.runs[1:]] == [f"after {one}" for one in names[:-1]]
     state = fold([ev.ExperimentFinished(end="stopped")], state)
     assert [condition(run, state) for run in state.runs] == ["stopped", *["not begun"] * 3]
-    assert run_words.activity(state.runs[1], state).plain == "the experiment ended before it began"
+    assert run_words.activity(state.runs[1], state).plain == "the experiment ended before it started"
 
 
 def test_the_first_line_never_leaves_out_how_it_ended() -> None:
@@ -100,7 +100,7 @@ def test_the_first_line_says_of_an_experiment_what_runs_says() -> None:
             "step 4/8 · 91 images/s",
         ),
         ([stage("validating", "epoch 1"), progress("validating", 1, 3)], "● validating", "image 1/3"),
-        ([stage("probing", ""), progress("probing", 3, 11)], "● solving for the last layer", "step 3/11"),
+        ([stage("probing", ""), progress("probing", 3, 11)], "● fitting the last layer", "step 3/11"),
     ],
     ids=lambda value: value.removeprefix("● ") if isinstance(value, str) else "",
 )  # fmt: skip
@@ -196,18 +196,18 @@ def test_which_of_its_strategy_s_runs_it_is() -> None:
 def test_how_strategies_stand_so_far() -> None:
     events = logs.events(many(5))
     state = fold(logs.until("ExperimentStarted", 1, events))
-    assert run_words.so_far(state, 120).plain == "0/10 runs over"
+    assert run_words.so_far(state, 120).plain == "0/10 runs done"
     skips = [ev.RunFinished(run=run.run, end="skipped", memory=ev.Memory(1, 1)) for run in state.runs[1:3]]
     training = [*logs.until("EpochFinished", 1, events), *skips]
-    assert run_words.so_far(fold(training), 120).plain == "0/10 runs over · 2 skipped", "they never began"
+    assert run_words.so_far(fold(training), 120).plain == "0/10 runs done · 2 skipped", "they never began"
     both = fold([*logs.until("EpochFinished", 1, events), msgspec.structs.replace(skips[0], run=state.runs[0].run)])
-    assert run_words.so_far(both, 120).plain.startswith("1/10 runs over · best val"), "it has a result"
+    assert run_words.so_far(both, 120).plain.startswith("1/10 runs done · best val"), "it has a result"
     state = fold(logs.until("RunFinished", 5, events))
     best = [run.best.val.accuracy for run in state.runs[:5:2] if run.best]
     mean, deviation = sum(best) / 3, (sum((one - sum(best) / 3) ** 2 for one in best) / 2) ** 0.5
     said = run_words.so_far(state, 120).plain
     value = f"{100 * mean:.1f} ± {100 * deviation:.1f} % (3)"
-    assert said.startswith(f"5/10 runs over · best val resnet18-finetune {value} · ")
+    assert said.startswith(f"5/10 runs done · best val resnet18-finetune {value} · ")
     assert said.endswith(" % (2)")
     narrow = run_words.so_far(state, 78)
     assert narrow.cell_len <= 78
@@ -263,16 +263,17 @@ def test_what_goes_on_again_says_how_long_it_will_take() -> None:
 def test_skipping_says_what_is_kept() -> None:
     before, after = (fold(logs.until(*until, EVENTS)) for until in (("Progress", 3), ("EpochFinished", 2)))
     assert before.current is not None and after.current is not None
-    assert run_words.kept_if_skipped(before.current).startswith("No epoch of it has ended: it will have no result.")
-    assert run_words.kept_if_skipped(after.current).startswith("Its best epoch so far is kept.")
+    assert run_words.kept_if_skipped(before.current).startswith("No epoch has finished, so it will have no result.")
+    assert run_words.kept_if_skipped(after.current).startswith("Its best epoch so far is saved.")
     assert run_words.asked("skip", before.current) == "Skipping"
-    assert run_words.asked("skip", after.current) == "Skipping: its best epoch is being saved"
+    assert run_words.asked("skip", after.current) == "Skipping; saving its best epoch"
     waiting, over = after.runs[1], fold(EVENTS).runs[0]
-    assert run_words.kept_if_skipped(waiting).startswith("It has not begun, and will not: it will have no result.")
-    assert run_words.asked("skip", waiting) == "Skipping: it will not begin"
+    assert run_words.kept_if_skipped(waiting).startswith("It has not started and will have no result.")
+    assert run_words.asked("skip", waiting) == "Skipping; it will not start"
     begun_before = msgspec.structs.replace(waiting, epochs=over.epochs)
-    assert run_words.kept_if_skipped(begun_before).startswith("Its best epoch so far is kept.")
-    assert run_words.kept_if_skipped(over) == "It has ended (finished): there is nothing to skip"
+    assert run_words.kept_if_skipped(begun_before).startswith("Its best epoch so far is saved.")
+    assert run_words.asked("skip", begun_before) == "Skipping; saving its best epoch"
+    assert run_words.kept_if_skipped(over) == "It has already ended (finished); nothing to skip"
 
 
 def test_a_warning_takes_no_room_for_the_path_of_the_data() -> None:

@@ -90,7 +90,7 @@ def _well(report: Report) -> Iterator[Text]:
         yield Text("✓ No group is in both training and validation.", rgb(GREEN))
     found = report.duplicates
     if found is not None and not found.exact and not found.near:
-        yield Text("✓ No image is there twice, and no two look alike.", rgb(GREEN))
+        yield Text("✓ No duplicate or near-duplicate images.", rgb(GREEN))
 
 
 def _classes(report: Report, width: int) -> Table:
@@ -127,7 +127,7 @@ def _unreadable(report: Report) -> Iterator[Text]:
     """All of them: each is a file to be mended or removed."""
     if report.images is None or not (unreadable := report.images.unreadable):
         return
-    yield Text.assemble((f"cannot be read: {counted(len(unreadable), 'image', 'images')}", "bold"))
+    yield Text.assemble((f"unreadable: {counted(len(unreadable), 'image', 'images')}", "bold"))
     for one in unreadable:
         yield Text.assemble(f"  {shown(os.path.relpath(one.path, report.root))}", (f"  {one.reason}", DIM))
 
@@ -136,7 +136,7 @@ def _pairs(report: Report, width: int) -> Iterator[Text]:
     found = report.duplicates
     if found is None:
         return
-    for title, pairs in (("the same image", found.exact), ("look alike", found.near)):
+    for title, pairs in (("duplicates", found.exact), ("near-duplicates", found.near)):
         if not pairs:
             continue
         yield Text.assemble((f"{title}: {counted(len(pairs), 'pair', 'pairs')}", "bold"))
@@ -150,7 +150,7 @@ def _pair(pair: Pair, root: str, width: int) -> Iterator[Text]:
     said = [
         word
         for word, true in (
-            ("two labels", pair.conflict),
+            ("labels differ", pair.conflict),
             (f"{pair.first.part} and {pair.second.part}", pair.across),
             (f"{pair.bits} of 256 bits differ", not pair.exact),
         )
@@ -171,7 +171,7 @@ def _proposed(proposal: Proposal | None) -> Iterator[Text]:
     if proposal is None:
         return
     yield Text.assemble(("names suggest groups", "bold"), f": {shown(proposal.pattern, 200)}")
-    yield Text(f"  {proposal}; nothing is done about it unless you say so", DIM)
+    yield Text(f"  {proposal}; not applied unless you ask for it", DIM)
     for group, paths in proposal.examples:
         yield Text.assemble("  ", (shown(group), rgb(BLUE)), (f"  {', '.join(map(shown, paths))}", DIM))
 
@@ -187,5 +187,5 @@ def _next(report: Report, source: DataSource) -> Iterator[Text]:
     words = [source.path or "", *(word for name, value in given.items() if value for word in (name, value))]
     options = " ".join(filter(None, (shlex.join(filter(None, words)), grouped_options(report, source))))
     yield Text("\nwhat to do", "bold")
-    for command, what in (("tl-tui check", "the same with groups whole:"), ("tl-tui", "train on that:")):
+    for command, what in (("tl-tui check", "check it, split by group:"), ("tl-tui", "train on that split:")):
         yield Text.assemble((f"  {what:<28}", DIM), (shown(f"{command} {options}", 2000), rgb(BLUE)))

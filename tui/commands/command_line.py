@@ -31,7 +31,9 @@ tl-tui run DATA    the same comparison without the app
 `tl-tui app --help` lists the app's options.
 
 DATA is a folder with train/CLASS/* and val/CLASS/*, a folder of class folders, or a CSV file with a path column and a
-label column. Exit status: 0 done, 1 not all of it, 2 wrong usage or unusable input, 130 ended by Ctrl-C or SIGTERM.
+label column.
+
+Exit status: 0 done, 1 not everything done, 2 wrong usage or unusable input, 130 ended by Ctrl-C or SIGTERM.
 """
 
 
@@ -82,17 +84,17 @@ def app(out: Path, **asked: Any) -> int:
     return open_app(experiment, out, seeks_running=not any(asked.values()))
 
 
-@cli.command(short_help="Is the DATA sound? Copies, groups in both parts, and more.")
+@cli.command(short_help="Check the DATA: duplicates, groups in both parts, and more.")
 @data_options
 @json_option
 def check(data: str | None, as_json: bool, **asked: Any) -> int:
-    """Is the DATA sound? Images twice, groups in both parts, what knowing groups alone would score, and more."""
+    """Check the DATA: duplicates, groups in both parts, what knowing the groups alone would score, and more."""
     from tui.commands.check import print_check
 
     return print_check(data_of(data, **asked), as_json=as_json)
 
 
-@cli.command(short_help="Which backbone suits the DATA? Known before anything trains.")
+@cli.command(short_help="Rank backbones on the DATA, before anything trains.")
 @data_options
 @click.option(
     "--backbones",
@@ -105,7 +107,7 @@ def check(data: str | None, as_json: bool, **asked: Any) -> int:
 @click.option("--device", metavar="NAME", default="auto", help="auto, cpu, cuda, cuda:1, …")
 @json_option
 def rank(data: str | None, backbones: str, weights: str, device: str, as_json: bool, **asked: Any) -> int:
-    """Which backbone suits the DATA? Ranked before anything trains, by LogME and a probe on frozen features."""
+    """Rank backbones on the DATA before anything trains, by LogME and a probe on frozen features."""
     from tui.commands.rank import print_ranking
 
     source = data_of(data, **asked)
@@ -124,9 +126,7 @@ def _named(backbones: str) -> tuple[str, ...]:
 
 @cli.command()
 @experiment_options
-@click.option(
-    "--note", metavar="TEXT", default="", help="A line about it that tells it from others; see `tl-tui note`."
-)
+@click.option("--note", metavar="TEXT", default="", help="A note on it; see `tl-tui note`.")
 @json_option
 @detach_option
 def run(out: Path, note: str, as_json: bool, detach: bool, **asked: Any) -> int:
@@ -138,14 +138,16 @@ def run(out: Path, note: str, as_json: bool, detach: bool, **asked: Any) -> int:
     return run_headless(experiment_of(**asked), out, as_json=as_json, note=note)
 
 
-@cli.command(short_help="Go on with an experiment exactly where it stood.")
+@cli.command(short_help="Resume an experiment exactly where it stopped.")
 @click.argument("experiment", required=False)
 @json_option
 @detach_option
-@click.option("--force", is_flag=True, help="Go on although the images have changed, or another host may be at it.")
+@click.option(
+    "--force", is_flag=True, help="Resume even if the images have changed, or another host may be running it."
+)
 @out_option
 def resume(experiment: str | None, as_json: bool, detach: bool, force: bool, out: Path) -> int:
-    """Go on with an EXPERIMENT that was interrupted (the newest such if not given), exactly where it stood."""
+    """Resume an interrupted EXPERIMENT (default: the newest) exactly where it stopped."""
     from tui.commands.find import find_interrupted
     from tui.commands.run import resume_detached, resume_headless
 
@@ -153,39 +155,39 @@ def resume(experiment: str | None, as_json: bool, detach: bool, force: bool, out
     return (resume_detached if detach else resume_headless)(folder, force=force, as_json=as_json)
 
 
-@cli.command(short_help="Show an experiment that another process runs, and control it.")
+@cli.command(short_help="Open an experiment that another process is running, and control it.")
 @click.argument("experiment", required=False)
 @out_option
 def attach(experiment: str | None, out: Path) -> int:
-    """Show an EXPERIMENT in the app and control it, whichever process runs it (the newest that runs if not given)."""
+    """Open a running EXPERIMENT (default: the newest) in the app and control it, whichever process runs it."""
     from engine.specs.presets import known_strategies
     from engine.specs.spec import default_experiment
     from tui.commands.find import find_running
     from tui.session import open_app
 
     if not (sys.stdin.isatty() and sys.stdout.isatty()):
-        raise click.UsageError("attach needs a terminal; `tl-tui ctl status` needs none")
+        raise click.UsageError("attach needs a terminal; `tl-tui ctl status` does not")
     known = known_strategies()
     return open_app(default_experiment(known), out, find_running(experiment, out))
 
 
-@cli.command(short_help="Pause, resume, stop or skip without a screen, or ask how it stands.")
+@cli.command(short_help="Pause, resume, stop or skip without the app, or print the status.")
 @click.argument("words", nargs=-1, metavar="[EXPERIMENT] pause|resume|stop|skip [RUN]|status")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 @out_option
 def ctl(words: tuple[str, ...], as_json: bool, out: Path) -> int:
-    """Control an EXPERIMENT that runs (the newest such if not given), without a screen, or ask how it stands.
+    """Control a running EXPERIMENT (default: the newest) without the app, or print its status.
 
-    `skip` ends the run that trains, or the RUN that is named; one that waits does not begin.
+    `skip` ends the run that is training, or the named RUN; one that is waiting does not start.
     """
     from tui.commands.ctl import ACTIONS, control
 
     run = words[-1] if words[-2:-1] == ("skip",) and words[-1] not in ACTIONS else None
     *names, action = (words if run is None else words[:-1]) or ("",)
     if action not in ACTIONS or len(names) > 1:
-        unknown = f"{action!r} is nothing to do; " if action and action not in ACTIONS else ""
+        unknown = f"unknown action {action!r}; " if action and action not in ACTIONS else ""
         said = "|".join(ACTIONS).replace("skip", "skip [RUN]")
-        raise click.UsageError(f"{unknown}say what to do: `tl-tui ctl [EXPERIMENT] {said}`")
+        raise click.UsageError(f"{unknown}use `tl-tui ctl [EXPERIMENT] {said}`")
     return control(names[0] if names else None, action, run, out, as_json=as_json)
 
 
@@ -199,12 +201,12 @@ def runs(out: Path, as_json: bool) -> int:
     return print_runs(out, as_json=as_json)
 
 
-@cli.command(short_help="Write a line about an experiment that tells it from others.")
+@cli.command(short_help="Write a note on an experiment.")
 @click.argument("experiment")
 @click.argument("words", nargs=-1, required=True, metavar="TEXT...")
 @out_option
 def note(experiment: str, words: tuple[str, ...], out: Path) -> int:
-    """Write a line about an EXPERIMENT in place of the one it had, also while it runs; an empty TEXT removes it."""
+    """Write or replace the note on an EXPERIMENT, also while it runs; an empty TEXT removes it."""
     from engine.folders.note import write_note
     from tui.commands.find import find_experiment
 
@@ -215,31 +217,31 @@ def note(experiment: str, words: tuple[str, ...], out: Path) -> int:
 @cli.command(short_help="Delete experiments: their folders, and the trained networks in them.")
 @click.argument("experiments", nargs=-1, required=True, metavar="EXPERIMENT...")
 @click.option("--yes", is_flag=True, help="Do not ask.")
-@click.option("--force", is_flag=True, help="Delete although another host may be at it.")
+@click.option("--force", is_flag=True, help="Delete even if another host may be running it.")
 @out_option
 def delete(experiments: tuple[str, ...], yes: bool, force: bool, out: Path) -> int:
-    """Delete EXPERIMENTs: folders, or full names in --out. Never one that runs, nor files that tl-tui did not make."""
+    """Delete EXPERIMENTs: folders, or full names in --out. Never one that is running, nor files not made by tl-tui."""
     from tui.commands.delete import delete_experiments
 
     return delete_experiments(experiments, out, yes=yes, force=force)
 
 
-@cli.command(short_help="Compare what experiments came to, as a table or a file.")
+@cli.command(short_help="Compare experiments, as a table or a file.")
 @click.argument("experiments", nargs=-1, metavar="[EXPERIMENT[:RUN]]...")
-@click.option("--positive", metavar="CLASS", help="Of two classes, the one that sensitivity is about.")
-@click.option("--runs", "single_runs", is_flag=True, help="A column a run instead of one a strategy.")
+@click.option("--positive", metavar="CLASS", help="Of two classes, the positive one (for sensitivity).")
+@click.option("--runs", "single_runs", is_flag=True, help="One column per run instead of per strategy.")
 @click.option(
     "--format",
     "format_",
     type=click.Choice(["table", "json", "csv", "md"]),
-    help="table if not given, or what FILE's ending says.",
+    help="Default: table, or by FILE's extension.",
 )
 @click.option(
     "-o",
     "--output",
     type=click.Path(path_type=Path, dir_okay=False),
     metavar="FILE",
-    help="Write there instead of on the screen.",
+    help="Write to FILE instead of the screen.",
 )
 @out_option
 def compare(
@@ -250,27 +252,27 @@ def compare(
     output: Path | None,
     out: Path,
 ) -> int:
-    """Compare what EXPERIMENTs came to: folders, or (beginnings of) names below --out; the newest if none is given.
+    """Compare EXPERIMENTs: folders, or names (or unique prefixes) in --out. Default: the newest.
 
-    Several that were measured on the same data stand side by side; EXPERIMENT:RUN is one run of it.
+    Several measured on the same data are shown side by side; EXPERIMENT:RUN is one run of it.
     """
     from tui.commands.compare import print_comparison
 
     return print_comparison(experiments, format_, output, out, positive=positive, single_runs=single_runs)
 
 
-@cli.command(short_help="What a trained network says of other images.")
+@cli.command(short_help="Classify other images with a trained network.")
 @click.argument("experiment", metavar="EXPERIMENT[:RUN]")
 @click.argument("images", nargs=-1, required=True, type=click.Path(path_type=Path), metavar="IMAGE|FOLDER...")
 @click.option("--format", "format_", type=click.Choice(["text", "csv", "json"]), default="text", show_default=True)
-@click.option("--wrong", is_flag=True, help="Of images with a label only those it gets wrong, its surest first.")
+@click.option("--wrong", is_flag=True, help="Only the labelled images it gets wrong, most confident mistakes first.")
 @click.option("--device", metavar="NAME", default="auto", help="auto, cpu, cuda, cuda:1, …")
 @out_option
 def predict(experiment: str, images: tuple[Path, ...], format_: str, wrong: bool, device: str, out: Path) -> int:
-    """Ask a trained network of other images: that of RUN, or of EXPERIMENT's run with the best validation accuracy.
+    """Classify other images with a trained network: RUN's, or that of the EXPERIMENT's best run.
 
-    Images are seen as the run saw its own. In csv and json with the probability of every class. Where a FOLDER has
-    folders named as classes, also how accurate the network is there.
+    The best run has the highest validation accuracy. Images are prepared as in training. csv and json give the
+    probability of every class. If a FOLDER has folders named after the classes, it also reports the accuracy there.
     """
     from tui.commands.predict import print_predictions
 
@@ -282,10 +284,10 @@ def predict(experiment: str, images: tuple[Path, ...], format_: str, wrong: bool
 @click.argument("file", required=False, type=click.Path(path_type=Path, dir_okay=False), metavar="[FILE.onnx]")
 @out_option
 def onnx(experiment: str, file: Path | None, out: Path) -> int:
-    """Write a trained network as an ONNX file: that of RUN, or of EXPERIMENT's run with the best validation accuracy.
+    """Export a trained network as an ONNX file: RUN's, or that of the EXPERIMENT's most accurate run.
 
-    FILE is best.onnx beside the run's best.safetensors if not given; one that is there is replaced. It takes RGB images
-    in 0..1 and gives probabilities, and is kept only where onnxruntime gets the answers from it that PyTorch gives.
+    FILE defaults to best.onnx beside the run's best.safetensors; an existing one is replaced. It takes RGB images
+    in 0..1 and gives probabilities, and is kept only if onnxruntime gets the same answers from it as PyTorch.
     """
     from tui.commands.onnx import write_onnx
 
@@ -295,16 +297,16 @@ def onnx(experiment: str, file: Path | None, out: Path) -> int:
 @cli.command()
 @json_option
 def presets(as_json: bool) -> int:
-    """List the strategies that ship and your own."""
+    """List the built-in strategies and your own."""
     from tui.commands.lists import print_presets
 
     return print_presets(as_json=as_json)
 
 
-@cli.group(invoke_without_command=True, short_help="What was prepared once for later experiments.")
+@cli.group(invoke_without_command=True, short_help="Show or clear what is cached for later experiments.")
 @click.pass_context
 def cache(context: click.Context) -> int:
-    """List what was prepared once for later experiments, and the room it takes; `tl-tui cache clear` removes it."""
+    """List what is cached for later experiments and its size; `tl-tui cache clear` removes it."""
     if context.invoked_subcommand is not None:
         return 0
     from tui.commands.lists import print_cache
@@ -314,21 +316,21 @@ def cache(context: click.Context) -> int:
 
 @cache.command()
 def clear() -> int:
-    """Remove all of it; what is needed again is prepared again."""
+    """Empty the cache; what is needed again is prepared again."""
     from tui.commands.lists import clear_cache
 
     return clear_cache()
 
 
-@cli.command(short_help="What tl-tui finds on this machine: device, precision, weights.")
+@cli.command(short_help="Show what tl-tui finds on this machine: device, precision, weights.")
 @click.option(
     "--backbones",
     metavar="NAME,NAME,…",
-    help="torchvision models whose weights to look for.  [default: those of the strategies that `presets` lists]",
+    help="torchvision models whose weights to look for.  [default: those in `presets`]",
 )
 @json_option
 def doctor(backbones: str | None, as_json: bool) -> int:
-    """Say what tl-tui finds on this machine: versions, device, precision, weights."""
+    """Show what tl-tui finds on this machine: versions, device, precision, weights."""
     from tui.commands.lists import print_doctor
 
     return print_doctor(() if backbones is None else _named(backbones), as_json=as_json)

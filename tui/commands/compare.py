@@ -69,9 +69,7 @@ def _format_of(output: Path | None) -> str:
         return "table"
     if ending[1:] not in FORMATS:
         known = ", ".join(f".{one}" for one in FORMATS)
-        raise SpecError(
-            f"-o {shown(str(output), 400)}: no format ends in {ending}; {known} and .txt do, or say --format"
-        )
+        raise SpecError(f"-o {shown(str(output), 400)}: unknown ending {ending}; use {known} or .txt, or give --format")
     return ending[1:]
 
 
@@ -91,7 +89,7 @@ def _sources(experiments: Sequence[str], out: Path) -> list[Source]:
 def _source(folder: Path, wanted: frozenset[str] | None) -> Source:
     state = read_state(folder)
     if not state.runs:
-        raise SpecError(f"{folder.name} has nothing to compare: {shown(state.error) or 'it has only just begun'}")
+        raise SpecError(f"{folder.name} has nothing to compare: {shown(state.error) or 'it has only just started'}")
     runs = None
     if wanted is not None:
         runs = frozenset(run.run for run in named_runs(folder, state.runs, wanted))
@@ -101,8 +99,8 @@ def _source(folder: Path, wanted: frozenset[str] | None) -> Source:
 def _not_positive(positive: str, comparison: Comparison) -> str:
     classes = comparison.data.classes
     if positive not in classes:
-        return f"--positive {positive!r} is no class of this data; there are {', '.join(classes)}"
-    return f"--positive means something where there are two classes; here there are {len(classes)}"
+        return f"--positive {positive!r} is not a class of this data; there are {', '.join(classes)}"
+    return f"--positive needs two classes; this data has {len(classes)}"
 
 
 def _table_as_text(comparison: Comparison, *, single_runs: bool) -> str:

@@ -44,7 +44,7 @@ def control(experiment: str | None, action: Asked, run: str | None, out: Path, *
     if action != "status":
         if state.end is not None or not is_being_written(folder):
             raise SpecError(
-                f"{folder.name} does not run now ({status(with_writer(state, folder))}): {action} would do nothing"
+                f"{folder.name} is not running ({status(with_writer(state, folder))}), so {action} would do nothing"
             )
         ends = state.current if run is None else _to_skip(run, state, folder)
         if not _is_so(action, ends, state):
@@ -72,7 +72,7 @@ def control(experiment: str | None, action: Asked, run: str | None, out: Path, *
             print_line(line)
     if not obeyed:
         why = "it has not taken effect yet" if state.end is None else "it ended first"
-        sys.stderr.write(f"tl-tui: {action} was asked for; {why}\n")
+        sys.stderr.write(f"tl-tui: {action} requested; {why}\n")
     return 0 if obeyed else 1
 
 

@@ -22,7 +22,7 @@ def delete_experiments(names: Sequence[str], out: Path, *, yes: bool, force: boo
     """
     folders = dict.fromkeys([find_by_full_name(name, out).absolute() for name in names])
     if not yes and not sys.stdin.isatty():
-        raise click.UsageError("there is nobody to ask; --yes deletes without a question")
+        raise click.UsageError("there is nobody to ask; --yes deletes without asking")
     kept = False
     for folder in folders:
         inside = contents(folder)

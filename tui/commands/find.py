@@ -28,7 +28,7 @@ def find_experiment(name: str | None, out: Path) -> Path:
         newest = next((summary.folder for summary in iter_summaries(out) if summary.strategies), None)
         if newest is None:
             raise SpecError(
-                f"there is no experiment in {_place(out)}; `tl-tui run` makes one, --out names another place"
+                f"there is no experiment in {_place(out)}; `tl-tui run` creates one, --out names another folder"
             )
         return newest
     return _find(name, out, (EVENTS,))
@@ -42,7 +42,9 @@ def find_by_full_name(name: str, out: Path) -> Path:
     if (folder := _named(name, out, (EVENTS,))) is not None:
         return folder
     if found := _beginning(name, out, (EVENTS,)):
-        raise SpecError(f"{name!r} is only how {listed(found)} begins; this cannot be undone, so write the full name")
+        raise SpecError(
+            f"{name!r} is only a prefix of {listed(found)}; deleting cannot be undone, so give the full name"
+        )
     raise _nobody(name, out)
 
 
@@ -78,7 +80,7 @@ def find_network(name: str, out: Path) -> tuple[Path, RunState]:
     kept = [run for run in named if run.best is not None and weights_file(folder, run.run).is_file()]
     if not kept:
         raise SpecError(
-            f"{shown(folder.name)}: no network of {wanted or 'its runs'} is kept; one is once an epoch ended"
+            f"{shown(folder.name)}: no network of {wanted or 'its runs'} is saved yet; one is after the first epoch"
         )
     return folder, max(kept, key=lambda run: (run.best.val.accuracy, -run.best.val.loss) if run.best else (0.0, 0.0))
 
@@ -109,8 +111,8 @@ def find_running(name: str | None, out: Path) -> Path:
 def _to_look_at(found: Sequence[Summary]) -> str:
     """What can be done where nothing runs: to go on with the newest if that was interrupted, or to name one."""
     if found and found[0].status == "interrupted":
-        return f"`tl-tui resume {called(found[0].folder)}` goes on with the newest, which was interrupted"
-    return "a name says which to look at"
+        return f"`tl-tui resume {called(found[0].folder)}` resumes the newest, which was interrupted"
+    return "give a name to open another"
 
 
 def _to_resume(found: Sequence[Summary]) -> str:
@@ -120,12 +122,12 @@ def _to_resume(found: Sequence[Summary]) -> str:
 
     stopped = (one.folder for one in found if one.status == "stopped" and can_go_on(read_state(one.folder)))
     if (newest := next(stopped, None)) is not None:
-        return f"`tl-tui resume {called(newest)}` goes on with what was stopped"
-    return "`tl-tui ctl resume` goes on with one that was paused; a name says which is meant"
+        return f"`tl-tui resume {called(newest)}` resumes what was stopped"
+    return "`tl-tui ctl resume` resumes one that was paused; give a name to choose one"
 
 
 def _place(out: Path) -> str:
-    """The whole path: the present folder may be another than the person thinks."""
+    """The absolute path, as the current folder may not be the one that the person has in mind."""
     return shown(str(out.absolute()), 1000)
 
 
@@ -143,7 +145,7 @@ def _newest(
         if one.status == status or or_else(one):
             return one.folder
         others.append(one)
-    raise SpecError(f"no experiment in {_place(out)} is {status}; {advice(others)}, --out names another place")
+    raise SpecError(f"no experiment in {_place(out)} is {status}; {advice(others)}, --out names another folder")
 
 
 def _find(name: str, out: Path, marks: Sequence[str]) -> Path:
@@ -152,7 +154,9 @@ def _find(name: str, out: Path, marks: Sequence[str]) -> Path:
         return folder
     found = _beginning(name, out, marks)
     if len(found) > 1:
-        raise SpecError(f"several experiments in {_place(out)} begin with {name!r}: {listed(found)}; write more of it")
+        raise SpecError(
+            f"several experiments in {_place(out)} begin with {name!r}: {listed(found)}; give more of the name"
+        )
     if not found:
         raise _nobody(name, out)
     return out / found[0]

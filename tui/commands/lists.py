@@ -30,7 +30,7 @@ def print_runs(out: Path, *, as_json: bool) -> int:
             {"experiments": [{name: one[name] for name in one if name not in ("stamp", "spec")} for one in told]}
         )
     if not found:
-        print_line(f"There is no experiment in {out} yet; `tl-tui` or `tl-tui run` makes one.")
+        print_line(f"No experiments in {out} yet; `tl-tui` or `tl-tui run` creates one.")
         return 0
     names = [shown(name, 400) for one in found for name in (one.name, *(f"  {strategy}" for strategy in one.reached))]
     table = _table("experiment", "state", "time", "val accuracy")
@@ -66,14 +66,14 @@ def print_presets(*, as_json: bool) -> int:
         Console().print(table)
         print_line("")
     print_line(
-        "Any torchvision model can be trained on any rung, as BACKBONE-RUNG: resnet50-probe, vit_b_16-last-stage."
+        "Any torchvision model can be trained in these ways, as BACKBONE-RUNG: resnet50-probe, vit_b_16-last-stage."
     )
     ladder = _table("rung", "what trains")
     for rung in rungs().values():
         ladder.add_row(_plain(rung.name), _plain(rung.about))
     Console().print(ladder)
     print_line("")
-    print_line(f"Your own strategies belong in {own_strategies_file()}, or in a file given with --config.")
+    print_line(f"Put your own strategies in {own_strategies_file()}, or in a file given with --config.")
     return 0
 
 
@@ -86,7 +86,7 @@ def print_cache() -> int:
     used = f"{taken} of at most {size(most)}" if most else "no room for a cache"
     print_line(f"{shown(str(cache.folder()), 400)}: {used}")
     if not found:
-        print_line("Nothing is prepared yet; the first experiment on your images does it.")
+        print_line("Nothing is cached yet; the first experiment on your images will be.")
         return 0
     table = _table("kind", "what", "size", "last used")
     for entry in found:

@@ -24,9 +24,9 @@ out_option = click.option(
     help="The folder of experiments.",
 )
 json_option = click.option(
-    "--json", "as_json", is_flag=True, help="Print one JSON object on stdout at the end, all else on stderr."
+    "--json", "as_json", is_flag=True, help="Print one JSON object to stdout at the end, everything else to stderr."
 )
-detach_option = click.option("--detach", is_flag=True, help="Leave it to a process of its own, and print its name.")
+detach_option = click.option("--detach", is_flag=True, help="Run it in the background, and print its name.")
 
 
 def data_options(command: F) -> F:
@@ -35,18 +35,20 @@ def data_options(command: F) -> F:
         click.argument("data", required=False),
         click.option("--validation", metavar="CSV", help="A second CSV file, for validation."),
         click.option("--images", metavar="DIR", help="The folder that a CSV's paths are relative to."),
-        click.option("--group", metavar="COLUMN", help="The CSV column that names each image's patient, scene, …"),
+        click.option("--group", metavar="COLUMN", help="CSV column with each image's group: patient, scene, …"),
         click.option(
             "--group-pattern",
             metavar="REGEX",
-            help=r"What finds it in an image's path below DATA, in a bracket: 'patient-(\d+)'.",
+            help=r"Regex whose bracket captures the group in the path below DATA: 'patient-(\d+)'.",
         ),
         click.option(
             "--split",
             type=click.Choice(["given", "grouped"]),
-            help="grouped: divide training and validation anew, such groups whole.",
+            help="grouped: re-split training and validation by group.",
         ),
-        click.option("--test-fraction", type=float, metavar="SHARE", help="Set so much apart for a test, such as 0.2."),
+        click.option(
+            "--test-fraction", type=float, metavar="SHARE", help="Hold out this share as a test set, such as 0.2."
+        ),
     ]
     for option in reversed(options):
         command = option(command)
@@ -72,47 +74,47 @@ def experiment_options(command: F) -> F:
             "strategies",
             multiple=True,
             metavar="NAME",
-            help="A strategy to run, such as resnet50-probe (see `tl-tui presets`); may be repeated. "
-            "Both of the two default ones if not given.",
+            help="A strategy to run, such as resnet50-probe (see `tl-tui presets`); repeatable.  "
+            "Default: resnet18-finetune and mobilenetv3-extract.",
         ),
-        click.option("--epochs", type=int, help="Epochs of every strategy."),
-        click.option("--batch-size", type=int, help="Images a training step."),
-        click.option("--lr", type=float, help="Initial learning rate of every strategy."),
+        click.option("--epochs", type=int, help="Epochs for every strategy."),
+        click.option("--batch-size", type=int, help="Images per training step."),
+        click.option("--lr", type=float, help="Initial learning rate for every strategy."),
         click.option(
             "--seed",
             "seeds",
             type=int,
             multiple=True,
-            help="A seed; may be repeated: each strategy runs once for each.",
+            help="A seed; repeatable: each strategy runs once per seed.",
         ),
         click.option(
-            "--seeds", "seed_count", type=click.IntRange(1, 1000), metavar="N", help="So many seeds: 0, 1, … N-1."
+            "--seeds", "seed_count", type=click.IntRange(1, 1000), metavar="N", help="Run N seeds: 0, 1, … N-1."
         ),
         click.option(
             "--folds",
             type=click.IntRange(2, 100),
             metavar="K",
-            help="Divide training and validation images into K parts, and validate on each in a run of its own.",
+            help="K-fold cross-validation over the training and validation images.",
         ),
         click.option("--weights", metavar="default|none|DIR|FILE", help="Pretrained weights to start from."),
         click.option("--device", metavar="NAME", help="auto, cpu, cuda, cuda:1, …"),
         click.option(
             "--precision",
             type=click.Choice(["auto", "fp32", "tf32", "bf16", "fp16"]),
-            help="Precision of the network's arithmetic; auto: bf16 or fp16 where the device has it, else fp32.",
+            help="Arithmetic precision; auto: bf16 or fp16 if the device has it, else fp32.",
         ),
         click.option(
             "--compile",
             is_flag=True,
             default=None,
-            help="torch.compile for fine-tuning: costs seconds to minutes at the start of every run, "
-            "gives faster steps on a GPU; on CPUs it gained nothing.",
+            help="torch.compile for fine-tuning: adds seconds to minutes at the start of every run "
+            "for faster steps on a GPU; no gain on CPUs.",
         ),
         click.option(
             "--config",
             type=click.Path(path_type=Path),
             metavar="FILE",
-            help="A TOML file: an experiment, or strategies of your own.",
+            help="A TOML file with an experiment, or with your own strategies.",
         ),
         out_option,
     ]
@@ -146,7 +148,7 @@ def experiment_of(
     from engine.specs.strategy import changed_strategy
 
     if seeds and seed_count:
-        raise click.UsageError("--seed names a seed, --seeds says how many: give one of the two")
+        raise click.UsageError("--seed names a seed, --seeds says how many: use one or the other")
     seeds = seeds or tuple(range(seed_count or 0))
     known = known_strategies()
     experiment = spec.load_experiment(config, known) if config else spec.default_experiment(known)

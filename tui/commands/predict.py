@@ -63,8 +63,8 @@ def print_predictions(
             print_line(warning, to_stderr=True)
     if wrong and not labels:
         raise DataError(
-            f"none of these images has a label, so nobody knows which are wrong; --wrong needs a FOLDER with folders "
-            f"named as the classes: {listed([*network.classes])}"
+            f"none of these images is labelled, so wrong ones cannot be told; --wrong needs a FOLDER with folders "
+            f"named after the classes: {listed([*network.classes])}"
         )
     paths = [path for _, below in there for path in below]
     said = predictions_of(network, paths)
@@ -134,7 +134,7 @@ def _seen(folder: Path, run: RunState, paths: Sequence[str]) -> SeenBefore | Non
     try:
         return with_progress_bar(seen_by(folder, run, paths), Console(stderr=True))
     except (DataError, SpecError) as error:
-        print_line(f"whether it was trained on some of these images is not known: {error}", to_stderr=True)
+        print_line(f"cannot tell whether it was trained on some of these images: {error}", to_stderr=True)
         return None
 
 
@@ -147,7 +147,7 @@ def _print_scores(scores: Scores, interval: tuple[float, float], seen: SeenBefor
     table.add_column("class", no_wrap=True)
     for column in ("images", "right", ""):
         table.add_column(column, justify="right")
-    table.add_column("most often taken for", no_wrap=True)
+    table.add_column("most often predicted as", no_wrap=True)
     room = max(12, (console.width - NUMBERS) // 2)
     for number, one in enumerate(scores.classes):
         if one.support:
@@ -172,9 +172,9 @@ def _sentences(scores: Scores, interval: tuple[float, float], seen: SeenBefore |
         f"{f', no image of {listed(absent)}' if absent else ''}"
     )
     if seen is not None and seen.trained_on:
-        yield f"It was trained on {seen.trained_on:,} of them (the same bytes), which flatters."
+        yield f"It was trained on {seen.trained_on:,} of them (the same bytes), so this is optimistic."
     if seen is not None and seen.validated_on:
-        yield f"Its best epoch was chosen on {seen.validated_on:,} of them (validation images), which flatters."
+        yield f"Its best epoch was chosen on {seen.validated_on:,} of them (validation images), so this is optimistic."
 
 
 def _as_object(scores: Scores, interval: tuple[float, float], seen: SeenBefore | None) -> dict[str, Any]:

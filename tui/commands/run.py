@@ -79,7 +79,7 @@ def detach_headless(folder: Path, *, force: bool, as_json: bool) -> int:
         raise SpecError(f"{folder.name} could not be started: {error}") from None
     found = {"experiment": folder.name, "folder": str(folder.resolve()), "process": process}
     sys.stdout.write(json_text(found) if as_json else f"{visible(folder.name)}\n")
-    sys.stderr.write(f"process {process}; `tl-tui attach {called(folder)}` shows it\n")
+    sys.stderr.write(f"process {process}; `tl-tui attach {called(folder)}` opens it\n")
     return 0
 
 
@@ -98,11 +98,11 @@ def _shown(host: thread.ThreadHost, *, as_json: bool) -> int:
     if isinstance(host.failure, SpecError | DataError):
         raise host.failure
     if host.failure is not None:
-        console.print(Text.assemble(("The experiment could not go on:", "red"), f" {shown(host.error, 400)}"))
+        console.print(Text.assemble(("The experiment could not continue:", "red"), f" {shown(host.error, 400)}"))
         log = host.folder / ENGINE_LOG
         if log.is_file() and log.stat().st_size:  # it lies on the same disk, which may be full
             console.print(Text(f"The full traceback is in {shown(str(log), 1000)}"))
-        console.print(Text(f"Once that is mended, `tl-tui resume {called(host.folder)}` goes on with it."))
+        console.print(Text(f"Once that is fixed, `tl-tui resume {called(host.folder)}` continues it."))
         return 1
     comparison = compare([Source(as_left(state), host.folder)])
     console.print()
@@ -181,13 +181,13 @@ def lines(event: AnyEvent, state: ExperimentState) -> Iterator[Text]:
         case ev.Warned(message=message):
             yield Text.assemble(("warning:", "yellow"), f" {shown(message, 400)}")
         case ev.ExperimentResumed():
-            yield Text.assemble((shown(state.name), "bold"), " goes on")
+            yield Text.assemble((shown(state.name), "bold"), " resumed")
         case ev.RunStarted(run=run, parameters_trainable=trainable, precision=precision, weights=weights):
             facts = f" · {trainable:,} parameters train · {shown(precision)} · {shown(weights)}"
             yield Text.assemble((shown(run), "bold"), facts)
             if event.step or event.epoch > 1:
                 yield Text(
-                    f"{shown(run)} · goes on in epoch {event.epoch} after {counted(event.step, 'step', 'steps')}"
+                    f"{shown(run)} · resumes in epoch {event.epoch} after {counted(event.step, 'step', 'steps')}"
                 )
         case ev.EpochFinished(run=run, epoch=number, train=train, val=val, learning_rate=rate):
             strategy = state.run(run).strategy
@@ -215,7 +215,7 @@ def _follow(host: thread.ThreadHost, display: Display, ending: threading.Event) 
     while True:
         if ending.is_set() and not said:
             said = True
-            display.console.print("[yellow]ending: where it stands is being saved; once more ends at once[/]")
+            display.console.print("[yellow]stopping: saving its state; again to quit at once[/]")
         alive = host.is_alive()  # asked before reading, so that nothing written at the end is missed
         if host.problem != problem:
             problem = host.problem
@@ -236,8 +236,8 @@ def _follow(host: thread.ThreadHost, display: Display, ending: threading.Event) 
 
 def _about_log(problem: str) -> str:
     if not problem:
-        return "the log can be written again; nothing that matters is missing"
-    return f"the log cannot be written ({shown(problem)}): training goes on, and it is tried again"
+        return "the log can be written again; nothing important is missing"
+    return f"cannot write the log ({shown(problem)}): training continues, and writing is retried"
 
 
 @contextmanager

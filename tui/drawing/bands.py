@@ -61,7 +61,7 @@ def gap(runs: Sequence[RunState]) -> Curves:
     last = f"{100 * points[-1][1]:+.1f} points" if points else ""
     span = _epochs(runs)
     level = Series("", ((span[0], 0.0), (span[1], 0.0)), GREY, "dotted")
-    series = (level, Series("train less val", points, ROSE, value=last, band=band)) if points else ()
+    series = (level, Series("train - val", points, ROSE, value=last, band=band)) if points else ()
     if top - bottom < 0.02:
         bottom, top = bottom - 0.01, top + 0.01
     return Curves(_title("gap", runs), series, span, (bottom, top), lambda value: f"{100 * value:+.0f} pt")

@@ -29,7 +29,7 @@ def confusion_tables(matrices: Sequence[Matrix], width: int) -> list[RenderableT
     whole = all(len(matrix.classes) <= LARGEST for matrix in matrices)
     needed = max(map(_width, matrices))
     per_row = max(1, (width + GAP) // (needed + GAP))
-    title = f"Confusion on the {matrices[0].part} images" + (" (true class: a row)" if whole else ", the worst pairs")
+    title = f"Confusion on the {matrices[0].part} images" + (" (rows: true class)" if whole else ", the worst pairs")
     parts: list[RenderableType] = [Text(title, f"bold {rgb(BLUE)}")]
     for first in range(0, len(matrices), per_row):
         beside = Table.grid(padding=(0, GAP, 0, 0))
@@ -61,7 +61,7 @@ def _matrix(matrix: Matrix) -> Table:
 
 def _pairs(matrix: Matrix) -> Table:
     table = _table()
-    table.add_column("true → taken for", header_style=rgb(GREY), max_width=26)
+    table.add_column("true → predicted", header_style=rgb(GREY), max_width=26)
     table.add_column("images", header_style=rgb(GREY), justify="right", no_wrap=True)
     for pair in matrix.most_confused:
         names = f"{shown(pair.true, 20)} → {shown(pair.predicted, 20)}"

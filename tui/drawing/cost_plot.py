@@ -20,11 +20,11 @@ from tui.drawing.plot import Curves, Series
 from tui.drawing.text import told_apart
 from tui.drawing.theme import GREY, Colour, colour_of, rgb
 
-Cost = Literal["time", "memory", "processor time"]
+Cost = Literal["time", "memory", "CPU time"]
 COSTS: dict[Cost, tuple[Callable[[Row], float | None], Callable[[float], str]]] = {
     "time": (lambda row: row.seconds_total, duration),
     "memory": (lambda row: row.peak_memory_bytes, size),
-    "processor time": (lambda row: row.cpu_seconds, duration),
+    "CPU time": (lambda row: row.cpu_seconds, duration),
 }
 MARKS = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
 ROWS = 100
@@ -94,9 +94,9 @@ def curves(found: Sequence[Mark], cost: Cost) -> Curves:
     for at in sorted(place(one.cost) for one in found):
         if not x_marks or at - x_marks[-1] >= gap:
             x_marks.append(at)
-    scale = ", logarithmic" if logarithmic else ""
+    scale = " (log scale)" if logarithmic else ""
     return Curves(
-        f"accuracy against {cost}{scale}",
+        f"accuracy vs. {cost}{scale}",
         (*lines, *letters),
         (left, right),
         accuracy_axis(mark.low for mark in found),

@@ -66,13 +66,13 @@ def learning_rate(run: RunState) -> Curves:
     logarithmic = low > 0 and top / low > DECADES_WORTH_A_LOG
     y = (low / 1.5, top * 1.2) if logarithmic else (0.0, rounded_up(top))
     return Curves(
-        "learning rate of the head" if run.stage_rates else "learning rate",
+        "head learning rate" if run.stage_rates else "learning rate",
         drawn,
         (0.0, float(max(1, len(run.learning_rates)))),
         y,
         "{:.0e}".format if logarithmic else "{:.2g}".format,
         logarithmic=logarithmic,
-        empty="none: L-BFGS solves at once" if run.strategy.is_probe and not run.never_began else _nothing(run),
+        empty="none: L-BFGS solves it directly" if run.strategy.is_probe and not run.never_began else _nothing(run),
     )
 
 
@@ -115,9 +115,17 @@ def _of_rates(run: RunState) -> object:
 
 
 def _of_memory(run: RunState) -> object:
-    """Every sample at first, then each time that there are a fiftieth more: fewer would move no dot by a cell."""
+    """Every sample at first, then each time that there are a fiftieth more: fewer would move no dot by a cell; and each
+    that reads otherwise in the legend.
+    """
     step = max(1, len(run.memory) // 50)
-    return len(run.memory) // step, step, run.is_over
+    return len(run.memory) // step, step, run.is_over, _in_words(run.memory[-1].memory) if run.memory else ()
+
+
+def _in_words(memory: Memory) -> tuple[str, ...]:
+    """What the legend says of a sample."""
+    values = [memory.rss] if memory.allocated is None else [value(memory) for _, value, *_ in MEMORY_SERIES]
+    return tuple(size(value) for value in values if value is not None)
 
 
 CHARTS: tuple[tuple[Callable[[RunState], Curves], Callable[[RunState], object]], ...] = (
@@ -161,8 +169,8 @@ def _seconds(value: float) -> str:
 def _nothing(run: RunState) -> str:
     """What stands in place of a curve without points."""
     if run.never_began:
-        return "skipped before it began"
-    return "over before it was measured" if run.is_over else "nothing yet"
+        return "skipped before it started"
+    return "ended before anything was measured" if run.is_over else "nothing yet"
 
 
 def epochs_of(run: RunState) -> tuple[float, float]:

@@ -33,7 +33,7 @@ def comparison_table(comparison: Comparison, *, single_runs: bool = False) -> Re
     ``single_runs``: a column a run instead of one a strategy.
     """
     if not comparison.runs:
-        return Text("There is nothing to compare yet.")
+        return Text("Nothing to compare yet.")
     return _ComparisonTable(comparison, single_runs)
 
 
@@ -65,19 +65,19 @@ class _ComparisonTable:
     def _legend(self) -> str:
         said = []
         if any(any(line.best) for section in self.sections for line in section.lines):
-            said.append(f"{BEST} best of its line")
+            said.append(f"{BEST} best in its row")
         if any(len(column.rows) > 1 for column in self.columns):
             said.append("mean ± standard deviation over the runs")
         if any(matrix.runs > 1 for matrix in self.matrices):
-            said.append("confusion added up over them")
+            said.append("confusion summed over them")
         if self.comparison.leak is not None and is_far_above(self.comparison.leak):
-            said.append("without pixels: what the groups of the images alone give away")
+            said.append("groups alone: the accuracy of guessing from an image's group, without looking at it")
         titles = {section.title for section in self.sections}
         if TITLES["test"] in titles:
             once = " once" if all(row.times_tested < 2 for row in self.comparison.runs) else ""
-            said.append(f"validation chose the epoch and flatters, test was measured{once} at that epoch")
+            said.append(f"validation chose the best epoch and is optimistic; test was measured{once} at that epoch")
         elif any(row.epochs > 1 for row in self.comparison.runs):
-            said.append("the validation images also chose the best epoch, so what they tell flatters a little")
+            said.append("the validation images also chose the best epoch, so results on them are slightly optimistic")
         return " · ".join(said)
 
 
@@ -97,7 +97,7 @@ def _words(comparison: Comparison) -> list[RenderableType]:
     words: list[RenderableType] = [Text(shown(verdict(comparison), 2000), style), Text()]
     if comparison.fairness:
         unequal = [shown(sentence, 400) for sentence in comparison.fairness]
-        words += [_beside(("" if index else "unequal", one) for index, one in enumerate(unequal)), Text()]
+        words += [_beside(("" if index else "not equal", one) for index, one in enumerate(unequal)), Text()]
     if said := choices(comparison):
         words += [_beside((shown(choice.strategy), choice.sentence) for choice in said), Text()]
     return words

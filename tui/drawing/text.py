@@ -26,6 +26,16 @@ def cut_in_the_middle(text: str, width: int) -> str:
     return f"{head.plain}{_end(text, width - head.cell_len)}"
 
 
+def keys_that_fit(keys: str, width: int) -> str:
+    """Keys and what they do, ``a one · b two · esc close``: the last, and of the others the first, as many as have room
+    in ``width`` cells.
+    """
+    *first, last = keys.split(" · ")
+    while first and cell_len(" · ".join((*first, last))) > width:
+        first.pop()
+    return " · ".join((*first, last))
+
+
 def told_apart(names: Sequence[str], width: int) -> list[str]:
     """Every name in at most ``width`` cells, its middle left out where it is longer.
 

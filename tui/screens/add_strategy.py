@@ -28,7 +28,7 @@ from tui.work.backbones import BackboneQuery, Facts, looking
 
 
 class AddStrategy(ModalScreen[Strategy | None]):
-    """Answers the strategy that was put together, None where the person wants none.
+    """Answers the new strategy, or None if cancelled.
 
     ``weights``: those of the experiment; it is said where the backbone's are.
     """
@@ -38,6 +38,7 @@ class AddStrategy(ModalScreen[Strategy | None]):
     AddStrategy > Vertical {
         width: 90%; max-width: 100; height: auto; max-height: 90%; border: round $primary; background: $surface;
     }
+    AddStrategy.-low > Vertical { width: 100%; max-height: 100%; }
     AddStrategy OptionList { height: auto; background: transparent; text-wrap: nowrap;
         text-overflow: ellipsis; }
     AddStrategy OptionList.-textual-compact { padding: 0 1; }
@@ -48,13 +49,18 @@ class AddStrategy(ModalScreen[Strategy | None]):
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("escape", "dismiss", "Cancel", id="add.cancel", tooltip="add nothing"),
         Binding(
-            "down", "move(1)", "Rung", key_display="↑ ↓", priority=True, id="add.down", tooltip="the next rung"
+            "down", "move(1)", "Rung", key_display="↑ ↓", priority=True, id="add.down", tooltip="next option"
         ),  # fields have these keys for the field below and above
-        Binding("up", "move(-1)", show=False, priority=True, id="add.up", tooltip="the rung before"),
+        Binding("up", "move(-1)", show=False, priority=True, id="add.up", tooltip="previous option"),
         Binding(
-            "tab", "take", show=False, priority=True, id="add.take", tooltip="take the name that is told, or go on"
+            "tab",
+            "take",
+            show=False,
+            priority=True,
+            id="add.take",
+            tooltip="complete the name, or go to the next field",
         ),
-        Binding("enter", "add", "Add", id="add.add", tooltip="add it to the strategies, ticked"),
+        Binding("enter", "add", "Add", id="add.add", tooltip="add it, selected"),
     ]
 
     def __init__(self, backbone: str, weights: str) -> None:
@@ -117,11 +123,11 @@ class AddStrategy(ModalScreen[Strategy | None]):
     def _typed(self) -> None:
         self.workers.cancel_node(self)
         if whole := self._whole:
-            self.facts.update(Text(f"! not the name of a torchvision model; tab takes {whole}", rgb(AMBER)))
+            self.facts.update(Text(f"! not a torchvision model; tab completes {whole}", rgb(AMBER)))
         elif self.problem:
             self.facts.update(Text(f"! {self.problem}", rgb(AMBER)))
         else:
-            self.facts.update(Text("looking for its weights …", rgb(GREY)))
+            self.facts.update(Text("looking for weights …", rgb(GREY)))
             self._look()
 
     @work(exit_on_error=False)
@@ -149,7 +155,7 @@ class AddStrategy(ModalScreen[Strategy | None]):
 
 def no_backbone(name: str) -> str:
     """Why torchvision has no model of that name, empty where it has one, or where its models are not known."""
-    return "" if is_model(name) else f"not the name of a torchvision model{did_you_mean(name, model_names(), most=2)}"
+    return "" if is_model(name) else f"not a torchvision model{did_you_mean(name, model_names(), most=2)}"
 
 
 def _said(facts: Facts) -> Text:

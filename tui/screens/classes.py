@@ -1,4 +1,4 @@
-"""What is in the data: every class with its images by part, and its images a page at a time."""
+"""Images by class: every class with its images by part, and its images a page at a time."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from textual.widgets import Static
 from engine.specs.spec import DataSource
 from engine.text import counted, shown
 from engine.units import file_size
-from tui.drawing.text import cut_in_the_middle, told_apart
+from tui.drawing.text import cut_in_the_middle, keys_that_fit, told_apart
 from tui.drawing.theme import AMBER, GREY, Colour, rgb
 from tui.screens.compositor import TellingCompositor
 from tui.screens.copies import wrong
@@ -44,6 +44,8 @@ COUNT = 7
 """Cells of a number of images."""
 NAMES = (10, 30)
 """Cells of a class's name in the list: as many as have to be, as many as may be."""
+FRAME = 6
+"""Cells of a line of the window's frame that its words cannot have."""
 KEYS = "↑ ↓ class · ← → page · enter larger · p part · o copy paths · esc close"
 KEYS_OF_ONE = "↑ ↓ class · ← → image · enter, esc page · p part · o copy path · q close"
 KEPT = 6
@@ -156,13 +158,13 @@ class Classes(ModalScreen[None]):
     """
 
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("escape", "back", "Back", id="classes.back", tooltip="from one image to the page, else close"),
-        Binding("q", "dismiss", "Close", id="classes.close", tooltip="back to where you were"),
-        Binding("left,h", "page(-1)", "Page before", id="classes.before", tooltip="the images before"),
-        Binding("right,l", "page(1)", "Next page", id="classes.next", tooltip="the next images"),
-        Binding("enter", "larger", "Larger", id="classes.larger", tooltip="one image as large as has room, or a page"),
-        Binding("p", "part", "Part", id="classes.part", tooltip="only training, validation or test images, or all"),
-        Binding("o", "copy", "Copy paths", id="classes.copy", tooltip="copy the paths of the images in view"),
+        Binding("escape", "back", "Back", id="classes.back", tooltip="back to the page, or close"),
+        Binding("q", "dismiss", "Close", id="classes.close", tooltip="go back"),
+        Binding("left,h", "page(-1)", "Previous page", id="classes.before", tooltip="previous images"),
+        Binding("right,l", "page(1)", "Next page", id="classes.next", tooltip="next images"),
+        Binding("enter", "larger", "Larger", id="classes.larger", tooltip="enlarge one image, or show the page"),
+        Binding("p", "part", "Part", id="classes.part", tooltip="show one part (training, validation, test) or all"),
+        Binding("o", "copy", "Copy paths", id="classes.copy", tooltip="copy the paths of the images shown"),
     ]
 
     def __init__(self, source: DataSource, pairs: Sequence[Pair] = ()) -> None:
@@ -177,7 +179,7 @@ class Classes(ModalScreen[None]):
         self.head = Rows(id="classes-head")
         self.places = [Thumbnail(marks) for _ in range(MOST[0] * MOST[1])]
         self.grid = Grid(*self.places)
-        self.none = Static("looking …", markup=False, id="classes-none")
+        self.none = Static("reading …", markup=False, id="classes-none")
         self.body = Horizontal(self.listing, Vertical(self.head, self.grid, id="classes-right"))
         self.first = 0
         self.part: Part | None = None
@@ -187,8 +189,7 @@ class Classes(ModalScreen[None]):
     def compose(self) -> ComposeResult:
         """The classes beside the pictures, or what is waited for."""
         with Vertical(id="classes") as window:
-            window.border_title = Text("What is in the data")
-            window.border_subtitle = Text(KEYS)
+            window.border_title = Text("Images by class")
             yield self.none
             yield self.body
 
@@ -201,19 +202,21 @@ class Classes(ModalScreen[None]):
     async def _look(self) -> None:
         found = await _looking.answer(self.source)
         if isinstance(found, str) or not found:
-            self.none.update(shown(found) if isinstance(found, str) else "There are no classes.")
+            self.none.update(shown(found) if isinstance(found, str) else "No classes.")
             return
         self.listing.found = found
         images = sum(len(paths) for one in found for paths in one.parts.values())
         title = f"{counted(len(found), 'class', 'classes')}, {counted(images, 'image', 'images')}"
-        self.query_one("#classes", Vertical).border_title = Text(f"What is in the data: {title}")
+        self.query_one("#classes", Vertical).border_title = Text(f"Images by class: {title}")
         self.none.display, self.body.display = False, True
         self._divide()
         self.listing.focus()
         self.call_after_refresh(self._show)
 
     def on_resize(self) -> None:
-        """As many pictures as have room."""
+        """As many pictures and keys as have room."""
+        keys = KEYS_OF_ONE if self.is_larger else KEYS
+        self.query_one("#classes", Vertical).border_subtitle = Text(keys_that_fit(keys, self.size.width - FRAME))
         self._divide()
         self.call_after_refresh(self._show)
 
@@ -254,7 +257,6 @@ class Classes(ModalScreen[None]):
     def action_larger(self) -> None:
         """Shows one image in all the room, or again as many as have room."""
         self.is_larger = not self.is_larger
-        self.query_one("#classes", Vertical).border_subtitle = Text(KEYS_OF_ONE if self.is_larger else KEYS)
         self.on_resize()
 
     def action_back(self) -> None:

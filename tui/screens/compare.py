@@ -28,7 +28,7 @@ from tui.widgets.comparison_table import ComparisonTable
 from tui.widgets.confusion import ConfusionView
 from tui.widgets.cost_view import CostView
 from tui.widgets.detail import DetailView
-from tui.widgets.dialogs import Reading
+from tui.widgets.dialogs import Reading, reading_width
 from tui.widgets.mistakes import MistakesView
 from tui.words.spec_differences import SpecDifference, side_by_side, spec_differences
 from tui.work.loading import load_for_comparing
@@ -43,8 +43,6 @@ TALL = 30
 """Rows from which on there is room below the table, and above it for more than the verdict."""
 View = Literal["table", "detail", "confusion", "mistakes", "cost"]
 COMPARING = "Comparing …"
-IN_WINDOW = 8
-"""Cells that a window of text has for its frame, its margins and the bar that scrolls."""
 
 
 class CompareScreen(Mode):
@@ -68,18 +66,20 @@ class CompareScreen(Mode):
             "Positive",
             show=False,
             id="compare.positive",
-            tooltip="make the other class the positive one",
+            tooltip="swap the positive class",
         ),
-        Binding("t", "cost", "Plot", id="compare.plot", tooltip="accuracy against time and memory"),
-        Binding("d", "mistakes", "Images", id="compare.disagree", tooltip="the images that runs get wrong"),
-        Binding("v", "words", "Why", id="compare.words", tooltip="read the verdict, what was not fair, and the specs"),
-        Binding("m", "confusion", "Matrix", id="compare.matrix", tooltip="which classes are taken for which"),
+        Binding("t", "cost", "Plot", id="compare.plot", tooltip="accuracy vs. time and memory"),
+        Binding("d", "mistakes", "Images", id="compare.disagree", tooltip="compare two runs image by image"),
+        Binding(
+            "v", "words", "Verdict", id="compare.words", tooltip="the verdict, what was not equal, and the settings"
+        ),
+        Binding("m", "confusion", "Matrix", id="compare.matrix", tooltip="the confusion matrix"),
         Binding(
             "w",
             "worst",
             "Worst",
             id="compare.worst",
-            tooltip="the images that it gets most wrong in all its runs, by their loss",
+            tooltip="its worst mistakes over all its runs, by loss",
         ),
     ]
 
@@ -167,8 +167,8 @@ class CompareScreen(Mode):
             from tui.work.comparing import compare_all  # noqa: PLC0415
 
             made = compare_all(state, folder, marks, positive)
-        except Exception as error:  # a person wants to know, and to go on
-            made = CompareFailed(f"This could not be compared: {unexpected(error)}")
+        except Exception as error:
+            made = CompareFailed(f"Comparison failed: {unexpected(error)}")
         made.asked = asked
         if not worker.is_cancelled:
             self.post_message(made)
@@ -391,10 +391,9 @@ class CompareScreen(Mode):
             return
         text = self.verdict.copy()
         if found := self._spec_differences():
-            text.append("\n\nThe strategies differ in\n", "bold")
-            width = min(76, self.size.width * 95 // 100 - IN_WINDOW)
-            text.append_text(side_by_side(self.compared.strategies, found, width))
-        self.app.push_screen(Reading("The verdict", text))
+            text.append("\n\nSettings that differ\n", "bold")
+            text.append_text(side_by_side(self.compared.strategies, found, reading_width(self.size.width)))
+        self.app.push_screen(Reading("Verdict", text))
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
         """Keys of the table work where it is; what it opens, but of a line of it, also while it is being made."""

@@ -66,7 +66,7 @@ class Copies(ModalScreen[None]):
     """
 
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("escape,q", "dismiss", "Close", id="copies.close", tooltip="back to where you were"),
+        Binding("escape,q", "dismiss", "Close", id="copies.close", tooltip="go back"),
         Binding("o", "copy", "Copy paths", id="copies.copy", tooltip="copy both paths to the clipboard"),
     ]
 
@@ -81,7 +81,7 @@ class Copies(ModalScreen[None]):
         """The list above both pictures, each with its file, part and label."""
         count = self.listing.count
         with Vertical(id="copies") as window:
-            window.border_title = Text(f"The same image twice, or alike: {counted(count, 'pair', 'pairs')}")
+            window.border_title = Text(f"Duplicate and near-duplicate images: {counted(count, 'pair', 'pairs')}")
             window.border_subtitle = Text("↑ ↓ pairs · o copy paths · esc close")
             yield self.listing
             with Horizontal(id="copies-pictures"):
@@ -133,7 +133,7 @@ def _facts(one: Copy, pair: Pair, width: int) -> Text:
 def wrong(pair: Pair) -> tuple[str, Colour]:
     """What is wrong with a pair in at most 13 cells."""
     if pair.conflict:
-        return "two labels", ROSE if pair.exact else AMBER
+        return "labels differ", ROSE if pair.exact else AMBER
     if pair.across:
         return f"{pair.first.part} and {pair.second.part}", AMBER
     return f"both {pair.first.part}", GREY

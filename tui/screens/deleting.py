@@ -43,7 +43,7 @@ def _is_running(screen: Screen[None], folder: Path) -> bool:
 
 
 def _ask(screen: Screen[None], folder: Path, inside: Contents, deleted: Callable[[], None]) -> None:
-    """Asks, unless the person has gone on meanwhile."""
+    """Asks, unless another screen or window has been opened meanwhile."""
 
     def answered(yes: bool | None) -> None:
         if yes:
@@ -55,7 +55,7 @@ def _ask(screen: Screen[None], folder: Path, inside: Contents, deleted: Callable
 
 
 def _remove(screen: Screen[None], folder: Path, asked_about: tuple[int, int], deleted: Callable[[], None]) -> None:
-    with told(screen, "Not all of it could be deleted"):
+    with told(screen, "Could not delete everything"):
         if _is_running(screen, folder):
             return
         try:

@@ -16,8 +16,10 @@ from tui.widgets.key_line import KeyLine
 
 SMALLEST = (60, 16)
 """Columns and rows below which nothing else is shown."""
+WIDE_ENOUGH = 76
+"""Columns from which on nothing has to make room for the rest; below, a screen has the class ``-narrow``."""
 HIGH_ENOUGH = 20
-"""Rows from which on nothing has to make room for the rest; below, a screen has the class ``-low``."""
+"""Rows likewise; below, a screen has the class ``-low``."""
 
 
 class Mode(Screen[None]):

@@ -34,9 +34,9 @@ if TYPE_CHECKING:
     from engine.states.state import ExperimentState, RunState
 
 PANE_WIDTH = 58
-EMPTY = "Nothing is open.\n\nPress 1 to choose data and strategies and start, or 4 to open an earlier experiment."
+EMPTY = "No experiment open.\n\nPress 1 to choose data and strategies and start, or 4 to open an earlier experiment."
 STARTING = "Starting: loading PyTorch and reading the images …"
-RESUMING = "Going on: loading PyTorch and what was saved …"
+RESUMING = "Resuming: loading PyTorch and the saved state …"
 NOT_YET = ("pause", "go_on", "resume", "stop", "skip", "detach")
 """Actions on an experiment that goes on, or could."""
 OF_RUNS = ("verdict", "charts", "warnings")
@@ -48,13 +48,13 @@ class LiveScreen(Mode):
 
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("space", "pause", "Pause", id="live.pause", tooltip="pause training"),
-        Binding("space", "go_on", "Go on", id="live.go_on", tooltip="go on with what was paused"),
-        Binding("r", "resume", "Resume", id="live.resume", tooltip="go on where the experiment was interrupted"),
-        Binding("s", "stop", "Stop", id="live.stop", tooltip="end the experiment; asks first"),
-        Binding("k", "skip", "Skip", id="live.skip", tooltip="end the highlighted run, or leave it out; asks first"),
-        Binding("d", "detach", "Detach", id="live.detach", tooltip="quit, and leave it training in the background"),
-        Binding("3", "verdict", "Verdict", id="live.verdict", tooltip="compare: what the experiment came to"),
-        Binding("c", "charts", "Charts", id="live.charts", tooltip="show the charts that have no room now"),
+        Binding("space", "go_on", "Resume", id="live.go_on", tooltip="resume what was paused"),
+        Binding("r", "resume", "Resume", id="live.resume", tooltip="resume the interrupted experiment"),
+        Binding("s", "stop", "Stop", id="live.stop", tooltip="stop the experiment (asks first)"),
+        Binding("k", "skip", "Skip", id="live.skip", tooltip="skip the highlighted run (asks first)"),
+        Binding("d", "detach", "Detach", id="live.detach", tooltip="quit and keep training in the background"),
+        Binding("3", "verdict", "Verdict", id="live.verdict", tooltip="the comparison and its verdict"),
+        Binding("c", "charts", "Charts", id="live.charts", tooltip="next charts"),
         Binding("right,down,l", "next(1)", "Run →", show=False, id="live.next", tooltip="the next run"),
         Binding("left,up,h", "next(-1)", "Run ←", show=False, id="live.previous", tooltip="the run before"),
         Binding(
@@ -63,7 +63,7 @@ class LiveScreen(Mode):
             "Warnings",
             show=False,
             id="live.warnings",
-            tooltip="read every warning, and why the experiment failed",
+            tooltip="all warnings, and why the experiment failed",
         ),
     ]
 
@@ -171,7 +171,7 @@ class LiveScreen(Mode):
         app = app_of(self)
         run = app.state.runs[self.selected]
         if run.is_over:
-            self.notify(f"{shown(run.run, 60)} has ended ({run.status}): nothing to skip.", severity="warning")
+            self.notify(f"{shown(run.run, 60)} has already ended ({run.status}); nothing to skip.", severity="warning")
             return
         app.push_screen(
             Question("Skip this run?", partial(self._of_skipping, run.run), "Skip (y)", "Keep it (n)"),
@@ -212,8 +212,8 @@ class LiveScreen(Mode):
         app = app_of(self)
         run = app.state.current
         kept = "" if run is None else f"{shown(run.run, 160)}\n{KEPT_IF_STOPPED}.\n"
-        later = "" if app.folder is None else f", or `tl-tui resume {called(app.folder)}`"
-        return f"{kept}Runs that wait do not begin. Later r goes on here{later}."
+        later = "" if app.folder is None else f" or `tl-tui resume {called(app.folder)}`"
+        return f"{kept}Waiting runs will not start. Resume later with r{later}."
 
     def _answered(self, action: Action, folder: Path | None, name: str, yes: bool | None) -> None:
         """Sends the command, unless what the question was about (the run ``name``, all of it if empty) has ended
@@ -224,7 +224,7 @@ class LiveScreen(Mode):
         app = app_of(self)
         run = self._run(name)
         if folder != app.folder or not self._is_live or (name and (run is None or run.is_over)):
-            self.notify(f"Nothing to {action}: it has ended by itself.", severity="warning")
+            self.notify(f"Nothing to {action}: it has already finished.", severity="warning")
         else:
             self._send(action, name)
 
@@ -252,7 +252,7 @@ class LiveScreen(Mode):
             Text.assemble((f"{shown(warned.run, 60)}: " if warned.run else "", "bold"), shown(warned.message, 400))
             for warned in state.warnings
         ]
-        self.app.push_screen(Reading("Warnings", Text("\n").join(lines) if lines else Text("There are none.")))
+        self.app.push_screen(Reading("Warnings", Text("\n").join(lines) if lines else Text("No warnings.")))
 
     @on(RunList.Selected)
     def _clicked(self, event: RunList.Selected) -> None:
@@ -313,14 +313,14 @@ def empty_text(state: ExperimentState, is_open: bool) -> str:
     if state.error:
         return shown(state.error, 600)
     if state.interrupted:
-        return "The log of this experiment is empty and nobody writes it: it was interrupted before it began."
+        return "Interrupted before anything was written."
     return STARTING
 
 
 def unwritten(problem: str, width: int) -> Text:
     """One line: what trains here cannot write its log, and why; ``problem`` as the host gives it."""
-    said = f"{problem.rpartition(': ')[2]}; training goes on unseen"
-    text = Text.assemble(("! The log cannot be written: ", f"bold {rgb(ROSE)}"), said)
+    said = f"{problem.rpartition(': ')[2]}; training continues unseen"
+    text = Text.assemble(("! Cannot write the log: ", f"bold {rgb(ROSE)}"), said)
     text.truncate(width, overflow="ellipsis")
     return text
 

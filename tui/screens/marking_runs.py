@@ -40,7 +40,7 @@ def _read(screen: Screen[None], folder: Path, ask: Callable[[Sequence[RunState]]
 
 
 def _ask(screen: Screen[None], marking: Marking, folder: Path, runs: Sequence[RunState]) -> None:
-    """Asks, unless the person has gone on meanwhile."""
+    """Asks, unless another screen or window has been opened meanwhile."""
     if not screen.is_current:
         return
     marked = app_of(screen).marks.get(folder, frozenset())

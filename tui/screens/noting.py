@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 
 def note_on(screen: Screen[None], summary: Summary, text: str, written: Callable[[], None]) -> AwaitMount:
-    """Opens the window with ``text`` in it; what the person makes of it is written, and ``written`` called then."""
+    """Opens the window with ``text`` in it; saves the edited note, then calls ``written``."""
 
     def answered(said: str | None) -> None:
         if said is not None and said != summary.note:
@@ -28,7 +28,7 @@ def note_on(screen: Screen[None], summary: Summary, text: str, written: Callable
 
     def write(said: str) -> None:
         is_written = False
-        with told(screen, "The note is not written"):
+        with told(screen, "Note not saved"):
             write_note(summary.folder, said)
             is_written = True
         screen.app.call_from_thread(written if is_written else partial(ask_again, said))

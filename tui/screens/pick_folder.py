@@ -27,9 +27,16 @@ class _Tree(DirectoryTree):
 
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("enter", "select_cursor", "Pick", id="folders.pick", tooltip="use this folder or CSV file"),
-        Binding("right", "open", "Open", key_display="→", id="folders.open", tooltip="show what is inside"),
-        Binding("left", "close", "Close", key_display="←", id="folders.close", tooltip="close it, or go to its parent"),
-        Binding("backspace", "up", "Folder above", id="folders.up", tooltip="begin at the folder above"),
+        Binding("right", "open", "Open", key_display="→", id="folders.open", tooltip="open the folder"),
+        Binding(
+            "left",
+            "close",
+            "Close",
+            key_display="←",
+            id="folders.close",
+            tooltip="close the folder, or go to its parent",
+        ),
+        Binding("backspace", "up", "Parent folder", id="folders.up", tooltip="go to the parent folder"),
     ]
 
     def filter_paths(self, paths: Iterable[Path]) -> Iterable[Path]:
@@ -75,7 +82,7 @@ class PickFolder(ModalScreen[Path | None]):
     """
 
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("escape", "dismiss", "Cancel", id="folders.cancel", tooltip="change nothing"),
+        Binding("escape", "dismiss", "Cancel", id="folders.cancel", tooltip="cancel"),
     ]
 
     def __init__(self, start: Path) -> None:

@@ -66,7 +66,7 @@ class RankingList(Listing):
     def take(self, done: tuple[Ranked, ...]) -> None:
         """Shows these as done; the cursor stays with its backbone once a person has moved it, else with the first."""
         name = backbone_of(self.current)
-        self.done, self.now = done, "begins"
+        self.done, self.now = done, "starting"
         if self.was_moved:
             self.cursor = [backbone_of(one) for one in self.lines].index(name)
         self.draw()
@@ -119,7 +119,7 @@ class RankingList(Listing):
 
 
 class Ranking(ModalScreen[str | None]):
-    """Ranks backbones on these data and answers the one that the person chose; None where they leave it.
+    """Ranks backbones on this data and answers the chosen one, or None if cancelled.
 
     ``weights`` and ``device`` as in an experiment. Leaving it ends the work.
     """
@@ -130,12 +130,13 @@ class Ranking(ModalScreen[str | None]):
         border-subtitle-color: $text-muted; background: $surface; padding: 0 1;
     }
     Ranking #ranking-about { height: 5; margin-top: 1; }
+    Ranking.-low #ranking-about { height: 4; }
     Ranking #ranking-caveats { height: auto; color: $text-muted; }
     """
 
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("enter", "take", "Add", id="ranking.take", tooltip="choose a rung for this backbone and add it"),
-        Binding("escape,q", "dismiss", "Close", id="ranking.close", tooltip="end it, back to where you were"),
+        Binding("enter", "take", "Add", id="ranking.take", tooltip="add this backbone: choose how it trains"),
+        Binding("escape,q", "dismiss", "Close", id="ranking.close", tooltip="cancel and go back"),
     ]
 
     @dataclass
@@ -154,7 +155,7 @@ class Ranking(ModalScreen[str | None]):
         self.problem = ""
         self.frame = Vertical(id="ranking")
         self.frame.border_title = Text("Which backbone suits the data?")
-        self.frame.border_subtitle = Text(f"{KEYS} · esc end it")
+        self.frame.border_subtitle = Text(f"{KEYS} · esc cancel")
 
     def compose(self) -> ComposeResult:
         """The table, what there is to say of the backbone under the cursor, and what to know of all of it."""
@@ -170,7 +171,7 @@ class Ranking(ModalScreen[str | None]):
         self._rank()
 
     def on_unmount(self) -> None:
-        """Nobody waits for it any more."""
+        """Cancels the work."""
         self.asked.left.set()
 
     @work(exit_on_error=False)

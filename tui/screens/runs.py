@@ -67,10 +67,15 @@ class RunsScreen(Mode):
 
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding(
-            "space", "mark", "Mark", id="runs.mark", tooltip="mark the experiment for Compare, or take the mark away"
+            "space",
+            "mark",
+            "Mark",
+            priority=True,
+            id="runs.mark",
+            tooltip="mark or unmark the experiment for Compare",
         ),
-        Binding("c", "compare", "Compare", id="runs.compare", tooltip="compare what is marked, else this experiment"),
-        Binding("l", "live", "Live", id="runs.live", tooltip="open the experiment in Live, whatever became of it"),
+        Binding("c", "compare", "Compare", id="runs.compare", tooltip="compare the marked experiments, or this one"),
+        Binding("l", "live", "Live", id="runs.live", tooltip="open the experiment in Live"),
         # with priority, so that it acts before what is typed next, which may have arrived together with it
         Binding(
             "slash",
@@ -79,25 +84,25 @@ class RunsScreen(Mode):
             key_display="/",
             priority=True,
             id="runs.filter",
-            tooltip="narrow it by name, note, data, strategy or state",
+            tooltip="filter by name, note, data, strategy or state",
         ),
-        Binding("escape", "clear_filter", "Show all", id="runs.clear-filter", tooltip="take the filter away"),
+        Binding("escape", "clear_filter", "Show all", id="runs.clear-filter", tooltip="clear the filter"),
         Binding(
             "v",
             "differs",
             "Differs",
             show=False,
             id="runs.differs",
-            tooltip="all that it was asked for otherwise than the one before on its data, or than the marked one",
+            tooltip="all settings that differ from the previous experiment on its data, or from the marked one",
         ),
-        Binding("u", "reuse", "Reuse", id="runs.reuse", tooltip="load its settings into Setup, for a new experiment"),
+        Binding("u", "reuse", "Reuse", id="runs.reuse", tooltip="load its settings into Setup for a new experiment"),
         Binding(
             "n",
             "note",
             "Note",
             priority=True,
             id="runs.note",
-            tooltip="write a line about it that tells it from others",
+            tooltip="write a note on it",
         ),
         Binding(
             "delete,backspace",
@@ -105,11 +110,11 @@ class RunsScreen(Mode):
             "Delete",
             key_display="del",
             id="runs.delete",
-            tooltip="delete the experiment's folder; asks first",
+            tooltip="delete the experiment's folder (asks first)",
         ),
-        Binding("m", "mark_runs", "Mark runs", id="runs.mark-runs", tooltip="mark single runs of the experiment"),
-        Binding("x", "unmark", "Unmark all", show=False, id="runs.unmark", tooltip="take all marks away"),
-        Binding("r", "refresh", "Read again", id="runs.refresh", tooltip="look for new experiments and results"),
+        Binding("m", "mark_runs", "Mark runs", id="runs.mark-runs", tooltip="mark individual runs of the experiment"),
+        Binding("x", "unmark", "Unmark all", show=False, id="runs.unmark", tooltip="clear all marks"),
+        Binding("r", "refresh", "Refresh", id="runs.refresh", tooltip="look for new experiments and results"),
     ]
 
     def __init__(self) -> None:
@@ -142,7 +147,7 @@ class RunsScreen(Mode):
             self.action_refresh()
 
     def on_screen_resume(self) -> None:
-        """Looks again whenever the person comes here."""
+        """Reads the list again at every visit."""
         self.marking.stop_waiting()
         self.action_refresh()
 
@@ -155,7 +160,7 @@ class RunsScreen(Mode):
         """Nothing can be done with an experiment before there is one; in the filter keys are typed."""
         del parameters
         match action:
-            case "filter" | "note" if self.filter.is_typed_in:
+            case "filter" | "note" | "mark" if self.filter.is_typed_in:
                 return False
             case "live" | "mark" | "mark_runs" | "differs" | "reuse" | "note" | "delete":
                 return None if self.table.current is None else True
@@ -192,8 +197,9 @@ class RunsScreen(Mode):
         """Opens the experiment under the cursor in Live."""
         self._open("live")
 
-    def action_mark(self) -> None:
-        """Marks the experiment under the cursor, or takes its mark away."""
+    async def action_mark(self) -> None:
+        """Marks the experiment under the cursor, or takes its mark away, before a key that came with it moves on."""
+        await caught_up(self.table)
         if (summary := self._markable()) is not None:
             self.marking.turn(summary.folder)
 
@@ -212,7 +218,7 @@ class RunsScreen(Mode):
         self._narrow()
 
     def action_leave_filter(self) -> None:
-        """Goes back to the list, which stays narrowed if anything was typed."""
+        """Goes back back to the list, still filtered if anything was typed."""
         if self.filter.words:
             self._narrow()
             self._focus_list()
@@ -238,10 +244,10 @@ class RunsScreen(Mode):
         marked = [one for one in self.known if one.folder in app_of(self).marks and one.folder != summary.folder]
         other = marked[0] if len(marked) == 1 else earlier(self.known, summary)
         if summary.spec is None or other is None or other.spec is None:
-            self.notify("Nothing before it on the same data: mark another one (space) to see how they differ.")
+            self.notify("No earlier experiment on this data. Mark one (space) to compare settings.")
             return
-        said = unlike(other.spec, summary.spec) or ("the same settings",)
-        title = f"Unlike {shown(other.name, 60)}"
+        said = unlike(other.spec, summary.spec) or ("same settings",)
+        title = f"Compared with {shown(other.name, 60)}"
         self.app.push_screen(Reading(title, Text("\n".join(f"· {part}" for part in said))))
 
     def action_reuse(self) -> None:
@@ -294,13 +300,13 @@ class RunsScreen(Mode):
             return
         reached = summary.reached.items()
         best = ", ".join(f"{shown(name, 60)} {percent_range(some)}" for name, some in reached if some)
-        so_far = f"Best validation accuracy so far: {best}" if best else "No epoch of it has ended."
+        so_far = f"Best validation accuracy so far: {best}" if best else "No epoch finished."
         self.app.push_screen(
             Question(
-                "Go on with this experiment?",
-                f"{shown(summary.name)} was interrupted.\n{so_far}\nIt goes on exactly where it stood.",
+                "Resume this experiment?",
+                f"{shown(summary.name)} was interrupted.\n{so_far}\nIt resumes exactly where it stopped.",
                 "Resume (y)",
-                "Only look (n)",
+                "Just view (n)",
             ),
             partial(self._answered, summary),
         )
@@ -395,7 +401,7 @@ class RunsScreen(Mode):
 
     def _nothing(self) -> str:
         if self.known:
-            return f"No experiment matches {shown(' '.join(self.filter.words), 100)!r}.\nEsc shows all again."
+            return f"No experiment matches {shown(' '.join(self.filter.words), 100)!r}.\nEsc clears the filter."
         out = cut_in_the_middle(shown(str(app_of(self).out)), 50)
         return f"No experiments in {out} yet.\nPress 1 for Setup, then Enter to start the first one."
 
@@ -410,7 +416,7 @@ class RunsScreen(Mode):
         text.append(note, rgb(BLUE))
         if number := len(app_of(self).marks):
             things = "1 marked experiment" if number == 1 else f"{number} marked experiments"
-            text.append(f"\n{MARK} Compare (3) shows {things}; x takes all marks away", rgb(AMBER))
+            text.append(f"\n{MARK} Compare (3) shows {things}; x clears all marks", rgb(AMBER))
         elif summary.problem:
             text.append(f"\n{shown(summary.problem)}", rgb(ROSE if summary.status in ("failed", "damaged") else AMBER))
         if differs := beside_earlier(self.known, summary, this_year()):

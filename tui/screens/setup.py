@@ -33,7 +33,7 @@ from tui.widgets.schedule_preview import SchedulePreview, nothing_learnt
 from tui.widgets.start_line import LOOKING, RUNNING, SEEKING, STARTING, StartLine, planned
 from tui.widgets.strategy_form import OTHER_SIZE, StrategyForm, with_value
 from tui.widgets.strategy_list import StrategyList
-from tui.words.strategies import value_in_words
+from tui.words.strategies import of_parameter
 from tui.work.latest import Latest
 
 if TYPE_CHECKING:
@@ -42,7 +42,7 @@ if TYPE_CHECKING:
     from tui.work.backbones import WeightsQuery
     from tui.work.foretelling import Earlier
 
-STOP_FIRST = "an experiment is running: stop it first (2, then s)"
+STOP_FIRST = "an experiment is already running; stop it first (2, then s)"
 
 
 class SetupScreen(Mode):
@@ -59,6 +59,8 @@ class SetupScreen(Mode):
     SetupScreen .panel:focus-within { border-top: solid $primary; border-title-color: $text-primary; }
     SetupScreen #strategies-panel { height: auto; max-height: 10; }
     SetupScreen #run-panel { height: auto; }
+    SetupScreen.-narrow .field-note { display: none; }
+    SetupScreen.-narrow .-wrong > .field-note { display: block; }
     SetupScreen.-low RunOptions { height: 3; overflow-y: auto; scrollbar-size-vertical: 1; }
     SetupScreen #parameters-panel { height: 15fr; max-height: 19; }
     SetupScreen #still { height: 1; padding: 0 1; color: $text-warning; text-wrap: nowrap; text-overflow: ellipsis; }
@@ -75,7 +77,7 @@ class SetupScreen(Mode):
             show=False,
             priority=True,
             id="setup.start",
-            tooltip="start the comparison, from anywhere",
+            tooltip="start the comparison from any field",
         ),
         Binding(
             "slash",
@@ -84,19 +86,19 @@ class SetupScreen(Mode):
             key_display="/",
             priority=True,
             id="setup.path",
-            tooltip="type the path of the data; page down there: more of what was found",
+            tooltip="edit the data path (PgDn scrolls the findings)",
         ),
         Binding("ctrl+o", "browse", "Browse", id="setup.browse", tooltip="pick the data from a folder tree"),
-        Binding("r", "rank", "Rank", id="setup.rank", tooltip="rank backbones on the data, before anything trains"),
+        Binding("r", "rank", "Rank", id="setup.rank", tooltip="rank backbones on the data, before training"),
         Binding("b", "other_size", "Size", id="setup.size", tooltip="MobileNetV3: the small or the large backbone"),
-        Binding("c", "classes", "Classes", id="setup.classes", tooltip="look at the images of each class"),
+        Binding("c", "classes", "Classes", id="setup.classes", tooltip="show the images of each class"),
         Binding(
             "g",
             "split",
-            "Whole groups",
+            "By group",
             show=False,
             id="setup.split",
-            tooltip="keep groups whole in the split (--split grouped), or not",
+            tooltip="split by group (--split grouped), or undo",
         ),
         Binding(
             "t",
@@ -104,15 +106,15 @@ class SetupScreen(Mode):
             "Test",
             show=False,
             id="setup.test",
-            tooltip="set images apart for a test (--test-fraction), or not",
+            tooltip="hold out a test set (--test-fraction), or undo",
         ),
         Binding(
             "p",
             "groups",
-            "Take groups",
+            "Use groups",
             show=False,
             id="setup.groups",
-            tooltip="take the groups that names or a column suggest",
+            tooltip="use the groups that file names or a column suggest",
         ),
         Binding(
             "i",
@@ -120,10 +122,10 @@ class SetupScreen(Mode):
             "Copies",
             show=False,
             id="setup.images",
-            tooltip="look for copies of images, then at them",
+            tooltip="find duplicate images, then show them",
         ),
         Binding(
-            "escape", "leave", "Strategies", id="setup.leave", tooltip="leave a field; from the list every key works"
+            "escape", "leave", "Strategies", id="setup.leave", tooltip="back to the strategies, where single keys work"
         ),
         Binding(
             "tab",
@@ -131,7 +133,7 @@ class SetupScreen(Mode):
             show=False,
             priority=True,
             id="setup.tab",
-            tooltip="the next field; shift+tab: the one before",
+            tooltip="next field (shift+tab: previous)",
         ),
         Binding("shift+tab", "app.focus_previous", show=False, priority=True),
         Binding("up", "move_field(-1)", "Previous field", show=False, priority=True, id="setup.previous"),
@@ -165,7 +167,7 @@ class SetupScreen(Mode):
                 unknown = Static(shown(self.problem_with_known), markup=False, classes="-problem")
                 unknown.display = bool(self.problem_with_known)
                 yield _panel("Strategies", unknown, self.strategies, id_="strategies-panel")
-                yield _panel("Every run", self.options, id_="run-panel")
+                yield _panel("All runs", self.options, id_="run-panel")
             with Vertical(id="right"):
                 yield _panel(self.form.strategy.name, self.form, id_="parameters-panel")
                 yield self.still
@@ -231,7 +233,7 @@ class SetupScreen(Mode):
         if hosting.is_training:
             problem = STOP_FIRST
         elif not problem and self.data.found is None:
-            problem = "still looking at the data"
+            problem = "still reading the data"
         elif not problem:
             try:
                 asked = self.asked()
@@ -253,7 +255,7 @@ class SetupScreen(Mode):
             return "the data cannot be used"
         for label, problem in (self.form.problems | self.options.problems).items():
             return f"{label}: {problem}"
-        return "" if self.strategies.chosen else "no strategy is ticked: space ticks one"
+        return "" if self.strategies.chosen else "no strategy selected: space ticks one"
 
     async def action_browse(self) -> None:
         """Opens the folder tree where the path points, or at the root where no disk answers."""
@@ -361,14 +363,14 @@ class SetupScreen(Mode):
         (entry, value), chosen, refused = found, self.strategies.chosen, list[str]()
         for strategy in chosen:
             if entry.key not in settings(strategy):
-                refused.append(f"{strategy.name} has none")
+                refused.append(f"{strategy.name} has no such setting")
                 continue
             try:
                 self.strategies.put(with_value(strategy, entry.key, value))
             except SpecError as error:
                 refused.append(f"{strategy.name}: {error}")
         have = len(chosen) - len(refused)
-        said = f"{entry.label.strip()} {value_in_words(value, ' ')} in {have} of {len(chosen)} ticked strategies"
+        said = f"{entry.label} {of_parameter(entry.key, value, ' ')} in {have} of {len(chosen)} ticked strategies"
         self.notify("; ".join((said, *refused)), severity="warning" if refused else "information")
 
     async def action_add(self) -> None:
@@ -517,8 +519,12 @@ class SetupScreen(Mode):
         elif self.options.is_looking:
             self.start_line.say(SEEKING)
         else:
-            asked = self.asked()
-            self.start_line.say(planned(asked, self.data.alarms, self._forecast(asked, self.data.found)))
+            try:
+                asked = self.asked()
+            except SpecError as error:  # what a path names is gone since it was typed
+                self.start_line.refuse(str(error))
+            else:
+                self.start_line.say(planned(asked, self.data.alarms, self._forecast(asked, self.data.found)))
 
     def _forecast(self, asked: Experiment, found: DataFound) -> Forecast:
         """How long that will take, as far as earlier runs are known by now."""

@@ -44,8 +44,8 @@ class MatrixCells(Listing):
     """A row a true class, a column a predicted one; as wide as it needs to be."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("left,h", "column(-1)", "Column ←", show=False, id="matrix.left", tooltip="the predicted class before"),
-        Binding("right,l", "column(1)", "Column →", show=False, id="matrix.right", tooltip="the next predicted class"),
+        Binding("left,h", "column(-1)", "Column ←", show=False, id="matrix.left", tooltip="previous predicted class"),
+        Binding("right,l", "column(1)", "Column →", show=False, id="matrix.right", tooltip="next predicted class"),
     ]
 
     def __init__(self) -> None:
@@ -157,7 +157,7 @@ class PairCells(Listing):
     def head(self, width: int) -> list[Text]:
         """What the columns are."""
         del width
-        return [Text(f"{'images':>8}{'of':>8}{'share':>9}   true → taken for", rgb(GREY))]
+        return [Text(f"{'images':>8}{'of':>8}{'share':>9}   true → predicted", rgb(GREY))]
 
     def line(self, number: int, width: int) -> Text:
         """``5   70   7.1 %   ants → bees``."""

@@ -41,17 +41,15 @@ class ComparisonTable(Listing):
     """
 
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("enter", "open", "Open", id="compare.detail", tooltip="everything measured of this strategy or run"),
-        Binding("space", "unfold", "Runs", id="compare.unfold", tooltip="show a strategy's runs, or hide them"),
-        Binding("left,h", "column(-1)", "Column ←", show=False, id="compare.left", tooltip="the column before"),
-        Binding("right,l", "column(1)", "Column →", show=False, id="compare.right", tooltip="the next column"),
-        Binding(
-            "s", "sort", "Sort", id="compare.sort", tooltip="sort by the chosen column, again: the other way round"
-        ),
+        Binding("enter", "open", "Open", id="compare.detail", tooltip="details of this strategy or run"),
+        Binding("space", "unfold", "Runs", id="compare.unfold", tooltip="expand or collapse a strategy's runs"),
+        Binding("left,h", "column(-1)", "Column ←", show=False, id="compare.left", tooltip="previous column"),
+        Binding("right,l", "column(1)", "Column →", show=False, id="compare.right", tooltip="next column"),
+        Binding("s", "sort", "Sort", id="compare.sort", tooltip="sort by this column (again: reverse)"),
     ]
 
     class Opened(Message):
-        """The person wants to know more of the line under the cursor."""
+        """Show the details of the line under the cursor."""
 
     class Chosen(Message):
         """Another column is chosen."""

@@ -29,8 +29,8 @@ from tui.widgets.rows import Rows
 if TYPE_CHECKING:
     from engine.comparison.scores import Scores
 
-NO_MATRIX = "What was said of each image was not saved, or is damaged: there is no confusion matrix."
-ALL_RIGHT = "No image is taken for one of another class."
+NO_MATRIX = "No matrix: predictions not saved, or damaged."
+ALL_RIGHT = "No image is misclassified."
 MOST_BELOW = 7
 """Lines below the matrix: the cell in words, then what others have in it."""
 
@@ -48,16 +48,16 @@ class ConfusionView(Vertical):
     """
 
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("escape", "back", "Back", id="matrix.back", tooltip="back to where you were"),
+        Binding("escape", "back", "Back", id="matrix.back", tooltip="go back"),
         Binding("enter", "open", "Images", id="matrix.images", tooltip="the images in the cell"),
-        Binding("r", "runs", "Runs", id="matrix.runs", tooltip="the matrix of another strategy, or of one run"),
+        Binding("r", "runs", "Runs", id="matrix.runs", tooltip="choose another strategy, or one run"),
     ]
 
     class Back(Message):
-        """The person wants to see again what was there before."""
+        """Go back."""
 
     class Opened(Message):
-        """The person wants to see the images in a cell of the run at this place of the comparison."""
+        """Show the images in a cell of the run at this place in the comparison."""
 
         def __init__(self, place: int, cell: Cell, part: Part) -> None:
             super().__init__()
@@ -130,11 +130,14 @@ class ConfusionView(Vertical):
         self.none.update(why)
         self.none.display = bool(why)
         self.cells.display, self.pairs.display, self.below.display = whole, not whole and not why, not why
-        title = Text.assemble((shown(column.title, 120), f"bold {rgb(BLUE)}"), (f"  {column.note}", rgb(GREY)))
+        title = Text(shown(column.title, 120), f"bold {rgb(BLUE)}")
+        title.append(f"  {column.note}" if column.note else "", rgb(GREY))
         if made is not None:
-            added = ", added up" if made.runs > 1 else ""
-            kind = "a row a true class" if whole else "most confused first"
-            title.append(f"{added} · {made.part} images · {kind}", rgb(GREY))
+            added = ", summed" if made.runs > 1 else ""
+            kind = "rows: true class" if whole else "most confused first"
+            ways = (f"{added} · {made.part} images · {kind}", f" · {made.part} · {kind}")
+            room = self.size.width - 2 - title.cell_len
+            title.append(next((said for said in ways if len(said) <= room), f" · {kind}"), rgb(GREY))
         self.title.update(title)
         if made is not None and self.cell is not None:
             self.cells.put_all(made, self.cell, self.size.width - 2)
@@ -228,19 +231,16 @@ class ConfusionView(Vertical):
             if place is not None:
                 self.post_message(self.Opened(place, cell, self.part))
 
-        self.app.push_screen(
-            Pick(f"{shown(cell.true, 20)} → {shown(cell.predicted, 20)}, of which run?", names), chosen
-        )
+        self.app.push_screen(Pick(f"{shown(cell.true, 20)} → {shown(cell.predicted, 20)}: which run?", names), chosen)
 
 
 def in_words(cell: Cell, images: int, of: int) -> Text:
-    """``5 of 70 images of ants are taken for bees``."""
+    """``5 of 70 ants predicted as bees``."""
     true, predicted = shown(cell.true, 40), shown(cell.predicted, 40)
     if not of:
-        return Text(f"There is no image of {true} in this part.", "bold")
-    verb = "is" if images == 1 or not images else "are"
-    done = "recognised" if cell.true == cell.predicted else f"taken for {predicted}"
-    return Text(f"{f'{images:,} of {of:,} images' if images else 'No image'} of {true} {verb} {done}.", "bold")
+        return Text(f"No images of {true} in this part.", "bold")
+    done = "predicted correctly" if cell.true == cell.predicted else f"predicted as {predicted}"
+    return Text(f"{images:,} of {of:,} {true} {done}", "bold")
 
 
 def _runs(column: Column) -> tuple[str, list[str]]:

@@ -29,13 +29,13 @@ class CostView(Vertical):
 
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("escape", "back", "Back", id="plot.back", tooltip="back to the table"),
-        Binding("up,k", "scroll(-1)", "Up", show=False, id="plot.up", tooltip="scroll what the letters mean"),
-        Binding("down,j", "scroll(1)", "Down", show=False, id="plot.down", tooltip="scroll what the letters mean"),
-        Binding("m", "measure", "Other cost", id="plot.cost", tooltip="against time, memory or processor time"),
+        Binding("up,k", "scroll(-1)", "Up", show=False, id="plot.up", tooltip="scroll the legend"),
+        Binding("down,j", "scroll(1)", "Down", show=False, id="plot.down", tooltip="scroll the legend"),
+        Binding("m", "measure", "Other cost", id="plot.cost", tooltip="vs. time, memory or CPU time"),
     ]
 
     class Back(Message):
-        """The person wants to see the table again."""
+        """Go back to the table."""
 
     def __init__(self) -> None:
         super().__init__(id="cost")
@@ -85,9 +85,10 @@ class CostView(Vertical):
             return
         found = marks(self.comparison, self.cost)
         self.chart.curves = curves(found, self.cost)
-        self.about.update(
-            f"{PARTS[part(self.comparison)]} accuracy, its 95 % interval, {self.cost}: means over the runs"
-        )
+        measured_on = part(self.comparison)
+        said = f"{PARTS[measured_on]} accuracy with 95 % interval, vs. {self.cost}; means over runs"
+        short = f"{measured_on} accuracy, 95 % interval, vs. {self.cost}; means"
+        self.about.update(said if len(said) <= self.size.width - 2 else short)
         text = key(found, self.cost, max(20, self.size.width - 4))
         if text != self.key.content:
             self.key.update(text)

@@ -42,12 +42,20 @@ class _DataPath(PathInput):
     """From it, what was found below it is scrolled: that is no field, so Tab does not stop there."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("pageup", "page(-1)", show=False, id="setup.page-up", tooltip="in the path: what was found, a page up"),
-        Binding("pagedown", "page(1)", show=False, id="setup.page-down", tooltip="in the path: the next page of it"),
+        Binding(
+            "pageup", "page(-1)", show=False, id="setup.page-up", tooltip="in the path field: scroll the findings up"
+        ),
+        Binding(
+            "pagedown",
+            "page(1)",
+            show=False,
+            id="setup.page-down",
+            tooltip="in the path field: scroll the findings down",
+        ),
     ]
 
     class Paged(Message):
-        """The person wants to see another page of what was found."""
+        """Scroll the findings by a page."""
 
         def __init__(self, pages: int) -> None:
             super().__init__()
@@ -89,8 +97,8 @@ class DataPicker(Vertical):
         self._checking: WorkDone | None = None
         self._unseen: DataSource | None = None  # whose images could not be looked at
         self._looking = Latest(looked_at, "looking")
-        path = _DataPath(source.path or "", placeholder="empty: the demo set", id="data-path")
-        images = PathInput(source.images or "", placeholder="the CSV's own folder", id="data-images")
+        path = _DataPath(source.path or "", placeholder="empty: demo set", id="data-path")
+        images = PathInput(source.images or "", placeholder="the CSV's folder", id="data-images")
         validation = PathInput(source.validation or "", placeholder="none", id="data-validation")
         self.path, self.images, self.validation = path, images, validation
         self.csv_fields = (
@@ -109,10 +117,10 @@ class DataPicker(Vertical):
     def on_mount(self) -> None:
         """The data that were named at the start are looked at when the screen asks for it: that loads much."""
         self._show_csv_fields()
-        self.summary.update(Text("looking …", "dim"))
+        self.summary.update(Text("reading …", "dim"))
 
     def on_unmount(self) -> None:
-        """Nobody asks any more."""
+        """Ends the thread that reads the data."""
         self._looking.end()
 
     @property
@@ -127,7 +135,7 @@ class DataPicker(Vertical):
 
     @property
     def is_looking(self) -> bool:
-        """Whether it is not known yet if what is typed can be used."""
+        """Whether the typed data are still being read."""
         return self.found is None and not self.problem
 
     @property
@@ -151,12 +159,12 @@ class DataPicker(Vertical):
 
     @property
     def may_be_checked(self) -> bool:
-        """Whether nobody has looked at the images yet."""
+        """Whether the images have not been checked yet."""
         return self.found is not None and self.found.report.duplicates is None and self._checking is None
 
     @property
     def alarms(self) -> int:
-        """How many things are known by now that make results false."""
+        """How many alarms there are: findings that make results false."""
         return 0 if self.found is None else alarms(self.found.report)
 
     @property
@@ -239,9 +247,9 @@ class DataPicker(Vertical):
         source = self.source
         self._looked = source
         if source.path is None and source.validation is None:
-            self.summary.update(Text(f"{DEMO}\nlooking …", "dim"))
+            self.summary.update(Text(f"{DEMO}\nreading …", "dim"))
         else:
-            self.summary.update(Text("looking …", "dim"))
+            self.summary.update(Text("reading …", "dim"))
         self._discover(source)
 
     @work(exclusive=True, group="discover", exit_on_error=False)
@@ -262,7 +270,7 @@ class DataPicker(Vertical):
             return
         count = sum(self.found.images.values())
         if asked or (count <= MOST_AT_ONCE and self._unseen != self.source):
-            self._checking = WorkDone("looking at images")
+            self._checking = WorkDone("reading images")
             self._draw()
             self._check(self.source)
 
@@ -288,7 +296,7 @@ class DataPicker(Vertical):
             self._checking = now
         elif isinstance(now, str):  # the experiment can start all the same
             self._checking, self._unseen = None, source
-            self.notify(shown(now), title="The images were not looked at", severity="warning")
+            self.notify(shown(now), title="The images were not checked", severity="warning")
         else:
             self._checking = None
             self.found = replace(self.found, report=now)

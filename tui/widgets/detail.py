@@ -44,30 +44,24 @@ class DetailView(Vertical):
 
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("escape", "back", "Back", id="detail.back", tooltip="back to the table"),
-        Binding(
-            "c", "turn", "Curves", id="detail.curves", tooltip="curves instead of words, more of them, words again"
-        ),
-        Binding(
-            "left,h", "other(-1)", "Before", show=False, id="detail.before", tooltip="the line before in the table"
-        ),
-        Binding("right,l", "other(1)", "Next", show=False, id="detail.next", tooltip="the next line of the table"),
-        Binding(
-            "enter", "cells", "Matrix", show=False, id="detail.matrix", tooltip="which classes are taken for which"
-        ),
+        Binding("c", "turn", "Curves", id="detail.curves", tooltip="curves, more curves, then words again"),
+        Binding("left,h", "other(-1)", "Before", show=False, id="detail.before", tooltip="previous row of the table"),
+        Binding("right,l", "other(1)", "Next", show=False, id="detail.next", tooltip="next row of the table"),
+        Binding("enter", "cells", "Matrix", show=False, id="detail.matrix", tooltip="the confusion matrix"),
         Binding("up,k", "scroll(-1)", "Up", show=False, id="detail.up", tooltip="scroll up"),
         Binding("down,j", "scroll(1)", "Down", show=False, id="detail.down", tooltip="scroll down"),
-        Binding("pageup", "page(-1)", "Page up", show=False, id="detail.page-up", tooltip="a page up"),
-        Binding("pagedown", "page(1)", "Page down", show=False, id="detail.page-down", tooltip="a page down"),
+        Binding("pageup", "page(-1)", "Page up", show=False, id="detail.page-up", tooltip="page up"),
+        Binding("pagedown", "page(1)", "Page down", show=False, id="detail.page-down", tooltip="page down"),
     ]
 
     class Back(Message):
-        """The person wants to see the table again."""
+        """Go back to the table."""
 
     class Cells(Message):
-        """The person wants to go over the cells of the confusion matrix."""
+        """Open the confusion matrix."""
 
     class Other(Message):
-        """The person wants the detail of the next line, or of the one before."""
+        """Show the details of the next or the previous line."""
 
         def __init__(self, step: int) -> None:
             super().__init__()

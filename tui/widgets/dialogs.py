@@ -30,12 +30,12 @@ def answer(window: ModalScreen[Answer], result: Answer) -> None:
 
 
 class Question(ModalScreen[bool | None]):
-    """Answers True if the person chose ``yes``, None where they leave it; Enter is the safe answer. A ``text`` that
-    is a function is asked again and again: what it tells of changes while the question stands.
+    """Answers True for ``yes``, None if cancelled; Enter is the safe answer. A ``text`` that
+    is a function is called repeatedly, as what it says may change while the question is open.
     """
 
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("escape", "answer(None)", "Back", id="question.back", tooltip="change nothing"),
+        Binding("escape", "answer(None)", "Back", id="question.back", tooltip="cancel"),
         Binding("n", "answer(False)", "No", id="question.no", tooltip="the other button"),
         Binding("y", "answer(True)", "Yes", id="question.yes", tooltip="do it"),
         Binding("left,right", "app.focus_next", "Other", show=False, id="question.other", tooltip="the other button"),
@@ -77,10 +77,10 @@ class Question(ModalScreen[bool | None]):
 
 
 class Line(ModalScreen[str | None]):
-    """Answers the line that the person wrote in place of the ``present`` one, None where the person leaves that."""
+    """Answers the edited line, which begins as the ``present`` one; None if cancelled."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("escape", "dismiss", "Close", id="line.close", tooltip="change nothing"),
+        Binding("escape", "dismiss", "Close", id="line.close", tooltip="cancel"),
     ]
 
     def __init__(self, title: str, present: str, longest: int) -> None:
@@ -92,7 +92,7 @@ class Line(ModalScreen[str | None]):
         """The line in a frame."""
         with Vertical(classes="dialog") as window:
             window.border_title = Text(self.title_text)
-            window.border_subtitle = Text("enter save · esc leave it")
+            window.border_subtitle = Text("enter save · esc cancel")
             yield self.input
 
     def on_mount(self) -> None:
@@ -114,10 +114,10 @@ class Line(ModalScreen[str | None]):
 
 
 class Pick(ModalScreen[int | None]):
-    """Answers the number of the chosen name, None where the person chose none."""
+    """Answers the index of the chosen name, or None if cancelled."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("escape,q", "dismiss", "Close", id="pick.close", tooltip="change nothing"),
+        Binding("escape,q", "dismiss", "Close", id="pick.close", tooltip="cancel"),
     ]
 
     def __init__(self, title: str, names: Sequence[str], present: int = 0) -> None:
@@ -143,11 +143,11 @@ class Pick(ModalScreen[int | None]):
 
 
 class Tick(ModalScreen[frozenset[int] | None]):
-    """Answers the numbers of the names that the person ticked, None where the person changed nothing."""
+    """Answers the indices of the ticked names, or None if cancelled."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("space", "tick", "Tick", id="tick.tick", tooltip="take this one, or leave it out"),
-        Binding("escape,q", "dismiss", "Close", id="tick.close", tooltip="change nothing"),
+        Binding("space", "tick", "Tick", id="tick.tick", tooltip="select or deselect"),
+        Binding("escape,q", "dismiss", "Close", id="tick.close", tooltip="cancel"),
     ]
 
     def __init__(self, title: str, names: Sequence[str], ticked: Iterable[int]) -> None:
@@ -185,20 +185,22 @@ class Tick(ModalScreen[frozenset[int] | None]):
 Way = Literal["stop", "suspend"]
 """How an experiment is left: ended with what it has, or handed over to a process of its own."""
 LEAVING: dict[Way, str] = {
-    "stop": "Stopping: where the run stands is being saved …",
-    "suspend": "Detaching: where the run stands is being saved …",
+    "stop": "Stopping: saving the run …",
+    "suspend": "Detaching: saving the run …",
 }
 
 
 class Leaving(ModalScreen[Way | None]):
     """Asks how to leave what trains here, unless the ``way`` is known, and waits until that is saved.
 
-    Answers None where the person stays, or all has ended by itself before an answer.
+    Answers None if the person stays, or if training has ended by itself before an answer.
     """
 
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("escape,n", "stay", "Keep going", id="leaving.stay", tooltip="change nothing"),
-        Binding("d", "leave('suspend')", "Detach", id="leaving.detach", tooltip="quit, and leave it training"),
+        Binding("escape,n", "stay", "Keep going", id="leaving.stay", tooltip="cancel"),
+        Binding(
+            "d", "leave('suspend')", "Detach", id="leaving.detach", tooltip="quit and keep training in the background"
+        ),
         Binding("y", "leave('stop')", "Stop", id="leaving.stop", tooltip="end the experiment and quit"),
         Binding("q", "now", "Quit at once", id="leaving.now", tooltip="do not wait for the run to save"),
         Binding("right", "app.focus_next", "Next", show=False, id="leaving.next", tooltip="the next button"),
@@ -214,8 +216,8 @@ class Leaving(ModalScreen[Way | None]):
         with Vertical(classes="dialog") as window:
             window.border_title = Text("A run is training")
             yield Static(
-                f"Detach: it goes on in the background, and `tl-tui attach{self._called()}` shows it again.\n"
-                f"Stop: it ends here. {KEPT_IF_STOPPED}; `tl-tui resume{self._called()}` goes on there.",
+                f"Detach: keeps training in the background; `tl-tui attach{self._called()}` reopens it.\n"
+                f"Stop: ends now. {KEPT_IF_STOPPED}; `tl-tui resume{self._called()}` continues it.",
                 markup=False,
                 id="question",
             )
@@ -265,13 +267,18 @@ class Leaving(ModalScreen[Way | None]):
 
     def _wait(self, way: Way) -> None:
         self.hosting.ask(way)
-        self.query_one("#question", Static).update(f"{LEAVING[way]}\nq quits without waiting.")
+        self.query_one("#question", Static).update(f"{LEAVING[way]}\nq quits without waiting")
         self.query_one(".buttons").display = False
         self.refresh_bindings()
 
     def _look(self) -> None:
         if not self.hosting.is_busy:
             answer(self, self.way)
+
+
+def reading_width(columns: int) -> int:
+    """Cells that a line of :class:`Reading` has in a terminal of so many columns: frame, margins and bar take eight."""
+    return min(84, columns * 95 // 100) - 8
 
 
 class Reading(ModalScreen[None]):
@@ -283,7 +290,7 @@ class Reading(ModalScreen[None]):
             "dismiss",
             "Close",
             id="reading.close",
-            tooltip="back to where you were",
+            tooltip="go back",
         ),
     ]
 

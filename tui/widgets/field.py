@@ -20,7 +20,7 @@ FIELD_KEYS: list[BindingType] = [
         "Next field",
         priority=True,
         id="setup.tab",
-        tooltip="the next field; shift+tab: the one before",
+        tooltip="next field (shift+tab: previous)",
     ),
     Binding(
         "ctrl+r,f5",
@@ -28,7 +28,7 @@ FIELD_KEYS: list[BindingType] = [
         "Start",
         priority=True,  # as the screen's own, which would take its place in the line of keys, unseen
         id="setup.start",
-        tooltip="start the comparison, from anywhere",
+        tooltip="start the comparison from any field",
     ),
 ]
 """The keys of a screen that starts something which are worth a word while the cursor is in one of its fields."""

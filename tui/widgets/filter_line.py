@@ -18,10 +18,10 @@ class _Words(TextInput):
     """What is typed; the list moves under it."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("enter", "screen.leave_filter", "Done", id="filter.done", tooltip="to the list, which stays narrowed"),
-        Binding("escape", "screen.clear_filter", "Show all", id="filter.clear", tooltip="show the whole list again"),
-        Binding("up", "screen.move(-1)", show=False, id="filter.up", tooltip="the entry before"),
-        Binding("down", "screen.move(1)", show=False, id="filter.down", tooltip="the next entry"),
+        Binding("enter", "screen.leave_filter", "Done", id="filter.done", tooltip="back to the list, still filtered"),
+        Binding("escape", "screen.clear_filter", "Show all", id="filter.clear", tooltip="clear the filter"),
+        Binding("up", "screen.move(-1)", show=False, id="filter.up", tooltip="previous entry"),
+        Binding("down", "screen.move(1)", show=False, id="filter.down", tooltip="next entry"),
     ]
 
 

@@ -26,11 +26,11 @@ class KeyShown(NamedTuple):
 
 
 LAST = 2
-"""Keys at the end that are always there: help, which lists all others, and quit."""
+"""Keys at the end that are never left out: help and quit, or in a field the keys that lead out of it."""
 
 
 def fitting(keys: tuple[KeyShown, ...], width: int) -> tuple[KeyShown, ...]:
-    """The first keys and the last ones, as many as have room in ``width`` cells."""
+    """As many of the first keys as fit in ``width`` cells together with the last ones."""
     first, last = list(keys[:-LAST]), keys[-LAST:]
     while first and sum(one.width for one in (*first, *last)) > width:
         first.pop()

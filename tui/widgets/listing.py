@@ -28,12 +28,12 @@ class Listing(Rows, can_focus=True):
     """
 
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("up,k", "move(-1)", "Up", show=False, id="list.up", tooltip="the line above"),
-        Binding("down,j", "move(1)", "Down", show=False, id="list.down", tooltip="the line below"),
-        Binding("pageup", "page(-1)", "Page up", show=False, id="list.page-up", tooltip="a page up"),
-        Binding("pagedown", "page(1)", "Page down", show=False, id="list.page-down", tooltip="a page down"),
-        Binding("home", "move(-1_000_000_000)", "First", show=False, id="list.first", tooltip="the first line"),
-        Binding("end", "move(1_000_000_000)", "Last", show=False, id="list.last", tooltip="the last line"),
+        Binding("up,k", "move(-1)", "Up", show=False, id="list.up", tooltip="line up"),
+        Binding("down,j", "move(1)", "Down", show=False, id="list.down", tooltip="line down"),
+        Binding("pageup", "page(-1)", "Page up", show=False, id="list.page-up", tooltip="page up"),
+        Binding("pagedown", "page(1)", "Page down", show=False, id="list.page-down", tooltip="page down"),
+        Binding("home", "move(-1_000_000_000)", "First", show=False, id="list.first", tooltip="first line"),
+        Binding("end", "move(1_000_000_000)", "Last", show=False, id="list.last", tooltip="last line"),
     ]
 
     class Moved(Message):

@@ -26,7 +26,7 @@ OF_RIGHT: Who = (("", ((0,), (0, 1))), ("A right", ((0,),)), ("both", ((0, 1),))
 
 
 def whose(asked: MistakeQuery | None) -> Who:
-    """What there is to choose from."""
+    """The choices for this query."""
     if asked is None or (asked.cell is None and not asked.worst):
         return WHO
     return OF_RIGHT if asked.cell is not None and asked.cell.true == asked.cell.predicted else OF_WRONG
@@ -41,26 +41,28 @@ def head(names: Sequence[str], found: MistakeResult, only: str, of_class: str | 
     if found.problem:
         numbers = Text(), Text()
     else:
-        numbers = _of_one(found) if found.asked.worst or found.asked.cell is not None else _of_mistakes(found)
+        is_of_one = found.asked.worst or found.asked.cell is not None
+        numbers = _of_one(found) if is_of_one else _of_mistakes(found, width - LEAST_NAME - len(f"{LETTERS[0]} "))
     behind = len(f"{LETTERS[0]} ") + max(number.cell_len for number in numbers)
     cells = min(max(LEAST_NAME, width - behind), max(map(len, names)))
     for run, (line, name, number) in enumerate(zip(lines, told_apart(names, cells), numbers, strict=False)):
         line.append(f"{LETTERS[run]} ", f"bold {rgb(COLOURS[run])}")
         line.append(f"{name:<{cells}}", "bold").append_text(number)
-    lines[-1].append(f" · only {only}" if only else "", rgb(AMBER))
-    lines[-1].append("" if of_class is None else f" · only {shown(of_class, 40)}", rgb(AMBER))
+    if kept := ", ".join(filter(None, (only, "" if of_class is None else shown(of_class, 40)))):
+        lines[-1].append(f" · filter: {kept}", rgb(AMBER))
     return Text("\n").join(lines)
 
 
-def _of_mistakes(found: MistakeResult) -> tuple[Text, Text]:
-    """What stands behind the names."""
+def _of_mistakes(found: MistakeResult, room: int) -> tuple[Text, Text]:
+    """What stands behind the names, the first in ``room`` cells, if that can be."""
     alone, other = (sum(one.right == (run,) for one in found.found) for run in (0, 1))
     neither = sum(not one.right for one in found.found)
     part = found.asked.part  # short, since at 80 cells the names have to be whole
     images = counted(found.images, f"{part} image", f"{part} images")
+    said = f"  only A right {alone:,} · neither {neither:,} of "
     return (
-        Text(f"  alone right {alone:,} · neither {neither:,} of {images}", rgb(GREY)),
-        Text(f"  alone right {other:,}", rgb(GREY)),
+        Text(said + (images if len(said + images) <= room else f"{found.images:,}"), rgb(GREY)),
+        Text(f"  only B right {other:,}", rgb(GREY)),
     )
 
 
@@ -74,10 +76,10 @@ def _of_one(found: MistakeResult) -> tuple[Text, Text]:
     if several[0]:  # short, since at 80 cells the names have to be whole
         by_all, part = sum(one.runs_wrong[0] == one.runs[0] for one in found.found), found.asked.part
         images = counted(found.images, f"{part} image", f"{part} images")
-        wrong = f"  some run wrong {count:,}, every {by_all:,} of {images}"
+        wrong = f"  any run wrong {count:,}, all {by_all:,} of {images}"
     else:
-        wrong = f"  wrong {count:,} of {counted(found.images, f'{kind} image', f'{kind} images')}"
-    is_right = "every run right" if several[1] else "right"
+        wrong = f"  wrong on {count:,} of {counted(found.images, f'{kind} image', f'{kind} images')}"
+    is_right = "all runs right" if several[1] else "right"
     return (
         Text(wrong, rgb(GREY))
         if cell is None
@@ -85,7 +87,9 @@ def _of_one(found: MistakeResult) -> tuple[Text, Text]:
             (f"  {shown(cell.true, 30)} → {shown(cell.predicted, 30)}", rgb(AMBER)),
             (f" · {counted(count, f'{kind} image', f'{kind} images')}", rgb(GREY)),
         ),
-        Text("  what it said was not saved", rgb(AMBER))
+        Text("  predictions not saved", rgb(AMBER))
         if found.is_alone
-        else Text(f"  {is_right} {right:,}" + (f" · has not seen {unseen:,}" if unseen else ""), rgb(GREY)),
+        else Text(
+            f"  {is_right} {right:,}" + (f" · {unseen:,} not in its validation set" if unseen else ""), rgb(GREY)
+        ),
     )

@@ -73,10 +73,10 @@ class MistakeList(Listing):
         return [self.found[at].path for at in (self.cursor + 1, self.cursor - 1) if 0 <= at < len(self.found)]
 
     def head(self, width: int) -> list[Text]:
-        """What the columns are."""
+        """What the columns are: who is right, who is wrong, and with which confidence; or the first run's loss."""
         del width
         counts = f"{'wrong':>{self.counts - GAP}}{' ' * GAP}" if self.counts else ""
-        return [Text(f"✓      loss  {counts}image" if self.has_losses else "✓  ✗ is sure image", rgb(GREY))]
+        return [Text(f"✓      loss  {counts}image" if self.has_losses else "✓  ✗  conf.  image", rgb(GREY))]
 
     def line(self, number: int, width: int) -> Text:
         """``A  B  99 %  image.jpg``; with losses ``B      4.61  image.jpg``, of several runs also ``1/3``."""
@@ -139,7 +139,7 @@ def facts(one: Answered, width: int) -> Text:
 
 
 def _cut(one: Answered, room: int, beside_label: int) -> tuple[list[str], str]:
-    """The classes that the runs take the image for, and its own, cut so that they and every number have ``room``.
+    """The predicted classes and the image's own, cut so that they and every number fit in ``room``.
 
     ``beside_label``: cells that the latter takes besides its name in the line of a run that is wrong.
     """

@@ -31,7 +31,7 @@ from tui.work.finding_mistakes import MistakeQuery, MistakeResult, Side, find
 
 ABOVE_AND_BELOW = 8
 """Rows of the head and of what is said of an image, which a picture does not have."""
-NO_PAIR = "Two runs with a result are needed to disagree. Of one, w in the table shows what it gets most wrong."
+NO_PAIR = "Needs two finished runs. For one run press w in the table."
 
 
 class MistakesView(Vertical):
@@ -52,21 +52,21 @@ class MistakesView(Vertical):
     """
 
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("escape", "back", "Back", id="mistakes.back", tooltip="back to where you were"),
+        Binding("escape", "back", "Back", id="mistakes.back", tooltip="go back"),
         Binding("o", "copy", "Copy path", id="mistakes.copy", tooltip="copy the image's path to the clipboard"),
         Binding(
             "w",
             "who",
             "Right",
             id="mistakes.who",
-            tooltip="one of them right, A alone, B alone, neither (of one run's: all of it first)",
+            tooltip="one of them right, only A, only B, neither (of one run: all first)",
         ),
         Binding("c", "klass", "Class", id="mistakes.class", tooltip="only images of one class"),
         Binding("r", "runs", "Runs", id="mistakes.runs", tooltip="choose the two"),
     ]
 
     class Back(Message):
-        """The person wants to see again what was there before."""
+        """Go back."""
 
     def __init__(self) -> None:
         super().__init__(id="mistakes")
@@ -152,7 +152,7 @@ class MistakesView(Vertical):
         if one is None:
             return
         self.app.copy_to_clipboard(one.path)
-        inside = " tmux passes it on where `set-clipboard` is on." if "TMUX" in os.environ else ""
+        inside = " In tmux this needs `set-clipboard on`." if "TMUX" in os.environ else ""
         self.notify(f"{shown(one.path)}\n{inside}".strip(), title="Copied")
 
     def action_who(self) -> None:
@@ -163,7 +163,7 @@ class MistakesView(Vertical):
     def action_klass(self) -> None:
         """Asks for a class."""
         classes = self.compared.comparison.data.classes if self.compared is not None else ()
-        names = ["every class", *(shown(name, 60) for name in classes)]
+        names = ["all classes", *(shown(name, 60) for name in classes)]
         at = 0 if self.of_class is None else classes.index(self.of_class) + 1
 
         def chosen(number: int | None) -> None:
@@ -190,7 +190,9 @@ class MistakesView(Vertical):
         def first(number: int | None) -> None:
             if number is not None:
                 other = next(at for at in (*reversed(present), *range(len(sides))) if at != number)
-                self.app.push_screen(Pick("B, to compare it with", names, other), lambda answer: second(answer, number))
+                self.app.push_screen(
+                    Pick("B, the run to compare with", names, other), lambda answer: second(answer, number)
+                )
 
         self.app.push_screen(Pick("A, the first", names, next(iter(present), 0)), first)
 
@@ -246,7 +248,7 @@ class MistakesView(Vertical):
         elif not found:
             is_filtered = self.found.found or self.cell is not None
             all_right = "It gets every image right." if self.asked.worst else "Both get every image right."
-            self._say("No such image." if is_filtered else all_right)
+            self._say("No such images." if is_filtered else all_right)
         else:
             self._turn_to(self.body)
             self.listing.put_all(found, losses=self.asked.worst)

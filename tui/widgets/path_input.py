@@ -87,7 +87,7 @@ class PathInput(TextInput):
             show=False,
             priority=True,
             id="path.complete",
-            tooltip="take the completion shown",
+            tooltip="accept the completion",
         ),
     ]
 
@@ -107,7 +107,7 @@ class PathInput(TextInput):
             self._show_end()
 
     def on_blur(self) -> None:
-        """Wherever the cursor was."""
+        """Sets the value and puts the cursor at its end."""
         self._show_end()
 
     def _show_end(self) -> None:

@@ -115,7 +115,7 @@ class Picture(Widget):
         for path, number in zip(paths, numbers, strict=True):
             try:
                 drawn = await _drawing.answer((path, width, height, kind, number))
-            except Exception as error:  # a person wants to know, and to go on
+            except Exception as error:
                 drawn = Drawn(problem=unexpected(error))
             self._made((path, width, height), drawn)
 

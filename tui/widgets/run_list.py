@@ -23,7 +23,7 @@ def lines_for(height: int) -> int:
 
 
 class RunList(Static):
-    """At most six lines around the selected run; where there are more, or strategies have several runs, the first line
+    """At most six lines around the selected run; where there are more, or strategies have several runs, first line
     tells how all of them stand. A click selects.
     """
 

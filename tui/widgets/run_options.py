@@ -28,7 +28,7 @@ from tui.work.latest import Latest
 PRECISIONS: tuple[str, ...] = get_args(Precision)
 
 WORDS = ("default", "none")
-OR_WEIGHTS = "or none, path"
+OR_WEIGHTS = "none or path"
 
 
 def seeds_from(text: str) -> tuple[int, ...]:
@@ -37,17 +37,17 @@ def seeds_from(text: str) -> tuple[int, ...]:
     for part in re.split(r"[\s,]+", text.strip()):
         found = re.fullmatch(r"(\d{1,10})(?:-(\d{1,10}))?", part)
         if found is None:
-            raise SpecError("0, or 0-4")
+            raise SpecError("e.g. 0 or 0-4")
         first, last = int(found[1]), int(found[2] or found[1])
         if last >= 2**31:
             raise SpecError("less than 2147483648")
         if last < first:
-            raise SpecError("0, or 0-4")
+            raise SpecError("e.g. 0 or 0-4")
         if len(seeds) + last - first >= MOST_SEEDS:
             raise SpecError(f"at most {MOST_SEEDS}")
         seeds.extend(range(first, last + 1))
     if len(set(seeds)) < len(seeds):
-        raise SpecError("one is there twice")
+        raise SpecError("duplicate seed")
     return tuple(seeds)
 
 
@@ -137,7 +137,7 @@ class RunOptions(Vertical):
         self._first_precision: str = experiment.precision
         self.precision = Choice([(name, name) for name in PRECISIONS], experiment.precision, id="run-precision")
         self.fields = {
-            "seeds": Field("seeds", self.seeds, "0-4: 5 seeds", classes="-short"),
+            "seeds": Field("seeds", self.seeds, "0-4 = 5 seeds", classes="-short"),
             "folds": Field("folds", self.folds, "or 5", classes="-short"),
             "weights": Field("weights", self.weights, OR_WEIGHTS, classes="-wide"),
             "device": Field("device", self.device, "or cuda:1", classes="-short"),
@@ -147,14 +147,6 @@ class RunOptions(Vertical):
     async def complete(self) -> None:
         """One line a value; not composed, so that the first frame does not wait for them."""
         await self.mount(*self.fields.values())
-
-    @property
-    def count(self) -> tuple[int, int | None]:
-        """How many seeds and folds there are; 0 and None while what is typed is neither."""
-        try:
-            return len(seeds_from(self.seeds.value)), folds_from(self.folds.value.strip())
-        except SpecError:
-            return 0, None
 
     @property
     def is_looking(self) -> bool:
@@ -168,17 +160,17 @@ class RunOptions(Vertical):
 
     @property
     def asked_weights(self) -> str:
-        """Which weights are asked for; what is typed where that is wrong, so that it can be said why."""
+        """The chosen weights; if invalid, the text as typed, so that the reason can be said."""
         return self._weights or self.weights.value.strip()
 
     @property
     def asked_device(self) -> str:
-        """Which device is asked for, be it one or not."""
+        """The device as typed, valid or not."""
         return self.device.value.strip()
 
     @property
     def values(self) -> tuple[str, ...]:
-        """What is typed and chosen, be it right or wrong."""
+        """All values as typed and chosen, valid or not."""
         typed = self.seeds, self.folds, self.weights, self.device
         return *(one.value for one in typed), self._chosen_precision
 

@@ -42,7 +42,7 @@ class RunsTable(DataTable[Text]):
             "select_cursor",
             "Open",
             id="runs.open",
-            tooltip="compare its results; go on if it was interrupted; else Live",
+            tooltip="compare its results; resume if interrupted; else Live",
         ),
         Binding("home", "scroll_top", "Newest", show=False, id="runs.newest", tooltip="go to the newest experiment"),
         Binding("end", "scroll_bottom", "Oldest", show=False, id="runs.oldest", tooltip="go to the oldest experiment"),

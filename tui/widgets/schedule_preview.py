@@ -35,4 +35,4 @@ def preview(strategy: Strategy) -> Curves:
 def nothing_learnt(strategy: Strategy) -> str:
     """From which epoch on the rate is too small to learn, in at most 37 characters; empty where it never is."""
     still = stands_still_from(strategy) if strategy.epochs <= MOST_EPOCHS else None
-    return "" if still is None else f"! hardly learns from epoch {still} on"
+    return "" if still is None else f"! learning rate near 0 from epoch {still}"

@@ -13,9 +13,9 @@ from engine.text import counted, shown
 from tui.drawing.theme import LEVELS, ROSE, rgb
 from tui.words.forecast import how_long, on_what_ground
 
-STARTING = "starting: loading PyTorch and looking at what is asked for …"
+STARTING = "starting: loading PyTorch and checking the settings …"
 RUNNING = "an experiment is running: 2 shows it"
-LOOKING = "looking at the data …"
+LOOKING = "reading the data …"
 SEEKING = "looking for the weights …"
 
 

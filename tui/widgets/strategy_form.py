@@ -19,7 +19,7 @@ from engine.specs.strategy import CHOICES, Strategy, changed_strategy, settings
 from engine.specs.toml import SpecError
 from tui.widgets.field import FIELD_KEYS, Choice, Field
 from tui.widgets.text_input import TextInput
-from tui.words.strategies import TRAINS, value_in_words
+from tui.words.strategies import TRAINS, label, value_in_words
 
 COMMON_BACKBONES = (
     "resnet18",
@@ -79,13 +79,17 @@ def _model(text: str) -> str:
 
 
 class Entry(NamedTuple):
-    """A parameter: where it is in a strategy, its label, how its text is read, and a hint."""
+    """A parameter: where it is in a strategy, how its text is read, and a hint."""
 
     key: str
-    label: str
     read: Callable[[str], object]
     hint: str = ""
     choices: tuple[tuple[str, str], ...] = ()
+
+    @property
+    def label(self) -> str:
+        """What the parameter is called."""
+        return label(self.key)
 
 
 def _same(*values: str) -> tuple[tuple[str, str], ...]:
@@ -93,32 +97,27 @@ def _same(*values: str) -> tuple[tuple[str, str], ...]:
 
 
 ENTRIES = (
-    Entry("backbone", "backbone", _model),
-    Entry("trains", "trains", str, choices=tuple((words, value) for value, words in TRAINS.items())),
-    Entry("head", "head begins", str, choices=(("at random", "random"), ("from a probe", "probe"))),
-    Entry("layer_decay", "layer decay", _number, "× each stage"),
-    Entry("epochs", "epochs", _whole),
-    Entry("batch_size", "batch size", _whole, "images"),
-    Entry("image_size", "image size", _whole_or_none, "px"),
-    Entry("optimizer.name", "optimizer", str, choices=_same(*CHOICES["optimizer.name"])),
-    Entry("optimizer.lr", "learning rate", _number),
-    Entry("optimizer.momentum", "momentum", _number),
-    Entry("optimizer.weight_decay", "weight decay", _number),
-    Entry("optimizer.l2", "L2, best of", _numbers),
-    Entry("optimizer.folds", "folds", _whole, "to find it"),
-    Entry(
-        "schedule.name",
-        "schedule",
-        str,
-        choices=_same(*CHOICES["schedule.name"]),
-    ),
-    Entry("schedule.step_size", "  step", _whole, "epochs"),
-    Entry("schedule.gamma", "  gamma", _number, "factor"),
-    Entry("schedule.eta_min", "  lowest rate", _number),
-    Entry("augmentation.crop_area", "crop area", _number, "1: no crop"),
-    Entry("augmentation.flip", "flip", lambda text: text == "yes", choices=_same("yes", "no")),
-    Entry("augmentation.views", "views", _whole, "1: none"),
-    Entry("class_weights", "class weights", str, choices=_same(*CHOICES["class_weights"])),
+    Entry("backbone", _model),
+    Entry("trains", str, choices=tuple((words, value) for value, words in TRAINS.items())),
+    Entry("head", str, choices=_same("random", "probe")),
+    Entry("layer_decay", _number, "× per stage"),
+    Entry("epochs", _whole),
+    Entry("batch_size", _whole, "images"),
+    Entry("image_size", _whole_or_none, "px"),
+    Entry("optimizer.name", str, choices=_same(*CHOICES["optimizer.name"])),
+    Entry("optimizer.lr", _number),
+    Entry("optimizer.momentum", _number),
+    Entry("optimizer.weight_decay", _number),
+    Entry("optimizer.l2", _numbers),
+    Entry("optimizer.folds", _whole, "to choose L2"),
+    Entry("schedule.name", str, choices=_same(*CHOICES["schedule.name"])),
+    Entry("schedule.step_size", _whole, "epochs"),
+    Entry("schedule.gamma", _number, "factor"),
+    Entry("schedule.eta_min", _number),
+    Entry("augmentation.crop_area", _number, "1 = no crop"),
+    Entry("augmentation.flip", lambda text: text == "yes", choices=_same("yes", "no")),
+    Entry("augmentation.views", _whole, "1 = fixed"),
+    Entry("class_weights", str, choices=_same(*CHOICES["class_weights"])),
 )
 
 
@@ -174,7 +173,7 @@ class StrategyForm(VerticalScroll, can_focus=False):
             "screen.to_all",
             "To all",
             id="parameters.to-all",
-            tooltip="give this value to every ticked strategy",
+            tooltip="apply this value to every ticked strategy",
         ),
     ]
     PREFIX: ClassVar[str] = "parameter-"
@@ -218,7 +217,7 @@ class StrategyForm(VerticalScroll, can_focus=False):
         if focused is None or not (focused.id or "").startswith(self.PREFIX):
             return None
         entry = _entry(_key(focused.id))
-        return None if entry.label.strip() in self.problems else (entry, settings(self.strategy)[entry.key])
+        return None if entry.label in self.problems else (entry, settings(self.strategy)[entry.key])
 
     @on(Input.Changed)
     def _typed(self, event: Input.Changed) -> None:
@@ -251,9 +250,9 @@ class StrategyForm(VerticalScroll, can_focus=False):
         self.post_message(self.Changed())
 
     def _say(self, entry: Entry, problem: str) -> None:
-        self.problems.pop(entry.label.strip(), None)
+        self.problems.pop(entry.label, None)
         if problem:
-            self.problems[entry.label.strip()] = problem
+            self.problems[entry.label] = problem
         self.fields[entry.key].say(problem.removesuffix(EXAMPLE))
 
     def _fill(self) -> None:
@@ -273,14 +272,16 @@ class StrategyForm(VerticalScroll, can_focus=False):
     def _field(self, entry: Entry, values: Mapping[str, object]) -> Field:
         """The line of a parameter with the strategy's value: what a control first holds, it says has changed."""
         value = _in_field(values[entry.key]) if entry.key in values else ""
+        is_of_schedule = entry.key.startswith("schedule.") and entry.key != "schedule.name"
+        title = f"  {entry.label}" if is_of_schedule else entry.label
         id_ = self.PREFIX + entry.key.replace(".", "-")
         if entry.choices:
-            return Field(entry.label, Choice(list(entry.choices), value or entry.choices[0][1], id=id_), entry.hint)
+            return Field(title, Choice(list(entry.choices), value or entry.choices[0][1], id=id_), entry.hint)
         suggester = SuggestFromList(COMMON_BACKBONES) if entry.key == "backbone" else None
-        placeholder = "the backbone's own" if entry.key == "image_size" else ""
+        placeholder = "backbone default" if entry.key == "image_size" else ""
         control = TextInput(value, compact=True, id=id_, suggester=suggester, placeholder=placeholder, max_length=80)
         wide = entry.key in ("backbone", "image_size", "optimizer.l2")
-        return Field(entry.label, control, entry.hint, classes="" if wide else "-short")
+        return Field(title, control, entry.hint, classes="" if wide else "-short")
 
 
 def _entry(key: str) -> Entry:

@@ -21,7 +21,7 @@ from tui.widgets.order import obey
 from tui.words.strategies import what_trains
 
 MOST_NAME = 160
-FEWEST_NAME = 12
+FEWEST_NAME = 9
 BESIDE = 8
 """Cells of a line that a name cannot have: tick, mark of a change, edges."""
 TICK_AND_MARK = 6
@@ -38,7 +38,7 @@ class StrategyList(OptionList):
     """
 
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("space", "tick", "Tick", id="strategies.tick", tooltip="compare this strategy, or leave it out"),
+        Binding("space", "tick", "Tick", id="strategies.tick", tooltip="select or deselect this strategy"),
         # with priority, as what is typed next may have arrived together with these
         Binding("enter", "screen.start", "Start", priority=True, id="strategies.start", tooltip="start the comparison"),
         Binding(
@@ -47,7 +47,7 @@ class StrategyList(OptionList):
             "Add",
             priority=True,
             id="strategies.add",
-            tooltip="add any backbone on any rung: probe, last-stage, …",
+            tooltip="add any backbone: probe, last-stage, …",
         ),
         Binding(
             "right",
@@ -56,7 +56,7 @@ class StrategyList(OptionList):
             key_display="→",
             priority=True,
             id="strategies.edit",
-            tooltip="change its parameters",
+            tooltip="edit its parameters",
         ),
         Binding(
             "delete,backspace",
@@ -64,7 +64,7 @@ class StrategyList(OptionList):
             "Remove",
             key_display="del",
             id="strategies.remove",
-            tooltip="take an added strategy off the list",
+            tooltip="remove an added strategy",
         ),
     ]
 
@@ -153,7 +153,7 @@ class StrategyList(OptionList):
             self.post_message(self.Ticked())
 
     def action_remove(self) -> None:
-        """Takes the highlighted strategy off the list, if it was added to it; the one above it is highlighted then."""
+        """Removes the highlighted strategy, if it was added; the one above it is highlighted then."""
         if (strategy := self.current) is None or strategy.name not in self.added:
             return
         place = list(self.strategies).index(strategy.name)
@@ -193,6 +193,10 @@ class StrategyList(OptionList):
         beside = [f"{note and f'{note}, '}{what}" for note, what in zip(notes, trains, strict=True)]
         if cells + max(map(len, beside)) > width:
             cells = 0
+            beside = [
+                said if len(name) + len(said) <= width else note
+                for name, said, note in zip(names, beside, notes, strict=True)
+            ]
         return {
             key: self._prompt(strategy, name, cells, said, len(note))
             for (key, strategy), name, said, note in zip(self.strategies.items(), names, beside, notes, strict=True)

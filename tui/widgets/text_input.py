@@ -36,9 +36,9 @@ class TextInput(Input):
         return Strip.join([Strip([Segment("…", first.style)]), strip.crop(1, strip.cell_length)])
 
     def _on_paste(self, event: Paste) -> None:
-        """Textual takes the first line; that there are others is not to be missed."""
+        """Textual takes first line; that there are others is not to be missed."""
         if (lines := len(event.text.splitlines())) > 1:
-            self.notify(f"Only the first of {lines} pasted lines was taken.", severity="warning")
+            self.notify(f"Pasted {lines} lines; only the first was used.", severity="warning")
 
     async def _on_key(self, event: Key) -> None:
         if not event.is_printable:

@@ -63,7 +63,7 @@ def described(found: DataFound, width: int, *, source: DataSource, checking: Wor
         text.append(f"{DEMO}\n", "italic")
     images = Text(" · ").join(Text(f"{count:,} {part}", "bold") for part, count in found.images.items())
     classes = Text.assemble(("c", AMBER_KEY), f" {len(report.counts['train']):,} classes")
-    test = Text.assemble(("t", AMBER_KEY), " test part")
+    test = Text.assemble(("t", AMBER_KEY), " hold out test" if source.test_fraction is None else " undo test")
     between = " · " if images.cell_len + 3 + classes.cell_len <= width else "\n"
     text.append_text(images).append(between).append_text(classes)
     if may_be_tested(found, source) and images.cell_len + 6 + classes.cell_len + test.cell_len <= width:

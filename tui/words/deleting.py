@@ -13,12 +13,12 @@ def what_goes(folder: Path, inside: Contents) -> str:
     """The folder, what is in it that would be deleted, and what would stay."""
     place = shown(str(folder))
     if inside.link:
-        return f"{place}\nis a link to {shown(inside.link)}. Only the link goes; the experiment stays where it is."
+        return f"{place}\nis a link to {shown(inside.link)}. Only the link is deleted; the experiment stays."
     networks = counted(inside.networks, "trained network", "trained networks") if inside.networks else ""
     worth = [*filter(None, (networks, "an exported comparison" if inside.is_exported else ""))]
     held = f"with {joined(worth, 'and')}" if worth else "no trained network"
     said = f"{place}\n{counted(inside.files, 'file', 'files')}, {size_on_disk(inside.bytes)}, {held}."
-    left = "Not all of it is done: it could still be resumed." if inside.is_left else ""
+    left = "It is unfinished and could be resumed." if inside.is_left else ""
     return "\n".join(filter(None, (said, what_stays(inside.strange), left)))
 
 

@@ -24,4 +24,4 @@ def how_long(forecast: Forecast, strategies: Sequence[str]) -> str:
 def on_what_ground(forecast: Forecast, strategies: Sequence[str]) -> str:
     """Where that is from, or of which strategies it leaves out what they take: ``nothing is known of x``."""
     unknown = [name for name in strategies if name not in forecast.seconds]
-    return f"nothing is known of {listed(unknown, NAMED)}" if unknown else "as earlier runs took"
+    return f"no earlier runs of {listed(unknown, NAMED)}" if unknown else "based on earlier runs"

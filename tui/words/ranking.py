@@ -35,7 +35,7 @@ def skipped(one: Ranked) -> str:
 
 def caveats(weights: str) -> tuple[str, ...]:
     """What to know of the table, in sentences, the gravest last; ``weights``: the choice, as in an experiment."""
-    of_all = "Of the training images alone: the probe is cross-validated. LogME only compares on the same images."
+    of_all = "Training images only; the probe is cross-validated. Compare LogME only on the same images."
     if weights != "none":
         return (of_all,)
-    return of_all, "All weights are random (--weights none): this tells nothing of pretrained networks."
+    return of_all, "All weights are random (--weights none): this says nothing about pretrained networks."

@@ -17,63 +17,63 @@ from engine.text import shown
 from engine.units import clock, duration, percent, short_count, speed, spread
 from tui.drawing.text import told_apart
 from tui.drawing.theme import AMBER, BLUE, GREY, LINE, SIGNS, STYLES, rgb
-from tui.words.strategies import kind, rates
+from tui.words.strategies import rates, what_trains
 
 STAGES = {
     "weights": "finding weights",
     "decoding": "decoding images",
     "warming up": "warming up",
     "features": "extracting features",
-    "probing": "solving for the last layer",
+    "probing": "fitting the last layer",
     "training": "training",
     "validating": "validating",
     "testing": "testing",
 }
 ASKED: dict[Action, str] = {
-    "pause": "Pausing after the present step",
-    "resume": "Going on",
-    "skip": "Skipping: its best epoch is being saved",
-    "stop": "Stopping: where it stands is being saved",
-    "suspend": "Ending: where it stands is being saved",
+    "pause": "Pausing after this step",
+    "resume": "Resuming",
+    "skip": "Skipping; saving its best epoch",
+    "stop": "Stopping; saving its state",
+    "suspend": "Suspending; saving its state",
 }
-"""What is said, in at most 40 characters, when a command was sent; the panes show when it took effect."""
+"""Notices (at most 40 characters) when a command is sent; the panes show when it takes effect."""
 MOST_NAME = 160
 """Characters of a name, of which as many are shown as have room."""
 COMPILING = ": this can take minutes"
 MUTED = rgb(GREY)
 
 
-KEPT_IF_STOPPED = "What it has learnt and where it stands are kept"
-"""What becomes of a run in which a person stops the experiment."""
+KEPT_IF_STOPPED = "Its progress and best epoch so far are saved"
+"""What happens to the current run when the experiment is stopped."""
 
 
 def asked(action: Action, run: RunState | None) -> str:
-    """What is said when a command was sent, ``run`` being that which it ends; what is being saved only where there is
+    """The notice when a command is sent, ``run`` being the one that it ends; says what is saved only if there is
     something.
     """
-    if action == "skip" and run is not None and run.status == "waiting":
-        return "Skipping: it will not begin"
+    if action == "skip" and run is not None and run.status == "waiting" and not run.epochs:
+        return "Skipping; it will not start"
     said = ASKED[action]
     is_nothing = (action == "skip" and (run is None or not run.epochs)) or (action == "stop" and run is None)
-    return said.partition(":")[0] if is_nothing else said
+    return said.partition(";")[0] if is_nothing else said
 
 
 def kept_if_skipped(run: RunState) -> str:
-    """What becomes of a run that a person skips now: nobody goes on with it."""
+    """What happens to a run that is skipped now; it cannot be resumed."""
     if run.is_over:
-        return f"It has ended ({run.status}): there is nothing to skip"
+        return f"It has already ended ({run.status}); nothing to skip"
     if run.epochs:
-        said = "Its best epoch so far is kept"
+        said = "Its best epoch so far is saved"
     elif run.status == "waiting":
-        said = "It has not begun, and will not: it will have no result"
+        said = "It has not started and will have no result"
     else:
-        said = "No epoch of it has ended: it will have no result"
-    return f"{said}.\nIt cannot be gone on with later"
+        said = "No epoch has finished, so it will have no result"
+    return f"{said}.\nA skipped run cannot be resumed"
 
 
 def title(run: RunState) -> str:
-    """``resnet18 · fine-tune all``."""
-    return f"{shown(run.strategy.backbone, 40)} · {kind(run.strategy)}"
+    """``resnet18 · every layer``."""
+    return f"{shown(run.strategy.backbone, 40)} · {what_trains(run.strategy)}"
 
 
 def status(run: RunState, state: ExperimentState) -> Text:
@@ -132,7 +132,7 @@ def bar(fraction: float, width: int, style: str = rgb(BLUE)) -> Text:
 def results(run: RunState) -> Text:
     """Latest and best validation accuracy, and the loss; what the test said, once it was done."""
     if run.latest is None or run.best is None:
-        return Text("no epoch has ended yet" if run.status == "running" else "", MUTED)
+        return Text("no epoch finished yet" if run.status == "running" else "", MUTED)
     test = () if run.test is None else (("   test ", MUTED), (percent(run.test.accuracy), "bold"))
     return Text.assemble(
         ("val accuracy ", MUTED),
@@ -169,7 +169,7 @@ def waiting(run: RunState, state: ExperimentState) -> Text:
     before = [one for one in takewhile(lambda one: one.run != run.run, state.runs) if not one.is_over]
     if state.current is not None and before:
         return Text(f"after {shown(before[-1].run, 60)}", MUTED)
-    return Text("the experiment ended before it began" if state.end else "", MUTED)
+    return Text("the experiment ended before it started" if state.end else "", MUTED)
 
 
 def doing(progress: StageProgress) -> str:
@@ -260,7 +260,7 @@ def so_far(state: ExperimentState, width: int) -> Text:
             found[run.strategy.name].append(run)
     said = {name: _mean(runs) for name, runs in found.items() if runs}
     also = f" · {skipped} skipped" if skipped else ""
-    text = Text(f"{over}/{len(state.runs)} runs over{also}", no_wrap=True)
+    text = Text(f"{over}/{len(state.runs)} runs done{also}", no_wrap=True)
     if said:
         begin = " · best val " if width >= 100 else " · "
         room = width - text.cell_len - len(begin) - sum(len(one) + 4 for one in said.values())

@@ -34,7 +34,7 @@ def soundness(report: Report, source: DataSource, *, checking: WorkDone | None, 
 
 
 def alarms(report: Report) -> int:
-    """How many things make results false."""
+    """How many findings make results false."""
     return sum(finding.level == "alarm" for finding in findings(report, DataSource()))
 
 
@@ -48,13 +48,15 @@ def _fine(report: Report) -> Iterator[Text]:
     if report.leak is not None and not report.leak.shared and report.proposal is None:
         yield _line("✓", rgb(GREEN), "no group is in train and val")
     if report.duplicates is not None and not report.duplicates.exact and not report.duplicates.near:
-        yield _line("✓", rgb(GREEN), "no image is twice, none look alike")
+        yield _line("✓", rgb(GREEN), "no duplicates or near-duplicates")
 
 
 def _proposal(report: Report) -> Iterator[Text]:
     if (proposal := report.proposal) is not None:
         yield _line(
-            "?", rgb(AMBER), f"names: {proposal.groups:,} groups, {proposal.explained:,}/{proposal.images:,} images"
+            "?",
+            rgb(AMBER),
+            f"names suggest {proposal.groups:,} groups ({proposal.explained:,}/{proposal.images:,})",
         )
         examples = ", ".join(shown(group, 20) for group, _ in proposal.examples)
         yield _line(" ", rgb(GREY), f"{shown(proposal.pattern, 60)}: {examples}")
@@ -62,20 +64,20 @@ def _proposal(report: Report) -> Iterator[Text]:
 
 def _keys(report: Report, is_grouped: bool, checking: WorkDone | None, column: str) -> Iterator[Text]:
     if report.proposal is not None:
-        yield _key("p", "take these groups")
+        yield _key("p", "use these groups")
     elif report.leak is None and column:
-        yield _key("p", f"take groups from column {shown(column, 20)}")
+        yield _key("p", f"use groups from column {shown(column, 20)}")
     elif report.leak is not None and report.leak.shared:
-        yield _key("g", "split anew, groups whole")
+        yield _key("g", "re-split by group")
     elif report.leak is not None and is_grouped:
-        yield _key("g", "back to the given split")
+        yield _key("g", "use the original split")
     if checking is not None and report.duplicates is None:
         count = f" {checking.done:,}/{checking.total:,}" if checking.total else ""
         yield _line("…", rgb(GREY), f"{checking.detail}{count}")
     elif report.duplicates is None:
-        yield _key("i", "look for images that are twice")
+        yield _key("i", "find duplicates")
     elif report.duplicates.exact or report.duplicates.near:
-        yield _key("i", "look at them")
+        yield _key("i", "show them")
 
 
 def _line(sign: str, style: str, words: str, bold: bool = False) -> Text:

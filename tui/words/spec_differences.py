@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from rich.text import Text
 
@@ -13,7 +13,7 @@ from engine.states.state import RunState
 from engine.text import listed, numbers, shown
 from tui.drawing.text import cut_in_the_middle
 from tui.drawing.theme import AMBER, GREY, colour_of, rgb
-from tui.words.strategies import value_in_words
+from tui.words.strategies import label, of_parameter
 
 UNSET = "–"
 BETWEEN = " · "
@@ -41,7 +41,7 @@ def spec_differences(runs: Sequence[Sequence[RunState]]) -> tuple[SpecDifference
     described = [_described(some) for some in runs]
     names = _together(dict.fromkeys(name for one in described for name in one))
     rows = [SpecDifference(name, tuple(one.get(name, UNSET) for one in described)) for name in names]
-    return tuple(_brief(row) for row in rows if len(set(row.values)) > 1)
+    return tuple(replace(_brief(row), parameter=label(row.parameter)) for row in rows if len(set(row.values)) > 1)
 
 
 def _brief(row: SpecDifference) -> SpecDifference:
@@ -62,7 +62,7 @@ def side_by_side(strategies: tuple[str, ...], found: tuple[SpecDifference, ...],
     cells = min(
         room, 30, max([len(name) for name in strategies] + [len(value) for one in found for value in one.values])
     )
-    head = Text.assemble((f"{'differ in':{names}}", rgb(GREY)))
+    head = Text.assemble((f"{'setting':{names}}", rgb(GREY)))
     for number, name in enumerate(strategies):
         head.append("  ").append(_fitted(name, cells), f"bold {rgb(colour_of(number))}")
     lines = [head]
@@ -77,8 +77,8 @@ def side_by_side(strategies: tuple[str, ...], found: tuple[SpecDifference, ...],
 
 
 def unlike(before: Experiment, now: Experiment) -> tuple[str, ...]:
-    """In what an experiment was asked for otherwise than one ``before`` it on the same data: ``epochs 25 instead of
-    10``, ``lr 0.01 instead of 0.001 (resnet18-finetune)``. Other strategies come last: their names are long.
+    """The settings that differ from the experiment ``before`` it on the same data: ``epochs 25 (was
+    10)``, ``resnet18-finetune: learning rate 0.01 (was 0.001)``. Other strategies come last: their names are long.
     """
     old, new = ({one.name: one for one in asked.strategies} for asked in (before, now))
     of: dict[str, list[str]] = {}  # what changed: of which strategies
@@ -88,7 +88,7 @@ def unlike(before: Experiment, now: Experiment) -> tuple[str, ...]:
     parts = []
     for names in dict.fromkeys(map(tuple, of.values())):
         said = ", ".join(change for change, some in of.items() if tuple(some) == names)
-        parts.append(said if len(names) == len(new) else f"{said} ({listed([*names])})")
+        parts.append(said if len(names) == len(new) else f"{listed([*names])}: {said}")
     parts += [", ".join(_changes(_of_all_runs(before), _of_all_runs(now))), _other_strategies([*old], [*new])]
     return tuple(filter(None, parts))
 
@@ -102,18 +102,16 @@ def _other_strategies(before: list[str], now: list[str]) -> str:
 
 
 def _changes(before: Mapping[str, object], now: Mapping[str, object]) -> list[str]:
-    """``lr 0.01 instead of 0.001`` of every parameter of both that differs: others follow from one that does."""
+    """``learning rate 0.01 (was 0.001)`` for every parameter that both have and that differs."""
     found = []
     for name in [name for name in now if name in before and now[name] != before[name]]:
-        row = _brief(SpecDifference(name.removesuffix(".name"), (_text(now[name]), _text(before[name]))))
-        inner = row.parameter.rpartition(".")[2]
-        said = row.parameter if inner in Experiment.__struct_fields__ else inner
-        found.append(f"{said} {shown(row.values[0], MOST)} instead of {shown(row.values[1], MOST)}")
+        row = _brief(SpecDifference(name, (_text(name, now[name]), _text(name, before[name]))))
+        found.append(f"{label(name)} {shown(row.values[0], MOST)} (was {shown(row.values[1], MOST)})")
     return found
 
 
 def _of_all_runs(asked: Experiment) -> dict[str, object]:
-    """What is set for every run, by what it is called in ``experiment.toml``."""
+    """The settings of all runs, by their name in ``experiment.toml``."""
     both = (asked, asked.data)
     found: dict[str, object] = {name: getattr(one, name) for one in both for name in one.__struct_fields__}
     del found["strategies"], found["data"], found["path"]
@@ -132,7 +130,7 @@ def _described(runs: Sequence[RunState]) -> dict[str, str]:
         return {}
     strategy = runs[0].strategy
     values = {
-        name.removesuffix(".name"): _text(value)
+        name: _text(name, value)
         for name, value in settings(strategy).items()
         if _PLAIN.get(name) != value and (strategy.is_augmented or name != "augmentation.views")
     }
@@ -142,8 +140,8 @@ def _described(runs: Sequence[RunState]) -> dict[str, str]:
     return {**values, "seeds": seeds, "weights": weights, "precision": precision}
 
 
-def _text(value: object) -> str:
-    return value_in_words(value, BETWEEN)
+def _text(key: str, value: object) -> str:
+    return of_parameter(key, value, BETWEEN)
 
 
 def _together(names: Iterable[str]) -> list[str]:

@@ -13,39 +13,45 @@ TRAINS: dict[Trains, str] = {
     "batch-norm": "norm layers",
     "head": "last layer",
 }
-KINDS: dict[Trains, str] = {
-    "all": "fine-tune all",
-    "last-stage": "fine-tune last stage",
-    "batch-norm": "train norm layers",
-    "head": "extract features",
+LABELS = {
+    "trains": "trains",
+    "head": "head init",
+    "optimizer.name": "optimizer",
+    "optimizer.lr": "learning rate",
+    "optimizer.l2": "L2, best of",
+    "optimizer.folds": "L2 folds",
+    "schedule.name": "schedule",
+    "schedule.step_size": "step size",
+    "schedule.eta_min": "lowest rate",
 }
+"""What parameters are called, by their key in a strategy; the others as the last part of their key, in words."""
 
 
-def kind(strategy: Strategy) -> str:
-    """``fine-tune all``, ``probe``, ``fine-tune all from a probe``."""
-    if strategy.is_probe:
-        return "probe"
-    return KINDS[strategy.trains] + _how(strategy, "")
+def label(key: str) -> str:
+    """What a parameter is called everywhere: ``learning rate`` for ``optimizer.lr``, ``batch size``, ``gamma``."""
+    return LABELS.get(key) or key.rpartition(".")[2].replace("_", " ")
 
 
 def what_trains(strategy: Strategy) -> str:
-    """``every layer``, ``last layer, solved at once``, ``every layer, layer-wise``."""
+    """``every layer``, ``last layer (probe)``, ``every layer, head init: probe, layer decay 0.5``."""
     if strategy.is_probe:
-        return f"{TRAINS[strategy.trains]}, solved at once"
-    return TRAINS[strategy.trains] + _how(strategy, ",")
+        return f"{TRAINS[strategy.trains]} (probe)"
+    initial = ", head init: probe" if strategy.head == "probe" else ""
+    decayed = f", layer decay {strategy.layer_decay:g}" if strategy.layer_decay < 1 and not strategy.on_features else ""
+    return TRAINS[strategy.trains] + initial + decayed
 
 
 def described(strategy: Strategy) -> tuple[tuple[str, str], ...]:
     """All that it is, as titles and values; a probe has no schedule and no epochs."""
     augmentation = strategy.augmentation
-    crop = f"crops of {100 * augmentation.crop_area:g} % of the area and more" if augmentation.crop_area < 1 else ""
+    crop = f"crops of {100 * augmentation.crop_area:g} % of the area or more" if augmentation.crop_area < 1 else ""
     flip = "flips" if augmentation.flip else ""
     found = [
         ("backbone", strategy.backbone),
         ("trains", what_trains(strategy)),
-        ("optimizer", _settings(strategy.optimizer)),
-        ("schedule", _settings(strategy.schedule)),
-        ("epochs", f"{strategy.epochs}, batches of {strategy.batch_size}"),
+        ("optimizer", _settings(strategy.optimizer, "optimizer")),
+        ("schedule", _settings(strategy.schedule, "schedule")),
+        ("epochs", f"{strategy.epochs}, batch size {strategy.batch_size}"),
         ("augmentation", ", ".join(part for part in (crop, flip) if part) if strategy.is_augmented else "none"),
     ]
     if strategy.class_weights != "none":
@@ -55,12 +61,18 @@ def described(strategy: Strategy) -> tuple[tuple[str, str], ...]:
     )
 
 
+def of_parameter(key: str, value: object, between: str) -> str:
+    """The value of the parameter with this key, as :func:`value_in_words`; of what trains, in words."""
+    said = {str(trains): words for trains, words in TRAINS.items()} if key == "trains" else {}
+    return said.get(str(value)) or value_in_words(value, between)
+
+
 def value_in_words(value: object, between: str) -> str:
     """A parameter's value, ``between`` standing between several: ``0.001``, ``yes``, ``10 3 1``. None is the backbone's
-    own; numbers that differ never read alike.
+    default; numbers that differ never read alike.
     """
     if value is None:
-        return "its own"
+        return "default"
     if isinstance(value, bool):
         return "yes" if value else "no"
     if isinstance(value, list | tuple):
@@ -75,18 +87,14 @@ def rates(stage_rates: tuple[float, ...]) -> str:
     return f"{len(stage_rates)} learning rates: {stage_rates[0]:.2g} for the head down to {stage_rates[-1]:.2g}"
 
 
-def _settings(choice: Struct) -> str:
-    """An optimizer or a schedule as ``SGD lr 0.001, momentum 0.9``."""
+def _settings(choice: Struct, table: str) -> str:
+    """An optimizer or a schedule, whichever ``table`` says, as ``SGD learning rate 0.001, momentum 0.9``."""
     values = msgspec.to_builtins(choice)
     kind_of = values.pop("name")
     said = [
-        f"{name} {value:g}" if isinstance(value, int | float) else f"{len(value)} × {name}"
+        f"{label(f'{table}.{name}')} {value:g}"
+        if isinstance(value, int | float)
+        else f"{name.upper()}: {len(value)} values"
         for name, value in values.items()
     ]
     return f"{kind_of} {', '.join(said)}".strip()
-
-
-def _how(strategy: Strategy, comma: str) -> str:
-    probed = f"{comma} from a probe" if strategy.head == "probe" else ""
-    layered = f"{comma} layer-wise" if strategy.layer_decay < 1 and not strategy.on_features else ""
-    return probed + layered

@@ -20,14 +20,14 @@ def earlier(summaries: Sequence[Summary], one: Summary) -> Summary | None:
 
 
 def beside_earlier(summaries: Sequence[Summary], one: Summary, year: int) -> str:
-    """In what one of the ``summaries`` was asked for otherwise than the one before it on the same data; empty of the
+    """How the settings of one of the ``summaries`` differ from those before it on the same data; empty for the
     first on its data. ``year``: the present one.
     """
     before = earlier(summaries, one)
     if one.spec is None or before is None or before.spec is None:
         return ""
     began, said = when(before.began, year), "; ".join(unlike(before.spec, one.spec))
-    return f"unlike {began}: {said}" if said else f"the same settings as {began}"
+    return f"vs {began}: {said}" if said else f"same settings as {began}"
 
 
 def matching(summaries: Sequence[Summary], words: Sequence[str]) -> tuple[Summary, ...]:

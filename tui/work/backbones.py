@@ -55,7 +55,7 @@ def facts(asked: BackboneQuery) -> Facts:
         return Facts(size, problem=shown(str(error), 600))
     except OSError as error:
         return Facts(size, problem=in_words(error))
-    except Exception as error:  # a person wants to know, and to go on
+    except Exception as error:
         return Facts(size, problem=unexpected(error))
 
 

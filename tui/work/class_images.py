@@ -31,7 +31,7 @@ def class_images(source: DataSource) -> list[ClassImages] | str:
         data = discover(source)
     except (DataError, OSError) as error:
         return str(error)
-    except Exception as error:  # a person wants to know, and to go on
+    except Exception as error:
         return unexpected(error)
     found: list[ClassImages] = [
         ClassImages(name, {"train": [], "val": [], **({"test": []} if data.test else {})}) for name in data.classes

@@ -32,7 +32,7 @@ def compare_all(
     sources, left_out = sources_of(state, folder, marks)
     comparison = compare(sources, positive)
     if not comparison.runs:
-        return CompareFailed("\n".join(left_out) or "Nothing of what is marked has a result yet.")
+        return CompareFailed("\n".join(left_out) or "Nothing marked has a result yet.")
     brief = words(comparison, len(marks), left_out)
     return ComparisonMade(compared(comparison, sources), brief + in_favour(comparison), brief)
 
@@ -63,7 +63,7 @@ def sources_of(state: ExperimentState, folder: Path | None, marks: Marks) -> tup
         if told.runs:
             sources.append(Source(told, one, runs))
         else:
-            left_out.append(f"{shown(one.name, 120)} is left out: its log tells of no run any more")
+            left_out.append(f"{shown(one.name, 120)} is left out: its log no longer has any run")
     return sources, left_out
 
 
@@ -79,7 +79,7 @@ def words(comparison: Comparison, experiments: int, left_out: Sequence[str]) -> 
     said, stop, more = shown(verdict(comparison), 4000).partition(". ")
     text.append(said + stop, "bold").append(more)
     for sentence in comparison.fairness:
-        text.append("\nunequal: ", rgb(AMBER)).append(shown(sentence, 400))
+        text.append("\nnot equal: ", rgb(AMBER)).append(shown(sentence, 400))
     return text
 
 

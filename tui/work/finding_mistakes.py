@@ -57,9 +57,9 @@ def find(asked: MistakeQuery) -> MistakeResult:
         load_for_comparing()
         return _find(asked)
     except OSError as error:
-        said = f"What was said of each image cannot be read now, ask again: {error}"
+        said = f"Predictions cannot be read right now; try again: {error}"
         return MistakeResult(asked, problem=shown(said, 600))
-    except Exception as error:  # a person wants to know, and to go on
+    except Exception as error:
         return MistakeResult(asked, problem=unexpected(error))
 
 
@@ -78,7 +78,7 @@ def _find(asked: MistakeQuery) -> MistakeResult:
     except OtherClassesError as error:
         return MistakeResult(asked, problem=shown(str(error)))
     missing = listed([run for _, run in asked.sides[0 if one is None else 1]])
-    return MistakeResult(asked, problem=f"What {missing} said of each image was not saved, or is damaged.")
+    return MistakeResult(asked, problem=f"No predictions of {missing}: not saved, or damaged.")
 
 
 def _read(runs: Side, part: Part) -> Iterator[Predictions]:

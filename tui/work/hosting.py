@@ -126,8 +126,8 @@ class Hosting:
             return
         problem = self.problem_in(host.folder)
         if problem and problem != self._problem:
-            goes_on = "Training goes on and writing is tried again; what you see here stands still."
-            yield Trouble("The log cannot be written", f"{problem}. {goes_on}")
+            goes_on = "Training continues and writing is retried."
+            yield Trouble("Cannot write the log", f"{problem}. {goes_on}")
         self._problem = problem
         if host is not self._failed and not host.is_alive() and host.error:
             self._failed = host
@@ -159,7 +159,7 @@ class Hosting:
             reason = str(error)
         except OSError as error:
             reason = in_words(error)
-        except Exception as error:  # a person wants to know, and to go on
+        except Exception as error:
             reason = unexpected(error)
         else:
             return HostStarted(self.host)
@@ -178,7 +178,7 @@ class Hosting:
         except Exception as error:  # a person wants to know, and the experiment is to go on
             reason = unexpected(error)
         if reason:
-            self._tell(StartFailed(f"it could not be detached and goes on here: {reason}"))
+            self._tell(StartFailed(f"could not detach, so it continues here: {reason}"))
             self._resumes = True
             self._make(partial(_resumed, folder))
         else:

@@ -38,7 +38,7 @@ def looked_at(source: DataSource) -> tuple[DataFound | None, str]:
         return facts(dataset, quick_check(dataset, source), column), ""
     except (DataError, OSError) as error:
         return None, str(error)
-    except Exception as error:  # a person wants to know, and to go on
+    except Exception as error:
         return None, unexpected(error)
 
 
@@ -61,5 +61,5 @@ def checked(source: DataSource) -> Generator[WorkDone | Report | str, None, None
         yield finished.value
     except (DataError, OSError) as error:
         yield str(error)
-    except Exception as error:  # a person wants to know, and to go on
+    except Exception as error:
         yield unexpected(error)

@@ -106,8 +106,8 @@ def obstacle(folder: Path, beside: Path | None) -> str:
 
         states = [state_now(one) for one in (beside, folder) if one is not None]
         told = bool(states[-1].runs)
-        return what_differs(states) if told else f"The log of {shown(folder.name)} tells of no run any more"
+        return what_differs(states) if told else f"The log of {shown(folder.name)} no longer has any run"
     except OSError as error:
         return f"The log cannot be read: {in_words(error)}"
-    except Exception as error:  # a person wants to know, and to go on
+    except Exception as error:
         return unexpected(error)

@@ -48,7 +48,7 @@ def rank_for(asked: RankingQuery) -> str:
         return in_words(error)
     except SpecError as error:
         return str(error)
-    except Exception as error:  # a person wants to know, and to go on
+    except Exception as error:
         from engine.data.dataset import DataError  # noqa: PLC0415 - not needed before
 
         return str(error) if isinstance(error, DataError) else unexpected(error)

@@ -100,11 +100,11 @@ def test_a_run_that_ended_early_counts_with_the_epochs_it_had() -> None:
         ({"image_size": 128}, "Image size: the backbone's own for a; 128 pixels for b."),
         (
             {"augmentation": {"crop_area": 0.5, "flip": True}},
-            "Augmentation: none for a; random crops from 50 % of the area and mirroring for b.",
+            "Augmentation: none for a; random crops of at least 50 % of the area and flips for b.",
         ),
         (
             {"trains": "head", "augmentation": {"flip": True, "views": 4}},
-            "Augmentation: none for a; mirroring (4 views an image) for b.",
+            "Augmentation: none for a; flips (4 views per image) for b.",
         ),
     ],
 )
@@ -118,7 +118,7 @@ def test_a_probe_has_neither_epochs_nor_batches_but_may_see_views() -> None:
     assert unfairness(all_of(state(SAME, probe, other))) == ()
     augmented = changed_strategy(probe, name="p2", augmentation=msgspec.to_builtins(Augmentation(flip=True)))
     (said,) = unfairness(all_of(state(SAME, probe, augmented)))
-    assert said == "Augmentation: none for a and resnet18-probe; mirroring (8 views an image) for p2."
+    assert said == "Augmentation: none for a and resnet18-probe; flips (8 views per image) for p2."
 
 
 def changed_runs(one: ExperimentState, **values: object) -> ExperimentState:
@@ -139,7 +139,7 @@ def test_what_differs_between_experiments_is_said() -> None:
     )
     assert unfairness(all_of(first, second)) == (
         "Split: as given for a; divided here for b.",
-        "Images (a digest of them, their labels and their split): abc for a; abd for b.",
+        "Images, labels and split (digest): abc for a; abd for b.",
         "Pretrained weights: IMAGENET1K_V1 for a; none (random) for b.",
         "Precision: fp32 for a; bf16 for b.",
         "Device: a CPU for a; a GPU for b.",

@@ -248,14 +248,14 @@ def test_the_better_value_of_a_line_is_marked() -> None:
     lines = found(row("a", 0.95, seconds_total=50.0), row("b", 0.9))
     assert lines["validation accuracy"].values == ("95.0 %", "90.0 %")
     assert lines["validation accuracy"].best == (True, False)
-    assert lines["time in all"].best == (True, False)
-    assert lines["time an epoch"].best == (False, False), "equal values have no better one"
+    assert lines["total time"].best == (True, False)
+    assert lines["time per epoch"].best == (False, False), "equal values have no better one"
     assert lines["generalisation gap"].best == (False, False)
-    assert lines["peak RSS of the process"].values == ("2.0 GiB", "2.0 GiB")
+    assert lines["peak process RSS"].values == ("2.0 GiB", "2.0 GiB")
     lines = found(
         row("a", 0.9, peak_rss_bytes=2**30, peak_allocated_bytes=2**30), row("b", 0.9, peak_allocated_bytes=2**31)
     )
-    assert lines["peak RSS of the process"].best == (False, False), "it holds what the process needed before"
+    assert lines["peak process RSS"].best == (False, False), "it holds what the process needed before"
     assert lines["peak CUDA allocated"].best == (True, False)
     waiting = found(row("a", 0.9), row("b", 0.9), row("c", None))
     assert waiting["validation accuracy"].best == (False,) * 3, "nor have they because a third has none yet"
@@ -276,18 +276,18 @@ def test_nothing_is_marked_as_the_best_where_strategies_have_other_seeds() -> No
 def test_a_difference_within_the_uncertainty_is_no_difference() -> None:
     said = verdict(comparison(row("a", 0.935), row("b", 0.922, seconds_total=2.7)))
     assert "±4.3 points" in said
-    assert "no difference that this data can show" in said
+    assert "too close to call on this data" in said
     assert "b takes 1/37 of the time" in said
     sentences = {choice.strategy: choice.sentence for choice in choices(comparison(row("a", 0.935), row("b", 0.922)))}
-    assert "which this data cannot confirm" in sentences["a"]
-    assert sentences["b"].startswith("Nothing that was measured speaks for it")
+    assert "not confirmed by this data" in sentences["a"]
+    assert sentences["b"].startswith("No measure favours it")
 
 
 def test_what_a_run_took_that_ended_early_is_the_least_that_it_takes() -> None:
     result = comparison(row("a", 0.9, seconds_total=90.0, epochs=2), row("b", 0.88, seconds_total=9.0))
     assert "b takes at most 1/10 of the time." in verdict(result)
     sentences = {choice.strategy: choice.sentence for choice in choices(result)}
-    assert "time counts (at most 1/10 of the time)" in sentences["b"]
+    assert "time matters (at most 1/10 of the time)" in sentences["b"]
     assert "time" not in sentences["a"]
     early = comparison(row("a", 0.9, seconds_total=90.0), row("b", 0.88, seconds_total=9.0, epochs=2))
     assert "of the time" not in verdict(early), "it may take as long in the end"
@@ -296,7 +296,7 @@ def test_what_a_run_took_that_ended_early_is_the_least_that_it_takes() -> None:
 
 def test_times_that_differ_by_little_are_about_the_same_in_every_sentence() -> None:
     result = comparison(row("a", 0.9, seconds_total=2.4), row("b", 0.88, seconds_total=0.5))
-    assert "They take about the same time." in verdict(result)
+    assert "Both take about the same time." in verdict(result)
     assert all("of the time" not in choice.sentence for choice in choices(result))
 
 
@@ -305,7 +305,7 @@ def test_a_difference_beyond_chance_is_said_to_be_one() -> None:
     said = verdict(comparison(a, b, images=2000))
     assert "a is more accurate, beyond what chance explains" in said
     assert "about the same time" in said
-    assert "cannot confirm" not in choices(comparison(a, b, images=2000))[0].sentence
+    assert "not confirmed by this data" not in choices(comparison(a, b, images=2000))[0].sentence
 
 
 def test_overfitting_is_said_of_the_strategy_that_does() -> None:
@@ -318,7 +318,7 @@ def test_overfitting_is_said_of_the_strategy_that_does() -> None:
 def test_memory_is_compared_beyond_what_the_process_held_before() -> None:
     result = comparison(row("a", 0.9), row("b", 0.9, peak_memory_bytes=3 * 2**29, seconds_total=1.0))
     sentences = {choice.strategy: choice.sentence for choice in choices(result)}
-    assert "Choose it when time counts (1/100 of the time) or memory is short (50 % of" in sentences["b"]
+    assert "Choose it when time matters (1/100 of the time) or memory is tight (50 % of" in sentences["b"]
 
 
 def test_a_run_that_nobody_goes_on_with_is_interrupted() -> None:
@@ -339,8 +339,8 @@ def test_verdicts_without_two_results() -> None:
 
 
 def test_random_weights_and_short_runs_are_told() -> None:
-    assert "no transfer learning" in verdict(comparison(row("a", 0.6, weights=RANDOM), row("b", 0.6)))
-    assert "Not every run trained all its epochs" in verdict(comparison(row("a", 0.6, epochs=2), row("b", 0.6)))
+    assert "not transfer learning" in verdict(comparison(row("a", 0.6, weights=RANDOM), row("b", 0.6)))
+    assert "Not every run trained for all its epochs" in verdict(comparison(row("a", 0.6, epochs=2), row("b", 0.6)))
 
 
 def test_seeds_of_a_strategy_are_averaged() -> None:

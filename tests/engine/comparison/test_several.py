@@ -88,7 +88,7 @@ def test_seeds_of_a_strategy_are_one_column_with_mean_deviation_and_range(tmp_pa
     known = [100 * accuracy for accuracy in accuracies if accuracy is not None]
     line = lines(made)[TITLES["val"], "validation accuracy"]
     assert line.values[0] == f"{statistics.mean(known):.1f} ± {statistics.stdev(known):.1f} %"
-    assert lines(made)[TITLES["val"], "  range of the runs"].values[0] == f"{min(known):.1f} % to {max(known):.1f} %"
+    assert lines(made)[TITLES["val"], "  range over runs"].values[0] == f"{min(known):.1f} % to {max(known):.1f} %"
     (of_fine, _) = summaries(made)
     spread = of_fine.measures["val_accuracy"]
     assert (100 * spread.mean, spread.runs) == (pytest.approx(statistics.mean(known)), 5)
@@ -102,7 +102,7 @@ def test_beside_several_runs_a_single_one_has_its_interval() -> None:
     three, one = state(range(3)), state(name="x-20261124-110000")
     made = compare([Source(three), Source(one, runs=frozenset({f"{FINE}-0"}))])
     found = lines(made)
-    several, single = found[TITLES["val"], "  range of the runs"], found[TITLES["val"], "  95 % interval"]
+    several, single = found[TITLES["val"], "  range over runs"], found[TITLES["val"], "  95 % interval"]
     assert [value == "–" for value in several.values] == [False, False, True]
     assert [value == "–" for value in single.values] == [True, True, False]
     last = made.runs[-1]
@@ -115,7 +115,7 @@ def test_runs_that_did_not_come_to_a_result_are_left_out_of_the_means() -> None:
     failed = RunState(f"{FINE}-0", fine.strategy, 0, status="failed", most=PeakMemory(rss=7 * logs.MIB))
     made = compare([Source(replace(three, runs=(failed, *rest)))])
     found = lines(made)
-    line = found["Cost", "peak RSS of the process"]
+    line = found["Cost", "peak process RSS"]
     assert line.values[0].endswith(" ± 0 MiB")
     assert summaries(made)[0].measures["peak_memory_bytes"].runs == 2
     assert found["What was trained", "pretrained weights"].values[0] == "torchvision IMAGENET1K_V1, torch hub cache"
@@ -132,9 +132,9 @@ def test_totals_of_runs_that_did_not_end_are_not_better() -> None:
     stopped = replace(second, epochs=second.epochs[:1], status="stopped", seconds=0.1, cpu_seconds=0.1)
     cut = replace(whole, runs=(first, stopped))
     before, after = best(compare([Source(whole)])), best(compare([Source(cut)]))
-    assert before["time in all"] == before["processor time"] == (False, True)
-    assert after["time in all"] == after["processor time"] == (False, False)
-    assert after["time an epoch"] == (False, True)
+    assert before["total time"] == before["CPU time"] == (False, True)
+    assert after["total time"] == after["CPU time"] == (False, False)
+    assert after["time per epoch"] == (False, True)
 
 
 def test_a_run_without_a_result_is_best_in_nothing(tmp_path: Path) -> None:
@@ -188,7 +188,7 @@ def test_confusions_of_several_runs_are_said_to_be_added_up(tmp_path: Path) -> N
         some = state(seeds)
         said[len(seeds)] = FORMATS["md"](compare([Source(some, predict(tmp_path / f"{len(seeds)}", some))]))
     assert f"Confusion of {FINE} on the validation images:" in said[1]
-    assert f"Confusion of {FINE} on the validation images, 2 runs added up:" in said[2]
+    assert f"Confusion of {FINE} on the validation images, 2 runs summed:" in said[2]
     assert f"| {FINE}, 2 seeds |" in said[2]
 
 
@@ -217,7 +217,7 @@ def test_probes_of_several_seeds_tell_their_regularisations_as_a_range() -> None
 def test_how_much_classes_count_stands_beside_the_optimizer() -> None:
     strategy = changed_strategy(on_rung("resnet18", "finetune"), class_weights="balanced")
     made = compare([Source(replace(state(), runs=(RunState("a-0", strategy, 0),)))])
-    assert lines(made)["What was trained", "optimizer"].values[0].endswith("batches of 16, class weights balanced")
+    assert lines(made)["What was trained", "optimizer"].values[0].endswith("batch size 16, class weights balanced")
     assert made.runs[0].class_weights == "balanced"
 
 
@@ -228,11 +228,15 @@ def test_the_regularisation_of_a_probe_that_training_begins_from_is_not_the_opti
         for seed, l2 in enumerate((0.03, 0.001))
     )
     found = lines(compare([Source(replace(state(), runs=runs))]))
-    assert found["What was trained", "optimizer"].values == ("SGD, lr 0.001, batches of 16",)
-    trains = found["What was trained", "what trains"].values
-    assert trains == ("every layer (fine-tuning), begun from a probe (L2 0.001 to 0.03)",)
+    assert found["What was trained", "optimizer"].values == ("SGD, learning rate 0.001, batch size 16",)
+    trains = found["What was trained", "trains"].values
+    assert trains == ("every layer (fine-tuning), head initialised by a probe (L2 0.001 to 0.03)",)
     waiting = replace(state(), runs=(RunState(f"{strategy.name}-0", strategy, 0),))
-    assert lines(compare([Source(waiting)]))["What was trained", "what trains"].values[0].endswith("begun from a probe")
+    assert (
+        lines(compare([Source(waiting)]))["What was trained", "trains"]
+        .values[0]
+        .endswith("head initialised by a probe")
+    )
 
 
 def test_folds_are_in_the_heading_of_markdown() -> None:
@@ -252,7 +256,7 @@ def test_test_and_validation_are_told_apart(tmp_path: Path) -> None:
     assert found[TITLES["test"], "test accuracy"].values == ("80.0 %", "80.0 %")
     assert found[TITLES["val"], "validation accuracy"].values[0] != "80.0 %"
     assert ("Recall / precision (test)", "ants (10)") in found
-    assert found["Cost", "energy of the card"].values == ("1.2 kJ", "1.2 kJ")
+    assert found["Cost", "GPU energy"].values == ("1.2 kJ", "1.2 kJ")
     assert not any(section == TITLES["test"] for section, _ in lines(compare([Source(state())])))
     assert {pair.part for pair in made.pairs} == {"test"}
 
@@ -341,7 +345,7 @@ def test_where_one_strategy_was_not_tested_all_are_compared_on_the_validation_im
     assert {pair.part for pair in made.pairs} == {"val"}
     assert {matrix.part for matrix in matrices(columns(made))} == {"validation"}
     assert "on the same 20 validation images" in said
-    assert "chosen on these very images" in said
+    assert "chosen on these same images" in said
 
 
 def test_copies_of_one_experiment_are_told_apart_by_their_folders(tmp_path: Path) -> None:
@@ -353,7 +357,7 @@ def test_copies_of_one_experiment_are_told_apart_by_their_folders(tmp_path: Path
 @pytest.mark.parametrize(
     ("changed", "said"),
     [
-        ({"classes": ("bees", "ants")}, "other classes"),
+        ({"classes": ("bees", "ants")}, "different classes"),
         ({"val": {"ants": 71, "bees": 83}}, "154 instead of 153 validation images"),
         ({"test": {"ants": 5}}, "5 instead of 0 test images"),
     ],
@@ -374,7 +378,7 @@ def test_other_data_gives_rows_and_no_verdict(changed: dict[str, object], said: 
 
 def test_other_images_of_the_same_number_are_other_data() -> None:
     made = compare([Source(state()), Source(state(name="other", fingerprint="g"))])
-    assert "as many images, but other ones" in made.data_differs
+    assert "same number of images, but different images" in made.data_differs
     folds = replace(state(name="other"), spec=spec.changed(logs.two_strategies(3), folds=5))
     assert compare([Source(state()), Source(folds)]).data_differs.endswith("5 folds instead of none")
     assert compare([Source(folds), Source(state())]).data_differs.endswith("no folds instead of 5")
@@ -430,7 +434,7 @@ def test_of_many_classes_only_the_worst_have_a_line(tmp_path: Path, with_images:
     shown = [title for section, title in lines(made) if section.startswith("Recall")]
     assert len(shown) == 8 and {"class 07 (10)", "class 11 (10)"} <= set(shown)
     assert made.positive == "" and (TITLES["val"], "ROC AUC (one vs rest)") in lines(made)
-    assert "class 07 taken for class 00: 10 (100.0 %)" in FORMATS["md"](made)
+    assert "class 07 predicted as class 00: 10 (100.0 %)" in FORMATS["md"](made)
     cells = FORMATS["csv"](made).splitlines()[0].split(",")
     assert {"val_recall_class 07", "val_support_class 19", "test_precision_class 00"} <= set(cells)
 
@@ -452,7 +456,7 @@ def test_what_groups_give_away_stands_below_validation_accuracy() -> None:
     for no_pixels, told in ((0.9, True), (0.55, False)):
         leak = ev.Leak(no_pixels=no_pixels, majority=0.54, shared=140, images=153)
         made = compare([Source(replace(known, data=replace(known.data, leak=leak)))])
-        line = lines(made).get((TITLES["val"], "  without pixels, by groups"))
+        line = lines(made).get((TITLES["val"], "  groups alone, no pixels"))
         assert (line.values if line else None) == (("90.0 %", "90.0 %") if told else None)
 
 

@@ -16,7 +16,7 @@ from engine.logs.events import Leak
 from tests.engine.comparison.predicted import difference_of, discordant, predicted
 from tests.engine.comparison.test_rows import comparison, row
 
-NOTHING = "Nothing that was measured speaks for it: another is better or nearly as good in"
+NOTHING = "No measure favours it: another is better or nearly as good in"
 
 
 def pair_of(
@@ -45,23 +45,23 @@ def test_no_difference_is_said_with_its_numbers_and_the_images_it_would_take() -
         "a is 1.3 points more accurate than b on the same 153 validation images, 94.8 % against 93.5 %"
     )
     assert "(95 % interval -3." in said
-    assert ", one seed each: these two networks only): no difference that this data can show" in said
-    assert "; about 3,000 images and several seeds would be needed to show one of this size." in said
+    assert ", one seed each: these two networks only): too close to call on this data" in said
+    assert "; confirming a difference this size would take about 3,000 images and several seeds." in said
     seeds = verdict(result(pair_of(139, 6, 4, 4, seeds=3)))
-    assert "; about 3,000 images would be needed to show one of this size." in seeds
+    assert "; confirming a difference this size would take about 3,000 images." in seeds
 
 
 def test_a_difference_of_two_networks_is_not_yet_one_of_strategies() -> None:
     said = verdict(result(pair_of(400, 60, 10, 30)))
     assert "a is 10.0 points more accurate than b on the same 500 validation images" in said
-    assert "more than chance explains in these images" in said
-    assert "several seeds would make sure of it" in said
+    assert "more than chance explains on these images" in said
+    assert "several seeds would confirm it" in said
     assert "no difference" not in said
 
 
 def test_several_seeds_speak_of_the_strategies() -> None:
     said = verdict(result(pair_of(400, 60, 10, 30, seeds=3)))
-    assert "3 seeds each): more than chance explains in these images and these seeds." in said
+    assert "3 seeds each): more than chance explains on these images and these seeds." in said
 
 
 def probes(pair: PairedDifference) -> Comparison:
@@ -77,33 +77,33 @@ def probes(pair: PairedDifference) -> Comparison:
 
 def test_seeds_that_change_nothing_are_told_and_not_asked_for() -> None:
     said = verdict(probes(pair_of(139, 6, 4, 4, seeds=3)))
-    assert "3 seeds each): no difference that this data can show; about 3,000 images would be needed" in said
-    assert said.endswith("No seed moves a and b: the runs of each are the same network.")
+    assert "3 seeds each): too close to call on this data; confirming a difference this size would take" in said
+    assert said.endswith("The seed makes no difference to a and b: all runs of each are the same network.")
     few = pair_of(5, 6, 1, 0, seeds=3)
     few = replace(few, images_needed=None, low=-0.1, p=0.5)
-    assert "; more seeds would tell more" in verdict(result(few))
-    assert "seeds would tell" not in verdict(probes(few))
-    assert "more than chance explains in these images. They" in verdict(probes(pair_of(400, 60, 10, 30, seeds=3)))
+    assert "; more seeds would help" in verdict(result(few))
+    assert "seeds would help" not in verdict(probes(few))
+    assert "more than chance explains on these images. Both" in verdict(probes(pair_of(400, 60, 10, 30, seeds=3)))
 
 
 @pytest.mark.parametrize("field", ["val_loss", "test_loss"])
 def test_of_probes_a_number_that_no_seed_moves_has_no_spread(field: str) -> None:
     still = probes(pair_of(139, 6, 4, 4, seeds=3))
     values = {line.title: line.values for section in sections(still, columns(still)) for line in section.lines}
-    assert values["validation accuracy"] == ("94.8 %", "93.5 %") and "±" in values["time in all"][0]
-    assert "  range of the runs" not in values and "±" not in "".join(values["generalisation gap"])
+    assert values["validation accuracy"] == ("94.8 %", "93.5 %") and "±" in values["total time"][0]
+    assert "  range over runs" not in values and "±" not in "".join(values["generalisation gap"])
     first, *others = still.runs
     moved = replace(still, runs=(replace(first, **{field: 0.3}), *others))
     values = {line.title: line.values for section in sections(moved, columns(moved)) for line in section.lines}
     assert values["validation accuracy"] == ("94.8 %", "93.5 %"), "which no seed moves"
     assert "±" in values["log loss"][0] or field == "test_loss"
-    assert "No seed moves b: its runs are the same network." in verdict(moved)
+    assert "The seed makes no difference to b: all its runs are the same network." in verdict(moved)
     folds = replace(still, runs=tuple(replace(one, fold=one.seed + 1) for one in still.runs))
     (line, *_) = next(one for one in sections(folds, columns(folds)) if one.title.startswith("Valid")).lines
     assert line.values == ("94.8 ± 0.0 %", "93.5 ± 0.0 %"), "of other images"
-    assert "No seed" not in verdict(folds)
+    assert "The seed makes no" not in verdict(folds)
     trained = replace(still, runs=tuple(replace(one, optimizer="SGD") for one in still.runs))
-    assert "No seed" not in verdict(trained)
+    assert "The seed makes no" not in verdict(trained)
     (line, *_) = next(one for one in sections(trained, columns(trained)) if one.title.startswith("Valid")).lines
     assert line.values == ("94.8 ± 0.0 %", "93.5 ± 0.0 %"), "of trained runs that is news"
 
@@ -117,7 +117,7 @@ def test_of_a_probe_alone_the_interval_is_told_not_a_range() -> None:
 def test_equal_strategies_are_said_to_be() -> None:
     said = verdict(result(pair_of(90, 4, 4, 2)))
     assert said.startswith("a and b are equally accurate, 94.0 %, on the same 100 validation images (95 % interval -")
-    assert "no difference that this data can show." in said
+    assert "too close to call on this data." in said
 
 
 def test_one_seed_is_asked_for_more_than_its_interval() -> None:
@@ -125,16 +125,14 @@ def test_one_seed_is_asked_for_more_than_its_interval() -> None:
     assert pair.low > 0
     assert not pair.different
     said = sentence(pair, 1)
-    assert "no difference that this data can show; with one seed each, another seed could change as much" in said
+    assert "too close to call on this data; with one seed each, another seed could change it by as much" in said
 
 
 def test_the_best_of_six_does_not_fool() -> None:
     pair = replace(pair_of(400, 60, 10, 30, seeds=2), p=0.02)
     others = [replace(pair, strategies=("c", f"d{index}"), p=0.5) for index in range(14)]
     corrected = holm([pair, *others])[0]
-    assert "no difference that this data can show; among 15 differences one as large comes by" in sentence(
-        corrected, 15
-    )
+    assert "too close to call on this data; with 15 comparisons, one this large can arise" in sentence(corrected, 15)
     assert sentence(replace(pair, p_adjusted=0.02, different=True), 1).endswith("these seeds.")
 
 
@@ -165,52 +163,55 @@ def test_more_images_of_a_single_group_would_show_nothing() -> None:
     found = difference_of([predicted(right, ("p",) * 38)], [predicted(wrong, ("p",) * 38)])
     assert found is not None and found.groups == 1
     said = sentence(found, 1)
-    assert said.endswith("no difference that this data can show; images of a single group tell nothing of others.")
+    assert said.endswith("too close to call on this data; images of a single group say nothing about other groups.")
 
 
 def test_a_difference_that_reads_as_none_is_no_reason() -> None:
     pair = pair_of(9390, 21, 17, 572)
     assert 0 < pair.difference < 0.0005
     assert sentence(pair, 1).startswith("a is less than 0.1 points more accurate than b on the same 10,000 validation")
-    assert not any("accuracy counts" in choice.sentence for choice in choices(result(pair)))
+    assert not any("accuracy matters" in choice.sentence for choice in choices(result(pair)))
 
 
 def test_the_same_images_right_are_not_the_same_accuracy_of_all_others() -> None:
     said = sentence(pair_of(90, 0, 0, 10), 1)
     assert "(95 % interval -3." in said
-    assert said.endswith("no difference that this data can show, as both are right on the same images.")
+    assert said.endswith("too close to call on this data, as both are right on the same images.")
 
 
 def test_of_groups_as_many_more_are_needed() -> None:
     pair = replace(pair_of(139, 6, 4, 4, seeds=3), groups=31, images_needed=590)
-    assert "; about 590 images of about 120 groups would be needed to show" in sentence(pair, 1)
+    assert " would take about 590 images of about 120 groups." in sentence(pair, 1)
 
 
 def test_equal_accuracies_without_predictions_are_no_proof_of_none() -> None:
     said = verdict(comparison(row("a", 0.9), row("b", 0.9)))
-    assert "no difference that this data can show, since so many images tell an accuracy to about ±4.8 points" in said
+    assert (
+        "too close to call on this data, since with this many images an accuracy is known only to about ±4.8 points"
+        in said
+    )
 
 
 def test_runs_under_way_will_train_the_rest() -> None:
     def said(state: str) -> str:
         return verdict(comparison(row("a", 0.9, epochs=2, state=state), row("b", 0.9)))
 
-    assert "Not every run has trained all its epochs yet." in said("running")
-    assert "Not every run has trained all its epochs yet." in said("paused")
-    assert "Not every run trained all its epochs." in said("stopped")
+    assert "Not every run has finished all its epochs yet." in said("running")
+    assert "Not every run has finished all its epochs yet." in said("paused")
+    assert "Not every run trained for all its epochs." in said("stopped")
 
 
 def test_of_unequal_runs_those_that_both_have_are_compared_and_that_is_said() -> None:
     made = result(pair_of(139, 6, 4, 4))
     assert "that both have" not in verdict(made)
     more = replace(made, runs=(*made.runs, row("b", 0.9, seed=1)))
-    assert "94.8 % against 93.5 % in the seeds that both have (95 % interval" in verdict(more)
+    assert "94.8 % against 93.5 % over the seeds both have (95 % interval" in verdict(more)
     three = result(pair_of(139, 6, 4, 4, seeds=3))
-    assert "94.8 % against 93.5 % in the seeds that both have (95 %" in verdict(
+    assert "94.8 % against 93.5 % over the seeds both have (95 %" in verdict(
         replace(three, runs=tuple(row(name, 0.9, seed=seed) for name in "ab" for seed in range(4)))
     )
     folded = replace(made, runs=tuple(row(name, 0.9, fold=fold) for name in "ab" for fold in (1, 2)))
-    assert "in the seeds and folds that both have (95 %" in verdict(folded)
+    assert "over the seeds and folds both have (95 %" in verdict(folded)
     waiting = replace(made, runs=(*made.runs, row("b", None, seed=1)))
     assert "that both have" not in verdict(waiting), "it has no result that could have been compared"
 
@@ -220,8 +221,8 @@ def test_a_strategy_alone_is_told_with_its_interval_or_its_range() -> None:
     assert verdict(one).startswith("a reaches 90.0 % on 100 validation images (95 % interval 82.6 % to 94.5 %); there")
     three = replace(one, runs=tuple(row("a", accuracy, seed=seed) for seed, accuracy in enumerate((0.88, 0.9, 0.92))))
     assert verdict(three).startswith(
-        "a reaches 90.0 % on 100 validation images (88.0 % to 92.0 % in 3 runs; so many images tell an accuracy to "
-        "about ±6.0 points); there is nothing to compare it with."
+        "a reaches 90.0 % on 100 validation images (88.0 % to 92.0 % in 3 runs; with this many images an accuracy is "
+        "known to about ±6.0 points); there is nothing to compare it with."
     )
 
 
@@ -237,7 +238,7 @@ def test_of_folds_under_way_only_the_images_of_those_that_are_done_count() -> No
 def test_they_are_the_two_that_were_spoken_of() -> None:
     first, worse = pair_of(450, 12, 8, 30), pair_of(400, 62, 10, 28, ("a", "c"))
     said = verdict(result(first, worse, pair_of(400, 60, 12, 28, ("b", "c"))))
-    assert said.index("They take about the same time") < said.index("a is shown to be more accurate than c")
+    assert said.index("Both take about the same time") < said.index("a is shown to be more accurate than c")
 
 
 def test_the_time_of_a_run_that_did_not_end_is_not_compared() -> None:
@@ -254,8 +255,8 @@ def test_the_time_of_a_run_that_did_not_end_is_not_compared() -> None:
 def test_a_strategy_that_nothing_speaks_for_is_told_what_was_looked_at() -> None:
     made = comparison(row("a", 0.9, multiply_adds=100), row("b", 0.9, multiply_adds=100), row("c", 0.8))
     assert [choice.sentence for choice in choices(made)] == [
-        "Choose it when accuracy counts most (with b).",
-        "Choose it when accuracy counts most (with a).",
+        "Choose it when accuracy matters most (with b).",
+        "Choose it when accuracy matters most (with a).",
         f"{NOTHING} accuracy, time, memory and log loss.",
     ], "what c computes is not known"
     unknown = comparison(row("a", 0.9, seconds_total=None), row("b", 0.9))
@@ -274,17 +275,17 @@ def test_differences_that_are_noise_speak_for_nobody() -> None:
         row("b", 0.9, seconds_total=29.0, peak_memory_bytes=2000 * 2**20, **peaks),
     )
     assert choices(made)[0].sentence == (
-        "Choose it when time counts (34 % of the time) or memory is short (1/20 of the memory that a run adds)."
+        "Choose it when time matters (34 % of the time) or memory is tight (1/20 of the memory a run adds)."
     )
 
 
 def test_memory_is_not_compared_where_only_the_extracting_would_have_shown_it() -> None:
     peaks = {"memory_at_start_bytes": 0, "seconds_total": 10.0}
     dear, cheap = row("a", 0.9, peak_memory_bytes=2000 * 2**20, **peaks), row("b", 0.9, peak_memory_bytes=1, **peaks)
-    assert "memory is short" in choices(comparison(dear, cheap))[1].sentence
+    assert "memory is tight" in choices(comparison(dear, cheap))[1].sentence
     found = replace(cheap, seconds_of_found_features=3.0)
     assert "memory" not in choices(comparison(dear, found))[1].sentence
-    assert "memory is short" in choices(comparison(dear, found, replace(cheap, seed=1)))[1].sentence, "one did extract"
+    assert "memory is tight" in choices(comparison(dear, found, replace(cheap, seed=1)))[1].sentence, "one did extract"
 
 
 def test_a_class_that_nothing_was_measured_of_is_a_caveat() -> None:
@@ -317,11 +318,11 @@ def test_what_always_the_same_answer_would_reach_is_a_caveat() -> None:
     classes = (ClassScores("ants", 1.0, 1.0, 40), ClassScores("bees", 0.5, 0.5, 60))
     scored = Scores(100, 1.0, 1.0, 1.0, None, None, "", None, None, 0.1, 0.1, classes, ((40, 0), (30, 30)))
     made = comparison(*(row(name, accuracy, 100, scores=scored) for name, accuracy in (("a", 0.6), ("b", 0.68))))
-    (said,) = [one for one in caveats(made, "val") if "always answering" in one]
-    assert said == "a, b are not shown to be more accurate than always answering bees."
+    (said,) = [one for one in caveats(made, "val") if "always predicting" in one]
+    assert said == "a, b are not shown to be more accurate than always predicting bees."
     better = comparison(row("a", 0.6, 100, scores=scored), row("b", 0.75, 100, scores=scored))
-    (said,) = [one for one in caveats(better, "val") if "always answering" in one]
-    assert said == "a is not shown to be more accurate than always answering bees."
+    (said,) = [one for one in caveats(better, "val") if "always predicting" in one]
+    assert said == "a is not shown to be more accurate than always predicting bees."
     assert not any("always" in one for one in caveats(comparison(row("b", 0.75, 100, scores=scored)), "val"))
 
 
@@ -336,15 +337,16 @@ def uneven(name: str, ants: int, bees: int, **values: object) -> Row:
 
 def test_of_uneven_classes_balanced_accuracy_is_told_and_qualifies_the_choice() -> None:
     made = comparison(uneven("a", 179, 7), uneven("b", 170, 14), images=200)
-    said = "Classes are uneven (9:1): balanced accuracy is 67.2 % (a) against 82.2 % (b)."
+    said = "Classes are imbalanced (9:1): balanced accuracy is 67.2 % (a) against 82.2 % (b)."
     assert said in verdict(made)
     one, other = (choice.sentence for choice in choices(made))
     assert one == (
-        "Choose it when accuracy counts most (+1.0 points, which this data cannot confirm; "
+        "Choose it when accuracy matters most (+1.0 points, not confirmed by this data; "
         "but balanced accuracy is 67.2 % against 82.2 %)."
     )
     assert other == (
-        "Choose it when each class counts as much (balanced accuracy 82.2 % against 67.2 %, not tested against chance)."
+        "Choose it when every class counts equally "
+        "(balanced accuracy 82.2 % against 67.2 %, not tested against chance)."
     )
     tested = [replace(one, test_accuracy=one.val_accuracy, test_scores=one.scores, scores=None) for one in made.runs]
     assert said in verdict(replace(made, runs=tuple(tested))), "of the part that is compared"
@@ -364,15 +366,19 @@ def test_of_more_than_two_classes_the_commonest_and_the_rarest_are_told() -> Non
     runs = [uneven(name, 179, 7) for name in ("a", "b")]
     runs = [replace(one, scores=one.scores and replace(one.scores, classes=tuple(more))) for one in runs]
     said = verdict(comparison(*runs, images=200))
-    assert "Classes are uneven (up to 12:1): balanced accuracy is 67.2 % (a) against 67.2 % (b)." in said
+    assert "Classes are imbalanced (up to 12:1): balanced accuracy is 67.2 % (a) against 67.2 % (b)." in said
 
 
 @pytest.mark.parametrize(
     ("part", "fold", "said"),
     [
-        ("val", None, "3 validation images are in training too."),
-        ("val", 1, "3 images have a copy, which may be in training while the other is validated on."),
-        ("test", None, "1 test image is in training or validation too."),
+        ("val", None, "3 validation images are also in training, byte for byte."),
+        (
+            "val",
+            1,
+            "3 images have a byte-for-byte duplicate, which may be in training while the other is validated on.",
+        ),
+        ("test", None, "1 test image is also in training or validation, byte for byte."),
     ],
 )
 def test_images_in_two_parts_are_a_caveat(part: Part, fold: int | None, said: str) -> None:
@@ -400,7 +406,7 @@ def test_images_of_two_classes_are_a_caveat(part: Part, fold: int | None, said: 
 def test_a_test_that_was_known_before_training_went_on_is_a_caveat() -> None:
     again = row("a", 0.9, test_accuracy=0.9, times_tested=2)
     (said,) = [one for one in caveats(comparison(again, row("b", 0.9, test_accuracy=0.9)), "test") if "known" in one]
-    assert said == "The test of a was known before training went on, which a person may have used."
+    assert said == "The test of a was known before training continued, which may have influenced choices."
     assert not any("known" in one for one in caveats(comparison(replace(again, times_tested=1)), "test"))
 
 
@@ -417,7 +423,7 @@ def test_a_strategy_without_a_result_does_not_change_what_the_others_are_measure
 def test_what_predicts_with_fewer_operations_is_fast_later() -> None:
     made = comparison(row("a", 0.9, multiply_adds=32 * 10**6), row("b", 0.9, multiply_adds=10**6))
     said = {choice.strategy: choice.sentence for choice in choices(made)}
-    assert said["b"] == "Choose it when the trained network has to be fast (1/32 of the multiply-adds)."
+    assert said["b"] == "Choose it when the trained network must be fast (1/32 of the multiply-adds)."
     assert said["a"].startswith(NOTHING)
 
 
@@ -428,8 +434,8 @@ def test_of_more_than_two_a_share_is_of_the_cheapest_of_the_others() -> None:
         row("c", 0.9, multiply_adds=10, seconds_total=100.0),
     )
     said = {choice.strategy: choice.sentence for choice in choices(made)}
-    assert said["b"] == "Choose it when time counts (80 % of the time of the next best)."
-    assert said["c"] == "Choose it when the trained network has to be fast (1/8 of the multiply-adds of the next best)."
+    assert said["b"] == "Choose it when time matters (80 % of the time of the next best)."
+    assert said["c"] == "Choose it when the trained network must be fast (1/8 of the multiply-adds of the next best)."
 
 
 def test_a_log_loss_is_a_reason_as_far_as_this_data_can_confirm_it() -> None:
@@ -440,11 +446,11 @@ def test_a_log_loss_is_a_reason_as_far_as_this_data_can_confirm_it() -> None:
         surer = replace(made.runs[0], val_loss=0.3)
         return choices(replace(made, runs=(surer, made.runs[1])))[0].sentence
 
-    assert said(-0.15, -0.05) == "Choose it when its probabilities have to be right (log loss 0.300 against 0.400)."
-    assert said(-0.25, 0.05).endswith("(log loss 0.300 against 0.400, which this data cannot confirm).")
+    assert said(-0.15, -0.05) == "Choose it when its probabilities must be reliable (log loss 0.300 against 0.400)."
+    assert said(-0.25, 0.05).endswith("(log loss 0.300 against 0.400, not confirmed by this data).")
     assert said(-0.15, -0.05, seeds=1).endswith("(log loss 0.300 against 0.400, with one seed each).")
     unpaired = comparison(row("a", 0.9, val_loss=0.3), row("b", 0.9, val_loss=0.4))
-    assert choices(unpaired)[0].sentence.endswith("(log loss 0.300 against 0.400, which this data cannot confirm).")
+    assert choices(unpaired)[0].sentence.endswith("(log loss 0.300 against 0.400, not confirmed by this data).")
 
 
 def test_log_losses_too_are_of_the_seeds_that_both_have() -> None:
@@ -460,7 +466,7 @@ def test_a_log_loss_of_nothing_is_known_and_the_least() -> None:
         return [choice.sentence for choice in choices(made)]
 
     surest, other = said(0.0, 0.4)
-    assert "its probabilities have to be right (log loss 0.000 against 0.400" in surest
+    assert "its probabilities must be reliable (log loss 0.000 against 0.400" in surest
     assert other == f"{NOTHING} accuracy, time, memory and log loss."
     assert not any("probabilities" in one for one in said(0.0, 0.0))
 
@@ -470,7 +476,7 @@ def test_which_of_the_others_are_shown_to_be_worse() -> None:
     said = verdict(result(first, worse, pair_of(400, 60, 12, 28, ("b", "c"))))
     assert "a is shown to be more accurate than c." in said
     alike = pair_of(449, 13, 6, 32, ("a", "c"))
-    assert "Not told apart from a: c." in verdict(result(first, alike))
+    assert "Indistinguishable from a: c." in verdict(result(first, alike))
 
 
 def test_what_is_better_in_the_runs_that_both_have_is_not_said_to_be_worse() -> None:
@@ -478,8 +484,8 @@ def test_what_is_better_in_the_runs_that_both_have_is_not_said_to_be_worse() -> 
     made = result(first, pair_of(400, 12, 60, 28, ("b", "c")), better)
     said = verdict(replace(made, runs=(row("a", 0.9), row("b", 0.8), row("c", 0.95), row("c", 0.2, seed=1))))
     assert "a is shown to be more" not in said
-    assert "Not told apart" not in said
-    assert "c is shown to be more accurate than a in the runs that both have." in said
+    assert "Indistinguishable" not in said
+    assert "c is shown to be more accurate than a over the runs both have." in said
 
 
 def test_accuracy_speaks_for_nobody_who_is_behind_in_the_runs_that_both_have() -> None:
@@ -487,7 +493,7 @@ def test_accuracy_speaks_for_nobody_who_is_behind_in_the_runs_that_both_have() -
     made = result(ahead, pair_of(400, 12, 60, 28, ("b", "c")), behind)
     rows = (row("a", 0.9), row("b", 0.8), row("c", 0.95), row("c", 0.2, seed=1))
     said = {choice.strategy: choice.sentence for choice in choices(replace(made, runs=rows))}
-    assert [name for name, sentence in said.items() if "accuracy counts" in sentence] == ["c"]
+    assert [name for name, sentence in said.items() if "accuracy matters" in sentence] == ["c"]
 
 
 def test_the_choice_goes_by_the_seeds_that_both_have_as_the_verdict_does() -> None:
@@ -495,16 +501,16 @@ def test_the_choice_goes_by_the_seeds_that_both_have_as_the_verdict_does() -> No
     more = replace(made, runs=(*made.runs, row("b", 0.99, seed=1)))
     assert verdict(more).startswith("a is 1.3 points more accurate than b")
     said = {choice.strategy: choice.sentence for choice in choices(more)}
-    assert "accuracy counts most (+1.3 points, which this data cannot confirm)" in said["a"]
-    assert "accuracy counts" not in said["b"]
+    assert "accuracy matters most (+1.3 points, not confirmed by this data)" in said["a"]
+    assert "accuracy matters" not in said["b"]
 
 
 def test_without_predictions_each_ones_own_interval_judges() -> None:
     said = verdict(comparison(row("a", 0.935), row("b", 0.922)))
-    assert "no difference that this data can show" in said
-    assert "judged by the interval of each, without their predictions" in said
+    assert "too close to call on this data" in said
+    assert "judged by their separate intervals, as their predictions" in said
     said = verdict(comparison(row("a", 0.935), row("b", 0.922, seed=5)))
-    assert "judged by the interval of each, as they have no seed in common" in said
+    assert "judged by their separate intervals, as they share no seed" in said
 
 
 def test_other_data_has_no_verdict() -> None:
@@ -517,22 +523,22 @@ def test_other_data_has_no_verdict() -> None:
 
 def test_choices_rest_on_the_paired_difference() -> None:
     sure = result(pair_of(400, 60, 10, 30))
-    assert choices(sure)[0].sentence == "Choose it when accuracy counts most (+10.0 points)."
+    assert choices(sure)[0].sentence == "Choose it when accuracy matters most (+10.0 points)."
     unsure = choices(result(pair_of(139, 6, 4, 4)))[0].sentence
-    assert "+1.3 points, which this data cannot confirm" in unsure
+    assert "+1.3 points, not confirmed by this data" in unsure
 
 
 def test_the_test_part_counts_where_every_run_was_tested() -> None:
     tested = comparison(row("a", 0.9, test_accuracy=0.80), row("b", 0.85, test_accuracy=0.84), images=100)
     tested = replace(tested, data=DataCounts(244, 100, ("ants", "bees"), 200))
     assert verdict(tested).startswith("b reaches 84.0 % and a 80.0 % on 200 test images")
-    assert "very images" not in verdict(tested)
+    assert "these same images" not in verdict(tested)
     only_one = comparison(row("a", 0.9, test_accuracy=0.80), row("b", 0.85))
     assert verdict(only_one).startswith("a reaches 90.0 % and b 85.0 % on 153 validation images")
 
 
 def test_a_best_epoch_chosen_on_the_same_images_is_a_caveat() -> None:
-    assert "The best epoch was chosen on these very images" in verdict(result(pair_of(80, 12, 4, 4)))
+    assert "The best epoch was chosen on these same images" in verdict(result(pair_of(80, 12, 4, 4)))
     assert caveats(comparison(row("a", 0.9, epochs=1, epochs_planned=1, best_epoch=1)), "val") == ()
 
 
@@ -541,12 +547,10 @@ def test_a_leak_is_the_gravest_caveat() -> None:
     leaking = replace(runs, leak=Leak(0.871, 0.52, 140, 153))
     first, *others = caveats(leaking, "val")
     assert first.startswith("140 of 153 validation images share a group with training")
-    assert (
-        "their groups tell 87.1 % of the labels (the commonest class 52.0 %), so validation accuracy measures" in first
-    )
+    assert "their groups predict 87.1 % of the labels (majority class: 52.0 %), so validation accuracy rewards" in first
     assert first in verdict(leaking)
     assert "memory" not in verdict(replace(runs, leak=Leak(0.54, 0.52, 10, 153)))
-    assert "chosen on these very images" in others[-1]
+    assert "chosen on these same images" in others[-1]
     assert not any("--" in one for one in (first, *others)), "who reads it in the app has no command line"
 
 
@@ -567,9 +571,9 @@ def test_times_of_a_busy_machine_are_told_with_the_processor_time() -> None:
     slow: dict[str, object] = {"seconds_total": 100.0, "cpu_seconds": 80.0}
     fast: dict[str, object] = {"seconds_total": 10.0, "cpu_seconds": 18.0}
     waited = ": a had 0.8 cores at work, so it waited for other programs or the disk."
-    assert f"b takes 1/10 of the time; of the processor time b takes 1/4{waited}" in times(slow, fast)
+    assert f"b takes 1/10 of the time; of the CPU time b takes 1/4{waited}" in times(slow, fast)
     many = times({**slow, "cpu_seconds": 400.0}, {**fast, "cpu_seconds": 70.0})
-    assert "b takes 1/10 of the time; of the processor time b takes 1/6." in many, "perhaps it cannot use more"
+    assert "b takes 1/10 of the time; of the CPU time b takes 1/6." in many, "perhaps it cannot use more"
     for alike in (
         {"cpu_seconds": 11.9},  # 1.19 cores
         {"cpu_seconds": None},
@@ -583,4 +587,4 @@ def test_times_of_a_busy_machine_are_told_with_the_processor_time() -> None:
 def test_equal_times_may_be_those_of_a_busy_machine_too() -> None:
     said = times({"seconds_total": 10.0, "cpu_seconds": 19.0}, {"seconds_total": 10.0, "cpu_seconds": 6.0})
     waited = ": b had 0.6 cores at work, so it waited for other programs or the disk."
-    assert f"They take about the same time; of the processor time b takes 32 %{waited}" in said
+    assert f"Both take about the same time; of the CPU time b takes 32 %{waited}" in said

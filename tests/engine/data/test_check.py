@@ -134,9 +134,9 @@ def test_what_only_looks_alike_is_no_alarm(data: Path) -> None:
     assert [(one.level, one.text) for one in found] == [
         ("warning", "1 of 7 validation images looks like one in training."),
         ("warning", "1 test image looks like one in training or validation."),
-        ("warning", "1 pair that looks alike has two different labels."),
+        ("warning", "1 near-duplicate pair has two different labels."),
     ]
-    assert all("look at them" in one.advice for one in found)
+    assert all("compare them" in one.advice for one in found)
 
 
 def drawn(number: int) -> Image.Image:
@@ -222,8 +222,13 @@ def test_unreadable_files_are_named(data: Path) -> None:
     report = checked(DataSource(str(data)))
     assert report.images is not None
     (one,) = report.images.unreadable
-    assert (Path(one.path).name, one.reason) == ("broken.png", "not an image in a format that can be read")
-    assert any("1 image cannot be read and left out" in found.text for found in findings(report, DataSource(str(data))))
+    assert (Path(one.path).name, one.reason) == ("broken.png", "not an image format that can be read")
+    assert any(
+        "1 image left out, and not counted here: unreadable" in found.text
+        for found in findings(report, DataSource(str(data)))
+    )
+    quick = quick_check(discover(DataSource(str(data))), DataSource(str(data)))
+    assert report.counts["val"]["a"] == quick.counts["val"]["a"] - 1, "as in training: it is not counted"
 
 
 def test_nothing_readable(tmp_path: Path) -> None:
@@ -264,8 +269,8 @@ def test_a_quick_check_opens_no_image(tmp_path: Path) -> None:
     assert report.leak == Leak(1.0, 0.5, 10, 10, 10)
     (found, *_) = findings(report, source)
     assert found.level == "warning"
-    assert found.text.startswith("If the names mean what they seem to, 10 groups are in both training and validation")
-    assert found.advice == r"divide with groups whole: --group-pattern 'case(\d+)' --split grouped"
+    assert found.text.startswith("If the names mean what they suggest, 10 groups are in both training and validation")
+    assert found.advice == r"split by group: --group-pattern 'case(\d+)' --split grouped"
 
 
 def samples(*images: tuple[int, str]) -> list[Sample]:
@@ -295,7 +300,7 @@ def test_shared_groups_are_counted_and_mended(data: Path) -> None:
     (first, *_) = findings(report, source)
     assert (first.level, first.advice) == (
         "alarm",
-        r"divide with groups whole: --group-pattern '(\d)\.png' --split grouped",
+        r"split by group: --group-pattern '(\d)\.png' --split grouped",
     )
     mended = DataSource(str(data), group_pattern=r"(\d)\.png", split="grouped")
     report = quick_check(discover(mended), mended)
@@ -318,11 +323,11 @@ def test_named_groups_in_two_parts_are_an_alarm_whatever_they_tell(data: Path) -
     assert not is_far_above(report.leak) and not is_far_above(report.test_leak)
     found = [one for one in findings(report, source) if "share" in one.text or "groups are in both" in one.text]
     assert [one.level for one in found] == ["alarm", "alarm"]
-    assert "These groups tell little of the labels" in found[0].text
+    assert "These groups reveal little about the labels" in found[0].text
     assert "rewards" not in found[0].text
     assert found[1].text == "2 of 2 test images share a group with training or validation: p0."
     assert "move the images of each group into one part" in found[1].advice
-    assert found[1].advice.endswith("with groups whole: --group patient --test-fraction 0.2")
+    assert found[1].advice.endswith("by group: --group patient --test-fraction 0.2")
     # what the advice says mends it: the test images to training, and (of three patients) a test set apart here
     kept = "\n".join(("path,label,split,patient", *(row.replace(",test,", ",train,") for row in rows)))
     (data / "list.csv").write_text(kept.replace(",p0", ",p5", 3), encoding="utf-8")
@@ -342,7 +347,7 @@ def test_a_test_set_apart_here_is_mended_by_naming_the_groups(tmp_path: Path) ->
     (said,) = [one for one in findings(report, source) if "test images share" in one.text]
     options = shlex.join(["--group-pattern", report.proposal.pattern])
     assert said.level == "warning"
-    assert said.advice == f"name the groups, and the test is set apart with them whole: {options}"
+    assert said.advice == f"name the groups, and the test set is held out by group: {options}"
     named = DataSource(str(tmp_path), test_fraction=0.2, group_pattern=report.proposal.pattern)
     mended = quick_check(discover(named), named)
     assert mended.test_leak is not None and (mended.test_leak.shared, mended.test_groups) == (0, ())
@@ -356,7 +361,7 @@ def test_uneven_classes() -> None:
             "warning",
             "Class a has 20 times as many training images as b (100 and 5).",
             "look at balanced accuracy and each class's recall rather than at accuracy; a strategy's class_weights = "
-            "'balanced' lets every class count as much",
+            "'balanced' makes every class count equally",
             "20 times as many a as b\nclass weights can balance them",
         ),
     )

@@ -44,10 +44,10 @@ def test_a_pattern_sees_the_path_below_the_folder(tmp_path: Path) -> None:
     ("pattern", "message"),
     [
         ("(p", "is not a regular expression: missing \\), unterminated subpattern"),
-        ("p1", "has no bracket; put one around what names the group"),
-        (r"(patient\d)", "finds no group in any of the paths, such as train/a/p1_x.png"),
-        ("()", "finds no group"),
-        ("(\\d)|\udcff", "is not valid UTF-8, so it cannot be written down"),
+        ("p1", "has no capture group; put brackets around what names the group"),
+        (r"(patient\d)", "matches none of the paths, such as train/a/p1_x.png"),
+        ("()", "matches none of the paths"),
+        ("(\\d)|\udcff", "is not valid UTF-8, so it cannot be saved"),
     ],
 )
 def test_a_pattern_that_is_wrong(tmp_path: Path, pattern: str, message: str) -> None:
@@ -59,7 +59,7 @@ def test_a_pattern_that_is_wrong(tmp_path: Path, pattern: str, message: str) -> 
 def test_images_that_a_pattern_does_not_match(tmp_path: Path) -> None:
     dataset = discover(DataSource(touch(tmp_path, *BASE, "val/b/other.png"), group_pattern=r"(p\d)_"))
     assert dataset.val[1].group == ""
-    assert any("1 images have no group, so each counts as one of its own: other.png" in one for one in dataset.warnings)
+    assert any("1 images have no group, so each counts as its own group: other.png" in one for one in dataset.warnings)
 
 
 def listed(root: Path, header: str, *lines: str) -> str:
@@ -104,7 +104,7 @@ def test_what_cannot_be_asked(tmp_path: Path) -> None:
     with pytest.raises(DataError, match="split grouped needs to know the groups; name a pattern"):
         discover(DataSource(folder, split="grouped"))
     path = listed(tmp_path, "path,label,who", "1.png,a,", "2.png,b,")
-    with pytest.raises(DataError, match="column who names no group: every cell is empty"):
+    with pytest.raises(DataError, match="column who has no groups: every cell is empty"):
         discover(DataSource(path, group="who"))
     with pytest.raises(DataError, match="name one of them"):
         discover(DataSource(path, group="who", group_pattern="(1)"))

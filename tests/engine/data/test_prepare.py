@@ -1,6 +1,7 @@
 """Images are decoded once, kept where there is room, and are the same wherever that is."""
 
 import errno
+import resource
 import threading
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -25,7 +26,7 @@ from engine.data.discover import discover
 from engine.data.pixels import InMemory, Mapped, OnDemand
 from engine.data.prepare import prepare
 from engine.data.prepared import NO_IMAGES, Prepared
-from engine.data.squares import square
+from engine.data.squares import Undecoded, square
 from engine.specs.spec import DataSource
 from tests.engine.hostile.bounded import MIB, rise
 from tests.engine.running import wait_for
@@ -317,7 +318,7 @@ def test_why_an_image_cannot_be_read_is_taken_over_with_the_others(
     (folder / "train" / "cold" / "3.png").write_bytes(b"<html>")
     prepared(discover(DataSource(str(folder))))
     images, _ = prepared(changed_folder(folder))
-    assert [one.reason for one in images.train.unreadable] == ["not an image in a format that can be read"]
+    assert [one.reason for one in images.train.unreadable] == ["not an image format that can be read"]
     again, _ = prepared(discover(DataSource(str(folder))))
     assert [Path(one.path).name for one in again.train.unreadable] == ["3.png"]
 
@@ -399,7 +400,7 @@ def test_what_cannot_be_read_is_named_and_left_out_also_the_second_time(
         images, _ = prepared(dataset)
         assert isinstance(images.pixels, kind)
         left_out = {Path(one.path).relative_to(folder).as_posix(): one.reason for one in images.train.unreadable}
-        assert left_out == {"train/cold/1.png": "not an image in a format that can be read"}
+        assert left_out == {"train/cold/1.png": "not an image format that can be read"}
         assert len(images.train.rows) == len(images.train.samples) == 11
         assert [one.reason for one in images.val.unreadable] == ["no such file or directory"]
 
@@ -450,7 +451,7 @@ def test_pixels_of_a_file_that_is_another_by_the_time_it_is_decoded_are_not_kept
         patch.setattr(squares, "square", replaced)
         first, _ = prepared(dataset)
     assert isinstance(first.pixels, kind)
-    assert first.train.unreadable == (Unreadable(str(path), "it changes while it is read"),)
+    assert first.train.unreadable == (Unreadable(str(path), "it is changing while being read"),)
     path.write_bytes(before)
     again, _ = prepared(dataset)
     assert again.train.unreadable == ()
@@ -481,7 +482,7 @@ def test_an_image_that_vanishes_after_it_was_checked(dataset: DataSet, monkeypat
     little_of_both(monkeypatch)
     images, _ = prepared(dataset)
     Path(dataset.train[3].path).unlink()
-    with pytest.raises(DataError, match=r"3.png: no such file or directory, though it could be read before"):
+    with pytest.raises(DataError, match=r"3.png: no such file or directory, although it was readable before"):
         pixels_of(images, images.train.rows)
     assert not [thread for thread in threading.enumerate() if thread.name.startswith("decode")]
 
@@ -519,6 +520,52 @@ def test_closing_while_it_decodes_to_the_disk_leaves_nothing(dataset: DataSet, m
         work.close()
     assert [entry.kind for entry in cache.entries() if entry.kind == "decoded"] == []
     assert not list(cache.folder().glob(".partial-*"))
+
+
+def test_what_another_process_was_decoding_is_read_in_the_first_epoch_after_it_is_done(
+    dataset: DataSet, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The disk has room for one file of them, which the other has taken."""
+    little_memory(monkeypatch)
+    size = len({*dataset.train, *dataset.val}) * SIDE * SIDE * 3
+    monkeypatch.setattr(cache, "limit", lambda: size + size // 2)
+    with ThreadPoolExecutor(1) as later:
+        other = prepare(dataset, SIDE, CPU, later)
+        next(done for done in other if done.detail == "decoding to the disk" and done.done == 2)
+        images, work = prepared(dataset)
+        assert (type(images.pixels), work[-1]) == (OnDemand, "checking images")
+        assert torch.equal(pixels_of(images, images.train.rows), expected(dataset))
+        assert isinstance(result(other)[0].pixels, Mapped)
+    monkeypatch.setattr(pixels, "decode_into", None)
+    assert torch.equal(pixels_of(images, images.train.rows), expected(dataset))
+
+
+def test_a_disk_that_takes_no_file_so_large_costs_only_the_file(
+    dataset: DataSet, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As FAT's do, or those of a person with a limit."""
+    little_memory(monkeypatch)
+    usual = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (10_000, usual[1]))
+    try:
+        images, _ = prepared(dataset)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, usual)
+    assert isinstance(images.pixels, OnDemand)
+    assert torch.equal(pixels_of(images, images.train.rows), expected(dataset))
+
+
+def test_of_what_another_process_could_not_read_the_own_is_decoded(
+    dataset: DataSet, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    little_memory(monkeypatch)
+    with monkeypatch.context() as full:
+        full.setattr(cache, "limit", lambda: 5000)
+        images, _ = prepared(dataset)
+    (there,) = (entry for entry in cache.entries() if entry.kind == "decoded")
+    np.save(there.path / module.PIXELS, np.zeros((len(images.contents), SIDE, SIDE, 3), np.uint8))
+    (there.path / module.UNREADABLE).write_bytes(msgspec.json.encode({0: Undecoded("broken")}))
+    assert torch.equal(pixels_of(images, images.train.rows), expected(dataset))
 
 
 READ = """

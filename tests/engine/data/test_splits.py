@@ -168,7 +168,7 @@ def test_a_grouped_split_mends_the_given_one(tmp_path: Path) -> None:
     assert disjoint(mended)
     assert len(mended.val) == 32
     assert Counter(sample.label for sample in mended.val) == {0: 16, 1: 16}
-    assert mended.split == "split here with groups whole: 20 % of the images for validation, seed 0"
+    assert mended.split == "split here by group: 20 % of the images for validation, seed 0"
     assert groups_of(discover(DataSource(root, group_pattern=PATTERN, split="grouped", split_seed=1)).val) != groups_of(
         mended.val
     )
@@ -189,7 +189,7 @@ def test_a_test_part_is_set_apart_with_groups_whole(tmp_path: Path, split: str) 
     assert not groups_of(dataset.test) & others
     assert Counter(sample.label for sample in dataset.test) == {0: 20, 1: 20}
     assert len(dataset.train) + len(dataset.val) + len(dataset.test) == 160
-    assert "25 % of each class set apart here for test, groups whole, seed 0" in dataset.split
+    assert "25 % of each class held out here for test, by group, seed 0" in dataset.split
     assert disjoint(dataset) == (split == "grouped")
 
 
@@ -218,7 +218,7 @@ def test_a_test_fraction_is_not_used_where_there_is_a_test_part(tmp_path: Path) 
     root = str(leaking(tmp_path, ("train", "val", "test")))
     dataset = discover(DataSource(root, test_fraction=0.5))
     assert dataset.test == discover(DataSource(root)).test
-    assert any("test_fraction is not used" in warning for warning in dataset.warnings)
+    assert any("test_fraction is ignored" in warning for warning in dataset.warnings)
 
 
 def test_what_comes_undivided_is_split_as_ever(tmp_path: Path) -> None:

@@ -1,6 +1,7 @@
 import gc
 import mmap
 import platform
+import resource
 import threading
 from pathlib import Path
 
@@ -59,6 +60,19 @@ def test_the_peak_is_the_kernels():
     assert after.allocated is None
     probe.reset_peak()
     assert probe.sample().peak_rss < before.rss + SLACK
+
+
+@LINUX
+def test_with_too_many_open_files_memory_is_what_it_was():
+    probe = MemoryProbe(CPU)
+    before = probe.sample()
+    usual = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (0, usual[1]))
+    try:
+        now = probe.sample()
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, usual)
+    assert now == before
 
 
 def test_without_the_kernel_the_peak_is_the_largest_sample(monkeypatch, tmp_path):

@@ -120,8 +120,8 @@ def test_time_counts_to_the_last_sign_of_life(tmp_path: Path) -> None:
     ("content", "problem"),
     [
         (b"", "the log is empty"),
-        (b'\x00\xff\n[1, 2]\n{"event": "Unheard"}\n', "the log holds nothing that could be read"),
-        (b"[" * 100_000 + b"\n", "the log holds nothing that could be read"),
+        (b'\x00\xff\n[1, 2]\n{"event": "Unheard"}\n', "nothing in the log can be read"),
+        (b"[" * 100_000 + b"\n", "nothing in the log can be read"),
     ],
 )
 def test_a_log_that_tells_nothing_is_damaged(tmp_path: Path, content: bytes, problem: str) -> None:
@@ -137,7 +137,7 @@ def test_what_had_not_begun_is_interrupted(tmp_path: Path) -> None:
     (folder / "experiment.toml").touch()
     (folder / EVENTS).touch()
     (found,) = history.summaries(tmp_path)
-    assert (found.status, found.problem, found.strategies) == ("interrupted", "it had not begun", ())
+    assert (found.status, found.problem, found.strategies) == ("interrupted", "it had not started", ())
 
 
 @pytest.mark.parametrize(

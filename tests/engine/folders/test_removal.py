@@ -25,6 +25,7 @@ OWN = (
         "checkpoints/a-0/last.safetensors",
     ),
     *("checkpoints/a-0/unused-12.safetensors", "checkpoints/b-0/.tmpx", "predictions/.a-0.safetensors.partial"),
+    *(f"writer.lock.break.4711.{'0a' * 16}", f"writer.lock.restore.4711.{'0a' * 16}"),
     *("predictions/a-0.safetensors", "checkpoints/a-0/best.onnx", "checkpoints/b-0/.best.onnx.4711"),
 )
 
@@ -58,8 +59,15 @@ def test_all_of_it_is_told_and_removed(folder: Path) -> None:
 
 
 def test_what_others_put_there_stays_with_its_folders(folder: Path) -> None:
-    others = {"notes.txt", "checkpoints/a-0/mine.pt", "predictions/plots", "checkpoints/best.safetensors"}
+    others = {
+        "notes.txt",
+        "writer.lock.break.me",
+        "checkpoints/a-0/mine.pt",
+        "predictions/plots",
+        "checkpoints/best.safetensors",
+    }
     others |= {"predictions/ensemble.safetensors", "checkpoints/mine"}  # of no run of the experiment
+    others |= {"writer.lock.break.mine"}
     (folder / "checkpoints" / "mine").mkdir()
     (folder / "checkpoints" / "mine" / "best.safetensors").touch()
     (folder / "predictions" / "plots").mkdir()

@@ -115,7 +115,7 @@ def test_what_does_not_begin_in_time_is_ended_before_anybody_else_goes_on(
 ) -> None:
     folder = thread.create(small_experiment("mobilenetv3-extract", data=image_folder(), epochs=100_000), tmp_path)
     monkeypatch.setattr(process, "BEGIN_SECONDS", 0)
-    with pytest.raises(NotBegunError, match="did not begin within 0 s") as caught:
+    with pytest.raises(NotBegunError, match="did not start within 0 s") as caught:
         detach(folder)
     with pytest.raises(ChildProcessError):  # it was waited for
         os.waitpid(int(str(caught.value).split()[1]), os.WNOHANG)

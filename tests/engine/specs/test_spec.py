@@ -122,7 +122,7 @@ def test_based_on_takes_the_other_values() -> None:
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("seeds = [1, 1]", "seed 1 is there twice"),
+        ("seeds = [1, 1]", "duplicate seed 1"),
         ("seeds = []", "seeds: must not be empty"),
         ("colour = 'red'", "there is no setting 'colour'"),
         ("precision = 'fp8'", "precision: there is no 'fp8'; there are auto, fp32, tf32, bf16, fp16"),
@@ -161,7 +161,7 @@ def test_based_on_takes_the_other_values() -> None:
         ),
         ("[[strategies]]\nname = '../x'", "strategies[0]: name"),
         ("[[strategies]]\nbased_on = 'nobody'\nname = 'x'", "no strategy 'nobody'; there are resnet18-finetune"),
-        ("[[strategies]]\nname = 'x'\n[[strategies]]\nname = 'x'", "the name 'x' is there twice"),
+        ("[[strategies]]\nname = 'x'\n[[strategies]]\nname = 'x'", "duplicate name 'x'"),
         ("[[strategies]]\nbased_on = ['a']\nname = 'x'", "no strategy ['a']"),
         (
             "[[strategies]]\nname = 'x'\noptimizer = { name = 'SGD', lr = inf }",

@@ -1,3 +1,4 @@
+import time
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from typing import get_args
@@ -157,6 +158,13 @@ def test_a_warning_that_is_told_again_counts_once() -> None:
         (SECOND, "slow"),
         ("", "another machine"),
     ]
+
+
+def test_many_warnings_are_read_in_proportion_to_their_number() -> None:
+    events = at_seconds([started(), *(ev.Warned(message=f"left out {number}") for number in range(20_000))])
+    began = time.process_time()
+    assert len(fold(events).warnings) == 20_000
+    assert time.process_time() - began < 2, "where each is compared with all before it, it is 10 seconds"
 
 
 def test_many_epochs_are_kept_in_order_however_they_arrive() -> None:

@@ -175,7 +175,7 @@ def test_features_that_do_not_fit_are_told_before_they_fill_the_memory(
         table(strategy(flip=True, views=2))
 
 
-@pytest.mark.parametrize(("precision", "advice"), [("fp16", "precision fp32 has room"), ("fp32", "are they damaged")])
+@pytest.mark.parametrize(("precision", "advice"), [("fp16", "precision fp32 can hold"), ("fp32", "are they damaged")])
 def test_features_that_overflow_are_told_and_not_kept(
     precision: Arithmetic, advice: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -183,7 +183,7 @@ def test_features_that_overflow_are_told_and_not_kept(
     next(iter(net.module.parameters())).data.fill_(torch.inf)
     monkeypatch.setattr(module, "autocast", lambda *_: nullcontext())
     store = FeatureStore(ThreadPoolExecutor(1))
-    with pytest.raises(NotFiniteError, match=f"not finite numbers in {precision}; {advice}") as raised:
+    with pytest.raises(NotFiniteError, match=f"not finite in {precision}; {advice}") as raised:
         table(strategy(), net=net, store=store, precision=precision)
     assert not store.tables and not list(cache.entries())
     assert failure("a-0", raised.value).message == str(raised.value)

@@ -53,7 +53,7 @@ def test_what_memory_has_no_room_for_is_told_before_the_system_ends_the_process(
     monkeypatch.setattr(module, "free_memory", lambda: 6 * 5 * 90 * CLASSES * 8 + 90 * 20 * 8)
     solved(features, labels, parts, LBFGS())
     monkeypatch.setattr(module, "free_memory", lambda: 6 * 5 * 90 * CLASSES * 8)
-    with pytest.raises(TooLargeError, match=r"90 images and 3 classes takes 0\.0 GiB .* train it by steps"):
+    with pytest.raises(TooLargeError, match=r"90 images and 3 classes needs 0\.0 GiB .* train it in steps"):
         solved(features, labels, parts, LBFGS())
     solved(features, labels, parts, LBFGS(l2=(1.0,)))  # which is not cross-validated
 
@@ -206,7 +206,7 @@ def test_what_a_card_has_no_room_for_is_solved_for_on_the_cpu(monkeypatch: pytes
     monkeypatch.setattr(head_start, "_put_probe", short)
     solved, told = result(head_start.put_probe(run, there))
     assert [event.message for event in told if isinstance(event, Warned)] == [
-        "out of memory: the last layer is solved for on the CPU"
+        "out of memory: fitting the last layer on the CPU instead"
     ]
     assert isinstance(solved, ProbeSolved)
     monkeypatch.setattr(head_start, "shortage", lambda _: None)
