@@ -392,9 +392,10 @@ def test_the_app_leaves_behind_how_to_go_on_with_what_was_stopped(
     app.turn_to(folder)
     _print_whereabouts(app)
     assert f"Some runs are unfinished; `tl-tui resume {called(folder)}` continues them" in capsys.readouterr().out
-    app.turn_to(logs.write(tmp_path / "b-20260102-000000", logs.events()))
+    finished = logs.write(tmp_path / "b-20260102-000000", logs.events())
+    app.turn_to(finished)
     _print_whereabouts(app)
-    assert capsys.readouterr().out == ""
+    assert f"`tl-tui compare {called(finished)}` prints its results" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize("place", ["runs", "other place", "/abs"])
