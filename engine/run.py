@@ -114,8 +114,8 @@ def _begun(shared: Shared, planned: PlannedRun, view: Preprocessing) -> Generato
 def _unless_ended(
     begun: Generator[Event, None, Begun], *, may_skip: bool
 ) -> Generator[Event, None, tuple[Begun, Interrupted | None]]:
-    """What ``begun`` comes to, and the skip that has waited for it unless that ``may_skip`` it: a run needs its images
-    to save what it has learnt.
+    """What ``begun`` comes to, and a skip that waited for that, unless it ``may_skip`` it: without its images a run
+    cannot save what it has learnt.
     """
     skip: Interrupted | None = None
     with closing(begun):

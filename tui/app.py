@@ -20,8 +20,9 @@ from textual.css.query import NoMatches
 from textual.events import Event, Key, Paste
 from textual.notifications import Notify, SeverityLevel
 from textual.screen import ModalScreen, Screen
-from textual.widget import MountError
+from textual.widget import MountError, Widget
 from textual.widgets import Input
+from textual.widgets._toast import Toast
 from textual.worker import get_current_worker
 
 from engine.folders.history import iter_summaries, read_state, running_elsewhere
@@ -37,6 +38,7 @@ from tui.screens.frame import HIGH_ENOUGH, SMALLEST, WIDE_ENOUGH, Mode, framed
 from tui.screens.setup import SetupScreen
 from tui.widgets.dialogs import Leaving, Question, Reading, Way, reading_width
 from tui.widgets.header import MODES, Header, Tabs
+from tui.widgets.order import caught_up
 from tui.work import follow
 from tui.work.collector import collect
 from tui.work.hosting import Hosting
@@ -106,7 +108,6 @@ class TlTui(App[None], inherit_bindings=False):
         self.hosting = Hosting(partial(self.write, "hosting"), self.post_message)
         self.failure = ""  # what ended the app, if it failed: to be said once the terminal is the command line's again
         self.left = False  # by the person's wish: else what trains goes on without the screen
-        self._told: SeverityLevel = "information"  # how grave the latest was
         self._was_at = self.current_mode
         self._visited: set[str] = set()
         self._is_first_visit = False
@@ -181,20 +182,24 @@ class TlTui(App[None], inherit_bindings=False):
 
     @on(Notify)
     def _one_at_a_time(self, message: Notify) -> None:
-        """Removes earlier notices."""
-        self._told = message.notification.severity
-        self._clear_told()
+        """Removes earlier notices, but errors only for another error; lesser notices stand below them."""
+        self._clear_told(errors=message.notification.severity == "error")
 
     def _moved_on(self, screen: Screen[Any]) -> None:
         """Removes notices when another screen or window opens, so that they do not cover it; errors stay."""
         was_at, self._was_at = self._was_at, self.current_mode
-        if self._told != "error" and (isinstance(screen, ModalScreen) or was_at != self.current_mode):
-            self._clear_told()
+        if isinstance(screen, ModalScreen) or was_at != self.current_mode:
+            self._clear_told(errors=False)
 
-    def _clear_told(self) -> None:
-        self.clear_notifications()
+    def _clear_told(self, *, errors: bool) -> None:
+        """Takes away what is told, the ``errors`` too or all but these."""
+        for one in list(self._notifications):
+            if errors or one.severity != "error":
+                self._unnotify(one)
         for screen in self.screen_stack[-1:]:
-            screen.query("ToastHolder").remove()  # Textual takes its words away, and leaves their row
+            for toast in screen.query(Toast):
+                if (errors or not toast.has_class("-error")) and isinstance(toast.parent, Widget):
+                    toast.parent.remove()  # Textual takes its words away, and leaves their row
 
     # What is shown
 
@@ -420,9 +425,19 @@ class TlTui(App[None], inherit_bindings=False):
         is_too_small = width < SMALLEST[0] or height < SMALLEST[1]
         takes_keys = not is_too_small or any(isinstance(one, ModalScreen) for one in self.screen_stack[-1:])
         if takes_keys or not isinstance(event, Key | Paste) or event.is_forwarded:
-            await super().on_event(event)
+            if not await self._leaves_field(event):
+                await super().on_event(event)
         elif isinstance(event, Key) and event.key in QUITS:
             await self.action_quit()
+
+    async def _leaves_field(self, event: Event) -> bool:
+        """Acts at once on Escape in a field, after what was typed there: the keys that came with it are no text."""
+        if not isinstance(event, Key) or event.key != "escape" or event.is_forwarded:
+            return False
+        if not isinstance(field := self.focused, Input):
+            return False
+        await caught_up(field)
+        return await self._check_bindings("escape")
 
     async def action_go(self, mode: str) -> None:
         """Goes to a mode and brings it up to date."""

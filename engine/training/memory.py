@@ -61,7 +61,8 @@ def do_without_onednn() -> None:
 
 def use_onednn_again() -> None:
     """Undoes :func:`do_without_onednn`, for another thread."""
-    _use_onednn(True)
+    if is_without_onednn():  # else nothing is touched
+        _use_onednn(True)
 
 
 def is_without_onednn() -> bool:

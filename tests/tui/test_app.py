@@ -149,7 +149,7 @@ async def test_in_the_smallest_window_nothing_of_setup_and_its_windows_is_cut_sh
         await pilot.press("x")
         await until(pilot, lambda: "! " in text_of(app).splitlines()[of_strategies[1] + 2])
         await pilot.press("backspace", "escape", "a")
-        await until(pilot, lambda: "Enter adds resnet18-probe" in text_of(app))
+        await until(pilot, lambda: "Add resnet18-probe" in text_of(app))
         await pilot.press("escape", "c")
         await until(pilot, lambda: text_of(app).endswith("· esc close ─╯") and "Images by class: 2" in text_of(app))
         await pilot.press("escape", "question_mark")
@@ -545,14 +545,41 @@ async def test_what_is_told_of_one_screen_does_not_cover_the_next_unless_it_is_a
         live = app.screen
         for there, back in (("4", "2"), ("question_mark", "escape")):
             for severity, stays in (("information", False), ("error", True)):
-                app.notify("told for long", severity=severity, timeout=60)  # type: ignore[arg-type]
-                await until(pilot, lambda: "told for long" in text_of(app))
+                told = f"told of {there}: {severity}"
+                app.notify(told, severity=severity, timeout=60)  # type: ignore[arg-type]
+                await until(pilot, lambda told=told: told in text_of(app))  # type: ignore[misc]
                 await pilot.press(there)
                 await until(pilot, lambda: app.screen is not live)
                 await pilot.pause(0.1)
-                assert ("told for long" in text_of(app)) == stays, (there, severity)
+                assert (told in text_of(app)) == stays, (there, severity)
                 await pilot.press(back)
                 await until(pilot, lambda: app.screen is live)
+
+
+async def test_that_the_log_cannot_be_written_is_shown_as_long_as_it_holds(app: TlTui, present: Log) -> None:
+    everything = logs.events()
+    begun = logs.until("Progress", 10, everything)
+    folder = present(begun)
+    async with app.run_test(size=(80, 24), notifications=True) as pilot:
+        host = Host(folder)
+        app.hosting.host = host  # type: ignore[assignment]
+        await opened(pilot, app, folder)
+        said = "! Cannot write the log: No space left on device; training continues unseen"
+        assert said not in text_of(app)
+        host.problem = "/runs/one/events.jsonl: No space left on device"
+        await until(pilot, lambda: said in text_of(app) and "/runs/one/events.jsonl" in text_of(app))
+        app.notify("less grave", timeout=0.5)
+        await until(pilot, lambda: "less grave" in text_of(app))
+        assert "/runs/one/events.jsonl" in text_of(app)
+        await until(pilot, lambda: "less grave" not in text_of(app))
+        assert "/runs/one/events.jsonl" in text_of(app)
+        app.notify("more of it", severity="error", timeout=0.5)
+        await until(pilot, lambda: "more of it" in text_of(app))
+        await until(pilot, lambda: "more of it" not in text_of(app))
+        assert "/runs/one/events.jsonl" not in text_of(app) and said in text_of(app)
+        host.problem = ""
+        logs.write(folder, everything[len(begun) : len(begun) + 1])
+        await until(pilot, lambda: said not in text_of(app))
 
 
 async def test_help_shows_the_keys_that_work_here(app: TlTui, present: Log) -> None:
@@ -712,7 +739,10 @@ async def test_detaching_need_not_be_waited_for(app: TlTui, present: Log, monkey
     assert app.hosting.detached is None
 
 
-async def test_what_cannot_be_detached_goes_on_here(app: TlTui, present: Log, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("error", [process.NotBegunError, OSError, KeyError])
+async def test_what_cannot_be_detached_goes_on_here(
+    app: TlTui, present: Log, monkeypatch: pytest.MonkeyPatch, error: type[Exception]
+) -> None:
     folder = present(logs.until("EpochFinished", 7, logs.events()))
     host, again = Host(folder), Host(folder)
 
@@ -720,7 +750,7 @@ async def test_what_cannot_be_detached_goes_on_here(app: TlTui, present: Log, mo
 
     def refuse(_folder: Path) -> int:
         refused.wait(30)
-        raise process.NotBegunError("no process can be started")
+        raise error("no process can be started")
 
     monkeypatch.setattr(process, "detach", refuse)
     monkeypatch.setattr(thread, "resume", lambda *_given: again)

@@ -109,7 +109,7 @@ async def test_a_large_file_that_is_checked_holds_up_no_key_and_only_the_latest_
             assert "looking for weights" in text_of(app)
             for name in ("resnet34", "resnet50"):
                 await typed(pilot, name)
-                assert f"Enter adds {name}-probe" in text_of(app)
+                assert f"Add {name}-probe" in text_of(app)
             may_end.set()
             await until(pilot, lambda: "weights: found of resnet50" in text_of(app))
             assert asked == ["resnet18", "resnet50"], "what was typed in between is not looked for"

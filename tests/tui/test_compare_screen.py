@@ -16,6 +16,10 @@ import pytest
 from textual.pilot import Pilot
 from textual.widgets import OptionList, Static
 
+from engine.comparison.compared_runs import Source
+from engine.comparison.predictions import cross_entropies, read
+from engine.comparison.rows import compare as compare_rows
+from engine.folders.history import read_state
 from engine.logs import events as ev
 from engine.specs.spec import Experiment, changed
 from engine.specs.strategy import changed_strategy
@@ -48,24 +52,12 @@ def several_seeds() -> Experiment:
 def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """An experiment of two strategies and three seeds, with predictions of pictures that are there."""
     monkeypatch.setenv("LC_ALL", "C.UTF-8")
-    told = varied(logs.events(several_seeds()))
+    told = predicted.agreed(logs.events(several_seeds()))
     made = logs.write(tmp_path / NAME, told)
     monkeypatch.chdir(tmp_path)
     predicted.images(tmp_path / "val")
     predicted.write(made, told, [f"val/image-{number:02}.png" for number in range(predicted.IMAGES)])
     return made
-
-
-def varied(told: list[ev.AnyEvent]) -> list[ev.AnyEvent]:
-    """The same events, the accuracies of each seed a little lower than those of the one before."""
-    return [
-        msgspec.structs.replace(
-            event, val=msgspec.structs.replace(event.val, accuracy=event.val.accuracy - 2 * int(event.run[-1]) / 153)
-        )
-        if isinstance(event, ev.EpochFinished)
-        else event
-        for event in told
-    ]
 
 
 async def compare(pilot: Pilot[None], app: TlTui, folder: Path) -> CompareScreen:
@@ -87,6 +79,15 @@ async def compare(pilot: Pilot[None], app: TlTui, folder: Path) -> CompareScreen
 def images(view: MistakesView) -> list[int]:
     """The numbers of the images in the list."""
     return [int(one.path[-6:-4]) for one in view.listing.found]
+
+
+def test_the_log_and_the_predictions_are_of_the_same_runs(folder: Path) -> None:
+    """Else the table and the verdict would show unlike accuracies."""
+    for row in compare_rows([Source(read_state(folder), folder)]).runs:
+        said = read(folder, row.run, "val")
+        assert said is not None and row.val_accuracy is not None and row.val_loss is not None
+        assert row.val_accuracy == pytest.approx((said.probabilities.argmax(axis=1) == said.labels).mean())
+        assert row.val_loss == pytest.approx(cross_entropies(said).mean(), abs=1e-4)
 
 
 async def test_what_is_asked_for_while_a_thread_loads_the_same_libraries_comes(app: TlTui, folder: Path) -> None:
@@ -198,11 +199,11 @@ async def test_columns_are_chosen_and_sort_and_another_experiment_begins_at_the_
         assert "val acc▾" in text_of(app) and names(app) == ["mobilenetv3-extract", "resnet18-finetune"]
         assert screen.table.cursor == 1, "it stays with its strategy"
         await pilot.press("space")
-        assert names(app)[2:] == ["seed 0", "seed 1", "seed 2"]
+        assert names(app)[2:] == ["seed 2", "seed 1", "seed 0"]
         await pilot.press("s")
         await pilot.pause()
         assert "val acc▴" in text_of(app)
-        assert names(app) == ["resnet18-finetune", "seed 2", "seed 1", "seed 0", "mobilenetv3-extract"]
+        assert names(app) == ["resnet18-finetune", "seed 0", "seed 1", "seed 2", "mobilenetv3-extract"]
         await pilot.press("s")
         await pilot.pause()
         assert "▴" not in text_of(app)
@@ -264,7 +265,7 @@ async def test_an_answer_to_what_was_asked_before_is_not_shown(app: TlTui, folde
 async def test_no_image_of_one_experiment_stands_under_the_names_of_another(
     app: TlTui, folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    other = logs.write(tmp_path / "other", varied(logs.events(several_seeds())))
+    other = logs.write(tmp_path / "other", logs.events(several_seeds()))
     reads = threading.Event()
     reads.set()
 
@@ -300,7 +301,7 @@ async def test_the_verdict_and_what_differs_are_whole_in_a_window_and_above_the_
         await until(pilot, lambda: "… v shows all of it" in text_of(app))
         for size in ((80, 24), (120, 40)):
             await pilot.resize_terminal(*size)
-            await until(pilot, lambda size=size: ("optimizer.lr" in text_of(app)) == (size == (120, 40)))
+            await until(pilot, lambda size=size: ("step size" in text_of(app)) == (size == (120, 40)))
             await pilot.press("v")
             await until(pilot, lambda: isinstance(app.screen, Reading))
             assert isinstance(app.screen, Reading)
@@ -538,7 +539,7 @@ async def test_other_runs_are_chosen_to_disagree(app: TlTui, folder: Path) -> No
     async with app.run_test(size=(80, 24)) as pilot:
         await compare(pilot, app, folder)
         await pilot.press("d")
-        await until(pilot, lambda: "only A right 3" in text_of(app))
+        await until(pilot, lambda: "only A right 4" in text_of(app))
         await pilot.press("r")
         await until(pilot, lambda: isinstance(app.screen, Pick))
         assert app.screen.query_one(OptionList).option_count == 6

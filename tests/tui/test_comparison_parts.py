@@ -23,6 +23,7 @@ from tests.tui import logs
 from tui.compared import best_pair, compared
 from tui.drawing import bands, cost_plot
 from tui.drawing.plot import faint, filled
+from tui.drawing.theme import BLUE
 from tui.measures import Order, best_in, lines, measures
 from tui.widgets.mistake_list import FACTS, MOST, PREFIX, list_width
 from tui.words.spec_differences import spec_differences, unlike
@@ -276,6 +277,15 @@ def test_marks_are_means_with_their_intervals(comparison: Comparison, cost: cost
     assert all(curves.x[0] <= x <= curves.x[1] for series in curves.series for x, _ in series.points)
     assert all(len(line) <= 60 for line in cost_plot.key(found, cost, 60).plain.splitlines())
     assert cost_plot.marks(some(comparison), cost) == () and cost_plot.curves((), cost).series == ()
+
+
+@pytest.mark.parametrize("low", [0.86, 0.81, 0.12])
+def test_the_accuracies_beside_the_plot_stand_where_they_are(low: float) -> None:
+    curves = cost_plot.curves([cost_plot.Mark("A", "one", 0.95, low, 0.99, 3.0, BLUE, 1)], "time")
+    bottom, top = curves.y
+    assert bottom <= low
+    for value in (bottom, (bottom + top) / 2, top):
+        assert float(curves.y_label(value).removesuffix("%")) == pytest.approx(100 * value)
 
 
 def test_the_cost_axis_is_logarithmic_where_that_is_worth_it(comparison: Comparison) -> None:

@@ -11,6 +11,7 @@ from msgspec.structs import replace
 
 from engine.logs import events as ev
 from engine.specs import spec
+from engine.specs.strategy import changed_strategy
 from tests.tui import logs
 from tui.cli import status
 
@@ -24,8 +25,11 @@ def made(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Made:
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("COLUMNS", "120")
 
-    def make(name: str, seeds: int = 1, classes: tuple[str, str] = ("ants", "bees")) -> Path:
+    def make(name: str, seeds: int = 1, classes: tuple[str, str] = ("ants", "bees"), lr: float | None = None) -> Path:
         asked = spec.changed(logs.two_strategies(2), seeds=list(range(seeds)))
+        if lr is not None:
+            strategies = [changed_strategy(one, optimizer={"lr": lr}) for one in asked.strategies]
+            asked = spec.changed(asked, strategies=strategies)
         events = logs.events(asked)
         first = events[0]
         assert isinstance(first, ev.ExperimentStarted)
@@ -47,6 +51,19 @@ def test_two_experiments_stand_side_by_side(made: Made, capsys: pytest.CaptureFi
     assert status(["compare", "a-1", "a-2"]) == 0
     table = capsys.readouterr().out
     assert "(…1)" in table and "(…2)" in table and "No verdict" not in table
+
+
+def test_strategies_of_one_name_are_told_apart_by_what_they_are_set_to(
+    made: Made, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for name, lr in (("a-1", 0.5), ("a-2", 0.25), ("a-3", 0.25)):
+        made(name, lr=lr)
+    assert status(["compare", "a-1", "a-2", "--format", "json"]) == 0
+    names = {row["strategy"] for row in json.loads(capsys.readouterr().out)["runs"]}
+    assert names == {f"{one} (lr {lr})" for one in (FINE, EXTRACT) for lr in ("0.5", "0.25")}
+    assert status(["compare", "a-1", "a-2", "a-3", "--format", "json"]) == 0
+    names = {row["strategy"] for row in json.loads(capsys.readouterr().out)["runs"]}
+    assert names == {f"{one} ({why})" for one in (FINE, EXTRACT) for why in ("lr 0.5", "lr 0.25, …2", "lr 0.25, …3")}
 
 
 @pytest.mark.parametrize("name", ["x.xls", "x.csv.gz"])

@@ -94,6 +94,10 @@ def test_of_many_samples_of_memory_not_each_is_worth_a_drawing() -> None:
     assert len(set(made[:50])) == 50
     assert len(set(made[100:])) < 70, "of 200"
     assert made_of(msgspec.structs.replace(run, status="finished", memory=(point,) * 299)) not in made
+    more = MemoryPoint(300.0, ev.Memory(2**30, 2**30))
+    assert made_of(msgspec.structs.replace(run, status="running", memory=(*(point,) * 298, more))) not in made, (
+        "the legend tells of the latest, as the header does"
+    )
 
 
 async def test_a_chart_that_cannot_be_seen_costs_nothing_until_it_can(

@@ -42,7 +42,7 @@ async def test_any_backbone_on_any_rung_is_added_with_keys(images: DataSource) -
             assert rung.about in text_of(app), "whole, also at 80 columns"
         await pilot.press("end", *("backspace",) * 8, *"vit_b_16")
         await pilot.press("tab", "end", "up", "up", "up")
-        assert "Enter adds vit_b_16-bn" in text_of(app)
+        assert "Add vit_b_16-bn" in text_of(app)
         await pilot.press("enter")
         await pilot.pause()
         chosen = app.setup.strategies.chosen
@@ -53,6 +53,24 @@ async def test_any_backbone_on_any_rung_is_added_with_keys(images: DataSource) -
         await pilot.pause()
         added = app.setup.strategies.current
         assert added == on_rung("resnet34", tuple(rungs())[2]), "letters are the backbone, arrows the rung"
+
+
+async def test_in_the_smallest_window_a_mistake_is_explained_beside_all_rungs_and_keys(images: DataSource) -> None:
+    app = App(images)
+    async with app.run_test(size=(60, 16)) as pilot:
+        await settled(pilot)
+        await pilot.press("a")
+        assert "Add resnet18-probe" in text_of(app)
+        for name, explained in (
+            ("wide_resnet1", "tab completes wide_resnet101_2"),
+            ("resnet99", "did you mean resnet"),
+        ):
+            await typed(pilot, name)
+            inside = [line.split("│")[1] for line in text_of(app).splitlines() if line.count("│") > 1]
+            said = " ".join(" ".join(inside).split())
+            assert "! not a torchvision model;" in said and explained in said
+            assert all(rung in said for rung in rungs())
+            assert "enter add · esc cancel" in text_of(app)
 
 
 async def test_what_was_added_can_be_removed_and_nothing_else(images: DataSource) -> None:
@@ -123,7 +141,7 @@ async def test_tab_takes_the_name_wherever_the_hint_stands_and_else_goes_on(imag
             await pilot.press("shift+tab")
             assert app.focused is window.rungs and "tab completes shufflenet_v2_x" in text_of(app)
             await pilot.press("tab")
-            assert app.focused is window.rungs and "Enter adds shufflenet_v2_x" in text_of(app)
+            assert app.focused is window.rungs and "Add shufflenet_v2_x" in text_of(app)
             await pilot.press("tab")
             assert app.focused is window.backbone and "tab completes" not in text_of(app)
         await typed(pilot, "resnet99")

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import msgspec
 import pytest
+from textual.events import Key
 from textual.pilot import Pilot
 
 from engine.logs import events as ev
@@ -19,6 +20,7 @@ from tui.screens import runs as runs_screen
 from tui.screens.compare import CompareScreen
 from tui.screens.runs import RunsScreen
 from tui.widgets.dialogs import Tick
+from tui.widgets.filter_line import FilterLine
 from tui.work import marking
 
 
@@ -160,6 +162,18 @@ async def test_marks_that_are_asked_for_while_libraries_load_see_each_other(
         await pilot.press("space", "3")
         loaded.set()
         await until(pilot, lambda: isinstance(app.screen, CompareScreen) and app.screen.compared is not None)
+
+
+async def test_keys_that_arrive_together_mark_one_after_the_other(app: TlTui, tmp_path: Path) -> None:
+    for name in ("one-20261123-120000", "two-20261122-120000", "three-20261121-120000"):
+        experiment(tmp_path, name)
+    async with app.run_test(size=(80, 24)) as pilot:
+        await runs(pilot, app)
+        for key in ("space", "down", "space", "down", "space", "up"):
+            app.post_message(Key(key, " " if key == "space" else None))
+        await marked(pilot, app, 3)
+        await pilot.press("slash", *"a", "space", *"b")
+        assert app.screen.query_one(FilterLine).words == ["a", "b"] and len(app.marks) == 3
 
 
 @pytest.mark.parametrize("taken_back", [False, True])

@@ -272,6 +272,7 @@ def test_skipping_says_what_is_kept() -> None:
     assert run_words.asked("skip", waiting) == "Skipping; it will not start"
     begun_before = msgspec.structs.replace(waiting, epochs=over.epochs)
     assert run_words.kept_if_skipped(begun_before).startswith("Its best epoch so far is saved.")
+    assert run_words.asked("skip", begun_before) == "Skipping; saving its best epoch"
     assert run_words.kept_if_skipped(over) == "It has already ended (finished); nothing to skip"
 
 

@@ -15,6 +15,7 @@ from engine.comparison.rows import Comparison, Row, of_part
 from engine.comparison.strategy_means import interval, part
 from engine.text import shown
 from engine.units import duration, percent, size
+from tui.drawing.curves import accuracy_axis
 from tui.drawing.plot import Curves, Series
 from tui.drawing.text import told_apart
 from tui.drawing.theme import GREY, Colour, colour_of, rgb
@@ -85,7 +86,6 @@ def curves(found: Sequence[Mark], cost: Cost) -> Curves:
     place: Callable[[float], float] = (lambda value: math.log10(max(value, least / 2))) if logarithmic else float
     margin = 0.08 * (place(most) - place(least)) if logarithmic else 0.08 * most
     left = place(least) - margin if logarithmic else 0.0
-    bottom = max(0.0, math.floor(20 * min((mark.low for mark in found), default=0.0)) / 20)
     lines = [Series("", _upright(place(one.cost), one), one.colour, "marks", marker="│") for one in found]
     letters = [Series("", ((place(one.cost), one.accuracy),), one.colour, marker=one.letter) for one in found]
     right = place(most) + margin
@@ -99,7 +99,7 @@ def curves(found: Sequence[Mark], cost: Cost) -> Curves:
         f"accuracy vs. {cost}{scale}",
         (*lines, *letters),
         (left, right),
-        (bottom, 1.0),
+        accuracy_axis(mark.low for mark in found),
         "{:.0%}".format,
         x_label=(lambda value: text(10**value)) if logarithmic else (lambda value: text(value) if value else "0"),
         x_marks=tuple(x_marks),

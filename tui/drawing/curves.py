@@ -115,9 +115,17 @@ def _of_rates(run: RunState) -> object:
 
 
 def _of_memory(run: RunState) -> object:
-    """Every sample at first, then each time that there are a fiftieth more: fewer would move no dot by a cell."""
+    """Every sample at first, then each time that there are a fiftieth more: fewer would move no dot by a cell; and each
+    that reads otherwise in the legend.
+    """
     step = max(1, len(run.memory) // 50)
-    return len(run.memory) // step, step, run.is_over
+    return len(run.memory) // step, step, run.is_over, _in_words(run.memory[-1].memory) if run.memory else ()
+
+
+def _in_words(memory: Memory) -> tuple[str, ...]:
+    """What the legend says of a sample."""
+    values = [memory.rss] if memory.allocated is None else [value(memory) for _, value, *_ in MEMORY_SERIES]
+    return tuple(size(value) for value in values if value is not None)
 
 
 CHARTS: tuple[tuple[Callable[[RunState], Curves], Callable[[RunState], object]], ...] = (

@@ -11,7 +11,7 @@ from textual.binding import Binding, BindingType
 from textual.containers import Vertical
 from textual.screen import ModalScreen
 from textual.suggester import SuggestFromList
-from textual.widgets import Footer, Input, OptionList, Static
+from textual.widgets import Input, OptionList, Static
 from textual.widgets.option_list import Option
 
 from engine.models.names import is_model, model_names
@@ -44,8 +44,6 @@ class AddStrategy(ModalScreen[Strategy | None]):
     AddStrategy OptionList.-textual-compact { padding: 0 1; }
     AddStrategy OptionList:focus { background-tint: transparent; }
     AddStrategy #new-facts { padding: 0 1; height: 3; text-overflow: ellipsis; }
-    AddStrategy #new-name { padding: 0 1; margin: 1 0 0 0; color: $text-muted; }
-    AddStrategy Footer { dock: none; }
     """
 
     BINDINGS: ClassVar[list[BindingType]] = [
@@ -74,24 +72,19 @@ class AddStrategy(ModalScreen[Strategy | None]):
         )
         self.rungs = OptionList(*map(_option, rungs()), compact=True, markup=False, id="new-rung")
         self.facts = Static(markup=False, id="new-facts")
-        self.said = Static(markup=False, id="new-name")
+        self.frame = Vertical(Field("backbone", self.backbone, "any torchvision model"), self.facts, self.rungs)
 
     def compose(self) -> ComposeResult:
-        """The backbone and what is known of it, the rungs, and the name of what they make."""
-        with Vertical() as frame:
-            frame.border_title = "Add a strategy"
-            yield Field("backbone", self.backbone, "any torchvision model")
-            yield self.facts
-            yield self.rungs
-            yield self.said
-            yield Footer()
+        """The backbone, what is known of it or why it is none, and the rungs; above them the name of what they make."""
+        self.frame.border_subtitle = Text("↑ ↓ rung · tab complete · enter add · esc cancel")
+        yield self.frame
 
     def on_mount(self) -> None:
         """What is typed takes the place of the highlighted strategy's backbone, while the arrows choose the rung."""
         self.rungs.highlighted = 0
         self.set_focus(self.backbone)  # at once, for the keys that came together with the one that opened this
         self._say()
-        self._look()
+        self._typed()
 
     def action_move(self, step: int) -> None:
         """Goes to the next rung, or to the one before, wherever the focus is."""
@@ -122,21 +115,25 @@ class AddStrategy(ModalScreen[Strategy | None]):
     @on(Input.Changed)
     @on(OptionList.OptionHighlighted)
     def _say(self) -> None:
+        """Which strategy Enter adds."""
         strategy = self.strategy
-        hint = f"not a torchvision model; tab completes {self._whole}" if self._whole else self.problem
-        self.said.update(f"! {hint}" if strategy is None else f"Enter adds {strategy.name}")
+        self.frame.border_title = Text("Add a strategy" if strategy is None else f"Add {strategy.name}")
 
     @on(Input.Changed)
     def _typed(self) -> None:
-        self._look()
+        self.workers.cancel_node(self)
+        if whole := self._whole:
+            self.facts.update(Text(f"! not a torchvision model; tab completes {whole}", rgb(AMBER)))
+        elif self.problem:
+            self.facts.update(Text(f"! {self.problem}", rgb(AMBER)))
+        else:
+            self.facts.update(Text("looking for weights …", rgb(GREY)))
+            self._look()
 
-    @work(exclusive=True, exit_on_error=False)
+    @work(exit_on_error=False)
     async def _look(self) -> None:
         """Says what is known of the backbone that is typed."""
-        self.facts.update("")
-        if not self.problem:
-            self.facts.update(Text("looking for weights …", rgb(GREY)))
-            self.facts.update(_said(await looking.answer(BackboneQuery(self.backbone.value.strip(), self.weights))))
+        self.facts.update(_said(await looking.answer(BackboneQuery(self.backbone.value.strip(), self.weights))))
 
     @property
     def _whole(self) -> str:

@@ -278,7 +278,13 @@ class LiveScreen(Mode):
         self.show(self.state)
 
     def _show_notice(self, state: ExperimentState) -> None:
-        text = Text(RESUMING) if app_of(self).hosting.is_resuming else notice(state, max(20, self.size.width - 2))
+        hosting, width = app_of(self).hosting, max(20, self.size.width - 2)
+        if hosting.is_resuming:
+            text = Text(RESUMING)
+        elif problem := hosting.problem_in(app_of(self).folder):
+            text = unwritten(problem, width)
+        else:
+            text = notice(state, width)
         self.notice.display = bool(text)
         if text != self.notice.content:
             self.notice.update(text, layout=False)
@@ -309,6 +315,14 @@ def empty_text(state: ExperimentState, is_open: bool) -> str:
     if state.interrupted:
         return "Interrupted before anything was written."
     return STARTING
+
+
+def unwritten(problem: str, width: int) -> Text:
+    """One line: what trains here cannot write its log, and why; ``problem`` as the host gives it."""
+    said = f"{problem.rpartition(': ')[2]}; training continues unseen"
+    text = Text.assemble(("! Cannot write the log: ", f"bold {rgb(ROSE)}"), said)
+    text.truncate(width, overflow="ellipsis")
+    return text
 
 
 def notice(state: ExperimentState, width: int) -> Text:

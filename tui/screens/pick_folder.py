@@ -12,7 +12,7 @@ from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Vertical
 from textual.screen import ModalScreen
-from textual.widgets import DirectoryTree, Footer
+from textual.widgets import DirectoryTree
 
 from engine.text import shown
 from tui.widgets.dialogs import answer
@@ -93,10 +93,10 @@ class PickFolder(ModalScreen[Path | None]):
         """The tree in a frame."""
         with Vertical() as frame:
             frame.border_title = "Pick a folder of images or a CSV file"
+            frame.border_subtitle = Text("enter pick · → ← open · backspace up · esc cancel")
             tree = _Tree(self.start)
             tree.auto_expand = False
             yield tree
-            yield Footer()
 
     @on(DirectoryTree.DirectorySelected)
     @on(DirectoryTree.FileSelected)

@@ -66,7 +66,14 @@ class RunsScreen(Mode):
     """
 
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("space", "mark", "Mark", id="runs.mark", tooltip="mark or unmark the experiment for Compare"),
+        Binding(
+            "space",
+            "mark",
+            "Mark",
+            priority=True,
+            id="runs.mark",
+            tooltip="mark or unmark the experiment for Compare",
+        ),
         Binding("c", "compare", "Compare", id="runs.compare", tooltip="compare the marked experiments, or this one"),
         Binding("l", "live", "Live", id="runs.live", tooltip="open the experiment in Live"),
         # with priority, so that it acts before what is typed next, which may have arrived together with it
@@ -153,7 +160,7 @@ class RunsScreen(Mode):
         """Nothing can be done with an experiment before there is one; in the filter keys are typed."""
         del parameters
         match action:
-            case "filter" | "note" if self.filter.is_typed_in:
+            case "filter" | "note" | "mark" if self.filter.is_typed_in:
                 return False
             case "live" | "mark" | "mark_runs" | "differs" | "reuse" | "note" | "delete":
                 return None if self.table.current is None else True
@@ -190,8 +197,9 @@ class RunsScreen(Mode):
         """Opens the experiment under the cursor in Live."""
         self._open("live")
 
-    def action_mark(self) -> None:
-        """Marks the experiment under the cursor, or takes its mark away."""
+    async def action_mark(self) -> None:
+        """Marks the experiment under the cursor, or takes its mark away, before a key that came with it moves on."""
+        await caught_up(self.table)
         if (summary := self._markable()) is not None:
             self.marking.turn(summary.folder)
 

@@ -21,7 +21,7 @@ from tui.widgets.order import obey
 from tui.words.strategies import what_trains
 
 MOST_NAME = 160
-FEWEST_NAME = 12
+FEWEST_NAME = 9
 BESIDE = 8
 """Cells of a line that a name cannot have: tick, mark of a change, edges."""
 TICK_AND_MARK = 6

@@ -51,7 +51,7 @@ def asked(action: Action, run: RunState | None) -> str:
     """The notice when a command is sent, ``run`` being the one that it ends; says what is saved only if there is
     something.
     """
-    if action == "skip" and run is not None and run.status == "waiting":
+    if action == "skip" and run is not None and run.status == "waiting" and not run.epochs:
         return "Skipping; it will not start"
     said = ASKED[action]
     is_nothing = (action == "skip" and (run is None or not run.epochs)) or (action == "stop" and run is None)

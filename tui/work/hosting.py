@@ -112,15 +112,22 @@ class Hosting:
         self.is_handing_over, self._wanted = True, None  # that it be suspended was obeyed
         self._work(partial(self._hand_over, folder))
 
+    def problem_in(self, folder: Path | None) -> str:
+        """Why the log in this folder cannot be written by what trains here, in one line: the file and, after the last
+        colon, the reason; empty where it can.
+        """
+        host = self.host
+        return shown(host.problem) if host is not None and host.folder == folder and host.is_alive() else ""
+
     def troubles(self, folder: Path | None, state: ExperimentState) -> Iterator[Trouble]:
         """What there is to tell since the last time; ``folder`` and ``state``: of the experiment that is shown."""
         host = self.host
         if host is None:
             return
-        problem = host.problem if host.is_alive() else ""
+        problem = self.problem_in(host.folder)
         if problem and problem != self._problem:
-            goes_on = "Training continues and writing is retried; this screen stands still until then."
-            yield Trouble("Cannot write the log", f"{shown(problem)}. {goes_on}")
+            goes_on = "Training continues and writing is retried."
+            yield Trouble("Cannot write the log", f"{problem}. {goes_on}")
         self._problem = problem
         if host is not self._failed and not host.is_alive() and host.error:
             self._failed = host
@@ -161,17 +168,22 @@ class Hosting:
     def _hand_over(self, folder: Path) -> None:
         from engine.hosts.process import NotBegunError, detach  # noqa: PLC0415 - not needed to begin
 
+        reason = ""
         try:
             self.detached = detach(folder)
-        except (NotBegunError, OSError) as error:
-            reason = in_words(error) if isinstance(error, OSError) else error
+        except NotBegunError as error:
+            reason = str(error)
+        except OSError as error:
+            reason = in_words(error)
+        except Exception as error:  # the experiment continues
+            reason = unexpected(error)
+        if reason:
             self._tell(StartFailed(f"could not detach, so it continues here: {reason}"))
             self._resumes = True
             self._make(partial(_resumed, folder))
         else:
             self._tell(HandedOver())
-        finally:
-            self.is_handing_over = False
+        self.is_handing_over = False
 
 
 class _OthersTrainError(Exception):
