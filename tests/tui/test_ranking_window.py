@@ -139,7 +139,7 @@ async def test_leaving_in_the_middle_ends_the_work(
     async with app.run_test(size=SIZES[0]) as pilot:
         await opened(pilot, app)
         await until(pilot, lambda: "extracting" in text_of(app) and " of 6,000" in text_of(app))
-        assert "waits" in text_of(app) and not ended.is_set()
+        assert "queued" in text_of(app) and not ended.is_set()
         await pilot.press(key)
         assert app._exit or app.screen is app.setup
     assert await asyncio.to_thread(ended.wait, 10)

@@ -43,7 +43,7 @@ class RankingList(Listing):
         self.backbones = backbones
         self.weights = weights
         self.done: tuple[Ranked, ...] = ()
-        self.now, self.later = "loading PyTorch", "waits"
+        self.now, self.later = "loading PyTorch", "queued"
         self.was_moved = False
 
     @property
@@ -206,7 +206,7 @@ class Ranking(ModalScreen[str | None]):
         else:
             said = f"weights of {one.backbone}: {shown(one.weights)}"
             if any(other.skipped for other in self.listing.done):
-                said += "\n↓ to a skipped one: all of its reason stands here"
+                said += "\n↓ to a skipped one for its full reason"
             self.about.update(Text(said, rgb(GREY)))
 
     def action_take(self) -> None:
