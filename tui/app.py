@@ -38,6 +38,7 @@ from tui.screens.frame import HIGH_ENOUGH, SMALLEST, WIDE_ENOUGH, Mode, framed
 from tui.screens.setup import SetupScreen
 from tui.widgets.dialogs import Leaving, Question, Reading, Way, reading_width
 from tui.widgets.header import MODES, Header, Tabs
+from tui.widgets.order import caught_up
 from tui.work import follow
 from tui.work.collector import collect
 from tui.work.hosting import Hosting
@@ -181,7 +182,7 @@ class TlTui(App[None], inherit_bindings=False):
 
     @on(Notify)
     def _one_at_a_time(self, message: Notify) -> None:
-        """Removes earlier notices; an error stays above one that is less grave."""
+        """Removes earlier notices, but errors only for another error; lesser notices stand below them."""
         self._clear_told(errors=message.notification.severity == "error")
 
     def _moved_on(self, screen: Screen[Any]) -> None:
@@ -424,9 +425,19 @@ class TlTui(App[None], inherit_bindings=False):
         is_too_small = width < SMALLEST[0] or height < SMALLEST[1]
         takes_keys = not is_too_small or any(isinstance(one, ModalScreen) for one in self.screen_stack[-1:])
         if takes_keys or not isinstance(event, Key | Paste) or event.is_forwarded:
-            await super().on_event(event)
+            if not await self._leaves_field(event):
+                await super().on_event(event)
         elif isinstance(event, Key) and event.key in QUITS:
             await self.action_quit()
+
+    async def _leaves_field(self, event: Event) -> bool:
+        """Acts at once on Escape in a field, after what was typed there: the keys that came with it are no text."""
+        if not isinstance(event, Key) or event.key != "escape" or event.is_forwarded:
+            return False
+        if not isinstance(field := self.focused, Input):
+            return False
+        await caught_up(field)
+        return await self._check_bindings("escape")
 
     async def action_go(self, mode: str) -> None:
         """Goes to a mode and brings it up to date."""

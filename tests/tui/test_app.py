@@ -149,7 +149,7 @@ async def test_in_the_smallest_window_nothing_of_setup_and_its_windows_is_cut_sh
         await pilot.press("x")
         await until(pilot, lambda: "! " in text_of(app).splitlines()[of_strategies[1] + 2])
         await pilot.press("backspace", "escape", "a")
-        await until(pilot, lambda: "Enter adds resnet18-probe" in text_of(app))
+        await until(pilot, lambda: "Add resnet18-probe" in text_of(app))
         await pilot.press("escape", "c")
         await until(pilot, lambda: text_of(app).endswith("· esc close ─╯") and "Images by class: 2" in text_of(app))
         await pilot.press("escape", "question_mark")
@@ -564,7 +564,7 @@ async def test_that_the_log_cannot_be_written_is_shown_as_long_as_it_holds(app: 
         host = Host(folder)
         app.hosting.host = host  # type: ignore[assignment]
         await opened(pilot, app, folder)
-        said = "! The log cannot be written: No space left on device; training goes on unseen"
+        said = "! Cannot write the log: No space left on device; training continues unseen"
         assert said not in text_of(app)
         host.problem = "/runs/one/events.jsonl: No space left on device"
         await until(pilot, lambda: said in text_of(app) and "/runs/one/events.jsonl" in text_of(app))

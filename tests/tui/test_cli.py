@@ -273,22 +273,17 @@ def test_listings_for_scripts(capsys: pytest.CaptureFixture[str], tmp_path: Path
 def test_without_a_terminal_the_app_is_run_and_ctrl_c_saves_and_ends(
     image_folder: Callable[..., Path], config: Path, tmp_path: Path
 ) -> None:
-    """The real command, without ``run``, which it does where there is no terminal; the real signal."""
+    """The command without ``run``, which it does where there is no terminal; the real signal."""
     arguments = [str(image_folder()), *SMALL, str(config), "--epochs", "100000", "--out", str(tmp_path / "out")]
-    command = [Path(sys.executable).parent / "tl-tui", *arguments]
-    said = ""
-    with subprocess.Popen(
-        command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
-    ) as process:
-        assert process.stdout
-        for line in process.stdout:
-            said += line
-            if "tuned-0 · epoch 1/" in line:
-                break
+    out, error = tmp_path / "out.txt", tmp_path / "error.txt"
+    with Path(os.devnull).open() as nothing, out.open("w") as said, error.open("w") as wrong:
+        process = forked.start(["tl-tui", *arguments], (nothing.fileno(), said.fileno(), wrong.fileno()), tmp_path)
+        wait_for(lambda: "tuned-0 · epoch 1/" in out.read_text() or process.poll() is not None)
+        before = out.read_text()
         process.send_signal(signal.SIGINT)
-        rest, wrong = process.communicate(timeout=60)
-        assert process.returncode == 130
-    assert "\x1b" not in said + rest + wrong
+        assert process.wait() == 130
+    rest = out.read_text().removeprefix(before)
+    assert "\x1b" not in before + rest + error.read_text()
     assert "saving its state" in rest
     assert "validation accuracy" in rest
     folder = only_experiment(tmp_path / "out")
@@ -397,9 +392,10 @@ def test_the_app_leaves_behind_how_to_go_on_with_what_was_stopped(
     app.turn_to(folder)
     _print_whereabouts(app)
     assert f"Some runs are unfinished; `tl-tui resume {called(folder)}` continues them" in capsys.readouterr().out
-    app.turn_to(logs.write(tmp_path / "b-20260102-000000", logs.events()))
+    finished = logs.write(tmp_path / "b-20260102-000000", logs.events())
+    app.turn_to(finished)
     _print_whereabouts(app)
-    assert capsys.readouterr().out == ""
+    assert f"`tl-tui compare {called(finished)}` prints its results" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize("place", ["runs", "other place", "/abs"])

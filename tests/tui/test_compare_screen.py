@@ -301,7 +301,7 @@ async def test_the_verdict_and_what_differs_are_whole_in_a_window_and_above_the_
         await until(pilot, lambda: "… v shows all of it" in text_of(app))
         for size in ((80, 24), (120, 40)):
             await pilot.resize_terminal(*size)
-            await until(pilot, lambda size=size: ("optimizer.lr" in text_of(app)) == (size == (120, 40)))
+            await until(pilot, lambda size=size: ("step size" in text_of(app)) == (size == (120, 40)))
             await pilot.press("v")
             await until(pilot, lambda: isinstance(app.screen, Reading))
             assert isinstance(app.screen, Reading)
@@ -539,7 +539,7 @@ async def test_other_runs_are_chosen_to_disagree(app: TlTui, folder: Path) -> No
     async with app.run_test(size=(80, 24)) as pilot:
         await compare(pilot, app, folder)
         await pilot.press("d")
-        await until(pilot, lambda: "only A right 3" in text_of(app))
+        await until(pilot, lambda: "only A right 4" in text_of(app))
         await pilot.press("r")
         await until(pilot, lambda: isinstance(app.screen, Pick))
         assert app.screen.query_one(OptionList).option_count == 6

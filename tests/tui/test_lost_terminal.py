@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import fcntl
 import os
 import pty
 import re
@@ -24,11 +23,9 @@ from engine.logs.events import AnyEvent, ExperimentFinished, Stage, StageChanged
 from engine.logs.log import LineReader, event_reader
 from engine.states.fold import fold
 from tests import forked
-from tests.forked import Forked
 from tui.errors import app_log
 
 SECONDS = 90.0
-TL_TUI = str(Path(sys.executable).parent / "tl-tui")
 START = b"\x1b[15~"
 """F5."""
 LEFT = b"\x1b[?1049l"
@@ -38,11 +35,10 @@ LEFT = b"\x1b[?1049l"
 class Session:
     """A command with two pseudo-terminals, one for its input and one for its output, so that each can end alone.
 
-    ``controlling``: the first is the one of its session, as in a shell: closing it sends SIGHUP. ``new``: a new
-    interpreter, begun as a person's; else one that is forked.
+    ``controlling``: the first is the one of its session, as in a shell: closing it sends SIGHUP.
     """
 
-    def __init__(self, arguments: Sequence[str], folder: Path, controlling: bool, new: bool) -> None:
+    def __init__(self, arguments: Sequence[str], folder: Path, controlling: bool) -> None:
         self.folder = folder
         self.written = b""
         self.screen = pyte.Screen(80, 24)
@@ -53,22 +49,9 @@ class Session:
         for terminal in (their_input, their_output):
             termios.tcsetwinsize(terminal, (24, 80))
         environment = {**os.environ, "XDG_CONFIG_HOME": str(folder / "config")}
-        self.process: subprocess.Popen[bytes] | Forked
-        if new:
-            self.process = subprocess.Popen(
-                [TL_TUI, *arguments],
-                stdin=their_input,
-                stdout=their_output,
-                stderr=their_output,
-                cwd=folder,
-                env=environment,
-                start_new_session=True,
-                preexec_fn=(lambda: fcntl.ioctl(0, termios.TIOCSCTTY, 0)) if controlling else None,  # noqa: PLW1509
-            )
-        else:
-            arguments = arguments if arguments[0] == "-c" else ["tl-tui", *arguments]
-            streams = (their_input, their_output, their_output)
-            self.process = forked.start(arguments, streams, folder, environment, controlling=controlling)
+        arguments = arguments if arguments[0] == "-c" else ["tl-tui", *arguments]
+        streams = (their_input, their_output, their_output)
+        self.process = forked.start(arguments, streams, folder, environment, controlling=controlling)
         os.close(their_input)
         os.close(their_output)
         self.open = {self.input, self.output}
@@ -122,10 +105,8 @@ class Session:
 
 
 @contextmanager
-def session(
-    arguments: Sequence[str], folder: Path, controlling: bool = True, *, new: bool = False
-) -> Iterator[Session]:
-    started = Session(arguments, folder, controlling, new)
+def session(arguments: Sequence[str], folder: Path, controlling: bool = True) -> Iterator[Session]:
+    started = Session(arguments, folder, controlling)
     try:
         yield started
     finally:
@@ -212,7 +193,7 @@ def cpu_seconds_of_the_app(process: int) -> dict[str, float]:
 def test_a_closed_terminal_ends_no_run_and_the_app_costs_nothing_from_then_on(
     arguments: list[str], tmp_path: Path
 ) -> None:
-    with session(arguments, tmp_path, new=True) as app:
+    with session(arguments, tmp_path) as app:
         start(app)
         app.wait_for_stage("training")
         pty_closed(app)

@@ -32,6 +32,7 @@ from tests.tui import logs
 from tests.tui.conftest import idle, text_of, until
 from tui.app import TlTui
 from tui.drawing.ascii import to_ascii
+from tui.screens.add_strategy import AddStrategy
 from tui.screens.copies import Copies
 from tui.screens.pick_folder import PickFolder
 from tui.screens.runs import RunsScreen
@@ -601,6 +602,21 @@ async def post(pilot: Keys, *keys: str) -> None:
         name = {"/": "slash", " ": "space"}.get(key, key)
         pilot.app.post_message(Key(name, key if len(key) == 1 else None))
     await pilot.pause()
+
+
+async def test_keys_that_arrive_together_with_escape_are_no_text_of_the_field_that_it_leaves(
+    images: DataSource,
+) -> None:
+    app = App(images)
+    async with app.run_test(size=SIZES[0]) as pilot:
+        await settled(pilot)
+        await pilot.press("slash", "end")
+        await post(pilot, "x", "escape", "a")
+        assert isinstance(window := app.screen, AddStrategy)
+        assert app.setup.data.path.value == "ants-beesx"
+        await post(pilot, "z", "escape", "/", "q")
+        assert app.focused is app.setup.data.path and app.focused.value.endswith("q")
+        assert window.backbone.value.endswith("z") and not app.left
 
 
 async def test_keys_that_arrive_together_act_in_their_order_from_field_to_field(images: DataSource, home: Path) -> None:

@@ -319,8 +319,8 @@ def empty_text(state: ExperimentState, is_open: bool) -> str:
 
 def unwritten(problem: str, width: int) -> Text:
     """One line: what trains here cannot write its log, and why; ``problem`` as the host gives it."""
-    said = f"{problem.rpartition(': ')[2]}; training goes on unseen"
-    text = Text.assemble(("! The log cannot be written: ", f"bold {rgb(ROSE)}"), said)
+    said = f"{problem.rpartition(': ')[2]}; training continues unseen"
+    text = Text.assemble(("! Cannot write the log: ", f"bold {rgb(ROSE)}"), said)
     text.truncate(width, overflow="ellipsis")
     return text
 

@@ -409,8 +409,8 @@ class SetupScreen(Mode):
             self.app.push_screen(AddStrategy(backbone, self.options.asked_weights), self._added)
 
     def action_leave(self) -> None:
-        """Goes to the strategies, where keys are keys again."""
-        self.strategies.focus()
+        """Goes to the strategies, where keys are keys again; at once, for a key that arrived together with this one."""
+        self.set_focus(self.strategies)
 
     @on(Button.Pressed, "#start")
     def _start(self) -> None:

@@ -126,7 +126,7 @@ class Hosting:
             return
         problem = self.problem_in(host.folder)
         if problem and problem != self._problem:
-            goes_on = "Training continues and writing is retried; this screen stands still until then."
+            goes_on = "Training continues and writing is retried."
             yield Trouble("Cannot write the log", f"{problem}. {goes_on}")
         self._problem = problem
         if host is not self._failed and not host.is_alive() and host.error:
