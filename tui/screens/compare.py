@@ -34,8 +34,8 @@ if TYPE_CHECKING:
     from tui.work.comparing import Marks
 
 EMPTY = "Nothing to compare: press 1 to start a comparison, or 4 to open an earlier one."
-ViewName = Literal["table", "detail", "confusion", "mistakes", "cost"]
 COMPARING = "Comparing …"
+ViewName = Literal["table", "detail", "confusion", "mistakes", "cost"]
 
 
 class CompareScreen(Mode):
