@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import asyncio
 import os
-from contextlib import suppress
-from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
 
 from textual import on, work
@@ -26,7 +23,7 @@ from tui.host import app_of
 from tui.screens.frame import Mode
 from tui.widgets.data_picker import DataPicker
 from tui.widgets.field import Field
-from tui.widgets.order import MOST, all_caught_up, caught_up
+from tui.widgets.order import all_caught_up, caught_up
 from tui.widgets.path_input import PathInput
 from tui.widgets.run_options import RunOptions
 from tui.widgets.schedule_preview import SchedulePreview, nothing_learnt
@@ -34,9 +31,10 @@ from tui.widgets.start_line import LOOKING, RUNNING, SEEKING, STARTING, StartLin
 from tui.widgets.strategy_form import OTHER_SIZE, StrategyForm, with_value
 from tui.widgets.strategy_list import StrategyList
 from tui.words.strategies import of_parameter
-from tui.work.latest import Latest
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from engine.states.state import ExperimentState
     from tui.words.data_summary import DataFound
     from tui.work.backbones import WeightsQuery
@@ -259,12 +257,9 @@ class SetupScreen(Mode):
 
     async def action_browse(self) -> None:
         """Opens the folder tree where the path points, or at the root where no disk answers."""
-        from tui.screens.pick_folder import PickFolder  # noqa: PLC0415 - not needed for the first frame
+        from tui.screens.pick_folder import PickFolder, nearest  # noqa: PLC0415 - not needed for the first frame
 
-        start = Path("/")
-        with suppress(TimeoutError):
-            start = await asyncio.wait_for(placing.answer(self.data.source.path), MOST)
-        self.app.push_screen(PickFolder(start), self._picked)
+        self.app.push_screen(PickFolder(await nearest(self.data.source.path)), self._picked)
 
     def _picked(self, path: Path | None) -> None:
         if path is not None:
@@ -554,19 +549,3 @@ def _known() -> tuple[dict[str, Strategy], str]:
         return known_strategies(), ""
     except SpecError as error:
         return presets(), f"! {error}"
-
-
-def _nearest(path: str | None) -> Path:
-    """The folder to begin at: the path's nearest that exists, or the working folder."""
-    place = Path(path or ".")
-    with suppress(OSError):  # where the working folder is gone
-        place = place.absolute()
-    for folder in (place, *place.parents):
-        with suppress(OSError, ValueError):
-            if folder.is_dir():
-                return folder
-    return Path("/")
-
-
-placing = Latest(_nearest, "placing")
-"""One thread, however often a folder is picked while a disk does not answer."""
