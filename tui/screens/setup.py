@@ -370,23 +370,20 @@ class SetupScreen(Mode):
 
     async def action_add(self) -> None:
         """Asks for another strategy; what is typed next is meant for that window."""
-        from tui.screens.add_strategy import AddStrategy  # noqa: PLC0415 - not needed for the first frame
+        from tui.screens.adding import add  # noqa: PLC0415 - not needed for the first frame
 
         await caught_up(self.strategies)
         await self.options.looked()
         current = self.strategies.current
-        window = AddStrategy(current.backbone if current else "resnet18", self.options.asked_weights)
-        await self.app.push_screen(window, self._added)
+        await add(self, current.backbone if current else "resnet18", self.options, self.strategies.add)
 
     async def action_rank(self) -> None:
         """Ranks backbones on the data; the one that is chosen is added on a rung that is asked for."""
-        await self.options.looked()
-        from tui.screens.ranking import Ranking  # noqa: PLC0415
-        from tui.words.ranking import BACKBONES  # noqa: PLC0415 - not needed for the first frame
+        from tui.screens.adding import rank  # noqa: PLC0415 - not needed for the first frame
 
-        options = self.options
-        wrong = [label for label in ("weights", "device") if label in options.problems]
-        problem = "; ".join(f"{label}: {options.problems[label]}" for label in wrong)
+        await self.options.looked()
+        problems = self.options.problems
+        problem = "; ".join(f"{label}: {problems[label]}" for label in ("weights", "device") if label in problems)
         if app_of(self).hosting.is_busy:
             problem = STOP_FIRST
         if problem:
@@ -394,14 +391,7 @@ class SetupScreen(Mode):
             self.app.bell()
             return
         self.data.stop_checking()
-        window = Ranking(self.data.source, BACKBONES, options.asked_weights, options.asked_device)
-        self.app.push_screen(window, self._chosen)
-
-    def _chosen(self, backbone: str | None) -> None:
-        from tui.screens.add_strategy import AddStrategy  # noqa: PLC0415 - not needed for the first frame
-
-        if backbone is not None:
-            self.app.push_screen(AddStrategy(backbone, self.options.asked_weights), self._added)
+        rank(self, self.data.source, self.options, self.strategies.add)
 
     def action_leave(self) -> None:
         """Goes to the strategies, where keys are keys again; at once, for a key that arrived together with this one."""
@@ -410,10 +400,6 @@ class SetupScreen(Mode):
     @on(Button.Pressed, "#start")
     def _start(self) -> None:
         self.app.call_later(self.action_start)  # as by a key: the app waits for it before it gives the next one on
-
-    def _added(self, strategy: Strategy | None) -> None:
-        if strategy is not None:
-            self.strategies.add(strategy)
 
     @on(StrategyList.Highlighted)
     def _highlighted(self) -> None:
