@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from typing import TYPE_CHECKING, ClassVar
 
 from textual import on, work
@@ -17,7 +16,6 @@ from engine.specs.presets import known_strategies, presets
 from engine.specs.spec import DataSource, Experiment, changed, default_experiment, with_absolute_paths
 from engine.specs.strategy import Strategy, settings
 from engine.specs.toml import SpecError
-from engine.states.forecast import forecast, images_of
 from engine.text import shown
 from tui.host import app_of
 from tui.screens.frame import Mode
@@ -36,8 +34,6 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from engine.states.state import ExperimentState
-    from tui.words.data_summary import DataFound
-    from tui.work.backbones import WeightsQuery
     from tui.work.foretelling import Earlier
 
 STOP_FIRST = "an experiment is already running; stop it first (2, then s)"
@@ -151,7 +147,6 @@ class SetupScreen(Mode):
         self.still.display = False
         self.start_line = StartLine()
         self._resumed = False
-        self._sought: WeightsQuery | None = None  # whose weights were last looked for
         self._earlier: Earlier | None = None  # what is known of runs before
         self._said_of = False, False  # whether anything was being started here, and trained
         self._entered_in: tuple[Input, DataSource] | None = None
@@ -184,7 +179,7 @@ class SetupScreen(Mode):
             self._resumed = True
             self.call_after_refresh(self._complete)
         else:
-            self._sought = None  # meanwhile an experiment may have fetched them
+            self.strategies.seek_again()  # meanwhile an experiment may have fetched weights
             self._say()
             self._read_earlier()
             if not app_of(self).hosting.is_busy:
@@ -468,23 +463,8 @@ class SetupScreen(Mode):
             self._say()
 
     def _seek_weights(self) -> None:
-        """Looks whose weights are not here, where that may have changed; not before the first frame."""
-        if not self.form.children:
-            return
-        from tui.work.backbones import WeightsQuery  # noqa: PLC0415 - not needed for the first frame
-
-        backbones = {strategy.backbone for strategy in self.strategies.strategies.values()}
-        asked = WeightsQuery(tuple(sorted(backbones)), self.options.asked_weights)
-        if asked != self._sought and not self.options.is_looking:
-            self._sought = asked
-            self._say_missing(asked)
-
-    @work(exclusive=True, group="weights", exit_on_error=False)
-    async def _say_missing(self, asked: WeightsQuery) -> None:
-        from tui.work.backbones import seeking  # noqa: PLC0415 - not needed for the first frame
-
-        missing = await seeking.answer(asked)
-        self.strategies.say_missing(missing, "to download" if asked.weights == "default" else "no weights")
+        if self.form.children and not self.options.is_looking:  # the form is empty until the first frame is there
+            self.strategies.seek(self.options.asked_weights)
 
     def _say(self, problem: str = "") -> None:
         """Shows why it cannot start, or what would start, and which weights are not here."""
@@ -505,15 +485,9 @@ class SetupScreen(Mode):
             except SpecError as error:
                 self.start_line.refuse(str(error))
             else:
-                self.start_line.say(planned(asked, self.data.alarms, self._forecast(asked, self.data.found)))
-
-    def _forecast(self, asked: Experiment, found: DataFound) -> Forecast:
-        """How long that will take, as far as earlier runs are known by now."""
-        if self._earlier is None:
-            return Forecast()
-        costs, devices = self._earlier
-        path = os.path.abspath(found.report.path)  # noqa: PTH100 - as the experiment will have it
-        return forecast(costs, asked, images_of(path, found.report.counts, asked.folds), devices)
+                known = self._earlier
+                forecast = Forecast() if known is None else known.forecast(asked, self.data.found.report)
+                self.start_line.say(planned(asked, self.data.alarms, forecast))
 
     @work(exclusive=True, group="earlier", exit_on_error=False)
     async def _read_earlier(self) -> None:
