@@ -59,7 +59,7 @@ def test_detach_look_again_and_stop(arguments: list[str], tmp_path: Path) -> Non
     again.press("s")
     again.wait_for("Stop the experiment?")
     again.press("y")
-    again.wait_for("stopped")
+    again.wait_for("stopped", "Resume")  # the other process has written all that it had to
     again.press("q")
     left = again.wait_for_end().replace("\n", "")
     assert f"Some runs are unfinished; `tl-tui resume {folder.name}` continues them." in left
