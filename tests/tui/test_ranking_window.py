@@ -36,7 +36,7 @@ SMALL, OTHER = "mobilenet_v3_small", "shufflenet_v2_x0_5"
 def images(image_folder: Callable[..., Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "config"))
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr("tui.words.ranking.BACKBONES", (SMALL, OTHER))
+    monkeypatch.setattr("tui.screens.adding.BACKBONES", (SMALL, OTHER))
     return image_folder("ants-bees")
 
 
@@ -221,7 +221,7 @@ def made_up(backbone: str, logme: float) -> Ranked:
 def halfway(images: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[App], Any]]:
     """Opens the window on a ranking that stands still in the middle."""
     names = ("resnet18", "resnet50", "mobilenet_v3_large", "efficientnet_b0", "convnext_tiny")
-    monkeypatch.setattr("tui.words.ranking.BACKBONES", names)
+    monkeypatch.setattr("tui.screens.adding.BACKBONES", names)
     why = "no pretrained weights for resnet50: download: no answer. Put resnet50.pth into [b]/x[/b], or say where it is"
     may_end = threading.Event()
 

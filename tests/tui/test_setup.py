@@ -380,7 +380,7 @@ async def test_no_key_waits_for_a_disk_that_does_not_answer(
     monkeypatch.setattr(Path, "exists", lambda path: slow(exists, path))
     monkeypatch.setattr(Path, "is_dir", lambda path: slow(is_dir, path))
     monkeypatch.setattr("tui.widgets.run_options.MOST", 0.1)
-    monkeypatch.setattr("tui.screens.setup.MOST", 0.1)
+    monkeypatch.setattr("tui.screens.pick_folder.MOST", 0.1)
     app = App(images)
     async with app.run_test(size=SIZES[1]) as pilot:
         await settled(pilot)

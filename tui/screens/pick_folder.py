@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Iterable
+from contextlib import suppress
 from pathlib import Path
 from typing import ClassVar
 
@@ -16,6 +18,8 @@ from textual.widgets import DirectoryTree
 
 from engine.text import shown
 from tui.widgets.dialogs import answer
+from tui.widgets.order import MOST
+from tui.work.latest import Latest
 
 
 class _Tree(DirectoryTree):
@@ -102,3 +106,27 @@ class PickFolder(ModalScreen[Path | None]):
     @on(DirectoryTree.FileSelected)
     def _selected(self, event: DirectoryTree.DirectorySelected | DirectoryTree.FileSelected) -> None:
         answer(self, event.path)
+
+
+async def nearest(path: str | None) -> Path:
+    """The folder to begin at: the path's nearest that exists, or the working folder; the root where the disk does not
+    answer in a second.
+    """
+    with suppress(TimeoutError):
+        return await asyncio.wait_for(placing.answer(path), MOST)
+    return Path("/")
+
+
+def _nearest(path: str | None) -> Path:
+    place = Path(path or ".")
+    with suppress(OSError):  # where the working folder is gone
+        place = place.absolute()
+    for folder in (place, *place.parents):
+        with suppress(OSError, ValueError):
+            if folder.is_dir():
+                return folder
+    return Path("/")
+
+
+placing = Latest(_nearest, "placing")
+"""One thread, however often a folder is picked while a disk does not answer."""

@@ -2,10 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
-import os
-from contextlib import suppress
-from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
 
 from textual import on, work
@@ -20,13 +16,12 @@ from engine.specs.presets import known_strategies, presets
 from engine.specs.spec import DataSource, Experiment, changed, default_experiment, with_absolute_paths
 from engine.specs.strategy import Strategy, settings
 from engine.specs.toml import SpecError
-from engine.states.forecast import forecast, images_of
 from engine.text import shown
 from tui.host import app_of
 from tui.screens.frame import Mode
 from tui.widgets.data_picker import DataPicker
 from tui.widgets.field import Field
-from tui.widgets.order import MOST, all_caught_up, caught_up
+from tui.widgets.order import all_caught_up, caught_up
 from tui.widgets.path_input import PathInput
 from tui.widgets.run_options import RunOptions
 from tui.widgets.schedule_preview import SchedulePreview, nothing_learnt
@@ -34,12 +29,11 @@ from tui.widgets.start_line import LOOKING, RUNNING, SEEKING, STARTING, StartLin
 from tui.widgets.strategy_form import OTHER_SIZE, StrategyForm, with_value
 from tui.widgets.strategy_list import StrategyList
 from tui.words.strategies import of_parameter
-from tui.work.latest import Latest
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from engine.states.state import ExperimentState
-    from tui.words.data_summary import DataFound
-    from tui.work.backbones import WeightsQuery
     from tui.work.foretelling import Earlier
 
 STOP_FIRST = "an experiment is already running; stop it first (2, then s)"
@@ -153,7 +147,6 @@ class SetupScreen(Mode):
         self.still.display = False
         self.start_line = StartLine()
         self._resumed = False
-        self._sought: WeightsQuery | None = None  # whose weights were last looked for
         self._earlier: Earlier | None = None  # what is known of runs before
         self._said_of = False, False  # whether anything was being started here, and trained
         self._entered_in: tuple[Input, DataSource] | None = None
@@ -186,7 +179,7 @@ class SetupScreen(Mode):
             self._resumed = True
             self.call_after_refresh(self._complete)
         else:
-            self._sought = None  # meanwhile an experiment may have fetched them
+            self.strategies.seek_again()  # meanwhile an experiment may have fetched weights
             self._say()
             self._read_earlier()
             if not app_of(self).hosting.is_busy:
@@ -259,12 +252,9 @@ class SetupScreen(Mode):
 
     async def action_browse(self) -> None:
         """Opens the folder tree where the path points, or at the root where no disk answers."""
-        from tui.screens.pick_folder import PickFolder  # noqa: PLC0415 - not needed for the first frame
+        from tui.screens.pick_folder import PickFolder, nearest  # noqa: PLC0415 - not needed for the first frame
 
-        start = Path("/")
-        with suppress(TimeoutError):
-            start = await asyncio.wait_for(placing.answer(self.data.source.path), MOST)
-        self.app.push_screen(PickFolder(start), self._picked)
+        self.app.push_screen(PickFolder(await nearest(self.data.source.path)), self._picked)
 
     def _picked(self, path: Path | None) -> None:
         if path is not None:
@@ -375,23 +365,20 @@ class SetupScreen(Mode):
 
     async def action_add(self) -> None:
         """Asks for another strategy; what is typed next is meant for that window."""
-        from tui.screens.add_strategy import AddStrategy  # noqa: PLC0415 - not needed for the first frame
+        from tui.screens.adding import add  # noqa: PLC0415 - not needed for the first frame
 
         await caught_up(self.strategies)
         await self.options.looked()
         current = self.strategies.current
-        window = AddStrategy(current.backbone if current else "resnet18", self.options.asked_weights)
-        await self.app.push_screen(window, self._added)
+        await add(self, current.backbone if current else "resnet18", self.options, self.strategies.add)
 
     async def action_rank(self) -> None:
         """Ranks backbones on the data; the one that is chosen is added on a rung that is asked for."""
-        await self.options.looked()
-        from tui.screens.ranking import Ranking  # noqa: PLC0415
-        from tui.words.ranking import BACKBONES  # noqa: PLC0415 - not needed for the first frame
+        from tui.screens.adding import rank  # noqa: PLC0415 - not needed for the first frame
 
-        options = self.options
-        wrong = [label for label in ("weights", "device") if label in options.problems]
-        problem = "; ".join(f"{label}: {options.problems[label]}" for label in wrong)
+        await self.options.looked()
+        problems = self.options.problems
+        problem = "; ".join(f"{label}: {problems[label]}" for label in ("weights", "device") if label in problems)
         if app_of(self).hosting.is_busy:
             problem = STOP_FIRST
         if problem:
@@ -399,14 +386,7 @@ class SetupScreen(Mode):
             self.app.bell()
             return
         self.data.stop_checking()
-        window = Ranking(self.data.source, BACKBONES, options.asked_weights, options.asked_device)
-        self.app.push_screen(window, self._chosen)
-
-    def _chosen(self, backbone: str | None) -> None:
-        from tui.screens.add_strategy import AddStrategy  # noqa: PLC0415 - not needed for the first frame
-
-        if backbone is not None:
-            self.app.push_screen(AddStrategy(backbone, self.options.asked_weights), self._added)
+        rank(self, self.data.source, self.options, self.strategies.add)
 
     def action_leave(self) -> None:
         """Goes to the strategies, where keys are keys again; at once, for a key that arrived together with this one."""
@@ -415,10 +395,6 @@ class SetupScreen(Mode):
     @on(Button.Pressed, "#start")
     def _start(self) -> None:
         self.app.call_later(self.action_start)  # as by a key: the app waits for it before it gives the next one on
-
-    def _added(self, strategy: Strategy | None) -> None:
-        if strategy is not None:
-            self.strategies.add(strategy)
 
     @on(StrategyList.Highlighted)
     def _highlighted(self) -> None:
@@ -487,23 +463,8 @@ class SetupScreen(Mode):
             self._say()
 
     def _seek_weights(self) -> None:
-        """Looks whose weights are not here, where that may have changed; not before the first frame."""
-        if not self.form.children:
-            return
-        from tui.work.backbones import WeightsQuery  # noqa: PLC0415 - not needed for the first frame
-
-        backbones = {strategy.backbone for strategy in self.strategies.strategies.values()}
-        asked = WeightsQuery(tuple(sorted(backbones)), self.options.asked_weights)
-        if asked != self._sought and not self.options.is_looking:
-            self._sought = asked
-            self._say_missing(asked)
-
-    @work(exclusive=True, group="weights", exit_on_error=False)
-    async def _say_missing(self, asked: WeightsQuery) -> None:
-        from tui.work.backbones import seeking  # noqa: PLC0415 - not needed for the first frame
-
-        missing = await seeking.answer(asked)
-        self.strategies.say_missing(missing, "to download" if asked.weights == "default" else "no weights")
+        if self.form.children and not self.options.is_looking:  # the form is empty until the first frame is there
+            self.strategies.seek(self.options.asked_weights)
 
     def _say(self, problem: str = "") -> None:
         """Shows why it cannot start, or what would start, and which weights are not here."""
@@ -524,15 +485,9 @@ class SetupScreen(Mode):
             except SpecError as error:
                 self.start_line.refuse(str(error))
             else:
-                self.start_line.say(planned(asked, self.data.alarms, self._forecast(asked, self.data.found)))
-
-    def _forecast(self, asked: Experiment, found: DataFound) -> Forecast:
-        """How long that will take, as far as earlier runs are known by now."""
-        if self._earlier is None:
-            return Forecast()
-        costs, devices = self._earlier
-        path = os.path.abspath(found.report.path)  # noqa: PTH100 - as the experiment will have it
-        return forecast(costs, asked, images_of(path, found.report.counts, asked.folds), devices)
+                known = self._earlier
+                forecast = Forecast() if known is None else known.forecast(asked, self.data.found.report)
+                self.start_line.say(planned(asked, self.data.alarms, forecast))
 
     @work(exclusive=True, group="earlier", exit_on_error=False)
     async def _read_earlier(self) -> None:
@@ -554,19 +509,3 @@ def _known() -> tuple[dict[str, Strategy], str]:
         return known_strategies(), ""
     except SpecError as error:
         return presets(), f"! {error}"
-
-
-def _nearest(path: str | None) -> Path:
-    """The folder to begin at: the path's nearest that exists, or the working folder."""
-    place = Path(path or ".")
-    with suppress(OSError):  # where the working folder is gone
-        place = place.absolute()
-    for folder in (place, *place.parents):
-        with suppress(OSError, ValueError):
-            if folder.is_dir():
-                return folder
-    return Path("/")
-
-
-placing = Latest(_nearest, "placing")
-"""One thread, however often a folder is picked while a disk does not answer."""

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 from rich.text import Text
+from textual import work
 from textual.binding import Binding, BindingType
 from textual.events import Key
 from textual.message import Message
@@ -20,6 +21,9 @@ from tui.drawing.theme import AMBER, rgb
 from tui.widgets.order import obey
 from tui.words.strategies import what_trains
 
+if TYPE_CHECKING:
+    from tui.work.backbones import WeightsQuery
+
 MOST_NAME = 160
 FEWEST_NAME = 9
 BESIDE = 8
@@ -29,7 +33,10 @@ TICK_AND_MARK = 6
 
 
 class StrategyList(OptionList):
-    """Strategies by name; space ticks, Enter starts, → edits the highlighted one."""
+    """Strategies by name; space ticks, Enter starts, → edits the highlighted one.
+
+    Beside a ticked one it says that its weights are not on this machine, once they were looked for.
+    """
 
     DEFAULT_CSS = """
     StrategyList { height: auto; max-height: 8; background: transparent; text-wrap: nowrap; text-overflow: ellipsis; }
@@ -88,6 +95,7 @@ class StrategyList(OptionList):
         self.added: set[str] = set()
         self.missing: frozenset[str] = frozenset()
         self.why_missing = ""
+        self._sought: WeightsQuery | None = None  # whose weights were last looked for
         self.ticked = {strategy.name for strategy in chosen}
         super().__init__(
             *(Option(prompt, id=name) for name, prompt in self._prompts().items()),
@@ -127,10 +135,28 @@ class StrategyList(OptionList):
         self.highlighted = list(self.strategies).index(strategy.name)
         self.post_message(self.Ticked())
 
-    def say_missing(self, backbones: frozenset[str], why: str) -> None:
-        """Says in a few words beside each ticked strategy of these backbones why their weights cannot be read now."""
-        if (backbones, why) != (self.missing, self.why_missing):
-            self.missing, self.why_missing = backbones, why
+    def seek(self, weights: str) -> None:
+        """Looks in a thread which backbones lack the ``weights`` that an experiment asks for, unless it just did."""
+        from tui.work.backbones import WeightsQuery  # noqa: PLC0415 - not needed for the first frame
+
+        backbones = {strategy.backbone for strategy in self.strategies.values()}
+        asked = WeightsQuery(tuple(sorted(backbones)), weights)
+        if asked != self._sought:
+            self._sought = asked
+            self._seek(asked)
+
+    def seek_again(self) -> None:
+        """Has the next :meth:`seek` look in any case."""
+        self._sought = None
+
+    @work(exclusive=True, group="weights", exit_on_error=False)
+    async def _seek(self, asked: WeightsQuery) -> None:
+        from tui.work.backbones import seeking  # noqa: PLC0415 - not needed for the first frame
+
+        missing = await seeking.answer(asked)
+        why = "to download" if asked.weights == "default" else "no weights"
+        if (missing, why) != (self.missing, self.why_missing):
+            self.missing, self.why_missing = missing, why
             self._draw()
 
     def on_resize(self) -> None:
