@@ -261,7 +261,7 @@ async def test_a_csv_asks_for_its_images_and_a_second_csv_and_has_a_column_of_gr
         assert "p use groups from column Patient ID" in text_of(app)
         await pilot.press("escape", "p")
         await settled(pilot)
-        assert "take groups" not in text_of(app)
+        assert "use groups" not in text_of(app)
         assert app.setup.data.may_be_grouped
         await pilot.press("enter")
         assert app.started[1].data == replace(experiment.data, group="Patient ID")
