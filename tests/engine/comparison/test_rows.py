@@ -378,7 +378,14 @@ def test_seeds_of_a_strategy_are_averaged() -> None:
 
 
 def test_numbers_as_a_person_reads_them() -> None:
-    assert [duration(s) for s in (0.0044, 8.31, 59.4, 92, 7384)] == ["0.004 s", "8.3 s", "59.4 s", "1:32", "2:03:04"]
+    assert [duration(s) for s in (0.0044, 8.31, 59.4, 59.97, 92, 7384)] == [
+        "0.004 s",
+        "8.3 s",
+        "59.4 s",
+        "1:00",
+        "1:32",
+        "2:03:04",
+    ]
     about = [roughly(seconds) for seconds in (0.0, 8.31, 89, 92, 3599, 5399, 5400, 30 * 3600, 7 * 86400)]
     assert about == ["1 s", "8 s", "89 s", "2 min", "60 min", "90 min", "1.5 h", "30.0 h", "7.0 days"]
     assert (percent(0.93464), points(-0.031)) == ("93.5 %", "-3.1 points")
