@@ -17,7 +17,7 @@ POLL_SECONDS = 0.05
 
 
 class Interrupted(Exception):  # noqa: N818 - a person's wish, not an error
-    """A person stopped the experiment or skipped the run; thrown into the run's generator."""
+    """A person stopped or suspended the experiment, or skipped the run; thrown into the run's generator."""
 
     def __init__(self, action: Action) -> None:
         super().__init__(action)

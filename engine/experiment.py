@@ -22,6 +22,7 @@ from engine.clock import Stopwatch
 from engine.controls import Controls, Interrupted
 from engine.data import leaks
 from engine.data.dataset import DataError, DataSet, summary
+from engine.devices.computing import COMPUTING
 from engine.devices.device import choose_device, describe
 from engine.devices.energy import energy_meter
 from engine.devices.memory_probe import MemoryProbe, release_memory
@@ -64,7 +65,7 @@ def run(
     cannot go on as it began, :class:`ChangedError` is raised, unless by ``force``, and the log tells of no end: it can
     be resumed once what changed is back.
     """
-    with recorded(log.folder):
+    with recorded(log.folder), COMPUTING:
         try:
             finished = _run(experiment, dataset, log, asked, force)
         except ChangedError:

@@ -16,6 +16,7 @@ from torch import Tensor, nn
 from engine.data.dataset import DataSet
 from engine.data.prepare import prepare
 from engine.data.prepared import Prepared
+from engine.devices.computing import COMPUTING
 from engine.devices.device import choose_device, has_float64
 from engine.devices.memory_probe import release_memory
 from engine.devices.precision import choose_precision, use_precision
@@ -68,8 +69,8 @@ def rank(
         preprocessing(backbone, None)
     on, found, prepared = choose_device(device), [], dict[int, Prepared]()
     precision = choose_precision(on, "auto")
-    use_precision(on, precision)
-    with ThreadPoolExecutor(1) as later:
+    with COMPUTING, ThreadPoolExecutor(1) as later:
+        use_precision(on, precision)
         store = FeatureStore(later)
         for backbone in backbones:
             view = preprocessing(backbone, None)

@@ -34,7 +34,7 @@ def duration(seconds: float) -> str:
     """Seconds as a person reads them: ``0.004 s``, ``8.3 s``, ``1:32``, ``2:03:04``."""
     if seconds < 0.1:
         return f"{seconds:.3f} s"
-    return f"{seconds:.1f} s" if seconds < 60 else clock(seconds)
+    return f"{seconds:.1f} s" if seconds < 59.95 else clock(seconds)  # not 60.0 s
 
 
 def clock(seconds: float) -> str:

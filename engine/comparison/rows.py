@@ -16,7 +16,7 @@ from engine.comparison.difference import CONFIDENCE, PairedDifference
 from engine.comparison.fairness import unfairness
 from engine.comparison.parts import Part
 from engine.comparison.same_data import what_differs
-from engine.logs.events import Leak
+from engine.logs.events import Leak, Metrics
 from engine.specs.strategy import LBFGS
 from engine.states.state import Condition, ExperimentState, RunState, condition
 
@@ -192,12 +192,24 @@ def compare(sources: Sequence[Source], positive: str | None = None) -> Compariso
     )
 
 
-def accuracy_interval(accuracy: float, images: int) -> tuple[float, float]:
-    """The 95 % Wilson score interval of an accuracy (0..1) measured on so many images; of none, all there is."""
-    if images < 1:  # as a damaged log may tell
-        return 0.0, 1.0
-    from scipy.stats import binomtest  # noqa: PLC0415 - half a second that only a comparison needs
+def accuracy_interval(accuracy: float, images: int, groups: int = 0, design_effect: float = 1.0) -> tuple[float, float]:
+    """The 95 % Wilson score interval of an accuracy (0..1) measured on so many images; of none, all there is.
 
+    Images of one group (a patient, a scene) are right or wrong together more often than others. Where there are fewer
+    ``groups`` than images (0: not known), the images count as the fewer that would tell as much, by the design effect,
+    and the normal quantile is Student's t with groups - 1 degrees of freedom; of a single group, all there is. As in
+    Korn & Graubard (1998), "Confidence intervals for proportions with small expected number of positive counts
+    estimated from survey data", with Wilson's interval.
+    """
+    if images < 1 or groups == 1 < images:  # no images, as a damaged log may tell
+        return 0.0, 1.0
+    from scipy.stats import binomtest, t  # noqa: PLC0415 - half a second that only a comparison needs
+
+    if 0 < groups < images:
+        count, squared = images / design_effect, float(t.ppf((1 + CONFIDENCE) / 2, groups - 1)) ** 2
+        centre = (accuracy + squared / (2 * count)) / (1 + squared / count)
+        half = math.sqrt(squared * (accuracy * (1 - accuracy) + squared / (4 * count)) / count) / (1 + squared / count)
+        return max(0.0, centre - half), min(1.0, centre + half)
     right = min(images, round(accuracy * images))  # a float is not as exact as so many images as a damaged log may tell
     interval = binomtest(right, images).proportion_ci(CONFIDENCE, method="wilson")
     return float(interval.low), float(interval.high)
@@ -230,8 +242,9 @@ def _row(one: ComparedRun, wanted: str | None) -> Row:
     source, run = one.source, one.run
     positive = _positive(source.state.data.classes if source.state.data else (), wanted)
     best, test, device = run.best, run.test, source.state.device
-    low, high = accuracy_interval(best.val.accuracy, best.val.images) if best else (None, None)
-    test_low, test_high = accuracy_interval(test.accuracy, test.images) if test else (None, None)
+    scores, test_scores = _scores(one, "val", positive), _scores(one, "test", positive) if test else None
+    low, high = _interval(best.val, scores) if best else (None, None)
+    test_low, test_high = _interval(test, test_scores) if test else (None, None)
     peak, turn = run.most, costs.turn(run.epochs)
     on_device = peak.allocated is not None
     start = run.memory_at_start
@@ -265,12 +278,12 @@ def _row(one: ComparedRun, wanted: str | None) -> Row:
         val_accuracy_low=low,
         val_accuracy_high=high,
         val_loss=best.val.loss if best else None,
-        scores=_scores(one, "val", positive),
+        scores=scores,
         test_accuracy=test.accuracy if test else None,
         test_accuracy_low=test_low,
         test_accuracy_high=test_high,
         test_loss=test.loss if test else None,
-        test_scores=_scores(one, "test", positive) if test else None,
+        test_scores=test_scores,
         times_tested=run.times_tested,
         train_accuracy=best.train.accuracy if best else None,
         generalisation_gap=best.train.accuracy - best.val.accuracy if best else None,
@@ -312,6 +325,12 @@ def _finite(row: Row) -> Row:
     """Without the infinite sums and ratios that a damaged log may make."""
     numbers = {name: value for name in row.__struct_fields__ if isinstance(value := getattr(row, name), float)}
     return replace(row, **{name: None for name, value in numbers.items() if not math.isfinite(value)})
+
+
+def _interval(measured: Metrics, scores: Scores | None) -> tuple[float, float]:
+    """That of an accuracy in the log; its images' groups are known from the predictions."""
+    groups, effect = (scores.groups, scores.design_effect) if scores else (0, 1.0)
+    return accuracy_interval(measured.accuracy, measured.images, groups, effect)
 
 
 def _scores(one: ComparedRun, part: Part, positive: str) -> Scores | None:

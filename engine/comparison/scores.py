@@ -14,6 +14,7 @@ from sklearn import metrics
 from engine.comparison import predictions
 from engine.comparison.parts import Part
 from engine.comparison.predictions import Predictions, Saved
+from engine.comparison.resampling import Units, design_effect
 
 BINS = 15
 MOST_RANKED = 100
@@ -40,7 +41,8 @@ class Scores(Struct, frozen=True):
     None. Means leave out classes that have no image (that of F1: and for which none was taken); where a single class
     has images, the first two are None.
     ``calibration_error``: the expected one, of 15 equal bins of the top probability. ``confusion``: images by true
-    class (row) and predicted class (column).
+    class (row) and predicted class (column). ``groups``: how many the images are of, one that has none being its own; 0
+    where none is known. ``design_effect``: how many times the accuracy's variance it is with these groups, at least 1.
     """
 
     images: int
@@ -56,6 +58,8 @@ class Scores(Struct, frozen=True):
     calibration_error: float
     classes: tuple[ClassScores, ...]
     confusion: tuple[tuple[int, ...], ...]
+    groups: int = 0
+    design_effect: float = 1.0
 
 
 def scores(predicted: Predictions, positive: str = "") -> Scores:
@@ -69,9 +73,11 @@ def scores(predicted: Predictions, positive: str = "") -> Scores:
     sure_of = names.index(positive) if positive in names else 1
     auc, average_precision = _ranking(predicted, sure_of)
     two = len(names) == 2
+    units = _units(predicted, top == labels)
+    accuracy = float(metrics.accuracy_score(labels, top))
     return Scores(
         images=len(labels),
-        accuracy=float(metrics.accuracy_score(labels, top)),
+        accuracy=accuracy,
         balanced_accuracy=float(np.nanmean(recall)),
         macro_f1=float(metrics.f1_score(labels, top, average="macro", zero_division=0)),
         roc_auc=auc,
@@ -86,6 +92,8 @@ def scores(predicted: Predictions, positive: str = "") -> Scores:
             for index, name in enumerate(names)
         ),
         confusion=tuple(map(tuple, metrics.confusion_matrix(labels, top, labels=every).tolist())),
+        groups=0 if units is None else len(units.sizes),
+        design_effect=1.0 if units is None else design_effect(units, accuracy * (1 - accuracy) / len(labels)),
     )
 
 
@@ -105,6 +113,16 @@ def calibration_error(top: NDArray[np.float64], right: NDArray[np.bool_]) -> flo
     """
     sums, _, _ = binned_statistic(top, [right.astype(float), top], statistic="sum", bins=BINS, range=(0, 1))
     return float(np.abs(sums[0] - sums[1]).sum() / len(top))
+
+
+def _units(predicted: Predictions, right: NDArray[np.bool_]) -> Units | None:
+    """How many images of each group are right, and how many there are; None where no group is known."""
+    if not any(predicted.groups):
+        return None
+    places: dict[tuple[str, str], int] = {}
+    alone = ((group, "" if group else path) for group, path in zip(predicted.groups, predicted.paths, strict=True))
+    unit = np.array([places.setdefault(key, len(places)) for key in alone])
+    return Units(np.bincount(unit[right], minlength=len(places)), np.bincount(unit))
 
 
 def _ranking(predicted: Predictions, positive: int) -> tuple[float | None, float | None]:

@@ -56,7 +56,8 @@ def images(comparison: Comparison) -> int:
 
 def interval(rows: Sequence[Row], comparison: Comparison, measured_on: Part) -> tuple[float, float] | None:
     """The 95 % Wilson score interval of the mean accuracy (0..1) of runs on the part, by all the images that they were
-    measured on, each counted once: folds together tell more than one of them, seeds of the same images do not.
+    measured on, each counted once: folds together tell more than one of them, seeds of the same images do not. Where
+    images have groups, those of all folds count, with the mean of the runs' design effects.
 
     None where no accuracy is known.
     """
@@ -67,7 +68,18 @@ def interval(rows: Sequence[Row], comparison: Comparison, measured_on: Part) -> 
     if not others and first.low is not None and first.high is not None:  # by its own images, not about as many
         return first.low, first.high
     accuracy = mean(of_part(row, measured_on).accuracy or 0.0 for row in known)
-    return accuracy_interval(accuracy, _images(known, comparison, measured_on))
+    return accuracy_interval(accuracy, _images(known, comparison, measured_on), *_groups(known, measured_on))
+
+
+def _groups(done: Sequence[Row], measured_on: Part) -> tuple[int, float]:
+    """How many groups the images are of that the runs were measured on, and their design effect; 0 and 1 where some
+    run's are not known. Folds keep groups whole, and share a test part.
+    """
+    known = [(row.fold, scores) for row in done if (scores := of_part(row, measured_on).scores) and scores.groups]
+    if len(known) < len(done):
+        return 0, 1.0
+    of_fold = {None if measured_on == "test" else fold: scores.groups for fold, scores in known}
+    return sum(of_fold.values()), mean(scores.design_effect for _, scores in known)
 
 
 def _images(done: Sequence[Row], comparison: Comparison, measured_on: Part) -> int:

@@ -37,6 +37,7 @@ from engine.logs.writer_lock import is_being_written
 from engine.models import weights
 from engine.models.weight_files import hub_cache
 from engine.progress import WorkDone
+from engine.ranking import rank
 from engine.shared import ChangedError
 from engine.specs.presets import named, presets
 from engine.specs.spec import DataSource, Experiment, changed, default_experiment, load_experiment
@@ -63,6 +64,18 @@ def run_in(folder: Path, asked: Experiment) -> ev.ExperimentFinished | None:
     folder.mkdir(exist_ok=True)
     with EventLog(folder) as log:
         return run(asked, discover(asked.data), log, deque())
+
+
+def test_it_waits_for_a_ranking_that_still_computes(image_folder: Callable[..., Path], tmp_path: Path) -> None:
+    asked = experiment(image_folder(), strategies=(changed_strategy(presets()["mobilenetv3-extract"], image_size=32),))
+    ranking = rank(discover(asked.data), ["mobilenet_v3_small"], "none", "cpu")
+    next(ranking)
+    host = thread.start(asked, tmp_path / "runs")
+    assert not host.wait(1)
+    assert not [one for one in event_reader(host.folder).read() if isinstance(one, ev.RunStarted)]
+    ranking.close()
+    assert host.wait(SECONDS)
+    assert read_state(host.folder).end == "finished"
 
 
 def test_both_strategies_from_start_to_end(image_folder: Callable[..., Path], tmp_path: Path) -> None:

@@ -4,12 +4,14 @@ import json
 from pathlib import Path
 
 import msgspec
+import numpy as np
 import pytest
 from msgspec.structs import replace
 
 from engine.comparison.aspects import Aspect, sections
 from engine.comparison.columns import columns
 from engine.comparison.compared_runs import Source
+from engine.comparison.resampling import Units, design_effect
 from engine.comparison.rows import Comparison, DataCounts, Row, accuracy_interval, compare
 from engine.comparison.verdict import choices, verdict
 from engine.export import FORMATS, write
@@ -184,6 +186,33 @@ def test_the_interval_is_wilsons() -> None:
     assert accuracy_interval(1.0, 2**63 - 1) == pytest.approx((1.0, 1.0)), "as a damaged log may tell"
 
 
+def test_the_interval_of_groups_holds_the_accuracy_as_often_as_it_says() -> None:
+    """Thirty patients of ten images each, whose images are right together: as often as of images that stand alone."""
+    rng, accuracy, correlation, trials = np.random.default_rng(0), 0.85, 0.3, 1000
+    shape = (1 - correlation) / correlation
+    held = alone = 0
+    for _ in range(trials):
+        right = rng.binomial(10, rng.beta(accuracy * shape, (1 - accuracy) * shape, 30))
+        share = right.sum() / 300
+        effect = design_effect(Units(right, np.full(30, 10)), share * (1 - share) / 300)
+        low, high = accuracy_interval(share, 300, 30, effect)
+        held += low <= accuracy <= high
+        low, high = accuracy_interval(share, 300)
+        alone += low <= accuracy <= high
+    assert 0.93 < held / trials < 0.97
+    assert alone / trials < 0.75, "what it would be if every image counted as one of its own"
+
+
+def test_an_interval_of_groups_is_within_its_bounds() -> None:
+    assert accuracy_interval(0.9, 100, 100, 1.0) == accuracy_interval(0.9, 100), "each image a group"
+    assert accuracy_interval(0.9, 100, 1) == (0.0, 1.0), "a single group tells nothing of others"
+    assert accuracy_interval(1.0, 100, 2)[1] == pytest.approx(1.0)
+    assert accuracy_interval(0.0, 100, 2)[0] == pytest.approx(0.0)
+    low, high = accuracy_interval(0.9, 100, 20, 1.0)
+    plain_low, plain_high = accuracy_interval(0.9, 100)
+    assert low < plain_low < plain_high < high, "Student's t of few groups"
+
+
 def test_json_has_every_field_and_a_verdict() -> None:
     text = FORMATS["json"](comparison(row("a", 0.95), row("b", 0.9)))
     read = json.loads(text)
@@ -349,7 +378,14 @@ def test_seeds_of_a_strategy_are_averaged() -> None:
 
 
 def test_numbers_as_a_person_reads_them() -> None:
-    assert [duration(s) for s in (0.0044, 8.31, 59.4, 92, 7384)] == ["0.004 s", "8.3 s", "59.4 s", "1:32", "2:03:04"]
+    assert [duration(s) for s in (0.0044, 8.31, 59.4, 59.97, 92, 7384)] == [
+        "0.004 s",
+        "8.3 s",
+        "59.4 s",
+        "1:00",
+        "1:32",
+        "2:03:04",
+    ]
     about = [roughly(seconds) for seconds in (0.0, 8.31, 89, 92, 3599, 5399, 5400, 30 * 3600, 7 * 86400)]
     assert about == ["1 s", "8 s", "89 s", "2 min", "60 min", "90 min", "1.5 h", "30.0 h", "7.0 days"]
     assert (percent(0.93464), points(-0.031)) == ("93.5 %", "-3.1 points")

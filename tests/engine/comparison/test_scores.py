@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import os
 from collections.abc import Sequence
+from dataclasses import replace
 from itertools import product
 from pathlib import Path
 
@@ -197,3 +198,16 @@ def test_every_number_among_the_scores_is_listed_once() -> None:
         for field in msgspec.structs.fields(Scores)
         if field.type in (float, float | None) and field.name not in ("accuracy", "log_loss")
     ]
+
+
+def test_groups_count_by_how_alike_their_images_are() -> None:
+    labels, right = [0, 1] * 20, np.array([group % 4 > 0 for group in range(10) for _ in range(4)])
+    top = np.where(right, labels, 1 - np.array(labels))
+    made = predictions(labels, np.eye(2)[top])
+    assert (scores(made).groups, scores(made).design_effect) == (0, 1.0)
+    groups = tuple(str(image // 4) for image in range(40))
+    whole = scores(replace(made, groups=groups))
+    assert whole.groups == 10
+    assert whole.design_effect == pytest.approx(4 * 10 / 9), "four images tell as much as one"
+    own = scores(replace(made, groups=("", *groups[1:])))
+    assert own.groups == 11, "an image without a group is one of its own"

@@ -19,9 +19,10 @@ from engine.comparison.compared_runs import Source
 from engine.comparison.confusion import matrices
 from engine.comparison.difference import PairedDifference
 from engine.comparison.resampling import corrected_t_p
-from engine.comparison.rows import Comparison, DataCounts, Row, compare
+from engine.comparison.rows import Comparison, DataCounts, Row, accuracy_interval, compare
 from engine.comparison.scores import ClassScores, Scores
 from engine.comparison.strategies import Spread, StrategySummary, summaries
+from engine.comparison.strategy_means import interval
 from engine.comparison.verdict import choices, verdict
 from engine.export import FORMATS
 from engine.logs import events as ev
@@ -475,3 +476,23 @@ def test_the_documentation_names_every_field() -> None:
     structs = (Comparison, DataCounts, ev.Leak, Row, Scores, ClassScores, PairedDifference, StrategySummary, Spread)
     fields = {field for struct in structs for field in struct.__struct_fields__}
     assert {field for field in fields if f"`{field}`" not in text} == set()
+
+
+def test_images_of_groups_make_the_interval_of_a_run_and_of_its_strategy_wider(tmp_path: Path) -> None:
+    two = state((0, 1))
+    for run in two.runs:
+        assert run.best is not None
+        guesses = [0, 1] * 8 + [1, 0] * 2  # the last group is all wrong
+        groups = [str(image // 4) for image in range(20)]
+        write_predictions(tmp_path, run.run, [0, 1] * 10, guesses, epoch=run.best.epoch, groups=groups)
+    made = compare([Source(two, tmp_path)])
+    for one in made.runs:
+        assert one.scores is not None and one.val_accuracy is not None
+        assert (one.scores.groups, one.scores.design_effect > 4) == (5, True)
+        wanted = accuracy_interval(one.val_accuracy, 153, 5, one.scores.design_effect)
+        assert (one.val_accuracy_low, one.val_accuracy_high) == wanted
+        assert wanted[0] < accuracy_interval(one.val_accuracy, 153)[0] - 0.05
+    rows = [one for one in made.runs if one.strategy == made.runs[0].strategy]
+    effect = statistics.mean(one.scores.design_effect for one in rows if one.scores)
+    wanted = accuracy_interval(statistics.mean(one.val_accuracy or 0 for one in rows), 153, 5, effect)
+    assert interval(rows, made, "val") == wanted, "seeds on the same images are of the same groups"
