@@ -35,6 +35,7 @@ from tui.widgets import runs_table
 from tui.widgets.dialogs import Line, Question, Reading
 from tui.widgets.runs_table import pieces
 from tui.words.summaries import beside_earlier, matching, when
+from tui.work import reading_runs
 
 SIZES = [(80, 24), (120, 40)]
 OUT = Path("runs")
@@ -197,7 +198,7 @@ async def test_where_drawing_takes_long_it_is_done_more_rarely(monkeypatch: pyte
             now[0] += 0.1
             yield summary
 
-    monkeypatch.setattr(runs, "time", SimpleNamespace(monotonic=lambda: now[0]))
+    monkeypatch.setattr(reading_runs, "time", SimpleNamespace(monotonic=lambda: now[0]))
     monkeypatch.setattr(RunsScreen, "_put", drawn_slowly)
     monkeypatch.setattr(history, "iter_summaries", one_by_one)
     app = App()

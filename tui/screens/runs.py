@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
@@ -37,14 +36,11 @@ from tui.widgets.runs_table import MARK, RunsTable
 from tui.words.spec_differences import unlike
 from tui.words.summaries import beside_earlier, earlier, matching, this_year
 from tui.work.marking import Marking
+from tui.work.reading_runs import read_runs
 
 if TYPE_CHECKING:
     from engine.states.state import ExperimentState
 
-SHOWN_EVERY = 0.3
-"""Seconds between two drawings while many logs are being read."""
-DRAWING_SHARE = 4
-"""For so many times as long as the last drawing took, nothing is drawn: of thousands it takes long."""
 AT_ONCE = 300
 """Experiments of which the list is narrowed with every key; of more once there is a pause in typing."""
 TYPING_PAUSE = 0.15
@@ -341,24 +337,10 @@ class RunsScreen(Mode):
 
     @work(thread=True, exclusive=True, group="runs")
     def _read(self, out: Path, known: Sequence[Summary]) -> None:
-        with told(self, "Runs"):
-            self._read_each(out, known)
-
-    def _read_each(self, out: Path, known: Sequence[Summary]) -> None:
         worker = get_current_worker()
-        read: list[Summary] = []
-        drawn, pause = time.monotonic(), SHOWN_EVERY
-        for summary in history.iter_summaries(out, known):
-            if worker.is_cancelled:
-                return
-            read.append(summary)
-            if not known and time.monotonic() - drawn > pause:
-                began = time.monotonic()
-                self.app.call_from_thread(self._put, tuple(read))
-                drawn = time.monotonic()
-                pause = max(SHOWN_EVERY, DRAWING_SHARE * (drawn - began))
-        if not worker.is_cancelled:
-            self.app.call_from_thread(self._put, tuple(read))
+        with told(self, "Runs"):
+            show = partial(self.app.call_from_thread, self._put)
+            read_runs(out, known, show, lambda: not worker.is_cancelled)
 
     def _put(self, summaries: tuple[Summary, ...]) -> None:
         if summaries == self.known and self.has_read:
