@@ -394,8 +394,8 @@ async def test_a_filter_narrows_while_typing_and_outlasts_reading_again() -> Non
 async def test_a_long_list_narrows_in_a_pause_or_at_the_key_that_uses_it(
     monkeypatch: pytest.MonkeyPatch, key: str
 ) -> None:
-    monkeypatch.setattr("tui.screens.runs.AT_ONCE", 5)
-    monkeypatch.setattr("tui.screens.runs.TYPING_PAUSE", 3600)
+    monkeypatch.setattr("tui.widgets.filter_line.AT_ONCE", 5)
+    monkeypatch.setattr("tui.widgets.filter_line.TYPING_PAUSE", 3600)
     write_all()
     app = App()
     async with app.run_test(size=SIZES[0]) as pilot:
@@ -405,7 +405,7 @@ async def test_a_long_list_narrows_in_a_pause_or_at_the_key_that_uses_it(
         assert len(table.summaries) == 6
         await pilot.press(key)
         assert [one.name[0] for one in table.summaries] == ["a", "c"] and "2 of 6" in text_of(app)
-        monkeypatch.setattr("tui.screens.runs.TYPING_PAUSE", 0.01)
+        monkeypatch.setattr("tui.widgets.filter_line.TYPING_PAUSE", 0.01)
         await pilot.press("slash", *"xyz")
         await until(pilot, lambda: "No experiment matches" in text_of(app))
 
