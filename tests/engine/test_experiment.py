@@ -185,7 +185,7 @@ def test_another_experiment_beside_it_is_told(image_folder: Callable[..., Path],
         (other.folder / WRITER_LOCK).write_text(f"{socket.gethostname()} 1\n")
         run_in(tmp_path / "run", asked)
     assert any(
-        warned.message.startswith("other runs on this machine") for warned in read_state(tmp_path / "run").warnings
+        "other is also running on this machine" in warned.message for warned in read_state(tmp_path / "run").warnings
     )
 
 

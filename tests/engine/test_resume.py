@@ -338,7 +338,7 @@ def test_other_versions_are_told(
     run_until(tmp_path, asked, "suspend", ended(1))
     monkeypatch.undo()
     state = go_on(tmp_path, asked)
-    assert any("torch" in warning.message and "1.0 before" in warning.message for warning in state.warnings)
+    assert any("torch" in warning.message and "(was 1.0)" in warning.message for warning in state.warnings)
 
 
 def test_a_damaged_checkpoint_is_told_and_the_run_begins_anew(
@@ -375,7 +375,7 @@ def test_a_checkpoint_that_cannot_be_read_now_is_not_overwritten(
         left = go_on(folder, asked).run(FINE_TUNING)
     assert left.failure is not None
     assert "Stale file handle" in left.failure.message
-    assert "resume it" in left.failure.advice
+    assert "then resume" in left.failure.advice
     assert numbers(go_on(folder, asked)) == numbers(whole)
 
 

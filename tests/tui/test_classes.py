@@ -53,7 +53,7 @@ async def test_the_images_of_a_class_are_looked_through(source: DataSource) -> N
     app = App(source)
     async with app.run_test(size=(80, 24), notifications=True) as pilot:
         await settled(pilot)
-        assert "13 train · 4 val · c 2 classes" in text_of(app)
+        assert "12 train · 4 val · c 2 classes" in text_of(app)
         window = await opened(pilot, app)
         await until(pilot, lambda: "train 48×40" in text_of(app))
         lines = text_of(app).splitlines()

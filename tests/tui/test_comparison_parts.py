@@ -298,7 +298,7 @@ def test_the_cost_axis_is_logarithmic_where_that_is_worth_it(comparison: Compari
         assert len(curves.x_marks) == (1 if first == second else 2)
         return curves.title
 
-    assert "logarithmic" in title(1.0, 100.0) and "logarithmic" not in title(1.0, 2.0)
+    assert "log scale" in title(1.0, 100.0) and "log scale" not in title(1.0, 2.0)
     title(3.0, 3.0)
 
 

@@ -115,7 +115,7 @@ def test_other_data_is_said_in_a_line(made: Made, capsys: pytest.CaptureFixture[
     made("b-1", classes=("cats", "dogs"))
     assert status(["compare", "a-1", "b-1"]) == 0
     table = capsys.readouterr().out
-    assert "No verdict: b-1 was not measured on the same data as a-1: other classes." in table
+    assert "No verdict: b-1 was not measured on the same data as a-1: different classes." in table
     assert table.count("validation accuracy") == 1 and "★ best" not in table
 
 
@@ -125,7 +125,7 @@ def test_other_data_is_said_in_a_line(made: Made, capsys: pytest.CaptureFixture[
         (["a-1:nobody"], "a-1 has no run 'nobody'; there are resnet18-finetune-0, mobilenetv3-extract-0"),
         (["a-1", "nobody"], "there is no experiment 'nobody'"),
         (["nobody:x"], "there is no experiment 'nobody'"),
-        (["a-1", "--positive", "wasps"], "--positive 'wasps' is no class of this data; there are ants, bees"),
+        (["a-1", "--positive", "wasps"], "--positive 'wasps' is not a class of this data; there are ants, bees"),
     ],
 )
 def test_what_is_not_there_is_said(

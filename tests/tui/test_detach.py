@@ -59,9 +59,11 @@ def test_detach_look_again_and_stop(arguments: list[str], tmp_path: Path) -> Non
     again.press("s")
     again.wait_for("Stop the experiment?")
     again.press("y")
-    again.wait_for("stopped")
+    again.wait_for("stopped", "Resume")  # the other process has written all that it had to
     again.press("q")
-    assert f"tl-tui compare {folder.name}" in again.wait_for_end(), "this process trained nothing"
+    left = again.wait_for_end().replace("\n", "")
+    assert f"Some runs are unfinished; `tl-tui resume {folder.name}` continues them." in left
+    assert "validation accuracy" not in left, "this process trained nothing"
 
     events = event_reader(folder).read()
     actions = [event.action for event in events if isinstance(event, ev.CommandApplied)]

@@ -95,7 +95,7 @@ async def test_what_becomes_unreadable_once_it_is_marked_is_left_out_and_one_lin
         screen = app.screen
         assert isinstance(screen, CompareScreen) and screen.compared is not None
         assert len(screen.compared.runs) == 2
-        assert screen.brief.plain.splitlines()[1] == said
+        assert screen.main.brief.plain.splitlines()[1] == said
         assert "[b]two-20261122-120000 is left out: its log" in text_of(app)
         await pilot.press("e")
         await until(pilot, lambda: bool(app._notifications))

@@ -107,7 +107,7 @@ def test_an_app_that_fails_says_so_on_the_terminal(
         terminal.press("?")
     said = terminal.wait_for_end()
     assert terminal.exit_status == 1
-    assert "".join(said.split()).count(f"tl-tui:theappfailedandhadtoend;detailsin{app_log()}") == 1
+    assert "".join(said.split()).count(f"tl-tuicrashed;detailsin{app_log()}") == 1
     assert "Traceback" not in said and "broken on purpose" in app_log().read_text()
 
 

@@ -4,12 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, ClassVar, Literal
 
-from rich.console import Console
-from rich.text import Text
 from textual import on, work
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
-from textual.containers import Horizontal, Vertical
 from textual.widgets import Static
 from textual.worker import get_current_worker
 
@@ -17,20 +14,18 @@ from engine.comparison.rows import part_compared
 from engine.states.state import ExperimentState, condition
 from engine.text import shown
 from tui.compared import Compared, places_in
-from tui.drawing import bands
-from tui.drawing.theme import GREY, rgb
 from tui.errors import unexpected
 from tui.host import app_of
 from tui.messages import CompareFailed, ComparisonMade
 from tui.screens.frame import Mode
-from tui.widgets.chart import Chart
 from tui.widgets.comparison_table import ComparisonTable
 from tui.widgets.confusion import ConfusionView
 from tui.widgets.cost_view import CostView
 from tui.widgets.detail import DetailView
-from tui.widgets.dialogs import Reading, reading_width
+from tui.widgets.dialogs import Reading
 from tui.widgets.mistakes import MistakesView
-from tui.words.spec_differences import SpecDifference, side_by_side, spec_differences
+from tui.widgets.table_view import TableView
+from tui.widgets.view import View
 from tui.work.loading import load_for_comparing
 
 if TYPE_CHECKING:
@@ -39,22 +34,14 @@ if TYPE_CHECKING:
     from tui.work.comparing import Marks
 
 EMPTY = "Nothing to compare: press 1 to start a comparison, or 4 to open an earlier one."
-TALL = 30
-"""Rows from which on there is room below the table, and above it for more than the verdict."""
-View = Literal["table", "detail", "confusion", "mistakes", "cost"]
 COMPARING = "Comparing …"
+ViewName = Literal["table", "detail", "confusion", "mistakes", "cost"]
 
 
 class CompareScreen(Mode):
-    """The verdict above a table of strategies; also while runs are still going on."""
+    """Compares, also while runs are still going on, and shows one of five views of it."""
 
     DEFAULT_CSS = """
-    CompareScreen #compare-main { height: 1fr; padding: 0 1; }
-    CompareScreen #compare-words { height: auto; margin-bottom: 1; }
-    CompareScreen #compare-below { height: 1fr; min-height: 10; margin-top: 1; }
-    CompareScreen #compare-differences { width: auto; max-width: 60%; text-wrap: nowrap; text-overflow: ellipsis; }
-    CompareScreen #compare-chart { width: 1fr; padding-left: 2; }
-    CompareScreen #compare-foot { height: 1; color: $text-muted; text-wrap: nowrap; text-overflow: ellipsis; }
     CompareScreen #compare-empty { height: 1fr; padding: 0 4; content-align: center middle; text-align: center;
                                    color: $text-muted; }
     """
@@ -86,38 +73,34 @@ class CompareScreen(Mode):
     def __init__(self) -> None:
         super().__init__()
         self.empty = Static(EMPTY, markup=False, id="compare-empty")
-        self.words = Static(markup=False, id="compare-words")
-        self.table = ComparisonTable()
-        self.differences = Static(markup=False, id="compare-differences")
-        self.foot = Static(markup=False, id="compare-foot")
-        self.chart = Chart(id="compare-chart")
-        self.below = Horizontal(self.differences, self.chart, id="compare-below")
-        self.main = Vertical(self.words, self.table, self.below, self.foot, id="compare-main")
-        self.detail, self.mistakes, self.cost = DetailView(), MistakesView(), CostView()
-        self.confusion = ConfusionView()
-        self.view: View = "table"
+        self.main = TableView()
+        self.table = self.main.table
+        self.detail, self.confusion, self.mistakes = DetailView(), ConfusionView(), MistakesView()
+        self.views: dict[ViewName, View] = {
+            "table": self.main,
+            "detail": self.detail,
+            "confusion": self.confusion,
+            "mistakes": self.mistakes,
+            "cost": CostView(),
+        }
+        self.view: ViewName = "table"
         self.compared: Compared | None = None
-        self.verdict, self.brief = Text(), Text()
-        self.came_from: View = "table"  # to the confusion matrix
-        self.wanted: View | Literal["words"] | None = None  # asked for while it was being compared
+        self.came_from: ViewName = "table"  # to the confusion matrix
+        self.wanted: ViewName | Literal["words"] | None = None  # asked for while it was being compared
         self._seen: tuple[object, ...] | None = None
 
     def compose(self) -> ComposeResult:
         """The table; beside it, not shown, what it opens."""
         yield self.empty
-        yield self.main
-        yield self.detail
-        yield self.confusion
-        yield self.mistakes
-        yield self.cost
+        yield from self.views.values()
 
     def on_mount(self) -> None:
         """Nothing is there yet."""
         self._turn_to("table")
 
     def on_resize(self) -> None:
-        """What is below the table fits the window."""
-        self._say()
+        """What is around the table fits the window."""
+        self.main.fit()
 
     def show(self, state: ExperimentState) -> None:
         """Compares again when a run began, finished an epoch, or ended, or when others were marked."""
@@ -177,14 +160,12 @@ class CompareScreen(Mode):
     def _made(self, message: ComparisonMade) -> None:
         if message.asked != self._seen:
             return
-        self.compared, self.verdict, self.brief = message.compared, message.words, message.brief
+        self.compared = message.compared
         self.show_header(app_of(self).state)
-        self.table.show(message.compared.comparison)
+        self.main.verdict, self.main.brief = message.words, message.brief
+        self.main.show(self.compared)  # also where it is not in sight: the others are of its lines
         wanted, self.wanted = self.wanted, None
-        self._turn_to(self.view if wanted is None or wanted == "words" else wanted)
-        self._say()
-        self._show_view()
-        self.refresh_bindings()
+        self._open(self.view if wanted is None or wanted == "words" else wanted)
         if wanted == "words" and self.is_current:
             self.action_words()
 
@@ -197,112 +178,23 @@ class CompareScreen(Mode):
         self.empty.update(message.reason)
         self._turn_to("table")
 
-    def _say(self) -> None:
-        """What stands above and below the table."""
-        if self.compared is None:
-            return
-        tall = self.size.height >= TALL
-        said = self.verdict if tall else self.brief
-        rows = max(3, self.size.height * 4 // 10)
-        self.words.styles.max_height = rows
-        said = shortened(said, max(20, self.size.width - 2), rows)
-        if self.words.content != said:
-            self.words.update(said)
-        self._place_table()
-        self.below.display = tall
-        if tall:
-            self._show_below()
-        self._explain()
-
-    def _place_table(self) -> None:
-        """The table is as high as its lines where something stands below it."""
-        self.table.styles.height = (
-            "1fr" if self.size.height < TALL else min(self.table.count + 1, self.size.height // 3)
-        )
-
-    def _show_below(self) -> None:
-        """In what the strategies differ, and how accurate they became."""
-        compared = self.compared
-        if compared is None:
-            return
-        found = self._spec_differences()
-        self.differences.display = bool(found)
-        text = side_by_side(compared.strategies, found, max(20, self.size.width * 6 // 10 - 2))
-        if text != self.differences.content:
-            self.differences.update(text)
-        runs = [(name, compared.runs_of(name)) for name in compared.strategies]
-        self.chart.curves = bands.together(runs)
-
-    def _spec_differences(self) -> tuple[SpecDifference, ...]:
-        compared = self.compared
-        if compared is None:
-            return ()
-        return spec_differences([compared.runs_of(name) for name in compared.strategies])
-
-    @on(ComparisonTable.Moved)
-    def _moved(self) -> None:
-        if self.size.height >= TALL:
-            self._place_table()
-
-    @on(ComparisonTable.Chosen)
-    def _explain(self) -> None:
-        one = self.table.measure
-        if one is not None:
-            several = " · mean ± sd" if one.spread and self._has_seeds() else ""
-            text = Text.assemble((f"{one.title}: ", "bold"), f"{one.words}{several}")
-            if text != self.foot.content:
-                self.foot.update(text, layout=False)
-
-    def _has_seeds(self) -> bool:
-        return self.compared is not None and len(self.compared.strategies) < len(self.compared.runs)
-
-    # What it opens
-
-    def _turn_to(self, view: View) -> None:
+    def _turn_to(self, view: ViewName) -> None:
         """Shows one of the views and puts the keys there."""
         there = self.compared is not None
         self.view = view if there else "table"
         self.empty.display = not there
-        parts = {
-            "table": self.main,
-            "detail": self.detail,
-            "confusion": self.confusion,
-            "mistakes": self.mistakes,
-            "cost": self.cost,
-        }
-        for name, part in parts.items():
+        for name, part in self.views.items():
             part.display = there and name == self.view
-        if not there:
-            return
-        match self.view:
-            case "table":
-                self.table.focus()
-            case "detail":
-                self.detail.focus()
-            case "confusion":
-                self.confusion.take_focus()
-            case "mistakes":
-                self.mistakes.take_focus()
-            case "cost":
-                self.cost.take_focus()
+        if there:
+            self.views[self.view].take_focus()
 
     def _show_view(self) -> None:
         """Gives the view that is shown what there is now."""
-        if self.compared is None:
-            return
-        match self.view:
-            case "detail" if self.table.current is not None:
-                self.detail.show(self.compared, self.table.current)
-            case "confusion":
-                self.confusion.show(self.compared)
-            case "mistakes":
-                self.mistakes.show(self.compared)
-            case "cost":
-                self.cost.show(self.compared.comparison)
-            case _:
-                pass
+        if self.compared is not None:
+            self.detail.line = self.table.current
+            self.views[self.view].show(self.compared)
 
-    def _open(self, view: View) -> None:
+    def _open(self, view: ViewName) -> None:
         if self.compared is None:
             self.wanted = view
         else:
@@ -313,7 +205,7 @@ class CompareScreen(Mode):
     @on(ComparisonTable.Opened)
     def _opened(self) -> None:
         self._open("detail")
-        self.detail.take_focus()
+        self.detail.to_top()
 
     @on(DetailView.Other)
     def _other(self, event: DetailView.Other) -> None:
@@ -324,18 +216,14 @@ class CompareScreen(Mode):
     def _cells(self) -> None:
         self.action_confusion()
 
-    @on(DetailView.Back)
-    @on(CostView.Back)
-    def _back(self) -> None:
-        self._open("table")
-
-    @on(MistakesView.Back)
-    def _back_from_images(self) -> None:
-        self._open("table" if self.mistakes.cell is None else "confusion")
-
-    @on(ConfusionView.Back)
-    def _back_from_matrix(self) -> None:
-        self._open(self.came_from)
+    @on(View.Back)
+    def _back(self, event: View.Back) -> None:
+        if event.view is self.confusion:
+            self._open(self.came_from)
+        elif event.view is self.mistakes and self.mistakes.cell is not None:
+            self._open("confusion")
+        else:
+            self._open("table")
 
     @on(ConfusionView.Opened)
     def _cell_opened(self, event: ConfusionView.Opened) -> None:
@@ -389,11 +277,7 @@ class CompareScreen(Mode):
         if self.compared is None:
             self.wanted = "words"
             return
-        text = self.verdict.copy()
-        if found := self._spec_differences():
-            text.append("\n\nSettings that differ\n", "bold")
-            text.append_text(side_by_side(self.compared.strategies, found, reading_width(self.size.width)))
-        self.app.push_screen(Reading("Verdict", text))
+        self.app.push_screen(Reading("Verdict", self.main.in_full()))
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
         """Keys of the table work where it is; what it opens, but of a line of it, also while it is being made."""
@@ -405,11 +289,3 @@ class CompareScreen(Mode):
         if self.compared is None:
             return True if action not in ("positive", "worst") and self.empty.content == COMPARING else None
         return True if action != "positive" or self.compared.comparison.positive else None
-
-
-def shortened(text: Text, width: int, rows: int) -> Text:
-    """The text on so many rows; where it needs more, the last one tells which key shows all of it."""
-    lines = text.wrap(Console(width=width), width)
-    if len(lines) <= rows:
-        return text
-    return Text("\n").join([*lines[: rows - 1], Text("… v shows all of it", rgb(GREY))])

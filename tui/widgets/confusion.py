@@ -8,7 +8,6 @@ from rich.text import Text
 from textual import on
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
-from textual.containers import Vertical
 from textual.message import Message
 from textual.widgets import Static
 
@@ -25,6 +24,7 @@ from tui.widgets.cells import MatrixCells, PairCells, fits
 from tui.widgets.dialogs import Pick
 from tui.widgets.listing import Listing
 from tui.widgets.rows import Rows
+from tui.widgets.view import View
 
 if TYPE_CHECKING:
     from engine.comparison.scores import Scores
@@ -35,7 +35,7 @@ MOST_BELOW = 7
 """Lines below the matrix: the cell in words, then what others have in it."""
 
 
-class ConfusionView(Vertical):
+class ConfusionView(View):
     """Of as many classes as have room all cells, of more the pairs that are confused, most of all first."""
 
     DEFAULT_CSS = """
@@ -52,9 +52,6 @@ class ConfusionView(Vertical):
         Binding("enter", "open", "Images", id="matrix.images", tooltip="the images in the cell"),
         Binding("r", "runs", "Runs", id="matrix.runs", tooltip="choose another strategy, or one run"),
     ]
-
-    class Back(Message):
-        """Go back."""
 
     class Opened(Message):
         """Show the images in a cell of the run at this place in the comparison."""
@@ -179,10 +176,6 @@ class ConfusionView(Vertical):
         text = Text("\n", no_wrap=True, overflow="ellipsis").join(lines)
         self.below.styles.height = len(lines)
         self.below.put(text)
-
-    def action_back(self) -> None:
-        """Goes back."""
-        self.post_message(self.Back())
 
     def action_runs(self) -> None:
         """Asks for a strategy, or for one of its runs."""

@@ -6,18 +6,19 @@ from typing import ClassVar
 
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
-from textual.containers import Vertical, VerticalScroll
-from textual.message import Message
+from textual.containers import VerticalScroll
 from textual.widgets import Static
 
 from engine.comparison.parts import PARTS
 from engine.comparison.rows import Comparison
 from engine.comparison.strategy_means import part
+from tui.compared import Compared
 from tui.drawing.cost_plot import COSTS, Cost, curves, key, marks
 from tui.widgets.chart import Chart
+from tui.widgets.view import View
 
 
-class CostView(Vertical):
+class CostView(View, can_focus=True):
     """A mark a strategy; a key turns from time to memory to processor time."""
 
     DEFAULT_CSS = """
@@ -34,16 +35,12 @@ class CostView(Vertical):
         Binding("m", "measure", "Other cost", id="plot.cost", tooltip="vs. time, memory or CPU time"),
     ]
 
-    class Back(Message):
-        """Go back to the table."""
-
     def __init__(self) -> None:
         super().__init__(id="cost")
         self.chart = Chart(id="cost-chart")
         self.about = Static(id="cost-about", markup=False)
         self.key = Static(id="cost-key", markup=False)
         self.letters = VerticalScroll(self.key, can_focus=False)
-        self.can_focus = True
         self.cost: Cost = "time"
         self.comparison: Comparison | None = None
 
@@ -53,14 +50,10 @@ class CostView(Vertical):
         yield self.about
         yield self.letters
 
-    def show(self, comparison: Comparison) -> None:
+    def show(self, compared: Compared) -> None:
         """Shows this comparison."""
-        self.comparison = comparison
+        self.comparison = compared.comparison
         self._draw()
-
-    def take_focus(self) -> None:
-        """The keys work here."""
-        self.focus()
 
     def on_resize(self) -> None:
         """The words fit the width."""
@@ -75,10 +68,6 @@ class CostView(Vertical):
     def action_scroll(self, lines: int) -> None:
         """Scrolls what the letters mean."""
         self.letters.scroll_relative(y=lines, animate=False)
-
-    def action_back(self) -> None:
-        """Goes back to the table."""
-        self.post_message(self.Back())
 
     def _draw(self) -> None:
         if self.comparison is None:

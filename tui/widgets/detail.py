@@ -26,12 +26,13 @@ from tui.drawing.confusion_tables import confusion_tables
 from tui.drawing.theme import BLUE, GREY, rgb
 from tui.measures import Line
 from tui.widgets.chart import Chart
+from tui.widgets.view import View
 
 WIDE = 110
 """Cells from which on words and curves have room side by side."""
 
 
-class DetailView(Vertical):
+class DetailView(View, can_focus=True):
     """Words at the left, curves at the right; where there is no room for both, a key turns over."""
 
     DEFAULT_CSS = """
@@ -54,9 +55,6 @@ class DetailView(Vertical):
         Binding("pagedown", "page(1)", "Page down", show=False, id="detail.page-down", tooltip="page down"),
     ]
 
-    class Back(Message):
-        """Go back to the table."""
-
     class Cells(Message):
         """Open the confusion matrix."""
 
@@ -75,7 +73,8 @@ class DetailView(Vertical):
         self.words.can_focus = False
         self.charts = (Chart(), Chart(), Chart())
         self.right = Vertical(*self.charts, id="detail-charts")
-        self.can_focus = True
+        self.line: Line | None = None
+        """The line of the table that is shown."""
         self.page = 0
         self._shown: tuple[Comparison, Column] | None = None
 
@@ -84,24 +83,23 @@ class DetailView(Vertical):
         yield self.title
         yield Horizontal(self.words, self.right)
 
-    def show(self, compared: Compared, line: Line) -> None:
-        """Shows this line of the table."""
-        comparison = compared.comparison
+    def show(self, compared: Compared) -> None:
+        """Shows the ``line``, which is one of this comparison."""
+        comparison, line = compared.comparison, self.line
+        if line is None or self._shown == (comparison, line.column):
+            return
         rows = set(map(id, line.column.rows))  # two runs may have measured the same
         runs = [one.run for row, one in zip(comparison.runs, compared.runs, strict=True) if id(row) in rows]
         name = Text.assemble((shown(line.column.title, 120), f"bold {rgb(BLUE)}"), (f"  {line.column.note}", rgb(GREY)))
-        if self._shown == (comparison, line.column):
-            return
         self._shown = comparison, line.column
         self.title.update(name)
         self.text.update(_Detail(comparison, line.column))
         self._draw(runs, line.column)
         self._place()
 
-    def take_focus(self) -> None:
-        """The keys work here; it begins at the top."""
+    def to_top(self) -> None:
+        """Begins at the top."""
         self.words.scroll_home(animate=False)
-        self.focus()
 
     def _draw(self, runs: Sequence[RunState], column: Column) -> None:
         turned = [row.val_loss_turned for row in column.rows if row.val_loss_turned is not None]
@@ -130,10 +128,6 @@ class DetailView(Vertical):
         """Turns over: two curves, the third, the words again."""
         self.page = (self.page + 1) % 3
         self._place()
-
-    def action_back(self) -> None:
-        """Goes back to the table."""
-        self.post_message(self.Back())
 
     def action_cells(self) -> None:
         """Asks for the confusion matrix."""

@@ -11,7 +11,6 @@ from textual import on, work
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Horizontal, Vertical
-from textual.message import Message
 from textual.widget import Widget
 from textual.widgets import Static
 from textual.worker import get_current_worker
@@ -27,6 +26,7 @@ from tui.widgets.mistake_head import head, whose
 from tui.widgets.mistake_list import PREFIX, MistakeList, facts, list_width
 from tui.widgets.picture import Picture
 from tui.widgets.rows import Rows
+from tui.widgets.view import View
 from tui.work.finding_mistakes import MistakeQuery, MistakeResult, Side, find
 
 ABOVE_AND_BELOW = 8
@@ -34,7 +34,7 @@ ABOVE_AND_BELOW = 8
 NO_PAIR = "Needs two finished runs. For one run press w in the table."
 
 
-class MistakesView(Vertical):
+class MistakesView(View):
     """Two runs' mistakes on the part on which runs are compared: those of one of the two, of A or of B alone, or those
     of both; also of one class alone.
 
@@ -64,9 +64,6 @@ class MistakesView(Vertical):
         Binding("c", "klass", "Class", id="mistakes.class", tooltip="only images of one class"),
         Binding("r", "runs", "Runs", id="mistakes.runs", tooltip="choose the two"),
     ]
-
-    class Back(Message):
-        """Go back."""
 
     def __init__(self) -> None:
         super().__init__(id="mistakes")
@@ -141,10 +138,6 @@ class MistakesView(Vertical):
         """The keys work here, also where there is nothing to choose from."""
         self.can_focus = not self.body.display
         self.screen.set_focus(self if self.can_focus else self.listing)
-
-    def action_back(self) -> None:
-        """Goes back to the table, or to the cell."""
-        self.post_message(self.Back())
 
     def action_copy(self) -> None:
         """Copies the path of the image that is shown; says so, since the terminal does not."""

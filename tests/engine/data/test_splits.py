@@ -245,4 +245,4 @@ def test_a_class_of_one_group_only_trains(tmp_path: Path) -> None:
             path.touch()
     dataset = discover(DataSource(str(tmp_path), group_pattern="([pq][0-9])_", split="grouped"))
     assert {sample.label for sample in dataset.val} == {0}
-    assert any("of one group, so only in training: b" in warning for warning in dataset.warnings)
+    assert any("are in one group, so only in training: b" in warning for warning in dataset.warnings)
