@@ -35,6 +35,7 @@ from tui.widgets import runs_table
 from tui.widgets.dialogs import Line, Question, Reading
 from tui.widgets.runs_table import pieces
 from tui.words.summaries import beside_earlier, matching, when
+from tui.work import reading_runs
 
 SIZES = [(80, 24), (120, 40)]
 OUT = Path("runs")
@@ -197,7 +198,7 @@ async def test_where_drawing_takes_long_it_is_done_more_rarely(monkeypatch: pyte
             now[0] += 0.1
             yield summary
 
-    monkeypatch.setattr(runs, "time", SimpleNamespace(monotonic=lambda: now[0]))
+    monkeypatch.setattr(reading_runs, "time", SimpleNamespace(monotonic=lambda: now[0]))
     monkeypatch.setattr(RunsScreen, "_put", drawn_slowly)
     monkeypatch.setattr(history, "iter_summaries", one_by_one)
     app = App()
@@ -393,8 +394,8 @@ async def test_a_filter_narrows_while_typing_and_outlasts_reading_again() -> Non
 async def test_a_long_list_narrows_in_a_pause_or_at_the_key_that_uses_it(
     monkeypatch: pytest.MonkeyPatch, key: str
 ) -> None:
-    monkeypatch.setattr("tui.screens.runs.AT_ONCE", 5)
-    monkeypatch.setattr("tui.screens.runs.TYPING_PAUSE", 3600)
+    monkeypatch.setattr("tui.widgets.filter_line.AT_ONCE", 5)
+    monkeypatch.setattr("tui.widgets.filter_line.TYPING_PAUSE", 3600)
     write_all()
     app = App()
     async with app.run_test(size=SIZES[0]) as pilot:
@@ -404,7 +405,7 @@ async def test_a_long_list_narrows_in_a_pause_or_at_the_key_that_uses_it(
         assert len(table.summaries) == 6
         await pilot.press(key)
         assert [one.name[0] for one in table.summaries] == ["a", "c"] and "2 of 6" in text_of(app)
-        monkeypatch.setattr("tui.screens.runs.TYPING_PAUSE", 0.01)
+        monkeypatch.setattr("tui.widgets.filter_line.TYPING_PAUSE", 0.01)
         await pilot.press("slash", *"xyz")
         await until(pilot, lambda: "No experiment matches" in text_of(app))
 

@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar, Literal
 
-from rich.cells import cell_len
 from rich.text import Text
 from textual import on, work
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
-from textual.timer import Timer
 from textual.widgets import Static
 from textual.worker import get_current_worker
 
@@ -23,7 +20,6 @@ from engine.specs.spec import Experiment
 from engine.text import shown
 from engine.units import percent_range
 from tui.drawing.text import cut_in_the_middle
-from tui.drawing.theme import AMBER, BLUE, ROSE, rgb
 from tui.errors import told
 from tui.host import app_of
 from tui.screens.deleting import delete
@@ -33,22 +29,15 @@ from tui.screens.noting import note_on
 from tui.widgets.dialogs import Question, Reading
 from tui.widgets.filter_line import FilterLine
 from tui.widgets.order import caught_up
-from tui.widgets.runs_table import MARK, RunsTable
+from tui.widgets.runs_table import RunsTable
 from tui.words.spec_differences import unlike
-from tui.words.summaries import beside_earlier, earlier, matching, this_year
+from tui.words.summaries import detail, earlier, matching, this_year
 from tui.work.marking import Marking
+from tui.work.reading_runs import read_runs
 
 if TYPE_CHECKING:
     from engine.states.state import ExperimentState
 
-SHOWN_EVERY = 0.3
-"""Seconds between two drawings while many logs are being read."""
-DRAWING_SHARE = 4
-"""For so many times as long as the last drawing took, nothing is drawn: of thousands it takes long."""
-AT_ONCE = 300
-"""Experiments of which the list is narrowed with every key; of more once there is a pause in typing."""
-TYPING_PAUSE = 0.15
-"""Seconds."""
 ROOMY = 30
 """Rows from which on there is room for a third line about the experiment under the cursor."""
 READ_EVERY = 3.0
@@ -128,7 +117,6 @@ class RunsScreen(Mode):
         self.has_read = False
         self.marking = Marking(self, self._show_marks, self.action_compare)
         self._last_seen: object = None
-        self._pause: Timer | None = None
 
     def compose(self) -> ComposeResult:
         """The table, or what to do where there is nothing to show."""
@@ -233,7 +221,7 @@ class RunsScreen(Mode):
 
     def action_move(self, step: int) -> None:
         """Goes to the next experiment (1), or to the one before (-1)."""
-        if self._pause is not None:
+        if self.filter.is_waiting:
             self._narrow()
         self.table.move_cursor(row=self.table.cursor_row + step, animate=False)
 
@@ -341,24 +329,10 @@ class RunsScreen(Mode):
 
     @work(thread=True, exclusive=True, group="runs")
     def _read(self, out: Path, known: Sequence[Summary]) -> None:
-        with told(self, "Runs"):
-            self._read_each(out, known)
-
-    def _read_each(self, out: Path, known: Sequence[Summary]) -> None:
         worker = get_current_worker()
-        read: list[Summary] = []
-        drawn, pause = time.monotonic(), SHOWN_EVERY
-        for summary in history.iter_summaries(out, known):
-            if worker.is_cancelled:
-                return
-            read.append(summary)
-            if not known and time.monotonic() - drawn > pause:
-                began = time.monotonic()
-                self.app.call_from_thread(self._put, tuple(read))
-                drawn = time.monotonic()
-                pause = max(SHOWN_EVERY, DRAWING_SHARE * (drawn - began))
-        if not worker.is_cancelled:
-            self.app.call_from_thread(self._put, tuple(read))
+        with told(self, "Runs"):
+            show = partial(self.app.call_from_thread, self._put)
+            read_runs(out, known, show, lambda: not worker.is_cancelled)
 
     def _put(self, summaries: tuple[Summary, ...]) -> None:
         if summaries == self.known and self.has_read:
@@ -369,20 +343,8 @@ class RunsScreen(Mode):
         self._narrow()
 
     @on(FilterLine.Changed)
-    def _typed(self) -> None:
-        """Narrows the list, one of thousands in a pause in typing: drawing them takes long."""
-        if self._pause is not None:
-            self._pause.stop()
-        if len(self.known) <= AT_ONCE:
-            self._narrow()
-        else:
-            self._pause = self.set_timer(TYPING_PAUSE, self._narrow)
-
     def _narrow(self) -> None:
         """Shows the experiments that the filter leaves."""
-        if self._pause is not None:
-            self._pause.stop()
-            self._pause = None
         found = matching(self.known, self.filter.words)
         if not self.filter.is_typed_in and not found:
             self.set_focus(None)  # else hiding the list would put the cursor into the filter
@@ -407,18 +369,5 @@ class RunsScreen(Mode):
 
     def _say(self) -> None:
         summary = self.table.current
-        if summary is None:
-            self.detail.update("")
-            return
-        width = max(20, self.size.width - 2)
-        note = f"  {shown(summary.note)}" if summary.note else ""
-        text = Text(cut_in_the_middle(shown(str(summary.folder)), max(width // 2, width - cell_len(note))))
-        text.append(note, rgb(BLUE))
-        if number := len(app_of(self).marks):
-            things = "1 marked experiment" if number == 1 else f"{number} marked experiments"
-            text.append(f"\n{MARK} Compare (3) shows {things}; x clears all marks", rgb(AMBER))
-        elif summary.problem:
-            text.append(f"\n{shown(summary.problem)}", rgb(ROSE if summary.status in ("failed", "damaged") else AMBER))
-        if differs := beside_earlier(self.known, summary, this_year()):
-            text.append("\nv ", rgb(AMBER)).append(differs)
-        self.detail.update(text)
+        width, marked = max(20, self.size.width - 2), len(app_of(self).marks)
+        self.detail.update("" if summary is None else detail(self.known, summary, marked, width, this_year()))

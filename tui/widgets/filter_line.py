@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import ClassVar
 
 from textual import on
@@ -9,9 +10,15 @@ from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Horizontal
 from textual.message import Message
+from textual.timer import Timer
 from textual.widgets import Input, Label
 
 from tui.widgets.text_input import TextInput
+
+AT_ONCE = 300
+"""Entries of a list that is narrowed with every key; one of more, which takes long to draw, in a pause in typing."""
+TYPING_PAUSE = 0.15
+"""Seconds."""
 
 
 class _Words(TextInput):
@@ -39,12 +46,14 @@ class FilterLine(Horizontal):
     """
 
     class Changed(Message):
-        """Something else is typed."""
+        """Something else is typed; where the list is long, a moment ago."""
 
     def __init__(self, placeholder: str, *, id: str = "") -> None:  # noqa: A002 - Textual's name
         super().__init__(id=id or None)
         self.input = _Words(placeholder=placeholder, compact=True, max_length=200)
         self.count = Label(markup=False)
+        self._there = 0
+        self._pause: Timer | None = None
 
     def compose(self) -> ComposeResult:
         """What it is, what is typed, how many entries that leaves."""
@@ -62,6 +71,11 @@ class FilterLine(Horizontal):
         """Whether the cursor is here."""
         return self.screen.focused is self.input
 
+    @property
+    def is_waiting(self) -> bool:
+        """Whether something else is typed that :class:`Changed` has not told yet, as it waits for a pause."""
+        return self._pause is not None
+
     def open(self) -> None:
         """Shows the line with the cursor in it; at once, for a key that arrived together with this one."""
         self.display = True
@@ -73,10 +87,21 @@ class FilterLine(Horizontal):
         self.input.value = ""
 
     def say(self, left: int, there: int) -> None:
-        """Shows how many entries are left of those there are."""
+        """Shows how many entries what is typed now leaves of those there are."""
+        self._stop_waiting()
+        self._there = there
         self.count.update(f"{left:,} of {there:,}")
 
     @on(Input.Changed)
     def _typed(self, event: Input.Changed) -> None:
         event.stop()
-        self.post_message(self.Changed())
+        self._stop_waiting()
+        if self._there <= AT_ONCE:
+            self.post_message(self.Changed())
+        else:
+            self._pause = self.set_timer(TYPING_PAUSE, partial(self.post_message, self.Changed()))
+
+    def _stop_waiting(self) -> None:
+        if self._pause is not None:
+            self._pause.stop()
+            self._pause = None

@@ -19,10 +19,9 @@ from engine.units import duration, percent_range
 from tui.drawing.text import cut_in_the_middle, told_apart
 from tui.drawing.theme import AMBER, BLUE, GREY, ROSE, SIGNS, STYLES, rgb
 from tui.widgets.order import obey
-from tui.words.summaries import this_year, when
+from tui.words.summaries import MARK, this_year, when
 
 GAP = 2
-MARK = "◆"
 NUMBERS = ("val acc", "time")
 BOTH = "status, time"
 NARROW = 100

@@ -1,4 +1,5 @@
-"""What a list of experiments tells: which of them hold what is looked for, and in what one is unlike the one before.
+"""What a list of experiments tells: which of them hold what is looked for, and of one where it is, why it ended, and in
+what it is unlike the one before.
 
 Pure, but for :func:`this_year`.
 """
@@ -9,8 +10,16 @@ from collections.abc import Sequence
 from datetime import datetime
 from itertools import dropwhile, islice
 
+from rich.cells import cell_len
+from rich.text import Text
+
 from engine.folders.history import Summary
+from engine.text import shown
+from tui.drawing.text import cut_in_the_middle
+from tui.drawing.theme import AMBER, BLUE, ROSE, rgb
 from tui.words.spec_differences import unlike
+
+MARK = "◆"
 
 
 def earlier(summaries: Sequence[Summary], one: Summary) -> Summary | None:
@@ -28,6 +37,23 @@ def beside_earlier(summaries: Sequence[Summary], one: Summary, year: int) -> str
         return ""
     began, said = when(before.began, year), "; ".join(unlike(before.spec, one.spec))
     return f"vs {began}: {said}" if said else f"same settings as {began}"
+
+
+def detail(summaries: Sequence[Summary], one: Summary, marked: int, width: int, year: int) -> Text:
+    """One of the ``summaries`` in up to three lines: its folder, cut to leave the note on it room in ``width`` cells;
+    how many experiments are ``marked``, or why it ended; how its settings differ. ``year``: the present one.
+    """
+    note = f"  {shown(one.note)}" if one.note else ""
+    text = Text(cut_in_the_middle(shown(str(one.folder)), max(width // 2, width - cell_len(note))))
+    text.append(note, rgb(BLUE))
+    if marked:
+        things = "1 marked experiment" if marked == 1 else f"{marked} marked experiments"
+        text.append(f"\n{MARK} Compare (3) shows {things}; x clears all marks", rgb(AMBER))
+    elif one.problem:
+        text.append(f"\n{shown(one.problem)}", rgb(ROSE if one.status in ("failed", "damaged") else AMBER))
+    if differs := beside_earlier(summaries, one, year):
+        text.append("\nv ", rgb(AMBER)).append(differs)
+    return text
 
 
 def matching(summaries: Sequence[Summary], words: Sequence[str]) -> tuple[Summary, ...]:
