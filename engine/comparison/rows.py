@@ -209,7 +209,8 @@ def accuracy_interval(accuracy: float, images: int, groups: int = 0, design_effe
         count, squared = images / design_effect, float(t.ppf((1 + CONFIDENCE) / 2, groups - 1)) ** 2
         centre = (accuracy + squared / (2 * count)) / (1 + squared / count)
         half = math.sqrt(squared * (accuracy * (1 - accuracy) + squared / (4 * count)) / count) / (1 + squared / count)
-        return max(0.0, centre - half), min(1.0, centre + half)
+        # the ends are exact, as scipy's: an accuracy of 1 is not above its own interval
+        return (0.0 if accuracy <= 0 else centre - half), (1.0 if accuracy >= 1 else centre + half)
     right = min(images, round(accuracy * images))  # a float is not as exact as so many images as a damaged log may tell
     interval = binomtest(right, images).proportion_ci(CONFIDENCE, method="wilson")
     return float(interval.low), float(interval.high)
