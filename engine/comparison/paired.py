@@ -13,7 +13,7 @@ from scipy import stats
 
 from engine.comparison.difference import CONFIDENCE, LEVEL, PairedDifference, turned
 from engine.comparison.parts import Part
-from engine.comparison.predictions import Outcomes, below
+from engine.comparison.predictions import Outcomes, below, units_of
 from engine.comparison.resampling import (
     RESAMPLES,
     Units,
@@ -168,8 +168,7 @@ def _folds(one: Sequence[Outcomes], other: Sequence[Outcomes], seeds: Sequence[i
     groups = [group for pairs in by_images.values() for group in _groups(pairs)]
     grouped = any(groups)
     images = numbered(paths)
-    alone = ((group, "" if group else path) for group, path in zip(groups, paths, strict=True))
-    units = numbered(list(alone)) if grouped else images
+    units = units_of(groups, paths) if grouped else images
     ends = np.cumsum([len(fold) for fold in by_images])[:-1]
     rights = tuple(np.array([[pair[side].right for pair in pairs] for side in (0, 1)]) for pairs in by_images.values())
     losses = tuple(np.array([[pair[side].losses for pair in pairs] for side in (0, 1)]) for pairs in by_images.values())

@@ -17,6 +17,7 @@ from safetensors import SafetensorError, safe_open
 from scipy.special import softmax
 
 from engine.comparison.parts import Part
+from engine.data.group_split import numbered
 from engine.logs.folder import predictions_file
 
 
@@ -113,6 +114,12 @@ def outcomes(of: Predictions) -> Outcomes:
     """What came of a run's predictions."""
     right = np.asarray(of.probabilities.argmax(axis=1) == of.labels)
     return Outcomes(of.run, of.part, of.epoch, of.classes, of.paths, of.groups, of.labels, right, cross_entropies(of))
+
+
+def units_of(groups: Sequence[str], paths: Sequence[str]) -> NDArray[np.int64]:
+    """The number (N,) of what each image is drawn with: its group, or of an image without one itself."""
+    alone = ((group, "" if group else path) for group, path in zip(groups, paths, strict=True))
+    return numbered(list(alone))
 
 
 def cross_entropies(predicted: Predictions) -> NDArray[np.float64]:

@@ -13,7 +13,7 @@ from sklearn import metrics
 
 from engine.comparison import predictions
 from engine.comparison.parts import Part
-from engine.comparison.predictions import Predictions, Saved
+from engine.comparison.predictions import Predictions, Saved, units_of
 from engine.comparison.resampling import Units, design_effect
 
 BINS = 15
@@ -119,10 +119,9 @@ def _units(predicted: Predictions, right: NDArray[np.bool_]) -> Units | None:
     """How many images of each group are right, and how many there are; None where no group is known."""
     if not any(predicted.groups):
         return None
-    places: dict[tuple[str, str], int] = {}
-    alone = ((group, "" if group else path) for group, path in zip(predicted.groups, predicted.paths, strict=True))
-    unit = np.array([places.setdefault(key, len(places)) for key in alone])
-    return Units(np.bincount(unit[right], minlength=len(places)), np.bincount(unit))
+    unit = units_of(predicted.groups, predicted.paths)
+    sizes = np.bincount(unit)
+    return Units(np.bincount(unit[right], minlength=len(sizes)), sizes)
 
 
 def _ranking(predicted: Predictions, positive: int) -> tuple[float | None, float | None]:
