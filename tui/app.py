@@ -261,7 +261,6 @@ class TlTui(App[None], inherit_bindings=False):
             self._keys.pop(self._setup_screen, None)
         await self.remove_mode("setup")
         self.add_mode("setup", partial(self._framed, "setup", self._new_setup))
-        self._visited.discard("setup")
         await self.action_go("setup")
         self.notify(said)
 
