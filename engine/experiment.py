@@ -41,8 +41,8 @@ from engine.shared import ChangedError, Shared
 from engine.specs.spec import Arithmetic, Experiment, planned_runs
 from engine.specs.strategy import Strategy
 from engine.specs.toml import SpecError
-from engine.states.fold import fold
 from engine.states.forecast import forecast, images_in
+from engine.states.replay import replay
 from engine.states.state import ExperimentState, is_left
 from engine.text import in_one_line, listed
 from engine.training import checkpoint
@@ -112,7 +112,7 @@ def _run(
     use_precision(device, precision)
     use_onednn_again()  # an earlier experiment of this process may have done without, in a thread of its own
     meters, memory = Meters(energy=Stopwatch(energy_meter(device))), MemoryProbe(device)
-    earlier = fold(log.earlier)
+    earlier = replay(log.earlier)
     if earlier.data is not None and not earlier.data.test:  # it began when no part was set apart for a test
         dataset = msgspec.structs.replace(dataset, test=())
     state = _begin(experiment, dataset, log, describe(device), earlier)
@@ -210,7 +210,7 @@ def _begin(
         are = "is" if len(beside) == 1 else "are"
         warnings.append(f"{listed(beside)} {are} also running on this machine: all times are inflated")
     written = [log.append(first), *(log.append(ev.Warned(message=message)) for message in warnings)]
-    return fold([event for event in written if isinstance(event, AnyEvent)], earlier)
+    return replay([event for event in written if isinstance(event, AnyEvent)], earlier)
 
 
 def _is_alike_for_seeds(strategy: Strategy, experiment: Experiment) -> bool:

@@ -18,7 +18,7 @@ from engine.logs.log import LineReader, event_reader
 from engine.logs.writer_lock import is_being_written, writing_process
 from engine.specs.presets import presets
 from engine.specs.spec import Experiment, load_experiment
-from engine.states.fold import fold
+from engine.states.replay import replay
 from engine.states.state import WRITING, ExperimentState
 from engine.text import counted
 
@@ -85,9 +85,9 @@ def read_state(folder: Path) -> ExperimentState:
 
 
 def _now(reader: LineReader[AnyEvent], folder: Path) -> ExperimentState:
-    state = with_writer(fold(reader.read()), folder)
+    state = with_writer(replay(reader.read()), folder)
     if state.interrupted:  # its writer may have ended it and gone in between
-        state = with_writer(fold(reader.read(), state), folder)
+        state = with_writer(replay(reader.read(), state), folder)
     return state
 
 

@@ -13,7 +13,7 @@ from engine.logs import events as ev
 from engine.logs.events import AnyEvent, DataSummary, Device, Forecast
 from engine.specs.spec import Experiment
 from engine.specs.strategy import Strategy
-from engine.states.fold import fold
+from engine.states.replay import replay
 from engine.states.state import RunState
 
 MOST_ALIKE = 5
@@ -85,7 +85,7 @@ def run_costs(events: Sequence[AnyEvent]) -> Iterator[RunCost]:
     """What the finished runs of an experiment took, the last first; nothing where it was paused or resumed, and
     :class:`Progress` and :class:`MemorySampled` may be left out.
     """
-    state = fold(events)
+    state = replay(events)
     held_up = any(
         isinstance(event, ev.ExperimentResumed) or (isinstance(event, ev.CommandApplied) and event.action == "pause")
         for event in events

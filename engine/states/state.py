@@ -1,4 +1,4 @@
-"""What an experiment's events mean: its state, see :func:`engine.states.fold.fold`. Pure; imports without torch."""
+"""What an experiment's events mean: its state, see :func:`engine.states.replay.replay`. Pure; imports without torch."""
 
 from __future__ import annotations
 

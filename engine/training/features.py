@@ -28,7 +28,7 @@ from engine.devices.memory_probe import release_memory
 from engine.devices.meters import Cost, Meters
 from engine.devices.precision import autocast
 from engine.models.backbones import Network
-from engine.models.folding import folded
+from engine.models.fused import fused
 from engine.models.trainable import state_hash
 from engine.progress import WorkDone
 from engine.specs.spec import Arithmetic
@@ -177,7 +177,7 @@ def _extract(
         return WorkDone(detail, done, total, images=True)
 
     yield WorkDone(detail, done, total, images=True)
-    run, due = folded(network, images.preprocessing.crop), every(PROGRESS_SECONDS, time.perf_counter)
+    run, due = fused(network, images.preprocessing.crop), every(PROGRESS_SECONDS, time.perf_counter)
     for view, index, inputs in chain(
         _central(images, rows, at_once), _random(images, strategy.augmentation, training, views, at_once)
     ):

@@ -43,8 +43,8 @@ from engine.specs.presets import named, presets
 from engine.specs.spec import DataSource, Experiment, changed, default_experiment, load_experiment
 from engine.specs.strategy import Strategy, changed_strategy
 from engine.specs.toml import SpecError
-from engine.states.fold import fold
 from engine.states.peaks import PeakMemory
+from engine.states.replay import replay
 from engine.states.state import ExperimentState
 from engine.training import evaluation, features, fit
 from tests.engine.running import small, small_experiment, wait_for
@@ -145,7 +145,7 @@ def test_weights_that_cannot_be_had_are_told_before_anything_trains(
     warned = events[told]
     assert isinstance(warned, ev.Warned)
     assert "mobilenet_v3_small comes later and would fail: no pretrained weights" in warned.message
-    assert [run.status for run in fold(events).runs] == ["finished", "failed"]
+    assert [run.status for run in replay(events).runs] == ["finished", "failed"]
 
 
 PROBE = named("resnet18-probe", {})

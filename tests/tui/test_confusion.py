@@ -21,7 +21,7 @@ from engine.comparison.confusion import Cell
 from engine.comparison.parts import Part
 from engine.comparison.rows import compare as make
 from engine.logs import events as ev
-from engine.states.fold import fold
+from engine.states.replay import replay
 from tests.engine.comparison import files
 from tests.tui import logs, predicted
 from tests.tui.conftest import NAME, text_of, until
@@ -231,6 +231,6 @@ def test_images_of_one_class_alone_are_of_no_other_experiment(monkeypatch: pytes
     assert isinstance(started, ev.ExperimentStarted)
     for classes, of_class in ((("ants", "bees"), "ants"), (("cats", "dogs"), None)):
         data = msgspec.structs.replace(started.data, classes=classes)
-        sources = [Source(fold([msgspec.structs.replace(started, data=data)]), None)]
+        sources = [Source(replay([msgspec.structs.replace(started, data=data)]), None)]
         view.show(compared(make(sources), sources))
         assert view.of_class == of_class

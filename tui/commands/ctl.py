@@ -14,7 +14,7 @@ from engine.logs.log import event_reader, send_command
 from engine.logs.writer_lock import is_being_written, writer, writer_place
 from engine.specs.toml import SpecError
 from engine.states.eta import Remaining, remaining_of_all
-from engine.states.fold import fold
+from engine.states.replay import replay
 from engine.states.state import ExperimentState, RunState, condition
 from engine.text import listed, shown
 from engine.units import duration, percent
@@ -39,7 +39,7 @@ def control(experiment: str | None, action: Asked, run: str | None, out: Path, *
     """
     folder = find_running(experiment, out) if action != "status" else _to_look_at(experiment, out)
     reader = event_reader(folder)
-    state = fold(reader.read())
+    state = replay(reader.read())
     obeyed = True
     if action != "status":
         if state.end is not None or not is_being_written(folder):
@@ -54,12 +54,12 @@ def control(experiment: str | None, action: Asked, run: str | None, out: Path, *
             while not obeyed and state.end is None and time.monotonic() < end:
                 time.sleep(POLL_SECONDS)
                 events = reader.read()
-                state = fold(events, state)
+                state = replay(events, state)
                 applied = any(_is_answer(event, action, ends) for event in events)
                 obeyed = applied or _is_so(action, ends, state)
             while action in ("stop", "skip") and _is_ending(ends, state) and time.monotonic() < end:
                 time.sleep(POLL_SECONDS)
-                state = fold(reader.read(), state)
+                state = replay(reader.read(), state)
     state = with_writer(state, folder)
     is_going_on = state.end is None and not state.interrupted
     by = writer(folder) if is_going_on else ""

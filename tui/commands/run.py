@@ -26,7 +26,7 @@ from engine.logs.folder import ENGINE_LOG
 from engine.logs.log import event_reader, send_command
 from engine.specs.spec import Experiment
 from engine.specs.toml import SpecError
-from engine.states.fold import fold
+from engine.states.replay import replay
 from engine.states.state import ExperimentState, RunState, StageProgress, as_left
 from engine.text import counted, shown, visible
 from engine.units import duration, percent, size, speed
@@ -225,9 +225,9 @@ def _follow(host: thread.ThreadHost, display: Display, ending: threading.Event) 
         with suppress(OSError) if alive else nullcontext():
             events = reader.read()
         known, earlier = min(earlier, len(events)), max(0, earlier - len(events))
-        state = fold(events[:known], state)
+        state = replay(events[:known], state)
         for event in events[known:]:
-            state = fold([event], state)
+            state = replay([event], state)
             display.show(event, state)
         if not alive:
             return state

@@ -34,7 +34,7 @@ from engine.models.weights import Pretrained, WeightsError, fetch, network_of
 from engine.specs.presets import presets
 from engine.specs.spec import load_experiment, with_absolute_paths
 from engine.specs.toml import SpecError, read_toml
-from engine.states.fold import fold
+from engine.states.replay import replay
 from tests.engine.hostile.bounded import MIB, rise
 from tests.engine.hostile.names import NAMES, unsafe
 from tests.engine.work import result
@@ -328,7 +328,7 @@ HOSTILE_LINES = {
 def test_a_log_is_read_past_a_line_that_cannot_be(tmp_path: Path, name: str) -> None:
     folder = log_of(tmp_path / "a-20261123-120000", HOSTILE_LINES[name])
     reader = event_reader(folder)
-    assert fold(reader.read()).end == "finished"
+    assert replay(reader.read()).end == "finished"
     assert reader.unreadable == 1
     summary = history.summary(folder)
     assert summary.status == "finished"
@@ -348,12 +348,12 @@ READ_LOG = """
 from pathlib import Path
 from engine.logs.log import event_reader
 from engine.folders.history import summary
-from engine.states.fold import fold
+from engine.states.replay import replay
 """
 TELL = """
 folder = Path(sys.argv[1])
 reader = event_reader(folder)
-print(fold(reader.read()).end, reader.unreadable, reader.read(), summary(folder).status)
+print(replay(reader.read()).end, reader.unreadable, reader.read(), summary(folder).status)
 """
 
 
@@ -429,7 +429,7 @@ def hostile_log(seed: int) -> list[AnyEvent]:
 
 @pytest.mark.parametrize("seed", range(25))
 def test_any_log_can_be_compared_and_exported(seed: int) -> None:
-    comparison = compare([Source(fold(hostile_log(seed)))])
+    comparison = compare([Source(replay(hostile_log(seed)))])
     for render in FORMATS.values():
         assert not unsafe(render(comparison))
 

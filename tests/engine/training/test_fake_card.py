@@ -222,7 +222,7 @@ def test_features_are_extracted_on_the_card_and_stay_there(
     strategy: Strategy, precision: Arithmetic, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(features, "fits_on", lambda *_: True)
-    monkeypatch.setattr(features, "folded", lambda network, _: partial(backbones.features, network))
+    monkeypatch.setattr(features, "fused", lambda network, _: partial(backbones.features, network))
     monkeypatch.setattr(torch, "unique", lambda rows: rows)  # which depends on what is in them
     waited: list[object] = []
     checked: list[int] = []

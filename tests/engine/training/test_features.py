@@ -18,7 +18,7 @@ from engine.data.pixels import InMemory
 from engine.data.prepared import Part, Prepared
 from engine.failures import failure
 from engine.models.backbones import Network, Preprocessing, build, features
-from engine.models.folding import TOLERANCE, folded
+from engine.models.fused import TOLERANCE, fused
 from engine.progress import WorkDone
 from engine.specs.presets import presets
 from engine.specs.spec import Arithmetic
@@ -48,7 +48,7 @@ def images(key: str = "noise") -> Images:
 
 
 def network(seed: int = 0) -> Network:
-    """Random weights whose batch norms have seen noise, which is what there is to fold."""
+    """Random weights whose batch norms have seen noise, which is what there is to fuse."""
     made = build("mobilenet_v3_small", 2, "head", None, seed)
     made.module.train()
     norms = [one for one in made.module.modules() if isinstance(one, nn.BatchNorm2d)]
@@ -141,7 +141,7 @@ def test_seeds_and_later_experiments_extract_nothing(monkeypatch: pytest.MonkeyP
     store = FeatureStore(ThreadPoolExecutor(1))
     first, said = table(strategy(), store=store)
     assert said
-    monkeypatch.setattr(module, "folded", None)
+    monkeypatch.setattr(module, "fused", None)
     head_of_another_seed = network()._replace()
     nn.init.ones_(head_of_another_seed.head.weight)
     again, said = table(strategy(), net=head_of_another_seed, store=store)
@@ -317,11 +317,11 @@ def test_extraction_is_forward_only_and_by_the_folded_network(monkeypatch: pytes
     asked: list[bool] = []
 
     def noted(net: Network, size: int) -> Callable[[Tensor], Tensor]:
-        run = folded(net, size)
+        run = fused(net, size)
         assert isinstance(run, torch.fx.GraphModule)
         return lambda inputs: asked.append(torch.is_inference_mode_enabled()) or run(inputs)
 
-    monkeypatch.setattr(module, "folded", noted)
+    monkeypatch.setattr(module, "fused", noted)
     table(strategy())
     assert asked == [True]
 
@@ -397,7 +397,7 @@ def test_a_broken_entry_is_extracted_anew(name: str, content: bytes) -> None:
 
 
 @pytest.mark.parametrize("backbone", ["mobilenet_v3_small", "resnet18", "efficientnet_b0", "densenet121", "googlenet"])
-def test_folding_batch_norm_changes_nothing_but_rounding(backbone: str) -> None:
+def test_fusing_batch_norm_changes_nothing_but_rounding(backbone: str) -> None:
     net = build(backbone, 2, "head", None, 0)
     random = torch.Generator().manual_seed(2)
     noise = torch.randn(4, 3, 64, 64, generator=random)
@@ -411,14 +411,14 @@ def test_folding_batch_norm_changes_nothing_but_rounding(backbone: str) -> None:
             norm.eval()
             norm.weight.uniform_(0.5, 1.5, generator=random)
             norm.bias.uniform_(-0.5, 0.5, generator=random)
-    run = folded(net, 64)
+    run = fused(net, 64)
     with torch.inference_mode():
         wanted, found = features(net, noise), run(noise)
         with torch.autocast("cpu", torch.bfloat16):
-            rounded, folded_and_rounded = features(net, noise).float(), run(noise).float()
+            rounded, fused_and_rounded = features(net, noise).float(), run(noise).float()
     assert (wanted - found).abs().max() <= TOLERANCE * wanted.abs().max()
-    # each way of computing rounds otherwise; the folded one is not further from what is exact
-    assert (folded_and_rounded - wanted).norm() <= 1.5 * (rounded - wanted).norm()
+    # each way of computing rounds otherwise; the fused one is not further from what is exact
+    assert (fused_and_rounded - wanted).norm() <= 1.5 * (rounded - wanted).norm()
     if backbone in ("mobilenet_v3_small", "resnet18"):
         assert isinstance(run, torch.fx.GraphModule)
         assert not [one for one in run.modules() if isinstance(one, nn.BatchNorm2d)]
@@ -433,12 +433,12 @@ class Undecided(ResNet):
 
 def test_what_cannot_be_folded_is_run_as_it_is() -> None:
     squeeze = build("squeezenet1_1", 2, "head", None, 0)
-    assert not isinstance(folded(squeeze, 64), nn.Module)
+    assert not isinstance(fused(squeeze, 64), nn.Module)
     odd = build("resnet18", 2, "head", None, 0)
     odd.module.__class__ = Undecided
     noise = torch.randn(2, 3, 64, 64)
     with torch.inference_mode():
-        assert torch.equal(folded(odd, 64)(noise), features(odd, noise))
+        assert torch.equal(fused(odd, 64)(noise), features(odd, noise))
 
 
 def test_folding_is_judged_by_full_products(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -450,9 +450,9 @@ def test_folding_is_judged_by_full_products(monkeypatch: pytest.MonkeyPatch) -> 
         with torch.autocast("cpu", torch.bfloat16, enabled=False):
             yield
 
-    monkeypatch.setattr("engine.models.folding.full_precision", noted)
+    monkeypatch.setattr("engine.models.fused.full_precision", noted)
     with torch.autocast("cpu", torch.bfloat16):  # as short products as TF32's would be taken for a difference
-        assert isinstance(folded(network(), CROP), torch.fx.GraphModule)
+        assert isinstance(fused(network(), CROP), torch.fx.GraphModule)
     assert asked == [CPU]
 
 
@@ -463,6 +463,6 @@ def test_features_that_would_differ_are_not_folded(monkeypatch: pytest.MonkeyPat
         made.append(nn.Sequential(backbone, nn.Threshold(0, 1)))
         return made[-1]
 
-    monkeypatch.setattr("engine.models.folding.fuse", wrong)
-    assert not isinstance(folded(net, CROP), nn.Module)
+    monkeypatch.setattr("engine.models.fused.fuse", wrong)
+    assert not isinstance(fused(net, CROP), nn.Module)
     assert made
