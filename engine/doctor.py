@@ -31,7 +31,7 @@ class WeightsSource(Struct, frozen=True):
     here: bool
 
 
-class Report(Struct, frozen=True):
+class MachineReport(Struct, frozen=True):
     """What was found. ``precision`` is what ``auto`` picks, ``precision_reason`` why; ``cpus`` is how many this
     process may use; folders are named whether they exist or not.
     """
@@ -64,14 +64,14 @@ class Report(Struct, frozen=True):
         ]
 
 
-def examine(backbones: Sequence[str] = ()) -> Report:
+def examine(backbones: Sequence[str] = ()) -> MachineReport:
     """Looks at this machine, and for the weights of these backbones; uses no network and changes nothing.
 
     Where none are named, for those of the known strategies: ``SpecError`` where a person's own cannot be read.
     """
     device = choose_device("auto")
     backbones = backbones or [*dict.fromkeys(strategy.backbone for strategy in known_strategies().values())]
-    return Report(
+    return MachineReport(
         python=platform.python_version(),
         platform=platform.platform(),
         torch=torch.__version__,

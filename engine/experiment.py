@@ -28,8 +28,8 @@ from engine.devices.energy import energy_meter
 from engine.devices.memory_probe import MemoryProbe, release_memory
 from engine.devices.meters import Meters
 from engine.devices.precision import choose_precision, use_precision
-from engine.folders.costs import earlier_costs
 from engine.folders.history import running_elsewhere
+from engine.folders.run_costs import earlier_costs
 from engine.logs import events as ev
 from engine.logs.engine_log import recorded
 from engine.logs.events import Action, AnyEvent, Event
@@ -41,7 +41,7 @@ from engine.shared import ChangedError, Shared
 from engine.specs.spec import Arithmetic, Experiment, planned_runs
 from engine.specs.strategy import Strategy
 from engine.specs.toml import SpecError
-from engine.states.forecast import forecast, images_in
+from engine.states.forecast import data_size, forecast
 from engine.states.replay import replay
 from engine.states.state import ExperimentState, is_left
 from engine.text import in_one_line, listed
@@ -177,7 +177,7 @@ def _begin(
     first: Event
     if earlier.spec is None:
         data = summary(dataset)
-        images, costs = images_in(data, experiment.folds), earlier_costs(log.folder.parent)
+        images, costs = data_size(data, experiment.folds), earlier_costs(log.folder.parent)
         first = ev.ExperimentStarted(
             name=log.folder.name,
             spec=experiment,

@@ -26,7 +26,7 @@ from engine.progress import WorkDone, transformed
 from engine.specs.presets import on_rung
 from engine.specs.spec import Arithmetic
 from engine.specs.strategy import LBFGS
-from engine.training.batches import Images
+from engine.training.batches import InputImages
 from engine.training.features import FeatureStore, NotFiniteError, extracted
 from engine.training.memory import TooLargeError, shortage
 from engine.training.probe import divided, probe
@@ -81,7 +81,7 @@ def rank(
                 if view.resize not in prepared:
                     others = [one.pixels for one in prepared.values()]
                     prepared[view.resize] = yield from prepare(dataset, view.resize, on, later, others)
-                images = Images(prepared[view.resize], view, on)
+                images = InputImages(prepared[view.resize], view, on)
                 work = _ranked(backbone, images, network, len(dataset.classes), store, precision)
                 one = replace((yield from work), weights=pretrained.origin)
             except (WeightsError, TooLargeError, NotFiniteError) as error:
@@ -143,7 +143,7 @@ def _named(backbone: str, done: WorkDone) -> WorkDone:
 
 
 def _ranked(
-    backbone: str, images: Images, network: Network, classes: int, store: FeatureStore, precision: Arithmetic
+    backbone: str, images: InputImages, network: Network, classes: int, store: FeatureStore, precision: Arithmetic
 ) -> Generator[WorkDone, None, Ranked]:
     named = partial(_named, backbone)
     began = time.perf_counter()

@@ -20,13 +20,13 @@ from engine.logs.events import Action, Event
 from engine.logs.folder import checkpoint_file
 from engine.models.backbones import Preprocessing, count_parameters
 from engine.models.compiled import compiled
-from engine.models.cost import multiply_adds
+from engine.models.multiply_adds import multiply_adds
 from engine.models.weights import Pretrained, network_of
 from engine.shared import ChangedError, Shared, images_of, weights_of
 from engine.specs.spec import PlannedRun
 from engine.specs.toml import SpecError
 from engine.training import checkpoint, saving
-from engine.training.batches import Images
+from engine.training.batches import InputImages
 from engine.training.best import BestEpoch
 from engine.training.checkpoint import Checkpoint, CheckpointError, OtherVersionError
 from engine.training.course import Course
@@ -266,7 +266,7 @@ def _run(shared: Shared, prepared: Prepared, planned: PlannedRun, view: Preproce
     strategy, seed = planned.strategy, planned.seed
     network = network_of(strategy.backbone, len(shared.dataset.classes), strategy.trains, pretrained, seed)
     network.module.to(shared.device).to(memory_format=torch.channels_last)
-    images = Images(prepared, view, shared.device)
+    images = InputImages(prepared, view, shared.device)
     return Run(
         planned.name,
         strategy,

@@ -12,7 +12,7 @@ import torch
 from engine.data.cross_validation import Division, fold_of, pooled
 from engine.data.dataset import DataSet, Unreadable
 from engine.data.prepare import prepare
-from engine.data.prepared import Part, Prepared
+from engine.data.prepared import Prepared, PreparedPart
 from engine.data.splits import fold_seed, folds
 from engine.devices.memory_probe import MemoryProbe
 from engine.devices.meters import Meters
@@ -134,7 +134,7 @@ def weights_of(shared: Shared, planned: PlannedRun) -> Generator[Event, None, Pr
     return (yield from as_events(work, "weights", shared.meters.clock, planned.name))
 
 
-def _vanished(dataset: DataSet, val: Part) -> list[str]:
+def _vanished(dataset: DataSet, val: PreparedPart) -> list[str]:
     """The classes of which there are validation images, but none that can be read."""
     gone = {sample.label for sample in dataset.val}.difference(val.labels.tolist())
     return [dataset.classes[label] for label in sorted(gone)]

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from scipy import stats
 
 from engine.comparison.difference import CONFIDENCE, LEVEL, PairedDifference, turned
-from engine.comparison.parts import Part
+from engine.comparison.measured_parts import MeasuredPart
 from engine.comparison.predictions import Outcomes, below, units_of
 from engine.comparison.resampling import (
     RESAMPLES,
@@ -201,7 +201,9 @@ def _summed(rights: Sequence[NDArray[np.bool_]], owners: Sequence[Whole]) -> Uni
     return Units(sums, sizes)
 
 
-def _difference(paired: Folds, part: Part, strategies: tuple[str, str], seeds: int, folds: int) -> PairedDifference:
+def _difference(
+    paired: Folds, part: MeasuredPart, strategies: tuple[str, str], seeds: int, folds: int
+) -> PairedDifference:
     units, images = _summed(paired.right, paired.units), _summed(paired.right, paired.images)
     difference, count = units.difference, len(images.sums)
     low, high, ps = -1.0, 1.0, [1.0]  # all that a single unit tells

@@ -10,11 +10,11 @@ from typing import TYPE_CHECKING, NamedTuple
 from msgspec import Struct
 from msgspec.structs import replace
 
-from engine.comparison import costs
+from engine.comparison import speed
 from engine.comparison.compared_runs import ComparedRun, Source, compared_runs
 from engine.comparison.difference import CONFIDENCE, PairedDifference
 from engine.comparison.fairness import unfairness
-from engine.comparison.parts import Part
+from engine.comparison.measured_parts import MeasuredPart
 from engine.comparison.same_data import what_differs
 from engine.logs.events import Leak, Metrics
 from engine.specs.strategy import LBFGS
@@ -132,14 +132,14 @@ class OfPart(NamedTuple):
     scores: Scores | None
 
 
-def of_part(row: Row, part: Part) -> OfPart:
+def of_part(row: Row, part: MeasuredPart) -> OfPart:
     """What was measured of a run on the part."""
     if part == "test":
         return OfPart(row.test_accuracy, row.test_accuracy_low, row.test_accuracy_high, row.test_loss, row.test_scores)
     return OfPart(row.val_accuracy, row.val_accuracy_low, row.val_accuracy_high, row.val_loss, row.scores)
 
 
-def part_compared(rows: Sequence[Row]) -> Part:
+def part_compared(rows: Sequence[Row]) -> MeasuredPart:
     """What runs are compared on: the test part where every one that has a result was tested, else validation."""
     done = [row for row in rows if row.has_result]
     return "test" if done and all(row.test_accuracy is not None for row in done) else "val"
@@ -246,7 +246,7 @@ def _row(one: ComparedRun, wanted: str | None) -> Row:
     scores, test_scores = _scores(one, "val", positive), _scores(one, "test", positive) if test else None
     low, high = _interval(best.val, scores) if best else (None, None)
     test_low, test_high = _interval(test, test_scores) if test else (None, None)
-    peak, turn = run.most, costs.turn(run.epochs)
+    peak, turn = run.most, speed.turn(run.epochs)
     on_device = peak.allocated is not None
     start = run.memory_at_start
     return Row(
@@ -291,11 +291,11 @@ def _row(one: ComparedRun, wanted: str | None) -> Row:
         gap_by_epoch=tuple(epoch.train.accuracy - epoch.val.accuracy for epoch in run.epochs),
         val_loss_turned=turn.epoch if turn else None,
         val_loss_rise=turn.rise if turn else None,
-        seconds_total=costs.seconds_in_all(run),
+        seconds_total=speed.seconds_in_all(run),
         seconds_of_found_features=run.seconds_of_found_features,
         seconds_per_epoch=mean(epoch.seconds for epoch in run.epochs) if run.epochs else None,
         cpu_seconds=run.cpu_seconds,
-        images_per_second=costs.images_per_second(run.epochs),
+        images_per_second=speed.images_per_second(run.epochs),
         joules=run.joules,
         peak_memory_bytes=peak.allocated if on_device else peak.rss,
         memory_at_start_bytes=None if start is None else start.allocated if on_device else start.rss,
@@ -316,8 +316,8 @@ def _with_targets(rows: Sequence[Row], runs: Sequence[RunState | None]) -> tuple
     for row, run in zip(rows, runs, strict=True):
         accuracies = [other.val_accuracy for other in rows if other.strategy != row.strategy]
         others = [accuracy for accuracy in accuracies if accuracy is not None]
-        target = costs.GOOD_ENOUGH * max(others) if others and run is not None else None
-        seconds = costs.seconds_to(run, target) if run is not None and target is not None else None
+        target = speed.GOOD_ENOUGH * max(others) if others and run is not None else None
+        seconds = speed.seconds_to(run, target) if run is not None and target is not None else None
         done.append(_finite(replace(row, target_accuracy=target, seconds_to_target=seconds)))
     return tuple(done)
 
@@ -334,7 +334,7 @@ def _interval(measured: Metrics, scores: Scores | None) -> tuple[float, float]:
     return accuracy_interval(measured.accuracy, measured.images, groups, effect)
 
 
-def _scores(one: ComparedRun, part: Part, positive: str) -> Scores | None:
+def _scores(one: ComparedRun, part: MeasuredPart, positive: str) -> Scores | None:
     best, saved = one.run.best, one.saved
     if best is None or saved is None:
         return None
@@ -346,7 +346,7 @@ def _scores(one: ComparedRun, part: Part, positive: str) -> Scores | None:
         return None
 
 
-def _pairs(runs: Sequence[ComparedRun], part: Part, divided: int) -> tuple[PairedDifference, ...]:
+def _pairs(runs: Sequence[ComparedRun], part: MeasuredPart, divided: int) -> tuple[PairedDifference, ...]:
     from engine.comparison.pairs import SavedRun, differences  # noqa: PLC0415 - loads scipy
 
     return differences(

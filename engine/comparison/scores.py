@@ -12,7 +12,7 @@ from scipy.stats import binned_statistic
 from sklearn import metrics
 
 from engine.comparison import predictions
-from engine.comparison.parts import Part
+from engine.comparison.measured_parts import MeasuredPart
 from engine.comparison.predictions import Predictions, Saved, units_of
 from engine.comparison.resampling import Units, design_effect
 
@@ -98,7 +98,7 @@ def scores(predicted: Predictions, positive: str = "") -> Scores:
 
 
 @lru_cache(maxsize=256)
-def scores_of(saved: Saved, epoch: int, part: Part, positive: str) -> Scores | None:
+def scores_of(saved: Saved, epoch: int, part: MeasuredPart, positive: str) -> Scores | None:
     """The measures of a run at its best ``epoch``; None where the file does not tell them, or tells another epoch's.
 
     ``OSError`` where it cannot be read, which is not remembered.

@@ -22,7 +22,7 @@ from engine.data.content_hashes import contents_of, still_contains
 from engine.data.dataset import DataError, DataSet, Sample, Unreadable
 from engine.data.memory_limits import image_memory_budget
 from engine.data.pixels import Mapped, OnDemand, Pixels, held, in_memory, mapped, open_mapped, unmap
-from engine.data.prepared import Part, Prepared
+from engine.data.prepared import Prepared, PreparedPart
 from engine.data.squares import CHANGED, Undecoded, decode, decode_into
 from engine.data.threads import cores
 from engine.progress import WorkDone, counting_images, transformed
@@ -270,7 +270,7 @@ def _any_passing(reasons: Reasons) -> bool:
     return any(reason.passing for reason in reasons.values())
 
 
-def _part(samples: Sequence[Sample], rows: Sequence[int | None], reasons: Reasons, side: int) -> Part:
+def _part(samples: Sequence[Sample], rows: Sequence[int | None], reasons: Reasons, side: int) -> PreparedPart:
     kept: list[tuple[int, Sample]] = []
     unreadable: list[Unreadable] = []
     for sample, row in zip(samples, rows, strict=True):
@@ -279,7 +279,7 @@ def _part(samples: Sequence[Sample], rows: Sequence[int | None], reasons: Reason
         else:
             why = _why_not(sample.path, side) if row is None else reasons[row].reason
             unreadable.append(Unreadable(sample.path, why))
-    return Part(
+    return PreparedPart(
         torch.tensor([row for row, _ in kept], dtype=torch.int64),
         torch.tensor([sample.label for _, sample in kept], dtype=torch.int64),
         tuple(sample for _, sample in kept),
@@ -293,7 +293,7 @@ def _why_not(path: str, side: int) -> str:
     return (undecoded or CHANGED).reason
 
 
-def _check_usable(dataset: DataSet, train: Part, val: Part, test: Part) -> None:
+def _check_usable(dataset: DataSet, train: PreparedPart, val: PreparedPart, test: PreparedPart) -> None:
     for label, class_name in enumerate(dataset.classes):
         if not bool((train.labels == label).any()):
             raise DataError(f"{dataset.path}: no training image of class {shown(class_name)} can be read")

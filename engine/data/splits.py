@@ -11,7 +11,7 @@ from engine.data.group_split import assign_folds, single_group_strata
 from engine.text import shown
 
 Part = Literal["train", "val", "test"]
-PARTS: dict[str, Part] = {
+PART_OF_NAME: dict[str, Part] = {
     "train": "train",
     "training": "train",
     "val": "val",
@@ -35,7 +35,7 @@ Labelled = tuple[str, str]
 
 def part_called(name: str) -> Part | None:
     """The part that goes by this name in any spelling, None if none does."""
-    return PARTS.get(name.strip().lower())
+    return PART_OF_NAME.get(name.strip().lower())
 
 
 def stratified(

@@ -19,7 +19,7 @@ FIRST = b'{"event":"'
 """How an experiment's log begins."""
 
 
-class Contents(NamedTuple):
+class FolderContents(NamedTuple):
     """What is in an experiment's folder: so many ``files`` of tl-tui's and their size in ``bytes``, among them the best
     epochs of so many ``networks``, and perhaps an exported comparison. ``is_left``: somebody could go on with it.
 
@@ -44,17 +44,17 @@ class _Found(NamedTuple):
     bytes: int
 
 
-def contents(folder: Path) -> Contents:
+def contents(folder: Path) -> FolderContents:
     """What removing the experiment would remove, and what it would leave.
 
     ``SpecError`` where nothing tells that tl-tui made the folder, ``OSError`` where its files cannot be seen.
     """
     runs = _runs(folder)
     if folder.is_symlink():
-        return Contents(_told_by(folder), link=str(folder.readlink()))
+        return FolderContents(_told_by(folder), link=str(folder.readlink()))
     found = list(_each(folder, runs))
     files = [one for one in found if one.kind == "file"]
-    return Contents(
+    return FolderContents(
         _told_by(folder),
         files=len(files),
         bytes=sum(one.bytes for one in files),
@@ -68,10 +68,11 @@ def contents(folder: Path) -> Contents:
 def remove(folder: Path, asked_about: tuple[int, int], *, force: bool = False) -> tuple[str, ...]:
     """Removes the experiment and returns what is left, the folder with it: what tl-tui does not make there.
 
-    Of a link only the link is removed. ``asked_about``: the folder of :class:`Contents`. ``SpecError`` where it is
-    another one now, and as in :func:`contents`; :class:`LogBusyError` where a process writes the experiment's log, or
-    one on another host may (``force``: it does not); ``OSError`` where something cannot be removed: the log is the last
-    to go.
+    Of a link only the link is removed. ``asked_about``: the folder of :class:`FolderContents`.
+
+    ``SpecError`` where it is another one now, and as in :func:`contents`; :class:`LogBusyError` where a process writes
+    the experiment's log, or one on another host may (``force``: it does not); ``OSError`` where something cannot be
+    removed: the log is the last to go.
     """
     runs = _runs(folder)
     if folder.is_symlink():

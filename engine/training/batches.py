@@ -17,7 +17,7 @@ from torch import Tensor, nn
 
 from engine.data.augment import central, draw_views, normalise, random_views
 from engine.data.pixels import on_device
-from engine.data.prepared import Part, Prepared
+from engine.data.prepared import Prepared, PreparedPart
 from engine.models.backbones import Network, Preprocessing
 from engine.specs.strategy import Strategy
 
@@ -61,7 +61,7 @@ class Feed:
     """
 
     train: Callable[[int, int, MicroBatches], Generator[Batch, None, None]]
-    still: Callable[[Part, int | None], Iterator[Batch]]
+    still: Callable[[PreparedPart, int | None], Iterator[Batch]]
     model: Callable[[Tensor], Tensor]
     train_sizes: list[int]
     features: Tensor | None = None
@@ -73,7 +73,7 @@ class Feed:
 
 
 @dataclass(frozen=True)
-class Images:
+class InputImages:
     """Prepared images and how a backbone wants to see them."""
 
     prepared: Prepared
@@ -129,7 +129,7 @@ def evaluation_sizes(count: int, device: torch.device, at_once: int | None = Non
     return [size] * full + ([rest] if rest else [])
 
 
-def image_feed(images: Images, strategy: Strategy, seed: int, model: Callable[[Tensor], Tensor]) -> Feed:
+def image_feed(images: InputImages, strategy: Strategy, seed: int, model: Callable[[Tensor], Tensor]) -> Feed:
     """Batches of images, seen anew in every epoch, for a network of which more than the head trains."""
     part, device = images.prepared.train, images.device
     sizes = batch_sizes(len(part.labels), strategy.batch_size)
@@ -148,14 +148,14 @@ def image_feed(images: Images, strategy: Strategy, seed: int, model: Callable[[T
                 seed_device(device, derived_seed(seed, epoch, one.step))
             yield images.seen(views), target
 
-    def still(seen: Part, at_once: int | None = None) -> Iterator[Batch]:
+    def still(seen: PreparedPart, at_once: int | None = None) -> Iterator[Batch]:
         targets = torch.split(seen.labels.to(device), evaluation_sizes(len(seen.labels), device, at_once))
         yield from zip(images.central(seen.rows, at_once), targets, strict=True)
 
     return Feed(train, still, model, sizes)
 
 
-def feature_feed(images: Images, strategy: Strategy, seed: int, network: Network, features: Tensor) -> Feed:
+def feature_feed(images: InputImages, strategy: Strategy, seed: int, network: Network, features: Tensor) -> Feed:
     """Batches of a frozen backbone's ``features``, (views, rows, ...) on the device or in memory, for the head alone.
 
     View 0 of a row is the central one, which validation sees; where there are more, each epoch draws one of the others
@@ -183,7 +183,7 @@ def feature_feed(images: Images, strategy: Strategy, seed: int, network: Network
                 seed_device(device, derived_seed(seed, epoch, one.step))
             yield drop(on_device(features[shown, place], device)), target
 
-    def still(seen: Part, at_once: int | None = None) -> Iterator[Batch]:
+    def still(seen: PreparedPart, at_once: int | None = None) -> Iterator[Batch]:
         size = at_once or usual
         both = (torch.split(seen.rows.to(kept), size), torch.split(seen.labels.to(device), size))
         for places, target in zip(*both, strict=True):

@@ -33,7 +33,7 @@ from engine.models.trainable import state_hash
 from engine.progress import WorkDone
 from engine.specs.spec import Arithmetic
 from engine.specs.strategy import Augmentation, Strategy
-from engine.training.batches import Images, evaluation_batch, evaluation_sizes, generator
+from engine.training.batches import InputImages, evaluation_batch, evaluation_sizes, generator
 from engine.training.memory import too_large
 
 EXTRACTOR = "4"
@@ -92,7 +92,7 @@ class Features(NamedTuple):
 
 def extracted(
     store: FeatureStore,
-    images: Images,
+    images: InputImages,
     strategy: Strategy,
     network: Network,
     precision: Arithmetic,
@@ -129,7 +129,7 @@ def extracted(
     return Features(filling.table, filling.cost, before)
 
 
-def _recipe(images: Images, strategy: Strategy, network: Network, precision: Arithmetic, views: int) -> str:
+def _recipe(images: InputImages, strategy: Strategy, network: Network, precision: Arithmetic, views: int) -> str:
     """What decides features besides the images; random views depend on which others train."""
     trained = images.prepared.contents[images.prepared.trained.numpy()]
     random = (msgspec.json.encode(strategy.augmentation), trained.tobytes()) if views > 1 else ()
@@ -153,7 +153,7 @@ def _readable(prepared: Prepared) -> Tensor:
 
 def _extract(
     store: FeatureStore,
-    images: Images,
+    images: InputImages,
     strategy: Strategy,
     network: Network,
     precision: Arithmetic,
@@ -204,7 +204,7 @@ Views = Iterator[tuple[int, Tensor, Tensor]]
 """The number of a view, the rows of a batch on the device, and the backbone's input."""
 
 
-def _central(images: Images, rows: Tensor, at_once: int | None) -> Views:
+def _central(images: InputImages, rows: Tensor, at_once: int | None) -> Views:
     """View 0, in batches that are all of one size, so that what an image gives depends on no other; the last one is
     filled up with its last image, whose further results are nobody's.
     """
@@ -215,7 +215,7 @@ def _central(images: Images, rows: Tensor, at_once: int | None) -> Views:
         yield 0, index, inputs
 
 
-def _random(images: Images, augmentation: Augmentation, rows: Tensor, views: int, at_once: int | None) -> Views:
+def _random(images: InputImages, augmentation: Augmentation, rows: Tensor, views: int, at_once: int | None) -> Views:
     """Views 1 and up; every batch of images is read once for all of them."""
     sizes = evaluation_sizes(len(rows), images.device, at_once)
     drawn = [
@@ -249,7 +249,9 @@ def _place(store: FeatureStore, shape: tuple[int, ...], device: torch.device) ->
     return torch.device("cpu")
 
 
-def _kept(store: FeatureStore, recipe: str, contents: Digests, rows: Tensor, images: Images, views: int) -> Filling:
+def _kept(
+    store: FeatureStore, recipe: str, contents: Digests, rows: Tensor, images: InputImages, views: int
+) -> Filling:
     """What the cache has of these contents, which belong into ``rows``; of random views all are there or none."""
     filling, left = Filling(None, rows, Cost()), np.ones(len(rows), bool)
     for entry in reusable_rows("features", recipe, contents):

@@ -22,7 +22,7 @@ from engine.specs.spec import DataSource
 from engine.specs.strategy import Strategy
 from engine.specs.toml import SpecError
 from engine.training import features
-from engine.training.batches import Images
+from engine.training.batches import InputImages
 from tests.engine.training.runs import warmed_up
 from tests.engine.work import result
 
@@ -144,7 +144,7 @@ def test_what_has_no_room_is_skipped_with_a_line(
 def test_what_memory_runs_out_for_is_skipped_and_the_next_is_ranked(
     image_folder: Callable[..., Path], weights: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def short(store: features.FeatureStore, images: Images, strategy: Strategy, *rest: Any) -> Any:
+    def short(store: features.FeatureStore, images: InputImages, strategy: Strategy, *rest: Any) -> Any:
         if strategy.backbone == "resnet18":
             raise torch.OutOfMemoryError("CUDA out of memory")
         return features.extracted(store, images, strategy, *rest)

@@ -30,7 +30,7 @@ from engine.logs.log import EventLog, event_reader, send_command
 from engine.models.backbones import build, preprocessing
 from engine.shared import ChangedError
 from engine.training import evaluation, saving
-from engine.training.batches import Images
+from engine.training.batches import InputImages
 from tests import forked
 from tests.engine.parted import (
     EXTRACTION,
@@ -76,7 +76,7 @@ def test_it_is_what_the_saved_network_says_of_the_test_images(name: str, dataset
     network.module.load_state_dict(load_file(tmp_path / "run" / "checkpoints" / f"{name}-0" / "best.safetensors"))
     network.module.eval()
     with torch.no_grad():
-        logits = network.module(torch.cat(list(Images(prepared, view, CPU).central(prepared.test.rows))))
+        logits = network.module(torch.cat(list(InputImages(prepared, view, CPU).central(prepared.test.rows))))
     labels = torch.tensor([sample.label for sample in dataset.test])
     torch.testing.assert_close(saved["test_logits"], logits)
     assert torch.equal(saved["test_labels"], labels)

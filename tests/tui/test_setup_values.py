@@ -9,7 +9,7 @@ from click import IntRange
 from msgspec.structs import replace
 from rich.cells import cell_len
 
-from engine.data.check import Report
+from engine.data.check import DataReport
 from engine.specs.presets import presets
 from engine.specs.spec import DataSource, changed, default_experiment
 from engine.specs.strategy import CosineAnnealingLR, settings
@@ -120,8 +120,8 @@ def test_paths_complete_to_folders_and_csv_files(tmp_path: Path, monkeypatch: py
         assert completion(nothing) is None, nothing
 
 
-def reported(counts: dict[str, dict[str, int]], warnings: tuple[str, ...] = ()) -> Report:
-    return Report("images", "/images", "/images", counts, "given", "", None, None, None, warnings)
+def reported(counts: dict[str, dict[str, int]], warnings: tuple[str, ...] = ()) -> DataReport:
+    return DataReport("images", "/images", "/images", counts, "given", "", None, None, None, warnings)
 
 
 def test_many_classes_are_cut_short_and_all_are_counted() -> None:

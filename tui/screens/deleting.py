@@ -7,7 +7,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from engine.folders.removal import Contents, contents, remove
+from engine.folders.removal import FolderContents, contents, remove
 from engine.logs.writer_lock import LogBusyError
 from engine.specs.toml import SpecError
 from engine.text import shown
@@ -42,7 +42,7 @@ def _is_running(screen: Screen[None], folder: Path) -> bool:
     return runs
 
 
-def _ask(screen: Screen[None], folder: Path, inside: Contents, deleted: Callable[[], None]) -> None:
+def _ask(screen: Screen[None], folder: Path, inside: FolderContents, deleted: Callable[[], None]) -> None:
     """Asks, unless another screen or window has been opened meanwhile."""
 
     def answered(yes: bool | None) -> None:

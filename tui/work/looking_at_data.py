@@ -15,7 +15,7 @@ from tui.words.data_summary import DataFound, facts
 from tui.work.loading import wait_until_loaded
 
 if TYPE_CHECKING:
-    from engine.data.check import Report
+    from engine.data.check import DataReport
 
 
 SAID_EVERY = 0.25
@@ -42,7 +42,7 @@ def looked_at(source: DataSource) -> tuple[DataFound | None, str]:
         return None, unexpected(error)
 
 
-def checked(source: DataSource) -> Generator[WorkDone | Report | str, None, None]:
+def checked(source: DataSource) -> Generator[WorkDone | DataReport | str, None, None]:
     """How far looking at the images is, a few times a second, then the report, or why it cannot be made."""
     wait_until_loaded()
     from engine.data.check import check  # noqa: PLC0415

@@ -21,8 +21,8 @@ from engine.comparison.difference import PairedDifference
 from engine.comparison.resampling import corrected_t_p
 from engine.comparison.rows import Comparison, DataCounts, Row, accuracy_interval, compare
 from engine.comparison.scores import ClassScores, Scores
-from engine.comparison.strategies import Spread, StrategySummary, summaries
 from engine.comparison.strategy_means import interval
+from engine.comparison.strategy_spreads import Spread, StrategySummary, summaries
 from engine.comparison.verdict import choices, verdict
 from engine.export import FORMATS
 from engine.logs import events as ev

@@ -24,7 +24,7 @@ from engine.cached_rows import as_digests
 from engine.data import pixels
 from engine.data.dataset import Sample
 from engine.data.pixels import InMemory, fits_on, in_memory
-from engine.data.prepared import Part, Prepared
+from engine.data.prepared import Prepared, PreparedPart
 from engine.devices.memory_probe import MemoryProbe
 from engine.devices.meters import Cost
 from engine.models import backbones
@@ -33,7 +33,7 @@ from engine.progress import WorkDone
 from engine.specs.spec import Arithmetic
 from engine.specs.strategy import Strategy
 from engine.training import batches, evaluation, features, fit
-from engine.training.batches import Images, MicroBatches, feature_feed, image_feed
+from engine.training.batches import InputImages, MicroBatches, feature_feed, image_feed
 from engine.training.evaluation import evaluated
 from engine.training.features import FeatureStore, Filling
 from engine.training.metrics import Tally
@@ -113,12 +113,12 @@ def on_card(network: Network) -> Network:
     return network
 
 
-def images(kept: str) -> Images:
+def images(kept: str) -> InputImages:
     rows, labels = torch.arange(TRAIN + VAL), torch.zeros(TRAIN + VAL, dtype=torch.int64)
     samples = tuple(Sample(f"/{row}.png", 0) for row in range(TRAIN + VAL))
-    parts = (Part(rows[part], labels[part], samples[part], ()) for part in (slice(TRAIN), slice(TRAIN, None)))
+    parts = (PreparedPart(rows[part], labels[part], samples[part], ()) for part in (slice(TRAIN), slice(TRAIN, None)))
     shown = torch.zeros(TRAIN + VAL, SIDE, SIDE, 3, dtype=torch.uint8, device=CARD if kept == "card" else "cpu")
-    return Images(Prepared(InMemory(shown, CARD), *parts, CONTENTS, "k", "k"), VIEW, CARD)
+    return InputImages(Prepared(InMemory(shown, CARD), *parts, CONTENTS, "k", "k"), VIEW, CARD)
 
 
 class Ready(NamedTuple):

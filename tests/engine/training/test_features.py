@@ -15,7 +15,7 @@ from engine import cache
 from engine.cached_rows import as_digests
 from engine.data.dataset import Sample
 from engine.data.pixels import InMemory
-from engine.data.prepared import Part, Prepared
+from engine.data.prepared import Prepared, PreparedPart
 from engine.failures import failure
 from engine.models.backbones import Network, Preprocessing, build, features
 from engine.models.fused import TOLERANCE, fused
@@ -25,7 +25,7 @@ from engine.specs.spec import Arithmetic
 from engine.specs.strategy import Strategy, changed_strategy
 from engine.training import batches
 from engine.training import features as module
-from engine.training.batches import Images, feature_feed
+from engine.training.batches import InputImages, feature_feed
 from engine.training.features import Cost, FeatureStore, NotFiniteError, extracted
 from engine.training.memory import TooLargeError
 from tests.engine.work import result
@@ -35,16 +35,16 @@ VIEW = Preprocessing(SIDE, CROP, (0.485, 0.456, 0.406), (0.229, 0.224, 0.225))
 TRAIN, VAL = 7, 4
 
 
-def images(key: str = "noise") -> Images:
+def images(key: str = "noise") -> InputImages:
     """Noise; row 3 is no one's, as that of a file that cannot be read."""
     pixels = torch.randint(0, 256, (12, SIDE, SIDE, 3), generator=torch.Generator().manual_seed(0), dtype=torch.uint8)
     rows = torch.tensor([0, 1, 2, 4, 5, 6, 7, 8, 9, 10, 11])
     parts = []
     for part in (rows[:TRAIN], rows[TRAIN:]):
         samples = tuple(Sample(f"/{row}.png", int(row) % 2) for row in part)
-        parts.append(Part(part, part % 2, samples, ()))
+        parts.append(PreparedPart(part, part % 2, samples, ()))
     contents = as_digests(f"{key} {row:02}" for row in range(len(pixels)))
-    return Images(Prepared(InMemory(pixels, CPU), *parts, contents, "noise", key), VIEW, CPU)
+    return InputImages(Prepared(InMemory(pixels, CPU), *parts, contents, "noise", key), VIEW, CPU)
 
 
 def network(seed: int = 0) -> Network:
@@ -68,7 +68,7 @@ def strategy(**augmentation: object) -> Strategy:
 
 def table(
     one: Strategy,
-    seen: Images | None = None,
+    seen: InputImages | None = None,
     net: Network | None = None,
     store: FeatureStore | None = None,
     precision: Arithmetic = "fp32",
@@ -231,7 +231,7 @@ def test_an_image_that_could_not_be_read_before_gets_its_features() -> None:
     assert found[0, missing].any()
 
 
-def part_of(seen: Images, rows: slice) -> Images:
+def part_of(seen: InputImages, rows: slice) -> InputImages:
     """The same images without some that train."""
     train = seen.prepared.train
     left = replace(train, rows=train.rows[rows], labels=train.labels[rows], samples=train.samples[rows])

@@ -1,4 +1,4 @@
-"""What a run cost: speed, time until it was good enough; and when it began to overfit."""
+"""How fast a run was, when it was good enough, and when it began to overfit."""
 
 from __future__ import annotations
 

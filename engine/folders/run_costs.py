@@ -26,7 +26,7 @@ def earlier_costs(out: Path) -> list[RunCost]:
         with suppress(OSError):
             found += run_costs(LineReader[AnyEvent](folder / EVENTS, AnyEvent, FREQUENT).read())
     if _cache_is_empty():  # then nothing that they prepared is found again
-        found = [msgspec.structs.replace(cost, images=cost.images._replace(path="")) for cost in found]
+        found = [msgspec.structs.replace(cost, data=cost.data._replace(path="")) for cost in found]
     return found
 
 
