@@ -28,7 +28,7 @@ from safetensors import safe_open
 import engine.run
 from benchmarks.images import write_images
 from benchmarks.report import header, table
-from engine.folders.history import read_state
+from engine.history.experiment_state import read_state
 from engine.hosts import process, thread
 from engine.logs.log import EventLog, event_reader
 from engine.specs.presets import presets

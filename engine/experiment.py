@@ -28,8 +28,8 @@ from engine.devices.energy import energy_meter
 from engine.devices.memory_probe import MemoryProbe, release_memory
 from engine.devices.meters import Meters
 from engine.devices.precision import choose_precision, use_precision
-from engine.folders.history import running_elsewhere
-from engine.folders.run_costs import earlier_costs
+from engine.history.experiment_state import running_elsewhere
+from engine.history.run_costs import earlier_costs
 from engine.logs import events as ev
 from engine.logs.engine_log import recorded
 from engine.logs.events import Action, AnyEvent, Event

@@ -25,7 +25,7 @@ from engine.data.squares import Undecoded, decode_into
 from engine.data.threads import cores, in_order
 from engine.devices.device import choose_device
 from engine.devices.precision import use_precision
-from engine.folders.history import read_state
+from engine.history.experiment_state import read_state
 from engine.models.backbones import Preprocessing, build
 from engine.progress import WorkDone
 from engine.specs.strategy import Strategy

@@ -16,8 +16,8 @@ from engine.data.dataset import DataSet
 from engine.data.discover import discover
 from engine.data.splits import fold_seed, folds
 from engine.files import write_text
-from engine.folders.history import read_state
-from engine.folders.note import checked_note, write_note
+from engine.history.experiment_state import read_state
+from engine.history.note import checked_note, write_note
 from engine.hosts.tuning import step_back, tune_process, uncollected
 from engine.logs import folder as folders
 from engine.logs.events import Action

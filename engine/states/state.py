@@ -111,7 +111,7 @@ class ExperimentState(Struct, frozen=True):
 
     ``warnings``: each once, however often it was told of the same run.
     ``interrupted``: no process writes the log though it has no end, so what is unfinished stays so until it is resumed.
-    No event tells that: whoever reads the log sets it, see :func:`engine.folders.history.with_writer`.
+    No event tells that: whoever reads the log sets it, see :func:`engine.history.experiment_state.with_writer`.
     """
 
     name: str = ""

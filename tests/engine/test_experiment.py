@@ -26,8 +26,8 @@ from engine.data.dataset import DataError
 from engine.data.discover import discover
 from engine.devices.memory_probe import MemoryProbe
 from engine.experiment import run
-from engine.folders.history import read_state
-from engine.folders.removal import contents
+from engine.history.experiment_state import read_state
+from engine.history.removal import contents
 from engine.hosts import thread
 from engine.logs import events as ev
 from engine.logs.events import Memory

@@ -19,7 +19,7 @@ from safetensors.torch import load_file
 import engine.run
 from engine.data.discover import discover
 from engine.experiment import run
-from engine.folders.history import read_state
+from engine.history.experiment_state import read_state
 from engine.hosts import thread
 from engine.hosts.thread import ThreadHost
 from engine.logs import events as ev

@@ -12,7 +12,7 @@ from safetensors import safe_open
 
 from engine.data.dataset import DataError, DataSet, Sample
 from engine.data.splits import folds
-from engine.folders.history import read_state
+from engine.history.experiment_state import read_state
 from engine.hosts import thread
 from engine.logs import events as ev
 from engine.specs.spec import DataSource, Experiment

@@ -10,7 +10,7 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from engine.data.discover import discover
-from engine.folders.history import read_state
+from engine.history.experiment_state import read_state
 from engine.logs import events as ev
 from engine.specs.presets import on_rung, rungs
 from engine.specs.spec import Experiment

@@ -28,8 +28,8 @@ from engine.data.dataset import DataError, DataSet
 from engine.data.discover import discover
 from engine.devices.meters import Meters
 from engine.experiment import run
-from engine.folders.history import read_state
-from engine.folders.removal import contents, remove
+from engine.history.experiment_state import read_state
+from engine.history.removal import contents, remove
 from engine.hosts import thread
 from engine.logs import events as ev
 from engine.logs.events import Action

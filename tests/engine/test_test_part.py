@@ -22,7 +22,7 @@ from engine.data.dataset import DataError, DataSet
 from engine.data.prepare import prepare
 from engine.devices.meters import Meters
 from engine.experiment import run
-from engine.folders.history import read_state
+from engine.history.experiment_state import read_state
 from engine.logs import events as ev
 from engine.logs.events import Action, Event
 from engine.logs.folder import checkpoint_file

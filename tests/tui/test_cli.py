@@ -20,8 +20,8 @@ import msgspec
 import pytest
 
 from engine.comparison.rows import Row
-from engine.folders.history import read_state
-from engine.folders.note import read_note
+from engine.history.experiment_state import read_state
+from engine.history.note import read_note
 from engine.logs import events as ev
 from engine.logs import folder as folders
 from engine.logs.log import EventLog

@@ -1037,7 +1037,7 @@ async def test_how_long_it_will_take_is_told_beside_the_start(
 ) -> None:
     processor = Device("cpu", "a processor", 2**34)
     monkeypatch.setattr("tui.work.foretelling.devices_here", lambda: [processor])
-    monkeypatch.setattr("engine.folders.run_costs._cache_is_empty", lambda: False)
+    monkeypatch.setattr("engine.history.run_costs._cache_is_empty", lambda: False)
     tuned, extracted = default_experiment(presets()).strategies
     folder = home / "runs" / "ants-bees-20261122-120000"
     there = known_costs.DataSize(str(home / "ants-bees"), 2, 12, 8, 0, None)

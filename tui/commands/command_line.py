@@ -207,7 +207,7 @@ def runs(out: Path, as_json: bool) -> int:
 @out_option
 def note(experiment: str, words: tuple[str, ...], out: Path) -> int:
     """Write or replace the note on an EXPERIMENT, also while it runs; an empty TEXT removes it."""
-    from engine.folders.note import write_note
+    from engine.history.note import write_note
     from tui.commands.find import find_experiment
 
     write_note(find_experiment(experiment, out), " ".join(words))

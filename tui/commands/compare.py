@@ -15,7 +15,7 @@ from engine.comparison.rows import Comparison, compare
 from engine.export import FORMATS
 from engine.export.to_markdown import to_markdown
 from engine.files import write_text
-from engine.folders.history import read_state
+from engine.history.experiment_state import read_state
 from engine.specs.toml import SpecError
 from engine.text import shown
 from tui.commands.find import find_run, named_runs

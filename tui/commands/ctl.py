@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any, Literal, get_args
 
 from engine.export.to_json import json_text
-from engine.folders.history import status, with_writer
+from engine.history.experiment_state import status, with_writer
 from engine.logs.events import AnyEvent, CommandApplied
 from engine.logs.log import event_reader, send_command
 from engine.logs.writer_lock import is_being_written, writer, writer_place

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import click
 
-from engine.folders.removal import contents, remove
+from engine.history.removal import contents, remove
 from engine.logs.writer_lock import LogBusyError
 from tui.commands.find import find_by_full_name
 from tui.drawing.text import print_line

@@ -13,7 +13,8 @@ from engine.units import percent
 from tui.naming import called
 
 if TYPE_CHECKING:
-    from engine.folders.history import Status, Summary
+    from engine.history.experiment_state import Status
+    from engine.history.summaries import Summary
     from engine.states.state import RunState
 
 
@@ -23,7 +24,7 @@ def find_experiment(name: str | None, out: Path) -> Path:
     ``SpecError`` where there is none, or where several begin so.
     """
     if name is None:
-        from engine.folders.history import iter_summaries
+        from engine.history.summaries import iter_summaries
 
         newest = next((summary.folder for summary in iter_summaries(out) if summary.strategies), None)
         if newest is None:
@@ -72,7 +73,7 @@ def find_network(name: str, out: Path) -> tuple[Path, RunState]:
     """The experiment's folder and the run whose network is meant: the named one, or where a strategy or nothing is
     named the one of them with the best validation accuracy. ``SpecError`` where no network of them is kept.
     """
-    from engine.folders.history import read_state
+    from engine.history.experiment_state import read_state
 
     folder, wanted = find_run(name, out)
     runs = read_state(folder).runs
@@ -117,7 +118,7 @@ def _to_look_at(found: Sequence[Summary]) -> str:
 
 def _to_resume(found: Sequence[Summary]) -> str:
     """What can be gone on with by name where nothing was interrupted: the newest that a person stopped."""
-    from engine.folders.history import read_state
+    from engine.history.experiment_state import read_state
     from engine.states.state import can_go_on
 
     stopped = (one.folder for one in found if one.status == "stopped" and can_go_on(read_state(one.folder)))
@@ -138,7 +139,7 @@ def _newest(
     or_else: Callable[[Summary], bool] = lambda _: False,
 ) -> Path:
     """The newest of this status; ``advice`` is given all others where there is none."""
-    from engine.folders.history import iter_summaries
+    from engine.history.summaries import iter_summaries
 
     others = []
     for one in iter_summaries(out):

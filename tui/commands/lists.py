@@ -21,7 +21,7 @@ from tui.words.strategies import described
 
 def print_runs(out: Path, *, as_json: bool) -> int:
     """The experiments, newest first: a line each, and below it the note on it and each strategy's best accuracies."""
-    from engine.folders.history import summaries
+    from engine.history.summaries import summaries
 
     found = summaries(out)
     if as_json:

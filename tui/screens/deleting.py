@@ -7,7 +7,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from engine.folders.removal import FolderContents, contents, remove
+from engine.history.removal import FolderContents, contents, remove
 from engine.logs.writer_lock import LogBusyError
 from engine.specs.toml import SpecError
 from engine.text import shown

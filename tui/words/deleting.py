@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from engine.folders.removal import FolderContents
+from engine.history.removal import FolderContents
 from engine.text import counted, joined, listed, shown
 from engine.units import size_on_disk
 

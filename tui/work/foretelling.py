@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 from engine.devices.here import devices_here
-from engine.folders.run_costs import earlier_costs
+from engine.history.run_costs import earlier_costs
 from engine.logs.events import Device, Forecast
 from engine.specs.spec import Experiment
 from engine.states.forecast import RunCost, counted_size, forecast

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 from engine.data.dataset import DataError
-from engine.folders.history import running_elsewhere
+from engine.history.experiment_state import running_elsewhere
 from engine.logs.writer_lock import LogBusyError, is_being_written
 from engine.specs.spec import Experiment
 from engine.specs.toml import SpecError

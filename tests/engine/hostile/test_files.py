@@ -21,7 +21,7 @@ from hypothesis import strategies as st
 from engine.comparison.compared_runs import Source
 from engine.comparison.rows import compare
 from engine.export import FORMATS
-from engine.folders import history
+from engine.history.summaries import summary
 from engine.logs import events as ev
 from engine.logs import folder as folders
 from engine.logs.events import AnyEvent
@@ -330,9 +330,9 @@ def test_a_log_is_read_past_a_line_that_cannot_be(tmp_path: Path, name: str) -> 
     reader = event_reader(folder)
     assert replay(reader.read()).end == "finished"
     assert reader.unreadable == 1
-    summary = history.summary(folder)
-    assert summary.status == "finished"
-    assert len(summary.best) == 2
+    told = summary(folder)
+    assert told.status == "finished"
+    assert len(told.best) == 2
 
 
 def test_a_log_of_a_newer_version_is_read_as_far_as_it_is_known(tmp_path: Path) -> None:
@@ -347,7 +347,7 @@ def test_a_log_of_a_newer_version_is_read_as_far_as_it_is_known(tmp_path: Path) 
 READ_LOG = """
 from pathlib import Path
 from engine.logs.log import event_reader
-from engine.folders.history import summary
+from engine.history.summaries import summary
 from engine.states.replay import replay
 """
 TELL = """

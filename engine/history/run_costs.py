@@ -8,7 +8,7 @@ from pathlib import Path
 import msgspec
 
 from engine import cache
-from engine.folders.history import FREQUENT
+from engine.history.experiment_state import FREQUENT
 from engine.logs.events import AnyEvent
 from engine.logs.folder import EVENTS, experiments
 from engine.logs.log import LineReader

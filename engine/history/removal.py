@@ -8,7 +8,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Literal, NamedTuple
 
-from engine.folders.history import read_state, requested_experiment
+from engine.history.experiment_state import read_state, requested_experiment
 from engine.logs.folder import COMPARISON, EVENTS, NETWORK, WRITER_LOCK, is_own_file, is_own_folder
 from engine.logs.writer_lock import busy, held, is_being_written
 from engine.specs.spec import planned_runs

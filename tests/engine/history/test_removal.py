@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from engine.folders.removal import contents, remove
+from engine.history.removal import contents, remove
 from engine.logs.log import EventLog
 from engine.logs.writer_lock import LogBusyError, is_being_written
 from engine.specs.presets import presets

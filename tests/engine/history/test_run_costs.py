@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from engine import cache
-from engine.folders import run_costs
-from engine.folders.run_costs import earlier_costs
+from engine.history import run_costs
+from engine.history.run_costs import earlier_costs
 from engine.logs.folder import EVENTS
 from engine.specs.strategy import Strategy
 from tests.engine.known_costs import DATA, log

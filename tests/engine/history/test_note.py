@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from engine.files import write_text
-from engine.folders.note import LONGEST, read_note, write_note
+from engine.history.note import LONGEST, read_note, write_note
 from engine.logs.folder import NOTE
 from engine.specs.toml import SpecError
 from tests.engine.disks import mounted, remount
