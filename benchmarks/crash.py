@@ -25,7 +25,7 @@ from typing import Any, Literal
 
 from safetensors import safe_open
 
-import engine.run
+import engine.running.one_run
 from benchmarks.images import write_images
 from benchmarks.report import header, table
 from engine.history.experiment_state import read_state
@@ -170,8 +170,8 @@ def _anywhere(dice: random.Random, events: int) -> Kill:
 
 def _save_often() -> None:
     """Where the run stands is saved at many steps, and every step is told, so that any of them can be the last."""
-    engine.run.EPOCH_SECONDS = engine.run.SAVING_SHARE = 0
-    engine.run.STEP_SECONDS = 0.1
+    engine.running.one_run.EPOCH_SECONDS = engine.running.one_run.SAVING_SHARE = 0
+    engine.running.one_run.STEP_SECONDS = 0.1
     fit.PROGRESS_SECONDS = 0  # type: ignore[attr-defined]
 
 

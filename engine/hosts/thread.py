@@ -80,10 +80,12 @@ class ThreadHost:
     def _run(self) -> None:
         step_back(self._nice)
         try:
-            first = "engine.experiment" not in sys.modules  # later there is nothing to import, and runs to collect
+            first = (
+                "engine.running.experiment" not in sys.modules
+            )  # later there is nothing to import, and runs to collect
             with self._log:
                 with uncollected() if first else nullcontext():
-                    from engine.experiment import run  # noqa: PLC0415 - imports torch: seconds, for no screen to wait
+                    from engine.running.experiment import run  # noqa: PLC0415 - imports torch: seconds, for no screen to wait
 
                 run(self.experiment, self._dataset, self._log, self._asked, force=self._force)
         except Exception as error:
@@ -110,7 +112,7 @@ def _created(experiment: Experiment, out: Path, note: str) -> tuple[Path, DataSe
     if not _is_possible_anywhere(experiment):
         tune_process()
         with uncollected():
-            from engine.experiment import resolve  # noqa: PLC0415 - imports torch: seconds, before a person sees Live
+            from engine.running.experiment import resolve  # noqa: PLC0415 - imports torch: seconds, before a person sees Live
 
         resolve(experiment)
     folder = folders.create(out, dataset.name, datetime.now())

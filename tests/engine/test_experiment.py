@@ -17,7 +17,6 @@ import torch
 import torchvision
 from torch import Tensor, nn
 
-from engine import experiment as engine_experiment
 from engine import export, progress
 from engine.comparison.compared_runs import Source
 from engine.comparison.rows import compare
@@ -25,7 +24,6 @@ from engine.comparison.verdict import verdict
 from engine.data.dataset import DataError
 from engine.data.discover import discover
 from engine.devices.memory_probe import MemoryProbe
-from engine.experiment import run
 from engine.history.experiment_state import read_state
 from engine.history.removal import contents
 from engine.hosts import thread
@@ -38,7 +36,9 @@ from engine.models import weights
 from engine.models.weight_files import hub_cache
 from engine.progress import WorkDone
 from engine.ranking import rank
-from engine.shared import ChangedError
+from engine.running import experiment as engine_experiment
+from engine.running.experiment import run
+from engine.running.shared import ChangedError
 from engine.specs.presets import named, presets
 from engine.specs.spec import DataSource, Experiment, changed, default_experiment, load_experiment
 from engine.specs.strategy import Strategy, changed_strategy
@@ -280,7 +280,7 @@ def test_networks_are_compiled_where_that_is_asked_for(
 
         return call
 
-    monkeypatch.setattr("engine.run.compiled", compiled)
+    monkeypatch.setattr("engine.running.one_run.compiled", compiled)
     run_in(tmp_path, experiment(image_folder(), compile=True))
     assert layouts == [True], "a frozen backbone's features are computed once, without"
     assert calls == [4, 8] + 2 * [4, 4, 4, 8], "warming up, then training and validation of two epochs"
@@ -366,7 +366,7 @@ def test_an_unexpected_error_is_one_line_and_its_traceback_is_kept(
     def broken(*_: object) -> None:
         raise RuntimeError("first line\nsecond line [red]")
 
-    monkeypatch.setattr("engine.run.fit", broken)
+    monkeypatch.setattr("engine.running.one_run.fit", broken)
     host = thread.start(experiment(image_folder()), tmp_path / "runs")
     assert host.wait(SECONDS)
     failure = read_state(host.folder).run(FINE_TUNING).failure
@@ -590,7 +590,7 @@ def test_a_card_that_is_lost_beside_training_is_in_the_engine_s_log_alone(
         return sample(probe)
 
     monkeypatch.setattr(MemoryProbe, "sample", lost)
-    monkeypatch.setattr("engine.experiment.HEARTBEAT_SECONDS", 0.01)
+    monkeypatch.setattr("engine.running.experiment.HEARTBEAT_SECONDS", 0.01)
     monkeypatch.setattr(threading, "excepthook", uncaught.append)
     asked = experiment(image_folder())
     finished = run_in(tmp_path, msgspec.structs.replace(asked, strategies=asked.strategies[1:]))

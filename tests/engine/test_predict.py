@@ -21,10 +21,10 @@ from torchvision import models, transforms
 from engine import predict
 from engine.data.discover import discover
 from engine.data.squares import square
-from engine.experiment import run
 from engine.logs.log import EventLog
 from engine.models.backbones import build, preprocessing
 from engine.predict import load_network
+from engine.running.experiment import run
 from engine.specs.presets import named, presets
 from engine.specs.spec import DataSource, Experiment
 from engine.specs.strategy import changed_strategy

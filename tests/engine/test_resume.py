@@ -27,7 +27,6 @@ from engine.comparison.rows import compare
 from engine.data.dataset import DataError, DataSet
 from engine.data.discover import discover
 from engine.devices.meters import Meters
-from engine.experiment import run
 from engine.history.experiment_state import read_state
 from engine.history.removal import contents, remove
 from engine.hosts import thread
@@ -36,7 +35,8 @@ from engine.logs.events import Action
 from engine.logs.folder import EVENTS, NETWORK, checkpoint_file
 from engine.logs.log import EventLog, event_reader, send_command
 from engine.logs.writer_lock import LogBusyError
-from engine.shared import ChangedError
+from engine.running.experiment import run
+from engine.running.shared import ChangedError
 from engine.specs.presets import on_rung
 from engine.specs.spec import DataSource, Experiment
 from engine.specs.strategy import changed_strategy
@@ -334,7 +334,7 @@ def test_other_versions_are_told(
     image_folder: Callable[..., Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     asked = small_experiment("mobilenetv3-extract", data=image_folder())
-    monkeypatch.setattr("engine.experiment.versions", lambda: {"torch": "1.0"})
+    monkeypatch.setattr("engine.running.experiment.versions", lambda: {"torch": "1.0"})
     run_until(tmp_path, asked, "suspend", ended(1))
     monkeypatch.undo()
     state = go_on(tmp_path, asked)
@@ -565,7 +565,7 @@ def test_features_that_have_to_be_extracted_again_are_counted_once(
 
     monkeypatch.setattr(features, "_extract", slow)
     clock = Stopwatch(lambda: time.perf_counter() + slower[0])
-    monkeypatch.setattr("engine.experiment.Meters", partial(Meters, clock=clock))
+    monkeypatch.setattr("engine.running.experiment.Meters", partial(Meters, clock=clock))
     asked = small_experiment("mobilenetv3-extract", data=image_folder())
     leave(tmp_path, asked)
     one = go_on(tmp_path, asked).run(EXTRACTION)

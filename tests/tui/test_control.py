@@ -14,7 +14,6 @@ from pathlib import Path
 import pytest
 
 from engine.data.discover import discover
-from engine.experiment import run
 from engine.history.experiment_state import read_state
 from engine.history.summaries import summary
 from engine.hosts import thread
@@ -22,6 +21,7 @@ from engine.logs import events as ev
 from engine.logs.events import Action
 from engine.logs.folder import COMMANDS
 from engine.logs.log import EventLog, event_reader
+from engine.running.experiment import run
 from tests.engine.running import small_experiment, wait_for
 from tests.tui import logs
 from tui.cli import status

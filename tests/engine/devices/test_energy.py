@@ -156,7 +156,7 @@ def test_it_is_in_the_log(dataset: DataSet, tmp_path: Path, monkeypatch: pytest.
         yield from map(float, range(10_000))
 
     counter = rising()
-    monkeypatch.setattr("engine.experiment.energy_meter", lambda _: lambda: next(counter))
+    monkeypatch.setattr("engine.running.experiment.energy_meter", lambda _: lambda: next(counter))
     asked = small_experiment(EXTRACTION, epochs=2)
     (one,) = run_in(tmp_path / "run", asked, dataset).runs
     assert one.joules is not None

@@ -16,10 +16,10 @@ from engine.cached_rows import as_digests
 from engine.data.dataset import Sample
 from engine.data.pixels import InMemory
 from engine.data.prepared import Prepared, PreparedPart
-from engine.failures import failure
 from engine.models.backbones import Network, Preprocessing, build, features
 from engine.models.fused import TOLERANCE, fused
 from engine.progress import WorkDone
+from engine.running.failures import failure
 from engine.specs.presets import presets
 from engine.specs.spec import Arithmetic
 from engine.specs.strategy import Strategy, changed_strategy

@@ -14,9 +14,9 @@ import torch
 from torch import Tensor, nn
 from torch.amp import GradScaler
 
-from engine.failures import failure
 from engine.logs import events as ev
 from engine.models.backbones import Network
+from engine.running.failures import failure
 from engine.specs.strategy import Strategy
 from engine.training.batches import MicroBatches
 from engine.training.features import FeatureStore, extracted

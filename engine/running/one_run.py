@@ -10,11 +10,9 @@ from functools import partial
 import torch
 
 from engine.clock import every
-from engine.controls import Interrupted
 from engine.data.dataset import DataError
 from engine.data.prepared import Prepared
 from engine.devices.memory_probe import trim_memory
-from engine.failures import failure
 from engine.logs import events as ev
 from engine.logs.events import Action, Event
 from engine.logs.folder import checkpoint_file
@@ -22,7 +20,9 @@ from engine.models.backbones import Preprocessing, count_parameters
 from engine.models.compiled import compiled
 from engine.models.multiply_adds import multiply_adds
 from engine.models.weights import Pretrained, network_of
-from engine.shared import ChangedError, Shared, images_of, weights_of
+from engine.running.controls import Interrupted
+from engine.running.failures import failure
+from engine.running.shared import ChangedError, Shared, images_of, weights_of
 from engine.specs.spec import PlannedRun
 from engine.specs.toml import SpecError
 from engine.training import checkpoint, saving

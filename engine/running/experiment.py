@@ -19,7 +19,6 @@ import msgspec
 import torch
 
 from engine.clock import Stopwatch
-from engine.controls import Controls, Interrupted
 from engine.data import leaks
 from engine.data.dataset import DataError, DataSet, summary
 from engine.devices.computing import COMPUTING
@@ -36,8 +35,9 @@ from engine.logs.events import Action, AnyEvent, Event
 from engine.logs.log import EventLog
 from engine.models.backbones import Preprocessing, check_trains, preprocessing
 from engine.models.weights import WeightsError, given
-from engine.run import run_events
-from engine.shared import ChangedError, Shared
+from engine.running.controls import Controls, Interrupted
+from engine.running.one_run import run_events
+from engine.running.shared import ChangedError, Shared
 from engine.specs.spec import Arithmetic, Experiment, planned_runs
 from engine.specs.strategy import Strategy
 from engine.specs.toml import SpecError
