@@ -28,7 +28,7 @@ import msgspec
 import platformdirs
 from msgspec import Struct
 
-from engine.specs.toml import SpecError
+from engine.errors import UserError
 from engine.text import shown
 
 if TYPE_CHECKING:
@@ -75,18 +75,18 @@ class Writing(NamedTuple):
 
 
 def folder() -> Path:
-    """Where entries are; the environment variable TL_TUI_CACHE names another place, ``SpecError`` if it cannot."""
+    """Where entries are; the environment variable TL_TUI_CACHE names another place, ``UserError`` if it cannot."""
     named = os.environ.get("TL_TUI_CACHE")
     try:
         return Path(named).expanduser() if named else platformdirs.user_cache_path("tl-tui") / "prepared"
     except RuntimeError:
-        raise SpecError(f"TL_TUI_CACHE: {named!r} names nobody's home folder; give the whole path") from None
+        raise UserError(f"TL_TUI_CACHE: {named!r} names nobody's home folder; give the whole path") from None
 
 
 def limit() -> int:
     """Bytes that all entries together may take; 0 is no cache.
 
-    What TL_TUI_CACHE_GIB says, and no more than the disk has; ``SpecError`` if that is no number. If it says nothing,
+    What TL_TUI_CACHE_GIB says, and no more than the disk has; ``UserError`` if that is no number. If it says nothing,
     20 GiB, and no more than a quarter of what the disk has.
     """
     asked = _asked()
@@ -204,7 +204,7 @@ def _asked() -> int | None:
     try:
         return max(0, int(float(asked) * 2**30))
     except (ValueError, OverflowError):
-        raise SpecError(f"TL_TUI_CACHE_GIB: {asked!r} is not a number of GiB, such as 20 or 0.5") from None
+        raise UserError(f"TL_TUI_CACHE_GIB: {asked!r} is not a number of GiB, such as 20 or 0.5") from None
 
 
 def _begin(place: Path, size: int) -> Writing | None:

@@ -62,7 +62,7 @@ def rank(
     returns all of them, :func:`best_first`. Validation images play no part; they are prepared with the others only so
     that an experiment which comes next finds all images in one entry of the cache, instead of most of them twice.
 
-    ``weights`` and ``device`` as in an experiment. ``SpecError`` where torchvision has no such backbone or the device
+    ``weights`` and ``device`` as in an experiment. ``UserError`` where torchvision has no such backbone or the device
     is not there, ``DataError`` where the data cannot be used.
     """
     for backbone in backbones:

@@ -14,10 +14,10 @@ from typing import TYPE_CHECKING, TextIO
 from msgspec import Struct
 from msgspec.structs import replace
 
-from engine.data.dataset import DataError
 from engine.data.folders import FoundImages, in_parts, unreadable
 from engine.data.listed_files import ListedFiles
 from engine.data.splits import PART_OF_NAME, Labelled, Part, part_called
+from engine.errors import DataError
 from engine.text import counted, listed, shown
 
 if TYPE_CHECKING:

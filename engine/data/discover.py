@@ -12,11 +12,12 @@ from pathlib import Path
 from msgspec.structs import replace
 
 from engine.data.csv_file import read_csv
-from engine.data.dataset import DataError, DataSet, Sample
+from engine.data.dataset import DataSet, Sample
 from engine.data.folders import FoundImages, is_image, is_text, read_folders, unreadable
 from engine.data.groups import Grouping, by_column, by_pattern
 from engine.data.parts import Parts, divide
 from engine.data.splits import Labelled
+from engine.errors import DataError
 from engine.specs.spec import DataSource
 from engine.text import did_you_mean, listed, shown
 

@@ -10,8 +10,8 @@ from typing import TypeVar
 from msgspec import Struct
 from msgspec.structs import replace
 
-from engine.data.dataset import DataError
 from engine.data.splits import PART_NAMES, Labelled, Part, part_called
+from engine.errors import DataError
 from engine.text import counted, listed, shown
 
 T = TypeVar("T")

@@ -7,10 +7,10 @@ from collections.abc import Mapping, Sequence
 
 from msgspec import Struct
 
-from engine.data.dataset import DataError
 from engine.data.folders import FoundImages
 from engine.data.group_split import hold_out, single_group_strata
 from engine.data.splits import Labelled, stratified, stratified_in_words
+from engine.errors import DataError
 from engine.specs.spec import DataSource
 from engine.text import listed
 

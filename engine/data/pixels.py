@@ -20,9 +20,9 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from engine.data.dataset import DataError
 from engine.data.squares import decode_into
 from engine.data.threads import cores, in_order
+from engine.errors import DataError
 from engine.text import shown
 
 DEVICE_SHARE = 0.5

@@ -19,12 +19,13 @@ from numpy.typing import NDArray
 from engine import cache
 from engine.cached_rows import CONTENTS, Digests, Files, as_digests, entry_name, reusable_rows, write_rows
 from engine.data.content_hashes import contents_of, still_contains
-from engine.data.dataset import DataError, DataSet, Sample, Unreadable
+from engine.data.dataset import DataSet, Sample, Unreadable
 from engine.data.memory_limits import image_memory_budget
 from engine.data.pixels import Mapped, OnDemand, Pixels, held, in_memory, mapped, open_mapped, unmap
 from engine.data.prepared import Prepared, PreparedPart
 from engine.data.squares import CHANGED, Undecoded, decode, decode_into
 from engine.data.threads import cores
+from engine.errors import DataError
 from engine.progress import WorkDone, counting_images, transformed
 from engine.text import shown
 

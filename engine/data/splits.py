@@ -6,8 +6,9 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Literal, get_args
 
-from engine.data.dataset import DataError, Sample
+from engine.data.dataset import Sample
 from engine.data.group_split import assign_folds, single_group_strata
+from engine.errors import DataError
 from engine.text import shown
 
 Part = Literal["train", "val", "test"]

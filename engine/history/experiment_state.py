@@ -55,7 +55,7 @@ def with_writer(state: ExperimentState, folder: Path) -> ExperimentState:
 
 
 def requested_experiment(folder: Path) -> Experiment:
-    """What the experiment in a folder was asked for, also where it never began; ``SpecError`` where nothing tells it,
+    """What the experiment in a folder was asked for, also where it never began; ``UserError`` where nothing tells it,
     ``OSError`` where its log cannot be read.
     """
     state, _ = read_quickly(folder)

@@ -8,11 +8,11 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Literal, NamedTuple
 
+from engine.errors import UserError
 from engine.history.experiment_state import read_state, requested_experiment
 from engine.logs.folder import COMPARISON, EVENTS, NETWORK, WRITER_LOCK, is_own_file, is_own_folder
 from engine.logs.writer_lock import busy, held, is_being_written
 from engine.specs.spec import planned_runs
-from engine.specs.toml import SpecError
 from engine.states.state import can_go_on
 
 FIRST = b'{"event":"'
@@ -47,7 +47,7 @@ class _Found(NamedTuple):
 def contents(folder: Path) -> FolderContents:
     """What removing the experiment would remove, and what it would leave.
 
-    ``SpecError`` where nothing tells that tl-tui made the folder, ``OSError`` where its files cannot be seen.
+    ``UserError`` where nothing tells that tl-tui made the folder, ``OSError`` where its files cannot be seen.
     """
     runs = _runs(folder)
     if folder.is_symlink():
@@ -70,7 +70,7 @@ def remove(folder: Path, asked_about: tuple[int, int], *, force: bool = False) -
 
     Of a link only the link is removed. ``asked_about``: the folder of :class:`FolderContents`.
 
-    ``SpecError`` where it is another one now, and as in :func:`contents`; :class:`LogBusyError` where a process writes
+    ``UserError`` where it is another one now, and as in :func:`contents`; :class:`LogBusyError` where a process writes
     the experiment's log, or one on another host may (``force``: it does not); ``OSError`` where something cannot be
     removed: the log is the last to go.
     """
@@ -106,21 +106,21 @@ def _told_by(folder: Path) -> tuple[int, int]:
 
 def _check_same(folder: Path, asked_about: tuple[int, int]) -> None:
     if _told_by(folder) != asked_about:
-        raise SpecError(f"{folder}: another folder has taken its place since you were asked; look again")
+        raise UserError(f"{folder}: another folder has taken its place since you were asked; look again")
 
 
 def _runs(folder: Path) -> frozenset[str]:
     """The names of the experiment's runs; none where its log is damaged and nothing else tells them.
 
-    ``SpecError`` where nothing tells that tl-tui made the folder: other programs may write an ``events.jsonl`` too.
+    ``UserError`` where nothing tells that tl-tui made the folder: other programs may write an ``events.jsonl`` too.
     """
     try:
         return frozenset(run.name for run in planned_runs(requested_experiment(folder)))
-    except SpecError:
+    except UserError:
         with suppress(FileNotFoundError), (folder / EVENTS).open("rb") as log:
             if log.read(len(FIRST)).startswith(FIRST):
                 return frozenset()
-        raise SpecError(
+        raise UserError(
             f"{folder}: nothing in it tells that tl-tui made it; look at it, and remove it by hand"
         ) from None
 

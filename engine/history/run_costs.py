@@ -8,11 +8,11 @@ from pathlib import Path
 import msgspec
 
 from engine import cache
+from engine.errors import UserError
 from engine.history.experiment_state import FREQUENT
 from engine.logs.events import AnyEvent
 from engine.logs.folder import EVENTS, experiments
 from engine.logs.log import LineReader
-from engine.specs.toml import SpecError
 from engine.states.forecast import RunCost, run_costs
 
 NEWEST = 50
@@ -33,5 +33,5 @@ def earlier_costs(out: Path) -> list[RunCost]:
 def _cache_is_empty() -> bool:
     try:
         return not (cache.limit() and cache.entries())
-    except (OSError, SpecError):
+    except (OSError, UserError):
         return True

@@ -11,6 +11,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from engine.errors import LogBusyError
 from engine.logs.folder import WRITER_LOCK
 from engine.text import shown
 
@@ -19,13 +20,6 @@ if TYPE_CHECKING:
 
 LOOK_SECONDS = 0.2
 """How long the lock is waited for: a process that only asks whether there is a writer holds it for less."""
-
-
-class LogBusyError(RuntimeError):
-    """Another process is writing this log; the text is one line that says which."""
-
-    def __init__(self, text: str) -> None:
-        super().__init__(shown(text, 2000))
 
 
 @contextmanager

@@ -78,7 +78,7 @@ def find(backbone: str, choice: str) -> FoundWeights:
     """Where the weights would come from now, without using the network.
 
     ``choice`` is ``default``, ``none``, or a folder or file. :class:`WeightsError` where a path given is missing or
-    damaged, :class:`engine.specs.toml.SpecError` where the backbone is unknown.
+    damaged, :class:`engine.errors.UserError` where the backbone is unknown.
     """
     official = _official(backbone)
     if choice == "none":

@@ -20,13 +20,14 @@ import torch
 
 from engine.clock import Stopwatch
 from engine.data import leaks
-from engine.data.dataset import DataError, DataSet, summary
+from engine.data.dataset import DataSet, summary
 from engine.devices.computing import COMPUTING
 from engine.devices.device import choose_device, describe
 from engine.devices.energy import energy_meter
 from engine.devices.memory_probe import MemoryProbe, release_memory
 from engine.devices.meters import Meters
 from engine.devices.precision import choose_precision, use_precision
+from engine.errors import ChangedError, UserError
 from engine.history.experiment_state import running_elsewhere
 from engine.history.run_costs import earlier_costs
 from engine.logs import events as ev
@@ -37,10 +38,9 @@ from engine.models.backbones import Preprocessing, check_trains, preprocessing
 from engine.models.weights import WeightsError, given
 from engine.running.controls import Controls, Interrupted
 from engine.running.one_run import run_events
-from engine.running.shared import ChangedError, Shared
+from engine.running.shared import Shared
 from engine.specs.spec import Arithmetic, Experiment, planned_runs
 from engine.specs.strategy import Strategy
-from engine.specs.toml import SpecError
 from engine.states.forecast import data_size, forecast
 from engine.states.replay import replay
 from engine.states.state import ExperimentState, is_left
@@ -61,9 +61,9 @@ def run(
 
     None where it was suspended: another process can go on with it. ``asked`` is what this process itself asks for.
     A run that fails is recorded and the next one starts. What makes the whole experiment impossible is recorded too
-    and then raised: ``SpecError`` (say, a backbone that does not exist), ``DataError`` (unusable images). Where it only
-    cannot go on as it began, :class:`ChangedError` is raised, unless by ``force``, and the log tells of no end: it can
-    be resumed once what changed is back.
+    and then raised: ``UserError`` (say, a backbone that does not exist, or unusable images). Where it only cannot go on
+    as it began, :class:`ChangedError` is raised, unless by ``force``, and the log tells of no end: it can be resumed
+    once what changed is back.
     """
     with recorded(log.folder), COMPUTING:
         try:
@@ -71,7 +71,7 @@ def run(
         except ChangedError:
             raise
         except Exception as error:
-            if not isinstance(error, SpecError | DataError):
+            if not isinstance(error, UserError):
                 logger.exception("the experiment failed")
             log.append(ev.ExperimentFinished(end="failed", error=in_one_line(error)))
             raise
@@ -89,7 +89,7 @@ class Resolved(NamedTuple):
 
 
 def resolve(experiment: Experiment) -> Resolved:
-    """``SpecError`` where this machine has no such device or precision, or a strategy is not possible, or the weights
+    """``UserError`` where this machine has no such device or precision, or a strategy is not possible, or the weights
     that were given for it are not there.
     """
     device = choose_device(experiment.device)
@@ -101,7 +101,7 @@ def resolve(experiment: Experiment) -> Resolved:
             try:
                 given(Path(experiment.weights).expanduser(), one.backbone)
             except WeightsError as error:  # now, not when its turn comes, hours later
-                raise SpecError(f"{one.name}: {error}") from None
+                raise UserError(f"{one.name}: {error}") from None
     return Resolved(device, precision, views)
 
 

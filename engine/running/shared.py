@@ -16,12 +16,12 @@ from engine.data.prepared import Prepared, PreparedPart
 from engine.data.splits import fold_seed, folds
 from engine.devices.memory_probe import MemoryProbe
 from engine.devices.meters import Meters
+from engine.errors import ChangedError
 from engine.logs import events as ev
 from engine.logs.events import Event
 from engine.models.weights import Pretrained, WeightsError, fetch, fetched
 from engine.progress import as_events
 from engine.specs.spec import Arithmetic, Experiment, PlannedRun
-from engine.specs.toml import SpecError
 from engine.text import listed, shown
 from engine.training.features import FeatureStore
 
@@ -54,10 +54,6 @@ class Shared:
     backbones: set[str]
     prepared: dict[int, Prepared] = field(default_factory=dict)
     divisions: dict[tuple[int, int], Division] = field(default_factory=dict)
-
-
-class ChangedError(SpecError):
-    """An experiment cannot go on as it began, since what it began with has changed; the text is one line."""
 
 
 def images_of(shared: Shared, planned: PlannedRun, side: int) -> Generator[Event, None, Prepared]:

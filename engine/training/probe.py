@@ -19,10 +19,11 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from engine.data.dataset import DataError, Sample
+from engine.data.dataset import Sample
 from engine.data.memory_limits import free_memory
 from engine.data.splits import folds
 from engine.devices.device import has_float64
+from engine.errors import DataError
 from engine.progress import WorkDone
 from engine.specs.strategy import LBFGS
 from engine.training.memory import too_large

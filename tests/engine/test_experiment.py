@@ -21,9 +21,9 @@ from engine import export, progress
 from engine.comparison.compared_runs import Source
 from engine.comparison.rows import compare
 from engine.comparison.verdict import verdict
-from engine.data.dataset import DataError
 from engine.data.discover import discover
 from engine.devices.memory_probe import MemoryProbe
+from engine.errors import ChangedError, DataError, UserError
 from engine.history.experiment_state import read_state
 from engine.history.removal import contents
 from engine.hosts import thread
@@ -38,11 +38,9 @@ from engine.progress import WorkDone
 from engine.ranking import rank
 from engine.running import experiment as engine_experiment
 from engine.running.experiment import run
-from engine.running.shared import ChangedError
 from engine.specs.presets import named, presets
 from engine.specs.spec import DataSource, Experiment, changed, default_experiment, load_experiment
 from engine.specs.strategy import Strategy, changed_strategy
-from engine.specs.toml import SpecError
 from engine.states.peaks import PeakMemory
 from engine.states.replay import replay
 from engine.states.state import ExperimentState
@@ -292,10 +290,10 @@ def test_weights_that_are_not_there_are_told_before_anything_trains(
     (tmp_path / "weights").mkdir()
     (tmp_path / "weights" / "squeezenet1_1-b8a52dc0.pth").touch()
     asked = experiment(image_folder(), weights=str(tmp_path / "weights"))
-    with pytest.raises(SpecError, match=r"mobilenetv3-extract: .*no mobilenet_v3_small-047dcff4.pth in this folder"):
+    with pytest.raises(UserError, match=r"mobilenetv3-extract: .*no mobilenet_v3_small-047dcff4.pth in this folder"):
         run_in(tmp_path, asked)
     assert not any(isinstance(event, ev.RunStarted) for event in event_reader(tmp_path).read())
-    with pytest.raises(SpecError, match="in this folder"):
+    with pytest.raises(UserError, match="in this folder"):
         thread.start(asked, tmp_path / "runs")
     assert not (tmp_path / "runs").exists()
 
@@ -310,7 +308,7 @@ def test_weights_that_are_not_there_leave_no_folder(image_folder: Callable[..., 
     (tmp_path / "empty").mkdir()
     data = DataSource(path=str(image_folder()))
     asked = changed(default_experiment(presets()), data=data, weights=str(tmp_path / "empty"))
-    with pytest.raises(SpecError, match=r"resnet18-finetune: .*resnet18-\w+\.pth"):
+    with pytest.raises(UserError, match=r"resnet18-finetune: .*resnet18-\w+\.pth"):
         thread.create(asked, tmp_path / "runs")
     assert not (tmp_path / "runs").exists()
 
@@ -376,7 +374,7 @@ def test_an_unexpected_error_is_one_line_and_its_traceback_is_kept(
 
 
 def test_weights_that_are_not_there_are_told_at_once(image_folder: Callable[..., Path], tmp_path: Path) -> None:
-    with pytest.raises(SpecError, match="nowhere does not exist"):
+    with pytest.raises(UserError, match="nowhere does not exist"):
         thread.start(experiment(image_folder(), weights=str(tmp_path / "nowhere")), tmp_path / "runs")
     assert not (tmp_path / "runs").exists()
 
@@ -408,7 +406,7 @@ def test_weights_that_do_not_fit_fail_the_runs(image_folder: Callable[..., Path]
 def test_an_unknown_backbone_is_recorded_and_raised(image_folder: Callable[..., Path], tmp_path: Path) -> None:
     unknown = (changed_strategy(presets()["resnet18-finetune"], backbone="resnet19"),)
     asked = experiment(image_folder(), strategies=unknown)
-    with pytest.raises(SpecError, match="resnet19"):
+    with pytest.raises(UserError, match="resnet19"):
         run_in(tmp_path, asked)
     state = read_state(tmp_path)
     assert state.end == "failed"

@@ -15,12 +15,12 @@ from sklearn.linear_model import BayesianRidge
 from engine.data.dataset import DataSet
 from engine.data.discover import discover
 from engine.data.prepare import prepare
+from engine.errors import UserError
 from engine.models.backbones import default_weights, preprocessing
 from engine.progress import WorkDone
 from engine.ranking import Ranked, log_evidence, rank
 from engine.specs.spec import DataSource
 from engine.specs.strategy import Strategy
-from engine.specs.toml import SpecError
 from engine.training import features
 from engine.training.batches import InputImages
 from tests.engine.training.runs import warmed_up
@@ -173,5 +173,5 @@ def test_features_that_tell_nothing_apart_are_skipped_with_a_line(
 
 def test_an_unknown_backbone_is_refused_before_any_work(image_folder: Callable[..., Path]) -> None:
     dataset = discover(DataSource(path=str(image_folder())))
-    with pytest.raises(SpecError, match=r"resnet17.*did you mean"):
+    with pytest.raises(UserError, match=r"resnet17.*did you mean"):
         next(rank(dataset, ["resnet18", "resnet17"], "none", "cpu"))

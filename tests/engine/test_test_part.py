@@ -18,9 +18,10 @@ from safetensors.torch import load_file
 from torch.nn import functional
 
 from engine.clock import Stopwatch
-from engine.data.dataset import DataError, DataSet
+from engine.data.dataset import DataSet
 from engine.data.prepare import prepare
 from engine.devices.meters import Meters
+from engine.errors import ChangedError, DataError
 from engine.history.experiment_state import read_state
 from engine.logs import events as ev
 from engine.logs.events import Action, Event
@@ -28,7 +29,6 @@ from engine.logs.folder import checkpoint_file
 from engine.logs.log import EventLog, event_reader, send_command
 from engine.models.backbones import build, preprocessing
 from engine.running.experiment import run
-from engine.running.shared import ChangedError
 from engine.training import evaluation, saving
 from engine.training.batches import InputImages
 from tests import forked

@@ -20,7 +20,7 @@ from textual.widget import Widget
 from textual.widgets import Button, Input
 
 import tui.app
-from engine.data.dataset import DataError
+from engine.errors import DataError
 from engine.hosts import thread
 from engine.logs.events import Device
 from engine.progress import WorkDone

@@ -7,9 +7,8 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from engine.errors import LogBusyError, UserError
 from engine.history.removal import FolderContents, contents, remove
-from engine.logs.writer_lock import LogBusyError
-from engine.specs.toml import SpecError
 from engine.text import shown
 from tui.errors import told
 from tui.host import app_of
@@ -62,7 +61,7 @@ def _remove(screen: Screen[None], folder: Path, asked_about: tuple[int, int], de
             strange = remove(folder, asked_about)
         except LogBusyError as error:  # one on another host, which may have ended
             screen.notify(f"{error} (`tl-tui delete --force`)", title=NOT_DELETED, severity="warning")
-        except SpecError as error:
+        except UserError as error:
             screen.notify(str(error), title=NOT_DELETED, severity="warning")
         else:
             screen.notify(is_deleted(folder, strange))

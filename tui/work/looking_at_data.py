@@ -8,6 +8,7 @@ from pathlib import Path
 from time import monotonic
 from typing import TYPE_CHECKING
 
+from engine.errors import DataError
 from engine.progress import WorkDone
 from engine.specs.spec import DataSource
 from tui.errors import unexpected
@@ -29,7 +30,6 @@ def looked_at(source: DataSource) -> tuple[DataFound | None, str]:
     wait_until_loaded()
     from engine.data.check import quick_check  # noqa: PLC0415
     from engine.data.csv_file import group_column  # noqa: PLC0415
-    from engine.data.dataset import DataError  # noqa: PLC0415
     from engine.data.discover import discover  # noqa: PLC0415
 
     try:
@@ -46,7 +46,6 @@ def checked(source: DataSource) -> Generator[WorkDone | DataReport | str, None, 
     """How far looking at the images is, a few times a second, then the report, or why it cannot be made."""
     wait_until_loaded()
     from engine.data.check import check  # noqa: PLC0415
-    from engine.data.dataset import DataError  # noqa: PLC0415
     from engine.data.discover import discover  # noqa: PLC0415
 
     try:

@@ -13,13 +13,14 @@ from PIL import Image, ImageDraw, ImageEnhance
 
 from engine.data import near
 from engine.data.check import DataReport, check, quick_check
-from engine.data.dataset import DataError, Sample, leak, summary
+from engine.data.dataset import Sample, leak, summary
 from engine.data.discover import discover
 from engine.data.duplicates import Picture, _most_telling
 from engine.data.findings import Finding, findings
 from engine.data.leaks import is_far_above
 from engine.data.looks import Hashes, hashes, look
 from engine.data.phantom import mass, view
+from engine.errors import DataError
 from engine.logs.events import Leak
 from engine.progress import WorkDone
 from engine.specs.spec import DataSource

@@ -20,6 +20,7 @@ from hypothesis import strategies as st
 
 from engine.comparison.compared_runs import Source
 from engine.comparison.rows import compare
+from engine.errors import UserError
 from engine.export import FORMATS
 from engine.history.summaries import summary
 from engine.logs import events as ev
@@ -33,7 +34,7 @@ from engine.models.untrusted import UntrustedError, check
 from engine.models.weights import Pretrained, WeightsError, fetch, network_of
 from engine.specs.presets import presets
 from engine.specs.spec import load_experiment, with_absolute_paths
-from engine.specs.toml import SpecError, read_toml
+from engine.specs.toml import read_toml
 from engine.states.replay import replay
 from tests.engine.hostile.bounded import MIB, rise
 from tests.engine.hostile.names import NAMES, unsafe
@@ -44,7 +45,7 @@ EXAMPLES = settings(max_examples=200, deadline=None, derandomize=True, database=
 
 
 def refusal(path: Path) -> str:
-    with pytest.raises(SpecError) as caught:
+    with pytest.raises(UserError) as caught:
         load_experiment(path, presets())
     said = str(caught.value)
     assert said.isprintable()
@@ -92,8 +93,8 @@ def test_a_configuration_of_100_mb_is_refused_before_it_is_read(tmp_path: Path) 
         for _ in range(100):
             file.write(b"# comment\n" * 100_000)
     risen, printed = rise(
-        "from pathlib import Path\nfrom engine.specs.spec import SpecError, read_toml",
-        "try:\n    read_toml(Path(sys.argv[1]))\nexcept SpecError as error:\n    print(error)",
+        "from pathlib import Path\nfrom engine.specs.spec import UserError, read_toml",
+        "try:\n    read_toml(Path(sys.argv[1]))\nexcept UserError as error:\n    print(error)",
         path,
     )
     assert "larger than 1,000,000 bytes, which no configuration is" in printed
@@ -102,14 +103,14 @@ def test_a_configuration_of_100_mb_is_refused_before_it_is_read(tmp_path: Path) 
 
 
 def test_a_configuration_without_end_is_refused() -> None:
-    with pytest.raises(SpecError, match="larger than 1,000,000 bytes"):
+    with pytest.raises(UserError, match="larger than 1,000,000 bytes"):
         read_toml(Path("/dev/zero"))
 
 
 @pytest.mark.parametrize("path", ["~nobody-of-that-name/x", "\udcff", "/nowhere/\x1b[31m", "x\0y", "x" * 10_000])
 def test_paths_in_a_configuration_that_cannot_be(path: str) -> None:
     experiment = load_experiment(Path("/dev/null"), presets())
-    with pytest.raises(SpecError) as caught:
+    with pytest.raises(UserError) as caught:
         with_absolute_paths(msgspec.structs.replace(experiment, weights=path))
     assert str(caught.value).isprintable()
     assert str(caught.value).startswith("weights: ")
