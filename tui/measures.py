@@ -8,7 +8,7 @@ from statistics import mean, stdev
 
 from engine.comparison.columns import Column, best, columns, comparable, is_spread, with_result
 from engine.comparison.measured_parts import PART_WORDS, MeasuredPart
-from engine.comparison.rows import RSS, Comparison, OfPart, Row, of_part
+from engine.comparison.rows import RSS, Comparison, Measured, Row, of_part
 from engine.comparison.score_names import SCORES, Better, Score
 from engine.comparison.strategy_means import interval, part
 from engine.units import UNKNOWN, duration, energy, short_count, size, three_digits
@@ -67,7 +67,7 @@ def _whole(number: float) -> str:
     return f"{number:.0f}" if number == int(number) else f"{number:.1f}"
 
 
-def _of(measured_on: MeasuredPart, measure: Callable[[OfPart], float | None]) -> Number:
+def _of(measured_on: MeasuredPart, measure: Callable[[Measured], float | None]) -> Number:
     return lambda row: measure(of_part(row, measured_on))
 
 

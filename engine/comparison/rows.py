@@ -122,7 +122,7 @@ RSS = "process RSS"
 """The kind of memory of which a run's peak holds what the process needed before it."""
 
 
-class OfPart(NamedTuple):
+class Measured(NamedTuple):
     """What a row tells of one part: the accuracy with both ends of its 95 % interval (0..1), loss (nats) and scores."""
 
     accuracy: float | None
@@ -132,11 +132,13 @@ class OfPart(NamedTuple):
     scores: Scores | None
 
 
-def of_part(row: Row, part: MeasuredPart) -> OfPart:
+def of_part(row: Row, part: MeasuredPart) -> Measured:
     """What was measured of a run on the part."""
     if part == "test":
-        return OfPart(row.test_accuracy, row.test_accuracy_low, row.test_accuracy_high, row.test_loss, row.test_scores)
-    return OfPart(row.val_accuracy, row.val_accuracy_low, row.val_accuracy_high, row.val_loss, row.scores)
+        return Measured(
+            row.test_accuracy, row.test_accuracy_low, row.test_accuracy_high, row.test_loss, row.test_scores
+        )
+    return Measured(row.val_accuracy, row.val_accuracy_low, row.val_accuracy_high, row.val_loss, row.scores)
 
 
 def part_compared(rows: Sequence[Row]) -> MeasuredPart:
