@@ -27,7 +27,8 @@ from engine.specs.presets import on_rung
 from engine.specs.spec import Arithmetic
 from engine.specs.strategy import LBFGS
 from engine.training.batches import InputImages
-from engine.training.features import FeatureStore, NotFiniteError, extracted
+from engine.training.feature_store import FeatureStore
+from engine.training.features import NotFiniteError, extracted
 from engine.training.memory import TooLargeError, shortage
 from engine.training.probe import divided, probe
 
@@ -91,7 +92,7 @@ def rank(
                     raise
                 release_memory()
                 one = Ranked(backbone=backbone, skipped="it does not fit into memory")
-            store.tables.clear()
+            store.held.clear()
             found.append(one)
             yield one
     return best_first(found)

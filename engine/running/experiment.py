@@ -46,7 +46,7 @@ from engine.states.replay import replay
 from engine.states.state import ExperimentState, is_left
 from engine.text import in_one_line, listed
 from engine.training import checkpoint
-from engine.training.features import FeatureStore
+from engine.training.feature_store import FeatureStore
 from engine.training.memory import use_onednn_again
 from engine.training.schedule import stands_still_from
 

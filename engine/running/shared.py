@@ -23,7 +23,7 @@ from engine.models.weights import Pretrained, WeightsError, fetch, fetched
 from engine.progress import as_events
 from engine.specs.spec import Arithmetic, Experiment, PlannedRun
 from engine.text import listed, shown
-from engine.training.features import FeatureStore
+from engine.training.feature_store import FeatureStore
 
 NAMED = 1000
 """Images that cannot be read are named one by one up to so many; more are counted."""

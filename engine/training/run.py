@@ -21,7 +21,7 @@ from engine.specs.spec import Arithmetic
 from engine.specs.strategy import Strategy
 from engine.training.batches import WHOLE_BATCHES, Feed, InputImages, MicroBatches
 from engine.training.class_weights import class_weights
-from engine.training.features import Features
+from engine.training.feature_store import Features
 from engine.training.metrics import Tally
 from engine.training.optim import make_optimizer
 

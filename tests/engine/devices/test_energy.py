@@ -21,7 +21,7 @@ from engine.progress import WorkDone
 from engine.training import checkpoint
 from engine.training.best import BestEpoch
 from engine.training.course import Course
-from engine.training.features import Features
+from engine.training.feature_store import Features
 from engine.training.fit import fit
 from engine.training.run import at_the_start
 from tests.engine.parted import EXTRACTION, data_set, run_in

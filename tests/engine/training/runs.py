@@ -21,7 +21,8 @@ from engine.models.backbones import Network, Preprocessing, build
 from engine.specs.presets import presets
 from engine.specs.strategy import Strategy, changed_strategy
 from engine.training.batches import InputImages
-from engine.training.features import FeatureStore, extracted
+from engine.training.feature_store import FeatureStore
+from engine.training.features import extracted
 from engine.training.fit import fit
 from engine.training.run import Run, at_the_start
 

@@ -16,6 +16,7 @@ from engine.cached_rows import as_digests
 from engine.data.dataset import Sample
 from engine.data.pixels import InMemory
 from engine.data.prepared import Prepared, PreparedPart
+from engine.devices.meters import Cost
 from engine.models.backbones import Network, Preprocessing, build, features
 from engine.models.fused import TOLERANCE, fused
 from engine.progress import WorkDone
@@ -23,10 +24,11 @@ from engine.running.failures import failure
 from engine.specs.presets import presets
 from engine.specs.spec import Arithmetic
 from engine.specs.strategy import Strategy, changed_strategy
-from engine.training import batches
+from engine.training import batches, feature_store
 from engine.training import features as module
 from engine.training.batches import InputImages, feature_feed
-from engine.training.features import Cost, FeatureStore, NotFiniteError, extracted
+from engine.training.feature_store import FeatureStore
+from engine.training.features import NotFiniteError, extracted
 from engine.training.memory import TooLargeError
 from tests.engine.work import result
 
@@ -170,7 +172,7 @@ def test_features_that_do_not_fit_are_told_before_they_fill_the_memory(
 ) -> None:
     if where == "from the cache":
         table(strategy(flip=True, views=2))
-    monkeypatch.setattr(module, "free_memory", lambda: 2**17)
+    monkeypatch.setattr(feature_store, "free_memory", lambda: 2**17)
     with pytest.raises(TooLargeError, match=r"features of 12 images in 3 views, 1,024 numbers each, are 0\.0 GiB"):
         table(strategy(flip=True, views=2))
 
@@ -185,7 +187,7 @@ def test_features_that_overflow_are_told_and_not_kept(
     store = FeatureStore(ThreadPoolExecutor(1))
     with pytest.raises(NotFiniteError, match=f"not finite in {precision}; {advice}") as raised:
         table(strategy(), net=net, store=store, precision=precision)
-    assert not store.tables and not list(cache.entries())
+    assert not store.held and not list(cache.entries())
     assert failure("a-0", raised.value).message == str(raised.value)
 
 
@@ -195,9 +197,9 @@ def test_features_of_earlier_runs_make_room(where: str, monkeypatch: pytest.Monk
         table(strategy())
     store = FeatureStore(ThreadPoolExecutor(1))
     first, _ = table(strategy(), images("others"), store=store)
-    monkeypatch.setattr(module, "free_memory", lambda: first.nbytes if not store.tables else first.nbytes - 1)
+    monkeypatch.setattr(feature_store, "free_memory", lambda: first.nbytes if not store.held else first.nbytes - 1)
     second, _ = table(strategy(), store=store)
-    assert [one is second for one in store.tables.values()] == [True]
+    assert [one.table is second for one in store.held.values()] == [True]
 
 
 def test_features_that_do_not_fit_on_the_device_stay_in_memory(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -206,8 +208,8 @@ def test_features_that_do_not_fit_on_the_device_stay_in_memory(monkeypatch: pyte
     moved: list[Tensor] = []
     monkeypatch.setattr("engine.training.batches.on_device", lambda batch, _: moved.append(batch) or batch)
     assert sum(len(inputs) for inputs, _ in kept.train(1, 0)) == sum(map(len, moved)) == TRAIN
-    monkeypatch.setattr(module, "fits_on", lambda *_: False)
-    assert module._place(FeatureStore(ThreadPoolExecutor(1)), (1, 12, 1024), torch.device("meta")).type == "cpu"
+    monkeypatch.setattr(feature_store, "fits_on", lambda *_: False)
+    assert feature_store.place(FeatureStore(ThreadPoolExecutor(1)), (1, 12, 1024), torch.device("meta")).type == "cpu"
 
 
 def test_views_of_other_training_images_are_extracted_anew() -> None:
@@ -385,7 +387,7 @@ def test_whatever_changes_them_they_are_extracted_anew(change: str) -> None:
     assert len([entry for entry in cache.entries() if entry.kind == "features"]) == 2
 
 
-@pytest.mark.parametrize("name", [module.FEATURES, module.COST])
+@pytest.mark.parametrize("name", [feature_store.FEATURES, feature_store.COST])
 @pytest.mark.parametrize("content", [b"", b"no array"])
 def test_a_broken_entry_is_extracted_anew(name: str, content: bytes) -> None:
     first, _ = table(strategy())

@@ -19,7 +19,8 @@ from engine.models.backbones import Network
 from engine.running.failures import failure
 from engine.specs.strategy import Strategy
 from engine.training.batches import MicroBatches
-from engine.training.features import FeatureStore, extracted
+from engine.training.feature_store import FeatureStore
+from engine.training.features import extracted
 from engine.training.fit import fit
 from engine.training.memory import DoesNotFitError, shortage
 from engine.training.run import Run, Training, at_the_start
