@@ -29,6 +29,7 @@ import platformdirs
 from msgspec import Struct
 
 from engine.errors import UserError
+from engine.files import sync
 from engine.text import shown
 
 if TYPE_CHECKING:
@@ -248,8 +249,7 @@ def _sealed(path: Path, description: str) -> int:
     meta = path / META
     meta.write_bytes(msgspec.json.encode(Meta(shown(description), size)))
     for written in (*files, meta):
-        with written.open("r+b") as opened:
-            os.fsync(opened.fileno())
+        sync(written)
     return size
 
 

@@ -7,7 +7,6 @@ code is ever read.
 
 from __future__ import annotations
 
-import os
 import re
 import time
 from collections.abc import Generator
@@ -21,6 +20,7 @@ from msgspec import Struct
 from torch import Tensor
 from torchvision.models import WeightsEnum
 
+from engine.files import sync
 from engine.models import mirror as package_index
 from engine.models.backbones import MisfitError, Network, build, default_weights
 from engine.models.download import SourceError, download
@@ -273,8 +273,7 @@ def _kept(partial: Path, target: Path, expected: str, origin: str) -> FoundWeigh
     found = sha256_of(partial)
     if not expected or not found.startswith(expected):
         raise SourceError(f"what came is another file (SHA-256 {found[:8]}… instead of {expected[:8]}…)")
-    with partial.open("rb+") as file:
-        os.fsync(file.fileno())
+    sync(partial)
     partial.replace(target)
     return FoundWeights(target, origin)
 

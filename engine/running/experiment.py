@@ -38,6 +38,7 @@ from engine.models.backbones import Preprocessing, check_trains, preprocessing
 from engine.models.weights import WeightsError, given
 from engine.running.controls import Controls, Interrupted
 from engine.running.one_run import run_events
+from engine.running.pending import PendingRuns
 from engine.running.shared import Shared
 from engine.specs.spec import Arithmetic, Experiment, planned_runs
 from engine.specs.strategy import Strategy
@@ -116,24 +117,8 @@ def _run(
     if earlier.data is not None and not earlier.data.test:  # it began when no part was set apart for a test
         dataset = msgspec.structs.replace(dataset, test=())
     state = _begin(experiment, dataset, log, describe(device), earlier)
-    left = {one.run for one in state.runs if is_left(one)}
-    skipped: set[str] = set()
-
-    def has_more(name: str) -> bool:
-        """Whether a run's checkpoint holds a best epoch that no other file does: its process was killed before."""
-        best = checkpoint.best_epoch(log.folder, name)
-        return best > 0 and not any((one.run, one.kind, one.epoch) == (name, "best", best) for one in state.files)
-
-    def leave_out(name: str) -> None:
-        if name in left and has_more(name):
-            skipped.add(name)  # to be saved it needs its images, when its turn comes
-        elif name in left:
-            left.remove(name)
-            log.append(ev.RunFinished(run=name, end="skipped", memory=memory.sample()))
-            if log.is_on_disk():
-                checkpoint.remove(log.folder, name)
-
-    controls = Controls(log.folder, log, meters, asked, earlier, leave_out)
+    pending = PendingRuns(log, memory, state)
+    controls = Controls(log.folder, log, meters, asked, earlier, pending.skip)
     with ThreadPoolExecutor(1, thread_name_prefix="cache") as later:
         shared = Shared(
             experiment=experiment,
@@ -150,19 +135,17 @@ def _run(
             backbones={run.strategy.backbone for run in state.runs if is_left(run)},
         )
         for planned in planned_runs(experiment):
-            known = state.run(planned.name)
-            if planned.name not in left:
+            name, known = planned.name, state.run(planned.name)
+            if not pending.take(name):
                 if known.status in ("finished", "skipped"):  # a process that was killed right then had no time for it
-                    checkpoint.remove(log.folder, planned.name)
+                    checkpoint.remove(log.folder, name)
                 continue
-            left.remove(planned.name)
             if shared.prepared:
                 release_memory()  # of the run before
-            logged = known.latest.epoch if known.latest else 0
-            view = views[planned.strategy.name]
-            events = run_events(shared, planned, view, logged, has_more=has_more(planned.name))
-            with _heartbeat(log, memory, planned.name):
-                action = _drive(events, log, controls, planned.name, skip=planned.name in skipped)
+            logged, view = known.latest.epoch if known.latest else 0, views[planned.strategy.name]
+            events = run_events(shared, planned, view, logged, has_more=pending.has_more(name))
+            with _heartbeat(log, memory, name):
+                action = _drive(events, log, controls, name, skip=name in pending.skipped)
             if action == "suspend":
                 return None
             if action == "stop":
@@ -177,32 +160,17 @@ def _begin(
     first: Event
     if earlier.spec is None:
         data = summary(dataset)
-        images, costs = data_size(data, experiment.folds), earlier_costs(log.folder.parent)
+        size, costs = data_size(data, experiment.folds), earlier_costs(log.folder.parent)
         first = ev.ExperimentStarted(
             name=log.folder.name,
             spec=experiment,
             data=data,
             device=device,
             versions=versions(),
-            forecast=forecast(costs, experiment, images, [device]),
+            forecast=forecast(costs, experiment, size, [device]),
         )
-        warnings = [*dataset.warnings]
-        if data.leak is not None and leaks.is_far_above(data.leak):
-            warnings.append(leaks.leak_sentence(data.leak))
-        for one in experiment.strategies:
-            if still := stands_still_from(one):
-                rate = f"{type(one.schedule).__name__} leaves a thousandth of the learning rate or less"
-                warnings.append(
-                    f"{one.name}: from epoch {still} of {one.epochs}, {rate}, so it learns almost nothing; "
-                    "use a schedule that suits this many epochs"
-                )
-            if _is_alike_for_seeds(one, experiment):
-                warnings.append(
-                    f"{one.name}: the seed only affects how its regularisation is cross-validated, so its "
-                    f"{len(experiment.seeds)} runs may give the same network; one seed may be enough"
-                )
-        if experiment.weights == "none":
-            warnings.append("weights are initialised at random (weights: none): this is not transfer learning")
+        leak = [leaks.leak_sentence(data.leak)] if data.leak is not None and leaks.is_far_above(data.leak) else []
+        warnings = [*dataset.warnings, *leak, *_doubts(experiment)]
     else:
         first = ev.ExperimentResumed(host=socket.gethostname(), pid=os.getpid(), device=device, versions=versions())
         warnings = _changes(earlier, first)
@@ -211,6 +179,24 @@ def _begin(
         warnings.append(f"{listed(beside)} {are} also running on this machine: all times are inflated")
     written = [log.append(first), *(log.append(ev.Warned(message=message)) for message in warnings)]
     return replay([event for event in written if isinstance(event, AnyEvent)], earlier)
+
+
+def _doubts(experiment: Experiment) -> Iterator[str]:
+    """What of the settings may not be what a person means."""
+    for one in experiment.strategies:
+        if still := stands_still_from(one):
+            rate = f"{type(one.schedule).__name__} leaves a thousandth of the learning rate or less"
+            yield (
+                f"{one.name}: from epoch {still} of {one.epochs}, {rate}, so it learns almost nothing; "
+                "use a schedule that suits this many epochs"
+            )
+        if _is_alike_for_seeds(one, experiment):
+            yield (
+                f"{one.name}: the seed only affects how its regularisation is cross-validated, so its "
+                f"{len(experiment.seeds)} runs may give the same network; one seed may be enough"
+            )
+    if experiment.weights == "none":
+        yield "weights are initialised at random (weights: none): this is not transfer learning"
 
 
 def _is_alike_for_seeds(strategy: Strategy, experiment: Experiment) -> bool:
