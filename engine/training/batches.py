@@ -109,12 +109,11 @@ def derived_seed(*parts: int) -> int:
 
 
 def batch_sizes(count: int, size: int) -> list[int]:
-    """So many images cut into batches; a last batch of one image joins the one before, since batch norm needs two."""
+    """So many images cut into batches; a single image that is left joins the last one, since batch norm needs two."""
     full, rest = divmod(count, size)
-    sizes = [size] * full + ([rest] if rest else [])
-    if len(sizes) > 1 and sizes[-1] == 1:
-        sizes[-2:] = [sizes[-2] + 1]
-    return sizes
+    if full and rest == 1:
+        return [size] * (full - 1) + [size + 1]
+    return [size] * full + ([rest] if rest else [])
 
 
 def evaluation_batch(device: torch.device, at_once: int | None = None) -> int:
