@@ -1,4 +1,4 @@
-"""What was prepared once and may be needed again: folders of files below the user's cache, by what they were made from.
+"""The cache: what was prepared once for later experiments, in folders named after what it was made from.
 
 Own code since no cache library hands out files to map into memory, and the usual ones pickle. Imports without torch.
 
@@ -269,7 +269,7 @@ def _make_room(size: int, most: int, besides: Path | None = None) -> bool:
 
 
 def _remove(path: Path) -> bool:
-    """Takes it out of sight at once, whoever still reads it; whether that went well."""
+    """Removes an entry, at once also for those who still read it; whether that went well."""
     gone = folder() / f"{PARTIAL}0-{secrets.token_hex(4)}"
     try:
         path.rename(gone)

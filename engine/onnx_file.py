@@ -1,4 +1,4 @@
-"""A trained network as an ONNX file, which is kept only where it answers as the network does.
+"""Exporting a trained network as an ONNX file, kept only if onnxruntime gets PyTorch's probabilities from it.
 
 Needs the extra ``onnx``. Not one of :mod:`engine.export`'s formats: those are made without torch.
 """

@@ -1,4 +1,4 @@
-"""What a trained network says of images that its run never saw, seen as the run saw its own."""
+"""Classifying images with a trained network, prepared as its run prepared its own."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ class TrainedNetwork(NamedTuple):
 
 
 class Prediction(NamedTuple):
-    """Of one image the probabilities (0..1) of the classes in their order; none where it cannot be read, and why."""
+    """The probabilities (0..1) of the classes for an image, in their order; none where it cannot be read, and why."""
 
     path: str
     probabilities: tuple[float, ...]

@@ -1,4 +1,4 @@
-"""Ranking backbones before anything trains, by what their features of the training images already tell apart."""
+"""Ranking backbones before anything trains, by how well their features of the training images tell classes apart."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The comparison as a table of words: one aspect a line, one value a column. Shared by the terminal and the exports."""
+"""The comparison as a table of text, an aspect a line, a strategy or run a column; for the terminal and the exports."""
 
 from __future__ import annotations
 
@@ -240,8 +240,8 @@ def _number(
 
 
 def _accuracy_range(shown: Sequence[Column], part: MeasuredPart) -> list[Aspect]:
-    """Below an accuracy: of several runs the least and the most, of a single one, or of probes that are equally
-    accurate, its 95 % interval.
+    """The line below an accuracy: of several runs the least and the most, of a single one, or of probes that are
+    equally accurate, its 95 % interval.
     """
 
     def spread_of(rows: Sequence[Row]) -> str:

@@ -76,7 +76,7 @@ def _support(by_column: Sequence[Sequence[Scores]]) -> Counter[str]:
 
 
 def _no_seed_moves(shown: Sequence[Column]) -> list[str]:
-    """Of which strategies several seeds are one network."""
+    """That several seeds gave some strategies one and the same network."""
     alike = [column.title for column in shown if no_seed_moves(column.rows)]
     if not alike:
         return []

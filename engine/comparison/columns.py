@@ -1,4 +1,4 @@
-"""What stands side by side: strategies with all their runs, or runs one by one. Imports without numpy."""
+"""The columns of a comparison: strategies with all their runs, or single runs. Imports without numpy."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ def is_spread(numbers: Sequence[float], runs: Sequence[Row | RunState]) -> bool:
 
 
 def _are_probes(runs: Sequence[Row | RunState]) -> bool:
-    """Of which a seed changes hardly more than how the regularisation is cross-validated."""
+    """Whether they are all probes, of which a seed changes hardly more than how regularisation is cross-validated."""
     return all(run.is_probe and run.fold is None for run in runs)
 
 

@@ -1,4 +1,4 @@
-"""Which classes are taken for which, by column of the comparison. Imports without numpy."""
+"""Confusion matrices, and the pairs of classes that are confused most. Imports without numpy."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ MOST_PAIRS = 6
 
 
 class Cell(NamedTuple):
-    """Of a confusion matrix: images of the class ``true`` that were taken for ``predicted``."""
+    """A cell of a confusion matrix: images of the class ``true`` that were taken for ``predicted``."""
 
     true: str
     predicted: str
@@ -35,7 +35,7 @@ class Confused(Struct, frozen=True):
 
     @property
     def cell(self) -> Cell:
-        """Where it is in the matrix."""
+        """The cell of the matrix that counts these images."""
         return Cell(self.true, self.predicted)
 
 

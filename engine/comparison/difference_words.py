@@ -1,4 +1,4 @@
-"""What a paired difference says, in a sentence. Imports without numpy."""
+"""A paired difference as a sentence. Imports without numpy."""
 
 from __future__ import annotations
 

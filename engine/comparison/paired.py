@@ -57,7 +57,7 @@ class PairedRuns(NamedTuple):
 
     @property
     def runs(self) -> int:
-        """Of either strategy."""
+        """How many runs either strategy has."""
         return sum(int(right.shape[1]) for right in self.right)
 
     @property
@@ -257,7 +257,7 @@ def _sure(paired: PairedRuns, units: Units) -> _Sure:
 
 
 def _resampled(paired: PairedRuns, units: Units) -> _Sure:
-    """By the bootstrap and the permutation of the units, and the spread of seeds."""
+    """What the bootstrap and the permutation of the units tell, with the spread of seeds."""
     count = len(units.sums)
     if count < 2:  # a single unit tells nothing
         return _Sure(-1.0, 1.0, p=1.0)
@@ -317,8 +317,8 @@ def _noise(variance: float, freedom: float, rng: np.random.Generator) -> NDArray
 
 
 def _seed_variance(measured: Sequence[PerImage], seeds: Sequence[Whole]) -> tuple[float, int]:
-    """Of the difference of the means of what was ``measured`` in each fold, as far as the seeds make it vary; with its
-    degrees of freedom. Of one seed alone, as far as its runs vary.
+    """The variance that the seeds cause in the difference of means of what was ``measured`` in each fold, with its
+    degrees of freedom. Of one seed alone, the variance among its runs.
     """
     total = sum(fold.shape[2] for fold in measured)
     variance, freedom = 0.0, 0

@@ -1,4 +1,4 @@
-"""Which runs are compared on the same images, and what came of it."""
+"""The paired difference of every two strategies, from the files of predictions that their runs left."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a run's best epoch said of every image, read from the file that the run left. numpy, no torch."""
+"""Reading a run's file of predictions: what its best epoch said of every image. numpy, no torch."""
 
 from __future__ import annotations
 
@@ -123,7 +123,7 @@ def units_of(groups: Sequence[str], paths: Sequence[str]) -> NDArray[np.int64]:
 
 
 def cross_entropies(predicted: Predictions) -> NDArray[np.float64]:
-    """Of each image (N,), in nats: finite, even where a true class was given no chance."""
+    """The cross-entropy of each image (N,), in nats: finite, even where a true class was given no chance."""
     given = predicted.probabilities[np.arange(len(predicted.labels)), predicted.labels]
     return np.asarray(-np.log(np.maximum(given, np.finfo(np.float64).eps)))
 

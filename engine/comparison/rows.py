@@ -236,7 +236,7 @@ def _counts(state: ExperimentState) -> DataCounts:
 
 
 def _leak(state: ExperimentState) -> Leak | None:
-    """That of the split; folds keep groups whole."""
+    """The leak of the split; None with folds, which keep groups whole."""
     folded = state.spec is not None and state.spec.folds is not None
     return None if state.data is None or folded else state.data.leak
 
@@ -325,13 +325,13 @@ def _with_targets(rows: Sequence[Row], runs: Sequence[RunState | None]) -> tuple
 
 
 def _finite(row: Row) -> Row:
-    """Without the infinite sums and ratios that a damaged log may make."""
+    """The row without infinite sums and ratios, which a damaged log may make."""
     numbers = {name: value for name in row.__struct_fields__ if isinstance(value := getattr(row, name), float)}
     return replace(row, **{name: None for name, value in numbers.items() if not math.isfinite(value)})
 
 
 def _interval(measured: Metrics, scores: Scores | None) -> tuple[float, float]:
-    """That of an accuracy in the log; its images' groups are known from the predictions."""
+    """The interval of an accuracy in the log; its images' groups are known from the predictions."""
     groups, effect = (scores.groups, scores.design_effect) if scores else (0, 1.0)
     return accuracy_interval(measured.accuracy, measured.images, groups, effect)
 

@@ -22,8 +22,8 @@ MOST_RANKED = 100
 
 
 class ClassScores(Struct, frozen=True):
-    """Of one class: ``support``, its images; ``recall``, the share of them that was found; ``precision``, the share of
-    what was taken for it that is of it. In 0..1; None where that would be 0/0.
+    """Measures of one class: ``support``, its images; ``recall``, the share of them that was found; ``precision``, the
+    share of what was taken for it that is of it. In 0..1; None where that would be 0/0.
     """
 
     name: str
@@ -143,7 +143,7 @@ def _ranking(predicted: Predictions, positive: int) -> tuple[float | None, float
 
 
 def _log_loss(predicted: Predictions) -> float:
-    """As scikit-learn's, which takes seconds where there are a thousand classes."""
+    """The same as scikit-learn's log loss, which takes seconds where there are a thousand classes."""
     return float(predictions.cross_entropies(predicted).mean())
 
 

@@ -170,7 +170,7 @@ def _known(values: Iterable[float | None]) -> list[float]:
 
 
 def _cost(number: float | None) -> float | None:
-    """None of nothing as well, since there is no share of it."""
+    """The number; None also of nothing, since there is no share of it."""
     return number if number is not None and number > 0 else None
 
 

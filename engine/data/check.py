@@ -139,7 +139,7 @@ def _grouped(samples: Sequence[Sample], pattern: str, root: str) -> tuple[Sample
 def _equal(
     near: NearPairs, seen: Sequence[str], files: Mapping[str, str], look_of: Mapping[str, Look], workers: int
 ) -> Generator[WorkDone, None, dict[str, str]]:
-    """By the digest of bytes the one that stands for it, where others have the same pixels; yields how far it is.
+    """For each digest the one that stands for it where others have the same pixels; yields how far it is.
 
     Decoded whole are those alone that look the same as another to the last bit.
     """

@@ -1,4 +1,4 @@
-"""What image files contain, as digests: two files of the same bytes are the same image, whatever their names."""
+"""Digests of image files: two files of the same bytes are the same image, whatever their names."""
 
 from __future__ import annotations
 

@@ -239,7 +239,7 @@ def _column(header: list[str], names: tuple[str, ...], of_what: str, where: str)
 
 
 def _group_note(header: list[str], where: str) -> str:
-    """That a column may tell which images belong together; empty where none looks like it."""
+    """A note that a column may tell which images belong together; empty where none looks like it."""
     found = _group_column(header)
     return found and f"{where}: column {shown(found, 60)} may say which images belong together: name it as the group"
 

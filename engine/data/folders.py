@@ -161,7 +161,7 @@ def images_at(path: Path) -> list[str]:
 
 
 def labels_at(folder: Path, images: Sequence[str], classes: Collection[str]) -> tuple[dict[str, str], tuple[str, ...]]:
-    """Of the images below a folder the classes, by their paths, and warnings: no class where no folder is one.
+    """The classes of the images below a folder, by their paths, and warnings: no class where no folder is one.
 
     A class has a folder of its name in the folder itself, or in its train, val or test folder.
     """

@@ -1,4 +1,4 @@
-"""From images as they were found to training, validation and test. Imports without torch."""
+"""Dividing the images that were found into training, validation and test. Imports without torch."""
 
 from __future__ import annotations
 

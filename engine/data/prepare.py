@@ -1,4 +1,4 @@
-"""Every image of a data set decoded once, kept where there is room, and found again by the next experiment."""
+"""Decoding every image of a data set once, keeping it where there is room, for the next experiment too."""
 
 from __future__ import annotations
 
@@ -61,12 +61,12 @@ class Squares(NamedTuple):
 
     @property
     def shape(self) -> tuple[int, int, int, int]:
-        """That of all of them."""
+        """The shape of all squares together."""
         return len(self.files), self.side, self.side, 3
 
     @property
     def nbytes(self) -> int:
-        """The bytes of all of them."""
+        """The bytes of all squares together."""
         return math.prod(self.shape)
 
     @property
@@ -142,7 +142,9 @@ def _decoded(
 
 
 def _on_demand(squares: Squares, device: torch.device, reasons: Reasons) -> OnDemand:
-    """Unless another process, which had taken the room on the disk first, has decoded them by then."""
+    """Pixels that are decoded whenever they are needed, unless another process, which had taken the room on the disk
+    first, has decoded them by then.
+    """
 
     def elsewhere() -> Mapped | None:
         pixels, theirs = _found(squares, torch.device("cpu"), False, ()) or (None, Reasons())

@@ -1,4 +1,4 @@
-"""A data set whose images are decoded, as it is trained on."""
+"""A data set whose images are decoded: what runs train on and are measured on."""
 
 from __future__ import annotations
 

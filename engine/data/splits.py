@@ -1,4 +1,4 @@
-"""Training and validation: the names that parts go by, and dividing what comes undivided. Imports without torch."""
+"""The names of the parts train, val and test, and stratified splits and folds of images. Imports without torch."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Where training runs."""
+"""Choosing the device on which runs train, and describing it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""In which precision a device computes."""
+"""Choosing the precision in which a device computes, and setting it."""
 
 from __future__ import annotations
 

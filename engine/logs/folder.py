@@ -61,7 +61,7 @@ def onnx_file(folder: Path, run: str) -> Path:
 
 
 def checkpoint_file(folder: Path, run: str) -> Path:
-    """Where a run stands that is not over."""
+    """The checkpoint of a run that is not over."""
     return folder / "checkpoints" / run / "last.safetensors"
 
 

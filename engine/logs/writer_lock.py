@@ -1,4 +1,4 @@
-"""Who writes an experiment's log: one process at a time. Imports without torch."""
+"""The lock that lets one process at a time write an experiment's log. Imports without torch."""
 
 from __future__ import annotations
 
@@ -75,7 +75,7 @@ def writer(folder: Path) -> str:
 
 
 def busy(folder: Path) -> LogBusyError:
-    """That another process writes the experiment's log, and which."""
+    """The error that another process writes the experiment's log, which it names."""
     return LogBusyError(f"{folder.name} is being written by {writer(folder) or 'another process'}")
 
 

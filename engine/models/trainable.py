@@ -1,4 +1,4 @@
-"""What of a network trains: the one place that says so. All else is frozen, stays in eval mode, and does not move."""
+"""Which parts of a network train, decided here alone. All else is frozen and stays in eval mode."""
 
 from __future__ import annotations
 

@@ -208,7 +208,7 @@ def _at(path: Path, backbone: str) -> FoundWeights:
 
 
 def _sha256(path: Path) -> str:
-    """That of a file, counted anew only where it has changed: every run asks for its weights'."""
+    """The SHA-256 of a file, computed anew only where it has changed: every run asks for its weights'."""
     now = path.stat()
     return _counted(path, now.st_ino, now.st_size, now.st_mtime_ns)
 

@@ -182,7 +182,7 @@ def _begin(
 
 
 def _doubts(experiment: Experiment) -> Iterator[str]:
-    """What of the settings may not be what a person means."""
+    """Warnings about settings that may not be what a person means."""
     for one in experiment.strategies:
         if still := stands_still_from(one):
             rate = f"{type(one.schedule).__name__} leaves a thousandth of the learning rate or less"
@@ -206,7 +206,7 @@ def _is_alike_for_seeds(strategy: Strategy, experiment: Experiment) -> bool:
 
 
 def _changes(earlier: ExperimentState, now: ev.ExperimentResumed) -> list[str]:
-    """In what the process that goes on differs from the one before, in words."""
+    """What differs between the process that goes on and the one before, in words."""
     found = [
         f"resumed with {name} {version} (was {earlier.versions[name]})"
         for name, version in now.versions.items()

@@ -1,4 +1,4 @@
-"""The strategies that have a name: a rung of the ladder for any backbone, and a person's own. Imports without torch."""
+"""Strategies by name: a rung of the ladder for any backbone, and a person's own. Imports without torch."""
 
 from __future__ import annotations
 

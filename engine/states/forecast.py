@@ -198,7 +198,7 @@ def _is_alike(cost: RunCost, experiment: Experiment, data: DataSize) -> bool:
 
 
 def _computing(strategy: Strategy) -> Hashable:
-    """What of a strategy decides how long an image takes."""
+    """The settings of a strategy that decide how long an image takes."""
     optimizer = strategy.optimizer if strategy.is_probe else type(strategy.optimizer)
     kind = strategy.backbone, strategy.trains, strategy.head, strategy.image_size, strategy.batch_size, optimizer
     return *kind, strategy.is_augmented, strategy.extracted_views

@@ -1,4 +1,4 @@
-"""What a model is fed: batches of images, or of features where the backbone is frozen.
+"""The batches that a model is fed: of images, or of features where the backbone is frozen.
 
 The order of images, the augmentation and dropout derive from (seed, epoch, step) alone, so a batch is the same
 however the process got to it. Nothing here waits for the device.
@@ -202,7 +202,7 @@ class _Piece(NamedTuple):
 
 
 def _pieces(sizes: list[int], first: int, micro_batches: MicroBatches) -> list[_Piece]:
-    """Those of the batches of an epoch. ``first``: batches to skip."""
+    """The pieces of the batches of an epoch. ``first``: batches to skip."""
     return [
         _Piece(step, number == 0, size)
         for step, batch in enumerate(sizes[first:], start=first)

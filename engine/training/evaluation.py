@@ -1,4 +1,4 @@
-"""Forward passes alone: what a network says of the images of a part, and the test of the best epoch."""
+"""Evaluating a network on a part of the images, and measuring the best epoch on the test part."""
 
 from __future__ import annotations
 

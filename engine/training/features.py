@@ -111,7 +111,7 @@ def _extract(
     finite = torch.ones((), dtype=torch.bool, device=images.device)
 
     def told() -> WorkDone:
-        """What is told is done, and fit to be kept."""
+        """How far it is, told once the device has done it and the features are finite, so that they may be kept."""
         wait_for(images.device)
         _check(finite, precision)
         filling.cost = before + (store.meters() - began)

@@ -218,7 +218,7 @@ def _solve(
 
 @contextmanager
 def _threads(task: _Task) -> Iterator[None]:
-    """As many threads on a CPU as are worth it."""
+    """Computes with as many threads on a CPU as are worth it."""
     usual = torch.get_num_threads()
     if task.features.numel() > SMALL:
         yield

@@ -1,4 +1,4 @@
-"""What is paid only once, before the time of any run counts."""
+"""One step before the time of a run counts, for what is paid only once: loading, choosing and compiling kernels."""
 
 from __future__ import annotations
 
