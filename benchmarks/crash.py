@@ -25,10 +25,10 @@ from typing import Any, Literal
 
 from safetensors import safe_open
 
-import engine.run
+import engine.running.one_run
 from benchmarks.images import write_images
 from benchmarks.report import header, table
-from engine.folders.history import read_state
+from engine.history.experiment_state import read_state
 from engine.hosts import process, thread
 from engine.logs.log import EventLog, event_reader
 from engine.specs.presets import presets
@@ -170,8 +170,8 @@ def _anywhere(dice: random.Random, events: int) -> Kill:
 
 def _save_often() -> None:
     """Where the run stands is saved at many steps, and every step is told, so that any of them can be the last."""
-    engine.run.EPOCH_SECONDS = engine.run.SAVING_SHARE = 0
-    engine.run.STEP_SECONDS = 0.1
+    engine.running.one_run.EPOCH_SECONDS = engine.running.one_run.SAVING_SHARE = 0
+    engine.running.one_run.STEP_SECONDS = 0.1
     fit.PROGRESS_SECONDS = 0  # type: ignore[attr-defined]
 
 

@@ -19,7 +19,9 @@ from engine.specs.spec import DataSource, Experiment
 from engine.units import size
 
 tune_process()  # as the host does, before torch is loaded
-importlib.import_module("engine.experiment")  # the host would do it later, and it is not to be counted as training
+importlib.import_module(
+    "engine.running.experiment"
+)  # the host would do it later, and it is not to be counted as training
 
 
 def train(task: Task) -> Trained:

@@ -16,7 +16,7 @@ from engine.logs import events as ev
 from engine.logs.events import AnyEvent
 from engine.logs.log import event_reader
 from engine.states.eta import remaining_seconds
-from engine.states.fold import fold
+from engine.states.replay import replay
 from engine.states.state import ExperimentState
 
 LATER = (1 / 3, 1 / 2, 2 / 3)
@@ -45,7 +45,7 @@ FORECAST_HEAD = ("strategy", "runs", "epochs", "foretold, s", "took, s", "off")
 
 
 def _rows(events: Sequence[AnyEvent]) -> Iterator[tuple[str, ...]]:
-    for run in fold(events).runs:
+    for run in replay(events).runs:
         if run.status != "finished" or len(run.epochs) < 2 or run.probe is not None:
             continue
         begin = next(
@@ -64,7 +64,7 @@ def said(events: Sequence[AnyEvent], run: str, begin: float, end: float) -> Iter
     """What the log foretold of a run whose epochs took from ``begin`` to ``end``, elapsed seconds, at each event."""
     state = ExperimentState()
     for event in events:
-        state = fold([event], state)
+        state = replay([event], state)
         if state.decoded is None or not begin <= event.elapsed < end:
             continue
         left = remaining_seconds(state.run(run), state.decoded.train, state.decoded.val)
@@ -75,7 +75,7 @@ def said(events: Sequence[AnyEvent], run: str, begin: float, end: float) -> Iter
 
 def _forecasts(events: Sequence[AnyEvent]) -> Iterator[tuple[str, ...]]:
     """What was foretold of strategies all of whose runs finished, and what these took from their first event on."""
-    state = fold(events)
+    state = replay(events)
     spans: dict[str, list[float]] = {}
     for event in events:
         spans.setdefault(getattr(event, "run", ""), []).append(event.elapsed)

@@ -8,13 +8,13 @@ from datetime import datetime
 from pathlib import Path
 
 from engine.logs.log import event_reader
-from engine.states.fold import fold
+from engine.states.replay import replay
 from tui.app import TlTui
 
 
 async def picture(folder: Path) -> str:
     """The Live screen as SVG, with the clock at the log's last event."""
-    heard = fold(event_reader(folder).read()).heard or datetime.now()
+    heard = replay(event_reader(folder).read()).heard or datetime.now()
     app = TlTui(folder.parent, clock=lambda: heard)
     async with app.run_test(size=(120, 40)) as pilot:
         app.open_experiment(folder)

@@ -1,4 +1,4 @@
-"""What was prepared once and may be needed again: folders of files below the user's cache, by what they were made from.
+"""The cache: what was prepared once for later experiments, in folders named after what it was made from.
 
 Own code since no cache library hands out files to map into memory, and the usual ones pickle. Imports without torch.
 
@@ -28,7 +28,8 @@ import msgspec
 import platformdirs
 from msgspec import Struct
 
-from engine.specs.toml import SpecError
+from engine.errors import UserError
+from engine.files import sync
 from engine.text import shown
 
 if TYPE_CHECKING:
@@ -75,18 +76,18 @@ class Writing(NamedTuple):
 
 
 def folder() -> Path:
-    """Where entries are; the environment variable TL_TUI_CACHE names another place, ``SpecError`` if it cannot."""
+    """Where entries are; the environment variable TL_TUI_CACHE names another place, ``UserError`` if it cannot."""
     named = os.environ.get("TL_TUI_CACHE")
     try:
         return Path(named).expanduser() if named else platformdirs.user_cache_path("tl-tui") / "prepared"
     except RuntimeError:
-        raise SpecError(f"TL_TUI_CACHE: {named!r} names nobody's home folder; give the whole path") from None
+        raise UserError(f"TL_TUI_CACHE: {named!r} names nobody's home folder; give the whole path") from None
 
 
 def limit() -> int:
     """Bytes that all entries together may take; 0 is no cache.
 
-    What TL_TUI_CACHE_GIB says, and no more than the disk has; ``SpecError`` if that is no number. If it says nothing,
+    What TL_TUI_CACHE_GIB says, and no more than the disk has; ``UserError`` if that is no number. If it says nothing,
     20 GiB, and no more than a quarter of what the disk has.
     """
     asked = _asked()
@@ -204,7 +205,7 @@ def _asked() -> int | None:
     try:
         return max(0, int(float(asked) * 2**30))
     except (ValueError, OverflowError):
-        raise SpecError(f"TL_TUI_CACHE_GIB: {asked!r} is not a number of GiB, such as 20 or 0.5") from None
+        raise UserError(f"TL_TUI_CACHE_GIB: {asked!r} is not a number of GiB, such as 20 or 0.5") from None
 
 
 def _begin(place: Path, size: int) -> Writing | None:
@@ -248,8 +249,7 @@ def _sealed(path: Path, description: str) -> int:
     meta = path / META
     meta.write_bytes(msgspec.json.encode(Meta(shown(description), size)))
     for written in (*files, meta):
-        with written.open("r+b") as opened:
-            os.fsync(opened.fileno())
+        sync(written)
     return size
 
 
@@ -269,7 +269,7 @@ def _make_room(size: int, most: int, besides: Path | None = None) -> bool:
 
 
 def _remove(path: Path) -> bool:
-    """Takes it out of sight at once, whoever still reads it; whether that went well."""
+    """Removes an entry, at once also for those who still read it; whether that went well."""
     gone = folder() / f"{PARTIAL}0-{secrets.token_hex(4)}"
     try:
         path.rename(gone)

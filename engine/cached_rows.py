@@ -1,4 +1,4 @@
-"""Entries of the cache with a row for each content: other contents that were prepared in the same way share its rows.
+"""Arrays in the cache with a row for each image file's content, which other data sets find again row by row.
 
 So one image more costs one image, and one less costs none. Imports without torch.
 """
@@ -37,7 +37,7 @@ def as_digests(contents: Iterable[str]) -> Digests:
 
 
 def entry_name(recipe: str, contents: Digests) -> str:
-    """That of the entry of exactly these contents; ``recipe`` is :func:`engine.cache.key` of how it was made."""
+    """The name of the entry of exactly these contents; ``recipe`` is :func:`engine.cache.key` of how it was made."""
     return f"{recipe}-{cache.key(contents.tobytes())}"
 
 

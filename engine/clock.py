@@ -1,4 +1,4 @@
-"""Measuring time, and when it is time to say something. Imports without torch."""
+"""A stopwatch that can stand still, and a limit on how often progress is told. Imports without torch."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ class Stopwatch:
 
 
 def every(seconds: float, clock: Callable[[], float]) -> Callable[[], bool]:
-    """A question that is answered with yes at most once in so many seconds of the clock."""
+    """A function that says yes at most once in so many seconds of the clock."""
     last = clock()
 
     def due() -> bool:

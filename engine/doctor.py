@@ -14,11 +14,11 @@ from engine import cache
 from engine.data.threads import usable_cores
 from engine.devices.device import choose_device, describe
 from engine.devices.precision import bf16_of, choose_precision
+from engine.errors import UserError
 from engine.logs.events import Device
 from engine.models.weight_files import hub_cache
 from engine.models.weights import WeightsError, find
 from engine.specs.presets import known_strategies
-from engine.specs.toml import SpecError
 from engine.text import counted
 from engine.units import size
 
@@ -31,7 +31,7 @@ class WeightsSource(Struct, frozen=True):
     here: bool
 
 
-class Report(Struct, frozen=True):
+class MachineReport(Struct, frozen=True):
     """What was found. ``precision`` is what ``auto`` picks, ``precision_reason`` why; ``cpus`` is how many this
     process may use; folders are named whether they exist or not.
     """
@@ -64,14 +64,14 @@ class Report(Struct, frozen=True):
         ]
 
 
-def examine(backbones: Sequence[str] = ()) -> Report:
+def examine(backbones: Sequence[str] = ()) -> MachineReport:
     """Looks at this machine, and for the weights of these backbones; uses no network and changes nothing.
 
-    Where none are named, for those of the known strategies: ``SpecError`` where a person's own cannot be read.
+    Where none are named, for those of the known strategies: ``UserError`` where a person's own cannot be read.
     """
     device = choose_device("auto")
     backbones = backbones or [*dict.fromkeys(strategy.backbone for strategy in known_strategies().values())]
-    return Report(
+    return MachineReport(
         python=platform.python_version(),
         platform=platform.platform(),
         torch=torch.__version__,
@@ -90,6 +90,6 @@ def examine(backbones: Sequence[str] = ()) -> Report:
 def _source(backbone: str) -> WeightsSource:
     try:
         found = find(backbone, "default")
-    except (SpecError, WeightsError) as error:
+    except (UserError, WeightsError) as error:
         return WeightsSource(backbone, str(error), here=False)
     return WeightsSource(backbone, found.origin, here=found.path is not None)

@@ -25,14 +25,22 @@ def whole(path: Path) -> Iterator[Path]:
     try:
         partial.touch()  # what cannot be written is told before the block
         yield partial
-        with partial.open("rb") as written:
-            os.fsync(written.fileno())
+        sync(partial)
         partial.replace(path)
     except OSError as error:
         raise OSError(error.errno, error.strerror, str(path)) from None
     finally:
         with suppress(OSError):  # gone by now, or never there, on a disk that can only be read
             partial.unlink()
+
+
+def sync(path: Path) -> None:
+    """Returns once the bytes of the file, or the names in the folder, are on the disk."""
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
 
 
 def private(path: str, flags: int) -> int:

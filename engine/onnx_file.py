@@ -1,4 +1,4 @@
-"""A trained network as an ONNX file, which is kept only where it answers as the network does.
+"""Exporting a trained network as an ONNX file, kept only if onnxruntime gets PyTorch's probabilities from it.
 
 Needs the extra ``onnx``. Not one of :mod:`engine.export`'s formats: those are made without torch.
 """
@@ -14,8 +14,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from engine.errors import UserError
 from engine.predict import TrainedNetwork
-from engine.specs.toml import SpecError
 from engine.text import in_one_line, shown
 
 INPUT, OUTPUT = "images", "probabilities"
@@ -49,7 +49,7 @@ def write(network: TrainedNetwork, path: Path, whose: Mapping[str, str]) -> floa
 
     Input ``images``, output ``probabilities``, as :class:`Graph` has them, any number of images at once. The metadata
     are those of ``best.safetensors``, and ``whose`` as JSON. The network is on the CPU, its weights 1.6 GB at most:
-    more of them PyTorch writes beside the file. ``SpecError`` where it cannot be exported, or as in :func:`difference`;
+    more of them PyTorch writes beside the file. ``UserError`` where it cannot be exported, or as in :func:`difference`;
     what is at ``path`` is of no use then. ``OSError`` where it cannot be written.
     """
     graph = Graph(network).eval()
@@ -77,7 +77,7 @@ def _exported(graph: Graph, crop: int) -> torch.onnx.ONNXProgram:
             verbose=False,
         )
     except torch.onnx.OnnxExporterError as error:
-        raise SpecError(
+        raise UserError(
             f"PyTorch cannot export this network: {shown(in_one_line(error.__cause__ or error))}"
         ) from error
     assert program is not None  # with dynamo it never is
@@ -86,7 +86,7 @@ def _exported(graph: Graph, crop: int) -> torch.onnx.ONNXProgram:
 
 def difference(graph: Graph, path: Path, crop: int) -> float:
     """By how much a probability that onnxruntime gets from the file differs from PyTorch's at most, on batches of
-    random images. ``SpecError`` where that is too much, or where it gets none.
+    random images. ``UserError`` where that is too much, or where it gets none.
     """
     batches = [_images(count, crop) for count in CHECKED_BATCHES]
     with torch.inference_mode():
@@ -95,11 +95,11 @@ def difference(graph: Graph, path: Path, crop: int) -> float:
         session = onnxruntime.InferenceSession(path, providers=["CPUExecutionProvider"])
         answers = [session.run([OUTPUT], {INPUT: images.numpy()})[0] for images in batches]
     except Exception as error:  # onnxruntime's have no class in common
-        raise SpecError(f"onnxruntime cannot run the exported file: {shown(in_one_line(error))}") from error
+        raise UserError(f"onnxruntime cannot run the exported file: {shown(in_one_line(error))}") from error
     apart = (torch.cat([torch.from_numpy(said) for said in answers]) - wanted).abs()
     largest = apart.max().item()
     if not bool((apart <= (LARGEST_SHARE * wanted + 1e-30).clamp(max=LARGEST_DIFFERENCE)).all()):  # nor where it is nan
-        raise SpecError(
+        raise UserError(
             f"the exported file does not match the network: probabilities differ by up to {largest:.1g}, "
             f"where {LARGEST_DIFFERENCE:g} plus {LARGEST_SHARE:.0%} of each is allowed"
         )

@@ -1,4 +1,4 @@
-"""What a trained network says of images that its run never saw, seen as the run saw its own."""
+"""Classifying images with a trained network, prepared as its run prepared its own."""
 
 from __future__ import annotations
 
@@ -18,18 +18,18 @@ from torch import nn
 
 from engine.comparison.predictions import Predictions, read
 from engine.data.augment import central, normalise
-from engine.data.dataset import DataError, summary
+from engine.data.dataset import summary
 from engine.data.discover import discover
 from engine.data.seen_before import SeenBefore, seen_before
 from engine.data.squares import Undecoded, decode_into
 from engine.data.threads import cores, in_order
 from engine.devices.device import choose_device
 from engine.devices.precision import use_precision
-from engine.folders.history import read_state
+from engine.errors import DataError, UserError
+from engine.history.experiment_state import read_state
 from engine.models.backbones import Preprocessing, build
 from engine.progress import WorkDone
 from engine.specs.strategy import Strategy
-from engine.specs.toml import SpecError
 from engine.states.state import RunState
 from engine.training.batches import evaluation_sizes
 
@@ -51,7 +51,7 @@ class TrainedNetwork(NamedTuple):
 
 
 class Prediction(NamedTuple):
-    """Of one image the probabilities (0..1) of the classes in their order; none where it cannot be read, and why."""
+    """The probabilities (0..1) of the classes for an image, in their order; none where it cannot be read, and why."""
 
     path: str
     probabilities: tuple[float, ...]
@@ -59,7 +59,7 @@ class Prediction(NamedTuple):
 
 
 def load_network(weights: Path, device: str = "auto") -> TrainedNetwork:
-    """The network in a run's ``best.safetensors``; ``SpecError`` where the file cannot be read or is no such file."""
+    """The network in a run's ``best.safetensors``; ``UserError`` where the file cannot be read or is no such file."""
     place = choose_device(device)
     use_precision(place, "fp32")
     try:
@@ -77,13 +77,13 @@ def load_network(weights: Path, device: str = "auto") -> TrainedNetwork:
         own.update({name: state[name] for name in own})  # keeps the versions of its parts, without which MNASNet fails
         module.load_state_dict(own)
     except OSError as error:
-        raise SpecError(f"{weights}: {error.strerror or error}") from None
-    except SpecError:
+        raise UserError(f"{weights}: {error.strerror or error}") from None
+    except UserError:
         raise
     except (SafetensorError, KeyError, ValueError, RuntimeError) as error:
-        raise SpecError(f"{weights}: not a network that tl-tui saved, or damaged ({error})") from None
+        raise UserError(f"{weights}: not a network that tl-tui saved, or damaged ({error})") from None
     if not 0 < view.crop <= view.resize <= LARGEST_SIDE:
-        raise SpecError(f"{weights}: damaged: it sees {view.crop} of {view.resize} pixels")
+        raise UserError(f"{weights}: damaged: it sees {view.crop} of {view.resize} pixels")
     return TrainedNetwork(module.to(place).eval(), classes, view, place, metadata)
 
 

@@ -1,4 +1,4 @@
-"""Work that takes a while, told in the log as it goes on."""
+"""Progress of long work (decoding, downloads, features): from generators to events in the log."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Ranking backbones before anything trains, by what their features of the training images already tell apart."""
+"""Ranking backbones before anything trains, by how well their features of the training images tell classes apart."""
 
 from __future__ import annotations
 
@@ -26,8 +26,9 @@ from engine.progress import WorkDone, transformed
 from engine.specs.presets import on_rung
 from engine.specs.spec import Arithmetic
 from engine.specs.strategy import LBFGS
-from engine.training.batches import Images
-from engine.training.features import FeatureStore, NotFiniteError, extracted
+from engine.training.batches import InputImages
+from engine.training.feature_store import FeatureStore
+from engine.training.features import NotFiniteError, extracted
 from engine.training.memory import TooLargeError, shortage
 from engine.training.probe import divided, probe
 
@@ -62,7 +63,7 @@ def rank(
     returns all of them, :func:`best_first`. Validation images play no part; they are prepared with the others only so
     that an experiment which comes next finds all images in one entry of the cache, instead of most of them twice.
 
-    ``weights`` and ``device`` as in an experiment. ``SpecError`` where torchvision has no such backbone or the device
+    ``weights`` and ``device`` as in an experiment. ``UserError`` where torchvision has no such backbone or the device
     is not there, ``DataError`` where the data cannot be used.
     """
     for backbone in backbones:
@@ -81,7 +82,7 @@ def rank(
                 if view.resize not in prepared:
                     others = [one.pixels for one in prepared.values()]
                     prepared[view.resize] = yield from prepare(dataset, view.resize, on, later, others)
-                images = Images(prepared[view.resize], view, on)
+                images = InputImages(prepared[view.resize], view, on)
                 work = _ranked(backbone, images, network, len(dataset.classes), store, precision)
                 one = replace((yield from work), weights=pretrained.origin)
             except (WeightsError, TooLargeError, NotFiniteError) as error:
@@ -91,7 +92,7 @@ def rank(
                     raise
                 release_memory()
                 one = Ranked(backbone=backbone, skipped="it does not fit into memory")
-            store.tables.clear()
+            store.held.clear()
             found.append(one)
             yield one
     return best_first(found)
@@ -143,7 +144,7 @@ def _named(backbone: str, done: WorkDone) -> WorkDone:
 
 
 def _ranked(
-    backbone: str, images: Images, network: Network, classes: int, store: FeatureStore, precision: Arithmetic
+    backbone: str, images: InputImages, network: Network, classes: int, store: FeatureStore, precision: Arithmetic
 ) -> Generator[WorkDone, None, Ranked]:
     named = partial(_named, backbone)
     began = time.perf_counter()

@@ -222,7 +222,6 @@ def load() -> None:
         import sklearn.metrics  # noqa: F401, PLC0415
         import torchvision  # noqa: F401, PLC0415
 
-        import engine.experiment  # noqa: PLC0415
         import engine.hosts.thread  # noqa: F401, PLC0415
         import tui.session  # noqa: F401, PLC0415
 

@@ -25,7 +25,8 @@ from textual.widgets import Input
 from textual.widgets._toast import Toast
 from textual.worker import get_current_worker
 
-from engine.folders.history import iter_summaries, read_state, running_elsewhere
+from engine.history.experiment_state import read_state, running_elsewhere
+from engine.history.summaries import iter_summaries
 from engine.specs.spec import Experiment
 from engine.states.state import ExperimentState
 from engine.text import listed, shown

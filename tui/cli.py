@@ -12,6 +12,7 @@ from typing import NoReturn
 
 import click
 
+from engine.errors import UserError
 from tui.commands.command_line import cli
 
 
@@ -75,7 +76,7 @@ def status(arguments: list[str]) -> int:
     except click.ClickException as error:
         error.show()
         return 2
-    except _input_errors() as error:
+    except UserError as error:
         click.echo(f"tl-tui: {error}", err=True)
         return 2
     except (click.Abort, KeyboardInterrupt):
@@ -99,12 +100,3 @@ def _done(arguments: list[str]) -> int:
             raise
         code = 0
     return code
-
-
-def _input_errors() -> tuple[type[Exception], ...]:
-    """What unusable input raises; asked for only when something was raised."""
-    from engine.data.dataset import DataError
-    from engine.logs.writer_lock import LogBusyError
-    from engine.specs.toml import SpecError
-
-    return SpecError, DataError, LogBusyError

@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING
 
 import platformdirs
 
+from engine.errors import UserError
 from engine.files import private
-from engine.specs.toml import SpecError
 from engine.text import shown, visible
 
 if TYPE_CHECKING:
@@ -42,7 +42,7 @@ def told(screen: Screen[None] | App[None], title: str, where: Path | None = None
     """
     try:
         yield
-    except SpecError as error:
+    except UserError as error:
         screen.notify(str(error), title=title, severity="warning")
     except OSError as error:
         screen.notify(in_words(error, where=where), title=title, severity="error")

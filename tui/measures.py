@@ -7,8 +7,8 @@ from dataclasses import dataclass, field
 from statistics import mean, stdev
 
 from engine.comparison.columns import Column, best, columns, comparable, is_spread, with_result
-from engine.comparison.parts import PARTS, Part
-from engine.comparison.rows import RSS, Comparison, OfPart, Row, of_part
+from engine.comparison.measured_parts import PART_WORDS, MeasuredPart
+from engine.comparison.rows import RSS, Comparison, Measured, Row, of_part
 from engine.comparison.score_names import SCORES, Better, Score
 from engine.comparison.strategy_means import interval, part
 from engine.units import UNKNOWN, duration, energy, short_count, size, three_digits
@@ -67,11 +67,11 @@ def _whole(number: float) -> str:
     return f"{number:.0f}" if number == int(number) else f"{number:.1f}"
 
 
-def _of(measured_on: Part, measure: Callable[[OfPart], float | None]) -> Number:
+def _of(measured_on: MeasuredPart, measure: Callable[[Measured], float | None]) -> Number:
     return lambda row: measure(of_part(row, measured_on))
 
 
-def _scores(comparison: Comparison, measured_on: Part) -> list[Measure]:
+def _scores(comparison: Comparison, measured_on: MeasuredPart) -> list[Measure]:
     of = f" of {comparison.positive}" if comparison.positive else ", one vs rest"
     other = " (p: the other class)" if comparison.positive else ""
     said = {
@@ -91,7 +91,7 @@ def _scores(comparison: Comparison, measured_on: Part) -> list[Measure]:
         title, words = said[score.name]
         value = _of(measured_on, lambda of: getattr(of.scores, score.name, None))
         text = _percent if score.as_percent else three_digits
-        return Measure(title, f"{PARTS[measured_on]} {words}", value, text, score.better)
+        return Measure(title, f"{PART_WORDS[measured_on]} {words}", value, text, score.better)
 
     return [column(score) for score in SCORES]
 
@@ -102,8 +102,8 @@ def measures(comparison: Comparison) -> tuple[Measure, ...]:
     What is measured of images is of the part on which runs are compared, but for the other part's accuracy.
     """
     compared_on = part(comparison)
-    name = PARTS[compared_on]
-    accuracies: dict[Part, str] = {
+    name = PART_WORDS[compared_on]
+    accuracies: dict[MeasuredPart, str] = {
         "test": "test accuracy (%) at the best epoch",
         "val": "validation accuracy (%) at the best epoch; optimistic, as it chose that epoch",
     }

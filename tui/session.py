@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from rich.console import Console
 
-from engine.folders.history import read_state
+from engine.history.experiment_state import read_state
 from engine.logs.writer_lock import is_being_written, writer, writing_process
 from engine.specs.spec import Experiment
 from engine.states.state import as_left

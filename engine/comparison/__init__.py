@@ -1,1 +1,1 @@
-"""The comparison of runs: measured rows, statistics on the same images, and what they say in words."""
+"""The comparison of runs: measured rows, statistics on the same images, and both in words."""

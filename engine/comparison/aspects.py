@@ -1,4 +1,4 @@
-"""The comparison as a table of words: one aspect a line, one value a column. Shared by the terminal and the exports."""
+"""The comparison as a table of text, an aspect a line, a strategy or run a column; for the terminal and the exports."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from engine.comparison.cells import (
     what_trains,
 )
 from engine.comparison.columns import Column, best, comparable, is_spread, scored, with_result
-from engine.comparison.parts import PARTS, Part
+from engine.comparison.measured_parts import PART_WORDS, MeasuredPart
 from engine.comparison.rows import Comparison, Row, of_part
 from engine.comparison.score_names import SCORES, Better, Score
 from engine.comparison.strategy_means import is_whole
@@ -46,7 +46,7 @@ if TYPE_CHECKING:
     from engine.comparison.scores import ClassScores
 
 Value = Callable[[Row], float | None]
-TITLES: dict[Part, str] = {"test": "Test: at the best epoch", "val": "Validation: best epoch"}
+TITLES: dict[MeasuredPart, str] = {"test": "Test: at the best epoch", "val": "Validation: best epoch"}
 """Of the sections that tell what was measured on a part."""
 MOST_CLASSES = 8
 """Classes that have a line of their own; of more, those that are found worst."""
@@ -94,12 +94,12 @@ def images(comparison: Comparison, train: str, val: str, between: str) -> str:
     return between.join(told) + ("" if folds and not data.test else " images")
 
 
-def _result(comparison: Comparison, shown: Sequence[Column], part: Part) -> Section:
+def _result(comparison: Comparison, shown: Sequence[Column], part: MeasuredPart) -> Section:
     if part == "test" and all(row.test_accuracy is None for row in comparison.runs):
         return Section("", ())
     about = comparison.positive or "one vs rest"
     lines = [
-        _number(f"{PARTS[part]} accuracy", shown, lambda row: of_part(row, part).accuracy, percent, "higher"),
+        _number(f"{PART_WORDS[part]} accuracy", shown, lambda row: of_part(row, part).accuracy, percent, "higher"),
         *_accuracy_range(shown, part),
         *(_leak(comparison, shown) if part == "val" else []),
         _number("log loss", shown, lambda row: of_part(row, part).loss, three_digits, "lower"),
@@ -119,7 +119,7 @@ def _leak(comparison: Comparison, shown: Sequence[Column]) -> list[Aspect]:
     return [Aspect("  groups alone, no pixels", (percent(leak.no_pixels),) * len(shown), (False,) * len(shown))]
 
 
-def _scored(part: Part, score: Score, positive: str) -> Value:
+def _scored(part: MeasuredPart, score: Score, positive: str) -> Value:
     def value(row: Row) -> float | None:
         found = of_part(row, part).scores
         # other data may have another positive class: its measures do not belong in a line that names this one
@@ -239,9 +239,9 @@ def _number(
     return Aspect(title, tuple(values), best(means, text, better))
 
 
-def _accuracy_range(shown: Sequence[Column], part: Part) -> list[Aspect]:
-    """Below an accuracy: of several runs the least and the most, of a single one, or of probes that are equally
-    accurate, its 95 % interval.
+def _accuracy_range(shown: Sequence[Column], part: MeasuredPart) -> list[Aspect]:
+    """The line below an accuracy: of several runs the least and the most, of a single one, or of probes that are
+    equally accurate, its 95 % interval.
     """
 
     def spread_of(rows: Sequence[Row]) -> str:

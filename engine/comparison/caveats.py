@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from engine.comparison.columns import Column, columns, no_seed_moves, scored
-from engine.comparison.parts import PARTS, Part
+from engine.comparison.measured_parts import PART_WORDS, MeasuredPart
 from engine.comparison.rows import Comparison
 from engine.comparison.strategy_means import interval, is_whole
 from engine.data import leaks
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from engine.comparison.scores import Scores
 
 
-def caveats(comparison: Comparison, part: Part) -> tuple[str, ...]:
+def caveats(comparison: Comparison, part: MeasuredPart) -> tuple[str, ...]:
     """Why the numbers of a part may be other than they seem, the gravest first; empty where nothing is known against
     them.
     """
@@ -76,7 +76,7 @@ def _support(by_column: Sequence[Sequence[Scores]]) -> Counter[str]:
 
 
 def _no_seed_moves(shown: Sequence[Column]) -> list[str]:
-    """Of which strategies several seeds are one network."""
+    """That several seeds gave some strategies one and the same network."""
     alike = [column.title for column in shown if no_seed_moves(column.rows)]
     if not alike:
         return []
@@ -84,7 +84,7 @@ def _no_seed_moves(shown: Sequence[Column]) -> list[str]:
     return [f"The seed makes no difference to {joined(alike, 'and')}: {its} the same network."]
 
 
-def _seen_before(comparison: Comparison, part: Part) -> list[str]:
+def _seen_before(comparison: Comparison, part: MeasuredPart) -> list[str]:
     """That a part is not new to the networks, or to the person."""
     data, said = comparison.data, []
     if part == "test" and data.test_copies:
@@ -104,7 +104,7 @@ def _seen_before(comparison: Comparison, part: Part) -> list[str]:
     return said
 
 
-def _of_two_classes(comparison: Comparison, part: Part) -> list[str]:
+def _of_two_classes(comparison: Comparison, part: MeasuredPart) -> list[str]:
     """That some of the images which were measured are there under another class too."""
     data, folded = comparison.data, any(row.fold for row in comparison.runs)
     of_val = data.val_conflicts, "image" if folded else "validation image"
@@ -114,7 +114,7 @@ def _of_two_classes(comparison: Comparison, part: Part) -> list[str]:
 
 
 def _no_better_than_one_answer(
-    shown: Sequence[Column], by_column: Sequence[Sequence[Scores]], comparison: Comparison, part: Part
+    shown: Sequence[Column], by_column: Sequence[Sequence[Scores]], comparison: Comparison, part: MeasuredPart
 ) -> list[str]:
     """Which strategies are not shown to be more accurate than always answering the commonest class."""
     support = _support(by_column)
@@ -133,7 +133,7 @@ def _no_better_than_one_answer(
     return [f"{listed(not_shown)} {are} not shown to be more accurate than always predicting {one_line(commonest)}."]
 
 
-def _without_an_image(by_column: Sequence[Sequence[Scores]], comparison: Comparison, part: Part) -> list[str]:
+def _without_an_image(by_column: Sequence[Sequence[Scores]], comparison: Comparison, part: MeasuredPart) -> list[str]:
     """That nothing was measured of some classes."""
     classes = [one for known in by_column for scores in known for one in scores.classes]
     measured = {one.name for one in classes if one.support}
@@ -141,7 +141,7 @@ def _without_an_image(by_column: Sequence[Sequence[Scores]], comparison: Compari
         return []
     missing = [name for name in comparison.data.classes if name not in measured]
     folded = part == "val" and any(row.fold for row in comparison.runs)
-    where = "The folds that were measured have" if folded else f"The {PARTS[part]} part has"
+    where = "The folds that were measured have" if folded else f"The {PART_WORDS[part]} part has"
     of = f"{len(missing):,} of {len(comparison.data.classes):,} classes: {listed(missing, 5)}"
     those, them = ("that", "it") if len(missing) == 1 else ("those", "them")
     left_out = f"and balanced accuracy and ROC AUC leave {them} out"

@@ -1,4 +1,4 @@
-"""What stands in the cells of the comparison's table that hold more than a number. Imports without numpy."""
+"""Cells of the comparison's table that hold more than one number, as text. Imports without numpy."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ def to_target(rows: Sequence[Row]) -> str:
 
 
 def what_trains(rows: Sequence[Row]) -> str:
-    """Which layers, and what the last one begins with where that is not random."""
+    """Which layers train, and what the last one begins with where that is not random."""
     said, strength = TRAINS.get(rows[0].trains, rows[0].trains), _regularisation(rows)
     if rows[0].head != "probe":
         return said
@@ -85,7 +85,7 @@ def weights(row: Row) -> str:
 
 
 def parameters(row: Row) -> str:
-    """Those that train, of all there are."""
+    """How many parameters train, of all there are."""
     if not row.parameters_total:
         return UNKNOWN
     share = row.parameters_trainable / row.parameters_total
@@ -93,7 +93,7 @@ def parameters(row: Row) -> str:
 
 
 def multiply_adds(row: Row) -> str:
-    """Of one image's forward pass."""
+    """The multiply-adds of one image's forward pass."""
     return count(row.multiply_adds) if row.multiply_adds is not None else UNKNOWN
 
 

@@ -1,4 +1,4 @@
-"""What stands side by side: strategies with all their runs, or runs one by one. Imports without numpy."""
+"""The columns of a comparison: strategies with all their runs, or single runs. Imports without numpy."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from msgspec import Struct
 
-from engine.comparison.parts import Part
+from engine.comparison.measured_parts import MeasuredPart
 from engine.comparison.rows import Comparison, Row, of_part, part_compared
 from engine.comparison.score_names import Better
 from engine.states.state import RunState
@@ -43,11 +43,11 @@ def is_spread(numbers: Sequence[float], runs: Sequence[Row | RunState]) -> bool:
 
 
 def _are_probes(runs: Sequence[Row | RunState]) -> bool:
-    """Of which a seed changes hardly more than how the regularisation is cross-validated."""
+    """Whether they are all probes, of which a seed changes hardly more than how regularisation is cross-validated."""
     return all(run.is_probe and run.fold is None for run in runs)
 
 
-def scored(shown: Sequence[Column]) -> tuple[Part, list[list[Scores]]]:
+def scored(shown: Sequence[Column]) -> tuple[MeasuredPart, list[list[Scores]]]:
     """The part that measures of single classes are of, and of each column the scores of its runs, where known."""
     part = part_compared([row for column in shown for row in column.rows])
     found = [[of_part(row, part).scores for row in column.rows] for column in shown]

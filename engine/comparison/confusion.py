@@ -1,4 +1,4 @@
-"""Which classes are taken for which, by column of the comparison. Imports without numpy."""
+"""Confusion matrices, and the pairs of classes that are confused most. Imports without numpy."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from msgspec import Struct
 
 from engine.comparison.columns import Column, scored
-from engine.comparison.parts import PARTS, Part
+from engine.comparison.measured_parts import PART_WORDS, MeasuredPart
 
 if TYPE_CHECKING:
     from engine.comparison.scores import Scores
@@ -19,7 +19,7 @@ MOST_PAIRS = 6
 
 
 class Cell(NamedTuple):
-    """Of a confusion matrix: images of the class ``true`` that were taken for ``predicted``."""
+    """A cell of a confusion matrix: images of the class ``true`` that were taken for ``predicted``."""
 
     true: str
     predicted: str
@@ -35,7 +35,7 @@ class Confused(Struct, frozen=True):
 
     @property
     def cell(self) -> Cell:
-        """Where it is in the matrix."""
+        """The cell of the matrix that counts these images."""
         return Cell(self.true, self.predicted)
 
 
@@ -80,9 +80,9 @@ def matrices(shown: Sequence[Column]) -> tuple[Matrix, ...]:
     return tuple(matrix(column, part, known) for column, known in zip(shown, by_column, strict=True) if known)
 
 
-def matrix(column: Column, part: Part, known: Sequence[Scores]) -> Matrix:
+def matrix(column: Column, part: MeasuredPart, known: Sequence[Scores]) -> Matrix:
     """The confusion matrix of a column of whose runs these scores, of that part, are known."""
-    return Matrix(column, PARTS[part], tuple(one.name for one in known[0].classes), _sum(known), len(known))
+    return Matrix(column, PART_WORDS[part], tuple(one.name for one in known[0].classes), _sum(known), len(known))
 
 
 def _sum(scores: Sequence[Scores]) -> tuple[tuple[int, ...], ...]:

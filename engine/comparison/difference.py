@@ -5,7 +5,7 @@ from __future__ import annotations
 from msgspec import Struct
 from msgspec.structs import replace
 
-from engine.comparison.parts import Part
+from engine.comparison.measured_parts import MeasuredPart
 
 CONFIDENCE = 0.95
 """Of every interval."""
@@ -31,7 +31,7 @@ class PairedDifference(Struct, frozen=True, kw_only=True):
     """
 
     strategies: tuple[str, str]
-    part: Part
+    part: MeasuredPart
     accuracies: tuple[float, float]
     difference: float
     low: float

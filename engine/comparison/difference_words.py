@@ -1,4 +1,4 @@
-"""What a paired difference says, in a sentence. Imports without numpy."""
+"""A paired difference as a sentence. Imports without numpy."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from math import floor, log10
 
 from engine.comparison.difference import LEVEL, PairedDifference, turned
-from engine.comparison.parts import PARTS
+from engine.comparison.measured_parts import PART_WORDS
 from engine.text import counted
 from engine.units import percent
 
@@ -57,7 +57,7 @@ def sentence(pair: PairedDifference, pairs: int, shared: str = "", *, seeds_matt
 
 def same_images(pair: PairedDifference) -> str:
     """How many images the two were measured on: ``153 validation images``, ``validation image``."""
-    return f"{PARTS[pair.part]} image" if pair.images == 1 else f"{pair.images:,} {PARTS[pair.part]} images"
+    return f"{PART_WORDS[pair.part]} image" if pair.images == 1 else f"{pair.images:,} {PART_WORDS[pair.part]} images"
 
 
 def points_of(difference: float) -> str:

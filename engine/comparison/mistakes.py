@@ -1,4 +1,4 @@
-"""What runs said of single images: those that one or one of two gets wrong, those of a cell. numpy, no torch."""
+"""Single images that runs get wrong: one run or several, one of two, or those in a cell. numpy, no torch."""
 
 from __future__ import annotations
 
@@ -148,7 +148,7 @@ def seen_by_both(one: Together, other: Together) -> int:
 
 
 def _images(run: Predictions) -> Iterator[tuple[str, int, int]]:
-    """By what an image is known in several runs: path, label, and which of its occurrences it is."""
+    """What an image is known by in several runs: path, label, and which of its occurrences it is."""
     times: Counter[tuple[str, int]] = Counter()
     for image in zip(run.paths, run.labels.tolist(), strict=True):
         times[image] += 1
@@ -156,7 +156,7 @@ def _images(run: Predictions) -> Iterator[tuple[str, int, int]]:
 
 
 def _longer(values: NDArray[Any], length: int) -> NDArray[Any]:
-    """With zeros behind it."""
+    """The values and zeros behind them."""
     return np.concatenate([values, np.zeros((length - len(values), *values.shape[1:]), values.dtype)])
 
 

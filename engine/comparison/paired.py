@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from scipy import stats
 
 from engine.comparison.difference import CONFIDENCE, LEVEL, PairedDifference, turned
-from engine.comparison.parts import Part
+from engine.comparison.measured_parts import MeasuredPart
 from engine.comparison.predictions import Outcomes, below, units_of
 from engine.comparison.resampling import (
     RESAMPLES,
@@ -34,11 +34,11 @@ ONE_SEED_IMAGES = 1000
 ONE_SEED_STRICTER = 5
 """Times the exact p-value of one run each: it has to be below 1 %, since images alone do not tell of the seed."""
 Whole = NDArray[np.int64]
-Measured = NDArray[np.bool_] | NDArray[np.float64]
+PerImage = NDArray[np.bool_] | NDArray[np.float64]
 """Of each image in a fold, by strategy and run: (2, runs, images)."""
 
 
-class Folds(NamedTuple):
+class PairedRuns(NamedTuple):
     """The runs of two strategies by what they were measured on, all with the same images in one fold.
 
     ``right``: a fold's (2, runs, images) array of what was predicted correctly, ``losses``: of the cross-entropies.
@@ -57,7 +57,7 @@ class Folds(NamedTuple):
 
     @property
     def runs(self) -> int:
-        """Of either strategy."""
+        """How many runs either strategy has."""
         return sum(int(right.shape[1]) for right in self.right)
 
     @property
@@ -130,7 +130,7 @@ def paired_difference(
     smoothed, holds the true difference in 93 to 100 % of simulations with few images on which the two differ; without
     that in 80 to 96.
     """
-    paired = _folds(one, other, seeds, divided)
+    paired = _paired(one, other, seeds, divided)
     if paired is None:
         return None
     swapped = _summed(paired.right, paired.units).difference < 0  # so that either way round gives the same numbers
@@ -154,7 +154,9 @@ def holm(pairs: Sequence[PairedDifference]) -> tuple[PairedDifference, ...]:
     return tuple(adjusted)
 
 
-def _folds(one: Sequence[Outcomes], other: Sequence[Outcomes], seeds: Sequence[int], divided: int) -> Folds | None:
+def _paired(
+    one: Sequence[Outcomes], other: Sequence[Outcomes], seeds: Sequence[int], divided: int
+) -> PairedRuns | None:
     if len(one) != len(other) or not all(_is_same(*pair) for pair in zip(one, other, strict=True)):
         return None
     if len({(predicted.part, predicted.classes) for predicted in one}) > 1:
@@ -173,7 +175,9 @@ def _folds(one: Sequence[Outcomes], other: Sequence[Outcomes], seeds: Sequence[i
     rights = tuple(np.array([[pair[side].right for pair in pairs] for side in (0, 1)]) for pairs in by_images.values())
     losses = tuple(np.array([[pair[side].losses for pair in pairs] for side in (0, 1)]) for pairs in by_images.values())
     numbers = tuple(np.array(some) for some in seeds_of.values())
-    return Folds(rights, losses, numbers, tuple(np.split(images, ends)), tuple(np.split(units, ends)), grouped, divided)
+    return PairedRuns(
+        rights, losses, numbers, tuple(np.split(images, ends)), tuple(np.split(units, ends)), grouped, divided
+    )
 
 
 def _groups(pairs: Sequence[tuple[Outcomes, Outcomes]]) -> tuple[str, ...]:
@@ -201,24 +205,12 @@ def _summed(rights: Sequence[NDArray[np.bool_]], owners: Sequence[Whole]) -> Uni
     return Units(sums, sizes)
 
 
-def _difference(paired: Folds, part: Part, strategies: tuple[str, str], seeds: int, folds: int) -> PairedDifference:
+def _difference(
+    paired: PairedRuns, part: MeasuredPart, strategies: tuple[str, str], seeds: int, folds: int
+) -> PairedDifference:
     units, images = _summed(paired.right, paired.units), _summed(paired.right, paired.images)
     difference, count = units.difference, len(images.sums)
-    low, high, ps = -1.0, 1.0, [1.0]  # all that a single unit tells
-    if len(units.sums) > 1:
-        rng = np.random.default_rng(0)  # the same runs always give the same interval
-        draws = bootstrap(smoothed(units), rng)
-        variance, freedom = _of_seeds(paired)
-        with_seeds = draws + _noise(variance, freedom, rng)
-        low, high = interval(draws if paired.repeats == 1 else with_seeds)
-        exact = sign_flip_p(units.sums) * (ONE_SEED_STRICTER if paired.trained_apart == 1 else 1)
-        tail = welch_p(difference, [(float(draws.var()), len(units.sums) - 1), (variance, freedom)])
-        ps = [min(1.0, exact), two_sided_p(with_seeds, tail)]
-    corrected = None
-    if len(paired.right) > 1:
-        corrected, mean, half = _over_folds(paired.right, paired.divided)
-        low, high = min(low, max(-1.0, mean - half)), max(high, min(1.0, mean + half))
-        ps.append(corrected)
+    sure = _sure(paired, units)
     discordance = float(np.sum(images.sums**2 / images.sizes) / np.sum(images.sizes))
     clustered = design_effect(units, (discordance - difference**2) / count) if paired.grouped else 1.0
     single = paired.runs == 1 and not paired.grouped
@@ -227,8 +219,8 @@ def _difference(paired: Folds, part: Part, strategies: tuple[str, str], seeds: i
         part=part,
         accuracies=paired.accuracies,
         difference=difference,
-        low=low,
-        high=high,
+        low=sure.low,
+        high=sure.high,
         images=count,
         groups=len(units.sums) if paired.grouped else 0,
         runs=paired.runs,
@@ -236,14 +228,47 @@ def _difference(paired: Folds, part: Part, strategies: tuple[str, str], seeds: i
         folds=folds,
         discordant=paired.discordant,
         mcnemar_p=_mcnemar(*paired.discordant) if single else None,
-        corrected_t_p=corrected,
-        p=max(ps),
-        p_adjusted=max(ps),
-        different=max(ps) < LEVEL,
+        corrected_t_p=sure.corrected_t_p,
+        p=sure.p,
+        p_adjusted=sure.p,
+        different=sure.p < LEVEL,
         images_needed=images_needed(difference, discordance, clustered),
         method=_method(paired, len(units.sums)),
         **_loss_difference(paired, units),
     )
+
+
+class _Sure(NamedTuple):
+    """The 95 % interval of a difference, the largest p-value, and over folds that of the corrected t-test."""
+
+    low: float
+    high: float
+    p: float
+    corrected_t_p: float | None = None
+
+
+def _sure(paired: PairedRuns, units: Units) -> _Sure:
+    resampled = _resampled(paired, units)
+    if len(paired.right) == 1:
+        return resampled
+    p, mean, half = _over_folds(paired.right, paired.divided)
+    low, high = min(resampled.low, max(-1.0, mean - half)), max(resampled.high, min(1.0, mean + half))
+    return _Sure(low, high, max(resampled.p, p), corrected_t_p=p)
+
+
+def _resampled(paired: PairedRuns, units: Units) -> _Sure:
+    """What the bootstrap and the permutation of the units tell, with the spread of seeds."""
+    count = len(units.sums)
+    if count < 2:  # a single unit tells nothing
+        return _Sure(-1.0, 1.0, p=1.0)
+    rng = np.random.default_rng(0)  # the same runs always give the same interval
+    draws = bootstrap(smoothed(units), rng)
+    variance, freedom = _of_seeds(paired)
+    with_seeds = draws + _noise(variance, freedom, rng)
+    low, high = interval(draws if paired.repeats == 1 else with_seeds)
+    exact = sign_flip_p(units.sums) * (ONE_SEED_STRICTER if paired.trained_apart == 1 else 1)
+    tail = welch_p(units.difference, [(float(draws.var()), count - 1), (variance, freedom)])
+    return _Sure(low, high, p=max(min(1.0, exact), two_sided_p(with_seeds, tail)))
 
 
 class _Losses(TypedDict):
@@ -252,7 +277,7 @@ class _Losses(TypedDict):
     loss_high: float | None
 
 
-def _loss_difference(folds: Folds, units: Units) -> _Losses:
+def _loss_difference(folds: PairedRuns, units: Units) -> _Losses:
     """The difference of the mean cross-entropies and its 95 % interval: Student's t of the units' sums (of a ratio, as
     cluster-robust errors are), with the spread of seeds where there are several; over folds no narrower than the
     corrected resampled t-test's.
@@ -273,7 +298,7 @@ def _loss_difference(folds: Folds, units: Units) -> _Losses:
     return {"loss_difference": difference, "loss_low": difference - half, "loss_high": difference + half}
 
 
-def _of_seeds(folds: Folds) -> tuple[float, float]:
+def _of_seeds(folds: PairedRuns) -> tuple[float, float]:
     """The variance of what other seeds would add to the difference, with its degrees of freedom; with one seed each it
     is assumed, with infinitely many, and no less than what folds on the same images show.
     """
@@ -291,9 +316,9 @@ def _noise(variance: float, freedom: float, rng: np.random.Generator) -> NDArray
     return np.asarray(rng.standard_t(freedom, RESAMPLES) * np.sqrt(variance))
 
 
-def _seed_variance(measured: Sequence[Measured], seeds: Sequence[Whole]) -> tuple[float, int]:
-    """Of the difference of the means of what was ``measured`` in each fold, as far as the seeds make it vary; with its
-    degrees of freedom. Of one seed alone, as far as its runs vary.
+def _seed_variance(measured: Sequence[PerImage], seeds: Sequence[Whole]) -> tuple[float, int]:
+    """The variance that the seeds cause in the difference of means of what was ``measured`` in each fold, with its
+    degrees of freedom. Of one seed alone, the variance among its runs.
     """
     total = sum(fold.shape[2] for fold in measured)
     variance, freedom = 0.0, 0
@@ -309,7 +334,7 @@ def _seed_variance(measured: Sequence[Measured], seeds: Sequence[Whole]) -> tupl
     return variance, freedom
 
 
-def _over_folds(measured: Sequence[Measured], divided: int) -> tuple[float, float, float]:
+def _over_folds(measured: Sequence[PerImage], divided: int) -> tuple[float, float, float]:
     """The corrected t-test's p-value, and the mean and half width of its interval.
 
     Each fold was trained on all other images of those that were divided, also where not every fold is done. Folds of
@@ -326,7 +351,7 @@ def _mcnemar(first: int, second: int) -> float:
     return float(stats.binomtest(first, first + second).pvalue) if first + second else 1.0
 
 
-def _method(folds: Folds, units: int) -> str:
+def _method(folds: PairedRuns, units: int) -> str:
     what = f"{units:,} groups" if folds.grouped else f"{units:,} images"
     parts = [f"bootstrap of {what}"]
     if folds.repeats > folds.repeated_seeds > 1:

@@ -1,4 +1,4 @@
-"""Which runs are compared on the same images, and what came of it."""
+"""The paired difference of every two strategies, from the files of predictions that their runs left."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ from typing import NamedTuple
 
 from engine.comparison import predictions
 from engine.comparison.difference import PairedDifference
+from engine.comparison.measured_parts import MeasuredPart
 from engine.comparison.paired import holm, paired_difference
-from engine.comparison.parts import Part
 from engine.comparison.predictions import Outcomes, Saved
 
 
@@ -25,7 +25,7 @@ class SavedRun(NamedTuple):
     saved: Saved
 
 
-def differences(runs: Sequence[SavedRun], part: Part, divided: int) -> tuple[PairedDifference, ...]:
+def differences(runs: Sequence[SavedRun], part: MeasuredPart, divided: int) -> tuple[PairedDifference, ...]:
     """The difference of every two strategies on the part, over the seeds and folds both have.
 
     ``divided``: how many images there are to train on and to validate, which folds divide.
@@ -45,7 +45,7 @@ def differences(runs: Sequence[SavedRun], part: Part, divided: int) -> tuple[Pai
 
 @lru_cache(maxsize=256)
 def _difference(
-    one: tuple[SavedRun, ...], other: tuple[SavedRun, ...], part: Part, divided: int
+    one: tuple[SavedRun, ...], other: tuple[SavedRun, ...], part: MeasuredPart, divided: int
 ) -> PairedDifference | None:
     first, second = _read(one, part), _read(other, part)
     if first is None or second is None:
@@ -55,7 +55,7 @@ def _difference(
     return paired_difference(first, second, strategies, seeds=seeds, folds=folds, divided=divided)
 
 
-def _read(runs: Sequence[SavedRun], part: Part) -> list[Outcomes] | None:
+def _read(runs: Sequence[SavedRun], part: MeasuredPart) -> list[Outcomes] | None:
     """What came of the runs; None where one of their files makes no sense or is of another epoch."""
     read = []
     for run in runs:
@@ -67,7 +67,7 @@ def _read(runs: Sequence[SavedRun], part: Part) -> list[Outcomes] | None:
 
 
 @lru_cache(maxsize=64)
-def _outcomes(saved: Saved, part: Part) -> Outcomes | None:
+def _outcomes(saved: Saved, part: MeasuredPart) -> Outcomes | None:
     """Kept, since a run is compared with those of every other strategy."""
     predicted = predictions.read(saved.folder, saved.run, part)
     return None if predicted is None else predictions.outcomes(predicted)

@@ -1,4 +1,4 @@
-"""What a run's best epoch said of every image, read from the file that the run left. numpy, no torch."""
+"""Reading a run's file of predictions: what its best epoch said of every image. numpy, no torch."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from safetensors import SafetensorError, safe_open
 from scipy.special import softmax
 
-from engine.comparison.parts import Part
+from engine.comparison.measured_parts import MeasuredPart
 from engine.data.group_split import numbered
 from engine.logs.folder import predictions_file
 
@@ -30,7 +30,7 @@ class Seen:
     """
 
     run: str
-    part: Part
+    part: MeasuredPart
     epoch: int
     classes: tuple[str, ...]
     paths: tuple[str, ...]
@@ -63,7 +63,7 @@ def saved(folder: Path, run: str) -> Saved | None:
     return Saved(folder, run, found.st_size, found.st_mtime_ns)
 
 
-def read(folder: Path, run: str, part: Part = "val") -> Predictions | None:
+def read(folder: Path, run: str, part: MeasuredPart = "val") -> Predictions | None:
     """The predictions of a run of the experiment in ``folder``; None where its file holds none that make sense.
 
     ``OSError`` where the file is not there or cannot be read now, which may pass: nothing is to be concluded of it.
@@ -123,7 +123,7 @@ def units_of(groups: Sequence[str], paths: Sequence[str]) -> NDArray[np.int64]:
 
 
 def cross_entropies(predicted: Predictions) -> NDArray[np.float64]:
-    """Of each image (N,), in nats: finite, even where a true class was given no chance."""
+    """The cross-entropy of each image (N,), in nats: finite, even where a true class was given no chance."""
     given = predicted.probabilities[np.arange(len(predicted.labels)), predicted.labels]
     return np.asarray(-np.log(np.maximum(given, np.finfo(np.float64).eps)))
 

@@ -32,7 +32,7 @@ class Units(NamedTuple):
 
     @property
     def difference(self) -> float:
-        """Of the two accuracies, -1..1."""
+        """The difference of the two accuracies, -1..1."""
         return int(self.sums.sum()) / int(self.sizes.sum())
 
 

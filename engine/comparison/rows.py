@@ -10,11 +10,11 @@ from typing import TYPE_CHECKING, NamedTuple
 from msgspec import Struct
 from msgspec.structs import replace
 
-from engine.comparison import costs
+from engine.comparison import speed
 from engine.comparison.compared_runs import ComparedRun, Source, compared_runs
 from engine.comparison.difference import CONFIDENCE, PairedDifference
 from engine.comparison.fairness import unfairness
-from engine.comparison.parts import Part
+from engine.comparison.measured_parts import MeasuredPart
 from engine.comparison.same_data import what_differs
 from engine.logs.events import Leak, Metrics
 from engine.specs.strategy import LBFGS
@@ -122,7 +122,7 @@ RSS = "process RSS"
 """The kind of memory of which a run's peak holds what the process needed before it."""
 
 
-class OfPart(NamedTuple):
+class Measured(NamedTuple):
     """What a row tells of one part: the accuracy with both ends of its 95 % interval (0..1), loss (nats) and scores."""
 
     accuracy: float | None
@@ -132,14 +132,16 @@ class OfPart(NamedTuple):
     scores: Scores | None
 
 
-def of_part(row: Row, part: Part) -> OfPart:
+def of_part(row: Row, part: MeasuredPart) -> Measured:
     """What was measured of a run on the part."""
     if part == "test":
-        return OfPart(row.test_accuracy, row.test_accuracy_low, row.test_accuracy_high, row.test_loss, row.test_scores)
-    return OfPart(row.val_accuracy, row.val_accuracy_low, row.val_accuracy_high, row.val_loss, row.scores)
+        return Measured(
+            row.test_accuracy, row.test_accuracy_low, row.test_accuracy_high, row.test_loss, row.test_scores
+        )
+    return Measured(row.val_accuracy, row.val_accuracy_low, row.val_accuracy_high, row.val_loss, row.scores)
 
 
-def part_compared(rows: Sequence[Row]) -> Part:
+def part_compared(rows: Sequence[Row]) -> MeasuredPart:
     """What runs are compared on: the test part where every one that has a result was tested, else validation."""
     done = [row for row in rows if row.has_result]
     return "test" if done and all(row.test_accuracy is not None for row in done) else "val"
@@ -234,7 +236,7 @@ def _counts(state: ExperimentState) -> DataCounts:
 
 
 def _leak(state: ExperimentState) -> Leak | None:
-    """That of the split; folds keep groups whole."""
+    """The leak of the split; None with folds, which keep groups whole."""
     folded = state.spec is not None and state.spec.folds is not None
     return None if state.data is None or folded else state.data.leak
 
@@ -246,7 +248,7 @@ def _row(one: ComparedRun, wanted: str | None) -> Row:
     scores, test_scores = _scores(one, "val", positive), _scores(one, "test", positive) if test else None
     low, high = _interval(best.val, scores) if best else (None, None)
     test_low, test_high = _interval(test, test_scores) if test else (None, None)
-    peak, turn = run.most, costs.turn(run.epochs)
+    peak, turn = run.most, speed.turn(run.epochs)
     on_device = peak.allocated is not None
     start = run.memory_at_start
     return Row(
@@ -291,11 +293,11 @@ def _row(one: ComparedRun, wanted: str | None) -> Row:
         gap_by_epoch=tuple(epoch.train.accuracy - epoch.val.accuracy for epoch in run.epochs),
         val_loss_turned=turn.epoch if turn else None,
         val_loss_rise=turn.rise if turn else None,
-        seconds_total=costs.seconds_in_all(run),
+        seconds_total=speed.seconds_in_all(run),
         seconds_of_found_features=run.seconds_of_found_features,
         seconds_per_epoch=mean(epoch.seconds for epoch in run.epochs) if run.epochs else None,
         cpu_seconds=run.cpu_seconds,
-        images_per_second=costs.images_per_second(run.epochs),
+        images_per_second=speed.images_per_second(run.epochs),
         joules=run.joules,
         peak_memory_bytes=peak.allocated if on_device else peak.rss,
         memory_at_start_bytes=None if start is None else start.allocated if on_device else start.rss,
@@ -316,25 +318,25 @@ def _with_targets(rows: Sequence[Row], runs: Sequence[RunState | None]) -> tuple
     for row, run in zip(rows, runs, strict=True):
         accuracies = [other.val_accuracy for other in rows if other.strategy != row.strategy]
         others = [accuracy for accuracy in accuracies if accuracy is not None]
-        target = costs.GOOD_ENOUGH * max(others) if others and run is not None else None
-        seconds = costs.seconds_to(run, target) if run is not None and target is not None else None
+        target = speed.GOOD_ENOUGH * max(others) if others and run is not None else None
+        seconds = speed.seconds_to(run, target) if run is not None and target is not None else None
         done.append(_finite(replace(row, target_accuracy=target, seconds_to_target=seconds)))
     return tuple(done)
 
 
 def _finite(row: Row) -> Row:
-    """Without the infinite sums and ratios that a damaged log may make."""
+    """The row without infinite sums and ratios, which a damaged log may make."""
     numbers = {name: value for name in row.__struct_fields__ if isinstance(value := getattr(row, name), float)}
     return replace(row, **{name: None for name, value in numbers.items() if not math.isfinite(value)})
 
 
 def _interval(measured: Metrics, scores: Scores | None) -> tuple[float, float]:
-    """That of an accuracy in the log; its images' groups are known from the predictions."""
+    """The interval of an accuracy in the log; its images' groups are known from the predictions."""
     groups, effect = (scores.groups, scores.design_effect) if scores else (0, 1.0)
     return accuracy_interval(measured.accuracy, measured.images, groups, effect)
 
 
-def _scores(one: ComparedRun, part: Part, positive: str) -> Scores | None:
+def _scores(one: ComparedRun, part: MeasuredPart, positive: str) -> Scores | None:
     best, saved = one.run.best, one.saved
     if best is None or saved is None:
         return None
@@ -346,7 +348,7 @@ def _scores(one: ComparedRun, part: Part, positive: str) -> Scores | None:
         return None
 
 
-def _pairs(runs: Sequence[ComparedRun], part: Part, divided: int) -> tuple[PairedDifference, ...]:
+def _pairs(runs: Sequence[ComparedRun], part: MeasuredPart, divided: int) -> tuple[PairedDifference, ...]:
     from engine.comparison.pairs import SavedRun, differences  # noqa: PLC0415 - loads scipy
 
     return differences(

@@ -1,4 +1,4 @@
-"""Whether experiments were measured on the same data. Imports without torch."""
+"""Whether experiments were measured on the same data, and if not, what differs. Imports without torch."""
 
 from __future__ import annotations
 

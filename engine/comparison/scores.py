@@ -12,7 +12,7 @@ from scipy.stats import binned_statistic
 from sklearn import metrics
 
 from engine.comparison import predictions
-from engine.comparison.parts import Part
+from engine.comparison.measured_parts import MeasuredPart
 from engine.comparison.predictions import Predictions, Saved, units_of
 from engine.comparison.resampling import Units, design_effect
 
@@ -22,8 +22,8 @@ MOST_RANKED = 100
 
 
 class ClassScores(Struct, frozen=True):
-    """Of one class: ``support``, its images; ``recall``, the share of them that was found; ``precision``, the share of
-    what was taken for it that is of it. In 0..1; None where that would be 0/0.
+    """Measures of one class: ``support``, its images; ``recall``, the share of them that was found; ``precision``, the
+    share of what was taken for it that is of it. In 0..1; None where that would be 0/0.
     """
 
     name: str
@@ -98,7 +98,7 @@ def scores(predicted: Predictions, positive: str = "") -> Scores:
 
 
 @lru_cache(maxsize=256)
-def scores_of(saved: Saved, epoch: int, part: Part, positive: str) -> Scores | None:
+def scores_of(saved: Saved, epoch: int, part: MeasuredPart, positive: str) -> Scores | None:
     """The measures of a run at its best ``epoch``; None where the file does not tell them, or tells another epoch's.
 
     ``OSError`` where it cannot be read, which is not remembered.
@@ -143,7 +143,7 @@ def _ranking(predicted: Predictions, positive: int) -> tuple[float | None, float
 
 
 def _log_loss(predicted: Predictions) -> float:
-    """As scikit-learn's, which takes seconds where there are a thousand classes."""
+    """The same as scikit-learn's log loss, which takes seconds where there are a thousand classes."""
     return float(predictions.cross_entropies(predicted).mean())
 
 

@@ -8,7 +8,7 @@ from statistics import mean
 from msgspec import Struct
 
 from engine.comparison.columns import columns, no_seed_moves
-from engine.comparison.parts import Part
+from engine.comparison.measured_parts import MeasuredPart
 from engine.comparison.rows import RSS, Comparison, Row, accuracy_interval, of_part, part_compared
 
 
@@ -44,7 +44,7 @@ class StrategyMeans(Struct, frozen=True):
     features_of: str
 
 
-def part(comparison: Comparison) -> Part:
+def part(comparison: Comparison) -> MeasuredPart:
     """What accuracies are compared on."""
     return part_compared(comparison.runs)
 
@@ -54,7 +54,7 @@ def images(comparison: Comparison) -> int:
     return _images([row for row in comparison.runs if row.has_result], comparison, part(comparison))
 
 
-def interval(rows: Sequence[Row], comparison: Comparison, measured_on: Part) -> tuple[float, float] | None:
+def interval(rows: Sequence[Row], comparison: Comparison, measured_on: MeasuredPart) -> tuple[float, float] | None:
     """The 95 % Wilson score interval of the mean accuracy (0..1) of runs on the part, by all the images that they were
     measured on, each counted once: folds together tell more than one of them, seeds of the same images do not. Where
     images have groups, those of all folds count, with the mean of the runs' design effects.
@@ -71,7 +71,7 @@ def interval(rows: Sequence[Row], comparison: Comparison, measured_on: Part) -> 
     return accuracy_interval(accuracy, _images(known, comparison, measured_on), *_groups(known, measured_on))
 
 
-def _groups(done: Sequence[Row], measured_on: Part) -> tuple[int, float]:
+def _groups(done: Sequence[Row], measured_on: MeasuredPart) -> tuple[int, float]:
     """How many groups the images are of that the runs were measured on, and their design effect; 0 and 1 where some
     run's are not known. Folds keep groups whole, and share a test part.
     """
@@ -82,7 +82,7 @@ def _groups(done: Sequence[Row], measured_on: Part) -> tuple[int, float]:
     return sum(of_fold.values()), mean(scores.design_effect for _, scores in known)
 
 
-def _images(done: Sequence[Row], comparison: Comparison, measured_on: Part) -> int:
+def _images(done: Sequence[Row], comparison: Comparison, measured_on: MeasuredPart) -> int:
     """How many images the runs were measured on; folds are of about the same size."""
     data, every = comparison.data, {row.fold for row in comparison.runs} - {None}
     if measured_on == "test":
@@ -170,7 +170,7 @@ def _known(values: Iterable[float | None]) -> list[float]:
 
 
 def _cost(number: float | None) -> float | None:
-    """None of nothing as well, since there is no share of it."""
+    """The number; None also of nothing, since there is no share of it."""
     return number if number is not None and number > 0 else None
 
 

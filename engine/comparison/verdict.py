@@ -11,7 +11,7 @@ from engine.comparison.caveats import caveats, unevenness
 from engine.comparison.columns import columns, no_seed_moves
 from engine.comparison.difference import PairedDifference
 from engine.comparison.difference_words import oriented, points_of, reads_as_one, sentence
-from engine.comparison.parts import PARTS
+from engine.comparison.measured_parts import PART_WORDS
 from engine.comparison.rows import Comparison
 from engine.comparison.strategy_means import StrategyMeans, images, part, separable, shared_losses, strategy_means
 from engine.text import counted, joined
@@ -28,7 +28,7 @@ UNLIKE_ACCURACY = 0.02
 MIB = 2**20
 
 
-class Cost(NamedTuple):
+class CostKind(NamedTuple):
     """What is better the less of it there is: its ``name``, ``when`` it matters, the ``unit`` of a share in a sentence,
     and how to read the number ``of`` a strategy; a difference of less than ``least`` is noise.
     """
@@ -40,11 +40,11 @@ class Cost(NamedTuple):
     least: float = 0.0
 
 
-TIME = Cost("time", "time matters", "time", lambda result: result.total_seconds, 2.0)
+TIME = CostKind("time", "time matters", "time", lambda result: result.total_seconds, 2.0)
 COSTS = (
     TIME,
-    Cost("memory", "memory is tight", "memory a run adds", lambda result: result.memory, 256 * MIB),
-    Cost("multiply-adds", "the trained network must be fast", "multiply-adds", lambda result: result.multiply_adds),
+    CostKind("memory", "memory is tight", "memory a run adds", lambda result: result.memory, 256 * MIB),
+    CostKind("multiply-adds", "the trained network must be fast", "multiply-adds", lambda result: result.multiply_adds),
 )
 
 
@@ -113,7 +113,7 @@ def _by_classes(first: StrategyMeans, second: StrategyMeans, comparison: Compari
 
 
 def _images(comparison: Comparison) -> str:
-    name = PARTS[part(comparison)]
+    name = PART_WORDS[part(comparison)]
     return counted(images(comparison), f"{name} image", f"{name} images")
 
 
@@ -257,7 +257,7 @@ def _lead(one: StrategyMeans, other: StrategyMeans, comparison: Comparison) -> f
     return one.accuracy - other.accuracy if pair is None else pair.difference
 
 
-def _cheaper(mine: StrategyMeans, others: Sequence[StrategyMeans], cost: Cost, at_most: str = "") -> list[str]:
+def _cheaper(mine: StrategyMeans, others: Sequence[StrategyMeans], cost: CostKind, at_most: str = "") -> list[str]:
     """The reason, if I cost noticeably less than the cheapest of the others."""
     own, known = cost.of(mine), [number for other in others if (number := cost.of(other)) is not None]
     if own is None or len(known) < len(others) or not _is_less(own, cheapest := min(known), cost):
@@ -266,7 +266,7 @@ def _cheaper(mine: StrategyMeans, others: Sequence[StrategyMeans], cost: Cost, a
     return [f"{cost.when} ({at_most}{_share(own / cheapest)} of the {cost.unit}{of_whom})"]
 
 
-def _is_less(one: float, other: float, cost: Cost) -> bool:
+def _is_less(one: float, other: float, cost: CostKind) -> bool:
     """Whether one is noticeably less than the other, and by more than noise."""
     return other >= NOTICEABLE * one and other - one >= cost.least
 

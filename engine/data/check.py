@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from engine.data.near import NearPairs
 
 
-class Images(Struct, frozen=True):
+class ImageFacts(Struct, frozen=True):
     """What the images that can be read are like: widths and heights in pixels, smallest, median and largest by area.
 
     ``sizes``: how many different ones; ``grey``: images without colours, by class name, of those read of each.
@@ -41,7 +41,7 @@ class Images(Struct, frozen=True):
     unreadable: tuple[Unreadable, ...]
 
 
-class Report(Struct, frozen=True):
+class DataReport(Struct, frozen=True):
     """What there is to know about a data set before anything is trained on it.
 
     ``counts``: images by part, then by class name, without those that cannot be read once they were opened. ``leak``,
@@ -62,11 +62,11 @@ class Report(Struct, frozen=True):
     proposal: Proposal | None
     warnings: tuple[str, ...]
     duplicates: Duplicates | None = None
-    images: Images | None = None
+    images: ImageFacts | None = None
     test_groups: tuple[str, ...] = ()
 
 
-def quick_check(dataset: DataSet, source: DataSource) -> Report:
+def quick_check(dataset: DataSet, source: DataSource) -> DataReport:
     """What names, labels and groups tell; no image is opened."""
     root = image_root(dataset, source)
     train, val, test = dataset.train, dataset.val, dataset.test
@@ -76,7 +76,7 @@ def quick_check(dataset: DataSet, source: DataSource) -> Report:
     known = bool(dataset.groups or proposal)
     parts = {"train": train, "val": val, **({"test": test} if test else {})}
     elsewhere = {one.group for one in (*train, *val)}
-    return Report(
+    return DataReport(
         name=dataset.name,
         path=dataset.path,
         root=root,
@@ -91,7 +91,7 @@ def quick_check(dataset: DataSet, source: DataSource) -> Report:
     )
 
 
-def check(dataset: DataSet, source: DataSource, workers: int | None = None) -> Generator[WorkDone, None, Report]:
+def check(dataset: DataSet, source: DataSource, workers: int | None = None) -> Generator[WorkDone, None, DataReport]:
     """The quick check, and every file read and decoded once; yields how far it is.
 
     Memory grows by about 500 bytes an image. Closing the generator ends its threads as soon as the images in their
@@ -139,7 +139,7 @@ def _grouped(samples: Sequence[Sample], pattern: str, root: str) -> tuple[Sample
 def _equal(
     near: NearPairs, seen: Sequence[str], files: Mapping[str, str], look_of: Mapping[str, Look], workers: int
 ) -> Generator[WorkDone, None, dict[str, str]]:
-    """By the digest of bytes the one that stands for it, where others have the same pixels; yields how far it is.
+    """For each digest the one that stands for it where others have the same pixels; yields how far it is.
 
     Decoded whole are those alone that look the same as another to the last bit.
     """
@@ -157,7 +157,7 @@ def _equal(
     return stands_for
 
 
-def _images(dataset: DataSet, samples: Sequence[Sample], look_of: dict[str, Look | None]) -> Images:
+def _images(dataset: DataSet, samples: Sequence[Sample], look_of: dict[str, Look | None]) -> ImageFacts:
     read: dict[str, list[bool]] = {name: [] for name in dataset.classes}
     sizes: list[tuple[int, int]] = []
     unreadable = []
@@ -169,7 +169,7 @@ def _images(dataset: DataSet, samples: Sequence[Sample], look_of: dict[str, Look
             read[dataset.classes[sample.label]].append(look.grey)
             sizes.append((look.width, look.height))
     ordered = sorted(sizes, key=lambda size: (size[0] * size[1], size)) or [(0, 0)]
-    return Images(
+    return ImageFacts(
         read=len(sizes),
         sizes=len(set(sizes)),
         smallest=ordered[0],

@@ -1,4 +1,4 @@
-"""What image files contain, as digests: two files of the same bytes are the same image, whatever their names."""
+"""Digests of image files: two files of the same bytes are the same image, whatever their names."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ class State(NamedTuple):
     inode: int
 
 
-class Contents(NamedTuple):
+class FileDigests(NamedTuple):
     """SHA-256 ``digests`` (hex) of files' bytes, None where a file cannot be read, and in what ``versions`` the files
     were looked at: numbers that tell a file only from itself at another time, in this process.
     """
@@ -44,7 +44,7 @@ def content_hashes(paths: Sequence[str], workers: int) -> Generator[WorkDone, No
     return (yield from contents_of(paths, workers)).digests
 
 
-def contents_of(paths: Sequence[str], workers: int) -> Generator[WorkDone, None, Contents]:
+def contents_of(paths: Sequence[str], workers: int) -> Generator[WorkDone, None, FileDigests]:
     """What the files contain; yields how far it is.
 
     Remembered by path, size, times and inode, so that a file that did not change is not read again. Not remembered are
@@ -63,7 +63,7 @@ def contents_of(paths: Sequence[str], workers: int) -> Generator[WorkDone, None,
     lasting = {name: digest for name, digest in digests.items() if digest is not None and name not in unsettled}
     if len(lasting) > len(known):
         remember("digests", RECIPE, lasting, "digests")
-    return Contents([digests[name] for name in names], [hash(state) for state in states])
+    return FileDigests([digests[name] for name in names], [hash(state) for state in states])
 
 
 def still_contains(path: str, digest: str, version: int) -> bool:

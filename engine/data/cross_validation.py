@@ -8,16 +8,16 @@ from dataclasses import replace
 import torch
 
 from engine import cache
-from engine.data.prepared import Part, Prepared
+from engine.data.prepared import Prepared, PreparedPart
 
 Division = Sequence[tuple[Sequence[int], Sequence[int]]]
 """For each fold the indices of its training and of its validation images in :func:`pooled`."""
 
 
-def pooled(prepared: Prepared) -> Part:
+def pooled(prepared: Prepared) -> PreparedPart:
     """The images that folds are made of: those of training, then those of validation. The test part stays apart."""
     train, val = prepared.train, prepared.val
-    return Part(
+    return PreparedPart(
         torch.cat((train.rows, val.rows)),
         torch.cat((train.labels, val.labels)),
         (*train.samples, *val.samples),
@@ -35,6 +35,6 @@ def fold_of(prepared: Prepared, division: Division, number: int) -> Prepared:
     )
 
 
-def _taken(part: Part, indices: list[int]) -> Part:
+def _taken(part: PreparedPart, indices: list[int]) -> PreparedPart:
     index = torch.tensor(indices, dtype=torch.int64)
-    return Part(part.rows[index], part.labels[index], tuple(part.samples[place] for place in indices), ())
+    return PreparedPart(part.rows[index], part.labels[index], tuple(part.samples[place] for place in indices), ())

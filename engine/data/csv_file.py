@@ -14,10 +14,10 @@ from typing import TYPE_CHECKING, TextIO
 from msgspec import Struct
 from msgspec.structs import replace
 
-from engine.data.dataset import DataError
-from engine.data.folders import Found, in_parts, unreadable
+from engine.data.folders import FoundImages, in_parts, unreadable
 from engine.data.listed_files import ListedFiles
-from engine.data.splits import PARTS, Labelled, Part, part_called
+from engine.data.splits import PART_OF_NAME, Labelled, Part, part_called
+from engine.errors import DataError
 from engine.text import counted, listed, shown
 
 if TYPE_CHECKING:
@@ -64,7 +64,7 @@ class _Table(Struct, frozen=True):
     warnings: tuple[str, ...]
 
 
-def read_csv(path: Path, images: Path, validation: Path | None, group: str | None = None) -> Found:
+def read_csv(path: Path, images: Path, validation: Path | None, group: str | None = None) -> FoundImages:
     """The images that a CSV file lists, or two, the second for validation; paths are relative to ``images``.
 
     ``group``: the column that says which images belong together. Listed files that are not there are left out with a
@@ -77,7 +77,7 @@ def read_csv(path: Path, images: Path, validation: Path | None, group: str | Non
         found = _by_split_column(table, images, groups)
     else:
         train, warnings = _labelled(table.where, table.rows, images, groups)
-        found = Found(train, None, "", (*table.warnings, *warnings))
+        found = FoundImages(train, None, "", (*table.warnings, *warnings))
         if validation is not None:
             found = _with_second(found, table, _read(validation, group), images, groups)
             found = replace(found, split=f"given: {shown(path.name)} and {shown(validation.name)}")
@@ -93,22 +93,24 @@ def group_column(path: Path) -> str:
         return _group_column(_delimited(file, shown(str(path)))[1])
 
 
-def _with_second(found: Found, table: _Table, second: _Table, images: Path, groups: dict[str, str]) -> Found:
+def _with_second(
+    found: FoundImages, table: _Table, second: _Table, images: Path, groups: dict[str, str]
+) -> FoundImages:
     val, more = _labelled(second.where, second.rows, images, groups)
     warnings = found.warnings
     for one in (table, second):
         if one.has_split:
             warnings += (f"{one.where}: the split column is not used, because a second CSV file is for validation",)
-    return Found(found.train, val, "", (*warnings, *second.warnings, *more))
+    return FoundImages(found.train, val, "", (*warnings, *second.warnings, *more))
 
 
-def _by_split_column(table: _Table, images: Path, groups: dict[str, str]) -> Found:
+def _by_split_column(table: _Table, images: Path, groups: dict[str, str]) -> FoundImages:
     parts: dict[Part, list[_Row]] = {}
     for row in table.rows:
         part = part_called(row.split)
         if part is None:
             found = f"split {shown(row.split, 60)}" if row.split else "no split"
-            raise DataError(f"{table.where}: line {row.line}: {found}; a split is one of {', '.join(PARTS)}")
+            raise DataError(f"{table.where}: line {row.line}: {found}; a split is one of {', '.join(PART_OF_NAME)}")
         parts.setdefault(part, []).append(row)
     if "train" not in parts:
         raise DataError(f"{table.where}: no row whose split is train")
@@ -237,7 +239,7 @@ def _column(header: list[str], names: tuple[str, ...], of_what: str, where: str)
 
 
 def _group_note(header: list[str], where: str) -> str:
-    """That a column may tell which images belong together; empty where none looks like it."""
+    """A note that a column may tell which images belong together; empty where none looks like it."""
     found = _group_column(header)
     return found and f"{where}: column {shown(found, 60)} may say which images belong together: name it as the group"
 

@@ -9,14 +9,6 @@ from typing import Literal
 from msgspec import Struct
 
 from engine.logs.events import DataSummary, Leak
-from engine.text import shown
-
-
-class DataError(ValueError):
-    """The data cannot be used; the text is one line that says what is wrong and where."""
-
-    def __init__(self, text: str) -> None:
-        super().__init__(shown(text, 2000))
 
 
 class Unreadable(Struct, frozen=True):

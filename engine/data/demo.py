@@ -11,8 +11,8 @@ import platformdirs
 from filelock import FileLock, Timeout
 from PIL import Image
 
-from engine.data.dataset import DataError
 from engine.data.phantom import Kind, mass, view
+from engine.errors import DataError
 from engine.text import shown
 
 VERSION = "demo-v2"

@@ -12,11 +12,12 @@ from pathlib import Path
 from msgspec.structs import replace
 
 from engine.data.csv_file import read_csv
-from engine.data.dataset import DataError, DataSet, Sample
-from engine.data.folders import Found, is_image, is_text, read_folders, unreadable
+from engine.data.dataset import DataSet, Sample
+from engine.data.folders import FoundImages, is_image, is_text, read_folders, unreadable
 from engine.data.groups import Grouping, by_column, by_pattern
 from engine.data.parts import Parts, divide
 from engine.data.splits import Labelled
+from engine.errors import DataError
 from engine.specs.spec import DataSource
 from engine.text import did_you_mean, listed, shown
 
@@ -104,7 +105,7 @@ def image_root(dataset: DataSet, source: DataSource) -> str:
     return str(Path(dataset.path).parent if source.images is None else _absolute(source.images))
 
 
-def _dataset(empty: DataSet, found: Found, source: DataSource) -> DataSet:
+def _dataset(empty: DataSet, found: FoundImages, source: DataSource) -> DataSet:
     """The empty data set filled with what was found, divided here where it came undivided or that was asked for."""
     where = shown(empty.path)
     anew = found.val or [] if source.split == "grouped" else []
@@ -132,7 +133,9 @@ def _dataset(empty: DataSet, found: Found, source: DataSource) -> DataSet:
     )
 
 
-def _given_test(where: str, classes: Sequence[str], found: Found) -> tuple[list[Labelled] | None, tuple[str, ...]]:
+def _given_test(
+    where: str, classes: Sequence[str], found: FoundImages
+) -> tuple[list[Labelled] | None, tuple[str, ...]]:
     """The test part that came with the data, and warnings; not used where it has classes that training lacks."""
     if found.test is None:
         return None, ()
@@ -141,7 +144,7 @@ def _given_test(where: str, classes: Sequence[str], found: Found) -> tuple[list[
     return found.test, ()
 
 
-def _groups(paths: list[str], found: Found, source: DataSource, root: str, where: str) -> Grouping:
+def _groups(paths: list[str], found: FoundImages, source: DataSource, root: str, where: str) -> Grouping:
     if source.group is not None and source.group_pattern is not None:
         raise DataError("group and group_pattern both say what a group is; name one of them")
     if source.group is not None:

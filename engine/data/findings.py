@@ -16,7 +16,7 @@ from engine.text import counted, listed, shown
 from engine.units import percent
 
 if TYPE_CHECKING:
-    from engine.data.check import Images, Report
+    from engine.data.check import DataReport, ImageFacts
     from engine.data.duplicates import Duplicates
 
 Level = Literal["alarm", "warning", "note"]
@@ -40,7 +40,7 @@ class Finding(Struct, frozen=True):
     brief: str = ""
 
 
-def findings(report: Report, source: DataSource) -> tuple[Finding, ...]:
+def findings(report: DataReport, source: DataSource) -> tuple[Finding, ...]:
     """Everything that a person should know about the data, the most alarming first; empty where all is well."""
     found = [*_groups(report, source), *_duplicates(report), *_images(report), *_balance(report)]
     return tuple(sorted(found, key=lambda one: LEVELS.index(one.level)))
@@ -54,12 +54,12 @@ def no_pixels(leak: Leak) -> str:
     )
 
 
-def grouped_options(report: Report, source: DataSource) -> str:
+def grouped_options(report: DataReport, source: DataSource) -> str:
     """The options that divide this data with groups whole: ``--group-pattern '…' --split grouped``."""
     return f"{_naming_groups(report, source)} --split grouped".strip()
 
 
-def _naming_groups(report: Report, source: DataSource) -> str:
+def _naming_groups(report: DataReport, source: DataSource) -> str:
     """The option that names the groups, or would those that are proposed."""
     if source.group is not None:
         return shlex.join(["--group", source.group])
@@ -67,7 +67,7 @@ def _naming_groups(report: Report, source: DataSource) -> str:
     return shlex.join(["--group-pattern", pattern]) if pattern else ""
 
 
-def _groups(report: Report, source: DataSource) -> Iterator[Finding]:
+def _groups(report: DataReport, source: DataSource) -> Iterator[Finding]:
     leak, advice = report.leak, f"split by group: {grouped_options(report, source)}"
     # Groups that a person named belong in one part, whether or not they give labels away: results are then not those
     # of new groups. What names only suggest is a guess.
@@ -100,7 +100,7 @@ def _groups(report: Report, source: DataSource) -> Iterator[Finding]:
     yield from _test_groups(report, source)
 
 
-def _test_groups(report: Report, source: DataSource) -> Iterator[Finding]:
+def _test_groups(report: DataReport, source: DataSource) -> Iterator[Finding]:
     """Groups in the test part and another: where it was set apart here, without them, it can be divided anew."""
     test, named = report.test_leak, _naming_groups(report, source)
     if test is None or not test.shared:
@@ -120,11 +120,11 @@ def _test_groups(report: Report, source: DataSource) -> Iterator[Finding]:
     yield Finding("warning" if report.proposal is not None else "alarm", text + groups, advice, brief)
 
 
-def _named(report: Report) -> str:
+def _named(report: DataReport) -> str:
     return "" if report.proposal is None else f"confirm with: {_naming_groups(report, DataSource())}"
 
 
-def _duplicates(report: Report) -> Iterator[Finding]:
+def _duplicates(report: DataReport) -> Iterator[Finding]:
     found = report.duplicates
     if found is None:
         return
@@ -187,7 +187,7 @@ def _alike(found: Duplicates, total: int) -> Iterator[Finding]:
         )
 
 
-def _images(report: Report) -> Iterator[Finding]:
+def _images(report: DataReport) -> Iterator[Finding]:
     images = report.images
     if images is None:
         return
@@ -205,7 +205,7 @@ def _images(report: Report) -> Iterator[Finding]:
         )
 
 
-def _telling_grey(images: Images) -> dict[str, float]:
+def _telling_grey(images: ImageFacts) -> dict[str, float]:
     """The share (0..1) of each class's images that are grey, empty where that does not tell classes apart."""
     shares = {name: grey / count for name, (grey, count) in images.grey.items() if count}
     return shares if shares and max(shares.values()) - min(shares.values()) > 0.5 else {}
@@ -217,7 +217,7 @@ def _apart(shares: dict[str, float]) -> str:
     return f"{shares[most]:.0%} of {shown(most, 12)}, {shares[least]:.0%} of {shown(least, 12)}"
 
 
-def _balance(report: Report) -> Iterator[Finding]:
+def _balance(report: DataReport) -> Iterator[Finding]:
     train = report.counts["train"]
     most, least = (which(train, key=lambda name: train[name]) for which in (max, min))
     times = train[most] / max(train[least], 1)

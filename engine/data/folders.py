@@ -10,8 +10,8 @@ from typing import TypeVar
 from msgspec import Struct
 from msgspec.structs import replace
 
-from engine.data.dataset import DataError
 from engine.data.splits import PART_NAMES, Labelled, Part, part_called
+from engine.errors import DataError
 from engine.text import counted, listed, shown
 
 T = TypeVar("T")
@@ -19,7 +19,7 @@ EXTENSIONS = (".jpg", ".jpeg", ".png", ".webp", ".bmp", ".tif", ".tiff")
 """The names that images end in, in small letters."""
 
 
-class Found(Struct, frozen=True):
+class FoundImages(Struct, frozen=True):
     """Labelled images as they were given; ``val`` and ``test`` are None where no such part was.
 
     ``groups``: what the column of groups says of an image, by its path; None where no column was asked for.
@@ -44,7 +44,7 @@ class _Listing(Struct):
     links: list[str]
 
 
-def read_folders(folder: Path) -> Found:
+def read_folders(folder: Path) -> FoundImages:
     """The images in a folder of class folders, or in its train, val and test folders; test is val where no val is.
 
     Hidden files and folders do not count; folders inside a class folder do. ``DataError`` where there is no image.
@@ -53,7 +53,7 @@ def read_folders(folder: Path) -> Found:
     parts = _parts(folder, children)
     if "train" not in parts:
         images, warnings = _labelled(folder, children)
-        return Found(images, None, "", warnings)
+        return FoundImages(images, None, "", warnings)
     found, used = in_parts(parts, lambda part: _labelled(part, _subfolders(part)), lambda _: "")
     names, warnings = [parts[part].name for part in used], found.warnings
     if unused := [child.name for child in children if child not in parts.values()]:
@@ -64,7 +64,7 @@ def read_folders(folder: Path) -> Found:
 
 def in_parts(
     parts: Mapping[Part, T], labelled: Callable[[T], tuple[list[Labelled], tuple[str, ...]]], size: Callable[[T], str]
-) -> tuple[Found, list[Part]]:
+) -> tuple[FoundImages, list[Part]]:
     """What ``labelled`` finds in each part, with warnings, and the parts in which it found something.
 
     test is val where no val is. Beside one, a test part in which there is nothing is left out with a warning: often it
@@ -85,7 +85,7 @@ def in_parts(
     used = [part for part in PART_NAMES if part in given]
     if "val" not in given and "test" in given:
         given["val"] = given.pop("test")
-    return Found(given["train"], given.get("val"), "", warnings, given.get("test")), used
+    return FoundImages(given["train"], given.get("val"), "", warnings, given.get("test")), used
 
 
 def _parts(folder: Path, children: list[Path]) -> dict[Part, Path]:
@@ -161,7 +161,7 @@ def images_at(path: Path) -> list[str]:
 
 
 def labels_at(folder: Path, images: Sequence[str], classes: Collection[str]) -> tuple[dict[str, str], tuple[str, ...]]:
-    """Of the images below a folder the classes, by their paths, and warnings: no class where no folder is one.
+    """The classes of the images below a folder, by their paths, and warnings: no class where no folder is one.
 
     A class has a folder of its name in the folder itself, or in its train, val or test folder.
     """

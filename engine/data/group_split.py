@@ -7,7 +7,7 @@ from collections.abc import Hashable, Iterator, Sequence
 from fractions import Fraction
 from typing import TYPE_CHECKING
 
-from engine.data.dataset import DataError
+from engine.errors import DataError
 
 if TYPE_CHECKING:
     import numpy as np

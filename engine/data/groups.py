@@ -8,8 +8,8 @@ from collections.abc import Iterable, Sequence
 
 from msgspec import Struct
 
-from engine.data.dataset import DataError
 from engine.data.folders import is_text
+from engine.errors import DataError
 from engine.text import counted, listed, shown
 
 

@@ -67,7 +67,7 @@ def _silence_pillow() -> None:
 
 
 def squeezed(path: str, side: int) -> tuple[Image.Image, tuple[int, int]]:
-    """All of a file's image squeezed into a square, RGB (side, side), and its own width and height in pixels.
+    """The whole image of a file squeezed into a square, RGB (side, side), and its own width and height in pixels.
 
     Raises what Pillow raises; :func:`reason` puts that in words.
     """

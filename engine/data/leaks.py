@@ -1,4 +1,4 @@
-"""When what groups give away is too much. Imports without numpy."""
+"""Whether groups that are in both training and validation give too much away. Imports without numpy."""
 
 from __future__ import annotations
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-from engine.data.dataset import DataError
 from engine.data.folders import EXTENSIONS, may_be_read
+from engine.errors import DataError
 from engine.text import shown
 
 

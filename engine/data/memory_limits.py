@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 import psutil
 
-from engine.data.dataset import DataError
+from engine.errors import DataError
 
 RAM_SHARE = 0.5
 """The share of the free memory that decoded images may take; the environment variable TL_TUI_RAM_SHARE replaces it."""

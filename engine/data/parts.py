@@ -1,4 +1,4 @@
-"""From images as they were found to training, validation and test. Imports without torch."""
+"""Dividing the images that were found into training, validation and test. Imports without torch."""
 
 from __future__ import annotations
 
@@ -7,10 +7,10 @@ from collections.abc import Mapping, Sequence
 
 from msgspec import Struct
 
-from engine.data.dataset import DataError
-from engine.data.folders import Found
+from engine.data.folders import FoundImages
 from engine.data.group_split import hold_out, single_group_strata
 from engine.data.splits import Labelled, stratified, stratified_in_words
+from engine.errors import DataError
 from engine.specs.spec import DataSource
 from engine.text import listed
 
@@ -25,7 +25,7 @@ class Parts(Struct, frozen=True):
     warnings: tuple[str, ...] = ()
 
 
-def divide(found: Found, source: DataSource, groups: Mapping[str, str], where: str) -> Parts:
+def divide(found: FoundImages, source: DataSource, groups: Mapping[str, str], where: str) -> Parts:
     """The parts that were given, or divided here as the source asks; ``groups``: by path, where known.
 
     A part for test is set apart first. ``DataError`` where a class or a group cannot be divided.
@@ -54,8 +54,8 @@ def divide(found: Found, source: DataSource, groups: Mapping[str, str], where: s
 
 
 def _without_test(
-    found: Found, fraction: float, seed: int, groups: Mapping[str, str], where: str
-) -> tuple[Found, list[Labelled]]:
+    found: FoundImages, fraction: float, seed: int, groups: Mapping[str, str], where: str
+) -> tuple[FoundImages, list[Labelled]]:
     """What is left where a test part was set apart, of each class and each given part alike, and that test part."""
     images = [(image, "train") for image in found.train] + [(image, "val") for image in found.val or ()]
     strata = [(name, part) for (_, name), part in images]
@@ -67,7 +67,7 @@ def _without_test(
     if not apart or (found.val is not None and not val):
         raise DataError(f"{where}: too few {'groups' if groups else 'images'} to hold out a test set")
     test = sorted({images[index][0] for index in apart})
-    return Found(train, None if found.val is None else val, found.split, found.warnings), test
+    return FoundImages(train, None if found.val is None else val, found.split, found.warnings), test
 
 
 def _grouped(

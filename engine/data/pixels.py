@@ -20,9 +20,9 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from engine.data.dataset import DataError
 from engine.data.squares import decode_into
 from engine.data.threads import cores, in_order
+from engine.errors import DataError
 from engine.text import shown
 
 DEVICE_SHARE = 0.5
@@ -38,7 +38,7 @@ class Pixels(Protocol):
 
     @property
     def kept(self) -> str:
-        """Where they are, in words."""
+        """Where the images are kept, in words."""
 
     def batches(self, rows: Tensor, sizes: Sequence[int]) -> Iterator[Tensor]:
         """The images of ``rows``, int64 (N,) on the CPU, in consecutive batches of these sizes.
@@ -56,7 +56,7 @@ class InMemory:
 
     @property
     def kept(self) -> str:
-        """Where they are, in words."""
+        """Where the images are kept, in words."""
         return "in memory" if self.tensor.device.type == "cpu" else f"on {self.tensor.device}"
 
     def batches(self, rows: Tensor, sizes: Sequence[int]) -> Iterator[Tensor]:
@@ -77,7 +77,7 @@ class Mapped:
 
     @property
     def kept(self) -> str:
-        """Where they are, in words."""
+        """Where the images are kept, in words."""
         return "in a memory-mapped file"
 
     def batches(self, rows: Tensor, sizes: Sequence[int]) -> Iterator[Tensor]:
@@ -101,7 +101,7 @@ class OnDemand:
 
     @property
     def kept(self) -> str:
-        """Where they are, in words."""
+        """Where the images are kept, in words."""
         return "decoded again in every epoch"
 
     def batches(self, rows: Tensor, sizes: Sequence[int]) -> Iterator[Tensor]:

@@ -1,4 +1,4 @@
-"""Every image of a data set decoded once, kept where there is room, and found again by the next experiment."""
+"""Decoding every image of a data set once, keeping it where there is room, for the next experiment too."""
 
 from __future__ import annotations
 
@@ -19,12 +19,13 @@ from numpy.typing import NDArray
 from engine import cache
 from engine.cached_rows import CONTENTS, Digests, Files, as_digests, entry_name, reusable_rows, write_rows
 from engine.data.content_hashes import contents_of, still_contains
-from engine.data.dataset import DataError, DataSet, Sample, Unreadable
+from engine.data.dataset import DataSet, Sample, Unreadable
 from engine.data.memory_limits import image_memory_budget
 from engine.data.pixels import Mapped, OnDemand, Pixels, held, in_memory, mapped, open_mapped, unmap
-from engine.data.prepared import Part, Prepared
+from engine.data.prepared import Prepared, PreparedPart
 from engine.data.squares import CHANGED, Undecoded, decode, decode_into
 from engine.data.threads import cores
+from engine.errors import DataError
 from engine.progress import WorkDone, counting_images, transformed
 from engine.text import shown
 
@@ -60,12 +61,12 @@ class Squares(NamedTuple):
 
     @property
     def shape(self) -> tuple[int, int, int, int]:
-        """That of all of them."""
+        """The shape of all squares together."""
         return len(self.files), self.side, self.side, 3
 
     @property
     def nbytes(self) -> int:
-        """The bytes of all of them."""
+        """The bytes of all squares together."""
         return math.prod(self.shape)
 
     @property
@@ -141,7 +142,9 @@ def _decoded(
 
 
 def _on_demand(squares: Squares, device: torch.device, reasons: Reasons) -> OnDemand:
-    """Unless another process, which had taken the room on the disk first, has decoded them by then."""
+    """Pixels that are decoded whenever they are needed, unless another process, which had taken the room on the disk
+    first, has decoded them by then.
+    """
 
     def elsewhere() -> Mapped | None:
         pixels, theirs = _found(squares, torch.device("cpu"), False, ()) or (None, Reasons())
@@ -270,7 +273,7 @@ def _any_passing(reasons: Reasons) -> bool:
     return any(reason.passing for reason in reasons.values())
 
 
-def _part(samples: Sequence[Sample], rows: Sequence[int | None], reasons: Reasons, side: int) -> Part:
+def _part(samples: Sequence[Sample], rows: Sequence[int | None], reasons: Reasons, side: int) -> PreparedPart:
     kept: list[tuple[int, Sample]] = []
     unreadable: list[Unreadable] = []
     for sample, row in zip(samples, rows, strict=True):
@@ -279,7 +282,7 @@ def _part(samples: Sequence[Sample], rows: Sequence[int | None], reasons: Reason
         else:
             why = _why_not(sample.path, side) if row is None else reasons[row].reason
             unreadable.append(Unreadable(sample.path, why))
-    return Part(
+    return PreparedPart(
         torch.tensor([row for row, _ in kept], dtype=torch.int64),
         torch.tensor([sample.label for _, sample in kept], dtype=torch.int64),
         tuple(sample for _, sample in kept),
@@ -293,7 +296,7 @@ def _why_not(path: str, side: int) -> str:
     return (undecoded or CHANGED).reason
 
 
-def _check_usable(dataset: DataSet, train: Part, val: Part, test: Part) -> None:
+def _check_usable(dataset: DataSet, train: PreparedPart, val: PreparedPart, test: PreparedPart) -> None:
     for label, class_name in enumerate(dataset.classes):
         if not bool((train.labels == label).any()):
             raise DataError(f"{dataset.path}: no training image of class {shown(class_name)} can be read")

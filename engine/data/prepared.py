@@ -1,4 +1,4 @@
-"""A data set whose images are decoded, as it is trained on."""
+"""A data set whose images are decoded: what runs train on and are measured on."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from engine.data.pixels import Pixels
 
 
 @dataclass(frozen=True)
-class Part:
+class PreparedPart:
     """The images of a part that can be read, in the order of the data set.
 
     ``rows``: int64 (N,), their places among the prepared images. ``labels``: int64 (N,). ``samples``: N.
@@ -27,7 +27,7 @@ class Part:
     unreadable: tuple[Unreadable, ...]
 
 
-NO_IMAGES = Part(torch.empty(0, dtype=torch.int64), torch.empty(0, dtype=torch.int64), (), ())
+NO_IMAGES = PreparedPart(torch.empty(0, dtype=torch.int64), torch.empty(0, dtype=torch.int64), (), ())
 
 
 @dataclass(frozen=True)
@@ -41,12 +41,12 @@ class Prepared:
     """
 
     pixels: Pixels
-    train: Part
-    val: Part
+    train: PreparedPart
+    val: PreparedPart
     contents: Digests
     recipe: str
     fingerprint: str
-    test: Part = NO_IMAGES
+    test: PreparedPart = NO_IMAGES
     pool: Tensor | None = None
 
     @property

@@ -1,4 +1,4 @@
-"""Images that a run had seen before it is asked about them, found by their bytes, whatever their names."""
+"""Which images a run has trained or been validated on already, found by their bytes, whatever their names."""
 
 from __future__ import annotations
 

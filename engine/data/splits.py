@@ -1,4 +1,4 @@
-"""Training and validation: the names that parts go by, and dividing what comes undivided. Imports without torch."""
+"""The names of the parts train, val and test, and stratified splits and folds of images. Imports without torch."""
 
 from __future__ import annotations
 
@@ -6,12 +6,13 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Literal, get_args
 
-from engine.data.dataset import DataError, Sample
+from engine.data.dataset import Sample
 from engine.data.group_split import assign_folds, single_group_strata
+from engine.errors import DataError
 from engine.text import shown
 
 Part = Literal["train", "val", "test"]
-PARTS: dict[str, Part] = {
+PART_OF_NAME: dict[str, Part] = {
     "train": "train",
     "training": "train",
     "val": "val",
@@ -35,7 +36,7 @@ Labelled = tuple[str, str]
 
 def part_called(name: str) -> Part | None:
     """The part that goes by this name in any spelling, None if none does."""
-    return PARTS.get(name.strip().lower())
+    return PART_OF_NAME.get(name.strip().lower())
 
 
 def stratified(

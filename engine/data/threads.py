@@ -32,7 +32,7 @@ def in_order(tasks: Iterable[Callable[[], T]], workers: int, ahead: int = 4) -> 
 
 
 def collected(tasks: Iterable[Callable[[], T]], workers: int) -> Generator[int, None, list[T]]:
-    """All results :func:`in_order`; yields how many there are."""
+    """Computes all tasks and returns their results :func:`in_order`; yields how many there are."""
     found: list[T] = []
     for one in in_order(tasks, workers):
         found.append(one)

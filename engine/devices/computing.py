@@ -1,4 +1,4 @@
-"""Whose turn it is to compute: torch's random generator, threads and precision belong to the process. Without torch."""
+"""The lock that lets one experiment or ranking compute at a time: torch's random generator is the process's."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Where training runs."""
+"""Choosing the device on which runs train, and describing it."""
 
 from __future__ import annotations
 
@@ -8,14 +8,14 @@ import psutil
 import torch
 
 from engine.devices.cpu import cpu_name
+from engine.errors import UserError
 from engine.logs.events import Device
-from engine.specs.toml import SpecError
 
 
 def choose_device(asked: str) -> torch.device:
     """The device to train on; ``auto`` is the first CUDA device, else Apple's GPU, else the CPU.
 
-    :class:`engine.specs.toml.SpecError` where it is unknown or not there.
+    :class:`engine.errors.UserError` where it is unknown or not there.
     """
     if asked == "auto":
         name = "cuda" if torch.cuda.is_available() else "mps" if torch.backends.mps.is_available() else "cpu"
@@ -24,7 +24,7 @@ def choose_device(asked: str) -> torch.device:
     try:
         device = torch.device(name)
     except (RuntimeError, ValueError):
-        raise SpecError(f"device: torch knows no device {asked!r}; use auto, cpu, cuda, cuda:1 or mps") from None
+        raise UserError(f"device: torch knows no device {asked!r}; use auto, cpu, cuda, cuda:1 or mps") from None
     match device.type:
         case "cpu":
             return torch.device("cpu")
@@ -32,7 +32,7 @@ def choose_device(asked: str) -> torch.device:
             return _cuda(device, asked)
         case "mps" if torch.backends.mps.is_available():
             return torch.device("mps")
-    raise SpecError(f"device: {asked} is not available here; use auto or cpu")
+    raise UserError(f"device: {asked} is not available here; use auto or cpu")
 
 
 def describe(device: torch.device) -> Device:
@@ -61,8 +61,8 @@ def _cuda(device: torch.device, asked: str) -> torch.device:
     count = torch.cuda.device_count() if torch.cuda.is_available() else 0
     index = device.index or 0
     if not count:
-        raise SpecError(f"device: {asked} is not available: torch {torch.__version__} finds no GPU; use auto or cpu")
+        raise UserError(f"device: {asked} is not available: torch {torch.__version__} finds no GPU; use auto or cpu")
     if index >= count:
         there = "only cuda:0" if count == 1 else f"cuda:0 to cuda:{count - 1}"
-        raise SpecError(f"device: there is no {asked}, {there}")
+        raise UserError(f"device: there is no {asked}, {there}")
     return torch.device("cuda", index)

@@ -9,7 +9,7 @@ import torch
 
 
 def energy_meter(device: torch.device) -> Callable[[], float]:
-    """What tells the joules that a CUDA card has taken since its driver was loaded, by all programs together.
+    """A meter of the joules that a CUDA card has taken since its driver was loaded, by all programs together.
 
     NaN where nothing tells it: another device, a card before Volta, a part of a card (MIG), no ``nvidia-ml-py``, or a
     card that is gone meanwhile.

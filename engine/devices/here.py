@@ -1,4 +1,4 @@
-"""The devices of this machine as far as they are known without torch, whose import takes seconds."""
+"""The devices of this machine, as far as they can be told without importing torch, which takes seconds."""
 
 from __future__ import annotations
 

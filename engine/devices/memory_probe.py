@@ -38,7 +38,7 @@ class MemoryProbe:
         self.reset_peak()
 
     def reset_peak(self, rss: int = 0, allocated: int = 0) -> None:
-        """Peaks begin anew from what is in use now, but are at least so many bytes: what a run had before."""
+        """Begins the peaks anew from what is in use now, but at no less than so many bytes: what a run had before."""
         with self._mutex:
             self._largest, self._largest_allocated = rss, allocated
             try:

@@ -1,4 +1,4 @@
-"""What work takes: time, processor time and a card's energy. Imports without torch."""
+"""Meters of what work takes: seconds, processor seconds and a card's joules. Imports without torch."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ class Cost(Struct, frozen=True):
     joules: float | None = 0.0
 
     def __add__(self, other: Cost) -> Cost:
-        """This and the other."""
+        """The sum of both."""
         joules = None if self.joules is None or other.joules is None else self.joules + other.joules
         return Cost(self.seconds + other.seconds, self.cpu_seconds + other.cpu_seconds, joules)
 
     def __mul__(self, share: float) -> Cost:
-        """A share of this."""
+        """This cost times a share."""
         joules = None if self.joules is None else self.joules * share
         return Cost(self.seconds * share, self.cpu_seconds * share, joules)
 
@@ -46,16 +46,16 @@ class Meters:
     energy: Stopwatch = field(default_factory=lambda: Stopwatch(lambda: math.nan))
 
     def __call__(self) -> Cost:
-        """What they show now."""
+        """What the meters show now."""
         joules = self.energy()
         return Cost(self.clock(), self.processor(), None if math.isnan(joules) else joules)
 
     def pause(self) -> None:
-        """All stand still from now on."""
+        """All meters stand still from now on."""
         for meter in (self.clock, self.processor, self.energy):
             meter.pause()
 
     def resume(self) -> None:
-        """All go on from where they stood."""
+        """All meters go on from where they stood."""
         for meter in (self.clock, self.processor, self.energy):
             meter.resume()

@@ -1,4 +1,4 @@
-"""In which precision a device computes."""
+"""Choosing the precision in which a device computes, and setting it."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ from typing import NamedTuple
 
 import torch
 
+from engine.errors import UserError
 from engine.specs.spec import Arithmetic, Precision
-from engine.specs.toml import SpecError
 
 
 class Bf16(NamedTuple):
@@ -38,16 +38,16 @@ def choose_precision(device: torch.device, asked: Precision) -> Arithmetic:
     ``auto`` is bf16 where the hardware has it, else fp16 on CUDA cards with tensor cores for it (compute capability
     7.0 and 7.5), else fp32. On CUDA ``fp32`` is IEEE fp32 and ``tf32`` shortens the factors of products to 10 bits, so
     that what is reported is what is computed in. ``bf16`` may be asked of any CPU, where it is emulated, slowly, if
-    it is not in the hardware. :class:`engine.specs.toml.SpecError` where the device has no such precision.
+    it is not in the hardware. :class:`engine.errors.UserError` where the device has no such precision.
     """
     chosen = _automatic(device) if asked == "auto" else asked
     has_bf16, why = bf16_of(device)
     if chosen == "bf16" and not has_bf16 and device.type != "cpu":
-        raise SpecError(f"precision: {why}; use auto or fp32")
+        raise UserError(f"precision: {why}; use auto or fp32")
     if chosen in ("fp16", "tf32") and device.type != "cuda":
-        raise SpecError(f"precision: {chosen} is for CUDA devices, not {device.type}; use auto or fp32")
+        raise UserError(f"precision: {chosen} is for CUDA devices, not {device.type}; use auto or fp32")
     if chosen == "tf32" and not has_bf16:  # the same cards have both
-        raise SpecError("precision: tf32 needs a card of compute capability 8.0 or later; use auto or fp32")
+        raise UserError("precision: tf32 needs a card of compute capability 8.0 or later; use auto or fp32")
     return chosen
 
 

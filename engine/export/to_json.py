@@ -8,7 +8,7 @@ from typing import Any
 import msgspec
 
 from engine.comparison.rows import Comparison
-from engine.comparison.strategies import summaries
+from engine.comparison.strategy_spreads import summaries
 from engine.comparison.verdict import choices, verdict
 
 

@@ -10,12 +10,11 @@ import time
 from pathlib import Path
 from types import FrameType
 
-from engine.data.dataset import DataError
+from engine.errors import UserError
 from engine.files import private
 from engine.hosts import thread
 from engine.logs.folder import ENGINE_LOG
-from engine.logs.writer_lock import LogBusyError, writing_process
-from engine.specs.toml import SpecError
+from engine.logs.writer_lock import writing_process
 
 BEGIN_SECONDS = 120.0
 """It has PyTorch to load and the images to find, perhaps on a slow disk."""
@@ -94,7 +93,7 @@ def main(arguments: list[str]) -> int:
         signal.signal(number, suspend)
     try:
         host = thread.resume(Path(folder), force="--force" in options)
-    except (SpecError, DataError, LogBusyError, OSError) as error:
+    except (UserError, OSError) as error:
         sys.stderr.write(f"tl-tui: {error}\n")
         return 2
     if asked:

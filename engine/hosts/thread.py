@@ -15,9 +15,10 @@ from pathlib import Path
 from engine.data.dataset import DataSet
 from engine.data.discover import discover
 from engine.data.splits import fold_seed, folds
+from engine.errors import UserError
 from engine.files import write_text
-from engine.folders.history import read_state
-from engine.folders.note import checked_note, write_note
+from engine.history.experiment_state import read_state
+from engine.history.note import checked_note, write_note
 from engine.hosts.tuning import step_back, tune_process, uncollected
 from engine.logs import folder as folders
 from engine.logs.events import Action
@@ -25,7 +26,6 @@ from engine.logs.log import EventLog
 from engine.logs.writer_lock import held
 from engine.specs.presets import presets
 from engine.specs.spec import Experiment, load_experiment, to_toml, with_absolute_paths
-from engine.specs.toml import SpecError
 from engine.states.state import can_go_on
 from engine.text import in_one_line
 
@@ -80,10 +80,12 @@ class ThreadHost:
     def _run(self) -> None:
         step_back(self._nice)
         try:
-            first = "engine.experiment" not in sys.modules  # later there is nothing to import, and runs to collect
+            first = (
+                "engine.running.experiment" not in sys.modules
+            )  # later there is nothing to import, and runs to collect
             with self._log:
                 with uncollected() if first else nullcontext():
-                    from engine.experiment import run  # noqa: PLC0415 - imports torch: seconds, for no screen to wait
+                    from engine.running.experiment import run  # noqa: PLC0415 - imports torch: seconds, for no screen to wait
 
                 run(self.experiment, self._dataset, self._log, self._asked, force=self._force)
         except Exception as error:
@@ -94,7 +96,7 @@ def create(experiment: Experiment, out: Path, note: str = "") -> Path:
     """Finds the data and makes the experiment's folder below ``out`` with its ``experiment.toml`` and a ``note`` on it;
     returns the folder.
 
-    Raises ``DataError`` where there is no usable data, ``SpecError`` where something that does not ship is asked for
+    Raises ``DataError`` where there is no usable data, ``UserError`` where something that does not ship is asked for
     and cannot be had or the note cannot be kept, and ``OSError`` where the folder cannot be made.
     """
     return _created(with_absolute_paths(experiment), out, note)[0]
@@ -110,7 +112,7 @@ def _created(experiment: Experiment, out: Path, note: str) -> tuple[Path, DataSe
     if not _is_possible_anywhere(experiment):
         tune_process()
         with uncollected():
-            from engine.experiment import resolve  # noqa: PLC0415 - imports torch: seconds, before a person sees Live
+            from engine.running.experiment import resolve  # noqa: PLC0415 - imports torch: seconds, before a person sees Live
 
         resolve(experiment)
     folder = folders.create(out, dataset.name, datetime.now())
@@ -138,12 +140,12 @@ def start(experiment: Experiment, out: Path, nice: int = 0, note: str = "") -> T
 def resume(folder: Path, nice: int = 0, *, force: bool = False) -> ThreadHost:
     """Goes on with what is left of the experiment in a folder, also where it never began.
 
-    Raises ``LogBusyError`` where another process is at it, ``DataError`` where its data are gone, ``SpecError`` where
+    Raises ``LogBusyError`` where another process is at it, ``DataError`` where its data are gone, ``UserError`` where
     nothing is left to do or the folder holds no experiment that can be read, and ``OSError``.
     """
     state = read_state(folder)
     if state.end is not None and not can_go_on(state):
-        raise SpecError(f"{folder.name} is {state.end}: nothing is left to do")
+        raise UserError(f"{folder.name} is {state.end}: nothing is left to do")
     experiment = state.spec or load_experiment(folder / folders.SPEC, presets())
     with held(folder, force=force):  # the look at the data may take long: nobody deletes the experiment meanwhile
         dataset = discover(experiment.data)

@@ -1,4 +1,4 @@
-"""What a process that trains sets once, most of it before torch is loaded and before its threads allocate memory."""
+"""Settings of a process that trains: for its threads, its memory and Python's collector, made before torch loads."""
 
 from __future__ import annotations
 

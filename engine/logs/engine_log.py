@@ -1,4 +1,4 @@
-"""What went wrong, with tracebacks, for those who look for the reason: an experiment's ``engine.log``."""
+"""An experiment's ``engine.log``: what went wrong, with tracebacks, for those who look for the reason."""
 
 from __future__ import annotations
 

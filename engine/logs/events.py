@@ -190,6 +190,7 @@ class EpochFinished(Event, frozen=True, kw_only=True):
     """An epoch (counted from 1) and its validation are over.
 
     ``train`` is measured while the epoch trains (with augmentation and dropout), ``val`` after it.
+    ``learning_rate``: the last layer's in this epoch; 1 of a probe, whose solver needs none.
     ``seconds`` includes validation; ``train_seconds`` and ``images_per_second`` are of the training part.
     ``run_seconds``: what the run took until then, features included and pauses left out; 0 in logs of older versions.
     ``is_best``: the best validation accuracy so far, ties by lower loss.

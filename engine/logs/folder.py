@@ -8,7 +8,7 @@ from collections.abc import Set
 from datetime import datetime
 from pathlib import Path
 
-from engine.specs.toml import SpecError
+from engine.errors import UserError
 from engine.text import shown
 
 SPEC = "experiment.toml"
@@ -61,7 +61,7 @@ def onnx_file(folder: Path, run: str) -> Path:
 
 
 def checkpoint_file(folder: Path, run: str) -> Path:
-    """Where a run stands that is not over."""
+    """The checkpoint of a run that is not over."""
     return folder / "checkpoints" / run / "last.safetensors"
 
 
@@ -73,10 +73,10 @@ def predictions_file(folder: Path, run: str) -> Path:
 def create(out: Path, data_name: str, now: datetime) -> Path:
     """A new folder ``out/DATA-YYYYMMDD-HHMMSS``, readable by its owner alone; ``-2`` and so on where it exists.
 
-    ``SpecError`` where ``out`` is a file, ``OSError`` where nothing can be made there.
+    ``UserError`` where ``out`` is a file, ``OSError`` where nothing can be made there.
     """
     if out.is_file():
-        raise SpecError(f"{shown(str(out))} is a file; --out names the folder of experiments")
+        raise UserError(f"{shown(str(out))} is a file; --out names the folder of experiments")
     name = f"{slug(data_name)}-{now:%Y%m%d-%H%M%S}"
     out.mkdir(parents=True, exist_ok=True)
     number = 1

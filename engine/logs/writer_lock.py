@@ -1,4 +1,4 @@
-"""Who writes an experiment's log: one process at a time. Imports without torch."""
+"""The lock that lets one process at a time write an experiment's log. Imports without torch."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from engine.errors import LogBusyError
 from engine.logs.folder import WRITER_LOCK
 from engine.text import shown
 
@@ -19,13 +20,6 @@ if TYPE_CHECKING:
 
 LOOK_SECONDS = 0.2
 """How long the lock is waited for: a process that only asks whether there is a writer holds it for less."""
-
-
-class LogBusyError(RuntimeError):
-    """Another process is writing this log; the text is one line that says which."""
-
-    def __init__(self, text: str) -> None:
-        super().__init__(shown(text, 2000))
 
 
 @contextmanager
@@ -81,7 +75,7 @@ def writer(folder: Path) -> str:
 
 
 def busy(folder: Path) -> LogBusyError:
-    """That another process writes the experiment's log, and which."""
+    """The error that another process writes the experiment's log, which it names."""
     return LogBusyError(f"{folder.name} is being written by {writer(folder) or 'another process'}")
 
 

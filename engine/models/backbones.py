@@ -14,9 +14,9 @@ from msgspec import Struct
 from torch import Tensor, nn
 from torchvision.models import WeightsEnum
 
+from engine.errors import UserError
 from engine.models.trainable import freeze_all_but, parts_that_train
 from engine.specs.strategy import Trains
-from engine.specs.toml import SpecError
 from engine.text import did_you_mean
 
 IMAGENET_CLASSES = 1000
@@ -82,17 +82,17 @@ def backbone_names() -> tuple[str, ...]:
 def default_weights(backbone: str) -> WeightsEnum:
     """The member of torchvision's weights enumeration that it takes by default for this backbone.
 
-    :class:`engine.specs.toml.SpecError` where torchvision has no such classification model.
+    :class:`engine.errors.UserError` where torchvision has no such classification model.
     """
     if backbone not in backbone_names():
         advice = did_you_mean(backbone, backbone_names()) or ", such as resnet18 or mobilenet_v3_small"
-        raise SpecError(f"backbone: torchvision has no classification model {backbone!r}{advice}")
+        raise UserError(f"backbone: torchvision has no classification model {backbone!r}{advice}")
     return torchvision.models.get_model_weights(backbone).DEFAULT
 
 
 @cache
 def check_trains(backbone: str, trains: Trains) -> None:
-    """:class:`engine.specs.toml.SpecError` where the backbone has nothing such as is to train."""
+    """:class:`engine.errors.UserError` where the backbone has nothing such as is to train."""
     if trains == "batch-norm":  # all else is there in every backbone
         module = _bare(backbone, pretrained=True)
         parts_that_train(module, _last_layer(module)[0], "", trains, 0)
@@ -101,7 +101,7 @@ def check_trains(backbone: str, trains: Trains) -> None:
 def preprocessing(backbone: str, image_size: int | None) -> Preprocessing:
     """What the backbone's default weights were trained with; another ``image_size`` (pixels) keeps the proportion.
 
-    :class:`engine.specs.toml.SpecError` where the backbone is unknown or cannot take images of that size.
+    :class:`engine.errors.UserError` where the backbone is unknown or cannot take images of that size.
     """
     weights = default_weights(backbone)
     transforms = weights.transforms()
@@ -109,9 +109,9 @@ def preprocessing(backbone: str, image_size: int | None) -> Preprocessing:
     size = crop if image_size is None else image_size
     smallest = weights.meta["min_size"][0]
     if _family(backbone) in ("vision_transformer", "maxvit") and size != crop:
-        raise SpecError(f"image_size: {backbone} takes images of {crop} pixels only, not {size}")
+        raise UserError(f"image_size: {backbone} takes images of {crop} pixels only, not {size}")
     if size < smallest:
-        raise SpecError(f"image_size: {backbone} needs images of at least {smallest} pixels, not {size}")
+        raise UserError(f"image_size: {backbone} needs images of at least {smallest} pixels, not {size}")
     return Preprocessing(max(size, round(size * resize / crop)), size, tuple(transforms.mean), tuple(transforms.std))
 
 
@@ -121,7 +121,7 @@ def build(backbone: str, classes: int, trains: Trains, pretrained: Mapping[str, 
     ``pretrained`` is a state dict of torchvision's model (its last layer may have any number of outputs), None for
     random initialisation. What is initialised at random depends on ``seed`` alone, and the process's own random
     state is left as it was. What does not train is in eval mode and stays so through every ``module.train()``.
-    :class:`MisfitError` where ``pretrained`` does not fit, ``SpecError`` where the backbone has nothing such as is to
+    :class:`MisfitError` where ``pretrained`` does not fit, ``UserError`` where the backbone has nothing such as is to
     train.
     """
     default_weights(backbone)

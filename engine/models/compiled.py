@@ -1,4 +1,4 @@
-"""Networks compiled by torch, each size of batch for itself."""
+"""torch.compile for networks, with a graph for each size of batch."""
 
 from __future__ import annotations
 

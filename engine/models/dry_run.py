@@ -1,4 +1,4 @@
-"""Looking at a network without training or computing: in eval mode for a while, and passes of shapes alone."""
+"""Passes through a network that change nothing of it: in eval mode, and with shapes instead of numbers."""
 
 from __future__ import annotations
 

@@ -109,20 +109,11 @@ def _wheel(mirror: Mirror, folder: Path) -> Generator[WorkDone, None, None]:
                     process.wait(POLL_SECONDS)
                 yield WorkDone(detail, _size(cache))
         finally:
-            _end(process)
+            process.kill()  # where nobody waits for it any more; what it wrote goes with the folder
+            process.wait()
         if process.returncode:
             log.seek(0)
             raise SourceError(_last_words(log.read().decode(errors="replace")) or f"uv ended with {process.returncode}")
-
-
-def _end(process: subprocess.Popen[bytes]) -> None:
-    if process.poll() is None:
-        process.terminate()
-        try:
-            process.wait(5)
-        except subprocess.TimeoutExpired:
-            process.kill()
-            process.wait()
 
 
 def _size(folder: Path) -> int:

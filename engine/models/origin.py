@@ -1,4 +1,4 @@
-"""Where a network's first weights came from, in the words that the log keeps. Imports without torch.
+"""Naming where a network's pretrained weights came from, in the words of the log. Imports without torch.
 
 ``torchvision IMAGENET1K_V1, torch hub cache``, ``torchvision IMAGENET1K_V1, /weights/resnet18-f37072fd.pth``, a path
 alone where the weights are somebody's own, or :data:`RANDOM`.
@@ -10,12 +10,12 @@ RANDOM = "none (random initialisation)"
 
 
 def kind(origin: str) -> str:
-    """Which weights, without where they were: every backbone has a file of its own."""
+    """Which weights they are, without where they were: every backbone has a file of its own."""
     return origin.partition(",")[0]
 
 
 def shortened(origin: str) -> str:
-    """Of a path only the last folder and the file."""
+    """The words, with only the last folder and the file of a path."""
     before, slash, path = origin.partition("/")
     parts = path.split("/")
     if not slash or len(parts) < 3:

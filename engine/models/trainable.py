@@ -1,4 +1,4 @@
-"""What of a network trains: the one place that says so. All else is frozen, stays in eval mode, and does not move."""
+"""Which parts of a network train, decided here alone. All else is frozen and stays in eval mode."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
+from engine.errors import UserError
 from engine.models.stages import stages
 from engine.specs.strategy import Trains
-from engine.specs.toml import SpecError
 
 NORMS = (_BatchNorm, nn.LayerNorm, nn.GroupNorm)
 
@@ -22,7 +22,7 @@ def parts_that_train(module: nn.Module, head_name: str, before_head: str, trains
     """The names of the modules whose own parameters train, whose own buffers move, and that are put in training mode.
 
     ``before_head``: the dropout directly before the head, if there is one. ``size``: images in pixels that show the
-    network's stages. ``SpecError`` where the network has nothing of the kind.
+    network's stages. ``UserError`` where the network has nothing of the kind.
     """
     head = _below(module, (head_name,))
     match trains:
@@ -33,7 +33,7 @@ def parts_that_train(module: nn.Module, head_name: str, before_head: str, trains
         case "batch-norm":
             norms = {name for name, part in module.named_modules() if isinstance(part, NORMS)}
             if not norms:
-                raise SpecError(f"trains: {type(module).__name__} has no norm layers; train all, head or last-stage")
+                raise UserError(f"trains: {type(module).__name__} has no norm layers; train all, head or last-stage")
             return head | norms | ({before_head} if before_head else set())
         case "last-stage":
             return head | _below(module, stages(module, head_name, size)[-1])

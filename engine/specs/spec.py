@@ -11,9 +11,10 @@ import msgspec
 import tomli_w
 from msgspec import Meta, Struct
 
+from engine.errors import UserError
 from engine.specs.presets import DEFAULT_STRATEGIES, strategies_from
 from engine.specs.strategy import CHOICES, Strategy
-from engine.specs.toml import Folds, Fraction, Seed, Seeds, SpecError, convert, read_toml, without_none
+from engine.specs.toml import Folds, Fraction, Seed, Seeds, convert, read_toml, without_none
 
 Arithmetic = Literal["fp32", "tf32", "bf16", "fp16"]
 Precision = Literal["auto", "fp32", "tf32", "bf16", "fp16"]
@@ -112,7 +113,7 @@ def default_experiment(known: Mapping[str, Strategy]) -> Experiment:
 
 
 def with_absolute_paths(experiment: Experiment) -> Experiment:
-    """The experiment with paths that mean the same from any folder; ``SpecError`` where the weights are not there."""
+    """The experiment with paths that mean the same from any folder; ``UserError`` where the weights are not there."""
     source = {
         field: _absolute(value, field)
         for field in ("path", "validation", "images")
@@ -122,7 +123,7 @@ def with_absolute_paths(experiment: Experiment) -> Experiment:
     if weights not in ("default", "none"):
         weights = _absolute(weights, "weights")
         if not os.path.exists(weights):  # noqa: PTH110 - Path.exists() raises where the name is too long
-            raise SpecError(f"weights: {weights} does not exist; give a file, a folder, default or none")
+            raise UserError(f"weights: {weights} does not exist; give a file, a folder, default or none")
     return msgspec.structs.replace(experiment, data=msgspec.structs.replace(experiment.data, **source), weights=weights)
 
 
@@ -131,9 +132,9 @@ def _absolute(text: str, field: str) -> str:
         path = str(Path(text).expanduser().absolute())
         path.encode()
     except UnicodeEncodeError:
-        raise SpecError(f"{field}: {text}: not valid UTF-8, so it cannot be saved; rename it") from None
+        raise UserError(f"{field}: {text}: not valid UTF-8, so it cannot be saved; rename it") from None
     except (RuntimeError, ValueError):  # ~somebody whom nobody knows; a null character
-        raise SpecError(f"{field}: {text}: no such user here") from None
+        raise UserError(f"{field}: {text}: no such user here") from None
     return path
 
 

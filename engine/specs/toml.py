@@ -11,7 +11,7 @@ from typing import Annotated, Any, TypeVar
 import msgspec
 from msgspec import Meta
 
-from engine.text import shown
+from engine.errors import UserError
 
 Count = Annotated[int, Meta(ge=1, le=1_000_000)]
 Positive = Annotated[float, Meta(gt=0, le=1e30)]
@@ -37,53 +37,46 @@ MOST_DOTS = 500
 """In a key. No configuration has as many, and tomllib takes time by their square: for hours in a file of 1 MB."""
 
 
-class SpecError(ValueError):
-    """What was asked cannot be done as written; the text is one line that says what and where."""
-
-    def __init__(self, text: str) -> None:
-        super().__init__(shown(text, 2000))
-
-
 def read_toml(path: Path) -> dict[str, Any]:
-    """The tables of a TOML file; :class:`SpecError` where it is missing, too large or not TOML."""
+    """The tables of a TOML file; :class:`UserError` where it is missing, too large or not TOML."""
     try:
         with path.open("rb") as file:
             raw = file.read(LARGEST_TOML + 1)
     except OSError as error:
-        raise SpecError(f"{path}: {error.strerror or error}") from None
+        raise UserError(f"{path}: {error.strerror or error}") from None
     if len(raw) > LARGEST_TOML:
-        raise SpecError(f"{path}: larger than {LARGEST_TOML:,} bytes, which no configuration is")
+        raise UserError(f"{path}: larger than {LARGEST_TOML:,} bytes, which no configuration is")
     try:
         return parse(raw.decode("utf-8-sig"), str(path))
     except UnicodeDecodeError:
-        raise SpecError(f"{path}: not UTF-8 text") from None
+        raise UserError(f"{path}: not UTF-8 text") from None
 
 
 def parse(text: str, where: str) -> dict[str, Any]:
-    """The tables of TOML text; ``SpecError`` where it is none."""
+    """The tables of TOML text; ``UserError`` where it is none."""
     if any(piece.count(".") > MOST_DOTS for piece in re.split(r"[=\n]", text)):
-        raise SpecError(f"{where}: more than {MOST_DOTS} dots in one key, which no configuration has")
+        raise UserError(f"{where}: more than {MOST_DOTS} dots in one key, which no configuration has")
     try:
         return tomllib.loads(text)
     except RecursionError:
-        raise SpecError(f"{where}: not valid TOML: nested too deeply") from None
+        raise UserError(f"{where}: not valid TOML: nested too deeply") from None
     except ValueError as error:  # also what int() says of 5,000 digits
-        raise SpecError(f"{where}: not valid TOML: {error}") from None
+        raise UserError(f"{where}: not valid TOML: {error}") from None
 
 
 def convert(values: object, type_: type[T], where: str, choices: Mapping[str, tuple[str, ...]] | None = None) -> T:
-    """The values as a type; ``SpecError`` where they do not fit. ``choices``: what there is, by the setting."""
+    """The values as a type; ``UserError`` where they do not fit. ``choices``: what there is, by the setting."""
     try:
         return msgspec.convert(values, type_)
     except RecursionError:
-        raise SpecError(f"{where}: nested too deeply") from None
+        raise UserError(f"{where}: nested too deeply") from None
     except msgspec.ValidationError as error:
         message, _, place = str(error).partition(" - at `$")
         place, said = place.rstrip("`").lstrip("."), _in_words(message)
         there = next((names for setting, names in (choices or {}).items() if place.endswith(setting)), None)
         if there and message.startswith("Invalid"):
             said = f"{said}; there are {', '.join(there)}"
-        raise SpecError(f"{where}: {place + ': ' if place else ''}{said}") from None
+        raise UserError(f"{where}: {place + ': ' if place else ''}{said}") from None
 
 
 def _in_words(message: str) -> str:

@@ -13,7 +13,7 @@ from engine.logs import events as ev
 from engine.logs.events import AnyEvent, DataSummary, Device, Forecast
 from engine.specs.spec import Experiment
 from engine.specs.strategy import Strategy
-from engine.states.fold import fold
+from engine.states.replay import replay
 from engine.states.state import RunState
 
 MOST_ALIKE = 5
@@ -24,7 +24,7 @@ SAME_MEMORY = 0.05
 """A machine's memory may be told a little differently, by another kernel or another library."""
 
 
-class Images(NamedTuple):
+class DataSize(NamedTuple):
     """The data of an experiment: where they are, and how many classes and images there are; ``folds`` as it asks."""
 
     path: str
@@ -62,7 +62,7 @@ class RunCost(Struct, frozen=True):
     asked: Experiment
     precision: str
     device: Device
-    images: Images
+    data: DataSize
     fixed: float
     features: float
     solving: float
@@ -70,46 +70,46 @@ class RunCost(Struct, frozen=True):
     validating: float
 
 
-def images_of(path: str, counts: Mapping[str, Mapping[str, int]], folds: int | None) -> Images:
+def counted_size(path: str, counts: Mapping[str, Mapping[str, int]], folds: int | None) -> DataSize:
     """The images at ``path``, from how many there are by part (``train``, ``val``, ``test``) and then by class."""
     train, val, test = (sum(counts.get(part, {}).values()) for part in ("train", "val", "test"))
-    return Images(path, len(counts["train"]), train, val, test, folds)
+    return DataSize(path, len(counts["train"]), train, val, test, folds)
 
 
-def images_in(data: DataSummary, folds: int | None) -> Images:
+def data_size(data: DataSummary, folds: int | None) -> DataSize:
     """The images of a data set."""
-    return images_of(data.path, {"train": data.train, "val": data.val, "test": data.test}, folds)
+    return counted_size(data.path, {"train": data.train, "val": data.val, "test": data.test}, folds)
 
 
 def run_costs(events: Sequence[AnyEvent]) -> Iterator[RunCost]:
     """What the finished runs of an experiment took, the last first; nothing where it was paused or resumed, and
     :class:`Progress` and :class:`MemorySampled` may be left out.
     """
-    state = fold(events)
+    state = replay(events)
     held_up = any(
         isinstance(event, ev.ExperimentResumed) or (isinstance(event, ev.CommandApplied) and event.action == "pause")
         for event in events
     )
     if held_up or state.spec is None or state.data is None or state.device is None:
         return
-    images = images_in(state.data, state.spec.folds)
+    data = data_size(state.data, state.spec.folds)
     own: dict[str, list[AnyEvent]] = {}
     for event in events:
         own.setdefault(getattr(event, "run", ""), []).append(event)
     for run in reversed(state.runs):
         is_told = bool(run.epochs) and run.epochs[0].run_seconds > 0  # logs of older versions do not tell
-        if run.status == "finished" and is_told and images.whole and sum(epoch.seconds for epoch in run.epochs) > 0:
-            yield _cost(run, own[run.run], state.spec, state.device, images)
+        if run.status == "finished" and is_told and data.whole and sum(epoch.seconds for epoch in run.epochs) > 0:
+            yield _cost(run, own[run.run], state.spec, state.device, data)
 
 
-def forecast(costs: Sequence[RunCost], experiment: Experiment, images: Images, devices: Sequence[Device]) -> Forecast:
+def forecast(costs: Sequence[RunCost], experiment: Experiment, data: DataSize, devices: Sequence[Device]) -> Forecast:
     """What the ``costs`` of earlier runs, the newest first, tell of an experiment on one of these ``devices``.
 
     Only those count that ran on such a device, asked for as it is now, and in the same precision. What an earlier
     experiment prepared from the same data is taken to be found again.
     """
     known = [cost for cost in costs if _computed_alike(cost, experiment, devices)]
-    same_data = [cost for cost in known if (cost.images.path, cost.images.whole) == (images.path, images.whole)]
+    same_data = [cost for cost in known if (cost.data.path, cost.data.whole) == (data.path, data.whole)]
     extracted = {_features(cost.strategy) for cost in same_data}
     # the sides that backbones have of their own are nearly always the same, and torch alone knows them
     decoded = {cost.strategy.image_size for cost in same_data}
@@ -119,16 +119,16 @@ def forecast(costs: Sequence[RunCost], experiment: Experiment, images: Images, d
     runs, seconds = len(experiment.seeds) * (experiment.folds or 1), dict[str, float]()
     for strategy in experiment.strategies:
         same = computing.get(_computing(strategy), [])
-        alike = [cost for cost in same if _is_alike(cost, experiment, images)][:MOST_ALIKE]
+        alike = [cost for cost in same if _is_alike(cost, experiment, data)][:MOST_ALIKE]
         finds_features = _features(strategy) in extracted
-        told = median(_foretold(cost, strategy, images, runs, finds_features) for cost in alike) if alike else math.inf
+        told = median(_foretold(cost, strategy, data, runs, finds_features) for cost in alike) if alike else math.inf
         if math.isfinite(told):  # a damaged log may tell of endless epochs
             seconds[strategy.name] = told
         extracted.add(_features(strategy))
     return Forecast(seconds, any(strategy.image_size not in decoded for strategy in experiment.strategies))
 
 
-def _cost(run: RunState, events: Sequence[AnyEvent], asked: Experiment, device: Device, images: Images) -> RunCost:
+def _cost(run: RunState, events: Sequence[AnyEvent], asked: Experiment, device: Device, data: DataSize) -> RunCost:
     """What a run took whose own events these are."""
     first, last = run.epochs[0], run.epochs[-1]
     before = first.run_seconds - first.seconds
@@ -145,9 +145,9 @@ def _cost(run: RunState, events: Sequence[AnyEvent], asked: Experiment, device: 
         asked=asked,
         precision=run.precision,
         device=device,
-        images=images,
+        data=data,
         fixed=max(0.0, whole - (last.run_seconds - run.seconds_of_found_features)),
-        features=max(0.0, before - solving) / images.seen(run.strategy.extracted_views),
+        features=max(0.0, before - solving) / data.seen(run.strategy.extracted_views),
         solving=solving / first.train.images,
         training=max(0.0, stretched * train_seconds / trained),
         validating=max(0.0, stretched * val_seconds / validated),
@@ -161,11 +161,11 @@ def _solving(events: Sequence[AnyEvent]) -> float:
     return max(0.0, ended[0] - began[0]) if began and ended else 0.0
 
 
-def _foretold(cost: RunCost, strategy: Strategy, images: Images, runs: int, finds_features: bool) -> float:
+def _foretold(cost: RunCost, strategy: Strategy, data: DataSize, runs: int, finds_features: bool) -> float:
     """Seconds of all runs of a strategy, by one that was alike; the first of them alone extracts features."""
-    train, val = images.an_epoch
+    train, val = data.an_epoch
     epochs = strategy.epochs * (cost.training * train + cost.validating * val)
-    features = 0.0 if finds_features else cost.features * images.seen(strategy.extracted_views)
+    features = 0.0 if finds_features else cost.features * data.seen(strategy.extracted_views)
     return runs * (cost.fixed + cost.solving * train + epochs) + features
 
 
@@ -186,19 +186,19 @@ def _kind(device: Device) -> str:
     return device.torch_name.partition(":")[0]
 
 
-def _is_alike(cost: RunCost, experiment: Experiment, images: Images) -> bool:
+def _is_alike(cost: RunCost, experiment: Experiment, data: DataSize) -> bool:
     """Whether an image takes what one took then, by the same strategy."""
     strategy = cost.strategy
     if not strategy.on_features and cost.asked.compile != experiment.compile:
         return False
-    if strategy.needs_features and cost.images.classes != images.classes:  # of the last layer alone they are the cost
+    if strategy.needs_features and cost.data.classes != data.classes:  # of the last layer alone they are the cost
         return False
-    train, before = images.an_epoch[0], cost.images.an_epoch[0]
+    train, before = data.an_epoch[0], cost.data.an_epoch[0]
     return before <= FARTHEST * train and train <= FARTHEST * before
 
 
 def _computing(strategy: Strategy) -> Hashable:
-    """What of a strategy decides how long an image takes."""
+    """The settings of a strategy that decide how long an image takes."""
     optimizer = strategy.optimizer if strategy.is_probe else type(strategy.optimizer)
     kind = strategy.backbone, strategy.trains, strategy.head, strategy.image_size, strategy.batch_size, optimizer
     return *kind, strategy.is_augmented, strategy.extracted_views

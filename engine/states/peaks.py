@@ -1,4 +1,4 @@
-"""The most memory of each kind that was seen."""
+"""The peak of each kind of memory over a run."""
 
 from __future__ import annotations
 

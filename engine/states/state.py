@@ -1,4 +1,4 @@
-"""What an experiment's events mean: its state, see :func:`engine.states.fold.fold`. Pure; imports without torch."""
+"""What an experiment's events mean: its state, see :func:`engine.states.replay.replay`. Pure; imports without torch."""
 
 from __future__ import annotations
 
@@ -111,7 +111,7 @@ class ExperimentState(Struct, frozen=True):
 
     ``warnings``: each once, however often it was told of the same run.
     ``interrupted``: no process writes the log though it has no end, so what is unfinished stays so until it is resumed.
-    No event tells that: whoever reads the log sets it, see :func:`engine.folders.history.with_writer`.
+    No event tells that: whoever reads the log sets it, see :func:`engine.history.experiment_state.with_writer`.
     """
 
     name: str = ""

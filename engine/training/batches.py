@@ -1,4 +1,4 @@
-"""What a model is fed: batches of images, or of features where the backbone is frozen.
+"""The batches that a model is fed: of images, or of features where the backbone is frozen.
 
 The order of images, the augmentation and dropout derive from (seed, epoch, step) alone, so a batch is the same
 however the process got to it. Nothing here waits for the device.
@@ -17,7 +17,7 @@ from torch import Tensor, nn
 
 from engine.data.augment import central, draw_views, normalise, random_views
 from engine.data.pixels import on_device
-from engine.data.prepared import Part, Prepared
+from engine.data.prepared import Prepared, PreparedPart
 from engine.models.backbones import Network, Preprocessing
 from engine.specs.strategy import Strategy
 
@@ -61,7 +61,7 @@ class Feed:
     """
 
     train: Callable[[int, int, MicroBatches], Generator[Batch, None, None]]
-    still: Callable[[Part, int | None], Iterator[Batch]]
+    still: Callable[[PreparedPart, int | None], Iterator[Batch]]
     model: Callable[[Tensor], Tensor]
     train_sizes: list[int]
     features: Tensor | None = None
@@ -73,7 +73,7 @@ class Feed:
 
 
 @dataclass(frozen=True)
-class Images:
+class InputImages:
     """Prepared images and how a backbone wants to see them."""
 
     prepared: Prepared
@@ -109,12 +109,11 @@ def derived_seed(*parts: int) -> int:
 
 
 def batch_sizes(count: int, size: int) -> list[int]:
-    """So many images cut into batches; a last batch of one image joins the one before, since batch norm needs two."""
+    """So many images cut into batches; a single image that is left joins the last one, since batch norm needs two."""
     full, rest = divmod(count, size)
-    sizes = [size] * full + ([rest] if rest else [])
-    if len(sizes) > 1 and sizes[-1] == 1:
-        sizes[-2:] = [sizes[-2] + 1]
-    return sizes
+    if full and rest == 1:
+        return [size] * (full - 1) + [size + 1]
+    return [size] * full + ([rest] if rest else [])
 
 
 def evaluation_batch(device: torch.device, at_once: int | None = None) -> int:
@@ -129,7 +128,7 @@ def evaluation_sizes(count: int, device: torch.device, at_once: int | None = Non
     return [size] * full + ([rest] if rest else [])
 
 
-def image_feed(images: Images, strategy: Strategy, seed: int, model: Callable[[Tensor], Tensor]) -> Feed:
+def image_feed(images: InputImages, strategy: Strategy, seed: int, model: Callable[[Tensor], Tensor]) -> Feed:
     """Batches of images, seen anew in every epoch, for a network of which more than the head trains."""
     part, device = images.prepared.train, images.device
     sizes = batch_sizes(len(part.labels), strategy.batch_size)
@@ -148,14 +147,14 @@ def image_feed(images: Images, strategy: Strategy, seed: int, model: Callable[[T
                 seed_device(device, derived_seed(seed, epoch, one.step))
             yield images.seen(views), target
 
-    def still(seen: Part, at_once: int | None = None) -> Iterator[Batch]:
+    def still(seen: PreparedPart, at_once: int | None = None) -> Iterator[Batch]:
         targets = torch.split(seen.labels.to(device), evaluation_sizes(len(seen.labels), device, at_once))
         yield from zip(images.central(seen.rows, at_once), targets, strict=True)
 
     return Feed(train, still, model, sizes)
 
 
-def feature_feed(images: Images, strategy: Strategy, seed: int, network: Network, features: Tensor) -> Feed:
+def feature_feed(images: InputImages, strategy: Strategy, seed: int, network: Network, features: Tensor) -> Feed:
     """Batches of a frozen backbone's ``features``, (views, rows, ...) on the device or in memory, for the head alone.
 
     View 0 of a row is the central one, which validation sees; where there are more, each epoch draws one of the others
@@ -183,7 +182,7 @@ def feature_feed(images: Images, strategy: Strategy, seed: int, network: Network
                 seed_device(device, derived_seed(seed, epoch, one.step))
             yield drop(on_device(features[shown, place], device)), target
 
-    def still(seen: Part, at_once: int | None = None) -> Iterator[Batch]:
+    def still(seen: PreparedPart, at_once: int | None = None) -> Iterator[Batch]:
         size = at_once or usual
         both = (torch.split(seen.rows.to(kept), size), torch.split(seen.labels.to(device), size))
         for places, target in zip(*both, strict=True):
@@ -203,7 +202,7 @@ class _Piece(NamedTuple):
 
 
 def _pieces(sizes: list[int], first: int, micro_batches: MicroBatches) -> list[_Piece]:
-    """Those of the batches of an epoch. ``first``: batches to skip."""
+    """The pieces of the batches of an epoch. ``first``: batches to skip."""
     return [
         _Piece(step, number == 0, size)
         for step, batch in enumerate(sizes[first:], start=first)

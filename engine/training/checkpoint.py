@@ -1,4 +1,4 @@
-"""Where a run stands, as a file from which it goes on exactly as if it had never ended.
+"""Checkpoints: files from which a run goes on exactly as if it had never ended.
 
 ``checkpoints/RUN/last.safetensors`` holds everything that changes while the run trains: the weights that train, the
 optimizer, the scaler, the place in the epoch, its sums so far, and the best epoch. The order of images,
@@ -43,7 +43,7 @@ class OtherVersionError(ValueError):
 
 
 class PoisonedError(ValueError):
-    """Where a run stands is not worth going on from; the text says why in a few words."""
+    """A run is in a state from which going on is not worth it; the text says why in a few words."""
 
 
 class CheckpointHeader(Struct, frozen=True, kw_only=True):
@@ -188,7 +188,7 @@ def _header(file: Any, path: Path) -> CheckpointHeader:
 
 
 def differences(checkpoint: Checkpoint, course: Course) -> list[str]:
-    """In what the run differs from the one that wrote the checkpoint, in words; empty where it can go on exactly."""
+    """What differs from the run that wrote the checkpoint, in words; empty where it can go on exactly."""
     header, run = checkpoint.header, course.run
     found = []
     if header.data != course.data:

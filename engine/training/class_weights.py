@@ -1,4 +1,4 @@
-"""How much the images of each class count in what is minimised."""
+"""Weights of classes in the loss, for classes of unequal size."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Forward passes alone: what a network says of the images of a part, and the test of the best epoch."""
+"""Evaluating a network on a part of the images, and measuring the best epoch on the test part."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from engine.clock import PROGRESS_SECONDS, every
-from engine.data.prepared import Part
+from engine.data.prepared import PreparedPart
 from engine.devices.device import wait_for
 from engine.devices.precision import autocast
 from engine.logs import events as ev
@@ -23,7 +23,7 @@ from engine.training.run import Run, Training, trainable_module
 
 
 def evaluated(
-    run: Run, feed: Feed, part: Part, stage: Literal["validating", "testing"], epoch: int, at_once: int | None
+    run: Run, feed: Feed, part: PreparedPart, stage: Literal["validating", "testing"], epoch: int, at_once: int | None
 ) -> Generator[Event, None, tuple[Metrics, Tensor]]:
     """Metrics over the images of a part, and their logits (images, classes) in file order, with the network as it is.
 

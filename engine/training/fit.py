@@ -84,7 +84,7 @@ def _feed(run: Run, training: Training) -> Generator[Event, None, Feed]:
 
 
 def _features(run: Run, training: Training) -> Generator[Event, None, Tensor]:
-    """Those of the backbone as it is, in eval mode.
+    """The features of the backbone as it is, in eval mode.
 
     What counts is what extracting them took, wherever that was, and not what getting them takes here: neither does a
     run cost less because it comes later, nor more because it was interrupted.

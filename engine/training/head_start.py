@@ -1,4 +1,4 @@
-"""A probe's head put in place: as a run of its own, or before everything else trains."""
+"""Putting a probe's head into the network: as a run of its own, or before everything else trains."""
 
 from __future__ import annotations
 

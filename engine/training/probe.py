@@ -19,10 +19,11 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from engine.data.dataset import DataError, Sample
+from engine.data.dataset import Sample
 from engine.data.memory_limits import free_memory
 from engine.data.splits import folds
 from engine.devices.device import has_float64
+from engine.errors import DataError
 from engine.progress import WorkDone
 from engine.specs.strategy import LBFGS
 from engine.training.memory import too_large
@@ -217,7 +218,7 @@ def _solve(
 
 @contextmanager
 def _threads(task: _Task) -> Iterator[None]:
-    """As many threads on a CPU as are worth it."""
+    """Computes with as many threads on a CPU as are worth it."""
     usual = torch.get_num_threads()
     if task.features.numel() > SMALL:
         yield

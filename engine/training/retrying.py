@@ -1,4 +1,4 @@
-"""Work on images that is done again with fewer of them at once where memory runs out."""
+"""Doing work on images again with fewer of them at once where memory runs out."""
 
 from __future__ import annotations
 

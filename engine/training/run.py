@@ -19,9 +19,9 @@ from engine.models.trainable import trains_batch_norm
 from engine.progress import WorkDone
 from engine.specs.spec import Arithmetic
 from engine.specs.strategy import Strategy
-from engine.training.batches import WHOLE_BATCHES, Feed, Images, MicroBatches
+from engine.training.batches import WHOLE_BATCHES, Feed, InputImages, MicroBatches
 from engine.training.class_weights import class_weights
-from engine.training.features import Features
+from engine.training.feature_store import Features
 from engine.training.metrics import Tally
 from engine.training.optim import make_optimizer
 
@@ -44,7 +44,7 @@ class Run:
     seed: int
     network: Network
     model: Callable[[Tensor], Tensor]
-    images: Images
+    images: InputImages
     precision: Arithmetic
     memory: MemoryProbe
     features: Callable[[int | None], Generator[WorkDone, None, Features]]

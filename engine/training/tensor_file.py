@@ -13,6 +13,8 @@ from safetensors import SafetensorError
 from safetensors.torch import save_file
 from torch import Tensor
 
+from engine.files import sync
+
 
 class TensorFile(NamedTuple):
     """What a file is to hold."""
@@ -41,7 +43,7 @@ def write_together(files: Mapping[Path, TensorFile]) -> None:
             _write_partial(path, file)
         for path in files:
             _partial(path).replace(path)
-            _sync(path.parent)
+            sync(path.parent)
     except OSError as error:
         for one in files:
             with suppress(OSError):
@@ -57,8 +59,7 @@ def _write_partial(path: Path, file: TensorFile) -> None:
     partial = _partial(path)
     _save(file.tensors, partial, file.metadata)
     partial.chmod(0o600)
-    with partial.open("rb") as written:
-        os.fsync(written.fileno())
+    sync(partial)
 
 
 def _save(tensors: dict[str, Tensor], path: Path, metadata: dict[str, str]) -> None:
@@ -77,12 +78,3 @@ def _clear(folder: Path) -> None:
     for pattern in (".tmp*", ".*.partial"):
         for path in folder.glob(pattern):
             path.unlink(missing_ok=True)
-
-
-def _sync(folder: Path) -> None:
-    """Makes a rename durable."""
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

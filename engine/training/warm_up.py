@@ -1,4 +1,4 @@
-"""What is paid only once, before the time of any run counts."""
+"""One step before the time of a run counts, for what is paid only once: loading, choosing and compiling kernels."""
 
 from __future__ import annotations
 
@@ -61,7 +61,7 @@ def _compute_blanks(run: Run, train_sizes: list[int], val_sizes: list[int]) -> N
 def _shapes(run: Run) -> tuple[list[int], list[int]]:
     """The sizes of batches for which kernels are chosen or compiled; on a CPU two images load all there is."""
     if run.strategy.on_features:
-        return [], []  # a frozen backbone is tried out where it is folded
+        return [], []  # a frozen backbone is tried out where it is fused
     if run.images.device.type == "cpu" and run.model is run.network.module:
         return [2], []
     count = len(run.images.prepared.train.labels)

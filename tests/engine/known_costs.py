@@ -10,17 +10,17 @@ from engine.logs import events as ev
 from engine.logs.events import AnyEvent, Device, Memory, Metrics
 from engine.specs.spec import Experiment, planned_runs
 from engine.specs.strategy import Strategy
-from engine.states.forecast import Images
+from engine.states.forecast import DataSize
 
 FIXED, TRAINING, VALIDATING, SAVING, SOLVING, FEATURES = 3.0, 0.05, 0.02, 0.5, 0.01, 0.04
 """Seconds: of a run, of an image in an epoch, of saving after one, of a probe for each image, and of its features."""
 CPU, CARD = Device("cpu", "Xeon", 16 * 2**30), Device("cuda:0", "H200", 139 * 2**30)
-DATA = Images("/data", 2, 200, 100, 50, None)
+DATA = DataSize("/data", 2, 200, 100, 50, None)
 NOTHING = Memory(0, 0)
 
 
 def log(
-    *strategies: Strategy, images: Images = DATA, device: Device = CPU, precision: str = "fp32", **asked: Any
+    *strategies: Strategy, images: DataSize = DATA, device: Device = CPU, precision: str = "fp32", **asked: Any
 ) -> list[AnyEvent]:
     """An experiment that takes what the constants say; features are extracted once for each backbone."""
     experiment, now, found = Experiment(strategies, **asked), 0.0, set[str]()

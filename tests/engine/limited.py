@@ -9,14 +9,14 @@ from pathlib import Path
 
 from torch import nn
 
-import engine.run
+import engine.running.one_run
 from engine.data.discover import discover
-from engine.experiment import run
 from engine.logs import events as ev
 from engine.logs.events import Event
 from engine.logs.log import EventLog
 from engine.models.backbones import Network
 from engine.models.weights import network_of
+from engine.running.experiment import run
 from engine.specs.presets import presets
 from engine.specs.strategy import Strategy, changed_strategy
 from tests.engine.running import small_experiment
@@ -53,7 +53,7 @@ class Limiting(EventLog):
 
 
 def main(folder: str, data: str, mib: str) -> None:
-    engine.run.network_of = without_dropout
+    engine.running.one_run.network_of = without_dropout
     asked = small_experiment(TOO_LARGE, IN_PARTS, EXTRACTED, data=Path(data))
     Path(folder).mkdir()
     Limiting.mib = int(mib)

@@ -12,11 +12,11 @@ from safetensors.torch import load_file
 
 from engine.data.dataset import DataSet
 from engine.data.discover import discover
-from engine.experiment import run
-from engine.folders.history import read_state
+from engine.history.experiment_state import read_state
 from engine.logs import events as ev
 from engine.logs.events import Action
 from engine.logs.log import EventLog, event_reader
+from engine.running.experiment import run
 from engine.specs.spec import DataSource, Experiment
 from engine.states.state import ExperimentState
 

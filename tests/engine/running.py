@@ -10,10 +10,10 @@ from pathlib import Path
 import msgspec
 import pytest
 
-import engine.run
+import engine.running.one_run
 from engine.data.dataset import DataSet
-from engine.experiment import run
 from engine.logs.log import EventLog
+from engine.running.experiment import run
 from engine.specs.presets import presets
 from engine.specs.spec import DataSource, Experiment
 from engine.specs.strategy import Strategy, changed_strategy
@@ -41,7 +41,7 @@ def small_experiment(
 def save_always(monkeypatch: pytest.MonkeyPatch) -> None:
     """Where a run stands is saved after each of its steps."""
     for name in ("EPOCH_SECONDS", "STEP_SECONDS", "SAVING_SHARE"):
-        monkeypatch.setattr(engine.run, name, 0)
+        monkeypatch.setattr(engine.running.one_run, name, 0)
 
 
 def wait_for(condition: Callable[[], bool]) -> None:

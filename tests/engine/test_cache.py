@@ -16,7 +16,7 @@ import numpy as np
 import pytest
 
 from engine import cache
-from engine.specs.toml import SpecError
+from engine.errors import UserError
 from tests.engine.disks import mounted, remount
 
 ROOT = Path(__file__).parents[2]
@@ -250,13 +250,13 @@ def test_limit_zero_is_no_cache(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_a_limit_that_is_no_number_is_told(wrong: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("TL_TUI_CACHE_GIB", wrong)
     for ask in (cache.limit, lambda: cache.find("kind", "a"), lambda: put("a")):
-        with pytest.raises(SpecError, match=r"^TL_TUI_CACHE_GIB: '.*' is not a number of GiB, such as 20 or 0.5$"):
+        with pytest.raises(UserError, match=r"^TL_TUI_CACHE_GIB: '.*' is not a number of GiB, such as 20 or 0.5$"):
             ask()
 
 
 def test_a_home_of_nobody_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("TL_TUI_CACHE", "~no-such-person/cache")
-    with pytest.raises(SpecError, match="TL_TUI_CACHE: '~no-such-person/cache' names nobody's home"):
+    with pytest.raises(UserError, match="TL_TUI_CACHE: '~no-such-person/cache' names nobody's home"):
         cache.find("kind", "a")
 
 

@@ -17,17 +17,15 @@ import torch
 import torchvision
 from torch import Tensor, nn
 
-from engine import experiment as engine_experiment
 from engine import export, progress
 from engine.comparison.compared_runs import Source
 from engine.comparison.rows import compare
 from engine.comparison.verdict import verdict
-from engine.data.dataset import DataError
 from engine.data.discover import discover
 from engine.devices.memory_probe import MemoryProbe
-from engine.experiment import run
-from engine.folders.history import read_state
-from engine.folders.removal import contents
+from engine.errors import ChangedError, DataError, UserError
+from engine.history.experiment_state import read_state
+from engine.history.removal import contents
 from engine.hosts import thread
 from engine.logs import events as ev
 from engine.logs.events import Memory
@@ -38,13 +36,13 @@ from engine.models import weights
 from engine.models.weight_files import hub_cache
 from engine.progress import WorkDone
 from engine.ranking import rank
-from engine.shared import ChangedError
+from engine.running import experiment as engine_experiment
+from engine.running.experiment import run
 from engine.specs.presets import named, presets
 from engine.specs.spec import DataSource, Experiment, changed, default_experiment, load_experiment
 from engine.specs.strategy import Strategy, changed_strategy
-from engine.specs.toml import SpecError
-from engine.states.fold import fold
 from engine.states.peaks import PeakMemory
+from engine.states.replay import replay
 from engine.states.state import ExperimentState
 from engine.training import evaluation, features, fit
 from tests.engine.running import small, small_experiment, wait_for
@@ -145,7 +143,7 @@ def test_weights_that_cannot_be_had_are_told_before_anything_trains(
     warned = events[told]
     assert isinstance(warned, ev.Warned)
     assert "mobilenet_v3_small comes later and would fail: no pretrained weights" in warned.message
-    assert [run.status for run in fold(events).runs] == ["finished", "failed"]
+    assert [run.status for run in replay(events).runs] == ["finished", "failed"]
 
 
 PROBE = named("resnet18-probe", {})
@@ -280,7 +278,7 @@ def test_networks_are_compiled_where_that_is_asked_for(
 
         return call
 
-    monkeypatch.setattr("engine.run.compiled", compiled)
+    monkeypatch.setattr("engine.running.one_run.compiled", compiled)
     run_in(tmp_path, experiment(image_folder(), compile=True))
     assert layouts == [True], "a frozen backbone's features are computed once, without"
     assert calls == [4, 8] + 2 * [4, 4, 4, 8], "warming up, then training and validation of two epochs"
@@ -292,10 +290,10 @@ def test_weights_that_are_not_there_are_told_before_anything_trains(
     (tmp_path / "weights").mkdir()
     (tmp_path / "weights" / "squeezenet1_1-b8a52dc0.pth").touch()
     asked = experiment(image_folder(), weights=str(tmp_path / "weights"))
-    with pytest.raises(SpecError, match=r"mobilenetv3-extract: .*no mobilenet_v3_small-047dcff4.pth in this folder"):
+    with pytest.raises(UserError, match=r"mobilenetv3-extract: .*no mobilenet_v3_small-047dcff4.pth in this folder"):
         run_in(tmp_path, asked)
     assert not any(isinstance(event, ev.RunStarted) for event in event_reader(tmp_path).read())
-    with pytest.raises(SpecError, match="in this folder"):
+    with pytest.raises(UserError, match="in this folder"):
         thread.start(asked, tmp_path / "runs")
     assert not (tmp_path / "runs").exists()
 
@@ -310,7 +308,7 @@ def test_weights_that_are_not_there_leave_no_folder(image_folder: Callable[..., 
     (tmp_path / "empty").mkdir()
     data = DataSource(path=str(image_folder()))
     asked = changed(default_experiment(presets()), data=data, weights=str(tmp_path / "empty"))
-    with pytest.raises(SpecError, match=r"resnet18-finetune: .*resnet18-\w+\.pth"):
+    with pytest.raises(UserError, match=r"resnet18-finetune: .*resnet18-\w+\.pth"):
         thread.create(asked, tmp_path / "runs")
     assert not (tmp_path / "runs").exists()
 
@@ -366,7 +364,7 @@ def test_an_unexpected_error_is_one_line_and_its_traceback_is_kept(
     def broken(*_: object) -> None:
         raise RuntimeError("first line\nsecond line [red]")
 
-    monkeypatch.setattr("engine.run.fit", broken)
+    monkeypatch.setattr("engine.running.one_run.fit", broken)
     host = thread.start(experiment(image_folder()), tmp_path / "runs")
     assert host.wait(SECONDS)
     failure = read_state(host.folder).run(FINE_TUNING).failure
@@ -376,7 +374,7 @@ def test_an_unexpected_error_is_one_line_and_its_traceback_is_kept(
 
 
 def test_weights_that_are_not_there_are_told_at_once(image_folder: Callable[..., Path], tmp_path: Path) -> None:
-    with pytest.raises(SpecError, match="nowhere does not exist"):
+    with pytest.raises(UserError, match="nowhere does not exist"):
         thread.start(experiment(image_folder(), weights=str(tmp_path / "nowhere")), tmp_path / "runs")
     assert not (tmp_path / "runs").exists()
 
@@ -408,7 +406,7 @@ def test_weights_that_do_not_fit_fail_the_runs(image_folder: Callable[..., Path]
 def test_an_unknown_backbone_is_recorded_and_raised(image_folder: Callable[..., Path], tmp_path: Path) -> None:
     unknown = (changed_strategy(presets()["resnet18-finetune"], backbone="resnet19"),)
     asked = experiment(image_folder(), strategies=unknown)
-    with pytest.raises(SpecError, match="resnet19"):
+    with pytest.raises(UserError, match="resnet19"):
         run_in(tmp_path, asked)
     state = read_state(tmp_path)
     assert state.end == "failed"
@@ -590,7 +588,7 @@ def test_a_card_that_is_lost_beside_training_is_in_the_engine_s_log_alone(
         return sample(probe)
 
     monkeypatch.setattr(MemoryProbe, "sample", lost)
-    monkeypatch.setattr("engine.experiment.HEARTBEAT_SECONDS", 0.01)
+    monkeypatch.setattr("engine.running.experiment.HEARTBEAT_SECONDS", 0.01)
     monkeypatch.setattr(threading, "excepthook", uncaught.append)
     asked = experiment(image_folder())
     finished = run_in(tmp_path, msgspec.structs.replace(asked, strategies=asked.strategies[1:]))

@@ -16,10 +16,9 @@ import torch
 from safetensors import safe_open
 from safetensors.torch import load_file
 
-import engine.run
+import engine.running.one_run
 from engine.data.discover import discover
-from engine.experiment import run
-from engine.folders.history import read_state
+from engine.history.experiment_state import read_state
 from engine.hosts import thread
 from engine.hosts.thread import ThreadHost
 from engine.logs import events as ev
@@ -27,6 +26,7 @@ from engine.logs.events import Action, Event
 from engine.logs.log import EventLog, event_reader
 from engine.logs.writer_lock import is_being_written
 from engine.models.backbones import build
+from engine.running.experiment import run
 from engine.specs.spec import Experiment
 from engine.states.state import ExperimentState
 from engine.training import step
@@ -47,7 +47,7 @@ SECONDS = 120.0
 @pytest.fixture(autouse=True)
 def _saved_often(monkeypatch: pytest.MonkeyPatch) -> None:
     save_always(monkeypatch)
-    monkeypatch.setattr("engine.run.SAVE_SECONDS", 0)
+    monkeypatch.setattr("engine.running.one_run.SAVE_SECONDS", 0)
     monkeypatch.setattr("engine.training.fit.PROGRESS_SECONDS", 0)
     monkeypatch.setattr("engine.training.evaluation.PROGRESS_SECONDS", 0)
 
@@ -346,7 +346,7 @@ class TestMemory:
         assert (cut.status, extraction.status) == ("finished", "finished")
         parts = [event for event in state.warnings if event.run == cut.run and "computed in parts" in event.message]
         assert parts
-        monkeypatch.setattr(engine.run, "network_of", without_dropout)
+        monkeypatch.setattr(engine.running.one_run, "network_of", without_dropout)
         to_its_end(small_experiment(IN_PARTS, EXTRACTED, data=data), whole)
         for found, wanted in zip((cut, extraction), read_state(whole).runs, strict=True):
             losses = [epoch.val.loss for epoch in wanted.epochs]

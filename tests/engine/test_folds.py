@@ -10,9 +10,10 @@ import pytest
 from msgspec.structs import replace
 from safetensors import safe_open
 
-from engine.data.dataset import DataError, DataSet, Sample
+from engine.data.dataset import DataSet, Sample
 from engine.data.splits import folds
-from engine.folders.history import read_state
+from engine.errors import DataError
+from engine.history.experiment_state import read_state
 from engine.hosts import thread
 from engine.logs import events as ev
 from engine.specs.spec import DataSource, Experiment

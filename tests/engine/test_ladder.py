@@ -10,12 +10,12 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from engine.data.discover import discover
-from engine.folders.history import read_state
+from engine.errors import UserError
+from engine.history.experiment_state import read_state
 from engine.logs import events as ev
 from engine.specs.presets import on_rung, rungs
 from engine.specs.spec import Experiment
 from engine.specs.strategy import LBFGS, changed_strategy
-from engine.specs.toml import SpecError
 from engine.states.state import ExperimentState
 from tests.engine.parted import Condition, at, ended, numbers
 from tests.engine.running import small_experiment, undisturbed
@@ -127,6 +127,6 @@ def test_what_a_backbone_does_not_have_is_refused_before_anything_runs(
 ) -> None:
     strategies = (on_rung(BACKBONE, "extract"), on_rung("alexnet", "bn"))
     asked = small_experiment(*strategies, data=image_folder())
-    with pytest.raises(SpecError, match="AlexNet has no norm layers"):
+    with pytest.raises(UserError, match="AlexNet has no norm layers"):
         go_on(tmp_path, asked)
     assert not read_state(tmp_path).runs

@@ -18,10 +18,10 @@ from torch import Tensor, nn
 
 from engine import onnx_file
 from engine.data.squares import square
+from engine.errors import UserError
 from engine.models.backbones import ConvHead
 from engine.onnx_file import write
 from engine.predict import TrainedNetwork, load_network, predictions_of
-from engine.specs.toml import SpecError
 from tests.engine.test_predict import COLD_OR_WARM, network, photographs
 
 WHOSE = {"experiment": "ants-20261123-120000", "run": "tuned-0"}
@@ -113,13 +113,13 @@ def test_other_answers_are_refused(small: TrainedNetwork, written: Path) -> None
     graph = onnx_file.Graph(small)
     assert onnx_file.difference(graph, written, 224) < 1e-5
     graph.mean.zero_()  # as where a graph had no normalisation
-    with pytest.raises(SpecError, match=r"does not match the network: probabilities differ by up to 0\.\d"):
+    with pytest.raises(UserError, match=r"does not match the network: probabilities differ by up to 0\.\d"):
         onnx_file.difference(graph, written, 224)
-    with pytest.raises(SpecError, match="differ by up to nan"):
+    with pytest.raises(UserError, match="differ by up to nan"):
         onnx_file.difference(onnx_file.Graph(with_head(small, float("nan"))), written, 224)
     cut = written.with_name("cut.onnx")
     cut.write_bytes(written.read_bytes()[:-1000])
-    with pytest.raises(SpecError, match="onnxruntime cannot run the exported file: "):
+    with pytest.raises(UserError, match="onnxruntime cannot run the exported file: "):
         onnx_file.difference(graph, cut, 224)
 
 
@@ -131,7 +131,7 @@ def test_a_network_that_is_sure_is_written_and_small_probabilities_tell_what_is_
     write(sure, path, WHOSE)
     graph = onnx_file.Graph(sure)
     graph.mean.zero_()
-    with pytest.raises(SpecError, match=r"differ by up to \de-0[78],"):
+    with pytest.raises(UserError, match=r"differ by up to \de-0[78],"):
         onnx_file.difference(graph, path, 224)
 
 
@@ -140,7 +140,7 @@ def test_what_cannot_be_exported_is_told_in_a_line(small: TrainedNetwork, tmp_pa
         def forward(self, images: Tensor) -> Tensor:
             return images.mean((2, 3)) if images.sum() > 0 else images.amax((2, 3))
 
-    with pytest.raises(SpecError, match="PyTorch cannot export this network: ") as raised:
+    with pytest.raises(UserError, match="PyTorch cannot export this network: ") as raised:
         write(small._replace(module=Choosy()), tmp_path / "a.onnx", WHOSE)
     assert "\n" not in str(raised.value) and len(str(raised.value)) < 400
 

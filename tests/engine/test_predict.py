@@ -21,14 +21,14 @@ from torchvision import models, transforms
 from engine import predict
 from engine.data.discover import discover
 from engine.data.squares import square
-from engine.experiment import run
+from engine.errors import UserError
 from engine.logs.log import EventLog
 from engine.models.backbones import build, preprocessing
 from engine.predict import load_network
+from engine.running.experiment import run
 from engine.specs.presets import named, presets
 from engine.specs.spec import DataSource, Experiment
 from engine.specs.strategy import changed_strategy
-from engine.specs.toml import SpecError
 from engine.training.best import needed_to_use
 from engine.training.run import Run
 from tests import forked
@@ -122,7 +122,7 @@ def test_a_damaged_file_of_a_network_is_told_in_a_line(name: str, text: str, tmp
         metadata = file.metadata()
     state = {key: value for key, value in module.state_dict().items() if name != "arguments" or "7" not in key}
     save_file(state, path, {**metadata, name: text})
-    with pytest.raises(SpecError, match=r"^.*squeezenet1_1\.safetensors: .*damaged.*$"):
+    with pytest.raises(UserError, match=r"^.*squeezenet1_1\.safetensors: .*damaged.*$"):
         load_network(path, "cpu")
 
 

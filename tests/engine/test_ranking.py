@@ -15,14 +15,15 @@ from sklearn.linear_model import BayesianRidge
 from engine.data.dataset import DataSet
 from engine.data.discover import discover
 from engine.data.prepare import prepare
+from engine.errors import UserError
 from engine.models.backbones import default_weights, preprocessing
 from engine.progress import WorkDone
 from engine.ranking import Ranked, log_evidence, rank
 from engine.specs.spec import DataSource
 from engine.specs.strategy import Strategy
-from engine.specs.toml import SpecError
-from engine.training import features
-from engine.training.batches import Images
+from engine.training import feature_store, features
+from engine.training.batches import InputImages
+from engine.training.feature_store import FeatureStore
 from tests.engine.training.runs import warmed_up
 from tests.engine.work import result
 
@@ -135,7 +136,7 @@ def test_no_image_is_decoded_for_what_has_no_weights_or_those_of_another(
 def test_what_has_no_room_is_skipped_with_a_line(
     image_folder: Callable[..., Path], weights: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(features, "free_memory", lambda: 0)
+    monkeypatch.setattr(feature_store, "free_memory", lambda: 0)
     dataset = discover(DataSource(path=str(image_folder())))
     ((one,), _) = result(rank(dataset, ["mobilenet_v3_small"], str(weights / "mine.safetensors"), "cpu"))
     assert "use a backbone with fewer features" in one.skipped
@@ -144,7 +145,7 @@ def test_what_has_no_room_is_skipped_with_a_line(
 def test_what_memory_runs_out_for_is_skipped_and_the_next_is_ranked(
     image_folder: Callable[..., Path], weights: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def short(store: features.FeatureStore, images: Images, strategy: Strategy, *rest: Any) -> Any:
+    def short(store: FeatureStore, images: InputImages, strategy: Strategy, *rest: Any) -> Any:
         if strategy.backbone == "resnet18":
             raise torch.OutOfMemoryError("CUDA out of memory")
         return features.extracted(store, images, strategy, *rest)
@@ -173,5 +174,5 @@ def test_features_that_tell_nothing_apart_are_skipped_with_a_line(
 
 def test_an_unknown_backbone_is_refused_before_any_work(image_folder: Callable[..., Path]) -> None:
     dataset = discover(DataSource(path=str(image_folder())))
-    with pytest.raises(SpecError, match=r"resnet17.*did you mean"):
+    with pytest.raises(UserError, match=r"resnet17.*did you mean"):
         next(rank(dataset, ["resnet18", "resnet17"], "none", "cpu"))

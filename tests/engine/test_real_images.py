@@ -8,7 +8,7 @@ import pytest
 
 from engine.comparison.compared_runs import Source
 from engine.comparison.rows import Row, compare
-from engine.folders.history import read_state
+from engine.history.experiment_state import read_state
 from engine.hosts import thread
 from engine.specs.presets import presets
 from engine.specs.spec import DataSource, Experiment

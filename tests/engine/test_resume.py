@@ -24,23 +24,21 @@ from engine.clock import Stopwatch
 from engine.comparison import predictions
 from engine.comparison.compared_runs import Source
 from engine.comparison.rows import compare
-from engine.data.dataset import DataError, DataSet
+from engine.data.dataset import DataSet
 from engine.data.discover import discover
 from engine.devices.meters import Meters
-from engine.experiment import run
-from engine.folders.history import read_state
-from engine.folders.removal import contents, remove
+from engine.errors import ChangedError, DataError, LogBusyError, UserError
+from engine.history.experiment_state import read_state
+from engine.history.removal import contents, remove
 from engine.hosts import thread
 from engine.logs import events as ev
 from engine.logs.events import Action
 from engine.logs.folder import EVENTS, NETWORK, checkpoint_file
 from engine.logs.log import EventLog, event_reader, send_command
-from engine.logs.writer_lock import LogBusyError
-from engine.shared import ChangedError
+from engine.running.experiment import run
 from engine.specs.presets import on_rung
 from engine.specs.spec import DataSource, Experiment
 from engine.specs.strategy import changed_strategy
-from engine.specs.toml import SpecError
 from engine.states.state import ExperimentState
 from engine.training import checkpoint, features, head_start, tensor_file
 from engine.training.best import BestEpoch
@@ -74,7 +72,7 @@ def test_nobody_deletes_it_while_the_data_are_looked_at(
     with pytest.raises(DataError, match="are gone"):
         thread.resume(folder)
     remove(folder, asked_about)
-    with pytest.raises((SpecError, OSError)):
+    with pytest.raises((UserError, OSError)):
         thread.resume(folder)
     assert not folder.exists()
 
@@ -210,7 +208,7 @@ def test_what_a_person_stopped_can_be_resumed_and_what_was_skipped_stays_so(
     run_until(tmp_path, asked, "skip", ended(1))
     assert [one.status for one in read_state(tmp_path).runs] == ["skipped", "finished"]
     assert not checkpoint_file(tmp_path, FINE_TUNING).exists()
-    with pytest.raises(SpecError, match="nothing is left"):
+    with pytest.raises(UserError, match="nothing is left"):
         thread.resume(tmp_path)
     stopped = tmp_path / "stopped"
     run_until(stopped, asked, "stop", ended(1))
@@ -233,7 +231,7 @@ def test_killed_before_its_very_last_event_it_can_be_finished(
     assert host.wait(SECONDS) and host.failure is None
     assert read_state(tmp_path).end == "finished"
     assert numbers(read_state(tmp_path)) == numbers(whole)
-    with pytest.raises(SpecError, match="is finished: nothing is left"):
+    with pytest.raises(UserError, match="is finished: nothing is left"):
         thread.resume(tmp_path)
 
 
@@ -334,7 +332,7 @@ def test_other_versions_are_told(
     image_folder: Callable[..., Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     asked = small_experiment("mobilenetv3-extract", data=image_folder())
-    monkeypatch.setattr("engine.experiment.versions", lambda: {"torch": "1.0"})
+    monkeypatch.setattr("engine.running.experiment.versions", lambda: {"torch": "1.0"})
     run_until(tmp_path, asked, "suspend", ended(1))
     monkeypatch.undo()
     state = go_on(tmp_path, asked)
@@ -565,7 +563,7 @@ def test_features_that_have_to_be_extracted_again_are_counted_once(
 
     monkeypatch.setattr(features, "_extract", slow)
     clock = Stopwatch(lambda: time.perf_counter() + slower[0])
-    monkeypatch.setattr("engine.experiment.Meters", partial(Meters, clock=clock))
+    monkeypatch.setattr("engine.running.experiment.Meters", partial(Meters, clock=clock))
     asked = small_experiment("mobilenetv3-extract", data=image_folder())
     leave(tmp_path, asked)
     one = go_on(tmp_path, asked).run(EXTRACTION)

@@ -18,19 +18,19 @@ from safetensors.torch import load_file
 from torch.nn import functional
 
 from engine.clock import Stopwatch
-from engine.data.dataset import DataError, DataSet
+from engine.data.dataset import DataSet
 from engine.data.prepare import prepare
 from engine.devices.meters import Meters
-from engine.experiment import run
-from engine.folders.history import read_state
+from engine.errors import ChangedError, DataError
+from engine.history.experiment_state import read_state
 from engine.logs import events as ev
 from engine.logs.events import Action, Event
 from engine.logs.folder import checkpoint_file
 from engine.logs.log import EventLog, event_reader, send_command
 from engine.models.backbones import build, preprocessing
-from engine.shared import ChangedError
+from engine.running.experiment import run
 from engine.training import evaluation, saving
-from engine.training.batches import Images
+from engine.training.batches import InputImages
 from tests import forked
 from tests.engine.parted import (
     EXTRACTION,
@@ -76,7 +76,7 @@ def test_it_is_what_the_saved_network_says_of_the_test_images(name: str, dataset
     network.module.load_state_dict(load_file(tmp_path / "run" / "checkpoints" / f"{name}-0" / "best.safetensors"))
     network.module.eval()
     with torch.no_grad():
-        logits = network.module(torch.cat(list(Images(prepared, view, CPU).central(prepared.test.rows))))
+        logits = network.module(torch.cat(list(InputImages(prepared, view, CPU).central(prepared.test.rows))))
     labels = torch.tensor([sample.label for sample in dataset.test])
     torch.testing.assert_close(saved["test_logits"], logits)
     assert torch.equal(saved["test_labels"], labels)
@@ -133,7 +133,7 @@ from pathlib import Path
 
 import pytest
 
-from engine.experiment import run
+from engine.running.experiment import run
 from engine.logs.log import EventLog
 from tests.engine.parted import FINE_TUNING, at, data_set
 from tests.engine.running import save_always, small_experiment
@@ -289,7 +289,7 @@ def test_its_time_is_not_the_run_s(dataset: DataSet, tmp_path: Path, monkeypatch
         return now[0]
 
     monkeypatch.setattr(evaluation, "evaluated", slow)
-    monkeypatch.setattr("engine.experiment.Meters", partial(Meters, clock=Stopwatch(clock)))
+    monkeypatch.setattr("engine.running.experiment.Meters", partial(Meters, clock=Stopwatch(clock)))
     (finished,) = run_in(tmp_path / "run", small_experiment(EXTRACTION), dataset).runs
     assert finished.test
     assert finished.seconds is not None

@@ -13,7 +13,7 @@ import numpy as np
 from safetensors.numpy import save_file
 
 from engine.logs.events import AnyEvent, DataDecoded, EpochFinished, ExperimentStarted, Metrics
-from engine.states.fold import fold
+from engine.states.replay import replay
 from tests.conftest import COLOURS, draw
 
 CLASSES = ("ants", "bees")
@@ -35,7 +35,7 @@ def agreed(told: Sequence[AnyEvent]) -> list[AnyEvent]:
     """The log with as many validation images as :func:`images` makes, and every run at its best epoch as good as what
     :func:`write` has it say of them, at the others less accurate.
     """
-    best = {run.run: (place, run.best) for place, run in enumerate(fold(told).runs) if run.best is not None}
+    best = {run.run: (place, run.best) for place, run in enumerate(replay(told).runs) if run.best is not None}
     return [_agreed(event, best) for event in told]
 
 
@@ -83,7 +83,7 @@ def write(
     """
     (folder / "predictions").mkdir(parents=True, exist_ok=True)
     labels = np.array([int(number >= len(paths) // 2) for number in range(len(paths))])
-    for place, run in enumerate(fold(told).runs):
+    for place, run in enumerate(replay(told).runs):
         if run.best is None:
             continue
         logits = np.zeros((len(paths), len(classes)), np.float32)

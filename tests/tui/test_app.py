@@ -28,7 +28,7 @@ from engine.logs.log import command_reader
 from engine.specs import spec
 from engine.specs.spec import DataSource, Experiment
 from engine.specs.strategy import changed_strategy
-from engine.states.fold import fold
+from engine.states.replay import replay
 from tests.tui import logs
 from tests.tui.conftest import opened, text_of, until
 from tui.app import TOLD_FOR, TlTui
@@ -843,7 +843,7 @@ async def test_news_and_the_clock_while_the_app_ends_and_afterwards_are_not_draw
         await until(pilot, lambda: app.current_mode == "setup")
         await app.action_go("live")
         await pilot.pause()
-        app.state = fold(logs.events())
+        app.state = replay(logs.events())
         app.exit()
         app._show()
     assert not app.screen_stack
@@ -1072,8 +1072,12 @@ async def test_what_goes_on_here_after_all_is_followed_though_another_was_on_scr
 def test_a_failure_is_told_unless_the_log_that_is_shown_tells_it(tmp_path: Path) -> None:
     failed = Host(tmp_path / "failed")
     failed.alive, failed.error = False, "no room"
-    over = fold(logs.events())
-    for folder, state, told in ((tmp_path / "other", over, 1), (failed.folder, over, 0), (failed.folder, fold([]), 1)):
+    over = replay(logs.events())
+    for folder, state, told in (
+        (tmp_path / "other", over, 1),
+        (failed.folder, over, 0),
+        (failed.folder, replay([]), 1),
+    ):
         hosting = Hosting(lambda _: None, lambda _: None)
         hosting.host = failed  # type: ignore[assignment]
         assert len([*hosting.troubles(folder, state), *hosting.troubles(folder, state)]) == told

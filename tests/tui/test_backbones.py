@@ -14,7 +14,7 @@ from textual.pilot import Pilot
 from engine.models import weights
 from engine.models.backbones import default_weights
 from engine.models.weight_files import default_files, hub_cache, is_here
-from engine.models.weights import Found
+from engine.models.weights import FoundWeights
 from engine.specs.presets import named, presets
 from engine.specs.spec import DataSource, changed, default_experiment
 from tests.tui.conftest import text_of, until
@@ -94,12 +94,12 @@ async def test_a_large_file_that_is_checked_holds_up_no_key_and_only_the_latest_
     begun, may_end = threading.Event(), threading.Event()
     asked: list[str] = []
 
-    def find(backbone: str, choice: str) -> Found:
+    def find(backbone: str, choice: str) -> FoundWeights:
         asked.append(backbone)
         if backbone == "resnet18":
             begun.set()
             may_end.wait(60)
-        return Found(None, f"found of {backbone}")
+        return FoundWeights(None, f"found of {backbone}")
 
     monkeypatch.setattr(weights, "find", find)
     try:

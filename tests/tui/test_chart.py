@@ -6,7 +6,7 @@ from textual.app import App, ComposeResult
 
 from engine.logs import events as ev
 from engine.specs.presets import on_rung
-from engine.states.fold import fold
+from engine.states.replay import replay
 from engine.states.state import RunState
 from tests.tui import logs
 from tui.drawing import bands, curves
@@ -70,12 +70,12 @@ def test_a_single_epoch_is_a_dot() -> None:
 
 @pytest.mark.parametrize("made", [curves.accuracy, curves.loss, lambda run: bands.together([("one", [run])])])
 def test_of_a_run_of_one_epoch_only_that_one_is_at_the_axis(made: Callable[[RunState], Curves]) -> None:
-    (run, *_) = fold(logs.events(logs.two_strategies(1))).runs
+    (run, *_) = replay(logs.events(logs.two_strategies(1))).runs
     assert rows(draw(made(run), 60, 9))[-1].split() == ["1"]
 
 
 def test_the_learning_rate_falls_in_steps() -> None:
-    run = fold(logs.until("EpochFinished", 6, logs.events())).runs[0]
+    run = replay(logs.until("EpochFinished", 6, logs.events())).runs[0]
     rates = curves.learning_rate(run)
     past, planned = rates.series
     assert past.points == steps(run.learning_rates[:7]) and past.line == "solid"
@@ -93,11 +93,11 @@ def test_the_learning_rate_falls_in_steps() -> None:
 
 
 def test_memory_of_a_card_has_its_four_kinds_and_of_a_process_one() -> None:
-    card = curves.memory(fold(logs.events(cuda=True)).runs[0])
+    card = curves.memory(replay(logs.events(cuda=True)).runs[0])
     assert [series.name for series in card.series] == ["device", "reserved", "peak", "allocated"]
     assert str(legend(card, 56)) == "memory  ┄ device  ┄ reserved  ━ peak  ━ allocated"
-    process = curves.memory(fold(logs.events()).runs[0])
-    unmeasured = msgspec.structs.replace(fold(logs.events()).runs[0], memory=())
+    process = curves.memory(replay(logs.events()).runs[0])
+    unmeasured = msgspec.structs.replace(replay(logs.events()).runs[0], memory=())
     assert curves.memory(unmeasured).empty == "ended before anything was measured"
     assert [series.name for series in process.series] == ["process RSS"]
     assert str(legend(process, 56)) == "memory  ━ process RSS 1.4 GiB, peak 1.4 GiB"
@@ -105,9 +105,9 @@ def test_memory_of_a_card_has_its_four_kinds_and_of_a_process_one() -> None:
 
 def test_of_a_run_that_was_skipped_before_it_began_charts_say_so() -> None:
     begun = logs.until("EpochFinished", 1, logs.events())
-    (_, waiting) = fold(begun).runs
+    (_, waiting) = replay(begun).runs
     skipped = ev.RunFinished(run=waiting.run, end="skipped", memory=ev.Memory(1, 1))
-    (_, run) = fold([*begun, skipped]).runs
+    (_, run) = replay([*begun, skipped]).runs
     made = [chart(run) for chart in (curves.accuracy, curves.loss, curves.learning_rate, curves.memory)]
     assert [one.empty for one in made] == ["skipped before it started"] * 4
     probe = msgspec.structs.replace(run, strategy=on_rung("resnet18", "probe"))

@@ -20,13 +20,13 @@ import msgspec
 import pytest
 
 from engine.comparison.rows import Row
-from engine.folders.history import read_state
-from engine.folders.note import read_note
+from engine.errors import UserError
+from engine.history.experiment_state import read_state
+from engine.history.note import read_note
 from engine.logs import events as ev
 from engine.logs import folder as folders
 from engine.logs.log import EventLog
 from engine.specs.spec import Experiment, Precision, planned_runs
-from engine.specs.toml import SpecError
 from tests import forked
 from tests.engine.running import wait_for
 from tests.tui import logs
@@ -365,7 +365,7 @@ def test_resume_names_what_was_stopped_where_nothing_was_interrupted(tmp_path: P
         logs.write(out / name, [*events[:5], ev.ExperimentFinished(end="stopped")])
     logs.write(out / "c-20260103-000000", events)
     logs.write(out / "d-20260104-000000", [*events[:-1], ev.ExperimentFinished(end="stopped")])  # nothing is left
-    with pytest.raises(SpecError, match=r"is interrupted; `tl-tui resume .*b-20260102-000000` resumes"):
+    with pytest.raises(UserError, match=r"is interrupted; `tl-tui resume .*b-20260102-000000` resumes"):
         find_interrupted(None, out)
 
 
@@ -430,7 +430,7 @@ def test_a_beginning_of_its_name_says_which_experiment_is_meant(
             f"in {out} begin with 'ants-': ants-20260102-000000, ants-20260101-000000; give more of the name" in said
         ), line
         assert said.count("\n") == 1, line
-    with pytest.raises(SpecError, match="there is no experiment ''"):
+    with pytest.raises(UserError, match="there is no experiment ''"):
         find_experiment("", out)
     assert status(["note", "bees", "of", "2026"]) == 0 and read_note(bees) == "of 2026"
 

@@ -19,7 +19,7 @@ from textual.widgets import OptionList, Static
 from engine.comparison.compared_runs import Source
 from engine.comparison.predictions import cross_entropies, read
 from engine.comparison.rows import compare as compare_rows
-from engine.folders.history import read_state
+from engine.history.experiment_state import read_state
 from engine.logs import events as ev
 from engine.specs.spec import Experiment, changed
 from engine.specs.strategy import changed_strategy

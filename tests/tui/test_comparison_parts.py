@@ -17,7 +17,7 @@ from engine.logs.events import AnyEvent
 from engine.specs.presets import named, presets
 from engine.specs.spec import DataSource, Experiment, changed
 from engine.specs.strategy import LBFGS, Strategy, changed_strategy
-from engine.states.fold import fold
+from engine.states.replay import replay
 from engine.states.state import ExperimentState, RunState
 from tests.tui import logs
 from tui.compared import best_pair, compared
@@ -44,7 +44,7 @@ def told() -> list[AnyEvent]:
 
 @pytest.fixture(scope="module")
 def state(told: list[AnyEvent]) -> ExperimentState:
-    return fold(told)
+    return replay(told)
 
 
 @pytest.fixture(scope="module")
@@ -416,5 +416,5 @@ def test_the_pair_to_look_at_first(state: ExperimentState) -> None:
         "resnet18-finetune-1",
     )
     assert pair(frozenset({"resnet18-finetune-0"})) is None
-    begun = fold(logs.until("RunStarted", 1, logs.events()))
+    begun = replay(logs.until("RunStarted", 1, logs.events()))
     assert pair(of=begun) is None

@@ -18,10 +18,10 @@ from engine.comparison import predictions
 from engine.comparison.columns import columns
 from engine.comparison.compared_runs import Source
 from engine.comparison.confusion import Cell
-from engine.comparison.parts import Part
+from engine.comparison.measured_parts import MeasuredPart
 from engine.comparison.rows import compare as make
 from engine.logs import events as ev
-from engine.states.fold import fold
+from engine.states.replay import replay
 from tests.engine.comparison import files
 from tests.tui import logs, predicted
 from tests.tui.conftest import NAME, text_of, until
@@ -212,7 +212,7 @@ def test_what_cannot_be_read_now_is_not_said_to_be_damaged(tmp_path: Path, monke
 
 
 @pytest.mark.parametrize("part", ["val", "test"])
-def test_the_images_are_of_the_part_that_the_matrix_is_of(tmp_path: Path, part: Part) -> None:
+def test_the_images_are_of_the_part_that_the_matrix_is_of(tmp_path: Path, part: MeasuredPart) -> None:
     files.write_predictions(tmp_path, "one", [0, 0, 1], [0, 1, 1], test=True)
     path = tmp_path / "predictions" / "one.safetensors"
     with safe_open(path, framework="numpy") as file:
@@ -231,6 +231,6 @@ def test_images_of_one_class_alone_are_of_no_other_experiment(monkeypatch: pytes
     assert isinstance(started, ev.ExperimentStarted)
     for classes, of_class in ((("ants", "bees"), "ants"), (("cats", "dogs"), None)):
         data = msgspec.structs.replace(started.data, classes=classes)
-        sources = [Source(fold([msgspec.structs.replace(started, data=data)]), None)]
+        sources = [Source(replay([msgspec.structs.replace(started, data=data)]), None)]
         view.show(compared(make(sources), sources))
         assert view.of_class == of_class

@@ -14,14 +14,14 @@ from pathlib import Path
 import pytest
 
 from engine.data.discover import discover
-from engine.experiment import run
-from engine.folders import history
-from engine.folders.history import read_state
+from engine.history.experiment_state import read_state
+from engine.history.summaries import summary
 from engine.hosts import thread
 from engine.logs import events as ev
 from engine.logs.events import Action
 from engine.logs.folder import COMMANDS
 from engine.logs.log import EventLog, event_reader
+from engine.running.experiment import run
 from tests.engine.running import small_experiment, wait_for
 from tests.tui import logs
 from tui.cli import status
@@ -159,7 +159,7 @@ def test_what_ends_by_itself_is_not_waited_for(
     told = capsys.readouterr()
     assert "ants-bees · failed" in told.out
     assert said in told.err
-    assert history.summary(folder).status == "failed"
+    assert summary(folder).status == "failed"
 
 
 @pytest.mark.parametrize("detach", [[], ["--detach"]], ids=["here", "detached"])

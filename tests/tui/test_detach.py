@@ -13,7 +13,7 @@ from engine.logs import events as ev
 from engine.logs import folder as folders
 from engine.logs.log import event_reader
 from engine.logs.writer_lock import is_being_written, writing_process
-from engine.states.fold import fold
+from engine.states.replay import replay
 from tests.engine.running import wait_for
 from tests.tui.real_terminal import Terminal
 
@@ -68,7 +68,7 @@ def test_detach_look_again_and_stop(arguments: list[str], tmp_path: Path) -> Non
     events = event_reader(folder).read()
     actions = [event.action for event in events if isinstance(event, ev.CommandApplied)]
     assert actions == ["suspend", "pause", "resume", "stop"]
-    epochs = [epoch.epoch for epoch in fold(events).runs[0].epochs]
+    epochs = [epoch.epoch for epoch in replay(events).runs[0].epochs]
     assert epochs == list(range(1, len(epochs) + 1)), "the curve has no seam"
     started = [event for event in events if isinstance(event, ev.RunStarted)]
     assert len(started) == 2

@@ -13,7 +13,7 @@ from textual.pilot import Pilot
 
 from engine.logs import events as ev
 from engine.logs.events import AnyEvent, EpochFinished
-from engine.states.fold import fold
+from engine.states.replay import replay
 from engine.states.state import MemoryPoint
 from tests.tui import logs
 from tests.tui.conftest import opened, text_of, until
@@ -89,7 +89,7 @@ async def test_only_the_chart_whose_data_changed_is_drawn(app: TlTui, present: L
 
 def test_of_many_samples_of_memory_not_each_is_worth_a_drawing() -> None:
     (_, made_of), point = curves.CHARTS[-1], MemoryPoint(1.0, ev.Memory(1, 1))
-    run = fold(logs.events()).runs[0]
+    run = replay(logs.events()).runs[0]
     made = [made_of(msgspec.structs.replace(run, status="running", memory=(point,) * count)) for count in range(300)]
     assert len(set(made[:50])) == 50
     assert len(set(made[100:])) < 70, "of 200"
@@ -124,7 +124,7 @@ def test_very_long_histories_are_thinned_before_they_are_plotted(monkeypatch: py
     events = logs.events(logs.two_strategies(2))
     one = next(event for event in events if isinstance(event, EpochFinished))
     many = [msgspec.structs.replace(one, epoch=number) for number in range(1, 10_001)]
-    run = fold(many, fold(events[:1])).runs[0]
+    run = replay(many, replay(events[:1])).runs[0]
     run = msgspec.structs.replace(run, learning_rates=(0.1,) * 9_000 + (0.01,) * 1_000)
     assert len(run.epochs) == 10_000
     for of in (curves.accuracy, curves.loss):

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from engine.folders.history import read_state
+from engine.history.experiment_state import read_state
 from engine.logs import events as ev
 from engine.logs.folder import EVENTS
 from tests.tui import logs

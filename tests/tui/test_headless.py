@@ -19,7 +19,7 @@ from engine.logs import events as ev
 from engine.logs.events import AnyEvent
 from engine.logs.folder import EVENTS
 from engine.specs.presets import named, presets
-from engine.states.fold import fold
+from engine.states.replay import replay
 from engine.states.state import ExperimentState
 from tests.tui import logs
 from tui.commands.run import SILENT_SECONDS, Display, _display, _follow, _shown, lines
@@ -47,7 +47,7 @@ def test_a_log_file_is_never_silent_for_long() -> None:
     state, printed = ExperimentState(), [0.0]
     for event in slow(logs.events()):
         size = len(file.getvalue())
-        state = fold([event], state)
+        state = replay([event], state)
         display.show(event, state)
         if len(file.getvalue()) > size:
             printed.append(event.elapsed)
@@ -113,7 +113,7 @@ def test_what_is_quick_adds_no_lines() -> None:
     display = Display(Console(file=file, width=200), None)
     state = ExperimentState()
     for event in logs.events():
-        state = fold([event], state)
+        state = replay([event], state)
         display.show(event, state)
     lines = file.getvalue().splitlines()
     assert len(lines) == 1 + 1 + 1 + 2 * (1 + 12 + 1)  # data, a warning and how many were left out, of each run its own
@@ -126,7 +126,7 @@ def test_what_was_foretold_is_the_second_line() -> None:
     def said(*known: str, decodes: bool = False) -> list[str]:
         forecast = ev.Forecast(dict.fromkeys(known, 130.0), decodes)
         event = msgspec.structs.replace(started, forecast=forecast)
-        return [line.plain for line in lines(event, fold([event]))][1:]
+        return [line.plain for line in lines(event, replay([event]))][1:]
 
     assert said() == said(decodes=True) == []
     assert said("resnet18-finetune") == ["2 runs · at least 2 min · no earlier runs of mobilenetv3-extract"]
@@ -140,7 +140,7 @@ def test_where_images_are_is_one_line_unless_it_is_memory() -> None:
         file = io.StringIO()
         events = logs.until("ExperimentStarted", 1, logs.events())
         decoded = ev.DataDecoded(train=244, val=153, left_out=0, kept=kept)
-        Display(Console(file=file, width=200), None).show(decoded, fold([*events, decoded]))
+        Display(Console(file=file, width=200), None).show(decoded, replay([*events, decoded]))
         assert file.getvalue() == expected
 
 
@@ -153,7 +153,7 @@ def test_on_a_terminal_the_bar_tells_the_stage(width: int) -> None:
     with _display(console) as display:
         assert display.progress is not None
         for event in slow(logs.events()):
-            state = fold([event], state)
+            state = replay([event], state)
             display.show(event, state)
             with paper.capture() as capture:
                 paper.print(display.progress.get_renderable())

@@ -21,7 +21,7 @@ from engine.logs import events as ev
 from engine.logs.events import AnyEvent
 from engine.logs.folder import EVENTS, NOTE, SPEC, WRITER_LOCK
 from engine.specs.spec import DataSource, to_toml
-from engine.states.fold import fold
+from engine.states.replay import replay
 from engine.text import shown
 from tests import forked
 from tests.conftest import COLOURS, draw
@@ -196,7 +196,7 @@ def test_lines_without_the_app_show_names_as_they_are(root: Path, terminal: bool
     said = ""
     with _display(console) as display:
         for number, event in enumerate(events, start=1):
-            state = fold(events[:number])
+            state = replay(events[:number])
             display.show(event, state)
             if display.progress is not None:
                 paper = Console(file=io.StringIO(), width=400, color_system=None)
@@ -207,7 +207,7 @@ def test_lines_without_the_app_show_names_as_they_are(root: Path, terminal: bool
             assert "[bold red]x[/]" in said, "the bar"
     plain = io.StringIO()
     for number, event in enumerate(events, start=1):
-        Display(Console(file=plain, width=400), None).show(event, fold(events[:number]))
+        Display(Console(file=plain, width=400), None).show(event, replay(events[:number]))
     printed = checked(plain.getvalue())
     assert "[bold red]x[/][@click=app.quit]y[/]\\x1b]0;owned\\x07\\x9b2J\\u202ez\\n" in printed
     assert "failed ([bold red]x[/]" in printed
@@ -217,7 +217,7 @@ def test_lines_without_the_app_show_names_as_they_are(root: Path, terminal: bool
 def test_no_name_is_changed_by_rich(name: str) -> None:
     file = io.StringIO()
     event = ev.Warned(message=name)
-    Display(Console(file=file, width=400), None).show(event, fold([event]))
+    Display(Console(file=file, width=400), None).show(event, replay([event]))
     assert file.getvalue() == f"warning: {name}\n"
 
 
@@ -303,5 +303,5 @@ def test_real_runs_of_hostile_data_print_no_escape(tmp_path: Path) -> None:
 
 def test_why_nothing_came_of_an_experiment_is_harmless_in_compare() -> None:
     failed = ev.ExperimentFinished(end="failed", error=HOSTILE)
-    comparison = compare([Source(fold([logs.events()[0], failed]), None)])
+    comparison = compare([Source(replay([logs.events()[0], failed]), None)])
     assert "No run has a result: [bold red]x[/]" in checked(words(comparison, 1, []).plain)

@@ -21,7 +21,7 @@ import pytest
 from engine.logs import folder as folders
 from engine.logs.events import AnyEvent, ExperimentFinished, Stage, StageChanged
 from engine.logs.log import LineReader, event_reader
-from engine.states.fold import fold
+from engine.states.replay import replay
 from tests import forked
 from tui.errors import app_log
 
@@ -173,7 +173,7 @@ def said_since_it_left(app: Session) -> str:
 def assert_finished(app: Session, runs: list[str], status: int) -> None:
     last = app.events[-1]
     assert isinstance(last, ExperimentFinished) and last.end == "finished"
-    assert [(run.run, run.status) for run in fold(app.events).runs] == [(run, "finished") for run in runs]
+    assert [(run.run, run.status) for run in replay(app.events).runs] == [(run, "finished") for run in runs]
     assert status == 0
     assert not app_log().exists() or not app_log().read_text(), "nothing went wrong on the way"
 
@@ -277,7 +277,7 @@ def test_sigterm_ends_in_order_what_goes_on_without_a_terminal(arguments: list[s
         app.wait_for_stage("validating", 3)
         app.process.terminate()
         assert app.wait_for_end() == 130
-        state = fold(app.events)
+        state = replay(app.events)
         assert state.suspended and state.end is None, "`tl-tui resume` goes on from there"
 
 
@@ -300,7 +300,7 @@ def test_an_app_that_fails_ends_no_run_either(arguments: list[str], tmp_path: Pa
         os.write(app.input, b"?")
         status = app.wait_for_end()
         said = said_since_it_left(app)
-        assert [run.status for run in fold(app.events).runs] == ["finished"]
+        assert [run.status for run in replay(app.events).runs] == ["finished"]
         assert status == 0
     assert "tl-tui crashed" in said and "The experiment continues in" in said and "validation accuracy" in said
     assert "broken on purpose" in app_log().read_text()

@@ -17,9 +17,9 @@ import torch
 
 from engine import onnx_file
 from engine.data.discover import discover
-from engine.experiment import run
 from engine.logs.log import EventLog
 from engine.predict import load_network
+from engine.running.experiment import run
 from tests.conftest import draw
 from tests.engine.hostile.names import unsafe
 from tests.engine.running import small_experiment

@@ -17,9 +17,9 @@ from safetensors import safe_open
 from statsmodels.stats.proportion import proportion_confint
 
 from engine.data.discover import discover
-from engine.experiment import run
 from engine.logs.log import EventLog
 from engine.predict import Prediction, TrainedNetwork
+from engine.running.experiment import run
 from engine.specs.presets import presets
 from engine.specs.spec import DataSource, Experiment
 from engine.specs.strategy import changed_strategy

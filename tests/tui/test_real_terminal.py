@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from engine.folders.history import read_state
+from engine.history.experiment_state import read_state
 from engine.logs import folder as folders
 from tests.engine.running import wait_for
 from tests.tui import logs
@@ -113,9 +113,9 @@ def test_an_app_that_fails_says_so_on_the_terminal(
 
 SLOW = """
 import time
-import engine.data.discover, engine.folders.history
+import engine.data.discover, engine.history.summaries
 from tui.cli import main
-engine.data.discover.discover = engine.folders.history.iter_summaries = lambda *_: time.sleep(600)
+engine.data.discover.discover = engine.history.summaries.iter_summaries = lambda *_: time.sleep(600)
 main()
 """
 

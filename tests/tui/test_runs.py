@@ -16,9 +16,10 @@ from textual.events import Key
 from textual.pilot import Pilot
 
 import tui.app
-from engine.folders import history
-from engine.folders.history import Summary
-from engine.folders.note import read_note, write_note
+from engine.history import summaries as history
+from engine.history.experiment_state import read_state
+from engine.history.note import read_note, write_note
+from engine.history.summaries import Summary
 from engine.logs import events as ev
 from engine.logs.folder import NOTE
 from engine.logs.log import EventLog
@@ -186,12 +187,12 @@ async def test_where_drawing_takes_long_it_is_done_more_rarely(monkeypatch: pyte
     now, drawn, begun = [0.0], list[int](), list[RunsScreen]()
     put, each = RunsScreen._put, history.iter_summaries
 
-    def drawn_slowly(screen: RunsScreen, summaries: tuple[history.Summary, ...]) -> None:
+    def drawn_slowly(screen: RunsScreen, summaries: tuple[Summary, ...]) -> None:
         drawn.append(len(summaries))
         now[0] += 1.0
         put(screen, summaries)
 
-    def one_by_one(*arguments: Any) -> Iterator[history.Summary]:
+    def one_by_one(*arguments: Any) -> Iterator[Summary]:
         begun.append(app.runs)
         app.call_from_thread(app.runs.show, ExperimentState(name="an epoch ended meanwhile"))
         for summary in each(*arguments):
@@ -436,7 +437,7 @@ async def test_deleting_asks_and_closes_what_was_open() -> None:
     app = App()
     async with app.run_test(size=SIZES[0], notifications=True) as pilot:
         await opened(pilot)
-        app.folder, app.state, app.marks = folder, history.read_state(folder), {folder: None}
+        app.folder, app.state, app.marks = folder, read_state(folder), {folder: None}
         await pilot.press("down", "delete")
         await until(pilot, lambda: isinstance(app.screen, Question))
         for words in (str(folder), "1 file, < 1 MiB, no trained network", "notes.txt is not tl-tui's", "be resumed"):

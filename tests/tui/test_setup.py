@@ -20,7 +20,7 @@ from textual.widget import Widget
 from textual.widgets import Button, Input
 
 import tui.app
-from engine.data.dataset import DataError
+from engine.errors import DataError
 from engine.hosts import thread
 from engine.logs.events import Device
 from engine.progress import WorkDone
@@ -1037,10 +1037,10 @@ async def test_how_long_it_will_take_is_told_beside_the_start(
 ) -> None:
     processor = Device("cpu", "a processor", 2**34)
     monkeypatch.setattr("tui.work.foretelling.devices_here", lambda: [processor])
-    monkeypatch.setattr("engine.folders.costs._cache_is_empty", lambda: False)
+    monkeypatch.setattr("engine.history.run_costs._cache_is_empty", lambda: False)
     tuned, extracted = default_experiment(presets()).strategies
     folder = home / "runs" / "ants-bees-20261122-120000"
-    there = known_costs.Images(str(home / "ants-bees"), 2, 12, 8, 0, None)
+    there = known_costs.DataSize(str(home / "ants-bees"), 2, 12, 8, 0, None)
     logs.write(folder, known_costs.log(tuned, images=there, device=processor))
     app = App(images)
     async with app.run_test(size=size) as pilot:

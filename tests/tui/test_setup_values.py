@@ -9,11 +9,12 @@ from click import IntRange
 from msgspec.structs import replace
 from rich.cells import cell_len
 
-from engine.data.check import Report
+from engine.data.check import DataReport
+from engine.errors import UserError
 from engine.specs.presets import presets
 from engine.specs.spec import DataSource, changed, default_experiment
 from engine.specs.strategy import CosineAnnealingLR, settings
-from engine.specs.toml import MOST_SEEDS, SpecError
+from engine.specs.toml import MOST_SEEDS
 from tui.commands.command_line import run
 from tui.drawing.text import cut_in_the_middle, told_apart
 from tui.widgets.data_picker import _expanded, source_of
@@ -36,21 +37,21 @@ def test_seeds(text: str, seeds: tuple[int, ...]) -> None:
 
 @pytest.mark.parametrize("text", ["", "x", "-1", "1.5", "3-1", "0 0", "0-1 1", "0-100000", "2147483648", "99999999999"])
 def test_wrong_seeds(text: str) -> None:
-    with pytest.raises(SpecError):
+    with pytest.raises(UserError):
         seeds_from(text)
 
 
 def test_folds() -> None:
     assert [folds_from(text) for text in ("none", "", "2", "100")] == [None, None, 2, 100]
     for text in ("1", "0", "-3", "101", "five", "2.0"):
-        with pytest.raises(SpecError):
+        with pytest.raises(UserError):
             folds_from(text)
 
 
 def test_weights_are_a_word_or_a_path_that_exists(tmp_path: Path) -> None:
     assert [weights_from(text) for text in ("default", "none", str(tmp_path))] == ["default", "none", str(tmp_path)]
     for text in ("", "None", str(tmp_path / "no"), "a\0b", "x" * 5000, "~nobody-of-this-name/x"):
-        with pytest.raises(SpecError):
+        with pytest.raises(UserError):
             weights_from(text)
 
 
@@ -67,7 +68,7 @@ def test_a_path_may_be_quoted_as_in_a_shell(tmp_path: Path, monkeypatch: pytest.
 def test_devices_look_like_torch_devices() -> None:
     assert [device_from(text) for text in ("auto", "cpu", "cuda:1")] == ["auto", "cpu", "cuda:1"]
     for text in ("", "CUDA", "cuda:", "cuda 1", "bogus"):
-        with pytest.raises(SpecError):
+        with pytest.raises(UserError):
             device_from(text)
 
 
@@ -89,7 +90,7 @@ def test_a_value_is_put_where_it_belongs() -> None:
     ],
 )
 def test_a_wrong_value_is_told_in_a_few_words(key: str, value: float, said: str) -> None:
-    with pytest.raises(SpecError, match=f"^{said}$"):
+    with pytest.raises(UserError, match=f"^{said}$"):
         with_value(FINE_TUNE, key, value)
 
 
@@ -120,8 +121,8 @@ def test_paths_complete_to_folders_and_csv_files(tmp_path: Path, monkeypatch: py
         assert completion(nothing) is None, nothing
 
 
-def reported(counts: dict[str, dict[str, int]], warnings: tuple[str, ...] = ()) -> Report:
-    return Report("images", "/images", "/images", counts, "given", "", None, None, None, warnings)
+def reported(counts: dict[str, dict[str, int]], warnings: tuple[str, ...] = ()) -> DataReport:
+    return DataReport("images", "/images", "/images", counts, "given", "", None, None, None, warnings)
 
 
 def test_many_classes_are_cut_short_and_all_are_counted() -> None:
@@ -194,9 +195,9 @@ def test_as_many_seeds_as_anywhere_are_said_and_read_back() -> None:
         assert seeds_said(changed(default_experiment(presets()), seeds=seeds).seeds) == said
         assert seeds_from(said) == seeds
     for text in ("0-1000", "0-998 1000-1998"):
-        with pytest.raises(SpecError, match="at most 1000"):
+        with pytest.raises(UserError, match="at most 1000"):
             seeds_from(text)
-    with pytest.raises(SpecError, match="seeds: there may be 1000 at most"):
+    with pytest.raises(UserError, match="seeds: there may be 1000 at most"):
         changed(default_experiment(presets()), seeds=(*most, MOST_SEEDS))
     (option,) = (one for one in run.params if one.name == "seed_count")
     assert isinstance(option.type, IntRange) and option.type.max == MOST_SEEDS

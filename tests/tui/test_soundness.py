@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from msgspec.structs import replace
 
-from engine.data.check import Images, Report
+from engine.data.check import DataReport, ImageFacts
 from engine.data.dataset import Unreadable
 from engine.data.duplicates import Duplicates, Pair, Picture
 from engine.data.findings import findings
@@ -15,10 +15,10 @@ from tui.drawing.theme import LEVELS
 from tui.words.soundness import alarms, soundness
 
 
-def report(**values: object) -> Report:
+def report(**values: object) -> DataReport:
     """Of 80 images of each part."""
     counts = {part: {"ants": 40, "bees": 40} for part in ("train", "val", "test")}
-    return replace(Report("d", "/d", "/d", counts, "given", "names", None, None, None, (), None, None), **values)
+    return replace(DataReport("d", "/d", "/d", counts, "given", "names", None, None, None, (), None, None), **values)
 
 
 def proposal() -> Proposal:
@@ -32,7 +32,7 @@ def test_every_alarm_of_the_check_is_a_line() -> None:
         leak=leak,
         test_leak=leak,
         duplicates=Duplicates((), (), val_copies=3, test_copies=2, within=72),
-        images=Images(180, 1, (1, 1), (1, 1), (1, 1), grey, ()),
+        images=ImageFacts(180, 1, (1, 1), (1, 1), (1, 1), grey, ()),
     )
     said = soundness(found_in, DataSource(), checking=None).plain
     found = [one for one in findings(found_in, DataSource()) if one.level == "alarm"]
@@ -48,7 +48,7 @@ def test_one_image_is_told_as_one() -> None:
     pair = Pair(Picture("/d/0.png", "train", "ants"), Picture("/d/copy.png", "train", "ants"), exact=True)
     found = report(
         duplicates=Duplicates((pair,), (), 0, 0, 72),
-        images=Images(20, 1, (1, 1), (1, 1), (1, 1), {}, (Unreadable("/d/broken.png", "cut off"),)),
+        images=ImageFacts(20, 1, (1, 1), (1, 1), (1, 1), {}, (Unreadable("/d/broken.png", "cut off"),)),
     )
     said = soundness(found, DataSource(), checking=None).plain
     assert "! 1 image cannot be read\n" in said

@@ -14,7 +14,7 @@ from engine.comparison.compared_runs import Source
 from engine.comparison.rows import compare
 from engine.logs import events as ev
 from engine.specs import spec
-from engine.states.fold import fold
+from engine.states.replay import replay
 from engine.states.state import ExperimentState
 from tests.engine.comparison.files import write_predictions
 from tests.tui import logs
@@ -31,7 +31,7 @@ def printed(state: ExperimentState, width: int, *, single_runs: bool = False) ->
 @pytest.mark.parametrize("width", [40, 80, 120, 200])
 def test_it_fits_and_every_run_is_there(width: int) -> None:
     many = spec.changed(logs.two_strategies(3), seeds=[0, 1, 2])
-    text = printed(fold(logs.events(many)), width, single_runs=True)
+    text = printed(replay(logs.events(many)), width, single_runs=True)
     assert max(map(len, text.splitlines())) <= width
     together = " ".join(text.split())
     for strategy in ("resnet18-finetune", "mobilenetv3-extract"):
@@ -39,7 +39,7 @@ def test_it_fits_and_every_run_is_there(width: int) -> None:
 
 
 def test_the_best_of_a_line_is_marked_without_colour() -> None:
-    lines = printed(fold(logs.events()), 120).splitlines()
+    lines = printed(replay(logs.events()), 120).splitlines()
     marked = {line[:24].strip(): line[24:].split("  ") for line in lines if "★" in line}
     assert {"validation accuracy", "total time", "time per epoch", "training speed"} <= set(marked)
     accuracy = next(line for line in lines if line.startswith("validation accuracy"))
@@ -49,12 +49,12 @@ def test_the_best_of_a_line_is_marked_without_colour() -> None:
 
 
 def test_words_come_last_where_a_terminal_is_looked_at() -> None:
-    said = printed(fold(logs.events()), 120)
+    said = printed(replay(logs.events()), 120)
     assert said.index("Choose it when") > said.index("validation accuracy")
 
 
 def test_the_heading_of_folds_says_how_many() -> None:
-    folded = fold(logs.events(spec.changed(logs.two_strategies(3), folds=2)))
+    folded = replay(logs.events(spec.changed(logs.two_strategies(3), folds=2)))
     assert f"{logs.TRAIN + logs.VAL} images in 2 folds, 2 classes: ants, bees" in " ".join(printed(folded, 120).split())
 
 
@@ -72,7 +72,7 @@ def test_long_names_and_paths_leave_room_for_sentences() -> None:
         else event
         for event in told
     ]
-    lines = printed(fold(told), 80).splitlines()
+    lines = printed(replay(told), 80).splitlines()
     assert max(map(len, lines)) <= 80
     start = next(index for index, line in enumerate(lines) if "Choose it when" in line)
     assert all(len(line.rstrip()) > 60 for line in lines[start : start + 2])
@@ -82,16 +82,16 @@ def test_long_names_and_paths_leave_room_for_sentences() -> None:
 
 def test_where_one_epoch_was_trained_none_was_chosen() -> None:
     def legend(epochs: int) -> str:
-        return " ".join(printed(fold(logs.events(logs.two_strategies(epochs))), 120).split())
+        return " ".join(printed(replay(logs.events(logs.two_strategies(epochs))), 120).split())
 
     assert "also chose the best epoch" in legend(2)
     assert "also chose the best epoch" not in legend(1)
 
 
 def test_lines_without_a_value_are_left_out() -> None:
-    waiting = fold(logs.until("DataDecoded", 1, logs.events()))
+    waiting = replay(logs.until("DataDecoded", 1, logs.events()))
     assert "before the run" not in printed(waiting, 120)
-    assert "before the run" in printed(fold(logs.events()), 120)
+    assert "before the run" in printed(replay(logs.events()), 120)
 
 
 def test_nothing_to_compare() -> None:
@@ -100,7 +100,7 @@ def test_nothing_to_compare() -> None:
 
 def test_markup_and_control_characters_are_shown_not_obeyed() -> None:
     failed = ev.RunFailed(run="resnet18-finetune-0", kind="error", message="[red]no\x1b[2J[/red]")
-    state = fold([*logs.until("RunStarted", 1, logs.events()), failed])
+    state = replay([*logs.until("RunStarted", 1, logs.events()), failed])
     assert state.data is not None
     state = msgspec.structs.replace(state, data=msgspec.structs.replace(state.data, classes=("[b]a[/b]", "\x9bx")))
     text = printed(state, 200)
@@ -109,7 +109,7 @@ def test_markup_and_control_characters_are_shown_not_obeyed() -> None:
 
 def with_predictions(folder: Path, classes: list[str]) -> Source:
     """The two strategies with files of predictions: every fifth image is taken for the class after its own."""
-    state = fold(logs.events())
+    state = replay(logs.events())
     assert state.data is not None
     state = msgspec.structs.replace(state, data=msgspec.structs.replace(state.data, classes=tuple(classes)))
     labels = [number % len(classes) for number in range(60)]

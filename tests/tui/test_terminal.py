@@ -12,7 +12,7 @@ import pytest
 from rich.cells import cell_len
 from textual.events import Key
 
-from engine.states.fold import fold
+from engine.states.replay import replay
 from tests.tui import logs
 from tui.drawing import ascii as plain
 from tui.drawing.curves import CHARTS
@@ -22,7 +22,7 @@ from tui.terminal.streams import EscapeFirst
 
 
 def test_everything_drawn_has_an_ascii_form_of_the_same_width() -> None:
-    run = fold(logs.events(cuda=True)).runs[0]
+    run = replay(logs.events(cuda=True)).runs[0]
     for curves, _ in CHARTS:
         for line in str(draw(curves(run), 60, 10)).split("\n"):
             ascii_line = plain.to_ascii(line)

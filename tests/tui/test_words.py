@@ -10,7 +10,7 @@ from engine.logs.events import AnyEvent, Stage
 from engine.specs import spec
 from engine.specs.presets import on_rung
 from engine.specs.spec import DataSource
-from engine.states.fold import fold
+from engine.states.replay import replay
 from engine.states.state import ExperimentState, condition
 from tests.tui import logs
 from tui.screens.live import notice
@@ -23,7 +23,7 @@ TUNED, EXTRACTED = "resnet18-finetune-0", "mobilenetv3-extract-0"
 
 
 def begun(*more: AnyEvent, decoded: bool = True) -> ExperimentState:
-    return fold([*logs.until("DataDecoded" if decoded else "ExperimentStarted", 1, EVENTS), *more])
+    return replay([*logs.until("DataDecoded" if decoded else "ExperimentStarted", 1, EVENTS), *more])
 
 
 def stage(name: Stage, detail: str, elapsed: float = 10.0, run: str = TUNED) -> AnyEvent:
@@ -37,7 +37,7 @@ def progress(name: Stage, step: int, steps: int, speed: float | None = None, run
 def test_decoding_is_told_where_every_run_waits() -> None:
     state = begun(stage("decoding", "reading files", run=""), decoded=False)
     assert run_words.activity(state.runs[0], state).plain == "reading files"
-    state = fold([progress("decoding", 100, 400, 50.0, run="")], state)
+    state = replay([progress("decoding", 100, 400, 50.0, run="")], state)
     assert run_words.activity(state.runs[1], state).plain == "reading files · image 100/400 · 50 images/s · 0:06 left"
     state = begun(stage("decoding", "decoding", run=""), decoded=False)
     assert run_words.going_on(state) == "decoding images"
@@ -46,17 +46,17 @@ def test_decoding_is_told_where_every_run_waits() -> None:
 def test_a_run_waits_for_the_one_right_before_it_until_the_experiment_ends() -> None:
     spec_of = begun().spec
     assert spec_of is not None
-    state = fold([msgspec.structs.replace(EVENTS[0], spec=msgspec.structs.replace(spec_of, seeds=(0, 1)))])  # type: ignore[type-var]
-    state = fold([stage("training", "")], state)
+    state = replay([msgspec.structs.replace(EVENTS[0], spec=msgspec.structs.replace(spec_of, seeds=(0, 1)))])  # type: ignore[type-var]
+    state = replay([stage("training", "")], state)
     names = [run.run for run in state.runs]
     assert [run_words.activity(run, state).plain for run in state.runs[1:]] == [f"after {one}" for one in names[:-1]]
-    state = fold([ev.ExperimentFinished(end="stopped")], state)
+    state = replay([ev.ExperimentFinished(end="stopped")], state)
     assert [condition(run, state) for run in state.runs] == ["stopped", *["not begun"] * 3]
     assert run_words.activity(state.runs[1], state).plain == "the experiment ended before it started"
 
 
 def test_the_first_line_never_leaves_out_how_it_ended() -> None:
-    state = fold(EVENTS)
+    state = replay(EVENTS)
     assert "2 classes · finished" in first_line(state, 100).plain
     for width in (50, 58):
         line = first_line(state, width).plain
@@ -66,7 +66,7 @@ def test_the_first_line_never_leaves_out_how_it_ended() -> None:
 def test_the_first_line_says_of_an_experiment_what_runs_says() -> None:
     failed = ev.RunFailed(run=TUNED, kind="diverged", message="loss is nan", advice="")
     left = msgspec.structs.replace(begun(ev.CommandApplied(action="pause")), interrupted=True)
-    states = (fold([*EVENTS[:-1], failed, EVENTS[-1]]), begun(failed, ev.ExperimentFinished(end="stopped")), left)
+    states = (replay([*EVENTS[:-1], failed, EVENTS[-1]]), begun(failed, ev.ExperimentFinished(end="stopped")), left)
     said = [first_line(state, 100).plain.partition("2 classes")[2].split() for state in states]
     assert [words[:2] for words in said] == [["·", "failed"], ["·", "failed"], ["·", "interrupted"]]
     assert not {"finished", "stopped", "paused"} & {word for words in said for word in words}
@@ -112,22 +112,22 @@ def test_every_stage_has_its_own_progress(events: list[AnyEvent], status: str, a
 
 
 def test_a_new_epoch_shows_the_speed_of_the_last_one_without_validation() -> None:
-    state = fold([*logs.until("EpochFinished", 3, EVENTS), stage("training", "epoch 4", 99.0)])
+    state = replay([*logs.until("EpochFinished", 3, EVENTS), stage("training", "epoch 4", 99.0)])
     assert run_words.activity(state.run(TUNED), state).plain.endswith(" · 91 images/s")
 
 
 def test_one_line_says_what_goes_on() -> None:
     warm = begun(stage("warming up", "torch.compile"))
     assert run_words.going_on(warm) == f"{TUNED} · warming up (torch.compile: this can take minutes)"
-    trains = fold(logs.until("Progress", 10, EVENTS))
+    trains = replay(logs.until("Progress", 10, EVENTS))
     assert run_words.going_on(trains) == f"{TUNED} · training · epoch 4/12 · step 6/8 · 91 images/s · ETA 0:27"
     features = begun(
         stage("features", "every image once", run=EXTRACTED), progress("features", 100, 400, 50.0, EXTRACTED)
     )
     said = "extracting features (every image once) · image 100/400 · 50 images/s · 0:06 left"
     assert run_words.going_on(features) == f"{EXTRACTED} · {said}"
-    assert run_words.going_on(fold([ev.CommandApplied(action="pause", run=TUNED)], trains)) == ""
-    assert run_words.going_on(fold(EVENTS)) == run_words.going_on(ExperimentState()) == ""
+    assert run_words.going_on(replay([ev.CommandApplied(action="pause", run=TUNED)], trains)) == ""
+    assert run_words.going_on(replay(EVENTS)) == run_words.going_on(ExperimentState()) == ""
 
 
 @pytest.mark.parametrize(
@@ -144,7 +144,7 @@ def test_where_images_are_is_said_unless_it_is_memory(kept: str, said: str) -> N
         msgspec.structs.replace(event, kept=kept) if isinstance(event, ev.DataDecoded) else event
         for event in logs.until("RunStarted", 1, EVENTS)
     ]
-    state = fold(events)
+    state = replay(events)
     assert run_words.kept(state) == said
     facts = run_words.facts(state.run(TUNED), state).plain
     said = f"{said} · " if said else ""
@@ -155,7 +155,7 @@ def test_the_header_says_when_all_is_done_once_that_is_known() -> None:
     three = logs.events(spec.changed(logs.two_strategies(), seeds=[0, 1, 2]))
 
     def said(kind: str, number: int) -> str:
-        return run_words.all_done(fold(logs.until(kind, number, three)))
+        return run_words.all_done(replay(logs.until(kind, number, three)))
 
     assert said("RunStarted", 1) == ""
     assert said("EpochFinished", 6) == "at least 1:36 left"  # 6 epochs and two runs; nothing is known of the short ones
@@ -169,7 +169,7 @@ def many(seeds: int, folds: int | None = None) -> spec.Experiment:
 
 
 def test_the_heading_says_how_images_are_divided() -> None:
-    state = fold(logs.until("DataDecoded", 1, logs.events(many(1, 5))))
+    state = replay(logs.until("DataDecoded", 1, logs.events(many(1, 5))))
     assert run_words.division(state) == "397 in 5 folds"
     assert run_words.images(state) == (318, 79)
     assert "397 in 5 folds · 2 classes" in first_line(state, 100).plain
@@ -183,26 +183,26 @@ def test_the_heading_says_how_images_are_divided() -> None:
 
 
 def test_which_of_its_strategy_s_runs_it_is() -> None:
-    state = fold(logs.events(many(2, 3)))
+    state = replay(logs.events(many(2, 3)))
     assert [run_words.part_of(run, state) for run in state.runs[::5]] == [
         "seed 0 · fold 1/3",
         "seed 0 · fold 3/3",
         "seed 1 · fold 3/3",
     ]
-    state = fold(logs.events())
+    state = replay(logs.events())
     assert run_words.part_of(state.runs[0], state) == "seed 0"
 
 
 def test_how_strategies_stand_so_far() -> None:
     events = logs.events(many(5))
-    state = fold(logs.until("ExperimentStarted", 1, events))
+    state = replay(logs.until("ExperimentStarted", 1, events))
     assert run_words.so_far(state, 120).plain == "0/10 runs done"
     skips = [ev.RunFinished(run=run.run, end="skipped", memory=ev.Memory(1, 1)) for run in state.runs[1:3]]
     training = [*logs.until("EpochFinished", 1, events), *skips]
-    assert run_words.so_far(fold(training), 120).plain == "0/10 runs done · 2 skipped", "they never began"
-    both = fold([*logs.until("EpochFinished", 1, events), msgspec.structs.replace(skips[0], run=state.runs[0].run)])
+    assert run_words.so_far(replay(training), 120).plain == "0/10 runs done · 2 skipped", "they never began"
+    both = replay([*logs.until("EpochFinished", 1, events), msgspec.structs.replace(skips[0], run=state.runs[0].run)])
     assert run_words.so_far(both, 120).plain.startswith("1/10 runs done · best val"), "it has a result"
-    state = fold(logs.until("RunFinished", 5, events))
+    state = replay(logs.until("RunFinished", 5, events))
     best = [run.best.val.accuracy for run in state.runs[:5:2] if run.best]
     mean, deviation = sum(best) / 3, (sum((one - sum(best) / 3) ** 2 for one in best) / 2) ** 0.5
     said = run_words.so_far(state, 120).plain
@@ -218,13 +218,13 @@ def test_how_strategies_stand_so_far() -> None:
     folds = tuple(msgspec.structs.replace(probe, fold=fold) for fold in (1, 2, 3))
     said = run_words.so_far(msgspec.structs.replace(state, runs=folds), 120).plain
     assert said.endswith("resnet18-probe 95.4 ± 0.0 % (3)"), "folds are of other images"
-    first = fold(logs.until("RunFinished", 1, events))
+    first = replay(logs.until("RunFinished", 1, events))
     assert run_words.so_far(first, 120).plain.endswith("resnet18-finetune 95.4 %")
 
 
 def test_the_test_of_a_run_is_told_while_it_goes_on_and_after_it() -> None:
     trained = logs.until("EpochFinished", 12, EVENTS)
-    state = fold([*trained, stage("testing", "the best epoch, 10"), progress("testing", 64, 400, 50.0)])
+    state = replay([*trained, stage("testing", "the best epoch, 10"), progress("testing", 64, 400, 50.0)])
     (run, *_) = state.runs
     assert run_words.status(run, state).plain == "● testing"
     assert run_words.activity(run, state).plain == "image 64/400 · 50 images/s · 0:07 left · the best epoch, 10"
@@ -232,14 +232,14 @@ def test_the_test_of_a_run_is_told_while_it_goes_on_and_after_it() -> None:
     assert "test" not in run_words.results(run).plain
     memory, test = logs._memory(0, False, False), ev.Metrics(0.3, 0.875, 40)
     finished = ev.RunFinished(run=TUNED, end="finished", seconds=3, cpu_seconds=4, memory=memory, test=test)
-    state = fold([finished], state)
+    state = replay([finished], state)
     assert "best 95.4 % @10   test 87.5 %   loss" in run_words.results(state.runs[0]).plain
 
 
 def test_random_weights_cannot_be_overlooked() -> None:
-    state = fold(logs.events(spec.changed(logs.two_strategies(2), weights="none")))
+    state = replay(logs.events(spec.changed(logs.two_strategies(2), weights="none")))
     assert "random initialisation · trains" in head(state.runs[0], state, 56).plain
-    assert "random" not in head(fold(EVENTS).runs[0], fold(EVENTS), 56).plain
+    assert "random" not in head(replay(EVENTS).runs[0], replay(EVENTS), 56).plain
 
 
 def test_what_goes_on_again_says_how_long_it_will_take() -> None:
@@ -254,20 +254,20 @@ def test_what_goes_on_again_says_how_long_it_will_take() -> None:
         *(msgspec.structs.replace(event, epoch=4) for event in begun_before if isinstance(event, ev.RunStarted)),
         ev.Progress(run=TUNED, stage="training", step=1, steps=8, epoch=4, elapsed=99.0),
     ]
-    state = fold([*begun_before, *stopped])
+    state = replay([*begun_before, *stopped])
     assert run_words.time(state.runs[0], state) == "9.0 s"
-    state = fold(again, state)
+    state = replay(again, state)
     assert run_words.time(state.runs[0], state).startswith("ETA 0:"), "not what it took until it was stopped"
 
 
 def test_skipping_says_what_is_kept() -> None:
-    before, after = (fold(logs.until(*until, EVENTS)) for until in (("Progress", 3), ("EpochFinished", 2)))
+    before, after = (replay(logs.until(*until, EVENTS)) for until in (("Progress", 3), ("EpochFinished", 2)))
     assert before.current is not None and after.current is not None
     assert run_words.kept_if_skipped(before.current).startswith("No epoch has finished, so it will have no result.")
     assert run_words.kept_if_skipped(after.current).startswith("Its best epoch so far is saved.")
     assert run_words.asked("skip", before.current) == "Skipping"
     assert run_words.asked("skip", after.current) == "Skipping; saving its best epoch"
-    waiting, over = after.runs[1], fold(EVENTS).runs[0]
+    waiting, over = after.runs[1], replay(EVENTS).runs[0]
     assert run_words.kept_if_skipped(waiting).startswith("It has not started and will have no result.")
     assert run_words.asked("skip", waiting) == "Skipping; it will not start"
     begun_before = msgspec.structs.replace(waiting, epochs=over.epochs)
@@ -278,8 +278,8 @@ def test_skipping_says_what_is_kept() -> None:
 
 def test_a_warning_takes_no_room_for_the_path_of_the_data() -> None:
     asked = spec.changed(logs.two_strategies(), data=DataSource(path="/scans/of a hospital"))
-    before = fold(logs.until("ExperimentStarted", 1, logs.events(asked)))
+    before = replay(logs.until("ExperimentStarted", 1, logs.events(asked)))
     left_out = ev.Warned(message="/scans/of a hospital/train: 1 left out: notes.txt")
-    assert notice(fold([left_out], before), 80).plain.endswith(": train: 1 left out: notes.txt")
+    assert notice(replay([left_out], before), 80).plain.endswith(": train: 1 left out: notes.txt")
     other = ev.Warned(message="/elsewhere: no room")
-    assert notice(fold([other], before), 80).plain.endswith(": /elsewhere: no room")
+    assert notice(replay([other], before), 80).plain.endswith(": /elsewhere: no room")

@@ -21,7 +21,7 @@ from tui.drawing.text import cut_in_the_middle
 from tui.drawing.theme import AMBER, BLUE, GREEN, GREY, LEVELS, ROSE, rgb
 
 if TYPE_CHECKING:
-    from engine.data.check import Images, Report
+    from engine.data.check import DataReport, ImageFacts
     from engine.data.duplicates import Pair, Picture
     from engine.data.findings import Finding
     from engine.data.proposal import Proposal
@@ -59,7 +59,7 @@ def print_check(source: DataSource, *, as_json: bool) -> int:
     return status
 
 
-def _head(report: Report) -> Text:
+def _head(report: DataReport) -> Text:
     images = sum(sum(counts.values()) for counts in report.counts.values())
     text = Text.assemble(
         (shown(report.name), "bold"), f"  {images:,} images, {len(report.counts['train']):,} classes\n"
@@ -84,7 +84,7 @@ def _finding(found: Finding) -> Table:
     return table
 
 
-def _well(report: Report) -> Iterator[Text]:
+def _well(report: DataReport) -> Iterator[Text]:
     """What was looked for and not found."""
     if report.proposal is None and report.leak is not None and not report.leak.shared:
         yield Text("✓ No group is in both training and validation.", rgb(GREEN))
@@ -93,7 +93,7 @@ def _well(report: Report) -> Iterator[Text]:
         yield Text("✓ No duplicate or near-duplicate images.", rgb(GREEN))
 
 
-def _classes(report: Report, width: int) -> Table:
+def _classes(report: DataReport, width: int) -> Table:
     table = Table(box=None, header_style=DIM, pad_edge=False, title="")
     table.add_column("class")
     for part in report.counts:
@@ -109,7 +109,7 @@ def _classes(report: Report, width: int) -> Table:
     return table
 
 
-def _images(images: Images | None) -> Iterator[Text]:
+def _images(images: ImageFacts | None) -> Iterator[Text]:
     if images is None or not images.read:
         return
     grey = sum(count for count, _ in images.grey.values())
@@ -123,7 +123,7 @@ def _images(images: Images | None) -> Iterator[Text]:
     yield Text(f"{images.read:,} images read: {sizes} pixels; {colours}", DIM)
 
 
-def _unreadable(report: Report) -> Iterator[Text]:
+def _unreadable(report: DataReport) -> Iterator[Text]:
     """All of them: each is a file to be mended or removed."""
     if report.images is None or not (unreadable := report.images.unreadable):
         return
@@ -132,7 +132,7 @@ def _unreadable(report: Report) -> Iterator[Text]:
         yield Text.assemble(f"  {shown(os.path.relpath(one.path, report.root))}", (f"  {one.reason}", DIM))
 
 
-def _pairs(report: Report, width: int) -> Iterator[Text]:
+def _pairs(report: DataReport, width: int) -> Iterator[Text]:
     found = report.duplicates
     if found is None:
         return
@@ -176,7 +176,7 @@ def _proposed(proposal: Proposal | None) -> Iterator[Text]:
         yield Text.assemble("  ", (shown(group), rgb(BLUE)), (f"  {', '.join(map(shown, paths))}", DIM))
 
 
-def _next(report: Report, source: DataSource) -> Iterator[Text]:
+def _next(report: DataReport, source: DataSource) -> Iterator[Text]:
     """The exact commands, where the split is to be mended."""
     from engine.data.findings import grouped_options  # noqa: PLC0415
 

@@ -115,12 +115,12 @@ def rank(data: str | None, backbones: str, weights: str, device: str, as_json: b
 
 
 def _named(backbones: str) -> tuple[str, ...]:
-    """The backbones that ``--backbones`` names, each once; ``SpecError`` where there are none."""
-    from engine.specs.toml import SpecError
+    """The backbones that ``--backbones`` names, each once; ``UserError`` where there are none."""
+    from engine.errors import UserError
 
     named = tuple(dict.fromkeys(name.strip() for name in backbones.split(",") if name.strip()))
     if not named:
-        raise SpecError("--backbones: name at least one torchvision model")
+        raise UserError("--backbones: name at least one torchvision model")
     return named
 
 
@@ -207,7 +207,7 @@ def runs(out: Path, as_json: bool) -> int:
 @out_option
 def note(experiment: str, words: tuple[str, ...], out: Path) -> int:
     """Write or replace the note on an EXPERIMENT, also while it runs; an empty TEXT removes it."""
-    from engine.folders.note import write_note
+    from engine.history.note import write_note
     from tui.commands.find import find_experiment
 
     write_note(find_experiment(experiment, out), " ".join(words))

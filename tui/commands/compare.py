@@ -12,11 +12,11 @@ from rich.console import Console
 
 from engine.comparison.compared_runs import Source
 from engine.comparison.rows import Comparison, compare
+from engine.errors import UserError
 from engine.export import FORMATS
 from engine.export.to_markdown import to_markdown
 from engine.files import write_text
-from engine.folders.history import read_state
-from engine.specs.toml import SpecError
+from engine.history.experiment_state import read_state
 from engine.text import shown
 from tui.commands.find import find_run, named_runs
 from tui.drawing.tables import comparison_table
@@ -39,13 +39,13 @@ def print_comparison(
 
     ``experiments``: each a folder, a name below ``out``, or either with ``:RUN`` behind it, a run or a strategy; the
     newest where there are none. ``positive``: of two classes, the one that sensitivity is about. ``single_runs``: a
-    column a run. ``SpecError`` where one of them is not there, or the file's ending names no format.
+    column a run. ``UserError`` where one of them is not there, or the file's ending names no format.
     """
     format_ = format_ or _format_of(output)
     sources = _sources(experiments, out)
     comparison = compare(sources, positive)
     if positive is not None and positive != comparison.positive:
-        raise SpecError(_not_positive(positive, comparison))
+        raise UserError(_not_positive(positive, comparison))
     renders: dict[str, Callable[[Comparison], str]] = {**FORMATS, "md": partial(to_markdown, single_runs=single_runs)}
     if format_ in renders:
         text = renders[format_](comparison)
@@ -69,7 +69,7 @@ def _format_of(output: Path | None) -> str:
         return "table"
     if ending[1:] not in FORMATS:
         known = ", ".join(f".{one}" for one in FORMATS)
-        raise SpecError(f"-o {shown(str(output), 400)}: unknown ending {ending}; use {known} or .txt, or give --format")
+        raise UserError(f"-o {shown(str(output), 400)}: unknown ending {ending}; use {known} or .txt, or give --format")
     return ending[1:]
 
 
@@ -89,7 +89,7 @@ def _sources(experiments: Sequence[str], out: Path) -> list[Source]:
 def _source(folder: Path, wanted: frozenset[str] | None) -> Source:
     state = read_state(folder)
     if not state.runs:
-        raise SpecError(f"{folder.name} has nothing to compare: {shown(state.error) or 'it has only just started'}")
+        raise UserError(f"{folder.name} has nothing to compare: {shown(state.error) or 'it has only just started'}")
     runs = None
     if wanted is not None:
         runs = frozenset(run.run for run in named_runs(folder, state.runs, wanted))

@@ -7,14 +7,14 @@ import time
 from pathlib import Path
 from typing import Any, Literal, get_args
 
+from engine.errors import UserError
 from engine.export.to_json import json_text
-from engine.folders.history import status, with_writer
+from engine.history.experiment_state import status, with_writer
 from engine.logs.events import AnyEvent, CommandApplied
 from engine.logs.log import event_reader, send_command
 from engine.logs.writer_lock import is_being_written, writer, writer_place
-from engine.specs.toml import SpecError
 from engine.states.eta import Remaining, remaining_of_all
-from engine.states.fold import fold
+from engine.states.replay import replay
 from engine.states.state import ExperimentState, RunState, condition
 from engine.text import listed, shown
 from engine.units import duration, percent
@@ -34,16 +34,16 @@ def control(experiment: str | None, action: Asked, run: str | None, out: Path, *
 
     ``experiment``: the newest that runs if None. ``run``: the one to skip, that which trains if None.
 
-    0: obeyed, or what was asked for is so already; 1: not obeyed within :data:`ANSWER_SECONDS`. ``SpecError`` where no
+    0: obeyed, or what was asked for is so already; 1: not obeyed within :data:`ANSWER_SECONDS`. ``UserError`` where no
     process runs the experiment, or nothing of the run is left to skip.
     """
     folder = find_running(experiment, out) if action != "status" else _to_look_at(experiment, out)
     reader = event_reader(folder)
-    state = fold(reader.read())
+    state = replay(reader.read())
     obeyed = True
     if action != "status":
         if state.end is not None or not is_being_written(folder):
-            raise SpecError(
+            raise UserError(
                 f"{folder.name} is not running ({status(with_writer(state, folder))}), so {action} would do nothing"
             )
         ends = state.current if run is None else _to_skip(run, state, folder)
@@ -54,12 +54,12 @@ def control(experiment: str | None, action: Asked, run: str | None, out: Path, *
             while not obeyed and state.end is None and time.monotonic() < end:
                 time.sleep(POLL_SECONDS)
                 events = reader.read()
-                state = fold(events, state)
+                state = replay(events, state)
                 applied = any(_is_answer(event, action, ends) for event in events)
                 obeyed = applied or _is_so(action, ends, state)
             while action in ("stop", "skip") and _is_ending(ends, state) and time.monotonic() < end:
                 time.sleep(POLL_SECONDS)
-                state = fold(reader.read(), state)
+                state = replay(reader.read(), state)
     state = with_writer(state, folder)
     is_going_on = state.end is None and not state.interrupted
     by = writer(folder) if is_going_on else ""
@@ -77,13 +77,13 @@ def control(experiment: str | None, action: Asked, run: str | None, out: Path, *
 
 
 def _to_skip(name: str, state: ExperimentState, folder: Path) -> RunState:
-    """The run that is to be skipped; ``SpecError`` where there is none of this name, or it has ended."""
+    """The run that is to be skipped; ``UserError`` where there is none of this name, or it has ended."""
     run = next((one for one in state.runs if one.run == name), None)
     if run is not None and not run.is_over:
         return run
     wrong = f"has no run {name!r}" if run is None else f"{shown(name)} has ended ({run.status})"
     there = [f"{one.run} ({condition(one, state)})" for one in state.runs if not one.is_over]
-    raise SpecError(f"{folder.name}: {wrong}; {listed(there, 10) or 'none'} can be skipped")
+    raise UserError(f"{folder.name}: {wrong}; {listed(there, 10) or 'none'} can be skipped")
 
 
 def _is_answer(event: AnyEvent, action: Asked, ends: RunState | None) -> bool:
@@ -109,7 +109,7 @@ def _to_look_at(experiment: str | None, out: Path) -> Path:
     """The experiment that is meant; the newest where none runs, so that a script that asks again hears of its end."""
     try:
         return find_running(experiment, out)
-    except SpecError:
+    except UserError:
         return find_experiment(experiment, out)
 
 

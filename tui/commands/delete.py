@@ -8,8 +8,8 @@ from pathlib import Path
 
 import click
 
-from engine.folders.removal import contents, remove
-from engine.logs.writer_lock import LogBusyError
+from engine.errors import LogBusyError
+from engine.history.removal import contents, remove
 from tui.commands.find import find_by_full_name
 from tui.drawing.text import print_line
 from tui.words.deleting import is_deleted, what_goes
@@ -18,7 +18,7 @@ from tui.words.deleting import is_deleted, what_goes
 def delete_experiments(names: Sequence[str], out: Path, *, yes: bool, force: bool) -> int:
     """Deletes each, in its turn; 1 where one is kept: by a person, or since a process is at it.
 
-    ``SpecError`` before anything where a name is nobody's, or only the beginning of one.
+    ``UserError`` before anything where a name is nobody's, or only the beginning of one.
     """
     folders = dict.fromkeys([find_by_full_name(name, out).absolute() for name in names])
     if not yes and not sys.stdin.isatty():

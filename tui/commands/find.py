@@ -6,28 +6,29 @@ from collections.abc import Callable, Sequence, Set
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from engine.errors import UserError
 from engine.logs.folder import EVENTS, SPEC, weights_file
-from engine.specs.toml import SpecError
 from engine.text import listed, shown
 from engine.units import percent
 from tui.naming import called
 
 if TYPE_CHECKING:
-    from engine.folders.history import Status, Summary
+    from engine.history.experiment_state import Status
+    from engine.history.summaries import Summary
     from engine.states.state import RunState
 
 
 def find_experiment(name: str | None, out: Path) -> Path:
     """The folder of an experiment: a path, a name below ``out`` or a beginning that only one there has, or the newest.
 
-    ``SpecError`` where there is none, or where several begin so.
+    ``UserError`` where there is none, or where several begin so.
     """
     if name is None:
-        from engine.folders.history import iter_summaries
+        from engine.history.summaries import iter_summaries
 
         newest = next((summary.folder for summary in iter_summaries(out) if summary.strategies), None)
         if newest is None:
-            raise SpecError(
+            raise UserError(
                 f"there is no experiment in {_place(out)}; `tl-tui run` creates one, --out names another folder"
             )
         return newest
@@ -37,12 +38,12 @@ def find_experiment(name: str | None, out: Path) -> Path:
 def find_by_full_name(name: str, out: Path) -> Path:
     """The folder of an experiment, for what cannot be undone: a path, or a whole name below ``out``.
 
-    ``SpecError`` where there is none.
+    ``UserError`` where there is none.
     """
     if (folder := _named(name, out, (EVENTS,))) is not None:
         return folder
     if found := _beginning(name, out, (EVENTS,)):
-        raise SpecError(
+        raise UserError(
             f"{name!r} is only a prefix of {listed(found)}; deleting cannot be undone, so give the full name"
         )
     raise _nobody(name, out)
@@ -60,26 +61,26 @@ def find_run(name: str | None, out: Path) -> tuple[Path, str | None]:
 
 
 def named_runs(folder: Path, runs: Sequence[RunState], wanted: Set[str]) -> list[RunState]:
-    """The runs of these ids, or of strategies of these names; ``SpecError`` where one is nobody's."""
+    """The runs of these ids, or of strategies of these names; ``UserError`` where one is nobody's."""
     missing = wanted - {name for run in runs for name in (run.run, run.strategy.name)}
     if missing:
         there = ", ".join(run.run for run in runs)
-        raise SpecError(f"{folder.name} has no run {min(missing)!r}; there are {there}")
+        raise UserError(f"{folder.name} has no run {min(missing)!r}; there are {there}")
     return [run for run in runs if wanted & {run.run, run.strategy.name}]
 
 
 def find_network(name: str, out: Path) -> tuple[Path, RunState]:
     """The experiment's folder and the run whose network is meant: the named one, or where a strategy or nothing is
-    named the one of them with the best validation accuracy. ``SpecError`` where no network of them is kept.
+    named the one of them with the best validation accuracy. ``UserError`` where no network of them is kept.
     """
-    from engine.folders.history import read_state
+    from engine.history.experiment_state import read_state
 
     folder, wanted = find_run(name, out)
     runs = read_state(folder).runs
     named = runs if wanted is None else named_runs(folder, runs, {wanted})
     kept = [run for run in named if run.best is not None and weights_file(folder, run.run).is_file()]
     if not kept:
-        raise SpecError(
+        raise UserError(
             f"{shown(folder.name)}: no network of {wanted or 'its runs'} is saved yet; one is after the first epoch"
         )
     return folder, max(kept, key=lambda run: (run.best.val.accuracy, -run.best.val.loss) if run.best else (0.0, 0.0))
@@ -117,7 +118,7 @@ def _to_look_at(found: Sequence[Summary]) -> str:
 
 def _to_resume(found: Sequence[Summary]) -> str:
     """What can be gone on with by name where nothing was interrupted: the newest that a person stopped."""
-    from engine.folders.history import read_state
+    from engine.history.experiment_state import read_state
     from engine.states.state import can_go_on
 
     stopped = (one.folder for one in found if one.status == "stopped" and can_go_on(read_state(one.folder)))
@@ -138,14 +139,14 @@ def _newest(
     or_else: Callable[[Summary], bool] = lambda _: False,
 ) -> Path:
     """The newest of this status; ``advice`` is given all others where there is none."""
-    from engine.folders.history import iter_summaries
+    from engine.history.summaries import iter_summaries
 
     others = []
     for one in iter_summaries(out):
         if one.status == status or or_else(one):
             return one.folder
         others.append(one)
-    raise SpecError(f"no experiment in {_place(out)} is {status}; {advice(others)}, --out names another folder")
+    raise UserError(f"no experiment in {_place(out)} is {status}; {advice(others)}, --out names another folder")
 
 
 def _find(name: str, out: Path, marks: Sequence[str]) -> Path:
@@ -154,7 +155,7 @@ def _find(name: str, out: Path, marks: Sequence[str]) -> Path:
         return folder
     found = _beginning(name, out, marks)
     if len(found) > 1:
-        raise SpecError(
+        raise UserError(
             f"several experiments in {_place(out)} begin with {name!r}: {listed(found)}; give more of the name"
         )
     if not found:
@@ -173,6 +174,6 @@ def _beginning(name: str, out: Path, marks: Sequence[str]) -> list[str]:
     return sorted((one for one in names if name and one.startswith(name)), reverse=True)
 
 
-def _nobody(name: str, out: Path) -> SpecError:
+def _nobody(name: str, out: Path) -> UserError:
     where = f"neither as a folder nor in {_place(out)}"
-    return SpecError(f"there is no experiment {name!r}, {where}; --out names another place")
+    return UserError(f"there is no experiment {name!r}, {where}; --out names another place")

@@ -12,7 +12,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from engine.specs.toml import SpecError
+from engine.errors import UserError
 from engine.text import shown
 from engine.units import UNKNOWN, duration, percent_range, size, size_on_disk
 from tui.drawing.text import print_line
@@ -21,7 +21,7 @@ from tui.words.strategies import described
 
 def print_runs(out: Path, *, as_json: bool) -> int:
     """The experiments, newest first: a line each, and below it the note on it and each strategy's best accuracies."""
-    from engine.folders.history import summaries
+    from engine.history.summaries import summaries
 
     found = summaries(out)
     if as_json:
@@ -104,7 +104,7 @@ def clear_cache() -> int:
     try:
         count, freed = cache.clear()
     except TimeoutError:
-        raise SpecError(f"{cache.folder()} is busy: another tl-tui writes there; try again in a minute") from None
+        raise UserError(f"{cache.folder()} is busy: another tl-tui writes there; try again in a minute") from None
     print_line(f"removed {count} {'entry' if count == 1 else 'entries'}, {size_on_disk(freed)}")
     return 0
 

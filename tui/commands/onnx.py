@@ -6,9 +6,9 @@ import os
 from importlib.util import find_spec
 from pathlib import Path
 
+from engine.errors import UserError
 from engine.files import whole
 from engine.logs.folder import onnx_file, weights_file
-from engine.specs.toml import SpecError
 from engine.text import joined
 from engine.units import file_size
 from tui.commands.find import find_network, whose
@@ -24,7 +24,7 @@ def write_onnx(experiment: str, file: Path | None, out: Path) -> int:
     """Writes the network of the best of the experiment's runs, or the named one, into the file.
 
     ``best.onnx`` beside the run's ``best.safetensors`` where none is named; one that is there is replaced.
-    ``SpecError`` where there is no such run or it has no network, where that cannot be an ONNX file, or where what was
+    ``UserError`` where there is no such run or it has no network, where that cannot be an ONNX file, or where what was
     written does not answer as the network does; ``OSError`` where the file cannot be written.
     """
     folder, run = find_network(experiment, out)
@@ -46,12 +46,12 @@ def write_onnx(experiment: str, file: Path | None, out: Path) -> int:
 
 def _check(path: Path, weights: Path) -> None:
     if path.suffix.lower() != ".onnx":
-        raise SpecError(f"{path}: the name of an ONNX file ends in .onnx")
+        raise UserError(f"{path}: the name of an ONNX file ends in .onnx")
     if missing := [name for name in PACKAGES if find_spec(name) is None]:
-        raise SpecError(
+        raise UserError(
             f"this needs {joined(missing, 'and')}: `bash setup.sh` installs it, or pip tl-tui's extra 'onnx'"
         )
     if (size := weights.stat().st_size) > LARGEST:
-        raise SpecError(
+        raise UserError(
             f"{weights} has {file_size(size)}; PyTorch writes no ONNX file of more than {file_size(LARGEST)}"
         )

@@ -14,13 +14,12 @@ from rich.text import Text
 
 from engine.comparison.confusion import confused
 from engine.comparison.rows import accuracy_interval
-from engine.data.dataset import DataError
 from engine.data.folders import images_at, labels_at
+from engine.errors import DataError, UserError
 from engine.export.to_csv import csv_text
 from engine.export.to_json import json_text
 from engine.logs.folder import weights_file
 from engine.progress import WorkDone
-from engine.specs.toml import SpecError
 from engine.text import counted, listed, shown
 from engine.units import UNKNOWN, percent
 from tui.commands.find import find_network, whose
@@ -46,7 +45,7 @@ def print_predictions(
     """What the best of the experiment's runs, or the named one, says of each image; 1 where one cannot be read.
 
     Of the images in folders named as classes, how good it is too. ``wrong``: only of those that it gets wrong, the most
-    confident mistake first. ``SpecError`` where there is no such run or it has no network, ``DataError`` where a folder
+    confident mistake first. ``UserError`` where there is no such run or it has no network, ``DataError`` where a folder
     has no images, or only those that are wrong are asked for and none has a label.
     """
     folder, run = find_network(experiment, out)
@@ -133,7 +132,7 @@ def _seen(folder: Path, run: RunState, paths: Sequence[str]) -> SeenBefore | Non
 
     try:
         return with_progress_bar(seen_by(folder, run, paths), Console(stderr=True))
-    except (DataError, SpecError) as error:
+    except UserError as error:
         print_line(f"cannot tell whether it was trained on some of these images: {error}", to_stderr=True)
         return None
 

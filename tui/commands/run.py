@@ -16,7 +16,7 @@ from rich.text import Text
 
 from engine.comparison.compared_runs import Source
 from engine.comparison.rows import compare
-from engine.data.dataset import DataError
+from engine.errors import UserError
 from engine.export.to_json import json_text, to_json
 from engine.hosts import thread
 from engine.hosts.process import NotBegunError, detach
@@ -25,8 +25,7 @@ from engine.logs.events import AnyEvent
 from engine.logs.folder import ENGINE_LOG
 from engine.logs.log import event_reader, send_command
 from engine.specs.spec import Experiment
-from engine.specs.toml import SpecError
-from engine.states.fold import fold
+from engine.states.replay import replay
 from engine.states.state import ExperimentState, RunState, StageProgress, as_left
 from engine.text import counted, shown, visible
 from engine.units import duration, percent, size, speed
@@ -47,9 +46,8 @@ SILENT_SECONDS = 30.0
 def run_headless(experiment: Experiment, out: Path, *, as_json: bool, note: str = "") -> int:
     """Runs the experiment, noted as ``note``, and prints what happens, then the comparison; returns the exit status.
 
-    Raises ``DataError`` or ``SpecError`` where the input is unusable. A first Ctrl-C or SIGTERM saves where it stands
-    and ends, a second one ends at once.
-    Goes on in silence where the terminal goes away, or who reads the output.
+    Raises ``UserError`` where the input is unusable. A first Ctrl-C or SIGTERM saves where it stands and ends, a second
+    one ends at once. Goes on in silence where the terminal goes away, or who reads the output.
     """
     return _shown(thread.start(experiment, out, note=note), as_json=as_json)
 
@@ -76,7 +74,7 @@ def detach_headless(folder: Path, *, force: bool, as_json: bool) -> int:
     try:
         process = detach(folder, force=force)
     except NotBegunError as error:
-        raise SpecError(f"{folder.name} could not be started: {error}") from None
+        raise UserError(f"{folder.name} could not be started: {error}") from None
     found = {"experiment": folder.name, "folder": str(folder.resolve()), "process": process}
     sys.stdout.write(json_text(found) if as_json else f"{visible(folder.name)}\n")
     sys.stderr.write(f"process {process}; `tl-tui attach {called(folder)}` opens it\n")
@@ -95,7 +93,7 @@ def _shown(host: thread.ThreadHost, *, as_json: bool) -> int:
     console = Console(stderr=as_json, highlight=False, soft_wrap=not sys.stdout.isatty())
     with _interruptible(host) as ending, _display(console) as display:
         state = _follow(host, display, ending)
-    if isinstance(host.failure, SpecError | DataError):
+    if isinstance(host.failure, UserError):
         raise host.failure
     if host.failure is not None:
         console.print(Text.assemble(("The experiment could not continue:", "red"), f" {shown(host.error, 400)}"))
@@ -225,9 +223,9 @@ def _follow(host: thread.ThreadHost, display: Display, ending: threading.Event) 
         with suppress(OSError) if alive else nullcontext():
             events = reader.read()
         known, earlier = min(earlier, len(events)), max(0, earlier - len(events))
-        state = fold(events[:known], state)
+        state = replay(events[:known], state)
         for event in events[known:]:
-            state = fold([event], state)
+            state = replay([event], state)
             display.show(event, state)
         if not alive:
             return state

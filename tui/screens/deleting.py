@@ -7,9 +7,8 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from engine.folders.removal import Contents, contents, remove
-from engine.logs.writer_lock import LogBusyError
-from engine.specs.toml import SpecError
+from engine.errors import LogBusyError, UserError
+from engine.history.removal import FolderContents, contents, remove
 from engine.text import shown
 from tui.errors import told
 from tui.host import app_of
@@ -42,7 +41,7 @@ def _is_running(screen: Screen[None], folder: Path) -> bool:
     return runs
 
 
-def _ask(screen: Screen[None], folder: Path, inside: Contents, deleted: Callable[[], None]) -> None:
+def _ask(screen: Screen[None], folder: Path, inside: FolderContents, deleted: Callable[[], None]) -> None:
     """Asks, unless another screen or window has been opened meanwhile."""
 
     def answered(yes: bool | None) -> None:
@@ -62,7 +61,7 @@ def _remove(screen: Screen[None], folder: Path, asked_about: tuple[int, int], de
             strange = remove(folder, asked_about)
         except LogBusyError as error:  # one on another host, which may have ended
             screen.notify(f"{error} (`tl-tui delete --force`)", title=NOT_DELETED, severity="warning")
-        except SpecError as error:
+        except UserError as error:
             screen.notify(str(error), title=NOT_DELETED, severity="warning")
         else:
             screen.notify(is_deleted(folder, strange))

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 
 from textual.widget import AwaitMount
 
-from engine.folders.history import Summary
-from engine.folders.note import LONGEST, write_note
+from engine.history.note import LONGEST, write_note
+from engine.history.summaries import Summary
 from engine.text import shown
 from tui.errors import told
 from tui.host import app_of

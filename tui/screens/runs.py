@@ -14,8 +14,8 @@ from textual.binding import Binding, BindingType
 from textual.widgets import Static
 from textual.worker import get_current_worker
 
-from engine.folders import history
-from engine.folders.history import Summary
+from engine.history.experiment_state import requested_experiment
+from engine.history.summaries import Summary
 from engine.specs.spec import Experiment
 from engine.text import shown
 from engine.units import percent_range
@@ -246,7 +246,7 @@ class RunsScreen(Mode):
     @work(thread=True, exclusive=True, group="ask", exit_on_error=False)
     def _read_settings(self, summary: Summary) -> None:
         with told(self, "Its settings cannot be read"):
-            experiment = history.requested_experiment(summary.folder)
+            experiment = requested_experiment(summary.folder)
             self.app.call_from_thread(self._set_up, experiment, summary.name)
 
     def _set_up(self, experiment: Experiment, name: str) -> None:

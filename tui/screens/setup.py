@@ -11,11 +11,11 @@ from textual.containers import Horizontal, Vertical
 from textual.widget import Widget
 from textual.widgets import Button, Input, OptionList, Static
 
+from engine.errors import UserError
 from engine.logs.events import Forecast
 from engine.specs.presets import known_strategies, presets
 from engine.specs.spec import DataSource, Experiment, changed, default_experiment, with_absolute_paths
 from engine.specs.strategy import Strategy, settings
-from engine.specs.toml import SpecError
 from engine.text import shown
 from tui.host import app_of
 from tui.screens.frame import Mode
@@ -208,7 +208,7 @@ class SetupScreen(Mode):
         host = app_of(self).hosting.host
         try:
             return host is None or with_absolute_paths(self.asked()) != host.experiment
-        except SpecError:
+        except UserError:
             return True
 
     def show(self, state: ExperimentState) -> None:
@@ -233,14 +233,14 @@ class SetupScreen(Mode):
                 self.data.stop_checking()
                 self.set_focus(self.strategies)  # at once: the keys that come next are meant for no field
                 await app_of(self).start_experiment(asked)
-            except SpecError as error:
+            except UserError as error:
                 problem = str(error)
         self._say(problem)
         if problem:
             self.app.bell()
 
     def asked(self) -> Experiment:
-        """The experiment as it is set up now; :class:`SpecError` where it cannot be."""
+        """The experiment as it is set up now; :class:`UserError` where it cannot be."""
         return self.options.applied(changed(self.experiment, strategies=self.strategies.chosen, data=self.data.source))
 
     def _problem(self) -> str:
@@ -357,7 +357,7 @@ class SetupScreen(Mode):
                 continue
             try:
                 self.strategies.put(with_value(strategy, entry.key, value))
-            except SpecError as error:
+            except UserError as error:
                 refused.append(f"{strategy.name}: {error}")
         have = len(chosen) - len(refused)
         said = f"{entry.label} {of_parameter(entry.key, value, ' ')} in {have} of {len(chosen)} ticked strategies"
@@ -482,7 +482,7 @@ class SetupScreen(Mode):
         else:
             try:
                 asked = self.asked()
-            except SpecError as error:
+            except UserError as error:
                 self.start_line.refuse(str(error))
             else:
                 known = self._earlier
@@ -507,5 +507,5 @@ def _known() -> tuple[dict[str, Strategy], str]:
     """The known strategies; the shipped ones and a line that says why where a person's own file is broken."""
     try:
         return known_strategies(), ""
-    except SpecError as error:
+    except UserError as error:
         return presets(), f"! {error}"

@@ -13,7 +13,7 @@ from textual.widgets import Static
 
 from engine.comparison.columns import Column, columns, scored, seed_of
 from engine.comparison.confusion import Cell, Matrix, matrix
-from engine.comparison.parts import Part
+from engine.comparison.measured_parts import MeasuredPart
 from engine.comparison.rows import of_part
 from engine.text import counted, shown
 from engine.units import percent
@@ -56,7 +56,7 @@ class ConfusionView(View):
     class Opened(Message):
         """Show the images in a cell of the run at this place in the comparison."""
 
-        def __init__(self, place: int, cell: Cell, part: Part) -> None:
+        def __init__(self, place: int, cell: Cell, part: MeasuredPart) -> None:
             super().__init__()
             self.place, self.cell, self.part = place, cell, part
 
@@ -70,7 +70,7 @@ class ConfusionView(View):
         self.compared: Compared | None = None
         self.column: Column | None = None
         self.matrix: Matrix | None = None
-        self.part: Part = "val"
+        self.part: MeasuredPart = "val"
         self.cell: Cell | None = None
         self._beside: list[tuple[Column, list[Scores]]] = []
 

@@ -9,7 +9,7 @@ from textual.binding import Binding, BindingType
 from textual.containers import VerticalScroll
 from textual.widgets import Static
 
-from engine.comparison.parts import PARTS
+from engine.comparison.measured_parts import PART_WORDS
 from engine.comparison.rows import Comparison
 from engine.comparison.strategy_means import part
 from tui.compared import Compared
@@ -75,7 +75,7 @@ class CostView(View, can_focus=True):
         found = marks(self.comparison, self.cost)
         self.chart.curves = curves(found, self.cost)
         measured_on = part(self.comparison)
-        said = f"{PARTS[measured_on]} accuracy with 95 % interval, vs. {self.cost}; means over runs"
+        said = f"{PART_WORDS[measured_on]} accuracy with 95 % interval, vs. {self.cost}; means over runs"
         short = f"{measured_on} accuracy, 95 % interval, vs. {self.cost}; means"
         self.about.update(said if len(said) <= self.size.width - 2 else short)
         text = key(found, self.cost, max(20, self.size.width - 4))

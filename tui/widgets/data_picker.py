@@ -29,7 +29,7 @@ from tui.work.latest import Latest
 from tui.work.looking_at_data import checked, looked_at
 
 if TYPE_CHECKING:
-    from engine.data.check import Report
+    from engine.data.check import DataReport
     from engine.data.duplicates import Pair
 
 TEST_SHARE = 0.2
@@ -289,7 +289,7 @@ class DataPicker(Vertical):
                     return
                 self.app.call_from_thread(self._show_check, source, now)
 
-    def _show_check(self, source: DataSource, now: WorkDone | Report | str) -> None:
+    def _show_check(self, source: DataSource, now: WorkDone | DataReport | str) -> None:
         if source != self.source or self.found is None or self._checking is None:
             return
         if isinstance(now, WorkDone):

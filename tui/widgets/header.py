@@ -9,7 +9,7 @@ from textual.events import Click, Resize
 from textual.message import Message
 from textual.widgets import Static
 
-from engine.folders.history import status
+from engine.history.experiment_state import status
 from engine.logs.events import Memory
 from engine.states.state import ExperimentState
 from engine.text import shown

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from rich.text import Text
 
-from engine.comparison.parts import PARTS
+from engine.comparison.measured_parts import PART_WORDS
 from engine.text import counted, shown
 from tui.drawing.text import told_apart
 from tui.drawing.theme import AMBER, GREY, rgb
@@ -71,7 +71,7 @@ def _of_one(found: MistakeResult) -> tuple[Text, Text]:
     cell = found.asked.cell
     count, right = len(found.found), sum(1 in one.right for one in found.found)
     unseen = sum(len(one.predicted) == 1 for one in found.found)
-    kind = PARTS[found.asked.part]
+    kind = PART_WORDS[found.asked.part]
     several = [any(side < len(one.runs) and one.runs[side] > 1 for one in found.found) for side in (0, 1)]
     if several[0]:  # short, since at 80 cells the names have to be whole
         by_all, part = sum(one.runs_wrong[0] == one.runs[0] for one in found.found), found.asked.part

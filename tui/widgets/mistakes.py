@@ -17,7 +17,7 @@ from textual.worker import get_current_worker
 
 from engine.comparison.columns import columns, seed_of
 from engine.comparison.confusion import Cell
-from engine.comparison.parts import Part
+from engine.comparison.measured_parts import MeasuredPart
 from engine.comparison.rows import part_compared
 from engine.text import shown
 from tui.compared import Compared, beside, best_pair, key_of, offered, places_in, places_of
@@ -103,7 +103,9 @@ class MistakesView(View):
             self.found = None  # which is of other runs
         self._look()
 
-    def show_side(self, compared: Compared, places: Sequence[int], part: Part, cell: Cell | None = None) -> None:
+    def show_side(
+        self, compared: Compared, places: Sequence[int], part: MeasuredPart, cell: Cell | None = None
+    ) -> None:
         """Looks at what the runs at these places get most wrong, or at a cell of one's matrix, beside what the other
         side says that was looked at, or the one that is compared best.
         """

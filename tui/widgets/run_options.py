@@ -16,8 +16,9 @@ from textual.message import Message
 from textual.suggester import SuggestFromList
 from textual.widgets import Input
 
+from engine.errors import UserError
 from engine.specs.spec import Experiment, Precision, changed
-from engine.specs.toml import MOST_FOLDS, MOST_SEEDS, SpecError
+from engine.specs.toml import MOST_FOLDS, MOST_SEEDS
 from engine.text import consecutive
 from tui.widgets.field import FIELD_KEYS, Choice, Field
 from tui.widgets.order import MOST
@@ -32,22 +33,22 @@ OR_WEIGHTS = "none or path"
 
 
 def seeds_from(text: str) -> tuple[int, ...]:
-    """The seeds in ``0``, ``0 1 2``, ``0,1`` or ``0-4``; :class:`SpecError` in a few words."""
+    """The seeds in ``0``, ``0 1 2``, ``0,1`` or ``0-4``; :class:`UserError` in a few words."""
     seeds: list[int] = []
     for part in re.split(r"[\s,]+", text.strip()):
         found = re.fullmatch(r"(\d{1,10})(?:-(\d{1,10}))?", part)
         if found is None:
-            raise SpecError("e.g. 0 or 0-4")
+            raise UserError("e.g. 0 or 0-4")
         first, last = int(found[1]), int(found[2] or found[1])
         if last >= 2**31:
-            raise SpecError("less than 2147483648")
+            raise UserError("less than 2147483648")
         if last < first:
-            raise SpecError("e.g. 0 or 0-4")
+            raise UserError("e.g. 0 or 0-4")
         if len(seeds) + last - first >= MOST_SEEDS:
-            raise SpecError(f"at most {MOST_SEEDS}")
+            raise UserError(f"at most {MOST_SEEDS}")
         seeds.extend(range(first, last + 1))
     if len(set(seeds)) < len(seeds):
-        raise SpecError("duplicate seed")
+        raise UserError("duplicate seed")
     return tuple(seeds)
 
 
@@ -58,16 +59,16 @@ def seeds_said(seeds: Sequence[int]) -> str:
 
 
 def folds_from(text: str) -> int | None:
-    """``none``, or a number of folds; :class:`SpecError` in a few words."""
+    """``none``, or a number of folds; :class:`UserError` in a few words."""
     if text in ("", "none"):
         return None
     if not re.fullmatch(r"\d{1,3}", text) or not 2 <= int(text) <= MOST_FOLDS:
-        raise SpecError(f"2 to {MOST_FOLDS}")
+        raise UserError(f"2 to {MOST_FOLDS}")
     return int(text)
 
 
 def weights_from(text: str) -> str:
-    """``default``, ``none`` or an existing path; :class:`SpecError` where there is nothing of that name.
+    """``default``, ``none`` or an existing path; :class:`UserError` where there is nothing of that name.
 
     Asks the disk, so this belongs into a thread.
     """
@@ -79,13 +80,13 @@ def weights_from(text: str) -> str:
             return str(path)
     except (OSError, ValueError, RuntimeError):
         pass  # too long, not a name, or ~somebody whom nobody knows
-    raise SpecError("no such path")
+    raise UserError("no such path")
 
 
 def device_from(text: str) -> str:
     """``auto`` or a device that torch may have; whether it is there is known when torch is loaded."""
     if not re.fullmatch(r"auto|cpu|mps|cuda(:\d+)?", text):
-        raise SpecError("auto, cpu, cuda:1 or mps")
+        raise UserError("auto, cpu, cuda:1 or mps")
     return text
 
 
@@ -93,7 +94,7 @@ def _weights_or_problem(text: str) -> tuple[str, str]:
     """What :func:`weights_from` reads, or what is wrong with it."""
     try:
         return weights_from(text), ""
-    except SpecError as error:
+    except UserError as error:
         return "", str(error)
 
 
@@ -180,9 +181,9 @@ class RunOptions(Vertical):
         return self._first_precision if self.precision.is_blank() else str(self.precision.value)
 
     def applied(self, experiment: Experiment) -> Experiment:
-        """The experiment with these values; :class:`SpecError` where one of them is wrong, or not known to be right."""
+        """The experiment with these values; :class:`UserError` where one of them is wrong, or not known to be right."""
         if not self._weights:
-            raise SpecError(f"weights: {self.problems.get('weights', STILL_LOOKING)}")
+            raise UserError(f"weights: {self.problems.get('weights', STILL_LOOKING)}")
         return changed(
             experiment,
             seeds=seeds_from(self.seeds.value),
@@ -202,7 +203,7 @@ class RunOptions(Vertical):
         problem = ""
         try:
             READERS[name](event.value.strip())
-        except SpecError as error:
+        except UserError as error:
             problem = str(error)
         self._say(name, problem)
 

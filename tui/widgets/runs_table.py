@@ -13,7 +13,8 @@ from textual.coordinate import Coordinate
 from textual.events import Key
 from textual.widgets import DataTable
 
-from engine.folders.history import Status, Summary
+from engine.history.experiment_state import Status
+from engine.history.summaries import Summary
 from engine.text import shown
 from engine.units import duration, percent_range
 from tui.drawing.text import cut_in_the_middle, told_apart

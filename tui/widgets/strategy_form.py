@@ -14,9 +14,9 @@ from textual.message import Message
 from textual.suggester import SuggestFromList
 from textual.widgets import Input
 
+from engine.errors import UserError
 from engine.models.names import is_model
 from engine.specs.strategy import CHOICES, Strategy, changed_strategy, settings
-from engine.specs.toml import SpecError
 from tui.widgets.field import FIELD_KEYS, Choice, Field
 from tui.widgets.text_input import TextInput
 from tui.words.strategies import TRAINS, label, value_in_words
@@ -51,7 +51,7 @@ def _whole(text: str) -> int:
     try:
         return int(text)
     except ValueError:
-        raise SpecError("a whole number") from None
+        raise UserError("a whole number") from None
 
 
 def _whole_or_none(text: str) -> int | None:
@@ -62,9 +62,9 @@ def _number(text: str) -> float:
     try:
         number = float(text)
     except ValueError:
-        raise SpecError(NOT_A_NUMBER) from None
+        raise UserError(NOT_A_NUMBER) from None
     if not math.isfinite(number):
-        raise SpecError(NOT_A_NUMBER)
+        raise UserError(NOT_A_NUMBER)
     return number
 
 
@@ -74,7 +74,7 @@ def _numbers(text: str) -> list[float]:
 
 def _model(text: str) -> str:
     if not is_model(text):
-        raise SpecError("not a model")
+        raise UserError("not a model")
     return text
 
 
@@ -122,7 +122,7 @@ ENTRIES = (
 
 
 def with_value(strategy: Strategy, key: str, value: object) -> Strategy:
-    """The strategy with another value at a dotted key; :class:`SpecError` in a few words where it cannot be.
+    """The strategy with another value at a dotted key; :class:`UserError` in a few words where it cannot be.
 
     A new kind of optimizer keeps the learning rate; all else becomes that kind's default. L-BFGS is for the last layer
     alone: the two change together.
@@ -140,8 +140,8 @@ def with_value(strategy: Strategy, key: str, value: object) -> Strategy:
         changes["epochs"] = Strategy("default").epochs
     try:
         return changed_strategy(strategy, **changes)
-    except SpecError as error:
-        raise SpecError(_brief(str(error), strategy.name, key)) from None
+    except UserError as error:
+        raise UserError(_brief(str(error), strategy.name, key)) from None
 
 
 def _brief(message: str, name: str, key: str) -> str:
@@ -238,7 +238,7 @@ class StrategyForm(VerticalScroll, can_focus=False):
             return
         try:
             strategy = with_value(self.strategy, key, entry.read(text))
-        except SpecError as error:
+        except UserError as error:
             self._say(entry, str(error))
             self.post_message(self.Changed())
             return

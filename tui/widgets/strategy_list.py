@@ -13,9 +13,9 @@ from textual.message import Message
 from textual.widgets import OptionList
 from textual.widgets.option_list import Option
 
+from engine.errors import UserError
 from engine.specs.presets import named
 from engine.specs.strategy import Strategy, settings
-from engine.specs.toml import SpecError
 from tui.drawing.text import told_apart
 from tui.drawing.theme import AMBER, rgb
 from tui.widgets.order import obey
@@ -248,5 +248,5 @@ def _unchanged(strategy: Strategy) -> Strategy:
     """What a rung's name stands for, before anything of it was changed; itself where it is no rung's."""
     try:
         return named(strategy.name, {})
-    except SpecError:
+    except UserError:
         return strategy

@@ -18,7 +18,7 @@ from tui.drawing.theme import AMBER, rgb
 from tui.words.soundness import AMBER_KEY, soundness
 
 if TYPE_CHECKING:
-    from engine.data.check import Report
+    from engine.data.check import DataReport
     from engine.data.dataset import DataSet
     from engine.progress import WorkDone
     from engine.specs.spec import DataSource
@@ -34,7 +34,7 @@ class DataFound(Struct, frozen=True):
     and ``size`` in bytes (None if not known), and the ``column`` of a CSV that may say what a group is.
     """
 
-    report: Report
+    report: DataReport
     formats: tuple[tuple[str, int], ...] = ()
     size: int | None = None
     is_demo: bool = False
@@ -46,7 +46,7 @@ class DataFound(Struct, frozen=True):
         return {part: sum(counts.values()) for part, counts in self.report.counts.items()}
 
 
-def facts(data: DataSet, report: Report, column: str = "") -> DataFound:
+def facts(data: DataSet, report: DataReport, column: str = "") -> DataFound:
     """Adds what its files are; looks at each file's size, so not for the event loop."""
     paths = [Path(sample.path) for part in (data.train, data.val, data.test) for sample in part]
     formats = Counter(_format(path) for path in paths)

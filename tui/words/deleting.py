@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from engine.folders.removal import Contents
+from engine.history.removal import FolderContents
 from engine.text import counted, joined, listed, shown
 from engine.units import size_on_disk
 
 
-def what_goes(folder: Path, inside: Contents) -> str:
+def what_goes(folder: Path, inside: FolderContents) -> str:
     """The folder, what is in it that would be deleted, and what would stay."""
     place = shown(str(folder))
     if inside.link:

@@ -14,7 +14,7 @@ from engine.text import shown
 from tui.drawing.theme import AMBER, GREEN, GREY, LEVELS, rgb
 
 if TYPE_CHECKING:
-    from engine.data.check import Report
+    from engine.data.check import DataReport
     from engine.progress import WorkDone
 
 AMBER_KEY = Style(color=rgb(AMBER), bold=True)
@@ -22,7 +22,7 @@ MOST_AT_ONCE = 2000
 """Images up to which they are looked at without being asked."""
 
 
-def soundness(report: Report, source: DataSource, *, checking: WorkDone | None, column: str = "") -> Text:
+def soundness(report: DataReport, source: DataSource, *, checking: WorkDone | None, column: str = "") -> Text:
     """Lines that each end in a newline, the gravest first.
 
     ``source``: as it was asked for; ``checking``: how far looking at the images is, None where
@@ -33,7 +33,7 @@ def soundness(report: Report, source: DataSource, *, checking: WorkDone | None, 
     return Text().join([*found, *_fine(report), *_proposal(report), *keys])
 
 
-def alarms(report: Report) -> int:
+def alarms(report: DataReport) -> int:
     """How many findings make results false."""
     return sum(finding.level == "alarm" for finding in findings(report, DataSource()))
 
@@ -44,14 +44,14 @@ def _finding(finding: Finding) -> Iterator[Text]:
         yield _line(" " if place else sign, style, words, bold=not place and finding.level != "note")
 
 
-def _fine(report: Report) -> Iterator[Text]:
+def _fine(report: DataReport) -> Iterator[Text]:
     if report.leak is not None and not report.leak.shared and report.proposal is None:
         yield _line("✓", rgb(GREEN), "no group is in train and val")
     if report.duplicates is not None and not report.duplicates.exact and not report.duplicates.near:
         yield _line("✓", rgb(GREEN), "no duplicates or near-duplicates")
 
 
-def _proposal(report: Report) -> Iterator[Text]:
+def _proposal(report: DataReport) -> Iterator[Text]:
     if (proposal := report.proposal) is not None:
         yield _line(
             "?",
@@ -62,7 +62,7 @@ def _proposal(report: Report) -> Iterator[Text]:
         yield _line(" ", rgb(GREY), f"{shown(proposal.pattern, 60)}: {examples}")
 
 
-def _keys(report: Report, is_grouped: bool, checking: WorkDone | None, column: str) -> Iterator[Text]:
+def _keys(report: DataReport, is_grouped: bool, checking: WorkDone | None, column: str) -> Iterator[Text]:
     if report.proposal is not None:
         yield _key("p", "use these groups")
     elif report.leak is None and column:

@@ -13,7 +13,7 @@ from itertools import dropwhile, islice
 from rich.cells import cell_len
 from rich.text import Text
 
-from engine.folders.history import Summary
+from engine.history.summaries import Summary
 from engine.text import shown
 from tui.drawing.text import cut_in_the_middle
 from tui.drawing.theme import AMBER, BLUE, ROSE, rgb

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
+from engine.errors import UserError
 from engine.models.weight_files import is_here
-from engine.specs.toml import SpecError
 from engine.text import shown
 from engine.units import short_count
 from tui.errors import in_words, unexpected
@@ -51,7 +51,7 @@ def facts(asked: BackboneQuery) -> Facts:
             return Facts(size, f"weights: {shown(shortened(find(*asked).origin))}")
         except WeightsError as error:
             return Facts(size, problem=shown(str(error), 600))
-    except SpecError as error:
+    except UserError as error:
         return Facts(size, problem=shown(str(error), 600))
     except OSError as error:
         return Facts(size, problem=in_words(error))

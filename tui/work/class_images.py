@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
+from engine.errors import DataError
 from tui.errors import unexpected
 from tui.work.loading import wait_until_loaded
 
@@ -24,7 +25,6 @@ def class_images(source: DataSource) -> list[ClassImages] | str:
     """All classes, or in a line why the data cannot be used."""
     wait_until_loaded()
     # Imported here because only this thread needs it.
-    from engine.data.dataset import DataError  # noqa: PLC0415
     from engine.data.discover import discover  # noqa: PLC0415
 
     try:

@@ -12,7 +12,7 @@ from engine import export
 from engine.comparison.compared_runs import Source
 from engine.comparison.rows import Comparison, compare
 from engine.comparison.verdict import choices, verdict
-from engine.folders.history import read_state, with_writer
+from engine.history.experiment_state import read_state, with_writer
 from engine.logs.folder import EVENTS
 from engine.states.state import ExperimentState
 from engine.text import joined, shown

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from textual.message import Message
 
 from engine.comparison.confusion import Cell
-from engine.comparison.parts import Part
+from engine.comparison.measured_parts import MeasuredPart
 from engine.text import listed, shown
 from tui.compared import RunKey
 from tui.errors import unexpected
@@ -33,7 +33,7 @@ class MistakeQuery(NamedTuple):
 
     sides: tuple[Side, ...]
     cell: Cell | None = None
-    part: Part = "val"
+    part: MeasuredPart = "val"
     worst: bool = False
 
 
@@ -81,7 +81,7 @@ def _find(asked: MistakeQuery) -> MistakeResult:
     return MistakeResult(asked, problem=f"No predictions of {missing}: not saved, or damaged.")
 
 
-def _read(runs: Side, part: Part) -> Iterator[Predictions]:
+def _read(runs: Side, part: MeasuredPart) -> Iterator[Predictions]:
     """What they said, as far as it is there: one after the other, since that of many images and classes is large."""
     from engine.comparison.predictions import read, saved  # noqa: PLC0415 - loads numpy and scipy
 

@@ -10,7 +10,7 @@ from msgspec.structs import replace
 
 from engine.logs.events import MemorySampled, Progress
 from engine.logs.log import event_reader
-from engine.states.fold import fold
+from engine.states.replay import replay
 from engine.states.state import ExperimentState
 from tui.messages import StateRead
 
@@ -41,7 +41,7 @@ def follow(
         now = time.monotonic()
         changed = bool(events) or first
         if events:
-            state = replace(fold(events, state), interrupted=False)
+            state = replace(replay(events, state), interrupted=False)
         if events and not first:
             heard = now
         elif state.end is None and now - heard > SILENT_SECONDS:

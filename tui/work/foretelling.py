@@ -7,15 +7,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 from engine.devices.here import devices_here
-from engine.folders.costs import earlier_costs
+from engine.history.run_costs import earlier_costs
 from engine.logs.events import Device, Forecast
 from engine.specs.spec import Experiment
-from engine.states.forecast import RunCost, forecast, images_of
+from engine.states.forecast import RunCost, counted_size, forecast
 from tui.errors import record_error
 from tui.work.latest import Latest
 
 if TYPE_CHECKING:
-    from engine.data.check import Report
+    from engine.data.check import DataReport
 
 
 class Earlier(NamedTuple):
@@ -24,10 +24,10 @@ class Earlier(NamedTuple):
     costs: list[RunCost]
     devices: list[Device]
 
-    def forecast(self, asked: Experiment, report: Report) -> Forecast:
+    def forecast(self, asked: Experiment, report: DataReport) -> Forecast:
         """What they tell of an experiment on the data of this ``report``."""
         path = os.path.abspath(report.path)  # noqa: PTH100 - as the experiment will have it
-        return forecast(self.costs, asked, images_of(path, report.counts, asked.folds), self.devices)
+        return forecast(self.costs, asked, counted_size(path, report.counts, asked.folds), self.devices)
 
 
 def earlier(out: Path) -> Earlier:

@@ -7,11 +7,10 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
-from engine.data.dataset import DataError
-from engine.folders.history import running_elsewhere
-from engine.logs.writer_lock import LogBusyError, is_being_written
+from engine.errors import UserError
+from engine.history.experiment_state import running_elsewhere
+from engine.logs.writer_lock import is_being_written
 from engine.specs.spec import Experiment
-from engine.specs.toml import SpecError
 from engine.text import shown
 from tui.errors import in_words, unexpected
 from tui.messages import HandedOver, HostStarted, OthersTrain, StartFailed
@@ -155,7 +154,7 @@ class Hosting:
                 self.host.ask(self._wanted)
         except _OthersTrainError as found:
             return OthersTrain(found.experiment, found.names)
-        except (SpecError, DataError, LogBusyError) as error:
+        except UserError as error:
             reason = str(error)
         except OSError as error:
             reason = in_words(error)

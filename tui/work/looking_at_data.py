@@ -8,6 +8,7 @@ from pathlib import Path
 from time import monotonic
 from typing import TYPE_CHECKING
 
+from engine.errors import DataError
 from engine.progress import WorkDone
 from engine.specs.spec import DataSource
 from tui.errors import unexpected
@@ -15,7 +16,7 @@ from tui.words.data_summary import DataFound, facts
 from tui.work.loading import wait_until_loaded
 
 if TYPE_CHECKING:
-    from engine.data.check import Report
+    from engine.data.check import DataReport
 
 
 SAID_EVERY = 0.25
@@ -29,7 +30,6 @@ def looked_at(source: DataSource) -> tuple[DataFound | None, str]:
     wait_until_loaded()
     from engine.data.check import quick_check  # noqa: PLC0415
     from engine.data.csv_file import group_column  # noqa: PLC0415
-    from engine.data.dataset import DataError  # noqa: PLC0415
     from engine.data.discover import discover  # noqa: PLC0415
 
     try:
@@ -42,11 +42,10 @@ def looked_at(source: DataSource) -> tuple[DataFound | None, str]:
         return None, unexpected(error)
 
 
-def checked(source: DataSource) -> Generator[WorkDone | Report | str, None, None]:
+def checked(source: DataSource) -> Generator[WorkDone | DataReport | str, None, None]:
     """How far looking at the images is, a few times a second, then the report, or why it cannot be made."""
     wait_until_loaded()
     from engine.data.check import check  # noqa: PLC0415
-    from engine.data.dataset import DataError  # noqa: PLC0415
     from engine.data.discover import discover  # noqa: PLC0415
 
     try:

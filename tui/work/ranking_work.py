@@ -8,9 +8,9 @@ from contextlib import closing
 from time import monotonic
 from typing import TYPE_CHECKING, NamedTuple
 
+from engine.errors import UserError
 from engine.progress import WorkDone
 from engine.specs.spec import DataSource
-from engine.specs.toml import SpecError
 from tui.errors import in_words, unexpected
 from tui.work.latest import Latest
 from tui.work.loading import load_for_backbones
@@ -46,12 +46,10 @@ def rank_for(asked: RankingQuery) -> str:
         _rank(asked)
     except OSError as error:
         return in_words(error)
-    except SpecError as error:
+    except UserError as error:
         return str(error)
     except Exception as error:
-        from engine.data.dataset import DataError  # noqa: PLC0415 - not needed before
-
-        return str(error) if isinstance(error, DataError) else unexpected(error)
+        return unexpected(error)
     return ""
 
 

@@ -6,8 +6,8 @@ import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from engine.folders import history
-from engine.folders.history import Summary
+from engine.history import summaries
+from engine.history.summaries import Summary
 
 SHOWN_EVERY = 0.3
 """Seconds between two drawings while many logs are being read."""
@@ -24,7 +24,7 @@ def read_runs(
     """
     read: list[Summary] = []
     drawn, pause = time.monotonic(), SHOWN_EVERY
-    for summary in history.iter_summaries(out, known):
+    for summary in summaries.iter_summaries(out, known):
         if not is_wanted():
             return
         read.append(summary)

@@ -8,8 +8,8 @@ from collections.abc import Sequence
 import numpy as np
 
 from engine.comparison.difference import PairedDifference
+from engine.comparison.measured_parts import MeasuredPart
 from engine.comparison.paired import paired_difference
-from engine.comparison.parts import Part
 from engine.comparison.predictions import Predictions, outcomes
 
 
@@ -19,7 +19,7 @@ def predicted(
     *,
     run: str = "a-0",
     first: int = 0,
-    part: Part = "val",
+    part: MeasuredPart = "val",
 ) -> Predictions:
     """A run's predictions of two classes; image ``i`` has the path ``/first + i``."""
     count = len(right)

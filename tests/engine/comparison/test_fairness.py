@@ -8,7 +8,7 @@ from engine.logs.events import Memory, Metrics
 from engine.specs.presets import on_rung
 from engine.specs.spec import DataSource, Experiment
 from engine.specs.strategy import Augmentation, Strategy, changed_strategy
-from engine.states.fold import fold
+from engine.states.replay import replay
 from engine.states.state import ExperimentState, RunState
 
 SAME = Strategy(name="a", epochs=2)
@@ -29,7 +29,7 @@ def state(*strategies: Strategy, seeds: tuple[int, ...] = (0,), folds: int | Non
         ),
         ev.DataDecoded(train=18, val=6, left_out=0, fingerprint="abc"),
     ]
-    for run in fold(events).runs:
+    for run in replay(events).runs:
         metrics = Metrics(0.5, 0.5, 6)
         events.append(
             ev.RunStarted(
@@ -45,7 +45,7 @@ def state(*strategies: Strategy, seeds: tuple[int, ...] = (0,), folds: int | Non
             for epoch in (1, 2)
         ]  # fmt: skip
         events.append(ev.RunFinished(run=run.run, end="finished", seconds=1.0, cpu_seconds=1.0, memory=NOTHING))
-    return fold(events)
+    return replay(events)
 
 
 def all_of(*states: ExperimentState) -> list[ComparedRun]:
@@ -155,7 +155,7 @@ def test_seeds_and_folds_that_only_one_has_are_said() -> None:
 
 
 def test_runs_that_wait_count_as_they_were_asked_for() -> None:
-    waiting = fold(
+    waiting = replay(
         [
             ev.ExperimentStarted(
                 name="e", spec=Experiment((SAME, other(epochs=5))), device=ev.Device("cpu", "a CPU", 1), versions={},

@@ -20,7 +20,7 @@ from engine.logs.events import Memory, Metrics
 from engine.models.origin import RANDOM
 from engine.specs.presets import presets
 from engine.specs.spec import default_experiment
-from engine.states.fold import fold
+from engine.states.replay import replay
 from engine.states.state import ExperimentState
 from engine.units import (
     count,
@@ -78,7 +78,7 @@ def comparison(*rows: Row, images: int = 153) -> Comparison:
 
 
 def measured_state(*, interrupted: bool = False, paused: bool = False) -> Comparison:
-    """A comparison folded from events, one run finished, or paused after its last epoch, and one waiting."""
+    """A comparison replayed from events, one run finished, or paused after its last epoch, and one waiting."""
     memories = [Memory(rss=10, peak_rss=rss) for rss in (20, 50, 40)]
     run = "resnet18-finetune-0"
     epochs = [
@@ -96,7 +96,7 @@ def measured_state(*, interrupted: bool = False, paused: bool = False) -> Compar
         )
         for number, train, val, best in ((1, 0.8, 0.9, True), (2, 0.95, 0.88, False))
     ]
-    state = fold(
+    state = replay(
         [
             ev.ExperimentStarted(
                 name="x",
@@ -147,7 +147,7 @@ def test_rows_hold_what_was_measured_at_the_best_epoch() -> None:
 
 
 def test_memory_on_a_device_is_what_torch_allocated_there() -> None:
-    result = fold([])
+    result = replay([])
     assert compare([Source(result)]).runs == ()
     memory = Memory(rss=1, peak_rss=2, allocated=3, reserved=9, peak_allocated=7, device_used=11, device_total=12)
     started = msgspec.structs.replace(
@@ -163,7 +163,7 @@ def test_memory_on_a_device_is_what_torch_allocated_there() -> None:
             memory=memory,
         )
     )
-    state = fold(
+    state = replay(
         [
             ev.ExperimentStarted(
                 name="x",

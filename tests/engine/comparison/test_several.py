@@ -21,8 +21,8 @@ from engine.comparison.difference import PairedDifference
 from engine.comparison.resampling import corrected_t_p
 from engine.comparison.rows import Comparison, DataCounts, Row, accuracy_interval, compare
 from engine.comparison.scores import ClassScores, Scores
-from engine.comparison.strategies import Spread, StrategySummary, summaries
 from engine.comparison.strategy_means import interval
+from engine.comparison.strategy_spreads import Spread, StrategySummary, summaries
 from engine.comparison.verdict import choices, verdict
 from engine.export import FORMATS
 from engine.logs import events as ev
@@ -30,8 +30,8 @@ from engine.logs.events import AnyEvent, Metrics
 from engine.specs import spec
 from engine.specs.presets import on_rung
 from engine.specs.strategy import changed_strategy
-from engine.states.fold import fold
 from engine.states.peaks import PeakMemory
+from engine.states.replay import replay
 from engine.states.state import ExperimentState, RunState
 from engine.units import percent
 from tests.engine.comparison.files import write_predictions
@@ -46,7 +46,7 @@ def state(
 ) -> ExperimentState:
     """An experiment of two strategies on ants and bees, 153 validation images."""
     asked = spec.changed(logs.two_strategies(3), seeds=list(seeds))
-    return fold([_as(event, name, fingerprint, test) for event in logs.events(asked)])
+    return replay([_as(event, name, fingerprint, test) for event in logs.events(asked)])
 
 
 def _as(event: AnyEvent, name: str, fingerprint: str, test: float | None) -> AnyEvent:
@@ -155,7 +155,7 @@ def test_a_run_without_a_result_is_best_in_nothing(tmp_path: Path) -> None:
 def test_of_folds_under_way_all_that_is_trained_on_counts(tmp_path: Path) -> None:
     """Two of ten folds, of 21 and 22 of the 397 images."""
     asked = spec.changed(logs.two_strategies(1), folds=10)
-    ten = fold(logs.events(asked))
+    ten = replay(logs.events(asked))
     done = [run for run in ten.runs if run.fold in (1, 2)]
     shares = {}
     for run in done:
@@ -242,7 +242,7 @@ def test_the_regularisation_of_a_probe_that_training_begins_from_is_not_the_opti
 
 def test_folds_are_in_the_heading_of_markdown() -> None:
     asked = spec.changed(logs.two_strategies(3), folds=2)
-    text = FORMATS["md"](compare([Source(fold(logs.events(asked)))]))
+    text = FORMATS["md"](compare([Source(replay(logs.events(asked)))]))
     assert f"{logs.TRAIN + logs.VAL} images in 2 folds, 2 classes." in text
 
 

@@ -7,8 +7,8 @@ from engine.comparison.columns import columns
 from engine.comparison.confusion import matrices
 from engine.comparison.difference import PairedDifference
 from engine.comparison.difference_words import about, oriented, sentence
+from engine.comparison.measured_parts import MeasuredPart
 from engine.comparison.paired import holm
-from engine.comparison.parts import Part
 from engine.comparison.rows import Comparison, DataCounts, Row
 from engine.comparison.scores import ClassScores, Scores
 from engine.comparison.verdict import choices, verdict
@@ -381,7 +381,7 @@ def test_of_more_than_two_classes_the_commonest_and_the_rarest_are_told() -> Non
         ("test", None, "1 test image is also in training or validation, byte for byte."),
     ],
 )
-def test_images_in_two_parts_are_a_caveat(part: Part, fold: int | None, said: str) -> None:
+def test_images_in_two_parts_are_a_caveat(part: MeasuredPart, fold: int | None, said: str) -> None:
     made = comparison(row("a", 0.9, fold=fold))
     copied = replace(made, data=replace(made.data, val_copies=3, test_copies=1))
     assert said in caveats(copied, part)
@@ -396,7 +396,7 @@ def test_images_in_two_parts_are_a_caveat(part: Part, fold: int | None, said: st
         ("test", None, "1 test image has a copy in another class: one of the labels is wrong."),
     ],
 )
-def test_images_of_two_classes_are_a_caveat(part: Part, fold: int | None, said: str) -> None:
+def test_images_of_two_classes_are_a_caveat(part: MeasuredPart, fold: int | None, said: str) -> None:
     made = comparison(row("a", 0.9, fold=fold))
     in_two = replace(made, data=replace(made.data, val_conflicts=3, test_conflicts=1))
     assert said in caveats(in_two, part)

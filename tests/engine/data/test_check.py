@@ -12,14 +12,15 @@ import pytest
 from PIL import Image, ImageDraw, ImageEnhance
 
 from engine.data import near
-from engine.data.check import Report, check, quick_check
-from engine.data.dataset import DataError, Sample, leak, summary
+from engine.data.check import DataReport, check, quick_check
+from engine.data.dataset import Sample, leak, summary
 from engine.data.discover import discover
 from engine.data.duplicates import Picture, _most_telling
 from engine.data.findings import Finding, findings
 from engine.data.leaks import is_far_above
 from engine.data.looks import Hashes, hashes, look
 from engine.data.phantom import mass, view
+from engine.errors import DataError
 from engine.logs.events import Leak
 from engine.progress import WorkDone
 from engine.specs.spec import DataSource
@@ -37,7 +38,7 @@ def save(image: Image.Image, path: Path, **options: int) -> None:
     image.save(path, **options)
 
 
-def checked(source: DataSource) -> Report:
+def checked(source: DataSource) -> DataReport:
     report, said = result(check(discover(source), source))
     assert all(isinstance(one, WorkDone) for one in said)
     return report
@@ -355,7 +356,7 @@ def test_a_test_set_apart_here_is_mended_by_naming_the_groups(tmp_path: Path) ->
 
 def test_uneven_classes() -> None:
     counts = {"train": {"a": 100, "b": 5}, "val": {"a": 1, "b": 1}}
-    report = Report("x", "/x", "/x", counts, "", "pattern", Leak(0.5, 0.5, 0, 2), None, None, ())
+    report = DataReport("x", "/x", "/x", counts, "", "pattern", Leak(0.5, 0.5, 0, 2), None, None, ())
     assert findings(report, DataSource()) == (
         Finding(
             "warning",

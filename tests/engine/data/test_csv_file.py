@@ -3,8 +3,9 @@ from pathlib import Path
 import pytest
 
 from engine.data.csv_file import group_column
-from engine.data.dataset import DataError, DataSet, summary
+from engine.data.dataset import DataSet, summary
 from engine.data.discover import discover
+from engine.errors import DataError
 from engine.specs.spec import DataSource
 
 

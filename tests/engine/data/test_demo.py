@@ -8,10 +8,11 @@ import pytest
 from PIL import Image
 
 from engine.data import demo
-from engine.data.dataset import DataError, Sample, summary
+from engine.data.dataset import Sample, summary
 from engine.data.demo import demo_folder
 from engine.data.discover import discover
 from engine.data.phantom import SIDE, mass, view
+from engine.errors import DataError
 from engine.specs.spec import DataSource
 
 

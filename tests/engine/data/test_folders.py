@@ -6,9 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from engine.data.dataset import DataError, DataSet, summary
+from engine.data.dataset import DataSet, summary
 from engine.data.discover import discover
 from engine.data.folders import images_at, labels_at
+from engine.errors import DataError
 from engine.specs.spec import DataSource
 
 SHARED = Path(__file__).parents[4] / "shared" / "data" / "hymenoptera_data"

@@ -9,9 +9,10 @@ from pathlib import Path
 
 import pytest
 
-from engine.data.dataset import DataError, DataSet, Sample
+from engine.data.dataset import DataSet, Sample
 from engine.data.discover import discover
 from engine.data.proposal import Proposal, propose
+from engine.errors import DataError
 from engine.specs.spec import DataSource
 
 SHARED = Path(__file__).parents[4] / "shared" / "data" / "hymenoptera_data"

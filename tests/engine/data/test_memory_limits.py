@@ -5,8 +5,8 @@ from pathlib import Path
 import pytest
 
 from engine.data import memory_limits
-from engine.data.dataset import DataError
 from engine.data.memory_limits import image_memory_budget
+from engine.errors import DataError
 
 
 @pytest.fixture(autouse=True)

@@ -21,12 +21,13 @@ from engine import cache
 from engine.cached_rows import CONTENTS
 from engine.data import memory_limits, pixels, squares
 from engine.data import prepare as module
-from engine.data.dataset import DataError, DataSet, Sample, Unreadable
+from engine.data.dataset import DataSet, Sample, Unreadable
 from engine.data.discover import discover
 from engine.data.pixels import InMemory, Mapped, OnDemand
 from engine.data.prepare import prepare
 from engine.data.prepared import NO_IMAGES, Prepared
 from engine.data.squares import Undecoded, square
+from engine.errors import DataError
 from engine.specs.spec import DataSource
 from tests.engine.hostile.bounded import MIB, rise
 from tests.engine.running import wait_for

@@ -10,10 +10,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from engine.data.dataset import DataError, DataSet, Sample
+from engine.data.dataset import DataSet, Sample
 from engine.data.discover import discover
 from engine.data.group_split import hold_out
 from engine.data.splits import folds
+from engine.errors import DataError
 from engine.specs.spec import DataSource
 
 # groups that each show one class, and of how many images each is

@@ -3,7 +3,7 @@ import pytest
 import torch
 
 from engine.devices.device import choose_device, describe
-from engine.specs.toml import SpecError
+from engine.errors import UserError
 
 CPU = torch.device("cpu")
 CUDA = torch.device("cuda", 0)
@@ -34,13 +34,13 @@ def test_auto_is_the_first_gpu(two_gpus):
 
 @pytest.mark.parametrize("asked", ["cuda", "cuda:1", "mps", "meta", "gpu", "", "cuda:x", "cpu:-3"])
 def test_a_device_that_is_not_there_is_one_line(without_gpu, asked):
-    with pytest.raises(SpecError, match=r"^device: ") as caught:
+    with pytest.raises(UserError, match=r"^device: ") as caught:
         choose_device(asked)
     assert "\n" not in str(caught.value)
 
 
 def test_a_gpu_too_many(two_gpus):
-    with pytest.raises(SpecError, match="there is no cuda:2, cuda:0 to cuda:1"):
+    with pytest.raises(UserError, match="there is no cuda:2, cuda:0 to cuda:1"):
         choose_device("cuda:2")
 
 

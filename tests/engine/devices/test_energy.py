@@ -21,7 +21,7 @@ from engine.progress import WorkDone
 from engine.training import checkpoint
 from engine.training.best import BestEpoch
 from engine.training.course import Course
-from engine.training.features import Features
+from engine.training.feature_store import Features
 from engine.training.fit import fit
 from engine.training.run import at_the_start
 from tests.engine.parted import EXTRACTION, data_set, run_in
@@ -156,7 +156,7 @@ def test_it_is_in_the_log(dataset: DataSet, tmp_path: Path, monkeypatch: pytest.
         yield from map(float, range(10_000))
 
     counter = rising()
-    monkeypatch.setattr("engine.experiment.energy_meter", lambda _: lambda: next(counter))
+    monkeypatch.setattr("engine.running.experiment.energy_meter", lambda _: lambda: next(counter))
     asked = small_experiment(EXTRACTION, epochs=2)
     (one,) = run_in(tmp_path / "run", asked, dataset).runs
     assert one.joules is not None

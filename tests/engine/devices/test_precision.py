@@ -13,7 +13,7 @@ from engine.devices.precision import (
     gradient_scaler,
     use_precision,
 )
-from engine.specs.toml import SpecError
+from engine.errors import UserError
 
 CPU = torch.device("cpu")
 CUDA = torch.device("cuda", 0)
@@ -43,7 +43,7 @@ def test_precision_of_a_gpu(monkeypatch):
     assert choose_precision(CUDA, "auto") == "fp16"
     monkeypatch.setattr(torch.cuda, "get_device_capability", lambda _: (6, 1))
     assert choose_precision(CUDA, "auto") == "fp32"
-    with pytest.raises(SpecError, match=r"precision: compute capability 6\.1 lacks bf16"):
+    with pytest.raises(UserError, match=r"precision: compute capability 6\.1 lacks bf16"):
         choose_precision(CUDA, "bf16")
 
 
@@ -55,7 +55,7 @@ def test_bf16_of_this_cpu_agrees_with_the_kernel():
 
 def test_what_only_gpus_have_is_refused_elsewhere():
     for precision in ("fp16", "tf32"):
-        with pytest.raises(SpecError, match=f"precision: {precision} is for CUDA devices, not cpu"):
+        with pytest.raises(UserError, match=f"precision: {precision} is for CUDA devices, not cpu"):
             choose_precision(CPU, precision)
 
 
@@ -63,7 +63,7 @@ def test_tf32_where_the_card_has_it(monkeypatch):
     monkeypatch.setattr(torch.cuda, "get_device_capability", lambda _: (8, 6))
     assert choose_precision(CUDA, "tf32") == "tf32"
     monkeypatch.setattr(torch.cuda, "get_device_capability", lambda _: (7, 5))
-    with pytest.raises(SpecError, match="tf32 needs a card"):
+    with pytest.raises(UserError, match="tf32 needs a card"):
         choose_precision(CUDA, "tf32")
 
 

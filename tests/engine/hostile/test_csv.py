@@ -8,8 +8,9 @@ from pathlib import Path
 import pytest
 
 from engine.data import csv_file
-from engine.data.dataset import DataError, DataSet
+from engine.data.dataset import DataSet
 from engine.data.discover import discover
+from engine.errors import DataError
 from engine.specs.spec import DataSource
 from tests.engine.hostile.bounded import MIB, rise
 

@@ -20,8 +20,9 @@ from hypothesis import strategies as st
 
 from engine.comparison.compared_runs import Source
 from engine.comparison.rows import compare
+from engine.errors import UserError
 from engine.export import FORMATS
-from engine.folders import history
+from engine.history.summaries import summary
 from engine.logs import events as ev
 from engine.logs import folder as folders
 from engine.logs.events import AnyEvent
@@ -33,8 +34,8 @@ from engine.models.untrusted import UntrustedError, check
 from engine.models.weights import Pretrained, WeightsError, fetch, network_of
 from engine.specs.presets import presets
 from engine.specs.spec import load_experiment, with_absolute_paths
-from engine.specs.toml import SpecError, read_toml
-from engine.states.fold import fold
+from engine.specs.toml import read_toml
+from engine.states.replay import replay
 from tests.engine.hostile.bounded import MIB, rise
 from tests.engine.hostile.names import NAMES, unsafe
 from tests.engine.work import result
@@ -44,7 +45,7 @@ EXAMPLES = settings(max_examples=200, deadline=None, derandomize=True, database=
 
 
 def refusal(path: Path) -> str:
-    with pytest.raises(SpecError) as caught:
+    with pytest.raises(UserError) as caught:
         load_experiment(path, presets())
     said = str(caught.value)
     assert said.isprintable()
@@ -92,8 +93,8 @@ def test_a_configuration_of_100_mb_is_refused_before_it_is_read(tmp_path: Path) 
         for _ in range(100):
             file.write(b"# comment\n" * 100_000)
     risen, printed = rise(
-        "from pathlib import Path\nfrom engine.specs.spec import SpecError, read_toml",
-        "try:\n    read_toml(Path(sys.argv[1]))\nexcept SpecError as error:\n    print(error)",
+        "from pathlib import Path\nfrom engine.specs.spec import UserError, read_toml",
+        "try:\n    read_toml(Path(sys.argv[1]))\nexcept UserError as error:\n    print(error)",
         path,
     )
     assert "larger than 1,000,000 bytes, which no configuration is" in printed
@@ -102,14 +103,14 @@ def test_a_configuration_of_100_mb_is_refused_before_it_is_read(tmp_path: Path) 
 
 
 def test_a_configuration_without_end_is_refused() -> None:
-    with pytest.raises(SpecError, match="larger than 1,000,000 bytes"):
+    with pytest.raises(UserError, match="larger than 1,000,000 bytes"):
         read_toml(Path("/dev/zero"))
 
 
 @pytest.mark.parametrize("path", ["~nobody-of-that-name/x", "\udcff", "/nowhere/\x1b[31m", "x\0y", "x" * 10_000])
 def test_paths_in_a_configuration_that_cannot_be(path: str) -> None:
     experiment = load_experiment(Path("/dev/null"), presets())
-    with pytest.raises(SpecError) as caught:
+    with pytest.raises(UserError) as caught:
         with_absolute_paths(msgspec.structs.replace(experiment, weights=path))
     assert str(caught.value).isprintable()
     assert str(caught.value).startswith("weights: ")
@@ -328,11 +329,11 @@ HOSTILE_LINES = {
 def test_a_log_is_read_past_a_line_that_cannot_be(tmp_path: Path, name: str) -> None:
     folder = log_of(tmp_path / "a-20261123-120000", HOSTILE_LINES[name])
     reader = event_reader(folder)
-    assert fold(reader.read()).end == "finished"
+    assert replay(reader.read()).end == "finished"
     assert reader.unreadable == 1
-    summary = history.summary(folder)
-    assert summary.status == "finished"
-    assert len(summary.best) == 2
+    told = summary(folder)
+    assert told.status == "finished"
+    assert len(told.best) == 2
 
 
 def test_a_log_of_a_newer_version_is_read_as_far_as_it_is_known(tmp_path: Path) -> None:
@@ -347,13 +348,13 @@ def test_a_log_of_a_newer_version_is_read_as_far_as_it_is_known(tmp_path: Path) 
 READ_LOG = """
 from pathlib import Path
 from engine.logs.log import event_reader
-from engine.folders.history import summary
-from engine.states.fold import fold
+from engine.history.summaries import summary
+from engine.states.replay import replay
 """
 TELL = """
 folder = Path(sys.argv[1])
 reader = event_reader(folder)
-print(fold(reader.read()).end, reader.unreadable, reader.read(), summary(folder).status)
+print(replay(reader.read()).end, reader.unreadable, reader.read(), summary(folder).status)
 """
 
 
@@ -429,7 +430,7 @@ def hostile_log(seed: int) -> list[AnyEvent]:
 
 @pytest.mark.parametrize("seed", range(25))
 def test_any_log_can_be_compared_and_exported(seed: int) -> None:
-    comparison = compare([Source(fold(hostile_log(seed)))])
+    comparison = compare([Source(replay(hostile_log(seed)))])
     for render in FORMATS.values():
         assert not unsafe(render(comparison))
 

@@ -16,15 +16,15 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from engine.comparison.rows import Comparison, DataCounts, Row
-from engine.data.dataset import DataError, DataSet
+from engine.data.dataset import DataSet
 from engine.data.discover import discover
 from engine.data.folders import is_text
+from engine.errors import DataError, UserError
 from engine.export import FORMATS, write
 from engine.logs import folder as folders
 from engine.specs.presets import presets
 from engine.specs.spec import DataSource
 from engine.specs.strategy import changed_strategy
-from engine.specs.toml import SpecError
 from engine.text import listed, shown, visible
 from tests.engine.hostile.names import NAMES, fits_a_folder, unsafe
 
@@ -136,7 +136,7 @@ def test_an_experiment_never_leaves_its_folder(tmp_path_factory: pytest.TempPath
 )
 def test_a_strategy_of_such_a_name_is_refused(name: str) -> None:
     strategy = presets()["resnet18-finetune"]
-    with pytest.raises(SpecError) as caught:
+    with pytest.raises(UserError) as caught:
         changed_strategy(strategy, name=name)
     assert str(caught.value).isprintable()
     assert len(str(caught.value)) <= 2000

@@ -13,7 +13,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from engine.folders.history import read_state
+from engine.history.experiment_state import read_state
 from engine.hosts import process, thread
 from engine.hosts.process import NotBegunError, detach
 from engine.logs.events import EpochFinished

@@ -12,12 +12,13 @@ import filelock
 import pytest
 
 import engine.logs.log
-from engine.controls import Controls
 from engine.devices.meters import Meters
+from engine.errors import LogBusyError
 from engine.logs import events as ev
 from engine.logs.folder import COMMANDS, EVENTS, WRITER_LOCK
 from engine.logs.log import EventLog, command_reader, event_reader, send_command
-from engine.logs.writer_lock import LogBusyError, is_being_written, writing_process
+from engine.logs.writer_lock import is_being_written, writing_process
+from engine.running.controls import Controls
 from engine.specs.presets import presets
 from engine.specs.spec import default_experiment
 from engine.states.state import ExperimentState

@@ -5,6 +5,7 @@ import torch
 import torchvision
 from torch import nn
 
+from engine.errors import UserError
 from engine.models.backbones import (
     MisfitError,
     backbone_names,
@@ -15,7 +16,6 @@ from engine.models.backbones import (
     preprocessing,
 )
 from engine.models.trainable import state_hash
-from engine.specs.toml import SpecError
 
 FAMILIES = [
     ("resnet18", 64),
@@ -185,10 +185,10 @@ def test_values_of_another_model_are_refused():
 
 
 def test_an_unknown_backbone_is_one_line_with_close_names():
-    with pytest.raises(SpecError, match=r"^backbone: .*'resnet8'; did you mean .*resnet18") as caught:
+    with pytest.raises(UserError, match=r"^backbone: .*'resnet8'; did you mean .*resnet18") as caught:
         build("resnet8", 2, "all", None, seed=0)
     assert "\n" not in str(caught.value)
-    with pytest.raises(SpecError, match="such as resnet18"):
+    with pytest.raises(UserError, match="such as resnet18"):
         preprocessing("qqqqqqqq", None)
 
 
@@ -205,7 +205,7 @@ def test_another_image_size_keeps_the_proportion():
     assert preprocessing("resnet18", 112).resize == 128
     assert preprocessing("resnet18", 112).crop == 112
     assert preprocessing("inception_v3", 75).resize == 86
-    with pytest.raises(SpecError, match="image_size: inception_v3 needs images of at least 75 pixels, not 64"):
+    with pytest.raises(UserError, match="image_size: inception_v3 needs images of at least 75 pixels, not 64"):
         preprocessing("inception_v3", 64)
-    with pytest.raises(SpecError, match="image_size: vit_b_16 takes images of 224 pixels only, not 256"):
+    with pytest.raises(UserError, match="image_size: vit_b_16 takes images of 224 pixels only, not 256"):
         preprocessing("vit_b_16", 256)

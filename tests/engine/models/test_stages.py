@@ -6,11 +6,11 @@ import pytest
 import torch
 from torch import nn
 
+from engine.errors import UserError
 from engine.models.backbones import build, check_trains, preprocessing
 from engine.models.stages import stage_of, stages
 from engine.models.trainable import frozen_hash, moving_state
 from engine.specs.strategy import Trains
-from engine.specs.toml import SpecError
 
 LAST = {
     "resnet18": ("layer4.0", "layer4.1", "avgpool"),
@@ -112,8 +112,8 @@ def test_dropout_before_the_head_acts_wherever_more_than_the_head_trains() -> No
 
 
 def test_a_backbone_without_norm_layers_is_refused() -> None:
-    with pytest.raises(SpecError, match="AlexNet has no norm layers; train all, head or last-stage"):
+    with pytest.raises(UserError, match="AlexNet has no norm layers; train all, head or last-stage"):
         build("alexnet", 2, "batch-norm", None, 0)
-    with pytest.raises(SpecError, match="no norm layers"):
+    with pytest.raises(UserError, match="no norm layers"):
         check_trains("squeezenet1_1", "batch-norm")
     check_trains("alexnet", "last-stage")

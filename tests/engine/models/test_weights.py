@@ -20,7 +20,7 @@ from engine.models import download, mirror, weights
 from engine.models.backbones import backbone_names, default_weights
 from engine.models.download import SourceError
 from engine.models.mirror import Mirror
-from engine.models.weights import MIRRORS, Found, Pretrained, WeightsError, fetch, find, network_of
+from engine.models.weights import MIRRORS, FoundWeights, Pretrained, WeightsError, fetch, find, network_of
 from tests.engine.work import result
 
 BACKBONE = "shufflenet_v2_x0_5"
@@ -246,7 +246,7 @@ def test_the_cache_comes_first(cache, official, content, state):
     assert same(found.state, state)
     assert [entry.detail for entry in progress] == [f"checking {name}"]
     assert found.origin == "torchvision V1, torch hub cache"
-    assert find(BACKBONE, "default") == Found(cache / name, found.origin)
+    assert find(BACKBONE, "default") == FoundWeights(cache / name, found.origin)
 
 
 def test_a_file_is_hashed_anew_only_where_it_has_changed(cache, official, content, monkeypatch):
@@ -271,7 +271,7 @@ def test_download_into_the_cache(cache, official, serve, content, state):
             time.sleep(0.12)
 
     name = official(serve(slowly))
-    assert find(BACKBONE, "default") == Found(
+    assert find(BACKBONE, "default") == FoundWeights(
         None, "torchvision V1, not here yet: download from PyTorch; SHA-256 is checked"
     )
     found, progress = result(fetch(BACKBONE, "default"))

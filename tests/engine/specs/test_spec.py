@@ -2,13 +2,13 @@ from pathlib import Path
 
 import pytest
 
-from engine.data.dataset import DataError
 from engine.data.discover import discover
+from engine.errors import DataError, UserError
 from engine.specs import spec
 from engine.specs.presets import DEFAULT_STRATEGIES, known_strategies, named, on_rung, presets, rungs, strategies_from
 from engine.specs.spec import DataSource, Experiment
 from engine.specs.strategy import LBFGS, SGD, ExponentialLR, StepLR, changed_strategy, settings
-from engine.specs.toml import LARGEST_TOML, SpecError, read_toml
+from engine.specs.toml import LARGEST_TOML, read_toml
 
 
 def write(folder: Path, text: str) -> Path:
@@ -47,7 +47,7 @@ def test_any_backbone_on_any_rung_has_a_name() -> None:
 
 @pytest.mark.parametrize("name", ["resnet18", "resnet18-", "-probe", "a b-probe"])
 def test_what_is_no_strategy_is_told_with_what_there_is(name: str) -> None:
-    with pytest.raises(SpecError, match=r"there are resnet18-finetune.*BACKBONE-RUNG.*last-stage") as caught:
+    with pytest.raises(UserError, match=r"there are resnet18-finetune.*BACKBONE-RUNG.*last-stage") as caught:
         named(name, presets())
     assert "\n" not in str(caught.value)
 
@@ -62,7 +62,7 @@ def test_what_is_no_strategy_is_told_with_what_there_is(name: str) -> None:
     ],
 )
 def test_what_is_nearly_a_strategy_is_asked_for(name: str, meant: str) -> None:
-    with pytest.raises(SpecError) as caught:
+    with pytest.raises(UserError) as caught:
         named(name, presets())
     assert str(caught.value) == f"there is no strategy {name!r}; did you mean {meant}?"
 
@@ -177,7 +177,7 @@ def test_based_on_takes_the_other_values() -> None:
 )
 def test_a_wrong_file_is_one_line_that_says_where(tmp_path: Path, text: str, message: str) -> None:
     path = write(tmp_path, text)
-    with pytest.raises(SpecError) as caught:
+    with pytest.raises(UserError) as caught:
         spec.load_experiment(path, presets())
     assert message in str(caught.value)
     assert str(path) in str(caught.value)
@@ -185,10 +185,10 @@ def test_a_wrong_file_is_one_line_that_says_where(tmp_path: Path, text: str, mes
 
 
 def test_a_missing_file_and_one_that_is_no_text_are_told(tmp_path: Path) -> None:
-    with pytest.raises(SpecError, match=r"no\.toml: No such file"):
+    with pytest.raises(UserError, match=r"no\.toml: No such file"):
         read_toml(tmp_path / "no.toml")
     (tmp_path / "raw.toml").write_bytes(b"\xff\xfe")
-    with pytest.raises(SpecError, match="not UTF-8"):
+    with pytest.raises(UserError, match="not UTF-8"):
         read_toml(tmp_path / "raw.toml")
 
 
@@ -204,11 +204,11 @@ def test_changed_values_are_checked_like_read_ones() -> None:
     strategy = presets()["resnet18-finetune"]
     assert changed_strategy(strategy, optimizer={"lr": 0.25}).optimizer == SGD(lr=0.25, momentum=0.9)
     with pytest.raises(
-        SpecError, match=r"strategy resnet18-finetune: batch_size: must be a whole number of at least 1"
+        UserError, match=r"strategy resnet18-finetune: batch_size: must be a whole number of at least 1"
     ):
         changed_strategy(strategy, batch_size=0)
     experiment = spec.default_experiment(presets())
-    with pytest.raises(SpecError, match="seeds"):
+    with pytest.raises(UserError, match="seeds"):
         spec.changed(experiment, seeds=(-1,))
 
 

@@ -12,7 +12,7 @@ from engine.clock import PROGRESS_SECONDS
 from engine.logs import events as ev
 from engine.specs import spec
 from engine.states.eta import Remaining, fraction_done, remaining_of_all, remaining_of_stage, remaining_seconds
-from engine.states.fold import fold
+from engine.states.replay import replay
 from engine.states.state import ExperimentState, RunState, StageProgress
 from tests.engine.timelines import Moment, Timeline, moments
 from tests.tui import logs
@@ -65,7 +65,7 @@ def told(timeline: Timeline, estimate: Estimate) -> Iterator[tuple[Moment, float
     for moment in moments(timeline):
         if before is not None and before[0] == moment.run and moment.share >= 0:
             yield moment, before[1], before[2]
-        state = fold([moment.event], state)
+        state = replay([moment.event], state)
         if isinstance(moment.event, ev.RunFinished):
             seen = 0
         seen += isinstance(moment.event, ev.Progress) and moment.event.stage == "training"
@@ -141,7 +141,7 @@ def test_careless_estimates_do_not_pass() -> None:
 
 
 def run_at(kind: str, number: int, index: int = 0) -> RunState:
-    return fold(logs.until(kind, number, EVENTS)).runs[index]
+    return replay(logs.until(kind, number, EVENTS)).runs[index]
 
 
 def test_before_the_first_epoch_the_steps_tell() -> None:
@@ -188,9 +188,9 @@ def test_one_epoch_that_was_held_up_does_not_spoil_the_estimate() -> None:
 
 
 def test_unknown_while_nothing_was_measured_and_when_over() -> None:
-    waiting = fold(logs.until("DataDecoded", 1, EVENTS)).runs[0]
+    waiting = replay(logs.until("DataDecoded", 1, EVENTS)).runs[0]
     assert remaining_seconds(waiting, logs.TRAIN, logs.VAL) is None
-    done: ExperimentState = fold(EVENTS)
+    done: ExperimentState = replay(EVENTS)
     assert [remaining_seconds(run, logs.TRAIN, logs.VAL) for run in done.runs] == [None, None]
 
 
@@ -209,7 +209,7 @@ def test_all_is_foretold_once_each_strategy_has_a_finished_run() -> None:
     three = logs.events(spec.changed(logs.two_strategies(), seeds=[0, 1, 2]))
 
     def left(kind: str, number: int) -> Remaining | None:
-        return remaining_of_all(fold(logs.until(kind, number, three)), logs.TRAIN, logs.VAL)
+        return remaining_of_all(replay(logs.until(kind, number, three)), logs.TRAIN, logs.VAL)
 
     def whole(seconds: float) -> Remaining:
         return Remaining(pytest.approx(seconds), is_least=False)
@@ -222,7 +222,7 @@ def test_all_is_foretold_once_each_strategy_has_a_finished_run() -> None:
     assert left("EpochFinished", 24 + 3) == whole(9 * 3.2 + extracted + tuned + extracted)
     assert left("RunFinished", 6) is left("ExperimentFinished", 1) is None  # nothing is left
     assert remaining_of_all(ExperimentState(), logs.TRAIN, logs.VAL) is None  # nor known, before the first event
-    state = fold(logs.until("RunFinished", 4, three))
+    state = replay(logs.until("RunFinished", 4, three))
     begun = msgspec.structs.replace(state.runs[4], epochs=state.runs[0].epochs[:9])  # it was stopped, and is resumed
     state = msgspec.structs.replace(state, runs=(*state.runs[:4], begun, state.runs[5]))
     assert remaining_of_all(state, logs.TRAIN, logs.VAL) == whole(3 * 3.2 + extracted)
@@ -235,7 +235,7 @@ def test_of_waiting_runs_what_was_foretold_counts_until_one_of_their_strategy_ha
     foretold = msgspec.structs.replace(started, forecast=ev.Forecast({"mobilenetv3-extract": 30.0}))
 
     def left(kind: str, number: int) -> Remaining | None:
-        return remaining_of_all(fold([foretold, *logs.until(kind, number, three)[1:]]), logs.TRAIN, logs.VAL)
+        return remaining_of_all(replay([foretold, *logs.until(kind, number, three)[1:]]), logs.TRAIN, logs.VAL)
 
     tuned, extracted = 12 * 3.2, 12 * 0.02
     assert left("RunStarted", 1) == Remaining(pytest.approx(30), is_least=True)  # nothing is known of the other one

@@ -11,7 +11,7 @@ from engine.logs import events as ev
 from engine.logs.events import AnyEvent, Device, Forecast
 from engine.specs.spec import Experiment
 from engine.specs.strategy import LBFGS, SGD, AdamW, Augmentation, StepLR, Strategy
-from engine.states.forecast import Images, RunCost, forecast, images_of, run_costs
+from engine.states.forecast import DataSize, RunCost, counted_size, forecast, run_costs
 from tests.engine.known_costs import CARD, CPU, DATA, FEATURES, FIXED, SAVING, SOLVING, TRAINING, VALIDATING, log
 
 TUNED = Strategy("tuned", epochs=4)
@@ -24,7 +24,7 @@ def costs(*logs: list[AnyEvent]) -> list[RunCost]:
 
 
 def seconds(
-    known: list[RunCost], *strategies: Strategy, images: Images = DATA, device: Device = CPU, **asked: Any
+    known: list[RunCost], *strategies: Strategy, images: DataSize = DATA, device: Device = CPU, **asked: Any
 ) -> dict[str, float]:
     experiment = Experiment(strategies, **asked)
     return forecast(known, experiment, images._replace(folds=experiment.folds), [device]).seconds
@@ -43,7 +43,7 @@ def test_epochs_seeds_and_folds_are_counted() -> None:
     assert seconds(known, TUNED, seeds=(0, 1, 2))["tuned"] == pytest.approx(3 * once)
     in_folds = seconds(known, TUNED, seeds=(0, 1), folds=3)["tuned"]  # the same 300 images, divided otherwise
     assert in_folds == pytest.approx(6 * once)
-    fewer = seconds(known, TUNED, images=Images("/fewer", 2, 100, 50, 0, None))["tuned"]
+    fewer = seconds(known, TUNED, images=DataSize("/fewer", 2, 100, 50, 0, None))["tuned"]
     assert fewer - FIXED == pytest.approx((once - FIXED) / 2)
 
 
@@ -158,7 +158,7 @@ def test_the_median_of_the_newest_five_tells() -> None:
 def test_images_that_were_not_decoded_yet_are_said_to_be() -> None:
     known = costs(log(TUNED))
 
-    def decodes(*strategies: Strategy, images: Images = DATA) -> bool:
+    def decodes(*strategies: Strategy, images: DataSize = DATA) -> bool:
         return forecast(known, Experiment(strategies), images, [CPU]).decodes
 
     assert not decodes(TUNED) and not decodes(EXTRACTED)
@@ -169,8 +169,8 @@ def test_images_that_were_not_decoded_yet_are_said_to_be() -> None:
 
 def test_images_are_counted_by_part() -> None:
     counts = {"train": {"a": 3, "b": 2}, "val": {"a": 1, "b": 0}}
-    assert images_of("/x", counts, None) == Images("/x", 2, 5, 1, 0, None)
-    assert images_of("/x", counts | {"test": {"a": 2, "b": 2}}, 3).an_epoch == (4, 2)
+    assert counted_size("/x", counts, None) == DataSize("/x", 2, 5, 1, 0, None)
+    assert counted_size("/x", counts | {"test": {"a": 2, "b": 2}}, 3).an_epoch == (4, 2)
 
 
 def test_absurd_logs_tell_nothing() -> None:

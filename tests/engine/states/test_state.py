@@ -10,8 +10,8 @@ from engine.logs import events as ev
 from engine.logs.events import AnyEvent, Memory, Metrics
 from engine.specs.presets import presets
 from engine.specs.spec import changed, default_experiment
-from engine.states.fold import MEMORY_POINTS, fold
 from engine.states.peaks import PeakMemory
+from engine.states.replay import MEMORY_POINTS, replay
 from engine.states.state import ExperimentState, as_left, condition
 
 FIRST, SECOND = "resnet18-finetune-0", "mobilenetv3-extract-0"
@@ -72,7 +72,7 @@ def at_seconds(events: Sequence[AnyEvent]) -> list[AnyEvent]:
 
 
 def test_nothing_yet() -> None:
-    state = fold([])
+    state = replay([])
     assert state == ExperimentState()
     assert state.current is None
 
@@ -80,7 +80,7 @@ def test_nothing_yet() -> None:
 def test_every_strategy_waits_with_every_seed() -> None:
     event = started()
     spec = changed(event.spec, seeds=(0, 4))
-    state = fold([ev.ExperimentStarted(name="x", spec=spec, data=event.data, device=event.device, versions={})])
+    state = replay([ev.ExperimentStarted(name="x", spec=spec, data=event.data, device=event.device, versions={})])
     assert [run.run for run in state.runs] == [FIRST, SECOND, "resnet18-finetune-4", "mobilenetv3-extract-4"]
     assert {run.status for run in state.runs} == {"waiting"}
 
@@ -103,7 +103,7 @@ def test_a_run_from_its_start_to_its_end() -> None:
             ev.RunFinished(run=FIRST, end="finished", seconds=6.5, cpu_seconds=9.0, memory=memory(7)),
         ]
     )
-    decoding = fold(events[:3])
+    decoding = replay(events[:3])
     assert decoding.stage
     assert (decoding.stage.stage, decoding.stage.step, decoding.stage.steps, decoding.stage.since) == (
         "decoding",
@@ -112,7 +112,7 @@ def test_a_run_from_its_start_to_its_end() -> None:
         1.0,
     )
 
-    training = fold(events[:8])
+    training = replay(events[:8])
     run = training.run(FIRST)
     assert training.stage is None
     assert training.current == run
@@ -121,7 +121,7 @@ def test_a_run_from_its_start_to_its_end() -> None:
     assert run.progress.detail == "epoch 1"
     assert (run.started, run.learning_rates, run.parameters_trainable) == (5.0, (0.1, 0.01), 2)
 
-    done = fold(events)
+    done = replay(events)
     run = done.run(FIRST)
     assert run.status == "finished"
     assert run.is_over
@@ -140,8 +140,8 @@ def test_folding_in_pieces_is_folding_at_once() -> None:
     events = at_seconds([started(), run_started(FIRST), epoch(FIRST, 1, 0.5, is_best=True), ev.Warned(message="w")])
     state = None
     for event in events:
-        state = fold([event], state)
-    assert state == fold(events)
+        state = replay([event], state)
+    assert state == replay(events)
 
 
 def test_a_warning_that_is_told_again_counts_once() -> None:
@@ -152,7 +152,7 @@ def test_a_warning_that_is_told_again_counts_once() -> None:
     ]
     goes_on = ev.ExperimentResumed(host="here", pid=1, device=ev.Device("cpu", "some CPU", 10), versions={})
     events = at_seconds([started(), *told, goes_on, *told, ev.Warned(message="another machine")])
-    assert [(warned.run, warned.message) for warned in fold(events).warnings] == [
+    assert [(warned.run, warned.message) for warned in replay(events).warnings] == [
         ("", "few images"),
         (FIRST, "slow"),
         (SECOND, "slow"),
@@ -163,53 +163,53 @@ def test_a_warning_that_is_told_again_counts_once() -> None:
 def test_many_warnings_are_read_in_proportion_to_their_number() -> None:
     events = at_seconds([started(), *(ev.Warned(message=f"left out {number}") for number in range(20_000))])
     began = time.process_time()
-    assert len(fold(events).warnings) == 20_000
+    assert len(replay(events).warnings) == 20_000
     assert time.process_time() - began < 2, "where each is compared with all before it, it is 10 seconds"
 
 
 def test_many_epochs_are_kept_in_order_however_they_arrive() -> None:
     many = [epoch(run, number, 0.5, is_best=False) for number in range(1, 3001) for run in (FIRST, SECOND)]
     events = at_seconds([started(), run_started(FIRST), *many, ev.Warned(message="w")])
-    at_once = fold(events)
+    at_once = replay(events)
     assert [run.epochs for run in at_once.runs] == [tuple(many_of) for many_of in (events[2:-1:2], events[3:-1:2])]
     in_pieces = ExperimentState()
     for first in range(0, len(events), 700):
-        in_pieces = fold(events[first : first + 700], in_pieces)
+        in_pieces = replay(events[first : first + 700], in_pieces)
     assert in_pieces == at_once
 
 
 def test_a_second_start_begins_without_epochs() -> None:
     events = at_seconds([started(), epoch(FIRST, 1, 0.5, is_best=True), started(), epoch(FIRST, 1, 0.6, is_best=True)])
-    assert [run.val.accuracy for run in fold(events).run(FIRST).epochs] == [0.6]
+    assert [run.val.accuracy for run in replay(events).run(FIRST).epochs] == [0.6]
 
 
 def test_failure_pause_and_end() -> None:
-    failed = fold([started(), run_started(FIRST), ev.RunFailed(run=FIRST, kind="diverged", message="m", advice="a")])
+    failed = replay([started(), run_started(FIRST), ev.RunFailed(run=FIRST, kind="diverged", message="m", advice="a")])
     run = failed.run(FIRST)
     assert run.status == "failed"
     assert run.failure
     assert (run.failure.kind, run.failure.message, run.failure.advice) == ("diverged", "m", "a")
-    paused = fold([ev.CommandApplied(action="pause")], failed)
+    paused = replay([ev.CommandApplied(action="pause")], failed)
     assert paused.paused
-    assert not fold([ev.CommandApplied(action="resume")], paused).paused
-    assert not fold([ev.CommandApplied(action="skip")], paused).paused
-    over = fold([ev.ExperimentFinished(end="stopped")], paused)
+    assert not replay([ev.CommandApplied(action="resume")], paused).paused
+    assert not replay([ev.CommandApplied(action="skip")], paused).paused
+    over = replay([ev.ExperimentFinished(end="stopped")], paused)
     assert (over.end, over.paused) == ("stopped", False)
     assert [run.status for run in over.runs] == ["failed", "waiting"]
-    assert fold([ev.ExperimentFinished(end="failed", error="why")]).error == "why"
+    assert replay([ev.ExperimentFinished(end="failed", error="why")]).error == "why"
 
 
 def test_condition_of_a_run_is_also_that_of_its_experiment() -> None:
-    going = fold([started(), run_started(FIRST)])
-    left = fold([ev.CommandApplied(action="suspend", time=datetime(2026, 11, 23, tzinfo=UTC))], going)
+    going = replay([started(), run_started(FIRST)])
+    left = replay([ev.CommandApplied(action="suspend", time=datetime(2026, 11, 23, tzinfo=UTC))], going)
     of = {
         "going on": going,
-        "paused": fold([ev.CommandApplied(action="pause")], going),
+        "paused": replay([ev.CommandApplied(action="pause")], going),
         "left, but not yet by its process": left,
         "left": as_left(left),
         "nobody there": msgspec.structs.replace(going, interrupted=True, paused=True),
-        "over": fold([ev.ExperimentFinished(end="stopped")], going),
-        "failed": fold([ev.ExperimentFinished(end="failed", error="why")], fold([started()])),
+        "over": replay([ev.ExperimentFinished(end="stopped")], going),
+        "failed": replay([ev.ExperimentFinished(end="failed", error="why")], replay([started()])),
     }
     assert {name: [condition(run, state) for run in state.runs] for name, state in of.items()} == {
         "going on": ["running", "waiting"],
@@ -225,7 +225,7 @@ def test_condition_of_a_run_is_also_that_of_its_experiment() -> None:
 
 def test_memory_samples_have_a_bound_and_span_the_run() -> None:
     samples = [ev.MemorySampled(run=FIRST, memory=memory(number)) for number in range(10 * MEMORY_POINTS)]
-    points = fold(at_seconds([started(), run_started(FIRST), *samples])).run(FIRST).memory
+    points = replay(at_seconds([started(), run_started(FIRST), *samples])).run(FIRST).memory
     assert MEMORY_POINTS // 2 <= len(points) <= MEMORY_POINTS
     elapsed = [point.elapsed for point in points]
     assert elapsed == sorted(set(elapsed))
@@ -241,13 +241,13 @@ def test_the_most_memory_is_known_however_many_samples_come_after_it(at: int) ->
     memories = [usual] * at + [peak] + [usual] * 3 * MEMORY_POINTS
     samples = [ev.MemorySampled(run=FIRST, memory=memory) for memory in memories]
     trains = ev.StageChanged(run=FIRST, stage="training")
-    run = fold(at_seconds([started(), run_started(FIRST), trains, *samples])).run(FIRST)
+    run = replay(at_seconds([started(), run_started(FIRST), trains, *samples])).run(FIRST)
     assert run.most == PeakMemory(rss=20, allocated=50, reserved=40, device=60)
 
 
 def test_every_event_that_knows_of_memory_raises_the_most() -> None:
     def most(*events: AnyEvent) -> int | None:
-        return fold([started(), *events]).run(FIRST).most.rss
+        return replay([started(), *events]).run(FIRST).most.rss
 
     begins, ended = run_started(FIRST), epoch(FIRST, 1, 0.5, is_best=True)
     finished = ev.RunFinished(run=FIRST, end="stopped", memory=memory(7))
@@ -261,7 +261,7 @@ def test_memory_of_getting_ready_again_and_of_the_test_is_no_peak_of_the_run(sta
     """As a process that goes on with it loads and decodes, before it says so."""
     sampled = ev.MemorySampled(run=FIRST, memory=memory(50))
     goes_on = msgspec.structs.replace(run_started(FIRST), epoch=2)
-    run = fold([started(), run_started(FIRST), ev.StageChanged(run=FIRST, stage=stage), sampled, goes_on]).run(FIRST)
+    run = replay([started(), run_started(FIRST), ev.StageChanged(run=FIRST, stage=stage), sampled, goes_on]).run(FIRST)
     assert run.most.rss == (50 if stage in ("features", "probing", "training", "validating") else 5)
     assert run.memory[0].memory == memory(50), "the chart shows it"
 
@@ -276,8 +276,8 @@ def test_memory_of_getting_ready_again_and_of_the_test_is_no_peak_of_the_run(sta
     ],
 )
 def test_an_event_of_an_unknown_run_changes_no_run(event: AnyEvent) -> None:
-    before = fold([started()])
-    assert fold([event], before).runs == before.runs
+    before = replay([started()])
+    assert replay([event], before).runs == before.runs
 
 
 def test_a_run_that_goes_on_knows_nothing_of_how_it_ended() -> None:
@@ -288,8 +288,8 @@ def test_a_run_that_goes_on_knows_nothing_of_how_it_ended() -> None:
     device = ev.Device("cpu", "some CPU", 10)
     goes_on = ev.ExperimentResumed(host="here", pid=1, device=device, versions={})
     events = at_seconds([*before, tested, ev.ExperimentFinished(end="stopped"), goes_on])
-    ended = fold(events[:-1]).run(FIRST)
+    ended = replay(events[:-1]).run(FIRST)
     assert (ended.test, ended.cpu_seconds, ended.joules) == (tested.test, 9.0, 3.0)
-    going = fold(events).run(FIRST)
-    before_its_end = fold(events[:3]).run(FIRST)
+    going = replay(events).run(FIRST)
+    before_its_end = replay(events[:3]).run(FIRST)
     assert going == msgspec.structs.replace(before_its_end, status="waiting", most=ended.most, times_tested=1)

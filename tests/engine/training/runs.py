@@ -13,15 +13,16 @@ from torch import Tensor, nn
 from engine.cached_rows import as_digests
 from engine.data.dataset import Sample
 from engine.data.pixels import InMemory
-from engine.data.prepared import Part, Prepared
+from engine.data.prepared import Prepared, PreparedPart
 from engine.devices.memory_probe import MemoryProbe
 from engine.logs import events as ev
 from engine.logs.events import Event
 from engine.models.backbones import Network, Preprocessing, build
 from engine.specs.presets import presets
 from engine.specs.strategy import Strategy, changed_strategy
-from engine.training.batches import Images
-from engine.training.features import FeatureStore, extracted
+from engine.training.batches import InputImages
+from engine.training.feature_store import FeatureStore
+from engine.training.features import extracted
 from engine.training.fit import fit
 from engine.training.run import Run, at_the_start
 
@@ -43,7 +44,7 @@ def prepared(train: int, val: int) -> Prepared:
         Sample(f"/images/{number}.jpg", int(label), f"scene {number // 2}") for number, label in enumerate(labels)
     )
     rows = torch.arange(count)
-    parts = (Part(rows[part], labels[part], samples[part], ()) for part in (slice(train), slice(train, count)))
+    parts = (PreparedPart(rows[part], labels[part], samples[part], ()) for part in (slice(train), slice(train, count)))
     contents = as_digests(f"{number:04}" for number in range(count))
     return Prepared(InMemory(pixels, CPU), *parts, contents, f"noise-{train}-{val}", f"noise-{train}-{val}")
 
@@ -63,19 +64,19 @@ def warmed_up(backbone: str) -> dict[str, Tensor]:
 
 
 def make_run(strategy: Strategy, seed: int = 0, train: int = 21, val: int = 10) -> Run:
-    images = Images(prepared(train, val), VIEW, CPU)
+    images = InputImages(prepared(train, val), VIEW, CPU)
     network = build(strategy.backbone, len(CLASSES), strategy.trains, warmed_up(strategy.backbone), seed)
     return run_of(strategy, seed, network, images)
 
 
-def run_of(strategy: Strategy, seed: int, network: Network, images: Images) -> Run:
+def run_of(strategy: Strategy, seed: int, network: Network, images: InputImages) -> Run:
     store = FeatureStore(ThreadPoolExecutor(1))
     features = partial(extracted, store, images, strategy, network, "fp32")
     model = network.module
     return Run(strategy.name, strategy, seed, network, model, images, "fp32", MemoryProbe(CPU), features)
 
 
-def whole(images: Images, part: Part) -> tuple[Tensor, Tensor]:
+def whole(images: InputImages, part: PreparedPart) -> tuple[Tensor, Tensor]:
     """All images of a part as validation sees them, and their labels."""
     return torch.cat(list(images.central(part.rows))), part.labels
 

@@ -24,7 +24,7 @@ from engine.cached_rows import as_digests
 from engine.data import pixels
 from engine.data.dataset import Sample
 from engine.data.pixels import InMemory, fits_on, in_memory
-from engine.data.prepared import Part, Prepared
+from engine.data.prepared import Prepared, PreparedPart
 from engine.devices.memory_probe import MemoryProbe
 from engine.devices.meters import Cost
 from engine.models import backbones
@@ -32,10 +32,10 @@ from engine.models.backbones import Network, Preprocessing, build
 from engine.progress import WorkDone
 from engine.specs.spec import Arithmetic
 from engine.specs.strategy import Strategy
-from engine.training import batches, evaluation, features, fit
-from engine.training.batches import Images, MicroBatches, feature_feed, image_feed
+from engine.training import batches, evaluation, feature_store, features, fit
+from engine.training.batches import InputImages, MicroBatches, feature_feed, image_feed
 from engine.training.evaluation import evaluated
-from engine.training.features import FeatureStore, Filling
+from engine.training.feature_store import Features, FeatureStore, Filling
 from engine.training.metrics import Tally
 from engine.training.optim import make_optimizer
 from engine.training.run import Run, Training
@@ -113,12 +113,12 @@ def on_card(network: Network) -> Network:
     return network
 
 
-def images(kept: str) -> Images:
+def images(kept: str) -> InputImages:
     rows, labels = torch.arange(TRAIN + VAL), torch.zeros(TRAIN + VAL, dtype=torch.int64)
     samples = tuple(Sample(f"/{row}.png", 0) for row in range(TRAIN + VAL))
-    parts = (Part(rows[part], labels[part], samples[part], ()) for part in (slice(TRAIN), slice(TRAIN, None)))
+    parts = (PreparedPart(rows[part], labels[part], samples[part], ()) for part in (slice(TRAIN), slice(TRAIN, None)))
     shown = torch.zeros(TRAIN + VAL, SIDE, SIDE, 3, dtype=torch.uint8, device=CARD if kept == "card" else "cpu")
-    return Images(Prepared(InMemory(shown, CARD), *parts, CONTENTS, "k", "k"), VIEW, CARD)
+    return InputImages(Prepared(InMemory(shown, CARD), *parts, CONTENTS, "k", "k"), VIEW, CARD)
 
 
 class Ready(NamedTuple):
@@ -221,8 +221,8 @@ def test_nothing_waits_for_the_card_before_all_is_validated(
 def test_features_are_extracted_on_the_card_and_stay_there(
     strategy: Strategy, precision: Arithmetic, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(features, "fits_on", lambda *_: True)
-    monkeypatch.setattr(features, "folded", lambda network, _: partial(backbones.features, network))
+    monkeypatch.setattr(feature_store, "fits_on", lambda *_: True)
+    monkeypatch.setattr(features, "fused", lambda network, _: partial(backbones.features, network))
     monkeypatch.setattr(torch, "unique", lambda rows: rows)  # which depends on what is in them
     waited: list[object] = []
     checked: list[int] = []
@@ -248,25 +248,25 @@ def nothing_kept(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(features, "_recipe", lambda *_: "recipe")
     monkeypatch.setattr(features, "_readable", lambda _: rows)
     monkeypatch.setattr(Tensor, "numpy", lambda self: np.arange(len(self)))
-    monkeypatch.setattr(features, "_kept", lambda *_: Filling(None, rows, Cost()))
+    monkeypatch.setattr(features, "from_cache", lambda *_: Filling(None, rows, Cost()))
 
 
 def test_features_leave_the_card_to_a_run_that_needs_none_and_come_back(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(features, "fits_on", lambda *_: True)
+    monkeypatch.setattr(feature_store, "fits_on", lambda *_: True)
     nothing_kept(monkeypatch)
     monkeypatch.setattr(features, "entry_name", lambda *_: "key")
     strategy = extraction()
     with FakeTensorMode(allow_non_fake_inputs=True):
         store = FeatureStore(ThreadPoolExecutor(1))
-        store.tables["key"], store.costs["key"] = torch.empty(1, TRAIN + VAL, 1024, device=CARD), Cost()
+        store.held["key"] = Features(torch.empty(1, TRAIN + VAL, 1024, device=CARD), Cost(), 0.0)
         store.leave_device()
-        assert store.tables["key"].device.type == "cpu"
+        assert store.held["key"].table.device.type == "cpu"
         work = features.extracted(store, images("card"), strategy, None, "fp32")  # type: ignore[arg-type]
         found, _ = result(work)
         assert found.table.device == CARD
-        monkeypatch.setattr(features, "free_memory", lambda: 0)
+        monkeypatch.setattr(feature_store, "free_memory", lambda: 0)
         store.leave_device()
-    assert not store.tables, "where memory has no room either, they are found in the cache or extracted again"
+    assert not store.held, "where memory has no room either, they are found in the cache or extracted again"
 
 
 @pytest.mark.parametrize(("free", "kept"), [(10**9, 1), (10**4, 0)])
@@ -281,7 +281,7 @@ def test_features_are_copied_to_the_cache_only_where_memory_has_room(
     nobody = torch.empty(0, dtype=torch.int64)
     nothing_kept(monkeypatch)
     monkeypatch.setattr(features, "_extract", found)
-    monkeypatch.setattr(features, "free_memory", lambda: free)
+    monkeypatch.setattr(feature_store, "free_memory", lambda: free)
     monkeypatch.setattr(Tensor, "cpu", lambda self: copied.append(self.device) or SimpleNamespace(numpy=list))
     submitted = SimpleNamespace(submit=lambda *_: None)
     with FakeTensorMode(allow_non_fake_inputs=True):

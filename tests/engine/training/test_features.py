@@ -15,18 +15,20 @@ from engine import cache
 from engine.cached_rows import as_digests
 from engine.data.dataset import Sample
 from engine.data.pixels import InMemory
-from engine.data.prepared import Part, Prepared
-from engine.failures import failure
+from engine.data.prepared import Prepared, PreparedPart
+from engine.devices.meters import Cost
 from engine.models.backbones import Network, Preprocessing, build, features
-from engine.models.folding import TOLERANCE, folded
+from engine.models.fused import TOLERANCE, fused
 from engine.progress import WorkDone
+from engine.running.failures import failure
 from engine.specs.presets import presets
 from engine.specs.spec import Arithmetic
 from engine.specs.strategy import Strategy, changed_strategy
-from engine.training import batches
+from engine.training import batches, feature_store
 from engine.training import features as module
-from engine.training.batches import Images, feature_feed
-from engine.training.features import Cost, FeatureStore, NotFiniteError, extracted
+from engine.training.batches import InputImages, feature_feed
+from engine.training.feature_store import FeatureStore
+from engine.training.features import NotFiniteError, extracted
 from engine.training.memory import TooLargeError
 from tests.engine.work import result
 
@@ -35,20 +37,20 @@ VIEW = Preprocessing(SIDE, CROP, (0.485, 0.456, 0.406), (0.229, 0.224, 0.225))
 TRAIN, VAL = 7, 4
 
 
-def images(key: str = "noise") -> Images:
+def images(key: str = "noise") -> InputImages:
     """Noise; row 3 is no one's, as that of a file that cannot be read."""
     pixels = torch.randint(0, 256, (12, SIDE, SIDE, 3), generator=torch.Generator().manual_seed(0), dtype=torch.uint8)
     rows = torch.tensor([0, 1, 2, 4, 5, 6, 7, 8, 9, 10, 11])
     parts = []
     for part in (rows[:TRAIN], rows[TRAIN:]):
         samples = tuple(Sample(f"/{row}.png", int(row) % 2) for row in part)
-        parts.append(Part(part, part % 2, samples, ()))
+        parts.append(PreparedPart(part, part % 2, samples, ()))
     contents = as_digests(f"{key} {row:02}" for row in range(len(pixels)))
-    return Images(Prepared(InMemory(pixels, CPU), *parts, contents, "noise", key), VIEW, CPU)
+    return InputImages(Prepared(InMemory(pixels, CPU), *parts, contents, "noise", key), VIEW, CPU)
 
 
 def network(seed: int = 0) -> Network:
-    """Random weights whose batch norms have seen noise, which is what there is to fold."""
+    """Random weights whose batch norms have seen noise, which is what there is to fuse."""
     made = build("mobilenet_v3_small", 2, "head", None, seed)
     made.module.train()
     norms = [one for one in made.module.modules() if isinstance(one, nn.BatchNorm2d)]
@@ -68,7 +70,7 @@ def strategy(**augmentation: object) -> Strategy:
 
 def table(
     one: Strategy,
-    seen: Images | None = None,
+    seen: InputImages | None = None,
     net: Network | None = None,
     store: FeatureStore | None = None,
     precision: Arithmetic = "fp32",
@@ -141,7 +143,7 @@ def test_seeds_and_later_experiments_extract_nothing(monkeypatch: pytest.MonkeyP
     store = FeatureStore(ThreadPoolExecutor(1))
     first, said = table(strategy(), store=store)
     assert said
-    monkeypatch.setattr(module, "folded", None)
+    monkeypatch.setattr(module, "fused", None)
     head_of_another_seed = network()._replace()
     nn.init.ones_(head_of_another_seed.head.weight)
     again, said = table(strategy(), net=head_of_another_seed, store=store)
@@ -170,7 +172,7 @@ def test_features_that_do_not_fit_are_told_before_they_fill_the_memory(
 ) -> None:
     if where == "from the cache":
         table(strategy(flip=True, views=2))
-    monkeypatch.setattr(module, "free_memory", lambda: 2**17)
+    monkeypatch.setattr(feature_store, "free_memory", lambda: 2**17)
     with pytest.raises(TooLargeError, match=r"features of 12 images in 3 views, 1,024 numbers each, are 0\.0 GiB"):
         table(strategy(flip=True, views=2))
 
@@ -185,7 +187,7 @@ def test_features_that_overflow_are_told_and_not_kept(
     store = FeatureStore(ThreadPoolExecutor(1))
     with pytest.raises(NotFiniteError, match=f"not finite in {precision}; {advice}") as raised:
         table(strategy(), net=net, store=store, precision=precision)
-    assert not store.tables and not list(cache.entries())
+    assert not store.held and not list(cache.entries())
     assert failure("a-0", raised.value).message == str(raised.value)
 
 
@@ -195,9 +197,9 @@ def test_features_of_earlier_runs_make_room(where: str, monkeypatch: pytest.Monk
         table(strategy())
     store = FeatureStore(ThreadPoolExecutor(1))
     first, _ = table(strategy(), images("others"), store=store)
-    monkeypatch.setattr(module, "free_memory", lambda: first.nbytes if not store.tables else first.nbytes - 1)
+    monkeypatch.setattr(feature_store, "free_memory", lambda: first.nbytes if not store.held else first.nbytes - 1)
     second, _ = table(strategy(), store=store)
-    assert [one is second for one in store.tables.values()] == [True]
+    assert [one.table is second for one in store.held.values()] == [True]
 
 
 def test_features_that_do_not_fit_on_the_device_stay_in_memory(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -206,8 +208,8 @@ def test_features_that_do_not_fit_on_the_device_stay_in_memory(monkeypatch: pyte
     moved: list[Tensor] = []
     monkeypatch.setattr("engine.training.batches.on_device", lambda batch, _: moved.append(batch) or batch)
     assert sum(len(inputs) for inputs, _ in kept.train(1, 0)) == sum(map(len, moved)) == TRAIN
-    monkeypatch.setattr(module, "fits_on", lambda *_: False)
-    assert module._place(FeatureStore(ThreadPoolExecutor(1)), (1, 12, 1024), torch.device("meta")).type == "cpu"
+    monkeypatch.setattr(feature_store, "fits_on", lambda *_: False)
+    assert feature_store.place(FeatureStore(ThreadPoolExecutor(1)), (1, 12, 1024), torch.device("meta")).type == "cpu"
 
 
 def test_views_of_other_training_images_are_extracted_anew() -> None:
@@ -231,7 +233,7 @@ def test_an_image_that_could_not_be_read_before_gets_its_features() -> None:
     assert found[0, missing].any()
 
 
-def part_of(seen: Images, rows: slice) -> Images:
+def part_of(seen: InputImages, rows: slice) -> InputImages:
     """The same images without some that train."""
     train = seen.prepared.train
     left = replace(train, rows=train.rows[rows], labels=train.labels[rows], samples=train.samples[rows])
@@ -317,11 +319,11 @@ def test_extraction_is_forward_only_and_by_the_folded_network(monkeypatch: pytes
     asked: list[bool] = []
 
     def noted(net: Network, size: int) -> Callable[[Tensor], Tensor]:
-        run = folded(net, size)
+        run = fused(net, size)
         assert isinstance(run, torch.fx.GraphModule)
         return lambda inputs: asked.append(torch.is_inference_mode_enabled()) or run(inputs)
 
-    monkeypatch.setattr(module, "folded", noted)
+    monkeypatch.setattr(module, "fused", noted)
     table(strategy())
     assert asked == [True]
 
@@ -385,7 +387,7 @@ def test_whatever_changes_them_they_are_extracted_anew(change: str) -> None:
     assert len([entry for entry in cache.entries() if entry.kind == "features"]) == 2
 
 
-@pytest.mark.parametrize("name", [module.FEATURES, module.COST])
+@pytest.mark.parametrize("name", [feature_store.FEATURES, feature_store.COST])
 @pytest.mark.parametrize("content", [b"", b"no array"])
 def test_a_broken_entry_is_extracted_anew(name: str, content: bytes) -> None:
     first, _ = table(strategy())
@@ -397,7 +399,7 @@ def test_a_broken_entry_is_extracted_anew(name: str, content: bytes) -> None:
 
 
 @pytest.mark.parametrize("backbone", ["mobilenet_v3_small", "resnet18", "efficientnet_b0", "densenet121", "googlenet"])
-def test_folding_batch_norm_changes_nothing_but_rounding(backbone: str) -> None:
+def test_fusing_batch_norm_changes_nothing_but_rounding(backbone: str) -> None:
     net = build(backbone, 2, "head", None, 0)
     random = torch.Generator().manual_seed(2)
     noise = torch.randn(4, 3, 64, 64, generator=random)
@@ -411,14 +413,14 @@ def test_folding_batch_norm_changes_nothing_but_rounding(backbone: str) -> None:
             norm.eval()
             norm.weight.uniform_(0.5, 1.5, generator=random)
             norm.bias.uniform_(-0.5, 0.5, generator=random)
-    run = folded(net, 64)
+    run = fused(net, 64)
     with torch.inference_mode():
         wanted, found = features(net, noise), run(noise)
         with torch.autocast("cpu", torch.bfloat16):
-            rounded, folded_and_rounded = features(net, noise).float(), run(noise).float()
+            rounded, fused_and_rounded = features(net, noise).float(), run(noise).float()
     assert (wanted - found).abs().max() <= TOLERANCE * wanted.abs().max()
-    # each way of computing rounds otherwise; the folded one is not further from what is exact
-    assert (folded_and_rounded - wanted).norm() <= 1.5 * (rounded - wanted).norm()
+    # each way of computing rounds otherwise; the fused one is not further from what is exact
+    assert (fused_and_rounded - wanted).norm() <= 1.5 * (rounded - wanted).norm()
     if backbone in ("mobilenet_v3_small", "resnet18"):
         assert isinstance(run, torch.fx.GraphModule)
         assert not [one for one in run.modules() if isinstance(one, nn.BatchNorm2d)]
@@ -433,12 +435,12 @@ class Undecided(ResNet):
 
 def test_what_cannot_be_folded_is_run_as_it_is() -> None:
     squeeze = build("squeezenet1_1", 2, "head", None, 0)
-    assert not isinstance(folded(squeeze, 64), nn.Module)
+    assert not isinstance(fused(squeeze, 64), nn.Module)
     odd = build("resnet18", 2, "head", None, 0)
     odd.module.__class__ = Undecided
     noise = torch.randn(2, 3, 64, 64)
     with torch.inference_mode():
-        assert torch.equal(folded(odd, 64)(noise), features(odd, noise))
+        assert torch.equal(fused(odd, 64)(noise), features(odd, noise))
 
 
 def test_folding_is_judged_by_full_products(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -450,9 +452,9 @@ def test_folding_is_judged_by_full_products(monkeypatch: pytest.MonkeyPatch) -> 
         with torch.autocast("cpu", torch.bfloat16, enabled=False):
             yield
 
-    monkeypatch.setattr("engine.models.folding.full_precision", noted)
+    monkeypatch.setattr("engine.models.fused.full_precision", noted)
     with torch.autocast("cpu", torch.bfloat16):  # as short products as TF32's would be taken for a difference
-        assert isinstance(folded(network(), CROP), torch.fx.GraphModule)
+        assert isinstance(fused(network(), CROP), torch.fx.GraphModule)
     assert asked == [CPU]
 
 
@@ -463,6 +465,6 @@ def test_features_that_would_differ_are_not_folded(monkeypatch: pytest.MonkeyPat
         made.append(nn.Sequential(backbone, nn.Threshold(0, 1)))
         return made[-1]
 
-    monkeypatch.setattr("engine.models.folding.fuse", wrong)
-    assert not isinstance(folded(net, CROP), nn.Module)
+    monkeypatch.setattr("engine.models.fused.fuse", wrong)
+    assert not isinstance(fused(net, CROP), nn.Module)
     assert made

@@ -43,6 +43,14 @@ from tests.engine.training.runs import (
 SOME = ev.Metrics(loss=0.5, accuracy=0.5, images=10)
 
 
+@pytest.mark.parametrize(
+    ("count", "size", "sizes"),
+    [(16, 8, [8, 8]), (21, 8, [8, 8, 5]), (17, 8, [8, 9]), (1, 8, [1]), (3, 1, [1, 1, 1])],
+)
+def test_a_single_image_that_is_left_joins_the_last_batch(count: int, size: int, sizes: list[int]) -> None:
+    assert batch_sizes(count, size) == sizes
+
+
 def test_fine_tuning_moves_every_layer() -> None:
     run = make_run(fine_tuning(optimizer={"lr": 0.05}))
     before = parameters(run)

@@ -14,12 +14,13 @@ import torch
 from torch import Tensor, nn
 from torch.amp import GradScaler
 
-from engine.failures import failure
 from engine.logs import events as ev
 from engine.models.backbones import Network
+from engine.running.failures import failure
 from engine.specs.strategy import Strategy
 from engine.training.batches import MicroBatches
-from engine.training.features import FeatureStore, extracted
+from engine.training.feature_store import FeatureStore
+from engine.training.features import extracted
 from engine.training.fit import fit
 from engine.training.memory import DoesNotFitError, shortage
 from engine.training.run import Run, Training, at_the_start

@@ -15,7 +15,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from engine.data.dataset import Sample
-from engine.data.prepared import Part
+from engine.data.prepared import PreparedPart
 from engine.logs.events import Event, ProbeSolved, Warned
 from engine.models.backbones import ConvHead
 from engine.specs.presets import on_rung
@@ -223,7 +223,7 @@ def test_the_training_images_of_a_probe_are_measured_in_parts_where_all_do_not_f
     def small(*given: Any) -> Feed:
         feed = feature_feed(*given)
 
-        def still(part: Part, at_once: int | None) -> Iterator[Batch]:
+        def still(part: PreparedPart, at_once: int | None) -> Iterator[Batch]:
             asked.append(at_once)
             if part is run.images.prepared.train and (at_once is None or at_once > 4):
                 yield next(feed.still(part, 1))

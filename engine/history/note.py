@@ -8,9 +8,9 @@ from __future__ import annotations
 from pathlib import Path
 from stat import S_ISREG
 
+from engine.errors import UserError
 from engine.files import write_text
 from engine.logs.folder import NOTE
-from engine.specs.toml import SpecError
 
 LONGEST = 200
 """Characters of a note."""
@@ -34,21 +34,21 @@ def read_note(folder: Path) -> str:
 
 
 def checked_note(text: str) -> str:
-    """The note as it is kept, on one line; ``SpecError`` where it is longer than 200 characters, or cannot be kept."""
+    """The note as it is kept, on one line; ``UserError`` where it is longer than 200 characters, or cannot be kept."""
     line = _one_line(text)
     if len(line) > LONGEST:
-        raise SpecError(f"the note has {len(line):,} characters; it may have {LONGEST}")
+        raise UserError(f"the note has {len(line):,} characters; it may have {LONGEST}")
     try:
         line.encode()
     except UnicodeEncodeError:
-        raise SpecError("the note is not valid UTF-8; write it otherwise") from None
+        raise UserError("the note is not valid UTF-8; write it otherwise") from None
     return line
 
 
 def write_note(folder: Path, text: str) -> None:
     """Makes the text the note on the experiment in a folder; one without a word removes it.
 
-    ``SpecError`` as in :func:`checked_note`, ``OSError`` where nothing can be written there.
+    ``UserError`` as in :func:`checked_note`, ``OSError`` where nothing can be written there.
     """
     path, line = folder / NOTE, checked_note(text)
     if line:

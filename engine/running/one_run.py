@@ -10,23 +10,22 @@ from functools import partial
 import torch
 
 from engine.clock import every
-from engine.controls import Interrupted
-from engine.data.dataset import DataError
 from engine.data.prepared import Prepared
 from engine.devices.memory_probe import trim_memory
-from engine.failures import failure
+from engine.errors import ChangedError, UserError
 from engine.logs import events as ev
 from engine.logs.events import Action, Event
 from engine.logs.folder import checkpoint_file
 from engine.models.backbones import Preprocessing, count_parameters
 from engine.models.compiled import compiled
-from engine.models.cost import multiply_adds
+from engine.models.multiply_adds import multiply_adds
 from engine.models.weights import Pretrained, network_of
-from engine.shared import ChangedError, Shared, images_of, weights_of
+from engine.running.controls import Interrupted
+from engine.running.failures import failure
+from engine.running.shared import Shared, images_of, weights_of
 from engine.specs.spec import PlannedRun
-from engine.specs.toml import SpecError
 from engine.training import checkpoint, saving
-from engine.training.batches import Images
+from engine.training.batches import InputImages
 from engine.training.best import BestEpoch
 from engine.training.checkpoint import Checkpoint, CheckpointError, OtherVersionError
 from engine.training.course import Course
@@ -56,8 +55,7 @@ def run_events(
     Goes on from the run's checkpoint, if there is one; ``known``: the last of its epochs in the log, else 0;
     ``has_more``: the checkpoint holds a best epoch that was not saved otherwise.
     :class:`Interrupted` may be thrown in at any event: the run then saves its best epoch and where it stands, and ends.
-    Raises ``DataError`` or ``SpecError`` where the images or the settings cannot be used at all, since no other run
-    could go on either.
+    Raises ``UserError`` where the images or the settings cannot be used at all, since no other run could go on either.
     """
     name = planned.name
     if not planned.strategy.needs_features:
@@ -80,7 +78,7 @@ def run_events(
             if interrupted.action == "suspend":
                 return
             last = _finished(shared, name, course, "skipped" if interrupted.action == "skip" else "stopped")
-    except (DataError, SpecError):
+    except UserError:
         raise
     except Exception as error:  # whatever happened in this run, the others can go on
         logger.exception("run %s failed", name)
@@ -266,7 +264,7 @@ def _run(shared: Shared, prepared: Prepared, planned: PlannedRun, view: Preproce
     strategy, seed = planned.strategy, planned.seed
     network = network_of(strategy.backbone, len(shared.dataset.classes), strategy.trains, pretrained, seed)
     network.module.to(shared.device).to(memory_format=torch.channels_last)
-    images = Images(prepared, view, shared.device)
+    images = InputImages(prepared, view, shared.device)
     return Run(
         planned.name,
         strategy,

@@ -1,4 +1,4 @@
-"""What a forward pass costs, counted and not measured."""
+"""The multiply-adds of a forward pass, counted by torch."""
 
 from __future__ import annotations
 

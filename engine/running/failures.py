@@ -1,4 +1,4 @@
-"""What an error in a run means to a person."""
+"""From an exception in a run to the event that tells a person what failed and what to do."""
 
 from __future__ import annotations
 

@@ -7,13 +7,13 @@ from pathlib import Path
 
 import pytest
 
-from engine.folders.removal import contents, remove
+from engine.errors import LogBusyError, UserError
+from engine.history.removal import contents, remove
 from engine.logs.log import EventLog
-from engine.logs.writer_lock import LogBusyError, is_being_written
+from engine.logs.writer_lock import is_being_written
 from engine.specs.presets import presets
 from engine.specs.spec import DataSource, Experiment, to_toml
 from engine.specs.strategy import changed_strategy
-from engine.specs.toml import SpecError
 
 OWN = (
     *("experiment.toml", "events.jsonl", "commands.jsonl", "writer.lock", "engine.log", "comparison.md"),
@@ -98,7 +98,7 @@ def test_what_took_its_place_since_the_question_is_not_touched(folder: Path) -> 
     shutil.copytree(folder, folder.with_name("copy"))
     folder.rename(folder.with_name("moved"))
     folder.with_name("copy").rename(folder)
-    with pytest.raises(SpecError, match="another folder"):
+    with pytest.raises(UserError, match="another folder"):
         remove(folder, asked_about)
     assert (folder / "events.jsonl").is_file()
 
@@ -122,9 +122,9 @@ def test_one_that_runs_is_not_touched(folder: Path, monkeypatch: pytest.MonkeyPa
 def test_another_programs_folder_is_not_touched(folder: Path) -> None:
     asked_about = contents(folder).folder
     (folder / "experiment.toml").write_text("[other]\n")
-    with pytest.raises(SpecError, match="by hand"):
+    with pytest.raises(UserError, match="by hand"):
         contents(folder)
-    with pytest.raises(SpecError, match="by hand"):
+    with pytest.raises(UserError, match="by hand"):
         remove(folder, asked_about)
     assert (folder / "events.jsonl").is_file()
     (folder / "events.jsonl").write_bytes(b'{"event":"RunStarted"}\n')

@@ -4,5 +4,5 @@ from __future__ import annotations
 
 from typing import Literal
 
-Part = Literal["val", "test"]
-PARTS: dict[Part, str] = {"val": "validation", "test": "test"}
+MeasuredPart = Literal["val", "test"]
+PART_WORDS: dict[MeasuredPart, str] = {"val": "validation", "test": "test"}

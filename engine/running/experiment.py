@@ -19,34 +19,35 @@ import msgspec
 import torch
 
 from engine.clock import Stopwatch
-from engine.controls import Controls, Interrupted
 from engine.data import leaks
-from engine.data.dataset import DataError, DataSet, summary
+from engine.data.dataset import DataSet, summary
 from engine.devices.computing import COMPUTING
 from engine.devices.device import choose_device, describe
 from engine.devices.energy import energy_meter
 from engine.devices.memory_probe import MemoryProbe, release_memory
 from engine.devices.meters import Meters
 from engine.devices.precision import choose_precision, use_precision
-from engine.folders.costs import earlier_costs
-from engine.folders.history import running_elsewhere
+from engine.errors import ChangedError, UserError
+from engine.history.experiment_state import running_elsewhere
+from engine.history.run_costs import earlier_costs
 from engine.logs import events as ev
 from engine.logs.engine_log import recorded
 from engine.logs.events import Action, AnyEvent, Event
 from engine.logs.log import EventLog
 from engine.models.backbones import Preprocessing, check_trains, preprocessing
 from engine.models.weights import WeightsError, given
-from engine.run import run_events
-from engine.shared import ChangedError, Shared
+from engine.running.controls import Controls, Interrupted
+from engine.running.one_run import run_events
+from engine.running.pending import PendingRuns
+from engine.running.shared import Shared
 from engine.specs.spec import Arithmetic, Experiment, planned_runs
 from engine.specs.strategy import Strategy
-from engine.specs.toml import SpecError
-from engine.states.fold import fold
-from engine.states.forecast import forecast, images_in
+from engine.states.forecast import data_size, forecast
+from engine.states.replay import replay
 from engine.states.state import ExperimentState, is_left
 from engine.text import in_one_line, listed
 from engine.training import checkpoint
-from engine.training.features import FeatureStore
+from engine.training.feature_store import FeatureStore
 from engine.training.memory import use_onednn_again
 from engine.training.schedule import stands_still_from
 
@@ -61,9 +62,9 @@ def run(
 
     None where it was suspended: another process can go on with it. ``asked`` is what this process itself asks for.
     A run that fails is recorded and the next one starts. What makes the whole experiment impossible is recorded too
-    and then raised: ``SpecError`` (say, a backbone that does not exist), ``DataError`` (unusable images). Where it only
-    cannot go on as it began, :class:`ChangedError` is raised, unless by ``force``, and the log tells of no end: it can
-    be resumed once what changed is back.
+    and then raised: ``UserError`` (say, a backbone that does not exist, or unusable images). Where it only cannot go on
+    as it began, :class:`ChangedError` is raised, unless by ``force``, and the log tells of no end: it can be resumed
+    once what changed is back.
     """
     with recorded(log.folder), COMPUTING:
         try:
@@ -71,7 +72,7 @@ def run(
         except ChangedError:
             raise
         except Exception as error:
-            if not isinstance(error, SpecError | DataError):
+            if not isinstance(error, UserError):
                 logger.exception("the experiment failed")
             log.append(ev.ExperimentFinished(end="failed", error=in_one_line(error)))
             raise
@@ -89,7 +90,7 @@ class Resolved(NamedTuple):
 
 
 def resolve(experiment: Experiment) -> Resolved:
-    """``SpecError`` where this machine has no such device or precision, or a strategy is not possible, or the weights
+    """``UserError`` where this machine has no such device or precision, or a strategy is not possible, or the weights
     that were given for it are not there.
     """
     device = choose_device(experiment.device)
@@ -101,7 +102,7 @@ def resolve(experiment: Experiment) -> Resolved:
             try:
                 given(Path(experiment.weights).expanduser(), one.backbone)
             except WeightsError as error:  # now, not when its turn comes, hours later
-                raise SpecError(f"{one.name}: {error}") from None
+                raise UserError(f"{one.name}: {error}") from None
     return Resolved(device, precision, views)
 
 
@@ -112,28 +113,12 @@ def _run(
     use_precision(device, precision)
     use_onednn_again()  # an earlier experiment of this process may have done without, in a thread of its own
     meters, memory = Meters(energy=Stopwatch(energy_meter(device))), MemoryProbe(device)
-    earlier = fold(log.earlier)
+    earlier = replay(log.earlier)
     if earlier.data is not None and not earlier.data.test:  # it began when no part was set apart for a test
         dataset = msgspec.structs.replace(dataset, test=())
     state = _begin(experiment, dataset, log, describe(device), earlier)
-    left = {one.run for one in state.runs if is_left(one)}
-    skipped: set[str] = set()
-
-    def has_more(name: str) -> bool:
-        """Whether a run's checkpoint holds a best epoch that no other file does: its process was killed before."""
-        best = checkpoint.best_epoch(log.folder, name)
-        return best > 0 and not any((one.run, one.kind, one.epoch) == (name, "best", best) for one in state.files)
-
-    def leave_out(name: str) -> None:
-        if name in left and has_more(name):
-            skipped.add(name)  # to be saved it needs its images, when its turn comes
-        elif name in left:
-            left.remove(name)
-            log.append(ev.RunFinished(run=name, end="skipped", memory=memory.sample()))
-            if log.is_on_disk():
-                checkpoint.remove(log.folder, name)
-
-    controls = Controls(log.folder, log, meters, asked, earlier, leave_out)
+    pending = PendingRuns(log, memory, state)
+    controls = Controls(log.folder, log, meters, asked, earlier, pending.skip)
     with ThreadPoolExecutor(1, thread_name_prefix="cache") as later:
         shared = Shared(
             experiment=experiment,
@@ -150,19 +135,17 @@ def _run(
             backbones={run.strategy.backbone for run in state.runs if is_left(run)},
         )
         for planned in planned_runs(experiment):
-            known = state.run(planned.name)
-            if planned.name not in left:
+            name, known = planned.name, state.run(planned.name)
+            if not pending.take(name):
                 if known.status in ("finished", "skipped"):  # a process that was killed right then had no time for it
-                    checkpoint.remove(log.folder, planned.name)
+                    checkpoint.remove(log.folder, name)
                 continue
-            left.remove(planned.name)
             if shared.prepared:
                 release_memory()  # of the run before
-            logged = known.latest.epoch if known.latest else 0
-            view = views[planned.strategy.name]
-            events = run_events(shared, planned, view, logged, has_more=has_more(planned.name))
-            with _heartbeat(log, memory, planned.name):
-                action = _drive(events, log, controls, planned.name, skip=planned.name in skipped)
+            logged, view = known.latest.epoch if known.latest else 0, views[planned.strategy.name]
+            events = run_events(shared, planned, view, logged, has_more=pending.has_more(name))
+            with _heartbeat(log, memory, name):
+                action = _drive(events, log, controls, name, skip=name in pending.skipped)
             if action == "suspend":
                 return None
             if action == "stop":
@@ -177,32 +160,17 @@ def _begin(
     first: Event
     if earlier.spec is None:
         data = summary(dataset)
-        images, costs = images_in(data, experiment.folds), earlier_costs(log.folder.parent)
+        size, costs = data_size(data, experiment.folds), earlier_costs(log.folder.parent)
         first = ev.ExperimentStarted(
             name=log.folder.name,
             spec=experiment,
             data=data,
             device=device,
             versions=versions(),
-            forecast=forecast(costs, experiment, images, [device]),
+            forecast=forecast(costs, experiment, size, [device]),
         )
-        warnings = [*dataset.warnings]
-        if data.leak is not None and leaks.is_far_above(data.leak):
-            warnings.append(leaks.leak_sentence(data.leak))
-        for one in experiment.strategies:
-            if still := stands_still_from(one):
-                rate = f"{type(one.schedule).__name__} leaves a thousandth of the learning rate or less"
-                warnings.append(
-                    f"{one.name}: from epoch {still} of {one.epochs}, {rate}, so it learns almost nothing; "
-                    "use a schedule that suits this many epochs"
-                )
-            if _is_alike_for_seeds(one, experiment):
-                warnings.append(
-                    f"{one.name}: the seed only affects how its regularisation is cross-validated, so its "
-                    f"{len(experiment.seeds)} runs may give the same network; one seed may be enough"
-                )
-        if experiment.weights == "none":
-            warnings.append("weights are initialised at random (weights: none): this is not transfer learning")
+        leak = [leaks.leak_sentence(data.leak)] if data.leak is not None and leaks.is_far_above(data.leak) else []
+        warnings = [*dataset.warnings, *leak, *_doubts(experiment)]
     else:
         first = ev.ExperimentResumed(host=socket.gethostname(), pid=os.getpid(), device=device, versions=versions())
         warnings = _changes(earlier, first)
@@ -210,7 +178,25 @@ def _begin(
         are = "is" if len(beside) == 1 else "are"
         warnings.append(f"{listed(beside)} {are} also running on this machine: all times are inflated")
     written = [log.append(first), *(log.append(ev.Warned(message=message)) for message in warnings)]
-    return fold([event for event in written if isinstance(event, AnyEvent)], earlier)
+    return replay([event for event in written if isinstance(event, AnyEvent)], earlier)
+
+
+def _doubts(experiment: Experiment) -> Iterator[str]:
+    """Warnings about settings that may not be what a person means."""
+    for one in experiment.strategies:
+        if still := stands_still_from(one):
+            rate = f"{type(one.schedule).__name__} leaves a thousandth of the learning rate or less"
+            yield (
+                f"{one.name}: from epoch {still} of {one.epochs}, {rate}, so it learns almost nothing; "
+                "use a schedule that suits this many epochs"
+            )
+        if _is_alike_for_seeds(one, experiment):
+            yield (
+                f"{one.name}: the seed only affects how its regularisation is cross-validated, so its "
+                f"{len(experiment.seeds)} runs may give the same network; one seed may be enough"
+            )
+    if experiment.weights == "none":
+        yield "weights are initialised at random (weights: none): this is not transfer learning"
 
 
 def _is_alike_for_seeds(strategy: Strategy, experiment: Experiment) -> bool:
@@ -220,7 +206,7 @@ def _is_alike_for_seeds(strategy: Strategy, experiment: Experiment) -> bool:
 
 
 def _changes(earlier: ExperimentState, now: ev.ExperimentResumed) -> list[str]:
-    """In what the process that goes on differs from the one before, in words."""
+    """What differs between the process that goes on and the one before, in words."""
     found = [
         f"resumed with {name} {version} (was {earlier.versions[name]})"
         for name, version in now.versions.items()

@@ -1,4 +1,4 @@
-"""What a run cost: speed, time until it was good enough; and when it began to overfit."""
+"""How fast a run was, when it was good enough, and when it began to overfit."""
 
 from __future__ import annotations
 
@@ -21,8 +21,8 @@ class Turn(Struct, frozen=True):
 
 
 def seconds_in_all(run: RunState) -> float | None:
-    """Of a run that is over, its own seconds; of one that goes on or failed, those until its last epoch's end, where
-    the log tells them, else those of its epochs.
+    """The seconds of a run: of one that is over, its own; of one that goes on or failed, those until its last epoch's
+    end, where the log tells them, else those of its epochs.
     """
     if run.seconds is not None or run.latest is None:
         return run.seconds

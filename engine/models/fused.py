@@ -1,4 +1,4 @@
-"""Batch norm folded into the convolutions before it, for backbones that no longer learn."""
+"""Batch norm fused with the convolutions before it, for backbones that no longer learn."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ from engine.devices.precision import full_precision
 from engine.models.backbones import Network, features
 
 TOLERANCE = 1e-3
-"""The largest difference that folding may make, as a share of the largest feature."""
+"""The largest difference that fusing may make, as a share of the largest feature."""
 logger = logging.getLogger("engine")
 
 
-def folded(network: Network, size: int) -> Callable[[Tensor], Tensor]:
+def fused(network: Network, size: int) -> Callable[[Tensor], Tensor]:
     """What gives the features of images of ``size`` pixels faster: :func:`features` of a network in eval mode.
 
     In eval mode a batch norm is one multiplication and addition a channel, which the weights of the convolution before
@@ -36,16 +36,16 @@ def folded(network: Network, size: int) -> Callable[[Tensor], Tensor]:
         faster = fuse(backbone, inplace=True).to(memory_format=torch.channels_last)
         return faster if _agree(plain, faster, network, size) else plain
     except Exception:  # what fx cannot trace raises anything; the plain network gives the same features
-        logger.info("batch norm of %s is not folded", type(network.module).__name__, exc_info=True)
+        logger.info("batch norm of %s is not fused", type(network.module).__name__, exc_info=True)
         return plain
 
 
 def _agree(plain: Callable[[Tensor], Tensor], faster: Callable[[Tensor], Tensor], network: Network, size: int) -> bool:
     device = next(network.module.parameters()).device
     noise = torch.randn(2, 3, size, size, generator=torch.Generator().manual_seed(0)).to(device)
-    with torch.inference_mode(), full_precision(device):  # the 10 bits of TF32 tell no folding from another
+    with torch.inference_mode(), full_precision(device):  # the 10 bits of TF32 tell a wrong fusion from a right one
         wanted, found = plain(noise), faster(noise)
     agree = wanted.shape == found.shape and bool((wanted - found).abs().max() <= TOLERANCE * wanted.abs().max())
     if not agree:
-        logger.info("batch norm of %s is not folded: its features would differ", type(network.module).__name__)
+        logger.info("batch norm of %s is not fused: its features would differ", type(network.module).__name__)
     return agree

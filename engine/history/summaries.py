@@ -6,25 +6,17 @@ import os
 from collections.abc import Iterable, Iterator, Mapping
 from datetime import datetime
 from pathlib import Path
-from typing import Literal
 
 import msgspec
 from msgspec import Struct
 
-from engine.folders.note import read_note
-from engine.logs.events import AnyEvent
+from engine.history.experiment_state import Status, read_quickly, status
+from engine.history.note import read_note
 from engine.logs.folder import EVENTS, NOTE, SPEC, experiments
-from engine.logs.log import LineReader, event_reader
-from engine.logs.writer_lock import is_being_written, writing_process
-from engine.specs.presets import presets
-from engine.specs.spec import Experiment, load_experiment
-from engine.states.fold import fold
+from engine.logs.writer_lock import is_being_written
+from engine.specs.spec import Experiment
 from engine.states.state import WRITING, ExperimentState
 from engine.text import counted
-
-Status = Literal["running", "paused", "finished", "stopped", "failed", "interrupted", "damaged"]
-FREQUENT = (b'{"event":"Progress"', b'{"event":"MemorySampled"')
-"""How lines begin that a summary does not need; they are most of a log."""
 
 
 class Summary(Struct, frozen=True):
@@ -35,7 +27,7 @@ class Summary(Struct, frozen=True):
     ``seconds``: from the first event to the last. ``status``: ``interrupted`` if its writer is gone without a last
     event, ``damaged`` if the log tells nothing; ``problem`` says more in one line.
     ``unsaved``: whether a run failed for want of room to write what it had learnt, which going on makes up for.
-    ``note``: what a person wrote about it (:func:`engine.folders.note.read_note`). ``spec``: what was asked, None where
+    ``note``: what a person wrote about it (:func:`engine.history.note.read_note`). ``spec``: what was asked, None where
     the log does not tell it. ``stamp``: size (bytes) and time of change (ns) of the log, and of the note.
     """
 
@@ -74,36 +66,6 @@ def iter_summaries(out: Path, known: Iterable[Summary] = ()) -> Iterator[Summary
         yield _renewed(folder, made)
 
 
-def running_elsewhere(out: Path) -> list[Path]:
-    """The experiments in ``out`` that another process of this machine is at, newest first."""
-    return [folder for folder in experiments(out) if writing_process(folder) not in (None, os.getpid())]
-
-
-def read_state(folder: Path) -> ExperimentState:
-    """The state of the experiment in a folder now, with all its progress; ``OSError`` where its log cannot be read."""
-    return _now(event_reader(folder), folder)
-
-
-def _now(reader: LineReader[AnyEvent], folder: Path) -> ExperimentState:
-    state = with_writer(fold(reader.read()), folder)
-    if state.interrupted:  # its writer may have ended it and gone in between
-        state = with_writer(fold(reader.read(), state), folder)
-    return state
-
-
-def with_writer(state: ExperimentState, folder: Path) -> ExperimentState:
-    """The state with whether the experiment in the folder is interrupted now."""
-    return msgspec.structs.replace(state, interrupted=state.end is None and not is_being_written(folder))
-
-
-def requested_experiment(folder: Path) -> Experiment:
-    """What the experiment in a folder was asked for, also where it never began; ``SpecError`` where nothing tells it,
-    ``OSError`` where its log cannot be read.
-    """
-    state, _ = _read(folder)
-    return state.spec or load_experiment(folder / SPEC, presets())
-
-
 def summary(folder: Path) -> Summary:
     """What the experiment's log tells, and the note on it; never an error: an unreadable log is ``damaged``."""
     stamp = _stamp(folder)  # before reading: what changes meanwhile is read again
@@ -112,7 +74,7 @@ def summary(folder: Path) -> Summary:
 
 def _told(folder: Path) -> Summary:
     try:
-        state, unread = _read(folder)
+        state, unread = read_quickly(folder)
     except OSError as error:
         return Summary(folder, folder.name, problem=f"cannot be read: {error.strerror or error}")
     if state.spec is None:
@@ -147,13 +109,6 @@ def _told(folder: Path) -> Summary:
     )
 
 
-def status(state: ExperimentState) -> Status:
-    """What became of an experiment; ``failed`` also where only one of its runs did."""
-    if state.end is None:
-        return "interrupted" if state.interrupted else "paused" if state.paused else "running"
-    return "failed" if any(run.failure for run in state.runs) else state.end
-
-
 def _renewed(folder: Path, made: Mapping[Path, Summary]) -> Summary:
     before = made.get(folder)
     if before is None or before.stamp != _stamp(folder) or before.status in ("running", "paused"):
@@ -162,14 +117,6 @@ def _renewed(folder: Path, made: Mapping[Path, Summary]) -> Summary:
     if before.status == "interrupted" and is_being_written(folder):
         return summary(folder)
     return before
-
-
-def _read(folder: Path) -> tuple[ExperimentState, int]:
-    """The state now, without progress and memory, and how many lines could not be read."""
-    reader: LineReader[AnyEvent] = LineReader(folder / EVENTS, AnyEvent, FREQUENT)
-    state, unread = _now(reader, folder), reader.unreadable
-    last = reader.decode(reader.last_skipped)
-    return msgspec.structs.replace(state, elapsed=max(state.elapsed, last.elapsed if last else 0.0)), unread
 
 
 def _problem(state: ExperimentState, unread: int) -> str:

@@ -8,18 +8,18 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Literal, NamedTuple
 
-from engine.folders.history import read_state, requested_experiment
+from engine.errors import UserError
+from engine.history.experiment_state import read_state, requested_experiment
 from engine.logs.folder import COMPARISON, EVENTS, NETWORK, WRITER_LOCK, is_own_file, is_own_folder
 from engine.logs.writer_lock import busy, held, is_being_written
 from engine.specs.spec import planned_runs
-from engine.specs.toml import SpecError
 from engine.states.state import can_go_on
 
 FIRST = b'{"event":"'
 """How an experiment's log begins."""
 
 
-class Contents(NamedTuple):
+class FolderContents(NamedTuple):
     """What is in an experiment's folder: so many ``files`` of tl-tui's and their size in ``bytes``, among them the best
     epochs of so many ``networks``, and perhaps an exported comparison. ``is_left``: somebody could go on with it.
 
@@ -44,17 +44,17 @@ class _Found(NamedTuple):
     bytes: int
 
 
-def contents(folder: Path) -> Contents:
+def contents(folder: Path) -> FolderContents:
     """What removing the experiment would remove, and what it would leave.
 
-    ``SpecError`` where nothing tells that tl-tui made the folder, ``OSError`` where its files cannot be seen.
+    ``UserError`` where nothing tells that tl-tui made the folder, ``OSError`` where its files cannot be seen.
     """
     runs = _runs(folder)
     if folder.is_symlink():
-        return Contents(_told_by(folder), link=str(folder.readlink()))
+        return FolderContents(_told_by(folder), link=str(folder.readlink()))
     found = list(_each(folder, runs))
     files = [one for one in found if one.kind == "file"]
-    return Contents(
+    return FolderContents(
         _told_by(folder),
         files=len(files),
         bytes=sum(one.bytes for one in files),
@@ -68,10 +68,11 @@ def contents(folder: Path) -> Contents:
 def remove(folder: Path, asked_about: tuple[int, int], *, force: bool = False) -> tuple[str, ...]:
     """Removes the experiment and returns what is left, the folder with it: what tl-tui does not make there.
 
-    Of a link only the link is removed. ``asked_about``: the folder of :class:`Contents`. ``SpecError`` where it is
-    another one now, and as in :func:`contents`; :class:`LogBusyError` where a process writes the experiment's log, or
-    one on another host may (``force``: it does not); ``OSError`` where something cannot be removed: the log is the last
-    to go.
+    Of a link only the link is removed. ``asked_about``: the folder of :class:`FolderContents`.
+
+    ``UserError`` where it is another one now, and as in :func:`contents`; :class:`LogBusyError` where a process writes
+    the experiment's log, or one on another host may (``force``: it does not); ``OSError`` where something cannot be
+    removed: the log is the last to go.
     """
     runs = _runs(folder)
     if folder.is_symlink():
@@ -105,21 +106,21 @@ def _told_by(folder: Path) -> tuple[int, int]:
 
 def _check_same(folder: Path, asked_about: tuple[int, int]) -> None:
     if _told_by(folder) != asked_about:
-        raise SpecError(f"{folder}: another folder has taken its place since you were asked; look again")
+        raise UserError(f"{folder}: another folder has taken its place since you were asked; look again")
 
 
 def _runs(folder: Path) -> frozenset[str]:
     """The names of the experiment's runs; none where its log is damaged and nothing else tells them.
 
-    ``SpecError`` where nothing tells that tl-tui made the folder: other programs may write an ``events.jsonl`` too.
+    ``UserError`` where nothing tells that tl-tui made the folder: other programs may write an ``events.jsonl`` too.
     """
     try:
         return frozenset(run.name for run in planned_runs(requested_experiment(folder)))
-    except SpecError:
+    except UserError:
         with suppress(FileNotFoundError), (folder / EVENTS).open("rb") as log:
             if log.read(len(FIRST)).startswith(FIRST):
                 return frozenset()
-        raise SpecError(
+        raise UserError(
             f"{folder}: nothing in it tells that tl-tui made it; look at it, and remove it by hand"
         ) from None
 

@@ -12,18 +12,18 @@ import torch
 from engine.data.cross_validation import Division, fold_of, pooled
 from engine.data.dataset import DataSet, Unreadable
 from engine.data.prepare import prepare
-from engine.data.prepared import Part, Prepared
+from engine.data.prepared import Prepared, PreparedPart
 from engine.data.splits import fold_seed, folds
 from engine.devices.memory_probe import MemoryProbe
 from engine.devices.meters import Meters
+from engine.errors import ChangedError
 from engine.logs import events as ev
 from engine.logs.events import Event
 from engine.models.weights import Pretrained, WeightsError, fetch, fetched
 from engine.progress import as_events
 from engine.specs.spec import Arithmetic, Experiment, PlannedRun
-from engine.specs.toml import SpecError
 from engine.text import listed, shown
-from engine.training.features import FeatureStore
+from engine.training.feature_store import FeatureStore
 
 NAMED = 1000
 """Images that cannot be read are named one by one up to so many; more are counted."""
@@ -54,10 +54,6 @@ class Shared:
     backbones: set[str]
     prepared: dict[int, Prepared] = field(default_factory=dict)
     divisions: dict[tuple[int, int], Division] = field(default_factory=dict)
-
-
-class ChangedError(SpecError):
-    """An experiment cannot go on as it began, since what it began with has changed; the text is one line."""
 
 
 def images_of(shared: Shared, planned: PlannedRun, side: int) -> Generator[Event, None, Prepared]:
@@ -134,7 +130,7 @@ def weights_of(shared: Shared, planned: PlannedRun) -> Generator[Event, None, Pr
     return (yield from as_events(work, "weights", shared.meters.clock, planned.name))
 
 
-def _vanished(dataset: DataSet, val: Part) -> list[str]:
+def _vanished(dataset: DataSet, val: PreparedPart) -> list[str]:
     """The classes of which there are validation images, but none that can be read."""
     gone = {sample.label for sample in dataset.val}.difference(val.labels.tolist())
     return [dataset.classes[label] for label in sorted(gone)]

@@ -7,10 +7,10 @@ from pathlib import Path
 
 import pytest
 
+from engine.errors import UserError
 from engine.files import write_text
-from engine.folders.note import LONGEST, read_note, write_note
+from engine.history.note import LONGEST, read_note, write_note
 from engine.logs.folder import NOTE
-from engine.specs.toml import SpecError
 from tests.engine.disks import mounted, remount
 
 
@@ -29,7 +29,7 @@ def test_a_note_is_one_line_and_an_empty_one_is_none(tmp_path: Path) -> None:
 @pytest.mark.parametrize("text", ["x" * (LONGEST + 1), "\udcff"])
 def test_what_cannot_be_kept_leaves_the_present_one(text: str, tmp_path: Path) -> None:
     write_note(tmp_path, "first")
-    with pytest.raises(SpecError, match="the note"):
+    with pytest.raises(UserError, match="the note"):
         write_note(tmp_path, text)
     assert read_note(tmp_path) == "first" and [path.name for path in tmp_path.iterdir()] == [NOTE]
 

@@ -1,4 +1,4 @@
-"""What a strategy came to over all its runs."""
+"""A strategy's measures over all its runs: mean, standard deviation and range. Imports without numpy."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from statistics import mean, stdev
 from msgspec import Struct
 
 from engine.comparison.columns import columns, with_result
-from engine.comparison.parts import PARTS
+from engine.comparison.measured_parts import PART_WORDS
 from engine.comparison.rows import Comparison, Row, of_part
 from engine.comparison.score_names import SCORES
 
@@ -58,7 +58,7 @@ def summaries(comparison: Comparison) -> tuple[StrategySummary, ...]:
 
 def _measures(rows: Sequence[Row]) -> dict[str, Spread]:
     values: dict[str, list[float | None]] = {name: [getattr(row, name) for row in rows] for name in ROW_MEASURES}
-    for part in PARTS:
+    for part in PART_WORDS:
         scores = [of_part(row, part).scores for row in rows]
         values |= {f"{part}_{kind.name}": [getattr(one, kind.name, None) for one in scores] for kind in SCORES}
     return {name: spread for name, spread in _spreads(values).items() if spread is not None}

@@ -8,11 +8,11 @@ from pathlib import Path
 import msgspec
 
 from engine import cache
-from engine.folders.history import FREQUENT
+from engine.errors import UserError
+from engine.history.experiment_state import FREQUENT
 from engine.logs.events import AnyEvent
 from engine.logs.folder import EVENTS, experiments
 from engine.logs.log import LineReader
-from engine.specs.toml import SpecError
 from engine.states.forecast import RunCost, run_costs
 
 NEWEST = 50
@@ -26,12 +26,12 @@ def earlier_costs(out: Path) -> list[RunCost]:
         with suppress(OSError):
             found += run_costs(LineReader[AnyEvent](folder / EVENTS, AnyEvent, FREQUENT).read())
     if _cache_is_empty():  # then nothing that they prepared is found again
-        found = [msgspec.structs.replace(cost, images=cost.images._replace(path="")) for cost in found]
+        found = [msgspec.structs.replace(cost, data=cost.data._replace(path="")) for cost in found]
     return found
 
 
 def _cache_is_empty() -> bool:
     try:
         return not (cache.limit() and cache.entries())
-    except (OSError, SpecError):
+    except (OSError, UserError):
         return True

@@ -8,8 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from engine.folders import history
-from engine.folders.note import write_note
+from engine.history import experiment_state, summaries
+from engine.history.experiment_state import Status, read_state, status
+from engine.history.note import write_note
 from engine.logs import events as ev
 from engine.logs.folder import EVENTS, experiments, slug
 from engine.logs.log import EventLog
@@ -64,7 +65,7 @@ def test_a_finished_experiment(tmp_path: Path) -> None:
         epoch(second, 1, 0.7, is_best=True),
         ev.ExperimentFinished(end="finished"),
     )
-    found = history.summary(folder)
+    found = summaries.summary(folder)
     assert (found.status, found.data, found.seeds, found.strategies) == (
         "finished",
         "ants-bees",
@@ -82,9 +83,9 @@ def test_without_a_last_event_it_is_running_while_its_writer_lives(tmp_path: Pat
     folder.mkdir()
     with EventLog(folder) as log:
         log.append(start())
-        before = history.summaries(tmp_path)
+        before = summaries.summaries(tmp_path)
         assert [found.status for found in before] == ["running"]
-    assert [found.status for found in history.iter_summaries(tmp_path, before)] == ["interrupted"]
+    assert [found.status for found in summaries.iter_summaries(tmp_path, before)] == ["interrupted"]
 
 
 def test_it_is_paused_until_it_goes_on_or_its_writer_is_gone(tmp_path: Path) -> None:
@@ -95,15 +96,15 @@ def test_it_is_paused_until_it_goes_on_or_its_writer_is_gone(tmp_path: Path) -> 
         log.append(start())
         for action in ("pause", "resume", "pause"):
             log.append(ev.CommandApplied(action=action, run=""))
-            seen.append(history.summary(folder).status)
-    assert [*seen, history.summary(folder).status] == ["paused", "running", "paused", "interrupted"]
+            seen.append(summaries.summary(folder).status)
+    assert [*seen, summaries.summary(folder).status] == ["paused", "running", "paused", "interrupted"]
 
 
 def test_a_failed_run_makes_it_failed_and_says_why(tmp_path: Path) -> None:
     run = f"{DEFAULT_STRATEGIES[0]}-0"
     failed = ev.RunFailed(run=run, kind="MemoryError", message="out of memory")
     folder = write(tmp_path, "a", start(), failed, ev.ExperimentFinished(end="finished"))
-    found = history.summary(folder)
+    found = summaries.summary(folder)
     assert found.status == "failed"
     assert found.problem == f"{run}: out of memory"
 
@@ -113,7 +114,7 @@ def test_time_counts_to_the_last_sign_of_life(tmp_path: Path) -> None:
     with (folder / EVENTS).open("ab") as log:
         log.write(b'{"event":"MemorySampled","elapsed":41.5,"memory":{"rss":1,"peak_rss":1}}\n')
         log.write(b'{"event":"MemorySampled","elapsed":99')
-    assert history.summary(folder).seconds == 41.5
+    assert summaries.summary(folder).seconds == 41.5
 
 
 @pytest.mark.parametrize(
@@ -127,7 +128,7 @@ def test_time_counts_to_the_last_sign_of_life(tmp_path: Path) -> None:
 def test_a_log_that_tells_nothing_is_damaged(tmp_path: Path, content: bytes, problem: str) -> None:
     (tmp_path / "a").mkdir()
     (tmp_path / "a" / EVENTS).write_bytes(content)
-    (found,) = history.summaries(tmp_path)
+    (found,) = summaries.summaries(tmp_path)
     assert (found.status, found.problem) == ("damaged", problem)
 
 
@@ -136,15 +137,15 @@ def test_what_had_not_begun_is_interrupted(tmp_path: Path) -> None:
     folder.mkdir()
     (folder / "experiment.toml").touch()
     (folder / EVENTS).touch()
-    (found,) = history.summaries(tmp_path)
+    (found,) = summaries.summaries(tmp_path)
     assert (found.status, found.problem, found.strategies) == ("interrupted", "it had not started", ())
 
 
 @pytest.mark.parametrize(
-    "read", [lambda folder: history.status(history.read_state(folder)), lambda folder: history.summary(folder).status]
+    "read", [lambda folder: status(read_state(folder)), lambda folder: summaries.summary(folder).status]
 )
 def test_whose_writer_ended_it_while_it_was_being_read_is_not_interrupted(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, read: Callable[[Path], history.Status]
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, read: Callable[[Path], Status]
 ) -> None:
     folder = write(tmp_path, "a", start())
 
@@ -154,13 +155,13 @@ def test_whose_writer_ended_it_while_it_was_being_read_is_not_interrupted(
         return False
 
     assert read(folder) == "interrupted"
-    monkeypatch.setattr(history, "is_being_written", ends_now)
+    monkeypatch.setattr(experiment_state, "is_being_written", ends_now)
     assert read(folder) == "finished"
 
 
 def test_a_log_that_is_a_folder_is_damaged(tmp_path: Path) -> None:
     (tmp_path / "a" / EVENTS).mkdir(parents=True)
-    (found,) = history.summaries(tmp_path)
+    (found,) = summaries.summaries(tmp_path)
     assert found.status == "damaged"
     assert found.problem.startswith("cannot be read: ")
 
@@ -169,23 +170,23 @@ def test_damaged_lines_are_counted(tmp_path: Path) -> None:
     folder = write(tmp_path, "a", start(), ev.ExperimentFinished(end="stopped"))
     with (folder / EVENTS).open("ab") as log:
         log.write(b"nonsense\n")
-    found = history.summary(folder)
+    found = summaries.summary(folder)
     assert (found.status, found.problem) == ("stopped", "1 line of the log could not be read")
 
 
 def test_only_what_changed_is_read_again(tmp_path: Path) -> None:
     for name in ("a-20260101-000000", "b-20260102-000000"):
         write(tmp_path, name, start(name), ev.ExperimentFinished(end="finished"))
-    before = history.summaries(tmp_path)
+    before = summaries.summaries(tmp_path)
     assert [found.data for found in before] == ["b-20260102-000000", "a-20260101-000000"]
     changed = tmp_path / "a-20260101-000000" / EVENTS
     changed.write_bytes(b"")
     os.utime(changed, ns=(1, 1))
-    after = [*history.iter_summaries(tmp_path, before)]
+    after = [*summaries.iter_summaries(tmp_path, before)]
     assert after[0] is before[0]
     assert after[1].status == "damaged"
     write_note(after[0].folder, "which one it was")
-    noted = [*history.iter_summaries(tmp_path, after)]
+    noted = [*summaries.iter_summaries(tmp_path, after)]
     assert [found.note for found in noted] == ["which one it was", ""]
     assert noted[0].data == before[0].data and noted[1] is after[1]
 
@@ -198,12 +199,12 @@ def test_the_newest_comes_first_also_within_a_second(tmp_path: Path) -> None:
 
 
 def test_no_folder_no_experiments(tmp_path: Path) -> None:
-    assert history.summaries(tmp_path / "none") == []
+    assert summaries.summaries(tmp_path / "none") == []
 
 
 def test_the_runs_of_a_strategy_with_folds(tmp_path: Path) -> None:
     first, second = (epoch(f"{DEFAULT_STRATEGIES[0]}-0-fold-{number}", 1, 0.9, is_best=True) for number in (1, 2))
-    found = history.summary(write(tmp_path, "folds", start(folds=2), first, second))
+    found = summaries.summary(write(tmp_path, "folds", start(folds=2), first, second))
     assert found.folds == 2
     assert found.reached[DEFAULT_STRATEGIES[0]] == (0.9, 0.9)
 
@@ -211,7 +212,7 @@ def test_the_runs_of_a_strategy_with_folds(tmp_path: Path) -> None:
 @pytest.mark.parametrize(("kind", "unsaved"), [("writing", True), ("out of memory", False)])
 def test_what_could_not_be_written_can_be_made_up_for(kind: str, unsaved: bool, tmp_path: Path) -> None:
     failed = ev.RunFailed(run=f"{DEFAULT_STRATEGIES[0]}-0", kind=kind, message="no room")
-    found = history.summary(write(tmp_path, "full", start(seeds=(0,)), failed, ev.ExperimentFinished(end="finished")))
+    found = summaries.summary(write(tmp_path, "full", start(seeds=(0,)), failed, ev.ExperimentFinished(end="finished")))
     assert (found.status, found.unsaved) == ("failed", unsaved)
 
 

@@ -7,15 +7,14 @@ import torch
 import torchvision
 from torch import nn
 
-from engine.models import cost
 from engine.models.backbones import build, default_weights
-from engine.models.cost import multiply_adds
+from engine.models.multiply_adds import multiply_adds
 from engine.models.trainable import state_hash
 
 
 @pytest.fixture(autouse=True)
 def _nothing_counted(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(cost, "_counted", {})
+    monkeypatch.setattr("engine.models.multiply_adds._counted", {})
 
 
 @pytest.mark.parametrize(
@@ -54,7 +53,7 @@ def test_a_larger_image_costs_more_and_is_counted_once(monkeypatch: pytest.Monke
     network = build("resnet18", 2, "all", None, 0)
     small, large = (multiply_adds(network.module, "resnet18", 2, size) for size in (64, 128))
     assert large == pytest.approx(4 * small, rel=0.01)
-    monkeypatch.setattr(cost, "_count", None)
+    monkeypatch.setattr("engine.models.multiply_adds._count", None)
     assert multiply_adds(network.module, "resnet18", 2, 64) == small
 
 

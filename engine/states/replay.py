@@ -1,4 +1,4 @@
-"""How events make the state of an experiment: a fold over its log. Pure; imports without torch."""
+"""From an experiment's events to its state: its log, replayed. Pure; imports without torch."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ MEMORY_POINTS = 400
 """Memory samples kept of a run; when there are more, every second one is dropped."""
 
 
-def fold(events: Iterable[AnyEvent], state: ExperimentState | None = None) -> ExperimentState:
+def replay(events: Iterable[AnyEvent], state: ExperimentState | None = None) -> ExperimentState:
     """The state after these events, starting from ``state`` or from nothing.
 
     Takes time in proportion to the events: a run's epochs, and the warnings, are put together at the end, not copied

@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from engine import cache
-from engine.folders import costs
-from engine.folders.costs import earlier_costs
+from engine.history import run_costs
+from engine.history.run_costs import earlier_costs
 from engine.logs.folder import EVENTS
 from engine.specs.strategy import Strategy
 from tests.engine.known_costs import DATA, log
@@ -36,7 +36,7 @@ def test_the_newest_come_first_and_what_cannot_be_read_tells_nothing(
     (out / "a-20260104-000000").mkdir()
     (out / "a-20260104-000000" / EVENTS).write_bytes(b'{"event":"ExperimentStarted"\n\xff\n' * 3)
     assert [cost.strategy.name for cost in earlier_costs(out)] == ["extracted", "extracted", "tuned"]
-    monkeypatch.setattr(costs, "NEWEST", 3)
+    monkeypatch.setattr(run_costs, "NEWEST", 3)
     assert [cost.strategy.name for cost in earlier_costs(out)] == ["extracted", "extracted"]
     assert earlier_costs(tmp_path / "nowhere") == []
 
@@ -48,7 +48,7 @@ def test_nothing_is_found_again_in_a_cache_that_is_empty_or_not_wanted(
 
     def path() -> str:
         [cost] = earlier_costs(tmp_path / "runs")
-        return cost.images.path
+        return cost.data.path
 
     assert path() == ""
     kept()

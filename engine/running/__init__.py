@@ -1,0 +1,1 @@
+"""Running an experiment: all its runs, one after the other, against its log."""
