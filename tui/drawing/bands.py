@@ -12,7 +12,7 @@ from engine.text import shown
 from engine.units import percent
 from tui.drawing.curves import accuracy_axis, drawn, epoch_axis, epochs_of, rounded_up
 from tui.drawing.plot import Curves, Point, Series
-from tui.drawing.theme import AMBER, BLUE, GREY, ROSE, colour_of
+from tui.drawing.theme import AMBER, BLUE, GREY, ROSE, strategy_colours
 
 Value = Callable[[EpochFinished], float]
 Band = tuple[tuple[float, float, float], ...]
@@ -31,11 +31,12 @@ def accuracy(runs: Sequence[RunState]) -> Curves:
 def together(strategies: Sequence[tuple[str, Sequence[RunState]]]) -> Curves:
     """Validation accuracy of every strategy by epoch, 0..1: means over its runs, with bands where there are several."""
     series, lowest, spans = [], list[float](), [epoch_axis(0)]
-    for number, (name, runs) in enumerate(strategies):
+    colours = strategy_colours(name for name, _ in strategies)
+    for name, runs in strategies:
         points, band = _over(runs, lambda epoch: epoch.val.accuracy)
         lowest += [value for _, value in points] + [low for _, low, _ in band]
         spans.append(_epochs(runs))
-        series.append(Series(shown(name, 40), points, colour_of(number), band=band))
+        series.append(Series(shown(name, 40), points, colours[name], band=band))
     return Curves("validation accuracy", tuple(series), max(spans), accuracy_axis(lowest), "{:.0%}".format)
 
 

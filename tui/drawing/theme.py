@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from textual.theme import Theme
 
 from engine.data.findings import Level
@@ -19,7 +21,7 @@ GREEN: Colour = (143, 192, 138)
 ROSE: Colour = (217, 120, 138)
 VIOLET: Colour = (160, 140, 200)
 COLOURS: tuple[Colour, ...] = (BLUE, GREEN, AMBER, ROSE, VIOLET, GREY)
-"""Of things side by side."""
+"""Of strategies side by side."""
 
 
 def rgb(colour: Colour) -> str:
@@ -73,9 +75,11 @@ LEVELS: dict[Level, tuple[str, str]] = {
 """How what was found in data is marked: the sign, and its style."""
 
 
-def colour_of(number: int) -> Colour:
-    """Of the strategy that comes so many places after the first, wherever it is shown."""
-    return COLOURS[number % len(COLOURS)]
+def strategy_colours(names: Iterable[str]) -> dict[str, Colour]:
+    """The colour that each strategy has wherever it is shown. ``names``: of all that are compared or train together, in
+    the order of their runs, each once or more often.
+    """
+    return {name: COLOURS[place % len(COLOURS)] for place, name in enumerate(dict.fromkeys(names))}
 
 
 STYLES: dict[Condition, str] = {

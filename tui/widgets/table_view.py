@@ -16,8 +16,13 @@ from tui.widgets.chart import Chart
 from tui.widgets.comparison_table import ComparisonTable
 from tui.widgets.dialogs import reading_width
 from tui.widgets.view import View
+from tui.words.headline import difference, headline
 from tui.words.spec_differences import SpecDifference, side_by_side, spec_differences
 
+AROUND = 6
+"""Rows of the screen that are neither the verdict's nor a strategy's: tabs, keys, the table's head and foot, a gap."""
+FEWEST = 6
+"""Rows of strategies and runs that are left room in any window but the lowest."""
 TALL = 30
 """Rows of the screen from which on there is room below the table, and above it for more than the verdict."""
 
@@ -66,21 +71,31 @@ class TableView(View):
 
     def in_full(self) -> Text:
         """All the words, and in what the strategies differ."""
-        text = self.verdict.copy()
+        width = reading_width(self.screen.size.width)
+        text = self._answer(width).append("\n").append_text(self.verdict)
         if self.compared is not None and (found := _differences(self.compared)):
             text.append("\n\nSettings that differ\n", "bold")
-            width = reading_width(self.screen.size.width)
             text.append_text(side_by_side(self.compared.strategies, found, width))
         return text
+
+    def _answer(self, width: int) -> Text:
+        """The lines above the verdict: the answer, and the difference that it tells of as a picture."""
+        if self.compared is None:
+            return Text()
+        comparison = self.compared.comparison
+        lines = (headline(comparison, width), difference(comparison, width))
+        return Text("\n").join([*(line for line in lines if line is not None), Text()])
 
     def fit(self) -> None:
         """Shows above and below the table what the screen has room for."""
         if self.compared is None:
             return
         width, height = self.screen.size
-        rows = max(3, height * 4 // 10)
+        rows = max(height * 4 // 10, height - AROUND - max(FEWEST, len(self.compared.strategies)))
         self.words.styles.max_height = rows
-        said = shortened(self.verdict if height >= TALL else self.brief, max(20, width - 2), rows)
+        answer, verdict = self._answer(max(20, width - 2)), self.verdict if height >= TALL else self.brief
+        text = answer.append("\n" if height >= TALL else "").append_text(verdict)
+        said = shortened(text, max(20, width - 2), rows)
         if self.words.content != said:
             self.words.update(said)
         self._place_table()
