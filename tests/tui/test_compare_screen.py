@@ -26,6 +26,7 @@ from engine.specs.strategy import changed_strategy
 from tests.tui import logs, predicted
 from tests.tui.conftest import NAME, idle, opened, text_of, until
 from tui.app import TlTui
+from tui.drawing.theme import BLUE, COLOURS, GREEN, GREY, ROSE, rgb
 from tui.errors import app_log
 from tui.messages import CompareFailed, ComparisonMade
 from tui.screens.compare import CompareScreen
@@ -35,6 +36,7 @@ from tui.widgets import mistakes
 from tui.widgets.dialogs import Pick, Reading, Tick
 from tui.widgets.mistakes import MistakesView
 from tui.widgets.picture import Picture
+from tui.widgets.run_pane import RunPane
 from tui.work import comparing
 from tui.work.comparing import compare_all
 from tui.work.finding_mistakes import MistakeQuery, MistakeResult, find
@@ -182,6 +184,49 @@ async def test_strategies_are_unfolded_and_folded(app: TlTui, folder: Path) -> N
         await pilot.press("down", "down", "space")
         assert names(app) == ["resnet18-finetune", "mobilenetv3-extract"]
         assert screen.table.cursor == 0, "of a run, its strategy's are hidden"
+
+
+def colours_of(app: TlTui, text: str) -> set[str]:
+    """Of the pieces of the screen that begin with this text, those colours that strategies have."""
+    pieces = (piece for strip in app.screen._compositor.render_strips() for piece in strip)
+    found = {
+        piece.style.color.get_truecolor().hex
+        for piece in pieces
+        if piece.text.strip().startswith(text) and piece.style is not None and piece.style.color is not None
+    }
+    return found & {rgb(colour) for colour in COLOURS if colour != GREY}
+
+
+async def test_a_strategy_has_one_colour_in_every_window(app: TlTui, folder: Path) -> None:
+    tuned, extract = "resnet18-finetune", "mobilenetv3-extract"
+    async with app.run_test(size=(120, 40)) as pilot:
+        screen = await compare(pilot, app, folder)
+
+        async def is_coloured(*keys: str, tuned_too: bool = True) -> None:
+            await pilot.press(*keys)
+            await idle(pilot)
+            assert colours_of(app, extract) == {rgb(GREEN)}, keys
+            assert colours_of(app, tuned) == ({rgb(BLUE)} if tuned_too else set()), keys
+
+        await is_coloured("s")  # the second strategy comes first, in the table and in the mistakes
+        await is_coloured("v")
+        await is_coloured("escape", "d")
+        wrong = {rgb(ROSE)}
+        assert colours_of(app, "A") - wrong == {rgb(GREEN)} and colours_of(app, "B") - wrong == {rgb(BLUE)}
+        await is_coloured("escape", "m")
+        await pilot.press("escape", "up")
+        await is_coloured("enter", tuned_too=False)
+        assert screen.detail.charts[0].curves is not None
+        assert [series.colour for series in screen.detail.charts[0].curves.series] == [GREY, GREEN]
+        await is_coloured("end", *["pagedown"] * 3)  # to the matrices
+        await pilot.press("escape", "t")
+        await idle(pilot)
+        assert colours_of(app, "B") == {rgb(GREEN)} and colours_of(app, "A") == {rgb(BLUE)}
+        await pilot.press("2")
+        panes = app.screen.query(RunPane)
+        await until(pilot, lambda: all(pane.charts[0].curves is not None for pane in panes))
+        drawn = [pane.charts[0].curves.series[1].colour for pane in panes if pane.charts[0].curves is not None]
+        assert set(drawn) == {BLUE, GREEN}
 
 
 async def test_columns_are_chosen_and_sort_and_another_experiment_begins_at_the_first(

@@ -28,6 +28,7 @@ from tests.tui.conftest import NAME, text_of, until
 from tests.tui.test_compare_screen import compare, images, several_seeds
 from tui.app import TlTui
 from tui.compared import compared
+from tui.drawing.theme import BLUE, GREEN
 from tui.screens.compare import CompareScreen
 from tui.widgets.cells import MatrixCells
 from tui.widgets.confusion import ConfusionView
@@ -193,11 +194,11 @@ def test_what_was_not_saved_is_no_number(tmp_path: Path) -> None:
     cell = Cell("ants", "bees")
     found = find(MistakeQuery((((tmp_path, "one"),), ((tmp_path, "other"),)), cell))
     assert len(found.found) == 1
-    assert "predictions not saved" in (said := head(["one", "other"], found, "", None, 80).plain)
+    assert "predictions not saved" in (said := head(["one", "other"], (BLUE, GREEN), found, "", None, 80).plain)
     assert "right" not in said
     found = find(MistakeQuery((((tmp_path, "other"),),), cell))
     assert "not saved" in found.problem
-    assert head(["other"], found, "", None, 80).plain.split() == ["A", "other"]
+    assert head(["other"], (BLUE,), found, "", None, 80).plain.split() == ["A", "other"]
 
 
 def test_what_cannot_be_read_now_is_not_said_to_be_damaged(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

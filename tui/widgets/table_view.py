@@ -10,7 +10,7 @@ from textual.containers import Horizontal
 from textual.widgets import Static
 
 from tui.compared import Compared
-from tui.drawing import bands
+from tui.drawing import curves
 from tui.drawing.theme import GREY, rgb
 from tui.widgets.chart import Chart
 from tui.widgets.comparison_table import ComparisonTable
@@ -111,7 +111,7 @@ class TableView(View):
         text = side_by_side(compared.strategies, found, width)
         if text != self.differences.content:
             self.differences.update(text)
-        self.chart.curves = bands.together([(name, compared.runs_of(name)) for name in compared.strategies])
+        self.chart.curves = curves.together([(name, compared.runs_of(name)) for name in compared.strategies])
 
     @on(ComparisonTable.Moved)
     def _place_table(self) -> None:
