@@ -137,7 +137,9 @@ class ConfusionView(View):
             title.append(next((said for said in ways if len(said) <= room), f" · {kind}"), rgb(GREY))
         self.title.update(title)
         if made is not None and self.cell is not None:
-            self.cells.put_all(made, self.cell, self.size.width - 2)
+            colours = self.compared.colours
+            every = [(matrix(one, self.part, scores), colours[one.title]) for one, scores in self._beside]
+            self.cells.put_all(every, self.cell, self.size.width - 2)
             self.pairs.put_all(self.cell)
             self._say()
         if had_focus:
