@@ -26,7 +26,7 @@ from engine.specs.strategy import changed_strategy
 from tests.tui import logs, predicted
 from tests.tui.conftest import NAME, idle, opened, text_of, until
 from tui.app import TlTui
-from tui.drawing.theme import BLUE, COLOURS, GREEN, GREY, ROSE, rgb
+from tui.drawing.theme import BLUE, COLOURS, CURSOR, GREEN, GREY, ROSE, rgb
 from tui.errors import app_log
 from tui.messages import CompareFailed, ComparisonMade
 from tui.screens.compare import CompareScreen
@@ -578,6 +578,20 @@ async def test_of_a_single_run_the_worst_images_and_of_none_a_word(app: TlTui, t
         await pilot.press("w")
         await until(pilot, lambda: "resnet18-finetune has no result yet" in text_of(app))
         assert screen.view == "table"
+
+
+async def test_a_window_to_choose_from_marks_its_line_as_the_table_does(app: TlTui, folder: Path) -> None:
+    def under_cursor(text: str) -> set[str]:
+        pieces = [piece for strip in app.screen._compositor.render_strips() for piece in strip if text in piece.text]
+        return {piece.style.bgcolor.get_truecolor().hex for piece in pieces if piece.style and piece.style.bgcolor}
+
+    async with app.run_test(size=(80, 24)) as pilot:
+        await compare(pilot, app, folder)
+        assert rgb(CURSOR) in under_cursor("resnet18-finetune")
+        await pilot.press("m", "r")
+        await until(pilot, lambda: isinstance(app.screen, Pick))
+        assert rgb(CURSOR) in under_cursor("resnet18-finetune")
+        assert rgb(CURSOR) not in under_cursor("mobilenetv3-extract")
 
 
 async def test_other_runs_are_chosen_to_disagree(app: TlTui, folder: Path) -> None:

@@ -137,6 +137,20 @@ def test_an_interval_is_one_column(comparison: Comparison) -> None:
     assert interval.number(rows) == low
 
 
+def test_an_interval_is_worked_out_once_however_often_the_table_asks(
+    comparison: Comparison, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It takes milliseconds, and the keys wait for a table that is sorted or unfolded."""
+    asked: list[object] = []
+    monkeypatch.setattr("tui.measures.interval", lambda rows, *_: asked.append(rows) or (0.25, 0.5))
+    found = measures(comparison)
+    unfolded = frozenset(row.strategy for row in comparison.runs)
+    for best_first in (True, False, True):
+        made = lines(comparison, found, unfolded, Order("95 % CI", best_first))
+        assert {found[1].cell(line.column.rows) for line in made} == {"25.0–50.0"}
+    assert len(asked) == len(made) == 8, "two strategies, and three runs of each"
+
+
 def test_there_is_one_interval_of_one_accuracy(comparison: Comparison) -> None:
     """Five folds of 30 images tell more than one of them: as much as their 150 images."""
     accuracies = [29 / 30, 28 / 30, 27 / 30, 29 / 30, 30 / 30]

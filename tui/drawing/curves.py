@@ -12,7 +12,7 @@ from engine.states.state import RunState
 from engine.text import shown
 from engine.units import duration, percent, size
 from tui.drawing.plot import Curves, Point, Series, steps
-from tui.drawing.theme import AMBER, BLUE, GREEN, GREY, ROSE, Colour, strategy_colours
+from tui.drawing.theme import AMBER, BLUE, GREY, ROSE, Colour, strategy_colours
 
 Band = tuple[tuple[float, float, float], ...]
 MEMORY_SERIES: tuple[tuple[str, Callable[[Memory], int | None], Colour, bool], ...] = (
@@ -103,8 +103,10 @@ def learning_rate(run: RunState) -> Curves:
     )
 
 
-def memory(run: RunState) -> Curves:
-    """Memory by seconds since the run's first sample: the card's where there is one, else the process's."""
+def memory(run: RunState, colour: Colour) -> Curves:
+    """Memory by seconds since the run's first sample: the card's where there is one, else the process's alone, in the
+    strategy's ``colour``.
+    """
     points = run.memory
     began = points[0].elapsed if points else 0.0
     if points and points[-1].memory.allocated is not None:
@@ -116,7 +118,7 @@ def memory(run: RunState) -> Curves:
     elif points:
         rss = _memory_points(run, lambda memory: memory.rss, began)
         peak = max(point.memory.peak_rss for point in points)
-        series = (Series("process RSS", rss, GREEN, value=f"{size(rss[-1][1])}, peak {size(peak)}"),)
+        series = (Series("process RSS", rss, colour, value=f"{size(rss[-1][1])}, peak {size(peak)}"),)
     else:
         series = ()
     top = max((value for part in series for _, value in part.points), default=1.0)
@@ -159,7 +161,7 @@ CHARTS: tuple[tuple[Callable[[RunState, Colour], Curves], Callable[[RunState], o
     (lambda run, colour: accuracy([run], colour), _of_epochs),
     (lambda run, colour: loss([run], colour), _of_epochs),
     (lambda run, _: learning_rate(run), _of_rates),
-    (lambda run, _: memory(run), _of_memory),
+    (memory, _of_memory),
 )
 """The charts of a run in their order: its curves, of which the strategy has its colour, and what of the run they are
 made of.

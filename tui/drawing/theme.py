@@ -14,6 +14,9 @@ GROUND: Colour = (18, 21, 27)
 """What everything stands on."""
 LINE: Colour = (58, 65, 80)
 """Of what only divides or waits to be filled."""
+CURSOR: Colour = (42, 51, 66)
+"""Behind the line that keys act on; it leaves its colours to the text."""
+CURSOR_UNFOCUSED: Colour = (30, 36, 46)
 BLUE: Colour = (122, 162, 214)
 GREY: Colour = (136, 144, 160)
 AMBER: Colour = (217, 178, 111)
@@ -42,6 +45,7 @@ THEME = Theme(
     surface="#181c24",
     panel="#20252f",
     variables={
+        "cursor": rgb(CURSOR),
         "scrollbar": rgb(LINE),
         "scrollbar-hover": "#4d566a",
         "scrollbar-active": rgb(BLUE),

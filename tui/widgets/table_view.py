@@ -16,7 +16,7 @@ from tui.widgets.chart import Chart
 from tui.widgets.comparison_table import ComparisonTable
 from tui.widgets.dialogs import reading_width
 from tui.widgets.view import View
-from tui.words.headline import difference, headline
+from tui.words.headline import Answer, difference, headline
 from tui.words.spec_differences import SpecDifference, side_by_side, spec_differences
 
 AROUND = 6
@@ -28,7 +28,9 @@ TALL = 30
 
 
 class TableView(View):
-    """Set ``verdict`` and ``brief``, the part of it that says the most, before a comparison is shown."""
+    """Set the ``answer``, the ``verdict``, and ``brief``, the part of it that says the most, before a comparison is
+    shown.
+    """
 
     DEFAULT_CSS = """
     TableView { padding: 0 1; }
@@ -48,6 +50,7 @@ class TableView(View):
         self.below = Horizontal(self.differences, self.chart, id="compare-below")
         self.foot = Static(markup=False, id="compare-foot")
         self.compared: Compared | None = None
+        self.answer: Answer | None = None
         self.verdict, self.brief = Text(), Text()
 
     def compose(self) -> ComposeResult:
@@ -80,10 +83,9 @@ class TableView(View):
 
     def _answer(self, width: int) -> Text:
         """The lines above the verdict: the answer, and the difference that it tells of as a picture."""
-        if self.compared is None:
+        if self.answer is None:
             return Text()
-        comparison = self.compared.comparison
-        lines = (headline(comparison, width), difference(comparison, width))
+        lines = headline(self.answer, width), difference(self.answer, width)
         return Text("\n").join([*(line for line in lines if line is not None), Text()])
 
     def fit(self) -> None:
@@ -93,8 +95,8 @@ class TableView(View):
         width, height = self.screen.size
         rows = max(height * 4 // 10, height - AROUND - max(FEWEST, len(self.compared.strategies)))
         self.words.styles.max_height = rows
-        answer, verdict = self._answer(max(20, width - 2)), self.verdict if height >= TALL else self.brief
-        text = answer.append("\n" if height >= TALL else "").append_text(verdict)
+        text = self._answer(max(20, width - 2)).append("\n" if height >= TALL else "")
+        text.append_text(self.verdict if height >= TALL else self.brief)
         said = shortened(text, max(20, width - 2), rows)
         if self.words.content != said:
             self.words.update(said)

@@ -20,6 +20,7 @@ from tui.compared import compared
 from tui.drawing.theme import AMBER, BLUE, rgb, strategy_colours
 from tui.errors import in_words
 from tui.messages import CompareFailed, ComparisonMade
+from tui.words.headline import answer
 
 Marks = Mapping[Path, frozenset[str] | None]
 """Experiments that are compared, by folder, and of each which runs: None for all."""
@@ -34,7 +35,7 @@ def compare_all(
     if not comparison.runs:
         return CompareFailed("\n".join(left_out) or "Nothing marked has a result yet.")
     brief = words(comparison, len(marks), left_out)
-    return ComparisonMade(compared(comparison, sources), brief + in_favour(comparison), brief)
+    return ComparisonMade(compared(comparison, sources), answer(comparison), brief + in_favour(comparison), brief)
 
 
 def export_all(state: ExperimentState, folder: Path | None, marks: Marks, positive: str | None, out: Path) -> str:
