@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import re
 import shutil
 import threading
 from collections.abc import Callable
@@ -227,6 +228,44 @@ async def test_a_strategy_has_one_colour_in_every_window(app: TlTui, folder: Pat
         await until(pilot, lambda: all(pane.charts[0].curves is not None for pane in panes))
         drawn = [pane.charts[0].curves.series[1].colour for pane in panes if pane.charts[0].curves is not None]
         assert set(drawn) == {BLUE, GREEN}
+
+
+def column(app: TlTui, sign: str) -> list[int]:
+    """Where the sign stands in the table's lines that have it."""
+    lines = [line for line in text_of(app).splitlines() if "×3" in line or "   seed " in line]
+    return [line.index(sign) for line in lines if sign in line]
+
+
+async def test_intervals_are_drawn_on_one_scale_where_time_and_memory_keep_their_room(app: TlTui, folder: Path) -> None:
+    async with app.run_test(size=(80, 24)) as pilot:
+        await compare(pilot, app, folder)
+        shown = f"{text_of(app)}\n"
+        assert re.search("val acc  55 {9}100   95 % CI +time +memory\n", shown), "the ends of the scale above its own"
+        before = column(app, "●")
+        assert before == sorted(before) and len(before) == 2, "the second strategy is more accurate"
+        await pilot.press("space")
+        await pilot.pause()
+        finetune, seed_0, seed_1, seed_2, extract = column(app, "●")
+        assert [finetune, extract] == before, "a strategy's runs are on its scale"
+        assert seed_0 < seed_1 == finetune < seed_2
+        assert all(low < mark < high for low, mark, high in zip(*(column(app, sign) for sign in "├●┤"), strict=True))
+        await pilot.resize_terminal(60, 16)
+        await until(pilot, lambda: not column(app, "●"))
+        assert "95 % CI    time" in text_of(app) and "64.1–93.3" in text_of(app)
+
+
+async def test_the_answer_comes_first_also_in_the_window_of_the_verdict(app: TlTui, folder: Path) -> None:
+    said = "Too close to call: mobilenetv3-extract is ahead by 2.8 points"
+    async with app.run_test(size=(80, 24)) as pilot:
+        await compare(pilot, app, folder)
+        for key in ("", "v"):
+            await pilot.press(*key)
+            await pilot.pause()
+            lines = [line.strip(" │") for line in text_of(app).splitlines()]
+            at = next(number for number, line in enumerate(lines) if line.startswith("Too close to call: mobile"))
+            assert at == (2 if not key else at) and lines[at].startswith(said)
+            assert lines[at + 1].startswith("difference  ├") and "-10.3 to +15.1 points" in lines[at + 1]
+            assert any(line.startswith("mobilenetv3-extract is 2.8 points more") for line in lines[at + 2 : at + 4])
 
 
 async def test_columns_are_chosen_and_sort_and_another_experiment_begins_at_the_first(
