@@ -85,7 +85,8 @@ def test_zero_is_never_on_the_wrong_side_of_an_end_or_of_the_mark(near: float, w
             if low < 0 < high:
                 assert first < zero < last
             else:
-                assert said.startswith("0") if low > 0 else said.endswith("0")
+                beside = said[1:].lstrip()[0] if low > 0 else said[:-1].rstrip()[-1]
+                assert (said[0] if low > 0 else said[-1]) == "0" and beside in "├●┤", "it still has its end"
             assert (mark > zero) == (value > 0) and len(said) == width
 
 
