@@ -12,6 +12,7 @@ from engine.comparison.columns import Column, columns
 from engine.comparison.compared_runs import ComparedRun, Source, compared_runs
 from engine.comparison.rows import Comparison, Row
 from engine.states.state import RunState
+from tui.drawing.theme import Colour, strategy_colours
 
 RunKey = tuple[Path | None, str]
 """By what a run is known, whatever is compared with it: its experiment's folder and its id. Names do not do: a copied
@@ -30,6 +31,11 @@ class Compared:
     def strategies(self) -> tuple[str, ...]:
         """The strategies' names, in the order in which they come."""
         return tuple(dict.fromkeys(row.strategy for row in self.comparison.runs))
+
+    @property
+    def colours(self) -> dict[str, Colour]:
+        """The strategies' colours."""
+        return strategy_colours(self.strategies)
 
     def rows_of(self, strategy: str) -> tuple[int, ...]:
         """The places of a strategy's rows."""

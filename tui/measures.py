@@ -14,6 +14,8 @@ from engine.comparison.strategy_means import interval, part
 from engine.units import UNKNOWN, duration, energy, short_count, size, three_digits
 
 Number = Callable[[Row], float | None]
+Ends = tuple[float, float]
+"""Of an interval."""
 
 
 @dataclass(frozen=True)
@@ -30,7 +32,7 @@ class Measure:
     text: Callable[[float], str]
     better: Better | None = None
     spread: bool = field(default=False, kw_only=True)
-    ends: Callable[[Sequence[Row]], tuple[float, float] | None] | None = field(default=None, kw_only=True)
+    ends: Callable[[Sequence[Row]], Ends | None] | None = field(default=None, kw_only=True)
 
     def number(self, rows: Sequence[Row]) -> float | None:
         """The mean over the runs in which it was measured, those with a result where there are some."""
@@ -96,6 +98,19 @@ def _scores(comparison: Comparison, measured_on: MeasuredPart) -> list[Measure]:
     return [column(score) for score in SCORES]
 
 
+def _remembered(ends: Callable[[Sequence[Row]], Ends | None]) -> Callable[[Sequence[Row]], Ends | None]:
+    """Asks once for the same rows of a comparison: an interval takes milliseconds, and drawing asks again and again."""
+    known: dict[tuple[int, ...], Ends | None] = {}
+
+    def asked(rows: Sequence[Row]) -> Ends | None:
+        key = tuple(map(id, rows))
+        if key not in known:
+            known[key] = ends(rows)
+        return known[key]
+
+    return asked
+
+
 def measures(comparison: Comparison) -> tuple[Measure, ...]:
     """The columns that have something to say about these runs, accuracy and its cost first.
 
@@ -119,7 +134,7 @@ def measures(comparison: Comparison) -> tuple[Measure, ...]:
             f"95 % confidence interval of the {name} accuracy (%)",
             _of(compared_on, lambda of: of.low),
             _percent,
-            ends=lambda rows: interval(rows, comparison, compared_on),
+            ends=_remembered(lambda rows: interval(rows, comparison, compared_on)),
         ),
         accuracy["val" if compared_on == "test" else "test"],
         Measure("time", "total time", lambda row: row.seconds_total, duration, "lower"),

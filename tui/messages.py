@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from engine.specs.spec import Experiment
     from engine.states.state import ExperimentState
     from tui.compared import Compared
+    from tui.words.headline import Answer
 
 
 @dataclass
@@ -31,12 +32,14 @@ class StateRead(Message):
 
 @dataclass
 class ComparisonMade(Message):
-    """A comparison is ready to be shown, with what it says in words, and the part of them that says the most.
+    """A comparison is ready to be shown, with what it answers, all that it says in words, and the part of these that
+    says the most.
 
     ``asked``: what it answers; by now something else may be asked for.
     """
 
     compared: Compared
+    answer: Answer
     words: Text
     brief: Text
     asked: object = None

@@ -9,7 +9,7 @@ from engine.specs.presets import on_rung
 from engine.states.replay import replay
 from engine.states.state import RunState
 from tests.tui import logs
-from tui.drawing import bands, curves
+from tui.drawing import curves
 from tui.drawing.plot import LABEL_WIDTH, Curves, Series, decades, draw, legend, steps, thinned, ticks
 from tui.drawing.theme import BLUE, GREY
 from tui.widgets import chart
@@ -68,7 +68,15 @@ def test_a_single_epoch_is_a_dot() -> None:
     assert str(draw(one, 40, 8)).count("•") == 1
 
 
-@pytest.mark.parametrize("made", [curves.accuracy, curves.loss, lambda run: bands.together([("one", [run])])])
+@pytest.mark.parametrize(
+    "made",
+    [
+        lambda run: curves.accuracy([run], BLUE),
+        lambda run: curves.loss([run], BLUE),
+        lambda run: curves.together([("one", [run])]),
+        curves.learning_rate,
+    ],
+)
 def test_of_a_run_of_one_epoch_only_that_one_is_at_the_axis(made: Callable[[RunState], Curves]) -> None:
     (run, *_) = replay(logs.events(logs.two_strategies(1))).runs
     assert rows(draw(made(run), 60, 9))[-1].split() == ["1"]
@@ -78,8 +86,12 @@ def test_the_learning_rate_falls_in_steps() -> None:
     run = replay(logs.until("EpochFinished", 6, logs.events())).runs[0]
     rates = curves.learning_rate(run)
     past, planned = rates.series
-    assert past.points == steps(run.learning_rates[:7]) and past.line == "solid"
-    assert planned.points == steps(run.learning_rates[7:], 8) and planned.line == "dotted"
+    assert rates.x == curves.accuracy([run], BLUE).x == (1, 12), "so that an epoch is above itself"
+    assert past.points == steps(run.learning_rates[:7], rates.x) and past.line == "solid"
+    assert planned.points == steps(run.learning_rates[7:], rates.x, 8) and planned.line == "dotted"
+    assert (past.points[0], past.points[-1][0], planned.points[0][0], planned.points[-1][0]) == (
+        (1.0, run.learning_rates[0]), 7.5, 7.5, 12.0,
+    )  # fmt: skip
     drawn = rows(draw(rates, 60, 10))
     levels = [row[LABEL_WIDTH + 1 :].strip() for row in drawn[1:-2]]
     flat = [level for level in levels if len(level) > 8]
@@ -93,22 +105,22 @@ def test_the_learning_rate_falls_in_steps() -> None:
 
 
 def test_memory_of_a_card_has_its_four_kinds_and_of_a_process_one() -> None:
-    card = curves.memory(replay(logs.events(cuda=True)).runs[0])
+    card = curves.memory(replay(logs.events(cuda=True)).runs[0], BLUE)
     assert [series.name for series in card.series] == ["device", "reserved", "peak", "allocated"]
     assert str(legend(card, 56)) == "memory  ┄ device  ┄ reserved  ━ peak  ━ allocated"
-    process = curves.memory(replay(logs.events()).runs[0])
+    process = curves.memory(replay(logs.events()).runs[0], BLUE)
     unmeasured = msgspec.structs.replace(replay(logs.events()).runs[0], memory=())
-    assert curves.memory(unmeasured).empty == "ended before anything was measured"
+    assert curves.memory(unmeasured, BLUE).empty == "ended before anything was measured"
     assert [series.name for series in process.series] == ["process RSS"]
     assert str(legend(process, 56)) == "memory  ━ process RSS 1.4 GiB, peak 1.4 GiB"
 
 
 def test_of_a_run_that_was_skipped_before_it_began_charts_say_so() -> None:
     begun = logs.until("EpochFinished", 1, logs.events())
-    (_, waiting) = replay(begun).runs
+    (_, waiting) = fold(begun).runs
     skipped = ev.RunFinished(run=waiting.run, end="skipped", memory=ev.Memory(1, 1))
-    (_, run) = replay([*begun, skipped]).runs
-    made = [chart(run) for chart in (curves.accuracy, curves.loss, curves.learning_rate, curves.memory)]
+    (_, run) = fold([*begun, skipped]).runs
+    made = [chart(run, BLUE) for chart, _ in curves.CHARTS]
     assert [one.empty for one in made] == ["skipped before it started"] * 4
     probe = msgspec.structs.replace(run, strategy=on_rung("resnet18", "probe"))
     assert curves.learning_rate(probe).empty == "skipped before it started"

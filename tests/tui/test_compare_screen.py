@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import re
 import shutil
 import threading
 from collections.abc import Callable
@@ -26,6 +27,7 @@ from engine.specs.strategy import changed_strategy
 from tests.tui import logs, predicted
 from tests.tui.conftest import NAME, idle, opened, text_of, until
 from tui.app import TlTui
+from tui.drawing.theme import BLUE, COLOURS, CURSOR, GREEN, GREY, ROSE, rgb
 from tui.errors import app_log
 from tui.messages import CompareFailed, ComparisonMade
 from tui.screens.compare import CompareScreen
@@ -35,6 +37,7 @@ from tui.widgets import mistakes
 from tui.widgets.dialogs import Pick, Reading, Tick
 from tui.widgets.mistakes import MistakesView
 from tui.widgets.picture import Picture
+from tui.widgets.run_pane import RunPane
 from tui.work import comparing
 from tui.work.comparing import compare_all
 from tui.work.finding_mistakes import MistakeQuery, MistakeResult, find
@@ -182,6 +185,87 @@ async def test_strategies_are_unfolded_and_folded(app: TlTui, folder: Path) -> N
         await pilot.press("down", "down", "space")
         assert names(app) == ["resnet18-finetune", "mobilenetv3-extract"]
         assert screen.table.cursor == 0, "of a run, its strategy's are hidden"
+
+
+def colours_of(app: TlTui, text: str) -> set[str]:
+    """Of the pieces of the screen that begin with this text, those colours that strategies have."""
+    pieces = (piece for strip in app.screen._compositor.render_strips() for piece in strip)
+    found = {
+        piece.style.color.get_truecolor().hex
+        for piece in pieces
+        if piece.text.strip().startswith(text) and piece.style is not None and piece.style.color is not None
+    }
+    return found & {rgb(colour) for colour in COLOURS if colour != GREY}
+
+
+async def test_a_strategy_has_one_colour_in_every_window(app: TlTui, folder: Path) -> None:
+    tuned, extract = "resnet18-finetune", "mobilenetv3-extract"
+    async with app.run_test(size=(120, 40)) as pilot:
+        screen = await compare(pilot, app, folder)
+
+        async def is_coloured(*keys: str, tuned_too: bool = True) -> None:
+            await pilot.press(*keys)
+            await idle(pilot)
+            assert colours_of(app, extract) == {rgb(GREEN)}, keys
+            assert colours_of(app, tuned) == ({rgb(BLUE)} if tuned_too else set()), keys
+
+        await is_coloured("s")  # the second strategy comes first, in the table and in the mistakes
+        await is_coloured("v")
+        await is_coloured("escape", "d")
+        wrong = {rgb(ROSE)}
+        assert colours_of(app, "A") - wrong == {rgb(GREEN)} and colours_of(app, "B") - wrong == {rgb(BLUE)}
+        await is_coloured("escape", "m")
+        await pilot.press("escape", "up")
+        await is_coloured("enter", tuned_too=False)
+        assert screen.detail.charts[0].curves is not None
+        assert [series.colour for series in screen.detail.charts[0].curves.series] == [GREY, GREEN]
+        await is_coloured("end", *["pagedown"] * 3)  # to the matrices
+        await pilot.press("escape", "t")
+        await idle(pilot)
+        assert colours_of(app, "B") == {rgb(GREEN)} and colours_of(app, "A") == {rgb(BLUE)}
+        await pilot.press("2")
+        panes = app.screen.query(RunPane)
+        await until(pilot, lambda: all(pane.charts[0].curves is not None for pane in panes))
+        drawn = [pane.charts[0].curves.series[1].colour for pane in panes if pane.charts[0].curves is not None]
+        assert set(drawn) == {BLUE, GREEN}
+
+
+def column(app: TlTui, sign: str) -> list[int]:
+    """Where the sign stands in the table's lines that have it."""
+    lines = [line for line in text_of(app).splitlines() if "×3" in line or "   seed " in line]
+    return [line.index(sign) for line in lines if sign in line]
+
+
+async def test_intervals_are_drawn_on_one_scale_where_time_and_memory_keep_their_room(app: TlTui, folder: Path) -> None:
+    async with app.run_test(size=(80, 24)) as pilot:
+        await compare(pilot, app, folder)
+        shown = f"{text_of(app)}\n"
+        assert re.search("val acc  55 {9}100   95 % CI +time +memory\n", shown), "the ends of the scale above its own"
+        before = column(app, "●")
+        assert before == sorted(before) and len(before) == 2, "the second strategy is more accurate"
+        await pilot.press("space")
+        await pilot.pause()
+        finetune, seed_0, seed_1, seed_2, extract = column(app, "●")
+        assert [finetune, extract] == before, "a strategy's runs are on its scale"
+        assert seed_0 < seed_1 == finetune < seed_2
+        assert all(low < mark < high for low, mark, high in zip(*(column(app, sign) for sign in "├●┤"), strict=True))
+        await pilot.resize_terminal(60, 16)
+        await until(pilot, lambda: not column(app, "●"))
+        assert "95 % CI    time" in text_of(app) and "64.1–93.3" in text_of(app)
+
+
+async def test_the_answer_comes_first_also_in_the_window_of_the_verdict(app: TlTui, folder: Path) -> None:
+    said = "Too close to call: mobilenetv3-extract is ahead by 2.8 points"
+    async with app.run_test(size=(80, 24)) as pilot:
+        await compare(pilot, app, folder)
+        for key in ("", "v"):
+            await pilot.press(*key)
+            await pilot.pause()
+            lines = [line.strip(" │") for line in text_of(app).splitlines()]
+            at = next(number for number, line in enumerate(lines) if line.startswith("Too close to call: mobile"))
+            assert at == (2 if not key else at) and lines[at].startswith(said)
+            assert lines[at + 1].startswith("difference  ├") and "-10.3 to +15.1 points" in lines[at + 1]
+            assert any(line.startswith("mobilenetv3-extract is 2.8 points more") for line in lines[at + 2 : at + 4])
 
 
 async def test_columns_are_chosen_and_sort_and_another_experiment_begins_at_the_first(
@@ -533,6 +617,20 @@ async def test_of_a_single_run_the_worst_images_and_of_none_a_word(app: TlTui, t
         await pilot.press("w")
         await until(pilot, lambda: "resnet18-finetune has no result yet" in text_of(app))
         assert screen.view == "table"
+
+
+async def test_a_window_to_choose_from_marks_its_line_as_the_table_does(app: TlTui, folder: Path) -> None:
+    def under_cursor(text: str) -> set[str]:
+        pieces = [piece for strip in app.screen._compositor.render_strips() for piece in strip if text in piece.text]
+        return {piece.style.bgcolor.get_truecolor().hex for piece in pieces if piece.style and piece.style.bgcolor}
+
+    async with app.run_test(size=(80, 24)) as pilot:
+        await compare(pilot, app, folder)
+        assert rgb(CURSOR) in under_cursor("resnet18-finetune")
+        await pilot.press("m", "r")
+        await until(pilot, lambda: isinstance(app.screen, Pick))
+        assert rgb(CURSOR) in under_cursor("resnet18-finetune")
+        assert rgb(CURSOR) not in under_cursor("mobilenetv3-extract")
 
 
 async def test_other_runs_are_chosen_to_disagree(app: TlTui, folder: Path) -> None:

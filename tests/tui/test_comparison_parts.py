@@ -21,7 +21,7 @@ from engine.states.replay import replay
 from engine.states.state import ExperimentState, RunState
 from tests.tui import logs
 from tui.compared import best_pair, compared
-from tui.drawing import bands, cost_plot
+from tui.drawing import cost_plot, curves
 from tui.drawing.plot import faint, filled
 from tui.drawing.theme import BLUE
 from tui.measures import Order, best_in, lines, measures
@@ -137,6 +137,20 @@ def test_an_interval_is_one_column(comparison: Comparison) -> None:
     assert interval.number(rows) == low
 
 
+def test_an_interval_is_worked_out_once_however_often_the_table_asks(
+    comparison: Comparison, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It takes milliseconds, and the keys wait for a table that is sorted or unfolded."""
+    asked: list[object] = []
+    monkeypatch.setattr("tui.measures.interval", lambda rows, *_: asked.append(rows) or (0.25, 0.5))
+    found = measures(comparison)
+    unfolded = frozenset(row.strategy for row in comparison.runs)
+    for best_first in (True, False, True):
+        made = lines(comparison, found, unfolded, Order("95 % CI", best_first))
+        assert {found[1].cell(line.column.rows) for line in made} == {"25.0–50.0"}
+    assert len(asked) == len(made) == 8, "two strategies, and three runs of each"
+
+
 def test_there_is_one_interval_of_one_accuracy(comparison: Comparison) -> None:
     """Five folds of 30 images tell more than one of them: as much as their 150 images."""
     accuracies = [29 / 30, 28 / 30, 27 / 30, 29 / 30, 30 / 30]
@@ -211,41 +225,41 @@ def runs_of(state: ExperimentState, strategy: str) -> list[RunState]:
 
 def test_curves_of_several_runs_are_a_mean_within_a_band(state: ExperimentState) -> None:
     runs = runs_of(state, "resnet18-finetune")
-    val = bands.accuracy(runs).series[1]
+    val = curves.accuracy(runs, BLUE).series[1]
     assert len(val.points) == len(val.band) == 6
     for (epoch, mean), (same, low, high) in zip(val.points, val.band, strict=True):
         values = [run.epochs[int(epoch) - 1].val.accuracy for run in runs]
         assert (epoch, low, high) == (same, min(values), max(values))
         assert mean == pytest.approx(sum(values) / 3)
-    alone = bands.accuracy(runs[:1]).series[1]
+    alone = curves.accuracy(runs[:1], BLUE).series[1]
     assert alone.band == () and [y for _, y in alone.points] == [epoch.val.accuracy for epoch in runs[0].epochs]
-    assert bands.accuracy(runs).title == "accuracy, mean of 3"
+    assert curves.accuracy(runs, BLUE).title == "accuracy, mean of 3"
 
 
 def test_a_run_that_ended_early_leaves_the_others_their_band(state: ExperimentState) -> None:
     runs = runs_of(state, "resnet18-finetune")
     shorter = [msgspec.structs.replace(runs[0], epochs=runs[0].epochs[:2]), *runs[1:]]
-    val = bands.accuracy(shorter).series[1]
+    val = curves.accuracy(shorter, BLUE).series[1]
     assert val.points[3][1] == pytest.approx(sum(run.epochs[3].val.accuracy for run in runs[1:]) / 2)
 
 
 def test_the_gap_has_its_own_sign_and_loss_says_where_it_turned(state: ExperimentState) -> None:
     runs = runs_of(state, "mobilenetv3-extract")
-    gap = bands.gap(runs)
+    gap = curves.gap(runs)
     last = [run.epochs[-1].train.accuracy - run.epochs[-1].val.accuracy for run in runs]
     assert gap.series[1].points[-1][1] == pytest.approx(sum(last) / 3)
     assert gap.y[0] <= min(low for _, low, _ in gap.series[1].band)
-    assert [series.value for series in bands.loss(runs, [3, 5]).series if series.name == "turned"] == ["@3–5"]
-    assert [series.name for series in bands.loss(runs, []).series] == ["train", "val"]
-    for curves in (bands.accuracy, bands.gap, lambda none: bands.loss(none, [])):
-        assert not any(series.points for series in curves([]).series if series.name)
+    assert [series.value for series in curves.loss(runs, BLUE, [3, 5]).series if series.name == "turned"] == ["@3–5"]
+    assert [series.name for series in curves.loss(runs, BLUE).series] == ["train", "val"]
+    for none in (curves.accuracy([], BLUE), curves.gap([]), curves.loss([], BLUE)):
+        assert not any(series.points for series in none.series if series.name)
 
 
 def test_strategies_together_each_in_its_colour(state: ExperimentState) -> None:
     names = ["resnet18-finetune", "mobilenetv3-extract"]
-    curves = bands.together([(name, runs_of(state, name)) for name in names])
-    assert [series.name for series in curves.series] == names
-    assert len({series.colour for series in curves.series}) == 2 and all(series.band for series in curves.series)
+    made = curves.together([(name, runs_of(state, name)) for name in names])
+    assert [series.name for series in made.series] == names
+    assert len({series.colour for series in made.series}) == 2 and all(series.band for series in made.series)
 
 
 def test_a_band_is_filled_from_low_to_high_and_no_further() -> None:
@@ -272,20 +286,20 @@ def test_marks_are_means_with_their_intervals(comparison: Comparison, cost: cost
         assert mark.accuracy == pytest.approx(sum(row.val_accuracy or 0 for row in rows) / 3)
         assert mark.cost == pytest.approx(sum(value(row) or 0 for row in rows) / 3)
         assert mark.low < mark.accuracy < mark.high
-    curves = cost_plot.curves(found, cost)
-    assert curves.y[0] <= min(mark.low for mark in found)
-    assert all(curves.x[0] <= x <= curves.x[1] for series in curves.series for x, _ in series.points)
+    plot = cost_plot.curves(found, cost)
+    assert plot.y[0] <= min(mark.low for mark in found)
+    assert all(plot.x[0] <= x <= plot.x[1] for series in plot.series for x, _ in series.points)
     assert all(len(line) <= 60 for line in cost_plot.key(found, cost, 60).plain.splitlines())
     assert cost_plot.marks(some(comparison), cost) == () and cost_plot.curves((), cost).series == ()
 
 
 @pytest.mark.parametrize("low", [0.86, 0.81, 0.12])
 def test_the_accuracies_beside_the_plot_stand_where_they_are(low: float) -> None:
-    curves = cost_plot.curves([cost_plot.Mark("A", "one", 0.95, low, 0.99, 3.0, BLUE, 1)], "time")
-    bottom, top = curves.y
+    plot = cost_plot.curves([cost_plot.Mark("A", "one", 0.95, low, 0.99, 3.0, BLUE, 1)], "time")
+    bottom, top = plot.y
     assert bottom <= low
     for value in (bottom, (bottom + top) / 2, top):
-        assert float(curves.y_label(value).removesuffix("%")) == pytest.approx(100 * value)
+        assert float(plot.y_label(value).removesuffix("%")) == pytest.approx(100 * value)
 
 
 def test_the_cost_axis_is_logarithmic_where_that_is_worth_it(comparison: Comparison) -> None:
@@ -294,9 +308,9 @@ def test_the_cost_axis_is_logarithmic_where_that_is_worth_it(comparison: Compari
     def title(first: float, second: float) -> str:
         timed = [msgspec.structs.replace(row, seconds_total=time) for row, time in ((one, first), (other, second))]
         found = cost_plot.marks(some(comparison, *timed), "time")
-        curves = cost_plot.curves(found, "time")
-        assert len(curves.x_marks) == (1 if first == second else 2)
-        return curves.title
+        plot = cost_plot.curves(found, "time")
+        assert len(plot.x_marks) == (1 if first == second else 2)
+        return plot.title
 
     assert "log scale" in title(1.0, 100.0) and "log scale" not in title(1.0, 2.0)
     title(3.0, 3.0)

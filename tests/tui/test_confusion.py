@@ -28,6 +28,7 @@ from tests.tui.conftest import NAME, text_of, until
 from tests.tui.test_compare_screen import compare, images, several_seeds
 from tui.app import TlTui
 from tui.compared import compared
+from tui.drawing.theme import BLUE, GREEN
 from tui.screens.compare import CompareScreen
 from tui.widgets.cells import MatrixCells
 from tui.widgets.confusion import ConfusionView
@@ -94,6 +95,29 @@ async def test_a_cell_of_a_run_opens_its_images_and_is_come_back_to(app: TlTui, 
         await until(pilot, lambda: "only A right" in text_of(app))
         await pilot.press("escape")
         assert screen.view == "table"
+
+
+async def test_matrices_of_strategies_lie_beside_one_another_where_there_is_room(app: TlTui, tmp_path: Path) -> None:
+    def ants() -> list[str]:
+        return next(line for line in text_of(app).splitlines() if line.startswith(" ants ")).split()
+
+    tuned, extract = ["29", "80.6", "%", "7", "19.4", "%"], ["30", "83.3", "%", "6", "16.7", "%"]
+    folder = experiment(tmp_path, ("ants", "bees"))
+    async with app.run_test(size=(80, 24)) as pilot:
+        await matrix(pilot, app, folder, "m")
+        assert ants() == ["ants", *tuned, *extract]
+        cells = app.screen.query_one(MatrixCells)
+        assert all(line.cell_len <= 78 for line in cells.head(78))
+        assert [title.plain.split() for title in cells.head(78)[:1]] == [["resnet18-finetune", "mobilenetv3-extract"]]
+        marked = [
+            span for span in cells.line(0, 78).spans if "reverse" in str(span.style) or "underline" in str(span.style)
+        ]
+        assert [cells.line(0, 78).plain[span.start : span.end].split()[0] for span in marked] == ["7", "6"], "its cell"
+        await pilot.resize_terminal(60, 16)
+        await until(pilot, lambda: ants() == ["ants", *tuned])
+        assert len(cells.head(58)) == 1, "the title above says whose it is"
+        await pilot.resize_terminal(120, 40)
+        await until(pilot, lambda: ants() == ["ants", *tuned, *extract])
 
 
 async def test_of_several_runs_one_is_chosen(app: TlTui, tmp_path: Path) -> None:
@@ -193,11 +217,11 @@ def test_what_was_not_saved_is_no_number(tmp_path: Path) -> None:
     cell = Cell("ants", "bees")
     found = find(MistakeQuery((((tmp_path, "one"),), ((tmp_path, "other"),)), cell))
     assert len(found.found) == 1
-    assert "predictions not saved" in (said := head(["one", "other"], found, "", None, 80).plain)
+    assert "predictions not saved" in (said := head(["one", "other"], (BLUE, GREEN), found, "", None, 80).plain)
     assert "right" not in said
     found = find(MistakeQuery((((tmp_path, "other"),),), cell))
     assert "not saved" in found.problem
-    assert head(["other"], found, "", None, 80).plain.split() == ["A", "other"]
+    assert head(["other"], (BLUE,), found, "", None, 80).plain.split() == ["A", "other"]
 
 
 def test_what_cannot_be_read_now_is_not_said_to_be_damaged(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

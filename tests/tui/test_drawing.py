@@ -20,6 +20,7 @@ from tests.tui.conftest import opened, text_of, until
 from tui.app import TlTui
 from tui.drawing import curves, plot
 from tui.drawing.plot import Curves, draw
+from tui.drawing.theme import BLUE
 from tui.widgets import chart
 from tui.widgets.rows import Rows, changed_rows
 
@@ -128,16 +129,16 @@ def test_very_long_histories_are_thinned_before_they_are_plotted(monkeypatch: py
     run = msgspec.structs.replace(run, learning_rates=(0.1,) * 9_000 + (0.01,) * 1_000)
     assert len(run.epochs) == 10_000
     for of in (curves.accuracy, curves.loss):
-        for series in of(run).series:
+        for series in of([run], BLUE).series:
             assert len(series.points) <= curves.MOST_EPOCHS + 1
             assert series.points[0][0] == 1 and series.points[-1][0] == 10_000
     rates = curves.learning_rate(run)
     assert sum(len(series.points) for series in rates.series) <= 2 * (curves.MOST_EPOCHS + 1)
-    assert rates.series[0].points[-1] == (10_002.0, 0.01) and rates.x == (0.0, 10_000.0)
+    assert rates.series[0].points[-1] == (10_000.0, 0.01) and rates.x == (1.0, 10_000.0)
     plotted: list[int] = []
     real = plot.thinned
     monkeypatch.setattr(plot, "thinned", lambda *asked: plotted.append(len(real(*asked))) or real(*asked))
-    draw(curves.accuracy(run), 58, 8)
+    draw(curves.accuracy([run], BLUE), 58, 8)
     assert len(plotted) == 2 and max(plotted) <= 2 * 58
 
 

@@ -6,6 +6,7 @@ import pytest
 from rich.cells import cell_len
 
 from engine.comparison.mistakes import Answered
+from tui.drawing.theme import BLUE, GREEN
 from tui.widgets.mistake_list import facts
 
 ANTS, BEES = "fourmis noires des jardins", "fourmis rouges des jardins"
@@ -15,7 +16,7 @@ def said(width: int, label: str, predicted: tuple[str, str]) -> list[str]:
     right = tuple(run for run in (0, 1) if predicted[run] == label)
     of_label = tuple(0.998 if run in right else 0.002 for run in (0, 1))
     one = Answered("/data/val/1.jpg", "", label, right, predicted, (0.978, 1.0), of_label, (3.0, 3.0), (1, 1), (1, 1))
-    lines = facts(one, width).plain.splitlines()
+    lines = facts(one, (BLUE, GREEN), width).plain.splitlines()
     assert all(cell_len(line) <= width for line in lines)
     return lines[3:]
 

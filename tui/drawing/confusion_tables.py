@@ -2,46 +2,41 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
-from rich.console import Group, RenderableType
+from rich.console import Console, Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
 from engine.comparison.confusion import LARGEST, Matrix
 from engine.text import shown
 from engine.units import percent
-from tui.drawing.theme import AMBER, BLUE, GREEN, GREY, rgb
+from tui.drawing.theme import AMBER, GREEN, GREY, Colour, rgb
 
 NAME_WIDTH = 12
 COUNT_WIDTH = 9
-PAIRS_WIDTH = 44
 GAP = 4
 
 
-def confusion_tables(matrices: Sequence[Matrix], width: int) -> list[RenderableType]:
+def confusion_tables(matrices: Sequence[Matrix], colours: Mapping[str, Colour], width: int) -> list[RenderableType]:
     """The matrices beside one another as far as ``width`` cells allow, the others below; a blank line after each row.
 
-    Of many classes, the pairs that are confused most.
+    Of many classes, the pairs that are confused most. ``colours``: of the strategies.
     """
     if not matrices:
         return []
     whole = all(len(matrix.classes) <= LARGEST for matrix in matrices)
-    needed = max(map(_width, matrices))
+    titled = [_titled(matrix, colours[matrix.column.title]) for matrix in matrices]
+    console = Console(width=max(1, width), color_system=None)
+    needed = max(console.measure(one).maximum for one in titled)
     per_row = max(1, (width + GAP) // (needed + GAP))
     title = f"Confusion on the {matrices[0].part} images" + (" (rows: true class)" if whole else ", the worst pairs")
-    parts: list[RenderableType] = [Text(title, f"bold {rgb(BLUE)}")]
-    for first in range(0, len(matrices), per_row):
+    parts: list[RenderableType] = [Text(title, "bold")]
+    for first in range(0, len(titled), per_row):
         beside = Table.grid(padding=(0, GAP, 0, 0))
-        beside.add_row(*map(_titled, matrices[first : first + per_row]))
+        beside.add_row(*titled[first : first + per_row])
         parts += [beside, Text()]
     return parts
-
-
-def _width(matrix: Matrix) -> int:
-    """The most cells that it may take."""
-    counts = NAME_WIDTH + 2 + len(matrix.classes) * (COUNT_WIDTH + 2) if len(matrix.classes) <= LARGEST else PAIRS_WIDTH
-    return max(counts, len(matrix.column.title) + len(matrix.column.note) + 2)
 
 
 def _matrix(matrix: Matrix) -> Table:
@@ -69,10 +64,10 @@ def _pairs(matrix: Matrix) -> Table:
     return table
 
 
-def _titled(matrix: Matrix) -> RenderableType:
-    title = Text(shown(matrix.column.title, 60), rgb(BLUE))
+def _titled(matrix: Matrix, colour: Colour) -> RenderableType:
+    title = Text(shown(matrix.column.title, 60), rgb(colour))
     if matrix.column.note:
-        title.append(f"  {matrix.column.note}", rgb(GREY))
+        title.append(f"\n{matrix.column.note}", rgb(GREY))
     return Group(title, _matrix(matrix) if len(matrix.classes) <= LARGEST else _pairs(matrix))
 
 

@@ -18,7 +18,7 @@ from engine.units import duration, percent, size
 from tui.drawing.curves import accuracy_axis
 from tui.drawing.plot import Curves, Series
 from tui.drawing.text import told_apart
-from tui.drawing.theme import GREY, Colour, colour_of, rgb
+from tui.drawing.theme import GREY, Colour, rgb, strategy_colours
 
 Cost = Literal["time", "memory", "CPU time"]
 COSTS: dict[Cost, tuple[Callable[[Row], float | None], Callable[[float], str]]] = {
@@ -52,6 +52,7 @@ def marks(comparison: Comparison, cost: Cost) -> tuple[Mark, ...]:
     """The strategies of which accuracy and cost are known; test accuracy where every one has been tested."""
     value, _ = COSTS[cost]
     found, measured_on = [], part(comparison)
+    colours = strategy_colours(row.strategy for row in comparison.runs)
     for number, column in enumerate(columns(comparison)):
         known = [
             (row, accuracy, spent)
@@ -70,7 +71,7 @@ def marks(comparison: Comparison, cost: Cost) -> tuple[Mark, ...]:
                 low,
                 high,
                 mean(spent for *_, spent in known),
-                colour_of(number),
+                colours[column.title],
                 len(known),
             )
         )

@@ -1,16 +1,20 @@
-"""What the four charts of a run show: curves from its state. Pure."""
+"""What charts show of a run, or of several of a strategy: means, and the bands from lowest to highest. Pure."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterable, Sequence
+from operator import itemgetter
+from statistics import fmean
 
 from engine.logs.events import EpochFinished, Memory
 from engine.states.state import RunState
+from engine.text import shown
 from engine.units import duration, percent, size
 from tui.drawing.plot import Curves, Point, Series, steps
-from tui.drawing.theme import AMBER, BLUE, GREEN, GREY, ROSE, Colour
+from tui.drawing.theme import AMBER, BLUE, GREY, ROSE, Colour, strategy_colours
 
+Band = tuple[tuple[float, float, float], ...]
 MEMORY_SERIES: tuple[tuple[str, Callable[[Memory], int | None], Colour, bool], ...] = (
     ("device", lambda memory: memory.device_used, GREY, True),
     ("reserved", lambda memory: memory.reserved, AMBER, True),
@@ -24,42 +28,65 @@ MOST_EPOCHS = 4000
 """Many times what a screen has columns; looking at more each time one is added would hold up the keys."""
 
 
-def accuracy(run: RunState) -> Curves:
-    """Accuracy by epoch, 0..1."""
-    epochs = drawn(run.epochs)
-    train = tuple((float(epoch.epoch), epoch.train.accuracy) for epoch in epochs)
-    val = tuple((float(epoch.epoch), epoch.val.accuracy) for epoch in epochs)
-    axis = accuracy_axis(value for _, value in train + val)
-    return Curves(
-        "accuracy", _train_and_val(train, val, percent), epochs_of(run), axis, "{:.0%}".format, empty=_nothing(run)
-    )
+def accuracy(runs: Sequence[RunState], colour: Colour) -> Curves:
+    """Accuracy by epoch, 0..1; ``colour``: the strategy's."""
+    train, _ = _over(runs, lambda epoch: epoch.train.accuracy)
+    val, band = _over(runs, lambda epoch: epoch.val.accuracy)
+    axis = accuracy_axis([value for _, value in train + val] + [low for _, low, _ in band])
+    series = _train_and_val(train, val, band, colour, percent)
+    return Curves(_title("accuracy", runs), series, _epochs(runs), axis, "{:.0%}".format, empty=_nothing(runs))
 
 
-def loss(run: RunState) -> Curves:
-    """Cross-entropy by epoch, the axis from nought."""
-    epochs = drawn(run.epochs)
-    train = tuple((float(epoch.epoch), epoch.train.loss) for epoch in epochs)
-    val = tuple((float(epoch.epoch), epoch.val.loss) for epoch in epochs)
-    top = rounded_up(max((value for _, value in train + val), default=1.0))
-    return Curves(
-        "loss",
-        _train_and_val(train, val, "{:.3f}".format),
-        epochs_of(run),
-        (0.0, top),
-        "{:.3g}".format,
-        empty=_nothing(run),
-    )
+def loss(runs: Sequence[RunState], colour: Colour, turned: Sequence[int] = ()) -> Curves:
+    """Cross-entropy by epoch, the axis from nought; ``turned``: the epochs at which validation loss did."""
+    train, _ = _over(runs, lambda epoch: epoch.train.loss)
+    val, band = _over(runs, lambda epoch: epoch.val.loss)
+    top = rounded_up(max([value for _, value in train + val] + [high for _, _, high in band], default=1.0))
+    series = _train_and_val(train, val, band, colour, "{:.3f}".format)
+    if turned:
+        at = f"@{min(turned)}" if min(turned) == max(turned) else f"@{min(turned)}–{max(turned)}"
+        place = fmean(turned)
+        series = (*series, Series("turned", ((place, 0.0), (place, top)), AMBER, value=at))
+    return Curves(_title("loss", runs), series, _epochs(runs), (0.0, top), "{:.3g}".format, empty=_nothing(runs))
+
+
+def gap(runs: Sequence[RunState]) -> Curves:
+    """Training less validation accuracy by epoch, from -1 to 1."""
+    points, band = _over(runs, lambda epoch: epoch.train.accuracy - epoch.val.accuracy)
+    values = [value for _, value in points] + [low for _, low, _ in band] + [high for _, _, high in band]
+    low, high = min(values, default=0.0), max(values, default=0.0)
+    bottom, top = -rounded_up(-low) if low < 0 else 0.0, rounded_up(high) if high > 0 else 0.0
+    last = f"{100 * points[-1][1]:+.1f} points" if points else ""
+    span = _epochs(runs)
+    level = Series("", ((span[0], 0.0), (span[1], 0.0)), GREY, "dotted")
+    series = (level, Series("train - val", points, ROSE, value=last, band=band)) if points else ()
+    if top - bottom < 0.02:
+        bottom, top = bottom - 0.01, top + 0.01
+    return Curves(_title("gap", runs), series, span, (bottom, top), lambda value: f"{100 * value:+.0f} pt")
+
+
+def together(strategies: Sequence[tuple[str, Sequence[RunState]]]) -> Curves:
+    """Validation accuracy of every strategy by epoch, 0..1: means over its runs, with bands where there are several."""
+    series, lowest, spans = [], list[float](), [epoch_axis(0)]
+    colours = strategy_colours(name for name, _ in strategies)
+    for name, runs in strategies:
+        points, band = _over(runs, lambda epoch: epoch.val.accuracy)
+        lowest += [value for _, value in points] + [low for _, low, _ in band]
+        spans.append(_epochs(runs))
+        series.append(Series(shown(name, 40), points, colours[name], band=band))
+    return Curves("validation accuracy", tuple(series), max(spans), accuracy_axis(lowest), "{:.0%}".format)
 
 
 def learning_rate(run: RunState) -> Curves:
-    """The rate of every epoch as steps: solid up to the present epoch, dotted after it."""
+    """The rate of every epoch as a step around it: solid up to the present epoch, dotted after it."""
     stride = max(1, math.ceil(len(run.learning_rates) / MOST_EPOCHS))
     rates = run.learning_rates[::stride]
     done = len(run.epochs) + (run.status == "running" and len(run.epochs) < len(run.learning_rates))
     past = math.ceil(done / stride)
+    axis = epoch_axis(len(run.learning_rates))
     series = (
-        Series("past", steps(rates[:past], each=stride), AMBER),
-        Series("planned", steps(rates[past:], past + 1, each=stride), AMBER, "dotted"),
+        Series("past", steps(rates[:past], axis, each=stride), AMBER),
+        Series("planned", steps(rates[past:], axis, past + 1, each=stride), AMBER, "dotted"),
     )
     drawn = tuple(part for part in series if part.points)
     top, low = max(rates, default=1.0), min(rates, default=0.0)
@@ -68,16 +95,18 @@ def learning_rate(run: RunState) -> Curves:
     return Curves(
         "head learning rate" if run.stage_rates else "learning rate",
         drawn,
-        (0.0, float(max(1, len(run.learning_rates)))),
+        axis,
         y,
         "{:.0e}".format if logarithmic else "{:.2g}".format,
         logarithmic=logarithmic,
-        empty="none: L-BFGS solves it directly" if run.strategy.is_probe and not run.never_began else _nothing(run),
+        empty="none: L-BFGS solves it directly" if run.strategy.is_probe and not run.never_began else _nothing([run]),
     )
 
 
-def memory(run: RunState) -> Curves:
-    """Memory by seconds since the run's first sample: the card's where there is one, else the process's."""
+def memory(run: RunState, colour: Colour) -> Curves:
+    """Memory by seconds since the run's first sample: the card's where there is one, else the process's alone, in the
+    strategy's ``colour``.
+    """
     points = run.memory
     began = points[0].elapsed if points else 0.0
     if points and points[-1].memory.allocated is not None:
@@ -89,7 +118,7 @@ def memory(run: RunState) -> Curves:
     elif points:
         rss = _memory_points(run, lambda memory: memory.rss, began)
         peak = max(point.memory.peak_rss for point in points)
-        series = (Series("process RSS", rss, GREEN, value=f"{size(rss[-1][1])}, peak {size(peak)}"),)
+        series = (Series("process RSS", rss, colour, value=f"{size(rss[-1][1])}, peak {size(peak)}"),)
     else:
         series = ()
     top = max((value for part in series for _, value in part.points), default=1.0)
@@ -102,7 +131,7 @@ def memory(run: RunState) -> Curves:
         size,
         x_label=_seconds,
         whole_x=False,
-        empty=_nothing(run),
+        empty=_nothing([run]),
     )
 
 
@@ -128,13 +157,15 @@ def _in_words(memory: Memory) -> tuple[str, ...]:
     return tuple(size(value) for value in values if value is not None)
 
 
-CHARTS: tuple[tuple[Callable[[RunState], Curves], Callable[[RunState], object]], ...] = (
-    (accuracy, _of_epochs),
-    (loss, _of_epochs),
-    (learning_rate, _of_rates),
+CHARTS: tuple[tuple[Callable[[RunState, Colour], Curves], Callable[[RunState], object]], ...] = (
+    (lambda run, colour: accuracy([run], colour), _of_epochs),
+    (lambda run, colour: loss([run], colour), _of_epochs),
+    (lambda run, _: learning_rate(run), _of_rates),
     (memory, _of_memory),
 )
-"""The charts of a run in their order: its curves, and what of the run they are made of."""
+"""The charts of a run in their order: its curves, of which the strategy has its colour, and what of the run they are
+made of.
+"""
 
 
 def drawn(epochs: Sequence[EpochFinished]) -> Sequence[EpochFinished]:
@@ -166,11 +197,11 @@ def _seconds(value: float) -> str:
     return duration(value) if value else "0"
 
 
-def _nothing(run: RunState) -> str:
+def _nothing(runs: Sequence[RunState]) -> str:
     """What stands in place of a curve without points."""
-    if run.never_began:
+    if runs and all(run.never_began for run in runs):
         return "skipped before it started"
-    return "ended before anything was measured" if run.is_over else "nothing yet"
+    return "ended before anything was measured" if runs and all(run.is_over for run in runs) else "nothing yet"
 
 
 def epochs_of(run: RunState) -> tuple[float, float]:
@@ -184,11 +215,32 @@ def epoch_axis(epochs: int) -> tuple[float, float]:
     return (1.0, float(epochs)) if epochs > 1 else (0.5, 1.5)
 
 
+def _title(name: str, runs: Sequence[RunState]) -> str:
+    return f"{name}, mean of {len(runs)}" if len(runs) > 1 else name
+
+
+def _over(runs: Sequence[RunState], value: Callable[[EpochFinished], float]) -> tuple[tuple[Point, ...], Band]:
+    """The mean by epoch over the runs that have trained it, and the lowest and the highest where there are several."""
+    if len(runs) == 1:
+        return tuple((float(epoch.epoch), value(epoch)) for epoch in drawn(runs[0].epochs)), ()
+    found: dict[int, list[float]] = {}
+    for run in runs:
+        for epoch in drawn(run.epochs):
+            found.setdefault(epoch.epoch, []).append(value(epoch))
+    points = tuple((float(epoch), fmean(values)) for epoch, values in sorted(found.items()))
+    return points, tuple((float(epoch), min(values), max(values)) for epoch, values in sorted(found.items()))
+
+
+def _epochs(runs: Sequence[RunState]) -> tuple[float, float]:
+    """The axis of the epochs of all of them together."""
+    return max(map(epochs_of, runs), key=itemgetter(1), default=epoch_axis(0))
+
+
 def _train_and_val(
-    train: tuple[Point, ...], val: tuple[Point, ...], words: Callable[[float], str]
-) -> tuple[Series, Series]:
+    train: tuple[Point, ...], val: tuple[Point, ...], band: Band, colour: Colour, words: Callable[[float], str]
+) -> tuple[Series, ...]:
     latest = [words(points[-1][1]) if points else "" for points in (train, val)]
-    return Series("train", train, GREY, "dotted", latest[0]), Series("val", val, BLUE, "solid", latest[1])
+    return Series("train", train, GREY, "dotted", latest[0]), Series("val", val, colour, "solid", latest[1], band=band)
 
 
 def _memory_points(run: RunState, value: Callable[[Memory], int | None], began: float) -> tuple[Point, ...]:

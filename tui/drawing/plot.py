@@ -133,15 +133,16 @@ def _y(point: Point) -> float:
     return point[1]
 
 
-def steps(values: Sequence[float], first: int = 1, each: int = 1) -> tuple[Point, ...]:
-    """A staircase: value ``i`` holds from epoch ``first + i - 1`` to ``first + i``, with nothing between two values.
+def steps(values: Sequence[float], axis: Point, first: int = 1, each: int = 1) -> tuple[Point, ...]:
+    """A staircase: each value holds half an epoch before its own and half an epoch after it, as far as the ``axis``
+    goes, with nothing between two values.
 
-    ``each``: how many epochs a value stands for.
+    ``first``: the first one's epoch, counted in ``each``, which is how many epochs a value stands for.
     """
     return tuple(
-        (float(epoch * each), value)
+        (min(max((number + half) * each + 0.5, axis[0]), axis[1]), value)
         for number, value in enumerate(values, start=first)
-        for epoch in (number - 1, number)
+        for half in (-1, 0)
     )
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from rich import box
 from rich.console import Console, ConsoleOptions, RenderableType
@@ -17,7 +17,7 @@ from engine.comparison.verdict import choices, verdict
 from engine.data.leaks import is_far_above
 from engine.text import shown
 from tui.drawing.confusion_tables import confusion_tables
-from tui.drawing.theme import AMBER, BLUE, GREEN, GREY, rgb
+from tui.drawing.theme import AMBER, GREEN, GREY, Colour, rgb, strategy_colours
 
 BEST = "★"
 ASPECT_WIDTH = 24
@@ -45,7 +45,8 @@ class _ComparisonTable:
         self.columns = columns(comparison, single_runs=single_runs)
         self.sections = sections(comparison, self.columns)
         self.matrices = matrices(self.columns)
-        self.words = _words(comparison)
+        self.colours = strategy_colours(row.strategy for row in comparison.runs)
+        self.words = _words(comparison, self.colours)
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> Iterator[RenderableType]:
         del console
@@ -57,10 +58,10 @@ class _ComparisonTable:
         parts: list[RenderableType] = []
         for first in range(0, count, per_table):
             among = range(first, min(first + per_table, count))
-            parts += [_table(self.columns, self.sections, among), Text()]
+            parts += [_table(self.columns, self.colours, self.sections, among), Text()]
         if legend := self._legend():
             parts += [Text(legend, rgb(GREY)), Text()]
-        return [*parts, *confusion_tables(self.matrices, width)]
+        return [*parts, *confusion_tables(self.matrices, self.colours, width)]
 
     def _legend(self) -> str:
         said = []
@@ -91,35 +92,44 @@ def heading(comparison: Comparison) -> Text:
     return Text.assemble((name, "bold"), (f"  {counts}, {len(data.classes)} classes: {names}", rgb(GREY)))
 
 
-def _words(comparison: Comparison) -> list[RenderableType]:
+def _words(comparison: Comparison, colours: Mapping[str, Colour]) -> list[RenderableType]:
     """The verdict, whether the comparison was fair, and what speaks for each strategy; a blank line after each."""
     style = f"bold {rgb(AMBER)}" if comparison.data_differs else "bold"
     words: list[RenderableType] = [Text(shown(verdict(comparison), 2000), style), Text()]
     if comparison.fairness:
         unequal = [shown(sentence, 400) for sentence in comparison.fairness]
-        words += [_beside(("" if index else "not equal", one) for index, one in enumerate(unequal)), Text()]
+        begun = [Text("not equal", rgb(AMBER)), *[Text()] * (len(unequal) - 1)]
+        words += [_beside(zip(begun, unequal, strict=True)), Text()]
     if said := choices(comparison):
-        words += [_beside((shown(choice.strategy), choice.sentence) for choice in said), Text()]
+        named = ((Text(shown(one.strategy), rgb(colours[one.strategy])), one.sentence) for one in said)
+        words += [_beside(named), Text()]
     return words
 
 
-def _table(shown_columns: Sequence[Column], groups: Sequence[Section], among: range) -> Table:
+def _table(
+    shown_columns: Sequence[Column], colours: Mapping[str, Colour], groups: Sequence[Section], among: range
+) -> Table:
     table = Table(box=box.SIMPLE_HEAD, padding=(0, 1), pad_edge=False, show_edge=False, border_style=rgb(GREY))
     table.add_column("", min_width=ASPECT_WIDTH - 1, max_width=34, style=rgb(GREY))
     for index in among:
         column = shown_columns[index]
-        name = Text(shown(column.title), f"bold {rgb(BLUE)}")
+        name = Text(shown(column.title), f"bold {rgb(colours[column.title])}")
         if column.note:
             name.append(f"\n{column.note}", "not bold")
         table.add_column(name, overflow="fold", max_width=44)
+    add_sections(table, groups, among)
+    return table
+
+
+def add_sections(table: Table, groups: Sequence[Section], among: range) -> None:
+    """Adds a row a line of the sections, each below its title, with the values of the columns ``among`` theirs."""
     for group in groups:
         if group.title:
             table.add_row()
-            table.add_row(Text(group.title, f"bold {rgb(BLUE)}"))
+            table.add_row(Text(group.title, "bold default"))
         for line in group.lines:
             cells = (_cell(line.values[index], line.best[index]) for index in among)
             table.add_row(Text(shown(line.title, 80)), *cells)
-    return table
 
 
 def _cell(value: str, best: bool) -> Text:
@@ -127,11 +137,11 @@ def _cell(value: str, best: bool) -> Text:
     return text if not best else Text(f"{text.plain} {BEST}", f"bold {rgb(GREEN)}")
 
 
-def _beside(rows: Iterable[tuple[str, str]]) -> Table:
+def _beside(rows: Iterable[tuple[Text, str]]) -> Table:
     """Each word, and beside it a sentence, for which a long word leaves room."""
     table = Table(box=None, padding=(0, 2, 0, 0), show_header=False, pad_edge=False)
-    table.add_column(overflow="fold", max_width=WORD_WIDTH, style=rgb(BLUE))
+    table.add_column(overflow="fold", max_width=WORD_WIDTH)
     table.add_column(overflow="fold")
     for word, sentence in rows:
-        table.add_row(Text(word), Text(sentence))
+        table.add_row(word, Text(sentence))
     return table

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from textual.theme import Theme
 
 from engine.data.findings import Level
@@ -12,6 +14,9 @@ GROUND: Colour = (18, 21, 27)
 """What everything stands on."""
 LINE: Colour = (58, 65, 80)
 """Of what only divides or waits to be filled."""
+CURSOR: Colour = (42, 51, 66)
+"""Behind the line that keys act on; it leaves its colours to the text."""
+CURSOR_UNFOCUSED: Colour = (30, 36, 46)
 BLUE: Colour = (122, 162, 214)
 GREY: Colour = (136, 144, 160)
 AMBER: Colour = (217, 178, 111)
@@ -19,7 +24,7 @@ GREEN: Colour = (143, 192, 138)
 ROSE: Colour = (217, 120, 138)
 VIOLET: Colour = (160, 140, 200)
 COLOURS: tuple[Colour, ...] = (BLUE, GREEN, AMBER, ROSE, VIOLET, GREY)
-"""Of things side by side."""
+"""Of strategies side by side."""
 
 
 def rgb(colour: Colour) -> str:
@@ -40,6 +45,7 @@ THEME = Theme(
     surface="#181c24",
     panel="#20252f",
     variables={
+        "cursor": rgb(CURSOR),
         "scrollbar": rgb(LINE),
         "scrollbar-hover": "#4d566a",
         "scrollbar-active": rgb(BLUE),
@@ -73,9 +79,11 @@ LEVELS: dict[Level, tuple[str, str]] = {
 """How what was found in data is marked: the sign, and its style."""
 
 
-def colour_of(number: int) -> Colour:
-    """Of the strategy that comes so many places after the first, wherever it is shown."""
-    return COLOURS[number % len(COLOURS)]
+def strategy_colours(names: Iterable[str]) -> dict[str, Colour]:
+    """The colour that each strategy has wherever it is shown. ``names``: of all that are compared or train together, in
+    the order of their runs, each once or more often.
+    """
+    return {name: COLOURS[place % len(COLOURS)] for place, name in enumerate(dict.fromkeys(names))}
 
 
 STYLES: dict[Condition, str] = {

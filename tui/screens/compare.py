@@ -162,7 +162,7 @@ class CompareScreen(Mode):
             return
         self.compared = message.compared
         self.show_header(app_of(self).state)
-        self.main.verdict, self.main.brief = message.words, message.brief
+        self.main.answer, self.main.verdict, self.main.brief = message.answer, message.words, message.brief
         self.main.show(self.compared)  # also where it is not in sight: the others are of its lines
         wanted, self.wanted = self.wanted, None
         self._open(self.view if wanted is None or wanted == "words" else wanted)

@@ -22,6 +22,8 @@ COLUMN = (6, 18)
 """Cells of a column, with what parts it from the one before."""
 SHORT = 8
 """Cells of a column in which a name's beginning alone says more than with an ellipsis in it."""
+GAP = 3
+"""Cells between two matrices."""
 SHARE = 8
 """Cells for a count's share of its row."""
 FAINT, STRONG = 0.08, 0.6
@@ -41,7 +43,9 @@ def _digits(matrix: Matrix) -> int:
 
 
 class MatrixCells(Listing):
-    """A row a true class, a column a predicted one; as wide as it needs to be."""
+    """A row a true class, a column a predicted one; as wide as it needs to be. Beside it, in the same rows, as many
+    other matrices as have room.
+    """
 
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("left,h", "column(-1)", "Column ←", show=False, id="matrix.left", tooltip="previous predicted class"),
@@ -56,6 +60,7 @@ class MatrixCells(Listing):
         self._heads: list[str] = []
         self._cells = (0, 0)  # of a row's name and of a column
         self._has_shares = False
+        self._beside: list[tuple[Matrix, Colour]] = []
 
     @property
     def count(self) -> int:
@@ -69,8 +74,11 @@ class MatrixCells(Listing):
             return None
         return Cell(self.matrix.classes[self.cursor], self.matrix.classes[self.column])
 
-    def put_all(self, matrix: Matrix, cell: Cell, width: int) -> None:
-        """Shows this matrix within so many cells, the cursor on that cell; nothing of one that does not fit."""
+    def put_all(self, every: Sequence[tuple[Matrix, Colour]], cell: Cell, width: int) -> None:
+        """Shows the first of the matrices within so many cells, the cursor on that cell; nothing of one that does not
+        fit. The others lie beside it as far as they do; each has its strategy's colour.
+        """
+        matrix = every[0][0]
         if not fits(matrix, width):
             return
         self.matrix = matrix
@@ -85,7 +93,11 @@ class MatrixCells(Listing):
         self._names = told_apart(names, first)
         begun = [next(iter(chop_cells(name, column - 3)), "") for name in names]
         self._heads = begun if column <= SHORT and len({*begun}) == count else told_apart(names, column - 3)
-        self.styles.width, self.styles.max_height = first + count * column, count + 1
+        fitting = 1 + max(0, width - first - count * column) // (GAP + count * column)
+        self._beside = [one for one in every if one[0].classes == matrix.classes][:fitting]
+        several = len(self._beside)
+        self.styles.width = first + several * count * column + (several - 1) * GAP
+        self.styles.max_height = count + len(self.head(width))
         self.draw()
 
     def action_column(self, step: int) -> None:
@@ -96,33 +108,45 @@ class MatrixCells(Listing):
             self.post_message(self.Moved())
 
     def head(self, width: int) -> list[Text]:
-        """The predicted classes."""
+        """The predicted classes; above them, where there are several matrices, their titles."""
         del width
         first, column = self._cells
-        text = Text(" " * first)
-        for number, name in enumerate(self._heads):
-            cut = Text(name, "bold" if number == self.column else rgb(GREY))
-            text.append(" " * (column - 1 - cut.cell_len)).append_text(cut).append(" ")
-        return [text]
+        room = self.count * column - 1
+        names = told_apart([shown(matrix.column.title, 160) for matrix, _ in self._beside], room)
+        titles, text = Text(" " * first), Text(" " * first)
+        for at, (name, (matrix, colour)) in enumerate(zip(names, self._beside, strict=True)):
+            note = f"  {matrix.column.note}"
+            title = Text.assemble((name, f"bold {rgb(colour)}"))
+            title.append(note if title.cell_len + len(note) <= room else "", rgb(GREY))
+            title.pad_right(room - title.cell_len)
+            titles.append(" " * GAP if at else "").append(" ").append_text(title)
+            text.append(" " * GAP if at else "")
+            for number, said in enumerate(self._heads):
+                head = Text(said, "bold" if number == self.column else rgb(GREY))
+                text.append(" " * (column - 1 - head.cell_len)).append_text(head).append(" ")
+        return [titles, text] if len(self._beside) > 1 else [text]
 
     def line(self, number: int, width: int) -> Text:
         """``ants    65  92.9 %     5   7.1 %``; the shares where there is room."""
         del width
         if self.matrix is None:
             return Text()
-        first, column = self._cells
-        counts = self.matrix.counts[number]
-        total = max(1, sum(counts))
         text = Text(self._names[number], "bold" if number == self.cursor else "")
-        text.pad_right(first - text.cell_len)
+        text.pad_right(self._cells[0] - text.cell_len)
+        for at, (matrix, _) in enumerate(self._beside):
+            self._row(text.append(" " * GAP if at else ""), matrix.counts[number], number, is_first=at == 0)
+        return text
+
+    def _row(self, text: Text, counts: Sequence[int], number: int, *, is_first: bool) -> None:
+        """Appends a row of a matrix."""
+        total, cells = max(1, sum(counts)), self._cells[1] - 2
         for place, images in enumerate(counts):
             share = f"{percent(images / total):>{SHARE}}" if self._has_shares else ""
             colour = GREEN if place == number else AMBER
             style = f"on {rgb(_shade(colour, images / total))}" if images else rgb(GREY)
             if (number, place) == (self.cursor, self.column):
-                style = f"bold reverse {rgb(colour if images else GREY)}"
-            text.append(" ").append(f"{f'{images:,}{share}':>{column - 2}} ", style)
-        return text
+                style = f"bold reverse {rgb(colour if images else GREY)}" if is_first else f"{style} bold underline"
+            text.append(" ").append(f"{f'{images:,}{share}':>{cells}} ", style)
 
 
 def _shade(colour: Colour, share: float) -> Colour:

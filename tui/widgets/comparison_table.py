@@ -9,12 +9,14 @@ from rich.text import Text
 from textual.binding import Binding, BindingType
 from textual.message import Message
 
-from engine.comparison.rows import Comparison
+from engine.comparison.columns import columns
+from engine.comparison.rows import Comparison, Row
 from engine.states.state import Condition
 from engine.text import shown
 from engine.units import UNKNOWN
+from tui.drawing.intervals import Ends, drawn, scale_in_words, scale_of
 from tui.drawing.text import told_apart
-from tui.drawing.theme import AMBER, BLUE, GREEN, GREY, SIGNS, Colour, colour_of, rgb
+from tui.drawing.theme import AMBER, BLUE, GREEN, GREY, SIGNS, Colour, rgb, strategy_colours
 from tui.measures import Line, Measure, Order, best_in, lines, measures
 from tui.widgets.listing import Listing
 
@@ -33,6 +35,10 @@ MOST_NAME = 34
 MOST_CHARACTERS = 160
 WIDEST = 1000
 """Cells in which no name is cut."""
+PICTURE = (10, 30)
+"""Cells of an interval's picture: at least, and at most, since a longer line is no clearer."""
+KEPT = ("memory", "time")
+"""Columns that a picture takes no room from: the second alone where both leave it none."""
 
 
 class ComparisonTable(Listing):
@@ -68,6 +74,8 @@ class ComparisonTable(Listing):
         self._is_best: list[list[bool]] = []
         self._named: tuple[int, list[Text]] = 0, []
         self._colours: dict[str, Colour] = {}
+        self._intervals: list[tuple[Ends, float] | None] = []
+        self._scale: Ends = (0.0, 1.0)
 
     @property
     def count(self) -> int:
@@ -99,15 +107,16 @@ class ComparisonTable(Listing):
             return
         before = self.current
         self._named = 0, []
-        strategies = dict.fromkeys(row.strategy for row in self.comparison.runs)
-        # as in the charts, however it is sorted
-        self._colours = {name: colour_of(number) for number, name in enumerate(strategies)}
+        self._colours = strategy_colours(row.strategy for row in self.comparison.runs)
         self.lines = lines(self.comparison, self.measures, self.unfolded, self.order)
         self._cells = [[one.cell(line.column.rows) for one in self.measures] for line in self.lines]
         self._widths = [
             max(5, len(one.title) + 1, *(len(cells[place]) for cells in self._cells))
             for place, one in enumerate(self.measures)
         ]
+        self._intervals = [self._interval(line.column.rows) for line in self.lines]
+        every = (*columns(self.comparison), *columns(self.comparison, single_runs=True))
+        self._scale = scale_of(found[0] for one in every if (found := self._interval(one.rows)) is not None)
         bests = [best_in(self.comparison, one) for one in self.measures]
         self._is_best = [[not line.is_run and line.column.title in best for best in bests] for line in self.lines]
         if before is not None:
@@ -118,6 +127,12 @@ class ComparisonTable(Listing):
             at = wanted if wanted in places else parent
             self.cursor = places.index(at) if at in places else 0
         self.draw()
+
+    def _interval(self, rows: Sequence[Row]) -> tuple[Ends, float] | None:
+        """That of the accuracy, which is the first column, and the accuracy."""
+        ends = next((one.ends for one in self.measures if one.ends is not None), None)
+        found, accuracy = ends(rows) if ends is not None else None, self.measures[0].number(rows)
+        return None if found is None or accuracy is None else (found, accuracy)
 
     def action_open(self) -> None:
         """Asks the screen for the detail."""
@@ -158,10 +173,30 @@ class ComparisonTable(Listing):
             self._named = width, _names(self.lines, self.unfolded, width, self._colours)
         return self._named[1][number].copy()
 
+    def _drawn(self, number: int, width: int) -> str:
+        """The interval of a line of the table."""
+        found = self._intervals[number]
+        return " " * width if found is None else drawn(*found, self._scale, width)
+
+    def _picture(self, room: int) -> int:
+        """Cells of an interval's picture, where names leave so much room; 0 where it has none."""
+        titles = [one.title for one in self.measures]
+        for title in KEPT if any(self._intervals) else ():
+            kept = self._widths[: titles.index(title) + 1] if title in titles else []
+            spare = room - sum(GAP + cells for cells in kept) - 1
+            if spare >= PICTURE[0]:
+                return min(spare, PICTURE[1])
+        return 0
+
     def _layout(self, width: int) -> tuple[int, list[tuple[int, int]]]:
         """Cells of the names, and of each column in view its place and its cells."""
-        names, widths = self._name_width(width), self._widths
+        names = self._name_width(width)
         room = width - names
+        picture = self._picture(room)
+        widths = [
+            cells + (picture + 1 if picture and one.ends is not None else 0)
+            for cells, one in zip(self._widths, self.measures, strict=True)
+        ]
         self.first_column = min(self.first_column, self.column)
         while sum(widths[self.first_column : self.column + 1]) + GAP * (self.column - self.first_column + 1) > room:
             if self.first_column >= self.column:
@@ -188,7 +223,11 @@ class ComparisonTable(Listing):
                 arrow = "▾" if falls else "▴"
             style = f"bold {rgb(AMBER)}" if arrow else rgb(GREY)
             text.append(" " * GAP)
-            text.append(f"{one.title + arrow:>{cells}}", f"{style} reverse" if place == self.column else style)
+            if picture := cells - self._widths[place]:
+                text.append(f"{scale_in_words(self._scale, picture - 1)} ", rgb(GREY))
+            text.append(
+                f"{one.title + arrow:>{self._widths[place]}}", f"{style} reverse" if place == self.column else style
+            )
         if last < len(self.measures) - 1 and text.cell_len < width:
             text.append("→", rgb(AMBER))
         return [text]
@@ -204,7 +243,9 @@ class ComparisonTable(Listing):
             is_best = self._is_best[number][place]
             style = f"bold {rgb(GREEN)}" if is_best else rgb(GREY) if line.is_run or said == UNKNOWN else ""
             text.append(" " * GAP)
-            text.append(f"{said:>{cells}}", style)
+            if picture := cells - self._widths[place]:
+                text.append(f"{self._drawn(number, picture - 1)} ", rgb(self._colours[line.column.title]))
+            text.append(f"{said:>{self._widths[place]}}", style)
         text.no_wrap = True
         return text
 

@@ -19,7 +19,7 @@ from engine.text import counted, shown
 from engine.units import percent
 from tui.compared import Compared, key_of, offered, places_of
 from tui.drawing.text import told_apart
-from tui.drawing.theme import AMBER, BLUE, GREY, rgb
+from tui.drawing.theme import AMBER, GREY, rgb
 from tui.widgets.cells import MatrixCells, PairCells, fits
 from tui.widgets.dialogs import Pick
 from tui.widgets.listing import Listing
@@ -119,7 +119,7 @@ class ConfusionView(View):
 
     def _draw(self) -> None:
         made, column = self.matrix, self.column
-        if column is None or not self.size.width:
+        if column is None or self.compared is None or not self.size.width:
             return
         whole = made is not None and fits(made, self.size.width - 2)
         why = NO_MATRIX if made is None else "" if whole or self.pairs.pairs else ALL_RIGHT
@@ -127,7 +127,7 @@ class ConfusionView(View):
         self.none.update(why)
         self.none.display = bool(why)
         self.cells.display, self.pairs.display, self.below.display = whole, not whole and not why, not why
-        title = Text(shown(column.title, 120), f"bold {rgb(BLUE)}")
+        title = Text.assemble((shown(column.title, 120), f"bold {rgb(self.compared.colours[column.title])}"))
         title.append(f"  {column.note}" if column.note else "", rgb(GREY))
         if made is not None:
             added = ", summed" if made.runs > 1 else ""
@@ -137,7 +137,9 @@ class ConfusionView(View):
             title.append(next((said for said in ways if len(said) <= room), f" · {kind}"), rgb(GREY))
         self.title.update(title)
         if made is not None and self.cell is not None:
-            self.cells.put_all(made, self.cell, self.size.width - 2)
+            colours = self.compared.colours
+            every = [(matrix(one, self.part, scores), colours[one.title]) for one, scores in self._beside]
+            self.cells.put_all(every, self.cell, self.size.width - 2)
             self.pairs.put_all(self.cell)
             self._say()
         if had_focus:
@@ -156,7 +158,7 @@ class ConfusionView(View):
 
     def _say(self) -> None:
         """The cell in words, and how many images the other strategies have in it."""
-        if self.matrix is None or (cell := self._current) is None:
+        if self.matrix is None or self.compared is None or (cell := self._current) is None:
             return
         true, predicted = (self.matrix.classes.index(name) for name in cell)
         names = [f"{shown(one.title, 160)}{'  ' + one.note if one.note else ''}" for one, _ in self._beside]
@@ -169,7 +171,8 @@ class ConfusionView(View):
             )
             share = f"{percent(images / of):>8}" if of else ""
             is_this = one == self.column
-            line = Text(f"{'▸' if is_this else ' '} {name:<{max(map(len, said))}}  ", "bold" if is_this else rgb(GREY))
+            style = f"{'bold ' if is_this else ''}{rgb(self.compared.colours[one.title])}"
+            line = Text.assemble("▸ " if is_this else "  ", (f"{name:<{max(map(len, said))}}  ", style))
             lines.append(
                 line.append(f"{images:>7,} of {of:,}{share}", rgb(AMBER) if images and true != predicted else "")
             )

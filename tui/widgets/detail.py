@@ -21,9 +21,10 @@ from engine.comparison.rows import Comparison
 from engine.states.state import RunState
 from engine.text import shown
 from tui.compared import Compared
-from tui.drawing import bands
+from tui.drawing import curves
 from tui.drawing.confusion_tables import confusion_tables
-from tui.drawing.theme import BLUE, GREY, rgb
+from tui.drawing.tables import add_sections
+from tui.drawing.theme import GREY, Colour, rgb, strategy_colours
 from tui.measures import Line
 from tui.widgets.chart import Chart
 from tui.widgets.view import View
@@ -90,22 +91,25 @@ class DetailView(View, can_focus=True):
             return
         rows = set(map(id, line.column.rows))  # two runs may have measured the same
         runs = [one.run for row, one in zip(comparison.runs, compared.runs, strict=True) if id(row) in rows]
-        name = Text.assemble((shown(line.column.title, 120), f"bold {rgb(BLUE)}"), (f"  {line.column.note}", rgb(GREY)))
+        colour = compared.colours[line.column.title]
+        name = Text.assemble(
+            (shown(line.column.title, 120), f"bold {rgb(colour)}"), (f"  {line.column.note}", rgb(GREY))
+        )
         self._shown = comparison, line.column
         self.title.update(name)
         self.text.update(_Detail(comparison, line.column))
-        self._draw(runs, line.column)
+        self._draw(runs, line.column, colour)
         self._place()
 
     def to_top(self) -> None:
         """Begins at the top."""
         self.words.scroll_home(animate=False)
 
-    def _draw(self, runs: Sequence[RunState], column: Column) -> None:
+    def _draw(self, runs: Sequence[RunState], column: Column, colour: Colour) -> None:
         turned = [row.val_loss_turned for row in column.rows if row.val_loss_turned is not None]
-        wanted = bands.accuracy(runs), bands.loss(runs, turned), bands.gap(runs)
-        for chart, curves in zip(self.charts, wanted, strict=True):
-            chart.curves = curves
+        wanted = curves.accuracy(runs, colour), curves.loss(runs, colour, turned), curves.gap(runs)
+        for chart, of_it in zip(self.charts, wanted, strict=True):
+            chart.curves = of_it
 
     def on_resize(self) -> None:
         """Both halves, or one."""
@@ -153,18 +157,14 @@ class _Detail:
         self.sections = sections(comparison, (column,))
         others = [other for other in columns(comparison) if other.title != column.title]
         self.matrices = matrices((column, *others))
+        self.colours = strategy_colours(row.strategy for row in comparison.runs)
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> Iterator[RenderableType]:
         del console
         table = Table(box=None, padding=(0, 2, 0, 0), show_header=False, pad_edge=False)
         table.add_column(style=rgb(GREY), max_width=36)
         table.add_column(overflow="fold")
-        for section in self.sections:
-            if section.title:
-                table.add_row()
-                table.add_row(Text(section.title, f"bold {rgb(BLUE)}"))
-            for aspect in section.lines:
-                table.add_row(Text(shown(aspect.title, 80)), Text(shown(aspect.values[0], 200)))
+        add_sections(table, self.sections, range(1))
         yield table
         yield Text()
-        yield from confusion_tables(self.matrices, options.max_width)
+        yield from confusion_tables(self.matrices, self.colours, options.max_width)

@@ -9,8 +9,8 @@ from rich.text import Text
 from engine.comparison.measured_parts import PART_WORDS
 from engine.text import counted, shown
 from tui.drawing.text import told_apart
-from tui.drawing.theme import AMBER, GREY, rgb
-from tui.widgets.mistake_list import COLOURS, LETTERS
+from tui.drawing.theme import AMBER, GREY, Colour, rgb
+from tui.widgets.mistake_list import LETTERS
 from tui.work.finding_mistakes import MistakeQuery, MistakeResult
 
 LEAST_NAME = 20
@@ -32,10 +32,17 @@ def whose(asked: MistakeQuery | None) -> Who:
     return OF_RIGHT if asked.cell is not None and asked.cell.true == asked.cell.predicted else OF_WRONG
 
 
-def head(names: Sequence[str], found: MistakeResult, only: str, of_class: str | None, width: int) -> Text:
+def head(
+    names: Sequence[str],
+    colours: Sequence[Colour],
+    found: MistakeResult,
+    only: str,
+    of_class: str | None,
+    width: int,
+) -> Text:
     """The sides' names, how many images which of them gets right, and what is left out: a line a side.
 
-    ``only``: whose images are shown; ``of_class``: of which class, None for all.
+    ``colours``: of the sides. ``only``: whose images are shown; ``of_class``: of which class, None for all.
     """
     lines = [Text(no_wrap=True, overflow="ellipsis") for _ in names]
     if found.problem:
@@ -46,8 +53,8 @@ def head(names: Sequence[str], found: MistakeResult, only: str, of_class: str | 
     behind = len(f"{LETTERS[0]} ") + max(number.cell_len for number in numbers)
     cells = min(max(LEAST_NAME, width - behind), max(map(len, names)))
     for run, (line, name, number) in enumerate(zip(lines, told_apart(names, cells), numbers, strict=False)):
-        line.append(f"{LETTERS[run]} ", f"bold {rgb(COLOURS[run])}")
-        line.append(f"{name:<{cells}}", "bold").append_text(number)
+        line.append(f"{LETTERS[run]} ", f"bold {rgb(colours[run])}")
+        line.append(f"{name:<{cells}}", f"bold {rgb(colours[run])}").append_text(number)
     if kept := ", ".join(filter(None, (only, "" if of_class is None else shown(of_class, 40)))):
         lines[-1].append(f" · filter: {kept}", rgb(AMBER))
     return Text("\n").join(lines)

@@ -11,7 +11,7 @@ from rich.text import Text
 
 from engine.text import shown
 from tui.drawing.text import cut_in_the_middle, told_apart
-from tui.drawing.theme import BLUE, GREEN, GREY, ROSE, rgb
+from tui.drawing.theme import GREEN, GREY, ROSE, Colour, rgb
 from tui.widgets.listing import Listing
 
 if TYPE_CHECKING:
@@ -32,8 +32,6 @@ BESIDE_NAME = 12
 """Cells of what a side says besides the name of the class that it takes the image for: its letter, a sign, how sure."""
 BETWEEN = 3
 """Cells before what a side that is wrong says of the class that is right."""
-COLOURS = (BLUE, GREEN)
-"""Of the first and of the other side."""
 
 
 class MistakeList(Listing):
@@ -44,6 +42,7 @@ class MistakeList(Listing):
     def __init__(self) -> None:
         super().__init__(id="mistake-list")
         self.found: Sequence[Answered] = ()
+        self.colours: Sequence[Colour] = ()
         self.has_losses = False
         self.counts = 0
         """Cells that tell how many runs are wrong, with the gap before them."""
@@ -58,9 +57,12 @@ class MistakeList(Listing):
         """The image under the cursor."""
         return self.found[self.cursor] if self.found else None
 
-    def put_all(self, found: Sequence[Answered], *, losses: bool) -> None:
-        """Shows these, with losses or with how sure; the cursor stays with its image, if it is among them."""
-        self.has_losses = losses
+    def put_all(self, found: Sequence[Answered], colours: Sequence[Colour], *, losses: bool) -> None:
+        """Shows these, with losses or with how sure; the cursor stays with its image, if it is among them.
+
+        ``colours``: of the sides.
+        """
+        self.has_losses, self.colours = losses, colours
         has_several = losses and any(one.runs[0] > 1 for one in found)
         self.counts = GAP + max(len("wrong"), *(len(how_many_wrong(one, 0)) for one in found)) if has_several else 0
         path = self.current.path if self.current else ""
@@ -84,7 +86,7 @@ class MistakeList(Listing):
         names = [shown(PurePath(other.path).name) for other in self.found[self.first : self.first + self.size.height]]
         name = told_apart(names, max(8, width - PREFIX - self.counts))[number - self.first]
         right, wrong = ("".join(LETTERS[side] for side in sides) for sides in (one.right, one.wrong))
-        style = f"bold {rgb(COLOURS[one.right[0]])}" if len(one.right) == 1 else "bold" if one.right else rgb(GREY)
+        style = f"bold {rgb(self.colours[one.right[0]])}" if len(one.right) == 1 else "bold" if one.right else rgb(GREY)
         counts = f"{' ' * GAP}{how_many_wrong(one, 0):>{self.counts - GAP}}" if self.counts else ""
         said = f"{one.losses[0]:8.2f}{counts}" if self.has_losses else f"{wrong:<2}{100 * one.confidence:4.0f} %"
         sure = Text(said, rgb(ROSE if wrong else GREY))
@@ -106,8 +108,11 @@ def list_width(names: Iterable[str], width: int, height: int, prefix: int = PREF
     return min(MOST, max(2 * width // 5, min(prefix + longest, left)))
 
 
-def facts(one: Answered, width: int) -> Text:
-    """An image in words: its file, its label, and what each side says, in lines of at most ``width`` cells."""
+def facts(one: Answered, colours: Sequence[Colour], width: int) -> Text:
+    """An image in words: its file, its label, and what each side says, in lines of at most ``width`` cells.
+
+    ``colours``: of the sides.
+    """
     folder, name = str(PurePath(one.path).parent), PurePath(one.path).name
     lines = [
         Text.assemble((cut_in_the_middle(shown(name), width), "bold")),
@@ -126,7 +131,7 @@ def facts(one: Answered, width: int) -> Text:
         is_right = run in one.right
         said = f"{name}{' ' * (longest - cell_len(name))} {100 * one.probabilities[run]:5.1f} %"
         line = Text.assemble(
-            (f"{LETTERS[run]} ", f"bold {rgb(COLOURS[run])}"),
+            (f"{LETTERS[run]} ", f"bold {rgb(colours[run])}"),
             ("✓ " if is_right else "✗ ", rgb(GREEN if is_right else ROSE)),
             (said, "" if is_right else rgb(ROSE)),
         )

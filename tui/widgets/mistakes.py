@@ -21,6 +21,7 @@ from engine.comparison.measured_parts import MeasuredPart
 from engine.comparison.rows import part_compared
 from engine.text import shown
 from tui.compared import Compared, beside, best_pair, key_of, offered, places_in, places_of
+from tui.drawing.theme import Colour
 from tui.widgets.dialogs import Pick
 from tui.widgets.mistake_head import head, whose
 from tui.widgets.mistake_list import PREFIX, MistakeList, facts, list_width
@@ -246,7 +247,7 @@ class MistakesView(View):
             self._say("No such images." if is_filtered else all_right)
         else:
             self._turn_to(self.body)
-            self.listing.put_all(found, losses=self.asked.worst)
+            self.listing.put_all(found, self._colours(), losses=self.asked.worst)
             self._divide()
             self.call_after_refresh(self._show_current)  # once it is known how much room there is
 
@@ -255,7 +256,8 @@ class MistakesView(View):
         if self.found is not None and self.found.asked == self.asked:
             names = [self._named(side) for side in self.found.asked.sides]
             of_class = self.of_class if self.cell is None else None
-            self.head.update(head(names, self.found, whose(self.asked)[self.who][0], of_class, self.size.width))
+            only = whose(self.asked)[self.who][0]
+            self.head.update(head(names, self._colours(), self.found, only, of_class, self.size.width))
 
     def _say(self, words: str) -> None:
         self._turn_to(self.none)
@@ -288,8 +290,15 @@ class MistakesView(View):
     def _show_current(self) -> None:
         one = self.listing.current
         if one is not None and self.body.display:
-            self.facts.put(facts(one, max(20, self.facts.size.width)))
+            self.facts.put(facts(one, self.listing.colours, max(20, self.facts.size.width)))
             self.picture.show(one.path, self.listing.nearby())
+
+    def _colours(self) -> list[Colour]:
+        """The sides', each its strategy's."""
+        if self.compared is None or self.asked is None:
+            return []
+        there, rows = places_of(self.compared), self.compared.comparison.runs
+        return [self.compared.colours[rows[there[side[0]]].strategy] for side in self.asked.sides]
 
     def _named(self, side: Side) -> str:
         if self.compared is None:

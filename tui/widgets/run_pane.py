@@ -14,7 +14,7 @@ from engine.states.state import ExperimentState, RunState, condition
 from engine.text import shown
 from tui.drawing.curves import CHARTS
 from tui.drawing.text import told_apart
-from tui.drawing.theme import GREY, ROSE, STYLES, rgb
+from tui.drawing.theme import GREY, ROSE, STYLES, rgb, strategy_colours
 from tui.widgets.chart import Chart
 from tui.widgets.rows import Rows
 from tui.widgets.schedule_preview import preview
@@ -109,12 +109,13 @@ class RunPane(Widget):
         """Gives the charts that are shown their curves, where what these are made of has changed."""
         if self._shown is None or not self.grid.display:
             return
-        run = self._shown[0]
+        run, state = self._shown
+        colour = strategy_colours(one.strategy.name for one in state.runs)[run.strategy.name]
         for number, (chart, (curves, made_of)) in enumerate(zip(self.charts, CHARTS, strict=True)):
             present = made_of(run)
             if chart.display and present != self._drawn[number]:
                 self._drawn[number] = present
-                chart.curves = curves(run)
+                chart.curves = curves(run, colour)
 
     def fit(self) -> None:
         """Lays out as many charts as have room, where that has changed."""

@@ -10,20 +10,27 @@ from textual.containers import Horizontal
 from textual.widgets import Static
 
 from tui.compared import Compared
-from tui.drawing import bands
+from tui.drawing import curves
 from tui.drawing.theme import GREY, rgb
 from tui.widgets.chart import Chart
 from tui.widgets.comparison_table import ComparisonTable
 from tui.widgets.dialogs import reading_width
 from tui.widgets.view import View
+from tui.words.headline import Answer, difference, headline
 from tui.words.spec_differences import SpecDifference, side_by_side, spec_differences
 
+AROUND = 6
+"""Rows of the screen that are neither the verdict's nor a strategy's: tabs, keys, the table's head and foot, a gap."""
+FEWEST = 6
+"""Rows of strategies and runs that are left room in any window but the lowest."""
 TALL = 30
 """Rows of the screen from which on there is room below the table, and above it for more than the verdict."""
 
 
 class TableView(View):
-    """Set ``verdict`` and ``brief``, the part of it that says the most, before a comparison is shown."""
+    """Set the ``answer``, the ``verdict``, and ``brief``, the part of it that says the most, before a comparison is
+    shown.
+    """
 
     DEFAULT_CSS = """
     TableView { padding: 0 1; }
@@ -43,6 +50,7 @@ class TableView(View):
         self.below = Horizontal(self.differences, self.chart, id="compare-below")
         self.foot = Static(markup=False, id="compare-foot")
         self.compared: Compared | None = None
+        self.answer: Answer | None = None
         self.verdict, self.brief = Text(), Text()
 
     def compose(self) -> ComposeResult:
@@ -66,21 +74,30 @@ class TableView(View):
 
     def in_full(self) -> Text:
         """All the words, and in what the strategies differ."""
-        text = self.verdict.copy()
+        width = reading_width(self.screen.size.width)
+        text = self._answer(width).append("\n").append_text(self.verdict)
         if self.compared is not None and (found := _differences(self.compared)):
             text.append("\n\nSettings that differ\n", "bold")
-            width = reading_width(self.screen.size.width)
             text.append_text(side_by_side(self.compared.strategies, found, width))
         return text
+
+    def _answer(self, width: int) -> Text:
+        """The lines above the verdict: the answer, and the difference that it tells of as a picture."""
+        if self.answer is None:
+            return Text()
+        lines = headline(self.answer, width), difference(self.answer, width)
+        return Text("\n").join([*(line for line in lines if line is not None), Text()])
 
     def fit(self) -> None:
         """Shows above and below the table what the screen has room for."""
         if self.compared is None:
             return
         width, height = self.screen.size
-        rows = max(3, height * 4 // 10)
+        rows = max(height * 4 // 10, height - AROUND - max(FEWEST, len(self.compared.strategies)))
         self.words.styles.max_height = rows
-        said = shortened(self.verdict if height >= TALL else self.brief, max(20, width - 2), rows)
+        text = self._answer(max(20, width - 2)).append("\n" if height >= TALL else "")
+        text.append_text(self.verdict if height >= TALL else self.brief)
+        said = shortened(text, max(20, width - 2), rows)
         if self.words.content != said:
             self.words.update(said)
         self._place_table()
@@ -96,7 +113,7 @@ class TableView(View):
         text = side_by_side(compared.strategies, found, width)
         if text != self.differences.content:
             self.differences.update(text)
-        self.chart.curves = bands.together([(name, compared.runs_of(name)) for name in compared.strategies])
+        self.chart.curves = curves.together([(name, compared.runs_of(name)) for name in compared.strategies])
 
     @on(ComparisonTable.Moved)
     def _place_table(self) -> None:

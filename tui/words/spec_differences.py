@@ -12,7 +12,7 @@ from engine.specs.strategy import settings
 from engine.states.state import RunState
 from engine.text import listed, numbers, shown
 from tui.drawing.text import cut_in_the_middle
-from tui.drawing.theme import AMBER, GREY, colour_of, rgb
+from tui.drawing.theme import AMBER, GREY, rgb, strategy_colours
 from tui.words.strategies import label, of_parameter
 
 UNSET = "–"
@@ -63,8 +63,8 @@ def side_by_side(strategies: tuple[str, ...], found: tuple[SpecDifference, ...],
         room, 30, max([len(name) for name in strategies] + [len(value) for one in found for value in one.values])
     )
     head = Text.assemble((f"{'setting':{names}}", rgb(GREY)))
-    for number, name in enumerate(strategies):
-        head.append("  ").append(_fitted(name, cells), f"bold {rgb(colour_of(number))}")
+    for name, colour in strategy_colours(strategies).items():
+        head.append("  ").append(_fitted(name, cells), f"bold {rgb(colour)}")
     lines = [head]
     for one in found:
         line = Text.assemble((f"{one.parameter:{names}}", rgb(GREY)))

@@ -17,9 +17,10 @@ from engine.logs.folder import EVENTS
 from engine.states.state import ExperimentState
 from engine.text import joined, shown
 from tui.compared import compared
-from tui.drawing.theme import AMBER, BLUE, rgb
+from tui.drawing.theme import AMBER, BLUE, rgb, strategy_colours
 from tui.errors import in_words
 from tui.messages import CompareFailed, ComparisonMade
+from tui.words.headline import answer
 
 Marks = Mapping[Path, frozenset[str] | None]
 """Experiments that are compared, by folder, and of each which runs: None for all."""
@@ -34,7 +35,7 @@ def compare_all(
     if not comparison.runs:
         return CompareFailed("\n".join(left_out) or "Nothing marked has a result yet.")
     brief = words(comparison, len(marks), left_out)
-    return ComparisonMade(compared(comparison, sources), brief + in_favour(comparison), brief)
+    return ComparisonMade(compared(comparison, sources), answer(comparison), brief + in_favour(comparison), brief)
 
 
 def export_all(state: ExperimentState, folder: Path | None, marks: Marks, positive: str | None, out: Path) -> str:
@@ -76,8 +77,7 @@ def words(comparison: Comparison, experiments: int, left_out: Sequence[str]) -> 
         text.append(f"{sentence}\n", rgb(AMBER))
     if comparison.data_differs:
         return text.append(f"No verdict: {shown(comparison.data_differs, 400)}.", f"bold {rgb(AMBER)}")
-    said, stop, more = shown(verdict(comparison), 4000).partition(". ")
-    text.append(said + stop, "bold").append(more)
+    text.append(shown(verdict(comparison), 4000))
     for sentence in comparison.fairness:
         text.append("\nnot equal: ", rgb(AMBER)).append(shown(sentence, 400))
     return text
@@ -85,9 +85,9 @@ def words(comparison: Comparison, experiments: int, left_out: Sequence[str]) -> 
 
 def in_favour(comparison: Comparison) -> Text:
     """When each strategy is the better choice, a line each."""
-    text = Text()
+    text, colours = Text(), strategy_colours(row.strategy for row in comparison.runs)
     for choice in () if comparison.data_differs else choices(comparison):
-        text.append(f"\n{shown(choice.strategy, 120)}: ", rgb(BLUE)).append(choice.sentence)
+        text.append(f"\n{shown(choice.strategy, 120)}: ", rgb(colours[choice.strategy])).append(choice.sentence)
     return text
 
 
