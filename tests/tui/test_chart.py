@@ -117,9 +117,9 @@ def test_memory_of_a_card_has_its_four_kinds_and_of_a_process_one() -> None:
 
 def test_of_a_run_that_was_skipped_before_it_began_charts_say_so() -> None:
     begun = logs.until("EpochFinished", 1, logs.events())
-    (_, waiting) = fold(begun).runs
+    (_, waiting) = replay(begun).runs
     skipped = ev.RunFinished(run=waiting.run, end="skipped", memory=ev.Memory(1, 1))
-    (_, run) = fold([*begun, skipped]).runs
+    (_, run) = replay([*begun, skipped]).runs
     made = [chart(run, BLUE) for chart, _ in curves.CHARTS]
     assert [one.empty for one in made] == ["skipped before it started"] * 4
     probe = msgspec.structs.replace(run, strategy=on_rung("resnet18", "probe"))

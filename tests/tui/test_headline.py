@@ -12,7 +12,7 @@ from engine.comparison.compared_runs import Source
 from engine.comparison.difference import PairedDifference
 from engine.comparison.rows import Comparison, Row, compare
 from engine.comparison.verdict import verdict
-from engine.states.fold import fold
+from engine.states.replay import replay
 from tests.tui import logs
 from tui.drawing.theme import BLUE, GREEN, rgb
 from tui.words.headline import answer, difference, headline
@@ -23,7 +23,7 @@ FINE, EXTRACT, THIRD = "resnet18-finetune", "mobilenetv3-extract", "resnet50-pro
 @pytest.fixture(scope="module")
 def bare() -> Comparison:
     """Two strategies of one seed each, whose predictions are missing."""
-    return compare([Source(fold(logs.events(logs.two_strategies(3))))])
+    return compare([Source(replay(logs.events(logs.two_strategies(3))))])
 
 
 def row(bare: Comparison, strategy: str, accuracy: float, low: float, high: float, **values: Any) -> Row:
