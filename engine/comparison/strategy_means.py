@@ -7,9 +7,10 @@ from statistics import mean
 
 from msgspec import Struct
 
+from engine.comparison.accuracy_interval import accuracy_interval
 from engine.comparison.columns import columns, no_seed_moves
 from engine.comparison.measured_parts import MeasuredPart
-from engine.comparison.rows import RSS, Comparison, Row, accuracy_interval, of_part, part_compared
+from engine.comparison.rows import RSS, Comparison, Row, of_part, part_compared
 
 
 class StrategyMeans(Struct, frozen=True):

@@ -12,8 +12,8 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from engine.comparison.accuracy_interval import accuracy_interval
 from engine.comparison.confusion import confused
-from engine.comparison.rows import accuracy_interval
 from engine.data.folders import images_at, labels_at
 from engine.errors import DataError, UserError
 from engine.export.to_csv import csv_text

@@ -13,13 +13,14 @@ import pytest
 from msgspec.structs import replace
 
 from engine.comparison import predictions
+from engine.comparison.accuracy_interval import accuracy_interval
 from engine.comparison.aspects import TITLES, Aspect, sections
 from engine.comparison.columns import columns
 from engine.comparison.compared_runs import Source
 from engine.comparison.confusion import matrices
 from engine.comparison.difference import PairedDifference
 from engine.comparison.resampling import corrected_t_p
-from engine.comparison.rows import Comparison, DataCounts, Row, accuracy_interval, compare
+from engine.comparison.rows import Comparison, DataCounts, Row, compare
 from engine.comparison.scores import ClassScores, Scores
 from engine.comparison.strategy_means import interval
 from engine.comparison.strategy_spreads import Spread, StrategySummary, summaries
