@@ -12,10 +12,9 @@ from engine.comparison.rows import RSS, Comparison, Measured, Row, of_part
 from engine.comparison.score_names import SCORES, Better, Score
 from engine.comparison.strategy_means import interval, part
 from engine.units import UNKNOWN, duration, energy, short_count, size, three_digits
+from tui.drawing.intervals import Ends
 
 Number = Callable[[Row], float | None]
-Ends = tuple[float, float]
-"""Of an interval."""
 
 
 @dataclass(frozen=True)

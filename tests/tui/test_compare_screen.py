@@ -268,6 +268,18 @@ async def test_the_answer_comes_first_also_in_the_window_of_the_verdict(app: TlT
             assert any(line.startswith("mobilenetv3-extract is 2.8 points more") for line in lines[at + 2 : at + 4])
 
 
+@pytest.mark.parametrize("height", [24, 29, 30, 34, 40, 50])
+async def test_what_stands_around_the_table_leaves_its_foot_in_sight(app: TlTui, folder: Path, height: int) -> None:
+    """However long the verdict is, and with the runs of a strategy."""
+    async with app.run_test(size=(64, height)) as pilot:
+        await compare(pilot, app, folder)
+        await pilot.press("space")
+        await pilot.pause()
+        *_, foot, _ = text_of(app).splitlines()
+        assert foot.startswith(" val acc: validation accuracy"), foot
+        assert "mobilenetv3-extract ×3" in text_of(app)
+
+
 async def test_columns_are_chosen_and_sort_and_another_experiment_begins_at_the_first(
     app: TlTui, folder: Path, tmp_path: Path
 ) -> None:

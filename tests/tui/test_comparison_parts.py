@@ -26,6 +26,7 @@ from tui.drawing import cost_plot, curves
 from tui.drawing.plot import faint, filled
 from tui.drawing.theme import BLUE
 from tui.measures import Order, best_in, lines, measures
+from tui.widgets.comparison_table import ComparisonTable
 from tui.widgets.mistake_list import FACTS, MOST, PREFIX, list_width
 from tui.words.spec_differences import spec_differences, unlike
 
@@ -150,6 +151,22 @@ def test_an_interval_is_worked_out_once_however_often_the_table_asks(
         made = lines(comparison, found, unfolded, Order("95 % CI", best_first))
         assert {found[1].cell(line.column.rows) for line in made} == {"25.0–50.0"}
     assert len(asked) == len(made) == 8, "two strategies, and three runs of each"
+
+
+@pytest.mark.parametrize("known", [("peak_memory_bytes", "seconds_total"), ("seconds_total",), ()])
+@pytest.mark.parametrize("width", [38, 58, 78, 118])
+def test_no_picture_takes_the_room_of_its_own_numbers(
+    comparison: Comparison, width: int, known: tuple[str, ...]
+) -> None:
+    unknown: dict[str, Any] = dict.fromkeys({"peak_memory_bytes", "seconds_total"} - {*known})
+    table = ComparisonTable()
+    table.show(some(comparison, *(msgspec.structs.replace(row, **unknown) for row in comparison.runs)))
+    (head,) = table.head(width)
+    assert "95 % CI" in head.plain or width == 38
+    assert "time" in head.plain or width == 38 or not known
+    rows = [table.line(number, width).plain for number in range(table.count)]
+    assert all("●" in row for row in rows) or (width < 78 and not any("●" in row for row in rows))
+    assert all(len(row) <= width for row in (head.plain, *rows))
 
 
 def test_there_is_one_interval_of_one_accuracy(comparison: Comparison) -> None:

@@ -24,7 +24,7 @@ from tui.terminal.streams import EscapeFirst
 def test_everything_drawn_has_an_ascii_form_of_the_same_width() -> None:
     run = replay(logs.events(cuda=True)).runs[0]
     for curves, _ in CHARTS:
-        for line in str(draw(curves(run), 60, 10)).split("\n"):
+        for line in str(draw(curves(run, BLUE), 60, 10)).split("\n"):
             ascii_line = plain.to_ascii(line)
             assert ascii_line.isascii() and cell_len(ascii_line) == cell_len(line)
 

@@ -10,6 +10,7 @@ from rich.text import Text
 from tui.drawing.theme import GREY, Colour, rgb
 
 Ends = tuple[float, float]
+"""The lower one and the higher one."""
 LINE, LEFT, RIGHT, MARK, ZERO = "─", "├", "┤", "●", "0"
 STEPS = (0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1)
 """What both ends of a scale are a multiple of: the least of which it has at most ten, else the last."""

@@ -181,9 +181,11 @@ class ComparisonTable(Listing):
     def _picture(self, room: int) -> int:
         """Cells of an interval's picture, where names leave so much room; 0 where it has none."""
         titles = [one.title for one in self.measures]
-        for title in KEPT if any(self._intervals) else ():
-            kept = self._widths[: titles.index(title) + 1] if title in titles else []
-            spare = room - sum(GAP + cells for cells in kept) - 1
+        at = next((place for place, one in enumerate(self.measures) if one.ends is not None), None)
+        if at is None or not any(self._intervals):
+            return 0
+        for last in [titles.index(title) for title in KEPT if title in titles] or [at]:
+            spare = room - sum(GAP + cells for cells in self._widths[: last + 1]) - 1
             if spare >= PICTURE[0]:
                 return min(spare, PICTURE[1])
         return 0

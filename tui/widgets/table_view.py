@@ -23,8 +23,10 @@ AROUND = 6
 """Rows of the screen that are neither the verdict's nor a strategy's: tabs, keys, the table's head and foot, a gap."""
 FEWEST = 6
 """Rows of strategies and runs that are left room in any window but the lowest."""
-TALL = 30
-"""Rows of the screen from which on there is room below the table, and above it for more than the verdict."""
+TALL, BELOW = 30, 11
+"""Rows of the screen from which on there is room below the table, and above it for more than the verdict; and those
+that long words then leave to what is below.
+"""
 
 
 class TableView(View):
@@ -35,7 +37,7 @@ class TableView(View):
     DEFAULT_CSS = """
     TableView { padding: 0 1; }
     TableView #compare-words { height: auto; margin-bottom: 1; }
-    TableView #compare-below { height: 1fr; min-height: 10; margin-top: 1; }
+    TableView #compare-below { height: 1fr; margin-top: 1; }
     TableView #compare-differences { width: auto; max-width: 60%; text-wrap: nowrap; text-overflow: ellipsis; }
     TableView #compare-chart { width: 1fr; padding-left: 2; }
     TableView #compare-foot { height: 1; color: $text-muted; text-wrap: nowrap; text-overflow: ellipsis; }
@@ -93,7 +95,8 @@ class TableView(View):
         if self.compared is None:
             return
         width, height = self.screen.size
-        rows = max(height * 4 // 10, height - AROUND - max(FEWEST, len(self.compared.strategies)))
+        others = AROUND + max(FEWEST, len(self.compared.strategies)) + (BELOW if height >= TALL else 0)
+        rows = max(height * 4 // 10, height - others)
         self.words.styles.max_height = rows
         text = self._answer(max(20, width - 2)).append("\n" if height >= TALL else "")
         text.append_text(self.verdict if height >= TALL else self.brief)
