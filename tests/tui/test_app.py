@@ -90,13 +90,13 @@ async def test_a_run_that_trains(app: TlTui, present: Log) -> None:
         await opened(pilot, app, folder)
         shown = text_of(app)
         for words in (
-            "resnet18 · every layer",
+            "resnet18-finetune · seed 0 · resnet18 ─",
             "● training",
             "epoch 4/12",
             "step 6/8 · 91 images/s",
             "best 83.0 % @3",
             "ETA 0:",
-            "trains all 11.2 M parameters · fp32",
+            "every layer · 11.2 M parameters · fp32",
         ):
             assert words in shown, words
         assert "interrupted" not in shown
@@ -113,14 +113,14 @@ async def test_small_turns_through_charts_and_runs(app: TlTui, past: Log) -> Non
         await pilot.press("c")
         await pilot.pause()
         assert "learning rate" in text_of(app) and "memory " in text_of(app) and "accuracy ┄" not in text_of(app)
-        assert "resnet18 · every layer" in text_of(app)
+        assert "─ resnet18-finetune · seed 0" in text_of(app)
         await pilot.press("right")
         await pilot.pause()
-        assert "mobilenet_v3_small · last layer" in text_of(app)
+        assert "─ mobilenetv3-extract · seed 0" in text_of(app)
         assert "▸ ✓ mobilenetv3-extract-0" in text_of(app)
         await pilot.press("right")
         await pilot.pause()
-        assert "resnet18 · every layer" in text_of(app)
+        assert "─ resnet18-finetune · seed 0" in text_of(app)
 
 
 async def test_many_runs_are_a_list_around_the_selected_one(app: TlTui, past: Log) -> None:

@@ -148,7 +148,7 @@ def test_where_images_are_is_said_unless_it_is_memory(kept: str, said: str) -> N
     assert run_words.kept(state) == said
     facts = run_words.facts(state.run(TUNED), state).plain
     said = f"{said} · " if said else ""
-    assert facts == f"trains all 11.2 M parameters · fp32 · {said}torchvision IMAGENET1K_V1, torch hub cache"
+    assert facts == f"every layer · 11.2 M parameters · fp32 · {said}torchvision IMAGENET1K_V1, torch hub cache"
 
 
 def test_the_header_says_when_all_is_done_once_that_is_known() -> None:

@@ -9,11 +9,11 @@ from textual.binding import Binding, BindingType
 from textual.events import Click, MouseScrollDown, MouseScrollUp
 from textual.message import Message
 
-from tui.drawing.theme import rgb
+from tui.drawing.theme import CURSOR, CURSOR_AWAY, rgb
 from tui.widgets.rows import Rows
 
-UNDER_CURSOR = f"on {rgb((42, 51, 66))}"
-UNDER_CURSOR_UNFOCUSED = f"on {rgb((30, 36, 46))}"
+UNDER_CURSOR = f"on {rgb(CURSOR)}"
+UNDER_CURSOR_UNFOCUSED = f"on {rgb(CURSOR_AWAY)}"
 WHEEL = 3
 
 

@@ -48,7 +48,13 @@ class RunsTable(DataTable[Text]):
     ]
 
     def __init__(self, *, id: str = "") -> None:  # noqa: A002 - Textual's name
-        super().__init__(id=id or None, cursor_type="row", cell_padding=0, zebra_stripes=True)
+        super().__init__(
+            id=id or None,
+            cursor_type="row",
+            cursor_foreground_priority="renderable",
+            cell_padding=0,
+            zebra_stripes=True,
+        )
         self.summaries: tuple[Summary, ...] = ()
         self.marks: Mapping[Path, frozenset[str] | None] = {}
         self._drawn_for = 0
