@@ -18,7 +18,6 @@ from tui.drawing import curves
 from tui.screens.add_strategy import AddStrategy, no_backbone
 from tui.widgets.strategy_form import with_value
 from tui.widgets.strategy_list import StrategyList
-from tui.words import run_words
 from tui.words.strategies import described, rates, what_trains
 
 

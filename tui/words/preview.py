@@ -48,7 +48,8 @@ def _part(title: str, said: str, width: int, style: str = "", title_style: str =
     lines = wrapped(shown(said), max(TITLES, width - beside), MOST_LINES)
     heads = [title] + [""] * len(lines)
     return [
-        Text.assemble((f"{head:{beside}}", title_style), (line, style)) for head, line in zip(heads, lines, strict=False)
+        Text.assemble((f"{head:{beside}}", title_style), (line, style))
+        for head, line in zip(heads, lines, strict=False)
     ]
 
 

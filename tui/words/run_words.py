@@ -236,7 +236,13 @@ def facts(run: RunState, state: ExperimentState) -> Text:
         return Text("")
     trainable, total = short_count(run.parameters_trainable), short_count(run.parameters_total)
     which = total if run.parameters_trainable == run.parameters_total else f"{trainable} of {total}"
-    parts = (what_trains(run.strategy), f"{which} parameters", rates(run.stage_rates), shown(run.precision, 12), kept(state))
+    parts = (
+        what_trains(run.strategy),
+        f"{which} parameters",
+        rates(run.stage_rates),
+        shown(run.precision, 12),
+        kept(state),
+    )
     network = " · ".join(part for part in parts if part)
     if run.weights == RANDOM:
         return Text.assemble(("random initialisation", f"bold {rgb(AMBER)}"), (f" · {network}", MUTED))

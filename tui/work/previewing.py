@@ -17,7 +17,7 @@ from tui.work.latest import Latest
 
 
 def accuracy_curves(folder: Path) -> Curves | None:
-    """The validation accuracy of every strategy of the experiment in a folder by epoch; None where no epoch is known."""
+    """The validation accuracy of an experiment's strategies by epoch; None where no epoch is known."""
     try:
         state = fold(LineReader[AnyEvent](folder / EVENTS, AnyEvent, FREQUENT).read())
     except OSError:
