@@ -12,7 +12,7 @@ GROUND: Colour = (18, 21, 27)
 """What everything stands on."""
 LINE: Colour = (58, 65, 80)
 """Of what only divides or waits to be filled."""
-CURSOR: Colour = (42, 56, 80)
+CURSOR: Colour = (42, 51, 66)
 """What the line under the cursor stands on, wherever there is one: what is in it keeps its own colours."""
 CURSOR_AWAY: Colour = (30, 36, 46)
 """Likewise while the keys go elsewhere."""

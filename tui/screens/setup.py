@@ -58,8 +58,7 @@ class SetupScreen(Mode):
     SetupScreen .panel:focus-within { border-top: solid $primary; border-title-color: $text-primary; }
     SetupScreen #strategies-panel { height: auto; max-height: 10; }
     SetupScreen #run-panel { height: auto; }
-    SetupScreen #plan-panel { height: auto; display: none; }
-    SetupScreen.-roomy #plan-panel { display: block; }
+    SetupScreen #plan-panel { height: auto; }
     SetupScreen #plan { height: auto; padding: 0 1; }
     SetupScreen.-narrow .field-note { display: none; }
     SetupScreen.-narrow .-wrong > .field-note { display: block; }
@@ -154,6 +153,8 @@ class SetupScreen(Mode):
         self.still = Static(markup=False, id="still")
         self.still.display = False
         self.plan = Static(markup=False, id="plan")
+        self.plan_panel = _panel("Plan", self.plan, id_="plan-panel")
+        self.plan_panel.display = False
         self.start_line = StartLine()
         self._resumed = False
         self._earlier: Earlier | None = None  # what is known of runs before
@@ -170,7 +171,7 @@ class SetupScreen(Mode):
                 unknown.display = bool(self.problem_with_known)
                 yield _panel("Strategies", unknown, self.strategies, id_="strategies-panel")
                 yield _panel("All runs", self.options, id_="run-panel")
-                yield _panel("Plan", self.plan, id_="plan-panel")
+                yield self.plan_panel
             with Vertical(id="right"):
                 yield _panel(self.form.strategy.name, self.form, id_="parameters-panel")
                 yield self.still
@@ -223,7 +224,6 @@ class SetupScreen(Mode):
 
     def on_resize(self) -> None:
         """The plan where it has room."""
-        self.set_class(self.size.height >= ROOMY, "-roomy")
         self._show_plan()
 
     def show(self, state: ExperimentState) -> None:
@@ -511,12 +511,13 @@ class SetupScreen(Mode):
     def _show_plan(self) -> None:
         """Nothing where what is asked for cannot be; the line that starts says why."""
         text, width = Text(), self.plan.content_size.width or (self.size.width // 2 - 3)
-        if self.has_class("-roomy") and self.data.found is not None and not self._problem():
+        if self.size.height >= ROOMY and self.data.found is not None and not self._problem():
             with suppress(SpecError, OSError):
                 asked = self.asked()
                 before = {} if self._earlier is None else reached_before(self._earlier.summaries, asked)
                 images = images_found(self.data.found.report, asked.folds)
                 text = plan(asked, images, self._forecast(asked), before, width)
+        self.plan_panel.display = bool(text)
         if text != self.plan.content:
             self.plan.update(text)
 

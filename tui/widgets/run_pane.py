@@ -39,7 +39,8 @@ class RunPane(Widget):
 
     DEFAULT_CSS = """
     RunPane { width: 1fr; height: 1fr; border-top: solid $surface-lighten-2; border-title-color: $foreground;
-              border-title-style: bold; padding: 0 1; }
+              border-title-style: bold; padding: 0 1; margin-left: 1; }
+    RunPane:first-child { margin-left: 0; }
     RunPane.-selected { border-top: solid $primary; border-title-color: $text-primary; }
     RunPane #head { height: 4; text-wrap: nowrap; text-overflow: ellipsis; }
     RunPane #charts { grid-size: 1; grid-gutter: 0 2; height: 1fr; }
