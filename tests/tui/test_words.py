@@ -43,13 +43,13 @@ def test_decoding_is_told_where_every_run_waits() -> None:
     assert run_words.going_on(state) == "decoding images"
 
 
-def test_a_run_waits_for_the_one_right_before_it_until_the_experiment_ends() -> None:
+def test_a_run_waits_for_those_before_it_until_the_experiment_ends() -> None:
     spec_of = begun().spec
     assert spec_of is not None
     state = fold([msgspec.structs.replace(EVENTS[0], spec=msgspec.structs.replace(spec_of, seeds=(0, 1)))])  # type: ignore[type-var]
     state = fold([stage("training", "")], state)
-    names = [run.run for run in state.runs]
-    assert [run_words.activity(run, state).plain for run in state.runs[1:]] == [f"after {one}" for one in names[:-1]]
+    said = [run_words.activity(run, state).plain for run in state.runs[1:]]
+    assert said == ["next", "after 2 others", "after 3 others"]
     state = fold([ev.ExperimentFinished(end="stopped")], state)
     assert [condition(run, state) for run in state.runs] == ["stopped", *["not begun"] * 3]
     assert run_words.activity(state.runs[1], state).plain == "the experiment ended before it started"
@@ -238,7 +238,7 @@ def test_the_test_of_a_run_is_told_while_it_goes_on_and_after_it() -> None:
 
 def test_random_weights_cannot_be_overlooked() -> None:
     state = fold(logs.events(spec.changed(logs.two_strategies(2), weights="none")))
-    assert "random initialisation · trains" in head(state.runs[0], state, 56).plain
+    assert "random initialisation · every layer" in head(state.runs[0], state, 56).plain
     assert "random" not in head(fold(EVENTS).runs[0], fold(EVENTS), 56).plain
 
 
