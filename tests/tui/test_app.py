@@ -16,6 +16,7 @@ from typing import Any
 
 import msgspec
 import pytest
+from rich.color import Color
 from textual.message import Message
 from textual.screen import ModalScreen
 from textual.widgets import Input, Static
@@ -29,15 +30,18 @@ from engine.specs import spec
 from engine.specs.spec import DataSource, Experiment
 from engine.specs.strategy import changed_strategy
 from engine.states.fold import fold
+from engine.states.state import RunState
 from tests.tui import logs
 from tests.tui.conftest import opened, text_of, until
 from tui.app import TOLD_FOR, TlTui
+from tui.drawing.theme import CURSOR
 from tui.errors import app_log
 from tui.messages import HostStarted, StartFailed
 from tui.naming import called
 from tui.screens.add_strategy import AddStrategy
 from tui.screens.live import LiveScreen
 from tui.screens.pick_folder import PickFolder
+from tui.widgets import run_pane
 from tui.widgets.dialogs import Leaving, Pick, Question, Reading, Tick
 from tui.widgets.key_line import KeyLine
 from tui.widgets.path_input import PathInput
@@ -132,6 +136,47 @@ async def test_many_runs_are_a_list_around_the_selected_one(app: TlTui, past: Lo
         shown = text_of(app)
         assert "▸ ✓ mobilenetv3-extract-4" in shown and "▹ ✓ resnet18-finetune-4" in shown
         assert "resnet18-finetune · seed 4" in shown and "resnet18-finetune-0" not in shown
+
+
+async def test_live_says_the_name_of_a_run_once(app: TlTui, present: Log) -> None:
+    async with app.run_test(size=(120, 40)) as pilot:
+        await opened(pilot, app, present(logs.until("Progress", 10, logs.events())))
+        assert "○ waiting  next" in text_of(app)
+        assert text_of(app).count("resnet18-finetune") == text_of(app).count("mobilenetv3-extract") == 1
+
+
+async def test_the_line_under_the_cursor_looks_alike_in_every_mode(whole_app: TlTui, past: Log) -> None:
+    app, folder = whole_app, past(logs.events(spec.changed(logs.two_strategies(3), seeds=[0, 1])))
+
+    def grounds(words: str) -> list[object]:
+        """What the cells of the one line with these words stand on, from their beginning to their end."""
+        for strip in app.screen._compositor.render_strips():
+            if (at := strip.text.find(words)) >= 0:
+                return [one.style and one.style.bgcolor for one in strip.crop(at, at + len(words))]
+        return []
+
+    async with app.run_test(size=(80, 24)) as pilot:
+        await until(pilot, lambda: "[x] resnet18-finetune" in text_of(app))
+        found = {"setup": grounds("[x] resnet18-finetune")}
+        await opened(pilot, app, folder)
+        found["live"] = grounds("▸ ✓ resnet18-finetune-0 ")
+        await pilot.press("4")
+        await until(pilot, lambda: "✓ finished" in text_of(app))
+        found["runs"] = grounds(" resnet18-finetune ")
+        await pilot.press("3")
+        await until(pilot, lambda: "▸ resnet18-finetune ×2" in text_of(app))
+        found["compare"] = grounds("▸ resnet18-finetune ×2")
+    assert found == {mode: [Color.from_rgb(*CURSOR)] * len(some) for mode, some in found.items()}
+    assert all(found.values()) and len(found) == 4
+
+
+def test_what_a_waiting_run_will_do_is_continued_below_its_beginning() -> None:
+    waits = RunState("r", logs.two_strategies().strategies[1], 0)
+    for width in (40, 56, 120):
+        lines = run_pane.plan(waits, width).plain.splitlines()
+        assert max(map(len, lines)) <= width
+        assert all(line[:1].isalpha() or not line[:14].strip() for line in lines)
+        assert " ".join(" ".join(lines).split()).count("momentum 0.9, weight decay 0") == 1
 
 
 async def test_in_the_smallest_window_nothing_of_setup_and_its_windows_is_cut_short(
