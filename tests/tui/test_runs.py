@@ -494,6 +494,34 @@ async def test_folds_are_told(size: tuple[int, int]) -> None:
     assert told == [["3 folds"], ["2 seeds", "3 folds"] if size == SIZES[0] else ["2 seeds, 3 folds"]]
 
 
+async def test_in_the_smallest_window_nothing_of_an_accuracy_and_a_status_is_cut(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    many = logs.events(changed(logs.two_strategies(), seeds=(0, 1, 2)))
+    skipped = [
+        msgspec.structs.replace(event, end="skipped")
+        if isinstance(event, ev.RunFinished) and event.run == "resnet18-finetune-0"
+        else event
+        for event in many
+    ]
+    logs.write(OUT / "b-20261122-120000", logs.until("EpochFinished", 60, skipped))
+    (OUT / "broken").mkdir()
+    (OUT / "broken" / "events.jsonl").write_bytes(b"\x00\n")
+    app = App()
+    async with app.run_test(size=(60, 16)) as pilot:
+        await opened(pilot)
+        for words in ("» 95.4–96.1 %  ! interrupted", "status, time", " 11-23   ", " 12:00   ", " –         broken"):
+            assert words in text_of(app), words
+        await pilot.press("space")
+        await until(pilot, lambda: " ◆ marked  3 seeds" in text_of(app))
+        monkeypatch.setattr(runs_table, "this_year", lambda: 2027)
+        app.runs.table.redraw()
+        await pilot.pause()
+        assert re.search(r" 11-23     ant.*\n ◆ marked  3 seeds", text_of(app))
+        await pilot.press("x")
+        await until(pilot, lambda: " 2026      3 seeds" in text_of(app))
+
+
 def test_what_differs_is_told_from_the_one_before_on_the_same_data() -> None:
     two, more = logs.two_strategies(), logs.two_strategies(25)
     asked = {"e": ("/x", more), "d": ("/x", more), "c": ("/y", two), "b": ("/x", two), "a": ("/x", None)}
