@@ -136,6 +136,14 @@ async def test_many_runs_are_a_list_around_the_selected_one(app: TlTui, past: Lo
         shown = text_of(app)
         assert "▸ ✓ mobilenetv3-extract-4" in shown and "▹ ✓ resnet18-finetune-4" in shown
         assert "resnet18-finetune · seed 4" in shown and "resnet18-finetune-0" not in shown
+        for key, run in (("home", "resnet18-finetune-0"), ("pagedown", "mobilenetv3-extract-2")):
+            await pilot.press(key)
+            assert f"▸ ✓ {run}" in text_of(app), key
+        for key, run in (("end", "mobilenetv3-extract-4"), ("pagedown", "mobilenetv3-extract-4")):
+            await pilot.press(key)
+            assert f"▸ ✓ {run}" in text_of(app), key
+        await pilot.press("pageup")
+        assert "▸ ✓ resnet18-finetune-2" in text_of(app)
 
 
 async def test_live_says_the_name_of_a_run_once(app: TlTui, present: Log) -> None:
