@@ -170,7 +170,7 @@ def _nothing(run: RunState) -> str:
     """What stands in place of a curve without points."""
     if run.never_began:
         return "skipped before it started"
-    return "ended before anything was measured" if run.is_over else "nothing yet"
+    return "nothing was measured" if run.is_over else "nothing yet"
 
 
 def epochs_of(run: RunState) -> tuple[float, float]:
