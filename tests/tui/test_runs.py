@@ -588,7 +588,7 @@ async def test_no_key_waits_for_the_curves_of_a_preview(monkeypatch: pytest.Monk
 
     def slow(folder: Path) -> None:
         asked.append(folder.name)
-        answers.wait(30)
+        answers.wait(12)
 
     monkeypatch.setattr(runs, "drawing", Latest(slow, "slow"))
     monkeypatch.setattr(runs, "PREVIEW_PAUSE", 0)
