@@ -33,7 +33,7 @@ from tui.drawing.ascii import Ascii, wanted
 from tui.drawing.theme import THEME
 from tui.errors import app_log, record_error, told, unexpected
 from tui.help import help_text
-from tui.messages import HandedOver, HostStarted, OthersTrain, StartFailed, StateRead
+from tui.messages import HandedOver, HostStarted, LoadedAhead, OthersTrain, StartFailed, StateRead
 from tui.screens.frame import HIGH_ENOUGH, SMALLEST, WIDE_ENOUGH, Mode, framed
 from tui.screens.setup import SetupScreen
 from tui.widgets.dialogs import Leaving, Question, Reading, Way, reading_width
@@ -261,7 +261,6 @@ class TlTui(App[None], inherit_bindings=False):
             self._keys.pop(self._setup_screen, None)
         await self.remove_mode("setup")
         self.add_mode("setup", partial(self._framed, "setup", self._new_setup))
-        self._visited.discard("setup")
         await self.action_go("setup")
         self.notify(said)
 
@@ -366,7 +365,17 @@ class TlTui(App[None], inherit_bindings=False):
         if any(worker.is_running and worker.group in LOADERS for worker in self.workers):
             self.set_timer(LOADED_AFTER, self._load_ahead)
         else:
-            Thread(target=load_ahead, args=(lambda: self.is_running,), name="loading").start()
+            Thread(target=self._loading, name="loading").start()
+
+    def _loading(self) -> None:
+        if load_ahead(lambda: self.is_running):
+            self.post_message(LoadedAhead())
+
+    @on(LoadedAhead)
+    async def _compose_ahead(self) -> None:
+        """Composes the modes that are visited later, so that the first key to one takes no longer than the next."""
+        for mode in ("compare", "runs"):
+            await self._init_mode(mode)
 
     def _show(self) -> None:
         """Brings the present mode up to date; an error in it is told and recorded, and the app goes on."""
@@ -443,7 +452,7 @@ class TlTui(App[None], inherit_bindings=False):
         """Goes to a mode and brings it up to date."""
         if isinstance(self.screen, ModalScreen):
             return
-        self._is_first_visit = bool(self._visited) and mode not in self._visited
+        self._is_first_visit = bool(self._visited) and mode not in self._screen_stacks
         self._visited.add(mode)
         await self.switch_mode(mode)
         self._tick()

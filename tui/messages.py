@@ -73,6 +73,10 @@ class StartFailed(Message):
     is_new: bool = False
 
 
+class LoadedAhead(Message):
+    """What the modes that are visited later need is there."""
+
+
 @dataclass
 class HandedOver(Message):
     """Another process has taken over what trained here."""

@@ -18,7 +18,7 @@ import msgspec
 import pytest
 from rich.color import Color
 from textual.message import Message
-from textual.screen import ModalScreen
+from textual.screen import ModalScreen, Screen
 from textual.widgets import Input, Static
 
 from engine.hosts import process, thread
@@ -39,13 +39,17 @@ from tui.errors import app_log
 from tui.messages import HostStarted, StartFailed
 from tui.naming import called
 from tui.screens.add_strategy import AddStrategy
+from tui.screens.compare import CompareScreen
 from tui.screens.live import LiveScreen
 from tui.screens.pick_folder import PickFolder
+from tui.screens.runs import RunsScreen
 from tui.widgets import run_pane
+from tui.widgets.comparison_table import ComparisonTable
 from tui.widgets.dialogs import Leaving, Pick, Question, Reading, Tick
 from tui.widgets.key_line import KeyLine
 from tui.widgets.path_input import PathInput
 from tui.widgets.run_pane import RunPane
+from tui.widgets.runs_table import RunsTable
 from tui.words.run_words import KEPT_IF_STOPPED
 from tui.work.hosting import Hosting
 
@@ -959,7 +963,7 @@ async def test_what_compares_is_loaded_once_there_is_a_result(
 ) -> None:
     loaded: list[bool] = []
     monkeypatch.setattr("tui.app.LOADED_AFTER", 0.01)
-    monkeypatch.setattr("tui.app.load_ahead", lambda is_wanted: loaded.append(is_wanted()))
+    monkeypatch.setattr("tui.app.load_ahead", lambda is_wanted: bool(loaded.append(is_wanted())))
     everything = logs.events()
     begun = logs.until("RunStarted", 1, everything)
     folder = present(begun)
@@ -970,6 +974,49 @@ async def test_what_compares_is_loaded_once_there_is_a_result(
         logs.write(folder, everything[len(begun) :])
         await until(pilot, lambda: app.state.end is not None and bool(loaded))
     assert loaded == [True]
+
+
+async def test_modes_are_composed_before_a_key_goes_there(
+    app: TlTui, present: Log, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("tui.app.LOADED_AFTER", 0.01)
+    folder = present(logs.events())
+    async with app.run_test(size=(80, 24)) as pilot:
+        composed: list[Screen[object]] = []
+
+        def ahead() -> bool:
+            composed[:] = [screen for screen in app._registry if isinstance(screen, CompareScreen | RunsScreen)]
+            return len(composed) == 2
+
+        await opened(pilot, app, folder)
+        await until(pilot, ahead)
+        assert app.current_mode == "live"
+        await pilot.press("3")
+        assert app.screen in composed
+        await until(pilot, lambda: app.screen.query_one(ComparisonTable).current is not None)
+        await pilot.press("4")
+        assert app.screen in composed
+        await until(pilot, lambda: app.screen.query_one(RunsTable).current is not None)
+
+
+async def test_modes_whose_libraries_are_missing_are_not_composed_ahead(
+    app: TlTui, present: Log, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[bool] = []
+
+    def fails(names: object, is_wanted: Callable[[], bool]) -> None:
+        asked.append(is_wanted())
+        raise ImportError("no scipy")
+
+    monkeypatch.setattr("tui.app.LOADED_AFTER", 0.01)
+    monkeypatch.setattr("tui.work.loading._load", fails)
+    folder = present(logs.events())
+    async with app.run_test(size=(80, 24)) as pilot:
+        await opened(pilot, app, folder)
+        await until(pilot, lambda: bool(asked))
+        await pilot.pause(0.1)
+        assert app.current_mode == "live"
+        assert not any(isinstance(screen, CompareScreen) for screen in app._registry)
 
 
 @pytest.mark.slow

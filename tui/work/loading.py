@@ -54,15 +54,17 @@ def _load(names: tuple[str, ...], is_wanted: Callable[[], bool]) -> None:
             import_module(name)
 
 
-def load_ahead(is_wanted: Callable[[], bool]) -> None:
+def load_ahead(is_wanted: Callable[[], bool]) -> bool:
     """Imports what compares and the screens of the modes that are visited later, as long as it ``is_wanted``: in a
-    thread of its own, before anybody waits for it.
+    thread of its own, before anybody waits for it. Returns whether all is there and still wanted.
     """
     step_back(NICE)
     try:
         _load((*FOR_COMPARING, *SCREENS), is_wanted)
     except Exception:  # it is told where it is needed
         record_error()
+        return False
+    return is_wanted()
 
 
 def wait_until_loaded() -> None:
