@@ -553,6 +553,10 @@ async def test_where_there_is_room_the_experiment_under_the_cursor_is_shown_with
         await pilot.press("end")  # of which nothing can be read
         await until(pilot, lambda: "nothing in the log can be read" in text_of(app))
         assert "val accuracy  ━" not in text_of(app)
+        await idle(pilot)
+        await pilot.pause()
+        whole = app.runs.preview.content_size
+        assert app.runs.preview.words.outer_size == whole, "the words have the room of curves that are not there"
         await pilot.press("space", "home", "space")
         await until(pilot, lambda: "Compare (3) shows 1 marked experiment" in text_of(app))
         await pilot.resize_terminal(*SIZES[0])

@@ -406,7 +406,7 @@ class RunsScreen(Mode):
     def _show_curves(self, summary: Summary) -> None:
         before, self._drawn = self._drawn, (summary.folder, summary.stamp)
         if before is None or before[0] != summary.folder:
-            self.preview.draw(None)  # rather none than another's
+            self.preview.clear()
         if before != self._drawn:
             self._draw(summary.folder)
 

@@ -37,10 +37,14 @@ class RunPreview(Container):
         self.border_title = Text(title)
         self.words.say(said)
 
+    def clear(self) -> None:
+        """Shows no curves until they are read, rather than another's."""
+        self.chart.visible = False
+
     def draw(self, curves: Curves | None) -> None:
-        """Shows its curves; None where there are none."""
+        """Shows its curves; None where there are none: then the words have their room."""
         self.chart.curves = curves
-        self.chart.visible = curves is not None
+        self.chart.visible = self.chart.display = curves is not None
 
 
 class _Words(Rows):
