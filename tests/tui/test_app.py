@@ -16,6 +16,7 @@ from typing import Any
 
 import msgspec
 import pytest
+from rich.color import Color
 from textual.message import Message
 from textual.screen import ModalScreen, Screen
 from textual.widgets import Input, Static
@@ -29,9 +30,11 @@ from engine.specs import spec
 from engine.specs.spec import DataSource, Experiment
 from engine.specs.strategy import changed_strategy
 from engine.states.replay import replay
+from engine.states.state import RunState
 from tests.tui import logs
 from tests.tui.conftest import opened, text_of, until
 from tui.app import TOLD_FOR, TlTui
+from tui.drawing.theme import CURSOR
 from tui.errors import app_log
 from tui.messages import HostStarted, StartFailed
 from tui.naming import called
@@ -40,6 +43,7 @@ from tui.screens.compare import CompareScreen
 from tui.screens.live import LiveScreen
 from tui.screens.pick_folder import PickFolder
 from tui.screens.runs import RunsScreen
+from tui.widgets import run_pane
 from tui.widgets.comparison_table import ComparisonTable
 from tui.widgets.dialogs import Leaving, Pick, Question, Reading, Tick
 from tui.widgets.key_line import KeyLine
@@ -94,13 +98,13 @@ async def test_a_run_that_trains(app: TlTui, present: Log) -> None:
         await opened(pilot, app, folder)
         shown = text_of(app)
         for words in (
-            "resnet18 · every layer",
+            "resnet18-finetune · seed 0 · resnet18─",
             "● training",
             "epoch 4/12",
             "step 6/8 · 91 images/s",
             "best 83.0 % @3",
             "ETA 0:",
-            "trains all 11.2 M parameters · fp32",
+            "every layer · 11.2 M parameters · fp32",
         ):
             assert words in shown, words
         assert "interrupted" not in shown
@@ -113,18 +117,18 @@ async def test_a_run_that_trains(app: TlTui, present: Log) -> None:
 async def test_small_turns_through_charts_and_runs(app: TlTui, past: Log) -> None:
     async with app.run_test(size=(80, 24)) as pilot:
         await opened(pilot, app, past(logs.events()))
-        assert "accuracy ┄" in text_of(app) and "memory " not in text_of(app)
+        assert "accuracy  ┄" in text_of(app) and "memory " not in text_of(app)
         await pilot.press("c")
         await pilot.pause()
-        assert "learning rate" in text_of(app) and "memory " in text_of(app) and "accuracy ┄" not in text_of(app)
-        assert "resnet18 · every layer" in text_of(app)
+        assert "learning rate" in text_of(app) and "memory " in text_of(app) and "accuracy  ┄" not in text_of(app)
+        assert "─resnet18-finetune · seed 0" in text_of(app)
         await pilot.press("right")
         await pilot.pause()
-        assert "mobilenet_v3_small · last layer" in text_of(app)
+        assert "─mobilenetv3-extract · seed 0" in text_of(app)
         assert "▸ ✓ mobilenetv3-extract-0" in text_of(app)
         await pilot.press("right")
         await pilot.pause()
-        assert "resnet18 · every layer" in text_of(app)
+        assert "─resnet18-finetune · seed 0" in text_of(app)
 
 
 async def test_many_runs_are_a_list_around_the_selected_one(app: TlTui, past: Log) -> None:
@@ -136,6 +140,55 @@ async def test_many_runs_are_a_list_around_the_selected_one(app: TlTui, past: Lo
         shown = text_of(app)
         assert "▸ ✓ mobilenetv3-extract-4" in shown and "▹ ✓ resnet18-finetune-4" in shown
         assert "resnet18-finetune · seed 4" in shown and "resnet18-finetune-0" not in shown
+        for key, run in (("home", "resnet18-finetune-0"), ("pagedown", "mobilenetv3-extract-2")):
+            await pilot.press(key)
+            assert f"▸ ✓ {run}" in text_of(app), key
+        for key, run in (("end", "mobilenetv3-extract-4"), ("pagedown", "mobilenetv3-extract-4")):
+            await pilot.press(key)
+            assert f"▸ ✓ {run}" in text_of(app), key
+        await pilot.press("pageup")
+        assert "▸ ✓ resnet18-finetune-2" in text_of(app)
+
+
+async def test_live_says_the_name_of_a_run_once(app: TlTui, present: Log) -> None:
+    async with app.run_test(size=(120, 40)) as pilot:
+        await opened(pilot, app, present(logs.until("Progress", 10, logs.events())))
+        assert "○ waiting  next" in text_of(app)
+        assert text_of(app).count("resnet18-finetune") == text_of(app).count("mobilenetv3-extract") == 1
+
+
+async def test_the_line_under_the_cursor_looks_alike_in_every_mode(whole_app: TlTui, past: Log) -> None:
+    app, folder = whole_app, past(logs.events(spec.changed(logs.two_strategies(3), seeds=[0, 1])))
+
+    def grounds(words: str) -> list[object]:
+        """What the cells of the one line with these words stand on, from their beginning to their end."""
+        for strip in app.screen._compositor.render_strips():
+            if (at := strip.text.find(words)) >= 0:
+                return [one.style and one.style.bgcolor for one in strip.crop(at, at + len(words))]
+        return []
+
+    async with app.run_test(size=(80, 24)) as pilot:
+        await until(pilot, lambda: "[x] resnet18-finetune" in text_of(app))
+        found = {"setup": grounds("[x] resnet18-finetune")}
+        await opened(pilot, app, folder)
+        found["live"] = grounds("▸ ✓ resnet18-finetune-0 ")
+        await pilot.press("4")
+        await until(pilot, lambda: "✓ finished" in text_of(app))
+        found["runs"] = grounds(" resnet18-finetune ")
+        await pilot.press("3")
+        await until(pilot, lambda: "▸ resnet18-finetune ×2" in text_of(app))
+        found["compare"] = grounds("▸ resnet18-finetune ×2")
+    assert found == {mode: [Color.from_rgb(*CURSOR)] * len(some) for mode, some in found.items()}
+    assert all(found.values()) and len(found) == 4
+
+
+def test_what_a_waiting_run_will_do_is_continued_below_its_beginning() -> None:
+    waits = RunState("r", logs.two_strategies().strategies[1], 0)
+    for width in (40, 56, 120):
+        lines = run_pane.plan(waits, width).plain.splitlines()
+        assert max(map(len, lines)) <= width
+        assert all(line[:1].isalpha() or not line[:14].strip() for line in lines)
+        assert " ".join(" ".join(lines).split()).count("momentum 0.9, weight decay 0") == 1
 
 
 async def test_in_the_smallest_window_nothing_of_setup_and_its_windows_is_cut_short(
@@ -184,7 +237,7 @@ async def test_before_the_first_epoch_has_ended_charts_that_show_something_come_
         await opened(pilot, app, folder)
         assert "learning rate" in text_of(app) and "nothing yet" not in text_of(app)
         logs.write(folder, logs.until("EpochFinished", 1, everything)[len(begun) :])
-        await until(pilot, lambda: "accuracy ┄" in text_of(app) and "learning rate" not in text_of(app))
+        await until(pilot, lambda: "accuracy  ┄" in text_of(app) and "learning rate" not in text_of(app))
         await pilot.press("c")
         await until(pilot, lambda: "learning rate" in text_of(app))
 
@@ -195,7 +248,7 @@ async def test_in_the_smallest_window_one_chart_at_a_time_tells_something(app: T
         await opened(pilot, app, present(logs.until("EpochFinished", 6, logs.events(asked))))
         for title in ("accuracy ", "loss ", "learning rate ", "memory "):
             lines = text_of(app).splitlines()
-            (at,) = [number for number, line in enumerate(lines) if line.startswith(f"│ {title} ")]
+            (at,) = [number for number, line in enumerate(lines) if line.startswith(f" {title} ")]
             assert any("\u2801" <= one <= "\u28ff" for line in lines[at + 1 : at + 3] for one in line), title
             await pilot.press("c")
 
@@ -987,7 +1040,8 @@ async def test_a_click_on_a_key_presses_it_unless_it_is_grey(app: TlTui, present
         assert "space Pause" in line and "? Help" in line
         assert {key.display: key.enabled for key in keys.keys} == {
             "e": False,  # no epoch has ended
-            **dict.fromkeys(("space", "s", "k", "d", "c", "?", "q"), True),
+            "c": False,  # all charts have room
+            **dict.fromkeys(("space", "s", "k", "d", "?", "q"), True),
         }
         await pilot.click(KeyLine, offset=(line.index("Export"), 0))
         assert isinstance(app.screen, LiveScreen)

@@ -110,7 +110,7 @@ def test_memory_of_a_card_has_its_four_kinds_and_of_a_process_one() -> None:
     assert str(legend(card, 56)) == "memory  ┄ device  ┄ reserved  ━ peak  ━ allocated"
     process = curves.memory(replay(logs.events()).runs[0], BLUE)
     unmeasured = msgspec.structs.replace(replay(logs.events()).runs[0], memory=())
-    assert curves.memory(unmeasured, BLUE).empty == "ended before anything was measured"
+    assert curves.memory(unmeasured, BLUE).empty == "nothing was measured"
     assert [series.name for series in process.series] == ["process RSS"]
     assert str(legend(process, 56)) == "memory  ━ process RSS 1.4 GiB, peak 1.4 GiB"
 

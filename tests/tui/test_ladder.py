@@ -18,7 +18,6 @@ from tui.drawing import curves
 from tui.screens.add_strategy import AddStrategy, no_backbone
 from tui.widgets.strategy_form import with_value
 from tui.widgets.strategy_list import StrategyList
-from tui.words import run_words
 from tui.words.strategies import described, rates, what_trains
 
 
@@ -258,7 +257,7 @@ def test_the_chart_of_rates_says_whose_they_are() -> None:
     assert curves.learning_rate(layered).title == "head learning rate"
     probe = RunState("r", on_rung("resnet18", "probe"), 0)
     assert "L-BFGS" in curves.learning_rate(probe).empty
-    assert run_words.title(probe) == "resnet18 · last layer (probe)"
+    assert what_trains(probe.strategy) == "last layer (probe)"
 
 
 def test_presets_lists_the_ladder_and_how_to_name_a_strategy(capsys: pytest.CaptureFixture[str]) -> None:

@@ -126,7 +126,7 @@ async def test_other_data_are_not_marked_and_one_line_says_why(app: TlTui, tmp_p
         assert "different classes." in " ".join(text_of(app).replace("▌", "").split()) and len(app.marks) == 1
 
 
-async def test_marks_that_are_asked_for_while_libraries_load_see_each_other(
+async def test_marks_that_are_asked_for_while_others_are_looked_at_see_each_other(
     app: TlTui, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     experiment(tmp_path, "one-20261123-120000")
@@ -134,6 +134,8 @@ async def test_marks_that_are_asked_for_while_libraries_load_see_each_other(
     loaded = threading.Event()
     for module in (marking, marking_runs):
         monkeypatch.setattr(module, "load_for_comparing", lambda: loaded.wait(30))
+    read = marking.read_state
+    monkeypatch.setattr(marking, "read_state", lambda folder: read(folder) if loaded.wait(30) else None)
     async with app.run_test(size=(80, 24), notifications=True) as pilot:
         await runs(pilot, app)
         await pilot.press("space", "down", "space")
@@ -252,3 +254,11 @@ async def test_a_log_that_cannot_be_read_any_more_is_not_marked_and_one_line_say
         (told,) = app._notifications
         assert told.message.startswith(f"{title}: {said}{log}: Is a directory")
         assert not app.marks and isinstance(app.screen, RunsScreen)
+
+
+def test_a_first_mark_waits_for_no_library(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setattr(marking, "load_for_comparing", lambda: pytest.fail("nothing is compared yet"))
+    folder = logs.write(tmp_path / "a-20261123-120000", logs.events())
+    assert marking.obstacle(folder, None) == ""
+    (folder / "events.jsonl").write_text("")
+    assert "no longer has any run" in marking.obstacle(folder, None)

@@ -7,11 +7,13 @@ import time
 from collections.abc import Callable, Iterator
 from datetime import datetime
 from pathlib import Path
+from threading import Event
 from types import SimpleNamespace
 from typing import Any
 
 import msgspec
 import pytest
+from rich.cells import cell_len
 from textual.events import Key
 from textual.pilot import Pilot
 
@@ -35,10 +37,13 @@ from tui.screens.runs import RunsScreen
 from tui.widgets import runs_table
 from tui.widgets.dialogs import Line, Question, Reading
 from tui.widgets.runs_table import pieces
+from tui.words.preview import preview
 from tui.words.summaries import beside_earlier, matching, when
 from tui.work import reading_runs
+from tui.work.latest import Latest
 
 SIZES = [(80, 24), (120, 40)]
+WITH_PREVIEW = [(120, 40), (160, 24)]
 OUT = Path("runs")
 NAMES = {"[": "left_square_bracket", "]": "right_square_bracket", "/": "slash", " ": "space"}
 
@@ -348,13 +353,14 @@ async def test_every_key_of_runs_is_explained() -> None:
         assert keys[key].tooltip, key
 
 
-@pytest.mark.parametrize("size", SIZES, ids=lambda size: f"{size[0]}x{size[1]}")
+@pytest.mark.parametrize("size", [*SIZES, WITH_PREVIEW[1]], ids=lambda size: f"{size[0]}x{size[1]}")
 def test_runs_look_right(snap_compare: Callable[..., bool], size: tuple[int, int]) -> None:
     write_all()
 
     async def third(pilot: Pilot[None]) -> None:
         await opened(pilot)
         await pilot.press("down", "down")
+        await idle(pilot)  # the preview's curves have been read
 
     assert snap_compare(App(), terminal_size=size, run_before=third)
 
@@ -489,6 +495,34 @@ async def test_folds_are_told(size: tuple[int, int]) -> None:
     assert told == [["3 folds"], ["2 seeds", "3 folds"] if size == SIZES[0] else ["2 seeds, 3 folds"]]
 
 
+async def test_in_the_smallest_window_nothing_of_an_accuracy_and_a_status_is_cut(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    many = logs.events(changed(logs.two_strategies(), seeds=(0, 1, 2)))
+    skipped = [
+        msgspec.structs.replace(event, end="skipped")
+        if isinstance(event, ev.RunFinished) and event.run == "resnet18-finetune-0"
+        else event
+        for event in many
+    ]
+    logs.write(OUT / "b-20261122-120000", logs.until("EpochFinished", 60, skipped))
+    (OUT / "broken").mkdir()
+    (OUT / "broken" / "events.jsonl").write_bytes(b"\x00\n")
+    app = App()
+    async with app.run_test(size=(60, 16)) as pilot:
+        await opened(pilot)
+        for words in ("» 95.4–96.1 %  ! interrupted", "status, time", " 11-23   ", " 12:00   ", " –         broken"):
+            assert words in text_of(app), words
+        await pilot.press("space")
+        await until(pilot, lambda: " ◆ marked  3 seeds" in text_of(app))
+        monkeypatch.setattr(runs_table, "this_year", lambda: 2027)
+        app.runs.table.redraw()
+        await pilot.pause()
+        assert re.search(r" 11-23     ant.*\n ◆ marked  3 seeds", text_of(app))
+        await pilot.press("x")
+        await until(pilot, lambda: " 2026      3 seeds" in text_of(app))
+
+
 def test_what_differs_is_told_from_the_one_before_on_the_same_data() -> None:
     two, more = logs.two_strategies(), logs.two_strategies(25)
     asked = {"e": ("/x", more), "d": ("/x", more), "c": ("/y", two), "b": ("/x", two), "a": ("/x", None)}
@@ -501,6 +535,80 @@ def test_what_differs_is_told_from_the_one_before_on_the_same_data() -> None:
         "d": "vs 11-23 12:00: epochs 25 (was 12)",
         **dict.fromkeys("cba", ""),
     }
+
+
+@pytest.mark.parametrize("size", WITH_PREVIEW, ids=lambda size: f"{size[0]}x{size[1]}")
+async def test_where_there_is_room_the_experiment_under_the_cursor_is_shown_with_its_curves(
+    size: tuple[int, int],
+) -> None:
+    write_all()
+    app = App()
+    async with app.run_test(size=size) as pilot:
+        await opened(pilot)
+        await pilot.press("down", "down")
+        await until(pilot, lambda: "val accuracy  ━" in text_of(app))
+        for words in ("─runs/c-20261121-120000─", "95.6 ± 0.4 %  95.4 96.1 95.4", "seeds 0, 1, 2", "(was 0)"):
+            assert words in text_of(app), words
+        assert app.runs.preview.chart.curves is not None
+        assert [len(one.points) for one in app.runs.preview.chart.curves.series] == [12, 12]
+        await pilot.press("end")  # of which nothing can be read
+        await until(pilot, lambda: "nothing in the log can be read" in text_of(app))
+        assert "val accuracy  ━" not in text_of(app)
+        await idle(pilot)
+        await pilot.pause()
+        whole = app.runs.preview.content_size
+        assert app.runs.preview.words.outer_size == whole, "the words have the room of curves that are not there"
+        await pilot.press("space", "home", "space")
+        await until(pilot, lambda: "Compare (3) shows 1 marked experiment" in text_of(app))
+        await pilot.resize_terminal(*SIZES[0])
+        await until(pilot, lambda: "─runs/a" not in text_of(app) and " runs/a-20261123-120000" in text_of(app))
+
+
+@pytest.mark.parametrize("width", [24, 57, 118])
+def test_a_preview_fits_and_holds_the_note_in_full(width: int) -> None:
+    write_all()
+    found = history.summaries(OUT)
+    for one in found:
+        lines = preview(found, one, width, 2026).plain.splitlines()
+        assert max(map(cell_len, lines)) <= width, one.name
+    said = preview(found, found[2], max(width, 57), 2026).plain
+    assert " ".join(line[10:] for line in said.partition("●")[0].splitlines()) == found[2].note
+
+
+def test_a_preview_says_once_what_strategies_have_alike() -> None:
+    two = logs.two_strategies()
+    one = Summary(OUT / "a", "a", began=logs.BEGAN, spec=two, reached={"x": (0.9, 0.9), "y": ()})
+    said = preview([one], one, 80, 2026).plain
+    assert "● x  90.0 %  90.0 90.0" in said and "● y       –" in said
+    assert re.search(r"^batch size +16 +32 *$", said, re.MULTILINE)
+    assert said.count("epochs") == 1 and "both      epochs 12 · optimizer SGD · momentum 0.9" in said
+    alone = msgspec.structs.replace(one, spec=changed(two, strategies=two.strategies[:1]))
+    said = preview([alone], alone, 80, 2026).plain
+    assert "settings  " in said and "batch size 16" in said and "both" not in said
+
+
+async def test_no_key_waits_for_the_curves_of_a_preview(monkeypatch: pytest.MonkeyPatch) -> None:
+    write_all()
+    answers, asked = Event(), list[str]()
+
+    def slow(folder: Path) -> None:
+        asked.append(folder.name)
+        answers.wait(12)
+
+    monkeypatch.setattr(runs, "drawing", Latest(slow, "slow"))
+    monkeypatch.setattr(runs, "PREVIEW_PAUSE", 0)
+    app = App()
+    async with app.run_test(size=WITH_PREVIEW[0]) as pilot:
+        app.call_later(app.action_go, "runs")
+        await until(pilot, lambda: bool(asked))
+        began = time.monotonic()
+        await pilot.press("down", "down", "up", "down")
+        await until(pilot, lambda: "─runs/c-20261121-120000─" in text_of(app))
+        assert time.monotonic() - began < 10 and not answers.is_set()
+        answers.set()
+        await until(pilot, lambda: asked[-1] == "c-20261121-120000")
+        await idle(pilot)
+    assert asked == ["a-20261123-120000", "c-20261121-120000"], "those passed over are not read"
 
 
 async def test_what_differs_from_the_one_before_or_the_marked_one_is_read_in_full() -> None:

@@ -17,7 +17,7 @@ from textual.events import DescendantFocus, Key, Paste
 from textual.message import Message
 from textual.pilot import Pilot
 from textual.widget import Widget
-from textual.widgets import Button, Input
+from textual.widgets import Button, DirectoryTree, Input
 
 import tui.app
 from engine.errors import DataError
@@ -36,7 +36,7 @@ from tui.screens.add_strategy import AddStrategy
 from tui.screens.copies import Copies
 from tui.screens.pick_folder import PickFolder
 from tui.screens.runs import RunsScreen
-from tui.screens.setup import SetupScreen
+from tui.screens.setup import ROOMY, SetupScreen
 from tui.widgets.dialogs import Question, Reading
 from tui.widgets.field import Field
 from tui.widgets.run_options import RunOptions
@@ -399,6 +399,48 @@ async def test_no_key_waits_for_a_disk_that_does_not_answer(
         app.setup.options.weights.focus()
         await typed(pilot, "elsewhere")
         await until(pilot, lambda: "no such path" in text_of(app))
+
+
+async def test_no_key_of_the_folder_tree_waits_for_a_disk_that_does_not_answer(
+    images: DataSource, home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (home / "beside" / "below").mkdir(parents=True)
+    (home / "beside" / "table.csv").touch()
+    (home / "away").mkdir()
+    answers, asked_in = threading.Event(), set[threading.Thread]()
+    is_dir, iterdir = Path.is_dir, Path.iterdir
+
+    def asked(path: Path) -> Path:
+        asked_in.add(threading.current_thread())
+        if path.name == "away":
+            answers.wait(30)
+        return path
+
+    app = App(images)
+    async with app.run_test(size=SIZES[1]) as pilot:
+        await settled(pilot)
+        await pilot.press("ctrl+o")
+        assert isinstance(app.screen, PickFolder)
+        tree = app.screen.query_one(DirectoryTree)
+        tree.path = home
+        await until(pilot, lambda: {str(node.label) for node in tree.root.children} >= {"away", "beside"})
+        with monkeypatch.context() as patch:
+            patch.setattr(Path, "is_dir", lambda path: is_dir(asked(path)))
+            patch.setattr(Path, "iterdir", lambda path: iterdir(asked(path)))
+            away, beside = (node for node in tree.root.children if str(node.label) in ("away", "beside"))
+            tree.move_cursor(beside)
+            await pilot.press("right")
+            await until(pilot, lambda: "table.csv" in text_of(app))
+            assert [node.allow_expand for node in beside.children] == [True, False]
+            tree.move_cursor(away)
+            await pilot.press("right", "down")
+            assert tree.cursor_node is not away and not answers.is_set()
+            assert asked_in and threading.main_thread() not in asked_in
+            tree.move_cursor(away)
+            await pilot.press("enter")
+            await until(pilot, lambda: not isinstance(app.screen, PickFolder))
+            answers.set()
+            await until(pilot, lambda: app.setup.data.path.value == str(home / "away"))
 
 
 async def test_of_what_has_no_room_it_is_shown_what_tells_it_apart(images: DataSource, home: Path) -> None:
@@ -1041,7 +1083,8 @@ async def test_how_long_it_will_take_is_told_beside_the_start(
     tuned, extracted = default_experiment(presets()).strategies
     folder = home / "runs" / "ants-bees-20261122-120000"
     there = known_costs.DataSize(str(home / "ants-bees"), 2, 12, 8, 0, None)
-    logs.write(folder, known_costs.log(tuned, images=there, device=processor))
+    data = DataSource(path=there.path)
+    logs.write(folder, known_costs.log(tuned, images=there, device=processor, data=data))
     app = App(images)
     async with app.run_test(size=size) as pilot:
         await until(pilot, lambda: "2 runs · at least " in text_of(app))
@@ -1049,9 +1092,14 @@ async def test_how_long_it_will_take_is_told_beside_the_start(
         said = "Start 2 runs · at least 9 s · ctrl+r starts · no earlier runs of mobilenetv3-extract"
         assert start == said or (size[0] < 100 and said.startswith(start.removesuffix("…")))
         assert "ctrl+r starts" in start  # also where not all of it has room
-        later = known_costs.log(extracted, images=there, device=processor)
+        later = known_costs.log(extracted, images=there, device=processor, data=data)
         logs.write(home / "runs" / "ants-bees-20261122-130000", later)
         await pilot.press("4", "1")  # whoever comes back has perhaps trained something
         await until(pilot, lambda: "2 runs · about 18 s · ctrl+r starts" in text_of(app))
+        if size[1] >= ROOMY:
+            said = " ".join(text_of(app).split())
+            assert "resnet18-finetune 5 5 9 s 50.0 %" in said and "mobilenetv3-extract 5 5 9 s 50.0 %" in said
         await pilot.press("space")
         await until(pilot, lambda: "1 run · about 9 s · ctrl+r starts" in text_of(app))
+        if size[1] >= ROOMY:
+            assert "resnet18-finetune 5 5 9 s" not in " ".join(text_of(app).split())

@@ -43,13 +43,13 @@ def test_decoding_is_told_where_every_run_waits() -> None:
     assert run_words.going_on(state) == "decoding images"
 
 
-def test_a_run_waits_for_the_one_right_before_it_until_the_experiment_ends() -> None:
+def test_a_run_waits_for_those_before_it_until_the_experiment_ends() -> None:
     spec_of = begun().spec
     assert spec_of is not None
     state = replay([msgspec.structs.replace(EVENTS[0], spec=msgspec.structs.replace(spec_of, seeds=(0, 1)))])  # type: ignore[type-var]
     state = replay([stage("training", "")], state)
-    names = [run.run for run in state.runs]
-    assert [run_words.activity(run, state).plain for run in state.runs[1:]] == [f"after {one}" for one in names[:-1]]
+    said = [run_words.activity(run, state).plain for run in state.runs[1:]]
+    assert said == ["next", "after 2 others", "after 3 others"]
     state = replay([ev.ExperimentFinished(end="stopped")], state)
     assert [condition(run, state) for run in state.runs] == ["stopped", *["not begun"] * 3]
     assert run_words.activity(state.runs[1], state).plain == "the experiment ended before it started"
@@ -148,7 +148,7 @@ def test_where_images_are_is_said_unless_it_is_memory(kept: str, said: str) -> N
     assert run_words.kept(state) == said
     facts = run_words.facts(state.run(TUNED), state).plain
     said = f"{said} · " if said else ""
-    assert facts == f"trains all 11.2 M parameters · fp32 · {said}torchvision IMAGENET1K_V1, torch hub cache"
+    assert facts == f"every layer · 11.2 M parameters · fp32 · {said}torchvision IMAGENET1K_V1, torch hub cache"
 
 
 def test_the_header_says_when_all_is_done_once_that_is_known() -> None:
@@ -238,7 +238,7 @@ def test_the_test_of_a_run_is_told_while_it_goes_on_and_after_it() -> None:
 
 def test_random_weights_cannot_be_overlooked() -> None:
     state = replay(logs.events(spec.changed(logs.two_strategies(2), weights="none")))
-    assert "random initialisation · trains" in head(state.runs[0], state, 56).plain
+    assert "random initialisation · every layer" in head(state.runs[0], state, 56).plain
     assert "random" not in head(replay(EVENTS).runs[0], replay(EVENTS), 56).plain
 
 

@@ -201,7 +201,7 @@ def _nothing(runs: Sequence[RunState]) -> str:
     """What stands in place of a curve without points."""
     if runs and all(run.never_began for run in runs):
         return "skipped before it started"
-    return "ended before anything was measured" if runs and all(run.is_over for run in runs) else "nothing yet"
+    return "nothing was measured" if runs and all(run.is_over for run in runs) else "nothing yet"
 
 
 def epochs_of(run: RunState) -> tuple[float, float]:

@@ -88,6 +88,16 @@ def _end(text: str, width: int) -> str:
     return f"…{tail.plain}" if width > 0 else ""
 
 
+def wrapped(text: str, width: int, most: int) -> list[str]:
+    """The text in lines of at most ``width`` cells, the last of the ``most`` cut where there is more."""
+    lines = [line.plain.rstrip() for line in Text(text).wrap(Console(width=width), width)] if text else []
+    if len(lines) > most:
+        rest = Text(" ".join(lines[most - 1 :]))
+        rest.truncate(width, overflow="ellipsis")
+        lines = [*lines[: most - 1], rest.plain]
+    return lines
+
+
 def print_line(text: str, *, to_stderr: bool = False) -> None:
     """A line that is never read as markup, and of which a terminal obeys nothing."""
     Console(stderr=to_stderr, soft_wrap=True).print(Text(visible(text)))

@@ -15,8 +15,9 @@ GROUND: Colour = (18, 21, 27)
 LINE: Colour = (58, 65, 80)
 """Of what only divides or waits to be filled."""
 CURSOR: Colour = (42, 51, 66)
-"""Behind the line that keys act on; it leaves its colours to the text."""
-CURSOR_UNFOCUSED: Colour = (30, 36, 46)
+"""What the line under the cursor stands on, wherever there is one: what is in it keeps its own colours."""
+CURSOR_AWAY: Colour = (30, 36, 46)
+"""Likewise while the keys go elsewhere."""
 BLUE: Colour = (122, 162, 214)
 GREY: Colour = (136, 144, 160)
 AMBER: Colour = (217, 178, 111)
@@ -45,7 +46,10 @@ THEME = Theme(
     surface="#181c24",
     panel="#20252f",
     variables={
-        "cursor": rgb(CURSOR),
+        "block-cursor-background": rgb(CURSOR),
+        "block-cursor-foreground": "#d5d9e0",
+        "block-cursor-blurred-background": rgb(CURSOR_AWAY),
+        "block-cursor-blurred-foreground": "#d5d9e0",
         "scrollbar": rgb(LINE),
         "scrollbar-hover": "#4d566a",
         "scrollbar-active": rgb(BLUE),

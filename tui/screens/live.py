@@ -57,6 +57,10 @@ class LiveScreen(Mode):
         Binding("c", "charts", "Charts", id="live.charts", tooltip="next charts"),
         Binding("right,down,l", "next(1)", "Run →", show=False, id="live.next", tooltip="the next run"),
         Binding("left,up,h", "next(-1)", "Run ←", show=False, id="live.previous", tooltip="the run before"),
+        Binding("pagedown", "jump(5)", "Down", show=False, id="live.page-down", tooltip="five runs down"),
+        Binding("pageup", "jump(-5)", "Up", show=False, id="live.page-up", tooltip="five runs up"),
+        Binding("home", "jump(-1_000_000)", "First", show=False, id="live.first", tooltip="first run"),
+        Binding("end", "jump(1_000_000)", "Last", show=False, id="live.last", tooltip="last run"),
         Binding(
             "w",
             "warnings",
@@ -157,6 +161,11 @@ class LiveScreen(Mode):
         """Selects the next run or the one before."""
         if self.state is not None and self.state.runs:
             self._choose((self.selected + step) % len(self.state.runs))
+
+    def action_jump(self, step: int) -> None:
+        """Selects the run so many lines below, at most the last, or above."""
+        if self.state is not None and self.state.runs:
+            self._choose(max(0, min(self.selected + step, len(self.state.runs) - 1)))
 
     def action_pause(self) -> None:
         """Pauses the experiment."""

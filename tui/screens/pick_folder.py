@@ -9,12 +9,14 @@ from pathlib import Path
 from typing import ClassVar
 
 from rich.text import Text
-from textual import on
+from textual import on, work
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Vertical
 from textual.screen import ModalScreen
-from textual.widgets import DirectoryTree
+from textual.widgets import DirectoryTree, Tree
+from textual.widgets.directory_tree import DirEntry
+from textual.widgets.tree import TreeNode
 
 from engine.text import shown
 from tui.widgets.dialogs import answer
@@ -23,7 +25,10 @@ from tui.work.latest import Latest
 
 
 class _Tree(DirectoryTree):
-    """Folders and CSV files; Enter picks, → opens and ← closes."""
+    """Folders and CSV files; Enter picks, → opens and ← closes.
+
+    Only the threads that read a folder ask the disk, also whether something in it is a folder.
+    """
 
     ICON_NODE = "▸ "
     ICON_NODE_EXPANDED = "▾ "
@@ -43,9 +48,44 @@ class _Tree(DirectoryTree):
         Binding("backspace", "up", "Parent folder", id="folders.up", tooltip="go to the parent folder"),
     ]
 
+    def __init__(self, path: Path) -> None:
+        self._folders: set[Path] = set()  # of what was read
+        super().__init__(path)
+
     def filter_paths(self, paths: Iterable[Path]) -> Iterable[Path]:
-        """What can be picked, hidden entries left out."""
-        return [path for path in paths if not path.name.startswith(".") and _can_be_picked(path)]
+        """What can be picked, hidden entries left out; called in the thread that reads a folder."""
+        there = [path for path in paths if not path.name.startswith(".")]
+        self._folders.update(path for path in there if self._safe_is_dir(path))
+        return [path for path in there if path in self._folders or path.suffix.lower() == ".csv"]
+
+    def _populate_node(self, node: TreeNode[DirEntry], content: Iterable[Path]) -> None:
+        """As Textual does, which asks the disk here."""
+        node.remove_children()
+        for path in content:
+            node.add(path.name, data=DirEntry(path), allow_expand=path in self._folders)
+        node.expand()
+
+    async def _on_tree_node_expanded(self, event: Tree.NodeExpanded[DirEntry]) -> None:
+        """Reads the folder; Textual takes no key until that is done."""
+        event.prevent_default().stop()
+        if (entry := event.node.data) is not None and not entry.loaded:
+            entry.loaded = True
+            self._fill(event.node)
+
+    @work(exit_on_error=False)
+    async def _fill(self, node: TreeNode[DirEntry]) -> None:
+        content = await self._load_directory(node).wait()
+        async with self.lock:
+            cursor = self.cursor_node
+            self._populate_node(node, content)
+            if cursor is not None:
+                self.move_cursor(cursor, animate=False)
+
+    async def _on_tree_node_selected(self, event: Tree.NodeSelected[DirEntry]) -> None:
+        """Tells what was picked, without asking the disk what it is."""
+        event.prevent_default().stop()
+        if event.node.data is not None:
+            self.post_message(self.DirectorySelected(event.node, event.node.data.path))
 
     def process_label(self, label: str | Text) -> Text:
         """Names as they are, control characters made visible, never markup."""
@@ -69,13 +109,6 @@ class _Tree(DirectoryTree):
         self.path = Path(self.path).absolute().parent
 
 
-def _can_be_picked(path: Path) -> bool:
-    try:
-        return path.suffix.lower() == ".csv" or path.is_dir()
-    except OSError:
-        return False
-
-
 class PickFolder(ModalScreen[Path | None]):
     """Answers with the folder or CSV file that was picked, None where nothing was."""
 
@@ -86,7 +119,8 @@ class PickFolder(ModalScreen[Path | None]):
     """
 
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("escape", "dismiss", "Cancel", id="folders.cancel", tooltip="cancel"),
+        # with priority, so that it works while the tree waits for a disk
+        Binding("escape", "dismiss", "Cancel", priority=True, id="folders.cancel", tooltip="cancel"),
     ]
 
     def __init__(self, start: Path) -> None:
@@ -103,8 +137,7 @@ class PickFolder(ModalScreen[Path | None]):
             yield tree
 
     @on(DirectoryTree.DirectorySelected)
-    @on(DirectoryTree.FileSelected)
-    def _selected(self, event: DirectoryTree.DirectorySelected | DirectoryTree.FileSelected) -> None:
+    def _selected(self, event: DirectoryTree.DirectorySelected) -> None:
         answer(self, event.path)
 
 

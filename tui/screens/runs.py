@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
@@ -11,6 +12,7 @@ from rich.text import Text
 from textual import on, work
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
+from textual.containers import Container, Vertical
 from textual.widgets import Static
 from textual.worker import get_current_worker
 
@@ -29,29 +31,41 @@ from tui.screens.noting import note_on
 from tui.widgets.dialogs import Question, Reading
 from tui.widgets.filter_line import FilterLine
 from tui.widgets.order import caught_up
+from tui.widgets.run_preview import RunPreview
 from tui.widgets.runs_table import RunsTable
+from tui.words.preview import preview
 from tui.words.spec_differences import unlike
-from tui.words.summaries import detail, earlier, matching, this_year
+from tui.words.summaries import detail, earlier, matching, of_marks, this_year
 from tui.work.marking import Marking
+from tui.work.previewing import drawing
 from tui.work.reading_runs import read_runs
 
 if TYPE_CHECKING:
     from engine.states.state import ExperimentState
 
-ROOMY = 30
-"""Rows from which on there is room for a third line about the experiment under the cursor."""
+HIGH, WIDE = 30, 150
+"""Rows from which on there is room for a preview below the list, and columns from which on there is beside it."""
+PREVIEW_PAUSE = 0.1
+"""Seconds for which the cursor rests before curves are read: a held key passes over many experiments."""
 READ_EVERY = 3.0
 """Seconds after which the folder is looked at again for what others began or went on with."""
 
 
 class RunsScreen(Mode):
-    """The experiments, and of the one under the cursor where it is and why it ended."""
+    """The experiments, and the one under the cursor: a preview, or in a small window where it is and why it ended."""
 
     DEFAULT_CSS = """
     RunsScreen #runs-empty {
         height: 1fr; padding: 0 4; content-align: center middle; text-align: center; color: $text-muted;
     }
     RunsScreen #runs-detail { height: 2; padding: 0 1; color: $text-muted; text-wrap: nowrap; text-overflow: ellipsis; }
+    RunsScreen #runs-body, RunsScreen #runs-list { height: 1fr; }
+    RunsScreen.-below RunPreview { height: 1fr; layout: horizontal; }
+    RunsScreen.-below.-previewing #runs-list { height: auto; min-height: 30%; max-height: 60%; }
+    RunsScreen.-below.-previewing RunsTable { height: auto; }
+    RunsScreen.-beside #runs-body { layout: horizontal; }
+    RunsScreen.-beside RunPreview { width: 37%; margin-left: 1; }
+    RunsScreen.-beside Chart { max-height: 16; }
     """
 
     BINDINGS: ClassVar[list[BindingType]] = [
@@ -112,17 +126,19 @@ class RunsScreen(Mode):
         self.table.display = False
         self.empty = Static("reading …", markup=False, id="runs-empty")
         self.filter = FilterLine("name, note, data, strategy or state", id="runs-filter")
+        self.preview = RunPreview(id="runs-preview")
         self.detail = Static(markup=False, id="runs-detail")
         self.known: tuple[Summary, ...] = ()
         self.has_read = False
         self.marking = Marking(self, self._show_marks, self.action_compare)
         self._last_seen: object = None
+        self._drawn: tuple[Path, object] | None = None  # whose curves the preview has, and of when
 
     def compose(self) -> ComposeResult:
         """The table, or what to do where there is nothing to show."""
-        yield self.table
-        yield self.empty
-        yield self.filter
+        with Container(id="runs-body"):
+            yield Vertical(self.table, self.empty, self.filter, id="runs-list")
+            yield self.preview
         yield self.detail
 
     def on_mount(self) -> None:
@@ -140,8 +156,10 @@ class RunsScreen(Mode):
         self.action_refresh()
 
     def on_resize(self) -> None:
-        """The folder's name fits the width."""
-        self.detail.styles.height = 3 if self.size.height >= ROOMY else 2
+        """A preview where it has room; the folder's name fits the width."""
+        beside = self.size.width >= WIDE
+        self.set_class(beside, "-beside")
+        self.set_class(not beside and self.size.height >= HIGH, "-below")
         self._say()
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
@@ -368,6 +386,33 @@ class RunsScreen(Mode):
         return f"No experiments in {out} yet.\nPress 1 for Setup, then Enter to start the first one."
 
     def _say(self) -> None:
-        summary = self.table.current
-        width, marked = max(20, self.size.width - 2), len(app_of(self).marks)
-        self.detail.update("" if summary is None else detail(self.known, summary, marked, width, this_year()))
+        summary, marked = self.table.current, len(app_of(self).marks)
+        has_preview = self.has_class("-beside") or self.has_class("-below")
+        self.preview.display = has_preview and summary is not None
+        self.set_class(self.preview.display, "-previewing")
+        self.detail.display = not has_preview or bool(marked)
+        self.detail.styles.height = 1 if has_preview else 2
+        if summary is None:
+            self.detail.update("")
+        elif not has_preview:
+            width = max(20, self.size.width - 2)
+            self.detail.update(detail(self.known, summary, marked, width, this_year()))
+        else:
+            self.detail.update(of_marks(marked))
+            title = cut_in_the_middle(shown(str(summary.folder)), max(20, self.preview.size.width - 4))
+            self.preview.show(title, partial(preview, self.known, summary, year=this_year()))
+            self._show_curves(summary)
+
+    def _show_curves(self, summary: Summary) -> None:
+        before, self._drawn = self._drawn, (summary.folder, summary.stamp)
+        if before is None or before[0] != summary.folder:
+            self.preview.clear()
+        if before != self._drawn:
+            self._draw(summary.folder)
+
+    @work(exclusive=True, group="preview", exit_on_error=False)
+    async def _draw(self, folder: Path) -> None:
+        await asyncio.sleep(PREVIEW_PAUSE)
+        curves = await drawing.answer(folder)
+        if (summary := self.table.current) is not None and summary.folder == folder:
+            self.preview.draw(curves)

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import TYPE_CHECKING, ClassVar
 
+from rich.text import Text
 from textual import on, work
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
@@ -28,6 +30,7 @@ from tui.widgets.schedule_preview import SchedulePreview, nothing_learnt
 from tui.widgets.start_line import LOOKING, RUNNING, SEEKING, STARTING, StartLine, planned
 from tui.widgets.strategy_form import OTHER_SIZE, StrategyForm, with_value
 from tui.widgets.strategy_list import StrategyList
+from tui.words.plan import images_found, plan, reached_before
 from tui.words.strategies import of_parameter
 
 if TYPE_CHECKING:
@@ -36,6 +39,8 @@ if TYPE_CHECKING:
     from engine.states.state import ExperimentState
     from tui.work.foretelling import Earlier
 
+ROOMY = 36
+"""Rows from which on there is room for the plan."""
 STOP_FIRST = "an experiment is already running; stop it first (2, then s)"
 
 
@@ -53,6 +58,8 @@ class SetupScreen(Mode):
     SetupScreen .panel:focus-within { border-top: solid $primary; border-title-color: $text-primary; }
     SetupScreen #strategies-panel { height: auto; max-height: 10; }
     SetupScreen #run-panel { height: auto; }
+    SetupScreen #plan-panel { height: auto; }
+    SetupScreen #plan { height: auto; padding: 0 1; }
     SetupScreen.-narrow .field-note { display: none; }
     SetupScreen.-narrow .-wrong > .field-note { display: block; }
     SetupScreen.-low RunOptions { height: 3; overflow-y: auto; scrollbar-size-vertical: 1; }
@@ -145,6 +152,9 @@ class SetupScreen(Mode):
         self.preview = SchedulePreview(id="preview")
         self.still = Static(markup=False, id="still")
         self.still.display = False
+        self.plan = Static(markup=False, id="plan")
+        self.plan_panel = _panel("Plan", self.plan, id_="plan-panel")
+        self.plan_panel.display = False
         self.start_line = StartLine()
         self._resumed = False
         self._earlier: Earlier | None = None  # what is known of runs before
@@ -161,6 +171,7 @@ class SetupScreen(Mode):
                 unknown.display = bool(self.problem_with_known)
                 yield _panel("Strategies", unknown, self.strategies, id_="strategies-panel")
                 yield _panel("All runs", self.options, id_="run-panel")
+                yield self.plan_panel
             with Vertical(id="right"):
                 yield _panel(self.form.strategy.name, self.form, id_="parameters-panel")
                 yield self.still
@@ -210,6 +221,10 @@ class SetupScreen(Mode):
             return host is None or with_absolute_paths(self.asked()) != host.experiment
         except UserError:
             return True
+
+    def on_resize(self) -> None:
+        """The plan where it has room."""
+        self._show_plan()
 
     def show(self, state: ExperimentState) -> None:
         """Nothing of an experiment is shown here but whether one trains, which no event tells."""
@@ -485,9 +500,26 @@ class SetupScreen(Mode):
             except UserError as error:
                 self.start_line.refuse(str(error))
             else:
-                known = self._earlier
-                forecast = Forecast() if known is None else known.forecast(asked, self.data.found.report)
-                self.start_line.say(planned(asked, self.data.alarms, forecast))
+                self.start_line.say(planned(asked, self.data.alarms, self._forecast(asked)))
+        self._show_plan()
+
+    def _forecast(self, asked: Experiment) -> Forecast:
+        if self._earlier is None or self.data.found is None:
+            return Forecast()
+        return self._earlier.forecast(asked, images_found(self.data.found.report, asked.folds))
+
+    def _show_plan(self) -> None:
+        """Nothing where what is asked for cannot be; the line that starts says why."""
+        text, width = Text(), self.plan.content_size.width or (self.size.width // 2 - 3)
+        if self.size.height >= ROOMY and self.data.found is not None and not self._problem():
+            with suppress(UserError, OSError):
+                asked = self.asked()
+                before = {} if self._earlier is None else reached_before(self._earlier.summaries, asked)
+                images = images_found(self.data.found.report, asked.folds)
+                text = plan(asked, images, self._forecast(asked), before, width)
+        self.plan_panel.display = bool(text)
+        if text != self.plan.content:
+            self.plan.update(text)
 
     @work(exclusive=True, group="earlier", exit_on_error=False)
     async def _read_earlier(self) -> None:

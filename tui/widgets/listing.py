@@ -9,9 +9,11 @@ from textual.binding import Binding, BindingType
 from textual.events import Click, MouseScrollDown, MouseScrollUp
 from textual.message import Message
 
-from tui.drawing.theme import CURSOR, CURSOR_UNFOCUSED, rgb
+from tui.drawing.theme import CURSOR, CURSOR_AWAY, rgb
 from tui.widgets.rows import Rows
 
+UNDER_CURSOR = f"on {rgb(CURSOR)}"
+UNDER_CURSOR_UNFOCUSED = f"on {rgb(CURSOR_AWAY)}"
 WHEEL = 3
 
 
@@ -70,7 +72,7 @@ class Listing(Rows, can_focus=True):
             line = self.line(number, width)
             line.truncate(width, overflow="ellipsis", pad=number == self.cursor)
             if number == self.cursor:
-                line.stylize_before(f"on {rgb(CURSOR if self.has_focus else CURSOR_UNFOCUSED)}")
+                line.stylize_before(UNDER_CURSOR if self.has_focus else UNDER_CURSOR_UNFOCUSED)
             lines.append(line)
         lines += [Text()] * (height - len(lines))
         for line in lines[: len(head)]:

@@ -10,20 +10,19 @@ from textual.message import Message
 from textual.widgets import Static
 
 from engine.states.state import ExperimentState
+from tui.widgets.listing import UNDER_CURSOR
 from tui.words import run_words
 
-MOST_LINES = 6
-
-FEWEST_LINES = 3
+FEWEST_LINES, USUAL_LINES = 3, 6
 
 
 def lines_for(height: int) -> int:
     """How many lines there are where the window has so many rows: in a low one the charts need them more."""
-    return max(FEWEST_LINES, min(MOST_LINES, (height - 12) // 2))
+    return max(FEWEST_LINES, min(USUAL_LINES, (height - 12) // 2), (height - 12) // 4)
 
 
 class RunList(Static):
-    """At most six lines around the selected run; where there are more, or strategies have several runs, first line
+    """A few lines around the selected run; where there are more, or strategies have several runs, first line
     tells how all of them stand. A click selects.
     """
 
@@ -54,9 +53,11 @@ class RunList(Static):
         text = run_words.so_far(state, width) if self.summary_lines else Text(no_wrap=True)
         for index, line in zip(which, run_words.lines(state, which, width - 2), strict=True):
             mark = "▸ " if index == selected else "▹ " if index in visible else "  "
+            row = Text(mark).append_text(line)
             if index == selected:
-                line.stylize("bold")
-            text.append("\n" if text else "").append(mark).append_text(line)
+                row.pad_right(width + 2 - row.cell_len)
+                row.stylize(f"bold {UNDER_CURSOR}")
+            text.append("\n" if text else "").append_text(row)
         if text != self.content:
             self.update(text, layout=text.plain.count("\n") != str(self.content).count("\n"))
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from textwrap import wrap
+
 from rich.text import Text
 from textual.app import ComposeResult
 from textual.containers import Grid
@@ -27,21 +29,25 @@ TWO_COLUMNS = 70
 LEARNING_RATE, MEMORY = 2, 3
 """Places among the charts of those that have something to show before an epoch has ended."""
 BESIDE_NAME = 9
-"""Cells of the lower edge that the name of a run cannot have."""
+"""Cells of the upper edge that the name of a run cannot have."""
+TITLES = 14
+"""Cells of the column that says what a planned value is."""
 
 
 class RunPane(Widget):
     """A run of the experiment; :meth:`show` tells it which and how it stands."""
 
     DEFAULT_CSS = """
-    RunPane { width: 1fr; height: 1fr; border: round $surface-lighten-2; border-title-color: $foreground;
-              border-title-style: bold; border-subtitle-color: $text-muted; padding: 0 1; }
-    RunPane.-selected { border: round $primary; }
+    RunPane { width: 1fr; height: 1fr; border-top: solid $surface-lighten-2; border-title-color: $foreground;
+              border-title-style: bold; padding: 0 1; margin-left: 1; }
+    RunPane:first-child { margin-left: 0; }
+    RunPane.-selected { border-top: solid $primary; border-title-color: $text-primary; }
     RunPane #head { height: 4; text-wrap: nowrap; text-overflow: ellipsis; }
     RunPane #charts { grid-size: 1; grid-gutter: 0 2; height: 1fr; }
     RunPane #words { height: 1fr; padding: 1 0; }
+    RunPane.-waiting #head { height: 2; }
     RunPane.-waiting #words { height: auto; padding: 0; }
-    RunPane #planned { height: 1fr; max-height: 12; margin-top: 1; }
+    RunPane #planned { height: 1fr; max-height: 18; margin-top: 1; }
     """
 
     def __init__(self) -> None:
@@ -73,8 +79,7 @@ class RunPane(Widget):
         self._shown = (run, state)
         if before is None or (before[0].run, before[1].name) != (run.run, state.name):
             self._drawn = [None] * len(self.charts)
-            self.border_title = Text(run_words.title(run))
-            self.border_subtitle = Text(self._called(run, state))
+            self.border_title = self._called(run, state)
         said = head(run, state, max(20, self.content_size.width))
         if said != self.head.content:
             self.head.put(said)
@@ -84,13 +89,19 @@ class RunPane(Widget):
             self.place_charts()
         self._draw()
 
-    def _called(self, run: RunState, state: ExperimentState) -> str:
-        """Its strategy, as far as there is room, told apart from the others, and which of its runs it is."""
+    def _called(self, run: RunState, state: ExperimentState) -> Text:
+        """Its strategy, as far as there is room, told apart from the others, which of its runs it is, and what network
+        it has where that has room too.
+        """
         part = run_words.part_of(run, state)
         names = list(dict.fromkeys(one.strategy.name for one in state.runs))
-        room = max(12, min(50, (self.size.width or 58) - len(part) - BESIDE_NAME))
-        said = dict(zip(names, told_apart([shown(name, run_words.MOST_NAME) for name in names], room), strict=True))
-        return f"{said[run.strategy.name]} · {part}"
+        room = (self.size.width or 58) - len(part) - BESIDE_NAME
+        cut = told_apart([shown(name, run_words.MOST_NAME) for name in names], max(12, min(50, room)))
+        called = Text(f"{dict(zip(names, cut, strict=True))[run.strategy.name]} · {part}")
+        network = f" · {shown(run.strategy.backbone, 40)}"
+        if called.cell_len + len(network) + BESIDE_NAME <= self.size.width:
+            called.append(network, f"not bold {rgb(GREY)}")
+        return called
 
     def _say(self, run: RunState) -> None:
         """Words in place of the charts: what a run is going to do, or why it failed."""
@@ -101,7 +112,7 @@ class RunPane(Widget):
         if self.planned.display and self._planned != run.strategy:
             self._planned = run.strategy
             self.planned.curves = preview(run.strategy)
-        said = failure(run) if run.failure is not None else plan(run)
+        said = failure(run) if run.failure is not None else plan(run, self.content_size.width)
         if self.words.display and said != self.words.content:
             self.words.update(said, layout=False)
 
@@ -124,7 +135,7 @@ class RunPane(Widget):
         self._fits = self.content_size
         if self._shown is not None:
             self.show(*self._shown)
-            self.border_subtitle = Text(self._called(*self._shown))
+            self.border_title = self._called(*self._shown)
         self.place_charts()
 
     def cycle(self) -> None:
@@ -177,14 +188,18 @@ def layout(width: int, height: int) -> tuple[int, int]:
 
 
 def head(run: RunState, state: ExperimentState, width: int) -> Text:
-    """Four lines of at most ``width`` cells: status with a bar, activity, results, facts."""
+    """Four lines of at most ``width`` cells: status with a bar, activity, results, facts; of a run that waits one."""
     status = run_words.status(run, state)
+    if run.status == "waiting":
+        line = Text.assemble(status, "  ", run_words.activity(run, state), no_wrap=True)
+        line.truncate(width, overflow="ellipsis")
+        return line
     time = run_words.time(run, state)
-    epoch = "" if run.status == "waiting" else run_words.epoch(run)
+    epoch = run_words.epoch(run)
     room = width - status.cell_len - len(epoch) - len(time) - 6
     style = STYLES[condition(run, state)].replace("bold ", "")
     first = Text.assemble(status, "  ", (epoch, ""))
-    if room >= 4 and run.status != "waiting":
+    if room >= 4:
         first.append("  ")
         first.append_text(run_words.bar(run_words.overall(run), room, style))
     first.append("  ")
@@ -195,11 +210,12 @@ def head(run: RunState, state: ExperimentState, width: int) -> Text:
     return Text("\n", no_wrap=True).join(lines)
 
 
-def plan(run: RunState) -> Text:
-    """What a run that waits is going to do."""
+def plan(run: RunState, width: int) -> Text:
+    """What a run that waits is going to do, in lines of at most ``width`` cells."""
     text = Text(no_wrap=True, overflow="ellipsis")
     for title, value in described(run.strategy):
-        text.append(f"{title:<14}", rgb(GREY)).append(f"{shown(value, 100)}\n")
+        lines = wrap(shown(value, 100), max(TITLES, width - TITLES)) or [""]
+        text.append(f"{title:<{TITLES}}", rgb(GREY)).append(f"\n{'':{TITLES}}".join(lines)).append("\n")
     text.rstrip()
     return text
 

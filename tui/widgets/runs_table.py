@@ -25,6 +25,10 @@ from tui.words.summaries import MARK, this_year, when
 GAP = 2
 NUMBERS = ("val acc", "time")
 BOTH = "status, time"
+MM_DD_TIME = "11-23 12:00"
+MARKED = 8
+"""Cells that a mark and its words need."""
+LEAST_DATA, LEAST_STRATEGY = 7, 8
 NARROW = 100
 """Cells below which time and status share a column."""
 
@@ -49,7 +53,13 @@ class RunsTable(DataTable[Text]):
     ]
 
     def __init__(self, *, id: str = "") -> None:  # noqa: A002 - Textual's name
-        super().__init__(id=id or None, cursor_type="row", cell_padding=0, zebra_stripes=True)
+        super().__init__(
+            id=id or None,
+            cursor_type="row",
+            cursor_foreground_priority="renderable",
+            cell_padding=0,
+            zebra_stripes=True,
+        )
         self.summaries: tuple[Summary, ...] = ()
         self.marks: Mapping[Path, frozenset[str] | None] = {}
         self._drawn_for = 0
@@ -99,23 +109,33 @@ class RunsTable(DataTable[Text]):
                 self.update_cell_at(Coordinate(number, 0), self._when(summary))
 
     def _when(self, summary: Summary) -> Text:
-        text = Text(when(summary.began, this_year()))
+        """When it began, and below it whether it is marked: where room is short, in place of its time or year."""
+        first, second = when(summary.began, this_year()), ""
+        if len(first) > self.ordered_columns[0].width - GAP:
+            first, second = first.split(" ") if " " in first else (first[5:], first[:4])
+        text = Text(first)
         if summary.folder in self.marks:
             runs = self.marks[summary.folder]
             said = "marked" if runs is None else "1 run" if len(runs) == 1 else f"{len(runs)} runs"
             text.append(f"\n{MARK} {said}", f"bold {rgb(AMBER)}")
+        elif second:
+            text.append(f"\n{second}", rgb(GREY))
         return text
 
 
 def _widths(room: int, accuracy_width: int) -> dict[str, int]:
     """Column widths in cells; data and strategy share what the others leave. Where that is little, the time stands
-    below the status.
+    below the status, and the time of day below the date.
     """
     apart_or_below = {"time": 7, "status": 13} if room >= NARROW else {BOTH: 13}
     fixed = {"val acc": accuracy_width} | apart_or_below
-    left = room - 11 - sum(fixed.values()) - GAP * (len(fixed) + 2)
-    strategy = min(40, max(8, min(19, left - 8), left * 3 // 5))
-    return {"when": 11, "data": min(40, max(7, left - strategy)), "strategy": strategy} | fixed
+    began = len(MM_DD_TIME)
+    left = room - began - sum(fixed.values()) - GAP * (len(fixed) + 2)
+    if left < LEAST_DATA + LEAST_STRATEGY:
+        began = MARKED
+        left += len(MM_DD_TIME) - MARKED
+    strategy = min(40, max(LEAST_STRATEGY, min(19, left - 8), left * 3 // 5))
+    return {"when": began, "data": min(40, max(LEAST_DATA, left - strategy)), "strategy": strategy} | fixed
 
 
 def _reached(summary: Summary) -> list[str]:
@@ -140,7 +160,7 @@ def _cells(summary: Summary, name: str, widths: dict[str, int]) -> list[Text]:
         data.append("".join(f"\n{line}" for line in lines), rgb(GREY))
     time, status = duration(summary.seconds) if summary.began else "–", _status(summary.status)
     columns = {
-        "when": Text(when(summary.began, this_year())),
+        "when": Text(),  # the table's own
         "data": data,
         "strategy": Text("\n".join(strategies) or "–"),
         "val acc": Text("\n".join(f"{text:>{widths['val acc']}}" for text in accuracies or ["–"])),

@@ -17,7 +17,7 @@ class SchedulePreview(Chart):
     """A strategy's schedule as steps, one an epoch."""
 
     DEFAULT_CSS = """
-    SchedulePreview { height: 6fr; min-height: 4; max-height: 14; padding: 0 1; }
+    SchedulePreview { height: 6fr; min-height: 4; max-height: 20; padding: 0 1; }
     """
 
     def show(self, strategy: Strategy) -> None:

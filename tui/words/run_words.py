@@ -41,6 +41,8 @@ MOST_NAME = 160
 """Characters of a name, of which as many are shown as have room."""
 COMPILING = ": this can take minutes"
 MUTED = rgb(GREY)
+FEWEST_BAR = 8
+"""Cells below which a bar beside a run's line tells nothing."""
 
 
 KEPT_IF_STOPPED = "Its progress and best epoch so far are saved"
@@ -69,11 +71,6 @@ def kept_if_skipped(run: RunState) -> str:
     else:
         said = "No epoch has finished, so it will have no result"
     return f"{said}.\nA skipped run cannot be resumed"
-
-
-def title(run: RunState) -> str:
-    """``resnet18 · every layer``."""
-    return f"{shown(run.strategy.backbone, 40)} · {what_trains(run.strategy)}"
 
 
 def status(run: RunState, state: ExperimentState) -> Text:
@@ -129,6 +126,10 @@ def bar(fraction: float, width: int, style: str = rgb(BLUE)) -> Text:
     return Text.assemble(("━" * full, style), ("─" * (width - full), rgb(LINE)))
 
 
+def _plain(style: str) -> str:
+    return style.removeprefix("bold ")
+
+
 def results(run: RunState) -> Text:
     """Latest and best validation accuracy, and the loss; what the test said, once it was done."""
     if run.latest is None or run.best is None:
@@ -163,12 +164,12 @@ def activity(run: RunState, state: ExperimentState) -> Text:
 
 
 def waiting(run: RunState, state: ExperimentState) -> Text:
-    """What a run waits for: the run right before it, or what all runs share."""
+    """What a run waits for: those before it, or what all runs share."""
     if state.stage is not None and state.stage.stage == "decoding":
         return Text(" · ".join([doing(state.stage), *measured(state.stage, state)]), MUTED)
     before = [one for one in takewhile(lambda one: one.run != run.run, state.runs) if not one.is_over]
     if state.current is not None and before:
-        return Text(f"after {shown(before[-1].run, 60)}", MUTED)
+        return Text("next" if len(before) == 1 else f"after {len(before)} others", MUTED)
     return Text("the experiment ended before it started" if state.end else "", MUTED)
 
 
@@ -230,12 +231,18 @@ def kept(state: ExperimentState) -> str:
 
 
 def facts(run: RunState, state: ExperimentState) -> Text:
-    """Trainable parameters, precision, where weights came from and images are; random ones cannot be overlooked."""
+    """What trains, precision, where weights came from and images are; random ones cannot be overlooked."""
     if not run.parameters_total:
         return Text("")
     trainable, total = short_count(run.parameters_trainable), short_count(run.parameters_total)
-    which = f"all {total}" if run.parameters_trainable == run.parameters_total else f"{trainable} of {total}"
-    parts = (f"trains {which} parameters", rates(run.stage_rates), shown(run.precision, 12), kept(state))
+    which = total if run.parameters_trainable == run.parameters_total else f"{trainable} of {total}"
+    parts = (
+        what_trains(run.strategy),
+        f"{which} parameters",
+        rates(run.stage_rates),
+        shown(run.precision, 12),
+        kept(state),
+    )
     network = " · ".join(part for part in parts if part)
     if run.weights == RANDOM:
         return Text.assemble(("random initialisation", f"bold {rgb(AMBER)}"), (f" · {network}", MUTED))
@@ -289,20 +296,26 @@ def lines(state: ExperimentState, which: Sequence[int], width: int) -> list[Text
     room = max(8, min(longest + 2, width - 30))
     said = told_apart(names, room - 2)
     with_status = width >= max(70, longest + 49)
-    return [_line(state.runs[at], state, said[at], room, with_status, width) for at in which]
+    bar_cells = min(24, width - room - 54) if with_status else 0
+    return [_line(state.runs[at], state, said[at], room, with_status, bar_cells, width) for at in which]
 
 
-def _line(run: RunState, state: ExperimentState, said: str, room: int, with_status: bool, width: int) -> Text:
-    """A sign with the run's name, status, epoch, best accuracy, time."""
+def _line(
+    run: RunState, state: ExperimentState, said: str, room: int, with_status: bool, bar_cells: int, width: int
+) -> Text:
+    """A sign with the run's name, status, epoch, a bar where that has room, best accuracy, time."""
     now = condition(run, state)
     name = Text(f"{SIGNS[now]} {said}", STYLES[now])
     name.truncate(room, overflow="ellipsis", pad=True)
-    parts = [f"{status(run, state).plain[2:]:<19}"] if with_status else []
+    begin = f"{status(run, state).plain[2:]:<19} " if with_status else ""
     done = epoch(run).removeprefix("epoch ") if run.status != "waiting" else ""
-    parts.append(f"{done:>5}")
-    parts.append(f"best {percent(run.best.val.accuracy):<7}" if run.best is not None else " " * 12)
-    parts.append(time(run, state))
-    text = Text.assemble(name, " ", (" ".join(parts), MUTED), no_wrap=True)
+    best = f"best {percent(run.best.val.accuracy):<7}" if run.best is not None else " " * 12
+    text = Text.assemble(name, " ", (f"{begin}{done:>5} ", MUTED), no_wrap=True)
+    if bar_cells >= FEWEST_BAR:
+        begun = run.status != "waiting"
+        text.append_text(bar(overall(run), bar_cells, _plain(STYLES[now])) if begun else Text(" " * bar_cells))
+        text.append("  ")
+    text.append(f"{best} {time(run, state)}", MUTED)
     text.truncate(width, overflow="ellipsis")
     return text
 

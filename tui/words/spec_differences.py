@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from rich.text import Text
 
 from engine.specs.spec import Experiment
-from engine.specs.strategy import settings
+from engine.specs.strategy import Strategy, settings
 from engine.states.state import RunState
 from engine.text import listed, numbers, shown
 from tui.drawing.text import cut_in_the_middle
@@ -76,6 +76,13 @@ def side_by_side(strategies: tuple[str, ...], found: tuple[SpecDifference, ...],
     return Text("\n", no_wrap=True).join(lines)
 
 
+def in_common(strategies: Sequence[Strategy]) -> tuple[str, ...]:
+    """What all strategies have alike, ``batch size 32``, but for what says no more than that there is none."""
+    first, *others = (_values(one) for one in strategies)
+    alike = [key for key, value in first.items() if all(other.get(key) == value for other in others)]
+    return tuple(f"{label(key)} {_brief(SpecDifference(key, (first[key],))).values[0]}" for key in _together(alike))
+
+
 def unlike(before: Experiment, now: Experiment) -> tuple[str, ...]:
     """The settings that differ from the experiment ``before`` it on the same data: ``epochs 25 (was
     10)``, ``resnet18-finetune: learning rate 0.01 (was 0.001)``. Other strategies come last: their names are long.
@@ -128,16 +135,19 @@ def _fitted(text: str, width: int) -> str:
 def _described(runs: Sequence[RunState]) -> dict[str, str]:
     if not runs:
         return {}
-    strategy = runs[0].strategy
-    values = {
-        name: _text(name, value)
-        for name, value in settings(strategy).items()
-        if _PLAIN.get(name) != value and (strategy.is_augmented or name != "augmentation.views")
-    }
+    values = _values(runs[0].strategy)
     seeds = ", ".join(str(seed) for seed in sorted({run.seed for run in runs}))
     weights = ", ".join(dict.fromkeys(run.weights for run in runs if run.weights))
     precision = ", ".join(dict.fromkeys(run.precision for run in runs if run.precision))
     return {**values, "seeds": seeds, "weights": weights, "precision": precision}
+
+
+def _values(strategy: Strategy) -> dict[str, str]:
+    return {
+        name: _text(name, value)
+        for name, value in settings(strategy).items()
+        if _PLAIN.get(name) != value and (strategy.is_augmented or name != "augmentation.views")
+    }
 
 
 def _text(key: str, value: object) -> str:

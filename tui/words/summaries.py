@@ -47,13 +47,18 @@ def detail(summaries: Sequence[Summary], one: Summary, marked: int, width: int, 
     text = Text(cut_in_the_middle(shown(str(one.folder)), max(width // 2, width - cell_len(note))))
     text.append(note, rgb(BLUE))
     if marked:
-        things = "1 marked experiment" if marked == 1 else f"{marked} marked experiments"
-        text.append(f"\n{MARK} Compare (3) shows {things}; x clears all marks", rgb(AMBER))
+        text.append("\n").append_text(of_marks(marked))
     elif one.problem:
         text.append(f"\n{shown(one.problem)}", rgb(ROSE if one.status in ("failed", "damaged") else AMBER))
     if differs := beside_earlier(summaries, one, year):
         text.append("\nv ", rgb(AMBER)).append(differs)
     return text
+
+
+def of_marks(marked: int) -> Text:
+    """What marks on so many experiments mean; nothing where there are none."""
+    things = "1 marked experiment" if marked == 1 else f"{marked} marked experiments"
+    return Text(f"{MARK} Compare (3) shows {things}; x clears all marks" if marked else "", rgb(AMBER))
 
 
 def matching(summaries: Sequence[Summary], words: Sequence[str]) -> tuple[Summary, ...]:

@@ -2,42 +2,56 @@
 
 from __future__ import annotations
 
-import os
+from collections.abc import Callable
+from itertools import islice
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple
 
+from engine import cache
 from engine.devices.here import devices_here
-from engine.history.run_costs import earlier_costs
+from engine.history.run_costs import NEWEST, earlier_costs
+from engine.history.summaries import Summary, iter_summaries
 from engine.logs.events import Device, Forecast
 from engine.specs.spec import Experiment
-from engine.states.forecast import RunCost, counted_size, forecast
+from engine.states.forecast import DataSize, RunCost, forecast
 from tui.errors import record_error
 from tui.work.latest import Latest
 
-if TYPE_CHECKING:
-    from engine.data.check import DataReport
-
 
 class Earlier(NamedTuple):
-    """What the runs of earlier experiments took, the newest first, and the devices of this machine."""
+    """What the runs of earlier experiments took, the newest first, and the devices of this machine; ``summaries``: the
+    experiments, the newest first.
+    """
 
     costs: list[RunCost]
     devices: list[Device]
+    summaries: tuple[Summary, ...] = ()
 
-    def forecast(self, asked: Experiment, report: DataReport) -> Forecast:
-        """What they tell of an experiment on the data of this ``report``."""
-        path = os.path.abspath(report.path)  # noqa: PTH100 - as the experiment will have it
-        return forecast(self.costs, asked, counted_size(path, report.counts, asked.folds), self.devices)
-
-
-def earlier(out: Path) -> Earlier:
-    """What the experiments in ``out`` tell; loads no torch. Nothing where they cannot be read."""
-    try:
-        return Earlier(earlier_costs(out), devices_here())
-    except Exception:  # nobody who sets up an experiment has to know
-        record_error()
-        return Earlier([], [])
+    def forecast(self, asked: Experiment, images: DataSize) -> Forecast:
+        """What they tell of an experiment on these images."""
+        return forecast(self.costs, asked, images, self.devices)
 
 
-reading = Latest[Path, Earlier](earlier, "costs")
+def earlier_reader() -> Callable[[Path], Earlier]:
+    """A function that says what the experiments in a folder tell; loads no torch, and reads no log twice that has not
+    changed since. Nothing where they cannot be read.
+    """
+    before: tuple[object, Earlier] = None, Earlier([], [])
+
+    def earlier(out: Path) -> Earlier:
+        nonlocal before
+        try:
+            summaries = tuple(islice(iter_summaries(out, before[1].summaries), NEWEST))
+            made_of = [(one.folder, one.stamp) for one in summaries], bool(cache.limit() and cache.entries())
+            if made_of != before[0]:
+                before = made_of, Earlier(earlier_costs(out), devices_here(), summaries)
+        except Exception:  # nobody who sets up an experiment has to know
+            record_error()
+            return Earlier([], [])
+        return before[1]
+
+    return earlier
+
+
+reading = Latest[Path, Earlier](earlier_reader(), "costs")
 """One thread, however often Setup is shown."""

@@ -7,6 +7,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from engine.history.experiment_state import read_state
 from engine.text import shown
 from tui.errors import in_words, unexpected
 from tui.host import app_of
@@ -97,17 +98,22 @@ class Marking:
 
 def obstacle(folder: Path, beside: Path | None) -> str:
     """Why the experiment in a folder cannot be compared with the one ``beside`` it (None: with any), without a full
-    stop; empty where it can be. Reads logs and loads libraries, so it belongs into a thread.
+    stop; empty where it can be. Reads logs, and loads libraries where there are two, so it belongs into a thread.
     """
     try:
+        if beside is None:
+            return "" if read_state(folder).runs else _without_runs(folder)
         load_for_comparing()
         from engine.comparison.same_data import what_differs  # noqa: PLC0415
         from tui.work.comparing import state_now  # noqa: PLC0415 - not needed before
 
-        states = [state_now(one) for one in (beside, folder) if one is not None]
-        told = bool(states[-1].runs)
-        return what_differs(states) if told else f"The log of {shown(folder.name)} no longer has any run"
+        states = [state_now(beside), state_now(folder)]
+        return what_differs(states) if states[-1].runs else _without_runs(folder)
     except OSError as error:
         return f"The log cannot be read: {in_words(error)}"
     except Exception as error:
         return unexpected(error)
+
+
+def _without_runs(folder: Path) -> str:
+    return f"The log of {shown(folder.name)} no longer has any run"
