@@ -87,6 +87,6 @@ def test_logs_of_earlier_experiments_are_read_again_only_where_something_changed
     logs.write(tmp_path / "b", logs.events())
     second = earlier(tmp_path)
     assert len(second.summaries) == 2 and len(second.costs) == 4
-    assert second.costs[0].images.path
+    assert second.costs[0].data.path
     is_empty = True  # the cache was emptied: what it held is not found again
-    assert not earlier(tmp_path).costs[0].images.path
+    assert not earlier(tmp_path).costs[0].data.path

@@ -10,7 +10,7 @@ from engine.logs.events import AnyEvent
 from engine.logs.folder import EVENTS
 from engine.logs.log import LineReader
 from engine.states.replay import replay
-from tui.drawing.bands import together
+from tui.drawing.curves import together
 from tui.drawing.plot import Curves
 from tui.errors import record_error
 from tui.work.latest import Latest
