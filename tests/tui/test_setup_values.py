@@ -181,7 +181,7 @@ def test_what_names_differ_in_is_not_left_out(names: tuple[str, ...], width: int
 def test_the_preview_has_one_level_step_an_epoch() -> None:
     points = [point for series in preview(FINE_TUNE).series for point in series.points]
     rates = [1e-3] * 3 + [1e-4] * 2
-    assert [x for x, _ in points] == [1, 1.5, 1.5, 2.5, 2.5, 3.5, 3.5, 4.5, 4.5, 5], "an epoch is in the middle of its step"
+    assert [x for x, _ in points] == [1, 1.5, 1.5, 2.5, 2.5, 3.5, 3.5, 4.5, 4.5, 5]
     assert [y for _, y in points] == pytest.approx([rate for rate in rates for _ in range(2)])
 
 
