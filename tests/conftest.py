@@ -66,7 +66,7 @@ def pytest_collection_finish() -> None:
     """Collects garbage less often, and leaves the libraries' many objects out of it: a quarter of the tests' time."""
     gc.collect()
     gc.freeze()
-    gc.set_threshold(20_000, 10, 10)
+    gc.set_threshold(20_000, 50, 10)
     gc.enable()
 
 
