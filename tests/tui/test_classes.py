@@ -107,6 +107,7 @@ async def test_copies_are_marked(source: DataSource, tmp_path: Path) -> None:
     async with app.run_test(size=(120, 40)) as pilot:
         await settled(pilot)
         await opened(pilot, app)
+        await until(pilot, lambda: "train 48×40" in text_of(app))
         await pilot.press("p", "p")
         await until(pilot, lambda: "labels differ val 48×40" in text_of(app))
         assert text_of(app).count("labels differ") == 1

@@ -77,6 +77,8 @@ class RunPane(Widget):
         """Shows the run as it stands now."""
         before = self._shown
         self._shown = (run, state)
+        if not self.content_size.area:
+            self._fits = Size(0, 0)  # it has yet to be laid out, maybe as it was before
         if before is None or (before[0].run, before[1].name) != (run.run, state.name):
             self._drawn = [None] * len(self.charts)
             self.border_title = self._called(run, state)
