@@ -17,7 +17,7 @@ from xdist.scheduler import LoadGroupScheduling
 
 from tests import forked
 
-os.environ["OMP_NUM_THREADS"] = "1"  # a test process a core; also for the processes that they start
+os.environ["OMP_NUM_THREADS"] = "1"  # three test processes on two cores; also for the processes that they start
 
 COLOURS = {"cold": (40, 60, 200), "warm": (210, 70, 40), "green": (50, 190, 60)}
 
