@@ -140,7 +140,7 @@ def idle(work: Work, size: Size, measured: Measured) -> None:
         measured.add("key ?, Setup", _name(size), *latencies(shown, HELP, work.keys))
         shown.press("4")
         shown.wait_for(lambda text: "Refresh" in text and "finished" in text)
-        shown.press("\r")
+        shown.press("l")
         shown.wait_for(lambda text: "Charts" in text and "finished" in text)
         time.sleep(2)
         measured.add("idle, Live", _name(size), _bytes_a_second(shown, work.idle_seconds))
