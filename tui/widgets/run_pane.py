@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from textwrap import wrap
-
 from rich.text import Text
 from textual.app import ComposeResult
 from textual.containers import Grid
@@ -15,7 +13,7 @@ from engine.specs.strategy import Strategy
 from engine.states.state import ExperimentState, RunState, condition
 from engine.text import shown
 from tui.drawing.curves import CHARTS
-from tui.drawing.text import told_apart
+from tui.drawing.text import told_apart, wrapped
 from tui.drawing.theme import GREY, ROSE, STYLES, rgb, strategy_colours
 from tui.widgets.chart import Chart
 from tui.widgets.rows import Rows
@@ -32,6 +30,8 @@ BESIDE_NAME = 9
 """Cells of the upper edge that the name of a run cannot have."""
 TITLES = 14
 """Cells of the column that says what a planned value is."""
+MOST_LINES = 10
+"""Of a planned value."""
 
 
 class RunPane(Widget):
@@ -216,7 +216,7 @@ def plan(run: RunState, width: int) -> Text:
     """What a run that waits is going to do, in lines of at most ``width`` cells."""
     text = Text(no_wrap=True, overflow="ellipsis")
     for title, value in described(run.strategy):
-        lines = wrap(shown(value, 100), max(TITLES, width - TITLES)) or [""]
+        lines = wrapped(shown(value, 100), max(TITLES, width - TITLES), MOST_LINES) or [""]
         text.append(f"{title:<{TITLES}}", rgb(GREY)).append(f"\n{'':{TITLES}}".join(lines)).append("\n")
     text.rstrip()
     return text
