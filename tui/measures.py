@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from statistics import mean, stdev
 
-from engine.comparison.columns import Column, best, columns, comparable, is_spread, with_result
+from engine.comparison.columns import Column, are_probes, best, columns, comparable, is_spread, with_result
 from engine.comparison.measured_parts import PART_WORDS, MeasuredPart
 from engine.comparison.rows import RSS, Comparison, Measured, Row, of_part
 from engine.comparison.score_names import SCORES, Better, Score
@@ -48,7 +48,7 @@ class Measure:
         if not known:
             return UNKNOWN
         said = self.text(mean(known))
-        is_told = self.spread and is_spread(known, with_result(rows))
+        is_told = self.spread and is_spread(known, are_probes(with_result(rows)))
         return f"{said} ±{self.text(stdev(known)).lstrip('+')}" if is_told else said
 
 

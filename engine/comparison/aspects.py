@@ -24,7 +24,7 @@ from engine.comparison.cells import (
     weights,
     what_trains,
 )
-from engine.comparison.columns import Column, best, comparable, is_spread, scored, with_result
+from engine.comparison.columns import Column, are_probes, best, comparable, is_spread, scored, with_result
 from engine.comparison.measured_parts import PART_WORDS, MeasuredPart
 from engine.comparison.rows import Comparison, Row, of_part
 from engine.comparison.score_names import SCORES, Better, Score
@@ -231,7 +231,7 @@ def _number(
     for column in shown:
         rows = with_result(column.rows)
         known = [number for row in rows if (number := value(row)) is not None]
-        if is_spread(known, rows):
+        if is_spread(known, are_probes(rows)):
             values.append(spread(mean(known), stdev(known), text))
         else:
             values.append(text(known[0]) if known else UNKNOWN)
@@ -246,11 +246,11 @@ def _accuracy_range(shown: Sequence[Column], part: MeasuredPart) -> list[Aspect]
 
     def spread_of(rows: Sequence[Row]) -> str:
         known = [number for row in rows if (number := of_part(row, part).accuracy) is not None]
-        return f"{percent(min(known))} to {percent(max(known))}" if is_spread(known, rows) else UNKNOWN
+        return f"{percent(min(known))} to {percent(max(known))}" if is_spread(known, are_probes(rows)) else UNKNOWN
 
     def interval(rows: Sequence[Row]) -> str:
         known = [one for row in rows if (one := of_part(row, part)).accuracy is not None]
-        if not known or is_spread([one.accuracy or 0.0 for one in known], rows):
+        if not known or is_spread([one.accuracy or 0.0 for one in known], are_probes(rows)):
             return UNKNOWN
         if known[0].low is None or known[0].high is None:
             return UNKNOWN

@@ -32,18 +32,20 @@ def with_result(rows: Sequence[Row]) -> Sequence[Row]:
 def no_seed_moves(rows: Sequence[Row]) -> bool:
     """Whether several runs are probes of the same images that came to the same network."""
     found = {(row.val_accuracy, row.val_loss, row.test_accuracy, row.test_loss) for row in rows}
-    return all(row.has_result for row in rows) and _are_probes(rows) and len(rows) > 1 and len(found) == 1
+    return all(row.has_result for row in rows) and are_probes(rows) and len(rows) > 1 and len(found) == 1
 
 
-def is_spread(numbers: Sequence[float], runs: Sequence[Row | RunState]) -> bool:
-    """Whether what was measured of several runs is told with its deviation: of probes of the same images only where it
+def is_spread(numbers: Sequence[float], of_probes: bool) -> bool:
+    """Whether what was measured of several runs is told with its deviation: of :func:`are_probes` only where it
     differs.
     """
-    return len(numbers) > 1 and (len({*numbers}) > 1 or not _are_probes(runs))
+    return len(numbers) > 1 and (len({*numbers}) > 1 or not of_probes)
 
 
-def _are_probes(runs: Sequence[Row | RunState]) -> bool:
-    """Whether they are all probes, of which a seed changes hardly more than how regularisation is cross-validated."""
+def are_probes(runs: Sequence[Row | RunState]) -> bool:
+    """Whether they are all probes of the same images, of which a seed changes hardly more than how regularisation is
+    cross-validated.
+    """
     return all(run.is_probe and run.fold is None for run in runs)
 
 

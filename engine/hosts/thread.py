@@ -25,7 +25,7 @@ from engine.logs.events import Action
 from engine.logs.log import EventLog
 from engine.logs.writer_lock import held
 from engine.specs.presets import presets
-from engine.specs.spec import Experiment, load_experiment, to_toml, with_absolute_paths
+from engine.specs.spec import Experiment, check_weights, load_experiment, to_toml, with_absolute_paths
 from engine.states.state import can_go_on
 from engine.text import in_one_line
 
@@ -104,6 +104,7 @@ def create(experiment: Experiment, out: Path, note: str = "") -> Path:
 
 def _created(experiment: Experiment, out: Path, note: str) -> tuple[Path, DataSet]:
     checked_note(note)
+    check_weights(experiment.weights)
     dataset = discover(experiment.data)
     if experiment.folds is not None:
         for seed in experiment.seeds:  # now, not when its turn comes, hours later

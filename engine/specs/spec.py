@@ -113,7 +113,7 @@ def default_experiment(known: Mapping[str, Strategy]) -> Experiment:
 
 
 def with_absolute_paths(experiment: Experiment) -> Experiment:
-    """The experiment with paths that mean the same from any folder; ``UserError`` where the weights are not there."""
+    """The experiment with paths that mean the same from any folder; ``UserError`` where one cannot be. Asks no disk."""
     source = {
         field: _absolute(value, field)
         for field in ("path", "validation", "images")
@@ -122,9 +122,13 @@ def with_absolute_paths(experiment: Experiment) -> Experiment:
     weights = experiment.weights
     if weights not in ("default", "none"):
         weights = _absolute(weights, "weights")
-        if not os.path.exists(weights):  # noqa: PTH110 - Path.exists() raises where the name is too long
-            raise UserError(f"weights: {weights} does not exist; give a file, a folder, default or none")
     return msgspec.structs.replace(experiment, data=msgspec.structs.replace(experiment.data, **source), weights=weights)
+
+
+def check_weights(weights: str) -> None:
+    """Raises ``UserError`` where these weights of an experiment are a file or a folder that is not there."""
+    if weights not in ("default", "none") and not os.path.exists(weights):  # noqa: PTH110 - Path.exists() raises where the name is too long
+        raise UserError(f"weights: {weights} does not exist; give a file, a folder, default or none")
 
 
 def _absolute(text: str, field: str) -> str:

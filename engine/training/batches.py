@@ -19,6 +19,7 @@ from engine.data.augment import central, draw_views, normalise, random_views
 from engine.data.pixels import on_device
 from engine.data.prepared import Prepared, PreparedPart
 from engine.models.backbones import Network, Preprocessing
+from engine.specs.batch_sizes import batch_sizes
 from engine.specs.strategy import Strategy
 
 Batch = tuple[Tensor, Tensor]
@@ -106,14 +107,6 @@ def derived_seed(*parts: int) -> int:
     """A seed in 0..2⁶³ that depends on all the parts and on nothing else."""
     digest = hashlib.blake2b(repr(parts).encode(), digest_size=8).digest()
     return int.from_bytes(digest) >> 1
-
-
-def batch_sizes(count: int, size: int) -> list[int]:
-    """So many images cut into batches; a single image that is left joins the last one, since batch norm needs two."""
-    full, rest = divmod(count, size)
-    if full and rest == 1:
-        return [size] * (full - 1) + [size + 1]
-    return [size] * full + ([rest] if rest else [])
 
 
 def evaluation_batch(device: torch.device, at_once: int | None = None) -> int:

@@ -9,7 +9,8 @@ import torch
 
 from engine.devices.device import wait_for
 from engine.devices.precision import autocast, gradient_scaler
-from engine.training.batches import batch_sizes, evaluation_sizes
+from engine.specs.batch_sizes import batch_sizes
+from engine.training.batches import evaluation_sizes
 from engine.training.memory import shortage
 from engine.training.optim import make_optimizer
 from engine.training.probe import divided

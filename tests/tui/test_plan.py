@@ -38,6 +38,8 @@ def test_steps_time_and_earlier_accuracy_of_each_strategy() -> None:
     folds = changed(ASKED, seeds=[0, 1], folds=5)
     said = plan(folds, IMAGES._replace(folds=5), Forecast(), {}, 80).plain.splitlines()
     assert said[1].split()[1:5] == ["10", "×", "12", "2,400"]  # 318 images in 20 batches
+    odd = plan(ASKED, IMAGES._replace(train=241), Forecast(), {}, 80).plain.splitlines()
+    assert odd[1].split()[:3] == [TUNED, "12", "180"]  # the last of 15 batches has 17 images, since none may have one
     probe = replace(ASKED, strategies=(on_rung("resnet18", "probe"),))
     assert plan(probe, IMAGES, Forecast(), {}, 80).plain.splitlines()[1].split()[1:] == ["–"] * 4
 

@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-import math
 import os
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 from typing import TYPE_CHECKING
 
-from msgspec.structs import replace
 from rich.cells import cell_len
 from rich.text import Text
 
 from engine.history.summaries import Summary
 from engine.logs.events import Forecast
-from engine.specs.spec import DataSource, Experiment
+from engine.specs.batch_sizes import batch_sizes
+from engine.specs.spec import Experiment, with_absolute_paths
 from engine.specs.strategy import settings
 from engine.states.forecast import DataSize, counted_size
 from engine.text import shown
@@ -62,9 +60,9 @@ def plan(
 
 def reached_before(summaries: Sequence[Summary], asked: Experiment) -> dict[str, tuple[float, ...]]:
     """The best validation accuracies (0..1) of earlier runs on the same data, divided alike, with the settings that
-    each strategy has now, by its name.
+    each strategy has now, by its name. ``UserError`` where a path cannot be one.
     """
-    data = _absolute(asked.data)
+    data = with_absolute_paths(asked).data
     found: dict[str, list[float]] = {}
     for one in summaries:
         spec = one.spec
@@ -85,22 +83,12 @@ def images_found(report: DataReport, folds: int | None) -> DataSize:
     return counted_size(os.path.abspath(report.path), report.counts, folds)  # noqa: PTH100 - as the experiment does
 
 
-def _absolute(source: DataSource) -> DataSource:
-    """With the paths that an experiment will have; asks no disk."""
-    paths = {
-        field: str(Path(value).absolute())
-        for field in ("path", "validation", "images")
-        if (value := getattr(source, field))
-    }
-    return replace(source, **paths)
-
-
 def _row(
     asked: Experiment, number: int, images: DataSize, forecast: Forecast, before: Mapping[str, Sequence[float]]
 ) -> tuple[str, ...]:
     strategy = asked.strategies[number]
     runs = len(asked.seeds) * (asked.folds or 1)
-    an_epoch = math.ceil(images.an_epoch[0] / strategy.batch_size)
+    an_epoch = len(batch_sizes(images.an_epoch[0], strategy.batch_size))
     epochs = f"{runs} × {strategy.epochs}" if runs > 1 else f"{strategy.epochs}"
     work = (UNKNOWN, UNKNOWN) if strategy.is_probe else (epochs, f"{runs * strategy.epochs * an_epoch:,}")
     seconds, values = forecast.seconds.get(strategy.name), before.get(strategy.name, ())

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from statistics import mean, stdev
 
 from rich.cells import cell_len
 from rich.text import Text
@@ -12,9 +11,10 @@ from engine.history.summaries import Summary
 from engine.specs.spec import Experiment
 from engine.states.state import RunState
 from engine.text import numbers, shown
-from engine.units import percent, spread
+from engine.units import UNKNOWN, percent
 from tui.drawing.text import cut_in_the_middle, told_apart, wrapped
 from tui.drawing.theme import AMBER, BLUE, GREY, ROSE, rgb, strategy_colours
+from tui.words.run_words import mean_accuracy
 from tui.words.spec_differences import in_common, side_by_side, spec_differences
 from tui.words.summaries import beside_earlier
 
@@ -55,7 +55,11 @@ def _part(title: str, said: str, width: int, style: str = "", title_style: str =
 
 def _reached(one: Summary, width: int) -> list[Text]:
     """A line a strategy: the mean of its runs' best validation accuracies, and where there are several each of them."""
-    said = {name: _mean(values) for name, values in one.reached.items()}
+    probes = {} if one.spec is None or one.spec.folds else {each.name: each.is_probe for each in one.spec.strategies}
+    said = {
+        name: mean_accuracy(values, probes.get(name, False)) if values else UNKNOWN
+        for name, values in one.reached.items()
+    }
     cells = max(map(len, said.values()), default=0)
     full = [shown(name) for name in said]
     names = told_apart(full, max(FEWEST_NAME, min(max(map(cell_len, full), default=0), width - cells - 4)))
@@ -71,13 +75,6 @@ def _reached(one: Summary, width: int) -> list[Text]:
         line.truncate(width, overflow="ellipsis")
         lines.append(line)
     return lines
-
-
-def _mean(values: Sequence[float]) -> str:
-    """``95.6 ± 0.4 %``; of runs that all reached the same, or of one, ``95.4 %``."""
-    if not values:
-        return "–"
-    return percent(values[0]) if len(set(values)) == 1 else spread(mean(values), stdev(values), percent)
 
 
 def _asked(asked: Experiment, width: int) -> list[Text]:

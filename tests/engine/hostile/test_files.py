@@ -33,7 +33,7 @@ from engine.models.backbones import build
 from engine.models.untrusted import UntrustedError, check
 from engine.models.weights import Pretrained, WeightsError, fetch, network_of
 from engine.specs.presets import presets
-from engine.specs.spec import load_experiment, with_absolute_paths
+from engine.specs.spec import check_weights, load_experiment, with_absolute_paths
 from engine.specs.toml import read_toml
 from engine.states.replay import replay
 from tests.engine.hostile.bounded import MIB, rise
@@ -111,7 +111,7 @@ def test_a_configuration_without_end_is_refused() -> None:
 def test_paths_in_a_configuration_that_cannot_be(path: str) -> None:
     experiment = load_experiment(Path("/dev/null"), presets())
     with pytest.raises(UserError) as caught:
-        with_absolute_paths(msgspec.structs.replace(experiment, weights=path))
+        check_weights(with_absolute_paths(msgspec.structs.replace(experiment, weights=path)).weights)
     assert str(caught.value).isprintable()
     assert str(caught.value).startswith("weights: ")
 

@@ -214,7 +214,6 @@ def test_changed_values_are_checked_like_read_ones() -> None:
 
 def test_paths_are_made_absolute(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
-    (tmp_path / "w").mkdir()
     experiment = spec.changed(spec.default_experiment(presets()), data={"path": "x"}, weights="w")
     moved = spec.with_absolute_paths(experiment)
     assert moved.data.path == str(tmp_path / "x")

@@ -20,9 +20,10 @@ from engine.devices.meters import Meters
 from engine.logs import events as ev
 from engine.models.backbones import build
 from engine.models.trainable import state_hash
+from engine.specs.batch_sizes import batch_sizes
 from engine.specs.presets import presets
 from engine.specs.strategy import Augmentation, Strategy
-from engine.training.batches import VIEWS, batch_sizes, derived_seed, image_feed
+from engine.training.batches import VIEWS, derived_seed, image_feed
 from engine.training.best import BestEpoch
 from engine.training.run import DivergedError
 from engine.training.warm_up import warm_up
