@@ -17,6 +17,8 @@ from tui.messages import StateRead
 POLL_SECONDS = 0.125
 PROGRESS_SECONDS = 1.0
 """What only moves a number is shown this often: each time costs training on the same cores as much as drawing takes."""
+OVER_SECONDS = 1.0
+"""A log with an end is read this often: it may be gone on with."""
 SILENT_SECONDS = 3.0
 """A writer that lives says something every second; only a log that is silent longer is checked for its writer."""
 
@@ -32,13 +34,17 @@ def follow(
     """
     reader = event_reader(folder)
     state = ExperimentState()
-    heard, shown, waiting, first = 0.0, 0.0, False, True
+    heard, shown, looked, waiting, first = 0.0, 0.0, 0.0, False, True
     while not over():
+        now = time.monotonic()
+        if state.end is not None and now - looked < OVER_SECONDS:
+            time.sleep(poll)
+            continue
         try:
             events = reader.read()
         except OSError:  # a network's disk may be away for a while
             events = []
-        now = time.monotonic()
+        now = looked = time.monotonic()
         changed = bool(events) or first
         if events:
             state = replace(replay(events, state), interrupted=False)
