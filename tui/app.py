@@ -55,7 +55,7 @@ LOADED_AFTER = 1.0
 """Seconds after the first result until what compares is loaded: what is shown first has gone before."""
 WATCHED = 20.0
 """Seconds without a key after which nobody may be looking."""
-UNWATCHED_SECONDS = 2.5
+UNWATCHED_SECONDS = 3.0
 """What only moves a number is then shown this often; the next key brings all up to date."""
 LOADERS = ("discover", "check", "hosting")
 """The groups of workers that may be loading a part of the same libraries."""

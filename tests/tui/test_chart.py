@@ -1,4 +1,5 @@
 from collections.abc import Callable
+from dataclasses import replace
 
 import msgspec
 import pytest
@@ -9,6 +10,7 @@ from engine.specs.presets import on_rung
 from engine.states.replay import replay
 from engine.states.state import RunState
 from tests.tui import logs
+from tests.tui.conftest import text_of
 from tui.drawing import curves
 from tui.drawing.plot import LABEL_WIDTH, Curves, Series, decades, draw, legend, steps, thinned, ticks
 from tui.drawing.theme import BLUE, GREY
@@ -188,6 +190,12 @@ async def test_it_is_drawn_again_only_when_its_curves_change(monkeypatch: pytest
         widget.curves = rising(4)
         await pilot.pause()
         assert len(drawn) == before + 1
+        (series,) = rising(4).series
+        widget.curves = replace(rising(4), series=(replace(series, value="99.0 %"),))
+        await pilot.pause()
+        assert len(drawn) == before + 1, "of a legend no canvas is drawn"
+        assert rows(widget.render()) == rows(real(widget.curves, *widget.content_size))
+        assert "99.0 %" in text_of(pilot.app)
         await pilot.resize_terminal(50, 20)
         await pilot.pause()
         assert len(drawn) == before + 2

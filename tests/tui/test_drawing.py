@@ -19,7 +19,7 @@ from tests.tui import logs
 from tests.tui.conftest import opened, text_of, until
 from tui.app import TlTui
 from tui.drawing import curves, plot
-from tui.drawing.plot import Curves, draw
+from tui.drawing.plot import Curves, are_drawn_alike, draw
 from tui.drawing.theme import BLUE
 from tui.widgets import chart
 from tui.widgets.rows import Rows, changed_rows
@@ -99,6 +99,19 @@ def test_of_many_samples_of_memory_not_each_is_worth_a_drawing() -> None:
     assert made_of(msgspec.structs.replace(run, status="running", memory=(*(point,) * 298, more))) not in made, (
         "the legend tells of the latest, as the header does"
     )
+
+
+def test_a_sample_of_memory_that_moves_no_dot_changes_the_legend_alone() -> None:
+    run = msgspec.structs.replace(replay(logs.events()).runs[0], status="running")
+    samples = tuple(MemoryPoint(float(number), ev.Memory(2**30, 2**30)) for number in range(200))
+    more = MemoryPoint(200.0, ev.Memory(3 * 2**29, 2**31))
+    one, other = (
+        curves.memory(msgspec.structs.replace(run, memory=memory), BLUE) for memory in (samples, (*samples, more))
+    )
+    assert are_drawn_alike(one, other) and one != other
+    assert other.series[0].value == "1.5 GiB, peak 2.0 GiB"
+    over = curves.memory(msgspec.structs.replace(run, status="finished", memory=(*samples, more)), BLUE)
+    assert over.series[0].points[-1] == (200.0, 3 * 2**29)
 
 
 async def test_a_chart_that_cannot_be_seen_costs_nothing_until_it_can(

@@ -8,7 +8,7 @@ from operator import itemgetter
 from statistics import fmean
 
 from engine.logs.events import EpochFinished, Memory
-from engine.states.state import RunState
+from engine.states.state import MemoryPoint, RunState
 from engine.text import shown
 from engine.units import duration, percent, size
 from tui.drawing.plot import Curves, Point, Series, steps
@@ -26,6 +26,8 @@ DECADES_WORTH_A_LOG = 20
 """A learning rate that falls by more than this factor is drawn on a logarithmic axis."""
 MOST_EPOCHS = 4000
 """Many times what a screen has columns; looking at more each time one is added would hold up the keys."""
+MOST_RATES = 1000
+"""Likewise of learning rates, which are planned and have no peaks of a single epoch."""
 
 
 def accuracy(runs: Sequence[RunState], colour: Colour) -> Curves:
@@ -79,7 +81,7 @@ def together(strategies: Sequence[tuple[str, Sequence[RunState]]]) -> Curves:
 
 def learning_rate(run: RunState) -> Curves:
     """The rate of every epoch as a step around it: solid up to the present epoch, dotted after it."""
-    stride = max(1, math.ceil(len(run.learning_rates) / MOST_EPOCHS))
+    stride = max(1, math.ceil(len(run.learning_rates) / MOST_RATES))
     rates = run.learning_rates[::stride]
     done = len(run.epochs) + (run.status == "running" and len(run.epochs) < len(run.learning_rates))
     past = math.ceil(done / stride)
@@ -105,20 +107,22 @@ def learning_rate(run: RunState) -> Curves:
 
 def memory(run: RunState, colour: Colour) -> Curves:
     """Memory by seconds since the run's first sample: the card's where there is one, else the process's alone, in the
-    strategy's ``colour``.
+    strategy's ``colour``. The curves end with the last sample that moved a dot, the legend tells the latest.
     """
-    points = run.memory
+    step = 1 if run.is_over else _step(run)
+    points = run.memory[: len(run.memory) // step * step]
     began = points[0].elapsed if points else 0.0
     if points and points[-1].memory.allocated is not None:
         series = tuple(
-            Series(label, known, colour, "dotted" if dotted else "solid", size(known[-1][1]))
+            Series(label, known, colour, "dotted" if dotted else "solid", _latest(run, value))
             for label, value, colour, dotted in MEMORY_SERIES
-            if (known := _memory_points(run, value, began))
+            if (known := _memory_points(points, value, began))
         )
     elif points:
-        rss = _memory_points(run, lambda memory: memory.rss, began)
-        peak = max(point.memory.peak_rss for point in points)
-        series = (Series("process RSS", rss, colour, value=f"{size(rss[-1][1])}, peak {size(peak)}"),)
+        rss = _memory_points(points, lambda memory: memory.rss, began)
+        peak = size(max(point.memory.peak_rss for point in run.memory))
+        now = _latest(run, lambda memory: memory.rss)
+        series = (Series("process RSS", rss, colour, value=f"{now}, peak {peak}"),)
     else:
         series = ()
     top = max((value for part in series for _, value in part.points), default=1.0)
@@ -147,8 +151,13 @@ def _of_memory(run: RunState) -> object:
     """Every sample at first, then each time that there are a fiftieth more: fewer would move no dot by a cell; and each
     that reads otherwise in the legend.
     """
-    step = max(1, len(run.memory) // 50)
+    step = _step(run)
     return len(run.memory) // step, step, run.is_over, _in_words(run.memory[-1].memory) if run.memory else ()
+
+
+def _step(run: RunState) -> int:
+    """Samples of memory that move a dot of the chart."""
+    return max(1, len(run.memory) // 50)
 
 
 def _in_words(memory: Memory) -> tuple[str, ...]:
@@ -243,7 +252,13 @@ def _train_and_val(
     return Series("train", train, GREY, "dotted", latest[0]), Series("val", val, colour, "solid", latest[1], band=band)
 
 
-def _memory_points(run: RunState, value: Callable[[Memory], int | None], began: float) -> tuple[Point, ...]:
+def _latest(run: RunState, value: Callable[[Memory], int | None]) -> str:
+    return size(next(known for point in reversed(run.memory) if (known := value(point.memory)) is not None))
+
+
+def _memory_points(
+    samples: Sequence[MemoryPoint], value: Callable[[Memory], int | None], began: float
+) -> tuple[Point, ...]:
     return tuple(
-        (point.elapsed - began, float(known)) for point in run.memory if (known := value(point.memory)) is not None
+        (point.elapsed - began, float(known)) for point in samples if (known := value(point.memory)) is not None
     )

@@ -77,6 +77,21 @@ def draw(curves: Curves, width: int, height: int) -> Text:
     return Text.assemble(title, "\n", _plot(curves, drawn, width, rows))
 
 
+def relabelled(drawn: Text, curves: Curves, width: int) -> Text:
+    """What :func:`draw` made of curves that differ from these in values of the legend alone, with theirs."""
+    _, canvas = drawn.divide([len(drawn.plain.partition("\n")[0])])
+    return Text.assemble(legend(curves, width), canvas)
+
+
+def are_drawn_alike(one: Curves, other: Curves) -> bool:
+    """Whether nothing but values in the legend differs."""
+    return _without_values(one) == _without_values(other)
+
+
+def _without_values(curves: Curves) -> Curves:
+    return replace(curves, series=tuple(replace(series, value="") for series in curves.series))
+
+
 def legend(curves: Curves, width: int) -> Text:
     """The title and what each line means: with values if they fit in ``width`` cells, else without; names that have no
     room are cut, and of very many the last ones are left out, which dots say.

@@ -6,7 +6,7 @@ from rich.text import Text
 from textual.geometry import Size
 from textual.reactive import reactive
 
-from tui.drawing.plot import Curves, draw
+from tui.drawing.plot import Curves, are_drawn_alike, draw, relabelled
 from tui.widgets.rows import Rows
 
 
@@ -29,8 +29,11 @@ class Chart(Rows):
         if self._drawn is None or self.curves is None or not self.is_on_screen or self._drawn[1] != self.content_size:
             self.refresh()
         else:
-            self._drawn = self.curves, self.content_size
-            self.put(draw(self.curves, *self.content_size))
+            before, self._drawn = self._drawn[0], (self.curves, self.content_size)
+            if are_drawn_alike(before, self.curves):
+                self.put(relabelled(self.content, self.curves, self.content_size.width))
+            else:
+                self.put(draw(self.curves, *self.content_size))
 
     def render(self) -> Text:
         """The curves at the size there is now."""
