@@ -184,6 +184,10 @@ def test_the_interval_is_wilsons() -> None:
     low, high = accuracy_interval(0.9, 100)
     assert (low, high) == pytest.approx((0.8256, 0.9448), abs=1e-4)  # Newcombe (1998), formula 3
     assert accuracy_interval(1.0, 10)[1] == pytest.approx(1.0)
+    for right in (1, 20.5, 20 + 2 / 3, 22.75):  # a mean over seeds need not be a whole number of images
+        low, high = accuracy_interval(right / 24, 24)
+        for bound in (low, high):
+            assert 24 * (right / 24 - bound) ** 2 / (bound * (1 - bound)) == pytest.approx(1.96**2, rel=1e-3)
     assert accuracy_interval(1.0, 2**63 - 1) == pytest.approx((1.0, 1.0)), "as a damaged log may tell"
 
 
