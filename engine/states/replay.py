@@ -11,7 +11,15 @@ from engine.logs import events as ev
 from engine.logs.events import AnyEvent, EpochFinished
 from engine.specs.spec import planned_runs
 from engine.states.peaks import PeakMemory
-from engine.states.state import RUN_STAGES, ExperimentState, MemoryPoint, RunState, StageProgress, is_left
+from engine.states.state import (
+    RUN_STAGES,
+    ExperimentState,
+    MemoryPoint,
+    RunState,
+    StageProgress,
+    is_left,
+    is_waiting_again,
+)
 
 MEMORY_POINTS = 400
 """Memory samples kept of a run; when there are more, every second one is dropped."""
@@ -224,7 +232,8 @@ def _(event: ev.CommandApplied, state: ExperimentState) -> ExperimentState:
 @_apply.register
 def _(event: ev.ExperimentFinished, state: ExperimentState) -> ExperimentState:
     runs = tuple(
-        replace(run, status="stopped", progress=None) if run.status == "running" else run for run in state.runs
+        replace(run, status="stopped", progress=None) if run.status == "running" or is_waiting_again(run) else run
+        for run in state.runs
     )
     return replace(state, runs=runs, stage=None, paused=False, end=event.end, error=event.error, suspended_at=None)
 

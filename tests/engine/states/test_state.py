@@ -313,6 +313,15 @@ def test_what_was_measured_of_a_run_holds_where_it_ends_again_before_it_goes_on(
         assert replay([*STOPPED, GOES_ON, *between, again]).run(FIRST) == msgspec.structs.replace(ended, status=end)
 
 
+def test_a_run_that_had_begun_is_not_said_not_to_have_where_its_turn_did_not_come_again() -> None:
+    waits = replay([*STOPPED, GOES_ON, ev.StageChanged(run=SECOND, stage="training")])
+    killed = msgspec.structs.replace(waits, interrupted=True)
+    stopped = replay([ev.ExperimentFinished(end="stopped")], waits)
+    said = [[condition(run, state) for run in state.runs] for state in (waits, killed, stopped)]
+    assert said == [["waiting", "running"], ["interrupted", "interrupted"], ["stopped", "stopped"]]
+    assert stopped.run(FIRST) == replay(STOPPED).run(FIRST)
+
+
 def test_a_test_is_that_of_the_best_epoch() -> None:
     def tested(*events: AnyEvent) -> tuple[Metrics | None, int]:
         run = replay([*STOPPED, GOES_ON, *events]).run(FIRST)
