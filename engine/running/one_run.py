@@ -65,6 +65,8 @@ def run_events(
     try:
         try:
             (course, started), skip = yield from _unless_ended(_begun(shared, planned, view), may_skip=not has_more)
+            if not has_more:
+                course.best.recall_test()
             yield started
             # what a full disk or a power cut took from the log
             yield from (epoch for epoch in course.epochs if epoch.epoch > known)
