@@ -16,7 +16,7 @@ from engine.cached_rows import entry_name
 from engine.clock import PROGRESS_SECONDS, every
 from engine.data.augment import draw_views, random_views
 from engine.data.prepared import Prepared
-from engine.devices.device import wait_for
+from engine.devices.device import describe, wait_for
 from engine.devices.precision import autocast
 from engine.models.backbones import Network
 from engine.models.fused import fused
@@ -80,6 +80,7 @@ def _recipe(images: InputImages, strategy: Strategy, network: Network, precision
         EXTRACTOR,
         torch.__version__,
         images.device.type,
+        describe(images.device).hardware,  # other hardware takes other seconds, and those count as this run's
         precision,
         state_hash(network.module, network.head_name),
         msgspec.json.encode(images.preprocessing),
