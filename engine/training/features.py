@@ -17,7 +17,7 @@ from engine.clock import PROGRESS_SECONDS, every
 from engine.data.augment import draw_views, random_views
 from engine.data.pixels import on_device
 from engine.data.prepared import Prepared
-from engine.devices.device import wait_for
+from engine.devices.device import describe, wait_for
 from engine.devices.precision import autocast
 from engine.models.backbones import Network
 from engine.models.fused import fused
@@ -81,6 +81,7 @@ def _recipe(images: InputImages, strategy: Strategy, network: Network, precision
         EXTRACTOR,
         torch.__version__,
         images.device.type,
+        describe(images.device).hardware,  # other hardware takes other seconds, and those count as this run's
         precision,
         state_hash(network.module, network.head_name),
         msgspec.json.encode(images.preprocessing),

@@ -16,6 +16,7 @@ from engine.cached_rows import as_digests
 from engine.data.dataset import Sample
 from engine.data.pixels import InMemory
 from engine.data.prepared import Prepared, PreparedPart
+from engine.devices import device
 from engine.devices.meters import Cost
 from engine.models.backbones import Network, Preprocessing, build, features
 from engine.models.fused import TOLERANCE, fused
@@ -359,6 +360,15 @@ def test_what_another_version_extracted_is_not_found(changed: str, monkeypatch: 
         monkeypatch.setattr(torch, "__version__", "0.0")
     else:
         monkeypatch.setattr(module, "EXTRACTOR", "0")
+    assert table(strategy())[1]
+
+
+def test_what_other_hardware_extracted_is_not_found(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its seconds are no part of what a run takes here."""
+    with monkeypatch.context() as elsewhere:
+        elsewhere.setattr(device, "cpu_name", lambda: "another CPU")
+        table(strategy())
+        assert not table(strategy())[1]
     assert table(strategy())[1]
 
 
