@@ -549,6 +549,25 @@ async def test_no_image_of_one_experiment_stands_under_the_names_of_another(
         await until(pilot, lambda: "not saved, or damaged" in text_of(app))
 
 
+@pytest.mark.parametrize("height", [24, 40])
+async def test_that_there_is_no_result_is_said_once_with_the_reason(
+    app: TlTui, present: Callable[[list[AnyEvent]], Path], height: int
+) -> None:
+    told = logs.events(logs.two_strategies(2))
+    begun = logs.until("RunStarted", 1, told)
+    folder = present(begun)
+    async with app.run_test(size=(80, height)) as pilot:
+        await opened(pilot, app, folder, "compare")
+        screen = app.screen
+        assert isinstance(screen, CompareScreen)
+        lines = [line.strip() for line in text_of(app).splitlines()]
+        assert [line for line in lines if "result" in line] == ["No run has a result · still training"]
+        assert lines[3 if height == 24 else 4].startswith("not equal: ")
+        present([ev.ExperimentFinished(end="failed", error="the disk [b]is full")])
+        await until(pilot, lambda: "the disk [b]is full" in text_of(app))
+        assert text_of(app).count("No run has a result") == 1 and "still training" not in text_of(app)
+
+
 async def test_the_verdict_and_what_differs_are_whole_in_a_window_and_above_the_table_where_there_is_room(
     app: TlTui, tmp_path: Path
 ) -> None:

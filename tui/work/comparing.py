@@ -77,18 +77,23 @@ def sources_of(state: ExperimentState, folder: Path | None, marks: Marks) -> tup
 
 
 def words(comparison: Comparison, experiments: int, left_out: Sequence[str]) -> Text:
-    """The verdict and what was not fair; before it which of the marked ``experiments`` are left out."""
-    text = Text()
+    """The verdict and what was not fair; before it which of the marked ``experiments`` are left out. Where no run has a
+    result, which the headline says, only why.
+    """
+    lines = []
     if experiments > 1:
-        text.append(f"{experiments} marked experiments: ", rgb(BLUE)).append(shown(comparison.experiment, 160) + "\n")
-    for sentence in left_out:
-        text.append(f"{sentence}\n", rgb(AMBER))
+        lines.append(
+            Text.assemble((f"{experiments} marked experiments: ", rgb(BLUE)), shown(comparison.experiment, 160))
+        )
+    lines += [Text(sentence, rgb(AMBER)) for sentence in left_out]
     if comparison.data_differs:
-        return text.append(f"No verdict: {shown(comparison.data_differs, 400)}.", f"bold {rgb(AMBER)}")
-    text.append(shown(verdict(comparison), 4000))
-    for sentence in comparison.fairness:
-        text.append("\nnot equal: ", rgb(AMBER)).append(shown(sentence, 400))
-    return text
+        lines.append(Text(f"No verdict: {shown(comparison.data_differs, 400)}.", f"bold {rgb(AMBER)}"))
+        return Text("\n").join(lines)
+    has_result = any(row.has_result for row in comparison.runs)
+    if said := verdict(comparison) if has_result else comparison.error:
+        lines.append(Text(shown(said, 4000)))
+    lines += [Text.assemble(("not equal: ", rgb(AMBER)), shown(sentence, 400)) for sentence in comparison.fairness]
+    return Text("\n").join(lines)
 
 
 def in_favour(comparison: Comparison) -> Text:
