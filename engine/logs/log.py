@@ -32,6 +32,8 @@ from engine.logs.writer_lock import acquired, sign
 
 T = TypeVar("T")
 CHUNK = 1 << 20
+ENOUGH_TO_TELL = 256
+"""Bytes of a log that no other log has: a whole line, with its time."""
 LONGEST_LINE = 1 << 24
 """Bytes, many times what an event takes; longer ones are not read into memory."""
 
@@ -142,6 +144,7 @@ class LineReader(Generic[T]):
         self._decoder: msgspec.json.Decoder[T] = msgspec.json.Decoder(type_)
         self._offset = 0
         self._partial = b""
+        self._end = b""
         self._in_long_line = False
 
     def read(self) -> list[T]:
@@ -154,6 +157,7 @@ class LineReader(Generic[T]):
                 file.seek(self._offset)
                 while chunk := file.read(CHUNK):
                     self._offset += len(chunk)
+                    self._end = (self._end + chunk[-ENOUGH_TO_TELL:])[-ENOUGH_TO_TELL:]
                     *lines, self._partial = (self._partial + chunk).split(b"\n")
                     if lines and self._in_long_line:
                         lines, self._in_long_line = lines[1:], False
@@ -165,6 +169,15 @@ class LineReader(Generic[T]):
             if not items and not isinstance(error, FileNotFoundError):
                 raise
         return items
+
+    def can_go_on(self) -> bool:
+        """Whether the file still holds what was read of it last: it was not cut, nor did another take its place."""
+        try:
+            with self.path.open("rb") as file:
+                file.seek(self._offset - len(self._end))
+                return file.read(len(self._end)) == self._end
+        except OSError:
+            return False
 
     def _is_wanted(self, line: bytes) -> bool:
         if not line.startswith(self._skip_prefixes):

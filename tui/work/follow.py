@@ -8,8 +8,10 @@ from pathlib import Path
 
 from msgspec.structs import replace
 
-from engine.logs.events import MemorySampled, Progress
-from engine.logs.log import event_reader
+from engine.history.experiment_state import PROGRESS, last_skipped, with_progress
+from engine.logs.events import AnyEvent, MemorySampled
+from engine.logs.folder import EVENTS
+from engine.logs.log import LineReader
 from engine.states.replay import replay
 from engine.states.state import ExperimentState
 from tui.messages import StateRead
@@ -26,11 +28,12 @@ def follow(
 ) -> Iterator[StateRead]:
     """The experiment's state whenever it changed, until ``over()``, the first one at once.
 
-    Where only progress and memory did, every :data:`PROGRESS_SECONDS` at most.
+    Where only progress and memory did, every :data:`PROGRESS_SECONDS` at most; of the progress told since the last look
+    only the last counts.
     Asks ``has_writer`` when a log without an end is found silent, and every few seconds while it stays so; one that
     cannot be read now counts as silent.
     """
-    reader = event_reader(folder)
+    reader: LineReader[AnyEvent] = LineReader(folder / EVENTS, AnyEvent, PROGRESS)
     state = ExperimentState()
     heard, shown, waiting, first = 0.0, 0.0, False, True
     while not over():
@@ -38,11 +41,13 @@ def follow(
             events = reader.read()
         except OSError:  # a network's disk may be away for a while
             events = []
+        progress = last_skipped(reader)
         now = time.monotonic()
-        changed = bool(events) or first
-        if events:
-            state = replace(replay(events, state), interrupted=False)
-        if events and not first:
+        is_alive = bool(events) or progress is not None
+        changed = is_alive or first
+        if is_alive:
+            state = replace(with_progress(replay(events, state), progress), interrupted=False)
+        if is_alive and not first:
             heard = now
         elif state.end is None and now - heard > SILENT_SECONDS:
             heard = now
@@ -50,7 +55,7 @@ def follow(
             changed = changed or gone != state.interrupted
             state = replace(state, interrupted=gone)
         waiting = waiting or changed
-        is_news = changed and not (events and all(isinstance(event, Progress | MemorySampled) for event in events))
+        is_news = changed and not (is_alive and all(isinstance(event, MemorySampled) for event in events))
         if is_news or (waiting and now - shown >= PROGRESS_SECONDS):
             shown, waiting = now, False
             yield StateRead(folder, state)
