@@ -61,7 +61,7 @@ def _now(reader: LineReader[AnyEvent], state: ExperimentState, folder: Path) -> 
 
 
 def _read_on(reader: LineReader[AnyEvent], state: ExperimentState) -> ExperimentState:
-    return with_progress(replay(reader.read(), state), last_skipped(reader))
+    return with_progress(replay(reader.stream(), state), last_skipped(reader))
 
 
 def last_skipped(reader: LineReader[AnyEvent]) -> AnyEvent | None:

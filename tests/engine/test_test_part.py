@@ -194,6 +194,32 @@ def test_what_a_person_ends_is_tested_too(action: Action, status: str, dataset: 
         assert read_state(tmp_path / "run").run(FIRST).times_tested == 2, "which the verdict says"
 
 
+def begins(event: Event) -> bool:
+    return isinstance(event, ev.RunStarted)
+
+
+@pytest.mark.parametrize("strategy", [FINE_TUNING, EXTRACTION])
+@pytest.mark.parametrize("action", ["stop", "skip"])
+@pytest.mark.parametrize("when", [at("warming up"), begins], ids=["getting ready", "begun"])
+def test_what_was_tested_stays_so_where_it_ends_again_before_it_goes_on(
+    when: Callable[[Event], bool], action: Action, strategy: str, dataset: DataSet, tmp_path: Path
+) -> None:
+    asked, folder = small_experiment(strategy), tmp_path / "run"
+    (left,) = run_in(folder, asked, dataset, "stop", when=ended(2)).runs
+    predictions = folder / "predictions" / f"{strategy}-0.safetensors"
+    saved = load_file(predictions)
+    (again,) = run_in(folder, asked, dataset, action, when=when).runs
+    assert left.test and left.seconds and again.seconds
+    assert again.status == {"stop": "stopped", "skip": "skipped"}[action]
+    assert (again.test, again.times_tested, again.best) == (left.test, 1, left.best)
+    assert when is begins or again.seconds == left.seconds
+    assert torch.equal(load_file(predictions)["test_logits"], saved["test_logits"])
+    if action == "stop":
+        whole = undisturbed(asked, dataset, tmp_path / "whole")
+        assert numbers(run_in(folder, asked, dataset)) == numbers(read_state(whole))
+        assert_same_files(folder, whole)
+
+
 def test_where_no_epoch_has_ended_there_is_nothing_to_test(dataset: DataSet, tmp_path: Path) -> None:
     state = run_in(tmp_path / "run", small_experiment(), dataset, "stop", when=at("training"))
     assert state.run(FIRST).test is None

@@ -579,7 +579,7 @@ def test_a_preview_says_once_what_strategies_have_alike() -> None:
     two = logs.two_strategies()
     one = Summary(OUT / "a", "a", began=logs.BEGAN, spec=two, reached={"x": (0.9, 0.9), "y": ()})
     said = preview([one], one, 80, 2026).plain
-    assert "● x  90.0 %  90.0 90.0" in said and "● y       –" in said
+    assert "● x  90.0 ± 0.0 %  90.0 90.0" in said and "● y             –" in said
     assert re.search(r"^batch size +16 +32 *$", said, re.MULTILINE)
     assert said.count("epochs") == 1 and "both      epochs 12 · optimizer SGD · momentum 0.9" in said
     alone = msgspec.structs.replace(one, spec=changed(two, strategies=two.strategies[:1]))

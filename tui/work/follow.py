@@ -38,10 +38,9 @@ def follow(
     heard, shown, waiting, first = 0.0, 0.0, False, True
     while not over():
         try:
-            events = reader.read()
+            events, progress = reader.read(), last_skipped(reader)
         except OSError:  # a network's disk may be away for a while
-            events = []
-        progress = last_skipped(reader)
+            events, progress = [], None
         now = time.monotonic()
         is_alive = bool(events) or progress is not None
         changed = is_alive or first
