@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -11,7 +12,9 @@ from engine.history.experiment_state import read_state
 from engine.history.summaries import summary
 from engine.logs import events as ev
 from engine.logs.folder import EVENTS
+from engine.logs.log import LineReader
 from engine.states.replay import replay
+from engine.states.state import ExperimentState
 from tests.tui import logs
 from tui.messages import StateRead
 from tui.work import follow
@@ -126,3 +129,21 @@ def test_a_preview_reads_of_a_running_experiment_what_the_list_has_not(
     logs.write(tmp_path, more[len(begun) :])
     curves = accuracy_curves(tmp_path)
     assert curves is not None and len(curves.series[0].points) == 3
+
+
+def test_progress_that_was_read_before_the_disk_failed_comes_with_what_was_before_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    begun = logs.until("Progress", 8, EVENTS_OF_TWO)
+    logs.write(tmp_path, begun)
+    stream, fails = LineReader.stream, iter([True])
+
+    def fails_once(reader: LineReader[ev.AnyEvent]) -> Iterator[ev.AnyEvent]:
+        yield from stream(reader)
+        if next(fails, False):
+            raise OSError
+
+    monkeypatch.setattr(LineReader, "stream", fails_once)
+    looks = iter(range(100))
+    states = follow.follow(tmp_path, lambda: next(looks) > 5, lambda: True, poll=0)
+    assert [message.state for message in states] == [ExperimentState(), replay(begun)]
