@@ -90,6 +90,19 @@ def test_an_unfinished_log_without_a_writer_is_interrupted_until_it_goes_on(tmp_
     assert not next(states).state.interrupted
 
 
+def test_a_finished_log_is_read_once_a_second_and_one_that_grows_at_every_look(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    reads, read = list[int](), LineReader.read
+    monkeypatch.setattr(LineReader, "read", lambda self: reads.append(0) or read(self))
+    for events, expected in ((EVENTS_OF_TWO, 1), (logs.until("EpochFinished", 2, EVENTS_OF_TWO), 20)):
+        logs.write(folder := tmp_path / str(expected), events)
+        reads.clear()
+        looks = iter(range(100))
+        assert len(list(follow.follow(folder, lambda looks=looks: next(looks) >= 20, lambda: True, poll=0))) == 1
+        assert len(reads) == expected
+
+
 def test_a_finished_log_is_not_asked_for_its_writer(tmp_path: Path) -> None:
     logs.write(tmp_path, EVENTS_OF_TWO)
 
