@@ -39,6 +39,7 @@ from tui.screens.runs import RunsScreen
 from tui.screens.setup import ROOMY, SetupScreen
 from tui.widgets.dialogs import Question, Reading
 from tui.widgets.field import Field
+from tui.widgets.path_input import with_slash
 from tui.widgets.run_options import RunOptions
 from tui.work.hosting import Hosting
 
@@ -636,6 +637,32 @@ async def test_the_slash_that_leads_to_the_path_counts_where_the_path_is_there_o
         await post(pilot, *there[1:], "enter")
         await settled(pilot)
         assert path.value == there[1:] and app.setup.data.problem, "it was reached by another key"
+
+
+async def test_a_disk_that_does_not_answer_holds_up_no_key_after_the_slash(
+    images: DataSource, home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    app, answers, asked = App(images), threading.Event(), threading.Event()
+    there, answered = str(home / "ants-bees"), list[bool]()
+
+    def late(text: str) -> str:
+        if text:
+            asked.set()
+            answered.append(answers.wait(5))
+        return with_slash(text)
+
+    monkeypatch.setattr("tui.widgets.data_picker.with_slash", late)
+    async with app.run_test(size=SIZES[0]) as pilot:
+        await settled(pilot)
+        path = app.setup.data.path
+        await pilot.press("slash")
+        await post(pilot, *there[1:-1])
+        await until(pilot, asked.is_set)
+        await post(pilot, there[-1])
+        await until(pilot, lambda: path.value == there[1:])
+        answers.set()
+        await until(pilot, lambda: path.value == there and app.setup.data.found is not None)
+        assert all(answered), "it was waited for by who should have let it answer"
 
 
 async def post(pilot: Keys, *keys: str) -> None:
