@@ -630,6 +630,22 @@ def test_a_preview_says_once_what_strategies_have_alike() -> None:
     assert "settings  " in said and "batch size 16" in said and "both" not in said
 
 
+async def test_a_key_that_shows_another_experiment_lays_nothing_out_anew(monkeypatch: pytest.MonkeyPatch) -> None:
+    write_all()
+    app = App()
+    async with app.run_test(size=WITH_PREVIEW[0]) as pilot:
+        await opened(pilot)
+        await until(pilot, lambda: "val accuracy  ━" in text_of(app))
+        layouts = list[bool]()
+        refresh = app.runs._refresh_layout
+        monkeypatch.setattr(app.runs, "_refresh_layout", lambda *given: layouts.append(True) or refresh(*given))
+        await pilot.press("down")
+        await pilot.pause()
+        assert "─runs/b-20261122-120000─" in text_of(app) and "val accuracy  ━" not in text_of(app)
+        await until(pilot, lambda: "val accuracy  ━" in text_of(app))
+        assert not layouts
+
+
 async def test_no_key_waits_for_the_curves_of_a_preview(monkeypatch: pytest.MonkeyPatch) -> None:
     write_all()
     answers, asked = Event(), list[str]()
