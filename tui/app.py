@@ -38,7 +38,7 @@ from tui.messages import HandedOver, HostStarted, LoadedAhead, OthersTrain, Star
 from tui.screens.frame import HIGH_ENOUGH, SMALLEST, WIDE_ENOUGH, Mode, framed
 from tui.screens.setup import SetupScreen
 from tui.widgets.dialogs import Leaving, Question, Reading, Way, reading_width
-from tui.widgets.header import MODES, Header, Tabs
+from tui.widgets.header import MODES, Tabs
 from tui.widgets.order import caught_up
 from tui.work import follow
 from tui.work.collector import collect
@@ -53,6 +53,10 @@ if TYPE_CHECKING:
 
 LOADED_AFTER = 1.0
 """Seconds after the first result until what compares is loaded: what is shown first has gone before."""
+WATCHED = 20.0
+"""Seconds without a key after which nobody may be looking."""
+UNWATCHED_SECONDS = 2.5
+"""What only moves a number is then shown this often; the next key brings all up to date."""
 LOADERS = ("discover", "check", "hosting")
 """The groups of workers that may be loading a part of the same libraries."""
 QUIT = "quit (asks first while a run is training)"
@@ -103,6 +107,7 @@ class TlTui(App[None], inherit_bindings=False):
         self.state = ExperimentState()
         self.folder: Path | None = None
         self._followed: Path | None = None  # whose log is read; not ``folder`` where that was only turned to
+        self._awaits_new = False  # whether one was started, and no other opened since
         self.marks: dict[Path, frozenset[str] | None] = {}  # what is to be compared, of each which runs: None for all
         self.positive: str | None = None  # of two classes the one that a person made the positive one
         self._threads = Threads()
@@ -117,7 +122,8 @@ class TlTui(App[None], inherit_bindings=False):
         self._opened_first = opened
         self._seeks_running = seeks_running
         self._setup = experiment
-        self._pressed = 0.0  # when the latest key came
+        self._pressed = monotonic()  # when the latest key came
+        self._read_at = 0.0  # when the latest state did
         self._setup_screen: SetupScreen | None = None
         self.register_theme(THEME)
         self.theme = THEME.name
@@ -206,11 +212,15 @@ class TlTui(App[None], inherit_bindings=False):
 
     def open_experiment(self, folder: Path, mode: Literal["live", "compare"] = "live") -> None:
         """Shows the experiment in ``folder``, from its beginning to now and as it goes on."""
+        self._turn_and_follow(folder)
+        self.call_later(self.action_go, mode)
+
+    def _turn_and_follow(self, folder: Path) -> None:
+        self._awaits_new = False
         if not folder == self.folder == self._followed:
             self.folder = self._followed = folder
             self.state = ExperimentState()
             self.run_worker(partial(self._follow, folder), thread=True, exclusive=True, group="follow")
-        self.call_later(self.action_go, mode)
 
     async def start_experiment(self, experiment: Experiment, *, beside_others: bool = False) -> None:
         """Starts the experiment in the background and goes to Live at once, so that the keys which come next do not
@@ -220,11 +230,14 @@ class TlTui(App[None], inherit_bindings=False):
         if self.hosting.is_busy:
             self.notify("An experiment is already running; stop it first (press 2, then s).", severity="warning")
         else:
+            self._awaits_new = True
             self.hosting.start(experiment, self.out, beside_others=beside_others)
             await self.action_go("live")
 
     async def _back_to_setup(self) -> None:
         if self.current_mode == "live":  # else the person has gone on meanwhile
+            while isinstance(self.screen, Reading):  # its keys, say: of a Live that is being left
+                await self.pop_screen()
             await self.action_go("setup")
 
     def _new_setup(self) -> Mode:
@@ -308,10 +321,19 @@ class TlTui(App[None], inherit_bindings=False):
         """Runs in a thread what the app, where it ends meanwhile, waits for."""
         self.run_worker(self._threads.write(work), group=group, exit_on_error=False)
 
+    def send(self, work: Callable[[], None]) -> None:
+        """Runs in a thread, in the order of the calls, what is done even where the app is about to end."""
+        self._threads.send(work)
+
     def _follow(self, folder: Path) -> None:
         worker = get_current_worker()
-        for message in follow.follow(folder, lambda: worker.is_cancelled, partial(self.hosting.has_writer, folder)):
+        has_writer = partial(self.hosting.has_writer, folder)
+        for message in follow.follow(folder, lambda: worker.is_cancelled, has_writer, pause=self._pause):
             self.post_message(message)
+
+    def _pause(self) -> float:
+        """Seconds between two drawings where only numbers change: training has the time of those that nobody sees."""
+        return follow.PROGRESS_SECONDS if monotonic() - self._pressed < WATCHED else UNWATCHED_SECONDS
 
     def _open_running(self) -> None:
         """Opens an experiment that is already running, as nothing else was asked for; else says if the latest one was
@@ -338,7 +360,16 @@ class TlTui(App[None], inherit_bindings=False):
 
     @on(HostStarted)
     def _started(self, message: HostStarted) -> None:
-        self.open_experiment(message.host.folder)
+        """Shows it unless the person has opened another one since, and never takes them to another mode: the keys that
+        they press there would act in Live.
+        """
+        folder, said = message.host.folder, "4 to see it"
+        if self._awaits_new or folder == self.folder:
+            self._turn_and_follow(folder)
+            said = "2 to see it"
+        self._show()
+        if self.current_mode != "live" or self.folder != folder:
+            self.notify(f"{shown(folder.name, 60)} has started; press {said}.", timeout=8)
 
     @on(StartFailed)
     async def _start_failed(self, message: StartFailed) -> None:
@@ -354,6 +385,7 @@ class TlTui(App[None], inherit_bindings=False):
     @on(StateRead)
     def _read(self, message: StateRead) -> None:
         if message.folder == self.folder:
+            self._read_at = monotonic()
             self.state = message.state
             self.hosting.has_read(message.folder, message.state)
             self._show()
@@ -383,9 +415,10 @@ class TlTui(App[None], inherit_bindings=False):
         screen = self._mode_screen
         if screen is None:
             return
-        state = ExperimentState() if self._waits_for_a_start else self.state
+        state = ExperimentState() if self.waits_for_a_start else self.state
         try:
             with self.batch_update():
+                self._show_time(screen)
                 screen.show_header(state)
                 screen.show(state)
                 self._refresh_keys(screen)
@@ -395,9 +428,9 @@ class TlTui(App[None], inherit_bindings=False):
             self.notify(unexpected(error), title="This screen could not be drawn", severity="error")
 
     @property
-    def _waits_for_a_start(self) -> bool:
+    def waits_for_a_start(self) -> bool:
         """Whether Live is seen, and what it will show is about to begin: nothing of another experiment counts there."""
-        return self.current_mode == "live" and self.hosting.is_starting_new
+        return self.current_mode == "live" and self.hosting.is_starting_new and self._awaits_new
 
     @property
     def _mode_screen(self) -> Mode | None:
@@ -416,11 +449,14 @@ class TlTui(App[None], inherit_bindings=False):
         collect(monotonic() - self._pressed)
         if self._mode_screen is None:
             return
-        for header in self._mode_screen.query(Header):
-            header.show_time(f"{self.clock():%H:%M:%S}")
+        if monotonic() - self._read_at > self._pause() + follow.POLL_SECONDS:  # else it is drawn with what is read
+            self._show_time(self._mode_screen)
         for trouble in self.hosting.troubles(self.folder, self.state):
             self.notify(trouble.text, title=trouble.title, severity="error", timeout=60)
             self._show()  # where it was to be resumed, nothing of it may be in the log
+
+    def _show_time(self, screen: Mode) -> None:
+        screen.header.show_time(f"{self.clock():%H:%M:%S}")
 
     # Keys
 
@@ -456,7 +492,6 @@ class TlTui(App[None], inherit_bindings=False):
         self._is_first_visit = bool(self._visited) and mode not in self._screen_stacks
         self._visited.add(mode)
         await self.switch_mode(mode)
-        self._tick()
         self._show()
 
     @on(Tabs.Chosen)
@@ -467,7 +502,7 @@ class TlTui(App[None], inherit_bindings=False):
         """Dims keys that would do nothing now and hides those that this mode does not have."""
         del parameters
         if action == "export":
-            if self._waits_for_a_start or self.current_mode not in ("live", "compare"):
+            if self.waits_for_a_start or self.current_mode not in ("live", "compare"):
                 return False
             marked = self.marks and self.current_mode == "compare"
             return True if marked or any(run.epochs for run in self.state.runs) else None

@@ -89,6 +89,8 @@ class ThreadHost:
 
                 run(self.experiment, self._dataset, self._log, self._asked, force=self._force)
         except Exception as error:
+            # the frames that these know hold decoded images and features
+            error.__traceback__ = error.__context__ = error.__cause__ = None
             self.failure = error
 
 

@@ -33,6 +33,8 @@ from engine.logs.writer_lock import acquired, sign
 
 T = TypeVar("T")
 CHUNK = 1 << 20
+ENOUGH_TO_TELL = 256
+"""Bytes of a log that no other log has: a whole line, with its time."""
 LONGEST_LINE = 1 << 24
 """Bytes, many times what an event takes; longer ones are not read into memory."""
 
@@ -150,6 +152,7 @@ class LineReader(Generic[T]):
         self._unclaimed: list[T] = []
         self._offset = 0
         self._partial = b""
+        self._end = b""
         self._in_long_line = False
 
     def read(self) -> list[T]:
@@ -173,6 +176,7 @@ class LineReader(Generic[T]):
             file.seek(self._offset)
             while chunk := file.read(CHUNK):
                 self._offset += len(chunk)
+                self._end = (self._end + chunk[-ENOUGH_TO_TELL:])[-ENOUGH_TO_TELL:]
                 *lines, self._partial = (self._partial + chunk).split(b"\n")
                 if lines and self._in_long_line:
                     lines, self._in_long_line = lines[1:], False
@@ -180,6 +184,15 @@ class LineReader(Generic[T]):
                 if len(self._partial) > LONGEST_LINE:
                     self.unreadable += not self._in_long_line
                     self._partial, self._in_long_line = b"", True
+
+    def can_go_on(self) -> bool:
+        """Whether the file still holds what was read of it last: it was not cut, nor did another take its place."""
+        try:
+            with self.path.open("rb") as file:
+                file.seek(self._offset - len(self._end))
+                return file.read(len(self._end)) == self._end
+        except OSError:
+            return False
 
     def _is_wanted(self, line: bytes) -> bool:
         if not line.startswith(self._skip_prefixes):

@@ -219,6 +219,8 @@ def _fit(shared: Shared, course: Course) -> Generator[Event, None, None]:
         if isinstance(event, ev.EpochFinished):
             course.epochs.append(event)
         yield event
+        if isinstance(event, ev.ProbeSolved) and not course.run.strategy.on_features:
+            shared.features.leave_device()  # all else trains now, without features
         if course.training.feed is None:  # nothing has moved, and features on their way are not to count
             continue
         if clock() - saved >= max(EPOCH_SECONDS if epoch_ended else STEP_SECONDS, SAVING_SHARE * cost):

@@ -11,7 +11,9 @@ import subprocess
 import sys
 import threading
 from collections.abc import Callable
+from datetime import datetime
 from pathlib import Path
+from time import monotonic
 from typing import Any
 
 import msgspec
@@ -21,11 +23,12 @@ from textual.message import Message
 from textual.screen import ModalScreen, Screen
 from textual.widgets import Input, Static
 
+from engine.errors import UserError
 from engine.hosts import process, thread
 from engine.logs import events as ev
 from engine.logs.events import AnyEvent
-from engine.logs.folder import WRITER_LOCK
-from engine.logs.log import command_reader
+from engine.logs.folder import COMMANDS, WRITER_LOCK
+from engine.logs.log import command_reader, send_command
 from engine.specs import spec
 from engine.specs.spec import DataSource, Experiment
 from engine.specs.strategy import changed_strategy
@@ -36,7 +39,7 @@ from tests.tui.conftest import opened, text_of, until
 from tui.app import TOLD_FOR, TlTui
 from tui.drawing.theme import CURSOR
 from tui.errors import app_log
-from tui.messages import HostStarted, StartFailed
+from tui.messages import HostStarted, StartFailed, StateRead
 from tui.naming import called
 from tui.screens.add_strategy import AddStrategy
 from tui.screens.compare import CompareScreen
@@ -112,6 +115,42 @@ async def test_a_run_that_trains(app: TlTui, present: Log) -> None:
         await until(pilot, lambda: app.state.end == "finished")
         shown = text_of(app)
         assert "✓ finished" in shown and "95.4 %" in shown and "38.8 s" in shown
+
+
+async def test_where_nobody_presses_a_key_numbers_wait_for_the_next_one(
+    app: TlTui, present: Log, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("tui.app.UNWATCHED_SECONDS", 3600)
+    begun = logs.until("Progress", 10, logs.events())
+    folder = present(begun)
+    async with app.run_test(size=(80, 24)) as pilot:
+        await opened(pilot, app, folder)
+        assert "step 6/8" in text_of(app)
+        app._pressed -= 60
+        run = app.state.runs[0].run
+        logs.write(folder, [ev.Progress(run=run, stage="training", step=7, steps=8)])
+        await pilot.pause(2)
+        assert "step 6/8" in text_of(app)
+        await pilot.press("c")
+        await until(pilot, lambda: "step 7/8" in text_of(app))
+
+
+async def test_the_clock_moves_with_what_is_read_and_by_itself_where_nothing_is(app: TlTui, past: Log) -> None:
+    async with app.run_test(size=(80, 24)) as pilot:
+        await opened(pilot, app, past(logs.events()))
+        app.clock = lambda: datetime(2026, 11, 23, 12, 5, 0)
+        app._read_at = monotonic() + 60
+        app._tick()
+        await pilot.pause()
+        assert "12:04:31" in text_of(app)
+        app.post_message(StateRead(app.folder, app.state))  # type: ignore[arg-type]
+        await pilot.pause()
+        assert "12:05:00" in text_of(app)
+        app.clock = lambda: datetime(2026, 11, 23, 12, 6, 0)
+        app._read_at -= 60
+        app._tick()
+        await pilot.pause()
+        assert "12:06:00" in text_of(app)
 
 
 async def test_small_turns_through_charts_and_runs(app: TlTui, past: Log) -> None:
@@ -301,13 +340,13 @@ async def test_pause_resume_skip_and_stop_are_sent(app: TlTui, present: Log) -> 
     async with app.run_test(size=(80, 24), notifications=True) as pilot:
         await opened(pilot, app, folder)
         await pilot.press("space")
-        assert sent(folder) == ["pause"]
+        await until(pilot, lambda: sent(folder) == ["pause"])
         logs.write(folder, [ev.CommandApplied(action="pause", run="resnet18-finetune-0", elapsed=50)])
         await until(pilot, lambda: app.state.paused)
         assert "‖ paused" in text_of(app)
         await until(pilot, lambda: "space Resume" in text_of(app) and "Pause" not in text_of(app))
         await pilot.press("space")
-        assert sent(folder) == ["pause", "resume"]
+        await until(pilot, lambda: sent(folder) == ["pause", "resume"])
         for key, expected, kept, told in (
             ("k", ["pause", "resume", "skip"], "Its best epoch so far is saved", "Skipping; saving its best epoch"),
             ("s", ["pause", "resume", "skip", "stop"], KEPT_IF_STOPPED, "Stopping; saving its state"),
@@ -335,8 +374,36 @@ async def test_the_highlighted_run_is_skipped_also_before_it_begins(app: TlTui, 
         await pilot.press("y")
         await until(pilot, lambda: "Skipping; it will not start" in text_of(app))
         await pilot.press("up", "k", "y")
+        await until(pilot, lambda: len(sent(folder)) == 2)
     commands = [(command.action, command.run) for command in command_reader(folder).read()]
     assert commands == [("skip", "mobilenetv3-extract-0"), ("skip", "resnet18-finetune-0")]
+
+
+async def test_a_disk_that_does_not_answer_holds_up_no_key_and_commands_reach_it_in_their_order(
+    app: TlTui, present: Log, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder, answers = present(logs.until("EpochFinished", 2, logs.events())), threading.Event()
+
+    def late(folder: Path, action: ev.Action, run: str = "") -> None:
+        if action == "pause":
+            answers.wait(10)
+        send_command(folder, action, run)
+
+    monkeypatch.setattr("tui.screens.live.send_command", late)
+    async with app.run_test(size=(160, 40), notifications=True) as pilot:
+        await opened(pilot, app, folder)
+        await pilot.press("space")
+        logs.write(folder, [ev.CommandApplied(action="pause", run="resnet18-finetune-0", elapsed=50)])
+        await until(pilot, lambda: app.state.paused and "space Resume" in text_of(app))
+        await pilot.press("space", "s", "y")
+        assert isinstance(app.screen, LiveScreen) and sent(folder) == [] and "Pausing" not in text_of(app)
+        answers.set()
+        await until(pilot, lambda: sent(folder) == ["pause", "resume", "stop"])
+        await until(pilot, lambda: "Stopping; saving its state" in text_of(app))
+        (folder / COMMANDS).unlink()
+        (folder / COMMANDS).mkdir()
+        await pilot.press("space")
+        await until(pilot, lambda: "Not sent: " in text_of(app) and "s a directory" in text_of(app))
 
 
 async def test_of_a_run_that_has_ended_nothing_is_skipped_while_the_next_trains(app: TlTui, present: Log) -> None:
@@ -1227,6 +1294,92 @@ async def test_a_resume_is_told_until_the_log_goes_on_and_not_at_its_end(
         await until(pilot, lambda: app.state.end == "stopped")
         assert "Resuming" not in text_of(app), "although its process has not ended yet"
         host.alive = False
+
+
+async def test_what_is_resumed_changes_nothing_of_another_one_that_is_opened_meanwhile(
+    app: TlTui, present: Log, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    begun, begins = logs.until("EpochFinished", 3, logs.events()), threading.Event()
+    folder, other = logs.write(tmp_path / "resumed-20261122-120000", [*begun, *STOPPED]), present(begun)
+    host = Host(folder)
+
+    def resume(*_: object) -> Host:
+        begins.wait(20)
+        return host
+
+    monkeypatch.setattr(thread, "resume", resume)
+    async with app.run_test(size=(120, 24), notifications=True) as pilot:
+        await opened(pilot, app, folder)
+        await until(pilot, lambda: app.state.end == "stopped")
+        await pilot.press("r")
+        await until(pilot, lambda: "Resuming: loading PyTorch" in text_of(app))
+        await opened(pilot, app, other)
+        begins.set()
+        await until(pilot, lambda: app.hosting.is_training and "resumed-20261122-120000 has started" in text_of(app))
+        await until(pilot, lambda: "Pause" in text_of(app) and "Stop" in text_of(app))
+        assert app.folder == other and "Resuming" not in text_of(app)
+        await opened(pilot, app, folder)
+        await until(pilot, lambda: "Resuming: loading PyTorch" in text_of(app) and "Pause" not in text_of(app))
+        host.alive = False
+
+
+async def test_what_has_started_takes_nobody_from_where_they_type(
+    app: TlTui, present: Log, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder, begins = present(logs.until("EpochFinished", 1, logs.events())), threading.Event()
+    earlier = logs.write(app.out / "earlier-20261122-120000", logs.events())
+    host = Host(folder)
+
+    def start(*_: object) -> Host:
+        begins.wait(20)
+        return host
+
+    monkeypatch.setattr(thread, "start", start)
+    async with app.run_test(size=(120, 24), notifications=True) as pilot:
+        await until(pilot, lambda: app.current_mode == "setup")
+        await app.start_experiment(logs.two_strategies(), beside_others=True)
+        await pilot.press("4")
+        await until(pilot, lambda: "finished" in text_of(app))
+        await pilot.press("slash", "r", "a")
+        begins.set()
+        await until(pilot, lambda: bool(app.state.runs) and app.folder == folder)
+        await until(pilot, lambda: f"{folder.name} has started; press 2 to see it." in text_of(app))
+        await pilot.press("d", "escape")
+        assert app.current_mode == "runs" and not isinstance(app.screen, Leaving)
+        await pilot.press("2")
+        await until(pilot, lambda: "resnet18" in text_of(app) and "Pause" in text_of(app))
+        host.alive = False
+
+        begins.clear()
+        await app.start_experiment(logs.two_strategies(), beside_others=True)
+        await opened(pilot, app, earlier)
+        assert "resnet18" in text_of(app) and "Starting" not in text_of(app)
+        host.alive = True
+        begins.set()
+        await until(pilot, lambda: f"{folder.name} has started; press 4 to see it." in text_of(app))
+        assert app.folder == earlier
+        host.alive = False
+
+
+async def test_after_a_failed_start_setup_is_back_whatever_was_read_meanwhile(
+    app: TlTui, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    begins = threading.Event()
+
+    def start(*_: object) -> Host:
+        begins.wait(20)
+        raise UserError("no such data")
+
+    monkeypatch.setattr(thread, "start", start)
+    async with app.run_test(size=(80, 24)) as pilot:
+        await until(pilot, lambda: app.current_mode == "setup")
+        await app.start_experiment(logs.two_strategies(), beside_others=True)
+        await pilot.press("question_mark")
+        await until(pilot, lambda: isinstance(app.screen, Reading))
+        begins.set()
+        await until(pilot, lambda: "no such data" in text_of(app))
+        await pilot.press("escape")
+        assert app.current_mode == "setup" and not isinstance(app.screen, ModalScreen)
 
 
 @pytest.mark.parametrize("mode", ["live", "runs"])

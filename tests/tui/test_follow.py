@@ -2,16 +2,24 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
+from engine.history import experiment_state
 from engine.history.experiment_state import read_state
+from engine.history.summaries import summary
 from engine.logs import events as ev
 from engine.logs.folder import EVENTS
+from engine.logs.log import LineReader
+from engine.states.replay import replay
+from engine.states.state import ExperimentState
 from tests.tui import logs
 from tui.messages import StateRead
 from tui.work import follow
+from tui.work.previewing import accuracy_curves
 
 EVENTS_OF_TWO = logs.events()
 
@@ -27,6 +35,10 @@ def test_states_come_when_something_changed(tmp_path: Path) -> None:
     assert [message.state.end for message in states] == ["finished"]  # nothing more though it looked again
 
 
+def validating(run: str, step: int) -> ev.Progress:
+    return ev.Progress(run=run, stage="validating", step=step, steps=9, elapsed=3600)
+
+
 def test_what_only_moves_a_number_waits_for_its_turn(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(follow, "PROGRESS_SECONDS", 3600)
     begun = logs.until("EpochFinished", 2, EVENTS_OF_TWO)
@@ -34,17 +46,67 @@ def test_what_only_moves_a_number_waits_for_its_turn(tmp_path: Path, monkeypatch
     looks = iter(range(100))
     states = follow.follow(tmp_path, lambda: next(looks) > 20, lambda: True, poll=0)
     run = next(states).state.runs[0].run
-    logs.write(tmp_path, [ev.Progress(run=run, stage="training", step=step, steps=9) for step in (1, 2)])
+    logs.write(tmp_path, [validating(run, step) for step in (1, 2)])
     assert list(states) == []
 
     looks = iter(range(100))
     states = follow.follow(tmp_path, lambda: next(looks) > 20, lambda: True, poll=0)
     next(states)
-    logs.write(tmp_path, [ev.Progress(run=run, stage="training", step=3, steps=9), ev.Warned(message="news")])
+    logs.write(tmp_path, [validating(run, 3), ev.Warned(message="news")])
     (message,) = states
     assert message.state.warnings[-1].message == "news"
     progress = message.state.run(run).progress
     assert progress is not None and progress.step == 3
+
+
+def moments(
+    folder: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    written: dict[float, list[ev.AnyEvent]],
+    pause: Callable[[float], float],
+) -> list[float]:
+    """The seconds at which a state is shown in the five after the first, which is at 0; ``written``: events by the
+    second in which they are.
+    """
+    now = [1000.0]
+    clock = SimpleNamespace(monotonic=lambda: now[0], sleep=lambda seconds: now.__setitem__(0, now[0] + seconds))
+    monkeypatch.setattr(follow, "time", clock)
+    logs.write(folder, logs.until("EpochFinished", 2, EVENTS_OF_TWO))
+
+    def over() -> bool:
+        logs.write(folder, written.pop(now[0] - 1000, []))
+        return now[0] > 1005
+
+    states = follow.follow(folder, over, lambda: True, poll=0.125, pause=lambda: pause(now[0] - 1000))
+    return [now[0] - 1000 for _ in states]
+
+
+def test_stages_of_an_epoch_and_files_wait_like_numbers_and_quick_epochs_for_each_other(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    saved = next(event for event in EVENTS_OF_TWO if isinstance(event, ev.FileSaved))
+    epoch = next(event for event in EVENTS_OF_TWO if isinstance(event, ev.EpochFinished))
+    written: dict[float, list[ev.AnyEvent]] = {
+        0.25: [ev.StageChanged(run=epoch.run, stage="validating")],
+        1.5: [epoch],
+        1.625: [epoch],
+        1.75: [epoch],
+        2.25: [saved],
+        3.125: [ev.StageChanged(run=epoch.run, stage="testing")],
+    }
+    shown = moments(tmp_path, monkeypatch, written, lambda _: 1.0)
+    assert shown == [0, 1, 1.5, 2, 3, 3.125]
+
+
+def test_numbers_wait_longer_where_nobody_looks_and_no_longer_than_that(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = next(event.run for event in EVENTS_OF_TWO if isinstance(event, ev.RunStarted))
+    written: dict[float, list[ev.AnyEvent]] = {
+        at / 8: [ev.Progress(run=run, stage="training", step=at, steps=40)] for at in range(1, 40)
+    }
+    shown = moments(tmp_path, monkeypatch, written, lambda now: 2.5 if now < 4 else 1.0)
+    assert shown == [0, 2.5, 4, 5]
 
 
 def test_a_torn_line_waits_for_its_end(tmp_path: Path) -> None:
@@ -79,6 +141,19 @@ def test_an_unfinished_log_without_a_writer_is_interrupted_until_it_goes_on(tmp_
     assert not next(states).state.interrupted
 
 
+def test_a_finished_log_is_read_once_a_second_and_one_that_grows_at_every_look(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    reads, read = list[int](), LineReader.read
+    monkeypatch.setattr(LineReader, "read", lambda self: reads.append(0) or read(self))
+    for events, expected in ((EVENTS_OF_TWO, 1), (logs.until("EpochFinished", 2, EVENTS_OF_TWO), 20)):
+        logs.write(folder := tmp_path / str(expected), events)
+        reads.clear()
+        looks = iter(range(100))
+        assert len(list(follow.follow(folder, lambda looks=looks: next(looks) >= 20, lambda: True, poll=0))) == 1
+        assert len(reads) == expected
+
+
 def test_a_finished_log_is_not_asked_for_its_writer(tmp_path: Path) -> None:
     logs.write(tmp_path, EVENTS_OF_TWO)
 
@@ -95,3 +170,44 @@ def test_a_newer_state_replaces_an_unread_one(tmp_path: Path) -> None:
     state = read_state(tmp_path)
     assert StateRead(tmp_path, state).can_replace(StateRead(tmp_path, state))
     assert not StateRead(tmp_path, state).can_replace(StateRead(tmp_path / "other", state))
+
+
+def test_of_much_progress_only_the_last_is_replayed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    replayed: list[ev.AnyEvent] = []
+    monkeypatch.setattr(follow, "replay", lambda events, state: replayed.extend(events) or replay(events, state))
+    begun = logs.until("Progress", 8, EVENTS_OF_TWO)
+    logs.write(tmp_path, [*begun, *[begun[-1]] * 1000])
+    looks = iter(range(100))
+    (message,) = follow.follow(tmp_path, lambda: next(looks) > 5, lambda: True, poll=0)
+    assert message.state == replay(begun)
+    assert len(replayed) < len(begun)
+
+
+def test_a_preview_reads_of_a_running_experiment_what_the_list_has_not(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(experiment_state, "is_being_written", lambda _: True)
+    begun, more = (logs.until("EpochFinished", number, EVENTS_OF_TWO) for number in (2, 3))
+    summary(logs.write(tmp_path, begun))
+    logs.spoil_the_first_line(tmp_path)
+    logs.write(tmp_path, more[len(begun) :])
+    curves = accuracy_curves(tmp_path)
+    assert curves is not None and len(curves.series[0].points) == 3
+
+
+def test_progress_that_was_read_before_the_disk_failed_comes_with_what_was_before_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    begun = logs.until("Progress", 8, EVENTS_OF_TWO)
+    logs.write(tmp_path, begun)
+    stream, fails = LineReader.stream, iter([True])
+
+    def fails_once(reader: LineReader[ev.AnyEvent]) -> Iterator[ev.AnyEvent]:
+        yield from stream(reader)
+        if next(fails, False):
+            raise OSError
+
+    monkeypatch.setattr(LineReader, "stream", fails_once)
+    looks = iter(range(100))
+    states = follow.follow(tmp_path, lambda: next(looks) > 5, lambda: True, poll=0)
+    assert [message.state for message in states] == [ExperimentState(), replay(begun)]

@@ -4,8 +4,26 @@ from __future__ import annotations
 
 import asyncio
 import threading
+from functools import partial
 
 from tui.work.threads import Threads
+
+
+def test_what_is_sent_goes_in_its_order_and_all_of_it_before_the_end() -> None:
+    sent, answers = list[int](), threading.Event()
+
+    def send(number: int) -> None:
+        answers.wait(0.3 if number == 0 else 0)
+        sent.append(number)
+
+    async def app() -> None:
+        threads = Threads()
+        asyncio.get_running_loop().set_default_executor(threads)
+        for number in range(5):
+            threads.send(partial(send, number))
+
+    asyncio.run(app())
+    assert sent == [0, 1, 2, 3, 4]
 
 
 def test_the_end_waits_for_what_writes_and_for_nothing_else() -> None:

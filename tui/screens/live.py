@@ -107,7 +107,7 @@ class LiveScreen(Mode):
         self.row.display = bool(state.runs)
         if not state.runs:
             app = app_of(self)
-            begins = app.hosting.is_starting_new
+            begins = app.waits_for_a_start
             self.empty.update(STARTING if begins else empty_text(state, app.folder is not None))
         self._show_notice(state)
         self._show_runs(state)
@@ -139,9 +139,9 @@ class LiveScreen(Mode):
         app = app_of(self)
         state = app.state
         can: bool | None = True
-        if (app.hosting.is_starting or app.hosting.is_resuming) and action in NOT_YET:
+        if (app.hosting.is_starting or app.hosting.is_resuming(app.folder)) and action in NOT_YET:
             return False
-        if app.hosting.is_starting_new and action in OF_RUNS:
+        if app.waits_for_a_start and action in OF_RUNS:
             return False
         match action:
             case "pause" | "go_on" | "stop" | "skip":
@@ -241,9 +241,13 @@ class LiveScreen(Mode):
         app = app_of(self)
         if app.folder is None or not self._is_live:
             return
-        with told(self, "Not sent", app.folder):
-            send_command(app.folder, action, name)
-            self.notify(asked(action, self._run(name) if name else app.state.current))
+        said = asked(action, self._run(name) if name else app.state.current)
+        app.send(partial(self._sent, app.folder, action, name, said))
+
+    def _sent(self, folder: Path, action: Action, name: str, said: str) -> None:
+        with told(self.app, "Not sent", folder):
+            send_command(folder, action, name)
+            self.app.notify(said)
 
     @property
     def _is_live(self) -> bool:
@@ -287,10 +291,10 @@ class LiveScreen(Mode):
         self.show(self.state)
 
     def _show_notice(self, state: ExperimentState) -> None:
-        hosting, width = app_of(self).hosting, max(20, self.size.width - 2)
-        if hosting.is_resuming:
+        folder, hosting, width = app_of(self).folder, app_of(self).hosting, max(20, self.size.width - 2)
+        if hosting.is_resuming(folder):
             text = Text(RESUMING)
-        elif problem := hosting.problem_in(app_of(self).folder):
+        elif problem := hosting.problem_in(folder):
             text = unwritten(problem, width)
         else:
             text = notice(state, width)

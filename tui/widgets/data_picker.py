@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
@@ -242,18 +243,21 @@ class DataPicker(Vertical):
         """Looks at what is typed now, in a thread."""
         if self._pause is not None:
             self._pause.stop()
-        if self._by_slash and (meant := with_slash(self.path.value)) != self.path.value:
-            self.put(Path(meant))
         source = self.source
         self._looked = source
         if source.path is None and source.validation is None:
             self.summary.update(Text(f"{DEMO}\nreading …", "dim"))
         else:
             self.summary.update(Text("reading …", "dim"))
-        self._discover(source)
+        self._discover(source, self.path.value if self._by_slash else "")
 
     @work(exclusive=True, group="discover", exit_on_error=False)
-    async def _discover(self, source: DataSource) -> None:
+    async def _discover(self, source: DataSource, typed: str) -> None:
+        """``typed``: the path, if the slash that led to it may be its first character."""
+        meant = await asyncio.to_thread(with_slash, typed)
+        if meant != typed == self.path.value:
+            self.put(Path(meant))
+            source = self._looked = self.source
         found, problem = await self._looking.answer(source)
         self._show(source, found, problem)
 

@@ -48,7 +48,7 @@ class Hosting:
         self.detached: int | None = None
         self.is_handing_over = False
         self.is_starting = False
-        self._resumes = False
+        self._resumed: Path | None = None  # whose log does not tell yet that it goes on
         self._work = work
         self._tell = tell
         self._wanted: Action | None = None
@@ -60,15 +60,15 @@ class Hosting:
         """Whether an experiment runs in this process."""
         return self.host is not None and self.host.is_alive()
 
-    @property
-    def is_resuming(self) -> bool:
-        """Whether an earlier experiment is about to go on here, and its log does not tell so yet."""
-        return self._resumes and (self.is_starting or self.is_training)
+    def is_resuming(self, folder: Path | None) -> bool:
+        """Whether the earlier experiment in this folder is about to go on here, and its log does not tell so yet."""
+        is_it = folder is not None and self._resumed == folder.absolute()
+        return is_it and (self.is_starting or self.is_training)
 
     @property
     def is_starting_new(self) -> bool:
         """Whether an experiment is about to begin here, of which there is no log yet."""
-        return self.is_starting and not self._resumes
+        return self.is_starting and self._resumed is None
 
     @property
     def is_busy(self) -> bool:
@@ -77,9 +77,9 @@ class Hosting:
 
     def has_read(self, folder: Path, state: ExperimentState) -> None:
         """Takes note of what the log in ``folder`` tells by now: what was resumed there may go on."""
-        is_own = not self.is_starting and self.host is not None and self.host.folder == folder
-        if is_own and state.end is None and not state.interrupted:
-            self._resumes = False
+        is_it = not self.is_starting and self._resumed == folder.absolute()
+        if is_it and state.end is None and not state.interrupted:
+            self._resumed = None
 
     def ask(self, action: Action) -> None:
         """Asks what trains here, or is about to, for something."""
@@ -97,12 +97,12 @@ class Hosting:
 
         ``OthersTrain`` where others run below ``out`` elsewhere, unless it is to run ``beside_others``.
         """
-        self._resumes = False
+        self._resumed = None
         self._begin(partial(_started, experiment, out, beside_others))
 
     def resume(self, folder: Path) -> None:
         """Goes on with what is left of an experiment, likewise, also where it was paused."""
-        self._resumes = True
+        self._resumed = folder.absolute()
         self._begin(partial(_resumed, folder))
         self.ask("resume")
 
@@ -162,7 +162,7 @@ class Hosting:
             reason = unexpected(error)
         else:
             return HostStarted(self.host)
-        return StartFailed(reason, is_new=not self._resumes)
+        return StartFailed(reason, is_new=self._resumed is None)
 
     def _hand_over(self, folder: Path) -> None:
         from engine.hosts.process import NotBegunError, detach  # noqa: PLC0415 - not needed to begin
@@ -178,7 +178,7 @@ class Hosting:
             reason = unexpected(error)
         if reason:
             self._tell(StartFailed(f"could not detach, so it continues here: {reason}"))
-            self._resumes = True
+            self._resumed = folder.absolute()
             self._make(partial(_resumed, folder))
         else:
             self._tell(HandedOver())

@@ -74,8 +74,8 @@ def row(strategy: str, accuracy: float | None, images: int = 153, **values: obje
     return msgspec.structs.replace(base, **values)
 
 
-def comparison(*rows: Row, images: int = 153) -> Comparison:
-    return Comparison("ants-1", DataCounts(244, images, ("ants", "bees")), rows)
+def comparison(*rows: Row, images: int = 153, folds: int | None = None) -> Comparison:
+    return Comparison("ants-1", DataCounts(244, images, ("ants", "bees"), folds=folds), rows)
 
 
 def measured_state(*, interrupted: bool = False, paused: bool = False) -> Comparison:
@@ -224,7 +224,7 @@ def test_json_has_every_field_and_a_verdict() -> None:
     assert list(read) == [*Comparison.__struct_fields__, "strategies", "verdict", "choices"]
     assert read["data"] == {"train": 244, "val": 153, "classes": ["ants", "bees"]} | dict.fromkeys(
         ("test", "val_copies", "test_copies", "val_conflicts", "test_conflicts"), 0
-    )
+    ) | {"folds": None}
     assert list(read["runs"][0]) == list(Row.__struct_fields__)
     assert read["runs"][1]["val_accuracy"] == 0.9
     assert read["verdict"].startswith("a reaches 95.0 %")
