@@ -38,7 +38,7 @@ from tui.messages import HandedOver, HostStarted, LoadedAhead, OthersTrain, Star
 from tui.screens.frame import HIGH_ENOUGH, SMALLEST, WIDE_ENOUGH, Mode, framed
 from tui.screens.setup import SetupScreen
 from tui.widgets.dialogs import Leaving, Question, Reading, Way, reading_width
-from tui.widgets.header import MODES, Header, Tabs
+from tui.widgets.header import MODES, Tabs
 from tui.widgets.order import caught_up
 from tui.work import follow
 from tui.work.collector import collect
@@ -53,6 +53,10 @@ if TYPE_CHECKING:
 
 LOADED_AFTER = 1.0
 """Seconds after the first result until what compares is loaded: what is shown first has gone before."""
+WATCHED = 20.0
+"""Seconds without a key after which nobody may be looking."""
+UNWATCHED_SECONDS = 2.5
+"""What only moves a number is then shown this often; the next key brings all up to date."""
 LOADERS = ("discover", "check", "hosting")
 """The groups of workers that may be loading a part of the same libraries."""
 QUIT = "quit (asks first while a run is training)"
@@ -118,7 +122,8 @@ class TlTui(App[None], inherit_bindings=False):
         self._opened_first = opened
         self._seeks_running = seeks_running
         self._setup = experiment
-        self._pressed = 0.0  # when the latest key came
+        self._pressed = monotonic()  # when the latest key came
+        self._read_at = 0.0  # when the latest state did
         self._setup_screen: SetupScreen | None = None
         self.register_theme(THEME)
         self.theme = THEME.name
@@ -322,8 +327,13 @@ class TlTui(App[None], inherit_bindings=False):
 
     def _follow(self, folder: Path) -> None:
         worker = get_current_worker()
-        for message in follow.follow(folder, lambda: worker.is_cancelled, partial(self.hosting.has_writer, folder)):
+        has_writer = partial(self.hosting.has_writer, folder)
+        for message in follow.follow(folder, lambda: worker.is_cancelled, has_writer, pause=self._pause):
             self.post_message(message)
+
+    def _pause(self) -> float:
+        """Seconds between two drawings where only numbers change: training has the time of those that nobody sees."""
+        return follow.PROGRESS_SECONDS if monotonic() - self._pressed < WATCHED else UNWATCHED_SECONDS
 
     def _open_running(self) -> None:
         """Opens an experiment that is already running, as nothing else was asked for; else says if the latest one was
@@ -375,6 +385,7 @@ class TlTui(App[None], inherit_bindings=False):
     @on(StateRead)
     def _read(self, message: StateRead) -> None:
         if message.folder == self.folder:
+            self._read_at = monotonic()
             self.state = message.state
             self.hosting.has_read(message.folder, message.state)
             self._show()
@@ -407,6 +418,7 @@ class TlTui(App[None], inherit_bindings=False):
         state = ExperimentState() if self.waits_for_a_start else self.state
         try:
             with self.batch_update():
+                self._show_time(screen)
                 screen.show_header(state)
                 screen.show(state)
                 self._refresh_keys(screen)
@@ -437,11 +449,14 @@ class TlTui(App[None], inherit_bindings=False):
         collect(monotonic() - self._pressed)
         if self._mode_screen is None:
             return
-        for header in self._mode_screen.query(Header):
-            header.show_time(f"{self.clock():%H:%M:%S}")
+        if monotonic() - self._read_at > self._pause() + follow.POLL_SECONDS:  # else it is drawn with what is read
+            self._show_time(self._mode_screen)
         for trouble in self.hosting.troubles(self.folder, self.state):
             self.notify(trouble.text, title=trouble.title, severity="error", timeout=60)
             self._show()  # where it was to be resumed, nothing of it may be in the log
+
+    def _show_time(self, screen: Mode) -> None:
+        screen.header.show_time(f"{self.clock():%H:%M:%S}")
 
     # Keys
 
@@ -477,7 +492,6 @@ class TlTui(App[None], inherit_bindings=False):
         self._is_first_visit = bool(self._visited) and mode not in self._screen_stacks
         self._visited.add(mode)
         await self.switch_mode(mode)
-        self._tick()
         self._show()
 
     @on(Tabs.Chosen)

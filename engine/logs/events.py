@@ -14,6 +14,8 @@ from msgspec import Meta, Struct
 from engine.specs.spec import Experiment
 
 Stage = Literal["weights", "decoding", "warming up", "features", "probing", "training", "validating", "testing"]
+CHECKING = "checking"
+"""How the detail of the stage ``weights`` begins where nothing is fetched; every run begins with that."""
 Action = Literal["pause", "resume", "stop", "skip", "suspend"]
 """``stop`` ends an experiment with what it has; ``suspend`` ends only the process, and another goes on from there."""
 RunEnd = Literal["finished", "stopped", "skipped"]

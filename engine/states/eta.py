@@ -83,14 +83,12 @@ def _of_the_same(run: RunState, state: ExperimentState) -> float | None:
     as the run does not have them yet; else what was foretold of it.
     """
     alike = [other for other in state.runs if other.strategy == run.strategy]
-    took = [sum(epoch.seconds for epoch in other.epochs) for other in alike if other.status == "finished"]
-    takes = [
-        mean(_typical(other.epochs)) * run.strategy.epochs
-        for other in alike
-        if other.status == "running" and other.epochs
-    ]
-    if took or takes:
-        return (took or takes)[-1] * (1 - fraction_done(run))
+    finished = [other for other in alike if other.status == "finished"]
+    under_way = [other for other in alike if other.status == "running" and other.epochs]
+    if finished:
+        return sum(epoch.seconds for epoch in finished[-1].epochs) * (1 - fraction_done(run))
+    if under_way:
+        return mean(_typical(under_way[-1].epochs)) * run.strategy.epochs * (1 - fraction_done(run))
     foretold = state.forecast.seconds.get(run.strategy.name)
     return None if foretold is None else foretold / len(alike)
 

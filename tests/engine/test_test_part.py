@@ -50,9 +50,12 @@ CPU = torch.device("cpu")
 FIRST, SECOND = f"{FINE_TUNING}-0", f"{EXTRACTION}-0"
 
 
-@pytest.fixture(autouse=True)
+@pytest.fixture
 def _saved_often(monkeypatch: pytest.MonkeyPatch) -> None:
     save_always(monkeypatch)
+
+
+saved_often = pytest.mark.usefixtures("_saved_often")
 
 
 @pytest.fixture
@@ -179,6 +182,7 @@ def test_paused_while_testing_it_goes_on(dataset: DataSet, tmp_path: Path) -> No
 
 
 @pytest.mark.parametrize(("action", "status"), [("stop", "stopped"), ("skip", "skipped")])
+@saved_often
 def test_what_a_person_ends_is_tested_too(action: Action, status: str, dataset: DataSet, tmp_path: Path) -> None:
     state = run_in(tmp_path / "run", small_experiment(), dataset, action, when=ended(2))
     ended_run = state.run(FIRST)
@@ -248,6 +252,7 @@ def test_a_signal_need_not_wait_for_the_test_of_what_was_stopped(dataset: DataSe
     assert numbers(state) == numbers(read_state(undisturbed(asked, dataset, tmp_path / "whole")))
 
 
+@saved_often
 def test_what_was_skipped_stays_so_where_a_signal_ends_its_test(dataset: DataSet, tmp_path: Path) -> None:
     def when(event: Event) -> bool:
         return ended(2)(event) or at("testing")(event)
@@ -275,6 +280,7 @@ def test_a_stop_that_comes_while_all_is_suspended_is_obeyed_once_by_who_goes_on(
     assert run_in(tmp_path / "run", small_experiment(), dataset).end == "finished"
 
 
+@saved_often
 def test_where_memory_runs_out_it_is_tested_with_fewer_images_at_once(
     dataset: DataSet, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

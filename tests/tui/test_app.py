@@ -11,7 +11,9 @@ import subprocess
 import sys
 import threading
 from collections.abc import Callable, Iterator
+from datetime import datetime
 from pathlib import Path
+from time import monotonic
 from typing import Any
 
 import msgspec
@@ -37,7 +39,7 @@ from tests.tui.conftest import opened, text_of, until
 from tui.app import TOLD_FOR, TlTui
 from tui.drawing.theme import CURSOR
 from tui.errors import app_log
-from tui.messages import StartFailed
+from tui.messages import StartFailed, StateRead
 from tui.naming import called
 from tui.screens.add_strategy import AddStrategy
 from tui.screens.compare import CompareScreen
@@ -113,6 +115,42 @@ async def test_a_run_that_trains(app: TlTui, present: Log) -> None:
         await until(pilot, lambda: app.state.end == "finished")
         shown = text_of(app)
         assert "✓ finished" in shown and "95.4 %" in shown and "38.8 s" in shown
+
+
+async def test_where_nobody_presses_a_key_numbers_wait_for_the_next_one(
+    app: TlTui, present: Log, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("tui.app.UNWATCHED_SECONDS", 3600)
+    begun = logs.until("Progress", 10, logs.events())
+    folder = present(begun)
+    async with app.run_test(size=(80, 24)) as pilot:
+        await opened(pilot, app, folder)
+        assert "step 6/8" in text_of(app)
+        app._pressed -= 60
+        run = app.state.runs[0].run
+        logs.write(folder, [ev.Progress(run=run, stage="training", step=7, steps=8)])
+        await pilot.pause(2)
+        assert "step 6/8" in text_of(app)
+        await pilot.press("c")
+        await until(pilot, lambda: "step 7/8" in text_of(app))
+
+
+async def test_the_clock_moves_with_what_is_read_and_by_itself_where_nothing_is(app: TlTui, past: Log) -> None:
+    async with app.run_test(size=(80, 24)) as pilot:
+        await opened(pilot, app, past(logs.events()))
+        app.clock = lambda: datetime(2026, 11, 23, 12, 5, 0)
+        app._read_at = monotonic() + 60
+        app._tick()
+        await pilot.pause()
+        assert "12:04:31" in text_of(app)
+        app.post_message(StateRead(app.folder, app.state))  # type: ignore[arg-type]
+        await pilot.pause()
+        assert "12:05:00" in text_of(app)
+        app.clock = lambda: datetime(2026, 11, 23, 12, 6, 0)
+        app._read_at -= 60
+        app._tick()
+        await pilot.pause()
+        assert "12:06:00" in text_of(app)
 
 
 async def test_small_turns_through_charts_and_runs(app: TlTui, past: Log) -> None:

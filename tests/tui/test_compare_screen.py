@@ -261,7 +261,7 @@ async def test_marked_experiments_are_followed_and_the_same_is_not_compared_agai
         assert {row.state for row in screen.compared.comparison.runs} == {"finished"}
 
 
-async def test_what_was_asked_for_of_one_experiment_does_not_open_of_the_next(
+async def test_what_was_asked_for_of_one_experiment_does_not_open_of_those_that_are_marked_next(
     app: TlTui, folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     other, gate = logs.write(tmp_path / "other", logs.events()), Gate(monkeypatch)
@@ -271,8 +271,7 @@ async def test_what_was_asked_for_of_one_experiment_does_not_open_of_the_next(
         screen = app.screen
         assert isinstance(screen, CompareScreen)
         await pilot.press("t")
-        app.open_experiment(other, "compare")
-        await until(pilot, lambda: app.folder == other and app.state.end is not None)
+        app.mark(other, None)
         for _ in range(3):
             gate.open()
         await until(pilot, lambda: screen.compared is not None and screen.compared.runs[0].source.folder == other)
@@ -285,6 +284,10 @@ async def test_the_details_of_a_line_that_is_still_compared_open_when_it_is(
     """At the first visit, and where another view than the table had the focus."""
     other = logs.write(tmp_path / "other", logs.events())
     async with app.run_test(size=(80, 24)) as pilot:
+        app.call_later(app.action_go, "compare")
+        await until(pilot, lambda: "Nothing to compare" in text_of(app))
+        await pilot.press("enter")
+        assert isinstance(app.screen, CompareScreen) and app.screen.wanted is None, "nothing is being compared"
         for one in (folder, other):
             gate = Gate(monkeypatch)
             app.open_experiment(one, "compare")
@@ -296,9 +299,6 @@ async def test_the_details_of_a_line_that_is_still_compared_open_when_it_is(
             assert isinstance(screen, CompareScreen)
             await until(pilot, lambda screen=screen: screen.view == "detail")
             await pilot.press("escape", "t")
-        app.forget(other)
-        await pilot.press("enter")
-        assert screen.wanted is None, "nothing is being compared"
 
 
 async def test_strategies_and_runs_that_differ_at_the_end_are_told_apart(app: TlTui, tmp_path: Path) -> None:

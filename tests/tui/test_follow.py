@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
@@ -56,6 +57,56 @@ def test_what_only_moves_a_number_waits_for_its_turn(tmp_path: Path, monkeypatch
     assert message.state.warnings[-1].message == "news"
     progress = message.state.run(run).progress
     assert progress is not None and progress.step == 3
+
+
+def moments(
+    folder: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    written: dict[float, list[ev.AnyEvent]],
+    pause: Callable[[float], float],
+) -> list[float]:
+    """The seconds at which a state is shown in the five after the first, which is at 0; ``written``: events by the
+    second in which they are.
+    """
+    now = [1000.0]
+    clock = SimpleNamespace(monotonic=lambda: now[0], sleep=lambda seconds: now.__setitem__(0, now[0] + seconds))
+    monkeypatch.setattr(follow, "time", clock)
+    logs.write(folder, logs.until("EpochFinished", 2, EVENTS_OF_TWO))
+
+    def over() -> bool:
+        logs.write(folder, written.pop(now[0] - 1000, []))
+        return now[0] > 1005
+
+    states = follow.follow(folder, over, lambda: True, poll=0.125, pause=lambda: pause(now[0] - 1000))
+    return [now[0] - 1000 for _ in states]
+
+
+def test_stages_of_an_epoch_and_files_wait_like_numbers_and_quick_epochs_for_each_other(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    saved = next(event for event in EVENTS_OF_TWO if isinstance(event, ev.FileSaved))
+    epoch = next(event for event in EVENTS_OF_TWO if isinstance(event, ev.EpochFinished))
+    written: dict[float, list[ev.AnyEvent]] = {
+        0.25: [ev.StageChanged(run=epoch.run, stage="validating")],
+        1.5: [epoch],
+        1.625: [epoch],
+        1.75: [epoch],
+        2.25: [saved],
+        3.125: [ev.StageChanged(run=epoch.run, stage="testing")],
+    }
+    shown = moments(tmp_path, monkeypatch, written, lambda _: 1.0)
+    assert shown == [0, 1, 1.5, 2, 3, 3.125]
+
+
+def test_numbers_wait_longer_where_nobody_looks_and_no_longer_than_that(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = next(event.run for event in EVENTS_OF_TWO if isinstance(event, ev.RunStarted))
+    written: dict[float, list[ev.AnyEvent]] = {
+        at / 8: [ev.Progress(run=run, stage="training", step=at, steps=40)] for at in range(1, 40)
+    }
+    shown = moments(tmp_path, monkeypatch, written, lambda now: 2.5 if now < 4 else 1.0)
+    assert shown == [0, 2.5, 4, 5]
 
 
 def test_a_torn_line_waits_for_its_end(tmp_path: Path) -> None:

@@ -23,7 +23,9 @@ HIGH_ENOUGH = 20
 
 
 class Mode(Screen[None]):
-    """A mode's screen."""
+    """A mode's screen; ``header`` is the one that :func:`framed` has put above it."""
+
+    header: Header
 
     def __init__(self) -> None:
         super().__init__()
@@ -36,9 +38,7 @@ class Mode(Screen[None]):
 
     def show_header(self, state: ExperimentState) -> None:
         """Shows in the header what this mode is about while the experiment in ``state`` is open."""
-        about = self.about(state)
-        for header in self.query(Header):
-            header.show(about)
+        self.header.show(self.about(state))
 
     def about(self, state: ExperimentState) -> ExperimentState:
         """What the header tells of: the experiment that is open."""
@@ -56,7 +56,8 @@ class Mode(Screen[None]):
 def framed(mode: str, make: Callable[[], Mode]) -> Mode:
     """A mode's screen with the header above, the keys below, and a line for windows that are too small."""
     screen = make()
-    screen.compose_add_child(Header(mode))
+    screen.header = Header(mode)
+    screen.compose_add_child(screen.header)
     screen.compose_add_child(
         Static(f"tl-tui needs at least {SMALLEST[0]} × {SMALLEST[1]} characters", id="too-small", markup=False)
     )

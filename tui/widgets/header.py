@@ -82,7 +82,8 @@ class Header(Vertical):
 
     def show_time(self, time: str) -> None:
         """Shows the time of day, ``HH:MM:SS``."""
-        self.clock.update(time, layout=False)
+        if time != self.clock.content:
+            self.clock.update(time, layout=False)
 
     def on_resize(self, event: Resize) -> None:
         """Fits the new width."""

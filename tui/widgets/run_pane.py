@@ -114,9 +114,10 @@ class RunPane(Widget):
         if self.planned.display and self._planned != run.strategy:
             self._planned = run.strategy
             self.planned.curves = preview(run.strategy)
-        said = failure(run) if run.failure is not None else plan(run, self.content_size.width)
-        if self.words.display and said != self.words.content:
-            self.words.update(said, layout=False)
+        if self.words.display:
+            said = failure(run) if run.failure is not None else plan(run, self.content_size.width)
+            if said != self.words.content:
+                self.words.update(said, layout=False)
 
     def _draw(self) -> None:
         """Gives the charts that are shown their curves, where what these are made of has changed."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -9,7 +10,7 @@ from pathlib import Path
 from msgspec.structs import replace
 
 from engine.history.experiment_state import PROGRESS, last_skipped, with_progress
-from engine.logs.events import AnyEvent, MemorySampled, Progress
+from engine.logs.events import AnyEvent, EpochFinished, FileSaved, MemorySampled, Progress, StageChanged
 from engine.logs.folder import EVENTS
 from engine.logs.log import LineReader
 from engine.states.replay import replay
@@ -19,6 +20,8 @@ from tui.messages import StateRead
 POLL_SECONDS = 0.125
 PROGRESS_SECONDS = 1.0
 """What only moves a number is shown this often: each time costs training on the same cores as much as drawing takes."""
+EPOCH_SECONDS = 0.5
+"""Ends of epochs, of which a probe has many a second, are shown this often."""
 OVER_SECONDS = 1.0
 """A log with an end is read this often: it may be gone on with."""
 SILENT_SECONDS = 3.0
@@ -26,17 +29,23 @@ SILENT_SECONDS = 3.0
 
 
 def follow(
-    folder: Path, over: Callable[[], bool], has_writer: Callable[[], bool], poll: float = POLL_SECONDS
+    folder: Path,
+    over: Callable[[], bool],
+    has_writer: Callable[[], bool],
+    poll: float = POLL_SECONDS,
+    pause: Callable[[], float] = lambda: PROGRESS_SECONDS,
 ) -> Iterator[StateRead]:
     """The experiment's state whenever it changed, until ``over()``, the first one at once.
 
-    Where only progress and memory did, every :data:`PROGRESS_SECONDS` at most.
+    Where only numbers did, when ``pause()`` seconds have gone by since the one before; ends of epochs after
+    :data:`EPOCH_SECONDS`.
     Asks ``has_writer`` when a log without an end is found silent, and every few seconds while it stays so; one that
     cannot be read now counts as silent.
     """
     reader: LineReader[AnyEvent] = LineReader(folder / EVENTS, AnyEvent, PROGRESS)
     state = ExperimentState()
-    heard, shown, looked, waiting, first = 0.0, 0.0, 0.0, False, True
+    heard, shown, looked, first = 0.0, -math.inf, 0.0, True
+    waiting, patience = False, math.inf
     while not over():
         now = time.monotonic()
         if state.end is not None and now - looked < OVER_SECONDS:
@@ -47,20 +56,20 @@ def follow(
         except OSError:  # a network's disk may be away for a while
             events = []
         now = looked = time.monotonic()
-        changed = bool(events) or first
+        was_interrupted = state.interrupted
         if events:
             state = replace(state, interrupted=False)
         if events and not first:
             heard = now
         elif state.end is None and now - heard > SILENT_SECONDS:
             heard = now
-            gone = not has_writer()
-            changed = changed or gone != state.interrupted
-            state = replace(state, interrupted=gone)
-        waiting = waiting or changed
-        is_news = changed and not (events and all(isinstance(event, Progress | MemorySampled) for event in events))
-        if is_news or (waiting and now - shown >= PROGRESS_SECONDS):
-            shown, waiting = now, False
+            state = replace(state, interrupted=not has_writer())
+        if events:
+            waiting, patience = True, min(patience, *map(_patience, events))
+        if first or state.interrupted != was_interrupted:
+            waiting, patience = True, 0.0
+        if waiting and now - shown >= min(patience, pause()):
+            shown, waiting, patience = now, False, math.inf
             yield StateRead(folder, state)
         first = False
         time.sleep(poll)
@@ -71,3 +80,14 @@ def _read_on(reader: LineReader[AnyEvent], state: ExperimentState) -> tuple[list
     events, progress = reader.read(), last_skipped(reader)
     state = with_progress(replay(events, state), progress)
     return (events if progress is None else [*events, progress]), state
+
+
+def _patience(event: AnyEvent) -> float:
+    """Seconds between two states that are shown because of such events; endless if it is no news at all."""
+    match event:
+        case Progress() | MemorySampled() | FileSaved() | StageChanged(stage="training" | "validating"):
+            return math.inf
+        case EpochFinished():
+            return EPOCH_SECONDS
+        case _:
+            return 0.0
