@@ -21,6 +21,12 @@ os.environ["OMP_NUM_THREADS"] = "1"  # three test processes on two cores; also f
 
 COLOURS = {"cold": (40, 60, 200), "warm": (210, 70, 40), "green": (50, 190, 60)}
 
+SHARING = {
+    "test_suspended_and_resumed_it_is_the_same_experiment",
+    "test_left_at_the_end_and_resumed_it_is_done_and_the_same",
+}
+"""Tests whose parameters are compared with the same experiment that nothing disturbs."""
+
 
 def draw(path: Path, colour: tuple[int, int, int], seed: int, size: tuple[int, int] = (48, 40)) -> None:
     """A noisy image of about this colour."""
@@ -38,14 +44,18 @@ def encoded(suffix: str, colour: tuple[int, int, int], seed: int, size: tuple[in
 
 
 class ByTest(LoadGroupScheduling):
-    """Each test goes to the next process that is free, but all that export a network to one.
+    """Each test goes to the next process that is free, but all that export a network to one, and so do those of
+    :data:`SHARING` with each of their parameters.
 
     That loads the exporter once, which takes seconds, and makes what they share once. A mark ``xdist_group`` does
     nothing: xdist 3.8 writes it where pytest 9.2 no longer looks.
     """
 
     def _split_scope(self, nodeid: str) -> str:
-        return "onnx" if "/test_onnx_" in nodeid else nodeid
+        if "/test_onnx_" in nodeid:
+            return "onnx"
+        test = nodeid.partition("[")[0]
+        return test if test.rpartition("::")[2] in SHARING else nodeid
 
 
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> ByTest:

@@ -543,18 +543,19 @@ class TlTui(App[None], inherit_bindings=False):
             self.push_screen(Leaving(self.hosting), self.leave)
 
     def leave(self, way: Way | None) -> None:
-        """Quits; the state that was last read is what the command line prints."""
+        """Quits, where it is to be handed over once that is done."""
         if way is None:
             return
-        if (host := self.hosting.host) is not None:
-            self.turn_to(host.folder)
-            if way == "suspend" and self.state.end is None:
-                self.hosting.hand_over(host.folder)
-                return
-        self._quit()
+        if way == "suspend" and (host := self.hosting.host) is not None:
+            self._turn_and_follow(host.folder)  # it may go on here after all
+            self.hosting.hand_over(host.folder)
+        else:
+            self._quit()
 
     def turn_to(self, folder: Path) -> None:
-        """Makes this folder's experiment, as its log says now, the current one without drawing it."""
+        """Makes this folder's experiment, as its log says now, the current one, for what is printed after the app: its
+        event loop must not wait for a long log.
+        """
         if folder != self.folder:
             self.folder, self.state = folder, ExperimentState()
         with suppress(OSError):  # a disk that is away: then what was read last

@@ -11,7 +11,7 @@ from engine import text
 from engine.comparison.columns import Column, columns
 from engine.comparison.compared_runs import ComparedRun, Source, compared_runs
 from engine.comparison.rows import Comparison, Row
-from engine.states.state import RunState
+from engine.states.state import ExperimentState, RunState, condition
 from tui.drawing.theme import Colour, strategy_colours
 
 RunKey = tuple[Path | None, str]
@@ -44,6 +44,13 @@ class Compared:
     def runs_of(self, strategy: str) -> list[RunState]:
         """A strategy's runs, in the order of its rows."""
         return [one.run for one in self.runs if one.strategy == strategy]
+
+
+def standing(run: RunState, state: ExperimentState) -> tuple[object, ...]:
+    """What of a run, in the ``state`` of its experiment, has to change for it to be compared again: that it begins,
+    finishes an epoch, or ends.
+    """
+    return run.run, condition(run, state), len(run.epochs), run.parameters_total
 
 
 def compared(comparison: Comparison, sources: Sequence[Source]) -> Compared:

@@ -54,6 +54,13 @@ class CompareFailed(Message):
 
 
 @dataclass
+class ComparisonStands(Message):
+    """What is compared has told nothing new since it was compared before; ``asked`` likewise."""
+
+    asked: object = None
+
+
+@dataclass
 class HostStarted(Message):
     """An experiment runs in the background of this process."""
 

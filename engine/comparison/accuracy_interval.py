@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from statistics import NormalDist
 
 from engine.comparison.difference import CONFIDENCE
 
@@ -18,14 +19,13 @@ def accuracy_interval(accuracy: float, images: int, groups: int = 0, design_effe
     """
     if images < 1 or groups == 1 < images:  # no images, as a damaged log may tell
         return 0.0, 1.0
-    from scipy.stats import binomtest, t  # noqa: PLC0415 - half a second that only a comparison needs
-
+    count, quantile = float(images), NormalDist().inv_cdf((1 + CONFIDENCE) / 2)
     if 0 < groups < images:
-        count, squared = images / design_effect, float(t.ppf((1 + CONFIDENCE) / 2, groups - 1)) ** 2
-        centre = (accuracy + squared / (2 * count)) / (1 + squared / count)
-        half = math.sqrt(squared * (accuracy * (1 - accuracy) + squared / (4 * count)) / count) / (1 + squared / count)
-        # the ends are exact, as scipy's: an accuracy of 1 is not above its own interval
-        return (0.0 if accuracy <= 0 else centre - half), (1.0 if accuracy >= 1 else centre + half)
-    right = min(images, round(accuracy * images))  # a float is not as exact as so many images as a damaged log may tell
-    interval = binomtest(right, images).proportion_ci(CONFIDENCE, method="wilson")
-    return float(interval.low), float(interval.high)
+        from scipy.stats import t  # noqa: PLC0415 - half a second that only such data need
+
+        count, quantile = images / design_effect, float(t.ppf((1 + CONFIDENCE) / 2, groups - 1))
+    squared = quantile**2
+    centre = (accuracy + squared / (2 * count)) / (1 + squared / count)
+    half = math.sqrt(squared * (accuracy * (1 - accuracy) + squared / (4 * count)) / count) / (1 + squared / count)
+    # the ends are exact: an accuracy of 1 is not above its own interval
+    return (0.0 if accuracy <= 0 else centre - half), (1.0 if accuracy >= 1 else centre + half)

@@ -85,13 +85,13 @@ def sections(comparison: Comparison, shown: Sequence[Column]) -> tuple[Section, 
 
 def images(comparison: Comparison, train: str, val: str, between: str) -> str:
     """How many images there are to train and to validate, of parts that are called so, or in folds, and to test."""
-    data, folds = comparison.data, max((row.fold or 0 for row in comparison.runs), default=0)
+    data = comparison.data
     told = [f"{data.train:,} {train}", f"{data.val:,} {val}"]
-    if folds:
-        told = [f"{data.train + data.val:,} images in {folds} folds"]
+    if data.folds:
+        told = [f"{data.train + data.val:,} images in {data.folds} folds"]
     if data.test:
         told.append(f"{data.test:,} test")
-    return between.join(told) + ("" if folds and not data.test else " images")
+    return between.join(told) + ("" if data.folds and not data.test else " images")
 
 
 def _result(comparison: Comparison, shown: Sequence[Column], part: MeasuredPart) -> Section:

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 class DataCounts(Struct, frozen=True):
     """Images used for training, validation and the test (unreadable ones left out), and the class names.
 
+    ``folds``: into how many those of training and validation are divided, whichever of them are compared; None: none.
     ``val_copies``, ``test_copies``: those that another part has too; ``val_conflicts``, ``test_conflicts``: those that
     another class has too; see :class:`engine.logs.events.DataDecoded`.
     """
@@ -40,6 +41,7 @@ class DataCounts(Struct, frozen=True):
     test_copies: int = 0
     val_conflicts: int = 0
     test_conflicts: int = 0
+    folds: int | None = None
 
 
 class Row(Struct, frozen=True, kw_only=True):
@@ -205,11 +207,12 @@ def _counts(state: ExperimentState) -> DataCounts:
     data, decoded = state.data, state.decoded
     if data is None:
         return DataCounts(0, 0, ())
+    folds = None if state.spec is None else state.spec.folds
     if decoded is not None:
-        told = {name: getattr(decoded, name) for name in DataCounts.__struct_fields__ if name != "classes"}
-        return DataCounts(classes=data.classes, **told)
+        told = {name: getattr(decoded, name) for name in DataCounts.__struct_fields__ if hasattr(decoded, name)}
+        return DataCounts(classes=data.classes, folds=folds, **told)
     train, val, test = (sum(part.values()) for part in (data.train, data.val, data.test))
-    return DataCounts(train, val, data.classes, test)
+    return DataCounts(train, val, data.classes, test, folds=folds)
 
 
 def _leak(state: ExperimentState) -> Leak | None:

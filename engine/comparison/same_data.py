@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from engine.specs.spec import Experiment
 from engine.states.state import ExperimentState
 from engine.text import shown
 
@@ -11,7 +12,8 @@ from engine.text import shown
 def what_differs(states: Sequence[ExperimentState]) -> str:
     """What differs between the data of the experiments, in a line; empty where they are the same.
 
-    The fingerprints of the decoded images decide, where both are known; else the classes and the counts of images do.
+    The fingerprints of the decoded images decide, where both are known, and how folds divide them; else the classes and
+    the counts of images do.
     """
     first = states[0]
     for other in states[1:]:
@@ -25,8 +27,8 @@ def _difference(one: ExperimentState, other: ExperimentState) -> str:
         return "nothing is known about one of them yet"
     if one.data.classes != other.data.classes:
         return "different classes"
-    if one.spec.folds != other.spec.folds:
-        return f"{other.spec.folds or 'no'} folds instead of {one.spec.folds or 'none'}"
+    if difference := _division_differs(one.spec, other.spec):
+        return difference
     parts = (
         ("training", one.data.train, other.data.train),
         ("validation", one.data.val, other.data.val),
@@ -39,3 +41,12 @@ def _difference(one: ExperimentState, other: ExperimentState) -> str:
     if len(known) == 2:
         return "" if known[0] == known[1] else "same number of images, but different images, labels or split"
     return "" if all(first == second for _, first, second in parts) else "a different number of images in some class"
+
+
+def _division_differs(one: Experiment, other: Experiment) -> str:
+    """What differs between the folds of two experiments, of which the fingerprint of all the images tells nothing."""
+    if one.folds != other.folds:
+        return f"{other.folds or 'no'} folds instead of {one.folds or 'none'}"
+    if one.folds is not None and one.data.split_seed != other.data.split_seed:
+        return f"folds divided with split seed {other.data.split_seed} instead of {one.data.split_seed}"
+    return ""

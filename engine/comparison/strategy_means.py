@@ -85,12 +85,12 @@ def _groups(done: Sequence[Row], measured_on: MeasuredPart) -> tuple[int, float]
 
 def _images(done: Sequence[Row], comparison: Comparison, measured_on: MeasuredPart) -> int:
     """How many images the runs were measured on; folds are of about the same size."""
-    data, every = comparison.data, {row.fold for row in comparison.runs} - {None}
+    data = comparison.data
     if measured_on == "test":
         return data.test
-    if not every:
+    if data.folds is None:
         return data.val
-    return (data.train + data.val) * len({row.fold for row in done} - {None}) // len(every)
+    return (data.train + data.val) * len({row.fold for row in done}) // data.folds
 
 
 def strategy_means(comparison: Comparison) -> list[StrategyMeans]:

@@ -51,8 +51,18 @@ def random_views(pixels: Tensor, crop: int, augmentation: Augmentation, matrices
     if augmentation.crop_area == 1:
         views = central(pixels, crop).float()
         return torch.where((matrices[:, 0, 0] < 0)[:, None, None, None], views.flip(-1), views)
-    grid = functional.affine_grid(matrices, [len(pixels), 3, crop, crop], align_corners=False)
-    return functional.grid_sample(pixels.float(), grid, "bilinear", "border", align_corners=False)
+    return functional.grid_sample(pixels.float(), _grid(matrices, crop), "bilinear", "border", align_corners=False)
+
+
+def _grid(matrices: Tensor, crop: int) -> Tensor:
+    """Where the pixels of each view lie in its image: float32 (B, crop, crop, 2), x and y in -1..1.
+
+    As :func:`torch.nn.functional.affine_grid` for matrices that turn nothing, of which it makes a product that TF32
+    would cut to 10 bits, and that takes longer.
+    """
+    middles = torch.linspace(-1, 1, crop, device=matrices.device) * ((crop - 1) / crop)
+    x, y = (matrices[:, at, at, None] * middles + matrices[:, at, 2, None] for at in (0, 1))
+    return torch.stack((x[:, None, :].expand(-1, crop, -1), y[:, :, None].expand(-1, -1, crop)), dim=-1)
 
 
 def normalise(pixels: Tensor, mean: Tensor, std: Tensor) -> Tensor:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 import mmap
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from functools import partial
@@ -31,6 +31,8 @@ BATCHES_AHEAD = 2
 """Batches that are decoded ahead where they are decoded in every epoch: one is stacked while the next one grows."""
 MOVED_AT_ONCE = 64
 """Images that are copied to a device at a time."""
+READERS = 4
+"""Threads that read a mapped file, each a batch: a disk answers several at once sooner than one after the other."""
 
 
 class Pixels(Protocol):
@@ -60,7 +62,7 @@ class InMemory:
         return "in memory" if self.tensor.device.type == "cpu" else f"on {self.tensor.device}"
 
     def batches(self, rows: Tensor, sizes: Sequence[int]) -> Iterator[Tensor]:
-        """See :class:`Pixels`; in memory beside a GPU, one batch is read ahead."""
+        """See :class:`Pixels`; in memory beside a GPU, batches are read ahead."""
         if self.tensor.device != self.device:
             yield from _read_ahead(self.tensor.__getitem__, rows, sizes, self.device)
             return
@@ -70,7 +72,7 @@ class InMemory:
 
 @dataclass(frozen=True)
 class Mapped:
-    """Images in a memory-mapped ``.npy`` file, uint8 (N, side, side, 3), of which one batch is read ahead."""
+    """Images in a memory-mapped ``.npy`` file, uint8 (N, side, side, 3), of which a batch a thread is read ahead."""
 
     array: NDArray[np.uint8]
     device: torch.device
@@ -182,18 +184,29 @@ def open_mapped(path: Path) -> NDArray[np.uint8]:
     return array
 
 
-def unmap(array: NDArray[np.uint8]) -> None:
-    """Takes a mapped array's pages out of this process's memory; the system may keep them as long as it has room."""
-    if isinstance(array.base, mmap.mmap) and hasattr(mmap, "MADV_DONTNEED"):
+def unmap(array: NDArray[np.uint8], rows: Iterable[int] | None = None) -> None:
+    """Takes a mapped array's pages out of this process's memory; the system may keep them as long as it has room.
+
+    ``rows``: those of these rows alone, where other threads read the others.
+    """
+    if not isinstance(array, np.memmap) or not isinstance(array.base, mmap.mmap) or not hasattr(mmap, "MADV_DONTNEED"):
+        return
+    if rows is None:
         array.base.madvise(mmap.MADV_DONTNEED)
+        return
+    size, begin = array[0].nbytes, array.offset % mmap.ALLOCATIONGRANULARITY
+    for row in rows:
+        first = begin + row * size
+        page = first - first % mmap.PAGESIZE
+        array.base.madvise(mmap.MADV_DONTNEED, page, first + size - page)
 
 
 def _read_ahead(
     read: Callable[[Tensor], Tensor], rows: Tensor, sizes: Sequence[int], device: torch.device
 ) -> Iterator[Tensor]:
-    """Batches on the device, while a thread reads the next one."""
+    """Batches on the device, while threads read the next ones."""
     tasks = (partial(_ready, read, index, device) for index in torch.split(rows, list(sizes)))
-    with closing(in_order(tasks, workers=1, ahead=1)) as batches:
+    with closing(in_order(tasks, workers=min(READERS, cores()), ahead=1)) as batches:
         for batch in batches:
             yield channels_first(on_device(batch, device))
 
@@ -204,7 +217,7 @@ def _ready(read: Callable[[Tensor], Tensor], index: Tensor, device: torch.device
 
 def _read(array: NDArray[np.uint8], index: Tensor) -> Tensor:
     batch = torch.from_numpy(array[index.numpy()])
-    unmap(array)
+    unmap(array, index.tolist())
     return batch
 
 

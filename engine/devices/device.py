@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import platform
+import re
+from collections.abc import Sequence
 
 import psutil
 import torch
@@ -10,6 +12,8 @@ import torch
 from engine.devices.cpu import cpu_name
 from engine.errors import UserError
 from engine.logs.events import Device
+
+ARCHITECTURE = re.compile(r"(sm|compute)_(\d+)(\d)[af]?")
 
 
 def choose_device(asked: str) -> torch.device:
@@ -65,4 +69,25 @@ def _cuda(device: torch.device, asked: str) -> torch.device:
     if index >= count:
         there = "only cuda:0" if count == 1 else f"cuda:0 to cuda:{count - 1}"
         raise UserError(f"device: there is no {asked}, {there}")
-    return torch.device("cuda", index)
+    chosen = torch.device("cuda", index)
+    major, minor = torch.cuda.get_device_capability(chosen)
+    if not is_built_for(major, minor, torch.cuda.get_arch_list()):
+        raise UserError(
+            f"device: torch {torch.__version__} is not built for {torch.cuda.get_device_name(chosen)} "
+            f"(compute capability {major}.{minor}); install a build that is, or use cpu"
+        )
+    return chosen
+
+
+def is_built_for(major: int, minor: int, architectures: Sequence[str]) -> bool:
+    """Whether a build of torch with kernels for these ``architectures`` (``sm_90``, ``compute_120``) runs on a card of
+    compute capability ``major.minor``; where they are not NVIDIA's, nobody asks.
+
+    Machine code (``sm``) runs on cards of the same major version from its minor one on, ``compute`` on all later ones:
+    https://docs.nvidia.com/cuda/cuda-c-programming-guide/#binary-compatibility
+    """
+    found = [match.groups() for one in architectures if (match := ARCHITECTURE.fullmatch(one))]
+    return not found or any(
+        (int(ten), int(unit)) <= (major, minor) and (kind == "compute" or int(ten) == major)
+        for kind, ten, unit in found
+    )

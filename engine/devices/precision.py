@@ -72,6 +72,19 @@ def full_precision(device: torch.device) -> Iterator[None]:
         _shorten_products(shortened)
 
 
+@contextlib.contextmanager
+def any_kernels() -> Iterator[None]:
+    """Convolutions on CUDA take a kernel by rule of thumb meanwhile: a search for the fastest one, as
+    :func:`use_precision` asks for, takes longer than it gains where a shape comes but once.
+    """
+    searches = torch.backends.cudnn.benchmark
+    torch.backends.cudnn.benchmark = False
+    try:
+        yield
+    finally:
+        torch.backends.cudnn.benchmark = searches
+
+
 def _shorten_products(shorten: bool) -> None:
     """Whether products of fp32 on CUDA are computed in TF32."""
     torch.set_float32_matmul_precision("high" if shorten else "highest")

@@ -8,9 +8,9 @@ from typing import Literal
 
 import msgspec
 
-from engine.logs.events import AnyEvent
+from engine.logs.events import AnyEvent, Progress
 from engine.logs.folder import EVENTS, SPEC, experiments
-from engine.logs.log import LineReader, event_reader
+from engine.logs.log import LineReader
 from engine.logs.writer_lock import is_being_written, writing_process
 from engine.specs.presets import presets
 from engine.specs.spec import Experiment, load_experiment
@@ -18,8 +18,15 @@ from engine.states.replay import replay
 from engine.states.state import ExperimentState
 
 Status = Literal["running", "paused", "finished", "stopped", "failed", "interrupted", "damaged"]
-FREQUENT = (b'{"event":"Progress"', b'{"event":"MemorySampled"')
-"""How the lines begin that :func:`read_quickly` leaves out; they are most of a log."""
+PROGRESS = (b'{"event":"Progress"',)
+"""How the lines begin of which only the last one counts, see :func:`with_progress`; they are most of a log."""
+FREQUENT = (*PROGRESS, b'{"event":"MemorySampled"')
+"""How the lines begin that :func:`read_quickly` leaves out."""
+
+_going_on: dict[Path, tuple[LineReader[AnyEvent], ExperimentState]] = {}
+"""How far the logs of running experiments were read by :func:`read_quickly`, and the states that they came to. Whoever
+reads on takes it out meanwhile: another thread then reads from the beginning.
+"""
 
 
 def running_elsewhere(out: Path) -> list[Path]:
@@ -29,24 +36,55 @@ def running_elsewhere(out: Path) -> list[Path]:
 
 def read_state(folder: Path) -> ExperimentState:
     """The state of the experiment in a folder now, with all its progress; ``OSError`` where its log cannot be read."""
-    return _now(event_reader(folder), folder)
+    return _now(LineReader(folder / EVENTS, AnyEvent, PROGRESS), ExperimentState(), folder)
 
 
 def read_quickly(folder: Path) -> tuple[ExperimentState, int]:
-    """The state now, without progress and memory, and how many lines could not be read; errors as in
-    :func:`read_state`.
+    """The state now, without memory, and how many lines could not be read; errors as in :func:`read_state`.
+
+    Of an experiment that was running when it was last read so, only what its log has since then is read.
     """
-    reader: LineReader[AnyEvent] = LineReader(folder / EVENTS, AnyEvent, FREQUENT)
-    state, unread = _now(reader, folder), reader.unreadable
-    last = reader.decode(reader.last_skipped)
-    return msgspec.structs.replace(state, elapsed=max(state.elapsed, last.elapsed if last else 0.0)), unread
+    reader, state = _going_on.pop(folder, (None, ExperimentState()))
+    if reader is None or not reader.can_go_on():
+        reader, state = LineReader(folder / EVENTS, AnyEvent, FREQUENT), ExperimentState()
+    state = _now(reader, state, folder)
+    if state.end is None and not state.interrupted:
+        _going_on[folder] = reader, state
+    return state, reader.unreadable
 
 
-def _now(reader: LineReader[AnyEvent], folder: Path) -> ExperimentState:
-    state = with_writer(replay(reader.read()), folder)
+def _now(reader: LineReader[AnyEvent], state: ExperimentState, folder: Path) -> ExperimentState:
+    state = with_writer(_read_on(reader, state), folder)
     if state.interrupted:  # its writer may have ended it and gone in between
-        state = with_writer(replay(reader.read(), state), folder)
+        state = with_writer(_read_on(reader, state), folder)
     return state
+
+
+def _read_on(reader: LineReader[AnyEvent], state: ExperimentState) -> ExperimentState:
+    return with_progress(replay(reader.stream(), state), last_skipped(reader))
+
+
+def last_skipped(reader: LineReader[AnyEvent]) -> AnyEvent | None:
+    """The last event that the reader has skipped since this was asked before; None where there is none."""
+    line, reader.last_skipped = reader.last_skipped, b""
+    unreadable = reader.unreadable
+    event = reader.decode(line)
+    reader.unreadable = unreadable  # as of the others that were skipped
+    return event
+
+
+def with_progress(state: ExperimentState, last: AnyEvent | None) -> ExperimentState:
+    """The state after the ``last`` of many events of which only that one matters, where all others were replayed before
+    it: the time that it tells counts, and its progress unless something later has ended that stage.
+    """
+    if last is None:
+        return state
+    heard = last.time if last.time is not None and last.elapsed >= state.elapsed else state.heard
+    if isinstance(last, Progress):
+        stages = [run.progress for run in state.runs if run.run == last.run] if last.run else [state.stage]
+        if any(at is not None and at.stage == last.stage and at.since <= last.elapsed for at in stages):
+            state = replay([last], state)
+    return msgspec.structs.replace(state, heard=heard, elapsed=max(state.elapsed, last.elapsed))
 
 
 def with_writer(state: ExperimentState, folder: Path) -> ExperimentState:

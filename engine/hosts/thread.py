@@ -17,7 +17,7 @@ from engine.data.discover import discover
 from engine.data.splits import fold_seed, folds
 from engine.errors import UserError
 from engine.files import write_text
-from engine.history.experiment_state import read_state
+from engine.history.experiment_state import read_quickly
 from engine.history.note import checked_note, write_note
 from engine.hosts.tuning import step_back, tune_process, uncollected
 from engine.logs import folder as folders
@@ -44,7 +44,7 @@ class ThreadHost:
         self.failure: Exception | None = None
         self.experiment = experiment
         self._dataset = dataset
-        self.earlier_events = len(log.earlier)
+        self.earlier_events = log.earlier_count
         self._log = log
         self._nice = nice
         self._force = force
@@ -89,6 +89,8 @@ class ThreadHost:
 
                 run(self.experiment, self._dataset, self._log, self._asked, force=self._force)
         except Exception as error:
+            # the frames that these know hold decoded images and features
+            error.__traceback__ = error.__context__ = error.__cause__ = None
             self.failure = error
 
 
@@ -144,7 +146,7 @@ def resume(folder: Path, nice: int = 0, *, force: bool = False) -> ThreadHost:
     Raises ``LogBusyError`` where another process is at it, ``DataError`` where its data are gone, ``UserError`` where
     nothing is left to do or the folder holds no experiment that can be read, and ``OSError``.
     """
-    state = read_state(folder)
+    state, _ = read_quickly(folder)
     if state.end is not None and not can_go_on(state):
         raise UserError(f"{folder.name} is {state.end}: nothing is left to do")
     experiment = state.spec or load_experiment(folder / folders.SPEC, presets())

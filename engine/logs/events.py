@@ -14,6 +14,8 @@ from msgspec import Meta, Struct
 from engine.specs.spec import Experiment
 
 Stage = Literal["weights", "decoding", "warming up", "features", "probing", "training", "validating", "testing"]
+CHECKING = "checking"
+"""How the detail of the stage ``weights`` begins where nothing is fetched; every run begins with that."""
 Action = Literal["pause", "resume", "stop", "skip", "suspend"]
 """``stop`` ends an experiment with what it has; ``suspend`` ends only the process, and another goes on from there."""
 RunEnd = Literal["finished", "stopped", "skipped"]
@@ -237,9 +239,10 @@ class FileSaved(Event, frozen=True, kw_only=True):
 
 class RunFinished(Event, frozen=True, kw_only=True):
     """A run ended without an error; ``seconds`` and ``cpu_seconds`` are its own, pauses left out, None where a person
-    ended it before it had begun or gone on.
+    ended it before it had begun or gone on: then what an earlier process measured of it holds.
 
-    ``test``: of the best epoch, measured once, where there is a test part. ``joules``: the energy that the card took
+    ``test``: of the best epoch, where there is a test part and it was measured now; one that was measured of the same
+    epoch before holds otherwise. ``joules``: the energy that the card took
     meanwhile, other programs' included, where NVML tells it. ``seconds_of_found_features``: those of ``seconds`` that
     extracting its features had taken, in another run or an earlier experiment.
     """

@@ -9,6 +9,7 @@ import errno
 import os
 import threading
 import time
+from collections.abc import Iterator
 from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
@@ -32,6 +33,8 @@ from engine.logs.writer_lock import acquired, sign
 
 T = TypeVar("T")
 CHUNK = 1 << 20
+ENOUGH_TO_TELL = 256
+"""Bytes of a log that no other log has: a whole line, with its time."""
 LONGEST_LINE = 1 << 24
 """Bytes, many times what an event takes; longer ones are not read into memory."""
 
@@ -39,7 +42,8 @@ LONGEST_LINE = 1 << 24
 class EventLog:
     """The one writer of an experiment's events. Safe to append to from several threads of its process.
 
-    ``earlier``: the events that another process left before this one ``opened`` it; times go on from the last of them.
+    ``earlier``: the events that another process left before this one ``opened`` it, but for progress and memory, which
+    are most of a long log and say nothing of how to go on; ``earlier_count``: of all. Times go on from the last.
     Where the log cannot be written (a full disk), events wait in memory and are written as soon as that is possible
     again; ``problem`` is the error meanwhile. Progress and memory do not wait.
 
@@ -56,14 +60,19 @@ class EventLog:
         self.opened = datetime.now(UTC)
         try:
             sign(folder, self._lock)  # from now on others know whom to send commands to
-            self.earlier = event_reader(folder).read()
+            self.earlier, self.earlier_count, elapsed = list[AnyEvent](), 0, 0.0
+            for event in event_reader(folder).stream():
+                self.earlier_count += 1
+                elapsed = max(elapsed, event.elapsed)
+                if not isinstance(event, Progress | MemorySampled):
+                    self.earlier.append(event)
             # a line that was torn ends here
             self._waiting = b"" if _ends_whole(folder / EVENTS) else b"\n"
             self._file = open(folder / EVENTS, "ab", buffering=0, opener=private)  # noqa: SIM115 - until close()
         except OSError:
             self._lock.release()
             raise
-        self._began = time.monotonic() - max((event.elapsed for event in self.earlier), default=0.0)
+        self._began = time.monotonic() - elapsed
 
     def append(self, event: Event) -> Event:
         """Stamps the event with the time, writes it as one line, and returns it as written."""
@@ -140,31 +149,50 @@ class LineReader(Generic[T]):
         self.last_skipped = b""
         self._skip_prefixes = skip_prefixes
         self._decoder: msgspec.json.Decoder[T] = msgspec.json.Decoder(type_)
+        self._unclaimed: list[T] = []
         self._offset = 0
         self._partial = b""
+        self._end = b""
         self._in_long_line = False
 
     def read(self) -> list[T]:
-        """What was appended since the last call; nothing where the file does not exist yet, ``OSError`` where it cannot
-        be read now: the next call goes on from there.
+        """All that was appended since the last call; nothing where the file does not exist yet, ``OSError`` where it
+        cannot be read to its end now: the next call goes on from there, and nothing is lost.
         """
-        items: list[T] = []
+        for item in self.stream():
+            self._unclaimed.append(item)
+        items, self._unclaimed = self._unclaimed, []
+        return items
+
+    def stream(self) -> Iterator[T]:
+        """What :meth:`read` returns, one by one, for a reader who keeps little of a long file; of one call, all has to
+        be taken. ``OSError`` once it cannot be read on.
+        """
+        try:
+            file = self.path.open("rb")
+        except FileNotFoundError:
+            return
+        with file:
+            file.seek(self._offset)
+            while chunk := file.read(CHUNK):
+                self._offset += len(chunk)
+                self._end = (self._end + chunk[-ENOUGH_TO_TELL:])[-ENOUGH_TO_TELL:]
+                *lines, self._partial = (self._partial + chunk).split(b"\n")
+                if lines and self._in_long_line:
+                    lines, self._in_long_line = lines[1:], False
+                yield from (item for line in lines if self._is_wanted(line) and (item := self.decode(line)))
+                if len(self._partial) > LONGEST_LINE:
+                    self.unreadable += not self._in_long_line
+                    self._partial, self._in_long_line = b"", True
+
+    def can_go_on(self) -> bool:
+        """Whether the file still holds what was read of it last: it was not cut, nor did another take its place."""
         try:
             with self.path.open("rb") as file:
-                file.seek(self._offset)
-                while chunk := file.read(CHUNK):
-                    self._offset += len(chunk)
-                    *lines, self._partial = (self._partial + chunk).split(b"\n")
-                    if lines and self._in_long_line:
-                        lines, self._in_long_line = lines[1:], False
-                    items.extend(item for line in lines if self._is_wanted(line) and (item := self.decode(line)))
-                    if len(self._partial) > LONGEST_LINE:
-                        self.unreadable += not self._in_long_line
-                        self._partial, self._in_long_line = b"", True
-        except OSError as error:  # what was read before it must not be lost
-            if not items and not isinstance(error, FileNotFoundError):
-                raise
-        return items
+                file.seek(self._offset - len(self._end))
+                return file.read(len(self._end)) == self._end
+        except OSError:
+            return False
 
     def _is_wanted(self, line: bytes) -> bool:
         if not line.startswith(self._skip_prefixes):

@@ -8,6 +8,7 @@ import torch
 from torch import nn
 from torch.utils.flop_counter import FlopCounterMode
 
+from engine.devices.precision import any_kernels
 from engine.models.dry_run import in_eval_mode
 
 logger = logging.getLogger("engine")
@@ -36,7 +37,7 @@ def _count(module: nn.Module, size: int) -> int:
     was_fast = torch.backends.mha.get_fastpath_enabled()
     torch.backends.mha.set_fastpath_enabled(False)  # it hides its products
     try:
-        with in_eval_mode(module), torch.no_grad(), FlopCounterMode(display=False) as counter:
+        with in_eval_mode(module), torch.no_grad(), any_kernels(), FlopCounterMode(display=False) as counter:
             module(image)
     finally:
         torch.backends.mha.set_fastpath_enabled(was_fast)

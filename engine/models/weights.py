@@ -21,6 +21,7 @@ from torch import Tensor
 from torchvision.models import WeightsEnum
 
 from engine.files import sync
+from engine.logs.events import CHECKING
 from engine.models import mirror as package_index
 from engine.models.backbones import MisfitError, Network, build, default_weights
 from engine.models.download import SourceError, download
@@ -114,7 +115,7 @@ def fetch(backbone: str, choice: str) -> Generator[WorkDone, None, Pretrained]:
     official = _official(backbone)
     if choice == "none":
         return Pretrained(None, RANDOM)
-    yield WorkDone(f"checking {official.file}" if choice == "default" else f"checking {choice}")
+    yield WorkDone(f"{CHECKING} {official.file if choice == 'default' else choice}")
     found = find(backbone, choice) if choice != "default" else (yield from fetched(backbone))
     if found.path is None:
         raise WeightsError(f"{official.file} was not fetched")

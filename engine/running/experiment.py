@@ -112,6 +112,7 @@ def _run(
     device, precision, views = resolve(experiment)
     use_precision(device, precision)
     use_onednn_again()  # an earlier experiment of this process may have done without, in a thread of its own
+    release_memory()  # of that experiment: what torch keeps of it counts as taken when there is to be room for images
     meters, memory = Meters(energy=Stopwatch(energy_meter(device))), MemoryProbe(device)
     earlier = replay(log.earlier)
     if earlier.data is not None and not earlier.data.test:  # it began when no part was set apart for a test

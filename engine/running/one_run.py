@@ -65,6 +65,8 @@ def run_events(
     try:
         try:
             (course, started), skip = yield from _unless_ended(_begun(shared, planned, view), may_skip=not has_more)
+            if not has_more:
+                course.best.recall_test()
             yield started
             # what a full disk or a power cut took from the log
             yield from (epoch for epoch in course.epochs if epoch.epoch > known)
@@ -217,6 +219,8 @@ def _fit(shared: Shared, course: Course) -> Generator[Event, None, None]:
         if isinstance(event, ev.EpochFinished):
             course.epochs.append(event)
         yield event
+        if isinstance(event, ev.ProbeSolved) and not course.run.strategy.on_features:
+            shared.features.leave_device()  # all else trains now, without features
         if course.training.feed is None:  # nothing has moved, and features on their way are not to count
             continue
         if clock() - saved >= max(EPOCH_SECONDS if epoch_ended else STEP_SECONDS, SAVING_SHARE * cost):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Hashable, Iterator, Mapping, Sequence
+from itertools import pairwise
 from statistics import median
 from typing import NamedTuple
 
@@ -53,9 +54,9 @@ class DataSize(NamedTuple):
 
 
 class RunCost(Struct, frozen=True):
-    """What a run took that nothing held up, in seconds: ``fixed`` for its weights, warming up and saving; for an image
-    ``features`` for each view that the backbone saw, ``solving`` where it is to train, ``training`` and ``validating``
-    in each epoch. ``asked`` is its experiment, ``precision`` what came of that.
+    """What a run took that nothing held up, in seconds: ``fixed`` for reading its weights, warming up and saving; for
+    an image ``features`` for each view that the backbone saw, ``solving`` where it is to train, ``training`` and
+    ``validating`` in each epoch, ``testing`` at the end. ``asked`` is its experiment, ``precision`` what came of that.
     """
 
     strategy: Strategy
@@ -68,6 +69,7 @@ class RunCost(Struct, frozen=True):
     solving: float
     training: float
     validating: float
+    testing: float
 
 
 def counted_size(path: str, counts: Mapping[str, Mapping[str, int]], folds: int | None) -> DataSize:
@@ -95,7 +97,8 @@ def run_costs(events: Sequence[AnyEvent]) -> Iterator[RunCost]:
     data = data_size(state.data, state.spec.folds)
     own: dict[str, list[AnyEvent]] = {}
     for event in events:
-        own.setdefault(getattr(event, "run", ""), []).append(event)
+        if not isinstance(event, ev.Progress | ev.MemorySampled):
+            own.setdefault(getattr(event, "run", ""), []).append(event)
     for run in reversed(state.runs):
         is_told = bool(run.epochs) and run.epochs[0].run_seconds > 0  # logs of older versions do not tell
         if run.status == "finished" and is_told and data.whole and sum(epoch.seconds for epoch in run.epochs) > 0:
@@ -139,6 +142,8 @@ def _cost(run: RunState, events: Sequence[AnyEvent], asked: Experiment, device: 
     validated = sum(epoch.val.images for epoch in run.epochs)
     train_seconds = sum(epoch.train_seconds for epoch in run.epochs)
     val_seconds = sum(epoch.seconds for epoch in run.epochs) - train_seconds
+    testing = val_seconds / validated  # which does the same; an earlier run may have had no test part
+    beside = data.test * testing + _fetching(events) - run.seconds_of_found_features
     whole = events[-1].elapsed - events[0].elapsed
     return RunCost(
         strategy=run.strategy,
@@ -146,11 +151,21 @@ def _cost(run: RunState, events: Sequence[AnyEvent], asked: Experiment, device: 
         precision=run.precision,
         device=device,
         data=data,
-        fixed=max(0.0, whole - (last.run_seconds - run.seconds_of_found_features)),
+        fixed=max(0.0, whole - last.run_seconds - beside),
         features=max(0.0, before - solving) / data.seen(run.strategy.extracted_views),
         solving=solving / first.train.images,
         training=max(0.0, stretched * train_seconds / trained),
         validating=max(0.0, stretched * val_seconds / validated),
+        testing=max(0.0, testing),
+    )
+
+
+def _fetching(events: Sequence[AnyEvent]) -> float:
+    """Seconds that weights took which were not there, the run's and those of later ones: they are fetched once."""
+    return sum(
+        after.elapsed - event.elapsed
+        for event, after in pairwise(events)
+        if isinstance(event, ev.StageChanged) and event.stage == "weights" and not event.detail.startswith(ev.CHECKING)
     )
 
 
@@ -166,7 +181,7 @@ def _foretold(cost: RunCost, strategy: Strategy, data: DataSize, runs: int, find
     train, val = data.an_epoch
     epochs = strategy.epochs * (cost.training * train + cost.validating * val)
     features = 0.0 if finds_features else cost.features * data.seen(strategy.extracted_views)
-    return runs * (cost.fixed + cost.solving * train + epochs) + features
+    return runs * (cost.fixed + cost.solving * train + epochs + cost.testing * data.test) + features
 
 
 def _computed_alike(cost: RunCost, experiment: Experiment, devices: Sequence[Device]) -> bool:

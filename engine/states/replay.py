@@ -11,7 +11,15 @@ from engine.logs import events as ev
 from engine.logs.events import AnyEvent, EpochFinished
 from engine.specs.spec import planned_runs
 from engine.states.peaks import PeakMemory
-from engine.states.state import RUN_STAGES, ExperimentState, MemoryPoint, RunState, StageProgress, is_left
+from engine.states.state import (
+    RUN_STAGES,
+    ExperimentState,
+    MemoryPoint,
+    RunState,
+    StageProgress,
+    is_left,
+    is_waiting_again,
+)
 
 MEMORY_POINTS = 400
 """Memory samples kept of a run; when there are more, every second one is dropped."""
@@ -20,8 +28,8 @@ MEMORY_POINTS = 400
 def replay(events: Iterable[AnyEvent], state: ExperimentState | None = None) -> ExperimentState:
     """The state after these events, starting from ``state`` or from nothing.
 
-    Takes time in proportion to the events: a run's epochs, and the warnings, are put together at the end, not copied
-    for each.
+    Takes time in proportion to the events: a run's epochs, and the warnings, are put together once it ends or begins
+    anew, and at the end, not copied for each.
     """
     state = ExperimentState() if state is None else state
     epochs: dict[str, list[EpochFinished]] = {}
@@ -33,7 +41,7 @@ def replay(events: Iterable[AnyEvent], state: ExperimentState | None = None) -> 
             continue
         if isinstance(event, ev.Warned):
             warned.append(event)
-        if isinstance(event, ev.ExperimentStarted | ev.RunStarted):  # these begin anew, with epochs or without
+        if isinstance(event, ev.ExperimentStarted | ev.RunStarted | ev.RunFinished):  # which build on the epochs so far
             state, epochs = _with_epochs(state, epochs), {}
         state = _apply(event, _heard(state, event))
     return _with_warnings(_with_epochs(state, epochs), warned)
@@ -48,7 +56,8 @@ def _with_epochs(state: ExperimentState, epochs: dict[str, list[EpochFinished]])
         if _has(state, name):
             run = state.run(name)
             most = run.most.raised(*(epoch.memory for epoch in finished))
-            state = _with_run(state, name, epochs=(*run.epochs, *finished), most=most)
+            test = None if any(epoch.is_best for epoch in finished) else run.test  # it was of another epoch
+            state = _with_run(state, name, epochs=(*run.epochs, *finished), most=most, test=test)
     return state
 
 
@@ -86,22 +95,12 @@ def _(event: ev.ExperimentStarted, state: ExperimentState) -> ExperimentState:
     )
 
 
-_NOT_OVER: dict[str, object] = {
-    "status": "waiting",
-    "progress": None,
-    "failure": None,
-    "seconds": None,
-    "cpu_seconds": None,
-    "seconds_of_found_features": 0.0,
-    "test": None,
-    "joules": None,
-}
-"""What is known of a run only once it is over, as it is before that."""
-
-
 @_apply.register
 def _(event: ev.ExperimentResumed, state: ExperimentState) -> ExperimentState:
-    runs = tuple(replace(run, **_NOT_OVER) if is_left(run) else run for run in state.runs)
+    """What was measured of a run holds until it does go on: a person may end it before."""
+    runs = tuple(
+        replace(run, status="waiting", progress=None, failure=None) if is_left(run) else run for run in state.runs
+    )
     return replace(
         state,
         runs=runs,
@@ -150,11 +149,12 @@ def _(event: ev.Progress, state: ExperimentState) -> ExperimentState:
 def _(event: ev.RunStarted, state: ExperimentState) -> ExperimentState:
     before = state.run(event.run) if _has(state, event.run) else None
     goes_on = before is not None and (event.epoch, event.step) != (1, 0)
+    epochs = tuple(epoch for epoch in before.epochs if epoch.epoch < event.epoch) if before is not None else ()
     return _with_run(
         state,
         event.run,
         status="running",
-        epochs=tuple(epoch for epoch in before.epochs if epoch.epoch < event.epoch) if before is not None else (),
+        epochs=epochs,
         memory=before.memory if before is not None and goes_on else (),
         weights=event.weights,
         parameters_total=event.parameters_total,
@@ -166,6 +166,11 @@ def _(event: ev.RunStarted, state: ExperimentState) -> ExperimentState:
         started=before.started if before is not None and goes_on else event.elapsed,
         memory_at_start=before.memory_at_start if before is not None and goes_on else event.memory,
         most=(before.most if before is not None and goes_on else PeakMemory()).raised(event.memory),
+        test=before.test if before is not None and goes_on and len(epochs) == len(before.epochs) else None,
+        seconds=None,
+        cpu_seconds=None,
+        seconds_of_found_features=0.0,
+        joules=None,
     )
 
 
@@ -194,6 +199,8 @@ def _(event: ev.FileSaved, state: ExperimentState) -> ExperimentState:
 def _(event: ev.RunFinished, state: ExperimentState) -> ExperimentState:
     if not _has(state, event.run):
         return state
+    if event.seconds is None:  # it had not gone on: what an earlier process measured holds, the memory is not its own
+        return _with_run(state, event.run, status=event.end, progress=None)
     run = state.run(event.run)
     return _with_run(
         state,
@@ -203,8 +210,8 @@ def _(event: ev.RunFinished, state: ExperimentState) -> ExperimentState:
         seconds=event.seconds,
         cpu_seconds=event.cpu_seconds,
         seconds_of_found_features=event.seconds_of_found_features,
-        most=run.most.raised(event.memory) if run.status == "running" else run.most,  # else it is another run's
-        test=event.test,
+        most=run.most.raised(event.memory),
+        test=run.test if event.test is None else event.test,
         times_tested=run.times_tested + (event.test is not None),
         joules=event.joules,
     )
@@ -225,7 +232,8 @@ def _(event: ev.CommandApplied, state: ExperimentState) -> ExperimentState:
 @_apply.register
 def _(event: ev.ExperimentFinished, state: ExperimentState) -> ExperimentState:
     runs = tuple(
-        replace(run, status="stopped", progress=None) if run.status == "running" else run for run in state.runs
+        replace(run, status="stopped", progress=None) if run.status == "running" or is_waiting_again(run) else run
+        for run in state.runs
     )
     return replace(state, runs=runs, stage=None, paused=False, end=event.end, error=event.error, suspended_at=None)
 

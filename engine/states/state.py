@@ -155,10 +155,15 @@ class ExperimentState(Struct, frozen=True):
 def condition(run: RunState, state: ExperimentState) -> Condition:
     """``paused`` and ``interrupted`` instead of running; ``not begun`` where nobody is there to begin what waits."""
     if run.status == "waiting" and (state.interrupted or state.end is not None):
-        return "not begun"
+        return "interrupted" if is_waiting_again(run) else "not begun"
     if run.status != "running":
         return run.status
     return "interrupted" if state.interrupted else "paused" if state.paused else "running"
+
+
+def is_waiting_again(run: RunState) -> bool:
+    """Whether a run waits that had begun before the experiment was resumed."""
+    return run.status == "waiting" and run.started is not None
 
 
 def as_left(state: ExperimentState) -> ExperimentState:

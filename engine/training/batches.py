@@ -23,8 +23,10 @@ from engine.specs.batch_sizes import batch_sizes
 from engine.specs.strategy import Strategy
 
 Batch = tuple[Tensor, Tensor]
-EVALUATION_BATCH = {"cpu": 32, "cuda": 512}
-"""Images a forward pass where nothing is learnt from it: larger ones gain nothing on a CPU's caches."""
+EVALUATION_BATCH = {"cpu": 32, "cuda": 64}
+"""Images a forward pass where nothing is learnt from it: larger ones gain nothing on a CPU's caches, and on a card the
+memory that a run needs would be that of its validation instead of its training.
+"""
 
 
 @dataclass(frozen=True)

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import msgspec
+from safetensors import SafetensorError, safe_open
 from torch import Tensor
 
 from engine.data.dataset import Sample
@@ -25,7 +26,8 @@ class BestEpoch:
     """Keeps a run's epoch of best validation accuracy; among equals that of lower loss, then the earlier one.
 
     :meth:`save` writes it below ``folder``, the experiment's. ``test`` and ``test_logits``: what this epoch says of the
-    test images, None before it was asked.
+    test images, None before it was asked in this process. ``saved``: the epoch that the files hold, 0 where they hold
+    none or that is not known, and whether with the test.
     """
 
     run: Run
@@ -80,7 +82,7 @@ class BestEpoch:
         (images,) of the validation images in file order, whose paths and groups are in its metadata; ``test_logits``
         and ``test_labels``, with ``test_paths`` and ``test_groups``, once the test images were asked.
         """
-        if self.saved == (self.epoch, self.test is not None) or self.logits is None:
+        if self.saved in ((self.epoch, True), (self.epoch, self.test is not None)) or self.logits is None:
             return []
         run = self.run
         described = {"classes": json.dumps(self.classes), "epoch": str(self.epoch)}
@@ -96,6 +98,18 @@ class BestEpoch:
             FileSaved(run=run.name, kind="best", path=str(weights), epoch=self.epoch),
             FileSaved(run=run.name, kind="predictions", path=str(predictions), epoch=self.epoch),
         ]
+
+    def recall_test(self) -> None:
+        """Notes whether an earlier process has saved this epoch with its test, which is not to be overwritten."""
+        weights, predictions = weights_file(self.folder, self.run.name), predictions_file(self.folder, self.run.name)
+        with (
+            suppress(OSError, SafetensorError),  # then it is saved anew
+            safe_open(weights, framework="pt") as one,
+            safe_open(predictions, framework="pt") as other,
+        ):
+            epochs = {(file.metadata() or {}).get("epoch") for file in (one, other)}
+            if epochs == {str(self.epoch)} and "test_logits" in other.keys():  # noqa: SIM118 - no dict
+                self.saved = (self.epoch, True)
 
     def _predictions(self, described: Mapping[str, str]) -> TensorFile:
         images = self.run.images.prepared

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Generator, Iterator
+from collections.abc import Callable, Generator, Iterator
 from functools import partial
 from itertools import chain
 
@@ -15,8 +15,9 @@ from engine import cache
 from engine.cached_rows import entry_name
 from engine.clock import PROGRESS_SECONDS, every
 from engine.data.augment import draw_views, random_views
+from engine.data.pixels import on_device
 from engine.data.prepared import Prepared
-from engine.devices.device import wait_for
+from engine.devices.device import describe, wait_for
 from engine.devices.precision import autocast
 from engine.models.backbones import Network
 from engine.models.fused import fused
@@ -27,7 +28,7 @@ from engine.specs.strategy import Augmentation, Strategy
 from engine.training.batches import InputImages, evaluation_batch, evaluation_sizes, generator
 from engine.training.feature_store import Features, FeatureStore, Filling, from_cache, place, to_cache
 
-EXTRACTOR = "4"
+EXTRACTOR = "5"
 """Changes whenever the same backbone is to give other features of the same images."""
 EVERY_SEED = 0
 
@@ -80,6 +81,7 @@ def _recipe(images: InputImages, strategy: Strategy, network: Network, precision
         EXTRACTOR,
         torch.__version__,
         images.device.type,
+        describe(images.device).hardware,  # other hardware takes other seconds, and those count as this run's
         precision,
         state_hash(network.module, network.head_name),
         msgspec.json.encode(images.preprocessing),
@@ -104,7 +106,7 @@ def _extract(
     filling: Filling,
 ) -> Generator[WorkDone, None, None]:
     """Computes the features of the rows that are left; random views are left until all of them are there."""
-    views, rows, before, began = strategy.extracted_views, filling.left, filling.cost, store.meters()
+    views, rows, before = strategy.extracted_views, filling.left, filling.cost
     training = torch.unique(images.prepared.trained)
     detail = "every image once" if views == 1 else f"{views - 1} views of every training image"
     total, done = len(rows) + (views - 1) * len(training), 0
@@ -120,7 +122,8 @@ def _extract(
         return WorkDone(detail, done, total, images=True)
 
     yield WorkDone(detail, done, total, images=True)
-    run, due = fused(network, images.preprocessing.crop), every(PROGRESS_SECONDS, time.perf_counter)
+    run = _warmed_up(network, images, precision, at_once)
+    began, due = store.meters(), every(PROGRESS_SECONDS, time.perf_counter)
     for view, index, inputs in chain(
         _central(images, rows, at_once), _random(images, strategy.augmentation, training, views, at_once)
     ):
@@ -129,12 +132,25 @@ def _extract(
         if filling.table is None:
             shape = (views, images.prepared.count, *found.shape[1:])
             filling.table = torch.zeros(shape, device=place(store, shape, images.device))
-        filling.table[view, index.to(filling.table.device)] = found.to(filling.table.device)
+        filling.table[view, on_device(index, filling.table.device)] = found.to(filling.table.device)
         finite &= found.isfinite().all()
         done += len(index)
         if due():
             yield told()
     yield told()
+
+
+def _warmed_up(
+    network: Network, images: InputImages, precision: Arithmetic, at_once: int | None
+) -> Callable[[Tensor], Tensor]:
+    """What gives features, with what is paid only once done: its time does not count, as that of training does not."""
+    run, device, crop = fused(network, images.preprocessing.crop), images.device, images.preprocessing.crop
+    if device.type != "cpu":  # a card's kernels are chosen by the shape of the batch
+        blank = torch.zeros(evaluation_batch(device, at_once), 3, crop, crop, device=device)
+        with torch.inference_mode(), autocast(device, precision):
+            run(blank.to(memory_format=torch.channels_last))
+        wait_for(device)
+    return run
 
 
 def _check(finite: Tensor, precision: Arithmetic) -> None:
@@ -144,7 +160,7 @@ def _check(finite: Tensor, precision: Arithmetic) -> None:
 
 
 Views = Iterator[tuple[int, Tensor, Tensor]]
-"""The number of a view, the rows of a batch on the device, and the backbone's input."""
+"""The number of a view, the rows of a batch on the CPU, and the backbone's input."""
 
 
 def _central(images: InputImages, rows: Tensor, at_once: int | None) -> Views:
@@ -153,7 +169,7 @@ def _central(images: InputImages, rows: Tensor, at_once: int | None) -> Views:
     """
     size = evaluation_batch(images.device, at_once)
     filled = torch.cat((rows, rows[-1:].expand(-len(rows) % size)))
-    pieces = torch.split(rows.to(images.device), size)
+    pieces = torch.split(rows, size)
     for index, inputs in zip(pieces, images.central(filled, at_once), strict=True):
         yield 0, index, inputs
 
@@ -165,7 +181,7 @@ def _random(images: InputImages, augmentation: Augmentation, rows: Tensor, views
         torch.split(draw_views(len(rows), augmentation, generator(EVERY_SEED, view)).to(images.device), sizes)
         for view in range(1, views)
     ]
-    pieces = torch.split(rows.to(images.device), sizes)
+    pieces = torch.split(rows, sizes)
     batches = images.prepared.pixels.batches(rows, sizes) if drawn else ()
     for step, (index, pixels) in enumerate(zip(pieces, batches)):  # noqa: B905 - no batches where no view is random
         for view, matrices in enumerate(drawn, start=1):

@@ -12,7 +12,7 @@ from torch.optim import Optimizer
 
 from engine.devices.memory_probe import MemoryProbe
 from engine.devices.meters import Cost, Meters
-from engine.devices.precision import gradient_scaler
+from engine.devices.precision import any_kernels, gradient_scaler
 from engine.models.backbones import Network
 from engine.models.dry_run import in_eval_mode
 from engine.models.trainable import trains_batch_norm
@@ -106,6 +106,6 @@ def trainable_module(run: Run) -> nn.Module:
 
 def gives_finite_logits(run: Run) -> bool:
     """Whether the network as it is now maps two of the validation images to numbers, in evaluation mode."""
-    with in_eval_mode(run.network.module), torch.inference_mode():
+    with in_eval_mode(run.network.module), torch.inference_mode(), any_kernels():
         images = next(run.images.central(run.images.prepared.val.rows[:2]))
         return bool(run.network.module(images).isfinite().all())

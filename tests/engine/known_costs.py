@@ -13,16 +13,24 @@ from engine.specs.strategy import Strategy
 from engine.states.forecast import DataSize
 
 FIXED, TRAINING, VALIDATING, SAVING, SOLVING, FEATURES = 3.0, 0.05, 0.02, 0.5, 0.01, 0.04
-"""Seconds: of a run, of an image in an epoch, of saving after one, of a probe for each image, and of its features."""
+"""Seconds: of a run, of an image in an epoch (in the test as in validation), of saving after one, of a probe for each
+image, and of its features."""
 CPU, CARD = Device("cpu", "Xeon", 16 * 2**30), Device("cuda:0", "H200", 139 * 2**30)
 DATA = DataSize("/data", 2, 200, 100, 50, None)
 NOTHING = Memory(0, 0)
 
 
 def log(
-    *strategies: Strategy, images: DataSize = DATA, device: Device = CPU, precision: str = "fp32", **asked: Any
+    *strategies: Strategy,
+    images: DataSize = DATA,
+    device: Device = CPU,
+    precision: str = "fp32",
+    fetched: tuple[tuple[str, float], ...] = (),
+    **asked: Any,
 ) -> list[AnyEvent]:
-    """An experiment that takes what the constants say; features are extracted once for each backbone."""
+    """An experiment that takes what the constants say; features are extracted once for each backbone. ``fetched``: what
+    is said, and how many seconds it takes, before the first run has its weights.
+    """
     experiment, now, found = Experiment(strategies, **asked), 0.0, set[str]()
     images = images._replace(folds=experiment.folds)
     events: list[AnyEvent] = []
@@ -41,7 +49,10 @@ def log(
     train, val = images.an_epoch
     for run in planned_runs(experiment):
         name, strategy, spent, elsewhere = run.name, run.strategy, 0.0, 0.0
-        happens(ev.StageChanged(run=name, stage="weights"), 0.25)
+        for detail, waited in (*fetched, ("checking x.pth", 0.0)):
+            happens(ev.StageChanged(run=name, stage="weights", detail=detail))
+            now += waited
+        fetched = ()
         happens(
             ev.RunStarted(
                 run=name, strategy=strategy.name, seed=run.seed, weights="", parameters_total=1, fold=run.fold,
@@ -73,6 +84,9 @@ def log(
             spent += SAVING
         now -= SAVING  # the last epoch is saved with the rest
         spent -= SAVING
+        if images.test:
+            happens(ev.StageChanged(run=name, stage="testing"))
+            now += images.test * VALIDATING
         happens(
             ev.RunFinished(
                 run=name, end="finished", seconds=spent + FIXED / 2, memory=NOTHING, seconds_of_found_features=elsewhere

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+import gc
 import hashlib
 import socket
 import threading
 import time
+import weakref
 from collections import deque
 from collections.abc import Callable, Generator
 from pathlib import Path
-from typing import Any
 
 import msgspec
 import pytest
@@ -22,21 +23,23 @@ from engine.comparison.compared_runs import Source
 from engine.comparison.rows import compare
 from engine.comparison.verdict import verdict
 from engine.data.discover import discover
+from engine.data.prepared import Prepared
 from engine.devices.memory_probe import MemoryProbe
 from engine.errors import ChangedError, DataError, UserError
 from engine.history.experiment_state import read_state
 from engine.history.removal import contents
 from engine.hosts import thread
 from engine.logs import events as ev
-from engine.logs.events import Memory
+from engine.logs.events import Event, Memory
 from engine.logs.folder import WRITER_LOCK, checkpoint_file
 from engine.logs.log import EventLog, event_reader, send_command
 from engine.logs.writer_lock import is_being_written
 from engine.models import weights
+from engine.models.backbones import Network
 from engine.models.weight_files import hub_cache
-from engine.progress import WorkDone
 from engine.ranking import rank
 from engine.running import experiment as engine_experiment
+from engine.running import one_run
 from engine.running.experiment import run
 from engine.specs.presets import named, presets
 from engine.specs.spec import DataSource, Experiment, changed, default_experiment, load_experiment
@@ -45,6 +48,7 @@ from engine.states.peaks import PeakMemory
 from engine.states.replay import replay
 from engine.states.state import ExperimentState
 from engine.training import evaluation, features, fit
+from engine.training.feature_store import FeatureStore
 from tests.engine.running import small, small_experiment, wait_for
 
 SECONDS = 60.0
@@ -74,6 +78,56 @@ def test_it_waits_for_a_ranking_that_still_computes(image_folder: Callable[..., 
     ranking.close()
     assert host.wait(SECONDS)
     assert read_state(host.folder).end == "finished"
+
+
+def test_nothing_of_a_failed_experiment_stays_in_memory(
+    image_folder: Callable[..., Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its images, on a card half of what there is, are known to the frames of the error that ended it."""
+    images: list[weakref.ref[Prepared]] = []
+
+    def unusable(prepared: Prepared, *_: object) -> Prepared:
+        images.append(weakref.ref(prepared))
+        raise UserError("they cannot be used") from KeyError("first")
+
+    monkeypatch.setattr(one_run, "InputImages", unusable)
+    host = thread.start(experiment(image_folder()), tmp_path / "runs")
+    assert host.wait(SECONDS)
+    assert host.error == "they cannot be used"
+    gc.collect()  # what only knows itself does not stay
+    assert [one() for one in images] == [None]
+
+
+def test_what_an_earlier_experiment_took_is_given_back_before_there_is_to_be_room_for_images(
+    image_folder: Callable[..., Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    happened = list[str]()
+
+    def stopped(*_: object) -> Generator[Event, None, Prepared]:
+        happened.append("images")
+        raise UserError("enough")
+        yield
+
+    monkeypatch.setattr(engine_experiment, "release_memory", lambda: happened.append("released"))
+    monkeypatch.setattr(one_run, "images_of", stopped)
+    with pytest.raises(UserError, match="enough"):
+        run_in(tmp_path / "x", experiment(image_folder()))
+    assert happened == ["released", "images"]
+
+
+def test_features_leave_the_card_once_the_head_that_they_were_for_is_in_place(
+    image_folder: Callable[..., Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    left, real = list[str](), FeatureStore.leave_device
+
+    def noted(store: FeatureStore) -> None:
+        left.append(type(event_reader(tmp_path / "x").read()[-1]).__name__)
+        real(store)
+
+    monkeypatch.setattr(FeatureStore, "leave_device", noted)
+    begins_with_a_probe = small("resnet18-finetune", epochs=1, head="probe")
+    run_in(tmp_path / "x", small_experiment(begins_with_a_probe, data=image_folder()))
+    assert left == ["ProbeSolved"]
 
 
 def test_both_strategies_from_start_to_end(image_folder: Callable[..., Path], tmp_path: Path) -> None:
@@ -556,23 +610,26 @@ class TestCommands:
 def test_what_strategies_share_is_counted_for_each(
     image_folder: Callable[..., Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    extract, times = features._extract, []
+    fused, passes = features.fused, list[int]()
 
-    def slow(*arguments: Any) -> Generator[WorkDone, None, Any]:
-        work = extract(*arguments)
-        yield next(work)
-        times.append(0.5)
-        time.sleep(times[-1])
-        yield from work
+    def slow(network: Network, size: int) -> Callable[[Tensor], Tensor]:
+        given = fused(network, size)
 
-    monkeypatch.setattr(features, "_extract", slow)
+        def after_a_while(inputs: Tensor) -> Tensor:
+            passes.append(len(inputs))
+            time.sleep(0.5)
+            return given(inputs)
+
+        return after_a_while
+
+    monkeypatch.setattr(features, "fused", slow)
     small = {"epochs": 1, "image_size": 32, "backbone": "mobilenet_v3_small"}
     strategies = tuple(
         changed_strategy(named(name, {}), **small)
         for name in ("mobilenetv3-extract", "mobilenetv3-probe", "resnet18-extract")
     )
     run_in(tmp_path, experiment(image_folder(), strategies=strategies))
-    assert len(times) == 1
+    assert len(passes) == 1
     seconds = [one.seconds for one in read_state(tmp_path).runs]
     assert all(one is not None and one >= 0.5 for one in seconds), seconds
 

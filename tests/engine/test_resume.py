@@ -52,9 +52,13 @@ FINE_TUNING, EXTRACTION = "resnet18-finetune-0", "mobilenetv3-extract-0"
 SECONDS = 90.0
 
 
-@pytest.fixture(autouse=True)
+@pytest.fixture
 def _saved_often(monkeypatch: pytest.MonkeyPatch) -> None:
     save_always(monkeypatch)
+
+
+saved_often = pytest.mark.usefixtures("_saved_often")
+"""Where no wish to leave saves where a run stands, or what was saved is to be gone."""
 
 
 def test_nobody_deletes_it_while_the_data_are_looked_at(
@@ -89,13 +93,27 @@ def go_on(folder: Path, asked: Experiment, *, force: bool = False) -> Experiment
 
 
 @pytest.mark.parametrize(
-    "when",
-    [at("decoding"), at("warming up"), at("features"), at("training"), at("validating"), ended(1), ended(2)],
+    ("when", "fine_tunes"),
+    [
+        (at("decoding"), False),
+        (at("warming up"), False),
+        (at("features"), False),
+        (at("training"), True),
+        (at("validating"), True),
+        (ended(1), True),
+        (ended(2), True),
+    ],
     ids=["decoding", "warming up", "features", "training", "validating", "epoch 1", "epoch 2"],
 )
 def test_suspended_and_resumed_it_is_the_same_experiment(
-    image_folder: Callable[..., Path], tmp_path: Path, when: Condition
+    image_folder: Callable[..., Path],
+    tmp_path: Path,
+    when: Condition,
+    fine_tunes: bool,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
+    if not fine_tunes:  # else leaving makes the checkpoint that is to be gone at the end
+        save_always(monkeypatch)
     asked = small_experiment(data=image_folder())
     halved = tmp_path / "halved"
     run_until(halved, asked, "suspend", when)
@@ -201,6 +219,7 @@ def test_a_checkpoint_of_another_precision_goes_on_in_fp16(tmp_path: Path) -> No
     assert second.training.scaler.get_scale() == 64.0
 
 
+@saved_often
 def test_what_a_person_stopped_can_be_resumed_and_what_was_skipped_stays_so(
     image_folder: Callable[..., Path], tmp_path: Path
 ) -> None:
@@ -392,6 +411,7 @@ def test_a_checkpoint_of_another_version_is_refused_unless_forced(
 
 
 @pytest.mark.parametrize("end", ["finished", "skipped"])
+@saved_often
 def test_the_checkpoint_of_a_run_that_is_over_goes_when_the_others_go_on(
     end: str, image_folder: Callable[..., Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -427,6 +447,7 @@ def kill(folder: Path, asked: Experiment, when: Condition) -> None:
 
 
 @pytest.mark.parametrize("when", [at("decoding"), at("warming up")], ids=["decoding", "warming up"])
+@saved_often
 def test_skipped_before_it_goes_on_it_leaves_the_network_that_its_killed_process_had_no_time_to_save(
     image_folder: Callable[..., Path], tmp_path: Path, when: Condition
 ) -> None:
@@ -437,6 +458,7 @@ def test_skipped_before_it_goes_on_it_leaves_the_network_that_its_killed_process
     assert_skipped_with_its_network(tmp_path)
 
 
+@saved_often
 def test_skipped_before_its_turn_a_run_of_a_killed_process_leaves_its_network_then(
     image_folder: Callable[..., Path], tmp_path: Path
 ) -> None:
@@ -500,6 +522,7 @@ def test_no_epoch_is_there_twice_where_the_log_has_lost_an_earlier_one(
 
 
 @pytest.mark.parametrize("fault", ["write", "fsync"])
+@saved_often
 def test_what_the_log_could_not_keep_is_in_the_checkpoint_where_the_process_is_killed(
     fault: str, image_folder: Callable[..., Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -544,6 +567,7 @@ def test_what_the_log_could_not_keep_is_in_the_checkpoint_where_the_process_is_k
     ],
     ids=["after them", "within them", "killed"],
 )
+@saved_often
 def test_features_that_have_to_be_extracted_again_are_counted_once(
     leave: Callable[[Path, Experiment], None],
     image_folder: Callable[..., Path],

@@ -50,9 +50,12 @@ CPU = torch.device("cpu")
 FIRST, SECOND = f"{FINE_TUNING}-0", f"{EXTRACTION}-0"
 
 
-@pytest.fixture(autouse=True)
+@pytest.fixture
 def _saved_often(monkeypatch: pytest.MonkeyPatch) -> None:
     save_always(monkeypatch)
+
+
+saved_often = pytest.mark.usefixtures("_saved_often")
 
 
 @pytest.fixture
@@ -179,6 +182,7 @@ def test_paused_while_testing_it_goes_on(dataset: DataSet, tmp_path: Path) -> No
 
 
 @pytest.mark.parametrize(("action", "status"), [("stop", "stopped"), ("skip", "skipped")])
+@saved_often
 def test_what_a_person_ends_is_tested_too(action: Action, status: str, dataset: DataSet, tmp_path: Path) -> None:
     state = run_in(tmp_path / "run", small_experiment(), dataset, action, when=ended(2))
     ended_run = state.run(FIRST)
@@ -192,6 +196,32 @@ def test_what_a_person_ends_is_tested_too(action: Action, status: str, dataset: 
         with EventLog(tmp_path / "run") as log:
             run(small_experiment(), dataset, log, deque())
         assert read_state(tmp_path / "run").run(FIRST).times_tested == 2, "which the verdict says"
+
+
+def begins(event: Event) -> bool:
+    return isinstance(event, ev.RunStarted)
+
+
+@pytest.mark.parametrize("strategy", [FINE_TUNING, EXTRACTION])
+@pytest.mark.parametrize("action", ["stop", "skip"])
+@pytest.mark.parametrize("when", [at("warming up"), begins], ids=["getting ready", "begun"])
+def test_what_was_tested_stays_so_where_it_ends_again_before_it_goes_on(
+    when: Callable[[Event], bool], action: Action, strategy: str, dataset: DataSet, tmp_path: Path
+) -> None:
+    asked, folder = small_experiment(strategy), tmp_path / "run"
+    (left,) = run_in(folder, asked, dataset, "stop", when=ended(2)).runs
+    predictions = folder / "predictions" / f"{strategy}-0.safetensors"
+    saved = load_file(predictions)
+    (again,) = run_in(folder, asked, dataset, action, when=when).runs
+    assert left.test and left.seconds and again.seconds
+    assert again.status == {"stop": "stopped", "skip": "skipped"}[action]
+    assert (again.test, again.times_tested, again.best) == (left.test, 1, left.best)
+    assert when is begins or again.seconds == left.seconds
+    assert torch.equal(load_file(predictions)["test_logits"], saved["test_logits"])
+    if action == "stop":
+        whole = undisturbed(asked, dataset, tmp_path / "whole")
+        assert numbers(run_in(folder, asked, dataset)) == numbers(read_state(whole))
+        assert_same_files(folder, whole)
 
 
 def test_where_no_epoch_has_ended_there_is_nothing_to_test(dataset: DataSet, tmp_path: Path) -> None:
@@ -222,6 +252,7 @@ def test_a_signal_need_not_wait_for_the_test_of_what_was_stopped(dataset: DataSe
     assert numbers(state) == numbers(read_state(undisturbed(asked, dataset, tmp_path / "whole")))
 
 
+@saved_often
 def test_what_was_skipped_stays_so_where_a_signal_ends_its_test(dataset: DataSet, tmp_path: Path) -> None:
     def when(event: Event) -> bool:
         return ended(2)(event) or at("testing")(event)
@@ -249,6 +280,7 @@ def test_a_stop_that_comes_while_all_is_suspended_is_obeyed_once_by_who_goes_on(
     assert run_in(tmp_path / "run", small_experiment(), dataset).end == "finished"
 
 
+@saved_often
 def test_where_memory_runs_out_it_is_tested_with_fewer_images_at_once(
     dataset: DataSet, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

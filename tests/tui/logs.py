@@ -54,6 +54,13 @@ def write(folder: Path, some: list[AnyEvent]) -> Path:
     return folder
 
 
+def spoil_the_first_line(folder: Path) -> None:
+    """Makes the log in ``folder`` tell nothing to whoever reads it from its beginning; it keeps its length."""
+    whole = (folder / EVENTS).read_bytes()
+    first = whole.index(b"\n")
+    (folder / EVENTS).write_bytes(b"-" * first + whole[first:])
+
+
 def _timed(some: Iterator[tuple[float, AnyEvent]]) -> Iterator[AnyEvent]:
     """Stamps each event, given with the seconds since the one before it."""
     elapsed = 0.0

@@ -10,7 +10,7 @@ import socket
 import subprocess
 import sys
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from datetime import datetime
 from pathlib import Path
 from time import monotonic
@@ -28,7 +28,7 @@ from engine.hosts import process, thread
 from engine.logs import events as ev
 from engine.logs.events import AnyEvent
 from engine.logs.folder import COMMANDS, WRITER_LOCK
-from engine.logs.log import command_reader, send_command
+from engine.logs.log import LineReader, command_reader, send_command
 from engine.specs import spec
 from engine.specs.spec import DataSource, Experiment
 from engine.specs.strategy import changed_strategy
@@ -39,7 +39,7 @@ from tests.tui.conftest import opened, text_of, until
 from tui.app import TOLD_FOR, TlTui
 from tui.drawing.theme import CURSOR
 from tui.errors import app_log
-from tui.messages import HostStarted, StartFailed, StateRead
+from tui.messages import StartFailed, StateRead
 from tui.naming import called
 from tui.screens.add_strategy import AddStrategy
 from tui.screens.compare import CompareScreen
@@ -127,8 +127,7 @@ async def test_where_nobody_presses_a_key_numbers_wait_for_the_next_one(
         await opened(pilot, app, folder)
         assert "step 6/8" in text_of(app)
         app._pressed -= 60
-        run = app.state.runs[0].run
-        logs.write(folder, [ev.Progress(run=run, stage="training", step=7, steps=8)])
+        logs.write(folder, [msgspec.structs.replace(begun[-1], step=7)])
         await pilot.pause(2)
         assert "step 6/8" in text_of(app)
         await pilot.press("c")
@@ -755,7 +754,7 @@ async def test_leaving_while_a_run_trains_asks_stops_and_waits(app: TlTui, prese
         logs.write(folder, everything[len(begun) :])
         host.alive = False
         await until(pilot, lambda: app._exit)
-    assert app.folder == folder and app.state.end == "finished"  # what the command line prints
+    assert app.left and app.hosting.host is host  # whose comparison the command line prints
 
 
 async def test_leaving_before_training_has_begun_asks_and_waits_too(
@@ -779,7 +778,7 @@ async def test_leaving_before_training_has_begun_asks_and_waits_too(
         assert not app._exit
         made.alive = False
         await until(pilot, lambda: app._exit)
-    assert app.folder == made.folder
+    assert app.left and app.hosting.host is made
 
 
 async def test_the_question_goes_away_where_all_has_ended_meanwhile(app: TlTui, present: Log) -> None:
@@ -848,6 +847,49 @@ async def test_detaching_hands_over_and_quits(
         host.alive = False
         await until(pilot, lambda: app._exit)
     assert app.hosting.detached == 4711
+
+
+@pytest.mark.parametrize("way", ["d", "y"])
+async def test_no_log_is_read_where_keys_wait_for_it(
+    app: TlTui, present: Log, monkeypatch: pytest.MonkeyPatch, way: str
+) -> None:
+    """Of a day's training that takes seconds, and on a disk that is away it never ends."""
+    folder = present(logs.until("EpochFinished", 7, logs.events()))
+    stream, read_by = LineReader.stream, []
+
+    def noted(reader: LineReader[ev.AnyEvent]) -> Iterator[ev.AnyEvent]:
+        read_by.append(threading.current_thread())
+        yield from stream(reader)
+
+    monkeypatch.setattr(LineReader, "stream", noted)
+    monkeypatch.setattr(process, "detach", lambda _: 4711)
+    async with app.run_test(size=(80, 24)) as pilot:
+        host = app.hosting.host = Host(folder)  # type: ignore[assignment]
+        await opened(pilot, app, folder)
+        await pilot.press("q")
+        await until(pilot, lambda: isinstance(app.screen, Leaving))
+        await pilot.press(way)
+        host.alive = False
+        await until(pilot, lambda: app._exit)
+    assert read_by and threading.main_thread() not in read_by
+
+
+async def test_what_came_to_its_end_before_it_was_suspended_is_handed_to_nobody(
+    app: TlTui, present: Log, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    everything = logs.events()
+    begun = logs.until("EpochFinished", 7, everything)
+    folder = present(begun)
+    monkeypatch.setattr(process, "detach", lambda _: pytest.fail("nothing is left to do"))
+    async with app.run_test(size=(80, 24)) as pilot:
+        host = app.hosting.host = Host(folder)  # type: ignore[assignment]
+        await opened(pilot, app, folder)
+        await pilot.press("d")
+        await until(pilot, lambda: isinstance(app.screen, Leaving))
+        logs.write(folder, everything[len(begun) :])
+        host.alive = False
+        await until(pilot, lambda: app._exit)
+    assert app.hosting.detached is None
 
 
 async def test_detaching_need_not_be_waited_for(app: TlTui, present: Log, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -1177,15 +1219,24 @@ async def test_at_the_start_the_latest_is_told_where_it_was_interrupted(app: TlT
 
 
 async def test_what_goes_on_here_after_all_is_followed_though_another_was_on_screen(
-    app: TlTui, present: Log, tmp_path: Path
+    app: TlTui, present: Log, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     everything = logs.events()
     begun = logs.until("EpochFinished", 1, everything)
     folder, other = present(begun), logs.write(tmp_path / "other", everything)
+    suspended, again = Host(folder), Host(folder)
+    suspended.alive = False
+
+    def refuse(_folder: Path) -> int:
+        raise OSError("no process can be started")
+
+    monkeypatch.setattr(process, "detach", refuse)
+    monkeypatch.setattr(thread, "resume", lambda *_given: again)
     async with app.run_test(size=(80, 24)) as pilot:
         await opened(pilot, app, other)
-        app.turn_to(folder)  # as leaving does, before what trains is handed over, which may fail
-        app.post_message(HostStarted(Host(folder)))  # type: ignore[arg-type]
+        app.hosting.host = suspended  # type: ignore[assignment]
+        app.leave("suspend")
+        await until(pilot, lambda: app.hosting.host is again)  # type: ignore[comparison-overlap]
         logs.write(folder, everything[len(begun) :])
         await until(pilot, lambda: app.folder == folder and app.state.end == "finished")
 

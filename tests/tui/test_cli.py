@@ -82,7 +82,7 @@ def test_run_and_every_way_to_read_it(
     read = json.loads(capsys.readouterr().out)
     assert read["experiment"] == folder.name
     none = dict.fromkeys(("test", "val_copies", "test_copies", "val_conflicts", "test_conflicts"), 0)
-    assert read["data"] == {"train": 12, "val": 8, "classes": ["cold", "warm"]} | none
+    assert read["data"] == {"train": 12, "val": 8, "classes": ["cold", "warm"], "folds": None} | none
     assert [run["strategy"] for run in read["runs"]] == ["tuned", "extracted"]
     assert {run["state"] for run in read["runs"]} == {"finished"}
     assert all(0 <= run["val_accuracy"] <= 1 for run in read["runs"])

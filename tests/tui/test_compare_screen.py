@@ -7,6 +7,7 @@ import json
 import re
 import shutil
 import threading
+import time
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -22,14 +23,17 @@ from engine.comparison.predictions import cross_entropies, read
 from engine.comparison.rows import compare as compare_rows
 from engine.history.experiment_state import read_state
 from engine.logs import events as ev
+from engine.logs.events import AnyEvent
 from engine.specs.spec import Experiment, changed
 from engine.specs.strategy import changed_strategy
+from engine.states.state import ExperimentState
 from tests.tui import logs, predicted
 from tests.tui.conftest import NAME, idle, opened, text_of, until
 from tui.app import TlTui
 from tui.drawing.theme import BLUE, COLOURS, CURSOR, GREEN, GREY, ROSE, rgb
 from tui.errors import app_log
-from tui.messages import CompareFailed, ComparisonMade
+from tui.messages import CompareFailed, ComparisonMade, ComparisonStands
+from tui.screens import compare as compare_screen
 from tui.screens.compare import CompareScreen
 from tui.screens.live import LiveScreen
 from tui.screens.runs import RunsScreen
@@ -114,7 +118,7 @@ async def test_a_comparison_that_comes_too_late_is_not_shown_for_another_experim
 ) -> None:
     begun, loaded, made = threading.Event(), threading.Event(), threading.Event()
 
-    def slow(*given: Any) -> ComparisonMade | CompareFailed:
+    def slow(*given: Any) -> ComparisonMade | CompareFailed | ComparisonStands:
         begun.set()
         loaded.wait(30)
         try:
@@ -135,6 +139,166 @@ async def test_a_comparison_that_comes_too_late_is_not_shown_for_another_experim
         assert await asyncio.to_thread(made.wait, 30)
         await pilot.pause(0.2)
         assert screen.compared is None and "resnet18" not in text_of(app)
+
+
+class Gate:
+    """Lets a comparison begin, and go on as often as it is opened; counts them."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.begun, self.ended, self.most = 0, 0, 0
+        self._may_go_on = threading.Semaphore(0)
+        monkeypatch.setattr(comparing, "compare_all", self._slow)
+
+    def open(self) -> None:
+        self._may_go_on.release()
+
+    def _slow(self, *given: Any) -> ComparisonMade | CompareFailed | ComparisonStands:
+        self.begun += 1
+        self.most = max(self.most, self.begun - self.ended)
+        self._may_go_on.acquire(timeout=30)
+        self.ended += 1
+        return compare_all(*given)
+
+
+class Counter:
+    """Counts the calls of a function of the module that compares."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch, name: str) -> None:
+        self.calls, self._counted = 0, getattr(comparing, name)
+        monkeypatch.setattr(comparing, name, self._count)
+
+    def _count(self, *given: Any) -> Any:
+        self.calls += 1
+        return self._counted(*given)
+
+
+def epochs(state: ExperimentState) -> int:
+    return sum(len(run.epochs) for run in state.runs)
+
+
+def epochs_shown(screen: CompareScreen) -> int | None:
+    return None if screen.compared is None else sum(len(one.run.epochs) for one in screen.compared.runs)
+
+
+async def test_epochs_that_come_faster_than_they_are_compared_are_compared_one_after_the_other(
+    app: TlTui, present: Callable[[list[AnyEvent]], Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(compare_screen, "REST", 0.0)
+    told = logs.events(logs.two_strategies(6))
+    at = [number for number, event in enumerate(told, 1) if isinstance(event, ev.EpochFinished)]
+    folder, gate = present(told[: at[0]]), Gate(monkeypatch)
+    async with app.run_test(size=(80, 24)) as pilot:
+        app.open_experiment(folder, "compare")
+        await until(pilot, lambda: gate.begun == 1 and epochs(app.state) == 1)
+        screen = app.screen
+        assert isinstance(screen, CompareScreen)
+        for number in range(1, 4):
+            present(told[at[number - 1] : at[number]])
+            await until(pilot, lambda number=number: epochs(app.state) == number + 1)
+        assert gate.begun == 1 and "Comparing …" in text_of(app)
+        gate.open()
+        await until(pilot, lambda: epochs_shown(screen) == 1 and gate.begun == 2)
+        assert "resnet18-finetune" in text_of(app), "older than what is asked for by now, but a comparison"
+        gate.open()
+        await until(pilot, lambda: epochs_shown(screen) == 4)
+        await idle(pilot)
+        assert gate.begun == 2 and gate.most == 1
+
+
+async def test_comparing_rests_while_something_trains_and_not_at_its_end(
+    app: TlTui, present: Callable[[list[AnyEvent]], Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    told = logs.events(logs.two_strategies(6))
+    at = [len(logs.until("EpochFinished", number, told)) for number in (1, 2, 3)]
+    folder = present(told[: at[0]])
+    monkeypatch.setattr(compare_screen, "REST", 1.5)
+    async with app.run_test(size=(80, 24)) as pilot:
+        app.open_experiment(folder, "compare")
+        await until(pilot, lambda: isinstance(app.screen, CompareScreen) and epochs_shown(app.screen) == 1)
+        screen = app.screen
+        assert isinstance(screen, CompareScreen)
+        rested = screen._rests_until
+        monkeypatch.setattr(compare_screen, "REST", 1000)
+        present(told[at[0] : at[1]])
+        await until(pilot, lambda: epochs_shown(screen) == 2)
+        assert time.monotonic() > rested
+        present(told[at[1] : at[2]])
+        await until(pilot, lambda: epochs(app.state) == 3)
+        await idle(pilot)
+        assert epochs_shown(screen) == 2
+        present(told[at[2] :])
+        await until(pilot, lambda: epochs_shown(screen) == 12)
+
+
+@pytest.mark.parametrize("comes_back", [False, True], ids=["seen", "at the next visit"])
+async def test_marked_experiments_are_followed_and_the_same_is_not_compared_again(
+    app: TlTui, folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, comes_back: bool
+) -> None:
+    monkeypatch.setattr(compare_screen, "LOOK_EVERY", 1000 if comes_back else 0.05)
+    told = logs.events(logs.two_strategies(6))
+    begin = len(logs.until("EpochFinished", 2, told))
+    other = logs.write(tmp_path / "other", told[:begin])
+    looks, made = Counter(monkeypatch, "sources_of"), Counter(monkeypatch, "compare")
+    async with app.run_test(size=(80, 24)) as pilot:
+        screen = await compare(pilot, app, folder)
+        app.mark(folder, None)
+        app.mark(other, None)
+        await until(pilot, lambda: epochs_shown(screen) == 36 + 2)
+        await idle(pilot)
+        before = looks.calls, made.calls
+        if comes_back:
+            await pilot.press("2", "3")
+        await until(pilot, lambda: looks.calls > before[0] + (0 if comes_back else 2))
+        await idle(pilot)
+        assert made.calls == before[1]
+        if comes_back:
+            await pilot.press("2")
+        logs.write(other, told[begin:])
+        if comes_back:
+            await pilot.press("3")
+        await until(pilot, lambda: epochs_shown(screen) == 36 + 12)
+        assert screen.compared is not None
+        assert {row.state for row in screen.compared.comparison.runs} == {"finished"}
+
+
+async def test_what_was_asked_for_of_one_experiment_does_not_open_of_those_that_are_marked_next(
+    app: TlTui, folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    other, gate = logs.write(tmp_path / "other", logs.events()), Gate(monkeypatch)
+    async with app.run_test(size=(80, 24)) as pilot:
+        app.open_experiment(folder, "compare")
+        await until(pilot, lambda: gate.begun == 1 and app.state.end is not None)
+        screen = app.screen
+        assert isinstance(screen, CompareScreen)
+        await pilot.press("t")
+        app.mark(other, None)
+        for _ in range(3):
+            gate.open()
+        await until(pilot, lambda: screen.compared is not None and screen.compared.runs[0].source.folder == other)
+        assert screen.view == "table"
+
+
+async def test_the_details_of_a_line_that_is_still_compared_open_when_it_is(
+    app: TlTui, folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """At the first visit, and where another view than the table had the focus."""
+    other = logs.write(tmp_path / "other", logs.events())
+    async with app.run_test(size=(80, 24)) as pilot:
+        app.call_later(app.action_go, "compare")
+        await until(pilot, lambda: "Nothing to compare" in text_of(app))
+        await pilot.press("enter")
+        assert isinstance(app.screen, CompareScreen) and app.screen.wanted is None, "nothing is being compared"
+        for one in (folder, other):
+            gate = Gate(monkeypatch)
+            app.open_experiment(one, "compare")
+            await until(pilot, lambda gate=gate, one=one: gate.begun and app.folder == one and bool(app.state.end))
+            await pilot.press("enter")
+            for _ in range(3):
+                gate.open()
+            screen = app.screen
+            assert isinstance(screen, CompareScreen)
+            await until(pilot, lambda screen=screen: screen.view == "detail")
+            await pilot.press("escape", "t")
 
 
 async def test_strategies_and_runs_that_differ_at_the_end_are_told_apart(app: TlTui, tmp_path: Path) -> None:
@@ -350,7 +514,7 @@ async def test_an_answer_to_what_was_asked_before_is_not_shown(app: TlTui, folde
     async with app.run_test(size=(80, 24)) as pilot:
         screen = await compare(pilot, app, folder)
         late = compare_all(app.state, folder, {}, None)
-        late.asked = screen._seen
+        late.asked = screen._asked
         app.forget(folder)
         await pilot.pause()
         screen.post_message(late)
@@ -383,6 +547,25 @@ async def test_no_image_of_one_experiment_stands_under_the_names_of_another(
         assert app.clipboard == ""
         reads.set()
         await until(pilot, lambda: "not saved, or damaged" in text_of(app))
+
+
+@pytest.mark.parametrize("height", [24, 40])
+async def test_that_there_is_no_result_is_said_once_with_the_reason(
+    app: TlTui, present: Callable[[list[AnyEvent]], Path], height: int
+) -> None:
+    told = logs.events(logs.two_strategies(2))
+    begun = logs.until("RunStarted", 1, told)
+    folder = present(begun)
+    async with app.run_test(size=(80, height)) as pilot:
+        await opened(pilot, app, folder, "compare")
+        screen = app.screen
+        assert isinstance(screen, CompareScreen)
+        lines = [line.strip() for line in text_of(app).splitlines()]
+        assert [line for line in lines if "result" in line] == ["No run has a result · still training"]
+        assert lines[3 if height == 24 else 4].startswith("not equal: ")
+        present([ev.ExperimentFinished(end="failed", error="the disk [b]is full")])
+        await until(pilot, lambda: "the disk [b]is full" in text_of(app))
+        assert text_of(app).count("No run has a result") == 1 and "still training" not in text_of(app)
 
 
 async def test_the_verdict_and_what_differs_are_whole_in_a_window_and_above_the_table_where_there_is_room(

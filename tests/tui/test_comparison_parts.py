@@ -177,7 +177,7 @@ def test_there_is_one_interval_of_one_accuracy(comparison: Comparison) -> None:
         low, high = accuracy_interval(accuracy, 30)
         values = {"fold": number, "val_accuracy": accuracy, "val_accuracy_low": low, "val_accuracy_high": high}
         folds.append(msgspec.structs.replace(comparison.runs[0], **values))
-    folded = msgspec.structs.replace(some(comparison, *folds), data=DataCounts(120, 30, ("ants", "bees")))
+    folded = msgspec.structs.replace(some(comparison, *folds), data=DataCounts(120, 30, ("ants", "bees"), folds=5))
     (told,) = strategy_means(folded)
     (mark,) = cost_plot.marks(folded, "time")
     assert (told.low, told.high) == (mark.low, mark.high) == accuracy_interval(143 / 150, 150)

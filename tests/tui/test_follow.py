@@ -2,19 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
 
+from engine.history import experiment_state
 from engine.history.experiment_state import read_state
+from engine.history.summaries import summary
 from engine.logs import events as ev
 from engine.logs.folder import EVENTS
 from engine.logs.log import LineReader
+from engine.states.replay import replay
+from engine.states.state import ExperimentState
 from tests.tui import logs
 from tui.messages import StateRead
 from tui.work import follow
+from tui.work.previewing import accuracy_curves
 
 EVENTS_OF_TWO = logs.events()
 
@@ -30,6 +35,10 @@ def test_states_come_when_something_changed(tmp_path: Path) -> None:
     assert [message.state.end for message in states] == ["finished"]  # nothing more though it looked again
 
 
+def validating(run: str, step: int) -> ev.Progress:
+    return ev.Progress(run=run, stage="validating", step=step, steps=9, elapsed=3600)
+
+
 def test_what_only_moves_a_number_waits_for_its_turn(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(follow, "PROGRESS_SECONDS", 3600)
     begun = logs.until("EpochFinished", 2, EVENTS_OF_TWO)
@@ -37,13 +46,13 @@ def test_what_only_moves_a_number_waits_for_its_turn(tmp_path: Path, monkeypatch
     looks = iter(range(100))
     states = follow.follow(tmp_path, lambda: next(looks) > 20, lambda: True, poll=0)
     run = next(states).state.runs[0].run
-    logs.write(tmp_path, [ev.Progress(run=run, stage="training", step=step, steps=9) for step in (1, 2)])
+    logs.write(tmp_path, [validating(run, step) for step in (1, 2)])
     assert list(states) == []
 
     looks = iter(range(100))
     states = follow.follow(tmp_path, lambda: next(looks) > 20, lambda: True, poll=0)
     next(states)
-    logs.write(tmp_path, [ev.Progress(run=run, stage="training", step=3, steps=9), ev.Warned(message="news")])
+    logs.write(tmp_path, [validating(run, 3), ev.Warned(message="news")])
     (message,) = states
     assert message.state.warnings[-1].message == "news"
     progress = message.state.run(run).progress
@@ -161,3 +170,44 @@ def test_a_newer_state_replaces_an_unread_one(tmp_path: Path) -> None:
     state = read_state(tmp_path)
     assert StateRead(tmp_path, state).can_replace(StateRead(tmp_path, state))
     assert not StateRead(tmp_path, state).can_replace(StateRead(tmp_path / "other", state))
+
+
+def test_of_much_progress_only_the_last_is_replayed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    replayed: list[ev.AnyEvent] = []
+    monkeypatch.setattr(follow, "replay", lambda events, state: replayed.extend(events) or replay(events, state))
+    begun = logs.until("Progress", 8, EVENTS_OF_TWO)
+    logs.write(tmp_path, [*begun, *[begun[-1]] * 1000])
+    looks = iter(range(100))
+    (message,) = follow.follow(tmp_path, lambda: next(looks) > 5, lambda: True, poll=0)
+    assert message.state == replay(begun)
+    assert len(replayed) < len(begun)
+
+
+def test_a_preview_reads_of_a_running_experiment_what_the_list_has_not(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(experiment_state, "is_being_written", lambda _: True)
+    begun, more = (logs.until("EpochFinished", number, EVENTS_OF_TWO) for number in (2, 3))
+    summary(logs.write(tmp_path, begun))
+    logs.spoil_the_first_line(tmp_path)
+    logs.write(tmp_path, more[len(begun) :])
+    curves = accuracy_curves(tmp_path)
+    assert curves is not None and len(curves.series[0].points) == 3
+
+
+def test_progress_that_was_read_before_the_disk_failed_comes_with_what_was_before_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    begun = logs.until("Progress", 8, EVENTS_OF_TWO)
+    logs.write(tmp_path, begun)
+    stream, fails = LineReader.stream, iter([True])
+
+    def fails_once(reader: LineReader[ev.AnyEvent]) -> Iterator[ev.AnyEvent]:
+        yield from stream(reader)
+        if next(fails, False):
+            raise OSError
+
+    monkeypatch.setattr(LineReader, "stream", fails_once)
+    looks = iter(range(100))
+    states = follow.follow(tmp_path, lambda: next(looks) > 5, lambda: True, poll=0)
+    assert [message.state for message in states] == [ExperimentState(), replay(begun)]

@@ -85,10 +85,29 @@ def test_logs_of_earlier_experiments_are_read_again_only_where_something_changed
     logs.write(tmp_path / "a", logs.events())
     first = earlier(tmp_path)
     assert [one.name for one in first.summaries] == ["a"] and len(first.costs) == 2
-    assert earlier(tmp_path) is first
+    assert earlier(tmp_path).costs is first.costs
     logs.write(tmp_path / "b", logs.events())
     second = earlier(tmp_path)
     assert len(second.summaries) == 2 and len(second.costs) == 4
     assert second.costs[0].data.path
     is_empty = True  # the cache was emptied: what it held is not found again
     assert not earlier(tmp_path).costs[0].data.path
+
+
+def test_a_running_experiment_tells_more_once_a_run_has_finished(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """Its log grows all the time, and no other is read again for that; what it has reached is known at once."""
+    monkeypatch.setattr("engine.history.experiment_state.is_being_written", lambda _: True)
+    earlier, everything = earlier_reader(), logs.events()
+    logs.write(tmp_path / "a", everything)
+    parts = [logs.until("EpochFinished", 2, everything), logs.until("EpochFinished", 3, everything)]
+    parts += [logs.until("RunFinished", 1, everything), everything]
+    found, written = [], 0
+    for part in parts:
+        logs.write(tmp_path / "b", part[written:])
+        written = len(part)
+        found.append(earlier(tmp_path))
+    assert found[0].costs is found[1].costs
+    assert found[0].summaries[0].reached != found[1].summaries[0].reached
+    assert [len(one.costs) for one in found] == [2, 2, 3, 4]

@@ -146,14 +146,26 @@ async def test_leaving_in_the_middle_ends_the_work(
     assert begun == [SMALL], "the next backbone was not begun"
 
 
-async def test_it_can_be_opened_again(images: Path) -> None:
+async def test_it_can_be_opened_again(images: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    begun: list[tuple[str, ...]] = []
+
+    def rank(_data: object, backbones: tuple[str, ...], *_rest: str) -> Iterator[WorkDone | Ranked]:
+        begun.append(backbones)
+        while len(begun) == 1:  # until it is left
+            yield WorkDone("extracting")
+            time.sleep(0.01)
+        yield from (made_up(backbone, 0.1) for backbone in backbones)
+
+    monkeypatch.setattr("engine.ranking.rank", rank)
     app = app_on(images)
     async with app.run_test(size=SIZES[0]) as pilot:
         await opened(pilot, app)
+        await until(pilot, lambda: "extracting" in text_of(app))
         await pilot.press("escape")
         window = await opened(pilot, app)
         await over(pilot, app)
         assert len(window.listing.done) == 2
+        assert begun == [(SMALL, OTHER)] * 2
 
 
 def test_what_was_left_before_its_turn_does_nothing(images: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -170,9 +182,10 @@ async def test_data_that_cannot_be_used_are_not_ranked(images: Path) -> None:
         await settled(pilot)
         await pilot.press("r")
         assert app.screen is app.setup and "the data cannot be used" in text_of(app)
-    app = app_on(images)
-    async with app.run_test(size=SIZES[0]) as pilot:
+        await pilot.press("slash")
+        await typed(pilot, str(images))
         await settled(pilot)
+        await pilot.press("escape")
         shutil.rmtree(images)
         await pilot.press("r")
         await over(pilot, app)

@@ -27,7 +27,7 @@ from engine.logs.folder import NOTE
 from engine.logs.log import EventLog
 from engine.specs.spec import changed
 from engine.states.state import ExperimentState
-from engine.units import percent_range
+from engine.units import duration, percent_range
 from tests.tui import logs
 from tests.tui.conftest import NoSetup, idle, text_of, until
 from tui.app import TlTui
@@ -342,6 +342,49 @@ async def test_what_others_begin_and_go_on_with_appears_by_itself(monkeypatch: p
             await until(pilot, lambda: not (folder / NOTE).exists() and "last" not in text_of(app))
 
 
+@pytest.mark.parametrize(("cursor", "scrolled"), [(14, 35), (0, 22)], ids=["in sight", "scrolled away from"])
+async def test_a_list_stays_where_it_is_scrolled_to_while_something_trains_or_begins(
+    monkeypatch: pytest.MonkeyPatch, cursor: int, scrolled: int
+) -> None:
+    monkeypatch.setattr(runs, "READ_EVERY", 1000)
+    told = logs.events()
+    begun, later = logs.until("EpochFinished", 2, told), logs.until("EpochFinished", 5, told)
+    for number in range(30):
+        logs.write(OUT / f"a-20261121-1200{number:02}", told)
+    folder = OUT / "b-20261122-120000"
+    folder.mkdir()
+    app = App()
+
+    def in_sight() -> list[str]:
+        return [line[:78].rstrip() for line in text_of(app).splitlines()[2:-3]]  # not the scrollbar
+
+    with EventLog(folder):
+        logs.write(folder, begun)
+        async with app.run_test(size=SIZES[0]) as pilot:
+            await opened(pilot)
+            table = app.runs.table
+            table.move_cursor(row=cursor)
+            await pilot.pause()
+            table.scroll_to(y=scrolled, animate=False)
+            await until(pilot, lambda: table.scroll_offset.y == scrolled)
+            seen, current, drawings = in_sight(), table.current, list[bool]()
+            assert current is not None
+            clear = table.clear
+            monkeypatch.setattr(table, "clear", lambda **how: drawings.append(True) or clear(**how))
+            logs.write(folder, later[len(begun) :])
+            app.runs.action_refresh()
+            await until(pilot, lambda: app.runs.known[0].seconds == later[-1].elapsed)
+            await idle(pilot)
+            assert not drawings and duration(later[-1].elapsed) in table.get_row_at(0)[-1].plain
+            assert in_sight() == seen and table.current is not None and table.current.folder == current.folder
+            logs.write(OUT / "c-20261123-120000", told)
+            app.runs.action_refresh()
+            await until(pilot, lambda: len(table.summaries) == 32)
+            await idle(pilot)
+            await until(pilot, lambda: table.scroll_offset.y > scrolled)
+            assert in_sight() == seen and table.current.folder == current.folder
+
+
 async def test_every_key_of_runs_is_explained() -> None:
     write_all()
     app = App()
@@ -579,12 +622,28 @@ def test_a_preview_says_once_what_strategies_have_alike() -> None:
     two = logs.two_strategies()
     one = Summary(OUT / "a", "a", began=logs.BEGAN, spec=two, reached={"x": (0.9, 0.9), "y": ()})
     said = preview([one], one, 80, 2026).plain
-    assert "● x  90.0 %  90.0 90.0" in said and "● y       –" in said
+    assert "● x  90.0 ± 0.0 %  90.0 90.0" in said and "● y             –" in said
     assert re.search(r"^batch size +16 +32 *$", said, re.MULTILINE)
     assert said.count("epochs") == 1 and "both      epochs 12 · optimizer SGD · momentum 0.9" in said
     alone = msgspec.structs.replace(one, spec=changed(two, strategies=two.strategies[:1]))
     said = preview([alone], alone, 80, 2026).plain
     assert "settings  " in said and "batch size 16" in said and "both" not in said
+
+
+async def test_a_key_that_shows_another_experiment_lays_nothing_out_anew(monkeypatch: pytest.MonkeyPatch) -> None:
+    write_all()
+    app = App()
+    async with app.run_test(size=WITH_PREVIEW[0]) as pilot:
+        await opened(pilot)
+        await until(pilot, lambda: "val accuracy  ━" in text_of(app))
+        layouts = list[bool]()
+        refresh = app.runs._refresh_layout
+        monkeypatch.setattr(app.runs, "_refresh_layout", lambda *given: layouts.append(True) or refresh(*given))
+        await pilot.press("down")
+        await pilot.pause()
+        assert "─runs/b-20261122-120000─" in text_of(app) and "val accuracy  ━" not in text_of(app)
+        await until(pilot, lambda: "val accuracy  ━" in text_of(app))
+        assert not layouts
 
 
 async def test_no_key_waits_for_the_curves_of_a_preview(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -99,6 +99,13 @@ def was_checked(screen: SetupScreen) -> bool:
     return found is not None and found.report is not None and found.report.duplicates is not None
 
 
+async def at_every_size(pilot: Keys, condition: Callable[[], bool]) -> None:
+    """Waits until it holds in a window of each of :data:`SIZES`."""
+    for size in SIZES:
+        await pilot.resize_terminal(*size)
+        await until(pilot, condition)
+
+
 async def typed(pilot: Keys, text: str) -> None:
     """Replaces the text of the focused field by a pasted one."""
     await pilot.press("end", "ctrl+u")
@@ -319,21 +326,23 @@ async def test_digits_type_in_a_field_and_change_modes_elsewhere(images: DataSou
     assert app.started[0].seeds == (4, 2)
 
 
-@pytest.mark.parametrize("way", ["ctrl+r", "button"])
-async def test_a_start_leaves_the_field_so_that_digits_change_modes(images: DataSource, way: str) -> None:
+async def test_a_start_leaves_the_field_so_that_digits_change_modes(images: DataSource) -> None:
     app = App(images)
     async with app.run_test(size=SIZES[0]) as pilot:
         await settled(pilot)
-        await app.setup.action_edit()
-        if way == "button":
-            app.setup.query_one("#start", Button).focus()
         before = app.setup.form.strategy
-        await pilot.press("enter" if way == "button" else way, "4")
-        await until(pilot, lambda: app.current_mode == "runs")
-        await pilot.press("1")
-        await until(pilot, lambda: app.current_mode == "setup")
-        assert app.focused is app.setup.strategies
-        assert app.setup.form.strategy == before == app.started[0].strategies[0]
+        for start in ("ctrl+r", "enter"):
+            await app.setup.action_edit()
+            assert isinstance(app.focused, Input)
+            if start == "enter":
+                app.setup.query_one("#start", Button).focus()
+            await pilot.press(start, "4")
+            await until(pilot, lambda: app.current_mode == "runs")
+            await pilot.press("1")
+            await until(pilot, lambda: app.current_mode == "setup")
+            assert app.focused is app.setup.strategies
+            assert app.setup.form.strategy == before == app.started[-1].strategies[0]
+        assert len(app.started) == 2
 
 
 async def test_what_holds_for_every_run_is_checked(images: DataSource) -> None:
@@ -516,9 +525,8 @@ async def test_a_start_that_takes_a_while_is_told_and_happens_once(
             assert len(asked) == times
 
 
-@pytest.mark.parametrize("start", ["ctrl+r", "enter"])
 async def test_keys_behind_the_one_that_starts_change_nothing_of_what_was_asked_and_those_before_it_do(
-    images: DataSource, monkeypatch: pytest.MonkeyPatch, start: str
+    images: DataSource, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     looked = threading.Event()
     asked: list[Experiment] = []
@@ -535,13 +543,17 @@ async def test_keys_behind_the_one_that_starts_change_nothing_of_what_was_asked_
         await settled(pilot)
         setup = app.setup
         before = [strategy.name for strategy in setup.strategies.chosen]
-        await post(pilot, " ", start, "down", " ", "delete", "right", "9")
-        await until(pilot, lambda: bool(asked))
-        assert [strategy.name for strategy in asked[0].strategies] == before[1:]
-        assert app.current_mode == "live" and setup.asked() == asked[0]
-        looked.set()
-        await until(pilot, lambda: isinstance(app.screen, Reading))
-        assert app.screen_stack[0] is setup and setup.asked() == asked[0]
+        for start in ("ctrl+r", "enter"):
+            asked.clear()
+            looked.clear()
+            await post(pilot, " ", start, "down", " ", "delete", "right", "9")
+            await until(pilot, lambda: bool(asked))
+            assert [strategy.name for strategy in asked[0].strategies] == before[1:]
+            assert app.current_mode == "live" and setup.asked() == asked[0]
+            looked.set()
+            await until(pilot, lambda: isinstance(app.screen, Reading))
+            assert app.screen_stack[0] is setup and setup.asked() == asked[0]
+            await pilot.press("escape", "space")  # ticks again what was not asked for
 
 
 async def test_what_is_typed_right_before_a_start_is_in_it_and_what_is_typed_behind_it_is_not(
@@ -1100,9 +1112,8 @@ async def test_what_is_said_below_is_of_now(images: DataSource, monkeypatch: pyt
         await until(pilot, lambda: "2 runs · ctrl+r starts" in text_of(app))
 
 
-@pytest.mark.parametrize("size", [*SIZES, (60, 16)])
 async def test_how_long_it_will_take_is_told_beside_the_start(
-    images: DataSource, home: Path, size: tuple[int, int], monkeypatch: pytest.MonkeyPatch
+    images: DataSource, home: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     processor = Device("cpu", "a processor", 2**34)
     monkeypatch.setattr("tui.work.foretelling.devices_here", lambda: [processor])
@@ -1113,20 +1124,26 @@ async def test_how_long_it_will_take_is_told_beside_the_start(
     data = DataSource(path=there.path)
     logs.write(folder, known_costs.log(tuned, images=there, device=processor, data=data))
     app = App(images)
-    async with app.run_test(size=size) as pilot:
-        await until(pilot, lambda: "2 runs · at least " in text_of(app))
-        start = " ".join(text_of(app).splitlines()[-2].split())
-        said = "Start 2 runs · at least 9 s · ctrl+r starts · no earlier runs of mobilenetv3-extract"
-        assert start == said or (size[0] < 100 and said.startswith(start.removesuffix("…")))
-        assert "ctrl+r starts" in start  # also where not all of it has room
+    async with app.run_test() as pilot:
+        for size in (*SIZES, (60, 16)):
+            await pilot.resize_terminal(*size)
+            await until(pilot, lambda: "2 runs · at least " in text_of(app))
+            start = " ".join(text_of(app).splitlines()[-2].split())
+            said = "Start 2 runs · at least 9 s · ctrl+r starts · no earlier runs of mobilenetv3-extract"
+            assert start == said or (size[0] < 100 and said.startswith(start.removesuffix("…")))
+            assert "ctrl+r starts" in start  # also where not all of it has room
         later = known_costs.log(extracted, images=there, device=processor, data=data)
         logs.write(home / "runs" / "ants-bees-20261122-130000", later)
         await pilot.press("4", "1")  # whoever comes back has perhaps trained something
-        await until(pilot, lambda: "2 runs · about 18 s · ctrl+r starts" in text_of(app))
-        if size[1] >= ROOMY:
-            said = " ".join(text_of(app).split())
-            assert "resnet18-finetune 5 5 9 s 50.0 %" in said and "mobilenetv3-extract 5 5 9 s 50.0 %" in said
+        for size in (*SIZES, (60, 16)):
+            await pilot.resize_terminal(*size)
+            await until(pilot, lambda: "2 runs · about 18 s · ctrl+r starts" in text_of(app))
+            if size[1] >= ROOMY:
+                said = " ".join(text_of(app).split())
+                assert "resnet18-finetune 5 5 9 s 50.0 %" in said and "mobilenetv3-extract 5 5 9 s 50.0 %" in said
         await pilot.press("space")
-        await until(pilot, lambda: "1 run · about 9 s · ctrl+r starts" in text_of(app))
-        if size[1] >= ROOMY:
-            assert "resnet18-finetune 5 5 9 s" not in " ".join(text_of(app).split())
+        for size in (*SIZES, (60, 16)):
+            await pilot.resize_terminal(*size)
+            await until(pilot, lambda: "1 run · about 9 s · ctrl+r starts" in text_of(app))
+            if size[1] >= ROOMY:
+                assert "resnet18-finetune 5 5 9 s" not in " ".join(text_of(app).split())

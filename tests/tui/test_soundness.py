@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from msgspec.structs import replace
+from rich.cells import cell_len
 
 from engine.data.check import DataReport, ImageFacts
 from engine.data.dataset import Unreadable
@@ -12,6 +13,7 @@ from engine.data.proposal import Proposal
 from engine.logs.events import Leak
 from engine.specs.spec import DataSource
 from tui.drawing.theme import LEVELS
+from tui.screens.copies import PairList
 from tui.words.soundness import alarms, soundness
 
 
@@ -53,3 +55,14 @@ def test_one_image_is_told_as_one() -> None:
     said = soundness(found, DataSource(), checking=None).plain
     assert "! 1 image cannot be read\n" in said
     assert "· 1 similar pair within a part\n" in said
+
+
+def test_names_of_pairs_stand_below_each_other_however_wide_their_letters_are() -> None:
+    names = ("short", "三個種子", "三個種子" * 9, "e\u0301" * 40)
+    pairs = [
+        Pair(Picture(f"/d/{name}.png", "train", "ants"), Picture("/d/copy.png", "train", "ants"), exact=True)
+        for name in names
+    ]
+    lines = [PairList(pairs).line(number, 60).plain for number in range(len(pairs))]
+    assert {cell_len(line[: line.index(" = ")]) for line in lines} == {14 + 21}
+    assert all(cell_len(line) <= 60 for line in lines)

@@ -2,21 +2,21 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, ClassVar, Literal
+from time import monotonic
+from typing import TYPE_CHECKING, ClassVar, Literal, NamedTuple
 
 from textual import on, work
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.widgets import Static
-from textual.worker import get_current_worker
 
 from engine.comparison.rows import part_compared
-from engine.states.state import ExperimentState, condition
+from engine.states.state import ExperimentState
 from engine.text import shown
-from tui.compared import Compared, places_in
+from tui.compared import Compared, places_in, standing
 from tui.errors import unexpected
 from tui.host import app_of
-from tui.messages import CompareFailed, ComparisonMade
+from tui.messages import CompareFailed, ComparisonMade, ComparisonStands
 from tui.screens.frame import Mode
 from tui.widgets.comparison_table import ComparisonTable
 from tui.widgets.confusion import ConfusionView
@@ -26,6 +26,7 @@ from tui.widgets.dialogs import Reading
 from tui.widgets.mistakes import MistakesView
 from tui.widgets.table_view import TableView
 from tui.widgets.view import View
+from tui.work.latest import Latest
 from tui.work.loading import load_for_comparing
 
 if TYPE_CHECKING:
@@ -36,6 +37,34 @@ if TYPE_CHECKING:
 EMPTY = "Nothing to compare: press 1 to start a comparison, or 4 to open an earlier one."
 COMPARING = "Comparing …"
 ViewName = Literal["table", "detail", "confusion", "mistakes", "cost"]
+REST = 2.5
+"""Seconds between two comparisons while something trains, at least: they take the processor from it."""
+LOOK_EVERY = 3.0
+"""Seconds after which the logs of marked experiments that are not over are looked at again."""
+
+
+class CompareQuery(NamedTuple):
+    """What :func:`tui.work.comparing.compare_all` is given."""
+
+    state: ExperimentState
+    folder: Path | None
+    marks: Marks
+    positive: str | None
+    before: Compared | None
+
+
+def _answer(asked: CompareQuery) -> ComparisonMade | CompareFailed | ComparisonStands:
+    try:
+        load_for_comparing()  # scipy, for the first one
+        from tui.work.comparing import compare_all  # noqa: PLC0415
+
+        return compare_all(*asked)
+    except Exception as error:
+        return CompareFailed(f"Comparison failed: {unexpected(error)}")
+
+
+_comparing = Latest[CompareQuery, ComparisonMade | CompareFailed | ComparisonStands](_answer, "comparing")
+"""One thread, however often something else is to be compared."""
 
 
 class CompareScreen(Mode):
@@ -55,6 +84,8 @@ class CompareScreen(Mode):
             id="compare.positive",
             tooltip="swap the positive class",
         ),
+        # the table's own key, where that has no focus: while what it shows is being made
+        Binding("enter", "detail", "Open", id="compare.detail", tooltip="details of this strategy or run"),
         Binding("t", "cost", "Plot", id="compare.plot", tooltip="accuracy vs. time and memory"),
         Binding("d", "mistakes", "Images", id="compare.disagree", tooltip="compare two runs image by image"),
         Binding(
@@ -88,6 +119,10 @@ class CompareScreen(Mode):
         self.came_from: ViewName = "table"  # to the confusion matrix
         self.wanted: ViewName | Literal["words"] | None = None  # asked for while it was being compared
         self._seen: tuple[object, ...] | None = None
+        self._asked: CompareQuery | None = None  # the latest
+        self._is_comparing = False
+        self._is_due = False  # to be compared again, but later
+        self._began = self._rests_until = 0.0
 
     def compose(self) -> ComposeResult:
         """The table; beside it, not shown, what it opens."""
@@ -95,8 +130,20 @@ class CompareScreen(Mode):
         yield from self.views.values()
 
     def on_mount(self) -> None:
-        """Nothing is there yet."""
+        """Nothing is there yet; what is marked is looked at every few seconds."""
         self._turn_to("table")
+        self.set_interval(LOOK_EVERY, self._look_again)
+
+    def on_screen_resume(self) -> None:
+        """The logs of marked experiments may tell more than at the last visit."""
+        if self._seen is not None and app_of(self).marks:
+            self._compare()
+
+    def _look_again(self) -> None:
+        """Compares what marked experiments that are not over tell now; of the one that is open its states come."""
+        are_over = self.compared is None or all(one.source.state.end is not None for one in self.compared.runs)
+        if self.is_current and app_of(self).marks and not are_over:
+            self._compare()
 
     def on_resize(self) -> None:
         """What is around the table fits the window."""
@@ -105,25 +152,19 @@ class CompareScreen(Mode):
     def show(self, state: ExperimentState) -> None:
         """Compares again when a run began, finished an epoch, or ended, or when others were marked."""
         app = app_of(self)
-        marks = dict(app.marks)
-        chosen = app.folder, marks  # not the name, which a copied folder's experiment has too
-        seen = (
-            chosen,
-            app.positive,
-            [(run.run, condition(run, state), len(run.epochs), run.parameters_total) for run in state.runs],
-        )
+        chosen = app.folder, dict(app.marks)  # not the name, which a copied folder's experiment has too
+        seen = chosen, app.positive, [standing(run, state) for run in state.runs]
         if seen == self._seen:
             return
         if self._seen is not None and chosen != self._seen[0]:  # what was open is of other experiments
-            self.compared = None
+            self.compared, self.wanted = None, None
             self._turn_to("table")
         self._seen = seen
         if state.runs or app.marks:
-            if self.compared is None:
-                self.empty.update(COMPARING)
-            self._make(seen, state, app.folder, marks, app.positive)
+            self._compare()
         else:
             self.workers.cancel_group(self, "compare")
+            self._asked, self._is_comparing, self._is_due = None, False, False
             self.compared, self.wanted = None, None
             self.empty.update(EMPTY)
             self._turn_to("table")
@@ -138,27 +179,53 @@ class CompareScreen(Mode):
         first = told[0] if told else ExperimentState()
         return first if len(told) < 2 else ExperimentState(spec=first.spec, data=first.data, decoded=first.decoded)
 
-    @work(thread=True, exclusive=True, group="compare", exit_on_error=False)
-    def _make(
-        self, asked: object, state: ExperimentState, folder: Path | None, marks: Marks, positive: str | None
-    ) -> None:
-        # In a thread: it reads files, and the first comparison loads scipy.
-        worker = get_current_worker()
-        made: ComparisonMade | CompareFailed
-        try:
-            load_for_comparing()
-            from tui.work.comparing import compare_all  # noqa: PLC0415
+    def _compare(self) -> None:
+        """Compares as things are now, what else was chosen at once. Of the same as before one comparison is made after
+        the other, while something trains with rests: epochs may come faster than they can be compared.
+        """
+        app = app_of(self)
+        chosen = app.folder, dict(app.marks), app.positive
+        is_same = self._asked is not None and chosen == (self._asked.folder, self._asked.marks, self._asked.positive)
+        rest = self._rests_until - monotonic() if app.state.end is None else 0.0
+        if is_same and (self._is_comparing or rest > 0):
+            self._is_due = True
+            if not self._is_comparing:
+                self.set_timer(rest, self._compare_if_due)
+            return
+        self._asked = CompareQuery(app.state, *chosen, self.compared if is_same else None)
+        self._is_comparing, self._is_due, self._began = True, False, monotonic()
+        if self.compared is None:
+            self.empty.update(COMPARING)
+        self._make(self._asked)
 
-            made = compare_all(state, folder, marks, positive)
-        except Exception as error:
-            made = CompareFailed(f"Comparison failed: {unexpected(error)}")
+    def _compare_if_due(self) -> None:
+        if self._is_due:
+            self._compare()
+
+    @property
+    def _is_making(self) -> bool:
+        """Whether the first comparison of what is chosen is being made."""
+        return self.empty.content == COMPARING
+
+    @work(exclusive=True, group="compare", exit_on_error=False)
+    async def _make(self, asked: CompareQuery) -> None:
+        made = await _comparing.answer(asked)
         made.asked = asked
-        if not worker.is_cancelled:
-            self.post_message(made)
+        self.post_message(made)
+
+    def _is_answered(self, asked: object) -> bool:
+        """Whether this was asked for last, and not answered yet: then the next may be."""
+        if asked is not self._asked or not self._is_comparing:
+            return False
+        self._is_comparing = False
+        now = monotonic()
+        self._rests_until = now + max(REST, now - self._began)
+        self.call_later(self._compare_if_due)
+        return True
 
     @on(ComparisonMade)
     def _made(self, message: ComparisonMade) -> None:
-        if message.asked != self._seen:
+        if not self._is_answered(message.asked):
             return
         self.compared = message.compared
         self.show_header(app_of(self).state)
@@ -169,9 +236,13 @@ class CompareScreen(Mode):
         if wanted == "words" and self.is_current:
             self.action_words()
 
+    @on(ComparisonStands)
+    def _stands(self, message: ComparisonStands) -> None:
+        self._is_answered(message.asked)
+
     @on(CompareFailed)
     def _failed(self, message: CompareFailed) -> None:
-        if message.asked != self._seen:
+        if not self._is_answered(message.asked):
             return
         self.compared, self.wanted = None, None
         self.show_header(app_of(self).state)
@@ -203,7 +274,10 @@ class CompareScreen(Mode):
             self.refresh_bindings()
 
     @on(ComparisonTable.Opened)
-    def _opened(self) -> None:
+    def action_detail(self) -> None:
+        """Shows the details of what is under the table's cursor."""
+        if self.compared is None and not self._is_making:
+            return
         self._open("detail")
         self.detail.to_top()
 
@@ -282,10 +356,12 @@ class CompareScreen(Mode):
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
         """Keys of the table work where it is; what it opens, but of a line of it, also while it is being made."""
         del parameters
+        if action == "detail":
+            return self.view == "table" and (self.compared is not None or self._is_making)
         if action not in ("positive", "cost", "mistakes", "words", "confusion", "worst"):
             return True
         if self.view != "table" and (action, self.view) != ("confusion", "detail"):
             return False
         if self.compared is None:
-            return True if action not in ("positive", "worst") and self.empty.content == COMPARING else None
+            return True if action not in ("positive", "worst") and self._is_making else None
         return True if action != "positive" or self.compared.comparison.positive else None

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from pathlib import PurePath
 from typing import TYPE_CHECKING, ClassVar
 
+from rich.cells import set_cell_size
 from rich.text import Text
 from textual import on
 from textual.app import ComposeResult
@@ -48,7 +49,8 @@ class PairList(Listing):
         room = max(8, (width - SIGN_WIDTH - 3) // 2)
         names = [cut_in_the_middle(shown(PurePath(one.path).name), room) for one in (pair.first, pair.second)]
         return Text.assemble(
-            (f"{said:<{SIGN_WIDTH}}", rgb(colour)), f"{names[0]:<{room}} {'=' if pair.exact else '≈'} {names[1]}"
+            (f"{said:<{SIGN_WIDTH}}", rgb(colour)),
+            f"{set_cell_size(names[0], room)} {'=' if pair.exact else '≈'} {names[1]}",
         )
 
 

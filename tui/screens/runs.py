@@ -393,12 +393,12 @@ class RunsScreen(Mode):
         self.detail.display = not has_preview or bool(marked)
         self.detail.styles.height = 1 if has_preview else 2
         if summary is None:
-            self.detail.update("")
+            self.detail.update("", layout=False)
         elif not has_preview:
             width = max(20, self.size.width - 2)
-            self.detail.update(detail(self.known, summary, marked, width, this_year()))
+            self.detail.update(detail(self.known, summary, marked, width, this_year()), layout=False)
         else:
-            self.detail.update(of_marks(marked))
+            self.detail.update(of_marks(marked), layout=False)
             title = cut_in_the_middle(shown(str(summary.folder)), max(20, self.preview.size.width - 4))
             self.preview.show(title, partial(preview, self.known, summary, year=this_year()))
             self._show_curves(summary)

@@ -26,6 +26,8 @@ class Chart(Rows):
 
     def watch_curves(self) -> None:
         """Draws other curves where they can be seen; elsewhere Textual asks for them when that changes."""
+        if self.curves is None:
+            self._drawn = None
         if self._drawn is None or self.curves is None or not self.is_on_screen or self._drawn[1] != self.content_size:
             self.refresh()
         else:

@@ -135,9 +135,8 @@ class ComparisonTable(Listing):
         return None if found is None or accuracy is None else (found, accuracy)
 
     def action_open(self) -> None:
-        """Asks the screen for the detail."""
-        if self.current is not None:
-            self.post_message(self.Opened())
+        """Asks the screen for the detail, also of what is still being compared."""
+        self.post_message(self.Opened())
 
     def action_unfold(self) -> None:
         """Shows a strategy's runs, or hides them; of a run those of its strategy."""

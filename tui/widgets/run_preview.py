@@ -39,12 +39,12 @@ class RunPreview(Container):
 
     def clear(self) -> None:
         """Shows no curves until they are read, rather than another's."""
-        self.chart.visible = False
+        self.chart.curves = None
 
     def draw(self, curves: Curves | None) -> None:
         """Shows its curves; None where there are none: then the words have their room."""
         self.chart.curves = curves
-        self.chart.visible = self.chart.display = curves is not None
+        self.chart.display = curves is not None
 
 
 class _Words(Rows):

@@ -61,6 +61,9 @@ class RunsTable(DataTable[Text]):
             zebra_stripes=True,
         )
         self.summaries: tuple[Summary, ...] = ()
+        self._drawn: tuple[Summary, ...] = ()
+        self._names: list[str] = []
+        self._widths: dict[str, int] = {}
         self.marks: Mapping[Path, frozenset[str] | None] = {}
         self._drawn_for = 0
 
@@ -82,24 +85,59 @@ class RunsTable(DataTable[Text]):
         """Shows these; the cursor stays with its experiment, or where that is gone in its place."""
         folder = self.current.folder if self.current else None
         self.summaries = tuple(summaries)
-        self.redraw(folder)
+        if not self._is_updated():
+            self.redraw(folder)
 
     def redraw(self, folder: Path | None = None) -> None:
         """Lays the rows out for the present width, with the cursor on the experiment in ``folder``."""
-        widest = max((len(text) for summary in self.summaries for text in _reached(summary)), default=0)
-        self._drawn_for = self.size.width
-        widths = _widths(self.size.width - 1, max(7, widest))
-        row = max(0, self.cursor_row)
+        self._drawn_for, self._drawn = self.size.width, self.summaries
+        self._widths, self._names = self._layout()
+        row, scrolled = max(0, self.cursor_row), self.scroll_offset.y
+        below = self._top(row) - scrolled
         self.clear(columns=True)
-        for label, width in widths.items():
+        for label, width in self._widths.items():
             self.add_column(Text(f"{label:>{width}}" if label in NUMBERS else label), width=width + GAP, key=label)
-        names = told_apart([shown(one.data or one.name) for one in self.summaries], widths["data"])
-        for summary, name in zip(self.summaries, names, strict=True):
-            cells = _cells(summary, name, widths)
-            cells[0] = self._when(summary)
-            self.add_row(*cells, height=max(cell.plain.count("\n") + 1 for cell in cells))
+        for summary, name in zip(self.summaries, self._names, strict=True):
+            cells = self._row(summary, name)
+            self.add_row(*cells, height=_height(cells))
         places = [number for number, summary in enumerate(self.summaries) if summary.folder == folder]
         self.move_cursor(row=places[0] if places else min(row, len(self.summaries) - 1), animate=False)
+        if places and scrolled:  # else the newest stay in sight
+            self.call_after_refresh(self.scroll_to, y=self._top(places[0]) - below, animate=False)
+
+    def _top(self, row: int) -> int:
+        """Lines of the rows above one."""
+        return sum(one.height for one in self.ordered_rows[:row])
+
+    def _is_updated(self) -> bool:
+        """Draws the cells that differ, if these are all that does: what trains changes every few seconds, and to lay
+        out a thousand rows takes as long as a key must not.
+        """
+        widths, names = self._layout()
+        if [one.folder for one in self.summaries] != [one.folder for one in self._drawn] or widths != self._widths:
+            return False
+        changed = [
+            (number, self._row(summary, name))
+            for number, (summary, name) in enumerate(zip(self.summaries, names, strict=True))
+            if summary is not self._drawn[number] or name != self._names[number]
+        ]
+        if any(_height(cells) != self.ordered_rows[number].height for number, cells in changed):
+            return False
+        self._drawn, self._names = self.summaries, names
+        for number, cells in changed:
+            for place, (cell, before) in enumerate(zip(cells, self.get_row_at(number), strict=True)):
+                if cell != before:
+                    self.update_cell_at(Coordinate(number, place), cell)
+        return True
+
+    def _layout(self) -> tuple[dict[str, int], list[str]]:
+        """The columns' widths, and what is said of each experiment's data."""
+        widest = max((len(text) for summary in self.summaries for text in _reached(summary)), default=0)
+        widths = _widths(self.size.width - 1, max(7, widest))
+        return widths, told_apart([shown(one.data or one.name) for one in self.summaries], widths["data"])
+
+    def _row(self, summary: Summary, name: str) -> list[Text]:
+        return [self._when(summary), *_cells(summary, name, self._widths)[1:]]
 
     def mark(self, marks: Mapping[Path, frozenset[str] | None]) -> None:
         """Shows which are marked: an experiment, or so many of its runs; only those that changed are drawn."""
@@ -111,7 +149,7 @@ class RunsTable(DataTable[Text]):
     def _when(self, summary: Summary) -> Text:
         """When it began, and below it whether it is marked: where room is short, in place of its time or year."""
         first, second = when(summary.began, this_year()), ""
-        if len(first) > self.ordered_columns[0].width - GAP:
+        if len(first) > self._widths["when"]:
             first, second = first.split(" ") if " " in first else (first[5:], first[:4])
         text = Text(first)
         if summary.folder in self.marks:
@@ -136,6 +174,10 @@ def _widths(room: int, accuracy_width: int) -> dict[str, int]:
         left += len(MM_DD_TIME) - MARKED
     strategy = min(40, max(LEAST_STRATEGY, min(19, left - 8), left * 3 // 5))
     return {"when": began, "data": min(40, max(LEAST_DATA, left - strategy)), "strategy": strategy} | fixed
+
+
+def _height(cells: Sequence[Text]) -> int:
+    return max(cell.plain.count("\n") + 1 for cell in cells)
 
 
 def _reached(summary: Summary) -> list[str]:

@@ -100,6 +100,7 @@ class TableView(View):
         self.words.styles.max_height = rows
         text = self._answer(max(20, width - 2)).append("\n" if height >= TALL else "")
         text.append_text(self.verdict if height >= TALL else self.brief)
+        text.rstrip()  # there may be no words
         said = shortened(text, max(20, width - 2), rows)
         if self.words.content != said:
             self.words.update(said)

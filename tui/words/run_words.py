@@ -88,9 +88,9 @@ def epoch(run: RunState) -> str:
 
 def time(run: RunState, state: ExperimentState) -> str:
     """How long it took, or how long it will still take; empty where nobody knows."""
-    if run.seconds is not None:
-        return duration(run.seconds)
-    if run.is_over or state.interrupted or (run.progress is not None and run.progress.stage == "testing"):
+    if run.is_over:
+        return "" if run.seconds is None else duration(run.seconds)
+    if state.interrupted or (run.progress is not None and run.progress.stage == "testing"):
         return ""
     left = remaining_seconds(run, *images(state))
     return "" if left is None else f"ETA {clock(left)}"

@@ -2,24 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from functools import lru_cache
 from pathlib import Path
 
 from rich.text import Text
 
 from engine import export
-from engine.comparison.compared_runs import Source
+from engine.comparison.compared_runs import ComparedRun, Source, compared_runs
 from engine.comparison.rows import Comparison, compare
 from engine.comparison.verdict import choices, verdict
 from engine.history.experiment_state import read_state, with_writer
 from engine.logs.folder import EVENTS
 from engine.states.state import ExperimentState
 from engine.text import joined, shown
-from tui.compared import compared
+from tui.compared import Compared, compared, standing
 from tui.drawing.theme import AMBER, BLUE, rgb, strategy_colours
 from tui.errors import in_words
-from tui.messages import CompareFailed, ComparisonMade
+from tui.messages import CompareFailed, ComparisonMade, ComparisonStands
 from tui.words.headline import answer
 
 Marks = Mapping[Path, frozenset[str] | None]
@@ -27,15 +27,23 @@ Marks = Mapping[Path, frozenset[str] | None]
 
 
 def compare_all(
-    state: ExperimentState, folder: Path | None, marks: Marks, positive: str | None
-) -> ComparisonMade | CompareFailed:
-    """The marked runs, or where none are marked those of the open experiment, which ``state`` tells, side by side."""
+    state: ExperimentState, folder: Path | None, marks: Marks, positive: str | None, before: Compared | None = None
+) -> ComparisonMade | CompareFailed | ComparisonStands:
+    """The marked runs, or where none are marked those of the open experiment, which ``state`` tells, side by side;
+    nothing where they stand as in the comparison of the same ``before``.
+    """
     sources, left_out = sources_of(state, folder, marks)
+    if before is not None and _standings(before.runs) == _standings(compared_runs(sources)):
+        return ComparisonStands()
     comparison = compare(sources, positive)
     if not comparison.runs:
         return CompareFailed("\n".join(left_out) or "Nothing marked has a result yet.")
     brief = words(comparison, len(marks), left_out)
     return ComparisonMade(compared(comparison, sources), answer(comparison), brief + in_favour(comparison), brief)
+
+
+def _standings(runs: Iterable[ComparedRun]) -> list[object]:
+    return [(one.source.folder, *standing(one.run, one.source.state)) for one in runs]
 
 
 def export_all(state: ExperimentState, folder: Path | None, marks: Marks, positive: str | None, out: Path) -> str:
@@ -69,18 +77,23 @@ def sources_of(state: ExperimentState, folder: Path | None, marks: Marks) -> tup
 
 
 def words(comparison: Comparison, experiments: int, left_out: Sequence[str]) -> Text:
-    """The verdict and what was not fair; before it which of the marked ``experiments`` are left out."""
-    text = Text()
+    """The verdict and what was not fair; before it which of the marked ``experiments`` are left out. Where no run has a
+    result, which the headline says, only why.
+    """
+    lines = []
     if experiments > 1:
-        text.append(f"{experiments} marked experiments: ", rgb(BLUE)).append(shown(comparison.experiment, 160) + "\n")
-    for sentence in left_out:
-        text.append(f"{sentence}\n", rgb(AMBER))
+        lines.append(
+            Text.assemble((f"{experiments} marked experiments: ", rgb(BLUE)), shown(comparison.experiment, 160))
+        )
+    lines += [Text(sentence, rgb(AMBER)) for sentence in left_out]
     if comparison.data_differs:
-        return text.append(f"No verdict: {shown(comparison.data_differs, 400)}.", f"bold {rgb(AMBER)}")
-    text.append(shown(verdict(comparison), 4000))
-    for sentence in comparison.fairness:
-        text.append("\nnot equal: ", rgb(AMBER)).append(shown(sentence, 400))
-    return text
+        lines.append(Text(f"No verdict: {shown(comparison.data_differs, 400)}.", f"bold {rgb(AMBER)}"))
+        return Text("\n").join(lines)
+    has_result = any(row.has_result for row in comparison.runs)
+    if said := verdict(comparison) if has_result else comparison.error:
+        lines.append(Text(shown(said, 4000)))
+    lines += [Text.assemble(("not equal: ", rgb(AMBER)), shown(sentence, 400)) for sentence in comparison.fairness]
+    return Text("\n").join(lines)
 
 
 def in_favour(comparison: Comparison) -> Text:

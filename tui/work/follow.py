@@ -9,8 +9,10 @@ from pathlib import Path
 
 from msgspec.structs import replace
 
+from engine.history.experiment_state import PROGRESS, last_skipped, with_progress
 from engine.logs.events import AnyEvent, EpochFinished, FileSaved, MemorySampled, Progress, StageChanged
-from engine.logs.log import event_reader
+from engine.logs.folder import EVENTS
+from engine.logs.log import LineReader
 from engine.states.replay import replay
 from engine.states.state import ExperimentState
 from tui.messages import StateRead
@@ -40,7 +42,7 @@ def follow(
     Asks ``has_writer`` when a log without an end is found silent, and every few seconds while it stays so; one that
     cannot be read now counts as silent.
     """
-    reader = event_reader(folder)
+    reader: LineReader[AnyEvent] = LineReader(folder / EVENTS, AnyEvent, PROGRESS)
     state = ExperimentState()
     heard, shown, looked, first = 0.0, -math.inf, 0.0, True
     waiting, patience = False, math.inf
@@ -50,13 +52,13 @@ def follow(
             time.sleep(poll)
             continue
         try:
-            events = reader.read()
+            events, state = _read_on(reader, state)
         except OSError:  # a network's disk may be away for a while
             events = []
         now = looked = time.monotonic()
         was_interrupted = state.interrupted
         if events:
-            state = replace(replay(events, state), interrupted=False)
+            state = replace(state, interrupted=False)
         if events and not first:
             heard = now
         elif state.end is None and now - heard > SILENT_SECONDS:
@@ -71,6 +73,13 @@ def follow(
             yield StateRead(folder, state)
         first = False
         time.sleep(poll)
+
+
+def _read_on(reader: LineReader[AnyEvent], state: ExperimentState) -> tuple[list[AnyEvent], ExperimentState]:
+    """What is new in the log, of its progress only what was told last, and the state that this comes to."""
+    events, progress = reader.read(), last_skipped(reader)
+    state = with_progress(replay(events, state), progress)
+    return (events if progress is None else [*events, progress]), state
 
 
 def _patience(event: AnyEvent) -> float:

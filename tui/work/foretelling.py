@@ -9,6 +9,7 @@ from typing import NamedTuple
 
 from engine import cache
 from engine.devices.here import devices_here
+from engine.history.experiment_state import read_quickly
 from engine.history.run_costs import NEWEST, earlier_costs
 from engine.history.summaries import Summary, iter_summaries
 from engine.logs.events import Device, Forecast
@@ -33,8 +34,8 @@ class Earlier(NamedTuple):
 
 
 def earlier_reader() -> Callable[[Path], Earlier]:
-    """A function that says what the experiments in a folder tell; loads no torch, and reads no log twice that has not
-    changed since. Nothing where they cannot be read.
+    """A function that says what the experiments in a folder tell; loads no torch, and reads no log twice where none
+    tells more since. Nothing where they cannot be read.
     """
     before: tuple[object, Earlier] = None, Earlier([], [])
 
@@ -42,15 +43,26 @@ def earlier_reader() -> Callable[[Path], Earlier]:
         nonlocal before
         try:
             summaries = tuple(islice(iter_summaries(out, before[1].summaries), NEWEST))
-            made_of = [(one.folder, one.stamp) for one in summaries], bool(cache.limit() and cache.entries())
+            made_of = [(one.folder, _told(one)) for one in summaries], bool(cache.limit() and cache.entries())
             if made_of != before[0]:
-                before = made_of, Earlier(earlier_costs(out), devices_here(), summaries)
+                before = made_of, Earlier(earlier_costs(out), devices_here())
+            before = made_of, before[1]._replace(summaries=summaries)
         except Exception:  # nobody who sets up an experiment has to know
             record_error()
             return Earlier([], [])
         return before[1]
 
     return earlier
+
+
+def _told(of: Summary) -> object:
+    """What changes when an experiment may tell more: of a running one, whose log grows all the time, the runs that have
+    finished.
+    """
+    if of.status not in ("running", "paused"):
+        return of.stamp
+    state, _ = read_quickly(of.folder)
+    return [run.run for run in state.runs if run.status == "finished"]
 
 
 reading = Latest[Path, Earlier](earlier_reader(), "costs")

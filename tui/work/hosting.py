@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 from engine.errors import UserError
-from engine.history.experiment_state import running_elsewhere
+from engine.history.experiment_state import read_quickly, running_elsewhere
 from engine.logs.writer_lock import is_being_written
 from engine.specs.spec import Experiment
 from engine.text import shown
@@ -107,7 +107,9 @@ class Hosting:
         self.ask("resume")
 
     def hand_over(self, folder: Path) -> None:
-        """Leaves the suspended experiment to a process of its own, ``HandedOver``, or goes on with it here."""
+        """Leaves the experiment, which was asked to be suspended, to a process of its own, or where it came to its end
+        before that as it is, ``HandedOver``; or goes on with it here.
+        """
         self.is_handing_over, self._wanted = True, None  # that it be suspended was obeyed
         self._work(partial(self._hand_over, folder))
 
@@ -169,7 +171,8 @@ class Hosting:
 
         reason = ""
         try:
-            self.detached = detach(folder)
+            if read_quickly(folder)[0].end is None:
+                self.detached = detach(folder)
         except NotBegunError as error:
             reason = str(error)
         except OSError as error:

@@ -5,11 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from pathlib import Path
 
-from engine.history.experiment_state import FREQUENT
-from engine.logs.events import AnyEvent
-from engine.logs.folder import EVENTS
-from engine.logs.log import LineReader
-from engine.states.replay import replay
+from engine.history.experiment_state import read_quickly
 from tui.drawing.curves import together
 from tui.drawing.plot import Curves
 from tui.errors import record_error
@@ -19,7 +15,7 @@ from tui.work.latest import Latest
 def accuracy_curves(folder: Path) -> Curves | None:
     """The validation accuracy of an experiment's strategies by epoch; None where no epoch is known."""
     try:
-        state = replay(LineReader[AnyEvent](folder / EVENTS, AnyEvent, FREQUENT).read())
+        state, _ = read_quickly(folder)
     except OSError:
         return None
     except Exception:  # what is wrong with a log is told where it is opened

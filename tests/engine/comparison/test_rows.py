@@ -74,8 +74,8 @@ def row(strategy: str, accuracy: float | None, images: int = 153, **values: obje
     return msgspec.structs.replace(base, **values)
 
 
-def comparison(*rows: Row, images: int = 153) -> Comparison:
-    return Comparison("ants-1", DataCounts(244, images, ("ants", "bees")), rows)
+def comparison(*rows: Row, images: int = 153, folds: int | None = None) -> Comparison:
+    return Comparison("ants-1", DataCounts(244, images, ("ants", "bees"), folds=folds), rows)
 
 
 def measured_state(*, interrupted: bool = False, paused: bool = False) -> Comparison:
@@ -184,6 +184,10 @@ def test_the_interval_is_wilsons() -> None:
     low, high = accuracy_interval(0.9, 100)
     assert (low, high) == pytest.approx((0.8256, 0.9448), abs=1e-4)  # Newcombe (1998), formula 3
     assert accuracy_interval(1.0, 10)[1] == pytest.approx(1.0)
+    for right in (1, 20.5, 20 + 2 / 3, 22.75):  # a mean over seeds need not be a whole number of images
+        low, high = accuracy_interval(right / 24, 24)
+        for bound in (low, high):
+            assert 24 * (right / 24 - bound) ** 2 / (bound * (1 - bound)) == pytest.approx(1.96**2, rel=1e-3)
     assert accuracy_interval(1.0, 2**63 - 1) == pytest.approx((1.0, 1.0)), "as a damaged log may tell"
 
 
@@ -220,7 +224,7 @@ def test_json_has_every_field_and_a_verdict() -> None:
     assert list(read) == [*Comparison.__struct_fields__, "strategies", "verdict", "choices"]
     assert read["data"] == {"train": 244, "val": 153, "classes": ["ants", "bees"]} | dict.fromkeys(
         ("test", "val_copies", "test_copies", "val_conflicts", "test_conflicts"), 0
-    )
+    ) | {"folds": None}
     assert list(read["runs"][0]) == list(Row.__struct_fields__)
     assert read["runs"][1]["val_accuracy"] == 0.9
     assert read["verdict"].startswith("a reaches 95.0 %")

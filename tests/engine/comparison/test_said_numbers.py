@@ -77,6 +77,8 @@ def test_percentages_points_and_images_are_those_of_the_table_or_the_export(
 
 def test_of_folds_under_way_as_well(tmp_path: Path) -> None:
     known = state(SEEDS)
+    assert known.spec is not None
+    known = replace(known, spec=replace(known.spec, folds=len(known.spec.seeds)))
     runs = [replace(run, fold=run.seed + 1, seed=0) for run in known.runs]
     check(compare([Source(replace(known, runs=tuple(runs)), tmp_path)]))
     waiting = replace(runs[0], epochs=(), status="waiting")

@@ -14,7 +14,7 @@ from msgspec.structs import replace
 
 from engine.comparison import predictions
 from engine.comparison.accuracy_interval import accuracy_interval
-from engine.comparison.aspects import TITLES, Aspect, sections
+from engine.comparison.aspects import TITLES, Aspect, images, sections
 from engine.comparison.columns import columns
 from engine.comparison.compared_runs import Source
 from engine.comparison.confusion import matrices
@@ -30,6 +30,7 @@ from engine.logs import events as ev
 from engine.logs.events import AnyEvent, Metrics
 from engine.specs import spec
 from engine.specs.presets import on_rung
+from engine.specs.spec import DataSource
 from engine.specs.strategy import changed_strategy
 from engine.states.peaks import PeakMemory
 from engine.states.replay import replay
@@ -167,6 +168,25 @@ def test_of_folds_under_way_all_that_is_trained_on_counts(tmp_path: Path) -> Non
     (pair,) = compare([Source(ten, tmp_path, frozenset(run.run for run in done))]).pairs
     expected, _ = corrected_t_p(list(shares.values()), 21.5 / (397 - 21.5))
     assert pair.corrected_t_p == pytest.approx(expected)
+
+
+def in_folds(split_seed: int = 0, name: str = "x-20261124-100000") -> ExperimentState:
+    """An experiment of two strategies with two seeds, in five folds of 397 images."""
+    asked = spec.changed(logs.two_strategies(1), folds=5, seeds=[0, 1])
+    asked = replace(asked, data=replace(asked.data, split_seed=split_seed))
+    return replay([_as(event, name, "f", None) for event in logs.events(asked)])
+
+
+def test_of_single_folds_those_that_are_not_compared_hold_images_too() -> None:
+    """Two of five folds of 397 images, each seed's first."""
+    first = compare([Source(in_folds(), runs=frozenset({f"{FINE}-0-fold-3", f"{EXTRACT}-0-fold-3"}))])
+    assert images(first, "train", "val", " / ") == "397 images in 5 folds"
+    assert "397 images in 5 folds, 2 classes" in FORMATS["md"](first)
+    assert "on 79 validation images" in verdict(first)
+    alone = compare([Source(in_folds(), runs=frozenset({f"{FINE}-0-fold-1", f"{FINE}-1-fold-1"}))])
+    accuracy = statistics.mean(row.val_accuracy or 0.0 for row in alone.runs)
+    assert interval(alone.runs, alone, "val") == accuracy_interval(accuracy, 397 // 5)
+    assert "on 79 validation images" in verdict(alone)
 
 
 def test_what_cannot_be_read_now_is_known_once_it_can(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -384,6 +404,13 @@ def test_other_images_of_the_same_number_are_other_data() -> None:
     folds = replace(state(name="other"), spec=spec.changed(logs.two_strategies(3), folds=5))
     assert compare([Source(state()), Source(folds)]).data_differs.endswith("5 folds instead of none")
     assert compare([Source(folds), Source(state())]).data_differs.endswith("no folds instead of 5")
+    divided_anew = compare([Source(in_folds()), Source(in_folds(split_seed=7, name="other"))])
+    assert divided_anew.data_differs.endswith("folds divided with split seed 7 instead of 0")
+    assert compare([Source(in_folds()), Source(in_folds(name="other"))]).data_differs == ""
+    undivided = state(name="other")
+    assert undivided.spec is not None
+    undivided = replace(undivided, spec=replace(undivided.spec, data=DataSource(path="/data", split_seed=7)))
+    assert compare([Source(state()), Source(undivided)]).data_differs == "", "whose split was found, not drawn"
     unknown = compare([Source(state(fingerprint="")), Source(state(name="other"))])
     assert unknown.data_differs == "", "an older log does not tell"
 

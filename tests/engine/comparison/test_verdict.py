@@ -228,7 +228,7 @@ def test_a_strategy_alone_is_told_with_its_interval_or_its_range() -> None:
 
 def test_of_folds_under_way_only_the_images_of_those_that_are_done_count() -> None:
     folds = [row("a", 0.9 if fold < 3 else None, fold=fold, seed=0) for fold in (1, 2, 3, 4)]
-    under_way = comparison(*folds)
+    under_way = comparison(*folds, folds=4)
     assert "on 198 validation images" in verdict(under_way), "half of 244 and 153"
     assert "on 397 validation images" in verdict(
         replace(under_way, runs=tuple(replace(one, best_epoch=4, val_accuracy=0.9) for one in folds))

@@ -6,7 +6,7 @@ from torch import Tensor
 from torchvision import transforms
 from torchvision.transforms import functional
 
-from engine.data.augment import _random_boxes, central, draw_views, normalise, random_views
+from engine.data.augment import _grid, _random_boxes, central, draw_views, normalise, random_views
 from engine.specs.strategy import Augmentation
 
 
@@ -47,6 +47,12 @@ def test_half_of_the_images_are_mirrored() -> None:
     mirrored = (views == plain.flip(-1)).flatten(1).all(1)
     assert ((views == plain).flatten(1).all(1) ^ mirrored).all()
     assert 160 < int(mirrored.sum()) < 240
+
+
+def test_a_view_lies_where_an_affine_matrix_says() -> None:
+    matrices = draw_views(5, Augmentation(0.3, flip=True), seeded(2))
+    expected = torch.nn.functional.affine_grid(matrices, [5, 3, 224, 224], align_corners=False)
+    assert torch.allclose(_grid(matrices, 224), expected, rtol=0, atol=1e-6)
 
 
 @pytest.mark.parametrize("flip", [False, True])

@@ -1,6 +1,8 @@
 """Images are decoded once, kept where there is room, and are the same wherever that is."""
 
 import errno
+import mmap
+import re
 import resource
 import threading
 from collections.abc import Callable, Sequence
@@ -168,17 +170,47 @@ def test_what_memory_has_no_room_for_may_fit_on_a_gpu(dataset: DataSet, monkeypa
     assert torch.equal(torch.cat(filled)[images.train.rows].permute(0, 3, 1, 2), expected(dataset))
 
 
-def test_a_batch_of_a_mapped_file_is_read_while_another_is_used(
+def test_batches_of_a_mapped_file_are_read_by_several_threads_while_another_is_used(
     dataset: DataSet, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     little_memory(monkeypatch)
     images, _ = prepared(dataset)
     assert isinstance(images.pixels, Mapped)
-    read, real = [], pixels._read
-    monkeypatch.setattr(pixels, "_read", lambda array, index: read.append(index.tolist()) or real(array, index))
+    read, real = list[list[int]](), pixels._read
+    together = threading.Barrier(2, timeout=30)  # it breaks where one thread reads all
+
+    def noted(array: NDArray[np.uint8], index: Tensor) -> Tensor:
+        if index[0] < 4:
+            together.wait()
+        read.append(index.tolist())
+        return real(array, index)
+
+    monkeypatch.setattr(pixels, "_read", noted)
+    monkeypatch.setattr(pixels, "cores", lambda: 2)
     with closing(images.pixels.batches(torch.arange(6), [2, 2, 2])) as batches:
-        next(batches)
-        wait_for(lambda: read == [[0, 1], [2, 3]])
+        first = next(batches)
+        wait_for(lambda: sorted(read) == [[0, 1], [2, 3], [4, 5]])
+    assert torch.equal(first.permute(0, 2, 3, 1), torch.from_numpy(images.pixels.array[:2].copy()))
+
+
+def test_rows_leave_the_memory_of_this_process_alone(tmp_path: Path) -> None:
+    """The pages of rows that were read do, and no others."""
+    array = np.lib.format.open_memmap(tmp_path / "x.npy", "w+", np.uint8, (8, 64, 64, 3))
+    array[:] = 1
+    array.flush()
+
+    def resident() -> int:
+        text = Path("/proc/self/smaps").read_text()
+        part = text[text.index("x.npy") :]
+        return int(re.search(r"Rss: +(\d+) kB", part)[1]) * 1024
+
+    whole = resident()
+    pixels.unmap(array, [2, 5])
+    rows = 2 * array[0].nbytes
+    assert rows <= whole - resident() <= rows + 4 * mmap.PAGESIZE
+    pixels.unmap(array)
+    assert resident() == 0
+    assert (array == 1).all()
 
 
 def test_images_that_are_decoded_in_every_epoch_are_decoded_ahead_by_all_threads(

@@ -6,6 +6,7 @@ import torch
 from engine.devices import precision as module
 from engine.devices.precision import (
     Bf16,
+    any_kernels,
     autocast,
     bf16_of,
     choose_precision,
@@ -88,6 +89,14 @@ def test_autocast(precision, dtype):
     with autocast(CPU, precision):
         assert layer(torch.ones(1, 4)).dtype == dtype
     assert layer.weight.dtype == torch.float32
+
+
+@pytest.mark.usefixtures("settings")
+def test_no_search_for_the_fastest_algorithm_meanwhile():
+    use_precision(CUDA, "fp32")
+    with any_kernels():
+        assert not torch.backends.cudnn.benchmark
+    assert torch.backends.cudnn.benchmark
 
 
 @pytest.mark.usefixtures("settings")

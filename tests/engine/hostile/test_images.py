@@ -63,30 +63,37 @@ def animated(kind: str) -> bytes:
     return saved(frames[0], kind, save_all=True, append_images=frames[1:])
 
 
+def red(mode: str = "RGB", size: tuple[int, int] = (40, 30)) -> Image.Image:
+    return Image.new(mode, size, RED)
+
+
+CONVERTIBLE: dict[str, tuple[Callable[[], bytes], tuple[int, ...]]] = {
+    "PNG called JPEG": (lambda: saved(red(), "PNG"), RED),
+    "one pixel": (lambda: saved(red(size=(1, 1)), "PNG"), RED),
+    "30,000 pixels wide": (lambda: saved(red(size=(30_000, 40)), "PNG"), RED),
+    "30,000 pixels wide and one high": (lambda: saved(red(size=(30_000, 1)), "JPEG", quality=95), RED),
+    "30,000 pixels high": (lambda: saved(red(size=(20, 30_000)), "PNG"), RED),
+    "30,000 pixels wide, converted in strips": (lambda: saved(red("RGBA", (30_000, 600)), "PNG"), RED),
+    "16-bit grey": (lambda: saved(Image.fromarray(np.full((30, 30), 0x8080, np.uint16)), "PNG"), (128,) * 3),
+    "16-bit colour": (lambda: png(30, 30, 16, 2, (b"\0" + struct.pack(">HHH", 0xE6FF, 0x14FF, 0x0AFF) * 30) * 30), RED),
+    "CMYK": (lambda: saved(Image.new("CMYK", (30, 30), (0, 255, 255, 0)), "JPEG", quality=95), (255, 0, 0)),
+    "LAB": (lambda: saved(Image.new("LAB", (30, 30), (128, 128, 128)), "TIFF"), (119, 119, 119)),
+    "animated GIF": (lambda: animated("GIF"), RED),
+    "animated WebP": (lambda: animated("WEBP"), RED),
+    "animated PNG": (lambda: animated("PNG"), RED),
+    "two pages": (lambda: animated("TIFF"), RED),
+    "EXIF-rotated": (rotated, RED),
+    "EXIF that points past its end": (lambda: rotated().replace(b"MM\0*\0\0\0\x08", b"MM\0*\0\0\xff\xff"), RED),
+    "transparent palette": (lambda: saved(Image.new("P", (30, 30), 0), "PNG", transparency=0), (255,) * 3),
+    "trailing rubbish": (lambda: saved(red(), "PNG") + b"<script>" * 100, RED),
+}
+"""Files that hold a picture after all, made when they are wanted, and the colour of its middle."""
+
+
 @cache
-def convertible() -> dict[str, tuple[bytes, tuple[int, ...]]]:
-    """Files that hold a picture after all, and the colour of its middle."""
-    red = Image.new("RGB", (40, 30), RED)
-    return {
-        "PNG called JPEG": (saved(red, "PNG"), RED),
-        "one pixel": (saved(Image.new("RGB", (1, 1), RED), "PNG"), RED),
-        "30,000 pixels wide": (saved(Image.new("RGB", (30_000, 40), RED), "PNG"), RED),
-        "30,000 pixels wide and one high": (saved(Image.new("RGB", (30_000, 1), RED), "JPEG", quality=95), RED),
-        "30,000 pixels high": (saved(Image.new("RGB", (20, 30_000), RED), "PNG"), RED),
-        "30,000 pixels wide, converted in strips": (saved(Image.new("RGBA", (30_000, 600), RED), "PNG"), RED),
-        "16-bit grey": (saved(Image.fromarray(np.full((30, 30), 0x8080, np.uint16)), "PNG"), (128,) * 3),
-        "16-bit colour": (png(30, 30, 16, 2, (b"\0" + struct.pack(">HHH", 0xE6FF, 0x14FF, 0x0AFF) * 30) * 30), RED),
-        "CMYK": (saved(Image.new("CMYK", (30, 30), (0, 255, 255, 0)), "JPEG", quality=95), (255, 0, 0)),
-        "LAB": (saved(Image.new("LAB", (30, 30), (128, 128, 128)), "TIFF"), (119, 119, 119)),
-        "animated GIF": (animated("GIF"), RED),
-        "animated WebP": (animated("WEBP"), RED),
-        "animated PNG": (animated("PNG"), RED),
-        "two pages": (animated("TIFF"), RED),
-        "EXIF-rotated": (rotated(), RED),
-        "EXIF that points past its end": (rotated().replace(b"MM\0*\0\0\0\x08", b"MM\0*\0\0\xff\xff"), RED),
-        "transparent palette": (saved(Image.new("P", (30, 30), 0), "PNG", transparency=0), (255,) * 3),
-        "trailing rubbish": (saved(red, "PNG") + b"<script>" * 100, RED),
-    }
+def content_of(name: str) -> bytes:
+    """The content of one of :data:`CONVERTIBLE`."""
+    return CONVERTIBLE[name][0]()
 
 
 @cache
@@ -112,11 +119,11 @@ def without_picture() -> dict[str, tuple[bytes, str]]:
     }
 
 
-@pytest.mark.parametrize("name", convertible())
+@pytest.mark.parametrize("name", CONVERTIBLE)
 def test_odd_pictures_are_converted(tmp_path: Path, name: str) -> None:
-    content, expected = convertible()[name]
+    _, expected = CONVERTIBLE[name]
     path = tmp_path / "x.jpg"
-    path.write_bytes(content)
+    path.write_bytes(content_of(name))
     pixels = np.zeros((SIDE, SIDE, 3), np.uint8)
     assert decode_into(pixels, str(path)) is None
     assert pixels[SIDE // 2, SIDE // 2].tolist() == pytest.approx(expected, abs=4)
@@ -149,11 +156,11 @@ print([decode_into(np.empty((24, 24, 3), np.uint8), path) for path in sys.argv[1
 
 
 def test_nothing_is_printed_of_odd_files(tmp_path: Path) -> None:
-    contents = [content for content, _ in (*convertible().values(), *without_picture().values())]
+    contents = [*map(content_of, CONVERTIBLE), *(content for content, _ in without_picture().values())]
     for number, content in enumerate(contents):
         (tmp_path / f"{number}.jpg").write_bytes(content)
     done = forked.run(["-c", SQUARES, *map(str, tmp_path.iterdir())], ROOT, timeout=120)
-    assert (done.stdout, done.stderr) == (f"{len(convertible())}\n", "")
+    assert (done.stdout, done.stderr) == (f"{len(CONVERTIBLE)}\n", "")
 
 
 PREPARE = """
@@ -177,7 +184,7 @@ print(all(one.reason for one in prepared.train.unreadable))
 @pytest.mark.slow
 def test_a_thousand_odd_files_beside_good_ones(tmp_path: Path) -> None:
     broken = [content for content, _ in without_picture().values()]
-    odd = [content for content, _ in convertible().values()]
+    odd = [*map(content_of, CONVERTIBLE)]
     for label, colour in (("cold", (0, 0, 200)), ("warm", RED)):
         for part in ("train", "val"):
             folder = tmp_path / part / label
@@ -369,11 +376,11 @@ def test_damaged_files_are_pictures_or_named(
 
 
 def test_decoding_goes_on_past_what_is_broken(tmp_path: Path) -> None:
-    contents = [content for content, _ in (*without_picture().values(), *convertible().values())]
+    contents = [*(content for content, _ in without_picture().values()), *map(content_of, CONVERTIBLE)]
     paths = []
     for number, content in enumerate(contents):
         paths.append(tmp_path / f"{number}.jpg")
         paths[-1].write_bytes(content)
     pixels = np.zeros((len(paths), SIDE, SIDE, 3), np.uint8)
     reasons, _ = result(decode([str(path) for path in paths], pixels, workers=3))
-    assert [bool(reason) for reason in reasons] == [True] * len(without_picture()) + [False] * len(convertible())
+    assert [bool(reason) for reason in reasons] == [True] * len(without_picture()) + [False] * len(CONVERTIBLE)

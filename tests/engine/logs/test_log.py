@@ -1,19 +1,24 @@
 import errno
+import itertools
 import os
 import subprocess
 import sys
 import threading
 import time
+import tracemalloc
 from collections import deque
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any, BinaryIO, Self
 
 import filelock
+import msgspec
 import pytest
 
 import engine.logs.log
 from engine.devices.meters import Meters
 from engine.errors import LogBusyError
+from engine.history.experiment_state import read_state
 from engine.logs import events as ev
 from engine.logs.folder import COMMANDS, EVENTS, WRITER_LOCK
 from engine.logs.log import EventLog, command_reader, event_reader, send_command
@@ -96,6 +101,82 @@ def test_a_reader_follows_a_growing_log_and_waits_for_a_torn_line(tmp_path: Path
         file.write(b'ned","message":"two"}\n')
     assert [event.message for event in reader.read()] == ["two"]
     assert reader.unreadable == 0
+
+
+def failing_at(monkeypatch: pytest.MonkeyPatch, chunk: int) -> list[int]:
+    """The log is read in small chunks, of which this one (counted from 1) cannot be read as long as it is in the list
+    that is returned.
+    """
+    real, broken, count = Path.open, [chunk], itertools.count(1)
+
+    def opened(self: Path, *arguments: Any, **named: Any) -> Any:
+        file = real(self, *arguments, **named)
+        return Failing(file) if self.name == EVENTS else file
+
+    class Failing:
+        def __init__(self, file: BinaryIO) -> None:
+            self.file = file
+
+        def __enter__(self) -> Self:
+            return self
+
+        def __exit__(self, *_: object) -> None:
+            self.file.close()
+
+        def seek(self, *where: int) -> int:
+            return self.file.seek(*where)
+
+        def read(self, size: int) -> bytes:
+            if size == engine.logs.log.CHUNK and broken and next(count) >= broken[0]:
+                raise OSError(errno.ESTALE, "Stale file handle")
+            return self.file.read(size)
+
+    monkeypatch.setattr(engine.logs.log, "CHUNK", 100)
+    monkeypatch.setattr(Path, "open", opened)
+    return broken
+
+
+def test_what_was_read_before_an_error_is_not_taken_for_all_nor_lost(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with EventLog(tmp_path) as log:
+        written = [log.append(ev.Warned(message=str(number))) for number in range(20)]
+    broken, reader = failing_at(monkeypatch, 4), event_reader(tmp_path)
+    for _ in range(2):
+        with pytest.raises(OSError, match="Stale"):
+            reader.read()
+    broken.clear()
+    assert reader.read() == written
+    assert reader.read() == []
+
+
+def test_no_experiment_goes_on_after_a_part_of_its_log(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with EventLog(tmp_path) as log:
+        written = [log.append(ev.Warned(message=str(number))) for number in range(20)]
+    broken = failing_at(monkeypatch, 4)
+    with pytest.raises(OSError, match="Stale"):
+        EventLog(tmp_path)
+    assert not is_being_written(tmp_path)
+    with pytest.raises(OSError, match="Stale"):
+        read_state(tmp_path)
+    broken.clear()
+    with EventLog(tmp_path) as log:
+        assert log.earlier == written
+
+
+def test_who_goes_on_keeps_no_progress_of_a_long_log(tmp_path: Path) -> None:
+    progress = msgspec.json.encode(ev.Progress(run="r-0", stage="training", step=1, steps=2, elapsed=7.0)) + b"\n"
+    sampled = msgspec.json.encode(ev.MemorySampled(run="r-0", memory=MEMORY, elapsed=5000.0)) + b"\n"
+    warned = msgspec.json.encode(ev.Warned(message="careful", elapsed=1.0)) + b"\n"
+    (tmp_path / EVENTS).write_bytes(warned + 30_000 * (progress + sampled) + warned)
+    tracemalloc.start()
+    with EventLog(tmp_path) as log:
+        _, most = tracemalloc.get_traced_memory()
+        tracemalloc.stop()
+        assert most < 8 * engine.logs.log.CHUNK, "the log in memory takes three times that"
+        assert [type(event) for event in log.earlier] == [ev.Warned, ev.Warned]
+        assert log.earlier_count == 60_002
+        assert log.append(ev.Warned(message="goes on")).elapsed >= 5000
 
 
 @pytest.mark.parametrize(

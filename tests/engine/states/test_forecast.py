@@ -12,11 +12,25 @@ from engine.logs.events import AnyEvent, Device, Forecast
 from engine.specs.spec import Experiment
 from engine.specs.strategy import LBFGS, SGD, AdamW, Augmentation, StepLR, Strategy
 from engine.states.forecast import DataSize, RunCost, counted_size, forecast, run_costs
-from tests.engine.known_costs import CARD, CPU, DATA, FEATURES, FIXED, SAVING, SOLVING, TRAINING, VALIDATING, log
+from tests.engine.known_costs import (
+    CARD,
+    CPU,
+    DATA,
+    FEATURES,
+    FIXED,
+    NOTHING,
+    SAVING,
+    SOLVING,
+    TRAINING,
+    VALIDATING,
+    log,
+)
 
 TUNED = Strategy("tuned", epochs=4)
 EXTRACTED = Strategy("extracted", trains="head", epochs=10)
 WARM = Strategy("warm", head="probe", epochs=4)
+ONCE = FIXED + DATA.test * VALIDATING
+"""Seconds of a run beside its epochs and features."""
 
 
 def costs(*logs: list[AnyEvent]) -> list[RunCost]:
@@ -38,13 +52,13 @@ def epochs(count: int, train: int = 200, val: int = 100) -> Any:
 def test_epochs_seeds_and_folds_are_counted() -> None:
     known = costs(log(TUNED))
     once = seconds(known, TUNED)["tuned"]
-    assert once - FIXED == epochs(4)
-    assert seconds(known, replace(TUNED, epochs=40))["tuned"] - FIXED == pytest.approx(10 * (once - FIXED))
+    assert once - ONCE == epochs(4)
+    assert seconds(known, replace(TUNED, epochs=40))["tuned"] - ONCE == pytest.approx(10 * (once - ONCE))
     assert seconds(known, TUNED, seeds=(0, 1, 2))["tuned"] == pytest.approx(3 * once)
     in_folds = seconds(known, TUNED, seeds=(0, 1), folds=3)["tuned"]  # the same 300 images, divided otherwise
     assert in_folds == pytest.approx(6 * once)
     fewer = seconds(known, TUNED, images=DataSize("/fewer", 2, 100, 50, 0, None))["tuned"]
-    assert fewer - FIXED == pytest.approx((once - FIXED) / 2)
+    assert fewer - FIXED == pytest.approx((once - ONCE) / 2)
 
 
 def test_validation_and_training_have_their_own_speed() -> None:
@@ -64,7 +78,7 @@ def test_features_are_extracted_once_and_found_where_the_same_data_were_there_be
     both = seconds(known, EXTRACTED, twin, images=others)
     assert both == pytest.approx({"extracted": anew, "twin": again})  # they share them
     one_image_more = seconds(known, EXTRACTED, images=DATA._replace(test=51))["extracted"]
-    assert one_image_more == pytest.approx(again + 351 * FEATURES)
+    assert one_image_more == pytest.approx(again + 351 * FEATURES + VALIDATING)
 
 
 def test_random_views_are_counted() -> None:
@@ -84,10 +98,36 @@ def test_what_a_run_found_in_the_cache_is_not_its_fixed_cost() -> None:
     assert second.features == pytest.approx(FEATURES)
 
 
+def test_a_test_takes_what_validation_does_whether_there_was_one_or_not() -> None:
+    for earlier in (0, 50, 1000):
+        known = costs(log(TUNED, EXTRACTED, images=DATA._replace(test=earlier)))
+        assert [cost.fixed for cost in known] == pytest.approx([FIXED, FIXED])
+        without = seconds(known, TUNED, images=DATA._replace(test=0))["tuned"]
+        for test in (20, 400):
+            with_one = seconds(known, TUNED, images=DATA._replace(test=test), seeds=(0, 1, 2))["tuned"]
+            assert with_one == pytest.approx(3 * (without + test * VALIDATING))
+
+
+@pytest.mark.parametrize(
+    "fetched",
+    [
+        (("connecting to x", 2.0), ("downloading from x", 90.0)),
+        (("checking x.pth", 0.0), ("another process is fetching x.pth", 80.0), ("downloading from x", 5.0)),
+    ],
+    ids=["those of later runs", "its own"],
+)
+def test_weights_are_fetched_once(fetched: tuple[tuple[str, float], ...]) -> None:
+    events = log(TUNED, EXTRACTED, fetched=fetched)
+    sampled = ev.MemorySampled(run="tuned-0", memory=NOTHING)
+    beating = [one for event in events for one in (replace(sampled, elapsed=event.elapsed), event)]
+    for told in (events, beating):
+        assert [cost.fixed for cost in costs(told)] == pytest.approx([FIXED, FIXED])
+
+
 def test_a_probe_before_training_is_told_from_its_features() -> None:
     [cost] = costs(log(WARM))
     assert (cost.features, cost.solving) == pytest.approx((FEATURES, SOLVING))
-    assert seconds([cost], WARM)["warm"] - FIXED - 200 * SOLVING == epochs(4)
+    assert seconds([cost], WARM)["warm"] - ONCE - 200 * SOLVING == epochs(4)
 
 
 def test_of_what_was_computed_otherwise_nothing_is_known() -> None:

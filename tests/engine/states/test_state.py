@@ -250,7 +250,7 @@ def test_every_event_that_knows_of_memory_raises_the_most() -> None:
         return replay([started(), *events]).run(FIRST).most.rss
 
     begins, ended = run_started(FIRST), epoch(FIRST, 1, 0.5, is_best=True)
-    finished = ev.RunFinished(run=FIRST, end="stopped", memory=memory(7))
+    finished = ev.RunFinished(run=FIRST, end="stopped", seconds=1.0, memory=memory(7))
     assert (most(), most(begins), most(begins, ended), most(begins, ended, finished)) == (None, 5, 6, 7)
     assert most(begins, ended, finished, begins) == 5, "it begins anew"
     assert most(begins, ended, finished, msgspec.structs.replace(begins, epoch=2)) == 7, "it goes on"
@@ -280,16 +280,60 @@ def test_an_event_of_an_unknown_run_changes_no_run(event: AnyEvent) -> None:
     assert replay([event], before).runs == before.runs
 
 
+GOES_ON = ev.ExperimentResumed(host="here", pid=1, device=ev.Device("cpu", "some CPU", 10), versions={})
+TESTED = ev.RunFinished(
+    run=FIRST, end="stopped", seconds=6.5, cpu_seconds=9.0, memory=memory(7), test=Metrics(0.1, 1.0, 4), joules=3.0,
+    seconds_of_found_features=2.0,
+)  # fmt: skip
+STOPPED = [
+    *(started(), run_started(FIRST), epoch(FIRST, 1, 0.5, is_best=True), epoch(FIRST, 2, 0.4, is_best=False)),
+    *(TESTED, ev.ExperimentFinished(end="stopped")),
+]
+
+
+def goes_on_at(number: int) -> ev.RunStarted:
+    return msgspec.structs.replace(run_started(FIRST), epoch=number)
+
+
 def test_a_run_that_goes_on_knows_nothing_of_how_it_ended() -> None:
-    tested = ev.RunFinished(
-        run=FIRST, end="stopped", seconds=6.5, cpu_seconds=9.0, memory=memory(7), test=Metrics(0.1, 1.0, 4), joules=3.0
-    )
-    before = [started(), run_started(FIRST), epoch(FIRST, 1, 0.5, is_best=True)]
-    device = ev.Device("cpu", "some CPU", 10)
-    goes_on = ev.ExperimentResumed(host="here", pid=1, device=device, versions={})
-    events = at_seconds([*before, tested, ev.ExperimentFinished(end="stopped"), goes_on])
-    ended = replay(events[:-1]).run(FIRST)
-    assert (ended.test, ended.cpu_seconds, ended.joules) == (tested.test, 9.0, 3.0)
+    events = at_seconds([*STOPPED, GOES_ON, goes_on_at(3)])
+    ended = replay(events[:6]).run(FIRST)
+    assert (ended.test, ended.cpu_seconds, ended.joules) == (TESTED.test, 9.0, 3.0)
     going = replay(events).run(FIRST)
-    before_its_end = replay(events[:3]).run(FIRST)
-    assert going == msgspec.structs.replace(before_its_end, status="waiting", most=ended.most, times_tested=1)
+    before_its_end = replay(events[:4]).run(FIRST)
+    assert going == msgspec.structs.replace(before_its_end, most=ended.most, test=TESTED.test, times_tested=1)
+
+
+@pytest.mark.parametrize("end", ["skipped", "stopped"])
+def test_what_was_measured_of_a_run_holds_where_it_ends_again_before_it_goes_on(end: ev.RunEnd) -> None:
+    prepares = ev.StageChanged(run=FIRST, stage="weights")
+    again = ev.RunFinished(run=FIRST, end=end, memory=memory(50))
+    ended = replay(STOPPED).run(FIRST)
+    for between in ([], [prepares]):
+        assert replay([*STOPPED, GOES_ON, *between, again]).run(FIRST) == msgspec.structs.replace(ended, status=end)
+
+
+def test_a_run_that_had_begun_is_not_said_not_to_have_where_its_turn_did_not_come_again() -> None:
+    waits = replay([*STOPPED, GOES_ON, ev.StageChanged(run=SECOND, stage="training")])
+    killed = msgspec.structs.replace(waits, interrupted=True)
+    stopped = replay([ev.ExperimentFinished(end="stopped")], waits)
+    said = [[condition(run, state) for run in state.runs] for state in (waits, killed, stopped)]
+    assert said == [["waiting", "running"], ["interrupted", "interrupted"], ["stopped", "stopped"]]
+    assert stopped.run(FIRST) == replay(STOPPED).run(FIRST)
+
+
+def test_a_test_is_that_of_the_best_epoch() -> None:
+    def tested(*events: AnyEvent) -> tuple[Metrics | None, int]:
+        run = replay([*STOPPED, GOES_ON, *events]).run(FIRST)
+        assert run == replay(events, replay([*STOPPED, GOES_ON])).run(FIRST)
+        return run.test, run.times_tested
+
+    better, worse = epoch(FIRST, 3, 0.9, is_best=True), epoch(FIRST, 3, 0.1, is_best=False)
+    untested = ev.RunFinished(run=FIRST, end="stopped", seconds=8.0, memory=memory(7))
+    again = msgspec.structs.replace(untested, test=Metrics(0.2, 0.9, 4))
+    assert tested(goes_on_at(3), untested) == (TESTED.test, 1)
+    assert tested(goes_on_at(3), worse, untested) == (TESTED.test, 1)
+    assert tested(goes_on_at(3), better) == tested(goes_on_at(3), better, untested) == (None, 1)
+    assert tested(goes_on_at(3), better, again) == (again.test, 2)
+    assert tested(goes_on_at(2)) == (None, 1), "what was tested may be among what is done again"
+    assert tested(run_started(FIRST)) == (None, 1), "it begins anew"

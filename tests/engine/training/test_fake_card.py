@@ -237,8 +237,8 @@ def test_features_are_extracted_on_the_card_and_stay_there(
     assert table is not None
     assert (table.device, table.dtype) == (CARD, torch.float32)
     assert table.shape == (strategy.extracted_views, TRAIN + VAL, 1024)
-    assert len(waited) == 1, "once all is done"
-    assert checked == [1], "what is there is looked at where it is waited for"
+    assert len(waited) == 2, "once kernels are chosen, and once all is done"
+    assert checked == [2], "what is there is looked at where it is waited for"
     assert said[-1].done == said[-1].total
 
 

@@ -1,5 +1,6 @@
 """Features of a frozen backbone: computed once for what gives the same, and never for what does not."""
 
+import functools
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, nullcontext
@@ -16,6 +17,7 @@ from engine.cached_rows import as_digests
 from engine.data.dataset import Sample
 from engine.data.pixels import InMemory
 from engine.data.prepared import Prepared, PreparedPart
+from engine.devices import device
 from engine.devices.meters import Cost
 from engine.models.backbones import Network, Preprocessing, build, features
 from engine.models.fused import TOLERANCE, fused
@@ -49,8 +51,12 @@ def images(key: str = "noise") -> InputImages:
     return InputImages(Prepared(InMemory(pixels, CPU), *parts, contents, "noise", key), VIEW, CPU)
 
 
+@functools.cache
 def network(seed: int = 0) -> Network:
-    """Random weights whose batch norms have seen noise, which is what there is to fuse."""
+    """Random weights whose batch norms have seen noise, which is what there is to fuse.
+
+    Nobody writes into it; ``network.__wrapped__`` makes another one.
+    """
     made = build("mobilenet_v3_small", 2, "head", None, seed)
     made.module.train()
     norms = [one for one in made.module.modules() if isinstance(one, nn.BatchNorm2d)]
@@ -62,6 +68,21 @@ def network(seed: int = 0) -> Network:
     for norm in norms:
         norm.eval()
     return made
+
+
+known: dict[tuple[nn.Module, int], Callable[[Tensor], Tensor]] = {}
+
+
+@pytest.fixture(autouse=True)
+def fused_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The same network is fused once for all tests; those of fusing call :func:`fused` themselves."""
+
+    def once(net: Network, size: int) -> Callable[[Tensor], Tensor]:
+        if (net.module, size) not in known:
+            known[net.module, size] = fused(net, size)
+        return known[net.module, size]
+
+    monkeypatch.setattr(module, "fused", once)
 
 
 def strategy(**augmentation: object) -> Strategy:
@@ -144,7 +165,7 @@ def test_seeds_and_later_experiments_extract_nothing(monkeypatch: pytest.MonkeyP
     first, said = table(strategy(), store=store)
     assert said
     monkeypatch.setattr(module, "fused", None)
-    head_of_another_seed = network()._replace()
+    head_of_another_seed = network.__wrapped__()
     nn.init.ones_(head_of_another_seed.head.weight)
     again, said = table(strategy(), net=head_of_another_seed, store=store)
     assert (said, again is first) == ([], True)
@@ -181,7 +202,7 @@ def test_features_that_do_not_fit_are_told_before_they_fill_the_memory(
 def test_features_that_overflow_are_told_and_not_kept(
     precision: Arithmetic, advice: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    net = network()
+    net = network.__wrapped__()
     next(iter(net.module.parameters())).data.fill_(torch.inf)
     monkeypatch.setattr(module, "autocast", lambda *_: nullcontext())
     store = FeatureStore(ThreadPoolExecutor(1))
@@ -359,6 +380,15 @@ def test_what_another_version_extracted_is_not_found(changed: str, monkeypatch: 
         monkeypatch.setattr(torch, "__version__", "0.0")
     else:
         monkeypatch.setattr(module, "EXTRACTOR", "0")
+    assert table(strategy())[1]
+
+
+def test_what_other_hardware_extracted_is_not_found(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its seconds are no part of what a run takes here."""
+    with monkeypatch.context() as elsewhere:
+        elsewhere.setattr(device, "cpu_name", lambda: "another CPU")
+        table(strategy())
+        assert not table(strategy())[1]
     assert table(strategy())[1]
 
 
