@@ -1,7 +1,8 @@
 """Python processes that are forked from one that has torch and the app loaded: each begins in a tenth of the time.
 
 They are real processes otherwise: with arguments, environment, folder, terminal and signals of their own. ``python -m
-tests.forked DESCRIPTOR`` is the process that they come from; each process of pytest has one, from the first use on.
+tests.forked NAME`` is the process that they come from: one for all processes of pytest, from the first use on until
+none of them is connected.
 """
 
 from __future__ import annotations
@@ -11,8 +12,10 @@ import fcntl
 import json
 import os
 import runpy
+import select
 import signal
 import socket
+import struct
 import subprocess
 import sys
 import tempfile
@@ -98,32 +101,41 @@ def run(arguments: Sequence[str], folder: Path, timeout: float) -> subprocess.Co
 
 
 def end() -> None:
-    """Ends the process that the others came from, if there is one."""
+    """Lets go of the process that the others came from, which ends with the last that does."""
     if _origin.cache_info().currsize:
-        connection, process = _origin()
-        connection.close()
-        process.kill()  # nothing to save; its own end takes seconds, and after five xdist interrupts
-        process.wait()
+        _origin().close()
         _origin.cache_clear()
 
 
 @cache
-def _origin() -> tuple[socket.socket, subprocess.Popen[bytes]]:
-    ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-    with theirs:
-        process = subprocess.Popen(
-            [sys.executable, "-m", "tests.forked", str(theirs.fileno())],
-            cwd=ROOT,
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.DEVNULL,
-            pass_fds=[theirs.fileno()],
-            start_new_session=True,  # Ctrl-C is for pytest, which ends it then
-        )
-    return ours, process
+def _origin() -> socket.socket:
+    name = f"tl-tui-tests-{os.environ.get('PYTEST_XDIST_TESTRUNUID', os.getpid())}"
+    connection, begun = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET), False
+    for _ in range(600):
+        with suppress(ConnectionRefusedError):
+            connection.connect(f"\0{name}")
+            return connection
+        if not begun:
+            begun = True
+            _begin(name)
+        time.sleep(0.05)
+    raise TimeoutError("the process from which others are forked does not answer")
+
+
+def _begin(name: str) -> None:
+    """Starts the process that the others come from, which ends at once where another one of this name is there."""
+    process = subprocess.Popen(
+        [sys.executable, "-m", "tests.forked", name],
+        cwd=ROOT,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.DEVNULL,
+        start_new_session=True,  # Ctrl-C is for pytest, which lets go of it then
+    )
+    process.returncode = 0  # it may outlive this process, which waits for no end of it
 
 
 def _ask(question: dict[str, Any], streams: Sequence[int] = ()) -> int | None:
-    connection, _ = _origin()
+    connection = _origin()
     socket.send_fds(connection, [json.dumps(question).encode()], streams)
     answer: int | None = json.loads(connection.recv(LARGEST))
     return answer
@@ -132,25 +144,56 @@ def _ask(question: dict[str, Any], streams: Sequence[int] = ()) -> int | None:
 # In the process that the others come from
 
 
-def serve(connection: socket.socket) -> dict[str, Any] | None:
-    """Answers until pytest has ended, None; returns what was asked for in each process that is forked."""
+def serve(listener: socket.socket) -> dict[str, Any] | None:
+    """Answers until nobody is connected, None; returns what was asked for in each process that is forked."""
+    connected: list[socket.socket] = []
     while True:
-        data, streams, _, _ = socket.recv_fds(connection, LARGEST, 3)
-        if not data:
+        ready, _, _ = select.select([listener, *connected], [], [], 60)
+        for one in ready:
+            if one is listener:
+                connection, _ = listener.accept()
+                if _user_of(connection) == os.getuid():  # the name is no secret
+                    connected.append(connection)
+                continue
+            try:
+                wanted = _answered(one)
+            except OSError:  # it was closed, or killed before it took the answer
+                connected.remove(one)
+                one.close()
+                continue
+            if wanted is not None:
+                for other in connected:
+                    other.close()
+                return wanted
+        if not connected:  # the last has ended, or who began this did before it was connected
             return None
-        question = json.loads(data)
-        if "poll" in question:
-            pid, status = os.waitpid(question["poll"], os.WNOHANG)
-            answer = os.waitstatus_to_exitcode(status) if pid else None
-        elif (answer := os.fork()) == 0:
-            connection.close()
-            for number, stream in enumerate(streams):
-                os.dup2(stream, number)
-                os.close(stream)
-            return question  # type: ignore[no-any-return]
-        for stream in streams:
+
+
+def _answered(connection: socket.socket) -> dict[str, Any] | None:
+    """Answers one question, ``OSError`` where none comes any more; in the process that is forked, returns it, whose
+    streams are those that came with it.
+    """
+    data, streams, _, _ = socket.recv_fds(connection, LARGEST, 3)
+    if not data:
+        raise ConnectionResetError
+    question: dict[str, Any] = json.loads(data)
+    if "poll" in question:
+        pid, status = os.waitpid(question["poll"], os.WNOHANG)
+        answer = os.waitstatus_to_exitcode(status) if pid else None
+    elif (answer := os.fork()) == 0:
+        for number, stream in enumerate(streams):
+            os.dup2(stream, number)
             os.close(stream)
-        connection.send(json.dumps(answer).encode())
+        return question
+    for stream in streams:
+        os.close(stream)
+    connection.send(json.dumps(answer).encode())
+    return None
+
+
+def _user_of(connection: socket.socket) -> int:
+    credentials = connection.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, struct.calcsize("3i"))
+    return int(struct.unpack("3i", credentials)[1])
 
 
 def become(wanted: dict[str, Any]) -> None:
@@ -226,9 +269,20 @@ def load() -> None:
         import tui.session  # noqa: F401, PLC0415
 
 
-if __name__ == "__main__":
-    load()
-    with socket.socket(fileno=int(sys.argv[1])) as connection:
-        wanted = serve(connection)
+def main(name: str) -> None:
+    """The process that the others come from."""
+    with socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET) as listener:
+        try:
+            listener.bind(f"\0{name}")
+        except OSError:  # another process of pytest was faster
+            return
+        listener.listen()
+        load()
+        wanted = serve(listener)
     if wanted is not None:
         end_with(_status(wanted))
+    os._exit(0)  # nothing to save, and taking all apart takes seconds
+
+
+if __name__ == "__main__":
+    main(sys.argv[1])

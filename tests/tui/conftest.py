@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import Callable, Iterator
 from datetime import datetime
 from pathlib import Path
+from time import monotonic
 from typing import Any
 
 import pytest
@@ -13,7 +14,8 @@ from textual._context import active_app
 from textual.app import App
 from textual.css.model import RuleSet
 from textual.css.stylesheet import Stylesheet
-from textual.pilot import Pilot
+from textual.message_pump import MessagePump
+from textual.pilot import Pilot, WaitForScreenTimeout
 
 from engine.logs.events import AnyEvent
 from engine.logs.log import EventLog
@@ -60,7 +62,22 @@ def styles_parsed_once() -> Iterator[None]:
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(Stylesheet, "_parse_rules", parsed_once)
+        patch.setattr(RuleSet, "__hash__", object.__hash__)  # as its own, but not in Python: many are asked a widget
         yield
+
+
+def is_busy(pump: MessagePump) -> bool:
+    """Whether it has messages, or is not yet done with one; what is closed does nothing any more."""
+    queue = pump._message_queue
+    waits = pump._pending_message is None and queue.empty() and bool(queue.ready_event._waiters)
+    return not (waits or pump._closing or pump._closed)
+
+
+async def nothing_ready() -> None:
+    """Waits until nothing can go on but what waits for time, a thread or a file."""
+    await asyncio.sleep(0)
+    while asyncio.get_running_loop()._ready:  # type: ignore[attr-defined]
+        await asyncio.sleep(0)
 
 
 @pytest.fixture(autouse=True, scope="session")
@@ -68,16 +85,27 @@ def waits_for_messages() -> Iterator[None]:
     """A key and a pause wait until everything that they set off is done and drawn.
 
     Textual's own wait sleeps 20 ms at a time, a quarter of these tests' time, and takes a process that gets no
-    processor for an idle one. What threads and timers do is waited for by ``until``.
+    processor for an idle one; before, it has every widget of a screen answer a message. What threads and timers do is
+    waited for by ``until``.
     """
+
+    async def all_taken(pilot: Pilot[Any], timeout: float = 30) -> bool:
+        app, end = pilot.app, monotonic() + timeout
+        while True:
+            await nothing_ready()
+            if app._exception_event.is_set() or not app.is_running or not app.screen_stack:
+                return False
+            if not any(map(is_busy, (app, *app.screen.walk_children(with_self=True)))):
+                return True
+            if monotonic() > end:
+                raise WaitForScreenTimeout("widgets have messages that they do not take")
+            await asyncio.sleep(0.002)
 
     async def all_done(min_sleep: float = 0, max_sleep: float = 0) -> None:
         del min_sleep, max_sleep
-        app, loop = active_app.get(), asyncio.get_running_loop()
+        app = active_app.get()
         for _ in range(400):
-            await asyncio.sleep(0)
-            while loop._ready:  # type: ignore[attr-defined]
-                await asyncio.sleep(0)
+            await nothing_ready()
             if not app.is_running or not app.screen_stack:
                 return
             screen = app.screen
@@ -91,6 +119,7 @@ def waits_for_messages() -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
         for place in ("textual.app", "textual.pilot"):
             patch.setattr(f"{place}.wait_for_idle", all_done)
+        patch.setattr(Pilot, "_wait_for_screen", all_taken)
         yield
 
 

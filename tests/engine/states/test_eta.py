@@ -44,7 +44,7 @@ TIMELINES = {
         trains="head", epochs=25, step=0.0005, features=60.0, val_steps=1, val_share=0.1
     ),
     "epochs of milliseconds that vary a lot": Timeline(
-        trains="head", epochs=600, step=0.001, noise=0.6, val_steps=1, val_share=0.1
+        trains="head", epochs=300, step=0.001, noise=0.6, val_steps=1, val_share=0.1
     ),
     "features, then epochs of seconds": Timeline(trains="head", epochs=25, step=0.01, steps=300, features=600.0),
     "many runs": Timeline(runs=6, epochs=10),

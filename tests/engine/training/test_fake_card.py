@@ -128,11 +128,16 @@ class Ready(NamedTuple):
     precisions: set[torch.dtype]
 
 
-def ready(strategy: Strategy, kept: str, monkeypatch: pytest.MonkeyPatch) -> Ready:
+def built(strategy: Strategy) -> Network:
+    """To be called outside of :func:`card`, within which that takes several times as long."""
+    return build(strategy.backbone, 2, strategy.trains, None, 0)
+
+
+def ready(network: Network, strategy: Strategy, kept: str, monkeypatch: pytest.MonkeyPatch) -> Ready:
     """A run before its first step; ``steps``: the losses whose gradients were asked for; ``precisions``: in which
     convolutions compute.
     """
-    network, seen = on_card(build(strategy.backbone, 2, strategy.trains, None, 0)), images(kept)
+    network, seen = on_card(network), images(kept)
     optimizer = make_optimizer(strategy, network)
     steps: list[Tensor] = []
     precisions: set[torch.dtype] = set()
@@ -184,8 +189,9 @@ STRATEGIES = {  # of which the head alone trains in fp32
 def test_nothing_waits_for_the_card_before_the_last_step(
     strategy: Strategy, kept: str, pinned: list[Tensor], monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    network = built(strategy)
     with card():
-        run, training, steps, precisions = ready(strategy, kept, monkeypatch)
+        run, training, steps, precisions = ready(network, strategy, kept, monkeypatch)
         assert training.feed is not None
         with pytest.raises(DataDependentOutputException):  # the loss, once all is done
             list(fit._train(run, training, training.feed))
@@ -208,8 +214,9 @@ def test_nothing_waits_for_the_card_before_all_is_validated(
         return SimpleNamespace()
 
     monkeypatch.setattr(evaluation, "evaluate", evaluate)
+    network = built(strategy)
     with card():
-        run, training, _, precisions = ready(strategy, kept, monkeypatch)
+        run, training, _, precisions = ready(network, strategy, kept, monkeypatch)
         assert training.feed is not None
         assert list(evaluated(run, training.feed, run.images.prepared.val, "validating", 1, None)) == []
     assert [(one.device, len(one)) for one in asked] == [(CARD, VAL)] * 2
@@ -228,8 +235,9 @@ def test_features_are_extracted_on_the_card_and_stay_there(
     checked: list[int] = []
     monkeypatch.setattr(features, "wait_for", waited.append)
     monkeypatch.setattr(features, "_check", lambda *_: checked.append(len(waited)))
+    network = built(strategy)
     with card():
-        network = on_card(build(strategy.backbone, 2, strategy.trains, None, 0))
+        network = on_card(network)
         store = FeatureStore(ThreadPoolExecutor(1))
         filling = Filling(None, torch.arange(TRAIN + VAL), Cost())
         _, said = result(features._extract(store, images("card"), strategy, network, precision, None, filling))

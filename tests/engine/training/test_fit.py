@@ -181,7 +181,7 @@ def test_losses_are_means_per_image_not_per_batch() -> None:
 
 @pytest.mark.slow
 def test_it_learns() -> None:
-    run = make_run(fine_tuning(backbone="resnet18", epochs=4, optimizer={"lr": 0.003}), train=48, val=24)
+    run = make_run(fine_tuning(backbone="resnet18", epochs=3, optimizer={"lr": 0.003}), train=48, val=24)
     epochs = epochs_of(fitted(run, never_best))
     assert epochs[-1].train.loss < epochs[0].train.loss
     assert epochs[-1].val.accuracy >= 0.9
