@@ -18,7 +18,7 @@ from engine.models.weights import FoundWeights
 from engine.specs.presets import named, presets
 from engine.specs.spec import DataSource, changed, default_experiment
 from tests.tui.conftest import text_of, until
-from tests.tui.test_setup import SIZES, App, at_every_size, settled, typed
+from tests.tui.test_setup import SIZES, App, settled, typed
 from tui.screens.add_strategy import AddStrategy
 from tui.work.backbones import BackboneQuery, facts
 
@@ -66,33 +66,26 @@ def test_where_weights_are_is_said_of_the_choice_in_setup(
     assert "no classification model 'resnet17'; did you mean" in facts(BackboneQuery("resnet17", "none")).problem
 
 
-async def test_it_follows_what_is_typed_and_the_weights_in_setup(app: App) -> None:
-    async with app.run_test() as pilot:
-        for size in SIZES:
-            await pilot.resize_terminal(*size)
-            await opened(pilot, app)
-            await until(
-                pilot, lambda: "11.7 M parameters with ImageNet's last layer, images of 224 × 224" in text_of(app)
-            )
-            assert "not here yet: download" in text_of(app)
-            await typed(pilot, "vit_b_16")
-            await until(pilot, lambda: "86.6 M parameters" in text_of(app))
-            await typed(pilot, "vit_b_1")
-            assert "parameters with" not in text_of(app)
-            await pilot.press("escape")
-            app.setup.options.weights.focus()
-            await typed(pilot, "none")
-            await pilot.press("escape", "a")
-            await until(pilot, lambda: "weights: none (random initialisation)" in text_of(app))
-            await pilot.press("escape")
-            app.setup.options.weights.focus()
-            await typed(pilot, "/nowhere")
-            await pilot.press("escape", "a")
-            await until(pilot, lambda: "! /nowhere: no such file or folder" in text_of(app))
-            await pilot.press("escape")
-            app.setup.options.weights.focus()
-            await typed(pilot, "default")
-            await pilot.press("escape")
+@pytest.mark.parametrize("size", SIZES)
+async def test_it_follows_what_is_typed_and_the_weights_in_setup(app: App, size: tuple[int, int]) -> None:
+    async with app.run_test(size=size) as pilot:
+        await opened(pilot, app)
+        await until(pilot, lambda: "11.7 M parameters with ImageNet's last layer, images of 224 × 224" in text_of(app))
+        assert "not here yet: download" in text_of(app)
+        await typed(pilot, "vit_b_16")
+        await until(pilot, lambda: "86.6 M parameters" in text_of(app))
+        await typed(pilot, "vit_b_1")
+        assert "parameters with" not in text_of(app)
+        await pilot.press("escape")
+        app.setup.options.weights.focus()
+        await typed(pilot, "none")
+        await pilot.press("escape", "a")
+        await until(pilot, lambda: "weights: none (random initialisation)" in text_of(app))
+        await pilot.press("escape")
+        app.setup.options.weights.focus()
+        await typed(pilot, "/nowhere")
+        await pilot.press("escape", "a")
+        await until(pilot, lambda: "! /nowhere: no such file or folder" in text_of(app))
 
 
 async def test_a_large_file_that_is_checked_holds_up_no_key_and_only_the_latest_is_told(
@@ -128,31 +121,32 @@ async def test_a_large_file_that_is_checked_holds_up_no_key_and_only_the_latest_
         may_end.set()
 
 
-async def test_a_ticked_strategy_whose_weights_are_not_here_says_so(app: App, hub: Path, tmp_path: Path) -> None:
+@pytest.mark.parametrize("size", SIZES)
+async def test_a_ticked_strategy_whose_weights_are_not_here_says_so(
+    app: App, hub: Path, tmp_path: Path, size: tuple[int, int]
+) -> None:
     hub.mkdir(parents=True)
     (hub / FILE).touch()
     resnet, mobilenet = presets()
-    async with app.run_test() as pilot:
+    async with app.run_test(size=size) as pilot:
         await settled(pilot)
-        said = (f"[x] {mobilenet}  to download", f"[x] {resnet} ")
-        await at_every_size(pilot, lambda: all(line in text_of(app) for line in said))
-        await at_every_size(pilot, lambda: text_of(app).count("to download") == 1)
+        await until(pilot, lambda: f"[x] {mobilenet}  to download" in text_of(app))
+        assert text_of(app).count("to download") == 1 and f"[x] {resnet} " in text_of(app)
         await pilot.press("down", "space")
         assert "to download" not in text_of(app), "it is not asked for"
-        await at_every_size(pilot, lambda: "to download" not in text_of(app))
         app.setup.strategies.add(named("wide_resnet101_2-last-stage", {}))
-        cut = r"\[x\] wide_\S+ +"  # also where the name has to be cut
-        await at_every_size(pilot, lambda: re.search(f"{cut}to download", text_of(app)) is not None)
+        await until(pilot, lambda: "to download" in text_of(app))
+        assert re.search(r"\[x\] wide_\S+ +to download", text_of(app)), "also where the name has to be cut"
         app.setup.options.weights.focus()
         await typed(pilot, "none")
-        await at_every_size(pilot, lambda: "to download" not in text_of(app))
+        await until(pilot, lambda: "to download" not in text_of(app))
         await typed(pilot, str(hub))
-        await at_every_size(pilot, lambda: re.search(f"{cut}no weights", text_of(app)) is not None)
+        await until(pilot, lambda: re.search(r"wide_\S+ +no weights", text_of(app)) is not None)
         (hub / default_files()["wide_resnet101_2"]).touch()
         await pilot.press("escape", "4")
         await until(pilot, lambda: app.current_mode == "runs")
         await pilot.press("1")
-        await at_every_size(pilot, lambda: "no weights" not in text_of(app))
+        await until(pilot, lambda: "no weights" not in text_of(app))
 
 
 async def test_a_disk_that_does_not_answer_holds_up_no_key(app: App, monkeypatch: pytest.MonkeyPatch) -> None:

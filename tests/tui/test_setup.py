@@ -99,13 +99,6 @@ def was_checked(screen: SetupScreen) -> bool:
     return found is not None and found.report is not None and found.report.duplicates is not None
 
 
-async def at_every_size(pilot: Keys, condition: Callable[[], bool]) -> None:
-    """Waits until it holds in a window of each of :data:`SIZES`."""
-    for size in SIZES:
-        await pilot.resize_terminal(*size)
-        await until(pilot, condition)
-
-
 async def typed(pilot: Keys, text: str) -> None:
     """Replaces the text of the focused field by a pasted one."""
     await pilot.press("end", "ctrl+u")
