@@ -8,7 +8,6 @@ import shutil
 import time
 from collections import deque
 from collections.abc import Callable, Generator
-from contextlib import closing
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -17,6 +16,7 @@ import msgspec
 import pytest
 from PIL import Image
 from safetensors.torch import save_file
+from torch import Tensor
 from torch.amp import GradScaler
 
 from benchmarks.images import write_images
@@ -35,12 +35,14 @@ from engine.logs import events as ev
 from engine.logs.events import Action
 from engine.logs.folder import EVENTS, NETWORK, checkpoint_file
 from engine.logs.log import EventLog, event_reader, send_command
+from engine.models.backbones import Network
 from engine.running.experiment import run
 from engine.specs.presets import on_rung
 from engine.specs.spec import DataSource, Experiment
 from engine.specs.strategy import changed_strategy
 from engine.states.state import ExperimentState
 from engine.training import checkpoint, features, head_start, tensor_file
+from engine.training.batches import EVALUATION_BATCH
 from engine.training.best import BestEpoch
 from engine.training.course import Course
 from engine.training.run import at_the_start
@@ -562,7 +564,11 @@ def test_what_the_log_could_not_keep_is_in_the_checkpoint_where_the_process_is_k
     "leave",
     [
         partial(run_until, action="suspend", when=ended(1)),
-        partial(run_until, action="suspend", when=at("features")),
+        partial(
+            run_until,
+            action="suspend",
+            when=lambda event: isinstance(event, ev.Progress) and event.stage == "features" and event.step > 0,
+        ),
         partial(kill, when=at("training")),
     ],
     ids=["after them", "within them", "killed"],
@@ -575,26 +581,29 @@ def test_features_that_have_to_be_extracted_again_are_counted_once(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setenv("TL_TUI_CACHE_GIB", "0")
-    slower, extract = [0.0], features._extract
+    monkeypatch.setitem(EVALUATION_BATCH, "cpu", 8)
+    monkeypatch.setattr(features, "PROGRESS_SECONDS", 0)
+    passes, fused = list[int](), features.fused
 
-    def slow(*arguments: Any) -> Generator[Any, None, Any]:
-        work = extract(*arguments)
-        with closing(work):
-            first = next(work)
-            slower[0] += 1e6
-            yield first
-            yield from work
+    def slow(network: Network, size: int) -> Callable[[Tensor], Tensor]:
+        given = fused(network, size)
 
-    monkeypatch.setattr(features, "_extract", slow)
-    clock = Stopwatch(lambda: time.perf_counter() + slower[0])
+        def counted(inputs: Tensor) -> Tensor:
+            passes.append(len(inputs))
+            return given(inputs)
+
+        return counted
+
+    monkeypatch.setattr(features, "fused", slow)
+    clock = Stopwatch(lambda: time.perf_counter() + 1e6 * len(passes))
     monkeypatch.setattr("engine.running.experiment.Meters", partial(Meters, clock=clock))
     asked = small_experiment("mobilenetv3-extract", data=image_folder())
     leave(tmp_path, asked)
     one = go_on(tmp_path, asked).run(EXTRACTION)
-    assert slower == [2e6]
+    assert len(passes) > 3, "20 images take three of them"
     assert one.seconds is not None
-    assert 1e6 < one.epochs[-1].run_seconds < one.seconds < 1.1e6
-    assert min(epoch.run_seconds for epoch in one.epochs) > 1e6
+    assert 3e6 < one.epochs[-1].run_seconds < one.seconds < 3.1e6
+    assert min(epoch.run_seconds for epoch in one.epochs) > 3e6
     assert one.seconds_of_found_features == 0
 
 
