@@ -106,7 +106,6 @@ class TlTui(App[None], inherit_bindings=False):
         self.clock = clock
         self.state = ExperimentState()
         self.folder: Path | None = None
-        self._followed: Path | None = None  # whose log is read; not ``folder`` where that was only turned to
         self._awaits_new = False  # whether one was started, and no other opened since
         self.marks: dict[Path, frozenset[str] | None] = {}  # what is to be compared, of each which runs: None for all
         self.positive: str | None = None  # of two classes the one that a person made the positive one
@@ -217,8 +216,8 @@ class TlTui(App[None], inherit_bindings=False):
 
     def _turn_and_follow(self, folder: Path) -> None:
         self._awaits_new = False
-        if not folder == self.folder == self._followed:
-            self.folder = self._followed = folder
+        if folder != self.folder:
+            self.folder = folder
             self.state = ExperimentState()
             self.run_worker(partial(self._follow, folder), thread=True, exclusive=True, group="follow")
 

@@ -51,10 +51,11 @@ def open_app(experiment: Experiment, out: Path, opened: Path | None = None, *, s
             point_nowhere(terminals)
         outlived = not app.left and app.hosting.host is not None and (lost or asked() or app.hosting.host.is_alive())
         if app.hosting.host is not None and outlived:
-            _outlive(app.hosting.host, app, silent=lost or asked())
+            _outlive(app.hosting.host, silent=lost or asked())
+        if app.hosting.host is not None and (outlived or not lost):
+            app.turn_to(app.hosting.host.folder)  # whatever was looked at since
     if not lost:
         if app.hosting.host is not None:
-            app.turn_to(app.hosting.host.folder)  # whatever was looked at since
             _print_comparison(app)
         _print_whereabouts(app)
     if asked() or (outlived and (app.state.suspended or app.state.end == "stopped")):
@@ -112,13 +113,12 @@ def _leave(app: TlTui) -> None:
         app.exit()
 
 
-def _outlive(host: ThreadHost, app: TlTui, *, silent: bool) -> None:
-    """Waits for what trains without the app, and lets that show how it ended."""
+def _outlive(host: ThreadHost, *, silent: bool) -> None:
+    """Waits for what trains without the app."""
     if not silent:
         said = f"The experiment continues in {host.folder}; Ctrl-C saves it and stops."
         print_line(said, to_stderr=True)
     host.wait()
-    app.turn_to(host.folder)
 
 
 def _print_comparison(app: TlTui) -> None:

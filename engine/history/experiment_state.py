@@ -9,8 +9,8 @@ from typing import Literal
 import msgspec
 
 from engine.logs.events import AnyEvent, Progress
-from engine.logs.folder import EVENTS, SPEC, experiments
-from engine.logs.log import LineReader
+from engine.logs.folder import SPEC, experiments
+from engine.logs.log import LineReader, event_reader
 from engine.logs.writer_lock import is_being_written, writing_process
 from engine.specs.presets import presets
 from engine.specs.spec import Experiment, load_experiment
@@ -36,7 +36,7 @@ def running_elsewhere(out: Path) -> list[Path]:
 
 def read_state(folder: Path) -> ExperimentState:
     """The state of the experiment in a folder now, with all its progress; ``OSError`` where its log cannot be read."""
-    return _now(LineReader(folder / EVENTS, AnyEvent, PROGRESS), ExperimentState(), folder)
+    return _now(event_reader(folder, PROGRESS), ExperimentState(), folder)
 
 
 def read_quickly(folder: Path) -> tuple[ExperimentState, int]:
@@ -46,7 +46,7 @@ def read_quickly(folder: Path) -> tuple[ExperimentState, int]:
     """
     reader, state = _going_on.pop(folder, (None, ExperimentState()))
     if reader is None or not reader.can_go_on():
-        reader, state = LineReader(folder / EVENTS, AnyEvent, FREQUENT), ExperimentState()
+        reader, state = event_reader(folder, FREQUENT), ExperimentState()
     state = _now(reader, state, folder)
     if state.end is None and not state.interrupted:
         _going_on[folder] = reader, state

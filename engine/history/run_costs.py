@@ -10,9 +10,8 @@ import msgspec
 from engine import cache
 from engine.errors import UserError
 from engine.history.experiment_state import FREQUENT
-from engine.logs.events import AnyEvent
-from engine.logs.folder import EVENTS, experiments
-from engine.logs.log import LineReader
+from engine.logs.folder import experiments
+from engine.logs.log import event_reader
 from engine.states.forecast import RunCost, run_costs
 
 NEWEST = 50
@@ -24,7 +23,7 @@ def earlier_costs(out: Path) -> list[RunCost]:
     found: list[RunCost] = []
     for folder in experiments(out)[:NEWEST]:
         with suppress(OSError):
-            found += run_costs(LineReader[AnyEvent](folder / EVENTS, AnyEvent, FREQUENT).read())
+            found += run_costs(event_reader(folder, FREQUENT).read())
     if _cache_is_empty():  # then nothing that they prepared is found again
         found = [msgspec.structs.replace(cost, data=cost.data._replace(path="")) for cost in found]
     return found

@@ -211,9 +211,9 @@ class LineReader(Generic[T]):
             return None
 
 
-def event_reader(folder: Path) -> LineReader[AnyEvent]:
-    """A reader of the experiment's events, from the first."""
-    return LineReader(folder / EVENTS, AnyEvent)
+def event_reader(folder: Path, skip_prefixes: tuple[bytes, ...] = ()) -> LineReader[AnyEvent]:
+    """A reader of the experiment's events, from the first, without the lines that begin so."""
+    return LineReader(folder / EVENTS, AnyEvent, skip_prefixes)
 
 
 def command_reader(folder: Path) -> LineReader[Command]:

@@ -27,6 +27,7 @@ from engine.specs.spec import Arithmetic
 from engine.specs.strategy import Augmentation, Strategy
 from engine.training.batches import InputImages, evaluation_batch, evaluation_sizes, generator
 from engine.training.feature_store import Features, FeatureStore, Filling, from_cache, place, to_cache
+from engine.training.warm_up import forward_blanks
 
 EXTRACTOR = "5"
 """Changes whenever the same backbone is to give other features of the same images."""
@@ -144,11 +145,10 @@ def _warmed_up(
     network: Network, images: InputImages, precision: Arithmetic, at_once: int | None
 ) -> Callable[[Tensor], Tensor]:
     """What gives features, with what is paid only once done: its time does not count, as that of training does not."""
-    run, device, crop = fused(network, images.preprocessing.crop), images.device, images.preprocessing.crop
+    device, crop = images.device, images.preprocessing.crop
+    run = fused(network, crop)
     if device.type != "cpu":  # a card's kernels are chosen by the shape of the batch
-        blank = torch.zeros(evaluation_batch(device, at_once), 3, crop, crop, device=device)
-        with torch.inference_mode(), autocast(device, precision):
-            run(blank.to(memory_format=torch.channels_last))
+        forward_blanks(run, evaluation_batch(device, at_once), crop, device, precision)
         wait_for(device)
     return run
 

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import copy
 import logging
+from collections.abc import Callable
 
 import torch
+from torch import Tensor
 
 from engine.devices.device import wait_for
 from engine.devices.precision import autocast, gradient_scaler
 from engine.specs.batch_sizes import batch_sizes
+from engine.specs.spec import Arithmetic
 from engine.training.batches import evaluation_sizes
 from engine.training.memory import shortage
 from engine.training.optim import make_optimizer
@@ -47,22 +50,32 @@ def _compute_blanks(run: Run, train_sizes: list[int], val_sizes: list[int]) -> N
     scaler = gradient_scaler(device, run.precision)
     for size in train_sizes:
         network.module.train()
-        blank = torch.zeros(size, 3, crop, crop, device=device).to(memory_format=torch.channels_last)
+        blank = _blanks(size, crop, device)
         labels = torch.zeros(size, dtype=torch.int64, device=device)
         gradients(run.model, optimizer, scaler, run.precision, iter([(blank, labels)]), size)
         scaler.step(optimizer)
         scaler.update()
     network.module.eval()
     for size in val_sizes:
-        blank = torch.zeros(size, 3, crop, crop, device=device).to(memory_format=torch.channels_last)
-        with torch.inference_mode(), autocast(device, run.precision):
-            run.model(blank)
+        forward_blanks(run.model, size, crop, device, run.precision)
+
+
+def forward_blanks(
+    model: Callable[[Tensor], Tensor], count: int, crop: int, device: torch.device, precision: Arithmetic
+) -> None:
+    """A forward pass of so many blank images of ``crop`` pixels, for what is paid at the first one of its shape."""
+    with torch.inference_mode(), autocast(device, precision):
+        model(_blanks(count, crop, device))
+
+
+def _blanks(count: int, crop: int, device: torch.device) -> Tensor:
+    return torch.zeros(count, 3, crop, crop, device=device).to(memory_format=torch.channels_last)
 
 
 def _shapes(run: Run) -> tuple[list[int], list[int]]:
     """The sizes of batches for which kernels are chosen or compiled; on a CPU two images load all there is."""
     if run.strategy.on_features:
-        return [], []  # a frozen backbone is tried out where it is fused
+        return [], []  # a frozen backbone is warmed up where its features are extracted
     if run.images.device.type == "cpu" and run.model is run.network.module:
         return [2], []
     count = len(run.images.prepared.train.labels)

@@ -78,6 +78,16 @@ class Host:
         self.asked.append(action)
 
 
+def held_up(begins: threading.Event, started: Callable[[], Host]) -> Callable[..., Host]:
+    """What starts or resumes an experiment, not before ``begins`` is set."""
+
+    def start(*_: object) -> Host:
+        begins.wait(20)
+        return started()
+
+    return start
+
+
 STOPPED = [
     ev.RunFinished(run="resnet18-finetune-0", end="stopped", seconds=9.0, cpu_seconds=9.0, memory=ev.Memory(1, 1)),
     ev.ExperimentFinished(end="stopped"),
@@ -761,14 +771,9 @@ async def test_leaving_before_training_has_begun_asks_and_waits_too(
     app: TlTui, past: Log, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     made, begins = Host(past(logs.events())), threading.Event()
-
-    def make() -> Host:
-        begins.wait(20)
-        return made
-
     async with app.run_test(size=(80, 24)) as pilot:
         await until(pilot, lambda: app.current_mode == "setup")
-        app.hosting._begin(make)  # type: ignore[arg-type]
+        app.hosting._begin(held_up(begins, lambda: made))  # type: ignore[arg-type]
         await pilot.press("q")
         await until(pilot, lambda: isinstance(app.screen, Leaving))
         await pilot.press("y")
@@ -1295,12 +1300,7 @@ async def test_live_says_that_an_experiment_is_being_started_and_offers_nothing_
     folder, begins = present(logs.until("EpochFinished", 1, logs.events())), threading.Event()
     earlier = logs.write(app.out / "earlier-20261122-120000", logs.events())
     host = Host(folder)
-
-    def start(*_: object) -> Host:
-        begins.wait(20)
-        return host
-
-    monkeypatch.setattr(thread, "start", start)
+    monkeypatch.setattr(thread, "start", held_up(begins, lambda: host))
     async with app.run_test(size=(80, 24)) as pilot:
         await until(pilot, lambda: app.current_mode == "setup")
         if is_open:
@@ -1353,12 +1353,7 @@ async def test_what_is_resumed_changes_nothing_of_another_one_that_is_opened_mea
     begun, begins = logs.until("EpochFinished", 3, logs.events()), threading.Event()
     folder, other = logs.write(tmp_path / "resumed-20261122-120000", [*begun, *STOPPED]), present(begun)
     host = Host(folder)
-
-    def resume(*_: object) -> Host:
-        begins.wait(20)
-        return host
-
-    monkeypatch.setattr(thread, "resume", resume)
+    monkeypatch.setattr(thread, "resume", held_up(begins, lambda: host))
     async with app.run_test(size=(120, 24), notifications=True) as pilot:
         await opened(pilot, app, folder)
         await until(pilot, lambda: app.state.end == "stopped")
@@ -1380,12 +1375,7 @@ async def test_what_has_started_takes_nobody_from_where_they_type(
     folder, begins = present(logs.until("EpochFinished", 1, logs.events())), threading.Event()
     earlier = logs.write(app.out / "earlier-20261122-120000", logs.events())
     host = Host(folder)
-
-    def start(*_: object) -> Host:
-        begins.wait(20)
-        return host
-
-    monkeypatch.setattr(thread, "start", start)
+    monkeypatch.setattr(thread, "start", held_up(begins, lambda: host))
     async with app.run_test(size=(120, 24), notifications=True) as pilot:
         await until(pilot, lambda: app.current_mode == "setup")
         await app.start_experiment(logs.two_strategies(), beside_others=True)
@@ -1417,11 +1407,10 @@ async def test_after_a_failed_start_setup_is_back_whatever_was_read_meanwhile(
 ) -> None:
     begins = threading.Event()
 
-    def start(*_: object) -> Host:
-        begins.wait(20)
+    def fail() -> Host:
         raise UserError("no such data")
 
-    monkeypatch.setattr(thread, "start", start)
+    monkeypatch.setattr(thread, "start", held_up(begins, fail))
     async with app.run_test(size=(80, 24)) as pilot:
         await until(pilot, lambda: app.current_mode == "setup")
         await app.start_experiment(logs.two_strategies(), beside_others=True)
@@ -1439,11 +1428,10 @@ async def test_a_resume_is_seen_in_live_at_once(
 ) -> None:
     folder, begins = past(logs.until("EpochFinished", 3, logs.events())), threading.Event()
 
-    def resume(*_: object) -> Host:
-        begins.wait(20)
+    def fail() -> Host:
         raise ValueError("the weights are gone")
 
-    monkeypatch.setattr(thread, "resume", resume)
+    monkeypatch.setattr(thread, "resume", held_up(begins, fail))
     async with app.run_test(size=(80, 24)) as pilot:
         await until(pilot, lambda: app.current_mode == "setup")
         if mode == "live":

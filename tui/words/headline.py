@@ -55,7 +55,7 @@ class Answer(NamedTuple):
 
 
 def answer(comparison: Comparison) -> Answer:
-    """What the verdict judges by, as data. It takes milliseconds a strategy, so it belongs into a thread."""
+    """What the verdict judges by, as data."""
     results = [] if comparison.data_differs else strategy_means(comparison)
     states = [row.state for row in comparison.runs]
     return Answer(

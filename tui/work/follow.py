@@ -11,8 +11,7 @@ from msgspec.structs import replace
 
 from engine.history.experiment_state import PROGRESS, last_skipped, with_progress
 from engine.logs.events import AnyEvent, EpochFinished, FileSaved, MemorySampled, Progress, StageChanged
-from engine.logs.folder import EVENTS
-from engine.logs.log import LineReader
+from engine.logs.log import LineReader, event_reader
 from engine.states.replay import replay
 from engine.states.state import ExperimentState
 from tui.messages import StateRead
@@ -42,7 +41,7 @@ def follow(
     Asks ``has_writer`` when a log without an end is found silent, and every few seconds while it stays so; one that
     cannot be read now counts as silent.
     """
-    reader: LineReader[AnyEvent] = LineReader(folder / EVENTS, AnyEvent, PROGRESS)
+    reader = event_reader(folder, PROGRESS)
     state = ExperimentState()
     heard, shown, looked, first = 0.0, -math.inf, 0.0, True
     waiting, patience = False, math.inf
