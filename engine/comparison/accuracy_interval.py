@@ -15,7 +15,8 @@ def accuracy_interval(accuracy: float, images: int, groups: int = 0, design_effe
     ``groups`` than images (0: not known), the images count as the fewer that would tell as much, by the design effect,
     and the normal quantile is Student's t with groups - 1 degrees of freedom; of a single group, all there is. As in
     Korn & Graubard (1998), "Confidence intervals for proportions with small expected number of positive counts
-    estimated from survey data", with Wilson's interval.
+    estimated from survey data", with Wilson's interval; for an accuracy of 0 or 1, of which they have no design effect,
+    see :func:`engine.comparison.resampling.design_effect`.
     """
     if images < 1 or groups == 1 < images:  # no images, as a damaged log may tell
         return 0.0, 1.0

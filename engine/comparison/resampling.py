@@ -155,10 +155,16 @@ def images_needed(difference: float, discordance: float, design_effect: float = 
 
 
 def design_effect(units: Units, alone: float) -> float:
-    """How many times ``alone``, the difference's variance were every image a unit, it is with these units; >= 1."""
+    """How many times ``alone``, the difference's variance were every image a unit, it is with these units; >= 1.
+
+    Where nothing varies the data do not tell how alike the images of a unit are: then what it is if they are wholly so
+    (Kish, 1965, "Survey Sampling": 1 + (size - 1) times the intraclass correlation, here 1), which is the most it is.
+    """
     count = len(units.sums)
-    if alone <= 0 or count < 2:
+    if count < 2:
         return 1.0
+    if alone <= 0:
+        return float(np.sum(units.sizes**2) / np.sum(units.sizes))
     deviations = units.sums - units.difference * units.sizes
     among = float(np.sum(deviations**2)) / int(units.sizes.sum()) ** 2 * count / (count - 1)
     return max(1.0, among / alone)

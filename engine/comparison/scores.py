@@ -42,7 +42,8 @@ class Scores(Struct, frozen=True):
     has images, the first two are None.
     ``calibration_error``: the expected one, of 15 equal bins of the top probability. ``confusion``: images by true
     class (row) and predicted class (column). ``groups``: how many the images are of, one that has none being its own; 0
-    where none is known. ``design_effect``: how many times the accuracy's variance it is with these groups, at least 1.
+    where none is known. ``design_effect``: how many times the accuracy's variance it is with these groups, at least 1;
+    at an accuracy of 0 or 1, which tells nothing of it, the most that it can be.
     """
 
     images: int

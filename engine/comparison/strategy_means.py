@@ -73,14 +73,15 @@ def interval(rows: Sequence[Row], comparison: Comparison, measured_on: MeasuredP
 
 
 def _groups(done: Sequence[Row], measured_on: MeasuredPart) -> tuple[int, float]:
-    """How many groups the images are of that the runs were measured on, and their design effect; 0 and 1 where some
-    run's are not known. Folds keep groups whole, and share a test part.
+    """How many groups the images are of that the runs were measured on, and their mean design effect, of runs that tell
+    it if there are any; 0 and 1 where some run's are not known. Folds keep groups whole, and share a test part.
     """
     known = [(row.fold, scores) for row in done if (scores := of_part(row, measured_on).scores) and scores.groups]
     if len(known) < len(done):
         return 0, 1.0
     of_fold = {None if measured_on == "test" else fold: scores.groups for fold, scores in known}
-    return sum(of_fold.values()), mean(scores.design_effect for _, scores in known)
+    telling = [scores for _, scores in known if 0 < scores.accuracy < 1]  # others have the most that it can be
+    return sum(of_fold.values()), mean(scores.design_effect for scores in telling or [scores for _, scores in known])
 
 
 def _images(done: Sequence[Row], comparison: Comparison, measured_on: MeasuredPart) -> int:

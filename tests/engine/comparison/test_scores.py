@@ -15,8 +15,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
+from scipy.stats import beta
 from sklearn import metrics
 
+from engine.comparison.accuracy_interval import accuracy_interval
 from engine.comparison.predictions import Predictions, saved
 from engine.comparison.score_names import SCORES
 from engine.comparison.scores import BINS, Scores, scores, scores_of
@@ -211,3 +213,18 @@ def test_groups_count_by_how_alike_their_images_are() -> None:
     assert whole.design_effect == pytest.approx(4 * 10 / 9), "four images tell as much as one"
     own = scores(replace(made, groups=("", *groups[1:])))
     assert own.groups == 11, "an image without a group is one of its own"
+
+
+@pytest.mark.parametrize("all_right", [True, False])
+def test_where_nothing_varies_images_of_a_group_are_taken_to_be_wholly_alike(all_right: bool) -> None:
+    labels = [0, 1] * 20
+    made = predictions(labels, np.eye(2)[[label if all_right else 1 - label for label in labels]])
+    of_four = scores(replace(made, groups=tuple(str(image // 4) for image in range(40))))
+    assert (of_four.groups, of_four.design_effect) == (10, 4.0), "ten groups tell as much as ten images"
+    low, high = accuracy_interval(of_four.accuracy, 40, of_four.groups, of_four.design_effect)
+    of_ten = beta.ppf(0.025, 10, 1)  # the low end of Clopper-Pearson of ten images that are all right
+    assert high - low > 0.8 * (1 - of_ten)
+    uneven = scores(replace(made, groups=("a",) * 31 + tuple(map(str, range(9)))))
+    assert uneven.design_effect == (31**2 + 9) / 40
+    alone = scores(replace(made, groups=tuple(map(str, range(40)))))
+    assert alone.design_effect == 1.0

@@ -524,3 +524,20 @@ def test_images_of_groups_make_the_interval_of_a_run_and_of_its_strategy_wider(t
     effect = statistics.mean(one.scores.design_effect for one in rows if one.scores)
     wanted = accuracy_interval(statistics.mean(one.val_accuracy or 0 for one in rows), 153, 5, effect)
     assert interval(rows, made, "val") == wanted, "seeds on the same images are of the same groups"
+
+
+def test_a_run_that_makes_no_mistake_does_not_tell_how_alike_the_images_of_a_group_are(tmp_path: Path) -> None:
+    """So the mean of a strategy's runs takes it from those that do, as long as there is one."""
+    two = state((0, 1))
+    groups = [str(image // 4) for image in range(20)]
+    for run in two.runs:
+        assert run.best is not None
+        first_is_wrong = [1 - image % 2 if run.seed and image == 0 else image % 2 for image in range(20)]
+        write_predictions(tmp_path, run.run, [0, 1] * 10, first_is_wrong, epoch=run.best.epoch, groups=groups)
+    made = compare([Source(two, tmp_path)])
+    rows = [one for one in made.runs if one.strategy == made.runs[0].strategy]
+    effects = [one.scores.design_effect for one in rows if one.scores]
+    assert effects == pytest.approx([4.0, 20 / 19])
+    accuracy = statistics.mean(one.val_accuracy or 0 for one in rows)
+    assert interval(rows, made, "val") == accuracy_interval(accuracy, 153, 5, effects[1])
+    assert interval(rows[:1], made, "val") == (rows[0].val_accuracy_low, rows[0].val_accuracy_high)
