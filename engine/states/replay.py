@@ -99,7 +99,10 @@ def _(event: ev.ExperimentStarted, state: ExperimentState) -> ExperimentState:
 def _(event: ev.ExperimentResumed, state: ExperimentState) -> ExperimentState:
     """What was measured of a run holds until it does go on: a person may end it before."""
     runs = tuple(
-        replace(run, status="waiting", progress=None, failure=None) if is_left(run) else run for run in state.runs
+        replace(run, status="waiting", progress=None, failure=None, failed_before=run.failure or run.failed_before)
+        if is_left(run)
+        else run
+        for run in state.runs
     )
     return replace(
         state,
@@ -171,6 +174,7 @@ def _(event: ev.RunStarted, state: ExperimentState) -> ExperimentState:
         cpu_seconds=None,
         seconds_of_found_features=0.0,
         joules=None,
+        failed_before=None,
     )
 
 
@@ -200,7 +204,8 @@ def _(event: ev.RunFinished, state: ExperimentState) -> ExperimentState:
     if not _has(state, event.run):
         return state
     if event.seconds is None:  # it had not gone on: what an earlier process measured holds, the memory is not its own
-        return _with_run(state, event.run, status=event.end, progress=None)
+        runs = tuple(_ended(run, event.end) if run.run == event.run else run for run in state.runs)
+        return replace(state, runs=runs)
     run = state.run(event.run)
     return _with_run(
         state,
@@ -232,10 +237,16 @@ def _(event: ev.CommandApplied, state: ExperimentState) -> ExperimentState:
 @_apply.register
 def _(event: ev.ExperimentFinished, state: ExperimentState) -> ExperimentState:
     runs = tuple(
-        replace(run, status="stopped", progress=None) if run.status == "running" or is_waiting_again(run) else run
-        for run in state.runs
+        _ended(run, "stopped") if run.status == "running" or is_waiting_again(run) else run for run in state.runs
     )
     return replace(state, runs=runs, stage=None, paused=False, end=event.end, error=event.error, suspended_at=None)
+
+
+def _ended(run: RunState, end: ev.RunEnd) -> RunState:
+    """The run as it ended without having gone on, if it was resumed: what had failed is not stopped by that."""
+    if end == "stopped" and run.failed_before is not None:
+        return replace(run, status="failed", progress=None, failure=run.failed_before)
+    return replace(run, status=end, progress=None)
 
 
 def _has(state: ExperimentState, name: str) -> bool:

@@ -50,7 +50,8 @@ class RunState(Struct, frozen=True):
     """One run: a strategy with a seed. Times are elapsed seconds of the experiment.
 
     ``status``: ``waiting`` also where the experiment ended before it started. ``memory``: samples for a chart, of which
-    there is a bound; ``most``: of all that were taken in :data:`RUN_STAGES`.
+    there is a bound; ``most``: of all that were taken in :data:`RUN_STAGES`. ``failed_before``: why it had failed when
+    the experiment was resumed, until it goes on.
     """
 
     run: str
@@ -79,6 +80,7 @@ class RunState(Struct, frozen=True):
     probe: ev.ProbeSolved | None = None
     joules: float | None = None
     failure: ev.RunFailed | None = None
+    failed_before: ev.RunFailed | None = None
 
     @property
     def is_probe(self) -> bool:
@@ -162,8 +164,8 @@ def condition(run: RunState, state: ExperimentState) -> Condition:
 
 
 def is_waiting_again(run: RunState) -> bool:
-    """Whether a run waits that had begun before the experiment was resumed."""
-    return run.status == "waiting" and run.started is not None
+    """Whether a run waits that had begun, or failed, before the experiment was resumed."""
+    return run.status == "waiting" and (run.started is not None or run.failed_before is not None)
 
 
 def as_left(state: ExperimentState) -> ExperimentState:

@@ -199,6 +199,30 @@ def test_failure_pause_and_end() -> None:
     assert replay([ev.ExperimentFinished(end="failed", error="why")]).error == "why"
 
 
+@pytest.mark.parametrize("began", [True, False])
+@pytest.mark.parametrize("resumed", [1, 2])
+def test_a_run_that_failed_is_failed_still_where_it_was_not_tried_again(began: bool, resumed: int) -> None:
+    failure = ev.RunFailed(run=SECOND, kind="weights", message="m", advice="a")
+    failed = [started(), *([run_started(SECOND)] if began else []), failure]
+    on = ev.ExperimentResumed(host="h", pid=1, device=started().device, versions={})
+    waiting = replay([*failed, *[on] * resumed])
+    run = waiting.run(SECOND)
+    assert (run.status, run.failure) == ("waiting", None)
+    assert condition(run, msgspec.structs.replace(waiting, interrupted=True)) == "interrupted"
+
+    tries = ev.StageChanged(run=SECOND, stage="weights")
+    none_of_it = ev.RunFinished(run=SECOND, end="stopped", memory=memory(7))
+    over = ev.ExperimentFinished(end="stopped")
+    for ends in ([over], [tries, over], [none_of_it, over], [tries, none_of_it, over]):
+        run = replay(ends, waiting).run(SECOND)
+        assert (run.status, run.failure) == ("failed", failure)
+    skipped = replay([msgspec.structs.replace(none_of_it, end="skipped"), over], waiting).run(SECOND)
+    assert (skipped.status, skipped.failure) == ("skipped", None)
+    again = replay([tries, run_started(SECOND), over], waiting)
+    assert (again.run(SECOND).status, again.run(SECOND).failure) == ("stopped", None)
+    assert replay([on, over], again).run(SECOND).status == "stopped"
+
+
 def test_condition_of_a_run_is_also_that_of_its_experiment() -> None:
     going = replay([started(), run_started(FIRST)])
     left = replay([ev.CommandApplied(action="suspend", time=datetime(2026, 11, 23, tzinfo=UTC))], going)
