@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+import tracemalloc
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -13,7 +14,7 @@ from engine.history.experiment_state import read_state
 from engine.history.summaries import summary
 from engine.logs import events as ev
 from engine.logs.folder import EVENTS
-from engine.logs.log import LineReader
+from engine.logs.log import CHUNK, LineReader
 from engine.states.replay import replay
 from engine.states.state import ExperimentState
 from tests.tui import logs
@@ -144,8 +145,8 @@ def test_an_unfinished_log_without_a_writer_is_interrupted_until_it_goes_on(tmp_
 def test_a_finished_log_is_read_once_a_second_and_one_that_grows_at_every_look(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    reads, read = list[int](), LineReader.read
-    monkeypatch.setattr(LineReader, "read", lambda self: reads.append(0) or read(self))
+    reads, stream = list[int](), LineReader.stream
+    monkeypatch.setattr(LineReader, "stream", lambda self: reads.append(0) or stream(self))
     for events, expected in ((EVENTS_OF_TWO, 1), (logs.until("EpochFinished", 2, EVENTS_OF_TWO), 20)):
         logs.write(folder := tmp_path / str(expected), events)
         reads.clear()
@@ -174,7 +175,12 @@ def test_a_newer_state_replaces_an_unread_one(tmp_path: Path) -> None:
 
 def test_of_much_progress_only_the_last_is_replayed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     replayed: list[ev.AnyEvent] = []
-    monkeypatch.setattr(follow, "replay", lambda events, state: replayed.extend(events) or replay(events, state))
+
+    def noted(events: Iterable[ev.AnyEvent], state: ExperimentState) -> ExperimentState:
+        replayed.extend(some := list(events))
+        return replay(some, state)
+
+    monkeypatch.setattr(follow, "replay", noted)
     begun = logs.until("Progress", 8, EVENTS_OF_TWO)
     logs.write(tmp_path, [*begun, *[begun[-1]] * 1000])
     looks = iter(range(100))
@@ -195,19 +201,39 @@ def test_a_preview_reads_of_a_running_experiment_what_the_list_has_not(
     assert curves is not None and len(curves.series[0].points) == 3
 
 
-def test_progress_that_was_read_before_the_disk_failed_comes_with_what_was_before_it(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize("read_before", [0, 5, len(EVENTS_OF_TWO)])
+def test_what_was_read_before_the_disk_failed_counts_and_nothing_is_lost(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, read_before: int
 ) -> None:
     begun = logs.until("Progress", 8, EVENTS_OF_TWO)
-    logs.write(tmp_path, begun)
+    logs.write(tmp_path, begun[:read_before])
     stream, fails = LineReader.stream, iter([True])
 
     def fails_once(reader: LineReader[ev.AnyEvent]) -> Iterator[ev.AnyEvent]:
         yield from stream(reader)
         if next(fails, False):
+            logs.write(tmp_path, begun[read_before:])  # what the disk has, but does not give yet
             raise OSError
 
     monkeypatch.setattr(LineReader, "stream", fails_once)
     looks = iter(range(100))
     states = follow.follow(tmp_path, lambda: next(looks) > 5, lambda: True, poll=0)
-    assert [message.state for message in states] == [ExperimentState(), replay(begun)]
+    first, *later = [message.state for message in states]
+    assert first == replay(begun[:read_before])
+    assert later == ([] if read_before >= len(begun) else [replay(begun)])
+
+
+def test_a_long_log_is_not_held_in_memory(tmp_path: Path) -> None:
+    """Of a day it has 86,400 samples of memory."""
+    begun = logs.until("EpochFinished", 2, EVENTS_OF_TWO)
+    (sample, *_) = [event for event in begun if isinstance(event, ev.MemorySampled)]
+    logs.write(tmp_path, [*begun, *[sample] * 30_000])
+    looks = iter(range(100))
+    states = follow.follow(tmp_path, lambda: next(looks) > 5, lambda: True, poll=0)
+    tracemalloc.start()
+    try:
+        next(states)
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert peak < 7 * CHUNK, f"{peak / 2**20:.1f} MiB"

@@ -39,7 +39,7 @@ def control(experiment: str | None, action: Asked, run: str | None, out: Path, *
     """
     folder = find_running(experiment, out) if action != "status" else _to_look_at(experiment, out)
     reader = event_reader(folder)
-    state = replay(reader.read())
+    state = replay(reader.stream())
     obeyed = True
     if action != "status":
         if state.end is not None or not is_being_written(folder):

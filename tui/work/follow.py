@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from pathlib import Path
 
 from msgspec.structs import replace
@@ -50,21 +51,18 @@ def follow(
         if state.end is not None and now - looked < OVER_SECONDS:
             time.sleep(poll)
             continue
-        try:
-            events, state = _read_on(reader, state)
-        except OSError:  # a network's disk may be away for a while
-            events = []
+        state, news = _read_on(reader, state)
         now = looked = time.monotonic()
         was_interrupted = state.interrupted
-        if events:
+        if news is not None:
             state = replace(state, interrupted=False)
-        if events and not first:
+        if news is not None and not first:
             heard = now
         elif state.end is None and now - heard > SILENT_SECONDS:
             heard = now
             state = replace(state, interrupted=not has_writer())
-        if events:
-            waiting, patience = True, min(patience, *map(_patience, events))
+        if news is not None:
+            waiting, patience = True, min(patience, news)
         if first or state.interrupted != was_interrupted:
             waiting, patience = True, 0.0
         if waiting and now - shown >= min(patience, pause()):
@@ -74,11 +72,24 @@ def follow(
         time.sleep(poll)
 
 
-def _read_on(reader: LineReader[AnyEvent], state: ExperimentState) -> tuple[list[AnyEvent], ExperimentState]:
-    """What is new in the log, of its progress only what was told last, and the state that this comes to."""
-    events, progress = reader.read(), last_skipped(reader)
-    state = with_progress(replay(events, state), progress)
-    return (events if progress is None else [*events, progress]), state
+def _read_on(reader: LineReader[AnyEvent], state: ExperimentState) -> tuple[ExperimentState, float | None]:
+    """The state that the log comes to now, and the seconds that what is new in it may wait; None where nothing is.
+
+    Of its progress only what was told last is replayed. Events are not kept: a day's are tens of megabytes.
+    """
+    patience: float | None = None
+
+    def told() -> Iterator[AnyEvent]:
+        nonlocal patience
+        with suppress(OSError):  # a network's disk may be away for a while: the rest is read later
+            for event in reader.stream():
+                patience = min(_patience(event), math.inf if patience is None else patience)
+                yield event
+
+    state = replay(told(), state)
+    if (progress := last_skipped(reader)) is None:
+        return state, patience
+    return with_progress(state, progress), math.inf if patience is None else patience
 
 
 def _patience(event: AnyEvent) -> float:
