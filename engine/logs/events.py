@@ -15,7 +15,7 @@ from engine.specs.spec import Experiment
 
 Stage = Literal["weights", "decoding", "warming up", "features", "probing", "training", "validating", "testing"]
 CHECKING = "checking"
-"""How the detail of the stage ``weights`` begins where nothing is fetched; every run begins with that."""
+"""How the detail of the stage ``weights`` begins where nothing is fetched; every run begins and ends that stage so."""
 Action = Literal["pause", "resume", "stop", "skip", "suspend"]
 """``stop`` ends an experiment with what it has; ``suspend`` ends only the process, and another goes on from there."""
 RunEnd = Literal["finished", "stopped", "skipped"]

@@ -115,8 +115,10 @@ def fetch(backbone: str, choice: str) -> Generator[WorkDone, None, Pretrained]:
     official = _official(backbone)
     if choice == "none":
         return Pretrained(None, RANDOM)
-    yield WorkDone(f"{CHECKING} {official.file if choice == 'default' else choice}")
+    checking = WorkDone(f"{CHECKING} {official.file if choice == 'default' else choice}")
+    yield checking
     found = find(backbone, choice) if choice != "default" else (yield from fetched(backbone))
+    yield checking  # again, where the file was fetched: what comes now is no download
     if found.path is None:
         raise WeightsError(f"{official.file} was not fetched")
     return Pretrained(_read(found.path, is_known=choice == "default"), found.origin)
