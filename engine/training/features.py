@@ -82,7 +82,9 @@ def _recipe(images: InputImages, strategy: Strategy, network: Network, precision
         EXTRACTOR,
         torch.__version__,
         images.device.type,
-        describe(images.device).hardware,  # other hardware takes other seconds, and those count as this run's
+        # other hardware, or other cores of a CPU, take other seconds, and those count as this run's
+        describe(images.device).hardware,
+        torch.get_num_threads() if images.device.type == "cpu" else 0,
         precision,
         state_hash(network.module, network.head_name),
         msgspec.json.encode(images.preprocessing),

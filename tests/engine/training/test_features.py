@@ -383,10 +383,14 @@ def test_what_another_version_extracted_is_not_found(changed: str, monkeypatch: 
     assert table(strategy())[1]
 
 
-def test_what_other_hardware_extracted_is_not_found(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("other", ["model", "threads"])
+def test_what_other_hardware_extracted_is_not_found(other: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """Its seconds are no part of what a run takes here."""
     with monkeypatch.context() as elsewhere:
-        elsewhere.setattr(device, "cpu_name", lambda: "another CPU")
+        if other == "model":
+            elsewhere.setattr(device, "cpu_name", lambda: "another CPU")
+        else:
+            elsewhere.setattr(torch, "get_num_threads", lambda: 64)
         table(strategy())
         assert not table(strategy())[1]
     assert table(strategy())[1]
