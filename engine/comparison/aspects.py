@@ -30,6 +30,7 @@ from engine.comparison.rows import Comparison, Row, of_part
 from engine.comparison.score_names import SCORES, Better, Score
 from engine.comparison.strategy_means import is_whole
 from engine.data.leaks import is_far_above
+from engine.logs.events import Leak
 from engine.units import (
     UNKNOWN,
     duration,
@@ -48,6 +49,8 @@ if TYPE_CHECKING:
 Value = Callable[[Row], float | None]
 TITLES: dict[MeasuredPart, str] = {"test": "Test: at the best epoch", "val": "Validation: best epoch"}
 """Of the sections that tell what was measured on a part."""
+GROUPS_ALONE = "  groups alone, no pixels"
+"""The line that tells what groups in two parts give away."""
 MOST_CLASSES = 8
 """Classes that have a line of their own; of more, those that are found worst."""
 
@@ -101,7 +104,7 @@ def _result(comparison: Comparison, shown: Sequence[Column], part: MeasuredPart)
     lines = [
         _number(f"{PART_WORDS[part]} accuracy", shown, lambda row: of_part(row, part).accuracy, percent, "higher"),
         *_accuracy_range(shown, part),
-        *(_leak(comparison, shown) if part == "val" else []),
+        *_leak(comparison.leak if part == "val" else comparison.test_leak, shown),
         _number("log loss", shown, lambda row: of_part(row, part).loss, three_digits, "lower"),
     ]
     for one in SCORES:
@@ -111,12 +114,11 @@ def _result(comparison: Comparison, shown: Sequence[Column], part: MeasuredPart)
     return Section(TITLES[part], tuple(lines))
 
 
-def _leak(comparison: Comparison, shown: Sequence[Column]) -> list[Aspect]:
-    """What a validation accuracy is worth where groups of images in both parts give the labels away."""
-    leak = comparison.leak
+def _leak(leak: Leak | None, shown: Sequence[Column]) -> list[Aspect]:
+    """What an accuracy is worth where groups of images that are in training too give the labels away."""
     if leak is None or not is_far_above(leak):
         return []
-    return [Aspect("  groups alone, no pixels", (percent(leak.no_pixels),) * len(shown), (False,) * len(shown))]
+    return [Aspect(GROUPS_ALONE, (percent(leak.no_pixels),) * len(shown), (False,) * len(shown))]
 
 
 def _scored(part: MeasuredPart, score: Score, positive: str) -> Value:

@@ -10,8 +10,8 @@ from engine.comparison.columns import Column, columns, no_seed_moves, scored
 from engine.comparison.measured_parts import PART_WORDS, MeasuredPart
 from engine.comparison.rows import Comparison
 from engine.comparison.strategy_means import interval, is_whole
-from engine.data import leaks
 from engine.data.findings import UNEVEN
+from engine.data.leaks import leak_sentences
 from engine.models.origin import RANDOM
 from engine.text import counted, joined, listed
 from engine.text import shown as one_line
@@ -24,12 +24,11 @@ def caveats(comparison: Comparison, part: MeasuredPart) -> tuple[str, ...]:
     """Why the numbers of a part may be other than they seem, the gravest first; empty where nothing is known against
     them.
     """
-    done, leak = [row for row in comparison.runs if row.has_result], comparison.leak
+    done = [row for row in comparison.runs if row.has_result]
     shown = columns(comparison)
     measured_on, by_column = scored(shown)
-    said = []
-    if leak is not None and leaks.is_far_above(leak):
-        said.append(f"{leaks.leak_sentence(leak)}.")
+    into_test = comparison.test_leak if part == "test" else None
+    said = [f"{sentence}." for sentence in leak_sentences(comparison.leak, into_test)]
     if any(row.weights == RANDOM for row in done):
         said.append("Weights were initialised at random, so this is not transfer learning.")
     said += _no_seed_moves(shown)

@@ -156,8 +156,8 @@ class Comparison(Struct, frozen=True):
     ``positive``: of two classes, the one that sensitivity is about; empty for more. ``fairness``: what differs between
     the strategies besides what is compared, a sentence each. ``pairs``: differences on the same images.
     ``data_differs``: where the runs were not measured on the same data, what differs, in a line; then there is no
-    verdict. ``leak``: what groups in both training and validation give away, where groups are known. ``error``: why an
-    experiment ended as a whole, in a line.
+    verdict. ``leak``: what groups in both training and validation give away, where groups are known; ``test_leak``:
+    what those do that are in the test part and another. ``error``: why an experiment ended as a whole, in a line.
     """
 
     experiment: str
@@ -168,6 +168,7 @@ class Comparison(Struct, frozen=True):
     pairs: tuple[PairedDifference, ...] = ()
     data_differs: str = ""
     leak: Leak | None = None
+    test_leak: Leak | None = None
     error: str = ""
 
 
@@ -193,6 +194,7 @@ def compare(sources: Sequence[Source], positive: str | None = None) -> Compariso
         pairs=() if differs else _pairs(runs, part_compared(rows), data.train + data.val),
         data_differs=differs,
         leak=_leak(known[0].state),
+        test_leak=None if known[0].state.data is None else known[0].state.data.test_leak,
         error="; ".join(dict.fromkeys(source.state.error for source in known if source.state.error)),
     )
 

@@ -62,6 +62,7 @@ def summary(dataset: DataSet) -> DataSummary:
         test=counts(dataset.classes, dataset.test) if dataset.test else {},
         groups=dataset.groups,
         leak=leak(dataset.train, dataset.val) if dataset.groups else None,
+        test_leak=leak((*dataset.train, *dataset.val), dataset.test) if dataset.groups and dataset.test else None,
     )
 
 

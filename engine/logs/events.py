@@ -63,7 +63,8 @@ class Leak(Struct, frozen=True):
 
 class DataSummary(Struct, frozen=True):
     """The data set: image counts by class name, in words how train and validation were divided, and what groups of
-    images are known, if any, and what they give away. ``test`` is empty where no part is set apart for it.
+    images are known, if any, and what those in training give away of validation (``leak``), those in either of the test
+    part (``test_leak``). ``test`` is empty where no part is set apart for it.
     """
 
     name: str
@@ -76,6 +77,7 @@ class DataSummary(Struct, frozen=True):
     test: dict[str, int] = {}
     groups: str = ""
     leak: Leak | None = None
+    test_leak: Leak | None = None
 
 
 class Device(Struct, frozen=True):

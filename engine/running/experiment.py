@@ -19,8 +19,8 @@ import msgspec
 import torch
 
 from engine.clock import Stopwatch
-from engine.data import leaks
 from engine.data.dataset import DataSet, summary
+from engine.data.leaks import leak_sentences
 from engine.devices.computing import COMPUTING
 from engine.devices.device import choose_device, describe
 from engine.devices.energy import energy_meter
@@ -170,8 +170,7 @@ def _begin(
             versions=versions(),
             forecast=forecast(costs, experiment, size, [device]),
         )
-        leak = [leaks.leak_sentence(data.leak)] if data.leak is not None and leaks.is_far_above(data.leak) else []
-        warnings = [*dataset.warnings, *leak, *_doubts(experiment)]
+        warnings = [*dataset.warnings, *leak_sentences(data.leak, data.test_leak), *_doubts(experiment)]
     else:
         first = ev.ExperimentResumed(host=socket.gethostname(), pid=os.getpid(), device=device, versions=versions())
         warnings = _changes(earlier, first)

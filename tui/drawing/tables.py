@@ -9,12 +9,11 @@ from rich.console import Console, ConsoleOptions, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from engine.comparison.aspects import TITLES, Section, images, sections
+from engine.comparison.aspects import GROUPS_ALONE, TITLES, Section, images, sections
 from engine.comparison.columns import Column, columns
 from engine.comparison.confusion import matrices
 from engine.comparison.rows import Comparison
 from engine.comparison.verdict import choices, verdict
-from engine.data.leaks import is_far_above
 from engine.text import shown
 from tui.drawing.confusion_tables import confusion_tables
 from tui.drawing.theme import AMBER, GREEN, GREY, Colour, rgb, strategy_colours
@@ -71,7 +70,7 @@ class _ComparisonTable:
             said.append("mean ± standard deviation over the runs")
         if any(matrix.runs > 1 for matrix in self.matrices):
             said.append("confusion summed over them")
-        if self.comparison.leak is not None and is_far_above(self.comparison.leak):
+        if any(line.title == GROUPS_ALONE for section in self.sections for line in section.lines):
             said.append("groups alone: the accuracy of guessing from an image's group, without looking at it")
         titles = {section.title for section in self.sections}
         if TITLES["test"] in titles:

@@ -50,7 +50,8 @@ def experiments(draw: st.DrawFn) -> tuple[ExperimentState, dict[str, tuple[list[
         runs.append(_measured(run, float(right.mean()), images, tested, stopped=not draw(st.integers(0, 3))))
     assert known.data is not None
     leak = ev.Leak(no_pixels=0.9, majority=0.5, shared=images - 1, images=images) if draw(st.booleans()) else None
-    data = replace(known.data, leak=leak)
+    of_test = ev.Leak(no_pixels=0.8, majority=0.6, shared=TESTED - 1, images=TESTED) if draw(st.booleans()) else None
+    data = replace(known.data, leak=leak, test_leak=of_test)
     decoded = ev.DataDecoded(train=50, val=images, left_out=0, test=TESTED if tested else 0)
     return replace(known, runs=tuple(runs), data=data, decoded=decoded), predicted
 
@@ -107,9 +108,10 @@ def _shares(exported: dict[str, Any]) -> list[float]:
     measured = [one["measures"].get(f"{part}_accuracy") for one in strategies for part in ("val", "test")]
     of_strategies = [one[name] for one in measured if one is not None for name in ("mean", "least", "most")]
     ends = [run[f"{part}_accuracy_{end}"] for run in runs for part in ("val", "test") for end in ("low", "high")]
-    leak = exported["leak"] or {"no_pixels": None, "majority": None}
-    known = [*of_strategies, *(one for pair in pairs for one in pair["accuracies"]), *ends]
-    return [share for share in (*known, leak["no_pixels"], leak["majority"]) if share is not None]
+    leaks = [exported[name] for name in ("leak", "test_leak") if exported[name]]
+    of_groups = [leak[name] for leak in leaks for name in ("no_pixels", "majority")]
+    known = [*of_strategies, *(one for pair in pairs for one in pair["accuracies"]), *ends, *of_groups]
+    return [share for share in known if share is not None]
 
 
 def _differences(exported: dict[str, Any]) -> list[float]:
@@ -121,10 +123,10 @@ def _differences(exported: dict[str, Any]) -> list[float]:
 
 
 def _images(exported: dict[str, Any]) -> set[str]:
-    data, pairs, leak = exported["data"], exported["pairs"], exported["leak"]
+    data, pairs = exported["data"], exported["pairs"]
     folds = {run["fold"] for run in exported["runs"]} - {None}
     every = [data["train"] + data["val"]] if folds else []
-    shared = [leak["images"]] if leak else []
+    shared = [exported[name]["images"] for name in ("leak", "test_leak") if exported[name]]
     counts = [data["val"], data["test"], *every, *shared, *(pair["images"] for pair in pairs)]
     return {f"{count:,}" for count in counts} | {
         about(pair["images_needed"]) for pair in pairs if pair["images_needed"]

@@ -14,7 +14,7 @@ from msgspec.structs import replace
 
 from engine.comparison import predictions
 from engine.comparison.accuracy_interval import accuracy_interval
-from engine.comparison.aspects import TITLES, Aspect, images, sections
+from engine.comparison.aspects import GROUPS_ALONE, TITLES, Aspect, images, sections
 from engine.comparison.columns import columns
 from engine.comparison.compared_runs import Source
 from engine.comparison.confusion import matrices
@@ -487,6 +487,10 @@ def test_what_groups_give_away_stands_below_validation_accuracy() -> None:
         made = compare([Source(replace(known, data=replace(known.data, leak=leak)))])
         line = lines(made).get((TITLES["val"], "  groups alone, no pixels"))
         assert (line.values if line else None) == (("90.0 %", "90.0 %") if told else None)
+    leak = ev.Leak(no_pixels=0.9, majority=0.54, shared=140, images=153)
+    tested = replace(state(test=0.8), data=replace(known.data, test_leak=leak))
+    found = [title for title, line in lines(compare([Source(tested)])) if line == GROUPS_ALONE]
+    assert found == [TITLES["test"]], "those of the test part stand below its own"
 
 
 def test_absurd_times_of_a_damaged_log_are_not_known(tmp_path: Path) -> None:

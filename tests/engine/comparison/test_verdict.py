@@ -554,6 +554,18 @@ def test_a_leak_is_the_gravest_caveat() -> None:
     assert not any("--" in one for one in (first, *others)), "who reads it in the app has no command line"
 
 
+def test_a_leak_into_the_test_part_is_told_where_that_part_counts() -> None:
+    leaking = replace(comparison(row("a", 0.9)), test_leak=Leak(0.871, 0.52, 30, 40))
+    first, *_ = caveats(leaking, "test")
+    assert first.startswith("30 of 40 test images share a group with training or validation")
+    assert "predict 87.1 % of the labels (majority class: 52.0 %), so test accuracy rewards memorisation" in first
+    assert not any("memorisation" in one for one in caveats(leaking, "val"))
+    both = caveats(replace(leaking, leak=Leak(0.871, 0.52, 140, 153)), "test")
+    assert [one.split()[3] for one in both[:2]] == ["test", "validation"]
+    harmless = replace(leaking, test_leak=Leak(0.54, 0.52, 10, 40))
+    assert not any("memorisation" in one for one in caveats(harmless, "test"))
+
+
 @pytest.mark.parametrize(
     ("count", "words"),
     [(7, "about 7"), (96, "about 96"), (341, "about 350"), (1873, "about 1,900"), (10**7, "more than a million")],

@@ -321,6 +321,8 @@ def test_named_groups_in_two_parts_are_an_alarm_whatever_they_tell(data: Path) -
     report = quick_check(discover(source), source)
     assert report.leak is not None and report.test_leak is not None
     assert report.leak.shared == 6 and report.test_leak.shared == 2
+    told = summary(discover(source))
+    assert (told.leak, told.test_leak) == (report.leak, report.test_leak), "the verdict is told what the check is"
     assert not is_far_above(report.leak) and not is_far_above(report.test_leak)
     found = [one for one in findings(report, source) if "share" in one.text or "groups are in both" in one.text]
     assert [one.level for one in found] == ["alarm", "alarm"]
