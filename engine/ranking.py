@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import math
 import time
 from collections.abc import Generator, Iterable, Sequence
@@ -15,7 +16,7 @@ from torch import Tensor, nn
 
 from engine.data.dataset import DataSet
 from engine.data.prepare import prepare
-from engine.data.prepared import Prepared
+from engine.data.prepared import NO_IMAGES, Prepared
 from engine.devices.computing import COMPUTING
 from engine.devices.device import choose_device, has_float64
 from engine.devices.memory_probe import release_memory
@@ -60,7 +61,7 @@ def rank(
     dataset: DataSet, backbones: Sequence[str], weights: str, device: str
 ) -> Generator[WorkDone | Ranked, None, tuple[Ranked, ...]]:
     """Yields each backbone once it is ranked or skipped, in the order asked for, and how far the work on the next is;
-    returns all of them, :func:`best_first`. Validation images play no part; they are prepared with the others only so
+    returns all of them, :func:`best_first`. Validation images play no part; they are decoded with the others only so
     that an experiment which comes next finds all images in one entry of the cache, instead of most of them twice.
 
     ``weights`` and ``device`` as in an experiment. ``UserError`` where torchvision has no such backbone or the device
@@ -81,7 +82,8 @@ def rank(
                 network = network_of(backbone, len(dataset.classes), "head", pretrained, SEED)
                 if view.resize not in prepared:
                     others = [one.pixels for one in prepared.values()]
-                    prepared[view.resize] = yield from prepare(dataset, view.resize, on, later, others)
+                    whole = yield from prepare(dataset, view.resize, on, later, others)
+                    prepared[view.resize] = dataclasses.replace(whole, val=NO_IMAGES, test=NO_IMAGES)
                 images = InputImages(prepared[view.resize], view, on)
                 work = _ranked(backbone, images, network, len(dataset.classes), store, precision)
                 one = replace((yield from work), weights=pretrained.origin)

@@ -74,6 +74,8 @@ def test_backbones_are_ranked_by_training_images_alone(image_folder: Callable[..
     assert one.parameters > 1_000_000
     done = [now for now in said if isinstance(now, WorkDone)]
     assert any(now.detail.startswith("mobilenet_v3_small: ") and now.total for now in done)
+    (seen,) = {now.total for now in done if now.detail == "mobilenet_v3_small: every image once"}
+    assert seen == len(dataset.train), "features of others are left to the experiment that asks for them"
 
 
 def test_each_backbone_is_told_once_it_is_done_and_the_best_comes_first_at_the_end(
