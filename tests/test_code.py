@@ -44,7 +44,7 @@ def test_command_line_loads_without_textual() -> None:
 
 def test_a_comparison_loads_its_libraries_once_it_is_made() -> None:
     loaded = modules_after(
-        "import engine.comparison.rows, engine.comparison.verdict, engine.export, tui.drawing.tables"
+        "import engine.comparison.compare, engine.comparison.verdict, engine.export, tui.drawing.tables"
     )
     assert not loaded & {"torch", "numpy", "sklearn", "scipy"}
 

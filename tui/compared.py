@@ -54,7 +54,7 @@ def standing(run: RunState, state: ExperimentState) -> tuple[object, ...]:
 
 
 def compared(comparison: Comparison, sources: Sequence[Source]) -> Compared:
-    """The comparison together with what it was made of, by :func:`engine.comparison.rows.compare`."""
+    """The comparison together with what it was made of, by :func:`engine.comparison.compare.compare`."""
     return Compared(comparison, tuple(compared_runs(sources)))
 
 

@@ -125,8 +125,8 @@ def _print_comparison(app: TlTui) -> None:
     if app.folder is None or app.hosting.detached is not None or not any(run.epochs for run in app.state.runs):
         return
     wait_until_loaded()  # a thread of the app may be at it
+    from engine.comparison.compare import compare  # noqa: PLC0415
     from engine.comparison.compared_runs import Source  # noqa: PLC0415 - not needed to begin
-    from engine.comparison.rows import compare  # noqa: PLC0415
     from tui.drawing.tables import comparison_table  # noqa: PLC0415
 
     console = Console()

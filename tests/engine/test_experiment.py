@@ -19,8 +19,8 @@ import torchvision
 from torch import Tensor, nn
 
 from engine import export, progress
+from engine.comparison.compare import compare
 from engine.comparison.compared_runs import Source
-from engine.comparison.rows import compare
 from engine.comparison.verdict import verdict
 from engine.data.discover import discover
 from engine.data.prepared import Prepared

@@ -6,8 +6,9 @@ from pathlib import Path
 
 import pytest
 
+from engine.comparison.compare import compare
 from engine.comparison.compared_runs import Source
-from engine.comparison.rows import Row, compare
+from engine.comparison.rows import Row
 from engine.history.experiment_state import read_state
 from engine.hosts import thread
 from engine.specs.presets import presets

@@ -22,8 +22,8 @@ from torch.amp import GradScaler
 from benchmarks.images import write_images
 from engine.clock import Stopwatch
 from engine.comparison import predictions
+from engine.comparison.compare import compare
 from engine.comparison.compared_runs import Source
-from engine.comparison.rows import compare
 from engine.data.dataset import DataSet
 from engine.data.discover import discover
 from engine.devices.meters import Meters

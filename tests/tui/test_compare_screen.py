@@ -18,9 +18,9 @@ import pytest
 from textual.pilot import Pilot
 from textual.widgets import OptionList, Static
 
+from engine.comparison.compare import compare as compare_rows
 from engine.comparison.compared_runs import Source
 from engine.comparison.predictions import cross_entropies, read
-from engine.comparison.rows import compare as compare_rows
 from engine.history.experiment_state import read_state
 from engine.logs import events as ev
 from engine.logs.events import AnyEvent

@@ -9,8 +9,9 @@ import msgspec
 import pytest
 
 from engine.comparison.accuracy_interval import accuracy_interval
+from engine.comparison.compare import compare
 from engine.comparison.compared_runs import Source
-from engine.comparison.rows import Comparison, DataCounts, Row, compare
+from engine.comparison.rows import Comparison, DataCounts, Row
 from engine.comparison.scores import Scores
 from engine.comparison.strategy_means import strategy_means
 from engine.logs import events as ev

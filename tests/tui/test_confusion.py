@@ -16,10 +16,10 @@ from textual.widgets import OptionList
 
 from engine.comparison import predictions
 from engine.comparison.columns import columns
+from engine.comparison.compare import compare as make
 from engine.comparison.compared_runs import Source
 from engine.comparison.confusion import Cell
 from engine.comparison.measured_parts import MeasuredPart
-from engine.comparison.rows import compare as make
 from engine.logs import events as ev
 from engine.states.replay import replay
 from tests.engine.comparison import files

@@ -8,9 +8,10 @@ import pytest
 from msgspec.structs import replace
 from rich.text import Text
 
+from engine.comparison.compare import compare
 from engine.comparison.compared_runs import Source
 from engine.comparison.difference import PairedDifference
-from engine.comparison.rows import Comparison, Row, compare
+from engine.comparison.rows import Comparison, Row
 from engine.comparison.verdict import verdict
 from engine.states.replay import replay
 from tests.tui import logs

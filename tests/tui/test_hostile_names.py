@@ -11,8 +11,8 @@ import pytest
 from rich.console import Console
 from textual.widgets import Tooltip
 
+from engine.comparison.compare import compare
 from engine.comparison.compared_runs import Source
-from engine.comparison.rows import compare
 from engine.data.check import quick_check
 from engine.data.dataset import summary
 from engine.data.discover import discover

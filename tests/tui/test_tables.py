@@ -10,8 +10,8 @@ import pytest
 from rich.cells import cell_len
 from rich.console import Console
 
+from engine.comparison.compare import compare
 from engine.comparison.compared_runs import Source
-from engine.comparison.rows import compare
 from engine.logs import events as ev
 from engine.specs import spec
 from engine.states.replay import replay

@@ -10,8 +10,9 @@ from pathlib import Path
 
 from rich.console import Console
 
+from engine.comparison.compare import compare
 from engine.comparison.compared_runs import Source
-from engine.comparison.rows import Comparison, compare
+from engine.comparison.rows import Comparison
 from engine.errors import UserError
 from engine.export import FORMATS
 from engine.export.to_markdown import to_markdown

@@ -14,8 +14,8 @@ from rich.progress import BarColumn, Progress, TaskID, TextColumn
 from rich.table import Column
 from rich.text import Text
 
+from engine.comparison.compare import compare
 from engine.comparison.compared_runs import Source
-from engine.comparison.rows import compare
 from engine.errors import UserError
 from engine.export.to_json import json_text, to_json
 from engine.hosts import thread

@@ -9,8 +9,9 @@ from pathlib import Path
 from rich.text import Text
 
 from engine import export
+from engine.comparison.compare import compare
 from engine.comparison.compared_runs import ComparedRun, Source, compared_runs
-from engine.comparison.rows import Comparison, compare
+from engine.comparison.rows import Comparison
 from engine.comparison.verdict import choices, verdict
 from engine.history.experiment_state import read_state, with_writer
 from engine.logs.folder import EVENTS

@@ -11,9 +11,10 @@ from msgspec.structs import replace
 from engine.comparison.accuracy_interval import accuracy_interval
 from engine.comparison.aspects import Aspect, sections
 from engine.comparison.columns import columns
+from engine.comparison.compare import compare
 from engine.comparison.compared_runs import Source
 from engine.comparison.resampling import Units, design_effect
-from engine.comparison.rows import Comparison, DataCounts, Row, compare
+from engine.comparison.rows import Comparison, DataCounts, Row
 from engine.comparison.verdict import choices, verdict
 from engine.export import FORMATS, write
 from engine.logs import events as ev

@@ -15,9 +15,10 @@ from msgspec.structs import replace
 
 from engine.comparison.aspects import sections
 from engine.comparison.columns import columns
+from engine.comparison.compare import compare
 from engine.comparison.compared_runs import Source
 from engine.comparison.difference_words import about
-from engine.comparison.rows import Comparison, compare
+from engine.comparison.rows import Comparison
 from engine.comparison.verdict import choices, verdict
 from engine.export import FORMATS
 from engine.logs import events as ev

@@ -16,11 +16,12 @@ from engine.comparison import predictions
 from engine.comparison.accuracy_interval import accuracy_interval
 from engine.comparison.aspects import GROUPS_ALONE, TITLES, Aspect, images, sections
 from engine.comparison.columns import columns
+from engine.comparison.compare import compare
 from engine.comparison.compared_runs import Source
 from engine.comparison.confusion import matrices
 from engine.comparison.difference import PairedDifference
 from engine.comparison.resampling import corrected_t_p
-from engine.comparison.rows import Comparison, DataCounts, Row, compare
+from engine.comparison.rows import Comparison, DataCounts, Row
 from engine.comparison.scores import ClassScores, Scores
 from engine.comparison.strategy_means import interval
 from engine.comparison.strategy_spreads import Spread, StrategySummary, summaries

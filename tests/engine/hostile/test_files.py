@@ -18,8 +18,8 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from engine.comparison.compare import compare
 from engine.comparison.compared_runs import Source
-from engine.comparison.rows import compare
 from engine.errors import UserError
 from engine.export import FORMATS
 from engine.history.summaries import summary
