@@ -15,7 +15,7 @@ Spot = int | str
 """What images have in common: a number where they are compared by their looks, else a digest."""
 
 
-class Picture(Struct, frozen=True):
+class Copy(Struct, frozen=True):
     """An image of a pair: its absolute path, its part and the name of its class."""
 
     path: str
@@ -28,8 +28,8 @@ class Pair(Struct, frozen=True):
     ``bits`` of 256 differ between their hashes, and nobody can tell without a look whether they are one.
     """
 
-    first: Picture
-    second: Picture
+    first: Copy
+    second: Copy
     exact: bool
     bits: int = 0
 
@@ -89,10 +89,10 @@ def duplicates(dataset: DataSet, digests: Mapping[str, str], seen: Sequence[str]
     that ``near`` numbers; pairs of one that no path has any more are left out.
     """
     placed = _placed(dataset)
-    holders: dict[str, list[Picture]] = {}
+    holders: dict[str, list[Copy]] = {}
     for part, sample in placed:
         if digest := digests.get(sample.path):
-            holders.setdefault(digest, []).append(Picture(sample.path, part, dataset.classes[sample.label]))
+            holders.setdefault(digest, []).append(Copy(sample.path, part, dataset.classes[sample.label]))
     exact = [Pair(first, other, True) for first, *others in holders.values() for other in others]
     alike = [
         Pair(*_most_telling(holders[seen[one]], holders[seen[other]]), False, bits)
@@ -125,15 +125,15 @@ def _placed(dataset: DataSet) -> list[tuple[Part, Sample]]:
     return [(part, sample) for part, samples in parts for sample in samples]
 
 
-def _most_telling(ones: Sequence[Picture], others: Sequence[Picture]) -> tuple[Picture, Picture]:
+def _most_telling(ones: Sequence[Copy], others: Sequence[Copy]) -> tuple[Copy, Copy]:
     """Of all copies of two images the two that differ most: in label, then in part."""
     pairs = product(_one_of_each_kind(ones), _one_of_each_kind(others))  # there may be thousands of copies
     return max(pairs, key=lambda both: (both[0].label != both[1].label, both[0].part != both[1].part))
 
 
-def _one_of_each_kind(copies: Sequence[Picture]) -> Iterable[Picture]:
+def _one_of_each_kind(copies: Sequence[Copy]) -> Iterable[Copy]:
     """The first of each label and part."""
-    kinds: dict[tuple[str, Part], Picture] = {}
+    kinds: dict[tuple[str, Part], Copy] = {}
     for one in copies:
         kinds.setdefault((one.label, one.part), one)
     return kinds.values()

@@ -35,7 +35,7 @@ from tui.cli import status
 from tui.screens import runs
 from tui.screens.runs import RunsScreen
 from tui.widgets import runs_table
-from tui.widgets.dialogs import Line, Question, Reading
+from tui.widgets.dialogs import LineEditor, Question, Reading
 from tui.widgets.runs_table import pieces
 from tui.words.preview import preview
 from tui.words.summaries import beside_earlier, matching, when
@@ -317,7 +317,7 @@ async def test_what_others_begin_and_go_on_with_appears_by_itself(monkeypatch: p
             await until(pilot, lambda: len(table.summaries) == 3)
             assert table.current is not None and table.current.name == "a-20261121-120000"
             post(app, "up", "n", *"rn[/] /x")  # to the one that another process writes; nothing of it is a key of Runs
-            await until(pilot, lambda: isinstance(app.screen, Line))
+            await until(pilot, lambda: isinstance(app.screen, LineEditor))
             await pilot.resize_terminal(50, 12)  # too small to show it
             await pilot.resize_terminal(*SIZES[0])
             await pilot.press("2", "enter")
@@ -332,7 +332,7 @@ async def test_what_others_begin_and_go_on_with_appears_by_itself(monkeypatch: p
             (folder / NOTE).unlink()
             (folder / NOTE).mkdir()
             await pilot.press("n", *"more", "enter")
-            await until(pilot, lambda: "Note not saved:" in text_of(app) and isinstance(app.screen, Line))
+            await until(pilot, lambda: "Note not saved:" in text_of(app) and isinstance(app.screen, LineEditor))
             (folder / NOTE).rmdir()
             await pilot.press("enter")
             await until(pilot, lambda: read_note(folder).endswith("more"))  # what was typed is not lost

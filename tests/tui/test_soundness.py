@@ -7,7 +7,7 @@ from rich.cells import cell_len
 
 from engine.data.check import DataReport, ImageFacts
 from engine.data.dataset import Unreadable
-from engine.data.duplicates import Duplicates, Pair, Picture
+from engine.data.duplicates import Copy, Duplicates, Pair
 from engine.data.findings import findings
 from engine.data.proposal import Proposal
 from engine.logs.events import Leak
@@ -47,7 +47,7 @@ def test_every_alarm_of_the_check_is_a_line() -> None:
 
 
 def test_one_image_is_told_as_one() -> None:
-    pair = Pair(Picture("/d/0.png", "train", "ants"), Picture("/d/copy.png", "train", "ants"), exact=True)
+    pair = Pair(Copy("/d/0.png", "train", "ants"), Copy("/d/copy.png", "train", "ants"), exact=True)
     found = report(
         duplicates=Duplicates((pair,), (), 0, 0, 72),
         images=ImageFacts(20, 1, (1, 1), (1, 1), (1, 1), {}, (Unreadable("/d/broken.png", "cut off"),)),
@@ -60,7 +60,7 @@ def test_one_image_is_told_as_one() -> None:
 def test_names_of_pairs_stand_below_each_other_however_wide_their_letters_are() -> None:
     names = ("short", "三個種子", "三個種子" * 9, "e\u0301" * 40)
     pairs = [
-        Pair(Picture(f"/d/{name}.png", "train", "ants"), Picture("/d/copy.png", "train", "ants"), exact=True)
+        Pair(Copy(f"/d/{name}.png", "train", "ants"), Copy("/d/copy.png", "train", "ants"), exact=True)
         for name in names
     ]
     lines = [PairList(pairs).line(number, 60).plain for number in range(len(pairs))]

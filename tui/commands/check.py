@@ -22,7 +22,7 @@ from tui.drawing.theme import AMBER, BLUE, GREEN, GREY, LEVELS, ROSE, rgb
 
 if TYPE_CHECKING:
     from engine.data.check import DataReport, ImageFacts
-    from engine.data.duplicates import Pair, Picture
+    from engine.data.duplicates import Copy, Pair
     from engine.data.findings import Finding
     from engine.data.proposal import Proposal
 
@@ -163,7 +163,7 @@ def _pair(pair: Pair, root: str, width: int) -> Iterator[Text]:
         yield Text(f"    {', '.join(said)}", style)
 
 
-def _place(picture: Picture, root: str, width: int) -> str:
+def _place(picture: Copy, root: str, width: int) -> str:
     return cut_in_the_middle(shown(os.path.relpath(picture.path, root)), max(20, width))
 
 

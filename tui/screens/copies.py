@@ -23,8 +23,7 @@ from tui.widgets.picture import Picture
 from tui.widgets.rows import Rows
 
 if TYPE_CHECKING:
-    from engine.data.duplicates import Pair
-    from engine.data.duplicates import Picture as Copy
+    from engine.data.duplicates import Copy, Pair
 
 SIGN_WIDTH = 14
 """Cells for what is wrong with a pair."""

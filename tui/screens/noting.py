@@ -13,7 +13,7 @@ from engine.history.summaries import Summary
 from engine.text import shown
 from tui.errors import told
 from tui.host import app_of
-from tui.widgets.dialogs import Line
+from tui.widgets.dialogs import LineEditor
 
 if TYPE_CHECKING:
     from textual.screen import Screen
@@ -37,4 +37,4 @@ def note_on(screen: Screen[None], summary: Summary, text: str, written: Callable
         if screen.is_current:  # what was typed is not lost
             note_on(screen, summary, said, written)
 
-    return screen.app.push_screen(Line(f"Note on {shown(summary.name, 50)}", text, LONGEST), answered)
+    return screen.app.push_screen(LineEditor(f"Note on {shown(summary.name, 50)}", text, LONGEST), answered)

@@ -76,7 +76,7 @@ class Question(ModalScreen[bool | None]):
         answer(self, yes)
 
 
-class Line(ModalScreen[str | None]):
+class LineEditor(ModalScreen[str | None]):
     """Answers the edited line, which begins as the ``present`` one; None if cancelled."""
 
     BINDINGS: ClassVar[list[BindingType]] = [

@@ -34,13 +34,13 @@ FIELD_KEYS: list[BindingType] = [
 """The keys of a screen that starts something which are worth a word while the cursor is in one of its fields."""
 
 
-class Choice(Select[str]):
+class Menu(Select[str]):
     """One of a few values in one line; Enter or space opens the menu, ↑ and ↓ move on as in any field."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("up", "app.focus_previous", "Previous field", show=False, id="choice.previous"),
-        Binding("down", "app.focus_next", "Next field", show=False, id="choice.next"),
-        Binding("enter,space", "show_overlay", "Open the menu", show=False, id="choice.open"),
+        Binding("up", "app.focus_previous", "Previous field", show=False, id="menu.previous"),
+        Binding("down", "app.focus_next", "Next field", show=False, id="menu.next"),
+        Binding("enter,space", "show_overlay", "Open the menu", show=False, id="menu.open"),
     ]
 
     def __init__(self, options: list[tuple[str, str]], value: str, *, id: str = "") -> None:  # noqa: A002 - Textual's name

@@ -20,7 +20,7 @@ from engine.errors import UserError
 from engine.specs.spec import Experiment, Precision, changed
 from engine.specs.toml import MOST_FOLDS, MOST_SEEDS
 from engine.text import consecutive
-from tui.widgets.field import FIELD_KEYS, Choice, Field
+from tui.widgets.field import FIELD_KEYS, Field, Menu
 from tui.widgets.order import MOST
 from tui.widgets.path_input import PathInput, unquoted
 from tui.widgets.text_input import TextInput
@@ -136,7 +136,7 @@ class RunOptions(Vertical):
         devices = SuggestFromList(["auto", "cpu", "cuda:0", "mps"])
         self.device = TextInput(experiment.device, compact=True, id="run-device", suggester=devices, max_length=20)
         self._first_precision: str = experiment.precision
-        self.precision = Choice([(name, name) for name in PRECISIONS], experiment.precision, id="run-precision")
+        self.precision = Menu([(name, name) for name in PRECISIONS], experiment.precision, id="run-precision")
         self.fields = {
             "seeds": Field("seeds", self.seeds, "0-4 = 5 seeds", classes="-short"),
             "folds": Field("folds", self.folds, "or 5", classes="-short"),
@@ -237,7 +237,7 @@ class RunOptions(Vertical):
         self.fields[name].say(problem)
         self.post_message(self.Changed())
 
-    @on(Choice.Changed)
-    def _picked(self, event: Choice.Changed) -> None:
+    @on(Menu.Changed)
+    def _picked(self, event: Menu.Changed) -> None:
         event.stop()
         self.post_message(self.Changed())

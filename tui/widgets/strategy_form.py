@@ -17,7 +17,7 @@ from textual.widgets import Input
 from engine.errors import UserError
 from engine.models.names import is_model
 from engine.specs.strategy import CHOICES, Strategy, changed_strategy, settings
-from tui.widgets.field import FIELD_KEYS, Choice, Field
+from tui.widgets.field import FIELD_KEYS, Field, Menu
 from tui.widgets.text_input import TextInput
 from tui.words.strategies import TRAINS, label, value_in_words
 
@@ -78,7 +78,7 @@ def _model(text: str) -> str:
     return text
 
 
-class Entry(NamedTuple):
+class Parameter(NamedTuple):
     """A parameter: where it is in a strategy, how its text is read, and a hint."""
 
     key: str
@@ -96,28 +96,28 @@ def _same(*values: str) -> tuple[tuple[str, str], ...]:
     return tuple((value, value) for value in values)
 
 
-ENTRIES = (
-    Entry("backbone", _model),
-    Entry("trains", str, choices=tuple((words, value) for value, words in TRAINS.items())),
-    Entry("head", str, choices=_same("random", "probe")),
-    Entry("layer_decay", _number, "× per stage"),
-    Entry("epochs", _whole),
-    Entry("batch_size", _whole, "images"),
-    Entry("image_size", _whole_or_none, "px"),
-    Entry("optimizer.name", str, choices=_same(*CHOICES["optimizer.name"])),
-    Entry("optimizer.lr", _number),
-    Entry("optimizer.momentum", _number),
-    Entry("optimizer.weight_decay", _number),
-    Entry("optimizer.l2", _numbers),
-    Entry("optimizer.folds", _whole, "to choose L2"),
-    Entry("schedule.name", str, choices=_same(*CHOICES["schedule.name"])),
-    Entry("schedule.step_size", _whole, "epochs"),
-    Entry("schedule.gamma", _number, "factor"),
-    Entry("schedule.eta_min", _number),
-    Entry("augmentation.crop_area", _number, "1 = no crop"),
-    Entry("augmentation.flip", lambda text: text == "yes", choices=_same("yes", "no")),
-    Entry("augmentation.views", _whole, "1 = fixed"),
-    Entry("class_weights", str, choices=_same(*CHOICES["class_weights"])),
+PARAMETERS = (
+    Parameter("backbone", _model),
+    Parameter("trains", str, choices=tuple((words, value) for value, words in TRAINS.items())),
+    Parameter("head", str, choices=_same("random", "probe")),
+    Parameter("layer_decay", _number, "× per stage"),
+    Parameter("epochs", _whole),
+    Parameter("batch_size", _whole, "images"),
+    Parameter("image_size", _whole_or_none, "px"),
+    Parameter("optimizer.name", str, choices=_same(*CHOICES["optimizer.name"])),
+    Parameter("optimizer.lr", _number),
+    Parameter("optimizer.momentum", _number),
+    Parameter("optimizer.weight_decay", _number),
+    Parameter("optimizer.l2", _numbers),
+    Parameter("optimizer.folds", _whole, "to choose L2"),
+    Parameter("schedule.name", str, choices=_same(*CHOICES["schedule.name"])),
+    Parameter("schedule.step_size", _whole, "epochs"),
+    Parameter("schedule.gamma", _number, "factor"),
+    Parameter("schedule.eta_min", _number),
+    Parameter("augmentation.crop_area", _number, "1 = no crop"),
+    Parameter("augmentation.flip", lambda text: text == "yes", choices=_same("yes", "no")),
+    Parameter("augmentation.views", _whole, "1 = fixed"),
+    Parameter("class_weights", str, choices=_same(*CHOICES["class_weights"])),
 )
 
 
@@ -190,7 +190,7 @@ class StrategyForm(VerticalScroll, can_focus=False):
     async def complete(self) -> None:
         """One line a parameter; not composed, so that the first frame does not wait for them."""
         values = settings(self.strategy)
-        self.fields = {entry.key: self._field(entry, values) for entry in ENTRIES}
+        self.fields = {parameter.key: self._field(parameter, values) for parameter in PARAMETERS}
         for key, field in self.fields.items():
             field.display = key in values
         await self.mount(*self.fields.values())
@@ -211,83 +211,83 @@ class StrategyForm(VerticalScroll, can_focus=False):
             self.screen.set_focus(first.control)  # at once, for a key that arrived together with this one
 
     @property
-    def at_cursor(self) -> tuple[Entry, object] | None:
+    def at_cursor(self) -> tuple[Parameter, object] | None:
         """The parameter that the cursor is in, and its value; None while what is typed there is none."""
         focused = self.screen.focused
         if focused is None or not (focused.id or "").startswith(self.PREFIX):
             return None
-        entry = _entry(_key(focused.id))
-        return None if entry.label in self.problems else (entry, settings(self.strategy)[entry.key])
+        parameter = _parameter(_key(focused.id))
+        return None if parameter.label in self.problems else (parameter, settings(self.strategy)[parameter.key])
 
     @on(Input.Changed)
     def _typed(self, event: Input.Changed) -> None:
         event.stop()
         self._change(_key(event.input.id), event.input.value.strip())  # not what it was: it may have been filled since
 
-    @on(Choice.Changed)
-    def _picked(self, event: Choice.Changed) -> None:
+    @on(Menu.Changed)
+    def _picked(self, event: Menu.Changed) -> None:
         event.stop()
         self._change(_key(event.select.id), str(event.select.value))
 
     def _change(self, key: str, text: str) -> None:
-        entry = _entry(key)
+        parameter = _parameter(key)
         before = settings(self.strategy)
         if key not in before or text == _in_field(before[key]):
-            self._say(entry, "")
+            self._say(parameter, "")
             self.post_message(self.Changed())
             return
         try:
-            strategy = with_value(self.strategy, key, entry.read(text))
+            strategy = with_value(self.strategy, key, parameter.read(text))
         except UserError as error:
-            self._say(entry, str(error))
+            self._say(parameter, str(error))
             self.post_message(self.Changed())
             return
-        self._say(entry, "")
+        self._say(parameter, "")
         other_kind = settings(strategy).keys() != before.keys()
         self.strategy = strategy
         if other_kind:
             self._fill()
         self.post_message(self.Changed())
 
-    def _say(self, entry: Entry, problem: str) -> None:
-        self.problems.pop(entry.label, None)
+    def _say(self, parameter: Parameter, problem: str) -> None:
+        self.problems.pop(parameter.label, None)
         if problem:
-            self.problems[entry.label] = problem
-        self.fields[entry.key].say(problem.removesuffix(EXAMPLE))
+            self.problems[parameter.label] = problem
+        self.fields[parameter.key].say(problem.removesuffix(EXAMPLE))
 
     def _fill(self) -> None:
         """Shows the values; hides the lines that the strategy does not have."""
         values = settings(self.strategy)
-        for entry in ENTRIES:
-            field = self.fields[entry.key]
-            field.display = entry.key in values
-            self._say(entry, "")
-            if entry.key not in values:
+        for parameter in PARAMETERS:
+            field = self.fields[parameter.key]
+            field.display = parameter.key in values
+            self._say(parameter, "")
+            if parameter.key not in values:
                 continue
             control = field.control
-            if isinstance(control, Input | Choice):
-                with control.prevent(Input.Changed, Choice.Changed):
-                    control.value = _in_field(values[entry.key])
+            if isinstance(control, Input | Menu):
+                with control.prevent(Input.Changed, Menu.Changed):
+                    control.value = _in_field(values[parameter.key])
 
-    def _field(self, entry: Entry, values: Mapping[str, object]) -> Field:
+    def _field(self, parameter: Parameter, values: Mapping[str, object]) -> Field:
         """The line of a parameter with the strategy's value: what a control first holds, it says has changed."""
-        value = _in_field(values[entry.key]) if entry.key in values else ""
-        is_of_schedule = entry.key.startswith("schedule.") and entry.key != "schedule.name"
-        title = f"  {entry.label}" if is_of_schedule else entry.label
-        id_ = self.PREFIX + entry.key.replace(".", "-")
-        if entry.choices:
-            return Field(title, Choice(list(entry.choices), value or entry.choices[0][1], id=id_), entry.hint)
-        suggester = SuggestFromList(COMMON_BACKBONES) if entry.key == "backbone" else None
-        placeholder = "backbone default" if entry.key == "image_size" else ""
+        value = _in_field(values[parameter.key]) if parameter.key in values else ""
+        is_of_schedule = parameter.key.startswith("schedule.") and parameter.key != "schedule.name"
+        title = f"  {parameter.label}" if is_of_schedule else parameter.label
+        id_ = self.PREFIX + parameter.key.replace(".", "-")
+        if parameter.choices:
+            return Field(title, Menu(list(parameter.choices), value or parameter.choices[0][1], id=id_), parameter.hint)
+        suggester = SuggestFromList(COMMON_BACKBONES) if parameter.key == "backbone" else None
+        placeholder = "backbone default" if parameter.key == "image_size" else ""
         control = TextInput(value, compact=True, id=id_, suggester=suggester, placeholder=placeholder, max_length=80)
-        wide = entry.key in ("backbone", "image_size", "optimizer.l2")
-        return Field(title, control, entry.hint, classes="" if wide else "-short")
+        wide = parameter.key in ("backbone", "image_size", "optimizer.l2")
+        return Field(title, control, parameter.hint, classes="" if wide else "-short")
 
 
-def _entry(key: str) -> Entry:
-    return next(entry for entry in ENTRIES if entry.key == key)
+def _parameter(key: str) -> Parameter:
+    return next(parameter for parameter in PARAMETERS if parameter.key == key)
 
 
 def _key(id_: str | None) -> str:
     name = (id_ or "").removeprefix(StrategyForm.PREFIX)
-    return next(entry.key for entry in ENTRIES if entry.key.replace(".", "-") == name)
+    return next(parameter.key for parameter in PARAMETERS if parameter.key.replace(".", "-") == name)

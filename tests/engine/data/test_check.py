@@ -15,7 +15,7 @@ from engine.data import near
 from engine.data.check import DataReport, check, quick_check
 from engine.data.dataset import Sample, leak, summary
 from engine.data.discover import discover
-from engine.data.duplicates import Picture, _most_telling
+from engine.data.duplicates import Copy, _most_telling
 from engine.data.findings import Finding, findings
 from engine.data.leaks import is_far_above
 from engine.data.looks import Hashes, hashes, look
@@ -70,7 +70,7 @@ def test_different_pictures_are_different(clean: Path) -> None:
 
 
 def test_of_all_copies_the_two_that_differ_most_are_told() -> None:
-    one, other, far = Picture("/x", "train", "a"), Picture("/z", "train", "a"), Picture("/y", "val", "b")
+    one, other, far = Copy("/x", "train", "a"), Copy("/z", "train", "a"), Copy("/y", "val", "b")
     assert _most_telling([one, far], [other]) == (far, other)
     assert _most_telling([one], [other, far]) == (one, far)
 
