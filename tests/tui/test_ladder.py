@@ -101,6 +101,26 @@ async def test_what_was_added_can_be_removed_and_nothing_else(images: DataSource
         assert app.setup.form.strategy == strategies.current
 
 
+async def test_a_duplicate_is_a_strategy_of_its_own(images: DataSource) -> None:
+    app = App(images)
+    async with app.run_test(size=SIZES[0]) as pilot:
+        await settled(pilot)
+        await pilot.press("d")
+        await pilot.pause()
+        strategies, first = app.setup.strategies, next(iter(presets().values()))
+        assert strategies.current is not None
+        strategies.put(with_value(strategies.current, "epochs", 7))
+        await pilot.press("d", "d")
+        await pilot.pause()
+        second, third, fourth = strategies.chosen[-3:]
+        assert [one.name for one in (second, third, fourth)] == [f"{first.name}-v{number}" for number in (2, 3, 4)]
+        assert second.epochs == third.epochs == fourth.epochs == 7 != first.epochs == strategies.chosen[0].epochs
+        assert strategies.current == fourth and strategies.is_changed(second) and not strategies.is_changed(fourth)
+        assert "5 runs" in text_of(app)
+        await pilot.press("delete")
+        assert strategies.chosen[-1] == third
+
+
 async def test_what_is_there_already_is_ticked_and_of_what_is_typed_only_models_are_added(images: DataSource) -> None:
     app = App(images)
     async with app.run_test(size=SIZES[0]) as pilot:
@@ -109,6 +129,9 @@ async def test_what_is_there_already_is_ticked_and_of_what_is_typed_only_models_
         await pilot.pause()
         names = [one.name for one in app.setup.strategies.chosen]
         assert names == list(presets())
+        await until(pilot, lambda: len(app._notifications) > 0)
+        (said,) = app._notifications
+        assert said.message == "resnet18-finetune is in the list already; d duplicates it."
         await pilot.press("a", "escape")
         await pilot.pause()
         assert list(app.setup.strategies.strategies) == list(presets())

@@ -30,13 +30,17 @@ PICTURE_SHAPE = 3
 """Cells of width a row of height that a picture needs: a photograph is three to two, and a cell is as high as two."""
 BESIDE_NAME = 12
 """Cells of what a side says besides the name of the class that it takes the image for: its letter, a sign, how sure."""
+LEAST_CLASSES = 15
+"""Cells beside the names from which on a line tells what its image was taken for."""
+ARROW = " → "
 BETWEEN = 3
 """Cells before what a side that is wrong says of the class that is right."""
 
 
 class MistakeList(Listing):
     """Which side is right and which wrong, how sure that one is of its mistake, and the file's name; or which is right,
-    the first one's loss, and where that is of several runs, how many of these are wrong.
+    the first one's loss, and where that is of several runs, how many of these are wrong. Where there is room, and not
+    all are alike in it, the true class and what a side that is wrong takes the image for.
     """
 
     def __init__(self) -> None:
@@ -46,6 +50,9 @@ class MistakeList(Listing):
         self.has_losses = False
         self.counts = 0
         """Cells that tell how many runs are wrong, with the gap before them."""
+        self.longest = 0
+        """Cells of the longest name."""
+        self.tells_classes = False
 
     @property
     def count(self) -> int:
@@ -67,6 +74,8 @@ class MistakeList(Listing):
         self.counts = GAP + max(len("wrong"), *(len(how_many_wrong(one, 0)) for one in found)) if has_several else 0
         path = self.current.path if self.current else ""
         self.found = found
+        self.longest = max((cell_len(shown(PurePath(one.path).name)) for one in found), default=0)
+        self.tells_classes = len({_classes(one) for one in found}) > 1
         self.cursor = next((number for number, one in enumerate(found) if one.path == path), 0)
         self.draw()
 
@@ -76,21 +85,40 @@ class MistakeList(Listing):
 
     def head(self, width: int) -> list[Text]:
         """What the columns are: who is right, who is wrong, and with which confidence; or the first run's loss."""
-        del width
         counts = f"{'wrong':>{self.counts - GAP}}{' ' * GAP}" if self.counts else ""
-        return [Text(f"✓      loss  {counts}image" if self.has_losses else "✓  ✗  conf.  image", rgb(GREY))]
+        names = f"{'image':<{self.longest}}{' ' * GAP}true{ARROW}predicted" if self._beside(width) else "image"
+        return [Text(f"✓      loss  {counts}{names}" if self.has_losses else f"✓  ✗  conf.  {names}", rgb(GREY))]
 
     def line(self, number: int, width: int) -> Text:
-        """``A  B  99 %  image.jpg``; with losses ``B      4.61  image.jpg``, of several runs also ``1/3``."""
+        """``A  B  99 %  image.jpg  ants → bees``; with losses ``B      4.61  image.jpg``, of several runs also
+        ``1/3``.
+        """
         one = self.found[number]
-        names = [shown(PurePath(other.path).name) for other in self.found[self.first : self.first + self.size.height]]
+        in_view = self.found[self.first : self.first + self.size.height]
+        names = [shown(PurePath(other.path).name) for other in in_view]
         name = told_apart(names, max(8, width - PREFIX - self.counts))[number - self.first]
         right, wrong = ("".join(LETTERS[side] for side in sides) for sides in (one.right, one.wrong))
         style = f"bold {rgb(self.colours[one.right[0]])}" if len(one.right) == 1 else "bold" if one.right else rgb(GREY)
         counts = f"{' ' * GAP}{how_many_wrong(one, 0):>{self.counts - GAP}}" if self.counts else ""
         said = f"{one.losses[0]:8.2f}{counts}" if self.has_losses else f"{wrong:<2}{100 * one.confidence:4.0f} %"
         sure = Text(said, rgb(ROSE if wrong else GREY))
-        return Text.assemble((f"{right or '–':<3}", style), sure, f"  {name}")
+        line = Text.assemble((f"{right or '–':<3}", style), sure, f"  {name}")
+        if beside := self._beside(width):
+            classes = told_apart([shown(name) for other in in_view for name in _classes(other)], beside // 2)
+            at = 2 * (number - self.first)
+            taken = f"{ARROW}{classes[at + 1]}" if one.wrong else ""
+            line.append(f"{' ' * (self.longest - cell_len(name) + GAP)}{classes[at]}{taken}", rgb(GREY))
+        return line
+
+    def _beside(self, width: int) -> int:
+        """Cells for the two classes of an image; 0 where there is no room, or nothing to tell."""
+        left = width - PREFIX - self.counts - self.longest - GAP
+        return left - len(ARROW) if self.tells_classes and left >= LEAST_CLASSES else 0
+
+
+def _classes(one: Answered) -> tuple[str, str]:
+    """The true class, and the one that a side which is wrong takes the image for; else the same twice."""
+    return one.label, one.predicted[one.wrong[0]] if one.wrong else one.label
 
 
 def how_many_wrong(one: Answered, side: int) -> str:

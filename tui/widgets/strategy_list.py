@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import re
+from collections.abc import Container, Mapping, Sequence
+from itertools import count
 from typing import TYPE_CHECKING, ClassVar
 
+from msgspec.structs import replace
 from rich.text import Text
 from textual import work
 from textual.binding import Binding, BindingType
@@ -30,6 +33,8 @@ BESIDE = 8
 """Cells of a line that a name cannot have: tick, mark of a change, edges."""
 TICK_AND_MARK = 6
 """Cells of a line besides a name and what trains."""
+LONGEST_BASE = 70
+"""Characters of a name that its duplicate's begins with: a strategy's may have 80."""
 
 
 class StrategyList(OptionList):
@@ -64,6 +69,14 @@ class StrategyList(OptionList):
             priority=True,
             id="strategies.edit",
             tooltip="edit its parameters",
+        ),
+        Binding(
+            "d",
+            "duplicate",
+            "Duplicate",
+            show=False,
+            id="strategies.duplicate",
+            tooltip="a second one like it, to compare other parameters",
         ),
         Binding(
             "delete,backspace",
@@ -126,7 +139,9 @@ class StrategyList(OptionList):
 
     def add(self, strategy: Strategy) -> None:
         """Shows another strategy, or the one of its name that is there already, ticked and highlighted."""
-        if strategy.name not in self.strategies:
+        if strategy.name in self.strategies:
+            self.notify(f"{strategy.name} is in the list already; d duplicates it.")
+        else:
             self.known[strategy.name] = self.strategies[strategy.name] = strategy
             self.added.add(strategy.name)
             self.add_option(Option("", id=strategy.name))
@@ -177,6 +192,11 @@ class StrategyList(OptionList):
             self.ticked ^= {strategy.name}
             self._draw()
             self.post_message(self.Ticked())
+
+    def action_duplicate(self) -> None:
+        """Adds one like the highlighted strategy, as it is now, under a name of its own."""
+        if (strategy := self.current) is not None:
+            self.add(replace(strategy, name=duplicate_name(strategy.name, self.strategies)))
 
     def action_remove(self) -> None:
         """Removes the highlighted strategy, if it was added; the one above it is highlighted then."""
@@ -242,6 +262,12 @@ class StrategyList(OptionList):
         text.append(f" {said}", "dim")
         text.stylize(f"not dim {rgb(AMBER)}", begin, begin + warned)
         return text
+
+
+def duplicate_name(name: str, taken: Container[str]) -> str:
+    """``NAME-v2``, or the first number after it that is not taken."""
+    base = re.sub(r"-v[0-9]+$", "", name)[:LONGEST_BASE]
+    return next(other for number in count(2) if (other := f"{base}-v{number}") not in taken)
 
 
 def _unchanged(strategy: Strategy) -> Strategy:
