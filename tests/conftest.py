@@ -80,9 +80,12 @@ def pytest_collection_finish() -> None:
     gc.enable()
 
 
-def pytest_unconfigure() -> None:
+@pytest.hookimpl(trylast=True)
+def pytest_unconfigure(config: pytest.Config) -> None:
     forked.end()
     gc.unfreeze()
+    if hasattr(config, "workerinput"):
+        os._exit(0)  # it has told all; taking everything apart, or a thread that a test left, would take seconds
 
 
 @pytest.fixture(autouse=True)
