@@ -5,6 +5,7 @@ from __future__ import annotations
 import gc
 import io
 import os
+import sys
 from collections.abc import Callable, Iterator
 from functools import cache
 from pathlib import Path
@@ -60,6 +61,13 @@ class ByTest(LoadGroupScheduling):
 
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> ByTest:
     return ByTest(config, log)
+
+
+def pytest_xdist_setupnodes(config: pytest.Config, specs: list[Any]) -> None:
+    """Forks the processes where they test a folder; for single files they load only what those need."""
+    if sys.platform == "linux" and any(Path(argument).is_dir() for argument in config.args):
+        for spec in specs:
+            spec.python = forked.python_for_xdist()
 
 
 def pytest_configure() -> None:
