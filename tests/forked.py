@@ -299,7 +299,7 @@ def rewrite() -> None:
     """Prints :data:`rewritten`, which takes as long as all that is loaded."""
     from _pytest.assertion.rewrite import _rewrite_test  # noqa: PLC0415
 
-    made = {str(path): _rewrite_test(path, None) for path in (ROOT / "tests").rglob("*.py")}  # type: ignore[arg-type]
+    made = {str(path): _rewrite_test(path, None) for path in (ROOT / "tests").rglob("test_*.py")}  # type: ignore[arg-type]
     marshal.dump(made, sys.stdout.buffer)
 
 
