@@ -93,7 +93,7 @@ def pytest_unconfigure(config: pytest.Config) -> None:
     forked.end()
     gc.unfreeze()
     if hasattr(config, "workerinput"):
-        os._exit(0)  # it has told all; taking everything apart, or a thread that a test left, would take seconds
+        os._exit(0)  # it has told all; taking apart what all tests loaded takes seconds, for which xdist waits
 
 
 @pytest.fixture(autouse=True)
