@@ -155,8 +155,8 @@ def python_for_xdist() -> str:
 
 def stand_in(code: str) -> int:
     """Runs the code in a process that is forked, and ends as that does: xdist waits only for what it started itself."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for pytest, which ends its processes
     process = start(["pytest", code], (0, 1, 2), Path.cwd())
+    signal.signal(signal.SIGINT, lambda number, _: os.kill(process.pid, number))  # Ctrl-C does not reach its session
     select.select([os.pidfd_open(process.pid)], [], [])
     return process.wait()
 
