@@ -2,7 +2,7 @@
 
 They are real processes otherwise: with arguments, environment, folder, terminal and signals of their own. ``python -m
 tests.forked NAME`` is the process that they come from: one for all processes of pytest, from the first use on until
-none of them is connected.
+none of them is connected. Where whole folders are tested, pytest-xdist's processes are forked from it too.
 """
 
 from __future__ import annotations
@@ -10,9 +10,11 @@ from __future__ import annotations
 import atexit
 import fcntl
 import json
+import marshal
 import os
 import runpy
 import select
+import shlex
 import signal
 import socket
 import struct
@@ -22,14 +24,18 @@ import tempfile
 import termios
 import threading
 import time
+import warnings
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from functools import cache
 from pathlib import Path
+from types import CodeType
 from typing import Any, NoReturn
 
 ROOT = Path(__file__).parents[1]
 LARGEST = 1 << 20
+WITH_TESTS = "TL_TUI_TESTS_FROM"
+"""The variable that names the process that the others come from, where processes of pytest are among them."""
 
 
 class Forked:
@@ -109,7 +115,7 @@ def end() -> None:
 
 @cache
 def _origin() -> socket.socket:
-    name = f"tl-tui-tests-{os.environ.get('PYTEST_XDIST_TESTRUNUID', os.getpid())}"
+    name = os.environ.get(WITH_TESTS) or f"tl-tui-tests-{os.environ.get('PYTEST_XDIST_TESTRUNUID', os.getpid())}"
     connection, begun = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET), False
     for _ in range(600):
         with suppress(ConnectionRefusedError):
@@ -139,6 +145,20 @@ def _ask(question: dict[str, Any], streams: Sequence[int] = ()) -> int | None:
     socket.send_fds(connection, [json.dumps(question).encode()], streams)
     answer: int | None = json.loads(connection.recv(LARGEST))
     return answer
+
+
+def python_for_xdist() -> str:
+    """What pytest-xdist is to start in place of Python, so that its processes are forked: see :func:`stand_in`."""
+    os.environ[WITH_TESTS] = f"tl-tui-tests-{os.getpid()}"
+    return shlex.join([sys.executable, __file__])
+
+
+def stand_in(code: str) -> int:
+    """Runs the code in a process that is forked, and ends as that does: xdist waits only for what it started itself."""
+    process = start(["pytest", code], (0, 1, 2), Path.cwd())
+    signal.signal(signal.SIGINT, lambda number, _: os.kill(process.pid, number))  # Ctrl-C does not reach its session
+    select.select([os.pidfd_open(process.pid)], [], [])
+    return process.wait()
 
 
 # In the process that the others come from
@@ -217,6 +237,8 @@ def become(wanted: dict[str, Any]) -> None:
         sys.argv = arguments
         runpy.run_module(arguments[0], run_name="__main__", alter_sys=True)
     else:
+        if kind == "pytest":
+            give_rewritten()
         code, *arguments = arguments
         sys.argv = [kind, *arguments]
         exec(compile(code, "<string>", "exec"), {"__name__": "__main__"})
@@ -269,6 +291,36 @@ def load() -> None:
         import tui.session  # noqa: F401, PLC0415
 
 
+rewritten: dict[str, tuple[bytes, CodeType]] = {}
+"""By path, what pytest makes of each file of the tests, so that its assertions tell why they fail."""
+
+
+def rewrite() -> None:
+    """Prints :data:`rewritten`, which takes as long as all that is loaded."""
+    from _pytest.assertion.rewrite import _rewrite_test  # noqa: PLC0415
+
+    made = {str(path): _rewrite_test(path, None) for path in (ROOT / "tests").rglob("test_*.py")}  # type: ignore[arg-type]
+    marshal.dump(made, sys.stdout.buffer)
+
+
+def load_with_tests() -> None:
+    """Loads what tests need, with warnings as errors, as pytest has them."""
+    rewriting = [sys.executable, "-m", "tests.forked", "rewrite"]
+    with subprocess.Popen(rewriting, stdout=subprocess.PIPE) as other, warnings.catch_warnings():
+        warnings.simplefilter("error")
+        load()
+        assert other.stdout is not None
+        rewritten.update(marshal.load(other.stdout))
+
+
+def give_rewritten() -> None:
+    """Has pytest take what is rewritten already."""
+    from _pytest.assertion import rewrite  # noqa: PLC0415
+
+    itself = rewrite._rewrite_test
+    rewrite._rewrite_test = lambda path, config: rewritten.get(str(path)) or itself(path, config)
+
+
 def main(name: str) -> None:
     """The process that the others come from."""
     with socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET) as listener:
@@ -277,7 +329,7 @@ def main(name: str) -> None:
         except OSError:  # another process of pytest was faster
             return
         listener.listen()
-        load()
+        load_with_tests() if WITH_TESTS in os.environ else load()
         wanted = serve(listener)
     if wanted is not None:
         end_with(_status(wanted))
@@ -285,4 +337,10 @@ def main(name: str) -> None:
 
 
 if __name__ == "__main__":
-    main(sys.argv[1])
+    match sys.argv[1:]:
+        case ["-u", "-c", code]:
+            sys.exit(stand_in(code))
+        case ["rewrite"]:
+            rewrite()
+        case [name]:
+            main(name)
