@@ -11,8 +11,6 @@ from textual.message import Message
 if TYPE_CHECKING:
     from rich.text import Text
 
-    from engine.hosts.thread import ThreadHost
-    from engine.specs.spec import Experiment
     from engine.states.state import ExperimentState
     from tui.compared import Compared
     from tui.words.headline import Answer
@@ -58,35 +56,3 @@ class ComparisonStands(Message):
     """What is compared has told nothing new since it was compared before; ``asked`` likewise."""
 
     asked: object = None
-
-
-@dataclass
-class HostStarted(Message):
-    """An experiment runs in the background of this process."""
-
-    host: ThreadHost
-
-
-@dataclass
-class OthersTrain(Message):
-    """The experiment has not been started, since others, by name, train on this machine already."""
-
-    experiment: Experiment
-    names: list[str]
-
-
-@dataclass
-class StartFailed(Message):
-    """An experiment could not be started, a new one or an earlier one anew, and why."""
-
-    reason: str
-    is_new: bool = False
-
-
-class LoadedAhead(Message):
-    """What the modes that are visited later need is there."""
-
-
-@dataclass
-class HandedOver(Message):
-    """Another process has taken over what trained here."""

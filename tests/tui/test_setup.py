@@ -57,8 +57,9 @@ class App(TlTui):
         asked = base if source is None else changed(base, data=source)
         super().__init__(Path("runs"), experiment or asked, clock=lambda: datetime(2026, 11, 23, 12, 0))
         self.started: list[Experiment] = []
+        self.lifecycle.start = self._keep  # type: ignore[method-assign]
 
-    async def start_experiment(self, experiment: Experiment, *, beside_others: bool = False) -> None:
+    async def _keep(self, experiment: Experiment, *, beside_others: bool = False) -> None:
         del beside_others
         self.started.append(experiment)
 
@@ -494,8 +495,8 @@ async def test_a_start_that_takes_a_while_is_told_and_happens_once(
         raise ValueError("there is no cuda:7")
 
     monkeypatch.setattr(thread, "start", start)
-    monkeypatch.setattr(App, "start_experiment", TlTui.start_experiment)
     app = App(images)
+    del app.lifecycle.start  # so that it is started
     async with app.run_test(size=SIZES[0], notifications=True) as pilot:
         await settled(pilot)
         for times, closing in enumerate(("escape", "enter", "space"), start=1):
@@ -530,8 +531,8 @@ async def test_keys_behind_the_one_that_starts_change_nothing_of_what_was_asked_
         raise ValueError("there is no cuda:7")
 
     monkeypatch.setattr(thread, "start", begin)
-    monkeypatch.setattr(App, "start_experiment", TlTui.start_experiment)
     app = App(images)
+    del app.lifecycle.start  # so that it is started
     async with app.run_test(size=SIZES[0]) as pilot:
         await settled(pilot)
         setup = app.setup

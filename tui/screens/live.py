@@ -107,7 +107,7 @@ class LiveScreen(Mode):
         self.row.display = bool(state.runs)
         if not state.runs:
             app = app_of(self)
-            begins = app.waits_for_a_start
+            begins = app.lifecycle.is_awaited
             self.empty.update(STARTING if begins else empty_text(state, app.folder is not None))
         self._show_notice(state)
         self._show_runs(state)
@@ -141,7 +141,7 @@ class LiveScreen(Mode):
         can: bool | None = True
         if (app.hosting.is_starting or app.hosting.is_resuming(app.folder)) and action in NOT_YET:
             return False
-        if app.waits_for_a_start and action in OF_RUNS:
+        if app.lifecycle.is_awaited and action in OF_RUNS:
             return False
         match action:
             case "pause" | "go_on" | "stop" | "skip":
@@ -199,13 +199,13 @@ class LiveScreen(Mode):
         """Goes on with the experiment that was interrupted or stopped."""
         app = app_of(self)
         if app.folder is not None and can_go_on(app.state):
-            app.resume_experiment(app.folder)
+            app.lifecycle.resume(app.folder)
 
     async def action_detach(self) -> None:
         """Hands what trains here over to a process of its own, and quits; what trains elsewhere is left as it is."""
         app = app_of(self)
         if app.hosting.is_training and not isinstance(app.screen, Leaving):
-            app.push_screen(Leaving(app.hosting, "suspend"), app.leave)
+            app.lifecycle.ask_to_leave("suspend")
         elif not app.hosting.is_busy:
             await app.action_quit()
 

@@ -28,6 +28,7 @@ from tui.screens.deleting import delete
 from tui.screens.frame import Mode
 from tui.screens.marking_runs import mark_runs
 from tui.screens.noting import note_on
+from tui.screens.reusing import reuse
 from tui.widgets.dialogs import Question, Reading
 from tui.widgets.filter_line import FilterLine
 from tui.widgets.order import caught_up
@@ -269,7 +270,7 @@ class RunsScreen(Mode):
 
     def _set_up(self, experiment: Experiment, name: str) -> None:
         if self.is_current:  # the person may have gone on meanwhile
-            app_of(self).set_up(experiment, name)
+            reuse(app_of(self), experiment, name)
 
     async def action_note(self) -> None:
         """Asks for the note on the experiment; what is typed next is meant for that window."""
@@ -328,7 +329,7 @@ class RunsScreen(Mode):
 
     def _answered(self, summary: Summary, resume: bool | None) -> None:
         if resume:
-            app_of(self).resume_experiment(summary.folder)
+            app_of(self).lifecycle.resume(summary.folder)
         elif resume is False:
             app_of(self).open_experiment(summary.folder)
 

@@ -247,7 +247,7 @@ class SetupScreen(Mode):
                 asked = self.asked()
                 self.data.stop_checking()
                 self.set_focus(self.strategies)  # at once: the keys that come next are meant for no field
-                await app_of(self).start_experiment(asked)
+                await app_of(self).lifecycle.start(asked)
             except UserError as error:
                 problem = str(error)
         self._say(problem)
