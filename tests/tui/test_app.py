@@ -1285,12 +1285,32 @@ async def test_what_trains_elsewhere_cannot_be_left_while_one_is_being_started_h
         await opened(pilot, app, folder)
         assert app.screen.active_bindings["d"].enabled
         app.hosting.is_starting = True
-        assert "d" not in app.screen.active_bindings
+        assert not app.screen.active_bindings["d"].enabled
         await pilot.press("d")
         assert app.is_running and not app.left
         app.hosting.is_starting = False
         await pilot.press("d")
     assert app.left
+
+
+async def test_what_trains_elsewhere_is_paused_and_stopped_while_another_one_is_being_started_here(
+    app: TlTui, present: Log, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder, begins = present(logs.until("EpochFinished", 7, logs.events())), threading.Event()
+    host = Host(app.out / "new")
+    monkeypatch.setattr(thread, "start", held_up(begins, lambda: host))
+    async with app.run_test(size=(80, 24)) as pilot:
+        await until(pilot, lambda: app.current_mode == "setup")
+        await app.lifecycle.start(logs.two_strategies(), beside_others=True)
+        await opened(pilot, app, folder)
+        assert app.hosting.is_starting and "Pause" in text_of(app)
+        await pilot.press("space")
+        await until(pilot, lambda: sent(folder) == ["pause"])
+        await pilot.press("s", "y")
+        await until(pilot, lambda: sent(folder) == ["pause", "stop"])
+        begins.set()
+        await until(pilot, lambda: app.hosting.is_training)
+        host.alive = False
 
 
 @pytest.mark.parametrize("is_open", [False, True])
@@ -1420,6 +1440,52 @@ async def test_after_a_failed_start_setup_is_back_whatever_was_read_meanwhile(
         await until(pilot, lambda: "no such data" in text_of(app))
         await pilot.press("escape")
         assert app.current_mode == "setup" and not isinstance(app.screen, ModalScreen)
+
+
+async def test_a_failed_start_closes_the_question_how_to_leave_what_never_trained(
+    app: TlTui, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    begins = threading.Event()
+
+    def fail() -> Host:
+        raise UserError("no such data")
+
+    monkeypatch.setattr(thread, "start", held_up(begins, fail))
+    async with app.run_test(size=(80, 24)) as pilot:
+        await until(pilot, lambda: app.current_mode == "setup")
+        await app.lifecycle.start(logs.two_strategies(), beside_others=True)
+        await pilot.press("q")
+        await until(pilot, lambda: isinstance(app.screen, Leaving))
+        begins.set()
+        await until(pilot, lambda: "no such data" in text_of(app))
+        await pilot.press("escape")
+        assert app.current_mode == "setup" and not isinstance(app.screen, ModalScreen)
+
+
+@pytest.mark.parametrize("asks", [False, True])
+async def test_a_failed_start_takes_nobody_from_another_experiment_and_a_question_about_it(
+    app: TlTui, present: Log, monkeypatch: pytest.MonkeyPatch, asks: bool
+) -> None:
+    folder, begins = present(logs.until("EpochFinished", 7, logs.events())), threading.Event()
+
+    def fail() -> Host:
+        raise UserError("no such data")
+
+    monkeypatch.setattr(thread, "start", held_up(begins, fail))
+    async with app.run_test(size=(80, 24)) as pilot:
+        await until(pilot, lambda: app.current_mode == "setup")
+        await app.lifecycle.start(logs.two_strategies(), beside_others=True)
+        await opened(pilot, app, folder)
+        if asks:
+            await pilot.press("k")
+            await until(pilot, lambda: isinstance(app.screen, Question))
+        begins.set()
+        await until(pilot, lambda: "no such data" in text_of(app))
+        await pilot.press("escape")
+        await until(pilot, lambda: isinstance(app.screen, Question) if asks else isinstance(app.screen, LiveScreen))
+        await pilot.press(*("y" if asks else "ky"))
+        await until(pilot, lambda: sent(folder) == ["skip"])
+        assert app.current_mode == "live" and app.folder == folder
 
 
 @pytest.mark.parametrize("mode", ["live", "runs"])

@@ -139,9 +139,9 @@ class LiveScreen(Mode):
         app = app_of(self)
         state = app.state
         can: bool | None = True
-        if (app.hosting.is_starting or app.hosting.is_resuming(app.folder)) and action in NOT_YET:
+        if app.lifecycle.is_awaited and action in (*NOT_YET, *OF_RUNS):
             return False
-        if app.lifecycle.is_awaited and action in OF_RUNS:
+        if app.hosting.is_resuming(app.folder) and action in NOT_YET:
             return False
         match action:
             case "pause" | "go_on" | "stop" | "skip":
