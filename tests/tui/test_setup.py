@@ -447,6 +447,39 @@ async def test_no_key_of_the_folder_tree_waits_for_a_disk_that_does_not_answer(
             await until(pilot, lambda: app.setup.data.path.value == str(home / "away"))
 
 
+async def test_the_parent_of_a_folder_whose_disk_does_not_answer_is_a_key_away(
+    images: DataSource, home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (home / "away" / "below").mkdir(parents=True)
+    asked, answers, answered = threading.Event(), threading.Event(), threading.Event()
+    iterdir = Path.iterdir
+
+    def slow(path: Path) -> Iterator[Path]:
+        if path.name == "away":
+            asked.set()
+            answers.wait(60)
+            answered.set()
+        return iterdir(path)
+
+    app = App(images)
+    async with app.run_test(size=SIZES[1]) as pilot:
+        await settled(pilot)
+        await pilot.press("ctrl+o")
+        await until(pilot, lambda: isinstance(app.screen, PickFolder))
+        tree = app.screen.query_one(DirectoryTree)
+        tree.path = home / "away" / "below"
+        monkeypatch.setattr(Path, "iterdir", slow)
+        await pilot.press("backspace")
+        assert await asyncio.to_thread(asked.wait, 30)
+        await pilot.press("backspace")
+        await until(pilot, lambda: "▸ away" in text_of(app))
+        assert tree.path == home and not answered.is_set()
+        answers.set()
+        assert await asyncio.to_thread(answered.wait, 30)
+        await pilot.pause(0.2)
+        assert "▸ away" in text_of(app) and "below" not in text_of(app), "what came too late is of another folder"
+
+
 async def test_of_what_has_no_room_it_is_shown_what_tells_it_apart(images: DataSource, home: Path) -> None:
     """Of a long path the end, of alike names where they differ."""
     weights = home / "a-folder-of-weights-that-somebody-gave-a-long-name" / "weights"
