@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from textual.message import Message
 
@@ -28,31 +28,22 @@ class StateRead(Message):
         return isinstance(message, StateRead) and message.folder == self.folder
 
 
-@dataclass
-class ComparisonMade(Message):
+class ComparisonMade(NamedTuple):
     """A comparison is ready to be shown, with what it answers, all that it says in words, and the part of these that
     says the most.
-
-    ``asked``: what it answers; by now something else may be asked for.
     """
 
     compared: Compared
     answer: Answer
     words: Text
     brief: Text
-    asked: object = None
 
 
-@dataclass
-class CompareFailed(Message):
-    """There is nothing to compare, and why; ``asked`` likewise."""
+class CompareFailed(NamedTuple):
+    """There is nothing to compare, and why."""
 
     reason: str
-    asked: object = None
 
 
-@dataclass
-class ComparisonStands(Message):
-    """What is compared has told nothing new since it was compared before; ``asked`` likewise."""
-
-    asked: object = None
+class ComparisonStands(NamedTuple):
+    """What is compared has told nothing new since it was compared before."""
