@@ -40,7 +40,7 @@ from tui.screens.setup import SetupScreen
 from tui.widgets import notices
 from tui.widgets.dialogs import Reading, reading_width
 from tui.widgets.header import MODES, Tabs
-from tui.widgets.order import caught_up
+from tui.widgets.order import all_caught_up
 from tui.work import follow
 from tui.work.collector import collect
 from tui.work.hosting import Hosting
@@ -137,7 +137,7 @@ class TlTui(App[None], inherit_bindings=False):
         if self._opened_first is None:
             self.call_later(self._open_setup)
         else:
-            self.open_experiment(self._opened_first)
+            self.call_later(self.open_experiment, self._opened_first)
 
     async def _open_setup(self) -> None:
         await self.action_go("setup")
@@ -195,10 +195,10 @@ class TlTui(App[None], inherit_bindings=False):
 
     # What is shown
 
-    def open_experiment(self, folder: Path, mode: Literal["live", "compare"] = "live") -> None:
+    async def open_experiment(self, folder: Path, mode: Literal["live", "compare"] = "live") -> None:
         """Shows the experiment in ``folder``, from its beginning to now and as it goes on."""
         self.make_current(folder)
-        self.call_later(self.action_go, mode)
+        await self.action_go(mode)
 
     def make_current(self, folder: Path) -> None:
         """Opens it likewise, and leaves the person in the mode where they are."""
@@ -250,16 +250,16 @@ class TlTui(App[None], inherit_bindings=False):
         """
         running = next(iter(running_elsewhere(self.out)), None)
         if running is not None:
-            self.call_from_thread(self._show_running, running)
+            self.call_later(self._show_running, running)
         elif (latest := next(iter_summaries(self.out), None)) is not None and latest.status == "interrupted":
             self.notify(f"{shown(latest.name, 60)} was interrupted. Press 4, then Enter to resume.", timeout=8)
 
-    def _show_running(self, folder: Path) -> None:
+    async def _show_running(self, folder: Path) -> None:
         """Opens a running experiment, unless the person has started something meanwhile whose keys would act there."""
         if self.hosting.host is not None or self.hosting.is_busy:
             return
         if self._mode_screen is self.screen and self.current_mode == "setup" and not isinstance(self.focused, Input):
-            self.open_experiment(folder)
+            await self.open_experiment(folder)
         else:
             self.notify(f"{shown(folder.name, 60)} is already training; press 4 to see it.", timeout=8)
 
@@ -339,19 +339,21 @@ class TlTui(App[None], inherit_bindings=False):
         is_too_small = width < SMALLEST[0] or height < SMALLEST[1]
         takes_keys = not is_too_small or any(isinstance(one, ModalScreen) for one in self.screen_stack[-1:])
         if takes_keys or not isinstance(event, Key | Paste) or event.is_forwarded:
-            if not await self._leaves_field(event):
+            if not await self._acts_at_once(event):
                 await super().on_event(event)
         elif isinstance(event, Key) and event.key in QUITS:
             await self.action_quit()
 
-    async def _leaves_field(self, event: Event) -> bool:
-        """Acts at once on Escape in a field, after what was typed there: the keys that came with it are no text."""
-        if not isinstance(event, Key) or event.key != "escape" or event.is_forwarded:
+    async def _acts_at_once(self, event: Event) -> bool:
+        """Acts on a key that is no text, before the app takes the next, which may have come together with it: Textual
+        has keys rise from widget to widget to the app first. In a field, where others are text, on Escape.
+        """
+        if not isinstance(event, Key) or event.is_forwarded:
             return False
-        if not isinstance(field := self.focused, Input):
+        if isinstance(self.focused, Input) and event.key != "escape":
             return False
-        await caught_up(field)
-        return await self._check_bindings("escape")
+        await all_caught_up(self.focused or self.screen)
+        return await self._check_bindings(event.key, priority=True) or await self._check_bindings(event.key)
 
     async def action_go(self, mode: str) -> None:
         """Goes to a mode and brings it up to date."""

@@ -42,14 +42,14 @@ class Lifecycle:
             app.hosting.start(experiment, app.out, beside_others=beside_others)
             await app.action_go("live")
 
-    def resume(self, folder: Path) -> None:
+    async def resume(self, folder: Path) -> None:
         """Resumes an interrupted experiment in the background and shows it in Live, or says why it cannot."""
         app = self._app
         if app.hosting.is_busy:
             app.notify("An experiment is running here; stop or detach it first.", severity="warning")
         else:
             app.hosting.resume(folder)
-            app.open_experiment(folder)
+            await app.open_experiment(folder)
 
     async def quit(self) -> None:
         """Ends the app, after asking if a run is training."""

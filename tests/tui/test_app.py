@@ -35,6 +35,7 @@ from engine.states.replay import replay
 from engine.states.state import RunState
 from tests.tui import logs
 from tests.tui.conftest import opened, text_of, until
+from tests.tui.test_setup import post
 from tui.app import TlTui
 from tui.drawing.theme import CURSOR
 from tui.errors import app_log
@@ -103,6 +104,22 @@ async def test_every_mode_is_a_key_away(whole_app: TlTui, past: Log) -> None:
             await pilot.press(key)
             await until(pilot, lambda mode=mode: app.current_mode == mode)
             assert "ants-bees · 244 train / 153 val · 2 classes" in text_of(app).splitlines()[0]
+
+
+@pytest.mark.parametrize("leads_to_compare", ["3", "c", "enter"])
+async def test_keys_that_come_with_one_that_leads_to_another_mode_act_there(
+    app: TlTui, past: Log, leads_to_compare: str
+) -> None:
+    async with app.run_test(size=(80, 24)) as pilot:
+        await opened(pilot, app, past(logs.events()))
+        await pilot.press("4")
+        await until(pilot, lambda: "✓ finished" in text_of(app))
+        await post(pilot, leads_to_compare, "enter")
+        await until(pilot, lambda: isinstance(app.screen, CompareScreen) and app.screen.view == "detail")
+        await post(pilot, "4", "n", "x", "escape", "l", "right")
+        await until(pilot, lambda: isinstance(app.screen, LiveScreen) and app.screen.chosen == 1)
+        await post(pilot, "3", "4", "v")
+        await until(pilot, lambda: isinstance(app.screen, RunsScreen) and bool(app._notifications))
 
 
 async def test_a_run_that_trains(app: TlTui, present: Log) -> None:
@@ -933,7 +950,7 @@ async def test_what_cannot_be_detached_goes_on_here(
         host.alive = False
         await until(pilot, lambda: app.hosting.is_handing_over)
         await pilot.press("q")
-        app.lifecycle.resume(folder)  # what the keys of Live and Runs do
+        await app.lifecycle.resume(folder)  # what the keys of Live and Runs do
         assert not app._exit and app.hosting.is_busy and not isinstance(app.screen, Leaving)
         refused.set()
         await until(pilot, lambda: app.hosting.host is again)  # type: ignore[comparison-overlap]
@@ -1264,7 +1281,7 @@ async def test_a_window_shows_and_takes_keys_where_the_mode_below_has_no_room(ap
     folder = present(logs.until("EpochFinished", 7, logs.events()))
     async with app.run_test(size=(50, 14)) as pilot:
         app.hosting.host = Host(folder)  # type: ignore[assignment]
-        app.open_experiment(folder)
+        await app.open_experiment(folder)
         await until(pilot, lambda: app.current_mode == "live" and "needs at least" in " ".join(text_of(app).split()))
         await pilot.press("question_mark")
         assert not isinstance(app.screen, ModalScreen), "no key but those that quit"

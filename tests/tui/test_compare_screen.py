@@ -104,7 +104,7 @@ async def test_what_is_asked_for_while_a_thread_loads_the_same_libraries_comes(a
     load_for_comparing()  # so that only the other thread is waited for
     async with app.run_test(size=(80, 24)) as pilot:
         with LOADING:
-            app.open_experiment(folder, "compare")
+            await app.open_experiment(folder, "compare")
             await until(pilot, lambda: app.current_mode == "compare")
             await until(pilot, lambda: "Comparing …" in text_of(app) and app.state.end is not None)
             await pilot.press("d", "t", "w")
@@ -131,11 +131,11 @@ async def test_a_comparison_that_comes_too_late_is_not_shown_for_another_experim
     monkeypatch.setattr(comparing, "compare_all", slow)
     (tmp_path / "empty").mkdir()
     async with app.run_test(size=(120, 40)) as pilot:
-        app.open_experiment(folder, "compare")
+        await app.open_experiment(folder, "compare")
         await until(pilot, lambda: begun.is_set() and app.state.end is not None)
         screen = app.screen
         assert isinstance(screen, CompareScreen)
-        app.open_experiment(tmp_path / "empty", "compare")
+        await app.open_experiment(tmp_path / "empty", "compare")
         await until(pilot, lambda: "Comparing" not in text_of(app))
         loaded.set()
         assert await asyncio.to_thread(made.wait, 30)
@@ -190,7 +190,7 @@ async def test_epochs_that_come_faster_than_they_are_compared_are_compared_one_a
     at = [number for number, event in enumerate(told, 1) if isinstance(event, ev.EpochFinished)]
     folder, gate = present(told[: at[0]]), Gate(monkeypatch)
     async with app.run_test(size=(80, 24)) as pilot:
-        app.open_experiment(folder, "compare")
+        await app.open_experiment(folder, "compare")
         await until(pilot, lambda: gate.begun == 1 and epochs(app.state) == 1)
         screen = app.screen
         assert isinstance(screen, CompareScreen)
@@ -215,7 +215,7 @@ async def test_comparing_rests_while_something_trains_and_not_at_its_end(
     folder = present(told[: at[0]])
     monkeypatch.setattr(turns, "REST", 1.5)
     async with app.run_test(size=(80, 24)) as pilot:
-        app.open_experiment(folder, "compare")
+        await app.open_experiment(folder, "compare")
         await until(pilot, lambda: isinstance(app.screen, CompareScreen) and epochs_shown(app.screen) == 1)
         screen = app.screen
         assert isinstance(screen, CompareScreen)
@@ -269,7 +269,7 @@ async def test_what_was_asked_for_of_one_experiment_does_not_open_of_those_that_
 ) -> None:
     other, gate = logs.write(tmp_path / "other", logs.events()), Gate(monkeypatch)
     async with app.run_test(size=(80, 24)) as pilot:
-        app.open_experiment(folder, "compare")
+        await app.open_experiment(folder, "compare")
         await until(pilot, lambda: gate.begun == 1 and app.state.end is not None)
         screen = app.screen
         assert isinstance(screen, CompareScreen)
@@ -293,7 +293,7 @@ async def test_the_details_of_a_line_that_is_still_compared_open_when_it_is(
         assert isinstance(app.screen, CompareScreen) and app.screen.wanted is None, "nothing is being compared"
         for one in (folder, other):
             gate = Gate(monkeypatch)
-            app.open_experiment(one, "compare")
+            await app.open_experiment(one, "compare")
             await until(pilot, lambda gate=gate, one=one: gate.begun and app.folder == one and bool(app.state.end))
             await pilot.press("enter")
             for _ in range(3):
@@ -518,7 +518,7 @@ async def test_an_answer_to_what_was_asked_before_is_not_shown(
 ) -> None:
     gate = Gate(monkeypatch)
     async with app.run_test(size=(80, 24)) as pilot:
-        app.open_experiment(folder, "compare")
+        await app.open_experiment(folder, "compare")
         await until(pilot, lambda: gate.begun == 1 and app.state.end is not None)
         screen = app.screen
         assert isinstance(screen, CompareScreen)
@@ -1017,7 +1017,7 @@ async def test_words_that_were_asked_for_do_not_come_over_another_mode(
     loaded = threading.Event()
     monkeypatch.setattr(comparing, "compare_all", lambda *given: loaded.wait(30) and compare_all(*given))
     async with app.run_test(size=(80, 24)) as pilot:
-        app.open_experiment(folder, "compare")
+        await app.open_experiment(folder, "compare")
         await until(pilot, lambda: "Comparing …" in text_of(app) and app.state.end is not None)
         screen = app.screen
         assert isinstance(screen, CompareScreen)

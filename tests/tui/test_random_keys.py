@@ -102,7 +102,7 @@ async def test_any_keys_in_any_order(
     asked = changed(default_experiment(presets()), data=DataSource(path=str(image_folder("images"))))
     app = App(out, asked, clock=lambda: datetime(2026, 11, 23, 12, 0))
     async with app.run_test(size=size, notifications=True) as pilot:
-        app.open_experiment(out / "a-20261123-120000")
+        await app.open_experiment(out / "a-20261123-120000")
         await until(pilot, lambda: bool(app.state.runs))
         await pilot.press(mode)
         await pressed_at_random(app, pilot, seed, 40)

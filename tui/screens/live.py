@@ -126,9 +126,9 @@ class LiveScreen(Mode):
         for pane in self.panes:
             pane.cycle()
 
-    def action_verdict(self) -> None:
+    async def action_verdict(self) -> None:
         """Goes to Compare."""
-        self.app.call_later(app_of(self).action_go, "compare")
+        await app_of(self).action_go("compare")
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
         """What may be possible later is grey, what an end has made void is not shown, and the verdict only after it.
@@ -195,11 +195,11 @@ class LiveScreen(Mode):
         """The run of this id as it stands now, None where another experiment is shown by now."""
         return next((run for run in app_of(self).state.runs if run.run == name), None)
 
-    def action_resume(self) -> None:
+    async def action_resume(self) -> None:
         """Goes on with the experiment that was interrupted or stopped."""
         app = app_of(self)
         if app.folder is not None and can_go_on(app.state):
-            app.lifecycle.resume(app.folder)
+            await app.lifecycle.resume(app.folder)
 
     async def action_detach(self) -> None:
         """Hands what trains here over to a process of its own, and quits; what trains elsewhere is left as it is."""

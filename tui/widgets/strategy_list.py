@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, ClassVar
 from rich.text import Text
 from textual import work
 from textual.binding import Binding, BindingType
-from textual.events import Key
 from textual.message import Message
 from textual.widgets import OptionList
 from textual.widgets.option_list import Option
@@ -18,7 +17,6 @@ from engine.specs.presets import named
 from engine.specs.strategy import Strategy, settings
 from tui.drawing.text import told_apart
 from tui.drawing.theme import AMBER, rgb
-from tui.widgets.order import obey
 from tui.words.strategies import what_trains
 
 if TYPE_CHECKING:
@@ -167,9 +165,6 @@ class StrategyList(OptionList):
     def _draw(self) -> None:
         for name, prompt in self._prompts().items():
             self.replace_option_prompt(name, prompt)
-
-    async def _on_key(self, event: Key) -> None:
-        await obey(self, event)
 
     def action_tick(self) -> None:
         """Ticks the highlighted strategy, or takes the tick away."""
