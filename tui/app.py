@@ -17,6 +17,7 @@ from textual.app import App
 from textual.binding import Binding, BindingType
 from textual.css.query import NoMatches
 from textual.events import Event, Key, Paste
+from textual.keys import key_to_character
 from textual.notifications import Notify, SeverityLevel
 from textual.screen import ModalScreen, Screen
 from textual.widget import MountError
@@ -339,21 +340,21 @@ class TlTui(App[None], inherit_bindings=False):
         is_too_small = width < SMALLEST[0] or height < SMALLEST[1]
         takes_keys = not is_too_small or any(isinstance(one, ModalScreen) for one in self.screen_stack[-1:])
         if takes_keys or not isinstance(event, Key | Paste) or event.is_forwarded:
-            if not await self._acts_at_once(event):
-                await super().on_event(event)
+            await super().on_event(event)
         elif isinstance(event, Key) and event.key in QUITS:
             await self.action_quit()
 
-    async def _acts_at_once(self, event: Event) -> bool:
-        """Acts on a key that is no text, before the app takes the next, which may have come together with it: Textual
-        has keys rise from widget to widget to the app first. In a field, where others are text, on Escape.
+    async def _check_bindings(self, key: str, priority: bool = False) -> bool:
+        """Acts on a key. It is called with ``priority`` when one comes, and again once that has risen from widget to
+        widget to the app. Textual leaves most for then, behind keys that came later; here only text is left.
         """
-        if not isinstance(event, Key) or event.is_forwarded:
+        if await super()._check_bindings(key, priority):
+            return True
+        focused = self.focused
+        if not priority or (focused is not None and focused.check_consume_key(key, key_to_character(key))):
             return False
-        if isinstance(self.focused, Input) and event.key != "escape":
-            return False
-        await all_caught_up(self.focused or self.screen)
-        return await self._check_bindings(event.key, priority=True) or await self._check_bindings(event.key)
+        await all_caught_up(focused or self.screen)
+        return await super()._check_bindings(key)
 
     async def action_go(self, mode: str) -> None:
         """Goes to a mode and brings it up to date."""

@@ -326,7 +326,7 @@ async def test_a_start_leaves_the_field_so_that_digits_change_modes(images: Data
         await settled(pilot)
         before = app.setup.form.strategy
         for start in ("ctrl+r", "enter"):
-            await app.setup.action_edit()
+            app.setup.action_edit()
             assert isinstance(app.focused, Input)
             if start == "enter":
                 app.setup.query_one("#start", Button).focus()
@@ -710,6 +710,16 @@ async def post(pilot: Keys, *keys: str) -> None:
         name = {"/": "slash", " ": "space"}.get(key, key)
         pilot.app.post_message(Key(name, key if len(key) == 1 else None))
     await pilot.pause()
+
+
+async def test_letters_in_an_open_menu_seek_in_it(images: DataSource) -> None:
+    app = App(images)
+    async with app.run_test(size=SIZES[1]) as pilot:
+        await settled(pilot)
+        app.setup.query_one("#run-precision").focus()
+        await pilot.press("enter")
+        await post(pilot, "b", "enter")
+        assert app.setup.options.values[-1] == "bf16" and app.screen is app.setup
 
 
 async def test_keys_that_arrive_together_with_escape_are_no_text_of_the_field_that_it_leaves(

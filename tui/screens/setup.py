@@ -408,7 +408,7 @@ class SetupScreen(Mode):
     def _start(self) -> None:
         self.app.call_later(self.action_start)  # as by a key: the app waits for it before it gives the next one on
 
-    @on(StrategyList.Highlighted)
+    @on(StrategyList.OptionHighlighted, "#strategies")
     def _highlighted(self) -> None:
         if (strategy := self.strategies.current) is not None:  # by now: the one that was may have been removed
             self._present(strategy)

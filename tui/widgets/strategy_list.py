@@ -44,25 +44,9 @@ class StrategyList(OptionList):
 
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("space", "tick", "Tick", id="strategies.tick", tooltip="select or deselect this strategy"),
-        # with priority, as what is typed next may have arrived together with these
-        Binding("enter", "screen.start", "Start", priority=True, id="strategies.start", tooltip="start the comparison"),
-        Binding(
-            "a",
-            "screen.add",
-            "Add",
-            priority=True,
-            id="strategies.add",
-            tooltip="add any backbone: probe, last-stage, …",
-        ),
-        Binding(
-            "right",
-            "screen.edit",
-            "Edit",
-            key_display="→",
-            priority=True,
-            id="strategies.edit",
-            tooltip="edit its parameters",
-        ),
+        Binding("enter", "screen.start", "Start", id="strategies.start", tooltip="start the comparison"),
+        Binding("a", "screen.add", "Add", id="strategies.add", tooltip="add any backbone: probe, last-stage, …"),
+        Binding("right", "screen.edit", "Edit", key_display="→", id="strategies.edit", tooltip="edit its parameters"),
         Binding(
             "delete,backspace",
             "remove",
@@ -75,9 +59,6 @@ class StrategyList(OptionList):
 
     class Ticked(Message):
         """A tick was set or taken away."""
-
-    class Highlighted(Message):
-        """Another strategy is highlighted."""
 
     def __init__(
         self,
@@ -190,11 +171,6 @@ class StrategyList(OptionList):
         """Only what was added can be removed: a person's own strategies are in a file of theirs."""
         del parameters
         return action != "remove" or (self.current is not None and self.current.name in self.added)
-
-    def on_option_list_option_highlighted(self, event: OptionList.OptionHighlighted) -> None:
-        """Tells the screen."""
-        event.stop()
-        self.post_message(self.Highlighted())
 
     def on_option_list_option_selected(self, event: OptionList.OptionSelected) -> None:
         """A click ticks, as space does."""
