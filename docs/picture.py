@@ -17,7 +17,7 @@ async def picture(folder: Path) -> str:
     heard = replay(event_reader(folder).read()).heard or datetime.now()
     app = TlTui(folder.parent, clock=lambda: heard)
     async with app.run_test(size=(120, 40)) as pilot:
-        await app.open_experiment(folder)
+        app.call_later(app.open_experiment, folder)
         while not app.state.runs:
             await pilot.pause(0.1)
         await pilot.pause(1)
