@@ -11,6 +11,11 @@ MOST = 1.0
 """Seconds that the app waits for a widget at most: one that is being taken away may never answer."""
 
 
+def acts_itself(widget: Widget, key: str) -> bool:
+    """Whether the widget has an action of its own for the key, not one of the screen or the app."""
+    return any("." not in one.action for one in widget._bindings.key_to_bindings.get(key, ()))
+
+
 async def caught_up(widget: Widget) -> None:
     """Waits until a widget has acted on the keys that came before; for a key that the app itself acts on."""
     done = asyncio.Event()
