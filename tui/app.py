@@ -41,7 +41,7 @@ from tui.screens.setup import SetupScreen
 from tui.widgets import notices
 from tui.widgets.dialogs import Reading, reading_width
 from tui.widgets.header import MODES, Tabs
-from tui.widgets.order import acts_itself, all_caught_up, caught_up
+from tui.widgets.order import all_caught_up, caught_up, moves_in
 from tui.work import follow
 from tui.work.collector import collect
 from tui.work.hosting import Hosting
@@ -353,8 +353,8 @@ class TlTui(App[None], inherit_bindings=False):
         focused = self.focused
         if not priority or (focused is not None and focused.check_consume_key(key, key_to_character(key))):
             return False
-        if focused is not None and acts_itself(focused, key):
-            await caught_up(focused)  # and no more: a held key passes over what takes long to show
+        if focused is not None and moves_in(focused, key):
+            await caught_up(focused)
         else:
             await all_caught_up(focused or self.screen)
         return await super()._check_bindings(key)

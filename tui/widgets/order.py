@@ -9,11 +9,14 @@ from textual.widget import Widget
 
 MOST = 1.0
 """Seconds that the app waits for a widget at most: one that is being taken away may never answer."""
+MOVES = ("up", "down", "left", "right", "pageup", "pagedown")
+"""Keys that a person may hold."""
 
 
-def acts_itself(widget: Widget, key: str) -> bool:
-    """Whether the widget has an action of its own for the key, not one of the screen or the app."""
-    return any("." not in one.action for one in widget._bindings.key_to_bindings.get(key, ()))
+def moves_in(widget: Widget, key: str) -> bool:
+    """Whether the key only moves in the widget: one that is held passes over what takes the screen long to show."""
+    own = (one for one in widget._bindings.key_to_bindings.get(key, ()) if "." not in one.action)
+    return key in MOVES and any(own)
 
 
 async def caught_up(widget: Widget) -> None:
