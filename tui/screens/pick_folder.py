@@ -67,7 +67,8 @@ class _Tree(DirectoryTree):
 
     async def watch_path(self) -> None:
         """Begins at another folder. Textual takes no key until that is read."""
-        self.reset_node(self.root, str(self.path), DirEntry(Path(self.path), loaded=True))
+        path = Path(self.path)
+        self.reset_node(self.root, path.name or str(path), DirEntry(path, loaded=True))
         self.cursor_line = 0
         self.scroll_to(0, 0, animate=False)
         self._fill(self.root)
