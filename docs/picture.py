@@ -18,7 +18,7 @@ async def draw(folder: Path) -> None:
     heard = replay(event_reader(folder).read()).heard or datetime.now()
     app = TlTui(folder.parent, clock=lambda: heard)
     async with app.run_test(size=(120, 40)) as pilot:
-        app.open_experiment(folder)
+        app.call_later(app.open_experiment, folder)
         while not app.state.runs:
             await pilot.pause(0.1)
         await pilot.pause(1)

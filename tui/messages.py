@@ -4,15 +4,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from textual.message import Message
 
 if TYPE_CHECKING:
     from rich.text import Text
 
-    from engine.hosts.thread import ThreadHost
-    from engine.specs.spec import Experiment
     from engine.states.state import ExperimentState
     from tui.compared import Compared
     from tui.words.headline import Answer
@@ -30,63 +28,22 @@ class StateRead(Message):
         return isinstance(message, StateRead) and message.folder == self.folder
 
 
-@dataclass
-class ComparisonMade(Message):
+class ComparisonMade(NamedTuple):
     """A comparison is ready to be shown, with what it answers, all that it says in words, and the part of these that
     says the most.
-
-    ``asked``: what it answers; by now something else may be asked for.
     """
 
     compared: Compared
     answer: Answer
     words: Text
     brief: Text
-    asked: object = None
 
 
-@dataclass
-class CompareFailed(Message):
-    """There is nothing to compare, and why; ``asked`` likewise."""
+class CompareFailed(NamedTuple):
+    """There is nothing to compare, and why."""
 
     reason: str
-    asked: object = None
 
 
-@dataclass
-class ComparisonStands(Message):
-    """What is compared has told nothing new since it was compared before; ``asked`` likewise."""
-
-    asked: object = None
-
-
-@dataclass
-class HostStarted(Message):
-    """An experiment runs in the background of this process."""
-
-    host: ThreadHost
-
-
-@dataclass
-class OthersTrain(Message):
-    """The experiment has not been started, since others, by name, train on this machine already."""
-
-    experiment: Experiment
-    names: list[str]
-
-
-@dataclass
-class StartFailed(Message):
-    """An experiment could not be started, a new one or an earlier one anew, and why."""
-
-    reason: str
-    is_new: bool = False
-
-
-class LoadedAhead(Message):
-    """What the modes that are visited later need is there."""
-
-
-@dataclass
-class HandedOver(Message):
-    """Another process has taken over what trained here."""
+class ComparisonStands(NamedTuple):
+    """What is compared has told nothing new since it was compared before."""

@@ -182,7 +182,7 @@ async def idle(pilot: Pilot[None]) -> None:
 async def opened(pilot: Pilot[None], app: TlTui, folder: Path, mode: str = "live") -> None:
     """Opens an experiment and waits until the mode shows it."""
     assert mode in ("live", "compare")
-    app.open_experiment(folder, mode)  # type: ignore[arg-type]
+    app.call_later(app.open_experiment, folder, mode)  # after Setup, which opens at first
     await until(pilot, lambda: bool(app.state.runs) and app.current_mode == mode)
     await until(pilot, lambda: all(worker.is_finished for worker in app.workers if worker.group == "compare"))
     if mode == "live":  # the panes are added now, and learn only some frames later how much room they have

@@ -19,7 +19,6 @@ from typing import Any
 import msgspec
 import pytest
 from rich.color import Color
-from textual.message import Message
 from textual.screen import ModalScreen, Screen
 from textual.widgets import Input, Static
 
@@ -36,10 +35,11 @@ from engine.states.replay import replay
 from engine.states.state import RunState
 from tests.tui import logs
 from tests.tui.conftest import opened, text_of, until
-from tui.app import TOLD_FOR, TlTui
+from tests.tui.test_setup import post
+from tui.app import TlTui
 from tui.drawing.theme import CURSOR
 from tui.errors import app_log
-from tui.messages import StartFailed, StateRead
+from tui.messages import StateRead
 from tui.naming import called
 from tui.screens.add_strategy import AddStrategy
 from tui.screens.compare import CompareScreen
@@ -50,11 +50,12 @@ from tui.widgets import run_pane
 from tui.widgets.comparison_table import ComparisonTable
 from tui.widgets.dialogs import Leaving, Pick, Question, Reading, Tick
 from tui.widgets.key_line import KeyLine
+from tui.widgets.notices import TOLD_FOR
 from tui.widgets.path_input import PathInput
 from tui.widgets.run_pane import RunPane
 from tui.widgets.runs_table import RunsTable
 from tui.words.run_words import KEPT_IF_STOPPED
-from tui.work.hosting import Hosting
+from tui.work.hosting import Hosting, NotStarted, Outcome
 
 Log = Callable[[list[AnyEvent]], Path]
 SIZES = pytest.mark.parametrize("size", [(80, 24), (120, 40)], ids=["80x24", "120x40"])
@@ -103,6 +104,22 @@ async def test_every_mode_is_a_key_away(whole_app: TlTui, past: Log) -> None:
             await pilot.press(key)
             await until(pilot, lambda mode=mode: app.current_mode == mode)
             assert "ants-bees · 244 train / 153 val · 2 classes" in text_of(app).splitlines()[0]
+
+
+@pytest.mark.parametrize("leads_to_compare", ["3", "c", "enter"])
+async def test_keys_that_come_with_one_that_leads_to_another_mode_act_there(
+    app: TlTui, past: Log, leads_to_compare: str
+) -> None:
+    async with app.run_test(size=(80, 24)) as pilot:
+        await opened(pilot, app, past(logs.events()))
+        await pilot.press("4")
+        await until(pilot, lambda: "✓ finished" in text_of(app))
+        await post(pilot, leads_to_compare, "enter")
+        await until(pilot, lambda: isinstance(app.screen, CompareScreen) and app.screen.view == "detail")
+        await post(pilot, "4", "n", "x", "escape", "l", "right")
+        await until(pilot, lambda: isinstance(app.screen, LiveScreen) and app.screen.chosen == 1)
+        await post(pilot, "3", "4", "v")
+        await until(pilot, lambda: isinstance(app.screen, RunsScreen) and bool(app._notifications))
 
 
 async def test_a_run_that_trains(app: TlTui, present: Log) -> None:
@@ -580,7 +597,7 @@ async def test_export_is_of_what_was_shown_at_the_key(
 ) -> None:
     folder, other = past(logs.events()), logs.write(tmp_path / "other", logs.events())
     loaded, asked = threading.Event(), []
-    monkeypatch.setattr("tui.app.load_for_comparing", lambda: loaded.wait(30))
+    monkeypatch.setattr("tui.screens.exporting.load_for_comparing", lambda: loaded.wait(30))
     monkeypatch.setattr("tui.work.comparing.export_all", lambda *given: asked.append(given) or "files")
     async with app.run_test(size=(120, 40)) as pilot:
         await opened(pilot, app, folder)
@@ -933,7 +950,7 @@ async def test_what_cannot_be_detached_goes_on_here(
         host.alive = False
         await until(pilot, lambda: app.hosting.is_handing_over)
         await pilot.press("q")
-        app.resume_experiment(folder)  # what the keys of Live and Runs do
+        await app.lifecycle.resume(folder)  # what the keys of Live and Runs do
         assert not app._exit and app.hosting.is_busy and not isinstance(app.screen, Leaving)
         refused.set()
         await until(pilot, lambda: app.hosting.host is again)  # type: ignore[comparison-overlap]
@@ -950,11 +967,11 @@ async def test_starting_shows_it_in_live_and_only_one_at_a_time(
     monkeypatch.setattr(thread, "start", lambda experiment, out, nice: asked.append(experiment) or Host(folder))
     async with app.run_test(size=(80, 24)) as pilot:
         await until(pilot, lambda: app.current_mode == "setup")
-        await app.start_experiment(logs.two_strategies())
-        await app.start_experiment(logs.two_strategies())
+        await app.lifecycle.start(logs.two_strategies())
+        await app.lifecycle.start(logs.two_strategies())
         await until(pilot, lambda: bool(app.state.runs) and app.current_mode == "live")
         assert app.folder == folder and app.hosting.is_training
-        await app.start_experiment(logs.two_strategies())
+        await app.lifecycle.start(logs.two_strategies())
         assert asked == [logs.two_strategies()]
 
 
@@ -968,7 +985,7 @@ async def test_another_one_beside_what_another_process_trains_is_asked_about(
     async with app.run_test(size=(80, 24)) as pilot:
         await until(pilot, lambda: app.current_mode == "setup")
         for key, begun in (("n", False), ("y", True)):
-            await app.start_experiment(logs.two_strategies())
+            await app.lifecycle.start(logs.two_strategies())
             await until(pilot, lambda: isinstance(app.screen, Question) and folder.name in app.screen.text)
             await pilot.press(key)
             await until(pilot, lambda: not isinstance(app.screen, Question))
@@ -977,12 +994,12 @@ async def test_another_one_beside_what_another_process_trains_is_asked_about(
 
 
 def test_data_that_cannot_be_used_do_not_start(tmp_path: Path) -> None:
-    told: list[Message] = []
+    told: list[Outcome] = []
     hosting = Hosting(lambda work: work(), told.append)
     nowhere = spec.DataSource(path=str(tmp_path / "no[where]"))
     hosting.start(spec.changed(logs.two_strategies(), data=nowhere), tmp_path)
     (failed,) = told
-    assert isinstance(failed, StartFailed) and "no[where]: no such file or folder" in failed.reason
+    assert isinstance(failed, NotStarted) and "no[where]: no such file or folder" in failed.reason
     assert not hosting.is_busy
 
 
@@ -990,10 +1007,10 @@ def test_a_fault_at_the_start_is_no_unusable_data_and_its_traceback_is_kept(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(thread, "start", lambda *_: int("x"))
-    told: list[Message] = []
+    told: list[Outcome] = []
     Hosting(lambda work: work(), told.append).start(logs.two_strategies(), tmp_path)
     (failed,) = told
-    assert isinstance(failed, StartFailed) and f"details in {app_log()}" in failed.reason
+    assert isinstance(failed, NotStarted) and f"details in {app_log()}" in failed.reason
     assert "ValueError" in app_log().read_text()
 
 
@@ -1012,10 +1029,10 @@ async def test_news_and_the_clock_while_the_app_ends_and_afterwards_are_not_draw
         await pilot.pause()
         app.state = replay(logs.events())
         app.exit()
-        app._show()
+        app.bring_up_to_date()
     assert not app.screen_stack
     app._tick()
-    app._show()
+    app.bring_up_to_date()
 
 
 async def test_enter_pressed_twice_at_once_answers_once(app: TlTui) -> None:
@@ -1055,7 +1072,7 @@ def test_the_first_paint_waits_for_neither_torch_nor_curves(tmp_path: Path) -> N
     script = """
 import asyncio, sys
 from pathlib import Path
-from tui.app import TOLD_FOR, TlTui
+from tui.app import TlTui
 heavy = {"torch", "torchvision", "plotext", "scipy", "numpy", "PIL", "tui.screens.live", "tui.screens.runs"}
 assert not heavy & set(sys.modules), heavy & set(sys.modules)
 async def main():
@@ -1240,7 +1257,7 @@ async def test_what_goes_on_here_after_all_is_followed_though_another_was_on_scr
     async with app.run_test(size=(80, 24)) as pilot:
         await opened(pilot, app, other)
         app.hosting.host = suspended  # type: ignore[assignment]
-        app.leave("suspend")
+        app.lifecycle.ask_to_leave("suspend")
         await until(pilot, lambda: app.hosting.host is again)  # type: ignore[comparison-overlap]
         logs.write(folder, everything[len(begun) :])
         await until(pilot, lambda: app.folder == folder and app.state.end == "finished")
@@ -1264,7 +1281,7 @@ async def test_a_window_shows_and_takes_keys_where_the_mode_below_has_no_room(ap
     folder = present(logs.until("EpochFinished", 7, logs.events()))
     async with app.run_test(size=(50, 14)) as pilot:
         app.hosting.host = Host(folder)  # type: ignore[assignment]
-        app.open_experiment(folder)
+        await app.open_experiment(folder)
         await until(pilot, lambda: app.current_mode == "live" and "needs at least" in " ".join(text_of(app).split()))
         await pilot.press("question_mark")
         assert not isinstance(app.screen, ModalScreen), "no key but those that quit"
@@ -1285,12 +1302,32 @@ async def test_what_trains_elsewhere_cannot_be_left_while_one_is_being_started_h
         await opened(pilot, app, folder)
         assert app.screen.active_bindings["d"].enabled
         app.hosting.is_starting = True
-        assert "d" not in app.screen.active_bindings
+        assert not app.screen.active_bindings["d"].enabled
         await pilot.press("d")
         assert app.is_running and not app.left
         app.hosting.is_starting = False
         await pilot.press("d")
     assert app.left
+
+
+async def test_what_trains_elsewhere_is_paused_and_stopped_while_another_one_is_being_started_here(
+    app: TlTui, present: Log, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder, begins = present(logs.until("EpochFinished", 7, logs.events())), threading.Event()
+    host = Host(app.out / "new")
+    monkeypatch.setattr(thread, "start", held_up(begins, lambda: host))
+    async with app.run_test(size=(80, 24)) as pilot:
+        await until(pilot, lambda: app.current_mode == "setup")
+        await app.lifecycle.start(logs.two_strategies(), beside_others=True)
+        await opened(pilot, app, folder)
+        assert app.hosting.is_starting and "Pause" in text_of(app)
+        await pilot.press("space")
+        await until(pilot, lambda: sent(folder) == ["pause"])
+        await pilot.press("s", "y")
+        await until(pilot, lambda: sent(folder) == ["pause", "stop"])
+        begins.set()
+        await until(pilot, lambda: app.hosting.is_training)
+        host.alive = False
 
 
 @pytest.mark.parametrize("is_open", [False, True])
@@ -1305,7 +1342,7 @@ async def test_live_says_that_an_experiment_is_being_started_and_offers_nothing_
         await until(pilot, lambda: app.current_mode == "setup")
         if is_open:
             await opened(pilot, app, earlier)
-        await app.start_experiment(logs.two_strategies(), beside_others=True)
+        await app.lifecycle.start(logs.two_strategies(), beside_others=True)
         for keys in ((), ("1", "2")):
             await pilot.press(*keys)
             await pilot.pause()
@@ -1378,7 +1415,7 @@ async def test_what_has_started_takes_nobody_from_where_they_type(
     monkeypatch.setattr(thread, "start", held_up(begins, lambda: host))
     async with app.run_test(size=(120, 24), notifications=True) as pilot:
         await until(pilot, lambda: app.current_mode == "setup")
-        await app.start_experiment(logs.two_strategies(), beside_others=True)
+        await app.lifecycle.start(logs.two_strategies(), beside_others=True)
         await pilot.press("4")
         await until(pilot, lambda: "finished" in text_of(app))
         await pilot.press("slash", "r", "a")
@@ -1392,7 +1429,7 @@ async def test_what_has_started_takes_nobody_from_where_they_type(
         host.alive = False
 
         begins.clear()
-        await app.start_experiment(logs.two_strategies(), beside_others=True)
+        await app.lifecycle.start(logs.two_strategies(), beside_others=True)
         await opened(pilot, app, earlier)
         assert "resnet18" in text_of(app) and "Starting" not in text_of(app)
         host.alive = True
@@ -1413,13 +1450,59 @@ async def test_after_a_failed_start_setup_is_back_whatever_was_read_meanwhile(
     monkeypatch.setattr(thread, "start", held_up(begins, fail))
     async with app.run_test(size=(80, 24)) as pilot:
         await until(pilot, lambda: app.current_mode == "setup")
-        await app.start_experiment(logs.two_strategies(), beside_others=True)
+        await app.lifecycle.start(logs.two_strategies(), beside_others=True)
         await pilot.press("question_mark")
         await until(pilot, lambda: isinstance(app.screen, Reading))
         begins.set()
         await until(pilot, lambda: "no such data" in text_of(app))
         await pilot.press("escape")
         assert app.current_mode == "setup" and not isinstance(app.screen, ModalScreen)
+
+
+async def test_a_failed_start_closes_the_question_how_to_leave_what_never_trained(
+    app: TlTui, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    begins = threading.Event()
+
+    def fail() -> Host:
+        raise UserError("no such data")
+
+    monkeypatch.setattr(thread, "start", held_up(begins, fail))
+    async with app.run_test(size=(80, 24)) as pilot:
+        await until(pilot, lambda: app.current_mode == "setup")
+        await app.lifecycle.start(logs.two_strategies(), beside_others=True)
+        await pilot.press("q")
+        await until(pilot, lambda: isinstance(app.screen, Leaving))
+        begins.set()
+        await until(pilot, lambda: "no such data" in text_of(app))
+        await pilot.press("escape")
+        assert app.current_mode == "setup" and not isinstance(app.screen, ModalScreen)
+
+
+@pytest.mark.parametrize("asks", [False, True])
+async def test_a_failed_start_takes_nobody_from_another_experiment_and_a_question_about_it(
+    app: TlTui, present: Log, monkeypatch: pytest.MonkeyPatch, asks: bool
+) -> None:
+    folder, begins = present(logs.until("EpochFinished", 7, logs.events())), threading.Event()
+
+    def fail() -> Host:
+        raise UserError("no such data")
+
+    monkeypatch.setattr(thread, "start", held_up(begins, fail))
+    async with app.run_test(size=(80, 24)) as pilot:
+        await until(pilot, lambda: app.current_mode == "setup")
+        await app.lifecycle.start(logs.two_strategies(), beside_others=True)
+        await opened(pilot, app, folder)
+        if asks:
+            await pilot.press("k")
+            await until(pilot, lambda: isinstance(app.screen, Question))
+        begins.set()
+        await until(pilot, lambda: "no such data" in text_of(app))
+        await pilot.press("escape")
+        await until(pilot, lambda: isinstance(app.screen, Question) if asks else isinstance(app.screen, LiveScreen))
+        await pilot.press(*("y" if asks else "ky"))
+        await until(pilot, lambda: sent(folder) == ["skip"])
+        assert app.current_mode == "live" and app.folder == folder
 
 
 @pytest.mark.parametrize("mode", ["live", "runs"])

@@ -10,6 +10,7 @@ import threading
 import time
 from collections.abc import Callable
 from dataclasses import replace
+from math import inf
 from pathlib import Path
 from typing import Any
 
@@ -42,10 +43,11 @@ from tui.widgets.dialogs import Pick, Reading, Tick
 from tui.widgets.mistakes import MistakesView
 from tui.widgets.picture import Picture
 from tui.widgets.run_pane import RunPane
-from tui.work import comparing
+from tui.work import comparing, turns
 from tui.work.comparing import compare_all
 from tui.work.finding_mistakes import MistakeQuery, MistakeResult, find
 from tui.work.loading import LOADING, load_for_comparing
+from tui.work.turns import CompareQuery, Turn
 
 SIZES = pytest.mark.parametrize("size", [(80, 24), (120, 40)], ids=["80x24", "120x40"])
 Snap = Callable[..., bool]
@@ -102,7 +104,7 @@ async def test_what_is_asked_for_while_a_thread_loads_the_same_libraries_comes(a
     load_for_comparing()  # so that only the other thread is waited for
     async with app.run_test(size=(80, 24)) as pilot:
         with LOADING:
-            app.open_experiment(folder, "compare")
+            await app.open_experiment(folder, "compare")
             await until(pilot, lambda: app.current_mode == "compare")
             await until(pilot, lambda: "Comparing …" in text_of(app) and app.state.end is not None)
             await pilot.press("d", "t", "w")
@@ -129,11 +131,11 @@ async def test_a_comparison_that_comes_too_late_is_not_shown_for_another_experim
     monkeypatch.setattr(comparing, "compare_all", slow)
     (tmp_path / "empty").mkdir()
     async with app.run_test(size=(120, 40)) as pilot:
-        app.open_experiment(folder, "compare")
+        await app.open_experiment(folder, "compare")
         await until(pilot, lambda: begun.is_set() and app.state.end is not None)
         screen = app.screen
         assert isinstance(screen, CompareScreen)
-        app.open_experiment(tmp_path / "empty", "compare")
+        await app.open_experiment(tmp_path / "empty", "compare")
         await until(pilot, lambda: "Comparing" not in text_of(app))
         loaded.set()
         assert await asyncio.to_thread(made.wait, 30)
@@ -183,12 +185,12 @@ def epochs_shown(screen: CompareScreen) -> int | None:
 async def test_epochs_that_come_faster_than_they_are_compared_are_compared_one_after_the_other(
     app: TlTui, present: Callable[[list[AnyEvent]], Path], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(compare_screen, "REST", 0.0)
+    monkeypatch.setattr(turns, "REST", 0.0)
     told = logs.events(logs.two_strategies(6))
     at = [number for number, event in enumerate(told, 1) if isinstance(event, ev.EpochFinished)]
     folder, gate = present(told[: at[0]]), Gate(monkeypatch)
     async with app.run_test(size=(80, 24)) as pilot:
-        app.open_experiment(folder, "compare")
+        await app.open_experiment(folder, "compare")
         await until(pilot, lambda: gate.begun == 1 and epochs(app.state) == 1)
         screen = app.screen
         assert isinstance(screen, CompareScreen)
@@ -211,14 +213,15 @@ async def test_comparing_rests_while_something_trains_and_not_at_its_end(
     told = logs.events(logs.two_strategies(6))
     at = [len(logs.until("EpochFinished", number, told)) for number in (1, 2, 3)]
     folder = present(told[: at[0]])
-    monkeypatch.setattr(compare_screen, "REST", 1.5)
+    monkeypatch.setattr(turns, "REST", 1.5)
     async with app.run_test(size=(80, 24)) as pilot:
-        app.open_experiment(folder, "compare")
+        await app.open_experiment(folder, "compare")
         await until(pilot, lambda: isinstance(app.screen, CompareScreen) and epochs_shown(app.screen) == 1)
         screen = app.screen
         assert isinstance(screen, CompareScreen)
-        rested = screen._rests_until
-        monkeypatch.setattr(compare_screen, "REST", 1000)
+        assert screen._turn is not None
+        rested = screen._turn.rests_until
+        monkeypatch.setattr(turns, "REST", 1000)
         present(told[at[0] : at[1]])
         await until(pilot, lambda: epochs_shown(screen) == 2)
         assert time.monotonic() > rested
@@ -266,7 +269,7 @@ async def test_what_was_asked_for_of_one_experiment_does_not_open_of_those_that_
 ) -> None:
     other, gate = logs.write(tmp_path / "other", logs.events()), Gate(monkeypatch)
     async with app.run_test(size=(80, 24)) as pilot:
-        app.open_experiment(folder, "compare")
+        await app.open_experiment(folder, "compare")
         await until(pilot, lambda: gate.begun == 1 and app.state.end is not None)
         screen = app.screen
         assert isinstance(screen, CompareScreen)
@@ -290,7 +293,7 @@ async def test_the_details_of_a_line_that_is_still_compared_open_when_it_is(
         assert isinstance(app.screen, CompareScreen) and app.screen.wanted is None, "nothing is being compared"
         for one in (folder, other):
             gate = Gate(monkeypatch)
-            app.open_experiment(one, "compare")
+            await app.open_experiment(one, "compare")
             await until(pilot, lambda gate=gate, one=one: gate.begun and app.folder == one and bool(app.state.end))
             await pilot.press("enter")
             for _ in range(3):
@@ -510,16 +513,30 @@ async def test_what_is_open_closes_for_other_experiments_alone(app: TlTui, folde
         assert app.screen.chosen is None
 
 
-async def test_an_answer_to_what_was_asked_before_is_not_shown(app: TlTui, folder: Path) -> None:
+async def test_an_answer_to_what_was_asked_before_is_not_shown(
+    app: TlTui, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    gate = Gate(monkeypatch)
     async with app.run_test(size=(80, 24)) as pilot:
-        screen = await compare(pilot, app, folder)
-        late = compare_all(app.state, folder, {}, None)
-        late.asked = screen._asked
+        await app.open_experiment(folder, "compare")
+        await until(pilot, lambda: gate.begun == 1 and app.state.end is not None)
+        screen = app.screen
+        assert isinstance(screen, CompareScreen)
         app.forget(folder)
-        await pilot.pause()
-        screen.post_message(late)
-        await pilot.pause()
+        gate.open()
+        await until(pilot, lambda: gate.ended == 1)
+        await pilot.pause(0.2)
         assert screen.compared is None and "Nothing to compare" in text_of(app)
+
+
+def test_the_same_is_compared_in_turns_with_rests_as_long_as_each_took_while_something_trains() -> None:
+    turn = Turn(CompareQuery(ExperimentState(), None, {}, None), began=10)
+    assert turn.wait(11, trains=True) == turn.wait(11, trains=False) == inf
+    turn.end(15)
+    assert turn.wait(16, trains=True) == 4 and turn.wait(20, trains=True) == turn.wait(16, trains=False) == 0
+    short = Turn(turn.query, began=20)
+    short.end(20.5)
+    assert short.wait(20.5, trains=True) == turns.REST
 
 
 async def test_no_image_of_one_experiment_stands_under_the_names_of_another(
@@ -1000,7 +1017,7 @@ async def test_words_that_were_asked_for_do_not_come_over_another_mode(
     loaded = threading.Event()
     monkeypatch.setattr(comparing, "compare_all", lambda *given: loaded.wait(30) and compare_all(*given))
     async with app.run_test(size=(80, 24)) as pilot:
-        app.open_experiment(folder, "compare")
+        await app.open_experiment(folder, "compare")
         await until(pilot, lambda: "Comparing …" in text_of(app) and app.state.end is not None)
         screen = app.screen
         assert isinstance(screen, CompareScreen)

@@ -57,11 +57,12 @@ class App(TlTui):
         super().__init__(OUT, clock=lambda: datetime(2026, 11, 23, 12, 0))
         self.opened: list[tuple[str, str]] = []
         self.resumed: list[str] = []
+        self.lifecycle.resume = self._resume  # type: ignore[method-assign]
 
-    def resume_experiment(self, folder: Path) -> None:
+    async def _resume(self, folder: Path) -> None:
         self.resumed.append(folder.name)
 
-    def open_experiment(self, folder: Path, mode: str = "live") -> None:
+    async def open_experiment(self, folder: Path, mode: str = "live") -> None:
         self.opened.append((folder.name, mode))
 
     @property

@@ -57,8 +57,9 @@ class App(TlTui):
         asked = base if source is None else changed(base, data=source)
         super().__init__(Path("runs"), experiment or asked, clock=lambda: datetime(2026, 11, 23, 12, 0))
         self.started: list[Experiment] = []
+        self.lifecycle.start = self._keep  # type: ignore[method-assign]
 
-    async def start_experiment(self, experiment: Experiment, *, beside_others: bool = False) -> None:
+    async def _keep(self, experiment: Experiment, *, beside_others: bool = False) -> None:
         del beside_others
         self.started.append(experiment)
 
@@ -325,7 +326,7 @@ async def test_a_start_leaves_the_field_so_that_digits_change_modes(images: Data
         await settled(pilot)
         before = app.setup.form.strategy
         for start in ("ctrl+r", "enter"):
-            await app.setup.action_edit()
+            app.setup.action_edit()
             assert isinstance(app.focused, Input)
             if start == "enter":
                 app.setup.query_one("#start", Button).focus()
@@ -446,6 +447,39 @@ async def test_no_key_of_the_folder_tree_waits_for_a_disk_that_does_not_answer(
             await until(pilot, lambda: app.setup.data.path.value == str(home / "away"))
 
 
+async def test_the_parent_of_a_folder_whose_disk_does_not_answer_is_a_key_away(
+    images: DataSource, home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (home / "away" / "below").mkdir(parents=True)
+    asked, answers, answered = threading.Event(), threading.Event(), threading.Event()
+    iterdir = Path.iterdir
+
+    def slow(path: Path) -> Iterator[Path]:
+        if path.name == "away":
+            asked.set()
+            answers.wait(60)
+            answered.set()
+        return iterdir(path)
+
+    app = App(images)
+    async with app.run_test(size=SIZES[1]) as pilot:
+        await settled(pilot)
+        await pilot.press("ctrl+o")
+        await until(pilot, lambda: isinstance(app.screen, PickFolder))
+        tree = app.screen.query_one(DirectoryTree)
+        tree.path = home / "away" / "below"
+        monkeypatch.setattr(Path, "iterdir", slow)
+        await pilot.press("backspace")
+        assert await asyncio.to_thread(asked.wait, 30)
+        await pilot.press("backspace")
+        await until(pilot, lambda: "▸ away" in text_of(app))
+        assert tree.path == home and not answered.is_set()
+        answers.set()
+        assert await asyncio.to_thread(answered.wait, 30)
+        await pilot.pause(0.2)
+        assert "▸ away" in text_of(app) and "below" not in text_of(app), "what came too late is of another folder"
+
+
 async def test_of_what_has_no_room_it_is_shown_what_tells_it_apart(images: DataSource, home: Path) -> None:
     """Of a long path the end, of alike names where they differ."""
     weights = home / "a-folder-of-weights-that-somebody-gave-a-long-name" / "weights"
@@ -494,8 +528,8 @@ async def test_a_start_that_takes_a_while_is_told_and_happens_once(
         raise ValueError("there is no cuda:7")
 
     monkeypatch.setattr(thread, "start", start)
-    monkeypatch.setattr(App, "start_experiment", TlTui.start_experiment)
     app = App(images)
+    del app.lifecycle.start  # so that it is started
     async with app.run_test(size=SIZES[0], notifications=True) as pilot:
         await settled(pilot)
         for times, closing in enumerate(("escape", "enter", "space"), start=1):
@@ -530,8 +564,8 @@ async def test_keys_behind_the_one_that_starts_change_nothing_of_what_was_asked_
         raise ValueError("there is no cuda:7")
 
     monkeypatch.setattr(thread, "start", begin)
-    monkeypatch.setattr(App, "start_experiment", TlTui.start_experiment)
     app = App(images)
+    del app.lifecycle.start  # so that it is started
     async with app.run_test(size=SIZES[0]) as pilot:
         await settled(pilot)
         setup = app.setup
@@ -676,6 +710,16 @@ async def post(pilot: Keys, *keys: str) -> None:
         name = {"/": "slash", " ": "space"}.get(key, key)
         pilot.app.post_message(Key(name, key if len(key) == 1 else None))
     await pilot.pause()
+
+
+async def test_letters_in_an_open_menu_seek_in_it(images: DataSource) -> None:
+    app = App(images)
+    async with app.run_test(size=SIZES[1]) as pilot:
+        await settled(pilot)
+        app.setup.query_one("#run-precision").focus()
+        await pilot.press("enter")
+        await post(pilot, "b", "enter")
+        assert app.setup.options.values[-1] == "bf16" and app.screen is app.setup
 
 
 async def test_keys_that_arrive_together_with_escape_are_no_text_of_the_field_that_it_leaves(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import pytest
@@ -62,7 +63,16 @@ def test_a_path_may_be_quoted_as_in_a_shell(tmp_path: Path, monkeypatch: pytest.
         quoted = f"{quote}ants-bees{quote}"
         assert _expanded(quoted) == weights_from(quoted) == "ants-bees"
         (tmp_path / quoted).mkdir()
-        assert _expanded(quoted) == weights_from(quoted) == quoted
+        assert _expanded(f"./{quoted}") == weights_from(f"./{quoted}") == quoted
+
+
+def test_what_is_typed_is_read_without_asking_the_disk(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is read at every key, and a disk may not answer."""
+    with monkeypatch.context() as patch:
+        for ask in (os.path, "lexists"), (os.path, "exists"), (Path, "exists"):
+            patch.setattr(*ask, lambda _: pytest.fail("the disk was asked"))
+        typed = source_of(DataSource(), "'/away/a.csv'", '"/away/b.csv"', " /away ")
+    assert typed == DataSource(path="/away/a.csv", validation="/away/b.csv", images="/away")
 
 
 def test_devices_look_like_torch_devices() -> None:

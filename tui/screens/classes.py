@@ -48,6 +48,7 @@ FRAME = 6
 """Cells of a line of the window's frame that its words cannot have."""
 KEYS = "↑ ↓ class · ← → page · enter larger · p part · o copy paths · esc close"
 KEYS_OF_ONE = "↑ ↓ class · ← → image · enter, esc page · p part · o copy path · q close"
+KEYS_OF_NONE = "esc close"
 KEPT = 6
 """Pictures that each place keeps drawn: some pages back and forth."""
 Mark = tuple[str, Colour]
@@ -209,16 +210,20 @@ class Classes(ModalScreen[None]):
         title = f"{counted(len(found), 'class', 'classes')}, {counted(images, 'image', 'images')}"
         self.query_one("#classes", Vertical).border_title = Text(f"Images by class: {title}")
         self.none.display, self.body.display = False, True
-        self._divide()
+        self.on_resize()
         self.listing.focus()
-        self.call_after_refresh(self._show)
 
     def on_resize(self) -> None:
         """As many pictures and keys as have room."""
-        keys = KEYS_OF_ONE if self.is_larger else KEYS
+        keys = KEYS_OF_NONE if not self.listing.found else KEYS_OF_ONE if self.is_larger else KEYS
         self.query_one("#classes", Vertical).border_subtitle = Text(keys_that_fit(keys, self.size.width - FRAME))
         self._divide()
         self.call_after_refresh(self._show)
+
+    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
+        """Until the images are known, and where there are none, the window can only be closed."""
+        del parameters
+        return bool(self.listing.found) or action in ("back", "dismiss")
 
     def _divide(self) -> None:
         width, height = self.size.width - AROUND[0], self.size.height - AROUND[1]

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from math import inf
 from time import monotonic
-from typing import TYPE_CHECKING, ClassVar, Literal, NamedTuple
+from typing import ClassVar, Literal
 
 from textual import on, work
 from textual.app import ComposeResult
@@ -28,29 +29,13 @@ from tui.widgets.table_view import TableView
 from tui.widgets.view import View
 from tui.work.latest import Latest
 from tui.work.loading import load_for_comparing
-
-if TYPE_CHECKING:
-    from pathlib import Path
-
-    from tui.work.comparing import Marks
+from tui.work.turns import CompareQuery, Turn
 
 EMPTY = "Nothing to compare: press 1 to start a comparison, or 4 to open an earlier one."
 COMPARING = "Comparing …"
 ViewName = Literal["table", "detail", "confusion", "mistakes", "cost"]
-REST = 2.5
-"""Seconds between two comparisons while something trains, at least: they take the processor from it."""
 LOOK_EVERY = 3.0
 """Seconds after which the logs of marked experiments that are not over are looked at again."""
-
-
-class CompareQuery(NamedTuple):
-    """What :func:`tui.work.comparing.compare_all` is given."""
-
-    state: ExperimentState
-    folder: Path | None
-    marks: Marks
-    positive: str | None
-    before: Compared | None
 
 
 def _answer(asked: CompareQuery) -> ComparisonMade | CompareFailed | ComparisonStands:
@@ -119,10 +104,7 @@ class CompareScreen(Mode):
         self.came_from: ViewName = "table"  # to the confusion matrix
         self.wanted: ViewName | Literal["words"] | None = None  # asked for while it was being compared
         self._seen: tuple[object, ...] | None = None
-        self._asked: CompareQuery | None = None  # the latest
-        self._is_comparing = False
-        self._is_due = False  # to be compared again, but later
-        self._began = self._rests_until = 0.0
+        self._turn: Turn | None = None  # the latest comparison that was asked for
 
     def compose(self) -> ComposeResult:
         """The table; beside it, not shown, what it opens."""
@@ -164,7 +146,7 @@ class CompareScreen(Mode):
             self._compare()
         else:
             self.workers.cancel_group(self, "compare")
-            self._asked, self._is_comparing, self._is_due = None, False, False
+            self._turn = None
             self.compared, self.wanted = None, None
             self.empty.update(EMPTY)
             self._turn_to("table")
@@ -180,26 +162,23 @@ class CompareScreen(Mode):
         return first if len(told) < 2 else ExperimentState(spec=first.spec, data=first.data, decoded=first.decoded)
 
     def _compare(self) -> None:
-        """Compares as things are now, what else was chosen at once. Of the same as before one comparison is made after
-        the other, while something trains with rests: epochs may come faster than they can be compared.
-        """
-        app = app_of(self)
-        chosen = app.folder, dict(app.marks), app.positive
-        is_same = self._asked is not None and chosen == (self._asked.folder, self._asked.marks, self._asked.positive)
-        rest = self._rests_until - monotonic() if app.state.end is None else 0.0
-        if is_same and (self._is_comparing or rest > 0):
-            self._is_due = True
-            if not self._is_comparing:
-                self.set_timer(rest, self._compare_if_due)
-            return
-        self._asked = CompareQuery(app.state, *chosen, self.compared if is_same else None)
-        self._is_comparing, self._is_due, self._began = True, False, monotonic()
+        """Compares as things are now, or once it may."""
+        app, now, last = app_of(self), monotonic(), self._turn
+        query = CompareQuery(app.state, app.folder, dict(app.marks), app.positive)
+        if last is not None and query.is_of_same(last.query):
+            if wait := last.wait(now, trains=app.state.end is None):
+                last.is_due = True
+                if wait < inf:
+                    self.set_timer(wait, self._compare_if_due)
+                return
+            query = query._replace(before=self.compared)
+        self._turn = Turn(query, now)
         if self.compared is None:
             self.empty.update(COMPARING)
-        self._make(self._asked)
+        self._make(self._turn)
 
     def _compare_if_due(self) -> None:
-        if self._is_due:
+        if self._turn is not None and self._turn.is_due:
             self._compare()
 
     @property
@@ -207,47 +186,29 @@ class CompareScreen(Mode):
         """Whether the first comparison of what is chosen is being made."""
         return self.empty.content == COMPARING
 
-    @work(exclusive=True, group="compare", exit_on_error=False)
-    async def _make(self, asked: CompareQuery) -> None:
-        made = await _comparing.answer(asked)
-        made.asked = asked
-        self.post_message(made)
-
-    def _is_answered(self, asked: object) -> bool:
-        """Whether this was asked for last, and not answered yet: then the next may be."""
-        if asked is not self._asked or not self._is_comparing:
-            return False
-        self._is_comparing = False
-        now = monotonic()
-        self._rests_until = now + max(REST, now - self._began)
+    @work(exclusive=True, group="compare")
+    async def _make(self, turn: Turn) -> None:
+        made = await _comparing.answer(turn.query)  # unless something else is asked for before that
+        turn.end(monotonic())
         self.call_later(self._compare_if_due)
-        return True
+        match made:
+            case ComparisonMade():
+                self._put(made)
+            case CompareFailed(reason):
+                self.compared, self.wanted = None, None
+                self.show_header(app_of(self).state)
+                self.empty.update(reason)
+                self._turn_to("table")
 
-    @on(ComparisonMade)
-    def _made(self, message: ComparisonMade) -> None:
-        if not self._is_answered(message.asked):
-            return
-        self.compared = message.compared
+    def _put(self, made: ComparisonMade) -> None:
+        self.compared = made.compared
         self.show_header(app_of(self).state)
-        self.main.answer, self.main.verdict, self.main.brief = message.answer, message.words, message.brief
+        self.main.answer, self.main.verdict, self.main.brief = made.answer, made.words, made.brief
         self.main.show(self.compared)  # also where it is not in sight: the others are of its lines
         wanted, self.wanted = self.wanted, None
         self._open(self.view if wanted is None or wanted == "words" else wanted)
         if wanted == "words" and self.is_current:
             self.action_words()
-
-    @on(ComparisonStands)
-    def _stands(self, message: ComparisonStands) -> None:
-        self._is_answered(message.asked)
-
-    @on(CompareFailed)
-    def _failed(self, message: CompareFailed) -> None:
-        if not self._is_answered(message.asked):
-            return
-        self.compared, self.wanted = None, None
-        self.show_header(app_of(self).state)
-        self.empty.update(message.reason)
-        self._turn_to("table")
 
     def _turn_to(self, view: ViewName) -> None:
         """Shows one of the views and puts the keys there."""

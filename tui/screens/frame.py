@@ -31,6 +31,7 @@ class Mode(Screen[None]):
         super().__init__()
         self._compositor = TellingCompositor()
         self._is_styled = False
+        self._works: tuple[tuple[str, bool], ...] | None = None  # of the keys
 
     def show(self, state: ExperimentState) -> None:
         """Shows the experiment as it stands now, as far as this mode is about it."""
@@ -43,6 +44,13 @@ class Mode(Screen[None]):
     def about(self, state: ExperimentState) -> ExperimentState:
         """What the header tells of: the experiment that is open."""
         return state
+
+    def refresh_keys(self) -> None:
+        """Redraws the key line, only if other keys work now, as that lays out the whole screen."""
+        works = tuple((one.binding.action, one.enabled) for one in self.active_bindings.values())
+        if works != self._works:
+            self._works = works
+            self.refresh_bindings()
 
     @on(ScreenResume)
     def _keep_styles(self, event: ScreenResume) -> None:

@@ -107,7 +107,7 @@ class LiveScreen(Mode):
         self.row.display = bool(state.runs)
         if not state.runs:
             app = app_of(self)
-            begins = app.waits_for_a_start
+            begins = app.lifecycle.is_awaited
             self.empty.update(STARTING if begins else empty_text(state, app.folder is not None))
         self._show_notice(state)
         self._show_runs(state)
@@ -126,9 +126,9 @@ class LiveScreen(Mode):
         for pane in self.panes:
             pane.cycle()
 
-    def action_verdict(self) -> None:
+    async def action_verdict(self) -> None:
         """Goes to Compare."""
-        self.app.call_later(app_of(self).action_go, "compare")
+        await app_of(self).action_go("compare")
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
         """What may be possible later is grey, what an end has made void is not shown, and the verdict only after it.
@@ -139,9 +139,9 @@ class LiveScreen(Mode):
         app = app_of(self)
         state = app.state
         can: bool | None = True
-        if (app.hosting.is_starting or app.hosting.is_resuming(app.folder)) and action in NOT_YET:
+        if app.lifecycle.is_awaited and action in (*NOT_YET, *OF_RUNS):
             return False
-        if app.waits_for_a_start and action in OF_RUNS:
+        if app.hosting.is_resuming(app.folder) and action in NOT_YET:
             return False
         match action:
             case "pause" | "go_on" | "stop" | "skip":
@@ -195,17 +195,17 @@ class LiveScreen(Mode):
         """The run of this id as it stands now, None where another experiment is shown by now."""
         return next((run for run in app_of(self).state.runs if run.run == name), None)
 
-    def action_resume(self) -> None:
+    async def action_resume(self) -> None:
         """Goes on with the experiment that was interrupted or stopped."""
         app = app_of(self)
         if app.folder is not None and can_go_on(app.state):
-            app.resume_experiment(app.folder)
+            await app.lifecycle.resume(app.folder)
 
     async def action_detach(self) -> None:
         """Hands what trains here over to a process of its own, and quits; what trains elsewhere is left as it is."""
         app = app_of(self)
         if app.hosting.is_training and not isinstance(app.screen, Leaving):
-            app.push_screen(Leaving(app.hosting, "suspend"), app.leave)
+            app.lifecycle.ask_to_leave("suspend")
         elif not app.hosting.is_busy:
             await app.action_quit()
 

@@ -65,6 +65,14 @@ class _Tree(DirectoryTree):
             node.add(path.name, data=DirEntry(path), allow_expand=path in self._folders)
         node.expand()
 
+    async def watch_path(self) -> None:
+        """Begins at another folder. Textual takes no key until that is read."""
+        path = Path(self.path)
+        self.reset_node(self.root, path.name or str(path), DirEntry(path, loaded=True))
+        self.cursor_line = 0
+        self.scroll_to(0, 0, animate=False)
+        self._fill(self.root)
+
     async def _on_tree_node_expanded(self, event: Tree.NodeExpanded[DirEntry]) -> None:
         """Reads the folder; Textual takes no key until that is done."""
         event.prevent_default().stop()
@@ -74,7 +82,9 @@ class _Tree(DirectoryTree):
 
     @work(exit_on_error=False)
     async def _fill(self, node: TreeNode[DirEntry]) -> None:
-        content = await self._load_directory(node).wait()
+        entry, content = node.data, await self._load_directory(node).wait()
+        if node.data is not entry:  # it stands for another folder by now
+            return
         async with self.lock:
             cursor = self.cursor_node
             self._populate_node(node, content)

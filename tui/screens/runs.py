@@ -28,9 +28,9 @@ from tui.screens.deleting import delete
 from tui.screens.frame import Mode
 from tui.screens.marking_runs import mark_runs
 from tui.screens.noting import note_on
+from tui.screens.reusing import reuse
 from tui.widgets.dialogs import Question, Reading
 from tui.widgets.filter_line import FilterLine
-from tui.widgets.order import caught_up
 from tui.widgets.run_preview import RunPreview
 from tui.widgets.runs_table import RunsTable
 from tui.words.preview import preview
@@ -69,23 +69,14 @@ class RunsScreen(Mode):
     """
 
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding(
-            "space",
-            "mark",
-            "Mark",
-            priority=True,
-            id="runs.mark",
-            tooltip="mark or unmark the experiment for Compare",
-        ),
+        Binding("space", "mark", "Mark", id="runs.mark", tooltip="mark or unmark the experiment for Compare"),
         Binding("c", "compare", "Compare", id="runs.compare", tooltip="compare the marked experiments, or this one"),
         Binding("l", "live", "Live", id="runs.live", tooltip="open the experiment in Live"),
-        # with priority, so that it acts before what is typed next, which may have arrived together with it
         Binding(
             "slash",
             "filter",
             "Find",
             key_display="/",
-            priority=True,
             id="runs.filter",
             tooltip="filter by name, note, data, strategy or state",
         ),
@@ -99,14 +90,7 @@ class RunsScreen(Mode):
             tooltip="all settings that differ from the previous experiment on its data, or from the marked one",
         ),
         Binding("u", "reuse", "Reuse", id="runs.reuse", tooltip="load its settings into Setup for a new experiment"),
-        Binding(
-            "n",
-            "note",
-            "Note",
-            priority=True,
-            id="runs.note",
-            tooltip="write a note on it",
-        ),
+        Binding("n", "note", "Note", id="runs.note", tooltip="write a note on it"),
         Binding(
             "delete,backspace",
             "delete",
@@ -130,7 +114,7 @@ class RunsScreen(Mode):
         self.detail = Static(markup=False, id="runs-detail")
         self.known: tuple[Summary, ...] = ()
         self.has_read = False
-        self.marking = Marking(self, self._show_marks, self.action_compare)
+        self.marking = Marking(self, self._show_marks, partial(self.call_later, self.action_compare))
         self._last_seen: object = None
         self._drawn: tuple[Path, object] | None = None  # whose curves the preview has, and of when
 
@@ -190,22 +174,21 @@ class RunsScreen(Mode):
         """Reads the logs that have changed."""
         self._read(app_of(self).out, self.known)
 
-    def action_compare(self) -> None:
+    async def action_compare(self) -> None:
         """Compares what is marked, or where nothing is the experiment under the cursor."""
         if self.marking.must_wait():
             return
         if app_of(self).marks:
-            self.app.call_later(app_of(self).action_go, "compare")
+            await app_of(self).action_go("compare")
         else:
-            self._open("compare")
+            await self._open("compare")
 
-    def action_live(self) -> None:
+    async def action_live(self) -> None:
         """Opens the experiment under the cursor in Live."""
-        self._open("live")
+        await self._open("live")
 
-    async def action_mark(self) -> None:
-        """Marks the experiment under the cursor, or takes its mark away, before a key that came with it moves on."""
-        await caught_up(self.table)
+    def action_mark(self) -> None:
+        """Marks the experiment under the cursor, or takes its mark away."""
         if (summary := self._markable()) is not None:
             self.marking.turn(summary.folder)
 
@@ -269,11 +252,10 @@ class RunsScreen(Mode):
 
     def _set_up(self, experiment: Experiment, name: str) -> None:
         if self.is_current:  # the person may have gone on meanwhile
-            app_of(self).set_up(experiment, name)
+            reuse(app_of(self), experiment, name)
 
     async def action_note(self) -> None:
         """Asks for the note on the experiment; what is typed next is meant for that window."""
-        await caught_up(self.table)
         if (summary := self.table.current) is not None:
             await note_on(self, summary, summary.note, self.action_refresh)
 
@@ -299,10 +281,10 @@ class RunsScreen(Mode):
         self._say()
 
     @on(RunsTable.RowSelected)
-    def _selected(self) -> None:
+    async def _selected(self) -> None:
         summary = self.table.current
         if summary is None or summary.status != "interrupted":
-            self._open("compare" if summary is not None and self._is_to_compare(summary) else "live")
+            await self._open("compare" if summary is not None and self._is_to_compare(summary) else "live")
             return
         reached = summary.reached.items()
         best = ", ".join(f"{shown(name, 60)} {percent_range(some)}" for name, some in reached if some)
@@ -326,24 +308,24 @@ class RunsScreen(Mode):
             and summary.folder in (marks or {summary.folder})
         )
 
-    def _answered(self, summary: Summary, resume: bool | None) -> None:
+    async def _answered(self, summary: Summary, resume: bool | None) -> None:
         if resume:
-            app_of(self).resume_experiment(summary.folder)
+            await app_of(self).lifecycle.resume(summary.folder)
         elif resume is False:
-            app_of(self).open_experiment(summary.folder)
+            await app_of(self).open_experiment(summary.folder)
 
     @on(RunsTable.RowHighlighted)
     def _highlighted(self) -> None:
         self._say()
 
-    def _open(self, mode: Literal["live", "compare"]) -> None:
+    async def _open(self, mode: Literal["live", "compare"]) -> None:
         summary = self.table.current
         if summary is None:
             return
         if summary.status == "damaged":
             self.notify(f"{shown(summary.name)}: {shown(summary.problem)}", severity="warning")
             return
-        app_of(self).open_experiment(summary.folder, mode)
+        await app_of(self).open_experiment(summary.folder, mode)
 
     @work(thread=True, exclusive=True, group="runs")
     def _read(self, out: Path, known: Sequence[Summary]) -> None:

@@ -23,7 +23,7 @@ from tui.host import app_of
 from tui.screens.frame import Mode
 from tui.widgets.data_picker import DataPicker
 from tui.widgets.field import Field
-from tui.widgets.order import all_caught_up, caught_up
+from tui.widgets.order import all_caught_up
 from tui.widgets.path_input import PathInput
 from tui.widgets.run_options import RunOptions
 from tui.widgets.schedule_preview import SchedulePreview, nothing_learnt
@@ -85,7 +85,6 @@ class SetupScreen(Mode):
             "path",
             "Path",
             key_display="/",
-            priority=True,
             id="setup.path",
             tooltip="edit the data path (PgDn scrolls the findings)",
         ),
@@ -247,7 +246,7 @@ class SetupScreen(Mode):
                 asked = self.asked()
                 self.data.stop_checking()
                 self.set_focus(self.strategies)  # at once: the keys that come next are meant for no field
-                await app_of(self).start_experiment(asked)
+                await app_of(self).lifecycle.start(asked)
             except UserError as error:
                 problem = str(error)
         self._say(problem)
@@ -353,9 +352,8 @@ class SetupScreen(Mode):
         """Goes to the next field (1), or to the one before (-1)."""
         (self.focus_next if step > 0 else self.focus_previous)()
 
-    async def action_edit(self) -> None:
+    def action_edit(self) -> None:
         """Goes to the first parameter of the highlighted strategy."""
-        await caught_up(self.strategies)
         if (strategy := self.strategies.current) is not None:
             self._present(strategy)  # which it may be only since the key before
         self.form.focus_first()
@@ -382,7 +380,6 @@ class SetupScreen(Mode):
         """Asks for another strategy; what is typed next is meant for that window."""
         from tui.screens.adding import add  # noqa: PLC0415 - not needed for the first frame
 
-        await caught_up(self.strategies)
         await self.options.looked()
         current = self.strategies.current
         await add(self, current.backbone if current else "resnet18", self.options, self.strategies.add)
@@ -411,7 +408,7 @@ class SetupScreen(Mode):
     def _start(self) -> None:
         self.app.call_later(self.action_start)  # as by a key: the app waits for it before it gives the next one on
 
-    @on(StrategyList.Highlighted)
+    @on(StrategyList.OptionHighlighted, "#strategies")
     def _highlighted(self) -> None:
         if (strategy := self.strategies.current) is not None:  # by now: the one that was may have been removed
             self._present(strategy)

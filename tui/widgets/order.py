@@ -5,20 +5,18 @@ from __future__ import annotations
 import asyncio
 from contextlib import suppress
 
-from textual.events import Key
 from textual.widget import Widget
 
 MOST = 1.0
 """Seconds that the app waits for a widget at most: one that is being taken away may never answer."""
+MOVES = ("up", "down", "left", "right", "pageup", "pagedown")
+"""Keys that a person may hold."""
 
 
-async def obey(widget: Widget, event: Key) -> None:
-    """Lets a widget act on its own key at once: Textual has it rise to the app first, behind keys that came later."""
-    for binding in widget._bindings.key_to_bindings.get(event.key, ()):
-        if await widget.app.run_action(binding.action, widget):
-            event.stop()
-            event.prevent_default()
-            return
+def moves_in(widget: Widget, key: str) -> bool:
+    """Whether the key only moves in the widget: one that is held passes over what takes the screen long to show."""
+    own = (one for one in widget._bindings.key_to_bindings.get(key, ()) if "." not in one.action)
+    return key in MOVES and any(own)
 
 
 async def caught_up(widget: Widget) -> None:

@@ -42,10 +42,10 @@ def with_slash(text: str) -> str:
 
 
 def unquoted(text: str) -> str:
-    """The path without blanks around it, and without the quotes of a shell unless it is there with them."""
+    """The path without blanks around it, and without the quotes of a shell: those of a name stay behind ``./``."""
     text = text.strip()
     is_quoted = len(text) > 2 and text[0] == text[-1] and text[0] in "'\""
-    return text[1:-1] if is_quoted and not os.path.lexists(text) else text
+    return text[1:-1] if is_quoted else text
 
 
 def _matches(folder: str, start: str) -> list[str]:

@@ -10,7 +10,6 @@ from rich.cells import get_character_cell_size
 from rich.text import Text
 from textual.binding import Binding, BindingType
 from textual.coordinate import Coordinate
-from textual.events import Key
 from textual.widgets import DataTable
 
 from engine.history.experiment_state import Status
@@ -19,7 +18,6 @@ from engine.text import shown
 from engine.units import duration, percent_range
 from tui.drawing.text import cut_in_the_middle, told_apart
 from tui.drawing.theme import AMBER, BLUE, GREY, ROSE, SIGNS, STYLES, rgb
-from tui.widgets.order import obey
 from tui.words.summaries import MARK, this_year, when
 
 GAP = 2
@@ -76,10 +74,6 @@ class RunsTable(DataTable[Text]):
         """The columns fit the width."""
         if self.size.width != self._drawn_for:
             self.redraw(self.current.folder if self.current else None)
-
-    async def _on_key(self, event: Key) -> None:
-        """At once, so that a window which opens next is about the experiment that the key went to."""
-        await obey(self, event)
 
     def put(self, summaries: Sequence[Summary]) -> None:
         """Shows these; the cursor stays with its experiment, or where that is gone in its place."""

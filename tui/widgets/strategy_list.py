@@ -11,7 +11,6 @@ from msgspec.structs import replace
 from rich.text import Text
 from textual import work
 from textual.binding import Binding, BindingType
-from textual.events import Key
 from textual.message import Message
 from textual.widgets import OptionList
 from textual.widgets.option_list import Option
@@ -21,7 +20,6 @@ from engine.specs.presets import named
 from engine.specs.strategy import Strategy, settings
 from tui.drawing.text import told_apart
 from tui.drawing.theme import AMBER, rgb
-from tui.widgets.order import obey
 from tui.words.strategies import what_trains
 
 if TYPE_CHECKING:
@@ -51,25 +49,9 @@ class StrategyList(OptionList):
 
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("space", "tick", "Tick", id="strategies.tick", tooltip="select or deselect this strategy"),
-        # with priority, as what is typed next may have arrived together with these
-        Binding("enter", "screen.start", "Start", priority=True, id="strategies.start", tooltip="start the comparison"),
-        Binding(
-            "a",
-            "screen.add",
-            "Add",
-            priority=True,
-            id="strategies.add",
-            tooltip="add any backbone: probe, last-stage, …",
-        ),
-        Binding(
-            "right",
-            "screen.edit",
-            "Edit",
-            key_display="→",
-            priority=True,
-            id="strategies.edit",
-            tooltip="edit its parameters",
-        ),
+        Binding("enter", "screen.start", "Start", id="strategies.start", tooltip="start the comparison"),
+        Binding("a", "screen.add", "Add", id="strategies.add", tooltip="add any backbone: probe, last-stage, …"),
+        Binding("right", "screen.edit", "Edit", key_display="→", id="strategies.edit", tooltip="edit its parameters"),
         Binding(
             "d",
             "duplicate",
@@ -90,9 +72,6 @@ class StrategyList(OptionList):
 
     class Ticked(Message):
         """A tick was set or taken away."""
-
-    class Highlighted(Message):
-        """Another strategy is highlighted."""
 
     def __init__(
         self,
@@ -183,9 +162,6 @@ class StrategyList(OptionList):
         for name, prompt in self._prompts().items():
             self.replace_option_prompt(name, prompt)
 
-    async def _on_key(self, event: Key) -> None:
-        await obey(self, event)
-
     def action_tick(self) -> None:
         """Ticks the highlighted strategy, or takes the tick away."""
         if (strategy := self.current) is not None:
@@ -215,11 +191,6 @@ class StrategyList(OptionList):
         """Only what was added can be removed: a person's own strategies are in a file of theirs."""
         del parameters
         return action != "remove" or (self.current is not None and self.current.name in self.added)
-
-    def on_option_list_option_highlighted(self, event: OptionList.OptionHighlighted) -> None:
-        """Tells the screen."""
-        event.stop()
-        self.post_message(self.Highlighted())
 
     def on_option_list_option_selected(self, event: OptionList.OptionSelected) -> None:
         """A click ticks, as space does."""

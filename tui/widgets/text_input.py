@@ -1,25 +1,19 @@
-"""A one-line input that keeps the order of keys."""
+"""A one-line input of what may come from outside."""
 
 from __future__ import annotations
 
 from rich.segment import Segment
 from rich.text import Text
-from textual.events import Key, Paste
+from textual.events import Paste
 from textual.strip import Strip
 from textual.widgets import Input
-
-from tui.widgets.order import obey
 
 UNPRINTABLE = "\ufffd"
 """One cell in place of each character that a terminal would obey."""
 
 
 class TextInput(Input):
-    """Handles its editing keys itself.
-
-    Textual inserts printable keys at once but lets the others rise to the app first, so that of keys that arrive
-    together, as they do over a slow connection, ctrl+u or backspace would act after what was typed later.
-    """
+    """Draws nothing that a terminal would obey, and tells where its beginning or lines of a paste are left out."""
 
     @property
     def _value(self) -> Text:
@@ -39,7 +33,3 @@ class TextInput(Input):
         """Textual takes first line; that there are others is not to be missed."""
         if (lines := len(event.text.splitlines())) > 1:
             self.notify(f"Pasted {lines} lines; only the first was used.", severity="warning")
-
-    async def _on_key(self, event: Key) -> None:
-        if not event.is_printable:
-            await obey(self, event)

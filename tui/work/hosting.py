@@ -13,12 +13,9 @@ from engine.logs.writer_lock import is_being_written
 from engine.specs.spec import Experiment
 from engine.text import shown
 from tui.errors import in_words, unexpected
-from tui.messages import HandedOver, HostStarted, OthersTrain, StartFailed
 from tui.work.loading import wait_until_loaded
 
 if TYPE_CHECKING:
-    from textual.message import Message
-
     from engine.hosts.thread import ThreadHost
     from engine.logs.events import Action
     from engine.states.state import ExperimentState
@@ -26,6 +23,39 @@ if TYPE_CHECKING:
 NICE = 5
 """How far training steps back, so that a key is answered while all cores train; it has no effect unless another process
 competes for the cores."""
+
+
+class Started(NamedTuple):
+    """An experiment runs in the background of this process."""
+
+    host: ThreadHost
+
+
+class OthersTrain(NamedTuple):
+    """A new experiment was not started, since others, by name, train on this machine already."""
+
+    experiment: Experiment
+    names: list[str]
+
+
+class NotStarted(NamedTuple):
+    """A new experiment, or an earlier one anew, could not be started, and why."""
+
+    reason: str
+    is_new: bool
+
+
+class HandedOver(NamedTuple):
+    """Nothing trains here any more: another process goes on with it, or it had come to its end."""
+
+
+class NotHandedOver(NamedTuple):
+    """What was to be handed over is about to go on here, and why."""
+
+    reason: str
+
+
+Outcome = Started | OthersTrain | NotStarted | HandedOver | NotHandedOver
 
 
 class Trouble(NamedTuple):
@@ -38,12 +68,12 @@ class Trouble(NamedTuple):
 class Hosting:
     """The experiment of this process, if there is one: ``host`` from its start on, also after its end.
 
-    ``work`` runs a function in a thread; ``tell`` takes, from any thread, the messages that say what became of it.
+    ``work`` runs a function in a thread; ``tell`` takes, from any thread, what became of it.
     ``detached``: the process that has taken the experiment over, ``is_handing_over`` while it is being started.
     ``is_starting``: between what was asked and ``host``.
     """
 
-    def __init__(self, work: Callable[[Callable[[], None]], object], tell: Callable[[Message], object]) -> None:
+    def __init__(self, work: Callable[[Callable[[], None]], object], tell: Callable[[Outcome], object]) -> None:
         self.host: ThreadHost | None = None
         self.detached: int | None = None
         self.is_handing_over = False
@@ -93,9 +123,9 @@ class Hosting:
         return (is_own and (self.is_training or self.is_handing_over)) or is_being_written(folder)
 
     def start(self, experiment: Experiment, out: Path, *, beside_others: bool = False) -> None:
-        """Starts the experiment below ``out``: ``HostStarted`` or ``StartFailed`` says whether it could.
+        """Starts the experiment below ``out``: :class:`Started` or :class:`NotStarted` tells whether it could.
 
-        ``OthersTrain`` where others run below ``out`` elsewhere, unless it is to run ``beside_others``.
+        :class:`OthersTrain` where others run below ``out`` elsewhere, unless it is to run ``beside_others``.
         """
         self._resumed = None
         self._begin(partial(_started, experiment, out, beside_others))
@@ -108,7 +138,7 @@ class Hosting:
 
     def hand_over(self, folder: Path) -> None:
         """Leaves the experiment, which was asked to be suspended, to a process of its own, or where it came to its end
-        before that as it is, ``HandedOver``; or goes on with it here.
+        before that as it is: :class:`HandedOver`. Where that cannot be, :class:`NotHandedOver`, it goes on here.
         """
         self.is_handing_over, self._wanted = True, None  # that it be suspended was obeyed
         self._work(partial(self._hand_over, folder))
@@ -142,13 +172,12 @@ class Hosting:
     def _make(self, make: Callable[[], ThreadHost]) -> None:
         self.is_starting = True
         try:
-            told = self._made(make)
+            outcome = self._made(make)
         finally:
             self.is_starting = False  # before it is told: what is shown then is of now
-        self._tell(told)
+        self._tell(outcome)
 
-    def _made(self, make: Callable[[], ThreadHost]) -> Message:
-        """Makes the host; returns what became of that."""
+    def _made(self, make: Callable[[], ThreadHost]) -> Started | OthersTrain | NotStarted:
         wait_until_loaded()
         try:
             self.host = make()  # kept before anybody is told: the app may be about to end
@@ -156,36 +185,29 @@ class Hosting:
                 self.host.ask(self._wanted)
         except _OthersTrainError as found:
             return OthersTrain(found.experiment, found.names)
-        except UserError as error:
-            reason = str(error)
-        except OSError as error:
-            reason = in_words(error)
         except Exception as error:
-            reason = unexpected(error)
-        else:
-            return HostStarted(self.host)
-        return StartFailed(reason, is_new=self._resumed is None)
+            return NotStarted(_reason(error), is_new=self._resumed is None)
+        return Started(self.host)
 
     def _hand_over(self, folder: Path) -> None:
         from engine.hosts.process import NotBegunError, detach  # noqa: PLC0415 - not needed to begin
 
-        reason = ""
         try:
             if read_quickly(folder)[0].end is None:
                 self.detached = detach(folder)
         except NotBegunError as error:
-            reason = str(error)
-        except OSError as error:
-            reason = in_words(error)
-        except Exception as error:  # the experiment continues
-            reason = unexpected(error)
-        if reason:
-            self._tell(StartFailed(f"could not detach, so it continues here: {reason}"))
-            self._resumed = folder.absolute()
-            self._make(partial(_resumed, folder))
+            self._keep(folder, str(error))
+        except Exception as error:
+            self._keep(folder, _reason(error))
         else:
             self._tell(HandedOver())
         self.is_handing_over = False
+
+    def _keep(self, folder: Path, reason: str) -> None:
+        """Goes on here with what could not be handed over."""
+        self._tell(NotHandedOver(reason))
+        self._resumed = folder.absolute()
+        self._make(partial(_resumed, folder))
 
 
 class _OthersTrainError(Exception):
@@ -206,3 +228,10 @@ def _resumed(folder: Path) -> ThreadHost:
     from engine.hosts import thread  # noqa: PLC0415
 
     return thread.resume(folder, NICE)
+
+
+def _reason(error: Exception) -> str:
+    """Why nothing came of it, in one line; the error must be the current one."""
+    if isinstance(error, UserError):
+        return str(error)
+    return in_words(error) if isinstance(error, OSError) else unexpected(error)

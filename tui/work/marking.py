@@ -24,7 +24,7 @@ class Marking:
     and the ``screen`` is still the one that is seen.
     """
 
-    def __init__(self, screen: Screen[None], changed: Callable[[], None], compare: Callable[[], None]) -> None:
+    def __init__(self, screen: Screen[None], changed: Callable[[], None], compare: Callable[[], object]) -> None:
         self._screen, self._changed, self._compare = screen, changed, compare
         self._waiting: set[Path] = set()  # until it is known whether they may be
         self._compares = False  # once it is known
