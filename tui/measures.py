@@ -8,7 +8,7 @@ from statistics import mean, stdev
 
 from engine.comparison.columns import Column, are_probes, best, columns, comparable, is_spread, with_result
 from engine.comparison.measured_parts import PART_WORDS, MeasuredPart
-from engine.comparison.rows import RSS, Comparison, Measured, Row, of_part
+from engine.comparison.rows import RSS, Comparison, Measured, Row, memory_of, of_part
 from engine.comparison.score_names import SCORES, Better, Score
 from engine.comparison.strategy_means import interval, part
 from engine.units import UNKNOWN, duration, energy, short_count, size, three_digits
@@ -126,6 +126,11 @@ def measures(comparison: Comparison) -> tuple[Measure, ...]:
         for one, words in accuracies.items()
     }
     is_rss = any(row.memory_kind == RSS and row.peak_memory_bytes is not None for row in comparison.runs)
+    inflated = any(row.ran_beside_another for row in comparison.runs)
+    shorter: Better | None = None if inflated else "lower"
+    beside = "; inflated, as another experiment ran too" if inflated else ""
+    found = any(row.seconds_of_found_features for row in comparison.runs)
+    cached = ", with what features found in the cache had taken" if found else ""
     every = (
         accuracy[compared_on],
         Measure(
@@ -136,11 +141,11 @@ def measures(comparison: Comparison) -> tuple[Measure, ...]:
             ends=_remembered(lambda rows: interval(rows, comparison, compared_on)),
         ),
         accuracy["val" if compared_on == "test" else "test"],
-        Measure("time", "total time", lambda row: row.seconds_total, duration, "lower"),
+        Measure("time", f"total time{cached}{beside}", lambda row: row.seconds_total, duration, shorter),
         Measure(
             "memory",
-            "peak memory" + (" of the process, including what it needed before" if is_rss else ""),
-            lambda row: row.peak_memory_bytes,
+            "memory a run added to its process; – if its features were found" if is_rss else "peak memory",
+            memory_of,
             size,
             None if is_rss else "lower",
         ),
@@ -152,13 +157,13 @@ def measures(comparison: Comparison) -> tuple[Measure, ...]:
         Measure("loss rose at", "epoch after which validation loss rose", lambda row: row.val_loss_turned, _whole),
         Measure(
             "t to 95 %",
-            "time to 95 % of the other's best accuracy",
+            f"time to 95 % of the other's best accuracy{beside}",
             lambda row: row.seconds_to_target,
             duration,
-            "lower",
+            shorter,
         ),
         Measure("CPU", "CPU time, all cores", lambda row: row.cpu_seconds, duration, "lower"),
-        Measure("energy", "GPU energy", lambda row: row.joules, energy, "lower"),
+        Measure("energy", "GPU energy", lambda row: row.joules, energy, shorter),
         Measure("params", "total parameters", lambda row: row.parameters_total or None, short_count, "lower"),
         Measure("mult-adds", "multiply-adds per image", lambda row: row.multiply_adds, short_count, "lower"),
     )

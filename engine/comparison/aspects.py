@@ -28,7 +28,7 @@ from engine.comparison.columns import Column, are_probes, best, comparable, is_s
 from engine.comparison.measured_parts import PART_WORDS, MeasuredPart
 from engine.comparison.rows import Comparison, Row, of_part
 from engine.comparison.score_names import SCORES, Better, Score
-from engine.comparison.strategy_means import is_whole
+from engine.comparison.strategy_means import interval
 from engine.data.leaks import is_far_above
 from engine.logs.events import Leak
 from engine.units import (
@@ -103,7 +103,7 @@ def _result(comparison: Comparison, shown: Sequence[Column], part: MeasuredPart)
     about = comparison.positive or "one vs rest"
     lines = [
         _number(f"{PART_WORDS[part]} accuracy", shown, lambda row: of_part(row, part).accuracy, percent, "higher"),
-        *_accuracy_range(shown, part),
+        *_accuracy_range(comparison, shown, part),
         *_leak(comparison.leak if part == "val" else comparison.test_leak, shown),
         _number("log loss", shown, lambda row: of_part(row, part).loss, three_digits, "lower"),
     ]
@@ -171,10 +171,10 @@ def _cost(shown: Sequence[Column]) -> Section:
         ("peak CUDA reserved", lambda row: row.peak_reserved_bytes),
         ("peak of the whole GPU", lambda row: row.peak_device_bytes),
     ]
-    whole = all(is_whole(row) for column in shown for row in with_result(column.rows))
-    total: Better | None = "lower" if whole else None
+    inflated = any(row.ran_beside_another for column in shown for row in column.rows)
+    shorter: Better | None = None if inflated else "lower"
     lines = [
-        _number("total time", shown, lambda row: row.seconds_total, duration, total),
+        _number("total time", shown, lambda row: row.seconds_total, duration, shorter),
         *_told(
             [
                 _number(
@@ -182,15 +182,16 @@ def _cost(shown: Sequence[Column]) -> Section:
                 )
             ]
         ),
-        _number("time per epoch", shown, lambda row: row.seconds_per_epoch, duration, "lower"),
+        _number("time per epoch", shown, lambda row: row.seconds_per_epoch, duration, shorter),
         *_told([_words("to 95 % of best other", shown, to_target)]),
-        _number("training speed", shown, lambda row: row.images_per_second, speed, "higher"),
-        _number("CPU time", shown, lambda row: row.cpu_seconds, duration, total),
-        *_told([_number("GPU energy", shown, lambda row: row.joules, energy, total)]),
+        _number("training speed", shown, lambda row: row.images_per_second, speed, None if inflated else "higher"),
+        _number("CPU time", shown, lambda row: row.cpu_seconds, duration, "lower"),
+        *_told([_number("GPU energy", shown, lambda row: row.joules, energy, shorter)]),
         # no best one: it holds what the process needed before the run
         *_told([_number("peak process RSS", shown, lambda row: row.peak_rss_bytes, size, None)]),
         *_told([_number(title, shown, value, size, "lower") for title, value in memory]),
         *_told([_number("  before the run", shown, lambda row: row.memory_at_start_bytes, size, None)]),
+        *_told([_number("  added by the run", shown, lambda row: row.memory_added, size, None)]),
     ]
     return Section("Cost", tuple(lines))
 
@@ -241,24 +242,20 @@ def _number(
     return Aspect(title, tuple(values), best(means, text, better))
 
 
-def _accuracy_range(shown: Sequence[Column], part: MeasuredPart) -> list[Aspect]:
-    """The line below an accuracy: of several runs the least and the most, of a single one, or of probes that are
-    equally accurate, its 95 % interval.
+def _accuracy_range(comparison: Comparison, shown: Sequence[Column], part: MeasuredPart) -> list[Aspect]:
+    """The lines below an accuracy: of several runs the least and the most, and the 95 % interval, of several that of
+    their mean.
     """
 
     def spread_of(rows: Sequence[Row]) -> str:
         known = [number for row in rows if (number := of_part(row, part).accuracy) is not None]
         return f"{percent(min(known))} to {percent(max(known))}" if is_spread(known, are_probes(rows)) else UNKNOWN
 
-    def interval(rows: Sequence[Row]) -> str:
-        known = [one for row in rows if (one := of_part(row, part)).accuracy is not None]
-        if not known or is_spread([one.accuracy or 0.0 for one in known], are_probes(rows)):
-            return UNKNOWN
-        if known[0].low is None or known[0].high is None:
-            return UNKNOWN
-        return f"{percent(known[0].low)} to {percent(known[0].high)}"
+    def interval_of(rows: Sequence[Row]) -> str:
+        ends = interval(rows, comparison, part)
+        return UNKNOWN if ends is None else f"{percent(ends[0])} to {percent(ends[1])}"
 
-    return _told([_words("  range over runs", shown, spread_of), _words("  95 % interval", shown, interval)])
+    return _told([_words("  range over runs", shown, spread_of), _words("  95 % interval", shown, interval_of)])
 
 
 def _mean(values: Iterable[float | None]) -> float | None:

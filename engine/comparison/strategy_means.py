@@ -8,6 +8,7 @@ from statistics import mean
 from msgspec import Struct
 
 from engine.comparison.accuracy_interval import accuracy_interval
+from engine.comparison.cells import from_to
 from engine.comparison.columns import columns, no_seed_moves
 from engine.comparison.measured_parts import MeasuredPart
 from engine.comparison.rows import RSS, Comparison, Row, of_part, part_compared
@@ -16,12 +17,14 @@ from engine.comparison.rows import RSS, Comparison, Row, of_part, part_compared
 class StrategyMeans(Struct, frozen=True):
     """A strategy's means over its runs; what is not known is None.
 
+    ``cut_short``: where runs trained fewer epochs than were planned, how many, ``1 of 5 epochs``; else empty.
     ``accuracy``: the mean of ``accuracies`` on the ``part`` that counts; ``low`` to ``high`` its 95 % interval. They
     are of one run where no seed moves the strategy. ``balanced``: mean balanced accuracy on that part.
     ``loss``: mean cross-entropy on that part. ``gap``: training accuracy less validation accuracy. ``overfits``: the
     training accuracy is above the 95 % interval of the validation accuracy.
     ``total_seconds``: None where a run did not train all its epochs; ``seconds_so_far`` is then the least it takes.
     ``cpu_seconds``: processor time of all cores, where the runs trained on a CPU and all their epochs.
+    ``ran_beside_another``: whether another experiment ran on the machine at the same time as one of the runs.
     ``memory``: bytes, the peak less what was in use when the run began, of the run that took most; runs that found
     their features are left out, since extracting them takes memory. ``multiply_adds``: of one image's forward pass.
     ``features_of``: the frozen backbone on whose features it trains, else empty. Strategies share such features, and
@@ -29,6 +32,7 @@ class StrategyMeans(Struct, frozen=True):
     """
 
     strategy: str
+    cut_short: str
     accuracy: float
     accuracies: tuple[float, ...]
     low: float
@@ -39,6 +43,7 @@ class StrategyMeans(Struct, frozen=True):
     total_seconds: float | None
     seconds_so_far: float | None
     cpu_seconds: float | None
+    ran_beside_another: bool
     memory: float | None
     loss: float | None
     multiply_adds: float | None
@@ -100,6 +105,12 @@ def strategy_means(comparison: Comparison) -> list[StrategyMeans]:
     return sorted((result for result in results if result), key=lambda result: -result.accuracy)
 
 
+def judged(results: Sequence[StrategyMeans]) -> Sequence[StrategyMeans]:
+    """Of the strategies with a result those that are compared: where two or more trained all their epochs, these."""
+    whole = [one for one in results if not one.cut_short]
+    return whole if len(whole) > 1 else results
+
+
 def shared_losses(comparison: Comparison, one: str, other: str) -> tuple[float, float] | None:
     """The mean cross-entropies of two strategies over the seeds and folds both have a result of, over all where
     they have none in common; None where one is not known.
@@ -114,25 +125,14 @@ def shared_losses(comparison: Comparison, one: str, other: str) -> tuple[float, 
     return None if first is None or second is None else (first, second)
 
 
-def is_whole(row: Row) -> bool:
-    """Whether a run trained all its epochs; what another took in all tells nothing of its strategy."""
-    return row.epochs >= row.epochs_planned
-
-
 def _took_all(row: Row) -> bool:
     """Whether the seconds of a run are those of all that it does: of one without an end they are its epochs' alone."""
-    return is_whole(row) and row.state in ("finished", "stopped", "skipped")
+    return not row.is_cut_short and row.state in ("finished", "stopped", "skipped")
 
 
 def separable(one: StrategyMeans, other: StrategyMeans) -> bool:
     """Whether the 95 % intervals of two accuracies do not overlap (a strict test: it errs towards "no")."""
     return one.low > other.high or other.low > one.high
-
-
-def _memory_added(row: Row) -> float | None:
-    if row.seconds_of_found_features or row.peak_memory_bytes is None:
-        return None
-    return row.peak_memory_bytes - (row.memory_at_start_bytes or 0)
 
 
 def _measured(rows: Sequence[Row], comparison: Comparison) -> StrategyMeans | None:
@@ -148,6 +148,7 @@ def _measured(rows: Sequence[Row], comparison: Comparison) -> StrategyMeans | No
     seconds = _cost(_mean([row.seconds_total for row in done]))
     return StrategyMeans(
         strategy=done[0].strategy,
+        cut_short=_cut_short(done),
         accuracy=accuracy,
         accuracies=tuple(accuracies),
         low=low,
@@ -160,11 +161,22 @@ def _measured(rows: Sequence[Row], comparison: Comparison) -> StrategyMeans | No
         cpu_seconds=_cost(_mean([row.cpu_seconds if row.memory_kind == RSS else None for row in done]))
         if all(map(_took_all, done))
         else None,
-        memory=_cost(max(_known(map(_memory_added, done)), default=None)),
+        ran_beside_another=any(row.ran_beside_another for row in done),
+        memory=_cost(max(_known(row.memory_added for row in done), default=None)),
         loss=_mean([one.loss for one in found]),
         multiply_adds=_cost(max(_known(row.multiply_adds for row in done), default=None)),
         features_of=done[0].backbone if done[0].trains == "head" else "",
     )
+
+
+def _cut_short(done: Sequence[Row]) -> str:
+    """``1 of 5 epochs``, ``1 to 3 of 5 epochs in 2 of 4 runs``; empty where all trained all their epochs."""
+    short = [row for row in done if row.is_cut_short]
+    if not short:
+        return ""
+    trained = from_to(sorted(row.epochs for row in short))
+    of = f" in {len(short)} of {len(done)} runs" if len(done) > 1 else ""
+    return f"{trained} of {max(row.epochs_planned for row in short)} epochs{of}"
 
 
 def _known(values: Iterable[float | None]) -> list[float]:

