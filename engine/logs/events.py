@@ -190,6 +190,21 @@ class Progress(Event, frozen=True, kw_only=True):
     images_per_second: float | None = None
 
 
+class LossMeasured(Event, frozen=True, kw_only=True):
+    """The mean training ``loss`` of the steps of an epoch that follow ``after`` of its ``steps``, up to ``step``.
+
+    A bounded number of times a run, and not where an epoch takes less than seconds: see
+    :mod:`engine.training.loss_curve`.
+    """
+
+    run: str
+    epoch: int
+    after: int
+    step: int
+    steps: Annotated[int, Meta(ge=1)]
+    loss: float
+
+
 class EpochFinished(Event, frozen=True, kw_only=True):
     """An epoch (counted from 1) and its validation are over.
 
@@ -304,6 +319,7 @@ AnyEvent = (
     | RunStarted
     | StageChanged
     | Progress
+    | LossMeasured
     | EpochFinished
     | ProbeSolved
     | MemorySampled
