@@ -148,14 +148,15 @@ def _y(point: Point) -> float:
     return point[1]
 
 
-def steps(values: Sequence[float], axis: Point, first: int = 1, each: int = 1) -> tuple[Point, ...]:
+def steps(values: Sequence[float], axis: Point, first: int = 1, each: int = 1, end: float = 0.5) -> tuple[Point, ...]:
     """A staircase: each value holds half an epoch before its own and half an epoch after it, as far as the ``axis``
     goes, with nothing between two values.
 
-    ``first``: the first one's epoch, counted in ``each``, which is how many epochs a value stands for.
+    ``first``: the first one's epoch, counted in ``each``, which is how many epochs a value stands for. ``end``: how far
+    behind its number on the axis an epoch ends.
     """
     return tuple(
-        (min(max((number + half) * each + 0.5, axis[0]), axis[1]), value)
+        (min(max((number + half) * each + end, axis[0]), axis[1]), value)
         for number, value in enumerate(values, start=first)
         for half in (-1, 0)
     )
