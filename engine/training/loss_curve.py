@@ -35,6 +35,8 @@ def loss_points(run: Run, training: Training, steps: int) -> Callable[[float], I
         nonlocal after, images, total, has_points
         step, before, sum_before = training.step, images, total
         is_end = has_points and step == steps > after
+        if tally.images - images < run.strategy.batch_size:  # the few that are left at the end say little
+            return
         if not is_end and (step - after < least or not is_time()):
             return
         first, after, images, total, has_points = after, step, tally.images, mean * tally.images, True

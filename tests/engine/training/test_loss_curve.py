@@ -21,8 +21,8 @@ class Clock:
     now = 0.0
 
 
-def slow_run(monkeypatch: pytest.MonkeyPatch, seconds: float, epochs: int = 2) -> tuple[Run, list[float]]:
-    """A run of ten steps an epoch that take so long each, and the losses of its steps, in their order."""
+def slow_run(monkeypatch: pytest.MonkeyPatch, seconds: float, images: int = 40) -> tuple[Run, list[float]]:
+    """A run of two epochs of steps of four images, which take so long each, and the losses of its steps in order."""
     clock, losses, really = Clock(), list[float](), fit.attempt
 
     def attempt(run: Run, training: object, feed: Feed, parts: object) -> object:
@@ -33,7 +33,7 @@ def slow_run(monkeypatch: pytest.MonkeyPatch, seconds: float, epochs: int = 2) -
         return done
 
     monkeypatch.setattr(fit, "attempt", attempt)
-    run = make_run(fine_tuning(epochs=epochs, batch_size=4), train=40)
+    run = make_run(fine_tuning(batch_size=4), train=images)
     return replace(run, meters=Meters(clock=Stopwatch(lambda: clock.now))), losses
 
 
@@ -47,6 +47,13 @@ def test_points_are_the_mean_losses_of_the_steps_between_them(monkeypatch: pytes
         of_them = losses[10 * (point.epoch - 1) :][point.after : point.step]
         assert point.loss == pytest.approx(sum(of_them) / len(of_them), rel=1e-6)
         assert point.steps == 10
+
+
+def test_less_than_a_batch_at_the_end_of_an_epoch_is_no_point(monkeypatch: pytest.MonkeyPatch) -> None:
+    run, losses = slow_run(monkeypatch, seconds=3.0, images=42)
+    points = [event for event in fitted(run, never_best) if isinstance(event, ev.LossMeasured)]
+    assert [(point.step, point.steps) for point in points] == 2 * [(step, 11) for step in range(1, 11)]
+    assert len(losses) == 22
 
 
 def test_short_epochs_have_no_points(monkeypatch: pytest.MonkeyPatch) -> None:
