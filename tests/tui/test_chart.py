@@ -40,6 +40,13 @@ def test_a_rising_line() -> None:
     ]
 
 
+@pytest.mark.parametrize("ends", [(0.0, 1.0), (1.0, 0.0)])
+def test_a_dotted_line_that_is_steep_has_no_gaps(ends: tuple[float, float]) -> None:
+    steep = Series("train", ((50.0, ends[0]), (51.0, ends[1])), GREY, "dotted")
+    lines = rows(draw(Curves("loss", (steep,), (0, 100), (0, 1), "{:.0%}".format), 40, 12))[1:-2]
+    assert all(any("\u2801" <= one <= "\u28ff" for one in line) for line in lines)
+
+
 def test_in_a_low_chart_every_row_is_of_the_curve() -> None:
     assert rows(draw(rising(), 30, 3)) == [
         "accuracy  ━ val 100.0 %",
