@@ -19,6 +19,8 @@ CHECKING = "checking"
 Action = Literal["pause", "resume", "stop", "skip", "suspend"]
 """``stop`` ends an experiment with what it has; ``suspend`` ends only the process, and another goes on from there."""
 RunEnd = Literal["finished", "stopped", "skipped"]
+MOST = 2**53
+"""Of what is counted: as much as a float still tells apart."""
 
 
 class Metrics(Struct, frozen=True):
@@ -198,10 +200,10 @@ class LossMeasured(Event, frozen=True, kw_only=True):
     """
 
     run: str
-    epoch: int
-    after: int
-    step: int
-    steps: Annotated[int, Meta(ge=1)]
+    epoch: Annotated[int, Meta(ge=1, le=MOST)]
+    after: Annotated[int, Meta(ge=0, le=MOST)]
+    step: Annotated[int, Meta(ge=1, le=MOST)]
+    steps: Annotated[int, Meta(ge=1, le=MOST)]
     loss: float
 
 

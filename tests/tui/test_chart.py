@@ -47,6 +47,14 @@ def test_a_dotted_line_that_is_steep_has_no_gaps(ends: tuple[float, float]) -> N
     assert all(any("\u2801" <= one <= "\u28ff" for one in line) for line in lines)
 
 
+def test_an_epoch_that_there_is_not_takes_no_time_to_draw() -> None:
+    """As a log may say."""
+    run = after(2 * 16)
+    one, *others = run.losses
+    run = msgspec.structs.replace(run, losses=(msgspec.structs.replace(one, epoch=2**50), *others))
+    assert len(rows(draw(curves.loss([run], BLUE), 40, 12))) == 12
+
+
 def test_in_a_low_chart_every_row_is_of_the_curve() -> None:
     assert rows(draw(rising(), 30, 3)) == [
         "accuracy  ━ val 100.0 %",

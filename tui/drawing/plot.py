@@ -254,15 +254,15 @@ def _axes(points: Sequence[Point]) -> tuple[list[float], list[float]]:
 
 def _dots(points: Sequence[Point], span: Point, columns: int, row: float) -> list[Point]:
     """Points along the line through ``points``, so that it looks dotted: one a column of the canvas, where it is steep
-    one a ``row``, which is given as what it stands for on the y axis.
+    one a ``row``, which is given as what it stands for on the y axis. A log may say that it leaves the canvas.
     """
     distance = (span[1] - span[0]) / max(1, columns - 1)
     dots: list[Point] = []
     for (x0, y0), (x1, y1) in pairwise(points):
         if x1 <= x0:
             continue
-        number = math.ceil((x0 - span[0]) / distance - 1e-9)
-        while (x := span[0] + number * distance) <= x1 + 1e-9:
+        number = math.ceil((max(x0, span[0]) - span[0]) / distance - 1e-9)
+        while (x := span[0] + number * distance) <= min(x1, span[1]) + 1e-9:
             dots.append((x, y0 + (y1 - y0) * (x - x0) / (x1 - x0)))
             number += 1
         steep = int(abs(y1 - y0) / row) if row > 0 else 0
