@@ -19,6 +19,8 @@ CHECKING = "checking"
 Action = Literal["pause", "resume", "stop", "skip", "suspend"]
 """``stop`` ends an experiment with what it has; ``suspend`` ends only the process, and another goes on from there."""
 RunEnd = Literal["finished", "stopped", "skipped"]
+MOST = 2**53
+"""Of what is counted: as much as a float still tells apart."""
 
 
 class Metrics(Struct, frozen=True):
@@ -190,6 +192,21 @@ class Progress(Event, frozen=True, kw_only=True):
     images_per_second: float | None = None
 
 
+class LossMeasured(Event, frozen=True, kw_only=True):
+    """The mean training ``loss`` of the steps of an epoch that follow ``after`` of its ``steps``, up to ``step``.
+
+    A bounded number of times a run, and not where an epoch takes less than seconds: see
+    :mod:`engine.training.loss_curve`.
+    """
+
+    run: str
+    epoch: Annotated[int, Meta(ge=1, le=MOST)]
+    after: Annotated[int, Meta(ge=0, le=MOST)]
+    step: Annotated[int, Meta(ge=1, le=MOST)]
+    steps: Annotated[int, Meta(ge=1, le=MOST)]
+    loss: float
+
+
 class EpochFinished(Event, frozen=True, kw_only=True):
     """An epoch (counted from 1) and its validation are over.
 
@@ -304,6 +321,7 @@ AnyEvent = (
     | RunStarted
     | StageChanged
     | Progress
+    | LossMeasured
     | EpochFinished
     | ProbeSolved
     | MemorySampled

@@ -23,6 +23,8 @@ from engine.states.state import (
 
 MEMORY_POINTS = 400
 """Memory samples kept of a run; when there are more, every second one is dropped."""
+LOSSES = 400
+"""Likewise of losses within epochs: more than :mod:`engine.training.loss_curve` measures of a run."""
 
 
 def replay(events: Iterable[AnyEvent], state: ExperimentState | None = None) -> ExperimentState:
@@ -158,6 +160,11 @@ def _(event: ev.RunStarted, state: ExperimentState) -> ExperimentState:
         event.run,
         status="running",
         epochs=epochs,
+        losses=tuple(
+            loss
+            for loss in (before.losses if before is not None else ())
+            if (loss.epoch, loss.step) <= (event.epoch, event.step)
+        ),
         memory=before.memory if before is not None and goes_on else (),
         weights=event.weights,
         parameters_total=event.parameters_total,
@@ -176,6 +183,14 @@ def _(event: ev.RunStarted, state: ExperimentState) -> ExperimentState:
         joules=None,
         failed_before=None,
     )
+
+
+@_apply.register
+def _(event: ev.LossMeasured, state: ExperimentState) -> ExperimentState:
+    if not _has(state, event.run):
+        return state
+    losses = (*state.run(event.run).losses, event)
+    return _with_run(state, event.run, losses=losses[::2] if len(losses) > LOSSES else losses)
 
 
 @_apply.register

@@ -50,8 +50,9 @@ class RunState(Struct, frozen=True):
     """One run: a strategy with a seed. Times are elapsed seconds of the experiment.
 
     ``status``: ``waiting`` also where the experiment ended before it started. ``memory``: samples for a chart, of which
-    there is a bound; ``most``: of all that were taken in :data:`RUN_STAGES`. ``failed_before``: why it had failed when
-    the experiment was resumed, until it goes on.
+    there is a bound; ``most``: of all that were taken in :data:`RUN_STAGES`. ``losses``: of training within epochs,
+    likewise bounded, in the order of their steps. ``failed_before``: why it had failed when the experiment was resumed,
+    until it goes on.
     """
 
     run: str
@@ -67,6 +68,7 @@ class RunState(Struct, frozen=True):
     stage_rates: tuple[float, ...] = ()
     progress: StageProgress | None = None
     epochs: tuple[EpochFinished, ...] = ()
+    losses: tuple[ev.LossMeasured, ...] = ()
     memory: tuple[MemoryPoint, ...] = ()
     memory_at_start: Memory | None = None
     most: PeakMemory = PeakMemory()

@@ -22,6 +22,7 @@ from engine.text import counted
 from engine.training.batches import Feed, feature_feed, image_feed
 from engine.training.evaluation import evaluated
 from engine.training.head_start import put_probe
+from engine.training.loss_curve import loss_points
 from engine.training.memory import DoesNotFitError, Shortage, do_without_onednn
 from engine.training.metrics import Tally
 from engine.training.optim import set_rates
@@ -138,6 +139,7 @@ def _train(run: Run, training: Training, feed: Feed) -> Generator[Event, None, N
     trainable_module(run).train()
     tally, epoch, finite = training.tally, training.epoch, training.step
     due, began = every(PROGRESS_SECONDS, run.meters.clock), run.meters.clock() - training.seconds
+    point = loss_points(run, training, feed.train_steps)
     batches = feed.train(epoch, training.step, training.micro_batches)
     while training.step < feed.train_steps:
         done = attempt(run, training, feed, batches)
@@ -162,8 +164,10 @@ def _train(run: Run, training: Training, feed: Feed) -> Generator[Event, None, N
                 loss=loss,
                 images_per_second=tally.images / training.seconds,
             )
-    _finite(tally.loss(), training, finite)
+            yield from point(loss)
+    loss = _finite(tally.loss(), training, finite)
     training.seconds = run.meters.clock() - began
+    yield from point(loss)
 
 
 def _smaller_steps(run: Run, training: Training, size: int, short: Shortage) -> ev.Warned:

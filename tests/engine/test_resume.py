@@ -41,7 +41,7 @@ from engine.specs.presets import on_rung
 from engine.specs.spec import DataSource, Experiment
 from engine.specs.strategy import changed_strategy
 from engine.states.state import ExperimentState
-from engine.training import checkpoint, features, head_start, tensor_file
+from engine.training import checkpoint, features, fit, head_start, loss_curve, tensor_file
 from engine.training.batches import EVALUATION_BATCH
 from engine.training.best import BestEpoch
 from engine.training.course import Course
@@ -131,6 +131,26 @@ def test_suspended_and_resumed_it_is_the_same_experiment(
     elapsed = [event.elapsed for event in event_reader(halved).read()]
     assert elapsed == sorted(elapsed)
     assert not checkpoint_file(halved, FINE_TUNING).exists(), "what is over needs no checkpoint"
+
+
+def test_within_the_epoch_in_which_it_was_left_losses_are_those_of_the_same_steps(
+    image_folder: Callable[..., Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(fit, "PROGRESS_SECONDS", 0)
+    monkeypatch.setattr(loss_curve, "POINT_SECONDS", 0)
+    asked = small_experiment("resnet18-finetune", data=image_folder())
+    halved, whole = tmp_path / "halved", tmp_path / "whole"
+    run_until(halved, asked, "suspend", lambda event: isinstance(event, ev.LossMeasured) and event.epoch == 2)
+    assert read_state(halved).run(FINE_TUNING).losses[-1].step == 1
+    run_until(whole, asked, "suspend", lambda _: False)
+
+    def losses(state: ExperimentState) -> list[object]:
+        return [(one.epoch, one.after, one.step, one.loss) for one in state.run(FINE_TUNING).losses]
+
+    resumed = go_on(halved, asked)
+    assert count(halved, lambda event: isinstance(event, ev.RunStarted) and (event.epoch, event.step) == (2, 1)) == 1
+    assert losses(resumed) == losses(read_state(whole))
+    assert len(losses(resumed)) == 3 * resumed.run(FINE_TUNING).losses[-1].steps > 3
 
 
 @pytest.mark.parametrize(

@@ -46,6 +46,32 @@ def until(wanted: str, number: int, all_events: list[AnyEvent]) -> list[AnyEvent
     raise ValueError(f"there are only {seen} {wanted}")
 
 
+def slow_epochs(experiment: Experiment | None = None, steps: int = 16) -> list[AnyEvent]:
+    """:func:`events` where an epoch of fine-tuning takes so many steps of 4 seconds, each of which tells its loss."""
+    return list(_timed(_slowed(events(experiment), steps)))
+
+
+def _slowed(some: list[AnyEvent], steps: int) -> Iterator[tuple[float, AnyEvent]]:
+    before = 0.0
+    for event in some:
+        if not isinstance(event, ev.Progress) or event.stage != "training":
+            yield event.elapsed - before, event
+            before = event.elapsed
+            continue
+        half = steps // 2 if event.step == 6 else 0
+        for step in range(half + 1, half + steps // 2 + 1):
+            loss = (0.62 * math.exp(-(event.epoch - 1 + step / steps) / 1.5) + 0.16) * (1 + 0.2 * math.sin(40.0 * step))
+            told = msgspec.structs.replace(event, step=step, steps=steps, loss=round(loss, 4), images_per_second=3.8)
+            yield 4.0, told
+            yield (
+                0.0,
+                ev.LossMeasured(
+                    run=event.run, epoch=event.epoch, after=step - 1, step=step, steps=steps, loss=round(loss, 4)
+                ),
+            )
+        before = event.elapsed
+
+
 def write(folder: Path, some: list[AnyEvent]) -> Path:
     """Appends the events to the log in ``folder``, which is made, and returns the folder."""
     folder.mkdir(parents=True, exist_ok=True)

@@ -307,6 +307,47 @@ async def test_before_the_first_epoch_has_ended_charts_that_show_something_come_
         await until(pilot, lambda: "learning rate" in text_of(app))
 
 
+async def test_in_the_first_epoch_the_loss_is_a_curve_that_grows(app: TlTui, present: Log) -> None:
+    slow = logs.slow_epochs()
+    begun = slow[: slow.index(logs.until("LossMeasured", 1, slow)[-1])]
+    folder = present(begun)
+    async with app.run_test(size=(80, 24)) as pilot:
+        await opened(pilot, app, folder)
+        assert "learning rate" in text_of(app)
+        pane = app.screen.query(RunPane).first()
+        for number in (1, 9):
+            upto = logs.until("LossMeasured", number, slow)
+            logs.write(folder, upto[len(begun) :])
+            begun = upto
+            await until(pilot, lambda number=number: len(app.state.runs[0].losses) == number)
+            assert [chart.display for chart in pane.charts] == [True, True, False, False]
+            assert pane.charts[1].curves is not None
+            assert len(pane.charts[1].curves.series[0].points) == number
+            assert "learning rate" not in text_of(app) and text_of(app).count("nothing yet") == 1
+
+
+async def test_at_the_end_the_run_that_trained_last_stays_unless_another_was_chosen(app: TlTui, present: Log) -> None:
+    everything = logs.events()
+    folder = present(everything[:-1])
+    async with app.run_test(size=(80, 24)) as pilot:
+        await opened(pilot, app, folder)
+        assert "▸ ✓ mobilenetv3-extract-0" in text_of(app)
+        logs.write(folder, everything[-1:])
+        await until(pilot, lambda: app.state.end == "finished")
+        assert "▸ ✓ mobilenetv3-extract-0" in text_of(app) and "─mobilenetv3-extract · seed 0" in text_of(app)
+
+
+async def test_at_the_end_the_run_that_was_chosen_stays(app: TlTui, present: Log) -> None:
+    everything = logs.events()
+    folder = present(everything[:-1])
+    async with app.run_test(size=(80, 24)) as pilot:
+        await opened(pilot, app, folder)
+        await pilot.press("up")
+        logs.write(folder, everything[-1:])
+        await until(pilot, lambda: app.state.end == "finished")
+        assert "▸ ✓ resnet18-finetune-0" in text_of(app) and "─resnet18-finetune · seed 0" in text_of(app)
+
+
 async def test_in_the_smallest_window_one_chart_at_a_time_tells_something(app: TlTui, present: Log) -> None:
     async with app.run_test(size=(60, 16)) as pilot:
         asked = spec.changed(logs.two_strategies(), seeds=[0, 1])

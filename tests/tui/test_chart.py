@@ -40,6 +40,21 @@ def test_a_rising_line() -> None:
     ]
 
 
+@pytest.mark.parametrize("ends", [(0.0, 1.0), (1.0, 0.0)])
+def test_a_dotted_line_that_is_steep_has_no_gaps(ends: tuple[float, float]) -> None:
+    steep = Series("train", ((50.0, ends[0]), (51.0, ends[1])), GREY, "dotted")
+    lines = rows(draw(Curves("loss", (steep,), (0, 100), (0, 1), "{:.0%}".format), 40, 12))[1:-2]
+    assert all(any("\u2801" <= one <= "\u28ff" for one in line) for line in lines)
+
+
+def test_an_epoch_that_there_is_not_takes_no_time_to_draw() -> None:
+    """As a log may say."""
+    run = after(2 * 16)
+    one, *others = run.losses
+    run = msgspec.structs.replace(run, losses=(msgspec.structs.replace(one, epoch=2**50), *others))
+    assert len(rows(draw(curves.loss([run], BLUE), 40, 12))) == 12
+
+
 def test_in_a_low_chart_every_row_is_of_the_curve() -> None:
     assert rows(draw(rising(), 30, 3)) == [
         "accuracy  ━ val 100.0 %",
@@ -104,6 +119,69 @@ def test_the_learning_rate_falls_in_steps() -> None:
         "1e-05",
         "1e-06",
     ]
+
+
+def after(losses: int, epochs: int = 12) -> RunState:
+    """The first run of slow epochs, once so many losses of its steps, 16 an epoch, are known."""
+    return replay(logs.until("LossMeasured", losses, logs.slow_epochs(logs.two_strategies(epochs)))).runs[0]
+
+
+def test_training_loss_within_epochs_is_a_curve_of_time_on_which_validation_stands_at_the_end_of_an_epoch() -> None:
+    run = after(2 * 16 + 9)
+    chart = curves.loss([run], BLUE)
+    train, val = chart.series
+    assert [x for x, _ in train.points] == pytest.approx([(number + 0.5) / 16 for number in range(2 * 16 + 9)])
+    assert [y for _, y in train.points] == [point.loss for point in run.losses]
+    assert val.points == ((1.0, run.epochs[0].val.loss), (2.0, run.epochs[1].val.loss))
+    assert train.value == f"{run.epochs[1].train.loss:.3f}", "of an epoch, as that of validation is"
+    accuracy, rates = curves.accuracy([run], BLUE), curves.learning_rate(run)
+    assert [x for x, _ in accuracy.series[0].points] == [0.5, 1.5], "a mean over an epoch is in its middle"
+    assert [x for x, _ in accuracy.series[1].points] == [1.0, 2.0]
+    assert (rates.series[0].points[0][0], rates.series[0].points[-1][0], rates.series[1].points[-1][0]) == (0, 3, 12)
+    assert chart.x == accuracy.x == rates.x == curves.gap([run]).x == (0, 12)
+    assert rows(draw(chart, 60, 10))[-1].split() == ["0", "3", "6", "9", "12"]
+    assert curves.together([("one", [run])]).x == (1, 12), "beside others that have no such curve"
+    assert max(y for _, y in train.points) <= chart.y[1]
+
+
+def test_the_first_epoch_has_all_of_the_axis_until_it_has_ended() -> None:
+    run = after(9)
+    chart = curves.loss([run], BLUE)
+    assert (chart.x, chart.series[0].line, chart.series[0].value) == ((0, 1), "solid", f"{run.losses[-1].loss:.3f}")
+    assert len(chart.series[0].points) == 9 and "nothing yet" not in str(draw(chart, 40, 9))
+    (with_val,) = [after(17)]
+    assert (curves.loss([with_val], BLUE).x, curves.loss([with_val], BLUE).series[0].line) == ((0, 12), "dotted")
+
+
+def test_an_epoch_without_losses_within_it_has_its_mean_in_its_middle() -> None:
+    run = after(3 * 16)
+    run = msgspec.structs.replace(run, losses=tuple(loss for loss in run.losses if loss.epoch != 2))
+    points = curves.loss([run], BLUE).series[0].points
+    assert [point for point in points if 1 <= point[0] < 2] == [(1.5, run.epochs[1].train.loss)]
+    assert list(points) == sorted(points)
+
+
+def test_a_run_that_was_stopped_within_an_epoch_shows_how_far_it_came() -> None:
+    run = msgspec.structs.replace(after(2 * 16 + 9), status="stopped")
+    assert curves.loss([run], BLUE).x == curves.accuracy([run], BLUE).x == (0, 3)
+    run = msgspec.structs.replace(after(9), status="stopped")
+    assert curves.loss([run], BLUE).x == curves.accuracy([run], BLUE).x == (0, 1)
+    assert curves.accuracy([run], BLUE).empty == "nothing was measured"
+
+
+def test_of_several_runs_means_of_epochs_are_compared() -> None:
+    run = after(2 * 16 + 9)
+    without = msgspec.structs.replace(run, losses=())
+    assert curves.loss([run, run], BLUE) == curves.loss([without, without], BLUE)
+    assert curves.accuracy([run, run], BLUE) == curves.accuracy([without, without], BLUE)
+
+
+def test_what_a_chart_is_made_of_changes_with_a_loss_only_where_it_shows_it() -> None:
+    one, other = after(2 * 16 + 9), after(2 * 16 + 10)
+    made_of = [made(one) == made(other) for _, made in curves.CHARTS]
+    assert made_of == [True, False, True, True]
+    none = msgspec.structs.replace(one, losses=())
+    assert [made(one) == made(none) for _, made in curves.CHARTS] == [False, False, False, True]
 
 
 def test_memory_of_a_card_has_its_four_kinds_and_of_a_process_one() -> None:

@@ -47,7 +47,8 @@ def test_what_only_moves_a_number_waits_for_its_turn(tmp_path: Path, monkeypatch
     looks = iter(range(100))
     states = follow.follow(tmp_path, lambda: next(looks) > 20, lambda: True, poll=0)
     run = next(states).state.runs[0].run
-    logs.write(tmp_path, [validating(run, step) for step in (1, 2)])
+    loss = ev.LossMeasured(run=run, epoch=3, after=0, step=1, steps=9, loss=0.5, elapsed=3600)
+    logs.write(tmp_path, [validating(run, 1), loss, validating(run, 2)])
     assert list(states) == []
 
     looks = iter(range(100))

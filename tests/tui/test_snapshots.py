@@ -37,6 +37,12 @@ def test_live_while_it_trains(snap_compare: Snap, app: TlTui, present: Log, size
 
 
 @SIZES
+def test_live_in_the_first_epoch(snap_compare: Snap, app: TlTui, present: Log, size: tuple[int, int]) -> None:
+    folder = present(logs.until("LossMeasured", 11, logs.slow_epochs()))
+    assert snap_compare(app, terminal_size=size, run_before=showing(app, folder))
+
+
+@SIZES
 def test_live_when_it_is_over(snap_compare: Snap, app: TlTui, past: Log, size: tuple[int, int]) -> None:
     assert snap_compare(app, terminal_size=size, run_before=showing(app, past(logs.events())))
 

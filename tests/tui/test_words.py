@@ -13,7 +13,7 @@ from engine.specs.spec import DataSource
 from engine.states.replay import replay
 from engine.states.state import ExperimentState, condition
 from tests.tui import logs
-from tui.screens.live import notice
+from tui.screens.live import last_heard, notice
 from tui.widgets.header import first_line
 from tui.widgets.run_pane import head
 from tui.words import run_words
@@ -240,6 +240,29 @@ def test_random_weights_cannot_be_overlooked() -> None:
     state = replay(logs.events(spec.changed(logs.two_strategies(2), weights="none")))
     assert "random initialisation · every layer" in head(state.runs[0], state, 56).plain
     assert "random" not in head(replay(EVENTS).runs[0], replay(EVENTS), 56).plain
+
+
+def test_the_run_that_trained_last_is_the_one_heard_last_wherever_it_stands() -> None:
+    runs = replay(EVENTS).runs
+    assert 0 < last_heard(runs[0]) < last_heard(runs[1])
+    begins_again = msgspec.structs.replace(logs.until("RunStarted", 1, EVENTS)[-1], elapsed=1000.0)
+    trains, _ = replay([begins_again], replay(EVENTS)).runs
+    assert last_heard(trains) == float("inf")
+    assert last_heard(msgspec.structs.replace(trains, status="failed")) == 1000.0 > last_heard(runs[1])
+    assert last_heard(replay(logs.until("ExperimentStarted", 1, EVENTS)).runs[0]) == 0
+
+
+def test_a_run_says_how_much_of_its_time_cached_features_count() -> None:
+    state = replay([*EVENTS, logs.until("RunFinished", 2, EVENTS)[-1]])
+    run = msgspec.structs.replace(state.run(EXTRACTED), seconds=23.7, seconds_of_found_features=17.94)
+    first = {width: head(run, state, width).plain.splitlines()[0] for width in (78, 57, 48, 40)}
+    assert first[78].endswith("━  23.7 s (17.9 s cached features)")
+    assert first[57].endswith("12/12  23.7 s (17.9 s cached features)")
+    assert first[48].endswith("12/12  23.7 s (17.9 s cached)")
+    assert first[40].endswith("━  23.7 s")
+    going = msgspec.structs.replace(run, status="running", seconds=None)
+    assert "cached" not in head(going, state, 78).plain
+    assert "cached" not in head(state.run(EXTRACTED), state, 78).plain
 
 
 def test_what_goes_on_again_says_how_long_it_will_take() -> None:

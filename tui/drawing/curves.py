@@ -1,11 +1,16 @@
-"""What charts show of a run, or of several of a strategy: means, and the bands from lowest to highest. Pure."""
+"""What charts show of a run, or of several of a strategy: means, and the bands from lowest to highest. Pure.
+
+By epoch, a run's means over an epoch and what validation said after it stand at the same place. Where the loss within
+epochs is known, the axis counts the epochs that have gone by, from nought: a loss stands in the middle of its steps, a
+mean over an epoch in the middle of that, what validation said at its end.
+"""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterable, Sequence
-from operator import itemgetter
 from statistics import fmean
+from typing import Literal
 
 from engine.logs.events import EpochFinished, Memory
 from engine.states.state import MemoryPoint, RunState
@@ -32,7 +37,7 @@ MOST_RATES = 1000
 
 def accuracy(runs: Sequence[RunState], colour: Colour) -> Curves:
     """Accuracy by epoch, 0..1; ``colour``: the strategy's."""
-    train, _ = _over(runs, lambda epoch: epoch.train.accuracy)
+    train, _ = _over(runs, lambda epoch: epoch.train.accuracy, 0.5 if _is_timed(runs) else 0.0)
     val, band = _over(runs, lambda epoch: epoch.val.accuracy)
     axis = accuracy_axis([value for _, value in train + val] + [low for _, low, _ in band])
     series = _train_and_val(train, val, band, colour, percent)
@@ -40,16 +45,24 @@ def accuracy(runs: Sequence[RunState], colour: Colour) -> Curves:
 
 
 def loss(runs: Sequence[RunState], colour: Colour, turned: Sequence[int] = ()) -> Curves:
-    """Cross-entropy by epoch, the axis from nought; ``turned``: the epochs at which validation loss did."""
+    """Cross-entropy by epoch, the axis from nought; ``turned``: the epochs at which validation loss did.
+
+    Where it is known within epochs, the curve of training goes through these losses; until the first epoch has ended,
+    that curve is alone, and that epoch all of the axis.
+    """
     train, _ = _over(runs, lambda epoch: epoch.train.loss)
+    means, x, is_alone = train, _epochs(runs), False
+    if _is_timed(runs):
+        train, is_alone = _within_epochs(runs[0]), not means
+        x = (0.0, 1.0) if is_alone else x
     val, band = _over(runs, lambda epoch: epoch.val.loss)
     top = rounded_up(max([value for _, value in train + val] + [high for _, _, high in band], default=1.0))
-    series = _train_and_val(train, val, band, colour, "{:.3f}".format)
+    series = _train_and_val(train, val, band, colour, "{:.3f}".format, means, "solid" if is_alone else "dotted")
     if turned:
         at = f"@{min(turned)}" if min(turned) == max(turned) else f"@{min(turned)}–{max(turned)}"
         place = fmean(turned)
         series = (*series, Series("turned", ((place, 0.0), (place, top)), AMBER, value=at))
-    return Curves(_title("loss", runs), series, _epochs(runs), (0.0, top), "{:.3g}".format, empty=_nothing(runs))
+    return Curves(_title("loss", runs), series, x, (0.0, top), "{:.3g}".format, empty=_nothing(runs))
 
 
 def gap(runs: Sequence[RunState]) -> Curves:
@@ -69,26 +82,27 @@ def gap(runs: Sequence[RunState]) -> Curves:
 
 def together(strategies: Sequence[tuple[str, Sequence[RunState]]]) -> Curves:
     """Validation accuracy of every strategy by epoch, 0..1: means over its runs, with bands where there are several."""
-    series, lowest, spans = [], list[float](), [epoch_axis(0)]
+    series, lowest, counts = [], list[float](), [0]
     colours = strategy_colours(name for name, _ in strategies)
     for name, runs in strategies:
         points, band = _over(runs, lambda epoch: epoch.val.accuracy)
         lowest += [value for _, value in points] + [low for _, low, _ in band]
-        spans.append(_epochs(runs))
+        counts += map(_epoch_count, runs)
         series.append(Series(shown(name, 40), points, colours[name], band=band))
-    return Curves("validation accuracy", tuple(series), max(spans), accuracy_axis(lowest), "{:.0%}".format)
+    return Curves("validation accuracy", tuple(series), epoch_axis(max(counts)), accuracy_axis(lowest), "{:.0%}".format)
 
 
 def learning_rate(run: RunState) -> Curves:
-    """The rate of every epoch as a step around it: solid up to the present epoch, dotted after it."""
+    """The rate of every epoch as a step around or over it: solid up to the present epoch, dotted after it."""
     stride = max(1, math.ceil(len(run.learning_rates) / MOST_RATES))
     rates = run.learning_rates[::stride]
     done = len(run.epochs) + (run.status == "running" and len(run.epochs) < len(run.learning_rates))
     past = math.ceil(done / stride)
-    axis = epoch_axis(len(run.learning_rates))
+    is_timed, count = _is_timed([run]), len(run.learning_rates)
+    axis, end = ((0.0, float(max(1, count))), 0.0) if is_timed else (epoch_axis(count), 0.5)
     series = (
-        Series("past", steps(rates[:past], axis, each=stride), AMBER),
-        Series("planned", steps(rates[past:], axis, past + 1, each=stride), AMBER, "dotted"),
+        Series("past", steps(rates[:past], axis, each=stride, end=end), AMBER),
+        Series("planned", steps(rates[past:], axis, past + 1, each=stride, end=end), AMBER, "dotted"),
     )
     drawn = tuple(part for part in series if part.points)
     top, low = max(rates, default=1.0), min(rates, default=0.0)
@@ -140,11 +154,15 @@ def memory(run: RunState, colour: Colour) -> Curves:
 
 
 def _of_epochs(run: RunState) -> object:
-    return run.strategy.epochs, run.epochs, run.is_over
+    return run.strategy.epochs, run.epochs, run.is_over, bool(run.losses)
+
+
+def _of_losses(run: RunState) -> object:
+    return _of_epochs(run), run.losses
 
 
 def _of_rates(run: RunState) -> object:
-    return run.learning_rates, len(run.epochs), run.status
+    return run.learning_rates, len(run.epochs), run.status, bool(run.losses)
 
 
 def _of_memory(run: RunState) -> object:
@@ -168,7 +186,7 @@ def _in_words(memory: Memory) -> tuple[str, ...]:
 
 CHARTS: tuple[tuple[Callable[[RunState, Colour], Curves], Callable[[RunState], object]], ...] = (
     (lambda run, colour: accuracy([run], colour), _of_epochs),
-    (lambda run, colour: loss([run], colour), _of_epochs),
+    (lambda run, colour: loss([run], colour), _of_losses),
     (lambda run, _: learning_rate(run), _of_rates),
     (memory, _of_memory),
 )
@@ -213,10 +231,10 @@ def _nothing(runs: Sequence[RunState]) -> str:
     return "nothing was measured" if runs and all(run.is_over for run in runs) else "nothing yet"
 
 
-def epochs_of(run: RunState) -> tuple[float, float]:
-    """The axis of the epochs: all that are planned, of a run that is over those that it did."""
+def _epoch_count(run: RunState) -> int:
+    """The epochs that are planned, of a run that is over those that it did."""
     done = run.epochs[-1].epoch if run.epochs else 0
-    return epoch_axis(done if run.is_over else max(run.strategy.epochs, done))
+    return done if run.is_over else max(run.strategy.epochs, done)
 
 
 def epoch_axis(epochs: int) -> tuple[float, float]:
@@ -228,10 +246,28 @@ def _title(name: str, runs: Sequence[RunState]) -> str:
     return f"{name}, mean of {len(runs)}" if len(runs) > 1 else name
 
 
-def _over(runs: Sequence[RunState], value: Callable[[EpochFinished], float]) -> tuple[tuple[Point, ...], Band]:
-    """The mean by epoch over the runs that have trained it, and the lowest and the highest where there are several."""
+def _is_timed(runs: Sequence[RunState]) -> bool:
+    """Whether it is a single run whose loss within epochs is known."""
+    return len(runs) == 1 and bool(runs[0].losses)
+
+
+def _within_epochs(run: RunState) -> tuple[Point, ...]:
+    """The training losses within epochs; of an epoch without any, its mean in the middle."""
+    within = {loss.epoch for loss in run.losses}
+    points = [(loss.epoch - 1 + (loss.after + loss.step) / (2 * loss.steps), loss.loss) for loss in run.losses]
+    points += [(epoch.epoch - 0.5, epoch.train.loss) for epoch in drawn(run.epochs) if epoch.epoch not in within]
+    return tuple(sorted(points))
+
+
+def _over(
+    runs: Sequence[RunState], value: Callable[[EpochFinished], float], before: float = 0.0
+) -> tuple[tuple[Point, ...], Band]:
+    """The mean by epoch over the runs that have trained it, and the lowest and the highest where there are several.
+
+    Of a single run so many epochs ``before`` the end of each.
+    """
     if len(runs) == 1:
-        return tuple((float(epoch.epoch), value(epoch)) for epoch in drawn(runs[0].epochs)), ()
+        return tuple((epoch.epoch - before, value(epoch)) for epoch in drawn(runs[0].epochs)), ()
     found: dict[int, list[float]] = {}
     for run in runs:
         for epoch in drawn(run.epochs):
@@ -242,14 +278,24 @@ def _over(runs: Sequence[RunState], value: Callable[[EpochFinished], float]) -> 
 
 def _epochs(runs: Sequence[RunState]) -> tuple[float, float]:
     """The axis of the epochs of all of them together."""
-    return max(map(epochs_of, runs), key=itemgetter(1), default=epoch_axis(0))
+    count = max(map(_epoch_count, runs), default=0)
+    if not _is_timed(runs):
+        return epoch_axis(count)
+    return 0.0, float(max(1, count, runs[0].losses[-1].epoch))  # it may have been stopped within one
 
 
 def _train_and_val(
-    train: tuple[Point, ...], val: tuple[Point, ...], band: Band, colour: Colour, words: Callable[[float], str]
+    train: tuple[Point, ...],
+    val: tuple[Point, ...],
+    band: Band,
+    colour: Colour,
+    words: Callable[[float], str],
+    means: tuple[Point, ...] = (),
+    line: Literal["solid", "dotted"] = "dotted",
 ) -> tuple[Series, ...]:
-    latest = [words(points[-1][1]) if points else "" for points in (train, val)]
-    return Series("train", train, GREY, "dotted", latest[0]), Series("val", val, colour, "solid", latest[1], band=band)
+    """``means``: of whole epochs, whose last one stands in the legend rather than the last point of training."""
+    said = [words(points[-1][1]) if points else "" for points in (means or train, val)]
+    return Series("train", train, GREY, line, said[0]), Series("val", val, colour, "solid", said[1], band=band)
 
 
 def _latest(run: RunState, value: Callable[[Memory], int | None]) -> str:

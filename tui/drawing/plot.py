@@ -148,14 +148,15 @@ def _y(point: Point) -> float:
     return point[1]
 
 
-def steps(values: Sequence[float], axis: Point, first: int = 1, each: int = 1) -> tuple[Point, ...]:
+def steps(values: Sequence[float], axis: Point, first: int = 1, each: int = 1, end: float = 0.5) -> tuple[Point, ...]:
     """A staircase: each value holds half an epoch before its own and half an epoch after it, as far as the ``axis``
     goes, with nothing between two values.
 
-    ``first``: the first one's epoch, counted in ``each``, which is how many epochs a value stands for.
+    ``first``: the first one's epoch, counted in ``each``, which is how many epochs a value stands for. ``end``: how far
+    behind its number on the axis an epoch ends.
     """
     return tuple(
-        (min(max((number + half) * each + 0.5, axis[0]), axis[1]), value)
+        (min(max((number + half) * each + end, axis[0]), axis[1]), value)
         for number, value in enumerate(values, start=first)
         for half in (-1, 0)
     )
@@ -199,7 +200,7 @@ def _plot(curves: Curves, drawn: Sequence[Series], width: int, rows: int) -> Tex
     for series in drawn:
         points = [(x, min(max(scale(y), bottom), top)) for x, y in thinned(series.points, columns)]
         if series.line == "dotted" and len(points) > 1:
-            points = _dots(points, curves.x, columns)
+            points = _dots(points, curves.x, columns, (top - bottom) / max(1, rows - 2))
             plotext.scatter(*_axes(points), marker="braille", color=series.colour)
         elif len(points) > 1 and series.line == "solid":
             plotext.plot(*_axes(points), marker="braille", color=series.colour)
@@ -251,15 +252,20 @@ def _axes(points: Sequence[Point]) -> tuple[list[float], list[float]]:
     return [x for x, _ in points], [y for _, y in points]
 
 
-def _dots(points: Sequence[Point], span: Point, columns: int) -> list[Point]:
-    """Points along the line through ``points``, one a column of the canvas, so that it looks dotted."""
+def _dots(points: Sequence[Point], span: Point, columns: int, row: float) -> list[Point]:
+    """Points along the line through ``points``, so that it looks dotted: one a column of the canvas, where it is steep
+    one a ``row``, which is given as what it stands for on the y axis. A log may say that it leaves the canvas.
+    """
     distance = (span[1] - span[0]) / max(1, columns - 1)
     dots: list[Point] = []
     for (x0, y0), (x1, y1) in pairwise(points):
         if x1 <= x0:
             continue
-        number = math.ceil((x0 - span[0]) / distance - 1e-9)
-        while (x := span[0] + number * distance) <= x1 + 1e-9:
+        number = math.ceil((max(x0, span[0]) - span[0]) / distance - 1e-9)
+        while (x := span[0] + number * distance) <= min(x1, span[1]) + 1e-9:
             dots.append((x, y0 + (y1 - y0) * (x - x0) / (x1 - x0)))
             number += 1
+        steep = int(abs(y1 - y0) / row) if row > 0 else 0
+        if steep > (x1 - x0) / distance:
+            dots += [(x0 + (x1 - x0) * part / steep, y0 + (y1 - y0) * part / steep) for part in range(steep + 1)]
     return dots or list(points)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
@@ -81,6 +82,7 @@ class LiveScreen(Mode):
         self.state: ExperimentState | None = None
         self.chosen: int | None = None
         self._folder: Path | None = None  # of what was shown last
+        self._is_opened_over = True  # it had ended whenever it was shown
 
     def compose(self) -> ComposeResult:
         """A line for warnings, the panes, the other runs."""
@@ -101,8 +103,9 @@ class LiveScreen(Mode):
         """Shows the experiment as it stands now."""
         folder = app_of(self).folder
         if folder != self._folder:
-            self._folder, self.chosen = folder, None
+            self._folder, self.chosen, self._is_opened_over = folder, None, True
         self.state = state
+        self._is_opened_over &= state.end is not None or not state.runs
         self.empty.display = not state.runs
         self.row.display = bool(state.runs)
         if not state.runs:
@@ -273,15 +276,15 @@ class LiveScreen(Mode):
 
     @property
     def selected(self) -> int:
-        """The run that a person chose, else the one that trains, else the first."""
+        """The run that a person chose, else the one that trains or trained last; of an experiment that was opened once
+        it was over the first.
+        """
         runs = self.state.runs if self.state is not None else ()
         if self.chosen is not None and self.chosen < len(runs):
             return self.chosen
-        going = [number for number, run in enumerate(runs) if run.status == "running"]
-        begun = [number for number, run in enumerate(runs) if run.status != "waiting"]
-        if going:
-            return going[0]
-        return begun[-1] if begun and self.state is not None and self.state.end is None else 0
+        if self._is_opened_over:
+            return 0
+        return max(range(len(runs)), key=lambda number: last_heard(runs[number]), default=0)
 
     def _choose(self, index: int) -> None:
         if self.state is None:
@@ -317,6 +320,13 @@ class LiveScreen(Mode):
         self.runs.display = len(state.runs) > panes
         if self.runs.display:
             self.runs.show(state, range(first, first + panes), self.selected)
+
+
+def last_heard(run: RunState) -> float:
+    """The elapsed seconds at which a run last began or ended an epoch; endless while it trains, 0 if it never began."""
+    if run.status == "running":
+        return math.inf
+    return max(run.started or 0.0, run.latest.elapsed if run.latest is not None else 0.0)
 
 
 def empty_text(state: ExperimentState, is_open: bool) -> str:

@@ -24,8 +24,8 @@ from tui.words.strategies import described
 HEAD_LINES = 4
 CHART_HEIGHT = 7
 TWO_COLUMNS = 70
-LEARNING_RATE, MEMORY = 2, 3
-"""Places among the charts of those that have something to show before an epoch has ended."""
+LOSS, LEARNING_RATE, MEMORY = 1, 2, 3
+"""Places among the charts of those that have something to show before an epoch has ended; the loss once it is known."""
 BESIDE_NAME = 9
 """Cells of the upper edge that the name of a run cannot have."""
 TITLES = 14
@@ -155,7 +155,7 @@ class RunPane(Widget):
             return 0
         first = self.first_chart
         if first is None and self._shown is not None and not (run := self._shown[0]).epochs:
-            first = MEMORY if run.strategy.is_probe else LEARNING_RATE
+            first = LOSS if run.losses else MEMORY if run.strategy.is_probe else LEARNING_RATE
         return (first or 0) // room * room
 
     def place_charts(self) -> None:
@@ -197,8 +197,8 @@ def head(run: RunState, state: ExperimentState, width: int) -> Text:
         line = Text.assemble(status, "  ", run_words.activity(run, state), no_wrap=True)
         line.truncate(width, overflow="ellipsis")
         return line
-    time = run_words.time(run, state)
     epoch = run_words.epoch(run)
+    time = run_words.time_with_features(run, state, width - status.cell_len - len(epoch) - 4)
     room = width - status.cell_len - len(epoch) - len(time) - 6
     style = STYLES[condition(run, state)].replace("bold ", "")
     first = Text.assemble(status, "  ", (epoch, ""))

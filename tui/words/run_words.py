@@ -96,6 +96,17 @@ def time(run: RunState, state: ExperimentState) -> str:
     return "" if left is None else f"ETA {clock(left)}"
 
 
+def time_with_features(run: RunState, state: ExperimentState, width: int) -> str:
+    """:func:`time`, and how much of it cached features count, in as many words as ``width`` cells have room for:
+    ``23.7 s (17.9 s cached features)``.
+    """
+    said, found = time(run, state), run.seconds_of_found_features
+    if not run.is_over or not said or not found:
+        return said
+    words = f"{said} ({duration(found)} cached"
+    return next((full for full in (f"{words} features)", f"{words})") if len(full) <= width), said)
+
+
 def images(state: ExperimentState) -> tuple[int, int]:
     """Images that an epoch trains on and validates, unreadable ones left out once that is known; of folds the mean."""
     train, val, _ = _parts(state)

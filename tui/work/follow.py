@@ -11,7 +11,7 @@ from pathlib import Path
 from msgspec.structs import replace
 
 from engine.history.experiment_state import PROGRESS, last_skipped, with_progress
-from engine.logs.events import AnyEvent, EpochFinished, FileSaved, MemorySampled, Progress, StageChanged
+from engine.logs.events import AnyEvent, EpochFinished, FileSaved, LossMeasured, MemorySampled, Progress, StageChanged
 from engine.logs.log import LineReader, event_reader
 from engine.states.replay import replay
 from engine.states.state import ExperimentState
@@ -95,7 +95,9 @@ def _read_on(reader: LineReader[AnyEvent], state: ExperimentState) -> tuple[Expe
 def _patience(event: AnyEvent) -> float:
     """Seconds between two states that are shown because of such events; endless if it is no news at all."""
     match event:
-        case Progress() | MemorySampled() | FileSaved() | StageChanged(stage="training" | "validating"):
+        case Progress() | LossMeasured() | MemorySampled() | FileSaved():
+            return math.inf
+        case StageChanged(stage="training" | "validating"):
             return math.inf
         case EpochFinished():
             return EPOCH_SECONDS

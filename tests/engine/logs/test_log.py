@@ -54,6 +54,7 @@ EVERY_EVENT: list[ev.AnyEvent] = [
     ev.StageChanged(run="r-0", stage="training"),
     ev.ProbeSolved(run="r-0", l2=0.03, accuracy=0.9),
     ev.Progress(run="r-0", stage="training", step=1, steps=2, epoch=1, loss=0.3),
+    ev.LossMeasured(run="r-0", epoch=1, after=0, step=1, steps=2, loss=0.3),
     ev.EpochFinished(
         run="r-0",
         epoch=1,

@@ -11,7 +11,7 @@ from engine.logs.events import AnyEvent, Memory, Metrics
 from engine.specs.presets import presets
 from engine.specs.spec import changed, default_experiment
 from engine.states.peaks import PeakMemory
-from engine.states.replay import MEMORY_POINTS, replay
+from engine.states.replay import LOSSES, MEMORY_POINTS, replay
 from engine.states.state import ExperimentState, as_left, condition
 
 FIRST, SECOND = "resnet18-finetune-0", "mobilenetv3-extract-0"
@@ -257,6 +257,29 @@ def test_memory_samples_have_a_bound_and_span_the_run() -> None:
     assert elapsed[-1] > 0.95 * 10 * MEMORY_POINTS
 
 
+def loss_at(epoch: int, step: int) -> ev.LossMeasured:
+    return ev.LossMeasured(run=FIRST, epoch=epoch, after=step - 1, step=step, steps=4, loss=1 / (4 * epoch + step))
+
+
+@pytest.mark.parametrize(("epoch", "step", "kept"), [(1, 0, 0), (1, 2, 2), (2, 0, 4), (2, 3, 7), (3, 0, 8)])
+def test_losses_after_the_step_from_which_a_run_goes_on_are_forgotten(epoch: int, step: int, kept: int) -> None:
+    """They were measured after the checkpoint, and those steps are done again."""
+    losses = [loss_at(number, at) for number in (1, 2) for at in (1, 2, 3, 4)]
+    goes_on = msgspec.structs.replace(run_started(FIRST), epoch=epoch, step=step)
+    events = at_seconds([started(), run_started(FIRST), *losses, GOES_ON, goes_on])
+    assert replay(events[:-1]).run(FIRST).losses == tuple(events[2:10])
+    assert replay(events).run(FIRST).losses == tuple(events[2 : 2 + kept])
+
+
+def test_losses_within_epochs_have_a_bound_whatever_a_log_says() -> None:
+    many = [loss_at(number, 1) for number in range(1, 10 * LOSSES)]
+    losses = replay(at_seconds([started(), run_started(FIRST), *many])).run(FIRST).losses
+    assert LOSSES // 2 <= len(losses) <= LOSSES
+    assert [loss.epoch for loss in losses] == sorted({loss.epoch for loss in losses})
+    assert losses[0].epoch == 1
+    assert losses[-1].epoch > 0.95 * 10 * LOSSES
+
+
 @pytest.mark.parametrize("at", range(4))
 def test_the_most_memory_is_known_however_many_samples_come_after_it(at: int) -> None:
     """A bound on the samples kept for a chart drops some, the peak among them or not."""
@@ -296,6 +319,7 @@ def test_memory_of_getting_ready_again_and_of_the_test_is_no_peak_of_the_run(sta
         epoch("nobody-0", 1, 0.5, is_best=True),
         ev.Progress(run="nobody-0", stage="training", step=1, steps=2),
         ev.MemorySampled(run="nobody-0", memory=memory(1)),
+        ev.LossMeasured(run="nobody-0", epoch=1, after=0, step=1, steps=2, loss=0.5),
         ev.RunFinished(run="nobody-0", end="finished", seconds=1, cpu_seconds=1, memory=memory(1)),
     ],
 )
