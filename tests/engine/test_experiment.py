@@ -46,7 +46,7 @@ from engine.specs.spec import DataSource, Experiment, changed, default_experimen
 from engine.specs.strategy import Strategy, changed_strategy
 from engine.states.peaks import PeakMemory
 from engine.states.replay import replay
-from engine.states.state import ExperimentState
+from engine.states.state import ExperimentState, condition
 from engine.training import evaluation, features, fit
 from engine.training.feature_store import FeatureStore
 from tests.engine.running import small, small_experiment, wait_for
@@ -599,6 +599,29 @@ class TestCommands:
         host.ask("stop")
         assert host.wait(SECONDS)
         assert read_state(host.folder).end == "stopped"
+
+    def test_skipping_while_paused_frees_the_machine_until_a_person_resumes(self, host: thread.ThreadHost) -> None:
+        send_command(host.folder, "pause")
+        wait_for(lambda: read_state(host.folder).paused)
+        send_command(host.folder, "skip")
+        wait_for(lambda: read_state(host.folder).run(EXTRACTION).status == "running")
+        time.sleep(1.5)
+        state = read_state(host.folder)
+        assert [condition(one, state) for one in state.runs] == ["skipped", "paused"]
+        assert state.paused and not state.run(EXTRACTION).epochs and state.run(EXTRACTION).started is None
+        assert (host.folder / "checkpoints" / FINE_TUNING / "best.safetensors").exists()
+        send_command(host.folder, "resume")
+        wait_for(lambda: bool(read_state(host.folder).run(EXTRACTION).epochs))
+        assert not read_state(host.folder).paused
+        for action in ("pause", "stop"):
+            send_command(host.folder, action)
+        assert host.wait(SECONDS)
+        events = event_reader(host.folder).read()
+        applied = [(event.action, event.run) for event in events if isinstance(event, ev.CommandApplied)]
+        assert applied == [
+            ("pause", FINE_TUNING), ("skip", FINE_TUNING), ("resume", EXTRACTION), ("pause", EXTRACTION),
+            ("stop", EXTRACTION),
+        ]  # fmt: skip
 
     def test_memory_is_sampled_beside_training(self, host: thread.ThreadHost) -> None:
         wait_for(lambda: bool(read_state(host.folder).run(FINE_TUNING).memory))
