@@ -129,7 +129,7 @@ def test_what_was_foretold_is_the_second_line() -> None:
         return [line.plain for line in lines(event, replay([event]))][1:]
 
     assert said() == said(decodes=True) == []
-    assert said("resnet18-finetune") == ["2 runs · at least 2 min · no earlier runs of mobilenetv3-extract"]
+    assert said("resnet18-finetune") == ["2 runs · at least 2 min · no comparable earlier runs of mobilenetv3-extract"]
     assert said("resnet18-finetune", "mobilenetv3-extract") == ["2 runs · about 4 min · based on earlier runs"]
     [line] = said("resnet18-finetune", "mobilenetv3-extract", decodes=True)
     assert line == "2 runs · about 4 min after decoding · based on earlier runs"
