@@ -16,6 +16,7 @@ import msgspec
 import pytest
 import torch
 import torchvision
+from PIL import Image
 from torch import Tensor, nn
 
 from engine import export, progress
@@ -489,6 +490,46 @@ def test_data_that_is_not_there_is_told_before_anything_is_made(tmp_path: Path) 
     with pytest.raises(DataError, match="nowhere"):
         thread.start(experiment(tmp_path / "nowhere"), tmp_path / "runs")
     assert not (tmp_path / "runs").exists()
+
+
+@pytest.mark.parametrize("folds", [None, 2])
+def test_copies_that_make_results_false_are_told_once_before_the_first_run_trains(
+    image_folder: Callable[..., Path], tmp_path: Path, folds: int | None
+) -> None:
+    data = image_folder("data")
+    for known, place in (
+        ("train/warm/1.png", "train/cold/of-two-labels.png"),  # neither of them is measured
+        ("train/warm/2.png", "val/warm/trained-on.png"),
+        ("train/cold/2.png", "val/cold/trained-on.png"),
+        ("train/cold/3.png", "test/cold/trained-on.png"),
+        ("train/warm/3.png", "test/warm/new.png"),
+    ):
+        (data / place).parent.mkdir(parents=True, exist_ok=True)
+        (data / place).write_bytes((data / known).read_bytes())
+    Image.new("RGB", (40, 40), (1, 2, 3)).save(data / "test" / "warm" / "new.png")
+    sides = [small("resnet18-finetune", epochs=1), small("mobilenetv3-extract", epochs=1, image_size=64)]
+    run_in(tmp_path / "run", small_experiment(*sides, data=data, folds=folds))
+    events = event_reader(tmp_path / "run").read()
+    begins = next(place for place, event in enumerate(events) if isinstance(event, ev.RunStarted))
+    told = [event.message for event in events if isinstance(event, ev.Warned) and "check names them" in event.message]
+    before = [event.message for event in events[:begins] if isinstance(event, ev.Warned)]
+    in_two_parts = "2 of 10 validation images are also in training, byte for byte; remove them from one of the two"
+    folded = (
+        "6 images have a byte-for-byte duplicate, which may be in training while the other is validated on; remove all "
+        "but one of each"
+    )
+    assert (
+        told
+        == [message for message in before if message in told]
+        == [
+            f"{message} (tl-tui check names them)"
+            for message in (
+                in_two_parts if folds is None else folded,
+                "1 test image is also in training or validation, byte for byte; remove them from the test set",
+                "1 duplicate pair has two different labels; check them: one of the labels is wrong",
+            )
+        ]
+    )
 
 
 class TestCommands:
