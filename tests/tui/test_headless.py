@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import io
 import threading
+import tracemalloc
 from itertools import pairwise
 from pathlib import Path
 from types import SimpleNamespace
@@ -85,6 +86,26 @@ def test_a_log_that_cannot_be_read_for_a_while_is_read_later(tmp_path: Path, mon
     said = file.getvalue()
     assert "resnet18-finetune-0 · epoch 1/12" in said
     assert "244 train" not in said
+
+
+def test_what_earlier_processes_wrote_is_not_held_in_memory(tmp_path: Path) -> None:
+    """Of a day that is 86,400 samples of memory."""
+    begun = logs.until("RunStarted", 1, logs.events())
+    sampled = ev.MemorySampled(run="resnet18-finetune-0", memory=logs._memory(0, False, False))
+    known = [*begun, *[sampled] * 40_000]
+    logs.write(tmp_path, [*known, *logs.events()[len(begun) :]])
+    alive = iter([True, False]).__next__
+    host = SimpleNamespace(folder=tmp_path, earlier_events=len(known), problem="", is_alive=alive)
+    file = io.StringIO()
+    display = Display(Console(file=file, width=200), None)
+    tracemalloc.start()
+    try:
+        state = _follow(cast(ThreadHost, host), display, threading.Event())
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert state.end == "finished" and peak < 6e6, peak
+    assert "resnet18-finetune-0 · epoch 1/12" in file.getvalue() and "244 train" not in file.getvalue()
 
 
 @pytest.mark.parametrize(("name", "rate"), [("resnet18-finetune", "lr 0.01 · "), ("resnet18-probe", "")])
