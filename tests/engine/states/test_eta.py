@@ -264,5 +264,8 @@ def test_a_run_that_a_person_ended_tells_what_the_others_of_its_strategy_take() 
     skipped = ev.RunFinished(
         run="resnet18-finetune-0", end="skipped", seconds=9.0, memory=logs._memory(0, False, False)
     )
-    left = remaining_of_all(replay([*logs.until("EpochFinished", 2, three), skipped]), logs.TRAIN, logs.VAL)
-    assert left == Remaining(pytest.approx(2 * 12 * 3.2, rel=0.01), is_least=True)
+    state = replay([*logs.until("EpochFinished", 2, three), skipped])
+    whole = Remaining(pytest.approx(2 * 12 * 3.2, rel=0.01), is_least=True)
+    assert remaining_of_all(state, logs.TRAIN, logs.VAL) == whole
+    begins = ev.StageChanged(run="resnet18-finetune-1", stage="weights", elapsed=99.0)
+    assert remaining_of_all(replay([begins], state), logs.TRAIN, logs.VAL) == whole, "nor is that lost as it begins"
