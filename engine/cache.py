@@ -75,13 +75,20 @@ class Writing(NamedTuple):
     limit: int
 
 
-def folder() -> Path:
-    """Where entries are; the environment variable TL_TUI_CACHE names another place, ``UserError`` if it cannot."""
+def home() -> Path:
+    """The folder of the cache and of the demo set, which is no entry; the environment variable TL_TUI_CACHE names
+    another place, ``UserError`` if it cannot.
+    """
     named = os.environ.get("TL_TUI_CACHE")
     try:
-        return Path(named).expanduser() if named else platformdirs.user_cache_path("tl-tui") / "prepared"
+        return Path(named).expanduser().absolute() if named else platformdirs.user_cache_path("tl-tui")
     except RuntimeError:
         raise UserError(f"TL_TUI_CACHE: {named!r} names nobody's home folder; give the whole path") from None
+
+
+def folder() -> Path:
+    """Where entries are; errors as of :func:`home`."""
+    return home() if os.environ.get("TL_TUI_CACHE") else home() / "prepared"
 
 
 def limit() -> int:

@@ -7,10 +7,10 @@ from pathlib import Path
 from typing import Literal, get_args
 
 import numpy as np
-import platformdirs
 from filelock import FileLock, Timeout
 from PIL import Image
 
+from engine import cache
 from engine.data.phantom import Kind, mass, view
 from engine.errors import DataError
 from engine.text import shown
@@ -39,13 +39,14 @@ of the views are in train and the other half in val. `tl-tui check` shows that, 
 def demo_folder() -> Path:
     """The folder of the demo set, ``train/CLASS`` and ``val/CLASS``, drawn at the first call in a few seconds.
 
-    The same pictures on every machine. ``DataError`` where the cache folder cannot be written.
+    The same pictures on every machine. ``DataError`` where the cache folder cannot be written, ``UserError`` where
+    TL_TUI_CACHE names none.
     """
-    folder = platformdirs.user_cache_path("tl-tui") / VERSION
+    folder = cache.home() / VERSION
     if _is_whole(folder):
         return folder
     try:
-        folder.parent.mkdir(parents=True, exist_ok=True)
+        folder.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
         with FileLock(folder.with_name(f"{VERSION}.lock"), timeout=LOCK_SECONDS):
             if not _is_whole(folder):  # another process may have drawn it meanwhile
                 _replace(folder)

@@ -124,31 +124,39 @@ def _named(report: DataReport) -> str:
     return "" if report.proposal is None else f"confirm with: {_naming_groups(report, DataSource())}"
 
 
+def copies_found(val: int, val_images: int, test: int, pairs: int, judged: str) -> Iterator[Finding]:
+    """What copies mean: of ``val`` of the validation images in training, of ``test`` of the test images in another
+    part, and of ``pairs`` with two labels, ``judged`` in such a way.
+    """
+    if val:
+        yield Finding(
+            "alarm",
+            f"{val:,} of {val_images:,} validation images {'is' if val == 1 else 'are'} also in training, {judged}.",
+            "remove them from one of the two",
+            counted(val, "val image is also in train", "val images are also in train"),
+        )
+    if test:
+        yield Finding(
+            "alarm",
+            f"{counted(test, 'test image is', 'test images are')} also in training or validation, {judged}.",
+            "remove them from the test set",
+            counted(test, "test image is in train or val", "test images are in train or val"),
+        )
+    if pairs:
+        yield Finding(
+            "alarm",
+            f"{counted(pairs, 'duplicate pair has', 'duplicate pairs have')} two different labels.",
+            "check them: one of the labels is wrong",
+            counted(pairs, "duplicate pair, labels differ", "duplicate pairs, labels differ"),
+        )
+
+
 def _duplicates(report: DataReport) -> Iterator[Finding]:
     found = report.duplicates
     if found is None:
         return
     total, more = sum(report.counts["val"].values()), "" if found.all else "At least "
-    if found.val_copies:
-        yield Finding(
-            "alarm",
-            f"{found.val_copies:,} of {total:,} validation images "
-            f"{'is' if found.val_copies == 1 else 'are'} also in training, by bytes or pixels.",
-            "remove them from one of the two",
-            counted(found.val_copies, "val image is also in train", "val images are also in train"),
-        )
-    if found.test_copies:
-        copies = counted(found.test_copies, "test image is", "test images are")
-        yield Finding(
-            "alarm",
-            f"{copies} also in training or validation, by bytes or pixels.",
-            "remove them from the test set",
-            counted(found.test_copies, "test image is in train or val", "test images are in train or val"),
-        )
-    if found.conflicts:
-        pairs = counted(found.conflicts, "duplicate pair has", "duplicate pairs have")
-        brief = counted(found.conflicts, "duplicate pair, labels differ", "duplicate pairs, labels differ")
-        yield Finding("alarm", f"{pairs} two different labels.", "check them: one of the labels is wrong", brief)
+    yield from copies_found(found.val_copies, total, found.test_copies, found.conflicts, "by bytes or pixels")
     yield from _alike(found, total)
     if found.harmless:
         pairs = counted(found.harmless, "duplicate or near-duplicate pair is", f"{PAIRS} are")

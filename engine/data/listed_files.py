@@ -33,10 +33,7 @@ class ListedFiles:
                 place, name = written, ""
             found = self._folder(place)
             if found is None or (not name and found[0] == self._top):
-                raise DataError(
-                    f"{where}: {shown(listed, 120)} lies outside {shown(self._root)}, "
-                    "the folder of images; name the folder that holds them all with --images DIR"
-                )
+                raise DataError(f"{where}: {shown(listed, 120)} {self._outside(written)}")
             folder, names = found
             if name in names:
                 return folder + name
@@ -44,6 +41,14 @@ class ListedFiles:
                 if name + ending in names:
                     return folder + name + ending
         return None
+
+    def _outside(self, written: str) -> str:
+        """What is wrong with a path that leads out of the folder, and what to do."""
+        outside = f"lies outside {shown(self._root)}, the folder of images"
+        path = os.path.normpath(os.path.join(self._root, written))  # noqa: PTH118
+        if not os.path.lexists(path):
+            return f"does not exist, and {outside}"
+        return f"{outside}; name the folder that holds them all ('images in' in Setup, --images DIR)"
 
     def _folder(self, written: str) -> tuple[str, frozenset[str]] | None:
         """The absolute path of a folder, ending in a slash, and the files in it; None where it lies outside."""

@@ -76,6 +76,13 @@ class Prepared:
         train, val, test = (int((lowest != highest)[part.rows].sum()) for part in parts)
         return (train + val if folded else val), test
 
+    def conflicting_pairs(self) -> int:
+        """How many images, of all parts, have another label than the first one of the same bytes."""
+        label_of: dict[int, int] = {}
+        parts = (self.train, self.val, self.test)
+        placed = (pair for part in parts for pair in zip(part.rows.tolist(), part.labels.tolist(), strict=True))
+        return sum(label_of.setdefault(row, label) != label for row, label in placed)
+
     @property
     def trained(self) -> Tensor:
         """The rows of all images that some run trains on: int64."""

@@ -10,6 +10,7 @@ import time
 from pathlib import Path
 from types import FrameType
 
+from engine import cache
 from engine.errors import UserError
 from engine.files import private
 from engine.hosts import thread
@@ -33,10 +34,19 @@ def detach(folder: Path, *, force: bool = False) -> int:
     """
     folder = folder.resolve()
     command = [sys.executable, "-m", __spec__.name, *(["--force"] if force else []), str(folder)]
+    environment = dict(os.environ)
+    if environment.get("TL_TUI_CACHE"):
+        environment["TL_TUI_CACHE"] = str(cache.home())  # it may be named from the folder where this process is
     with open(folder / ENGINE_LOG, "ab", opener=private) as log:
         said_before = log.tell()
         process = subprocess.Popen(
-            command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, cwd="/", start_new_session=True
+            command,
+            stdin=subprocess.DEVNULL,
+            stdout=log,
+            stderr=log,
+            cwd="/",
+            env=environment,
+            start_new_session=True,
         )
     try:
         _wait_until_it_writes(process, folder, said_before)

@@ -27,10 +27,11 @@ class Interrupted(Exception):  # noqa: N818 - a person's wish, not an error
 class Controls:
     """Reads the commands sent to an experiment and records each in its log when it takes effect.
 
-    ``meters`` stand still while it is paused; stop and suspend also end a pause. ``asked``: commands of this process
-    itself, which need no file. ``state`` is where the log stands: an experiment that was handed over while it was
-    paused stays so, and obeys what was sent to it since it was suspended. ``leave_out`` is called with the run that is
-    to be skipped where that is another than the one that goes on.
+    ``meters`` stand still while it is paused; stop and suspend also end a pause. A skip does not: the run saves what it
+    has learnt, and the next one waits. ``asked``: commands of this process itself, which need no file. ``state`` is
+    where the log stands: an experiment that was handed over while it was paused stays so, and obeys what was sent to it
+    since it was suspended. ``leave_out`` is called with the run that is to be skipped where that is another than the
+    one that goes on.
     """
 
     def __init__(
@@ -50,14 +51,14 @@ class Controls:
         self._meters = meters
         self._leave_out = leave_out
         self._paused = state.paused
+        self._skipped = ""
         self._ending: Action | None = None
 
     def obey(self, run: str) -> Action | None:
         """``stop``, ``suspend`` or a ``skip`` of this run if asked for since the last call; while paused, does not
-        return.
+        return, except to a run that was skipped meanwhile.
         """
-        paused, self._paused = self._paused, False
-        if paused:
+        if self._paused and run != self._skipped:
             self._meters.pause()
         while True:
             self._waiting.extend(self._sent())
@@ -69,21 +70,24 @@ class Controls:
                 if action == "skip" and command.run not in ("", run):
                     self._leave_out(command.run)
                     continue
-                if action == "pause" and not paused and self._ending is None:
-                    paused = True
+                if action == "pause" and not self._paused and self._ending is None:
+                    self._paused, self._skipped = True, ""
                     self._meters.pause()
-                elif action == "resume" and paused:
-                    paused = False
+                elif action == "resume" and self._paused:
+                    self._paused = False
                     self._meters.resume()
                 elif action in ("pause", "resume") or (self._ending == "suspend" and action != "suspend"):
                     continue
                 self._log.append(CommandApplied(action=action, run=run))
-                if action not in ("pause", "resume"):
-                    if self._ending is None and action != "skip":
-                        self._ending = action
-                    self._meters.resume()
-                    return action
-            if not paused:
+                if action in ("pause", "resume"):
+                    continue
+                if action == "skip":
+                    self._skipped = run
+                else:
+                    self._paused, self._ending = False, self._ending or action
+                self._meters.resume()
+                return action
+            if not self._paused or run == self._skipped:
                 return None
             time.sleep(POLL_SECONDS)
 

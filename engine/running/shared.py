@@ -11,6 +11,7 @@ import torch
 
 from engine.data.cross_validation import Division, fold_of, pooled
 from engine.data.dataset import DataSet, Unreadable
+from engine.data.findings import copies_found
 from engine.data.prepare import prepare
 from engine.data.prepared import Prepared, PreparedPart
 from engine.data.splits import fold_seed, folds
@@ -22,7 +23,7 @@ from engine.logs.events import Event
 from engine.models.weights import Pretrained, WeightsError, fetch, fetched
 from engine.progress import as_events
 from engine.specs.spec import Arithmetic, Experiment, PlannedRun
-from engine.text import listed, shown
+from engine.text import counted, listed, shown
 from engine.training.feature_store import FeatureStore
 
 NAMED = 1000
@@ -83,10 +84,11 @@ def _prepared(shared: Shared, side: int) -> Generator[Event, None, Prepared]:
             if not shared.force:
                 raise ChangedError(f"{changed}; `tl-tui resume --force` resumes anyway")
             yield ev.Warned(message=f"resumed by force: {changed}")
+        folded = shared.experiment.folds is not None
         left_out = (*prepared.train.unreadable, *prepared.val.unreadable, *prepared.test.unreadable)
         if not shared.prepared:  # of another side it would be told again
             yield from _unread(left_out, _vanished(shared.dataset, prepared.val))
-        folded = shared.experiment.folds is not None
+            yield from _copied(prepared, folded=folded)
         val_copies, test_copies = prepared.copies(folded=folded)
         val_conflicts, test_conflicts = prepared.conflicts(folded=folded)
         yield ev.DataDecoded(
@@ -112,6 +114,18 @@ def _unread(left_out: Sequence[Unreadable], gone: list[str]) -> Iterator[ev.Warn
         yield ev.Warned(message=f"left out {len(left_out) - NAMED:,} more images that could not be read")
     if gone:
         yield ev.Warned(message=f"no validation image of {listed(gone)} can be read, so there is no result for it")
+
+
+def _copied(prepared: Prepared, *, folded: bool) -> Iterator[ev.Warned]:
+    """Of images that are there more than once, where that makes results false: before anything trains."""
+    val, test = prepared.copies(folded=folded)
+    if folded and val:
+        copies = counted(val, "image has", "images have")
+        message = f"{copies} a byte-for-byte duplicate, which may be in training while the other is validated on"
+        yield ev.Warned(message=f"{message}; remove all but one of each (tl-tui check names them)")
+    val = 0 if folded else val
+    for found in copies_found(val, len(prepared.val.labels), test, prepared.conflicting_pairs(), "byte for byte"):
+        yield ev.Warned(message=f"{found.text.removesuffix('.')}; {found.advice} (tl-tui check names them)")
 
 
 def weights_of(shared: Shared, planned: PlannedRun) -> Generator[Event, None, Pretrained]:

@@ -64,31 +64,35 @@ class Remaining(NamedTuple):
 
 
 def remaining_of_all(state: ExperimentState, train_images: int, val_images: int) -> Remaining | None:
-    """What is left of an experiment; None where nothing is known of any run that is left, or none is left.
+    """What is left of an experiment; None where nothing is known of any run that is left, or none is left, or what is
+    known comes to less than a second and more is to come: ``at least 0:00`` would say nothing.
 
-    A run that waits is taken to need what the epochs of another one of its strategy take: it will find the images and
-    features prepared. Before there is one, what was foretold when the experiment began counts.
+    A run that waits, or has done too few steps to tell, is taken to need what its own epochs took, if it is resumed, or
+    those of another one of its strategy: it will find the images and features prepared. Before there is one, what was
+    foretold when the experiment began counts.
     """
-    left = [
-        _of_the_same(run, state) if run.status == "waiting" else remaining_seconds(run, train_images, val_images)
-        for run in state.runs
-        if not run.is_over
-    ]
+    left = [_remaining(run, state, train_images, val_images) for run in state.runs if not run.is_over]
     known = [seconds for seconds in left if seconds is not None]
-    return Remaining(sum(known), len(known) < len(left)) if known else None
+    is_least = len(known) < len(left)
+    return Remaining(sum(known), is_least) if known and (sum(known) >= 1 or not is_least) else None
+
+
+def _remaining(run: RunState, state: ExperimentState, train_images: int, val_images: int) -> float | None:
+    by_itself = None if run.status == "waiting" else remaining_seconds(run, train_images, val_images)
+    return _of_the_same(run, state) if by_itself is None else by_itself
 
 
 def _of_the_same(run: RunState, state: ExperimentState) -> float | None:
-    """What the epochs of the last finished run of this strategy took, or else those of one that trains now take, as far
-    as the run does not have them yet; else what was foretold of it.
+    """What the epochs of the last finished run of this strategy took, or else those of this run before it was resumed,
+    or of the last one that did any, as far as the run does not have them yet; else what was foretold of it.
     """
     alike = [other for other in state.runs if other.strategy == run.strategy]
     finished = [other for other in alike if other.status == "finished"]
-    under_way = [other for other in alike if other.status == "running" and other.epochs]
     if finished:
         return sum(epoch.seconds for epoch in finished[-1].epochs) * (1 - fraction_done(run))
-    if under_way:
-        return mean(_typical(under_way[-1].epochs)) * run.strategy.epochs * (1 - fraction_done(run))
+    begun = [other for other in (*alike, run) if other.epochs]
+    if begun:
+        return mean(_typical(begun[-1].epochs)) * run.strategy.epochs * (1 - fraction_done(run))
     foretold = state.forecast.seconds.get(run.strategy.name)
     return None if foretold is None else foretold / len(alike)
 

@@ -9,6 +9,7 @@ from statistics import median
 from typing import NamedTuple
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from engine.logs import events as ev
 from engine.logs.events import AnyEvent, DataSummary, Device, Forecast
@@ -54,7 +55,7 @@ class DataSize(NamedTuple):
 
 
 class RunCost(Struct, frozen=True):
-    """What a run took that nothing held up, in seconds: ``fixed`` for reading its weights, warming up and saving; for
+    """What a run took, pauses left out, in seconds: ``fixed`` for reading its weights, warming up and saving; for
     an image ``features`` for each view that the backbone saw, ``solving`` where it is to train, ``training`` and
     ``validating`` in each epoch, ``testing`` at the end. ``asked`` is its experiment, ``precision`` what came of that.
     """
@@ -84,25 +85,31 @@ def data_size(data: DataSummary, folds: int | None) -> DataSize:
 
 
 def run_costs(events: Sequence[AnyEvent]) -> Iterator[RunCost]:
-    """What the finished runs of an experiment took, the last first; nothing where it was paused or resumed, and
-    :class:`Progress` and :class:`MemorySampled` may be left out.
+    """What the runs of an experiment took that finished, or that a person ended after an epoch, the last first; those
+    that more than one process was at tell nothing. :class:`Progress` and :class:`MemorySampled` may be left out.
     """
     state = replay(events)
-    held_up = any(
-        isinstance(event, ev.ExperimentResumed) or (isinstance(event, ev.CommandApplied) and event.action == "pause")
-        for event in events
-    )
-    if held_up or state.spec is None or state.data is None or state.device is None:
+    if state.spec is None or state.data is None:
         return
     data = data_size(state.data, state.spec.folds)
     own: dict[str, list[AnyEvent]] = {}
+    on: dict[str, Device] = {}
+    device, earlier, resumed = state.device, set[str](), set[str]()
     for event in events:
-        if not isinstance(event, ev.Progress | ev.MemorySampled):
-            own.setdefault(getattr(event, "run", ""), []).append(event)
+        if isinstance(event, ev.ExperimentStarted | ev.ExperimentResumed):
+            device, earlier = event.device, set(own)
+        elif device is not None and not isinstance(event, ev.Progress | ev.MemorySampled):
+            name = getattr(event, "run", "")
+            own.setdefault(name, []).append(event)
+            on[name] = device
+            if name in earlier:
+                resumed.add(name)
     for run in reversed(state.runs):
+        has_ended = run.status in ("finished", "skipped", "stopped") and run.seconds is not None
         is_told = bool(run.epochs) and run.epochs[0].run_seconds > 0  # logs of older versions do not tell
-        if run.status == "finished" and is_told and data.whole and sum(epoch.seconds for epoch in run.epochs) > 0:
-            yield _cost(run, own[run.run], state.spec, state.device, data)
+        is_whole = has_ended and is_told and run.run not in resumed
+        if is_whole and data.whole and sum(epoch.seconds for epoch in run.epochs) > 0:
+            yield _cost(run, _without_pauses(own[run.run]), state.spec, on[run.run], data)
 
 
 def forecast(costs: Sequence[RunCost], experiment: Experiment, data: DataSize, devices: Sequence[Device]) -> Forecast:
@@ -158,6 +165,25 @@ def _cost(run: RunState, events: Sequence[AnyEvent], asked: Experiment, device: 
         validating=max(0.0, stretched * val_seconds / validated),
         testing=max(0.0, testing),
     )
+
+
+def _without_pauses(events: Sequence[AnyEvent]) -> list[AnyEvent]:
+    """A run's own events as they would have been, had nobody paused it, nor ended it within an epoch."""
+    found: list[AnyEvent] = []
+    lost, epoch_ended, before = 0.0, 0.0, events[0].elapsed
+    for event in events:
+        match event:
+            case ev.CommandApplied(action="resume"):
+                lost += event.elapsed - before  # since the pause, or since its turn came while all was paused
+            case ev.CommandApplied(action="skip" | "stop"):
+                lost = event.elapsed - epoch_ended
+            case ev.CommandApplied():
+                pass
+            case _:
+                found.append(replace(event, elapsed=event.elapsed - lost))
+                epoch_ended = found[-1].elapsed if isinstance(event, ev.EpochFinished) else epoch_ended
+        before = event.elapsed
+    return found
 
 
 def _fetching(events: Sequence[AnyEvent]) -> float:

@@ -246,6 +246,8 @@ def _(event: ev.RunFailed, state: ExperimentState) -> ExperimentState:
 def _(event: ev.CommandApplied, state: ExperimentState) -> ExperimentState:
     if event.action == "suspend":  # whoever goes on with it finds it paused, if it was
         return replace(state, suspended_at=event.time)
+    if event.action == "skip":  # of a run: what was paused stays so
+        return state
     return replace(state, paused=event.action == "pause")
 
 

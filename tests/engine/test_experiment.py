@@ -17,6 +17,7 @@ import msgspec
 import pytest
 import torch
 import torchvision
+from PIL import Image
 from torch import Tensor, nn
 
 from engine import export, progress
@@ -47,7 +48,7 @@ from engine.specs.spec import DataSource, Experiment, changed, default_experimen
 from engine.specs.strategy import Strategy, changed_strategy
 from engine.states.peaks import PeakMemory
 from engine.states.replay import replay
-from engine.states.state import ExperimentState
+from engine.states.state import ExperimentState, condition
 from engine.training import evaluation, features, fit
 from engine.training.feature_store import FeatureStore
 from tests.engine.running import small, small_experiment, wait_for
@@ -519,6 +520,46 @@ def test_data_that_is_not_there_is_told_before_anything_is_made(tmp_path: Path) 
     assert not (tmp_path / "runs").exists()
 
 
+@pytest.mark.parametrize("folds", [None, 2])
+def test_copies_that_make_results_false_are_told_once_before_the_first_run_trains(
+    image_folder: Callable[..., Path], tmp_path: Path, folds: int | None
+) -> None:
+    data = image_folder("data")
+    for known, place in (
+        ("train/warm/1.png", "train/cold/of-two-labels.png"),  # neither of them is measured
+        ("train/warm/2.png", "val/warm/trained-on.png"),
+        ("train/cold/2.png", "val/cold/trained-on.png"),
+        ("train/cold/3.png", "test/cold/trained-on.png"),
+        ("train/warm/3.png", "test/warm/new.png"),
+    ):
+        (data / place).parent.mkdir(parents=True, exist_ok=True)
+        (data / place).write_bytes((data / known).read_bytes())
+    Image.new("RGB", (40, 40), (1, 2, 3)).save(data / "test" / "warm" / "new.png")
+    sides = [small("resnet18-finetune", epochs=1), small("mobilenetv3-extract", epochs=1, image_size=64)]
+    run_in(tmp_path / "run", small_experiment(*sides, data=data, folds=folds))
+    events = event_reader(tmp_path / "run").read()
+    begins = next(place for place, event in enumerate(events) if isinstance(event, ev.RunStarted))
+    told = [event.message for event in events if isinstance(event, ev.Warned) and "check names them" in event.message]
+    before = [event.message for event in events[:begins] if isinstance(event, ev.Warned)]
+    in_two_parts = "2 of 10 validation images are also in training, byte for byte; remove them from one of the two"
+    folded = (
+        "6 images have a byte-for-byte duplicate, which may be in training while the other is validated on; remove all "
+        "but one of each"
+    )
+    assert (
+        told
+        == [message for message in before if message in told]
+        == [
+            f"{message} (tl-tui check names them)"
+            for message in (
+                in_two_parts if folds is None else folded,
+                "1 test image is also in training or validation, byte for byte; remove them from the test set",
+                "1 duplicate pair has two different labels; check them: one of the labels is wrong",
+            )
+        ]
+    )
+
+
 class TestCommands:
     @pytest.fixture
     def host(self, image_folder: Callable[..., Path], tmp_path: Path) -> thread.ThreadHost:
@@ -627,6 +668,29 @@ class TestCommands:
         host.ask("stop")
         assert host.wait(SECONDS)
         assert read_state(host.folder).end == "stopped"
+
+    def test_skipping_while_paused_frees_the_machine_until_a_person_resumes(self, host: thread.ThreadHost) -> None:
+        send_command(host.folder, "pause")
+        wait_for(lambda: read_state(host.folder).paused)
+        send_command(host.folder, "skip")
+        wait_for(lambda: read_state(host.folder).run(EXTRACTION).status == "running")
+        time.sleep(1.5)
+        state = read_state(host.folder)
+        assert [condition(one, state) for one in state.runs] == ["skipped", "paused"]
+        assert state.paused and not state.run(EXTRACTION).epochs and state.run(EXTRACTION).started is None
+        assert (host.folder / "checkpoints" / FINE_TUNING / "best.safetensors").exists()
+        send_command(host.folder, "resume")
+        wait_for(lambda: bool(read_state(host.folder).run(EXTRACTION).epochs))
+        assert not read_state(host.folder).paused
+        for action in ("pause", "stop"):
+            send_command(host.folder, action)
+        assert host.wait(SECONDS)
+        events = event_reader(host.folder).read()
+        applied = [(event.action, event.run) for event in events if isinstance(event, ev.CommandApplied)]
+        assert applied == [
+            ("pause", FINE_TUNING), ("skip", FINE_TUNING), ("resume", EXTRACTION), ("pause", EXTRACTION),
+            ("stop", EXTRACTION),
+        ]  # fmt: skip
 
     def test_memory_is_sampled_beside_training(self, host: thread.ThreadHost) -> None:
         wait_for(lambda: bool(read_state(host.folder).run(FINE_TUNING).memory))

@@ -10,6 +10,7 @@ import time
 from collections import deque
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -54,7 +55,7 @@ def test_every_command_and_what_is_said(
     assert (told["experiment"], told["status"]) == (name, "running")
     assert (told["process"], told["host"]) == (os.getpid(), socket.gethostname())
     assert told["writer"] == f"process {told['process']} on {told['host']}"
-    assert told["runs"][0]["epochs_done"] > 0
+    assert told["runs"][0]["epochs"] > 0
     assert status(["ctl", name, "stop", *out]) == 0
     assert "mobilenetv3-extract-0 · stopped" in capsys.readouterr().out
     assert host.wait(SECONDS)
@@ -86,7 +87,7 @@ def test_a_named_run_is_skipped_and_what_cannot_be_is_told(
     assert f"{runs[2]} · skipped" in said and f"{runs[0]} · running" in said
     assert status(["ctl", "skip", runs[3], "--json", *out]) == 0, "of the newest that runs"
     told = json.loads(capsys.readouterr().out)["runs"]
-    assert [one["status"] for one in told] == ["running", "waiting", "skipped", "skipped"]
+    assert [one["state"] for one in told] == ["running", "waiting", "skipped", "skipped"]
     assert status(["ctl", name, "skip", runs[0], *out]) == 0
     assert f"{runs[0]} · skipped" in capsys.readouterr().out
     wait_for(lambda: read_state(host.folder).runs[1].status == "running")
@@ -116,6 +117,34 @@ def test_commands_of_several_are_each_applied_once(host: thread.ThreadHost, tmp_
     assert statuses.count(0) == 3
     host.ask("stop")
     assert host.wait(SECONDS)
+
+
+def test_scripts_are_told_how_long_it_takes_at_least_and_of_runs_what_a_comparison_says(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder, out = tmp_path / "runs" / "ants-bees", ["--out", str(tmp_path / "runs")]
+    logs.write(folder, logs.until("EpochFinished", 7, logs.events()))
+
+    def told(*command: str) -> dict[str, Any]:
+        assert status([*command, *out]) == 0
+        found: dict[str, Any] = json.loads(capsys.readouterr().out)
+        return found
+
+    failed = ev.RunFailed(run="mobilenetv3-extract-0", kind="weights", message="no weights")
+    with EventLog(folder) as log:
+        now = told("ctl", "status", "--json")
+        assert (now["remaining_seconds"], now["remaining_is_lower_bound"]) == (pytest.approx(5 * 3.2), True)
+        log.append(failed)
+        now = told("ctl", "status", "--json")
+        assert (now["remaining_seconds"], now["remaining_is_lower_bound"]) == (pytest.approx(5 * 3.2), False)
+        compared = told("compare", "--format", "json")["runs"]
+        assert (compared[0]["epochs"], compared[0]["epochs_planned"], compared[1]["error"]) == (7, 12, "no weights")
+        for run, row in zip(now["runs"], compared, strict=True):
+            assert run.pop("stage") == ("validating" if row["run"].startswith("resnet18") else None)
+            assert run == {name: row[name] for name in run}
+        log.append(ev.CommandApplied(action="pause"))
+        now = told("ctl", "status", "--json")
+        assert now["remaining_seconds"] is now["remaining_is_lower_bound"] is None
 
 
 def test_why_an_experiment_failed_as_a_whole_is_said(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import io
 import threading
+import tracemalloc
 from itertools import pairwise
 from pathlib import Path
 from types import SimpleNamespace
@@ -87,6 +88,26 @@ def test_a_log_that_cannot_be_read_for_a_while_is_read_later(tmp_path: Path, mon
     assert "244 train" not in said
 
 
+def test_what_earlier_processes_wrote_is_not_held_in_memory(tmp_path: Path) -> None:
+    """Of a day that is 86,400 samples of memory."""
+    begun = logs.until("RunStarted", 1, logs.events())
+    sampled = ev.MemorySampled(run="resnet18-finetune-0", memory=logs._memory(0, False, False))
+    known = [*begun, *[sampled] * 40_000]
+    logs.write(tmp_path, [*known, *logs.events()[len(begun) :]])
+    alive = iter([True, False]).__next__
+    host = SimpleNamespace(folder=tmp_path, earlier_events=len(known), problem="", is_alive=alive)
+    file = io.StringIO()
+    display = Display(Console(file=file, width=200), None)
+    tracemalloc.start()
+    try:
+        state = _follow(cast(ThreadHost, host), display, threading.Event())
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert state.end == "finished" and peak < 6e6, peak
+    assert "resnet18-finetune-0 · epoch 1/12" in file.getvalue() and "244 train" not in file.getvalue()
+
+
 @pytest.mark.parametrize(("name", "rate"), [("resnet18-finetune", "lr 0.01 · "), ("resnet18-probe", "")])
 def test_an_epoch_is_one_line(name: str, rate: str) -> None:
     strategy = named(name, presets())
@@ -129,7 +150,7 @@ def test_what_was_foretold_is_the_second_line() -> None:
         return [line.plain for line in lines(event, replay([event]))][1:]
 
     assert said() == said(decodes=True) == []
-    assert said("resnet18-finetune") == ["2 runs · at least 2 min · no earlier runs of mobilenetv3-extract"]
+    assert said("resnet18-finetune") == ["2 runs · at least 2 min · no comparable earlier runs of mobilenetv3-extract"]
     assert said("resnet18-finetune", "mobilenetv3-extract") == ["2 runs · about 4 min · based on earlier runs"]
     [line] = said("resnet18-finetune", "mobilenetv3-extract", decodes=True)
     assert line == "2 runs · about 4 min after decoding · based on earlier runs"

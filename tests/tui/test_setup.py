@@ -1166,7 +1166,7 @@ async def test_how_long_it_will_take_is_told_beside_the_start(
             await pilot.resize_terminal(*size)
             await until(pilot, lambda: "2 runs · at least " in text_of(app))
             start = " ".join(text_of(app).splitlines()[-2].split())
-            said = "Start 2 runs · at least 9 s · ctrl+r starts · no earlier runs of mobilenetv3-extract"
+            said = "Start 2 runs · at least 9 s · ctrl+r starts · no comparable earlier runs of mobilenetv3-extract"
             assert start == said or (size[0] < 100 and said.startswith(start.removesuffix("…")))
             assert "ctrl+r starts" in start  # also where not all of it has room
         later = known_costs.log(extracted, images=there, device=processor, data=data)

@@ -134,26 +134,28 @@ def _line(run: RunState, state: ExperimentState) -> str:
 def _object(
     state: ExperimentState, folder: Path, by: str, place: tuple[str, int] | None, left: Remaining | None
 ) -> dict[str, Any]:
+    """What it says of a run is named as in a comparison."""
     host, process = place or (None, None)
     return {
         "experiment": folder.name,
         "folder": str(folder.resolve()),
         "status": status(state),
-        "error": state.error or None,
+        "error": state.error,
         "writer": by or None,
         "process": process,
         "host": host,
-        "remaining_seconds": None if left is None or left.is_least else left.seconds,
+        "remaining_seconds": None if left is None else left.seconds,
+        "remaining_is_lower_bound": None if left is None else left.is_least,
         "runs": [
             {
                 "run": run.run,
-                "status": condition(run, state),
-                "epochs_done": len(run.epochs),
-                "epochs": run.strategy.epochs,
+                "state": condition(run, state),
+                "error": "" if run.failure is None else run.failure.message,
                 "stage": None if run.progress is None else run.progress.stage,
-                "best_val_accuracy": None if run.best is None else run.best.val.accuracy,
+                "epochs": len(run.epochs),
+                "epochs_planned": run.strategy.epochs,
+                "val_accuracy": None if run.best is None else run.best.val.accuracy,
                 "best_epoch": None if run.best is None else run.best.epoch,
-                "failure": None if run.failure is None else run.failure.message,
             }
             for run in state.runs
         ],

@@ -6,6 +6,7 @@ import sys
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext, suppress
+from itertools import islice
 from pathlib import Path
 from time import sleep
 
@@ -209,7 +210,20 @@ def lines(event: AnyEvent, state: ExperimentState) -> Iterator[Text]:
 def _follow(host: thread.ThreadHost, display: Display, ending: threading.Event) -> ExperimentState:
     """Shows every event from now on until the experiment is over, and returns its final state."""
     reader = event_reader(host.folder)
-    state, earlier, problem, said = ExperimentState(), host.earlier_events, "", False
+    state, left, problem, said = ExperimentState(), host.earlier_events, "", False
+
+    def told(*, alive: bool) -> Iterator[AnyEvent]:
+        # a network's disk may be away for a while; what was written is read later
+        with suppress(OSError) if alive else nullcontext():
+            yield from reader.stream()
+
+    def earlier(events: Iterator[AnyEvent]) -> Iterator[AnyEvent]:
+        """Those of other processes, which are not shown, and of which a day's are tens of megabytes."""
+        nonlocal left
+        for event in islice(events, left):
+            left -= 1
+            yield event
+
     while True:
         if ending.is_set() and not said:
             said = True
@@ -218,13 +232,9 @@ def _follow(host: thread.ThreadHost, display: Display, ending: threading.Event) 
         if host.problem != problem:
             problem = host.problem
             display.console.print(Text(_about_log(problem), "yellow"))
-        events: list[AnyEvent] = []
-        # a network's disk may be away for a while; what was written is read later
-        with suppress(OSError) if alive else nullcontext():
-            events = reader.read()
-        known, earlier = min(earlier, len(events)), max(0, earlier - len(events))
-        state = replay(events[:known], state)
-        for event in events[known:]:
+        events = told(alive=alive)
+        state = replay(earlier(events), state)
+        for event in events:
             state = replay([event], state)
             display.show(event, state)
         if not alive:

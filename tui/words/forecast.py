@@ -22,6 +22,8 @@ def how_long(forecast: Forecast, strategies: Sequence[str]) -> str:
 
 
 def on_what_ground(forecast: Forecast, strategies: Sequence[str]) -> str:
-    """Where that is from, or of which strategies it leaves out what they take: ``no earlier runs of x``."""
+    """Where that is from, or of which strategies it leaves out what they take: ``no comparable earlier runs of
+    x``: there may be some on another machine, with other settings, or that finished no epoch.
+    """
     unknown = [name for name in strategies if name not in forecast.seconds]
-    return f"no earlier runs of {listed(unknown, NAMED)}" if unknown else "based on earlier runs"
+    return f"no comparable earlier runs of {listed(unknown, NAMED)}" if unknown else "based on earlier runs"

@@ -199,7 +199,7 @@ def test_what_is_odd_in_the_rows_is_a_warning(root: Path) -> None:
         (("path,label", "images/1.jpg,a", "images/1.jpg,b"), "every image is listed with different labels: 1.jpg"),
         (("path,label", *FOUR[:2]), "only one class (cat)"),
         (("path,label", *FOUR[:3]), "class dog has 1 image"),
-        (("path,label", *FOUR, "../../etc/passwd,cat"), "line 6: ../../etc/passwd lies outside"),
+        (("path,label", *FOUR, "../../etc/passwd,cat"), "line 6: ../../etc/passwd does not exist, and lies outside"),
         (("path,label", *FOUR, "/etc/passwd,cat"), "line 6: /etc/passwd lies outside"),
         (("path,label", *FOUR, "..\\..\\secret.jpg,cat"), "lies outside"),
         (("path,label", *FOUR, ".,cat"), "lies outside"),

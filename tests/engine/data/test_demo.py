@@ -7,6 +7,7 @@ import platformdirs
 import pytest
 from PIL import Image
 
+import engine.cache
 from engine.data import demo
 from engine.data.dataset import Sample, summary
 from engine.data.demo import demo_folder
@@ -19,6 +20,7 @@ from engine.specs.spec import DataSource
 @pytest.fixture
 def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """The user's cache folder, elsewhere, and a demo set of few patients."""
+    monkeypatch.delenv("TL_TUI_CACHE")
     monkeypatch.setattr(platformdirs, "user_cache_path", lambda name: tmp_path / "cache" / name)
     monkeypatch.setattr(demo, "PATIENTS", {"train": 2, "both": 4, "val": 2})
     monkeypatch.setattr(demo, "VIEWS", 2)
@@ -53,6 +55,24 @@ def test_no_data_means_the_demo_set(cache: Path) -> None:
         assert (image.mode, image.size) == ("L", (SIDE, SIDE))
     with pytest.raises(DataError, match="no data was named"):
         discover(DataSource(images="/x"))
+
+
+def test_it_lies_in_the_cache_folder_that_was_set_and_is_no_part_of_the_cache(
+    cache: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("TL_TUI_CACHE", "elsewhere")
+    monkeypatch.chdir(tmp_path)
+    here = demo_folder()
+    assert here == tmp_path / "elsewhere" / "demo-v2" and not cache.exists()
+    drawn = contents(here)
+    name = "0" * 40
+    engine.cache.remember("decoded", name, "x", 10, lambda folder: (folder / "x").write_bytes(bytes(10)))
+    assert [(entry.key, entry.bytes) for entry in engine.cache.entries()] == [(name, 10)]
+    monkeypatch.setenv("TL_TUI_CACHE_GIB", str(15 / 2**30))  # one of ten bytes makes room for the next
+    engine.cache.remember("decoded", "1" * 40, "x", 10, lambda folder: (folder / "x").write_bytes(bytes(10)))
+    assert [entry.key for entry in engine.cache.entries()] == ["1" * 40]
+    assert engine.cache.clear() == (1, 10)
+    assert contents(here) == drawn
 
 
 def test_some_patients_are_in_both_parts_unless_the_split_is_grouped(cache: Path) -> None:

@@ -395,6 +395,7 @@ def test_images_that_are_in_two_parts_are_counted(image_folder: Callable[..., Pa
     tested = replace(images, val=NO_IMAGES, test=images.val)
     assert tested.copies(folded=False) == (0, 2)
     assert images.conflicts(folded=True) == tested.conflicts(folded=True) == (0, 0), "the same class"
+    assert images.conflicting_pairs() == 0
 
 
 def test_images_that_are_in_two_classes_are_counted(image_folder: Callable[..., Path]) -> None:
@@ -411,6 +412,7 @@ def test_images_that_are_in_two_classes_are_counted(image_folder: Callable[..., 
     images, _ = prepared(discover(DataSource(str(folder))))
     assert images.conflicts(folded=False) == (3, 0)
     assert images.conflicts(folded=True) == (3 + 3, 0)
+    assert images.conflicting_pairs() == 3, "as in the report on the data: each copy against the first"
     tested = replace(images, val=NO_IMAGES, test=images.val)
     assert tested.conflicts(folded=False) == (0, 3)
     alone = replace(images, val=NO_IMAGES)

@@ -68,7 +68,19 @@ def test_a_path_that_leads_out_of_the_folder_is_refused(root: Path, path: str) -
     said = refusal(root, *ROWS, f"{path},cat")
     assert "line 6" in said
     assert "lies outside" in said
-    assert "--images DIR" in said, "and how to ask for it"
+    is_there = os.path.lexists(os.path.normpath(root / path.replace("\\", "/")))
+    assert ("'images in' in Setup, --images DIR" in said) == is_there, "and how to ask for it"
+    assert ("does not exist" in said) != is_there
+
+
+def test_what_does_not_exist_outside_is_not_to_be_asked_for(root: Path) -> None:
+    said = refusal(root, *ROWS, f"{root.parent}/nope/x.jpg,cat")
+    assert said.endswith(
+        f"line 6: {root.parent}/nope/x.jpg does not exist, and lies outside {root}, the folder of images"
+    )
+    (root.parent / "nope").mkdir()
+    (root.parent / "nope" / "x.jpg").touch()
+    assert "name the folder that holds them all" in refusal(root, *ROWS, f"{root.parent}/nope/x.jpg,cat")
 
 
 def test_whoever_asks_for_a_larger_folder_gets_it(root: Path) -> None:

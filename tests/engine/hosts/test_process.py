@@ -81,6 +81,17 @@ def test_python_has_nothing_to_warn_of_where_a_process_outlives_the_one_that_sta
     wait_for(lambda: read_state(folder).end == "finished")
 
 
+def test_a_cache_that_is_named_from_here_is_the_same_in_a_process_of_its_own(
+    image_folder: Callable[..., Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = thread.create(small_experiment("mobilenetv3-extract", data=image_folder()), tmp_path / "runs")
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("TL_TUI_CACHE", "kept")
+    process.detach(folder)
+    wait_for(lambda: read_state(folder).end == "finished")
+    assert (tmp_path / "kept").is_dir() and not Path("/kept").exists()
+
+
 ASKED = """
 import os, signal, sys
 from engine.hosts import process, thread

@@ -26,6 +26,7 @@ from engine.logs.writer_lock import is_being_written, writing_process
 from engine.running.controls import Controls
 from engine.specs.presets import presets
 from engine.specs.spec import default_experiment
+from engine.states.replay import replay
 from engine.states.state import ExperimentState
 
 MEMORY = ev.Memory(rss=1, peak_rss=2, allocated=3)
@@ -312,6 +313,26 @@ def test_a_skip_of_another_run_does_not_end_this_one_nor_a_pause(tmp_path: Path)
     assert [(one.action, one.run) for one in event_reader(tmp_path).read() if isinstance(one, ev.CommandApplied)] == [
         (action, "run") for action in ("skip", "pause", "resume", "skip")
     ]
+
+
+def test_a_pause_outlasts_a_skip_but_lets_the_skipped_run_end(tmp_path: Path) -> None:
+    orders = deque[ev.Action](["pause", "skip"])
+    with EventLog(tmp_path) as log:
+        controls = Controls(tmp_path, log, Meters(), orders, ExperimentState(), [].append)
+        assert controls.obey("first") == "skip"
+        assert controls.obey("first") is None, "it saves what it has learnt"
+        threading.Timer(0.3, orders.append, ["resume"]).start()
+        began = time.monotonic()
+        assert controls.obey("second") is None
+        assert time.monotonic() - began >= 0.3
+        orders.extend(["pause", "skip"])
+        assert controls.obey("second") == "skip"
+        orders.append("suspend")
+        assert (controls.obey("second"), controls.obey("second")) == ("suspend", None)
+    state = replay(event_reader(tmp_path).read())
+    assert state.paused
+    with EventLog(tmp_path) as log:
+        assert Controls(tmp_path, log, Meters(), deque(["stop"]), state, [].append).obey("third") == "stop"
 
 
 def test_who_knows_the_new_writer_is_heard_by_it_however_long_it_reads(

@@ -241,3 +241,31 @@ def test_of_waiting_runs_what_was_foretold_counts_until_one_of_their_strategy_ha
     assert left("RunStarted", 1) == Remaining(pytest.approx(30), is_least=True)  # nothing is known of the other one
     assert left("EpochFinished", 7) == Remaining(pytest.approx(5 * 3.2 + 2 * tuned + 30), is_least=False)
     assert left("RunFinished", 2) == Remaining(pytest.approx(2 * (tuned + extracted)), is_least=False)
+
+
+def test_what_is_resumed_takes_what_its_epochs_took_and_at_least_nothing_is_not_said() -> None:
+    events = logs.events()
+    started = events[0]
+    assert isinstance(started, ev.ExperimentStarted)
+    foretold = msgspec.structs.replace(started, forecast=ev.Forecast({"mobilenetv3-extract": 0.3}))
+    on = ev.ExperimentResumed(host="h", pid=1, device=started.device, versions={})
+
+    def left(kind: str, number: int, first: ev.ExperimentStarted = foretold) -> Remaining | None:
+        return remaining_of_all(replay([first, *logs.until(kind, number, events)[1:], on]), logs.TRAIN, logs.VAL)
+
+    assert left("RunStarted", 1) is None, "the run that trains first has its first epoch to do"
+    assert left("EpochFinished", 7) == Remaining(pytest.approx(5 * 3.2 + 0.3), is_least=False)
+    longer = msgspec.structs.replace(started, forecast=ev.Forecast({"mobilenetv3-extract": 30.0}))
+    assert left("RunStarted", 1, longer) == Remaining(pytest.approx(30), is_least=True)
+
+
+def test_a_run_that_a_person_ended_tells_what_the_others_of_its_strategy_take() -> None:
+    three = logs.events(spec.changed(logs.two_strategies(), seeds=[0, 1, 2]))
+    skipped = ev.RunFinished(
+        run="resnet18-finetune-0", end="skipped", seconds=9.0, memory=logs._memory(0, False, False)
+    )
+    state = replay([*logs.until("EpochFinished", 2, three), skipped])
+    whole = Remaining(pytest.approx(2 * 12 * 3.2, rel=0.01), is_least=True)
+    assert remaining_of_all(state, logs.TRAIN, logs.VAL) == whole
+    begins = ev.StageChanged(run="resnet18-finetune-1", stage="weights", elapsed=99.0)
+    assert remaining_of_all(replay([begins], state), logs.TRAIN, logs.VAL) == whole, "nor is that lost as it begins"

@@ -28,6 +28,7 @@ from tests.engine.known_costs import (
 
 TUNED = Strategy("tuned", epochs=4)
 EXTRACTED = Strategy("extracted", trains="head", epochs=10)
+EXTRACTED_TOO = replace(EXTRACTED, name="twin")
 WARM = Strategy("warm", head="probe", epochs=4)
 ONCE = FIXED + DATA.test * VALIDATING
 """Seconds of a run beside its epochs and features."""
@@ -93,7 +94,7 @@ def test_random_views_are_counted() -> None:
 
 
 def test_what_a_run_found_in_the_cache_is_not_its_fixed_cost() -> None:
-    [second, first] = costs(log(EXTRACTED, replace(EXTRACTED, name="twin")))
+    [second, first] = costs(log(EXTRACTED, EXTRACTED_TOO))
     assert second.fixed == pytest.approx(first.fixed) == pytest.approx(FIXED)
     assert second.features == pytest.approx(FEATURES)
 
@@ -172,13 +173,90 @@ def test_far_more_or_far_fewer_images_tell_nothing() -> None:
         assert bool(seconds(known, TUNED, images=DATA._replace(train=train))) == is_known
 
 
-def test_what_was_held_up_or_did_not_finish_tells_nothing() -> None:
+def held_up(events: list[AnyEvent], at: int, *commands: AnyEvent, seconds: float = 500.0) -> list[AnyEvent]:
+    """The same, but before the event ``at`` the commands come, with as many seconds between each two of them."""
+    begin = events[at - 1].elapsed
+    between = [replace(one, elapsed=begin + seconds * number) for number, one in enumerate(commands)]
+    lost = seconds * (len(commands) - 1)
+    return [*events[:at], *between, *(replace(one, elapsed=one.elapsed + lost) for one in events[at:])]
+
+
+def told(action: ev.Action, run: str) -> ev.CommandApplied:
+    return ev.CommandApplied(action=action, run=run)
+
+
+def at(events: list[AnyEvent], kind: type[AnyEvent], number: int = 1) -> int:
+    """The place of the so manieth event of this kind."""
+    return [place for place, event in enumerate(events) if isinstance(event, kind)][number - 1]
+
+
+@pytest.mark.parametrize("strategy", [TUNED, EXTRACTED, WARM], ids=lambda one: str(one.name))
+def test_a_pause_is_no_part_of_what_a_run_took(strategy: Strategy) -> None:
+    events, name = log(strategy, fetched=(("downloading from x", 30.0),)), f"{strategy.name}-0"
+    [undisturbed] = costs(events)
+    for place in range(3, len(events) - 1):  # wherever it is paused, also while its weights are fetched
+        [cost] = costs(held_up(events, place, told("pause", name), told("resume", name)))
+        for field in ("fixed", "features", "solving", "training", "validating"):
+            assert getattr(cost, field) == pytest.approx(getattr(undisturbed, field)), (place, field)
+    # paused while the images were decoded, which is no part of the run
+    assert costs(held_up(events, 1, told("pause", name), told("resume", name))) == [undisturbed]
+
+
+def test_a_run_whose_turn_came_while_all_was_paused_tells_what_it_took() -> None:
+    events = log(TUNED, seeds=(0, 1))
+    first, second = (f"tuned-{seed}" for seed in (0, 1))
+    [cost, _] = costs(events)
+    skipped = at(events, ev.EpochFinished, 3)  # of four epochs it had done three when it was paused and then skipped
+    begins = at(events, ev.RunFinished)
+    ended = replace(events[begins], end="skipped")
+    events = [
+        *held_up(events[: skipped + 1], skipped + 1, told("pause", first), told("skip", first)),
+        *[replace(one, elapsed=one.elapsed + 500.0) for one in (ended, *events[begins + 1 :])],
+    ]
+    turn = at(
+        events, ev.StageChanged, [one.run for one in events if isinstance(one, ev.StageChanged)].index(second) + 1
+    )
+    events = held_up(events, turn + 1, ev.MemorySampled(run=second, memory=NOTHING), told("resume", second))
+    [waited, ended_early] = costs(events)
+    assert waited.fixed == pytest.approx(cost.fixed)
+    assert (ended_early.training, ended_early.validating) == pytest.approx((cost.training, cost.validating), rel=0.01)
+
+
+def test_a_run_that_a_person_ended_tells_what_its_epochs_took() -> None:
+    events, name = log(TUNED), "tuned-0"
+    [whole] = costs(events)
+    last, over = at(events, ev.EpochFinished, 2), at(events, ev.RunFinished)
+    for action, end in (("skip", "skipped"), ("stop", "stopped")):
+        finished = replace(events[over], end=end)
+        [cost] = costs(
+            [
+                *events[: last + 1],
+                replace(told(action, name), elapsed=events[last].elapsed + 40.0),  # within the third epoch, it is lost
+                replace(events[over - 1], elapsed=events[last].elapsed + 40.0),
+                replace(finished, elapsed=events[last].elapsed + 40.0 + DATA.test * VALIDATING + FIXED / 2),
+            ]
+        )
+        assert cost.fixed == pytest.approx(whole.fixed, abs=SAVING)
+        assert (cost.training, cost.validating) == pytest.approx((whole.training, whole.validating), rel=0.02)
+        before_its_first = [one for one in events[:last] if not isinstance(one, ev.EpochFinished)]
+        assert not costs([*before_its_first, told(action, name), finished])
+
+
+def test_of_a_resumed_experiment_the_runs_of_one_process_each_tell() -> None:
+    events = log(TUNED, EXTRACTED, EXTRACTED_TOO)
+    on = ev.ExperimentResumed(host="", pid=1, device=CARD, versions={})
+    assert len(costs(events)) == 3
+    between = at(events, ev.RunFinished) + 1
+    [third, second, first] = costs([*events[:between], on, *events[between:]])
+    assert [one.device for one in (first, second, third)] == [CPU, CARD, CARD]
+    within = at(events, ev.EpochFinished, TUNED.epochs + 3)
+    assert [one.strategy.name for one in costs([*events[:within], on, *events[within:]])] == ["twin", "tuned"]
+
+
+def test_what_did_not_end_or_does_not_say_what_it_took_tells_nothing() -> None:
     events = log(TUNED)
     assert costs(events)
-    for between in (ev.CommandApplied(action="pause"), ev.ExperimentResumed(host="", pid=1, device=CPU, versions={})):
-        assert not costs([*events[:4], between, *events[4:]])
-    stopped = [replace(one, end="stopped") if isinstance(one, ev.RunFinished) else one for one in events]
-    assert not costs(stopped)
+    assert not costs(events[: at(events, ev.RunFinished)])
     older = [replace(one, run_seconds=0.0) if isinstance(one, ev.EpochFinished) else one for one in events]
     assert not costs(older)  # which do not tell what came before the epochs
     assert not costs([]) and not costs(events[1:])

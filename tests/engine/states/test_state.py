@@ -192,7 +192,8 @@ def test_failure_pause_and_end() -> None:
     paused = replay([ev.CommandApplied(action="pause")], failed)
     assert paused.paused
     assert not replay([ev.CommandApplied(action="resume")], paused).paused
-    assert not replay([ev.CommandApplied(action="skip")], paused).paused
+    assert replay([ev.CommandApplied(action="skip")], paused).paused
+    assert not replay([ev.CommandApplied(action="stop")], paused).paused
     over = replay([ev.ExperimentFinished(end="stopped")], paused)
     assert (over.end, over.paused) == ("stopped", False)
     assert [run.status for run in over.runs] == ["failed", "waiting"]
