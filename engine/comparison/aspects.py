@@ -28,7 +28,6 @@ from engine.comparison.columns import Column, are_probes, best, comparable, is_s
 from engine.comparison.measured_parts import PART_WORDS, MeasuredPart
 from engine.comparison.rows import Comparison, Row, of_part
 from engine.comparison.score_names import SCORES, Better, Score
-from engine.comparison.strategy_means import is_whole
 from engine.data.leaks import is_far_above
 from engine.logs.events import Leak
 from engine.units import (
@@ -171,10 +170,8 @@ def _cost(shown: Sequence[Column]) -> Section:
         ("peak CUDA reserved", lambda row: row.peak_reserved_bytes),
         ("peak of the whole GPU", lambda row: row.peak_device_bytes),
     ]
-    whole = all(is_whole(row) for column in shown for row in with_result(column.rows))
-    total: Better | None = "lower" if whole else None
     lines = [
-        _number("total time", shown, lambda row: row.seconds_total, duration, total),
+        _number("total time", shown, lambda row: row.seconds_total, duration, "lower"),
         *_told(
             [
                 _number(
@@ -185,8 +182,8 @@ def _cost(shown: Sequence[Column]) -> Section:
         _number("time per epoch", shown, lambda row: row.seconds_per_epoch, duration, "lower"),
         *_told([_words("to 95 % of best other", shown, to_target)]),
         _number("training speed", shown, lambda row: row.images_per_second, speed, "higher"),
-        _number("CPU time", shown, lambda row: row.cpu_seconds, duration, total),
-        *_told([_number("GPU energy", shown, lambda row: row.joules, energy, total)]),
+        _number("CPU time", shown, lambda row: row.cpu_seconds, duration, "lower"),
+        *_told([_number("GPU energy", shown, lambda row: row.joules, energy, "lower")]),
         # no best one: it holds what the process needed before the run
         *_told([_number("peak process RSS", shown, lambda row: row.peak_rss_bytes, size, None)]),
         *_told([_number(title, shown, value, size, "lower") for title, value in memory]),

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from engine.comparison.columns import Column, columns, no_seed_moves, scored
 from engine.comparison.measured_parts import PART_WORDS, MeasuredPart
 from engine.comparison.rows import Comparison
-from engine.comparison.strategy_means import interval, is_whole
+from engine.comparison.strategy_means import interval
 from engine.data.findings import UNEVEN
 from engine.data.leaks import leak_sentences
 from engine.models.origin import RANDOM
@@ -40,12 +40,6 @@ def caveats(comparison: Comparison, part: MeasuredPart) -> tuple[str, ...]:
         are_to_come = any(row.state in ("waiting", "running", "paused") for row in comparison.runs)
         so_far = " so far" if are_to_come else ""
         said.append(f"{len(done)} of {len(comparison.runs)} runs have a result{so_far}.")
-    short = {row.state for row in done if not is_whole(row)}
-    if short:
-        is_going_on = not short.isdisjoint(("running", "paused"))
-        said.append(
-            f"Not every run {'has finished all its epochs yet' if is_going_on else 'trained for all its epochs'}."
-        )
     if part == "val" and any(row.epochs > 1 for row in done):
         said.append(
             "The best epoch was chosen on these same images, so accuracy is optimistic; "

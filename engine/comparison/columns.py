@@ -67,12 +67,14 @@ def best(numbers: Sequence[float | None], text: Callable[[float], str], better: 
 
 
 def comparable(comparison: Comparison, shown: Sequence[Column]) -> bool:
-    """Whether one number can be better than another: on the same data, and of strategies that have a result of the
-    same seeds and folds: else the best mean may come from easier ones.
+    """Whether one number can be better than another: on the same data, of runs that trained all their epochs, and of
+    strategies that have a result of the same seeds and folds: else the best mean may come from easier ones.
     """
+    if comparison.data_differs or any(row.is_cut_short for column in shown for row in column.rows):
+        return False
     results = [{(row.seed, row.fold) for row in column.rows if row.has_result} for column in shown]
     are_runs = len({column.title for column in shown}) < len(shown)
-    return not comparison.data_differs and (are_runs or len({frozenset(some) for some in results if some}) < 2)
+    return are_runs or len({frozenset(some) for some in results if some}) < 2
 
 
 def columns(comparison: Comparison, *, single_runs: bool = False) -> tuple[Column, ...]:

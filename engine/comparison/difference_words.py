@@ -29,19 +29,9 @@ def sentence(pair: PairedDifference, pairs: int, shared: str = "", *, seeds_matt
     ``pairs``: how many differences were looked at together. ``shared``: what runs the two have in common where either
     has others too, ``seeds`` or ``seeds and folds``. ``seeds_matter``: whether more seeds could tell more.
     """
-    first, second = pair.strategies
     if pair.difference < 0:  # over the seeds both have, it can be the other way round
         return sentence(turned(pair), pairs, shared, seeds_matter=seeds_matter)
-    one, other = (percent(accuracy) for accuracy in pair.accuracies)
-    both = f" over the {shared} both have" if shared else ""
-    where = f"on the same {same_images(pair)}"
-    low, high = (round(100 * bound, 1) + 0.0 for bound in (pair.low, pair.high))  # never -0.0
-    interval = f"(95 % interval {low:+.1f} to {high:+.1f} points, {_runs(pair)})"
-    if pair.difference == 0:
-        numbers = f"{first} and {second} are equally accurate, {one}{both}, {where} {interval}"
-    else:
-        size = f"{points_of(pair.difference)} more accurate than {second}"
-        numbers = f"{first} is {size} {where}, {one} against {other}{both} {interval}"
+    numbers = in_numbers(pair, shared)
     if pair.discordant == (0, 0):
         return f"{numbers}: too close to call on this data, as both are right on the same images."
     if not pair.different:
@@ -53,6 +43,24 @@ def sentence(pair: PairedDifference, pairs: int, shared: str = "", *, seeds_matt
             f"several seeds would confirm it."
         )
     return f"{numbers}: more than chance explains on these images{' and these seeds' if seeds_matter else ''}."
+
+
+def in_numbers(pair: PairedDifference, shared: str = "") -> str:
+    """By how much the one is more accurate that is, with the interval, and nothing of what that shows. ``shared`` as of
+    :func:`sentence`.
+    """
+    if pair.difference < 0:
+        return in_numbers(turned(pair), shared)
+    first, second = pair.strategies
+    one, other = (percent(accuracy) for accuracy in pair.accuracies)
+    both = f" over the {shared} both have" if shared else ""
+    where = f"on the same {same_images(pair)}"
+    low, high = (round(100 * bound, 1) + 0.0 for bound in (pair.low, pair.high))  # never -0.0
+    interval = f"(95 % interval {low:+.1f} to {high:+.1f} points, {_runs(pair)})"
+    if pair.difference == 0:
+        return f"{first} and {second} are equally accurate, {one}{both}, {where} {interval}"
+    size = f"{points_of(pair.difference)} more accurate than {second}"
+    return f"{first} is {size} {where}, {one} against {other}{both} {interval}"
 
 
 def same_images(pair: PairedDifference) -> str:

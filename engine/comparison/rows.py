@@ -108,6 +108,13 @@ class Row(Struct, frozen=True, kw_only=True):
         return self.best_epoch is not None
 
     @property
+    def is_cut_short(self) -> bool:
+        """Whether it has a result, but of fewer epochs than were planned: because a person skipped or stopped it, it
+        failed, whoever ran it is gone, or it still goes on. What it reached tells nothing of its strategy.
+        """
+        return self.has_result and self.epochs < self.epochs_planned
+
+    @property
     def is_probe(self) -> bool:
         """Whether its last layer was solved for, as :attr:`engine.specs.strategy.Strategy.is_probe`."""
         return self.optimizer == LBFGS.__name__

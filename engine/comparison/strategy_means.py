@@ -8,6 +8,7 @@ from statistics import mean
 from msgspec import Struct
 
 from engine.comparison.accuracy_interval import accuracy_interval
+from engine.comparison.cells import from_to
 from engine.comparison.columns import columns, no_seed_moves
 from engine.comparison.measured_parts import MeasuredPart
 from engine.comparison.rows import RSS, Comparison, Row, of_part, part_compared
@@ -16,6 +17,7 @@ from engine.comparison.rows import RSS, Comparison, Row, of_part, part_compared
 class StrategyMeans(Struct, frozen=True):
     """A strategy's means over its runs; what is not known is None.
 
+    ``cut_short``: where runs trained fewer epochs than were planned, how many, ``1 of 5 epochs``; else empty.
     ``accuracy``: the mean of ``accuracies`` on the ``part`` that counts; ``low`` to ``high`` its 95 % interval. They
     are of one run where no seed moves the strategy. ``balanced``: mean balanced accuracy on that part.
     ``loss``: mean cross-entropy on that part. ``gap``: training accuracy less validation accuracy. ``overfits``: the
@@ -29,6 +31,7 @@ class StrategyMeans(Struct, frozen=True):
     """
 
     strategy: str
+    cut_short: str
     accuracy: float
     accuracies: tuple[float, ...]
     low: float
@@ -100,6 +103,12 @@ def strategy_means(comparison: Comparison) -> list[StrategyMeans]:
     return sorted((result for result in results if result), key=lambda result: -result.accuracy)
 
 
+def judged(results: Sequence[StrategyMeans]) -> Sequence[StrategyMeans]:
+    """Of the strategies with a result those that are compared: where two or more trained all their epochs, these."""
+    whole = [one for one in results if not one.cut_short]
+    return whole if len(whole) > 1 else results
+
+
 def shared_losses(comparison: Comparison, one: str, other: str) -> tuple[float, float] | None:
     """The mean cross-entropies of two strategies over the seeds and folds both have a result of, over all where
     they have none in common; None where one is not known.
@@ -114,14 +123,9 @@ def shared_losses(comparison: Comparison, one: str, other: str) -> tuple[float, 
     return None if first is None or second is None else (first, second)
 
 
-def is_whole(row: Row) -> bool:
-    """Whether a run trained all its epochs; what another took in all tells nothing of its strategy."""
-    return row.epochs >= row.epochs_planned
-
-
 def _took_all(row: Row) -> bool:
     """Whether the seconds of a run are those of all that it does: of one without an end they are its epochs' alone."""
-    return is_whole(row) and row.state in ("finished", "stopped", "skipped")
+    return not row.is_cut_short and row.state in ("finished", "stopped", "skipped")
 
 
 def separable(one: StrategyMeans, other: StrategyMeans) -> bool:
@@ -148,6 +152,7 @@ def _measured(rows: Sequence[Row], comparison: Comparison) -> StrategyMeans | No
     seconds = _cost(_mean([row.seconds_total for row in done]))
     return StrategyMeans(
         strategy=done[0].strategy,
+        cut_short=_cut_short(done),
         accuracy=accuracy,
         accuracies=tuple(accuracies),
         low=low,
@@ -165,6 +170,16 @@ def _measured(rows: Sequence[Row], comparison: Comparison) -> StrategyMeans | No
         multiply_adds=_cost(max(_known(row.multiply_adds for row in done), default=None)),
         features_of=done[0].backbone if done[0].trains == "head" else "",
     )
+
+
+def _cut_short(done: Sequence[Row]) -> str:
+    """``1 of 5 epochs``, ``1 to 3 of 5 epochs in 2 of 4 runs``; empty where all trained all their epochs."""
+    short = [row for row in done if row.is_cut_short]
+    if not short:
+        return ""
+    trained = from_to(sorted(row.epochs for row in short))
+    of = f" in {len(short)} of {len(done)} runs" if len(done) > 1 else ""
+    return f"{trained} of {max(row.epochs_planned for row in short)} epochs{of}"
 
 
 def _known(values: Iterable[float | None]) -> list[float]:

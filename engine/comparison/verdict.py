@@ -10,10 +10,18 @@ from msgspec import Struct
 from engine.comparison.caveats import caveats, unevenness
 from engine.comparison.columns import columns, no_seed_moves
 from engine.comparison.difference import PairedDifference
-from engine.comparison.difference_words import oriented, points_of, reads_as_one, sentence
+from engine.comparison.difference_words import in_numbers, oriented, points_of, reads_as_one, sentence
 from engine.comparison.measured_parts import PART_WORDS
 from engine.comparison.rows import Comparison
-from engine.comparison.strategy_means import StrategyMeans, images, part, separable, shared_losses, strategy_means
+from engine.comparison.strategy_means import (
+    StrategyMeans,
+    images,
+    judged,
+    part,
+    separable,
+    shared_losses,
+    strategy_means,
+)
 from engine.text import counted, joined
 from engine.units import percent
 
@@ -59,18 +67,22 @@ def verdict(comparison: Comparison) -> str:
     """Which of the two most accurate strategies is the better, whether this data can show it, the cost, and caveats.
 
     On the same images where their predictions are known; else, as while they still train, by the interval of each.
+    Strategies of which runs were cut short are judged neither better nor worse, only told in numbers.
     """
     if comparison.data_differs:
         return f"No verdict: {comparison.data_differs}."
     results = strategy_means(comparison)
     if not results:
         return f"No run has a result: {comparison.error}" if comparison.error else "No run has a result yet."
-    first, *rest = results
+    compared = judged(results)
+    first, *rest = compared
     if not rest:
         return " ".join([_alone(first, comparison), *caveats(comparison, part(comparison))])
     second = rest[0]
     pair = oriented(comparison.pairs, first.strategy, second.strategy)
-    if pair is None:
+    if any(one.cut_short for one in compared):
+        said = _cut_short(compared, comparison)
+    elif pair is None:
         said = _by_intervals(first, second, comparison)
     else:
         said = sentence(
@@ -80,19 +92,31 @@ def verdict(comparison: Comparison) -> str:
         said,
         _by_classes(first, second, comparison),
         _cost(first, second),
-        _others(results, comparison),
+        _others(compared, comparison),
+        _not_judged([one for one in results if one not in compared]),
         *caveats(comparison, part(comparison)),
     )
     return " ".join(filter(None, parts))
 
 
 def choices(comparison: Comparison) -> tuple[Choice, ...]:
-    """For each strategy with a result, what speaks for it against the others and what does not."""
+    """For each strategy with a result, what speaks for it against the others and what does not; only those count that
+    trained all their epochs.
+    """
     results = strategy_means(comparison)
     if len(results) < 2 or comparison.data_differs:
         return ()
-    is_uneven = bool(_uneven(results, comparison))
-    return tuple(Choice(one.strategy, _choice(one, results, comparison, is_uneven=is_uneven)) for one in results)
+    whole = [one for one in results if not one.cut_short]
+    is_uneven = bool(_uneven(whole, comparison))
+
+    def sentence_of(one: StrategyMeans) -> str:
+        if one.cut_short:
+            return f"Not judged: it trained {one.cut_short}."
+        if len(whole) < 2:
+            return "Not judged: no other strategy trained all its epochs."
+        return _choice(one, whole, comparison, is_uneven=is_uneven)
+
+    return tuple(Choice(one.strategy, sentence_of(one)) for one in results)
 
 
 def _uneven(results: Sequence[StrategyMeans], comparison: Comparison) -> str:
@@ -136,9 +160,9 @@ def _alone(only: StrategyMeans, comparison: Comparison) -> str:
     else:
         spread = f"{percent(min(only.accuracies))} to {percent(max(only.accuracies))} in {len(only.accuracies)} runs"
         how_sure = f"{spread}; with this many images an accuracy is known to {_margin(only)}"
+    reached = percent(only.accuracy) + (f" after {only.cut_short}" if only.cut_short else "")
     return (
-        f"{only.strategy} reaches {percent(only.accuracy)} on {_images(comparison)} ({how_sure}); there is nothing to "
-        "compare it with."
+        f"{only.strategy} reaches {reached} on {_images(comparison)} ({how_sure}); there is nothing to compare it with."
     )
 
 
@@ -148,10 +172,7 @@ def _margin(*some: StrategyMeans) -> str:
 
 def _by_intervals(first: StrategyMeans, second: StrategyMeans, comparison: Comparison) -> str:
     """What can be said where their predictions cannot be paired."""
-    numbers = (
-        f"{first.strategy} reaches {percent(first.accuracy)} and {second.strategy} {percent(second.accuracy)} "
-        f"on {_images(comparison)}"
-    )
+    numbers = _apart(first, second, comparison)
     how = f"judged by their separate intervals, {_why_unpaired(first.strategy, second.strategy, comparison)}"
     if separable(first, second):
         return (
@@ -161,6 +182,23 @@ def _by_intervals(first: StrategyMeans, second: StrategyMeans, comparison: Compa
         f"{numbers}: too close to call on this data, since with this many images an accuracy is known only to "
         f"{_margin(first, second)} ({how})."
     )
+
+
+def _apart(first: StrategyMeans, second: StrategyMeans, comparison: Comparison) -> str:
+    return (
+        f"{first.strategy} reaches {percent(first.accuracy)} and {second.strategy} {percent(second.accuracy)} "
+        f"on {_images(comparison)}"
+    )
+
+
+def _cut_short(results: Sequence[StrategyMeans], comparison: Comparison) -> str:
+    """Which strategies did not train all their epochs, and how far apart the two most accurate ones are."""
+    first, second, *_ = results
+    trained = joined([f"{one.strategy} trained {one.cut_short}" for one in results if one.cut_short], "and")
+    pair = oriented(comparison.pairs, first.strategy, second.strategy)
+    numbers = _apart(first, second, comparison) if pair is None else in_numbers(pair, _shared(pair, comparison))
+    goes_on = any(row.is_cut_short and row.state in ("waiting", "running", "paused") for row in comparison.runs)
+    return f"No verdict{' yet' if goes_on else ''}: {trained}. {numbers}."
 
 
 def _why_unpaired(first: str, second: str, comparison: Comparison) -> str:
@@ -181,7 +219,7 @@ def _others(results: Sequence[StrategyMeans], comparison: Comparison) -> str:
     can be over the runs both have, where it has others too.
     """
     first, _, *others = results
-    if not others:
+    if not others or any(one.cut_short for one in results):
         return ""
     told = [other.strategy for other in others if _is_better(first, other, comparison)]
     better = [other.strategy for other in others if _is_better(other, first, comparison)]
@@ -199,6 +237,10 @@ def _others(results: Sequence[StrategyMeans], comparison: Comparison) -> str:
     return " ".join(said)
 
 
+def _not_judged(left_out: Sequence[StrategyMeans]) -> str:
+    return " ".join(f"{one.strategy} is not judged: it trained {one.cut_short}." for one in left_out)
+
+
 def _choice(mine: StrategyMeans, results: Sequence[StrategyMeans], comparison: Comparison, *, is_uneven: bool) -> str:
     others = [result for result in results if result is not mine]
     reasons, compared = _more_accurate(mine, others, comparison), ["accuracy"]
@@ -210,8 +252,6 @@ def _choice(mine: StrategyMeans, results: Sequence[StrategyMeans], comparison: C
             compared.append(cost.name)
             if not (cost.name == "memory" and _shares_features(mine, others)):
                 reasons += _cheaper(mine, others, cost)
-        elif cost is TIME and mine.total_seconds is not None:  # the others take at least what they took so far
-            reasons += _cheaper(mine, others, cost._replace(of=lambda result: result.seconds_so_far), "at most ")
     if all(result.loss is not None for result in results):
         compared.append("log loss")
         reasons += _surer(mine, others, comparison)
@@ -257,13 +297,13 @@ def _lead(one: StrategyMeans, other: StrategyMeans, comparison: Comparison) -> f
     return one.accuracy - other.accuracy if pair is None else pair.difference
 
 
-def _cheaper(mine: StrategyMeans, others: Sequence[StrategyMeans], cost: CostKind, at_most: str = "") -> list[str]:
+def _cheaper(mine: StrategyMeans, others: Sequence[StrategyMeans], cost: CostKind) -> list[str]:
     """The reason, if I cost noticeably less than the cheapest of the others."""
     own, known = cost.of(mine), [number for other in others if (number := cost.of(other)) is not None]
     if own is None or len(known) < len(others) or not _is_less(own, cheapest := min(known), cost):
         return []
     of_whom = " of the next best" if len(others) > 1 else ""
-    return [f"{cost.when} ({at_most}{_share(own / cheapest)} of the {cost.unit}{of_whom})"]
+    return [f"{cost.when} ({_share(own / cheapest)} of the {cost.unit}{of_whom})"]
 
 
 def _is_less(one: float, other: float, cost: CostKind) -> bool:

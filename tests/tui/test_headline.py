@@ -162,3 +162,48 @@ def test_a_name_has_its_strategy_s_colour_and_its_side_of_zero_too(bare: Compari
     right = next(span for span in drawn.spans if "┤" in drawn.plain[span.start : span.end])
     left = next(span for span in drawn.spans if "├" in drawn.plain[span.start : span.end])
     assert rgb(GREEN) in str(right.style) and rgb(BLUE) in str(left.style)
+
+
+@pytest.mark.parametrize("state", ["skipped", "stopped", "failed", "interrupted"])
+def test_who_was_cut_short_is_named_and_beats_nobody(bare: Comparison, state: str) -> None:
+    found = two(bare, pair(-0.384, -0.47, -0.29, different=True))
+    assert "beats" in said(found, 78).plain
+    cut = {"epochs": 1, "epochs_planned": 5, "state": state}
+    behind = replace(found, runs=(found.runs[0], replace(found.runs[1], **cut)))
+    ahead = replace(found, runs=(replace(found.runs[0], **cut), found.runs[1]))
+    failed = " · 1 run failed" if state == "failed" else ""
+    room = 78 + len(failed)
+    assert said(behind, room).plain == f"No verdict: {EXTRACT} trained 1 of 5 epochs, 38.4 points behind{failed}"
+    assert said(ahead, room).plain == f"No verdict: {FINE} trained 1 of 5 epochs, 38.4 points ahead{failed}"
+    assert said(behind, 58 + len(failed)).plain == f"No verdict: {EXTRACT} trained 1 of 5 epochs{failed}"
+    unpaired = replace(behind, pairs=(), runs=(behind.runs[0], replace(behind.runs[1], val_accuracy_high=0.5)))
+    assert said(unpaired, room).plain.startswith(f"No verdict: {EXTRACT} trained 1 of 5 epochs, 5.0 points behind")
+    assert picture(behind, 78) is None and picture(ahead, 78) is None and picture(found, 78) is not None
+
+
+def test_while_it_trains_nobody_is_beaten_either(bare: Comparison) -> None:
+    found = two(bare, pair(-0.05, -0.08, -0.02, different=True))
+    running = replace(found.runs[1], epochs=1, epochs_planned=12, state="running")
+    line = said(replace(found, runs=(found.runs[0], running)), 78)
+    assert line.plain == f"No verdict: {EXTRACT} trained 1 of 12 epochs · still training"
+
+
+def test_of_both_that_were_cut_short_both_are_named(bare: Comparison) -> None:
+    found = two(bare, pair(-0.05, -0.08, -0.02, different=True))
+    cut = tuple(replace(row, epochs=number, epochs_planned=5) for number, row in enumerate(found.runs, start=1))
+    line = said(replace(found, runs=cut), 94).plain
+    assert line == f"No verdict: {FINE} trained 1 of 5 epochs, {EXTRACT} trained 2 of 5 epochs"
+    narrow = said(replace(found, runs=cut), 78).plain
+    assert narrow == "No verdict: resn…etune trained 1 of 5 epochs, mobi…tract trained 2 of 5 epochs"
+
+
+def test_who_was_cut_short_has_no_part_in_the_answer_of_others(bare: Comparison) -> None:
+    found = two(bare, pair(-0.05, -0.08, -0.02, different=True))
+    third = row(bare, THIRD, 0.99, 0.98, 1.0, epochs=1, epochs_planned=5, state="skipped")
+    line = said(replace(found, runs=(*found.runs, third)), 90).plain
+    assert line.startswith(FINE) and line.endswith(" by 5.0 points, beyond chance · 1 not judged")
+
+
+def test_what_was_cut_short_and_is_alone_is_told(bare: Comparison) -> None:
+    one = replace(bare, runs=(row(bare, FINE, 0.95, 0.9, 0.98, epochs=1, epochs_planned=5, state="stopped"),))
+    assert said(one, 90).plain == f"{FINE} reaches 95.0 % after 1 of 5 epochs; nothing to compare it with"

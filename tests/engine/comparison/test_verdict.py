@@ -192,13 +192,65 @@ def test_equal_accuracies_without_predictions_are_no_proof_of_none() -> None:
     )
 
 
-def test_runs_under_way_will_train_the_rest() -> None:
-    def said(state: str) -> str:
-        return verdict(comparison(row("a", 0.9, epochs=2, state=state), row("b", 0.9)))
+CLAIMS = ("chance", "too close", "is shown", "Indistinguishable", "Choose it", "No measure")
 
-    assert "Not every run has finished all its epochs yet." in said("running")
-    assert "Not every run has finished all its epochs yet." in said("paused")
-    assert "Not every run trained for all its epochs." in said("stopped")
+
+@pytest.mark.parametrize(
+    ("state", "begins"),
+    [(state, "No verdict: ") for state in ("skipped", "stopped", "failed", "interrupted")]
+    + [(state, "No verdict yet: ") for state in ("running", "paused", "waiting")],
+)
+def test_a_strategy_that_was_cut_short_is_named_and_not_judged(state: str, begins: str) -> None:
+    made = result(pair_of(400, 60, 10, 30))
+    assert "more than chance" in verdict(made) and "Choose it" in choices(made)[0].sentence
+    for number, name in enumerate("ab"):
+        runs = [*made.runs]
+        runs[number] = replace(runs[number], epochs=1, state=state)
+        cut = replace(made, runs=tuple(runs))
+        assert verdict(cut).startswith(
+            f"{begins}{name} trained 1 of 5 epochs. a is 10.0 points more accurate than b on the same 500 validation "
+            "images, 92.0 % against 82.0 % (95 % interval "
+        )
+        said = {one.strategy: one.sentence for one in choices(cut)}
+        assert said.pop(name) == "Not judged: it trained 1 of 5 epochs."
+        assert [*said.values()] == ["Not judged: no other strategy trained all its epochs."]
+        assert not any(claim in verdict(cut) for claim in CLAIMS)
+        unpaired = verdict(replace(cut, pairs=()))
+        assert unpaired.startswith(f"{begins}{name} trained 1 of 5 epochs. a reaches 92.0 % and b 82.0 % on 500 val")
+        assert not any(claim in unpaired for claim in CLAIMS)
+        assert not any(any(line.best) for section in sections(cut, columns(cut)) for line in section.lines)
+
+
+def test_of_several_those_that_were_cut_short_are_left_out() -> None:
+    first, ahead = pair_of(450, 30, 8, 12), pair_of(400, 10, 62, 28, ("a", "c"))
+    made = result(first, ahead, pair_of(400, 12, 60, 28, ("b", "c")))
+    assert verdict(made).startswith("c is ")
+    runs = tuple(replace(row, epochs=2, state="stopped") if row.strategy == "c" else row for row in made.runs)
+    cut = replace(made, runs=runs)
+    assert verdict(cut).startswith("a is 4.4 points more accurate than b")
+    assert "c is not judged: it trained 2 of 5 epochs." in verdict(cut)
+    assert not any(said in verdict(cut) for said in ("accurate than c", "is shown", "Indistinguishable"))
+    said = {one.strategy: one.sentence for one in choices(cut)}
+    assert said["c"] == "Not judged: it trained 2 of 5 epochs." and "accuracy matters most" in said["a"]
+    none = replace(cut, runs=tuple(replace(row, epochs=2) for row in cut.runs))
+    assert verdict(none).startswith("No verdict: ") and verdict(none).count("trained 2 of 5 epochs") == 3
+    assert not any(claim in verdict(none) for claim in CLAIMS)
+
+
+def test_of_several_seeds_it_is_told_how_many_runs_were_cut_short() -> None:
+    made = comparison(*(row(name, 0.9, seed=seed) for name in "ab" for seed in range(3)))
+    runs = [replace(run, epochs=run.seed + 1) if run.strategy == "b" else run for run in made.runs]
+    said = verdict(replace(made, runs=tuple(runs)))
+    assert said.startswith("No verdict: b trained 1 to 3 of 5 epochs in 3 of 3 runs. ")
+    failed = replace(runs[-1], best_epoch=None, val_accuracy=None, epochs=0, state="failed")
+    some = replace(made, runs=(*made.runs[:4], replace(runs[4]), failed))
+    assert verdict(some).startswith("No verdict: b trained 2 of 5 epochs in 1 of 2 runs. ")
+    nothing = replace(made, runs=(*made.runs[:5], failed))
+    assert "No verdict" not in verdict(nothing), "a run without a result is not compared"
+
+
+def test_a_strategy_alone_that_was_cut_short_is_told_as_that() -> None:
+    assert verdict(comparison(row("a", 0.9, epochs=2))).startswith("a reaches 90.0 % after 2 of 5 epochs on 153 val")
 
 
 def test_of_unequal_runs_those_that_both_have_are_compared_and_that_is_said() -> None:
