@@ -11,6 +11,7 @@ from engine import text
 from engine.comparison.columns import Column, columns
 from engine.comparison.compared_runs import ComparedRun, Source, compared_runs
 from engine.comparison.rows import Comparison, Row
+from engine.history.experiment_state import ran_beside_another
 from engine.states.state import ExperimentState, RunState, condition
 from tui.drawing.theme import Colour, strategy_colours
 
@@ -48,9 +49,9 @@ class Compared:
 
 def standing(run: RunState, state: ExperimentState) -> tuple[object, ...]:
     """What of a run, in the ``state`` of its experiment, has to change for it to be compared again: that it begins,
-    finishes an epoch, or ends.
+    finishes an epoch, or ends, or that another experiment was seen beside it.
     """
-    return run.run, condition(run, state), len(run.epochs), run.parameters_total
+    return run.run, condition(run, state), len(run.epochs), run.parameters_total, ran_beside_another(run.run, state)
 
 
 def compared(comparison: Comparison, sources: Sequence[Source]) -> Compared:

@@ -126,6 +126,9 @@ def measures(comparison: Comparison) -> tuple[Measure, ...]:
         for one, words in accuracies.items()
     }
     is_rss = any(row.memory_kind == RSS and row.peak_memory_bytes is not None for row in comparison.runs)
+    inflated = any(row.ran_beside_another for row in comparison.runs)
+    shorter: Better | None = None if inflated else "lower"
+    beside = "; inflated, as another experiment ran too" if inflated else ""
     every = (
         accuracy[compared_on],
         Measure(
@@ -136,7 +139,7 @@ def measures(comparison: Comparison) -> tuple[Measure, ...]:
             ends=_remembered(lambda rows: interval(rows, comparison, compared_on)),
         ),
         accuracy["val" if compared_on == "test" else "test"],
-        Measure("time", "total time", lambda row: row.seconds_total, duration, "lower"),
+        Measure("time", f"total time{beside}", lambda row: row.seconds_total, duration, shorter),
         Measure(
             "memory",
             "peak memory" + (" of the process, including what it needed before" if is_rss else ""),
@@ -152,10 +155,10 @@ def measures(comparison: Comparison) -> tuple[Measure, ...]:
         Measure("loss rose at", "epoch after which validation loss rose", lambda row: row.val_loss_turned, _whole),
         Measure(
             "t to 95 %",
-            "time to 95 % of the other's best accuracy",
+            f"time to 95 % of the other's best accuracy{beside}",
             lambda row: row.seconds_to_target,
             duration,
-            "lower",
+            shorter,
         ),
         Measure("CPU", "CPU time, all cores", lambda row: row.cpu_seconds, duration, "lower"),
         Measure("energy", "GPU energy", lambda row: row.joules, energy, "lower"),

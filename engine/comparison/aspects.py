@@ -170,8 +170,10 @@ def _cost(shown: Sequence[Column]) -> Section:
         ("peak CUDA reserved", lambda row: row.peak_reserved_bytes),
         ("peak of the whole GPU", lambda row: row.peak_device_bytes),
     ]
+    inflated = any(row.ran_beside_another for column in shown for row in column.rows)
+    shorter: Better | None = None if inflated else "lower"
     lines = [
-        _number("total time", shown, lambda row: row.seconds_total, duration, "lower"),
+        _number("total time", shown, lambda row: row.seconds_total, duration, shorter),
         *_told(
             [
                 _number(
@@ -179,9 +181,9 @@ def _cost(shown: Sequence[Column]) -> Section:
                 )
             ]
         ),
-        _number("time per epoch", shown, lambda row: row.seconds_per_epoch, duration, "lower"),
+        _number("time per epoch", shown, lambda row: row.seconds_per_epoch, duration, shorter),
         *_told([_words("to 95 % of best other", shown, to_target)]),
-        _number("training speed", shown, lambda row: row.images_per_second, speed, "higher"),
+        _number("training speed", shown, lambda row: row.images_per_second, speed, None if inflated else "higher"),
         _number("CPU time", shown, lambda row: row.cpu_seconds, duration, "lower"),
         *_told([_number("GPU energy", shown, lambda row: row.joules, energy, "lower")]),
         # no best one: it holds what the process needed before the run

@@ -17,6 +17,7 @@ from engine.comparison.fairness import unfairness
 from engine.comparison.measured_parts import MeasuredPart
 from engine.comparison.rows import RSS, Comparison, DataCounts, Row, part_compared
 from engine.comparison.same_data import what_differs
+from engine.history.experiment_state import ran_beside_another
 from engine.logs.events import Leak, Metrics
 from engine.states.state import ExperimentState, RunState, condition
 
@@ -128,6 +129,7 @@ def _row(one: ComparedRun, wanted: str | None) -> Row:
         val_loss_turned=turn.epoch if turn else None,
         val_loss_rise=turn.rise if turn else None,
         seconds_total=speed.seconds_in_all(run),
+        ran_beside_another=ran_beside_another(run.run, source.state),
         seconds_of_found_features=run.seconds_of_found_features,
         seconds_per_epoch=mean(epoch.seconds for epoch in run.epochs) if run.epochs else None,
         cpu_seconds=run.cpu_seconds,

@@ -87,6 +87,7 @@ class Row(Struct, frozen=True, kw_only=True):
     val_loss_turned: int | None = None
     val_loss_rise: float | None = None
     seconds_total: float | None
+    ran_beside_another: bool = False
     seconds_of_found_features: float = 0.0
     seconds_per_epoch: float | None
     seconds_to_target: float | None = None

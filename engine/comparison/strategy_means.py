@@ -24,6 +24,7 @@ class StrategyMeans(Struct, frozen=True):
     training accuracy is above the 95 % interval of the validation accuracy.
     ``total_seconds``: None where a run did not train all its epochs; ``seconds_so_far`` is then the least it takes.
     ``cpu_seconds``: processor time of all cores, where the runs trained on a CPU and all their epochs.
+    ``ran_beside_another``: whether another experiment ran on the machine at the same time as one of the runs.
     ``memory``: bytes, the peak less what was in use when the run began, of the run that took most; runs that found
     their features are left out, since extracting them takes memory. ``multiply_adds``: of one image's forward pass.
     ``features_of``: the frozen backbone on whose features it trains, else empty. Strategies share such features, and
@@ -42,6 +43,7 @@ class StrategyMeans(Struct, frozen=True):
     total_seconds: float | None
     seconds_so_far: float | None
     cpu_seconds: float | None
+    ran_beside_another: bool
     memory: float | None
     loss: float | None
     multiply_adds: float | None
@@ -165,6 +167,7 @@ def _measured(rows: Sequence[Row], comparison: Comparison) -> StrategyMeans | No
         cpu_seconds=_cost(_mean([row.cpu_seconds if row.memory_kind == RSS else None for row in done]))
         if all(map(_took_all, done))
         else None,
+        ran_beside_another=any(row.ran_beside_another for row in done),
         memory=_cost(max(_known(map(_memory_added, done)), default=None)),
         loss=_mean([one.loss for one in found]),
         multiply_adds=_cost(max(_known(row.multiply_adds for row in done), default=None)),

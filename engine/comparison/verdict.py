@@ -303,7 +303,9 @@ def _cheaper(mine: StrategyMeans, others: Sequence[StrategyMeans], cost: CostKin
     if own is None or len(known) < len(others) or not _is_less(own, cheapest := min(known), cost):
         return []
     of_whom = " of the next best" if len(others) > 1 else ""
-    return [f"{cost.when} ({_share(own / cheapest)} of the {cost.unit}{of_whom})"]
+    is_inflated = cost is TIME and any(one.ran_beside_another for one in (mine, *others))
+    sure = ", while another experiment ran too" if is_inflated else ""
+    return [f"{cost.when} ({_share(own / cheapest)} of the {cost.unit}{of_whom}{sure})"]
 
 
 def _is_less(one: float, other: float, cost: CostKind) -> bool:
@@ -342,9 +344,11 @@ def _cost(first: StrategyMeans, second: StrategyMeans) -> str:
         return ""
     at_most = "at most " if slow.total_seconds is None else ""
     work = _of_processor(first, second)
+    beside = first.ran_beside_another or second.ran_beside_another
+    inflated = " Another experiment ran on this machine meanwhile, which inflates times." if beside else ""
     if not _is_less(least, most, TIME):
-        return "" if at_most else f"Both take about the same time{work}."
-    return f"{fast.strategy} takes {at_most}{_share(least / most)} of the time{work}."
+        return "" if at_most else f"Both take about the same time{work}.{inflated}"
+    return f"{fast.strategy} takes {at_most}{_share(least / most)} of the time{work}.{inflated}"
 
 
 def _of_processor(first: StrategyMeans, second: StrategyMeans) -> str:

@@ -16,12 +16,16 @@ from engine.specs.presets import presets
 from engine.specs.spec import Experiment, load_experiment
 from engine.states.replay import replay
 from engine.states.state import ExperimentState
+from engine.text import listed
 
 Status = Literal["running", "paused", "finished", "stopped", "failed", "interrupted", "damaged"]
 PROGRESS = (b'{"event":"Progress"',)
 """How the lines begin of which only the last one counts, see :func:`with_progress`; they are most of a log."""
 FREQUENT = (*PROGRESS, b'{"event":"MemorySampled"')
 """How the lines begin that :func:`read_quickly` leaves out."""
+
+INFLATED = "all times are inflated"
+"""Ends the warning that another experiment ran on the machine at the same time."""
 
 _going_on: dict[Path, tuple[LineReader[AnyEvent], ExperimentState]] = {}
 """How far the logs of running experiments were read by :func:`read_quickly`, and the states that they came to. Whoever
@@ -32,6 +36,18 @@ reads on takes it out meanwhile: another thread then reads from the beginning.
 def running_elsewhere(out: Path) -> list[Path]:
     """The experiments in ``out`` that another process of this machine is at, newest first."""
     return [folder for folder in experiments(out) if writing_process(folder) not in (None, os.getpid())]
+
+
+def warning_of_others(out: Path) -> str:
+    """That other processes of this machine are at experiments in ``out``, which inflates times; empty where none is."""
+    beside = [folder.name for folder in running_elsewhere(out)]
+    are = "is" if len(beside) == 1 else "are"
+    return f"{listed(beside)} {are} also running on this machine: {INFLATED}" if beside else ""
+
+
+def ran_beside_another(run: str, state: ExperimentState) -> bool:
+    """Whether the log tells that another experiment ran on the machine at the same time as this run."""
+    return any(one.message.endswith(INFLATED) and one.run in ("", run) for one in state.warnings)
 
 
 def read_state(folder: Path) -> ExperimentState:

@@ -28,7 +28,7 @@ from engine.devices.memory_probe import MemoryProbe, release_memory
 from engine.devices.meters import Meters
 from engine.devices.precision import choose_precision, use_precision
 from engine.errors import ChangedError, UserError
-from engine.history.experiment_state import running_elsewhere
+from engine.history.experiment_state import ran_beside_another, warning_of_others
 from engine.history.run_costs import earlier_costs
 from engine.logs import events as ev
 from engine.logs.engine_log import recorded
@@ -45,7 +45,7 @@ from engine.specs.strategy import Strategy
 from engine.states.forecast import data_size, forecast
 from engine.states.replay import replay
 from engine.states.state import ExperimentState, is_left
-from engine.text import in_one_line, listed
+from engine.text import in_one_line
 from engine.training import checkpoint
 from engine.training.feature_store import FeatureStore
 from engine.training.memory import use_onednn_again
@@ -147,6 +147,8 @@ def _run(
             events = run_events(shared, planned, view, logged, has_more=pending.has_more(name))
             with _heartbeat(log, memory, name):
                 action = _drive(events, log, controls, name, skip=name in pending.skipped)
+            if not ran_beside_another(name, state) and (beside := warning_of_others(log.folder.parent)):
+                log.append(ev.Warned(run=name, message=beside))  # they began after this experiment
             if action == "suspend":
                 return None
             if action == "stop":
@@ -174,9 +176,8 @@ def _begin(
     else:
         first = ev.ExperimentResumed(host=socket.gethostname(), pid=os.getpid(), device=device, versions=versions())
         warnings = _changes(earlier, first)
-    if beside := [folder.name for folder in running_elsewhere(log.folder.parent)]:
-        are = "is" if len(beside) == 1 else "are"
-        warnings.append(f"{listed(beside)} {are} also running on this machine: all times are inflated")
+    if beside := warning_of_others(log.folder.parent):
+        warnings.append(beside)
     written = [log.append(first), *(log.append(ev.Warned(message=message)) for message in warnings)]
     return replay([event for event in written if isinstance(event, AnyEvent)], earlier)
 

@@ -11,6 +11,7 @@ import weakref
 from collections import deque
 from collections.abc import Callable, Generator
 from pathlib import Path
+from typing import Any
 
 import msgspec
 import pytest
@@ -249,9 +250,36 @@ def test_another_experiment_beside_it_is_told(image_folder: Callable[..., Path],
         other.append(ev.Warned(message="begun"))
         (other.folder / WRITER_LOCK).write_text(f"{socket.gethostname()} 1\n")
         run_in(tmp_path / "run", asked)
-    assert any(
-        "other is also running on this machine" in warned.message for warned in read_state(tmp_path / "run").warnings
-    )
+    state = read_state(tmp_path / "run")
+    assert [one.message for one in state.warnings if "also running" in one.message] == [
+        "other is also running on this machine: all times are inflated"
+    ]
+    assert all(row.ran_beside_another for row in compare([Source(state)]).runs)
+
+
+def test_another_experiment_that_begins_later_is_told_of_the_runs_beside_it(
+    image_folder: Callable[..., Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    strategies = (changed_strategy(presets()["mobilenetv3-extract"], epochs=1, image_size=32),)
+    asked = experiment(image_folder(), strategies=strategies, seeds=(0, 1))
+    (tmp_path / "other").mkdir()
+    drive, names = engine_experiment._drive, list[str]()
+
+    def begins_during_the_second(*arguments: Any, **named: Any) -> Any:
+        names.append(arguments[3])
+        if len(names) == 2:
+            other.append(ev.Warned(message="begun"))
+            (other.folder / WRITER_LOCK).write_text(f"{socket.gethostname()} 1\n")
+        return drive(*arguments, **named)
+
+    monkeypatch.setattr(engine_experiment, "_drive", begins_during_the_second)
+    with EventLog(tmp_path / "other") as other:
+        run_in(tmp_path / "run", asked)
+    state = read_state(tmp_path / "run")
+    assert [(row.run, row.ran_beside_another) for row in compare([Source(state)]).runs] == [
+        (names[0], False),
+        (names[1], True),
+    ]
 
 
 def test_seeds_run_one_after_the_other(image_folder: Callable[..., Path], tmp_path: Path) -> None:

@@ -12,13 +12,16 @@ from rich.console import Console
 
 from engine.comparison.compare import compare
 from engine.comparison.compared_runs import Source
+from engine.history.experiment_state import INFLATED
 from engine.logs import events as ev
 from engine.specs import spec
 from engine.states.replay import replay
 from engine.states.state import ExperimentState
 from tests.engine.comparison.files import write_predictions
 from tests.tui import logs
+from tui.compared import standing
 from tui.drawing.tables import comparison_table
+from tui.measures import best_in, measures
 
 
 def printed(state: ExperimentState, width: int, *, single_runs: bool = False) -> str:
@@ -163,3 +166,19 @@ def test_sections_and_what_differs_are_there(tmp_path: Path) -> None:
     ]
     assert sorted(order, key=text.index) == order
     assert "sensitivity (bees)" in text and "the validation images also chose the best epoch" in text
+
+
+def test_times_beside_another_experiment_are_told_of_in_table_and_column() -> None:
+    plain = logs.events()
+    beside = ev.Warned(run="mobilenetv3-extract-0", message=f"other is also running on this machine: {INFLATED}")
+    told = "another experiment ran on this machine meanwhile, which inflates times"
+    standings = set()
+    for events, is_told in ((plain, False), ([*plain, beside], True)):
+        state = replay(events)
+        standings.add(standing(state.runs[1], state))
+        assert (told in " ".join(printed(state, 120).split())) == is_told
+        comparison = compare([Source(state)])
+        time = next(one for one in measures(comparison) if one.title == "time")
+        assert time.words.endswith("inflated, as another experiment ran too") == is_told
+        assert bool(best_in(comparison, time)) != is_told
+    assert len(standings) == 2, "so that the app compares again"

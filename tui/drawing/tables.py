@@ -72,6 +72,8 @@ class _ComparisonTable:
             said.append("confusion summed over them")
         if any(line.title == GROUPS_ALONE for section in self.sections for line in section.lines):
             said.append("groups alone: the accuracy of guessing from an image's group, without looking at it")
+        if any(row.ran_beside_another for row in self.comparison.runs):
+            said.append("another experiment ran on this machine meanwhile, which inflates times")
         titles = {section.title for section in self.sections}
         if TITLES["test"] in titles:
             once = " once" if all(row.times_tested < 2 for row in self.comparison.runs) else ""

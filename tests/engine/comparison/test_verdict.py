@@ -648,6 +648,21 @@ def test_times_of_a_busy_machine_are_told_with_the_processor_time() -> None:
     assert "b takes 1/100 of the time." in times(slow, {"seconds_total": 1.0, "cpu_seconds": 1.9}), "too short to tell"
 
 
+def test_times_beside_another_experiment_are_told_as_inflated() -> None:
+    plain = [row("a", 0.95), row("b", 0.9, seconds_total=10.0, cpu_seconds=19.0)]
+    warned = " Another experiment ran on this machine meanwhile, which inflates times."
+    for number in range(2):
+        rows = [*plain]
+        assert "inflates" not in verdict(comparison(*rows))
+        rows[number] = replace(rows[number], ran_beside_another=True)
+        made = comparison(*rows)
+        assert f"b takes 1/10 of the time.{warned}" in verdict(made)
+        assert "time matters (1/10 of the time, while another experiment ran too)" in choices(made)[1].sentence
+        best = {line.title: line.best for one in sections(made, columns(made)) for line in one.lines}
+        assert not any(best["total time"]) and any(best["validation accuracy"])
+    assert f"Both take about the same time.{warned}" in verdict(comparison(rows[1], replace(rows[1], strategy="a")))
+
+
 def test_equal_times_may_be_those_of_a_busy_machine_too() -> None:
     said = times({"seconds_total": 10.0, "cpu_seconds": 19.0}, {"seconds_total": 10.0, "cpu_seconds": 6.0})
     waited = ": b had 0.6 cores at work, so it waited for other programs or the disk."
