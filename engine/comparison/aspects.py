@@ -28,6 +28,7 @@ from engine.comparison.columns import Column, are_probes, best, comparable, is_s
 from engine.comparison.measured_parts import PART_WORDS, MeasuredPart
 from engine.comparison.rows import Comparison, Row, of_part
 from engine.comparison.score_names import SCORES, Better, Score
+from engine.comparison.strategy_means import interval
 from engine.data.leaks import is_far_above
 from engine.logs.events import Leak
 from engine.units import (
@@ -102,7 +103,7 @@ def _result(comparison: Comparison, shown: Sequence[Column], part: MeasuredPart)
     about = comparison.positive or "one vs rest"
     lines = [
         _number(f"{PART_WORDS[part]} accuracy", shown, lambda row: of_part(row, part).accuracy, percent, "higher"),
-        *_accuracy_range(shown, part),
+        *_accuracy_range(comparison, shown, part),
         *_leak(comparison.leak if part == "val" else comparison.test_leak, shown),
         _number("log loss", shown, lambda row: of_part(row, part).loss, three_digits, "lower"),
     ]
@@ -240,24 +241,20 @@ def _number(
     return Aspect(title, tuple(values), best(means, text, better))
 
 
-def _accuracy_range(shown: Sequence[Column], part: MeasuredPart) -> list[Aspect]:
-    """The line below an accuracy: of several runs the least and the most, of a single one, or of probes that are
-    equally accurate, its 95 % interval.
+def _accuracy_range(comparison: Comparison, shown: Sequence[Column], part: MeasuredPart) -> list[Aspect]:
+    """The lines below an accuracy: of several runs the least and the most, and the 95 % interval, of several that of
+    their mean.
     """
 
     def spread_of(rows: Sequence[Row]) -> str:
         known = [number for row in rows if (number := of_part(row, part).accuracy) is not None]
         return f"{percent(min(known))} to {percent(max(known))}" if is_spread(known, are_probes(rows)) else UNKNOWN
 
-    def interval(rows: Sequence[Row]) -> str:
-        known = [one for row in rows if (one := of_part(row, part)).accuracy is not None]
-        if not known or is_spread([one.accuracy or 0.0 for one in known], are_probes(rows)):
-            return UNKNOWN
-        if known[0].low is None or known[0].high is None:
-            return UNKNOWN
-        return f"{percent(known[0].low)} to {percent(known[0].high)}"
+    def interval_of(rows: Sequence[Row]) -> str:
+        ends = interval(rows, comparison, part)
+        return UNKNOWN if ends is None else f"{percent(ends[0])} to {percent(ends[1])}"
 
-    return _told([_words("  range over runs", shown, spread_of), _words("  95 % interval", shown, interval)])
+    return _told([_words("  range over runs", shown, spread_of), _words("  95 % interval", shown, interval_of)])
 
 
 def _mean(values: Iterable[float | None]) -> float | None:

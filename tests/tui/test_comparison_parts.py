@@ -9,6 +9,8 @@ import msgspec
 import pytest
 
 from engine.comparison.accuracy_interval import accuracy_interval
+from engine.comparison.aspects import sections
+from engine.comparison.columns import columns
 from engine.comparison.compare import compare
 from engine.comparison.compared_runs import Source
 from engine.comparison.rows import Comparison, DataCounts, Row
@@ -183,6 +185,8 @@ def test_there_is_one_interval_of_one_accuracy(comparison: Comparison) -> None:
     (mark,) = cost_plot.marks(folded, "time")
     assert (told.low, told.high) == (mark.low, mark.high) == accuracy_interval(143 / 150, 150)
     assert measures(folded)[1].cell(folds) == f"{100 * told.low:.1f}–{100 * told.high:.1f}" == "90.7–97.7"
+    table = {line.title: line.values for one in sections(folded, columns(folded)) for line in one.lines}
+    assert table["  95 % interval"] == ("90.7 % to 97.7 %",)
 
 
 @pytest.mark.parametrize("measure", ["val acc", "time", "loss", "params"])

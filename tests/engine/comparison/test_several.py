@@ -102,15 +102,17 @@ def test_seeds_of_a_strategy_are_one_column_with_mean_deviation_and_range(tmp_pa
     assert "  95 % interval" in {title for _, title in lines(made, single_runs=True)}
 
 
-def test_beside_several_runs_a_single_one_has_its_interval() -> None:
+def test_beside_several_runs_a_single_one_has_its_interval_and_theirs_is_of_their_mean() -> None:
     three, one = state(range(3)), state(name="x-20261124-110000")
     made = compare([Source(three), Source(one, runs=frozenset({f"{FINE}-0"}))])
     found = lines(made)
     several, single = found[TITLES["val"], "  range over runs"], found[TITLES["val"], "  95 % interval"]
     assert [value == "–" for value in several.values] == [False, False, True]
-    assert [value == "–" for value in single.values] == [True, True, False]
     last = made.runs[-1]
     assert single.values[2] == f"{percent(last.val_accuracy_low or 0)} to {percent(last.val_accuracy_high or 0)}"
+    for column, value in zip(columns(made), single.values, strict=True):
+        ends = interval(column.rows, made, "val")
+        assert ends is not None and value == f"{percent(ends[0])} to {percent(ends[1])}"
 
 
 def test_runs_that_did_not_come_to_a_result_are_left_out_of_the_means() -> None:
