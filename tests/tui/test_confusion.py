@@ -31,7 +31,7 @@ from tui.compared import compared
 from tui.drawing.theme import BLUE, GREEN
 from tui.screens.compare import CompareScreen
 from tui.widgets.cells import MatrixCells
-from tui.widgets.confusion import ConfusionView
+from tui.widgets.confusion import ConfusionView, in_words
 from tui.widgets.dialogs import Pick
 from tui.widgets.mistake_head import head
 from tui.widgets.mistakes import MistakesView
@@ -62,6 +62,17 @@ async def matrix(pilot: Pilot[None], app: TlTui, folder: Path, *keys: str) -> Co
     await pilot.press(*keys)
     await until(pilot, lambda: screen.view == "confusion")
     return screen
+
+
+@pytest.mark.parametrize("width", [58, 78, 118])
+def test_a_cell_in_words_tells_long_names_apart(width: int) -> None:
+    cell = Cell("species_number_26_with_a_long_name", "species_number_07_with_a_long_name")
+    said = in_words(cell, 5, 70, width).plain
+    assert len(said) <= width and "26" in said and "07" in said
+    assert (said == f"5 of 70 {cell.true} predicted as {cell.predicted}") == (width > 100)
+    right = in_words(Cell(cell.true, cell.true), 5, 70, width).plain
+    assert right == f"5 of 70 {cell.true if width > 60 else 'species_number…ith_a_long_name'} predicted correctly"
+    assert "No images of species_number_" in in_words(cell, 0, 0, width).plain
 
 
 async def test_a_cell_of_a_run_opens_its_images_and_is_come_back_to(app: TlTui, tmp_path: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import re
 from pathlib import Path
 
 import msgspec
@@ -152,6 +153,28 @@ def test_of_many_classes_the_pairs_confused_most_are_listed(tmp_path: Path) -> N
     assert "the worst pairs" in lines[start]
     pairs = [line for line in lines[start:] if " → kind" in line]
     assert len(pairs) == 6 and pairs[0].count("(20.0 %)") == 2
+
+
+LONG = [f"species_number_{number:02}_with_a_long_name" for number in range(30)]
+
+
+@pytest.mark.parametrize(("width", "whole"), [(50, False), (80, False), (100, True), (120, False)])
+def test_long_names_of_classes_that_are_confused_are_told_apart(tmp_path: Path, width: int, whole: bool) -> None:
+    lines = drawn(with_predictions(tmp_path, LONG), width)
+    assert max(map(cell_len, lines)) <= width
+    pairs = re.findall(r"(\S+) → (spec\S+)", "\n".join(lines))
+    assert len(pairs) == 12, "six of each strategy"
+    for true, predicted in pairs:
+        assert (true in LONG and predicted in LONG) == whole
+        number, next_one = (int(*re.findall(r"\d\d", name)) for name in (true, predicted))
+        assert next_one == number + 1
+
+
+def test_names_that_begin_and_end_alike_are_told_apart_in_a_matrix_too(tmp_path: Path) -> None:
+    lines = drawn(with_predictions(tmp_path, LONG[:3]), 120)
+    start = next(index for index, line in enumerate(lines) if line.startswith("Confusion on the validation images"))
+    head, *rows = (line.split() for line in lines[start + 2 : start + 6])
+    assert len({*head[:3]}) == 3 and len({row[0] for row in rows}) == 3
 
 
 def test_sections_and_what_differs_are_there(tmp_path: Path) -> None:

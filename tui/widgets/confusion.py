@@ -31,6 +31,8 @@ if TYPE_CHECKING:
 
 NO_MATRIX = "No matrix: predictions not saved, or damaged."
 ALL_RIGHT = "No image is misclassified."
+NAME = 25
+"""Cells of a class's name where a question names it."""
 MOST_BELOW = 7
 """Lines below the matrix: the cell in words, then what others have in it."""
 
@@ -163,7 +165,8 @@ class ConfusionView(View):
         true, predicted = (self.matrix.classes.index(name) for name in cell)
         names = [f"{shown(one.title, 160)}{'  ' + one.note if one.note else ''}" for one, _ in self._beside]
         said = told_apart(names, max(12, min(self.size.width - 34, max(map(len, names)))))
-        lines = [in_words(cell, self.matrix.counts[true][predicted], sum(self.matrix.counts[true]))]
+        images, of = self.matrix.counts[true][predicted], sum(self.matrix.counts[true])
+        lines = [in_words(cell, images, of, self.size.width - 2)]
         for name, (one, scores) in list(zip(said, self._beside, strict=True))[: MOST_BELOW - 1]:
             images, of = (
                 _count(scores, true, predicted),
@@ -208,7 +211,8 @@ class ConfusionView(View):
                 place = next(at for at, one in enumerate(self.compared.comparison.runs) if one is row)
                 images[place] = scores.confusion[true][predicted]
         if not images:
-            self.notify(in_words(cell, 0, sum(self.matrix.counts[true])).plain, severity="warning")
+            said = in_words(cell, 0, sum(self.matrix.counts[true]), self.size.width)
+            self.notify(said.plain, severity="warning")
         elif len(images) == 1:
             self.post_message(self.Opened(next(iter(images)), cell, self.part))
         else:
@@ -227,16 +231,21 @@ class ConfusionView(View):
             if place is not None:
                 self.post_message(self.Opened(place, cell, self.part))
 
-        self.app.push_screen(Pick(f"{shown(cell.true, 20)} → {shown(cell.predicted, 20)}: which run?", names), chosen)
+        classes = " → ".join(told_apart([shown(name, 160) for name in cell], NAME))
+        self.app.push_screen(Pick(f"{classes}: which run?", names), chosen)
 
 
-def in_words(cell: Cell, images: int, of: int) -> Text:
-    """``5 of 70 ants predicted as bees``."""
-    true, predicted = shown(cell.true, 40), shown(cell.predicted, 40)
+def in_words(cell: Cell, images: int, of: int, width: int) -> Text:
+    """``5 of 70 ants predicted as bees``, in ``width`` cells where the names can be cut to that."""
     if not of:
-        return Text(f"No images of {true} in this part.", "bold")
-    done = "predicted correctly" if cell.true == cell.predicted else f"predicted as {predicted}"
-    return Text(f"{images:,} of {of:,} {true} {done}", "bold")
+        said = "No images of {} in this part."
+    elif cell.true == cell.predicted:
+        said = f"{images:,} of {of:,} {{}} predicted correctly"
+    else:
+        said = f"{images:,} of {of:,} {{}} predicted as {{}}"
+    count = said.count("{}")
+    room = (width - len(said.replace("{}", ""))) // count
+    return Text(said.format(*told_apart([shown(name, 160) for name in cell[:count]], max(8, room))), "bold")
 
 
 def _runs(column: Column) -> tuple[str, list[str]]:

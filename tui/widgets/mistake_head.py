@@ -15,6 +15,8 @@ from tui.work.finding_mistakes import MistakeQuery, MistakeResult
 
 LEAST_NAME = 20
 """Cells that a name has, whatever stands behind it."""
+CLASS_NAME = 30
+"""Cells of a class's name, at most."""
 Who = tuple[tuple[str, tuple[tuple[int, ...], ...]], ...]
 """Whose right images may be shown, in words and as an image tells who is right of it."""
 WHO: Who = (("", ((0,), (1,))), ("A right", ((0,),)), ("B right", ((1,),)), ("neither", ((),)))
@@ -91,7 +93,7 @@ def _of_one(found: MistakeResult) -> tuple[Text, Text]:
         Text(wrong, rgb(GREY))
         if cell is None
         else Text.assemble(
-            (f"  {shown(cell.true, 30)} → {shown(cell.predicted, 30)}", rgb(AMBER)),
+            ("  " + " → ".join(told_apart([shown(name, 160) for name in cell], CLASS_NAME)), rgb(AMBER)),
             (f" · {counted(count, f'{kind} image', f'{kind} images')}", rgb(GREY)),
         ),
         Text("  predictions not saved", rgb(AMBER))
