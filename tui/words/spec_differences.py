@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 
 from rich.text import Text
 
+from engine.models import origin
 from engine.specs.spec import Experiment
 from engine.specs.strategy import Strategy, settings
 from engine.states.state import RunState
@@ -137,7 +138,7 @@ def _described(runs: Sequence[RunState]) -> dict[str, str]:
         return {}
     values = _values(runs[0].strategy)
     seeds = ", ".join(str(seed) for seed in sorted({run.seed for run in runs}))
-    weights = ", ".join(dict.fromkeys(run.weights for run in runs if run.weights))
+    weights = ", ".join(dict.fromkeys(origin.kind(run.weights) for run in runs if run.weights))
     precision = ", ".join(dict.fromkeys(run.precision for run in runs if run.precision))
     return {**values, "seeds": seeds, "weights": weights, "precision": precision}
 
