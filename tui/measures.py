@@ -8,7 +8,7 @@ from statistics import mean, stdev
 
 from engine.comparison.columns import Column, are_probes, best, columns, comparable, is_spread, with_result
 from engine.comparison.measured_parts import PART_WORDS, MeasuredPart
-from engine.comparison.rows import RSS, Comparison, Measured, Row, of_part
+from engine.comparison.rows import RSS, Comparison, Measured, Row, memory_of, of_part
 from engine.comparison.score_names import SCORES, Better, Score
 from engine.comparison.strategy_means import interval, part
 from engine.units import UNKNOWN, duration, energy, short_count, size, three_digits
@@ -142,8 +142,8 @@ def measures(comparison: Comparison) -> tuple[Measure, ...]:
         Measure("time", f"total time{beside}", lambda row: row.seconds_total, duration, shorter),
         Measure(
             "memory",
-            "peak memory" + (" of the process, including what it needed before" if is_rss else ""),
-            lambda row: row.peak_memory_bytes,
+            "memory a run added to its process; – if its features were found" if is_rss else "peak memory",
+            memory_of,
             size,
             None if is_rss else "lower",
         ),

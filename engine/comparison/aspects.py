@@ -191,6 +191,7 @@ def _cost(shown: Sequence[Column]) -> Section:
         *_told([_number("peak process RSS", shown, lambda row: row.peak_rss_bytes, size, None)]),
         *_told([_number(title, shown, value, size, "lower") for title, value in memory]),
         *_told([_number("  before the run", shown, lambda row: row.memory_at_start_bytes, size, None)]),
+        *_told([_number("  added by the run", shown, lambda row: row.memory_added, size, None)]),
     ]
     return Section("Cost", tuple(lines))
 

@@ -120,9 +120,23 @@ class Row(Struct, frozen=True, kw_only=True):
         """Whether its last layer was solved for, as :attr:`engine.specs.strategy.Strategy.is_probe`."""
         return self.optimizer == LBFGS.__name__
 
+    @property
+    def memory_added(self) -> int | None:
+        """Bytes of the peak that were not in use when the run began; None where that is not known, or the run found its
+        features, since extracting them takes memory too.
+        """
+        if self.seconds_of_found_features or self.peak_memory_bytes is None or self.memory_at_start_bytes is None:
+            return None
+        return max(0, self.peak_memory_bytes - self.memory_at_start_bytes)
+
 
 RSS = "process RSS"
 """The kind of memory of which a run's peak holds what the process needed before it."""
+
+
+def memory_of(row: Row) -> int | None:
+    """The bytes of memory that say most of a run: on a card its peak, of the process's memory what the run added."""
+    return row.memory_added if row.memory_kind == RSS else row.peak_memory_bytes
 
 
 class Measured(NamedTuple):

@@ -135,12 +135,6 @@ def separable(one: StrategyMeans, other: StrategyMeans) -> bool:
     return one.low > other.high or other.low > one.high
 
 
-def _memory_added(row: Row) -> float | None:
-    if row.seconds_of_found_features or row.peak_memory_bytes is None:
-        return None
-    return row.peak_memory_bytes - (row.memory_at_start_bytes or 0)
-
-
 def _measured(rows: Sequence[Row], comparison: Comparison) -> StrategyMeans | None:
     done = [row for row in rows if row.has_result]
     if not done:
@@ -168,7 +162,7 @@ def _measured(rows: Sequence[Row], comparison: Comparison) -> StrategyMeans | No
         if all(map(_took_all, done))
         else None,
         ran_beside_another=any(row.ran_beside_another for row in done),
-        memory=_cost(max(_known(map(_memory_added, done)), default=None)),
+        memory=_cost(max(_known(row.memory_added for row in done), default=None)),
         loss=_mean([one.loss for one in found]),
         multiply_adds=_cost(max(_known(row.multiply_adds for row in done), default=None)),
         features_of=done[0].backbone if done[0].trains == "head" else "",

@@ -129,7 +129,7 @@ def test_what_a_failed_run_took_is_not_in_the_mean(comparison: Comparison) -> No
     done = next(row for row in comparison.runs if row.strategy == "resnet18-finetune")
     failed = msgspec.structs.replace(done, state="failed", best_epoch=None, peak_memory_bytes=2**40)
     assert memory.cell([done, failed]) == memory.cell([done]) != memory.cell([failed])
-    assert memory.number([done, failed]) == done.peak_memory_bytes
+    assert memory.number([done, failed]) == done.memory_added
 
 
 def test_an_interval_is_one_column(comparison: Comparison) -> None:
@@ -241,6 +241,38 @@ def test_no_peak_is_the_best_that_holds_what_the_process_needed_before(compariso
 
     assert best("process RSS") == frozenset()
     assert best("CUDA allocated") == {names[0]}
+
+
+def test_of_the_process_s_memory_it_is_told_what_a_run_added(comparison: Comparison) -> None:
+    """The same seed thrice, in a process that holds more each time."""
+    mib = 2**20
+    runs = [
+        msgspec.structs.replace(
+            comparison.runs[0],
+            seed=seed,
+            peak_memory_bytes=(870 + held) * mib,
+            memory_at_start_bytes=(600 + held) * mib,
+        )
+        for seed, held in enumerate((0, 154, 154))
+    ]
+
+    def told(*rows: Row) -> tuple[str, str]:
+        made = some(comparison, *rows)
+        (one,) = [one for one in measures(made) if one.title == "memory"]
+        (mark,) = cost_plot.marks(made, "memory")
+        assert cost_plot.in_words("memory", made) == ("memory a run added" if "added" in one.words else "memory")
+        assert one.text(mark.cost) == one.cell(rows)
+        return one.cell(rows), one.words
+
+    for rows in (runs, *([one] for one in runs)):
+        assert told(*rows) == ("270 MiB", "memory a run added to its process; – if its features were found")
+    less = msgspec.structs.replace(runs[0], peak_memory_bytes=500 * mib)
+    assert less.memory_added == 0
+    assert msgspec.structs.replace(less, memory_at_start_bytes=None).memory_added is None
+    found = msgspec.structs.replace(runs[1], seconds_of_found_features=3.0, peak_memory_bytes=755 * mib)
+    assert found.memory_added is None and told(runs[0], found)[0] == "270 MiB"
+    on_card = [msgspec.structs.replace(one, memory_kind="CUDA allocated") for one in runs]
+    assert told(on_card[0]) == ("870 MiB", "peak memory")
 
 
 def runs_of(state: ExperimentState, strategy: str) -> list[RunState]:

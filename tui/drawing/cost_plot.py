@@ -11,7 +11,7 @@ from typing import Literal
 from rich.text import Text
 
 from engine.comparison.columns import columns
-from engine.comparison.rows import Comparison, Row, of_part
+from engine.comparison.rows import RSS, Comparison, Row, memory_of, of_part
 from engine.comparison.strategy_means import interval, part
 from engine.text import shown
 from engine.units import duration, percent, size
@@ -23,7 +23,7 @@ from tui.drawing.theme import GREY, Colour, rgb, strategy_colours
 Cost = Literal["time", "memory", "CPU time"]
 COSTS: dict[Cost, tuple[Callable[[Row], float | None], Callable[[float], str]]] = {
     "time": (lambda row: row.seconds_total, duration),
-    "memory": (lambda row: row.peak_memory_bytes, size),
+    "memory": (memory_of, size),
     "CPU time": (lambda row: row.cpu_seconds, duration),
 }
 MARKS = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
@@ -76,6 +76,12 @@ def marks(comparison: Comparison, cost: Cost) -> tuple[Mark, ...]:
             )
         )
     return tuple(found)
+
+
+def in_words(cost: Cost, comparison: Comparison) -> str:
+    """What the cost is: of the process's memory what a run added."""
+    is_added = cost == "memory" and any(row.memory_kind == RSS for row in comparison.runs)
+    return "memory a run added" if is_added else cost
 
 
 def curves(found: Sequence[Mark], cost: Cost) -> Curves:

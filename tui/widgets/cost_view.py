@@ -13,7 +13,7 @@ from engine.comparison.measured_parts import PART_WORDS
 from engine.comparison.rows import Comparison
 from engine.comparison.strategy_means import part
 from tui.compared import Compared
-from tui.drawing.cost_plot import COSTS, Cost, curves, key, marks
+from tui.drawing.cost_plot import COSTS, Cost, curves, in_words, key, marks
 from tui.widgets.chart import Chart
 from tui.widgets.view import View
 
@@ -74,9 +74,9 @@ class CostView(View, can_focus=True):
             return
         found = marks(self.comparison, self.cost)
         self.chart.curves = curves(found, self.cost)
-        measured_on = part(self.comparison)
-        said = f"{PART_WORDS[measured_on]} accuracy with 95 % interval, vs. {self.cost}; means over runs"
-        short = f"{measured_on} accuracy, 95 % interval, vs. {self.cost}; means"
+        measured_on, cost = part(self.comparison), in_words(self.cost, self.comparison)
+        said = f"{PART_WORDS[measured_on]} accuracy with 95 % interval, vs. {cost}; means over runs"
+        short = f"{measured_on} accuracy, 95 % interval, vs. {cost}; means"
         self.about.update(said if len(said) <= self.size.width - 2 else short)
         text = key(found, self.cost, max(20, self.size.width - 4))
         if text != self.key.content:
