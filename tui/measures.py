@@ -129,6 +129,8 @@ def measures(comparison: Comparison) -> tuple[Measure, ...]:
     inflated = any(row.ran_beside_another for row in comparison.runs)
     shorter: Better | None = None if inflated else "lower"
     beside = "; inflated, as another experiment ran too" if inflated else ""
+    found = any(row.seconds_of_found_features for row in comparison.runs)
+    cached = ", with what features found in the cache had taken" if found else ""
     every = (
         accuracy[compared_on],
         Measure(
@@ -139,7 +141,7 @@ def measures(comparison: Comparison) -> tuple[Measure, ...]:
             ends=_remembered(lambda rows: interval(rows, comparison, compared_on)),
         ),
         accuracy["val" if compared_on == "test" else "test"],
-        Measure("time", f"total time{beside}", lambda row: row.seconds_total, duration, shorter),
+        Measure("time", f"total time{cached}{beside}", lambda row: row.seconds_total, duration, shorter),
         Measure(
             "memory",
             "memory a run added to its process; – if its features were found" if is_rss else "peak memory",

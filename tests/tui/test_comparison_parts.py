@@ -275,6 +275,16 @@ def test_of_the_process_s_memory_it_is_told_what_a_run_added(comparison: Compari
     assert told(on_card[0]) == ("870 MiB", "peak memory")
 
 
+def test_that_features_of_the_cache_count_in_the_time_is_told(comparison: Comparison) -> None:
+    def told(*rows: Row) -> str:
+        return next(one.words for one in measures(some(comparison, *rows)) if one.title == "time")
+
+    one, *others = comparison.runs
+    assert told(one, *others) == "total time"
+    found = msgspec.structs.replace(one, seconds_of_found_features=23.4)
+    assert told(found, *others) == "total time, with what features found in the cache had taken"
+
+
 def runs_of(state: ExperimentState, strategy: str) -> list[RunState]:
     return [run for run in state.runs if run.strategy.name == strategy]
 
