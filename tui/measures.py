@@ -163,7 +163,7 @@ def measures(comparison: Comparison) -> tuple[Measure, ...]:
             shorter,
         ),
         Measure("CPU", "CPU time, all cores", lambda row: row.cpu_seconds, duration, "lower"),
-        Measure("energy", "GPU energy", lambda row: row.joules, energy, "lower"),
+        Measure("energy", "GPU energy", lambda row: row.joules, energy, shorter),
         Measure("params", "total parameters", lambda row: row.parameters_total or None, short_count, "lower"),
         Measure("mult-adds", "multiply-adds per image", lambda row: row.multiply_adds, short_count, "lower"),
     )

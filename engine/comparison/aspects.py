@@ -186,7 +186,7 @@ def _cost(shown: Sequence[Column]) -> Section:
         *_told([_words("to 95 % of best other", shown, to_target)]),
         _number("training speed", shown, lambda row: row.images_per_second, speed, None if inflated else "higher"),
         _number("CPU time", shown, lambda row: row.cpu_seconds, duration, "lower"),
-        *_told([_number("GPU energy", shown, lambda row: row.joules, energy, "lower")]),
+        *_told([_number("GPU energy", shown, lambda row: row.joules, energy, shorter)]),
         # no best one: it holds what the process needed before the run
         *_told([_number("peak process RSS", shown, lambda row: row.peak_rss_bytes, size, None)]),
         *_told([_number(title, shown, value, size, "lower") for title, value in memory]),

@@ -649,7 +649,7 @@ def test_times_of_a_busy_machine_are_told_with_the_processor_time() -> None:
 
 
 def test_times_beside_another_experiment_are_told_as_inflated() -> None:
-    plain = [row("a", 0.95), row("b", 0.9, seconds_total=10.0, cpu_seconds=19.0)]
+    plain = [row("a", 0.95, joules=9.0), row("b", 0.9, seconds_total=10.0, cpu_seconds=19.0, joules=99.0)]
     warned = " Another experiment ran on this machine meanwhile, which inflates times."
     for number in range(2):
         rows = [*plain]
@@ -659,7 +659,7 @@ def test_times_beside_another_experiment_are_told_as_inflated() -> None:
         assert f"b takes 1/10 of the time.{warned}" in verdict(made)
         assert "time matters (1/10 of the time, while another experiment ran too)" in choices(made)[1].sentence
         best = {line.title: line.best for one in sections(made, columns(made)) for line in one.lines}
-        assert not any(best["total time"]) and any(best["validation accuracy"])
+        assert not any(best["total time"]) and not any(best["GPU energy"]) and any(best["validation accuracy"])
     assert f"Both take about the same time.{warned}" in verdict(comparison(rows[1], replace(rows[1], strategy="a")))
 
 
