@@ -105,7 +105,7 @@ def test_a_wrong_value_is_told_in_a_few_words(key: str, value: float, said: str)
 
 
 def test_paths_complete_to_folders_and_csv_files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    for name in ("images", "imagery", ".hidden", "bad\nname"):
+    for name in ("images", "imagery", ".hidden", "bad\nname", "images/train", "images/val", "imagery/only"):
         (tmp_path / name).mkdir()
     for name in ("labels.csv", "labels.txt"):
         (tmp_path / name).touch()
@@ -117,8 +117,10 @@ def test_paths_complete_to_folders_and_csv_files(tmp_path: Path, monkeypatch: py
     assert completion("~/la") == "~/labels.csv"
     assert completion(".h") == ".hidden/"
     assert completion("no", ("default", "none")) == "none"
+    assert completion("images/t") == "images/train/" and completion("imagery/") == "imagery/only/"
     for nothing in (
         "",
+        "images/",
         "bad",
         "labels.csv",
         "labels.t",

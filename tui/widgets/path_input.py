@@ -18,7 +18,8 @@ MOST_ENTRIES = 20_000
 
 
 def completion(value: str, words: Sequence[str] = ()) -> str | None:
-    """``value`` completed to the first matching word, folder (ending in ``/``) or CSV file; None if nothing matches.
+    """``value`` completed to the first matching word, folder (ending in ``/``) or CSV file; None if nothing matches, or
+    where a whole folder is named and there are several to go on to: Tab would choose one of them.
 
     Hidden entries match only where their dot was typed; names with unprintable characters never do.
     """
@@ -29,6 +30,8 @@ def completion(value: str, words: Sequence[str] = ()) -> str | None:
             return word
     folder, _, start = value.rpartition("/")
     matches = sorted(_matches(folder + "/" if "/" in value else ".", start))
+    if not start and len(matches) > 1:
+        return None
     return f"{folder}/{matches[0]}" if matches and "/" in value else next(iter(matches), None)
 
 
