@@ -143,7 +143,7 @@ def measures(comparison: Comparison) -> tuple[Measure, ...]:
         accuracy["val" if compared_on == "test" else "test"],
         Measure("time", f"total time{cached}{beside}", lambda row: row.seconds_total, duration, shorter),
         Measure(
-            "memory",
+            "+memory" if is_rss else "memory",
             "memory a run added to its process; – if its features were found" if is_rss else "peak memory",
             memory_of,
             size,
