@@ -37,8 +37,8 @@ WIDEST = 1000
 """Cells in which no name is cut."""
 PICTURE = (10, 30)
 """Cells of an interval's picture: at least, and at most, since a longer line is no clearer."""
-KEPT = ("memory", "time")
-"""Columns that a picture takes no room from: the second alone where both leave it none."""
+KEPT = ("memory", "+memory", "time")
+"""Columns that a picture takes no room from: the time alone where both leave it none."""
 
 
 class ComparisonTable(Listing):
