@@ -11,7 +11,7 @@ import torchvision
 from msgspec import Struct
 
 from engine import cache
-from engine.data.threads import usable_cores
+from engine.devices.cpu import usable_cores
 from engine.devices.device import choose_device, describe
 from engine.devices.precision import bf16_of, choose_precision
 from engine.errors import UserError

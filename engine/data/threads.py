@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-import os
 from collections import deque
 from collections.abc import Callable, Generator, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from itertools import islice
 from typing import TypeVar
+
+from engine.devices.cpu import usable_cores
 
 T = TypeVar("T")
 MOST_WORKERS = 16
@@ -41,10 +42,5 @@ def collected(tasks: Iterable[Callable[[], T]], workers: int) -> Generator[int, 
 
 
 def cores() -> int:
-    """The number of threads that decode: :func:`usable_cores`, at most 16."""
+    """The number of threads that decode: :func:`engine.devices.cpu.usable_cores`, at most 16."""
     return min(MOST_WORKERS, usable_cores())
-
-
-def usable_cores() -> int:
-    """The cores that this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

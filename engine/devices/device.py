@@ -9,7 +9,7 @@ from collections.abc import Sequence
 import psutil
 import torch
 
-from engine.devices.cpu import cpu_name
+from engine.devices.cpu import computing_cores, cpu_name
 from engine.errors import UserError
 from engine.logs.events import Device
 
@@ -40,12 +40,16 @@ def choose_device(asked: str) -> torch.device:
 
 
 def describe(device: torch.device) -> Device:
-    """The device's name in torch, its hardware's name, and its memory in bytes (the machine's, for a CPU)."""
+    """The device's name in torch, its hardware's name, and its memory in bytes (the machine's, for a CPU);
+    of a CPU also the cores that it may compute on.
+    """
     if device.type == "cuda":
         properties = torch.cuda.get_device_properties(device)
         return Device(str(device), properties.name, properties.total_memory)
-    hardware = cpu_name() if device.type == "cpu" else f"{platform.machine()} GPU"
-    return Device(str(device), hardware, psutil.virtual_memory().total)
+    memory = psutil.virtual_memory().total
+    if device.type == "cpu":
+        return Device(str(device), cpu_name(), memory, computing_cores())
+    return Device(str(device), f"{platform.machine()} GPU", memory)
 
 
 def wait_for(device: torch.device) -> None:

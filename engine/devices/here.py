@@ -6,7 +6,7 @@ import platform
 
 import psutil
 
-from engine.devices.cpu import cpu_name
+from engine.devices.cpu import computing_cores, cpu_name
 from engine.logs.events import Device
 
 
@@ -16,7 +16,7 @@ def devices_here() -> list[Device]:
     NVIDIA's cards are left out where their management library (extra ``nvidia``) is missing.
     """
     memory = psutil.virtual_memory().total
-    found = [Device("cpu", cpu_name(), memory)]
+    found = [Device("cpu", cpu_name(), memory, computing_cores())]
     if platform.system() == "Darwin" and platform.machine() == "arm64":
         found.append(Device("mps", f"{platform.machine()} GPU", memory))
     return found + _cards()

@@ -83,11 +83,14 @@ class DataSummary(Struct, frozen=True):
 
 
 class Device(Struct, frozen=True):
-    """Where training runs: torch's name (``cuda:0``), the hardware's name, and its memory in bytes."""
+    """Where training runs: torch's name (``cuda:0``), the hardware's name, and its memory in bytes; ``cores``: of a CPU
+    those that the process may compute on, 0 where the device is another, or in logs of older versions.
+    """
 
     torch_name: str
     hardware: str
     memory: int
+    cores: int = 0
 
 
 class Event(Struct, frozen=True, kw_only=True, tag_field="event"):

@@ -218,6 +218,7 @@ def _computed_alike(cost: RunCost, experiment: Experiment, devices: Sequence[Dev
         return False  # by now there is something faster
     return any(
         (_kind(device), device.hardware) == (kind, cost.device.hardware)
+        and (device.cores == cost.device.cores or not cost.device.cores)  # older logs do not tell
         and abs(device.memory - cost.device.memory) <= SAME_MEMORY * device.memory
         for device in devices
     )

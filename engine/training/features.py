@@ -84,7 +84,7 @@ def _recipe(images: InputImages, strategy: Strategy, network: Network, precision
         images.device.type,
         # other hardware, or other cores of a CPU, take other seconds, and those count as this run's
         describe(images.device).hardware,
-        torch.get_num_threads() if images.device.type == "cpu" else 0,
+        *((torch.get_num_threads(),) if images.device.type == "cpu" else ()),
         precision,
         state_hash(network.module, network.head_name),
         msgspec.json.encode(images.preprocessing),

@@ -79,3 +79,4 @@ def test_the_cpu_in_words():
     assert found.torch_name == "cpu"
     assert found.hardware
     assert found.memory == psutil.virtual_memory().total
+    assert found.cores == torch.get_num_threads()  # of all here, as many as the tests' environment says

@@ -9,13 +9,24 @@ from types import SimpleNamespace
 import pytest
 import torch
 
-from engine.devices import here
+from engine.devices import cpu, here
 from engine.devices.device import choose_device, describe
 from engine.logs.events import Device
 
 
 def test_the_processor_is_described_alike() -> None:
     assert describe(torch.device("cpu")) in here.devices_here()
+
+
+@pytest.mark.parametrize(("told", "cores"), [("4", 4), ("64", 16), ("", 16), ("0", 16), ("many", 16)])
+@pytest.mark.parametrize("name", ["OMP_NUM_THREADS", "MKL_NUM_THREADS"])
+def test_the_environment_says_on_how_many_cores_torch_computes(
+    name: str, told: str, cores: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(cpu, "usable_cores", lambda: 16)
+    monkeypatch.delenv("OMP_NUM_THREADS")
+    monkeypatch.setenv(name, told)
+    assert here.devices_here()[0].cores == describe(torch.device("cpu")).cores == cores
 
 
 def test_the_device_that_is_chosen_is_among_them() -> None:

@@ -158,6 +158,11 @@ def test_another_machine_device_or_precision_tells_nothing() -> None:
     assert seconds(known, TUNED, device=replace(CPU, memory=round(1.01 * CPU.memory)))
     for other in (replace(CPU, hardware="EPYC"), replace(CPU, memory=2 * CPU.memory), CARD):
         assert not seconds(known, TUNED, device=other)
+    many, few = replace(CPU, cores=16), replace(CPU, cores=4)
+    known_of_many = costs(log(TUNED, EXTRACTED, device=many))
+    assert set(seconds(known_of_many, TUNED, EXTRACTED, device=many)) == {"tuned", "extracted"}
+    assert not seconds(known_of_many, TUNED, EXTRACTED, device=few)
+    assert seconds(known, TUNED, device=few)  # an older log does not tell its cores
     assert not seconds(known, TUNED, precision="bf16")
     assert seconds(known, TUNED, precision="fp32")  # which is what auto came to
     assert not forecast(known, Experiment((TUNED,)), DATA, [CPU, CARD]).seconds  # auto would take the card by now

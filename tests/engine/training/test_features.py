@@ -19,6 +19,7 @@ from engine.data.pixels import InMemory
 from engine.data.prepared import Prepared, PreparedPart
 from engine.devices import device
 from engine.devices.meters import Cost
+from engine.logs.events import Device
 from engine.models.backbones import Network, Preprocessing, build, features
 from engine.models.fused import TOLERANCE, fused
 from engine.progress import WorkDone
@@ -394,6 +395,18 @@ def test_what_other_hardware_extracted_is_not_found(other: str, monkeypatch: pyt
         table(strategy())
         assert not table(strategy())[1]
     assert table(strategy())[1]
+
+
+def test_the_threads_of_the_cpu_are_nothing_to_a_card(monkeypatch: pytest.MonkeyPatch) -> None:
+    parts: list[tuple[object, ...]] = []
+    monkeypatch.setattr(module.cache, "key", lambda *asked: str(parts.append(asked)))
+    monkeypatch.setattr(module, "describe", lambda where: Device(str(where), "hardware", 1))
+    for kind in ("cpu", "cuda"):
+        seen = replace(images(), device=torch.device(kind))
+        module._recipe(seen, strategy(), network(), "fp32", 1)
+    on_cpu, on_card = parts
+    assert on_card[2:5] == ("cuda", "hardware", "fp32")
+    assert on_cpu[2:5] == ("cpu", "hardware", torch.get_num_threads())
 
 
 def test_another_precision_is_extracted_anew() -> None:
