@@ -78,19 +78,19 @@ def remaining_of_all(state: ExperimentState, train_images: int, val_images: int)
 
 
 def _remaining(run: RunState, state: ExperimentState, train_images: int, val_images: int) -> float | None:
-    by_itself = None if run.status == "waiting" else remaining_seconds(run, train_images, val_images)
+    by_itself = remaining_seconds(run, train_images, val_images)
     return _of_the_same(run, state) if by_itself is None else by_itself
 
 
 def _of_the_same(run: RunState, state: ExperimentState) -> float | None:
-    """What the epochs of the last finished run of this strategy took, or else those of this run before it was resumed,
-    or of the last one that did any, as far as the run does not have them yet; else what was foretold of it.
+    """What the epochs of the last finished run of this strategy took, or else those of the last one that did any, as
+    far as the run does not have them yet; else what was foretold of it.
     """
     alike = [other for other in state.runs if other.strategy == run.strategy]
     finished = [other for other in alike if other.status == "finished"]
     if finished:
         return sum(epoch.seconds for epoch in finished[-1].epochs) * (1 - fraction_done(run))
-    begun = [other for other in (*alike, run) if other.epochs]
+    begun = [other for other in alike if other.epochs]
     if begun:
         return mean(_typical(begun[-1].epochs)) * run.strategy.epochs * (1 - fraction_done(run))
     foretold = state.forecast.seconds.get(run.strategy.name)

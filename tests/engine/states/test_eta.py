@@ -223,9 +223,10 @@ def test_all_is_foretold_once_each_strategy_has_a_finished_run() -> None:
     assert left("RunFinished", 6) is left("ExperimentFinished", 1) is None  # nothing is left
     assert remaining_of_all(ExperimentState(), logs.TRAIN, logs.VAL) is None  # nor known, before the first event
     state = replay(logs.until("RunFinished", 4, three))
-    begun = msgspec.structs.replace(state.runs[4], epochs=state.runs[0].epochs[:9])  # it was stopped, and is resumed
+    slower = tuple(msgspec.structs.replace(one, seconds=2 * one.seconds) for one in state.runs[0].epochs[:9])
+    begun = msgspec.structs.replace(state.runs[4], epochs=slower)  # it was stopped, and waits to go on
     state = msgspec.structs.replace(state, runs=(*state.runs[:4], begun, state.runs[5]))
-    assert remaining_of_all(state, logs.TRAIN, logs.VAL) == whole(3 * 3.2 + extracted)
+    assert remaining_of_all(state, logs.TRAIN, logs.VAL) == whole(3 * 2 * 3.2 + extracted), "by its own epochs"
 
 
 def test_of_waiting_runs_what_was_foretold_counts_until_one_of_their_strategy_has_ended() -> None:
