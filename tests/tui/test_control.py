@@ -145,6 +145,9 @@ def test_scripts_are_told_how_long_it_takes_at_least_and_of_runs_what_a_comparis
         log.append(ev.CommandApplied(action="pause"))
         now = told("ctl", "status", "--json")
         assert now["remaining_seconds"] is now["remaining_is_lower_bound"] is None
+        assert [(run["state"], run["stage"]) for run in now["runs"]] == [("paused", "validating"), ("failed", None)]
+    now = told("ctl", "status", "--json")
+    assert [(run["state"], run["stage"]) for run in now["runs"]] == [("interrupted", None), ("failed", None)]
 
 
 def test_why_an_experiment_failed_as_a_whole_is_said(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -151,7 +151,7 @@ def _object(
                 "run": run.run,
                 "state": condition(run, state),
                 "error": "" if run.failure is None else run.failure.message,
-                "stage": None if run.progress is None else run.progress.stage,
+                "stage": None if state.interrupted or run.progress is None else run.progress.stage,
                 "epochs": len(run.epochs),
                 "epochs_planned": run.strategy.epochs,
                 "val_accuracy": None if run.best is None else run.best.val.accuracy,
