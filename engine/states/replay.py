@@ -128,6 +128,8 @@ def _(event: ev.StageChanged, state: ExperimentState) -> ExperimentState:
     progress = StageProgress(event.stage, event.elapsed, event.detail)
     if not event.run:
         return replace(state, stage=progress)
+    if event.stage == "training":  # nothing does while paused, but in older versions a skip ended a pause, unlogged
+        state = replace(state, paused=False)
     return _with_run(state, event.run, status="running", progress=progress)
 
 

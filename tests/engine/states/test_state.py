@@ -183,6 +183,18 @@ def test_a_second_start_begins_without_epochs() -> None:
     assert [run.val.accuracy for run in replay(events).run(FIRST).epochs] == [0.6]
 
 
+def test_a_skip_that_ended_a_pause_in_an_older_log_is_known_by_the_training_that_followed() -> None:
+    def stage(name: str, stage: ev.Stage) -> ev.StageChanged:
+        return ev.StageChanged(run=name, stage=stage)
+
+    over = ev.RunFinished(run=FIRST, end="skipped", memory=memory(1))
+    skip = [ev.CommandApplied(action="pause", run=FIRST), ev.CommandApplied(action="skip", run=FIRST)]
+    # a run that is to be skipped while it gets ready begins first, if there is something of it to be saved
+    waits = replay([started(), stage(FIRST, "weights"), *skip, run_started(FIRST), over, stage(SECOND, "weights")])
+    assert waits.paused
+    assert not replay([run_started(SECOND), stage(SECOND, "training")], waits).paused
+
+
 def test_failure_pause_and_end() -> None:
     failed = replay([started(), run_started(FIRST), ev.RunFailed(run=FIRST, kind="diverged", message="m", advice="a")])
     run = failed.run(FIRST)
