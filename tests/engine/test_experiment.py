@@ -283,6 +283,27 @@ def test_another_experiment_that_begins_later_is_told_of_the_runs_beside_it(
     ]
 
 
+def test_another_experiment_that_ends_is_told_of_the_runs_beside_it(
+    image_folder: Callable[..., Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    strategies = (changed_strategy(presets()["mobilenetv3-extract"], epochs=1, image_size=32),)
+    asked = experiment(image_folder(), strategies=strategies, seeds=(0, 1))
+    (tmp_path / "other").mkdir()
+    drive = engine_experiment._drive
+
+    def ends_during_the_first(*arguments: Any, **named: Any) -> Any:
+        (tmp_path / "other" / WRITER_LOCK).unlink(missing_ok=True)
+        return drive(*arguments, **named)
+
+    monkeypatch.setattr(engine_experiment, "_drive", ends_during_the_first)
+    with EventLog(tmp_path / "other") as other:
+        other.append(ev.Warned(message="begun"))
+        (other.folder / WRITER_LOCK).write_text(f"{socket.gethostname()} 1\n")
+        run_in(tmp_path / "run", asked)
+    state = read_state(tmp_path / "run")
+    assert [row.ran_beside_another for row in compare([Source(state)]).runs] == [True, False]
+
+
 def test_seeds_run_one_after_the_other(image_folder: Callable[..., Path], tmp_path: Path) -> None:
     strategies = (changed_strategy(presets()["mobilenetv3-extract"], epochs=1, image_size=32),)
     host = thread.start(experiment(image_folder(), strategies=strategies, seeds=(2, 1)), tmp_path)
