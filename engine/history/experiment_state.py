@@ -39,8 +39,13 @@ def running_elsewhere(out: Path) -> list[Path]:
 
 
 def warning_of_others(out: Path) -> str:
-    """That other processes of this machine are at experiments in ``out``, which inflates times; empty where none is."""
-    beside = [folder.name for folder in running_elsewhere(out)]
+    """That other processes of this machine are at experiments in ``out``, which inflates times; empty where none is, or
+    ``out`` cannot be read now.
+    """
+    try:
+        beside = [folder.name for folder in running_elsewhere(out)]
+    except OSError:  # a warning is not worth a run
+        return ""
     are = "is" if len(beside) == 1 else "are"
     return f"{listed(beside)} {are} also running on this machine: {INFLATED}" if beside else ""
 

@@ -10,7 +10,7 @@ import pytest
 from msgspec.structs import replace
 
 from engine.history import experiment_state
-from engine.history.experiment_state import INFLATED, ran_beside_another, read_quickly, read_state
+from engine.history.experiment_state import INFLATED, ran_beside_another, read_quickly, read_state, warning_of_others
 from engine.history.summaries import summary
 from engine.logs import events as ev
 from engine.logs.events import AnyEvent
@@ -143,3 +143,11 @@ def test_of_an_older_log_only_what_trained_after_the_warning_ran_beside_another(
     state = replay([*EVERYTHING, warned])
     runs = {run.run: ran_beside_another(run.run, state) for run in state.runs}
     assert runs == {"resnet18-finetune-0": False, "mobilenetv3-extract-0": True}
+
+
+def test_experiments_that_cannot_be_listed_now_are_not_told_of(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fails(_: Path) -> list[Path]:
+        raise OSError(5, "Input/output error")
+
+    monkeypatch.setattr(experiment_state, "experiments", fails)
+    assert warning_of_others(tmp_path) == ""
