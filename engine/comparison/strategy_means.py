@@ -65,7 +65,7 @@ def interval(rows: Sequence[Row], comparison: Comparison, measured_on: MeasuredP
     measured on, each counted once: folds together tell more than one of them, seeds of the same images do not. Where
     images have groups, those of all folds count, with the mean of the runs' design effects.
 
-    None where no accuracy is known.
+    None where no accuracy is known, or of several runs where experiments were not measured on the same data.
     """
     known = [row for row in rows if of_part(row, measured_on).accuracy is not None]
     if not known:
@@ -73,6 +73,8 @@ def interval(rows: Sequence[Row], comparison: Comparison, measured_on: MeasuredP
     first, *others = (of_part(row, measured_on) for row in known)
     if not others and first.low is not None and first.high is not None:  # by its own images, not about as many
         return first.low, first.high
+    if comparison.data_differs:  # how many images that is would be the first experiment's
+        return None
     accuracy = mean(of_part(row, measured_on).accuracy or 0.0 for row in known)
     return accuracy_interval(accuracy, _images(known, comparison, measured_on), *_groups(known, measured_on))
 

@@ -14,7 +14,7 @@ from engine.comparison.columns import columns
 from engine.comparison.rows import RSS, Comparison, Row, memory_of, of_part
 from engine.comparison.strategy_means import interval, part
 from engine.text import shown
-from engine.units import duration, percent, size
+from engine.units import UNKNOWN, duration, percent, size
 from tui.drawing.curves import accuracy_axis
 from tui.drawing.plot import Curves, Series
 from tui.drawing.text import told_apart
@@ -35,14 +35,13 @@ WORTH_A_LOG = 8
 @dataclass(frozen=True)
 class Mark:
     """A strategy: means over its runs of accuracy (0..1) and of the cost, and both ends of the 95 % interval of that
-    accuracy.
+    accuracy, None where it is not known.
     """
 
     letter: str
     strategy: str
     accuracy: float
-    low: float
-    high: float
+    ends: tuple[float, float] | None
     cost: float
     colour: Colour
     runs: int
@@ -59,17 +58,14 @@ def marks(comparison: Comparison, cost: Cost) -> tuple[Mark, ...]:
             for row in column.rows
             if (accuracy := of_part(row, measured_on).accuracy) is not None and (spent := value(row)) is not None
         ]
-        ends = interval([row for row, *_ in known], comparison, measured_on)
-        if ends is None:
+        if not known:
             continue
-        low, high = ends
         found.append(
             Mark(
                 MARKS[number % len(MARKS)],
                 column.title,
                 mean(accuracy for _, accuracy, _ in known),
-                low,
-                high,
+                interval([row for row, *_ in known], comparison, measured_on),
                 mean(spent for *_, spent in known),
                 colours[column.title],
                 len(known),
@@ -93,7 +89,9 @@ def curves(found: Sequence[Mark], cost: Cost) -> Curves:
     place: Callable[[float], float] = (lambda value: math.log10(max(value, least / 2))) if logarithmic else float
     margin = 0.08 * (place(most) - place(least)) if logarithmic else 0.08 * most
     left = place(least) - margin if logarithmic else 0.0
-    lines = [Series("", _upright(place(one.cost), one), one.colour, "marks", marker="│") for one in found]
+    lines = [
+        Series("", _upright(place(one.cost), *one.ends), one.colour, "marks", marker="│") for one in found if one.ends
+    ]
     letters = [Series("", ((place(one.cost), one.accuracy),), one.colour, marker=one.letter) for one in found]
     right = place(most) + margin
     gap = (right - left) / 8
@@ -106,7 +104,7 @@ def curves(found: Sequence[Mark], cost: Cost) -> Curves:
         f"accuracy vs. {cost}{scale}",
         (*lines, *letters),
         (left, right),
-        accuracy_axis(mark.low for mark in found),
+        accuracy_axis(mark.ends[0] if mark.ends else mark.accuracy for mark in found),
         "{:.0%}".format,
         x_label=(lambda value: text(10**value)) if logarithmic else (lambda value: text(value) if value else "0"),
         x_marks=tuple(x_marks),
@@ -115,9 +113,9 @@ def curves(found: Sequence[Mark], cost: Cost) -> Curves:
     )
 
 
-def _upright(x: float, mark: Mark) -> tuple[tuple[float, float], ...]:
+def _upright(x: float, low: float, high: float) -> tuple[tuple[float, float], ...]:
     """The interval as points, more than there can be rows."""
-    return tuple((x, mark.low + (mark.high - mark.low) * step / ROWS) for step in range(ROWS + 1))
+    return tuple((x, low + (high - low) * step / ROWS) for step in range(ROWS + 1))
 
 
 def key(found: Sequence[Mark], cost: Cost, width: int) -> Text:
@@ -130,13 +128,14 @@ def key(found: Sequence[Mark], cost: Cost, width: int) -> Text:
     for mark, said in zip(found, told_apart(strategies, room), strict=True):
         name = Text(said)
         name.truncate(room, overflow="ellipsis", pad=True)
+        ends = "–".join(f"{100 * end:.1f}" for end in mark.ends or ()) or UNKNOWN
         several = f" ×{mark.runs}" if mark.runs > 1 else "   "
         line = Text.assemble(
             (f"{mark.letter} ", f"bold {rgb(mark.colour)}"),
             name,
             (several, rgb(GREY)),
             (f"  {percent(mark.accuracy):>7}", "bold"),
-            (f"  {100 * mark.low:.1f}–{100 * mark.high:.1f}", rgb(GREY)),
+            (f"  {ends}", rgb(GREY)),
             f"  {text(mark.cost):>9}",
         )
         line.truncate(width, overflow="ellipsis")
