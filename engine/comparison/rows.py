@@ -122,8 +122,8 @@ class Row(Struct, frozen=True, kw_only=True):
 
     @property
     def memory_added(self) -> int | None:
-        """Bytes of the peak that were not in use when the run began; None where that is not known, or the run found its
-        features, since extracting them takes memory too.
+        """Bytes of the peak that were not in use when the run began; None where that is not known, as of a run that
+        went on in another process, or the run found its features, since extracting them takes memory too.
         """
         if self.seconds_of_found_features or self.peak_memory_bytes is None or self.memory_at_start_bytes is None:
             return None

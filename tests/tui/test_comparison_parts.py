@@ -265,7 +265,7 @@ def test_of_the_process_s_memory_it_is_told_what_a_run_added(comparison: Compari
         return one.cell(rows), one.words
 
     for rows in (runs, *([one] for one in runs)):
-        assert told(*rows) == ("270 MiB", "memory a run added to its process; – if its features were found")
+        assert told(*rows) == ("270 MiB", "memory a run added to its process; – if resumed or its features were found")
     less = msgspec.structs.replace(runs[0], peak_memory_bytes=500 * mib)
     assert less.memory_added == 0
     assert msgspec.structs.replace(less, memory_at_start_bytes=None).memory_added is None
