@@ -261,7 +261,7 @@ def test_of_the_process_s_memory_it_is_told_what_a_run_added(comparison: Compari
         (one,) = [one for one in measures(made) if one.title in ("memory", "+memory")]
         (mark,) = cost_plot.marks(made, "memory")
         assert cost_plot.in_words("memory", made) == ("memory a run added" if "added" in one.words else "memory")
-        assert one.text(mark.cost) == one.cell(rows)
+        assert mark.cost is not None and one.text(mark.cost) == one.cell(rows)
         return one.cell(rows), one.words
 
     for rows in (runs, *([one] for one in runs)):
@@ -366,6 +366,27 @@ def test_a_mark_of_several_runs_on_unlike_data_has_no_interval(comparison: Compa
     assert [len(series.points) for series in cost_plot.curves(found, "time").series] == [1, 1], "the letters"
     assert all("%  –  " in line for line in cost_plot.key(found, "time", 60).plain.splitlines())
     assert measures(differing)[1].cell(comparison.runs[:2]) == "–"
+
+
+def test_runs_whose_cost_is_not_known_count_in_the_accuracy(comparison: Comparison) -> None:
+    """As of runs on a CPU that found their features, of which nobody knows what they added."""
+    cold = cost_plot.marks(comparison, "memory")
+    found = [
+        msgspec.structs.replace(row, seconds_of_found_features=3.0)
+        if row.seed or row.strategy == cold[1].strategy
+        else row
+        for row in comparison.runs
+    ]
+    warm = cost_plot.marks(some(comparison, *found), "memory")
+    assert [(one.accuracy, one.ends, one.runs) for one in warm] == [(one.accuracy, one.ends, 3) for one in cold]
+    assert [one.cost for one in warm] == [comparison.runs[0].memory_added, None]
+    chart = cost_plot.curves(warm, "memory")
+    assert [series.marker for series in chart.series] == ["│", "A"]
+    assert any(
+        cold[1].strategy in line and line.endswith("–") for line in cost_plot.key(warm, "memory", 80).plain.splitlines()
+    )
+    assert cost_plot.curves(warm[1:], "memory").empty == "memory is not known of any run"
+    assert cost_plot.curves((), "memory").empty == "no run has a result yet"
 
 
 @pytest.mark.parametrize("low", [0.86, 0.81, 0.12])
