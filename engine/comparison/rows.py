@@ -158,9 +158,19 @@ def of_part(row: Row, part: MeasuredPart) -> Measured:
     return Measured(row.val_accuracy, row.val_accuracy_low, row.val_accuracy_high, row.val_loss, row.scores)
 
 
+def judged_strategies(rows: Sequence[Row]) -> frozenset[str]:
+    """Of the strategies with a result those that are compared: where two or more trained all their epochs, these."""
+    every = frozenset(row.strategy for row in rows if row.has_result)
+    whole = every.difference(row.strategy for row in rows if row.is_cut_short)
+    return whole if len(whole) > 1 else every
+
+
 def part_compared(rows: Sequence[Row]) -> MeasuredPart:
-    """What runs are compared on: the test part where every one that has a result was tested, else validation."""
-    done = [row for row in rows if row.has_result]
+    """What runs are compared on: the test part where every one that has a result was tested, of the strategies that are
+    judged; else validation.
+    """
+    judged = judged_strategies(rows)
+    done = [row for row in rows if row.has_result and row.strategy in judged]
     return "test" if done and all(row.test_accuracy is not None for row in done) else "val"
 
 

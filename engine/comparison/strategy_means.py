@@ -108,7 +108,7 @@ def strategy_means(comparison: Comparison) -> list[StrategyMeans]:
 
 
 def judged(results: Sequence[StrategyMeans]) -> Sequence[StrategyMeans]:
-    """Of the strategies with a result those that are compared: where two or more trained all their epochs, these."""
+    """Of the strategies those that :func:`engine.comparison.rows.judged_strategies` names."""
     whole = [one for one in results if not one.cut_short]
     return whole if len(whole) > 1 else results
 
@@ -143,6 +143,8 @@ def _measured(rows: Sequence[Row], comparison: Comparison) -> StrategyMeans | No
         return None
     found = [of_part(row, part(comparison)) for row in (done[:1] if no_seed_moves(done) else done)]
     accuracies = _known(one.accuracy for one in found)
+    if not accuracies:  # it is not judged, and was cut short before its test
+        accuracies = _known(row.val_accuracy for row in done)
     accuracy, validated = mean(accuracies), mean(row.val_accuracy or 0.0 for row in done)
     low, high = interval(done, comparison, part(comparison)) or (0.0, 1.0)
     highest_validated = (interval(done, comparison, "val") or (0.0, 1.0))[1]

@@ -85,9 +85,9 @@ def verdict(comparison: Comparison) -> str:
     elif pair is None:
         said = _by_intervals(first, second, comparison)
     else:
-        said = sentence(
-            pair, len(comparison.pairs), _shared(pair, comparison), seeds_matter=_seeds_matter(pair, comparison)
-        )
+        names = {one.strategy for one in compared}
+        looked_at = sum({*one.strategies} <= names for one in comparison.pairs)
+        said = sentence(pair, looked_at, _shared(pair, comparison), seeds_matter=_seeds_matter(pair, comparison))
     parts = (
         said,
         _by_classes(first, second, comparison),

@@ -1,3 +1,5 @@
+from itertools import combinations
+
 import pytest
 from msgspec.structs import replace
 
@@ -302,6 +304,17 @@ def test_the_time_of_a_run_that_did_not_end_is_not_compared() -> None:
     assert "of the time" not in said(epochs=2, state="stopped")
     assert "of the time" not in said(epochs=2, state="running")
     assert "of the time" not in said(state="failed"), "of one without an end only the epochs' seconds are known"
+
+
+def test_pairs_are_counted_that_are_judged() -> None:
+    pairs = [
+        replace(pair_of(450, 30, 8, 12, names), p=0.03, p_adjusted=0.09, different=False)
+        for names in combinations("abcd", 2)
+    ]
+    made = replace(result(pairs[0], *pairs[1:]), pairs=tuple(pairs))
+    assert "with 6 comparisons, one this large" in verdict(made)
+    cut = tuple(replace(row, epochs=2, state="stopped") if row.strategy == "d" else row for row in made.runs)
+    assert "with 3 comparisons, one this large" in verdict(replace(made, runs=cut))
 
 
 def test_a_strategy_that_nothing_speaks_for_is_told_what_was_looked_at() -> None:
