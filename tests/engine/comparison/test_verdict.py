@@ -15,6 +15,7 @@ from engine.comparison.rows import Comparison, DataCounts, Row
 from engine.comparison.scores import ClassScores, Scores
 from engine.comparison.verdict import choices, verdict
 from engine.logs.events import Leak
+from engine.states.state import Condition
 from tests.engine.comparison.predicted import difference_of, discordant, predicted
 from tests.engine.comparison.test_rows import comparison, row
 
@@ -221,6 +222,34 @@ def test_a_strategy_that_was_cut_short_is_named_and_not_judged(state: str, begin
         assert unpaired.startswith(f"{begins}{name} trained 1 of 5 epochs. a reaches 92.0 % and b 82.0 % on 500 val")
         assert not any(claim in unpaired for claim in CLAIMS)
         assert not any(any(line.best) for section in sections(cut, columns(cut)) for line in section.lines)
+
+
+@pytest.mark.parametrize(
+    ("states", "begins"),
+    [
+        (("stopped", "running"), "No verdict: "),
+        (("running", "running"), "No verdict yet: "),
+        (("stopped", "finished", "waiting"), "No verdict yet: "),
+        (("stopped", "running", "running"), "No verdict yet: "),
+        (("stopped", "stopped", "waiting"), "No verdict: "),
+        (("stopped", "finished", "not begun"), "No verdict: "),
+        (("stopped", "finished", "failed"), "No verdict: "),
+    ],
+)
+def test_a_verdict_is_to_come_where_two_strategies_can_still_train_all_their_epochs(
+    states: tuple[Condition, ...], begins: str
+) -> None:
+    has_none = ("waiting", "not begun", "failed")
+    rows = [
+        row(
+            name,
+            None if state in has_none else 0.9,
+            state=state,
+            epochs=0 if state in has_none else 5 if state == "finished" else 2,
+        )
+        for name, state in zip("abc", states, strict=False)
+    ]
+    assert verdict(comparison(*rows)).startswith(begins)
 
 
 def test_of_several_those_that_were_cut_short_are_left_out() -> None:
