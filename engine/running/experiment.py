@@ -173,7 +173,8 @@ def _begin(
             versions=versions(),
             forecast=forecast(costs, experiment, size, [device]),
         )
-        warnings = [*dataset.warnings, *leak_sentences(data.leak, data.test_leak), *_doubts(experiment)]
+        leak = None if experiment.folds else data.leak  # folds keep groups whole
+        warnings = [*dataset.warnings, *leak_sentences(leak, data.test_leak), *_doubts(experiment)]
     else:
         first = ev.ExperimentResumed(host=socket.gethostname(), pid=os.getpid(), device=device, versions=versions())
         warnings = _changes(earlier, first)

@@ -24,6 +24,7 @@ from engine import export, progress
 from engine.comparison.compare import compare
 from engine.comparison.compared_runs import Source
 from engine.comparison.verdict import verdict
+from engine.data.dataset import summary
 from engine.data.discover import discover
 from engine.data.prepared import Prepared
 from engine.devices.memory_probe import MemoryProbe
@@ -224,6 +225,26 @@ def test_seeds_that_change_next_to_nothing_are_told_at_the_start(
         engine_experiment._begin(asked, discover(asked.data), log, ev.Device("cpu", "some", 1), ExperimentState())
     said = [event.message for event in event_reader(tmp_path).read() if isinstance(event, ev.Warned)]
     assert any("resnet18-probe: the seed only affects" in message for message in said) == warned
+
+
+@pytest.mark.parametrize(("folds", "warned"), [(None, ["validation", "test"]), (2, ["test"])])
+def test_folds_keep_groups_whole_so_no_leak_into_validation_is_told_at_the_start(
+    image_folder: Callable[..., Path],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    folds: int | None,
+    warned: list[str],
+) -> None:
+    asked = experiment(image_folder(), folds=folds)
+    leak = ev.Leak(no_pixels=0.9, majority=0.5, shared=100, images=100)
+    leaking = msgspec.structs.replace(summary(discover(asked.data)), leak=leak, test_leak=leak)
+    monkeypatch.setattr(engine_experiment, "summary", lambda _: leaking)
+    with EventLog(tmp_path) as log:
+        engine_experiment._begin(asked, discover(asked.data), log, ev.Device("cpu", "some", 1), ExperimentState())
+    said = [event.message for event in event_reader(tmp_path).read() if isinstance(event, ev.Warned)]
+    assert {part for part in ("validation", "test") if any(f"{part} images share a group" in one for one in said)} == {
+        *warned
+    }
 
 
 def test_every_stage_tells_how_far_it_is(
