@@ -111,9 +111,10 @@ class Row(Struct, frozen=True, kw_only=True):
     @property
     def is_cut_short(self) -> bool:
         """Whether it has a result, but of fewer epochs than were planned: because a person skipped or stopped it, it
-        failed, whoever ran it is gone, or it still goes on. What it reached tells nothing of its strategy.
+        failed, whoever ran it is gone, or it still goes on. What it reached tells nothing of its strategy. One that
+        finished is not, also where lines of its log cannot be read.
         """
-        return self.has_result and self.epochs < self.epochs_planned
+        return self.has_result and self.state != "finished" and self.epochs < self.epochs_planned
 
     @property
     def is_probe(self) -> bool:

@@ -263,14 +263,14 @@ def test_of_several_those_that_were_cut_short_are_left_out() -> None:
     assert not any(said in verdict(cut) for said in ("accurate than c", "is shown", "Indistinguishable"))
     said = {one.strategy: one.sentence for one in choices(cut)}
     assert said["c"] == "Not judged: it trained 2 of 5 epochs." and "accuracy matters most" in said["a"]
-    none = replace(cut, runs=tuple(replace(row, epochs=2) for row in cut.runs))
+    none = replace(cut, runs=tuple(replace(row, epochs=2, state="stopped") for row in cut.runs))
     assert verdict(none).startswith("No verdict: ") and verdict(none).count("trained 2 of 5 epochs") == 3
     assert not any(claim in verdict(none) for claim in CLAIMS)
 
 
 def test_of_several_seeds_it_is_told_how_many_runs_were_cut_short() -> None:
     made = comparison(*(row(name, 0.9, seed=seed) for name in "ab" for seed in range(3)))
-    runs = [replace(run, epochs=run.seed + 1) if run.strategy == "b" else run for run in made.runs]
+    runs = [replace(run, epochs=run.seed + 1, state="stopped") if run.strategy == "b" else run for run in made.runs]
     said = verdict(replace(made, runs=tuple(runs)))
     assert said.startswith("No verdict: b trained 1 to 3 of 5 epochs in 3 of 3 runs. ")
     failed = replace(runs[-1], best_epoch=None, val_accuracy=None, epochs=0, state="failed")
@@ -281,7 +281,8 @@ def test_of_several_seeds_it_is_told_how_many_runs_were_cut_short() -> None:
 
 
 def test_a_strategy_alone_that_was_cut_short_is_told_as_that() -> None:
-    assert verdict(comparison(row("a", 0.9, epochs=2))).startswith("a reaches 90.0 % after 2 of 5 epochs on 153 val")
+    only = comparison(row("a", 0.9, epochs=2, state="stopped"))
+    assert verdict(only).startswith("a reaches 90.0 % after 2 of 5 epochs on 153 val")
 
 
 def test_of_unequal_runs_those_that_both_have_are_compared_and_that_is_said() -> None:
