@@ -385,7 +385,7 @@ def test_runs_whose_cost_is_not_known_count_in_the_accuracy(comparison: Comparis
     assert any(
         cold[1].strategy in line and line.endswith("–") for line in cost_plot.key(warm, "memory", 80).plain.splitlines()
     )
-    assert cost_plot.curves(warm[1:], "memory").empty == "memory is not known of any run"
+    assert cost_plot.curves(warm[1:], "memory").empty == "not known of any run"
     assert cost_plot.curves((), "memory").empty == "no run has a result yet"
 
 

@@ -109,7 +109,7 @@ def curves(found: Sequence[Mark], cost: Cost) -> Curves:
         x_label=(lambda value: text(10**value)) if logarithmic else (lambda value: text(value) if value else "0"),
         x_marks=tuple(x_marks),
         whole_x=False,
-        empty=f"{cost} is not known of any run" if found else "no run has a result yet",
+        empty="not known of any run" if found else "no run has a result yet",
     )
 
 
@@ -135,7 +135,7 @@ def key(found: Sequence[Mark], cost: Cost, width: int) -> Text:
             name,
             (several, rgb(GREY)),
             (f"  {percent(mark.accuracy):>7}", "bold"),
-            (f"  {ends}", rgb(GREY)),
+            (f"  {ends:<9}", rgb(GREY)),
             f"  {UNKNOWN if mark.cost is None else text(mark.cost):>9}",
         )
         line.truncate(width, overflow="ellipsis")
