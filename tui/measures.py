@@ -144,7 +144,7 @@ def measures(comparison: Comparison) -> tuple[Measure, ...]:
         Measure("time", f"total time{cached}{beside}", lambda row: row.seconds_total, duration, shorter),
         Measure(
             "+memory" if is_rss else "memory",
-            "memory a run added to its process; – if its features were found" if is_rss else "peak memory",
+            "memory a run added to its process; – if resumed or its features were found" if is_rss else "peak memory",
             memory_of,
             size,
             None if is_rss else "lower",

@@ -109,7 +109,9 @@ def _of_two_classes(comparison: Comparison, part: MeasuredPart) -> list[str]:
 def _no_better_than_one_answer(
     shown: Sequence[Column], by_column: Sequence[Sequence[Scores]], comparison: Comparison, part: MeasuredPart
 ) -> list[str]:
-    """Which strategies are not shown to be more accurate than always answering the commonest class."""
+    """Which strategies are not shown to be more accurate than always answering the commonest class; nothing of those
+    that were cut short.
+    """
     support = _support(by_column)
     if not support.total():
         return []
@@ -118,7 +120,9 @@ def _no_better_than_one_answer(
     not_shown = [
         column.title
         for column in shown
-        if (found := interval(column.rows, comparison, part)) is not None and found[0] <= share
+        if not any(row.is_cut_short for row in column.rows)
+        and (found := interval(column.rows, comparison, part)) is not None
+        and found[0] <= share
     ]
     if not not_shown:
         return []

@@ -15,7 +15,7 @@ from engine.comparison.compared_runs import ComparedRun, Source, compared_runs
 from engine.comparison.difference import PairedDifference
 from engine.comparison.fairness import unfairness
 from engine.comparison.measured_parts import MeasuredPart
-from engine.comparison.rows import RSS, Comparison, DataCounts, Row, part_compared
+from engine.comparison.rows import RSS, Comparison, DataCounts, Row, judged_strategies, part_compared
 from engine.comparison.same_data import what_differs
 from engine.history.experiment_state import ran_beside_another
 from engine.logs.events import Leak, Metrics
@@ -44,7 +44,7 @@ def compare(sources: Sequence[Source], positive: str | None = None) -> Compariso
         runs=_with_targets(rows, [None if differs else one.run for one in runs]),
         positive=_positive(data.classes, positive),
         fairness=unfairness(runs),
-        pairs=() if differs else _pairs(runs, part_compared(rows), data.train + data.val),
+        pairs=() if differs else _pairs(runs, rows, data.train + data.val),
         data_differs=differs,
         leak=_leak(known[0].state),
         test_leak=None if known[0].state.data is None else known[0].state.data.test_leak,
@@ -184,7 +184,7 @@ def _scores(one: ComparedRun, part: MeasuredPart, positive: str) -> Scores | Non
         return None
 
 
-def _pairs(runs: Sequence[ComparedRun], part: MeasuredPart, divided: int) -> tuple[PairedDifference, ...]:
+def _pairs(runs: Sequence[ComparedRun], rows: Sequence[Row], divided: int) -> tuple[PairedDifference, ...]:
     from engine.comparison.pairs import SavedRun, differences  # noqa: PLC0415 - loads scipy
 
     return differences(
@@ -193,6 +193,7 @@ def _pairs(runs: Sequence[ComparedRun], part: MeasuredPart, divided: int) -> tup
             for one in runs
             if (best := one.run.best) is not None and (saved := one.saved) is not None
         ],
-        part,
+        part_compared(rows),
         divided,
+        judged_strategies(rows),
     )

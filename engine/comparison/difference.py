@@ -22,7 +22,7 @@ class PairedDifference(Struct, frozen=True, kw_only=True):
     ``discordant``: how often only the first and only the second was right, summed over runs.
 
     ``mcnemar_p``: of a single pair of runs without groups. ``corrected_t_p``: over folds, each measured on its own
-    images. ``p`` is the largest of the p-values that decide, ``p_adjusted`` that among all pairs compared (Holm).
+    images. ``p`` is the largest of the p-values that decide, ``p_adjusted`` that among all pairs judged (Holm).
     ``different``: whether this data shows a difference. ``images_needed``: to show one of this size with 80 %
     power, None where there is none. ``method``: in words.
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Sequence, Set
 from contextlib import suppress
 from functools import lru_cache
 from itertools import combinations
@@ -25,10 +25,13 @@ class SavedRun(NamedTuple):
     saved: Saved
 
 
-def differences(runs: Sequence[SavedRun], part: MeasuredPart, divided: int) -> tuple[PairedDifference, ...]:
+def differences(
+    runs: Sequence[SavedRun], part: MeasuredPart, divided: int, judged: Set[str]
+) -> tuple[PairedDifference, ...]:
     """The difference of every two strategies on the part, over the seeds and folds both have.
 
-    ``divided``: how many images there are to train on and to validate, which folds divide.
+    ``divided``: how many images there are to train on and to validate, which folds divide. ``judged``: the strategies
+    whose pairs are corrected for how many these are alone, the others for all.
     """
     strategies: dict[str, dict[tuple[int, int | None], SavedRun]] = {}
     for run in runs:
@@ -40,7 +43,9 @@ def differences(runs: Sequence[SavedRun], part: MeasuredPart, divided: int) -> t
         with suppress(OSError):  # a file that cannot be read now: not remembered, the next comparison reads it again
             if both and (difference := _difference(first, second, part, divided)) is not None:
                 found.append(difference)
-    return holm(found)
+    among_judged = holm([pair for pair in found if {*pair.strategies} <= judged])
+    adjusted = {pair.strategies: pair for pair in (*holm(found), *among_judged)}
+    return tuple(adjusted[pair.strategies] for pair in found)
 
 
 @lru_cache(maxsize=256)

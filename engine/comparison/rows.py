@@ -111,9 +111,10 @@ class Row(Struct, frozen=True, kw_only=True):
     @property
     def is_cut_short(self) -> bool:
         """Whether it has a result, but of fewer epochs than were planned: because a person skipped or stopped it, it
-        failed, whoever ran it is gone, or it still goes on. What it reached tells nothing of its strategy.
+        failed, whoever ran it is gone, or it still goes on. What it reached tells nothing of its strategy. One that
+        finished is not, also where lines of its log cannot be read.
         """
-        return self.has_result and self.epochs < self.epochs_planned
+        return self.has_result and self.state != "finished" and self.epochs < self.epochs_planned
 
     @property
     def is_probe(self) -> bool:
@@ -122,8 +123,8 @@ class Row(Struct, frozen=True, kw_only=True):
 
     @property
     def memory_added(self) -> int | None:
-        """Bytes of the peak that were not in use when the run began; None where that is not known, or the run found its
-        features, since extracting them takes memory too.
+        """Bytes of the peak that were not in use when the run began; None where that is not known, as of a run that
+        went on in another process, or the run found its features, since extracting them takes memory too.
         """
         if self.seconds_of_found_features or self.peak_memory_bytes is None or self.memory_at_start_bytes is None:
             return None
@@ -158,9 +159,19 @@ def of_part(row: Row, part: MeasuredPart) -> Measured:
     return Measured(row.val_accuracy, row.val_accuracy_low, row.val_accuracy_high, row.val_loss, row.scores)
 
 
+def judged_strategies(rows: Sequence[Row]) -> frozenset[str]:
+    """Of the strategies with a result those that are compared: where two or more trained all their epochs, these."""
+    every = frozenset(row.strategy for row in rows if row.has_result)
+    whole = every.difference(row.strategy for row in rows if row.is_cut_short)
+    return whole if len(whole) > 1 else every
+
+
 def part_compared(rows: Sequence[Row]) -> MeasuredPart:
-    """What runs are compared on: the test part where every one that has a result was tested, else validation."""
-    done = [row for row in rows if row.has_result]
+    """What runs are compared on: the test part where every one that has a result was tested, of the strategies that are
+    judged; else validation.
+    """
+    judged = judged_strategies(rows)
+    done = [row for row in rows if row.has_result and row.strategy in judged]
     return "test" if done and all(row.test_accuracy is not None for row in done) else "val"
 
 

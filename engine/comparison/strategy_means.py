@@ -65,7 +65,7 @@ def interval(rows: Sequence[Row], comparison: Comparison, measured_on: MeasuredP
     measured on, each counted once: folds together tell more than one of them, seeds of the same images do not. Where
     images have groups, those of all folds count, with the mean of the runs' design effects.
 
-    None where no accuracy is known.
+    None where no accuracy is known, or of several runs where experiments were not measured on the same data.
     """
     known = [row for row in rows if of_part(row, measured_on).accuracy is not None]
     if not known:
@@ -73,6 +73,8 @@ def interval(rows: Sequence[Row], comparison: Comparison, measured_on: MeasuredP
     first, *others = (of_part(row, measured_on) for row in known)
     if not others and first.low is not None and first.high is not None:  # by its own images, not about as many
         return first.low, first.high
+    if comparison.data_differs:  # how many images that is would be the first experiment's
+        return None
     accuracy = mean(of_part(row, measured_on).accuracy or 0.0 for row in known)
     return accuracy_interval(accuracy, _images(known, comparison, measured_on), *_groups(known, measured_on))
 
@@ -106,7 +108,7 @@ def strategy_means(comparison: Comparison) -> list[StrategyMeans]:
 
 
 def judged(results: Sequence[StrategyMeans]) -> Sequence[StrategyMeans]:
-    """Of the strategies with a result those that are compared: where two or more trained all their epochs, these."""
+    """Of the strategies those that :func:`engine.comparison.rows.judged_strategies` names."""
     whole = [one for one in results if not one.cut_short]
     return whole if len(whole) > 1 else results
 
@@ -141,6 +143,8 @@ def _measured(rows: Sequence[Row], comparison: Comparison) -> StrategyMeans | No
         return None
     found = [of_part(row, part(comparison)) for row in (done[:1] if no_seed_moves(done) else done)]
     accuracies = _known(one.accuracy for one in found)
+    if not accuracies:  # it is not judged, and was cut short before its test
+        accuracies = _known(row.val_accuracy for row in done)
     accuracy, validated = mean(accuracies), mean(row.val_accuracy or 0.0 for row in done)
     low, high = interval(done, comparison, part(comparison)) or (0.0, 1.0)
     highest_validated = (interval(done, comparison, "val") or (0.0, 1.0))[1]

@@ -85,9 +85,9 @@ def verdict(comparison: Comparison) -> str:
     elif pair is None:
         said = _by_intervals(first, second, comparison)
     else:
-        said = sentence(
-            pair, len(comparison.pairs), _shared(pair, comparison), seeds_matter=_seeds_matter(pair, comparison)
-        )
+        names = {one.strategy for one in compared}
+        looked_at = sum({*one.strategies} <= names for one in comparison.pairs)
+        said = sentence(pair, looked_at, _shared(pair, comparison), seeds_matter=_seeds_matter(pair, comparison))
     parts = (
         said,
         _by_classes(first, second, comparison),
@@ -197,8 +197,15 @@ def _cut_short(results: Sequence[StrategyMeans], comparison: Comparison) -> str:
     trained = joined([f"{one.strategy} trained {one.cut_short}" for one in results if one.cut_short], "and")
     pair = oriented(comparison.pairs, first.strategy, second.strategy)
     numbers = _apart(first, second, comparison) if pair is None else in_numbers(pair, _shared(pair, comparison))
-    goes_on = any(row.is_cut_short and row.state in ("waiting", "running", "paused") for row in comparison.runs)
-    return f"No verdict{' yet' if goes_on else ''}: {trained}. {numbers}."
+    return f"No verdict{' yet' if _is_to_come(comparison) else ''}: {trained}. {numbers}."
+
+
+def _is_to_come(comparison: Comparison) -> bool:
+    """Whether two strategies will have trained all their epochs if every run does that waits or goes on."""
+    going_on = ("waiting", "running", "paused")
+    rows = [row for row in comparison.runs if row.has_result or row.state in going_on]
+    lost = {row.strategy for row in rows if row.is_cut_short and row.state not in going_on}
+    return len({row.strategy for row in rows} - lost) > 1
 
 
 def _why_unpaired(first: str, second: str, comparison: Comparison) -> str:

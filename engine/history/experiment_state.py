@@ -39,15 +39,27 @@ def running_elsewhere(out: Path) -> list[Path]:
 
 
 def warning_of_others(out: Path) -> str:
-    """That other processes of this machine are at experiments in ``out``, which inflates times; empty where none is."""
-    beside = [folder.name for folder in running_elsewhere(out)]
+    """That other processes of this machine are at experiments in ``out``, which inflates times; empty where none is, or
+    ``out`` cannot be read now.
+    """
+    try:
+        beside = [folder.name for folder in running_elsewhere(out)]
+    except OSError:  # a warning is not worth a run
+        return ""
     are = "is" if len(beside) == 1 else "are"
     return f"{listed(beside)} {are} also running on this machine: {INFLATED}" if beside else ""
 
 
 def ran_beside_another(run: str, state: ExperimentState) -> bool:
-    """Whether the log tells that another experiment ran on the machine at the same time as this run."""
-    return any(one.message.endswith(INFLATED) and one.run in ("", run) for one in state.warnings)
+    """Whether the log tells that another experiment ran on the machine at the same time as this run.
+
+    Older versions of tl-tui told it of no run, when the experiment began or went on: that was not of a run whose last
+    epoch was over by then.
+    """
+    told = [one for one in state.warnings if one.message.endswith(INFLATED)]
+    of_all = [one.elapsed for one in told if not one.run]
+    latest = next((one.latest for one in state.runs if one.run == run), None)
+    return any(one.run == run for one in told) or any(latest is None or latest.elapsed > at for at in of_all)
 
 
 def read_state(folder: Path) -> ExperimentState:

@@ -145,10 +145,11 @@ def _run(
                 release_memory()  # of the run before
             logged, view = known.latest.epoch if known.latest else 0, views[planned.strategy.name]
             events = run_events(shared, planned, view, logged, has_more=pending.has_more(name))
+            is_told = ran_beside_another(name, state) or _tell_of_others(log, name)
             with _heartbeat(log, memory, name):
                 action = _drive(events, log, controls, name, skip=name in pending.skipped)
-            if not ran_beside_another(name, state) and (beside := warning_of_others(log.folder.parent)):
-                log.append(ev.Warned(run=name, message=beside))  # they began after this experiment
+            if not is_told:
+                _tell_of_others(log, name)  # that began after it
             if action == "suspend":
                 return None
             if action == "stop":
@@ -172,14 +173,20 @@ def _begin(
             versions=versions(),
             forecast=forecast(costs, experiment, size, [device]),
         )
-        warnings = [*dataset.warnings, *leak_sentences(data.leak, data.test_leak), *_doubts(experiment)]
+        leak = None if experiment.folds else data.leak  # folds keep groups whole
+        warnings = [*dataset.warnings, *leak_sentences(leak, data.test_leak), *_doubts(experiment)]
     else:
         first = ev.ExperimentResumed(host=socket.gethostname(), pid=os.getpid(), device=device, versions=versions())
         warnings = _changes(earlier, first)
-    if beside := warning_of_others(log.folder.parent):
-        warnings.append(beside)
     written = [log.append(first), *(log.append(ev.Warned(message=message)) for message in warnings)]
     return replay([event for event in written if isinstance(event, AnyEvent)], earlier)
+
+
+def _tell_of_others(log: EventLog, run_name: str) -> bool:
+    """Logs that other experiments run on the machine now, beside this run; whether any does."""
+    if beside := warning_of_others(log.folder.parent):
+        log.append(ev.Warned(run=run_name, message=beside))
+    return bool(beside)
 
 
 def _doubts(experiment: Experiment) -> Iterator[str]:

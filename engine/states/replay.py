@@ -176,7 +176,7 @@ def _(event: ev.RunStarted, state: ExperimentState) -> ExperimentState:
         learning_rates=event.learning_rates,
         stage_rates=event.stage_rates,
         started=before.started if before is not None and goes_on else event.elapsed,
-        memory_at_start=before.memory_at_start if before is not None and goes_on else event.memory,
+        memory_at_start=None if goes_on else event.memory,  # the peak may be of another process than this
         most=(before.most if before is not None and goes_on else PeakMemory()).raised(event.memory),
         test=before.test if before is not None and goes_on and len(epochs) == len(before.epochs) else None,
         seconds=None,

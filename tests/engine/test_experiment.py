@@ -24,6 +24,7 @@ from engine import export, progress
 from engine.comparison.compare import compare
 from engine.comparison.compared_runs import Source
 from engine.comparison.verdict import verdict
+from engine.data.dataset import summary
 from engine.data.discover import discover
 from engine.data.prepared import Prepared
 from engine.devices.memory_probe import MemoryProbe
@@ -226,6 +227,26 @@ def test_seeds_that_change_next_to_nothing_are_told_at_the_start(
     assert any("resnet18-probe: the seed only affects" in message for message in said) == warned
 
 
+@pytest.mark.parametrize(("folds", "warned"), [(None, ["validation", "test"]), (2, ["test"])])
+def test_folds_keep_groups_whole_so_no_leak_into_validation_is_told_at_the_start(
+    image_folder: Callable[..., Path],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    folds: int | None,
+    warned: list[str],
+) -> None:
+    asked = experiment(image_folder(), folds=folds)
+    leak = ev.Leak(no_pixels=0.9, majority=0.5, shared=100, images=100)
+    leaking = msgspec.structs.replace(summary(discover(asked.data)), leak=leak, test_leak=leak)
+    monkeypatch.setattr(engine_experiment, "summary", lambda _: leaking)
+    with EventLog(tmp_path) as log:
+        engine_experiment._begin(asked, discover(asked.data), log, ev.Device("cpu", "some", 1), ExperimentState())
+    said = [event.message for event in event_reader(tmp_path).read() if isinstance(event, ev.Warned)]
+    assert {part for part in ("validation", "test") if any(f"{part} images share a group" in one for one in said)} == {
+        *warned
+    }
+
+
 def test_every_stage_tells_how_far_it_is(
     image_folder: Callable[..., Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -281,6 +302,27 @@ def test_another_experiment_that_begins_later_is_told_of_the_runs_beside_it(
         (names[0], False),
         (names[1], True),
     ]
+
+
+def test_another_experiment_that_ends_is_told_of_the_runs_beside_it(
+    image_folder: Callable[..., Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    strategies = (changed_strategy(presets()["mobilenetv3-extract"], epochs=1, image_size=32),)
+    asked = experiment(image_folder(), strategies=strategies, seeds=(0, 1))
+    (tmp_path / "other").mkdir()
+    drive = engine_experiment._drive
+
+    def ends_during_the_first(*arguments: Any, **named: Any) -> Any:
+        (tmp_path / "other" / WRITER_LOCK).unlink(missing_ok=True)
+        return drive(*arguments, **named)
+
+    monkeypatch.setattr(engine_experiment, "_drive", ends_during_the_first)
+    with EventLog(tmp_path / "other") as other:
+        other.append(ev.Warned(message="begun"))
+        (other.folder / WRITER_LOCK).write_text(f"{socket.gethostname()} 1\n")
+        run_in(tmp_path / "run", asked)
+    state = read_state(tmp_path / "run")
+    assert [row.ran_beside_another for row in compare([Source(state)]).runs] == [True, False]
 
 
 def test_seeds_run_one_after_the_other(image_folder: Callable[..., Path], tmp_path: Path) -> None:

@@ -184,7 +184,7 @@ def test_there_is_one_interval_of_one_accuracy(comparison: Comparison) -> None:
     folded = msgspec.structs.replace(some(comparison, *folds), data=DataCounts(120, 30, ("ants", "bees"), folds=5))
     (told,) = strategy_means(folded)
     (mark,) = cost_plot.marks(folded, "time")
-    assert (told.low, told.high) == (mark.low, mark.high) == accuracy_interval(143 / 150, 150)
+    assert (told.low, told.high) == mark.ends == accuracy_interval(143 / 150, 150)
     assert measures(folded)[1].cell(folds) == f"{100 * told.low:.1f}–{100 * told.high:.1f}" == "90.7–97.7"
     table = {line.title: line.values for one in sections(folded, columns(folded)) for line in one.lines}
     assert table["  95 % interval"] == ("90.7 % to 97.7 %",)
@@ -261,11 +261,11 @@ def test_of_the_process_s_memory_it_is_told_what_a_run_added(comparison: Compari
         (one,) = [one for one in measures(made) if one.title in ("memory", "+memory")]
         (mark,) = cost_plot.marks(made, "memory")
         assert cost_plot.in_words("memory", made) == ("memory a run added" if "added" in one.words else "memory")
-        assert one.text(mark.cost) == one.cell(rows)
+        assert mark.cost is not None and one.text(mark.cost) == one.cell(rows)
         return one.cell(rows), one.words
 
     for rows in (runs, *([one] for one in runs)):
-        assert told(*rows) == ("270 MiB", "memory a run added to its process; – if its features were found")
+        assert told(*rows) == ("270 MiB", "memory a run added to its process; – if resumed or its features were found")
     less = msgspec.structs.replace(runs[0], peak_memory_bytes=500 * mib)
     assert less.memory_added == 0
     assert msgspec.structs.replace(less, memory_at_start_bytes=None).memory_added is None
@@ -351,17 +351,47 @@ def test_marks_are_means_with_their_intervals(comparison: Comparison, cost: cost
         rows = [row for row in comparison.runs if row.strategy == mark.strategy]
         assert mark.accuracy == pytest.approx(sum(row.val_accuracy or 0 for row in rows) / 3)
         assert mark.cost == pytest.approx(sum(value(row) or 0 for row in rows) / 3)
-        assert mark.low < mark.accuracy < mark.high
+        assert mark.ends is not None and mark.ends[0] < mark.accuracy < mark.ends[1]
     plot = cost_plot.curves(found, cost)
-    assert plot.y[0] <= min(mark.low for mark in found)
+    assert plot.y[0] <= min(mark.ends[0] for mark in found if mark.ends)
     assert all(plot.x[0] <= x <= plot.x[1] for series in plot.series for x, _ in series.points)
     assert all(len(line) <= 60 for line in cost_plot.key(found, cost, 60).plain.splitlines())
     assert cost_plot.marks(some(comparison), cost) == () and cost_plot.curves((), cost).series == ()
 
 
+def test_a_mark_of_several_runs_on_unlike_data_has_no_interval(comparison: Comparison) -> None:
+    differing = msgspec.structs.replace(comparison, data_differs="the images differ")
+    found = cost_plot.marks(differing, "time")
+    assert [(mark.ends, mark.runs) for mark in found] == [(None, 3), (None, 3)]
+    assert [len(series.points) for series in cost_plot.curves(found, "time").series] == [1, 1], "the letters"
+    assert all("%  –  " in line for line in cost_plot.key(found, "time", 60).plain.splitlines())
+    assert measures(differing)[1].cell(comparison.runs[:2]) == "–"
+
+
+def test_runs_whose_cost_is_not_known_count_in_the_accuracy(comparison: Comparison) -> None:
+    """As of runs on a CPU that found their features, of which nobody knows what they added."""
+    cold = cost_plot.marks(comparison, "memory")
+    found = [
+        msgspec.structs.replace(row, seconds_of_found_features=3.0)
+        if row.seed or row.strategy == cold[1].strategy
+        else row
+        for row in comparison.runs
+    ]
+    warm = cost_plot.marks(some(comparison, *found), "memory")
+    assert [(one.accuracy, one.ends, one.runs) for one in warm] == [(one.accuracy, one.ends, 3) for one in cold]
+    assert [one.cost for one in warm] == [comparison.runs[0].memory_added, None]
+    chart = cost_plot.curves(warm, "memory")
+    assert [series.marker for series in chart.series] == ["│", "A"]
+    assert any(
+        cold[1].strategy in line and line.endswith("–") for line in cost_plot.key(warm, "memory", 80).plain.splitlines()
+    )
+    assert cost_plot.curves(warm[1:], "memory").empty == "not known of any run"
+    assert cost_plot.curves((), "memory").empty == "no run has a result yet"
+
+
 @pytest.mark.parametrize("low", [0.86, 0.81, 0.12])
 def test_the_accuracies_beside_the_plot_stand_where_they_are(low: float) -> None:
-    plot = cost_plot.curves([cost_plot.Mark("A", "one", 0.95, low, 0.99, 3.0, BLUE, 1)], "time")
+    plot = cost_plot.curves([cost_plot.Mark("A", "one", 0.95, (low, 0.99), 3.0, BLUE, 1)], "time")
     bottom, top = plot.y
     assert bottom <= low
     for value in (bottom, (bottom + top) / 2, top):

@@ -190,7 +190,9 @@ def test_while_it_trains_nobody_is_beaten_either(bare: Comparison) -> None:
 
 def test_of_both_that_were_cut_short_both_are_named(bare: Comparison) -> None:
     found = two(bare, pair(-0.05, -0.08, -0.02, different=True))
-    cut = tuple(replace(row, epochs=number, epochs_planned=5) for number, row in enumerate(found.runs, start=1))
+    cut = tuple(
+        replace(row, epochs=number, epochs_planned=5, state="stopped") for number, row in enumerate(found.runs, start=1)
+    )
     line = said(replace(found, runs=cut), 94).plain
     assert line == f"No verdict: {FINE} trained 1 of 5 epochs, {EXTRACT} trained 2 of 5 epochs"
     narrow = said(replace(found, runs=cut), 78).plain

@@ -448,7 +448,7 @@ def test_folds_tested_on_the_same_images_are_runs_of_their_own(tmp_path: Path) -
         written = saved(tmp_path, run)
         assert written is not None
         runs.append(SavedRun(name, seed, fold, 1, written))
-    (found,) = differences(runs, "test", 300)
+    (found,) = differences(runs, "test", 300, {*names})
     assert found.strategies == names
     assert (found.seeds, found.folds, found.runs, found.images, found.part) == (2, 3, 6, 50, "test")
     assert found.corrected_t_p is None, "it is of different images in every fold"

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from safetensors.numpy import save_file
 
 from engine.comparison import predictions
+from engine.comparison.paired import holm
 from engine.comparison.pairs import SavedRun, differences
 from engine.comparison.predictions import read, saved
 from engine.comparison.scores import scores_of
@@ -130,8 +131,22 @@ def test_a_runs_file_is_read_once_however_many_strategies_it_is_compared_with(
     opened: list[str] = []
     once = predictions.read
     monkeypatch.setattr(predictions, "read", lambda *of: (opened.append(of[1]), once(*of))[1])
-    assert len(differences(runs, "val", 4)) == 3
+    assert len(differences(runs, "val", 4, {"a", "b", "c"})) == 3
     assert sorted(opened) == ["a-0", "b-0", "c-0"]
+
+
+def test_pairs_that_are_not_judged_make_the_others_no_less_sure(tmp_path: Path) -> None:
+    runs, labels = [], [0, 1] * 50
+    for strategy, wrong in (("a", 2), ("b", 16), ("c", 5)):
+        guesses = [1 - label for label in labels[:wrong]] + labels[wrong:]
+        write_predictions(tmp_path, f"{strategy}-0", labels, guesses)
+        file = saved(tmp_path, f"{strategy}-0")
+        assert file is not None
+        runs.append(SavedRun(strategy, 0, None, 1, file))
+    of_all = differences(runs, "val", 100, {"a", "b", "c"})
+    assert of_all == holm(of_all) and of_all[0].strategies == ("a", "b") and of_all[0].p_adjusted > of_all[0].p > 0
+    of_two = differences(runs, "val", 100, {"a", "b"})
+    assert of_two[0].p_adjusted == of_all[0].p and of_two[1:] == of_all[1:]
 
 
 def test_that_a_file_could_not_be_read_once_is_not_remembered(tmp_path: Path) -> None:
@@ -142,9 +157,9 @@ def test_that_a_file_could_not_be_read_once_is_not_remembered(tmp_path: Path) ->
         assert file is not None
         runs.append(SavedRun(strategy, 0, None, 1, file))
     aside = path.rename(tmp_path / "aside")
-    assert differences(runs, "val", 4) == ()
+    assert differences(runs, "val", 4, {"a", "b", "c"}) == ()
     with pytest.raises(OSError, match="No such file"):
         scores_of(runs[1].saved, 1, "val", "bees")
     aside.rename(path)
-    assert len(differences(runs, "val", 4)) == 1
+    assert len(differences(runs, "val", 4, {"a", "b", "c"})) == 1
     assert scores_of(runs[1].saved, 1, "val", "bees") is not None

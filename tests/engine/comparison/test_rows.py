@@ -148,6 +148,12 @@ def test_rows_hold_what_was_measured_at_the_best_epoch() -> None:
     )
 
 
+def test_a_finished_run_of_which_an_epoch_cannot_be_read_is_not_cut_short() -> None:
+    done, _ = measured_state().runs
+    paused, _ = measured_state(paused=True).runs
+    assert (done.epochs, done.epochs_planned, done.is_cut_short, paused.is_cut_short) == (2, 5, False, True)
+
+
 def test_memory_on_a_device_is_what_torch_allocated_there() -> None:
     result = replay([])
     assert compare([Source(result)]).runs == ()
@@ -319,9 +325,9 @@ def test_a_difference_within_the_uncertainty_is_no_difference() -> None:
 
 
 def test_what_a_run_took_that_ended_early_is_the_least_that_it_takes() -> None:
-    result = comparison(row("a", 0.9, seconds_total=90.0, epochs=2), row("b", 0.88, seconds_total=9.0))
+    result = comparison(row("a", 0.9, seconds_total=90.0, epochs=2, state="stopped"), row("b", 0.88, seconds_total=9.0))
     assert "b takes at most 1/10 of the time." in verdict(result)
-    early = comparison(row("a", 0.9, seconds_total=90.0), row("b", 0.88, seconds_total=9.0, epochs=2))
+    early = comparison(row("a", 0.9, seconds_total=90.0), row("b", 0.88, seconds_total=9.0, epochs=2, state="stopped"))
     assert "of the time" not in verdict(early), "it may take as long in the end"
     assert all("of the time" not in choice.sentence for choice in choices(early))
 

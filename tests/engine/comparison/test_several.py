@@ -23,7 +23,7 @@ from engine.comparison.difference import PairedDifference
 from engine.comparison.resampling import corrected_t_p
 from engine.comparison.rows import Comparison, DataCounts, Row
 from engine.comparison.scores import ClassScores, Scores
-from engine.comparison.strategy_means import interval
+from engine.comparison.strategy_means import interval, part
 from engine.comparison.strategy_spreads import Spread, StrategySummary, summaries
 from engine.comparison.verdict import choices, verdict
 from engine.export import FORMATS
@@ -370,6 +370,24 @@ def test_where_one_strategy_was_not_tested_all_are_compared_on_the_validation_im
     assert {matrix.part for matrix in matrices(columns(made))} == {"validation"}
     assert "on the same 20 validation images" in said
     assert "chosen on these same images" in said
+
+
+def test_a_run_that_was_cut_short_before_its_test_leaves_the_others_theirs(tmp_path: Path) -> None:
+    tested = state(test=0.8)
+    predict(tmp_path, tested, test=True)
+    cut = tested.runs[1]
+    strategy = changed_strategy(cut.strategy, name="other")
+    cut = replace(cut, run="other-0", strategy=strategy, epochs=cut.epochs[:1], status="failed", test=None)
+    made = compare([Source(replace(tested, runs=(*tested.runs, cut)), tmp_path)])
+    assert [(pair.strategies, pair.part) for pair in made.pairs] == [((FINE, EXTRACT), "test")]
+    said = verdict(made)
+    assert "on the same 20 test images" in said and "other is not judged: it trained 1 of 3 epochs." in said
+    assert "chosen on these same images" not in said
+    assert [one.sentence for one in choices(made) if one.strategy == "other"] == [
+        "Not judged: it trained 1 of 3 epochs."
+    ]
+    alone = replace(made, runs=made.runs[1:])
+    assert part(alone) == "val", "where nobody else is whole it counts"
 
 
 def test_copies_of_one_experiment_are_told_apart_by_their_folders(tmp_path: Path) -> None:

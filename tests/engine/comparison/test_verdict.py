@@ -1,3 +1,5 @@
+from itertools import combinations
+
 import pytest
 from msgspec.structs import replace
 
@@ -13,6 +15,7 @@ from engine.comparison.rows import Comparison, DataCounts, Row
 from engine.comparison.scores import ClassScores, Scores
 from engine.comparison.verdict import choices, verdict
 from engine.logs.events import Leak
+from engine.states.state import Condition
 from tests.engine.comparison.predicted import difference_of, discordant, predicted
 from tests.engine.comparison.test_rows import comparison, row
 
@@ -221,6 +224,34 @@ def test_a_strategy_that_was_cut_short_is_named_and_not_judged(state: str, begin
         assert not any(any(line.best) for section in sections(cut, columns(cut)) for line in section.lines)
 
 
+@pytest.mark.parametrize(
+    ("states", "begins"),
+    [
+        (("stopped", "running"), "No verdict: "),
+        (("running", "running"), "No verdict yet: "),
+        (("stopped", "finished", "waiting"), "No verdict yet: "),
+        (("stopped", "running", "running"), "No verdict yet: "),
+        (("stopped", "stopped", "waiting"), "No verdict: "),
+        (("stopped", "finished", "not begun"), "No verdict: "),
+        (("stopped", "finished", "failed"), "No verdict: "),
+    ],
+)
+def test_a_verdict_is_to_come_where_two_strategies_can_still_train_all_their_epochs(
+    states: tuple[Condition, ...], begins: str
+) -> None:
+    has_none = ("waiting", "not begun", "failed")
+    rows = [
+        row(
+            name,
+            None if state in has_none else 0.9,
+            state=state,
+            epochs=0 if state in has_none else 5 if state == "finished" else 2,
+        )
+        for name, state in zip("abc", states, strict=False)
+    ]
+    assert verdict(comparison(*rows)).startswith(begins)
+
+
 def test_of_several_those_that_were_cut_short_are_left_out() -> None:
     first, ahead = pair_of(450, 30, 8, 12), pair_of(400, 10, 62, 28, ("a", "c"))
     made = result(first, ahead, pair_of(400, 12, 60, 28, ("b", "c")))
@@ -232,14 +263,14 @@ def test_of_several_those_that_were_cut_short_are_left_out() -> None:
     assert not any(said in verdict(cut) for said in ("accurate than c", "is shown", "Indistinguishable"))
     said = {one.strategy: one.sentence for one in choices(cut)}
     assert said["c"] == "Not judged: it trained 2 of 5 epochs." and "accuracy matters most" in said["a"]
-    none = replace(cut, runs=tuple(replace(row, epochs=2) for row in cut.runs))
+    none = replace(cut, runs=tuple(replace(row, epochs=2, state="stopped") for row in cut.runs))
     assert verdict(none).startswith("No verdict: ") and verdict(none).count("trained 2 of 5 epochs") == 3
     assert not any(claim in verdict(none) for claim in CLAIMS)
 
 
 def test_of_several_seeds_it_is_told_how_many_runs_were_cut_short() -> None:
     made = comparison(*(row(name, 0.9, seed=seed) for name in "ab" for seed in range(3)))
-    runs = [replace(run, epochs=run.seed + 1) if run.strategy == "b" else run for run in made.runs]
+    runs = [replace(run, epochs=run.seed + 1, state="stopped") if run.strategy == "b" else run for run in made.runs]
     said = verdict(replace(made, runs=tuple(runs)))
     assert said.startswith("No verdict: b trained 1 to 3 of 5 epochs in 3 of 3 runs. ")
     failed = replace(runs[-1], best_epoch=None, val_accuracy=None, epochs=0, state="failed")
@@ -250,7 +281,8 @@ def test_of_several_seeds_it_is_told_how_many_runs_were_cut_short() -> None:
 
 
 def test_a_strategy_alone_that_was_cut_short_is_told_as_that() -> None:
-    assert verdict(comparison(row("a", 0.9, epochs=2))).startswith("a reaches 90.0 % after 2 of 5 epochs on 153 val")
+    only = comparison(row("a", 0.9, epochs=2, state="stopped"))
+    assert verdict(only).startswith("a reaches 90.0 % after 2 of 5 epochs on 153 val")
 
 
 def test_of_unequal_runs_those_that_both_have_are_compared_and_that_is_said() -> None:
@@ -302,6 +334,17 @@ def test_the_time_of_a_run_that_did_not_end_is_not_compared() -> None:
     assert "of the time" not in said(epochs=2, state="stopped")
     assert "of the time" not in said(epochs=2, state="running")
     assert "of the time" not in said(state="failed"), "of one without an end only the epochs' seconds are known"
+
+
+def test_pairs_are_counted_that_are_judged() -> None:
+    pairs = [
+        replace(pair_of(450, 30, 8, 12, names), p=0.03, p_adjusted=0.09, different=False)
+        for names in combinations("abcd", 2)
+    ]
+    made = replace(result(pairs[0], *pairs[1:]), pairs=tuple(pairs))
+    assert "with 6 comparisons, one this large" in verdict(made)
+    cut = tuple(replace(row, epochs=2, state="stopped") if row.strategy == "d" else row for row in made.runs)
+    assert "with 3 comparisons, one this large" in verdict(replace(made, runs=cut))
 
 
 def test_a_strategy_that_nothing_speaks_for_is_told_what_was_looked_at() -> None:
@@ -375,6 +418,8 @@ def test_what_always_the_same_answer_would_reach_is_a_caveat() -> None:
     better = comparison(row("a", 0.6, 100, scores=scored), row("b", 0.75, 100, scores=scored))
     (said,) = [one for one in caveats(better, "val") if "always predicting" in one]
     assert said == "a is not shown to be more accurate than always predicting bees."
+    begun = replace(better, runs=(replace(better.runs[0], epochs=1, state="running"), better.runs[1]))
+    assert not any("always predicting" in one for one in caveats(begun, "val")), "it may come to be"
     assert not any("always" in one for one in caveats(comparison(row("b", 0.75, 100, scores=scored)), "val"))
 
 

@@ -10,7 +10,7 @@ import pytest
 from msgspec.structs import replace
 
 from engine.history import experiment_state
-from engine.history.experiment_state import read_quickly, read_state
+from engine.history.experiment_state import INFLATED, ran_beside_another, read_quickly, read_state, warning_of_others
 from engine.history.summaries import summary
 from engine.logs import events as ev
 from engine.logs.events import AnyEvent
@@ -135,3 +135,19 @@ def test_two_threads_that_read_the_same_log_take_nothing_from_each_other(
     may_go_on.set()
     other.join(30)
     assert [len(state.runs[0].epochs) for state in (*found, read_quickly(tmp_path)[0])] == [2, 2, 2]
+
+
+def test_of_an_older_log_only_what_trained_after_the_warning_ran_beside_another() -> None:
+    finished = logs.until("RunFinished", 1, EVERYTHING)
+    warned = ev.Warned(message=f"x is also running on this machine: {INFLATED}", elapsed=finished[-1].elapsed)
+    state = replay([*EVERYTHING, warned])
+    runs = {run.run: ran_beside_another(run.run, state) for run in state.runs}
+    assert runs == {"resnet18-finetune-0": False, "mobilenetv3-extract-0": True}
+
+
+def test_experiments_that_cannot_be_listed_now_are_not_told_of(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fails(_: Path) -> list[Path]:
+        raise OSError(5, "Input/output error")
+
+    monkeypatch.setattr(experiment_state, "experiments", fails)
+    assert warning_of_others(tmp_path) == ""

@@ -316,6 +316,15 @@ def test_every_event_that_knows_of_memory_raises_the_most() -> None:
     assert most(begins, ended, finished, msgspec.structs.replace(begins, epoch=2)) == 7, "it goes on"
 
 
+def test_what_was_in_use_when_a_run_began_is_not_known_of_one_that_went_on() -> None:
+    """Its peak is that of whichever process had more: less what another one began with, it says nothing."""
+    begins = run_started(FIRST)
+    goes_on = msgspec.structs.replace(begins, epoch=1, step=3)
+    assert replay([started(), begins]).run(FIRST).memory_at_start == memory(5)
+    assert replay([started(), begins, GOES_ON, goes_on]).run(FIRST).memory_at_start is None
+    assert replay([started(), begins, GOES_ON, begins]).run(FIRST).memory_at_start == memory(5), "it begins anew"
+
+
 @pytest.mark.parametrize("stage", get_args(ev.Stage))
 def test_memory_of_getting_ready_again_and_of_the_test_is_no_peak_of_the_run(stage: ev.Stage) -> None:
     """As a process that goes on with it loads and decodes, before it says so."""
@@ -362,7 +371,9 @@ def test_a_run_that_goes_on_knows_nothing_of_how_it_ended() -> None:
     assert (ended.test, ended.cpu_seconds, ended.joules) == (TESTED.test, 9.0, 3.0)
     going = replay(events).run(FIRST)
     before_its_end = replay(events[:4]).run(FIRST)
-    assert going == msgspec.structs.replace(before_its_end, most=ended.most, test=TESTED.test, times_tested=1)
+    assert going == msgspec.structs.replace(
+        before_its_end, most=ended.most, test=TESTED.test, times_tested=1, memory_at_start=None
+    )
 
 
 @pytest.mark.parametrize("end", ["skipped", "stopped"])
