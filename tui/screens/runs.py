@@ -147,11 +147,9 @@ class RunsScreen(Mode):
         self._say()
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
-        """Nothing can be done with an experiment before there is one; in the filter keys are typed."""
+        """Nothing can be done with an experiment before there is one."""
         del parameters
         match action:
-            case "filter" | "note" | "mark" if self.filter.is_typed_in:
-                return False
             case "live" | "mark" | "mark_runs" | "differs" | "reuse" | "note" | "delete":
                 return None if self.table.current is None else True
             case "compare":
@@ -281,7 +279,8 @@ class RunsScreen(Mode):
         self._say()
 
     @on(RunsTable.RowSelected)
-    async def _selected(self) -> None:
+    async def _selected(self, message: RunsTable.RowSelected) -> None:
+        self.table.move_cursor(row=message.cursor_row)  # keys that came later may have moved it
         summary = self.table.current
         if summary is None or summary.status != "interrupted":
             await self._open("compare" if summary is not None and self._is_to_compare(summary) else "live")

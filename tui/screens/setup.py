@@ -70,7 +70,7 @@ class SetupScreen(Mode):
     AUTO_FOCUS = "#strategies"  # at once: keys that were typed before are no text for the first field
 
     BINDINGS: ClassVar[list[BindingType]] = [
-        # Some with priority, so that they act before the key after them, which may have arrived together, is given on.
+        # Some with priority: a widget in which a person may be has the same key.
         Binding(
             "ctrl+r,f5",
             "start",
@@ -331,8 +331,6 @@ class SetupScreen(Mode):
                 can = self.data.may_be_checked or bool(self.data.copies)
             case "classes" | "rank":
                 can = True if self.data.found is not None else None
-            case "path":
-                can = not isinstance(self.focused, Input)
             case "next_field":
                 can = not isinstance(self.focused, PathInput)
             case "move_field":
