@@ -147,9 +147,11 @@ class RunsScreen(Mode):
         self._say()
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
-        """Nothing can be done with an experiment before there is one."""
+        """Nothing can be done with an experiment before there is one; in the filter keys are typed."""
         del parameters
         match action:
+            case "filter" | "note" | "mark" if self.filter.is_typed_in:
+                return False
             case "live" | "mark" | "mark_runs" | "differs" | "reuse" | "note" | "delete":
                 return None if self.table.current is None else True
             case "compare":

@@ -331,6 +331,8 @@ class SetupScreen(Mode):
                 can = self.data.may_be_checked or bool(self.data.copies)
             case "classes" | "rank":
                 can = True if self.data.found is not None else None
+            case "path":
+                can = not isinstance(self.focused, Input)
             case "next_field":
                 can = not isinstance(self.focused, PathInput)
             case "move_field":
