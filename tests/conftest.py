@@ -64,8 +64,11 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> ByTest:
 
 
 def pytest_xdist_setupnodes(config: pytest.Config, specs: list[Any]) -> None:
-    """Forks the processes where they test a folder; for single files they load only what those need."""
-    if sys.platform == "linux" and any(Path(argument).is_dir() for argument in config.args):
+    """Forks the processes where they test a folder; for single files they load only what those need, and coverage has
+    to see it loaded.
+    """
+    is_seen = "coverage" in sys.modules
+    if sys.platform == "linux" and not is_seen and any(Path(argument).is_dir() for argument in config.args):
         for spec in specs:
             spec.python = forked.python_for_xdist()
 

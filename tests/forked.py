@@ -157,7 +157,8 @@ def stand_in(code: str) -> int:
     """Runs the code in a process that is forked, and ends as that does: xdist waits only for what it started itself."""
     process = start(["pytest", code], (0, 1, 2), Path.cwd())
     signal.signal(signal.SIGINT, lambda number, _: os.kill(process.pid, number))  # Ctrl-C does not reach its session
-    select.select([os.pidfd_open(process.pid)], [], [])
+    while process.poll() is None:  # a pidfd would tell at once, but not every system has them
+        time.sleep(0.05)
     return process.wait()
 
 
@@ -299,7 +300,10 @@ def rewrite() -> None:
     """Prints :data:`rewritten`, which takes as long as all that is loaded."""
     from _pytest.assertion.rewrite import _rewrite_test  # noqa: PLC0415
 
-    made = {str(path): _rewrite_test(path, None) for path in (ROOT / "tests").rglob("test_*.py")}  # type: ignore[arg-type]
+    made = {}
+    for path in (ROOT / "tests").rglob("test_*.py"):
+        with suppress(SyntaxError):  # pytest tells it where it collects that file
+            made[str(path)] = _rewrite_test(path, None)  # type: ignore[arg-type]
     marshal.dump(made, sys.stdout.buffer)
 
 

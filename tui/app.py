@@ -116,6 +116,7 @@ class TlTui(App[None], inherit_bindings=False):
         self._opened_first = opened
         self._seeks_running = seeks_running
         self._pressed = monotonic()  # when the latest key came
+        self._key = ""  # that key
         self._read_at = 0.0  # when the latest state did
         for mode, make in (
             ("setup", lambda: SetupScreen(experiment)),
@@ -345,15 +346,18 @@ class TlTui(App[None], inherit_bindings=False):
             await self.action_quit()
 
     async def _check_bindings(self, key: str, priority: bool = False) -> bool:
-        """Acts on a key. It is called with ``priority`` when one comes, and again once that has risen from widget to
-        widget to the app. Textual leaves most for then, behind keys that came later; here only text is left.
+        """Acts on a key when it comes, with ``priority``. Textual acts on most only when they have risen from widget to
+        widget to the app: behind keys that came later, which may have led elsewhere.
         """
+        if not priority:
+            return False
+        is_held, self._key = key == self._key, key
         if await super()._check_bindings(key, priority):
             return True
         focused = self.focused
-        if not priority or (focused is not None and focused.check_consume_key(key, key_to_character(key))):
+        if focused is not None and focused.check_consume_key(key, key_to_character(key)):
             return False
-        if focused is not None and moves_in(focused, key):
+        if focused is not None and is_held and moves_in(focused, key):
             await caught_up(focused)
         else:
             await all_caught_up(focused or self.screen)

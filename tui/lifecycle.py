@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from rich.text import Text
-from textual.screen import ModalScreen
+from textual.screen import ModalScreen, Screen
 
 from engine.specs.spec import Experiment
 from engine.text import listed, shown
@@ -82,7 +82,8 @@ class Lifecycle:
                 self._tell_started(host.folder)
             case OthersTrain(experiment, names):
                 await self._back_to_setup()
-                self._ask_beside(experiment, names)
+                if not _ends(self._app.screen):
+                    self._ask_beside(experiment, names)
             case NotStarted(reason, is_new):
                 if is_new:
                     await self._back_to_setup()
@@ -137,6 +138,6 @@ class Lifecycle:
         self.awaits_new = False
 
 
-def _ends(window: ModalScreen[object]) -> bool:
+def _ends(window: Screen[Any]) -> bool:
     """Whether the app ends with it: how to leave was chosen."""
     return isinstance(window, Leaving) and window.way is not None

@@ -55,7 +55,7 @@ from tui.widgets.path_input import PathInput
 from tui.widgets.run_pane import RunPane
 from tui.widgets.runs_table import RunsTable
 from tui.words.run_words import KEPT_IF_STOPPED
-from tui.work.hosting import Hosting, NotStarted, Outcome
+from tui.work.hosting import Hosting, NotStarted, OthersTrain, Outcome
 
 Log = Callable[[list[AnyEvent]], Path]
 SIZES = pytest.mark.parametrize("size", [(80, 24), (120, 40)], ids=["80x24", "120x40"])
@@ -1518,6 +1518,21 @@ async def test_a_failed_start_closes_the_question_how_to_leave_what_never_traine
         await until(pilot, lambda: "no such data" in text_of(app))
         await pilot.press("escape")
         assert app.current_mode == "setup" and not isinstance(app.screen, ModalScreen)
+
+
+async def test_who_is_about_to_leave_is_not_asked_whether_to_train_beside_others(
+    app: TlTui, past: Log, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    begins = threading.Event()
+    monkeypatch.setattr(thread, "start", held_up(begins, lambda: Host(past(logs.events()))))
+    async with app.run_test(size=(80, 24)) as pilot:
+        await until(pilot, lambda: app.current_mode == "setup")
+        await app.lifecycle.start(logs.two_strategies(), beside_others=True)
+        await pilot.press("q", "y")
+        await until(pilot, lambda: isinstance(app.screen, Leaving) and app.screen.way == "stop")
+        await app.lifecycle.tell(OthersTrain(logs.two_strategies(), ["other"]))
+        assert isinstance(app.screen, Leaving)
+        begins.set()
 
 
 @pytest.mark.parametrize("asks", [False, True])

@@ -30,6 +30,7 @@ from engine.specs.strategy import changed_strategy
 from engine.states.state import ExperimentState
 from tests.tui import logs, predicted
 from tests.tui.conftest import NAME, idle, opened, text_of, until
+from tests.tui.test_setup import post
 from tui.app import TlTui
 from tui.drawing.theme import BLUE, COLOURS, CURSOR, GREEN, GREY, ROSE, rgb
 from tui.errors import app_log
@@ -401,6 +402,24 @@ def column(app: TlTui, sign: str) -> list[int]:
     """Where the sign stands in the table's lines that have it."""
     lines = [line for line in text_of(app).splitlines() if "×3" in line or "   seed " in line]
     return [line.index(sign) for line in lines if sign in line]
+
+
+async def test_a_key_that_does_nothing_here_does_nothing_in_the_window_that_the_next_one_opens(
+    app: TlTui, folder: Path
+) -> None:
+    async with app.run_test(size=(80, 24)) as pilot:
+        await compare(pilot, app, folder)
+        await post(pilot, "escape", "v")
+        await until(pilot, lambda: isinstance(app.screen, Reading))
+        await pilot.pause()
+        assert isinstance(app.screen, Reading)
+        await pilot.press("escape")
+        screen = app.screen
+        assert isinstance(screen, CompareScreen) and screen.table.cursor == 0
+        await post(pilot, "enter", "down")
+        await until(pilot, lambda: screen.view == "detail")
+        await pilot.pause()
+        assert screen.table.cursor == 0, "what came behind the key that opened the details is no key of the table"
 
 
 async def test_intervals_are_drawn_on_one_scale_where_time_and_memory_keep_their_room(app: TlTui, folder: Path) -> None:

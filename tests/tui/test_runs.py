@@ -151,6 +151,18 @@ async def test_every_end_is_told() -> None:
         assert r"resnet18-finetune-0: out of memory [red]x[/red] \x1b[31m" in text_of(app)
 
 
+async def test_enter_is_about_the_experiment_that_was_highlighted_then() -> None:
+    write_all()
+    app = App()
+    async with app.run_test(size=SIZES[0]) as pilot:
+        await opened(pilot)
+        first = app.runs.table.current
+        assert first is not None
+        post(app, "enter", "down")
+        await until(pilot, lambda: bool(app.opened))
+        assert [name for name, _ in app.opened] == [first.name]
+
+
 async def test_enter_on_an_interrupted_one_asks_whether_to_go_on() -> None:
     write_all()
     app = App()

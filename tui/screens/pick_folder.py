@@ -129,7 +129,7 @@ class PickFolder(ModalScreen[Path | None]):
     """
 
     BINDINGS: ClassVar[list[BindingType]] = [
-        # with priority, so that it works while the tree waits for a disk
+        # with priority, so that it waits for nothing
         Binding("escape", "dismiss", "Cancel", priority=True, id="folders.cancel", tooltip="cancel"),
     ]
 

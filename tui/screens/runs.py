@@ -281,7 +281,8 @@ class RunsScreen(Mode):
         self._say()
 
     @on(RunsTable.RowSelected)
-    async def _selected(self) -> None:
+    async def _selected(self, message: RunsTable.RowSelected) -> None:
+        self.table.move_cursor(row=message.cursor_row)  # keys that came later may have moved it
         summary = self.table.current
         if summary is None or summary.status != "interrupted":
             await self._open("compare" if summary is not None and self._is_to_compare(summary) else "live")

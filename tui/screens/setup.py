@@ -70,7 +70,7 @@ class SetupScreen(Mode):
     AUTO_FOCUS = "#strategies"  # at once: keys that were typed before are no text for the first field
 
     BINDINGS: ClassVar[list[BindingType]] = [
-        # Some with priority, so that they act before the key after them, which may have arrived together, is given on.
+        # Some with priority: a widget in which a person may be has the same key.
         Binding(
             "ctrl+r,f5",
             "start",

@@ -114,6 +114,7 @@ class DetailView(View, can_focus=True):
     def on_resize(self) -> None:
         """Both halves, or one."""
         self._place()
+        self.screen.refresh_bindings()  # whether there is anything to turn over
 
     def _place(self) -> None:
         wide = self.size.width >= WIDE

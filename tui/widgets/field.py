@@ -10,6 +10,7 @@ from textual.binding import Binding, BindingType
 from textual.containers import Horizontal
 from textual.widget import Widget
 from textual.widgets import Label, Select
+from textual.widgets._select import SelectOverlay
 
 from engine.text import shown
 
@@ -45,6 +46,11 @@ class Menu(Select[str]):
 
     def __init__(self, options: list[tuple[str, str]], value: str, *, id: str = "") -> None:  # noqa: A002 - Textual's name
         super().__init__(options, value=value, allow_blank=False, compact=True, id=id or None)
+
+    def action_show_overlay(self) -> None:
+        """Opens the menu, which takes the keys at once: those that came together with this one are meant for it."""
+        super().action_show_overlay()
+        self.screen.set_focus(self.query_one(SelectOverlay), scroll_visible=False)
 
 
 class Field(Horizontal):

@@ -8,7 +8,7 @@ from contextlib import suppress
 from textual.widget import Widget
 
 MOST = 1.0
-"""Seconds that the app waits for a widget at most: one that is being taken away may never answer."""
+"""Seconds that the app waits for each widget at most: one that is being taken away may never answer."""
 MOVES = ("up", "down", "left", "right", "pageup", "pagedown")
 """Keys that a person may hold."""
 

@@ -72,7 +72,7 @@ class TableView(View):
 
     def take_focus(self) -> None:
         """The keys work in the table."""
-        self.table.focus()
+        self.screen.set_focus(self.table)
 
     def in_full(self) -> Text:
         """All the words, and in what the strategies differ."""

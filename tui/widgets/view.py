@@ -24,7 +24,7 @@ class View(Vertical):
 
     def take_focus(self) -> None:
         """The keys work here."""
-        self.focus()
+        self.screen.set_focus(self)  # at once, for the keys that came with the one that led here
 
     def action_back(self) -> None:
         """Asks the screen to leave."""
