@@ -21,6 +21,8 @@ SIGN = 4
 """Cells before a name in the legend."""
 LOW = 5
 """Rows below which the curves get all of them: the x axis with its numbers would take two."""
+NEAR = 1.7
+"""How many times more or fewer numbers than asked for may stand at the x axis where they then stand evenly."""
 FEWEST = 8
 """Cells of a name below which it is rather left out of the legend than cut."""
 
@@ -163,11 +165,14 @@ def steps(values: Sequence[float], axis: Point, first: int = 1, each: int = 1, e
 
 
 def ticks(low: float, high: float, count: int) -> list[float]:
-    """Whole numbers from ``low`` to ``high``, about ``count`` of them, both ends among them."""
+    """Whole numbers from ``low`` to ``high``, about ``count`` of them, both ends too, and evenly if that can be."""
     first, last = math.ceil(low), math.floor(high)
     if last <= first:
         return [float(first)]
-    step = max(1, round((last - first) / max(1, count - 1)))
+    wanted = (last - first) / max(1, count - 1)
+    near = range(math.ceil(wanted / NEAR), math.floor(wanted * NEAR) + 1)
+    even = [step for step in near if (last - first) % step == 0]
+    step = min(even, key=lambda step: abs(step - wanted), default=max(1, round(wanted)))
     inner = [float(number) for number in range(first, last, step)]
     return [number for number in inner if last - number >= step * 0.7 or number == first] + [float(last)]
 
