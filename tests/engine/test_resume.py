@@ -636,8 +636,10 @@ def test_an_experiment_that_never_began_begins(image_folder: Callable[..., Path]
 
 def test_a_second_writer_is_refused_and_the_first_goes_on(image_folder: Callable[..., Path], tmp_path: Path) -> None:
     host = thread.start(small_experiment("resnet18-finetune", data=image_folder()), tmp_path)
+    host.ask("pause")  # else it may be over before the second one comes
     with pytest.raises(LogBusyError, match="is being written by process"):
         thread.resume(host.folder)
+    host.ask("resume")
     assert host.wait(SECONDS)
     assert read_state(host.folder).end == "finished"
 
