@@ -19,6 +19,7 @@ from typing import Any
 import msgspec
 import pytest
 from rich.color import Color
+from textual.pilot import Pilot
 from textual.screen import ModalScreen, Screen
 from textual.widgets import Input, Static
 
@@ -87,6 +88,12 @@ def held_up(begins: threading.Event, started: Callable[[], Host]) -> Callable[..
         return started()
 
     return start
+
+
+async def starts(pilot: Pilot[None], app: TlTui) -> None:
+    """Asks for an experiment from Setup; what becomes of that is the test's."""
+    await until(pilot, lambda: app.current_mode == "setup")
+    await app.lifecycle.start(logs.two_strategies(), beside_others=True)
 
 
 STOPPED = [
@@ -1358,8 +1365,7 @@ async def test_what_trains_elsewhere_is_paused_and_stopped_while_another_one_is_
     host = Host(app.out / "new")
     monkeypatch.setattr(thread, "start", held_up(begins, lambda: host))
     async with app.run_test(size=(80, 24)) as pilot:
-        await until(pilot, lambda: app.current_mode == "setup")
-        await app.lifecycle.start(logs.two_strategies(), beside_others=True)
+        await starts(pilot, app)
         await opened(pilot, app, folder)
         assert app.hosting.is_starting and "Pause" in text_of(app)
         await pilot.press("space")
@@ -1455,8 +1461,7 @@ async def test_what_has_started_takes_nobody_from_where_they_type(
     host = Host(folder)
     monkeypatch.setattr(thread, "start", held_up(begins, lambda: host))
     async with app.run_test(size=(120, 24), notifications=True) as pilot:
-        await until(pilot, lambda: app.current_mode == "setup")
-        await app.lifecycle.start(logs.two_strategies(), beside_others=True)
+        await starts(pilot, app)
         await pilot.press("4")
         await until(pilot, lambda: "finished" in text_of(app))
         await pilot.press("slash", "r", "a")
@@ -1490,8 +1495,7 @@ async def test_after_a_failed_start_setup_is_back_whatever_was_read_meanwhile(
 
     monkeypatch.setattr(thread, "start", held_up(begins, fail))
     async with app.run_test(size=(80, 24)) as pilot:
-        await until(pilot, lambda: app.current_mode == "setup")
-        await app.lifecycle.start(logs.two_strategies(), beside_others=True)
+        await starts(pilot, app)
         await pilot.press("question_mark")
         await until(pilot, lambda: isinstance(app.screen, Reading))
         begins.set()
@@ -1510,8 +1514,7 @@ async def test_a_failed_start_closes_the_question_how_to_leave_what_never_traine
 
     monkeypatch.setattr(thread, "start", held_up(begins, fail))
     async with app.run_test(size=(80, 24)) as pilot:
-        await until(pilot, lambda: app.current_mode == "setup")
-        await app.lifecycle.start(logs.two_strategies(), beside_others=True)
+        await starts(pilot, app)
         await pilot.press("q")
         await until(pilot, lambda: isinstance(app.screen, Leaving))
         begins.set()
@@ -1526,8 +1529,7 @@ async def test_who_is_about_to_leave_is_not_asked_whether_to_train_beside_others
     begins = threading.Event()
     monkeypatch.setattr(thread, "start", held_up(begins, lambda: Host(past(logs.events()))))
     async with app.run_test(size=(80, 24)) as pilot:
-        await until(pilot, lambda: app.current_mode == "setup")
-        await app.lifecycle.start(logs.two_strategies(), beside_others=True)
+        await starts(pilot, app)
         await pilot.press("q", "y")
         await until(pilot, lambda: isinstance(app.screen, Leaving) and app.screen.way == "stop")
         await app.lifecycle.tell(OthersTrain(logs.two_strategies(), ["other"]))
@@ -1546,8 +1548,7 @@ async def test_a_failed_start_takes_nobody_from_another_experiment_and_a_questio
 
     monkeypatch.setattr(thread, "start", held_up(begins, fail))
     async with app.run_test(size=(80, 24)) as pilot:
-        await until(pilot, lambda: app.current_mode == "setup")
-        await app.lifecycle.start(logs.two_strategies(), beside_others=True)
+        await starts(pilot, app)
         await opened(pilot, app, folder)
         if asks:
             await pilot.press("k")
