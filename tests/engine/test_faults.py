@@ -344,8 +344,8 @@ class TestMemory:
         assert too_large.failure.message.startswith("a training step of 1 image at once does not fit into memory")
         assert "image size" in too_large.failure.advice
         assert (cut.status, extraction.status) == ("finished", "finished")
-        parts = [event for event in state.warnings if event.run == cut.run and "computed in parts" in event.message]
-        assert parts
+        # in parts, or without oneDNN's kernels: what is refused first depends on where in its addresses memory lies
+        assert any(event.run == cut.run and event.message.startswith("out of memory") for event in state.warnings)
         monkeypatch.setattr(engine.running.one_run, "network_of", without_dropout)
         to_its_end(small_experiment(IN_PARTS, EXTRACTED, data=data), whole)
         for found, wanted in zip((cut, extraction), read_state(whole).runs, strict=True):
