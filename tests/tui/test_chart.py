@@ -242,6 +242,7 @@ def test_ticks_are_whole_and_hold_both_ends() -> None:
     assert ticks(1, 12, 5) == [1, 4, 7, 12]
     assert ticks(1, 2, 5) == [1, 2]
     assert ticks(0, 5, 4) == [0, 1, 2, 3, 4, 5] and ticks(0, 11, 4) == [0, 4, 8, 11], "evenly where that can be"
+    assert ticks(0, 2**53, 5) == [part * 2**51 for part in range(5)], "at once, whatever a log tells of"
     assert ticks(0, 1000, 5) == [0, 250, 500, 750, 1000]
     assert decades(-6.2, -2.9) == [-6, -5, -4, -3]
     assert len(decades(-30, 0)) <= 5

@@ -169,10 +169,10 @@ def ticks(low: float, high: float, count: int) -> list[float]:
     first, last = math.ceil(low), math.floor(high)
     if last <= first:
         return [float(first)]
-    wanted = (last - first) / max(1, count - 1)
-    near = range(math.ceil(wanted / NEAR), math.floor(wanted * NEAR) + 1)
-    even = [step for step in near if (last - first) % step == 0]
-    step = min(even, key=lambda step: abs(step - wanted), default=max(1, round(wanted)))
+    span, between = last - first, max(1, count - 1)
+    near = range(math.ceil(between / NEAR), math.floor(between * NEAR) + 1)
+    even = [span // parts for parts in near if span % parts == 0]
+    step = min(even, key=lambda step: abs(step - span / between), default=max(1, round(span / between)))
     inner = [float(number) for number in range(first, last, step)]
     return [number for number in inner if last - number >= step * 0.7 or number == first] + [float(last)]
 
