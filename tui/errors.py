@@ -18,6 +18,7 @@ from engine.text import shown, visible
 
 if TYPE_CHECKING:
     from textual.app import App
+    from textual.notifications import SeverityLevel
     from textual.screen import Screen
 
 
@@ -35,6 +36,13 @@ def unexpected(error: Exception) -> str:
     return shown(f"{type(error).__name__}: {error} (details in {record_error()})", 600)
 
 
+def reason(error: Exception, where: Path | None = None) -> str:
+    """Why something was not done, in one line; the error must be the current one. ``where`` as of :func:`in_words`."""
+    if isinstance(error, UserError):
+        return str(error)
+    return in_words(error, where=where) if isinstance(error, OSError) else unexpected(error)
+
+
 @contextmanager
 def told(screen: Screen[None] | App[None], title: str, where: Path | None = None) -> Iterator[None]:
     """Says on the screen what goes wrong meanwhile; the app goes on. ``title``: what was not done then; ``where``: with
@@ -42,12 +50,9 @@ def told(screen: Screen[None] | App[None], title: str, where: Path | None = None
     """
     try:
         yield
-    except UserError as error:
-        screen.notify(str(error), title=title, severity="warning")
-    except OSError as error:
-        screen.notify(in_words(error, where=where), title=title, severity="error")
     except Exception as error:
-        screen.notify(unexpected(error), title=title, severity="error")
+        severity: SeverityLevel = "warning" if isinstance(error, UserError) else "error"
+        screen.notify(reason(error, where), title=title, severity=severity)
 
 
 def app_log() -> Path:

@@ -7,12 +7,11 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
-from engine.errors import UserError
 from engine.history.experiment_state import read_quickly, running_elsewhere
 from engine.logs.writer_lock import is_being_written
 from engine.specs.spec import Experiment
 from engine.text import shown
-from tui.errors import in_words, unexpected
+from tui.errors import reason
 from tui.work.loading import wait_until_loaded
 
 if TYPE_CHECKING:
@@ -186,7 +185,7 @@ class Hosting:
         except _OthersTrainError as found:
             return OthersTrain(found.experiment, found.names)
         except Exception as error:
-            return NotStarted(_reason(error), is_new=self._resumed is None)
+            return NotStarted(reason(error), is_new=self._resumed is None)
         return Started(self.host)
 
     def _hand_over(self, folder: Path) -> None:
@@ -198,7 +197,7 @@ class Hosting:
         except NotBegunError as error:
             self._keep(folder, str(error))
         except Exception as error:
-            self._keep(folder, _reason(error))
+            self._keep(folder, reason(error))
         else:
             self._tell(HandedOver())
         self.is_handing_over = False
@@ -228,10 +227,3 @@ def _resumed(folder: Path) -> ThreadHost:
     from engine.hosts import thread  # noqa: PLC0415
 
     return thread.resume(folder, NICE)
-
-
-def _reason(error: Exception) -> str:
-    """Why nothing came of it, in one line; the error must be the current one."""
-    if isinstance(error, UserError):
-        return str(error)
-    return in_words(error) if isinstance(error, OSError) else unexpected(error)

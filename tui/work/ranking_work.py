@@ -8,10 +8,9 @@ from contextlib import closing
 from time import monotonic
 from typing import TYPE_CHECKING, NamedTuple
 
-from engine.errors import UserError
 from engine.progress import WorkDone
 from engine.specs.spec import DataSource
-from tui.errors import in_words, unexpected
+from tui.errors import reason
 from tui.work.latest import Latest
 from tui.work.loading import load_for_backbones
 
@@ -44,12 +43,8 @@ def rank_for(asked: RankingQuery) -> str:
     try:
         load_for_backbones()
         _rank(asked)
-    except OSError as error:
-        return in_words(error)
-    except UserError as error:
-        return str(error)
     except Exception as error:
-        return unexpected(error)
+        return reason(error)
     return ""
 
 
