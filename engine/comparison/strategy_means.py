@@ -11,7 +11,7 @@ from engine.comparison.accuracy_interval import accuracy_interval
 from engine.comparison.cells import from_to
 from engine.comparison.columns import columns, no_seed_moves
 from engine.comparison.measured_parts import MeasuredPart
-from engine.comparison.rows import RSS, Comparison, Row, of_part, part_compared
+from engine.comparison.rows import RSS, Comparison, Row, judged_strategies, of_part, part_compared
 
 
 class StrategyMeans(Struct, frozen=True):
@@ -107,10 +107,10 @@ def strategy_means(comparison: Comparison) -> list[StrategyMeans]:
     return sorted((result for result in results if result), key=lambda result: -result.accuracy)
 
 
-def judged(results: Sequence[StrategyMeans]) -> Sequence[StrategyMeans]:
+def judged(results: Sequence[StrategyMeans], comparison: Comparison) -> list[StrategyMeans]:
     """Of the strategies those that :func:`engine.comparison.rows.judged_strategies` names."""
-    whole = [one for one in results if not one.cut_short]
-    return whole if len(whole) > 1 else results
+    names = judged_strategies(comparison.runs)
+    return [one for one in results if one.strategy in names]
 
 
 def shared_losses(comparison: Comparison, one: str, other: str) -> tuple[float, float] | None:

@@ -74,7 +74,7 @@ def verdict(comparison: Comparison) -> str:
     results = strategy_means(comparison)
     if not results:
         return f"No run has a result: {comparison.error}" if comparison.error else "No run has a result yet."
-    compared = judged(results)
+    compared = judged(results, comparison)
     first, *rest = compared
     if not rest:
         return " ".join([_alone(first, comparison), *caveats(comparison, part(comparison))])

@@ -85,11 +85,11 @@ def _prepared(shared: Shared, side: int) -> Generator[Event, None, Prepared]:
                 raise ChangedError(f"{changed}; `tl-tui resume --force` resumes anyway")
             yield ev.Warned(message=f"resumed by force: {changed}")
         folded = shared.experiment.folds is not None
+        val_copies, test_copies = prepared.copies(folded=folded)
         left_out = (*prepared.train.unreadable, *prepared.val.unreadable, *prepared.test.unreadable)
         if not shared.prepared:  # of another side it would be told again
             yield from _unread(left_out, _vanished(shared.dataset, prepared.val))
-            yield from _copied(prepared, folded=folded)
-        val_copies, test_copies = prepared.copies(folded=folded)
+            yield from _copied(prepared, val_copies, test_copies, folded=folded)
         val_conflicts, test_conflicts = prepared.conflicts(folded=folded)
         yield ev.DataDecoded(
             train=len(prepared.train.labels),
@@ -116,9 +116,10 @@ def _unread(left_out: Sequence[Unreadable], gone: list[str]) -> Iterator[ev.Warn
         yield ev.Warned(message=f"no validation image of {listed(gone)} can be read, so there is no result for it")
 
 
-def _copied(prepared: Prepared, *, folded: bool) -> Iterator[ev.Warned]:
-    """Of images that are there more than once, where that makes results false: before anything trains."""
-    val, test = prepared.copies(folded=folded)
+def _copied(prepared: Prepared, val: int, test: int, *, folded: bool) -> Iterator[ev.Warned]:
+    """Of images that are there more than once, where that makes results false: before anything trains. ``val`` and
+    ``test`` as of :meth:`Prepared.copies`.
+    """
     if folded and val:
         copies = counted(val, "image has", "images have")
         message = f"{copies} a byte-for-byte duplicate, which may be in training while the other is validated on"

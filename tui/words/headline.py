@@ -61,7 +61,7 @@ class Answer(NamedTuple):
 def answer(comparison: Comparison) -> Answer:
     """What the verdict judges by, as data."""
     results = [] if comparison.data_differs else strategy_means(comparison)
-    compared = judged(results)
+    compared = judged(results, comparison)
     states = [row.state for row in comparison.runs]
     return Answer(
         strategies=tuple(dict.fromkeys(row.strategy for row in comparison.runs)),
