@@ -1485,38 +1485,26 @@ async def test_what_has_started_takes_nobody_from_where_they_type(
         host.alive = False
 
 
-async def test_after_a_failed_start_setup_is_back_whatever_was_read_meanwhile(
-    app: TlTui, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def fails(monkeypatch: pytest.MonkeyPatch) -> threading.Event:
+    """Has the next start fail, not before the event is set."""
     begins = threading.Event()
 
     def fail() -> Host:
         raise UserError("no such data")
 
     monkeypatch.setattr(thread, "start", held_up(begins, fail))
-    async with app.run_test(size=(80, 24)) as pilot:
-        await starts(pilot, app)
-        await pilot.press("question_mark")
-        await until(pilot, lambda: isinstance(app.screen, Reading))
-        begins.set()
-        await until(pilot, lambda: "no such data" in text_of(app))
-        await pilot.press("escape")
-        assert app.current_mode == "setup" and not isinstance(app.screen, ModalScreen)
+    return begins
 
 
-async def test_a_failed_start_closes_the_question_how_to_leave_what_never_trained(
-    app: TlTui, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize(("key", "window"), [("question_mark", Reading), ("q", Leaving)])
+async def test_after_a_failed_start_setup_is_back_whatever_was_read_or_asked_meanwhile(
+    app: TlTui, monkeypatch: pytest.MonkeyPatch, key: str, window: type[ModalScreen[object]]
 ) -> None:
-    begins = threading.Event()
-
-    def fail() -> Host:
-        raise UserError("no such data")
-
-    monkeypatch.setattr(thread, "start", held_up(begins, fail))
+    begins = fails(monkeypatch)
     async with app.run_test(size=(80, 24)) as pilot:
         await starts(pilot, app)
-        await pilot.press("q")
-        await until(pilot, lambda: isinstance(app.screen, Leaving))
+        await pilot.press(key)
+        await until(pilot, lambda: isinstance(app.screen, window))
         begins.set()
         await until(pilot, lambda: "no such data" in text_of(app))
         await pilot.press("escape")
@@ -1541,12 +1529,7 @@ async def test_who_is_about_to_leave_is_not_asked_whether_to_train_beside_others
 async def test_a_failed_start_takes_nobody_from_another_experiment_and_a_question_about_it(
     app: TlTui, present: Log, monkeypatch: pytest.MonkeyPatch, asks: bool
 ) -> None:
-    folder, begins = present(logs.until("EpochFinished", 7, logs.events())), threading.Event()
-
-    def fail() -> Host:
-        raise UserError("no such data")
-
-    monkeypatch.setattr(thread, "start", held_up(begins, fail))
+    folder, begins = present(logs.until("EpochFinished", 7, logs.events())), fails(monkeypatch)
     async with app.run_test(size=(80, 24)) as pilot:
         await starts(pilot, app)
         await opened(pilot, app, folder)

@@ -163,8 +163,8 @@ def _pair(pair: Pair, root: str, width: int) -> Iterator[Text]:
         yield Text(f"    {', '.join(said)}", style)
 
 
-def _place(picture: Copy, root: str, width: int) -> str:
-    return cut_in_the_middle(shown(os.path.relpath(picture.path, root)), max(20, width))
+def _place(copy: Copy, root: str, width: int) -> str:
+    return cut_in_the_middle(shown(os.path.relpath(copy.path, root)), max(20, width))
 
 
 def _proposed(proposal: Proposal | None) -> Iterator[Text]:
