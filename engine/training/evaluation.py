@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Generator
+from collections.abc import Callable, Generator
 from typing import Literal
 
 import torch
@@ -15,11 +15,15 @@ from engine.devices.device import wait_for
 from engine.devices.precision import autocast
 from engine.logs import events as ev
 from engine.logs.events import Event, Metrics
+from engine.models.fused import fused_whole
 from engine.training.batches import Feed
 from engine.training.best import BestEpoch
 from engine.training.metrics import evaluate
 from engine.training.retrying import retry_with_fewer_images
 from engine.training.run import Run, Training, trainable_module
+
+WORTH_FUSING = 64
+"""Images from which on a CPU gains more by a fused network than it takes to fuse it."""
 
 
 def evaluated(
@@ -30,10 +34,10 @@ def evaluated(
     Tells its progress in images.
     """
     due, began, done = every(PROGRESS_SECONDS, run.meters.clock), run.meters.clock(), 0
-    logits = torch.empty(0)
+    logits, model = torch.empty(0), _forward_only(run, feed, len(part.labels))
     for inputs, targets in feed.still(part, at_once):
         with torch.inference_mode(), autocast(run.images.device, run.precision):
-            found = feed.model(inputs)
+            found = model(inputs)
         if not done:
             logits = torch.empty(len(part.labels), found.shape[1], device=found.device)
         logits[done : done + len(targets)] = found
@@ -50,6 +54,14 @@ def evaluated(
                 images_per_second=speed,
             )
     return evaluate(logits, part.labels.to(logits.device)), logits
+
+
+def _forward_only(run: Run, feed: Feed, images: int) -> Callable[[Tensor], Tensor]:
+    """What maps the inputs of so many images to logits where nothing is learnt, with the network as it is now."""
+    on_cpu, compiled = run.images.device.type == "cpu", run.model is not run.network.module
+    if run.strategy.on_features or compiled or not on_cpu or images < WORTH_FUSING:
+        return feed.model
+    return fused_whole(run.network.module)
 
 
 def measure_test(run: Run, training: Training, best: BestEpoch) -> Generator[Event, None, None]:

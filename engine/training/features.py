@@ -29,7 +29,7 @@ from engine.training.batches import InputImages, evaluation_batch, evaluation_si
 from engine.training.feature_store import Features, FeatureStore, Filling, from_cache, place, to_cache
 from engine.training.warm_up import forward_blanks
 
-EXTRACTOR = "5"
+EXTRACTOR = "6"
 """Changes whenever the same backbone is to give other features of the same images."""
 EVERY_SEED = 0
 

@@ -1,16 +1,15 @@
 """Features of a frozen backbone: computed once for what gives the same, and never for what does not."""
 
 import functools
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager, nullcontext
+from contextlib import nullcontext
 from dataclasses import replace
 from itertools import chain, repeat
 
 import pytest
 import torch
 from torch import Tensor, nn
-from torchvision.models import ResNet
 
 from engine import cache
 from engine.cached_rows import as_digests
@@ -21,7 +20,7 @@ from engine.devices import device
 from engine.devices.meters import Cost
 from engine.logs.events import Device
 from engine.models.backbones import Network, Preprocessing, build, features
-from engine.models.fused import TOLERANCE, fused
+from engine.models.fused import fused
 from engine.progress import WorkDone
 from engine.running.failures import failure
 from engine.specs.presets import presets
@@ -443,75 +442,3 @@ def test_a_broken_entry_is_extracted_anew(name: str, content: bytes) -> None:
     again, said = table(strategy())
     assert said
     assert torch.equal(again, first)
-
-
-@pytest.mark.parametrize("backbone", ["mobilenet_v3_small", "resnet18", "efficientnet_b0", "densenet121", "googlenet"])
-def test_fusing_batch_norm_changes_nothing_but_rounding(backbone: str) -> None:
-    net = build(backbone, 2, "head", None, 0)
-    random = torch.Generator().manual_seed(2)
-    noise = torch.randn(4, 3, 64, 64, generator=random)
-    norms = [one for one in net.module.modules() if isinstance(one, nn.BatchNorm2d)]
-    with torch.no_grad():
-        for norm in norms:
-            norm.train()
-            norm.momentum = None
-        net.module(noise)
-        for norm in norms:
-            norm.eval()
-            norm.weight.uniform_(0.5, 1.5, generator=random)
-            norm.bias.uniform_(-0.5, 0.5, generator=random)
-    run = fused(net, 64)
-    with torch.inference_mode():
-        wanted, found = features(net, noise), run(noise)
-        with torch.autocast("cpu", torch.bfloat16):
-            rounded, fused_and_rounded = features(net, noise).float(), run(noise).float()
-    assert (wanted - found).abs().max() <= TOLERANCE * wanted.abs().max()
-    # each way of computing rounds otherwise; the fused one is not further from what is exact
-    assert (fused_and_rounded - wanted).norm() <= 1.5 * (rounded - wanted).norm()
-    if backbone in ("mobilenet_v3_small", "resnet18"):
-        assert isinstance(run, torch.fx.GraphModule)
-        assert not [one for one in run.modules() if isinstance(one, nn.BatchNorm2d)]
-
-
-class Undecided(ResNet):
-    """What it does depends on the values it gets, which fx cannot trace."""
-
-    def forward(self, x: Tensor) -> Tensor:
-        return super().forward(x) if x.sum() > -1e9 else x
-
-
-def test_what_cannot_be_folded_is_run_as_it_is() -> None:
-    squeeze = build("squeezenet1_1", 2, "head", None, 0)
-    assert not isinstance(fused(squeeze, 64), nn.Module)
-    odd = build("resnet18", 2, "head", None, 0)
-    odd.module.__class__ = Undecided
-    noise = torch.randn(2, 3, 64, 64)
-    with torch.inference_mode():
-        assert torch.equal(fused(odd, 64)(noise), features(odd, noise))
-
-
-def test_folding_is_judged_by_full_products(monkeypatch: pytest.MonkeyPatch) -> None:
-    asked: list[torch.device] = []
-
-    @contextmanager
-    def noted(device: torch.device) -> Iterator[None]:
-        asked.append(device)
-        with torch.autocast("cpu", torch.bfloat16, enabled=False):
-            yield
-
-    monkeypatch.setattr("engine.models.fused.full_precision", noted)
-    with torch.autocast("cpu", torch.bfloat16):  # as short products as TF32's would be taken for a difference
-        assert isinstance(fused(network(), CROP), torch.fx.GraphModule)
-    assert asked == [CPU]
-
-
-def test_features_that_would_differ_are_not_folded(monkeypatch: pytest.MonkeyPatch) -> None:
-    net, made = network(), []
-
-    def wrong(backbone: nn.Module, inplace: bool) -> nn.Module:
-        made.append(nn.Sequential(backbone, nn.Threshold(0, 1)))
-        return made[-1]
-
-    monkeypatch.setattr("engine.models.fused.fuse", wrong)
-    assert not isinstance(fused(net, CROP), nn.Module)
-    assert made

@@ -19,10 +19,12 @@ from engine.clock import Stopwatch
 from engine.devices.meters import Meters
 from engine.logs import events as ev
 from engine.models.backbones import build
+from engine.models.fused import fused_whole
 from engine.models.trainable import state_hash
 from engine.specs.batch_sizes import batch_sizes
 from engine.specs.presets import presets
 from engine.specs.strategy import Augmentation, Strategy
+from engine.training import evaluation
 from engine.training.batches import VIEWS, derived_seed, image_feed
 from engine.training.best import BestEpoch
 from engine.training.run import DivergedError
@@ -225,6 +227,19 @@ def test_a_loss_that_is_not_finite_ends_the_run() -> None:
     run = make_run(fine_tuning(optimizer={"lr": 1e12}, augmentation={"flip": False, "crop_area": 1.0}))
     with pytest.raises(DivergedError, match="epoch"):
         list(fitted(run, never_best))
+
+
+def test_many_images_are_validated_by_a_fused_network_as_it_is_after_each_epoch(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def losses() -> list[float]:
+        return [epoch.val.loss for epoch in epochs_of(fitted(make_run(fine_tuning(epochs=2), val=12), never_best))]
+
+    plain, made = losses(), []
+    monkeypatch.setattr(evaluation, "WORTH_FUSING", 12)
+    monkeypatch.setattr(evaluation, "fused_whole", lambda module: made.append(fused_whole(module)) or made[-1])
+    assert losses() == pytest.approx(plain, rel=1e-4)
+    assert [type(one).__name__ for one in made] == ["GraphModule", "GraphModule"]
 
 
 class Waits(TorchDispatchMode):
