@@ -280,9 +280,9 @@ def _written(descriptor: int, errors: str) -> Any:
 
 def load() -> None:
     """Loads what takes long, as the app and an experiment do one after the other."""
-    from engine.hosts.tuning import SPINS, uncollected  # noqa: PLC0415
+    from engine.hosts.tuning import uncollected  # noqa: PLC0415
 
-    os.environ.setdefault("GOMP_SPINCOUNT", SPINS)  # as `tune_process`, whose other settings are made in each process
+    os.environ.setdefault("GOMP_SPINCOUNT", "2000")  # tests of several processes want the same cores
     with uncollected():
         import scipy.stats  # noqa: F401, PLC0415
         import sklearn.metrics  # noqa: F401, PLC0415

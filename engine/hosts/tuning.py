@@ -12,7 +12,7 @@ from collections.abc import Iterator
 
 M_TRIM_THRESHOLD, M_MMAP_MAX, M_ARENA_MAX = -1, -4, -8
 """glibc's numbers for ``mallopt``, from its malloc.h."""
-SPINS = "2000"
+SPINS = "100000"
 """How often a thread of GNU's OpenMP looks for more work before it sleeps."""
 _LOADING = threading.Lock()
 _loads: list[int] = []  # the threads that load large libraries
@@ -21,11 +21,14 @@ _loads: list[int] = []  # the threads that load large libraries
 def tune_process() -> None:
     """Makes training steps faster on a CPU; nothing changes in what they compute.
 
-    Torch's threads wait for each other by spinning, 300,000 rounds or some 4 ms: beside anything else that wants a
-    core, the app itself among it, a step then takes up to eight times as long. 2,000 rounds bridge what lies between
-    two operations of a step (with 1,000 the features of a small network take 7 % longer, with 10,000 training beside
-    other threads 4 %). And every step allocates the same hundreds of MiB, which glibc would take from the system and
-    give back each time, a page fault for every 4 KiB: 55,000 faults a step of resnet18, a tenth of its time.
+    Torch's threads wait for each other by spinning, 300,000 rounds, which are 4 to 13 ms by processor, and then sleep.
+    Beside anything else that wants a core, the app itself among it, a step can meanwhile take several times as long.
+    But waking costs as well, most of all on a virtual machine: on one of an Intel Xeon with two cores a step of
+    resnet18 took 0.87 of the time with 30,000 rounds that it took with 2,000, 0.80 with 100,000 and 0.77 with 300,000;
+    where another program kept one of the cores busy, 1.15 and 1.45 times as long with the first two.
+
+    And every step allocates the same hundreds of MiB, which glibc would take from the system and give back each time, a
+    page fault for every 4 KiB: 55,000 faults a step of resnet18, a tenth of its time.
     ``engine.devices.memory_probe.trim_memory`` gives freed memory back between runs.
     """
     import ctypes  # noqa: PLC0415 - not needed by commands that train nothing

@@ -54,7 +54,8 @@ class Limiting(EventLog):
 
 def main(folder: str, data: str, mib: str) -> None:
     engine.running.one_run.network_of = without_dropout
-    asked = small_experiment(TOO_LARGE, IN_PARTS, EXTRACTED, data=Path(data))
+    # what is freed of the larger network stays in the address space, and the other would find room there
+    asked = small_experiment(IN_PARTS, TOO_LARGE, EXTRACTED, data=Path(data))
     Path(folder).mkdir()
     Limiting.mib = int(mib)
     with Limiting(Path(folder)) as log:

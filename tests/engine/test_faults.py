@@ -338,7 +338,7 @@ class TestMemory:
         limited(folder, data, 50)
         state = read_state(folder)
         assert state.end == "finished"
-        too_large, cut, extraction = state.runs
+        cut, too_large, extraction = state.runs
         assert too_large.failure is not None
         assert too_large.failure.kind == "out of memory"
         assert too_large.failure.message.startswith("a training step of 1 image at once does not fit into memory")
