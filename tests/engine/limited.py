@@ -41,7 +41,7 @@ def without_dropout(*arguments: object) -> Network:
 
 
 class Limiting(EventLog):
-    """Lets the process have so many MiB more than it has as each run begins to train."""
+    """Lets the process have so many MiB more than it has while a run trains."""
 
     mib = 0
 
@@ -49,6 +49,8 @@ class Limiting(EventLog):
         if isinstance(event, ev.StageChanged) and event.stage == "training" and event.detail == "epoch 1":
             now = int(Path("/proc/self/statm").read_text().split()[0]) * resource.getpagesize()
             resource.setrlimit(resource.RLIMIT_AS, (now + self.mib * 2**20, resource.RLIM_INFINITY))
+        if isinstance(event, ev.RunFinished | ev.RunFailed):
+            resource.setrlimit(resource.RLIMIT_AS, (resource.RLIM_INFINITY, resource.RLIM_INFINITY))
         return super().append(event)
 
 
