@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -82,6 +83,47 @@ def test_keys_of_another_encoding_end_nothing(image_folder: Callable[..., Path],
     terminal.wait_for_end()
     assert terminal.exit_status == 0
     assert not app_log().exists() or not app_log().read_text()
+
+
+COUNTED = """
+import signal, sys, threading
+from pathlib import Path
+from tui.cli import main
+def count(*_):
+    Path("threads").write_text(" ".join(sorted(one.name for one in threading.enumerate())))
+signal.signal(signal.SIGUSR1, count)
+main()
+"""
+
+
+@pytest.mark.parametrize("stop", [signal.SIGSTOP, signal.SIGTSTP])
+def test_after_every_stop_all_is_drawn_and_one_thread_reads_the_keys(
+    stop: signal.Signals, image_folder: Callable[..., Path], tmp_path: Path
+) -> None:
+    terminal = Terminal(["-c", COUNTED, str(image_folder())], 80, 24, tmp_path)
+    assert terminal.process is not None
+    terminal.wait_for("Setup", "cold")
+    for _ in range(3):
+        terminal.process.send_signal(stop)
+        wait_for(lambda: is_stopped(terminal))
+        terminal.screen.reset()  # what a shell does with it meanwhile
+        terminal.process.send_signal(signal.SIGCONT)
+        terminal.wait_for("Setup", "cold", "Strategies", "ctrl+r starts")
+    terminal.press("?")
+    terminal.wait_for("Keys", "esc close")
+    terminal.process.send_signal(signal.SIGUSR1)
+    wait_for(lambda: terminal.read() and (tmp_path / "threads").exists() and (tmp_path / "threads").read_text())
+    assert (tmp_path / "threads").read_text().count("textual-input") == 1
+    assert (tmp_path / "threads").read_text().count("textual-output") == 1
+    terminal.press("\x1b")
+    terminal.press("\x03")
+    terminal.wait_for_end()
+    assert terminal.exit_status == 0
+
+
+def is_stopped(terminal: Terminal) -> bool:
+    assert terminal.process is not None
+    return Path(f"/proc/{terminal.process.pid}/stat").read_text().rpartition(")")[2].split()[0] == "T"
 
 
 BROKEN = """
