@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import signal
-import sys
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
@@ -30,11 +29,6 @@ from tui.work.loading import wait_until_loaded
 
 if TYPE_CHECKING:
     from engine.hosts.thread import ThreadHost
-
-TURN_SECONDS = 0.0005
-"""For which one thread keeps Python from another. A training step calls PyTorch hundreds of times, and after each it
-waits until the app lets it go on: at Python's own 0.005 s the app cost it 3 to 5 % on two cores, at this 0 to 1.5 %.
-"""
 
 
 @output_may_end()
@@ -100,7 +94,6 @@ def _run(app: TlTui) -> bool:
             read_any_encoding()
             read_escape_first()
             read_by_one(app)
-            sys.setswitchinterval(TURN_SECONDS)
             with native_output_to(app_log(), failed), collected_seldom():
                 app.run()
             if app.failure and not lost.is_set():

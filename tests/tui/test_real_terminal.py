@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import json
 import signal
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -87,39 +85,22 @@ def test_keys_of_another_encoding_end_nothing(image_folder: Callable[..., Path],
     assert not app_log().exists() or not app_log().read_text()
 
 
-TELLS_THREADS = """
-import json, os, signal, sys, threading
+COUNTED = """
+import signal, sys, threading
+from pathlib import Path
 from tui.cli import main
-def tell(*_):
-    with open("told.new", "w") as file:
-        json.dump({"threads": [one.name for one in threading.enumerate()], "turn": sys.getswitchinterval()}, file)
-    os.rename("told.new", "told")
-signal.signal(signal.SIGUSR1, tell)
+def count(*_):
+    Path("threads").write_text(" ".join(sorted(one.name for one in threading.enumerate())))
+signal.signal(signal.SIGUSR1, count)
 main()
 """
-
-
-def threads_of(terminal: Terminal, folder: Path) -> dict[str, Any]:
-    """What the app tells of its threads: their names, and the seconds for which one keeps Python from another."""
-    assert terminal.process is not None
-    terminal.process.send_signal(signal.SIGUSR1)
-    wait_for(lambda: terminal.read() and (folder / "told").exists())
-    told: dict[str, Any] = json.loads((folder / "told").read_text())
-    return told
-
-
-def test_the_app_lets_training_have_its_turn_soon(image_folder: Callable[..., Path], tmp_path: Path) -> None:
-    terminal = Terminal(["-c", TELLS_THREADS, str(image_folder())], 80, 24, tmp_path)
-    terminal.wait_for("Setup", "cold")
-    assert threads_of(terminal, tmp_path)["turn"] <= 0.001
-    terminal.close()
 
 
 @pytest.mark.parametrize("stop", [signal.SIGSTOP, signal.SIGTSTP])
 def test_after_every_stop_all_is_drawn_and_one_thread_reads_the_keys(
     stop: signal.Signals, image_folder: Callable[..., Path], tmp_path: Path
 ) -> None:
-    terminal = Terminal(["-c", TELLS_THREADS, str(image_folder())], 80, 24, tmp_path)
+    terminal = Terminal(["-c", COUNTED, str(image_folder())], 80, 24, tmp_path)
     assert terminal.process is not None
     terminal.wait_for("Setup", "cold")
     for _ in range(3):
@@ -130,8 +111,10 @@ def test_after_every_stop_all_is_drawn_and_one_thread_reads_the_keys(
         terminal.wait_for("Setup", "cold", "Strategies", "ctrl+r starts")
     terminal.press("?")
     terminal.wait_for("Keys", "esc close")
-    names = threads_of(terminal, tmp_path)["threads"]
-    assert (names.count("textual-input"), names.count("textual-output")) == (1, 1)
+    terminal.process.send_signal(signal.SIGUSR1)
+    wait_for(lambda: terminal.read() and (tmp_path / "threads").exists() and (tmp_path / "threads").read_text())
+    assert (tmp_path / "threads").read_text().count("textual-input") == 1
+    assert (tmp_path / "threads").read_text().count("textual-output") == 1
     terminal.press("\x1b")
     terminal.press("\x03")
     terminal.wait_for_end()
