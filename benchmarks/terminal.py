@@ -16,7 +16,8 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from functools import partial
 from itertools import pairwise
@@ -39,7 +40,9 @@ TRAIN_IMAGES, VAL_IMAGES, SIDE = 160, 40, 64
 SHORT_EPOCHS, LONG_EPOCHS = 6, 4000
 STEADY_SIDE, BATCH_SIZE = 160, 16
 TURN_SECONDS, TURNS = 8.0, 3
-"""How long each side trains before the other does, and how often in a repeat."""
+"""How long each side trains before the other does, and how often once both were started."""
+SETTLED = 3
+"""Epochs after which the app has loaded what it loads ahead."""
 LONGEST_TURN = 180.0
 """Seconds after which a side that was let train hangs."""
 KEY_SECONDS = 0.25
@@ -183,33 +186,47 @@ def throughput(work: Work, measured: Measured) -> None:
     """Training images a second in the app (Live is open) and without it.
 
     Both are started, and take turns of some seconds: the one whose turn it is not is stopped (SIGSTOP), so that what
-    else goes on in the machine meets both alike.
+    else goes on in the machine meets both alike. Each repeat starts both anew, twice: which of them was there first
+    makes more of a difference on a virtual machine than the app does.
     """
-    out, other = _empty(work.folder / "runs"), _empty(work.folder / "headless")
+    starts = [("the app", _training_app), ("tl-tui run", _training_alone)]
+    for _ in range(2 * work.repeats):
+        with ExitStack() as opened:
+            turns = [(what, *opened.enter_context(start(work))) for what, start in starts]
+            first = turns[0][0]
+            for _ in range(TURNS):
+                for what, process, log in turns:
+                    measured.add(what, f"{first} first", _turn(process, log))
+                turns.reverse()
+        starts.reverse()
+
+
+@contextmanager
+def _training_app(work: Work) -> Iterator[tuple[int, Path]]:
+    """The process of an app that trains, stopped, and the folder of its experiment."""
+    out = _empty(work.folder / "runs")
     with terminal(work.app("steady.toml"), (120, 40), work.folder) as shown:
         shown.wait_for(lambda text: "ctrl+r starts" in text)
         shown.press(START)
-        _wait_for_event(out, EpochFinished, every=0.5)
-        app = shown.child.pid
-        os.kill(app, signal.SIGSTOP)
-        headless = subprocess.Popen(
-            [*work.run("steady.toml"), "--out", str(other)],
-            cwd=work.folder,
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.DEVNULL,
-        )
-        try:
-            _wait_for_event(other, EpochFinished, every=0.5)
-            os.kill(headless.pid, signal.SIGSTOP)
-            turns = [("in the app", app, out), ("tl-tui run", headless.pid, other)]
-            for _ in range(TURNS * work.repeats):
-                for what, process, log in turns:
-                    measured.add(what, "", _turn(process, log))
-                turns.reverse()
-        finally:
-            headless.kill()
-            headless.wait()
-        os.kill(app, signal.SIGCONT)
+        _wait_for_event(out, EpochFinished, SETTLED, every=0.5)
+        os.kill(shown.child.pid, signal.SIGSTOP)
+        yield shown.child.pid, out
+        os.kill(shown.child.pid, signal.SIGCONT)
+
+
+@contextmanager
+def _training_alone(work: Work) -> Iterator[tuple[int, Path]]:
+    """The process of a ``tl-tui run`` that trains, stopped, and the folder of its experiment."""
+    out = _empty(work.folder / "headless")
+    command = [*work.run("steady.toml"), "--out", str(out)]
+    training = subprocess.Popen(command, cwd=work.folder, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    try:
+        _wait_for_event(out, EpochFinished, SETTLED, every=0.5)
+        os.kill(training.pid, signal.SIGSTOP)
+        yield training.pid, out
+    finally:
+        training.kill()
+        training.wait()
 
 
 def _turn(process: int, out: Path) -> float:

@@ -9,6 +9,7 @@ import shutil
 import threading
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import replace
 from math import inf
 from pathlib import Path
@@ -16,6 +17,8 @@ from typing import Any
 
 import msgspec
 import pytest
+from textual.app import ScreenStackError
+from textual.events import Unmount
 from textual.pilot import Pilot
 from textual.widgets import OptionList, Static
 
@@ -40,6 +43,7 @@ from tui.screens.compare import CompareScreen
 from tui.screens.live import LiveScreen
 from tui.screens.runs import RunsScreen
 from tui.widgets import mistakes
+from tui.widgets.comparison_table import ComparisonTable
 from tui.widgets.dialogs import Pick, Reading, Tick
 from tui.widgets.mistakes import MistakesView
 from tui.widgets.picture import Picture
@@ -142,6 +146,35 @@ async def test_a_comparison_that_comes_too_late_is_not_shown_for_another_experim
         assert await asyncio.to_thread(made.wait, 30)
         await pilot.pause(0.2)
         assert screen.compared is None and "resnet18" not in text_of(app)
+
+
+async def test_a_comparison_that_is_made_while_the_app_ends_is_not_shown(
+    app: TlTui, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    begun = threading.Event()
+
+    def slow(*given: Any) -> ComparisonMade | CompareFailed | ComparisonStands:
+        made = compare_all(*given)
+        begun.set()
+        end = time.monotonic() + 30
+        with suppress(ScreenStackError):  # the screens of the current mode have ended, the others not yet
+            while app.screen and time.monotonic() < end:
+                time.sleep(0.0001)
+        return made
+
+    async def hold(_: ComparisonTable, __: Unmount) -> None:
+        while not all(worker.is_finished for worker in app.workers if worker.group == "compare"):
+            await asyncio.sleep(0.01)
+
+    monkeypatch.setattr(comparing, "compare_all", slow)
+    monkeypatch.setattr(ComparisonTable, "on_unmount", hold, raising=False)
+    async with app.run_test(size=(120, 40)) as pilot:
+        await app.open_experiment(folder, "compare")
+        await until(pilot, lambda: begun.is_set() and app.state.end is not None)
+        screen = app.screen
+        assert isinstance(screen, CompareScreen)
+        await app.action_go("setup")
+    assert screen.compared is None
 
 
 class Gate:

@@ -190,7 +190,7 @@ class CompareScreen(Mode):
     async def _make(self, turn: Turn) -> None:
         made = await _comparing.answer(turn.query)  # unless something else is asked for before that
         turn.end(monotonic())
-        if not self.main.is_attached:  # the app ends
+        if not self.app.is_running:  # it ends, and other screens have gone
             return
         self.call_later(self._compare_if_due)
         match made:
