@@ -6,7 +6,7 @@ import os
 import sys
 from codecs import getincrementaldecoder
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from functools import partial
 from pathlib import Path
 
@@ -92,10 +92,11 @@ class OneReader(linux_driver.LinuxDriver):
     """
 
     def _sigcont_application(self, *_: object) -> None:
-        self._loop.call_soon_threadsafe(self._begin_anew)  # not here: the signal may have interrupted a write
+        with suppress(RuntimeError):  # the loop has just ended
+            self._loop.call_soon_threadsafe(self._begin_anew)  # not here: the signal may have interrupted a write
 
     def _begin_anew(self) -> None:
-        if self._auto_restart:
+        if self._auto_restart and self._app.is_running:
             if self._key_thread is not None and self._key_thread.is_alive():
                 self.suspend_application_mode()
             self.resume_application_mode()
