@@ -211,7 +211,6 @@ def _training_app(work: Work) -> Iterator[tuple[int, Path]]:
         _wait_for_event(out, EpochFinished, SETTLED, every=0.5)
         os.kill(shown.child.pid, signal.SIGSTOP)
         yield shown.child.pid, out
-        os.kill(shown.child.pid, signal.SIGCONT)
 
 
 @contextmanager

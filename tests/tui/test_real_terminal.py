@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import psutil
 import pytest
 
 from engine.history.experiment_state import read_state
@@ -102,10 +103,11 @@ def test_after_every_stop_all_is_drawn_and_one_thread_reads_the_keys(
 ) -> None:
     terminal = Terminal(["-c", COUNTED, str(image_folder())], 80, 24, tmp_path)
     assert terminal.process is not None
+    process = psutil.Process(terminal.process.pid)
     terminal.wait_for("Setup", "cold")
     for _ in range(3):
         terminal.process.send_signal(stop)
-        wait_for(lambda: is_stopped(terminal))
+        wait_for(lambda: process.status() == psutil.STATUS_STOPPED)
         terminal.screen.reset()  # what a shell does with it meanwhile
         terminal.process.send_signal(signal.SIGCONT)
         terminal.wait_for("Setup", "cold", "Strategies", "ctrl+r starts")
@@ -119,11 +121,6 @@ def test_after_every_stop_all_is_drawn_and_one_thread_reads_the_keys(
     terminal.press("\x03")
     terminal.wait_for_end()
     assert terminal.exit_status == 0
-
-
-def is_stopped(terminal: Terminal) -> bool:
-    assert terminal.process is not None
-    return Path(f"/proc/{terminal.process.pid}/stat").read_text().rpartition(")")[2].split()[0] == "T"
 
 
 BROKEN = """
