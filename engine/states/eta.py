@@ -39,8 +39,6 @@ def remaining_seconds(run: RunState, train_images: int, val_images: int) -> floa
 def fraction_done(run: RunState) -> float:
     """How much of the run's epochs is done, 0..1; the steps of the present epoch count."""
     within, progress = 0.0, run.progress
-    if progress is not None and run.epochs and progress.since < run.epochs[-1].elapsed:
-        progress = None  # left over from the epoch that has just ended
     if progress is not None and progress.stage == "training" and progress.steps:
         within = progress.step / progress.steps * _train_share(run)
     elif progress is not None and progress.stage == "validating":

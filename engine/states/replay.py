@@ -39,7 +39,7 @@ def replay(events: Iterable[AnyEvent], state: ExperimentState | None = None) -> 
     for event in events:
         if isinstance(event, EpochFinished):
             epochs.setdefault(event.run, []).append(event)
-            state = _heard(state, event)
+            state = _with_next_epoch(_heard(state, event), event)
             continue
         if isinstance(event, ev.Warned):
             warned.append(event)
@@ -51,6 +51,15 @@ def replay(events: Iterable[AnyEvent], state: ExperimentState | None = None) -> 
 
 def _heard(state: ExperimentState, event: AnyEvent) -> ExperimentState:
     return replace(state, heard=event.time or state.heard, elapsed=max(state.elapsed, event.elapsed))
+
+
+def _with_next_epoch(state: ExperimentState, ended: EpochFinished) -> ExperimentState:
+    """With the next epoch under way, before its run says so; after the last one with nothing."""
+    if not _has(state, ended.run):
+        return state
+    is_last = ended.epoch >= state.run(ended.run).strategy.epochs
+    following = None if is_last else StageProgress("training", ended.elapsed, f"epoch {ended.epoch + 1}")
+    return _with_run(state, ended.run, progress=following)
 
 
 def _with_epochs(state: ExperimentState, epochs: dict[str, list[EpochFinished]]) -> ExperimentState:

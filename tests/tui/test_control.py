@@ -140,12 +140,12 @@ def test_scripts_are_told_how_long_it_takes_at_least_and_of_runs_what_a_comparis
         compared = told("compare", "--format", "json")["runs"]
         assert (compared[0]["epochs"], compared[0]["epochs_planned"], compared[1]["error"]) == (7, 12, "no weights")
         for run, row in zip(now["runs"], compared, strict=True):
-            assert run.pop("stage") == ("validating" if row["run"].startswith("resnet18") else None)
+            assert run.pop("stage") == ("training" if row["run"].startswith("resnet18") else None)
             assert run == {name: row[name] for name in run}
         log.append(ev.CommandApplied(action="pause"))
         now = told("ctl", "status", "--json")
         assert now["remaining_seconds"] is now["remaining_is_lower_bound"] is None
-        assert [(run["state"], run["stage"]) for run in now["runs"]] == [("paused", "validating"), ("failed", None)]
+        assert [(run["state"], run["stage"]) for run in now["runs"]] == [("paused", "training"), ("failed", None)]
     now = told("ctl", "status", "--json")
     assert [(run["state"], run["stage"]) for run in now["runs"]] == [("interrupted", None), ("failed", None)]
 

@@ -43,10 +43,11 @@ def validating(run: str, step: int) -> ev.Progress:
 def test_what_only_moves_a_number_waits_for_its_turn(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(follow, "PROGRESS_SECONDS", 3600)
     begun = logs.until("EpochFinished", 2, EVENTS_OF_TWO)
-    logs.write(tmp_path, begun)
+    run = next(event.run for event in begun if isinstance(event, ev.RunStarted))
+    logs.write(tmp_path, [*begun, ev.StageChanged(run=run, stage="validating", elapsed=3599)])
     looks = iter(range(100))
     states = follow.follow(tmp_path, lambda: next(looks) > 20, lambda: True, poll=0)
-    run = next(states).state.runs[0].run
+    next(states)
     loss = ev.LossMeasured(run=run, epoch=3, after=0, step=1, steps=9, loss=0.5, elapsed=3600)
     logs.write(tmp_path, [validating(run, 1), loss, validating(run, 2)])
     assert list(states) == []

@@ -111,6 +111,16 @@ def test_every_stage_has_its_own_progress(events: list[AnyEvent], status: str, a
     assert run_words.activity(run, state).plain == activity
 
 
+def test_an_epoch_that_has_ended_is_not_shown_as_validating() -> None:
+    state = replay(logs.until("EpochFinished", 3, EVENTS))
+    run = state.run(TUNED)
+    assert (run_words.status(run, state).plain, run_words.epoch(run)) == ("● training", "epoch 4/12")
+    assert run_words.activity(run, state).plain.endswith(" · 91 images/s")
+    state = replay(logs.until("EpochFinished", 12, EVENTS))
+    run = state.run(TUNED)
+    assert (run_words.status(run, state).plain, run_words.epoch(run)) == ("● running", "epoch 12/12")
+
+
 def test_a_new_epoch_shows_the_speed_of_the_last_one_without_validation() -> None:
     state = replay([*logs.until("EpochFinished", 3, EVENTS), stage("training", "epoch 4", 99.0)])
     assert run_words.activity(state.run(TUNED), state).plain.endswith(" · 91 images/s")
@@ -224,7 +234,7 @@ def test_how_strategies_stand_so_far() -> None:
 
 def test_the_test_of_a_run_is_told_while_it_goes_on_and_after_it() -> None:
     trained = logs.until("EpochFinished", 12, EVENTS)
-    state = replay([*trained, stage("testing", "the best epoch, 10"), progress("testing", 64, 400, 50.0)])
+    state = replay([*trained, stage("testing", "the best epoch, 10", 99.0), progress("testing", 64, 400, 50.0)])
     (run, *_) = state.runs
     assert run_words.status(run, state).plain == "● testing"
     assert run_words.activity(run, state).plain == "image 64/400 · 50 images/s · 0:07 left · the best epoch, 10"

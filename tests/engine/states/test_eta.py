@@ -175,7 +175,7 @@ def test_steps_of_the_present_epoch_count() -> None:
 
 def test_an_epoch_is_not_counted_twice() -> None:
     run = run_at("EpochFinished", 7)
-    assert run.progress is not None and run.progress.stage == "validating"  # left over from epoch 7
+    assert run.progress is not None and run.progress.detail == "epoch 8"
     assert fraction_done(run) == pytest.approx(7 / 12)
 
 

@@ -12,7 +12,7 @@ from engine.specs.presets import presets
 from engine.specs.spec import changed, default_experiment
 from engine.states.peaks import PeakMemory
 from engine.states.replay import LOSSES, MEMORY_POINTS, replay
-from engine.states.state import ExperimentState, as_left, condition
+from engine.states.state import ExperimentState, StageProgress, as_left, condition
 
 FIRST, SECOND = "resnet18-finetune-0", "mobilenetv3-extract-0"
 BEGAN = datetime(2026, 11, 23, 20, 31, tzinfo=UTC)
@@ -120,6 +120,9 @@ def test_a_run_from_its_start_to_its_end() -> None:
     assert (run.progress.stage, run.progress.step, run.progress.loss, run.progress.since) == ("training", 1, 0.7, 6.0)
     assert run.progress.detail == "epoch 1"
     assert (run.started, run.learning_rates, run.parameters_trainable) == (5.0, (0.1, 0.01), 2)
+
+    assert replay(events[:9]).run(FIRST).progress == StageProgress("training", 8.0, "epoch 2")
+    assert replay(events[:11]).run(FIRST).progress == StageProgress("training", 10.0, "epoch 4")
 
     done = replay(events)
     run = done.run(FIRST)
@@ -372,7 +375,7 @@ def test_a_run_that_goes_on_knows_nothing_of_how_it_ended() -> None:
     going = replay(events).run(FIRST)
     before_its_end = replay(events[:4]).run(FIRST)
     assert going == msgspec.structs.replace(
-        before_its_end, most=ended.most, test=TESTED.test, times_tested=1, memory_at_start=None
+        before_its_end, progress=None, most=ended.most, test=TESTED.test, times_tested=1, memory_at_start=None
     )
 
 
