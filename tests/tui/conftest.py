@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import shutil
+import threading
 from collections.abc import Callable, Iterator
 from datetime import datetime
 from pathlib import Path
@@ -17,6 +19,7 @@ from textual.css.stylesheet import Stylesheet
 from textual.message_pump import MessagePump
 from textual.pilot import Pilot, WaitForScreenTimeout
 
+from engine.data import demo
 from engine.logs.events import AnyEvent
 from engine.logs.log import EventLog
 from engine.models.weight_files import default_files, hub_cache
@@ -46,6 +49,22 @@ def plain_surroundings(tmp_path_factory: pytest.TempPathFactory, monkeypatch: py
     monkeypatch.setenv("TERM", "xterm-256color")
     for name in ("NO_COLOR", "TL_TUI_ASCII"):
         monkeypatch.delenv(name, raising=False)
+
+
+@pytest.fixture(autouse=True, scope="session")
+def demo_set_drawn_once(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """Setup begins with the demo set, and every test has a cache of its own: drawing it took most of such a test."""
+    drawn, draw, alone = tmp_path_factory.mktemp("demo") / "set", demo.draw, threading.Lock()
+
+    def copied(folder: Path) -> None:
+        with alone:  # the thread of a test that is over may be at it
+            if not drawn.exists():
+                draw(drawn)
+        shutil.copytree(drawn, folder)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(demo, "draw", copied)
+        yield
 
 
 @pytest.fixture(autouse=True, scope="session")
