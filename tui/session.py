@@ -23,7 +23,8 @@ from tui.errors import app_log, record_error
 from tui.naming import called, how_to_go_on
 from tui.terminal.lost_terminal import output_may_end, own_terminals, point_nowhere, watched
 from tui.terminal.signals import asked_to_end
-from tui.terminal.streams import native_output_to, read_any_encoding, read_by_one, read_escape_first
+from tui.terminal.stops import stop_in_order
+from tui.terminal.streams import native_output_to, read_any_encoding, read_escape_first
 from tui.work.collector import collected_seldom
 from tui.work.loading import wait_until_loaded
 
@@ -93,7 +94,7 @@ def _run(app: TlTui) -> bool:
                 return True
             read_any_encoding()
             read_escape_first()
-            read_by_one(app)
+            stop_in_order(app)
             with native_output_to(app_log(), failed), collected_seldom():
                 app.run()
             if app.failure and not lost.is_set():

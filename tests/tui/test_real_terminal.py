@@ -107,7 +107,7 @@ def test_after_every_stop_all_is_drawn_and_one_thread_reads_the_keys(
     terminal.wait_for("Setup", "cold")
     for _ in range(3):
         terminal.process.send_signal(stop)
-        wait_for(lambda: process.status() == psutil.STATUS_STOPPED)
+        wait_for(lambda: terminal.read() and process.status() == psutil.STATUS_STOPPED)
         terminal.screen.reset()  # what a shell does with it meanwhile
         terminal.process.send_signal(signal.SIGCONT)
         terminal.wait_for("Setup", "cold", "Strategies", "ctrl+r starts")
@@ -117,6 +117,37 @@ def test_after_every_stop_all_is_drawn_and_one_thread_reads_the_keys(
     wait_for(lambda: terminal.read() and (tmp_path / "threads").exists() and (tmp_path / "threads").read_text())
     assert (tmp_path / "threads").read_text().count("textual-input") == 1
     assert (tmp_path / "threads").read_text().count("textual-output") == 1
+    terminal.press("\x1b")
+    terminal.press("\x03")
+    terminal.wait_for_end()
+    assert terminal.exit_status == 0
+
+
+STOPPED_WHILE_WRITING = """
+import os, signal
+from textual.drivers._writer_thread import WriterThread
+from tui.cli import main
+write, stops = WriterThread.write, [signal.SIGTSTP]
+def interrupted(thread, text):
+    with thread._queue.mutex:
+        if "Keys" in text and stops:
+            os.kill(os.getpid(), stops.pop())
+    write(thread, text)
+WriterThread.write = interrupted
+main()
+"""
+
+
+def test_a_stop_in_the_middle_of_a_write_is_obeyed(image_folder: Callable[..., Path], tmp_path: Path) -> None:
+    terminal = Terminal(["-c", STOPPED_WHILE_WRITING, str(image_folder())], 80, 24, tmp_path)
+    assert terminal.process is not None
+    process = psutil.Process(terminal.process.pid)
+    terminal.wait_for("Setup", "cold")
+    terminal.press("?")
+    wait_for(lambda: terminal.read() and process.status() == psutil.STATUS_STOPPED)
+    terminal.screen.reset()
+    terminal.process.send_signal(signal.SIGCONT)
+    terminal.wait_for("Keys", "esc close")
     terminal.press("\x1b")
     terminal.press("\x03")
     terminal.wait_for_end()

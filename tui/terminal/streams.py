@@ -6,13 +6,12 @@ import os
 import sys
 from codecs import getincrementaldecoder
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 
 from textual._ansi_sequences import ANSI_SEQUENCES_KEYS
 from textual._xterm_parser import XTermParser
-from textual.app import App
 from textual.drivers import linux_driver
 from textual.events import Key
 
@@ -81,29 +80,3 @@ class EscapeFirst(XTermParser):
 def read_escape_first() -> None:
     """Lets Textual read keys as :class:`EscapeFirst` does."""
     linux_driver.XTermParser = EscapeFirst  # type: ignore[attr-defined]
-
-
-class OneReader(linux_driver.LinuxDriver):
-    """Draws everything anew after a stop, also after one that no program can answer (SIGSTOP, by which batch systems
-    hold jobs): then lets go of the terminal before it takes it again.
-
-    Textual would begin a second time beside what still runs: with every such stop one more thread reads the keys and
-    wakes ten times a second. And it would draw only what has changed.
-    """
-
-    def _sigcont_application(self, *_: object) -> None:
-        with suppress(RuntimeError):  # the loop has just ended
-            self._loop.call_soon_threadsafe(self._begin_anew)  # not here: the signal may have interrupted a write
-
-    def _begin_anew(self) -> None:
-        if self._auto_restart and self._app.is_running:
-            if self._key_thread is not None and self._key_thread.is_alive():
-                self.suspend_application_mode()
-            self.resume_application_mode()
-            self._app.refresh()
-
-
-def read_by_one(app: App[None]) -> None:
-    """Lets an app that has the terminal to itself use :class:`OneReader`."""
-    if app.driver_class is linux_driver.LinuxDriver:
-        app.driver_class = OneReader

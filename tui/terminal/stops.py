@@ -1,0 +1,52 @@
+"""A process that is stopped and goes on: the app gives the terminal back meanwhile, and draws everything anew."""
+
+from __future__ import annotations
+
+import os
+import signal
+from contextlib import suppress
+
+from textual.app import App
+from textual.drivers.linux_driver import LinuxDriver
+
+
+class StoppedInOrder(LinuxDriver):
+    """Draws everything anew after a stop, also after one that no program can answer (SIGSTOP, by which batch systems
+    hold jobs): then lets go of the terminal before it takes it again.
+
+    Textual would begin a second time beside what still runs: with every such stop one more thread reads the keys and
+    wakes ten times a second. And it would draw only what has changed. Asked to stop (SIGTSTP) in the middle of a write
+    it would wait for ever for that write to end. So the loop answers both, between two of the things that it does.
+    """
+
+    def _sigtstp_application(self, *_: object) -> None:
+        try:
+            self._loop.call_soon_threadsafe(self._stop)
+        except RuntimeError:  # the loop has just ended, with the screen
+            os.kill(os.getpid(), signal.SIGSTOP)
+
+    def _sigcont_application(self, *_: object) -> None:
+        with suppress(RuntimeError):
+            self._loop.call_soon_threadsafe(self._begin_anew)
+
+    def _stop(self) -> None:
+        if self._auto_restart and self._app.is_running:
+            self._let_go()
+            self._must_signal_resume = True
+        os.kill(os.getpid(), signal.SIGSTOP)
+
+    def _begin_anew(self) -> None:
+        if self._auto_restart and self._app.is_running:
+            self._let_go()
+            self.resume_application_mode()
+            self._app.refresh()
+
+    def _let_go(self) -> None:
+        if self._key_thread is not None and self._key_thread.is_alive():
+            self.suspend_application_mode()
+
+
+def stop_in_order(app: App[None]) -> None:
+    """Lets an app that has the terminal to itself stop as :class:`StoppedInOrder` does."""
+    if app.driver_class is LinuxDriver:
+        app.driver_class = StoppedInOrder
