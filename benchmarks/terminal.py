@@ -23,13 +23,15 @@ from functools import partial
 from itertools import pairwise
 from pathlib import Path
 
+import psutil
+
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 from benchmarks.images import write_images
 from benchmarks.measure import end_on_sigterm
 from benchmarks.pseudo_terminal import PseudoTerminal, Size, terminal
 from benchmarks.report import header
-from benchmarks.terminal_table import Measured, tables
+from benchmarks.terminal_table import BESIDE, Measured, tables
 from engine.logs import folder as folders
 from engine.logs.events import AnyEvent, EpochFinished, ExperimentStarted, Progress
 from engine.logs.log import event_reader
@@ -187,7 +189,8 @@ def throughput(work: Work, measured: Measured) -> None:
 
     Both are started, and take turns of some seconds: the one whose turn it is not is stopped (SIGSTOP), so that what
     else goes on in the machine meets both alike. Each repeat starts both anew, twice: which of them was there first
-    makes more of a difference on a virtual machine than the app does.
+    makes more of a difference on a virtual machine than the app does. What the threads that do not train use is no
+    question of the hour: it is told too.
     """
     starts = [("the app", _training_app), ("tl-tui run", _training_alone)]
     for _ in range(2 * work.repeats):
@@ -196,7 +199,9 @@ def throughput(work: Work, measured: Measured) -> None:
             first = turns[0][0]
             for _ in range(TURNS):
                 for what, process, log in turns:
-                    measured.add(what, f"{first} first", _turn(process, log))
+                    images, beside = _turn(process, log)
+                    measured.add(what, f"{first} first", images)
+                    measured.add(what + BESIDE, f"{first} first", beside)
                 turns.reverse()
         starts.reverse()
 
@@ -228,24 +233,33 @@ def _training_alone(work: Work) -> Iterator[tuple[int, Path]]:
         training.wait()
 
 
-def _turn(process: int, out: Path) -> float:
+def _turn(process: int, out: Path) -> tuple[float, float]:
     """Lets a stopped process train for a turn, or for more where the machine is so busy that nothing comes of one.
 
-    Returns the images a second of its training steps, without the first two.
+    Returns the images a second of its training steps, without the first two, and the processor seconds a second of its
+    threads that do not train: all but the busiest, one for each core.
     """
-    before = len(_events(out))
+    before, used = len(_events(out)), _used_by_threads(process)
     pairs: list[tuple[Progress, Progress]] = []
     os.kill(process, signal.SIGCONT)
-    end = time.monotonic() + LONGEST_TURN
+    began = time.monotonic()
     while not pairs:
-        if time.monotonic() > end:
+        if time.monotonic() > began + LONGEST_TURN:
             raise TimeoutError(f"nothing trained in {LONGEST_TURN:.0f} s")
         time.sleep(TURN_SECONDS)
         told = [event for event in _events(out)[before:] if isinstance(event, Progress) and event.stage == "training"]
         pairs = [(one, two) for one, two in pairwise(told[2:]) if one.epoch == two.epoch]
     os.kill(process, signal.SIGSTOP)
+    seconds = time.monotonic() - began
+    by_thread = sorted(now - used.get(thread, 0.0) for thread, now in _used_by_threads(process).items())
     steps = sum(two.step - one.step for one, two in pairs)
-    return BATCH_SIZE * steps / sum(two.elapsed - one.elapsed for one, two in pairs)
+    images = BATCH_SIZE * steps / sum(two.elapsed - one.elapsed for one, two in pairs)
+    return images, sum(by_thread[: -len(os.sched_getaffinity(0))]) / seconds
+
+
+def _used_by_threads(process: int) -> dict[int, float]:
+    """The processor seconds of each thread so far."""
+    return {thread.id: thread.user_time + thread.system_time for thread in psutil.Process(process).threads()}
 
 
 def short_commands(work: Work, measured: Measured) -> None:
