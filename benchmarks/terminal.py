@@ -31,7 +31,7 @@ from benchmarks.images import write_images
 from benchmarks.measure import end_on_sigterm
 from benchmarks.pseudo_terminal import PseudoTerminal, Size, terminal
 from benchmarks.report import header
-from benchmarks.terminal_table import BESIDE, Measured, tables
+from benchmarks.terminal_table import BESIDE, SIDES, Measured, tables
 from engine.logs import folder as folders
 from engine.logs.events import AnyEvent, EpochFinished, ExperimentStarted, Progress
 from engine.logs.log import event_reader
@@ -45,6 +45,8 @@ TURN_SECONDS, TURNS = 8.0, 3
 """How long each side trains before the other does, and how often once both were started."""
 SETTLED = 3
 """Epochs after which the app has loaded what it loads ahead."""
+REDRAWN = 2.0
+"""Seconds after which what was stopped has drawn its screen anew."""
 LONGEST_TURN = 180.0
 """Seconds after which a side that was let train hangs."""
 KEY_SECONDS = 0.25
@@ -106,14 +108,14 @@ def main() -> None:
             except (TimeoutError, RuntimeError, subprocess.SubprocessError) as error:
                 failed.append(f"{name}{where}: {error}")
                 _say(failed[-1])
-    print(header())
-    for rows in tables(measured, [_name(size) for size in options.size]):
-        print(f"\n{rows}")
     if options.json:
         values = [
             {"what": what, "size": size, "values": found} for (what, size), found in sorted(measured.values.items())
         ]
         options.json.write_text(json.dumps(values, indent=1) + "\n", encoding="utf-8")
+    print(header())
+    for rows in tables(measured, [_name(size) for size in options.size]):
+        print(f"\n{rows}")
     if failed:
         sys.exit("\n".join(("not all was measured:", *failed)))
 
@@ -122,8 +124,13 @@ def main() -> None:
 
 
 def starting(work: Work, size: Size, measured: Measured) -> None:
-    """From the command to the first frame of Setup, and to an experiment whose engine has loaded PyTorch."""
+    """From the command to the first frame of Setup, and to an experiment whose engine has loaded PyTorch; in turns with
+    it a bare app to its first frame.
+    """
     for _ in range(work.repeats):
+        with terminal(BARE, size, work.folder) as shown:
+            painted = shown.wait_for(lambda text: "bare" in text and "Other" in text)
+            measured.add("bare app, first paint", _name(size), painted - shown.began)
         out = _empty(work.folder / "runs")
         with terminal(work.app("long.toml"), size, work.folder) as shown:
             painted = shown.wait_for(_is_setup)
@@ -170,11 +177,7 @@ def training(work: Work, size: Size, measured: Measured) -> None:
 
 
 def yardstick(work: Work, size: Size, measured: Measured) -> None:
-    """A bare Textual app: its first paint, and its key alone and beside a training thread."""
-    for _ in range(work.repeats):
-        with terminal(BARE, size, work.folder) as shown:
-            painted = shown.wait_for(lambda text: "bare" in text and "Other" in text)
-            measured.add("bare app, first paint", _name(size), painted - shown.began)
+    """A key of a bare Textual app, alone and beside a training thread."""
     other = [("?", lambda text: "other" in text), ("?", lambda text: "bare" in text)]
     with terminal(BARE, size, work.folder) as shown:
         shown.wait_for(lambda text: "bare" in text and "Other" in text)
@@ -192,14 +195,16 @@ def throughput(work: Work, measured: Measured) -> None:
     makes more of a difference on a virtual machine than the app does. What the threads that do not train use is no
     question of the hour: it is told too.
     """
-    starts = [("the app", _training_app), ("tl-tui run", _training_alone)]
+    import torch  # noqa: PLC0415 - only here: how many threads train
+
+    starts = list(zip(SIDES, (_training_app, _training_alone), strict=True))
     for _ in range(2 * work.repeats):
         with ExitStack() as opened:
             turns = [(what, *opened.enter_context(start(work))) for what, start in starts]
             first = turns[0][0]
             for _ in range(TURNS):
                 for what, process, log in turns:
-                    images, beside = _turn(process, log)
+                    images, beside = _turn(process, log, torch.get_num_threads())
                     measured.add(what, f"{first} first", images)
                     measured.add(what + BESIDE, f"{first} first", beside)
                 turns.reverse()
@@ -233,16 +238,17 @@ def _training_alone(work: Work) -> Iterator[tuple[int, Path]]:
         training.wait()
 
 
-def _turn(process: int, out: Path) -> tuple[float, float]:
+def _turn(process: int, out: Path, training: int) -> tuple[float, float]:
     """Lets a stopped process train for a turn, or for more where the machine is so busy that nothing comes of one.
 
     Returns the images a second of its training steps, without the first two, and the processor seconds a second of its
-    threads that do not train: all but the busiest, one for each core.
+    threads that do not train: all but the ``training`` busiest ones.
     """
-    before, used = len(_events(out)), _used_by_threads(process)
+    before = len(_events(out))
     pairs: list[tuple[Progress, Progress]] = []
     os.kill(process, signal.SIGCONT)
-    began = time.monotonic()
+    time.sleep(REDRAWN)
+    began, used = time.monotonic(), _used_by_threads(process)
     while not pairs:
         if time.monotonic() > began + LONGEST_TURN:
             raise TimeoutError(f"nothing trained in {LONGEST_TURN:.0f} s")
@@ -254,7 +260,7 @@ def _turn(process: int, out: Path) -> tuple[float, float]:
     by_thread = sorted(now - used.get(thread, 0.0) for thread, now in _used_by_threads(process).items())
     steps = sum(two.step - one.step for one, two in pairs)
     images = BATCH_SIZE * steps / sum(two.elapsed - one.elapsed for one, two in pairs)
-    return images, sum(by_thread[: -len(os.sched_getaffinity(0))]) / seconds
+    return images, sum(by_thread[:-training]) / seconds
 
 
 def _used_by_threads(process: int) -> dict[int, float]:

@@ -8,6 +8,7 @@ from statistics import geometric_mean, median, quantiles
 
 from benchmarks.report import spread, table
 
+SIDES = ("the app", "tl-tui run")
 BESIDE = ", beside training"
 """After the name of a side: what its threads use that do not train, in processor seconds a second."""
 STARTS = ("first paint", "every field, data counted", "ready", "bare app, first paint")
@@ -65,15 +66,16 @@ def _throughput(measured: Measured) -> str:
     """By which of the two was started first, and the geometric mean of both ratios, in which that cancels out; below,
     what the threads of each use that do not train.
     """
-    sides, rows, ratios = ("the app", "tl-tui run"), [], []
-    for first in sides:
-        app, alone = (measured.of(what, f"{first} first") for what in sides)
-        if not app:
-            return ""
-        found = [ours / theirs for ours, theirs in zip(app, alone, strict=True)]
-        ratios.append(median(found))
-        rows.append([f"{first} was started first", spread(app, ".0f"), spread(alone, ".0f"), spread(found, ".3f")])
-    rows.append(["both", "", "", f"{geometric_mean(ratios):.3f}"])
-    used = ([1000 * one for first in sides for one in measured.of(what + BESIDE, f"{first} first")] for what in sides)
+    rows, ratios = [], []
+    for first in SIDES:
+        app, alone = (measured.of(what, f"{first} first") for what in SIDES)
+        if found := [ours / theirs for ours, theirs in zip(app, alone, strict=False)]:  # the last turn may have failed
+            ratios.append(median(found))
+            rows.append([f"{first} was started first", spread(app, ".0f"), spread(alone, ".0f"), spread(found, ".3f")])
+    if not rows:
+        return ""
+    if len(ratios) == len(SIDES):
+        rows.append(["both", "", "", f"{geometric_mean(ratios):.3f}"])
+    used = ([1000 * one for first in SIDES for one in measured.of(what + BESIDE, f"{first} first")] for what in SIDES)
     rows.append(["threads that do not train, ms of a core a second", *(spread(values, ".1f") for values in used), ""])
-    return table(["resnet18, images a second", *sides, "ratio, turn by turn"], rows)
+    return table(["resnet18, images a second", *SIDES, "ratio, turn by turn"], rows)

@@ -24,10 +24,12 @@ from benchmarks.training_table import Sample, training_table
 from engine.data.demo import draw
 from engine.logs.log import LineReader
 from engine.specs.presets import DEFAULT_STRATEGIES, presets
-from engine.specs.strategy import Strategy
+from engine.specs.strategy import Augmentation, Strategy
 
 EXTRACTION_EPOCHS = 25
 SHORT_EPOCHS = 2
+CROP_AREA = 0.5
+"""The least share of an image that is seen where several views of it are asked for."""
 Key = tuple[str, str, str, str, int, int, int]
 DEMO = "the demo set"
 SKETCH, COMPILED = "sketch", "engine, compiled"
@@ -104,7 +106,8 @@ def main() -> None:
         data = options.data or Path(scratch, "demo")
         if options.data is None:
             draw(data)
-        strategies = [_as_asked(presets()[name], options.epochs, options.batch_size) for name in options.presets]
+        asked = options.epochs, options.batch_size, options.views
+        strategies = [_as_asked(presets()[name], *asked) for name in options.presets]
         reader: LineReader[Sample] = LineReader(options.json or Path(scratch, "none"), Sample)
         now = commit()
         samples = [sample for sample in reader.read() if sample.commit == now]
@@ -173,12 +176,17 @@ def _measured(unit: Sequence[Planned], data: Path) -> Iterator[Sample]:
             )
 
 
-def _as_asked(strategy: Strategy, epochs: int | None, batch_size: int | None) -> Strategy:
+def _as_asked(strategy: Strategy, epochs: int | None, batch_size: int | None, views: int | None) -> Strategy:
     default = strategy.epochs if strategy.trains == "all" else EXTRACTION_EPOCHS
     strategy = msgspec.structs.replace(strategy, epochs=default if epochs is None else epochs)
-    if batch_size is None:
-        return strategy
-    return msgspec.structs.replace(strategy, name=f"{strategy.name}-batches-of-{batch_size}", batch_size=batch_size)
+    if batch_size is not None:
+        name = f"{strategy.name}-batches-of-{batch_size}"
+        strategy = msgspec.structs.replace(strategy, name=name, batch_size=batch_size)
+    if views is not None and strategy.on_features:
+        augmentation = Augmentation(crop_area=CROP_AREA, flip=True, views=views)
+        name = f"{strategy.name}-of-{views}-views"
+        strategy = msgspec.structs.replace(strategy, name=name, augmentation=augmentation)
+    return strategy
 
 
 def _fetch(weights: str, strategies: Sequence[Strategy]) -> None:
@@ -207,6 +215,7 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--repeats", type=int, default=5)
     parser.add_argument("--epochs", type=int, help=f"the preset's if not given, {EXTRACTION_EPOCHS} of extraction")
     parser.add_argument("--batch-size", type=int, help="images a step, of every side; the preset's if not given")
+    parser.add_argument("--views", type=int, help="augmented ones of an image in extraction; plain: new in each epoch")
     parser.add_argument("--peers", action="store_true", help="a sketch too, timm and fastai where installed")
     parser.add_argument("--compile", action="store_true", help="the engine with torch.compile too")
     parser.add_argument("--json", type=Path, metavar="FILE", help="keep every run there, and do not repeat those in it")

@@ -131,9 +131,18 @@ def _details(samples: Sequence[Sample]) -> list[str]:
             f"{stage} {median(one.counted.trained.stages.get(stage, 0.0) for one in longest):.2f} s"
             for stage in trained.stages
         )
-        parts = (f"{longest[0].epochs} epochs", trained.note, f"weights: {trained.weights}", stages)
+        first = (
+            f"the first epoch took {spread(found, '.2f')} of the others" if (found := _first_by_others(longest)) else ""
+        )
+        parts = (f"{longest[0].epochs} epochs", trained.note, f"weights: {trained.weights}", stages, first)
         lines.append(f"- {strategy} · {side}: {'; '.join(part for part in parts if part)}")
     return lines
+
+
+def _first_by_others(group: Sequence[Sample]) -> list[float]:
+    """The seconds of the first epoch by the mean of the others, for each run that has others."""
+    seconds = ([epoch.seconds for epoch in sample.counted.trained.epochs] for sample in group)
+    return [first / mean(others) for first, *others in seconds if others]
 
 
 def _in_order(names: Iterable[T]) -> list[T]:

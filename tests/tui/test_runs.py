@@ -661,11 +661,12 @@ async def test_a_key_that_shows_another_experiment_lays_nothing_out_anew(monkeyp
 
 async def test_no_key_waits_for_the_curves_of_a_preview(monkeypatch: pytest.MonkeyPatch) -> None:
     write_all()
-    answers, asked = Event(), list[str]()
+    answers, asked, in_vain = Event(), list[str](), list[str]()
 
     def slow(folder: Path) -> None:
         asked.append(folder.name)
-        answers.wait(12)
+        if not answers.wait(60):
+            in_vain.append(folder.name)
 
     monkeypatch.setattr(runs, "drawing", Latest(slow, "slow"))
     monkeypatch.setattr(runs, "PREVIEW_PAUSE", 0)
@@ -673,10 +674,9 @@ async def test_no_key_waits_for_the_curves_of_a_preview(monkeypatch: pytest.Monk
     async with app.run_test(size=WITH_PREVIEW[0]) as pilot:
         app.call_later(app.action_go, "runs")
         await until(pilot, lambda: bool(asked))
-        began = time.monotonic()
         await pilot.press("down", "down", "up", "down")
         await until(pilot, lambda: "─runs/c-20261121-120000─" in text_of(app))
-        assert time.monotonic() - began < 10 and not answers.is_set()
+        assert not in_vain
         answers.set()
         await until(pilot, lambda: asked[-1] == "c-20261121-120000")
         await idle(pilot)

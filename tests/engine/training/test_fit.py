@@ -12,6 +12,7 @@ from safetensors import safe_open
 from safetensors.torch import load_file
 from torch import nn
 from torch._ops import OpOverload
+from torch.amp import GradScaler
 from torch.nn import functional
 from torch.utils._python_dispatch import TorchDispatchMode
 
@@ -131,7 +132,7 @@ def test_validation_is_in_eval_mode_and_a_part_of_the_epochs_time() -> None:
     def passed(module: nn.Module, inputs: tuple[torch.Tensor, ...]) -> None:
         nonlocal now
         now += 1.0
-        modes.append((stage, module.training, len(inputs[0])))
+        modes.append((stage, module.training, torch.is_inference_mode_enabled(), len(inputs[0])))
 
     run = replace(make_run(fine_tuning(epochs=1), train=16, val=8), meters=Meters(clock=Stopwatch(lambda: now)))
     run.network.head.register_forward_pre_hook(passed)
@@ -140,7 +141,7 @@ def test_validation_is_in_eval_mode_and_a_part_of_the_epochs_time() -> None:
         stage = event.stage if isinstance(event, ev.StageChanged) else stage
         if isinstance(event, ev.EpochFinished):
             assert (event.train_seconds, event.seconds, event.run_seconds) == (2.0, 3.0, 3.0)
-    assert modes == [("training", True, 8), ("training", True, 8), ("validating", False, 8)]
+    assert modes == [*2 * [("training", True, False, 8)], ("validating", False, True, 8)]
 
 
 @pytest.mark.parametrize("strategy", [fine_tuning(), extraction()], ids=lambda s: s.name)
@@ -257,9 +258,15 @@ class Waits(TorchDispatchMode):
         return func(*args, **(kwargs or {}))
 
 
-@pytest.mark.parametrize("strategy", [fine_tuning(epochs=1), extraction(epochs=1)], ids=lambda s: s.name)
-def test_no_step_waits_for_the_device(strategy: Strategy, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("scales", [False, True], ids=["fp32", "gradients scaled as for fp16"])
+@pytest.mark.parametrize(
+    "strategy",
+    [fine_tuning(epochs=1), fine_tuning(epochs=1, optimizer={"name": "AdamW"}), extraction(epochs=1)],
+    ids=lambda s: f"{s.name}, {type(s.optimizer).__name__}",
+)
+def test_no_step_waits_for_the_device(strategy: Strategy, scales: bool, monkeypatch: pytest.MonkeyPatch) -> None:
     asked: list[torch.device] = []
+    monkeypatch.setattr("engine.training.run.gradient_scaler", lambda *_: GradScaler("cpu", enabled=scales))
     for module in ("fit", "evaluation", "features"):  # progress may wait, and is throttled
         monkeypatch.setattr(f"engine.training.{module}.every", lambda *_: lambda: False)
     monkeypatch.setattr("engine.training.evaluation.wait_for", asked.append)
