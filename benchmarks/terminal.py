@@ -42,7 +42,7 @@ TRAIN_IMAGES, VAL_IMAGES, SIDE = 160, 40, 64
 SHORT_EPOCHS, LONG_EPOCHS = 6, 4000
 STEADY_SIDE, BATCH_SIZE = 160, 16
 TURN_SECONDS, TURNS = 8.0, 3
-"""How long each side trains before the other does, and how often once both were started."""
+"""How long each side trains before the other does, beside :data:`REDRAWN`, and how often once both were started."""
 SETTLED = 3
 """Epochs after which the app has loaded what it loads ahead."""
 REDRAWN = 2.0
@@ -151,7 +151,7 @@ def idle(work: Work, size: Size, measured: Measured) -> None:
         measured.add("idle, Setup", _name(size), _bytes_a_second(shown, work.idle_seconds))
         measured.add("key ?, Setup", _name(size), *latencies(shown, HELP, work.keys))
         shown.press("4")
-        shown.wait_for(lambda text: "Refresh" in text and "finished" in text)
+        shown.wait_for(lambda text: "Mark" in text and "finished" in text)
         shown.press("l")
         shown.wait_for(lambda text: "Charts" in text and "finished" in text)
         time.sleep(2)

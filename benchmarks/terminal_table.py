@@ -21,7 +21,7 @@ class Measured:
     values: dict[tuple[str, str], list[float]] = field(default_factory=dict)
 
     def add(self, what: str, size: str, *values: float) -> None:
-        """Adds values in seconds, bytes a second or images a second."""
+        """Adds values in seconds, bytes a second, images a second or processor seconds a second."""
         self.values.setdefault((what, size), []).extend(values)
 
     def of(self, what: str, size: str) -> list[float]:

@@ -92,7 +92,7 @@ def plan(
                 engine += (("engine, second time", "engine_run"),)
             units: list[tuple[tuple[str, str], ...]] = [(("plain", "plain_loop"),), engine]
             units += [((COMPILED, "engine_run"),)] if compiled else []
-            units += [((peer, PEERS[peer]),) for peer in peers if peer != "timm" or strategy.trains == "all"]
+            units += [((peer, PEERS[peer]),) for peer in peers if _can(peer, strategy)]
             for unit in units if repeat % 2 == 0 else reversed(units):
                 yield tuple(Planned(data, weights, short, side, module, repeat, seed, full) for side, module in unit)
 
@@ -176,6 +176,13 @@ def _measured(unit: Sequence[Planned], data: Path) -> Iterator[Sample]:
             )
 
 
+def _can(peer: str, strategy: Strategy) -> bool:
+    """Whether the peer does what the strategy asks: timm trains all, the sketch sees one view of an image."""
+    if peer == SKETCH:
+        return not strategy.on_features or strategy.augmentation.is_none
+    return peer != "timm" or strategy.trains == "all"
+
+
 def _as_asked(strategy: Strategy, epochs: int | None, batch_size: int | None, views: int | None) -> Strategy:
     default = strategy.epochs if strategy.trains == "all" else EXTRACTION_EPOCHS
     strategy = msgspec.structs.replace(strategy, epochs=default if epochs is None else epochs)
@@ -215,7 +222,13 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--repeats", type=int, default=5)
     parser.add_argument("--epochs", type=int, help=f"the preset's if not given, {EXTRACTION_EPOCHS} of extraction")
     parser.add_argument("--batch-size", type=int, help="images a step, of every side; the preset's if not given")
-    parser.add_argument("--views", type=int, help="augmented ones of an image in extraction; plain: new in each epoch")
+    parser.add_argument(
+        "--views",
+        type=int,
+        choices=range(2, 1001),
+        metavar="K",
+        help="augmented ones of an image in extraction; plain: new in each epoch",
+    )
     parser.add_argument("--peers", action="store_true", help="a sketch too, timm and fastai where installed")
     parser.add_argument("--compile", action="store_true", help="the engine with torch.compile too")
     parser.add_argument("--json", type=Path, metavar="FILE", help="keep every run there, and do not repeat those in it")

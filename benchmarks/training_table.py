@@ -131,9 +131,8 @@ def _details(samples: Sequence[Sample]) -> list[str]:
             f"{stage} {median(one.counted.trained.stages.get(stage, 0.0) for one in longest):.2f} s"
             for stage in trained.stages
         )
-        first = (
-            f"the first epoch took {spread(found, '.2f')} of the others" if (found := _first_by_others(longest)) else ""
-        )
+        found = _first_by_others(longest)
+        first = f"the first epoch took {spread(found, '.2f')} times the others' mean" if found else ""
         parts = (f"{longest[0].epochs} epochs", trained.note, f"weights: {trained.weights}", stages, first)
         lines.append(f"- {strategy} · {side}: {'; '.join(part for part in parts if part)}")
     return lines

@@ -73,7 +73,7 @@ def test_table_has_a_row_a_side_with_figures_of_full_runs() -> None:
     assert engine[5:] == ["50", "10", "300", "400", "53.0 (53.0)", "2", "1"]
     assert plain[-1] == "3 (2–4)"
     assert "Other processes took 25 (25–25) %" in text
-    assert "- one · engine: 2 epochs; fp32; weights: none; decoding 1.50 s" in text
+    assert "- one · engine: 2 epochs; fp32; weights: none; decoding 1.50 s; the first epoch took 1.50 times" in text
 
 
 def test_plan_takes_turns_and_shortens_further_repeats_of_fine_tuning() -> None:
@@ -89,6 +89,14 @@ def test_plan_takes_turns_and_shortens_further_repeats_of_fine_tuning() -> None:
     assert len({planned.key for planned in runs}) == len(runs)
     full = [planned.full for planned in runs if planned.side == "plain"]
     assert full == [True, True, True, True, False, True], "those of extraction are all as long as asked"
+
+
+def test_views_are_asked_of_extraction_and_of_sides_that_draw_as_many() -> None:
+    tuned, extracted = (training._as_asked(one, None, None, 4) for one in (FINE_TUNING, EXTRACTION))
+    assert (tuned.name, tuned.augmentation) == (FINE_TUNING.name, FINE_TUNING.augmentation)
+    assert (extracted.name, extracted.extracted_views) == (f"{EXTRACTION.name}-of-4-views", 5)
+    units = list(plan("images", "none", [extracted], seeds=[0], repeats=1, peers=["sketch", "timm", "fastai"]))
+    assert [unit[0].side for unit in units] == ["plain", "engine", "fastai"]
 
 
 def test_seconds_by_stage_of_a_log() -> None:

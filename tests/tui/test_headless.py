@@ -169,16 +169,19 @@ def test_where_images_are_is_one_line_unless_it_is_memory() -> None:
 def test_on_a_terminal_the_bar_tells_the_stage(width: int) -> None:
     console = Console(file=io.StringIO(), width=width, force_terminal=True, color_system=None)
     paper = Console(file=io.StringIO(), width=width, color_system=None)
-    state = ExperimentState()
+    state, events = ExperimentState(), slow(logs.events())
     bars: list[str] = []
+    done: list[tuple[float, float | None]] = []
     with _display(console) as display:
         assert display.progress is not None
-        for event in slow(logs.events()):
+        for event in events:
             state = replay([event], state)
             display.show(event, state)
             with paper.capture() as capture:
                 paper.print(display.progress.get_renderable())
             bars.append(capture.get().splitlines()[0].rstrip())
+            (task,) = display.progress.tasks
+            done.append((task.completed, task.total))
     assert max(map(len, bars)) <= width
 
     def some(*parts: str) -> bool:
@@ -188,6 +191,10 @@ def test_on_a_terminal_the_bar_tells_the_stage(width: int) -> None:
     assert some("extracting features", "━", "image 250/397 · 280 images/s · 0:01 left")
     assert some("training · epoch 4/12", "━", "step 6/8 · 91 images/s · ETA ")
     assert some("resnet18-finetune-0 · finding weights")
+    ended = [number for number, event in enumerate(events) if isinstance(event, ev.EpochFinished)][:12]
+    assert bars[ended[0]].startswith("training · epoch 2/12 ━━━━━━━━━━ ETA ")
+    assert bars[ended[-1]] == "resnet18-finetune-0 · epoch 12/12 ━━━━━━━━━━"
+    assert {done[number] for number in ended} == {(0, None)}, "nothing of the next epoch, of which nothing is known"
 
 
 @pytest.mark.parametrize("epochs", [0, 1])

@@ -127,26 +127,31 @@ STOPPED_WHILE_WRITING = """
 import os, signal
 from textual.drivers._writer_thread import WriterThread
 from tui.cli import main
-write, stops = WriterThread.write, [signal.SIGTSTP]
+write, numbers = WriterThread.write, {}
 def interrupted(thread, text):
     with thread._queue.mutex:
-        if "Keys" in text and stops:
-            os.kill(os.getpid(), stops.pop())
+        while "Keys" in text and numbers:
+            os.kill(os.getpid(), numbers.pop(0))
     write(thread, text)
 WriterThread.write = interrupted
 main()
 """
 
 
-def test_a_stop_in_the_middle_of_a_write_is_obeyed(image_folder: Callable[..., Path], tmp_path: Path) -> None:
-    terminal = Terminal(["-c", STOPPED_WHILE_WRITING, str(image_folder())], 80, 24, tmp_path)
+@pytest.mark.parametrize("goes_on", [False, True], ids=["until it is continued", "unless it was continued before"])
+def test_a_stop_in_the_middle_of_a_write_is_obeyed(
+    goes_on: bool, image_folder: Callable[..., Path], tmp_path: Path
+) -> None:
+    numbers = [int(signal.SIGTSTP), *([int(signal.SIGCONT)] if goes_on else [])]
+    terminal = Terminal(["-c", STOPPED_WHILE_WRITING.format(numbers), str(image_folder())], 80, 24, tmp_path)
     assert terminal.process is not None
     process = psutil.Process(terminal.process.pid)
     terminal.wait_for("Setup", "cold")
     terminal.press("?")
-    wait_for(lambda: terminal.read() and process.status() == psutil.STATUS_STOPPED)
-    terminal.screen.reset()
-    terminal.process.send_signal(signal.SIGCONT)
+    if not goes_on:
+        wait_for(lambda: terminal.read() and process.status() == psutil.STATUS_STOPPED)
+        terminal.screen.reset()
+        terminal.process.send_signal(signal.SIGCONT)
     terminal.wait_for("Keys", "esc close")
     terminal.press("\x1b")
     terminal.press("\x03")

@@ -142,20 +142,30 @@ class Display:
     def _move(self, bar: Progress, task: TaskID, event: AnyEvent, state: ExperimentState) -> None:
         run = state.current
         now = run.progress if run is not None else state.stage
-        if now is None or not isinstance(event, ev.StageChanged | ev.Progress | ev.MemorySampled):
+        if isinstance(event, ev.StageChanged | ev.EpochFinished):
+            _begin(bar, task, _title(now, run))
+        elif not isinstance(event, ev.Progress | ev.MemorySampled):
             return
-        if isinstance(event, ev.StageChanged):
-            bar.reset(task, total=None, description=_title(now, run), said="")
+        if now is None:
+            return
         parts = measured(now, state)
         if run is not None:
             parts += [time(run, state), detail(now)]
         bar.update(task, completed=now.step, total=now.steps or None, said=" · ".join(filter(None, parts)))
 
 
-def _title(stage: StageProgress, run: RunState | None) -> str:
-    """What stands before the bar; the run's name only until a line above says it."""
+def _begin(bar: Progress, task: TaskID, title: str) -> None:
+    """Begins anew; how much there is to do is not known."""
+    bar.reset(task, description=title, said="")
+    next(one for one in bar.tasks if one.id == task).total = None
+
+
+def _title(stage: StageProgress | None, run: RunState | None) -> str:
+    """What stands before the bar; the run's name only until a line above says it, and after its last epoch."""
     if run is None:
-        return doing(stage)
+        return "" if stage is None else doing(stage)
+    if stage is None:
+        return f"{shown(run.run)} · {epoch(run)}"
     if run.started is None:
         return f"{shown(run.run)} · {STAGES[stage.stage]}"
     return f"{STAGES[stage.stage]} · {epoch(run)}" if stage.stage in ("training", "validating") else STAGES[stage.stage]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+from asyncio import Handle
 from contextlib import suppress
 
 from textual.app import App
@@ -16,20 +17,29 @@ class StoppedInOrder(LinuxDriver):
 
     Textual would begin a second time beside what still runs: with every such stop one more thread reads the keys and
     wakes ten times a second. And it would draw only what has changed. Asked to stop (SIGTSTP) in the middle of a write
-    it would wait for ever for that write to end. So the loop answers both, between two of the things that it does.
+    it would wait for ever for that write to end. So the loop answers both, between two of the things that it does; what
+    goes on before that is not stopped any more, as the system itself has it.
     """
 
+    _stopping: Handle | None = None
+
     def _sigtstp_application(self, *_: object) -> None:
+        if self._stopping is not None:
+            return
         try:
-            self._loop.call_soon_threadsafe(self._stop)
+            self._stopping = self._loop.call_soon_threadsafe(self._stop)
         except RuntimeError:  # the loop has just ended, with the screen
             os.kill(os.getpid(), signal.SIGSTOP)
 
     def _sigcont_application(self, *_: object) -> None:
+        if self._stopping is not None:
+            self._stopping.cancel()
+            self._stopping = None
         with suppress(RuntimeError):
             self._loop.call_soon_threadsafe(self._begin_anew)
 
     def _stop(self) -> None:
+        self._stopping = None
         if self._auto_restart and self._app.is_running:
             self._let_go()
             self._must_signal_resume = True

@@ -10,7 +10,7 @@ from PIL import Image
 import engine.cache
 from engine.data import demo
 from engine.data.dataset import Sample, summary
-from engine.data.demo import demo_folder
+from engine.data.demo import demo_folder, draw
 from engine.data.discover import discover
 from engine.data.phantom import SIDE, mass, view
 from engine.errors import DataError
@@ -91,7 +91,7 @@ def test_some_patients_are_in_both_parts_unless_the_split_is_grouped(cache: Path
 
 def test_drawn_again_it_is_the_same(cache: Path, tmp_path: Path) -> None:
     first = contents(demo_folder())
-    demo.draw(tmp_path / "again")
+    draw(tmp_path / "again")
     assert contents(tmp_path / "again") == first
 
 
