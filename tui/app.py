@@ -55,8 +55,6 @@ LOADED_AFTER = 1.0
 """Seconds after the first result until what compares is loaded: what is shown first has gone before."""
 WATCHED = 20.0
 """Seconds without a key after which nobody may be looking."""
-UNWATCHED_SECONDS = 3.0
-"""What only moves a number is then shown this often; the next key brings all up to date."""
 LOADERS = ("discover", "check", "hosting")
 """The groups of workers that may be loading a part of the same libraries."""
 QUIT = "quit (asks first while a run is training)"
@@ -239,12 +237,12 @@ class TlTui(App[None], inherit_bindings=False):
     def _follow(self, folder: Path) -> None:
         worker = get_current_worker()
         has_writer = partial(self.hosting.has_writer, folder)
-        for message in follow.follow(folder, lambda: worker.is_cancelled, has_writer, pause=self._pause):
+        for message in follow.follow(folder, lambda: worker.is_cancelled, has_writer, pace=self._pace):
             self.post_message(message)
 
-    def _pause(self) -> float:
-        """Seconds between two drawings where only numbers change: training has the time of those that nobody sees."""
-        return follow.PROGRESS_SECONDS if monotonic() - self._pressed < WATCHED else UNWATCHED_SECONDS
+    def _pace(self) -> follow.Pace:
+        """How often what changes all the time is shown: where nobody looks, training has the time that this takes."""
+        return follow.WATCHED if monotonic() - self._pressed < WATCHED else follow.UNWATCHED
 
     def _open_running(self) -> None:
         """Opens an experiment that is already running, as nothing else was asked for; else says if the latest one was
@@ -319,7 +317,9 @@ class TlTui(App[None], inherit_bindings=False):
         collect(monotonic() - self._pressed)
         if self._mode_screen is None:
             return
-        if monotonic() - self._read_at > self._pause() + follow.POLL_SECONDS:  # else it is drawn with what is read
+        if (
+            monotonic() - self._read_at > self._pace().numbers + follow.POLL_SECONDS
+        ):  # else it is drawn with what is read
             self._show_time(self._mode_screen)
         for trouble in self.hosting.troubles(self.folder, self.state):
             self.notify(trouble.text, title=trouble.title, severity="error", timeout=60)

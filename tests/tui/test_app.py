@@ -56,6 +56,7 @@ from tui.widgets.path_input import PathInput
 from tui.widgets.run_pane import RunPane
 from tui.widgets.runs_table import RunsTable
 from tui.words.run_words import KEPT_IF_STOPPED
+from tui.work import follow
 from tui.work.hosting import Hosting, NotStarted, OthersTrain, Outcome
 
 Log = Callable[[list[AnyEvent]], Path]
@@ -154,7 +155,7 @@ async def test_a_run_that_trains(app: TlTui, present: Log) -> None:
 async def test_where_nobody_presses_a_key_numbers_wait_for_the_next_one(
     app: TlTui, present: Log, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("tui.app.UNWATCHED_SECONDS", 3600)
+    monkeypatch.setattr(follow, "UNWATCHED", follow.UNWATCHED._replace(numbers=3600, epochs=3600))
     begun = logs.until("Progress", 10, logs.events())
     folder = present(begun)
     async with app.run_test(size=(80, 24)) as pilot:

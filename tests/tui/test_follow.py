@@ -41,7 +41,7 @@ def validating(run: str, step: int) -> ev.Progress:
 
 
 def test_what_only_moves_a_number_waits_for_its_turn(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(follow, "PROGRESS_SECONDS", 3600)
+    monkeypatch.setattr(follow, "WATCHED", follow.WATCHED._replace(numbers=3600))
     begun = logs.until("EpochFinished", 2, EVENTS_OF_TWO)
     run = next(event.run for event in begun if isinstance(event, ev.RunStarted))
     logs.write(tmp_path, [*begun, ev.StageChanged(run=run, stage="validating", elapsed=3599)])
@@ -66,7 +66,7 @@ def moments(
     folder: Path,
     monkeypatch: pytest.MonkeyPatch,
     written: dict[float, list[ev.AnyEvent]],
-    pause: Callable[[float], float],
+    pace: Callable[[float], follow.Pace],
 ) -> list[float]:
     """The seconds at which a state is shown in the five after the first, which is at 0; ``written``: events by the
     second in which they are.
@@ -80,7 +80,7 @@ def moments(
         logs.write(folder, written.pop(now[0] - 1000, []))
         return now[0] > 1005
 
-    states = follow.follow(folder, over, lambda: True, poll=0.125, pause=lambda: pause(now[0] - 1000))
+    states = follow.follow(folder, over, lambda: True, poll=0.125, pace=lambda: pace(now[0] - 1000))
     return [now[0] - 1000 for _ in states]
 
 
@@ -97,7 +97,7 @@ def test_stages_of_an_epoch_and_files_wait_like_numbers_and_quick_epochs_for_eac
         2.25: [saved],
         3.125: [ev.StageChanged(run=epoch.run, stage="testing")],
     }
-    shown = moments(tmp_path, monkeypatch, written, lambda _: 1.0)
+    shown = moments(tmp_path, monkeypatch, written, lambda _: follow.WATCHED)
     assert shown == [0, 1, 1.5, 2, 3, 3.125]
 
 
@@ -108,8 +108,17 @@ def test_numbers_wait_longer_where_nobody_looks_and_no_longer_than_that(
     written: dict[float, list[ev.AnyEvent]] = {
         at / 8: [ev.Progress(run=run, stage="training", step=at, steps=40)] for at in range(1, 40)
     }
-    shown = moments(tmp_path, monkeypatch, written, lambda now: 2.5 if now < 4 else 1.0)
-    assert shown == [0, 2.5, 4, 5]
+    shown = moments(tmp_path, monkeypatch, written, lambda now: follow.UNWATCHED if now < 4 else follow.WATCHED)
+    assert shown == [0, 3, 4, 5]
+
+
+def test_where_nobody_looks_epochs_wait_too_and_what_is_news_only_for_the_next_look(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    epoch = next(event for event in EVENTS_OF_TWO if isinstance(event, ev.EpochFinished))
+    written: dict[float, list[ev.AnyEvent]] = {1.0: [epoch], 2.125: [ev.Warned(message="news")], 3.0: [epoch]}
+    shown = moments(tmp_path, monkeypatch, written, lambda now: follow.UNWATCHED if now < 4 else follow.WATCHED)
+    assert shown == [0, 2.5, 4]
 
 
 def test_a_torn_line_waits_for_its_end(tmp_path: Path) -> None:
