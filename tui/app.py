@@ -317,9 +317,8 @@ class TlTui(App[None], inherit_bindings=False):
         collect(monotonic() - self._pressed)
         if self._mode_screen is None:
             return
-        if (
-            monotonic() - self._read_at > self._pace().numbers + follow.POLL_SECONDS
-        ):  # else it is drawn with what is read
+        pace = self._pace()
+        if monotonic() - self._read_at > pace.numbers + pace.looks + follow.POLL_SECONDS:  # else what is read shows it
             self._show_time(self._mode_screen)
         for trouble in self.hosting.troubles(self.folder, self.state):
             self.notify(trouble.text, title=trouble.title, severity="error", timeout=60)
