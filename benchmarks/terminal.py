@@ -129,7 +129,7 @@ def starting(work: Work, size: Size, measured: Measured) -> None:
     """
     for _ in range(work.repeats):
         with terminal(BARE, size, work.folder) as shown:
-            painted = shown.wait_for(lambda text: "bare" in text and "Other" in text)
+            painted = shown.wait_for(_is_bare)
             measured.add("bare app, first paint", _name(size), painted - shown.began)
         out = _empty(work.folder / "runs")
         with terminal(work.app("long.toml"), size, work.folder) as shown:
@@ -180,7 +180,7 @@ def yardstick(work: Work, size: Size, measured: Measured) -> None:
     """A key of a bare Textual app, alone and beside a training thread."""
     other = [("?", lambda text: "other" in text), ("?", lambda text: "bare" in text)]
     with terminal(BARE, size, work.folder) as shown:
-        shown.wait_for(lambda text: "bare" in text and "Other" in text)
+        shown.wait_for(_is_bare)
         measured.add("bare app, key ?", _name(size), *latencies(shown, other, work.keys))
     with terminal([*BARE, "train"], size, work.folder) as shown:
         shown.wait_for(lambda text: "trains" in text)
@@ -384,6 +384,10 @@ def _still_training(out: Path) -> None:
 
 def _is_setup(text: str) -> bool:
     return "Strategies" in text and "[x] tuned" in text and "Start " in text and "1 Setup" in text
+
+
+def _is_bare(text: str) -> bool:
+    return "bare" in text and "Other" in text
 
 
 def _name(size: Size) -> str:

@@ -53,7 +53,7 @@ if TYPE_CHECKING:
 
 LOADED_AFTER = 1.0
 """Seconds after the first result until what compares is loaded: what is shown first has gone before."""
-WATCHED = 20.0
+WATCHED_SECONDS = 20.0
 """Seconds without a key after which nobody may be looking."""
 LOADERS = ("discover", "check", "hosting")
 """The groups of workers that may be loading a part of the same libraries."""
@@ -242,7 +242,7 @@ class TlTui(App[None], inherit_bindings=False):
 
     def _pace(self) -> follow.Pace:
         """How often what changes all the time is shown: where nobody looks, training has the time that this takes."""
-        return follow.WATCHED if monotonic() - self._pressed < WATCHED else follow.UNWATCHED
+        return follow.WATCHED if monotonic() - self._pressed < WATCHED_SECONDS else follow.UNWATCHED
 
     def _open_running(self) -> None:
         """Opens an experiment that is already running, as nothing else was asked for; else says if the latest one was
