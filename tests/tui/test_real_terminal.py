@@ -125,15 +125,20 @@ def test_after_every_stop_all_is_drawn_and_one_thread_reads_the_keys(
 
 STOPPED_WHILE_WRITING = """
 import os, signal
+from pathlib import Path
 from textual.drivers._writer_thread import WriterThread
 from tui.cli import main
-write, numbers = WriterThread.write, {}
+from tui.terminal.stops import StoppedInOrder
+write, begin, numbers = WriterThread.write, StoppedInOrder._begin_anew, {}
 def interrupted(thread, text):
     with thread._queue.mutex:
         while "Keys" in text and numbers:
             os.kill(os.getpid(), numbers.pop(0))
     write(thread, text)
-WriterThread.write = interrupted
+def noted(driver):
+    begin(driver)
+    Path("begun anew").touch()
+WriterThread.write, StoppedInOrder._begin_anew = interrupted, noted
 main()
 """
 
@@ -152,6 +157,7 @@ def test_a_stop_in_the_middle_of_a_write_is_obeyed(
         wait_for(lambda: terminal.read() and process.status() == psutil.STATUS_STOPPED)
         terminal.screen.reset()
         terminal.process.send_signal(signal.SIGCONT)
+    wait_for(lambda: terminal.read() and (tmp_path / "begun anew").exists())  # what is pressed before is thrown away
     terminal.wait_for("Keys", "esc close")
     terminal.press("\x1b")
     terminal.press("\x03")
