@@ -1,7 +1,9 @@
-"""What bounds training here: ``python -m benchmarks.bounds`` times products, a step of resnet18 and its convolutions.
+"""What bounds training here: ``python -m benchmarks.bounds`` times products, a step of resnet18 and its convolutions,
+and passes forward of so many images at once.
 
-Products of large matrices are the most that the machine computes. A step is the engine's own, with random weights and
-images; its convolutions are timed by torch's profiler and counted by torch. With ``--data`` also decoding, on one core.
+Products of large matrices are the most that the machine computes. Steps and passes are the engine's own, with random
+weights and images; convolutions are timed by torch's profiler and counted by torch. With ``--data`` also decoding, on
+one core.
 """
 
 from __future__ import annotations
@@ -9,6 +11,8 @@ from __future__ import annotations
 import argparse
 import time
 from collections.abc import Callable
+from functools import partial
+from itertools import product
 from pathlib import Path
 from statistics import median
 from typing import Any, NamedTuple
@@ -26,8 +30,9 @@ from torch.utils.flop_counter import FlopCounterMode  # noqa: E402
 from benchmarks.report import header, spread, table  # noqa: E402
 from engine.data.discover import discover  # noqa: E402
 from engine.data.squares import decode_into  # noqa: E402
-from engine.devices.precision import gradient_scaler  # noqa: E402
+from engine.devices.precision import autocast, gradient_scaler  # noqa: E402
 from engine.models.backbones import build  # noqa: E402
+from engine.models.fused import fused_whole  # noqa: E402
 from engine.specs.presets import presets  # noqa: E402
 from engine.specs.spec import Arithmetic, DataSource  # noqa: E402
 from engine.training.optim import make_optimizer  # noqa: E402
@@ -37,6 +42,9 @@ PRECISIONS: tuple[Arithmetic, ...] = ("fp32", "bf16")
 MATRIX, PIXELS, STORED = 4096, 224, 256
 """Rows of a matrix; the side of an image as networks see it, and as the engine keeps it."""
 STRATEGY = "resnet18-finetune"
+FORWARD_ONLY = ("resnet18", "mobilenet_v3_small")
+AT_ONCE = (16, 32, 64, 128)
+"""Images in a pass forward; every one of them divides the last."""
 FORWARD, BACKWARD = torch.ops.aten.convolution, torch.ops.aten.convolution_backward
 GIGA = 1e9
 """A multiply-add counts as two operations, as is usual."""
@@ -56,10 +64,12 @@ def main() -> None:
     options = _options()
     products: dict[Arithmetic, list[float]] = {precision: [] for precision in PRECISIONS}
     steps: dict[Arithmetic, list[Step]] = {precision: [] for precision in PRECISIONS}
+    passes: dict[Arithmetic, list[dict[tuple[str, int], float]]] = {precision: [] for precision in PRECISIONS}
     for _ in range(options.repeats):
         for precision in PRECISIONS:
-            products[precision].append(product(precision))
+            products[precision].append(matrix_product(precision))
             steps[precision].append(step(precision))
+            passes[precision].append(forward_only(precision))
     rows = [[f"product of two {MATRIX} × {MATRIX} matrices, GFLOP/s", *(spread(products[one]) for one in PRECISIONS)]]
     for name, field in (
         ("a step of resnet18, ms an image", "milliseconds"),
@@ -68,12 +78,15 @@ def main() -> None:
         ("convolutions backward, GFLOP/s", "backward"),
     ):
         rows.append([name, *(spread([getattr(one, field) for one in steps[precision]]) for precision in PRECISIONS)])
+    for one in product(FORWARD_ONLY, AT_ONCE):
+        name = f"{one[0]} forward only, {one[1]} images at once, ms an image"
+        rows.append([name, *(spread([found[one] for found in passes[precision]]) for precision in PRECISIONS)])
     print(f"{header()}\n\n{table(('what', *PRECISIONS), rows)}\n\nMedians of {options.repeats}.")
     if options.data:
         print(f"One core decodes {spread([decoding(options.data) for _ in range(options.repeats)])} images a second.")
 
 
-def product(precision: Arithmetic) -> float:
+def matrix_product(precision: Arithmetic) -> float:
     """GFLOP/s of a product of two large matrices."""
     type_ = torch.bfloat16 if precision == "bf16" else torch.float32
     one, other = (torch.randn(MATRIX, MATRIX).to(type_) for _ in range(2))
@@ -108,6 +121,20 @@ def step(precision: Arithmetic) -> Step:
         counted[FORWARD] / GIGA / forward,
         counted[BACKWARD] / GIGA / backward,
     )
+
+
+def forward_only(precision: Arithmetic) -> dict[tuple[str, int], float]:
+    """Milliseconds an image of what validation does, by the backbone and the images at once."""
+    images = torch.randn(AT_ONCE[-1], 3, PIXELS, PIXELS).to(memory_format=torch.channels_last)
+    networks = {name: build(name, 2, "all", None, seed=0).module for name in FORWARD_ONLY}
+    models = {name: fused_whole(one.eval().to(memory_format=torch.channels_last)) for name, one in networks.items()}
+
+    def once(backbone: str, at_once: int) -> None:
+        with torch.inference_mode(), autocast(torch.device("cpu"), precision):
+            for some in images.split(at_once):
+                models[backbone](some)
+
+    return {one: 1000 * _seconds(partial(once, *one)) / len(images) for one in product(FORWARD_ONLY, AT_ONCE)}
 
 
 def decoding(data: Path) -> float:

@@ -31,7 +31,7 @@ from benchmarks.images import write_images
 from benchmarks.measure import end_on_sigterm
 from benchmarks.pseudo_terminal import PseudoTerminal, Size, terminal
 from benchmarks.report import header
-from benchmarks.terminal_table import BESIDE, SIDES, Measured, tables
+from benchmarks.terminal_table import BESIDE, FIRST, SIDES, Measured, tables
 from engine.logs import folder as folders
 from engine.logs.events import AnyEvent, EpochFinished, ExperimentStarted, Progress
 from engine.logs.log import event_reader
@@ -201,12 +201,12 @@ def throughput(work: Work, measured: Measured) -> None:
     for _ in range(2 * work.repeats):
         with ExitStack() as opened:
             turns = [(what, *opened.enter_context(start(work))) for what, start in starts]
-            first = turns[0][0]
+            order = FIRST[turns[0][0]]
             for _ in range(TURNS):
                 for what, process, log in turns:
                     images, beside = _turn(process, log, torch.get_num_threads())
-                    measured.add(what, f"{first} first", images)
-                    measured.add(what + BESIDE, f"{first} first", beside)
+                    measured.add(what, order, images)
+                    measured.add(what + BESIDE, order, beside)
                 turns.reverse()
         starts.reverse()
 

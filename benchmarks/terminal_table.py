@@ -11,12 +11,14 @@ from benchmarks.report import spread, table
 SIDES = ("the app", "tl-tui run")
 BESIDE = ", beside training"
 """After the name of a side: what its threads use that do not train, in processor seconds a second."""
+FIRST = {side: f"{side} first" for side in SIDES}
+"""What stands for the terminal's size where both sides train: which of them was started first."""
 STARTS = ("first paint", "every field, data counted", "ready", "bare app, first paint")
 
 
 @dataclass
 class Measured:
-    """Every single value, by what was measured and the terminal's size, or else what was started first; or nothing."""
+    """Every single value, by what was measured and the terminal's size, or one of :data:`FIRST`, or nothing."""
 
     values: dict[tuple[str, str], list[float]] = field(default_factory=dict)
 
@@ -68,7 +70,7 @@ def _throughput(measured: Measured) -> str:
     """
     rows, ratios = [], []
     for first in SIDES:
-        app, alone = (measured.of(what, f"{first} first") for what in SIDES)
+        app, alone = (measured.of(what, FIRST[first]) for what in SIDES)
         if found := [ours / theirs for ours, theirs in zip(app, alone, strict=False)]:  # the last turn may have failed
             ratios.append(median(found))
             rows.append([f"{first} was started first", spread(app, ".0f"), spread(alone, ".0f"), spread(found, ".3f")])
@@ -76,6 +78,6 @@ def _throughput(measured: Measured) -> str:
         return ""
     if len(ratios) == len(SIDES):
         rows.append(["both", "", "", f"{geometric_mean(ratios):.3f}"])
-    used = ([1000 * one for first in SIDES for one in measured.of(what + BESIDE, f"{first} first")] for what in SIDES)
+    used = ([1000 * one for first in FIRST.values() for one in measured.of(what + BESIDE, first)] for what in SIDES)
     rows.append(["threads that do not train, ms of a core a second", *(spread(values, ".1f") for values in used), ""])
     return table(["resnet18, images a second", *SIDES, "ratio, turn by turn"], rows)

@@ -2,7 +2,7 @@
 
 import pytest
 
-from benchmarks.terminal_table import BESIDE, SIDES, Measured, tables
+from benchmarks.terminal_table import BESIDE, FIRST, SIDES, Measured, tables
 
 
 def throughput(turns: dict[str, tuple[list[float], list[float]]]) -> list[list[str]]:
@@ -10,8 +10,8 @@ def throughput(turns: dict[str, tuple[list[float], list[float]]]) -> list[list[s
     measured = Measured()
     for first, by_side in turns.items():
         for side, images in zip(SIDES, by_side, strict=True):
-            measured.add(side, f"{first} first", *images)
-            measured.add(side + BESIDE, f"{first} first", *(0.01 for _ in images))
+            measured.add(side, FIRST[first], *images)
+            measured.add(side + BESIDE, FIRST[first], *(0.01 for _ in images))
     (only,) = tables(measured, ["120×40"])
     return [[cell.strip() for cell in line.strip("|").split("|")] for line in only.splitlines()[2:]]
 

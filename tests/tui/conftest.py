@@ -6,6 +6,7 @@ import asyncio
 import shutil
 import threading
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from datetime import datetime
 from pathlib import Path
 from time import monotonic
@@ -27,6 +28,7 @@ from engine.specs.presets import presets
 from engine.specs.spec import Experiment
 from engine.states.state import ExperimentState
 from tests.tui import logs
+from tests.tui.real_terminal import Terminal
 from tui.app import TlTui
 from tui.screens.frame import Mode
 from tui.widgets.run_pane import RunPane
@@ -180,6 +182,19 @@ def present(tmp_path: Path) -> Iterator[Callable[[list[AnyEvent]], Path]]:
     folder.mkdir()
     with EventLog(folder):
         yield lambda events: logs.write(folder, events)
+
+
+@pytest.fixture
+def open_terminal(tmp_path: Path) -> Iterator[Callable[..., Terminal]]:
+    """Starts ``tl-tui`` in a terminal, as :class:`Terminal` does, and sees to it that it ends with the test."""
+    with ExitStack() as opened:
+
+        def start(arguments: list[str], **how: bool) -> Terminal:
+            terminal = Terminal(arguments, tmp_path, **how)
+            opened.callback(terminal.kill)
+            return terminal
+
+        yield start
 
 
 async def until(pilot: Pilot[None], condition: Callable[[], bool]) -> None:

@@ -19,13 +19,16 @@ from tests import forked
 SECONDS = 90.0
 
 
+COLUMNS, ROWS = 80, 24
+
+
 class Terminal:
-    """The command in a pseudo-terminal of so many columns and rows; ``new``: in a new interpreter, else forked.
+    """The command in a pseudo-terminal; ``new``: in a new interpreter, else forked.
 
     ``-c CODE …`` as the arguments of one that is forked: that code of Python instead.
     """
 
-    def __init__(self, arguments: list[str], columns: int, rows: int, folder: Path, *, new: bool = False) -> None:
+    def __init__(self, arguments: list[str], folder: Path, *, new: bool = False) -> None:
         environment = {
             **os.environ,
             "TERM": "xterm-256color",
@@ -37,17 +40,17 @@ class Terminal:
         if new:
             command = str(Path(sys.executable).parent / "tl-tui")
             self.child = pexpect.spawn(
-                command, arguments, dimensions=(rows, columns), env=environment, cwd=str(folder), timeout=SECONDS
+                command, arguments, dimensions=(ROWS, COLUMNS), env=environment, cwd=str(folder), timeout=SECONDS
             )
         else:
             ours, theirs = pty.openpty()
-            termios.tcsetwinsize(theirs, (rows, columns))
+            termios.tcsetwinsize(theirs, (ROWS, COLUMNS))
             streams = (theirs, theirs, theirs)
             arguments = arguments if arguments[:1] == ["-c"] else ["tl-tui", *arguments]
             self.process = forked.start(arguments, streams, folder, environment, controlling=True)
             os.close(theirs)
             self.child = fdspawn(ours, timeout=SECONDS)
-        self.screen = pyte.HistoryScreen(columns, rows, history=1000)
+        self.screen = pyte.HistoryScreen(COLUMNS, ROWS, history=1000)
         self.stream = pyte.ByteStream(self.screen)
 
     def text(self) -> str:
@@ -80,13 +83,18 @@ class Terminal:
         self.child.send(keys)
 
     def close(self) -> None:
-        """Ends the command, if it has not ended."""
+        """Lets go of the terminal, with which the command ends."""
         self.child.close()
         if self.process is not None:
             self.exit_status = self.process.wait()
         elif isinstance(self.child, pexpect.spawn):
-            self.child.close(force=True)
             self.exit_status = self.child.exitstatus
+
+    def kill(self) -> None:
+        """Ends the command whatever it does, if it has not ended."""
+        if self.process is not None:
+            self.process.kill()
+        self.close()
 
     def wait_for_end(self) -> str:
         """The exit of the command; what is then on the normal screen and above it."""

@@ -36,8 +36,10 @@ def arguments(image_folder: Callable[..., Path], tmp_path: Path) -> Iterator[lis
 
 
 @pytest.mark.slow
-def test_detach_look_again_and_stop(arguments: list[str], tmp_path: Path) -> None:
-    first = Terminal(arguments, 80, 24, tmp_path)
+def test_detach_look_again_and_stop(
+    open_terminal: Callable[..., Terminal], arguments: list[str], tmp_path: Path
+) -> None:
+    first = open_terminal(arguments)
     first.wait_for("Setup", "cold", "warm")
     first.press(START)
     first.wait_for("2/4000")
@@ -49,7 +51,7 @@ def test_detach_look_again_and_stop(arguments: list[str], tmp_path: Path) -> Non
     assert folder.name in left.replace("\n", "")
     assert is_being_written(folder)
 
-    again = Terminal([], 80, 24, tmp_path)  # it opens what goes on
+    again = open_terminal([])  # it opens what goes on
     again.wait_for("squeezenet1_1", "training", "Pause")
     wait_for(lambda: len([one for one in event_reader(folder).read() if isinstance(one, ev.RunStarted)]) == 2)
     again.press(" ")
@@ -84,8 +86,10 @@ main()
 
 
 @pytest.mark.slow
-def test_what_is_left_while_it_is_being_saved_does_not_go_on(arguments: list[str], tmp_path: Path) -> None:
-    terminal = Terminal(["-c", SLOW, *arguments], 80, 24, tmp_path)
+def test_what_is_left_while_it_is_being_saved_does_not_go_on(
+    open_terminal: Callable[..., Terminal], arguments: list[str], tmp_path: Path
+) -> None:
+    terminal = open_terminal(["-c", SLOW, *arguments])
     terminal.wait_for("Setup", "cold", "warm")
     terminal.press(START)
     terminal.wait_for("2/4000")
