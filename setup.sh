@@ -25,7 +25,7 @@ if [ "$(cat "$venv/.made-from" 2>/dev/null)" != "$wanted" ]; then
     echo "setup.sh: installing into $venv (about 5 GB the first time)" >&2
     # Compiled beforehand: where Python may not write, every start would compile all that it imports, for seconds.
     "$uv" pip install --quiet --compile-bytecode --python "$venv/bin/python" --constraints "$here/constraints.txt" \
-        --build-constraints "$here/constraints.txt" --editable "$here[dev,onnx]" ||
+        --build-constraints "$here/constraints.txt" --editable "$here[dev,onnx,nvidia]" ||
         die "the packages could not be installed; the reason is above"
     "$venv/bin/python" -m compileall -q "$here/engine" "$here/tui" || die "tl-tui's own files could not be compiled"
     echo "$wanted" > "$venv/.made-from"
