@@ -101,7 +101,7 @@ def difference(graph: Graph, path: Path, crop: int) -> float:
     if not bool((apart <= (LARGEST_SHARE * wanted + 1e-30).clamp(max=LARGEST_DIFFERENCE)).all()):  # nor where it is nan
         raise UserError(
             f"the exported file does not match the network: probabilities differ by up to {largest:.1g}, "
-            f"where {LARGEST_DIFFERENCE:g} is allowed, and {LARGEST_SHARE:.0%} of each"
+            f"where {LARGEST_DIFFERENCE:g} is allowed, and no more than {LARGEST_SHARE:.0%} of each"
         )
     return largest
 

@@ -17,8 +17,6 @@ from pexpect.spawnbase import SpawnBase
 from tests import forked
 
 SECONDS = 90.0
-
-
 COLUMNS, ROWS = 80, 24
 
 
