@@ -94,6 +94,17 @@ def test_logs_of_earlier_experiments_are_read_again_only_where_something_changed
     assert not earlier(tmp_path).costs[0].data.path
 
 
+def test_devices_are_looked_for_only_where_earlier_runs_tell_of_one(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    looked: list[None] = []
+    monkeypatch.setattr("tui.work.foretelling.devices_here", lambda: looked.append(None) or [])
+    earlier = earlier_reader()
+    assert earlier(tmp_path).costs == [] and not looked
+    logs.write(tmp_path / "a", logs.events())
+    assert len(earlier(tmp_path).costs) == 2 and len(looked) == 1
+
+
 def test_a_running_experiment_tells_more_once_a_run_has_finished(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:

@@ -20,8 +20,8 @@ from tui.work.latest import Latest
 
 
 class Earlier(NamedTuple):
-    """What the runs of earlier experiments took, the newest first, and the devices of this machine; ``summaries``: the
-    experiments, the newest first.
+    """What the runs of earlier experiments took, the newest first, and, where there are any, the devices of this
+    machine; ``summaries``: the experiments, the newest first.
     """
 
     costs: list[RunCost]
@@ -45,7 +45,8 @@ def earlier_reader() -> Callable[[Path], Earlier]:
             summaries = tuple(islice(iter_summaries(out, before[1].summaries), NEWEST))
             made_of = [(one.folder, _told(one)) for one in summaries], bool(cache.limit() and cache.entries())
             if made_of != before[0]:
-                before = made_of, Earlier(earlier_costs(out), devices_here())
+                costs = earlier_costs(out)
+                before = made_of, Earlier(costs, devices_here() if costs else [])  # a library is loaded for cards
             before = made_of, before[1]._replace(summaries=summaries)
         except Exception:  # nobody who sets up an experiment has to know
             record_error()
